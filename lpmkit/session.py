@@ -1,0 +1,140 @@
+"""A command line on a machine: `Session`, and what comes back: `Reply`.
+
+A command is a list of arguments. It is quoted here and nowhere else, and sent with ``LANG=C`` in front, without a
+terminal: a terminal wraps long lines in mid-word and a locale translates the words that readers look for (powervm.md 1.9).
+
+Two sessions fulfil the contract: `lpmkit.ssh.SshSession` over a real connection and `RecordedSession` from a transcript.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One command's answer.
+
+    ``status`` is the exit status, ``None`` when the connection ended before the machine gave one. ``began_ns`` and ``ended_ns``
+    are on the observer's monotonic clock, ``wall_ns`` is its time of day when the command was sent.
+    """
+
+    where: str
+    command: str
+    status: int | None
+    output: str
+    error: str
+    stdin: str = ""
+    began_ns: int = 0
+    ended_ns: int = 0
+    wall_ns: int = 0
+
+    @property
+    def text(self) -> str:
+        """Output and error together, as a person at the terminal would have seen them."""
+        return "\n".join(part for part in (self.output.rstrip("\n"), self.error.rstrip("\n")) if part)
+
+    def checked(self, next_step: str | None = None) -> Reply:
+        """Itself when the command succeeded, else `CommandRefused` or `ConnectionLost` in the machine's own words."""
+        if self.status is None:
+            raise ConnectionLost(
+                "the connection ended before the reply was whole",
+                where=self.where,
+                asked=self.command,
+                answered=self.text or "nothing",
+                next_step=next_step or "Try again; nothing was changed by asking.",
+            )
+        if self.status != 0:
+            raise CommandRefused(
+                f"the command failed with exit status {self.status}",
+                status=self.status,
+                where=self.where,
+                asked=self.command,
+                answered=self.text or "nothing",
+                next_step=next_step,
+            )
+        return self
+
+    def whole_lines(self) -> list[str]:
+        """The output's lines; raises `UnexpectedReply` when the last one was cut short (it has no end of line)."""
+        if self.output and not self.output.endswith("\n"):
+            raise UnexpectedReply(
+                "the reply stops in the middle of a line",
+                line=self.output.rsplit("\n", 1)[-1],
+                where=self.where,
+                asked=self.command,
+            )
+        return self.output.splitlines()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+#: Told of every command and its reply; the run's transcript is one.
+Transcript = Callable[[Reply], None]
+
+
+class Session(Protocol):
+    """A command line on one machine."""
+
+    @property
+    def where(self) -> str:
+        """The machine's name as the operator knows it, for messages."""
+        ...
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        """Run one command and wait for its end.
+
+        Raises `Unreachable`, `HostKeyRefused`, `LoginRefused`, `ConnectionLost` or `NoAnswer`. An exit status other than 0 is a
+        `Reply` like any other; `Reply.checked` turns it into an error.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The one place where a command is quoted.
+
+    >>> command_line(["lssyscfg", "-r", "lpar", "--filter", "lpar_names=a b"])
+    "LANG=C lssyscfg -r lpar --filter 'lpar_names=a b'"
+    """
+    return "LANG=C " + shlex.join(arguments)
+
+
+class RecordedSession:
+    """Replays recorded replies. A command that was recorded twice answers in order, the last answer stays.
+
+    Raises `UnexpectedReply` for a command that nobody recorded: a recording never makes an answer up.
+    """
+
+    def __init__(self, where: str, replies: Iterable[Reply]) -> None:
+        self._where = where
+        self._replies: dict[tuple[str, str], list[Reply]] = {}
+        for reply in replies:
+            if reply.where == where:
+                self._replies.setdefault((reply.command, reply.stdin), []).append(reply)
+
+    @property
+    def where(self) -> str:
+        return self._where
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        command = command_line(arguments)
+        answers = self._replies.get((command, stdin))
+        if not answers:
+            raise UnexpectedReply(
+                "this command was not recorded",
+                where=self._where,
+                asked=command,
+                next_step="Record it first: a recording answers only what it heard.",
+            )
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def close(self) -> None:
+        """Nothing to close."""
