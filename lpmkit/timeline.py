@@ -91,9 +91,7 @@ class Clock:
         return Anchor((before + after) // 2, wall, (after - before + 1) // 2)
 
 
-def wait_until(
-    condition: Callable[[], bool], *, clock: Clock, timeout_s: float, every_s: float = 0.05
-) -> bool:
+def wait_until(condition: Callable[[], bool], *, clock: Clock, timeout_s: float, every_s: float = 0.05) -> bool:
     """Ask ``condition`` until it holds; False when ``timeout_s`` have passed first."""
     deadline = clock.mono_ns() + int(timeout_s * 1e9)
     while not condition():

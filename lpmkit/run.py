@@ -1,0 +1,438 @@
+"""The run folder: what a move or a watch leaves, and everything that knows its format.
+
+``docs/run-folder.md`` describes it for people who read it without this module. In short: JSON documents for what is known
+once, JSON lines for what is reported one by one (`events.jsonl`, `transcript.jsonl`), CSV for samples, one file for each probe
+and segment. A *segment* is the life of one recorder; a recorder that dies is followed by another on the same folder, which
+opens new sample files and never continues a file whose last line may be torn.
+
+There is one writer (`RunWriter`, which holds the folder's lock) and any number of readers (`Run`). Everything is append-only and
+flushed as it happens, so a reader sees the run while it grows and a kill loses nothing that was written. The lock is the
+kernel's (``flock``): it cannot be left behind by a recorder that died.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import getpass
+import json
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+import lpmkit
+from lpmkit.errors import NotFound, RecordError
+from lpmkit.session import Reply
+from lpmkit.timeline import Clock, Event, Sample
+
+FORMAT = 1
+COLUMNS = (
+    "seq",
+    "due_ns",
+    "sent_ns",
+    "answered_ns",
+    "remote_due_ns",
+    "remote_mono_ns",
+    "remote_wall_ns",
+    "outcome",
+    "detail",
+)
+#: In a `SampleTable`, "not known": the smallest 64-bit integer, which no clock shows.
+MISSING = int(np.iinfo(np.int64).min)
+#: Given back to the disk when it is full, so that the run can still say so.
+RESERVE_BYTES = 256 * 1024
+#: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
+BACKLOG_BYTES = 64 * 1024 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SAMPLE_FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.csv")
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTable:
+    """All samples of one probe as columns, in the order in which they were written; `MISSING` where a time is not known.
+
+    ``outcome`` holds the texts of `Outcome`, ``detail`` free text, ``segment`` the recorder's life that wrote the row.
+    """
+
+    probe: str
+    segment: Int64Array
+    seq: Int64Array
+    due_ns: Int64Array
+    sent_ns: Int64Array
+    answered_ns: Int64Array
+    remote_due_ns: Int64Array
+    remote_mono_ns: Int64Array
+    remote_wall_ns: Int64Array
+    outcome: npt.NDArray[np.object_]
+    detail: npt.NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+class Run:
+    """A run folder, opened for reading. Cheap to make; every call reads what is there now.
+
+    Raises `NotFound` when there is no such folder and `RecordError` when it is no run or of a newer format.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise NotFound("run folder", str(path))
+        self.manifest = self._manifest()
+        #: Lines that could not be read, by file: a torn last line after a kill is one. Filled as the files are read.
+        self.unreadable: dict[str, int] = {}
+
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            manifest = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
+        except (OSError, ValueError) as error:
+            raise RecordError(f"its run.json cannot be read: {error}", where=str(self.path)) from error
+        if not isinstance(manifest, dict) or manifest.get("format", 0) > FORMAT:
+            raise RecordError(
+                "the folder was written by a newer lpmkit",
+                where=str(self.path),
+                next_step="Read it with that version or a later one.",
+            )
+        return manifest
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def events(self) -> list[Event]:
+        """Every event so far, in the order of writing."""
+        return [Event(**{**row, "data": row.get("data", {})}) for row in self._rows("events.jsonl")]
+
+    def transcript(self) -> list[Reply]:
+        """Every command that was sent and its reply."""
+        return [Reply(**row) for row in self._rows("transcript.jsonl")]
+
+    def document(self, name: str) -> Any:
+        """The JSON document ``name`` (without ending), or ``None`` when there is none."""
+        path = self.path / f"{name}.json"
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
+
+    def probes(self) -> tuple[str, ...]:
+        """The names of the probes that left samples, sorted."""
+        return tuple(sorted({name for name, _, _ in self._sample_files()}))
+
+    def samples(self, probe: str) -> SampleTable:
+        """All samples of one probe, every segment one after the other."""
+        parts = [
+            (segment, _read_csv(path, self.unreadable)) for name, segment, path in self._sample_files() if name == probe
+        ]
+        if not parts:
+            raise NotFound("probe", probe, known=self.probes(), where=str(self.path))
+        segments = np.concatenate([np.full(len(table["seq"]), number, dtype=np.int64) for number, table in parts])
+        columns = {name: np.concatenate([table[name] for _, table in parts]) for name in COLUMNS}
+        return SampleTable(probe=probe, segment=segments, **columns)
+
+    def is_recorded(self) -> bool:
+        """Whether a recorder is alive on this folder now."""
+        try:
+            descriptor = os.open(self.path / "recorder.lock", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _sample_files(self) -> list[tuple[str, int, Path]]:
+        found = []
+        for path in (self.path / "samples").glob("*.csv"):
+            match = _SAMPLE_FILE.fullmatch(path.name)
+            if match:
+                found.append((match["probe"], int(match["segment"]), path))
+        return sorted(found)
+
+    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
+        path = self.path / name
+        if not path.exists():
+            return
+        unreadable = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    unreadable += bool(line.strip())
+        self.unreadable[name] = unreadable
+
+
+def create(parent: Path, *, mode: str, title: str, facts: Mapping[str, Any], clock: Clock | None = None) -> Run:
+    """Make a new run folder under ``parent`` and write its ``run.json``. ``mode`` is ``move`` or ``watch``.
+
+    The folder's name begins with the UTC minute, so that a listing sorts by time; a second run in the same minute gets
+    a number. ``facts`` (the order, the probes asked for …) are kept under their own names.
+    """
+    moment = datetime.fromtimestamp((clock or Clock()).wall_ns() / 1e9, tz=UTC)
+    stem = f"{moment:%Y%m%d-%H%M}-{re.sub(r'[^A-Za-z0-9._-]+', '-', title)}"
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = parent / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        break
+    else:
+        raise RecordError("a thousand runs in one minute", where=str(parent))
+    (path / "samples").mkdir()
+    manifest = {
+        "format": FORMAT,
+        "mode": mode,
+        "title": title,
+        "created": moment.isoformat(timespec="seconds"),
+        "by": getpass.getuser(),
+        "observer": socket.gethostname(),
+        "lpmkit": lpmkit.__version__,
+        **facts,
+    }
+    write_document(path, "run", manifest)
+    return Run(path)
+
+
+def write_document(folder: Path, name: str, value: Any) -> Path:
+    """Write ``NAME.json`` whole or not at all: readers see the old text or the new one, never half."""
+    return write_file(folder / f"{name}.json", (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Replace a file atomically. Raises `RecordError` when the disk is full; the old file is still there then."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RecordError(
+            f"{path.name} cannot be written: {error.strerror or error}",
+            where=str(path.parent),
+            next_step="Free some space there and repeat the command; what was recorded is still readable.",
+        ) from error
+    return path
+
+
+class _Appender:
+    """One growing file. What the disk does not take waits here, in order, so that a full disk tears nothing."""
+
+    def __init__(self, path: Path, header: bytes = b"") -> None:
+        self.path = path
+        torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
+        self._file: IO[bytes] = path.open("ab", buffering=0)
+        self.waiting = bytearray(b"\n" if torn else b"")
+        if header and path.stat().st_size == 0:
+            self.waiting += header
+
+    def append(self, content: bytes) -> None:
+        self.waiting += content
+
+    def flush(self) -> None:
+        """Write what waits. Raises OSError; whatever was not taken keeps waiting."""
+        while self.waiting:
+            written = self._file.write(self.waiting)
+            del self.waiting[: written or 0]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class RunWriter:
+    """The one writer of a run folder; a ``with`` block holds its lock.
+
+    A full disk does not end the recording: what cannot be written waits in memory (up to `BACKLOG_BYTES`) and goes out in order as
+    soon as there is room; ``disk_trouble`` says what is the matter meanwhile. Raises `RecordError` when another recorder holds the folder.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = path
+        self.clock = clock or Clock()
+        self.disk_trouble: str | None = None
+        self.lost_bytes = 0
+        self._files: dict[str, _Appender] = {}
+
+    def __enter__(self) -> Self:
+        self._lock = os.open(self.path / "recorder.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise RecordError(
+                "another recorder is at work on this folder",
+                where=str(self.path),
+                next_step=f"`lpmkit attach {self.path}` shows what it records.",
+            ) from None
+        self.segment = 1 + max((number for _, number, _ in Run(self.path)._sample_files()), default=0)
+        starts = sum(event.kind == "recorder-started" for event in Run(self.path).events())
+        self.segment = max(self.segment, starts + 1)
+        self._reserve()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+        (self.path / ".reserve").unlink(missing_ok=True)
+        for file in self._files.values():
+            file.close()
+        os.close(self._lock)
+
+    def event(self, source: str, kind: str, **data: Any) -> Event:
+        """Report something; it is on disk when this returns, unless the disk is full."""
+        anchor = self.clock.anchor(tries=1)
+        event = Event(anchor.mono_ns, anchor.wall_ns, self.segment, source, kind, data)
+        row = {
+            "mono_ns": event.mono_ns,
+            "wall_ns": event.wall_ns,
+            "segment": event.segment,
+            "source": source,
+            "kind": kind,
+            "data": data,
+        }
+        self._append("events.jsonl", _line(row))
+        self.flush()
+        return event
+
+    def reply(self, reply: Reply) -> None:
+        """Keep a command and its reply in the transcript."""
+        self._append("transcript.jsonl", _line(reply.as_dict()))
+        self.flush()
+
+    def samples(self, probe: str, rows: Iterable[Sample]) -> None:
+        """Keep samples; they reach the disk with the next `flush`."""
+        self._append(
+            f"samples/{probe}.{self.segment}.csv",
+            b"".join(sample_line(row) for row in rows),
+            header=(",".join(COLUMNS) + "\n").encode(),
+        )
+
+    def document(self, name: str, value: Any) -> None:
+        """Write a JSON document whole or not at all."""
+        write_document(self.path, name, value)
+
+    def flush(self) -> None:
+        """Write what waits; never raises for a full disk, see ``disk_trouble``."""
+        was = self.disk_trouble
+        try:
+            for file in self._files.values():
+                file.flush()
+            self.disk_trouble = None
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise RecordError(f"the run cannot be written: {error.strerror}", where=str(self.path)) from error
+            self.disk_trouble = error.strerror
+            self._bound_backlog()
+            if was is None:
+                (self.path / ".reserve").unlink(missing_ok=True)
+                self.event("recorder", "disk-full", waiting_bytes=self.waiting_bytes, error=error.strerror)
+        if was is not None and self.disk_trouble is None:
+            self._reserve()
+            self.event("recorder", "disk-has-room", lost_bytes=self.lost_bytes)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return sum(len(file.waiting) for file in self._files.values())
+
+    def _append(self, name: str, content: bytes, header: bytes = b"") -> None:
+        if name not in self._files:
+            self._files[name] = _Appender(self.path / name, header)
+        self._files[name].append(content)
+
+    def _bound_backlog(self) -> None:
+        for name, file in self._files.items():
+            if name.startswith("samples/") and self.waiting_bytes > BACKLOG_BYTES:
+                self.lost_bytes += len(file.waiting)
+                file.waiting.clear()
+
+    def _reserve(self) -> None:
+        try:
+            (self.path / ".reserve").write_bytes(bytes(RESERVE_BYTES))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self.disk_trouble = error.strerror
+
+
+def sample_line(sample: Sample) -> bytes:
+    """One row of a samples file.
+
+    >>> from lpmkit.timeline import Outcome
+    >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
+    b'7,100,101,,,,,silent,"gave up, 2 s"\\n'
+    """
+    times = (
+        sample.due_ns,
+        sample.sent_ns,
+        sample.answered_ns,
+        sample.remote_due_ns,
+        sample.remote_mono_ns,
+        sample.remote_wall_ns,
+    )
+    detail = sample.detail
+    if detail and any(mark in detail for mark in ',"\r\n'):
+        detail = '"' + detail.replace('"', '""').replace("\r", " ").replace("\n", " ") + '"'
+    numbers = ",".join("" if time is None else str(time) for time in times)
+    return f"{sample.seq},{numbers},{sample.outcome.value},{detail}\n".encode()
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def _read_csv(path: Path, unreadable: dict[str, int]) -> dict[str, Any]:
+    import pandas as pd  # noqa: PLC0415 - half a second that only readers of samples pay
+
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    unreadable[f"samples/{path.name}"] = int(len(whole) < len(content))
+    texts = {"outcome", "detail"}
+    types = {name: "str" if name in texts else "Int64" for name in COLUMNS}
+    if not whole:
+        whole = (",".join(COLUMNS) + "\n").encode()
+    try:
+        frame = pd.read_csv(
+            BytesIO(whole), dtype=types, keep_default_na=False, na_values={n: [""] for n in types if n not in texts}
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise RecordError(
+            f"samples/{path.name} cannot be read: {error}",
+            where=str(path.parent.parent),
+            next_step="The other files of the run are untouched; move this one aside to read them.",
+        ) from error
+    return {
+        name: frame[name].to_numpy(dtype=object)
+        if name in texts
+        else frame[name].to_numpy(dtype=np.int64, na_value=MISSING)
+        for name in COLUMNS
+    }
