@@ -25,8 +25,8 @@
 Every one takes facts and composes its own sentence in four parts: where, what was asked, what came back
 in the machine's own words, what to type next. The facts stay readable as attributes.
 
->>> print(NotFound("partition", "bxaix58", known=["bxaix85", "bxaix86"], where="site.yaml"))
-site.yaml: there is no partition 'bxaix58'. Did you mean 'bxaix85'? Known: bxaix85, bxaix86.
+>>> print(NotFound("partition", "bxaix8", known=["bxaix85", "bvio82"], where="site.yaml"))
+site.yaml: there is no partition 'bxaix8'. Did you mean 'bxaix85'? Known: bxaix85, bvio82.
 """
 
 from __future__ import annotations

@@ -1,0 +1,205 @@
+"""The site file: which frames, partitions and hosts there are, and how to log in to them.
+
+YAML, because a trouble in it can be named by line and key. It never holds a secret: `password` is a *reference* that says where
+the secret is to be had (see `Secrets`). How to reach a host (address, port, user, key, jump host, known hosts) is OpenSSH's
+business and stays in its own configuration; the site file only names the host as one would type it after ``ssh``.
+
+::
+
+    ssh_config: ssh_config            # optional; ~/.ssh/config otherwise
+    frames:
+      bvio82: {manager: ivm, host: bvio82, mover_address: 192.0.2.82}
+      bvio83: {manager: ivm, host: bvio83, mover_address: 192.0.2.83}
+    partitions:
+      bxaix85: {host: bxaix85}
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import keyring
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from lpmkit.errors import NotFound, SiteFileError, UsageError
+
+#: Looked for in this order when no site file is named.
+SITE_FILES = ("site.yaml", "lpmkit.yaml")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HostSettings(_Part):
+    """A machine one logs in to. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
+
+    host: str = Field(min_length=1)
+    password: str | None = None
+
+    @field_validator("password")
+    @classmethod
+    def _reference(cls, value: str | None) -> str | None:
+        if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
+            raise ValueError(
+                "write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt"
+            )
+        return value
+
+
+class FrameSettings(HostSettings):
+    """A frame and its manager. ``mover_address`` is what the *other* manager is given as ``migrlpar --ip``."""
+
+    manager: Literal["ivm"] = "ivm"
+    mover_address: str = Field(min_length=1)
+    mover_user: str = "padmin"
+
+
+class PartitionSettings(HostSettings):
+    """A partition that can be watched from inside. Frequencies in ticks a second, intervals in milliseconds."""
+
+    tick_hz: int = Field(default=100, ge=1, le=1000)
+    echo_interval_ms: int = Field(default=100, ge=20, le=10_000)
+    connect_interval_ms: int = Field(default=250, ge=100, le=60_000)
+
+
+class RunSettings(_Part):
+    """How a run is made. Seconds."""
+
+    folder: Path = Path("runs")
+    lead_in_s: float = Field(default=60.0, ge=2.0, le=3600.0)
+    tail_s: float = Field(default=60.0, ge=2.0, le=3600.0)
+    poll_s: float = Field(default=1.0, ge=0.2, le=60.0)
+    validation_holds_minutes: float = Field(default=30.0, gt=0, le=24 * 60)
+
+
+class Site(_Part):
+    """What the site file says. Paths are absolute once it is loaded."""
+
+    ssh_config: Path | None = None
+    frames: dict[str, FrameSettings] = Field(min_length=1)
+    partitions: dict[str, PartitionSettings] = Field(default_factory=dict)
+    runs: RunSettings = Field(default_factory=RunSettings)
+
+    def frame(self, name: str) -> FrameSettings:
+        """The settings of one frame; raises `NotFound` with the nearest name."""
+        if name not in self.frames:
+            raise NotFound("frame in the site file", name, known=self.frames)
+        return self.frames[name]
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON values for a run folder; references to secrets stay references."""
+        return self.model_dump(mode="json")
+
+
+def find_site_file(given: str | os.PathLike[str] | None) -> Path:
+    """The site file that applies: the one given, ``$LPMKIT_SITE``, or one of `SITE_FILES` here."""
+    named = given or os.environ.get("LPMKIT_SITE")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise NotFound("site file", str(path))
+        return path
+    for name in SITE_FILES:
+        if Path(name).is_file():
+            return Path(name)
+    raise UsageError(
+        "there is no site file here",
+        where=str(Path.cwd()),
+        next_step=f"Write {SITE_FILES[0]} (the user guide shows one), or name one with --site FILE, or rehearse with `lpmkit demo`.",
+    )
+
+
+def load_site(path: str | os.PathLike[str]) -> Site:
+    """Read a site file. Raises `SiteFileError`, which names line and key of everything that is wrong."""
+    path = Path(path)
+    try:
+        data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise SiteFileError(str(path), [f"line {line}: {error.problem}"]) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SiteFileError(str(path), [f"it is not YAML: {error}"]) from error
+    except OSError as error:
+        raise SiteFileError(str(path), [f"it cannot be read: {error.strerror}"]) from error
+    if not isinstance(data, Mapping):
+        raise SiteFileError(str(path), ["line 1: it should hold `frames:` and `partitions:`"])
+    try:
+        site = Site.model_validate(data)
+    except ValidationError as error:
+        problems = [f"line {_line(data, item['loc'])}, {_key(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SiteFileError(str(path), problems) from error
+    return _absolute(site, path.resolve().parent)
+
+
+def _absolute(site: Site, folder: Path) -> Site:
+    runs = site.runs.model_copy(update={"folder": folder / site.runs.folder.expanduser()})
+    ssh_config = folder / site.ssh_config.expanduser() if site.ssh_config else None
+    return site.model_copy(update={"runs": runs, "ssh_config": ssh_config})
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "the file"
+
+
+def _line(data: Any, location: tuple[int | str, ...]) -> int:
+    """The line of the innermost key that exists, counted from 1; a missing key has the line of what should hold it."""
+    line = 1
+    for part in location:
+        if not isinstance(data, CommentedMap) or part not in data:
+            break
+        line = data.lc.key(part)[0] + 1
+        data = data[part]
+    return line
+
+
+class Secrets:
+    """Turns references into secrets, asking at most once for each.
+
+    ``env:NAME`` reads the environment, ``keyring:SERVICE/USER`` the system's keyring, ``prompt`` asks the person. Nothing that it returns is
+    ever written: the recorder, which nobody can ask, gets what was already ``known`` over a pipe.
+    """
+
+    def __init__(self, known: Mapping[str, str] | None = None, *, may_ask: bool = True) -> None:
+        self._known = dict(known or {})
+        self._may_ask = may_ask
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._known)} known)"
+
+    def get(self, reference: str | None, host: str) -> str | None:
+        """The secret for ``host``; raises `UsageError` when the reference leads nowhere."""
+        if reference is None:
+            return None
+        name = f"{reference} {host}" if reference == "prompt" else reference
+        if name not in self._known:
+            self._known[name] = self._fetch(reference, host)
+        return self._known[name]
+
+    def known(self) -> dict[str, str]:
+        """What is known so far, to be handed to the recorder's standard input and nowhere else."""
+        return dict(self._known)
+
+    def _fetch(self, reference: str, host: str) -> str:
+        kind, _, rest = reference.partition(":")
+        if kind == "env":
+            value = os.environ.get(rest)
+        elif kind == "keyring":
+            service, _, user = rest.partition("/")
+            value = keyring.get_password(service, user)
+        else:
+            value = getpass.getpass(f"Password for {host}: ") if self._may_ask else None
+        if value is None:
+            raise UsageError(
+                f"there is no secret behind {reference!r}",
+                where=host,
+                next_step="Set it there, or use an SSH key and leave `password` out.",
+            )
+        return value

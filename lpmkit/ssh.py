@@ -1,0 +1,372 @@
+"""Sessions over real SSH, with paramiko.
+
+How a host is reached is asked of OpenSSH itself (``ssh -G``), so that ``Include``, ``Match``, jump hosts, identities and known
+hosts mean here what they mean at the prompt. Host keys are checked always; there is no switch for it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import select
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import paramiko
+
+from lpmkit.config import HostSettings, Secrets, Site
+from lpmkit.errors import (
+    ConnectionLost,
+    HostKeyRefused,
+    LoginRefused,
+    NoAnswer,
+    RemoteError,
+    Unreachable,
+    UsageError,
+)
+from lpmkit.session import Reply, Transcript, command_line
+from lpmkit.timeline import Clock
+
+CONNECT_TIMEOUT_S = 15.0
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to reach a host, as OpenSSH understands its configuration (``ssh -G HOST``)."""
+
+    host: str
+    hostname: str
+    port: int
+    user: str
+    identities: tuple[str, ...] = ()
+    known_hosts: tuple[str, ...] = ()
+    host_key_alias: str | None = None
+    jumps: tuple[str, ...] = ()
+    proxy_command: str | None = None
+    use_agent: bool = True
+    ssh_config: Path | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self.hostname}:{self.port}"
+
+
+def route(host: str, ssh_config: Path | None = None) -> Route:
+    """Ask OpenSSH how ``host`` is reached. Raises `UsageError` when it cannot say."""
+    program = shutil.which("ssh")
+    if program is None:
+        raise UsageError(
+            "there is no OpenSSH client on this machine",
+            next_step="Install openssh-client: lpmkit asks it how hosts are reached.",
+        )
+    if ssh_config is not None and not ssh_config.is_file():
+        raise UsageError(
+            f"there is no ssh config {ssh_config}", where=host, next_step="Correct `ssh_config` in the site file."
+        )
+    options = ["-F", str(ssh_config)] if ssh_config else []
+    answer = subprocess.run(  # noqa: S603 - OpenSSH itself, with a host name as one argument behind "--"
+        [program, "-G", *options, "--", host], capture_output=True, text=True, check=False, timeout=30
+    )
+    if answer.returncode != 0:
+        raise UsageError("OpenSSH does not understand its configuration for it", where=host, answered=answer.stderr)
+    return read_route(host, answer.stdout, ssh_config)
+
+
+def read_route(host: str, text: str, ssh_config: Path | None = None) -> Route:
+    r"""Read what ``ssh -G`` prints.
+
+    >>> read_route("b", "host b\nuser padmin\nhostname 192.0.2.82\nport 22\nidentityfile ~/.ssh/id\nproxyjump none\n").address
+    '192.0.2.82:22'
+    """
+    values: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        values.setdefault(key.lower(), []).append(value)
+
+    def one(key: str) -> str | None:
+        value = values.get(key, ["none"])[0]
+        return None if value == "none" else value
+
+    files = " ".join(values.get("userknownhostsfile", []) + values.get("globalknownhostsfile", [])).split()
+    jumps = one("proxyjump")
+    return Route(
+        host=host,
+        hostname=one("hostname") or host,
+        port=int(one("port") or 22),
+        user=one("user") or getpass.getuser(),
+        identities=tuple(str(Path(name).expanduser()) for name in values.get("identityfile", [])),
+        known_hosts=tuple(str(Path(name).expanduser()) for name in files),
+        host_key_alias=one("hostkeyalias"),
+        jumps=tuple(jumps.split(",")) if jumps else (),
+        proxy_command=one("proxycommand"),
+        use_agent=one("identitiesonly") != "yes",
+        ssh_config=ssh_config,
+    )
+
+
+class _RefuseUnknown(paramiko.MissingHostKeyPolicy):
+    def __init__(self, way: Route) -> None:
+        self._way = way
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        raise HostKeyRefused(
+            f"its host key is not known here ({key.get_name()} {key.fingerprint})",
+            where=self._way.host,
+            next_step=f"Compare the fingerprint with the machine's console, then log in once with `{by_hand(self._way)}` and accept it.",
+        )
+
+
+def by_hand(way: Route) -> str:
+    """The command with which a person logs in on the same way."""
+    return f"ssh -F {way.ssh_config} {way.host}" if way.ssh_config else f"ssh {way.host}"
+
+
+def connect(way: Route, password: str | None = None) -> paramiko.SSHClient:
+    """Log in. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`, each with what to type next."""
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(_RefuseUnknown(way))
+    for name in way.known_hosts:
+        if Path(name).is_file():
+            client.load_host_keys(name)
+    wire = _wire(way)
+    named = (
+        {"hostname": way.host_key_alias, "port": 22}
+        if way.host_key_alias
+        else {"hostname": way.hostname, "port": way.port}
+    )
+    try:
+        client.connect(
+            **named,  # type: ignore[arg-type] # a str and an int under their own names
+            sock=wire,
+            username=way.user,
+            password=password,
+            key_filename=[name for name in way.identities if Path(name).is_file()],  # type: ignore[arg-type] # a list is documented
+            allow_agent=way.use_agent,
+            look_for_keys=False,
+            timeout=CONNECT_TIMEOUT_S,
+            banner_timeout=CONNECT_TIMEOUT_S,
+            auth_timeout=CONNECT_TIMEOUT_S,
+        )
+    except BaseException as error:
+        client.close()
+        wire.close()
+        raise _refusal(way, error) from error
+    return client
+
+
+def _refusal(way: Route, error: BaseException) -> BaseException:
+    if isinstance(error, paramiko.BadHostKeyException):
+        return HostKeyRefused(
+            f"its host key has changed: known is {error.expected_key.fingerprint}, it shows {error.key.fingerprint}",
+            where=way.host,
+            next_step="Find out why before anything else. If the machine was reinstalled, remove the old key with "
+            f"`ssh-keygen -R '{way.host_key_alias or way.hostname}'` and accept the new one with `{by_hand(way)}`.",
+        )
+    if isinstance(error, paramiko.AuthenticationException):
+        return LoginRefused(
+            f"it does not let {way.user} in",
+            where=way.host,
+            answered=str(error),
+            next_step=f"Try `{by_hand(way)}`; load the key with ssh-add, or name it as IdentityFile in the ssh configuration.",
+        )
+    if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
+        return Unreachable(
+            f"no SSH session at {way.address}: {error or type(error).__name__}",
+            where=way.host,
+            next_step=f"Try `{by_hand(way)}`.",
+        )
+    return error
+
+
+def _wire(way: Route) -> socket.socket | paramiko.Channel | paramiko.ProxyCommand:
+    """The bytes' way to the host: a socket, a channel through jump hosts, or a proxy command."""
+    try:
+        if way.jumps:
+            return _through(way)
+        if way.proxy_command:
+            command = way.proxy_command.replace("%h", way.hostname).replace("%p", str(way.port)).replace("%r", way.user)
+            return paramiko.ProxyCommand(command)
+        wire = socket.create_connection((way.hostname, way.port), timeout=CONNECT_TIMEOUT_S)
+        # Two small writes in a row would wait for a delayed acknowledgement; paramiko never sets this.
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, paramiko.SSHException) as error:
+        raise Unreachable(
+            f"no connection to {way.address}: {error}",
+            where=way.host,
+            next_step=f"Is it switched on, is the name right, is a firewall between? Try `{by_hand(way)}`.",
+        ) from error
+    return wire
+
+
+def _through(way: Route) -> paramiko.Channel:
+    *before, last = way.jumps
+    name = last.rsplit("@", 1)[-1]
+    jump = route(last, way.ssh_config)
+    if before and not jump.jumps:
+        jump = replace(jump, jumps=tuple(before))
+    client = connect(jump)
+    transport = client.get_transport()
+    if transport is None:
+        raise Unreachable(f"the jump host {name} closed the connection", where=way.host)
+    channel = transport.open_channel(
+        "direct-tcpip", (way.hostname, way.port), ("127.0.0.1", 0), timeout=CONNECT_TIMEOUT_S
+    )
+    channel.settimeout(CONNECT_TIMEOUT_S)
+    # The channel keeps its jump alive: paramiko closes a client that nobody refers to.
+    channel.jump_client = client  # type: ignore[attr-defined]
+    return channel
+
+
+@dataclass
+class SshSession:
+    """A `lpmkit.session.Session` over SSH: connects when first used, again after a loss, and tells the transcript everything."""
+
+    way: Route
+    password: str | None = field(default=None, repr=False)
+    transcript: Transcript | None = None
+    clock: Clock = field(default_factory=Clock)
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        self._client: paramiko.SSHClient | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        return self.way.host
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        """See `lpmkit.session.Session.run`."""
+        command = command_line(arguments)
+        began, wall = self.clock.mono_ns(), self.clock.wall_ns()
+        output, error = bytearray(), bytearray()
+        status: int | None = None
+        try:
+            status = self._exchange(arguments, stdin, output, error, timeout_s)
+        except (paramiko.SSHException, OSError, EOFError) as trouble:
+            self.close()
+            raise ConnectionLost(
+                f"the connection was lost: {trouble or type(trouble).__name__}",
+                where=self.where,
+                asked=command,
+                next_step="The command may still be running there; look before you repeat it.",
+            ) from trouble
+        finally:
+            # A command that got no whole answer stands in the transcript too, with what there was of it.
+            reply = Reply(
+                where=self.where,
+                command=command,
+                status=status,
+                output=_text(output),
+                error=_text(error),
+                stdin=stdin,
+                began_ns=began,
+                ended_ns=self.clock.mono_ns(),
+                wall_ns=wall,
+            )
+            if self.transcript:
+                self.transcript(reply)
+        if status is None:
+            self.close()
+        return reply
+
+    def stream(self, arguments: Sequence[str]) -> paramiko.Channel:
+        """Start a command and hand out its channel; the caller reads, writes and closes it."""
+        client = self._connected()
+        transport = client.get_transport()
+        if transport is None or not transport.is_active():
+            self.close()
+            raise ConnectionLost("the connection is gone", where=self.where, asked=command_line(arguments))
+        channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
+        channel.exec_command(command_line(arguments).encode())
+        return channel
+
+    def close(self) -> None:
+        """Close the connection; the next command opens another."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+    def _connected(self) -> paramiko.SSHClient:
+        with self._lock:
+            transport = self._client.get_transport() if self._client else None
+            if self._client is None or transport is None or not transport.is_active():
+                self._client = connect(self.way, self.password)
+                self.connections += 1
+            return self._client
+
+    def _exchange(
+        self, arguments: Sequence[str], stdin: str, output: bytearray, error: bytearray, timeout_s: float
+    ) -> int | None:
+        channel = self.stream(arguments)
+        try:
+            if stdin:
+                channel.sendall(stdin.encode())
+            channel.shutdown_write()
+            return self._collect(channel, output, error, timeout_s, command_line(arguments))
+        finally:
+            channel.close()
+
+    def _collect(
+        self, channel: paramiko.Channel, output: bytearray, error: bytearray, timeout_s: float, command: str
+    ) -> int | None:
+        poller = select.poll()
+        poller.register(channel.fileno(), select.POLLIN)
+        deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
+        while True:
+            while channel.recv_ready():
+                output += channel.recv(_CHUNK)
+            while channel.recv_stderr_ready():
+                error += channel.recv_stderr(_CHUNK)
+            if channel.eof_received and not channel.recv_ready() and not channel.recv_stderr_ready():
+                # The exit status may follow the end of file by a moment.
+                channel.status_event.wait(5.0)
+                return None if channel.exit_status == -1 else channel.exit_status
+            if channel.closed:
+                return None if channel.exit_status == -1 else channel.exit_status
+            left_ms = (deadline - self.clock.mono_ns()) // 1_000_000
+            if left_ms <= 0:
+                self.close()
+                raise NoAnswer(
+                    f"no answer within {timeout_s:g} s",
+                    where=self.where,
+                    asked=command,
+                    answered=_text(output + error) or None,
+                    next_step="The machine may be busy or hung; look at it, then repeat.",
+                )
+            poller.poll(min(left_ms, 1000))
+
+
+def _text(content: bytes | bytearray) -> str:
+    """Machines of this age speak UTF-8 or ISO-8859-1 and do not say which (powervm.md 3.3)."""
+    try:
+        return bytes(content).decode("utf-8")
+    except UnicodeDecodeError:
+        return bytes(content).decode("latin-1")
+
+
+def open_session(
+    site: Site,
+    settings: HostSettings,
+    *,
+    secrets: Secrets | None = None,
+    transcript: Transcript | None = None,
+) -> SshSession:
+    """The session for one machine of the site. Nothing is sent before it is used."""
+    password = (secrets or Secrets()).get(settings.password, settings.host)
+    return SshSession(route(settings.host, site.ssh_config), password=password, transcript=transcript)
+
+
+def reachable(session: SshSession) -> RemoteError | None:
+    """Log in and out; ``None`` when that works, else the trouble."""
+    try:
+        session._connected()
+    except RemoteError as error:
+        return error
+    return None
