@@ -1,0 +1,358 @@
+"""What exists, and in what state: two frames, their VIOS, disks and partitions. No I/O and no clock in here.
+
+A `World` is an immutable value. Every command line prints from one, every check judges one, and a move is a sequence of
+them; so a listing never shows half of a change. `Chassis` holds the present one and exchanges it under a lock.
+
+What is free (memory, processors, slots, numbers) is never stored: it is what the others leave.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+RUNNING = "Running"
+NOT_ACTIVATED = "Not Activated"
+MIGRATING_RUNNING = "Migrating - Running"
+MIGRATING_NOT_ACTIVATED = "Migrating - Not Activated"
+NOT_MIGRATING = "Not Migrating"
+
+FIRST_SERVER_SLOT = 11
+"""The first slot that IVM gives to a virtual SCSI server adapter (seen on a JS22: ``V1-C11``, GIB-JS22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk as one VIOS sees it. ``lun`` is ``None`` for a disk inside the blade."""
+
+    name: str
+    pvid: str
+    unique_id: str
+    size_mb: int
+    lun: str | None = None
+    volume_group: str | None = None
+    reserve_policy: str = "no_reserve"
+    failed_paths: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sea:
+    """A shared Ethernet adapter: which VLANs a frame's virtual switch is bridged to."""
+
+    name: str
+    backing: str
+    trunk: str
+    slot: int
+    port_vlan_id: int
+    additional_vlan_ids: tuple[int, ...]
+    mac: str
+
+    @property
+    def vlans(self) -> tuple[int, ...]:
+        return (self.port_vlan_id, *self.additional_vlan_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedError:
+    """An entry of an error log: ``wall_s`` is the time of day, ``machine_id`` what ``uname -m`` said then."""
+
+    wall_s: float
+    identifier: str
+    label: str
+    type: str
+    error_class: str
+    resource: str
+    description: str
+    machine_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vios:
+    """The I/O server of a frame, which is its manager (IVM) and its mover as well."""
+
+    name: str
+    hostname: str
+    lpar_id: int
+    level: str
+    memory_mb: int
+    proc_units: float
+    virtual_processors: int
+    address: str
+    max_virtual_slots: int
+    sea: Sea | None
+    vasi: str | None
+    physical_ethernet: str
+    errors: tuple[LoggedError, ...] = ()
+    moved_bytes_out: int = 0
+    moved_bytes_in: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A managed system: a blade."""
+
+    name: str
+    system_name: str
+    type_model: str
+    serial: str
+    firmware: str
+    memory_mb: int
+    firmware_memory_mb: int
+    memory_region_mb: int
+    processors: int
+    clock_mhz: int
+    compat_modes: tuple[str, ...]
+    enterprise: bool
+    active_migrations_supported: int
+    inactive_migrations_supported: int
+    planar: str
+    unique_frame_id: str
+    vios: Vios
+    disks: tuple[Disk, ...]
+    keys_exchanged: bool = True
+    foreign_migrations: int = 0
+
+    @property
+    def machine(self) -> str:
+        """``7998-61X*10071DA``, as ``migrlpar -t`` takes it (KSH-IVM)."""
+        return f"{self.type_model}*{self.serial}"
+
+    @property
+    def unit(self) -> str:
+        """``U7998.61X.10071DA``, the start of every virtual location code (GIB-JS22, ZIU)."""
+        return f"U{self.type_model.replace('-', '.')}.{self.serial}"
+
+    def disk(self, name: str) -> Disk | None:
+        return next((disk for disk in self.disks if disk.name == name), None)
+
+    def called(self, name: str) -> bool:
+        """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (NOVA-IVM, KSH-IVM)."""
+        return name in (self.system_name, self.machine)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualDisk:
+    """A virtual target device: what the client sees as a disk, and what backs it on the VIOS.
+
+    ``kind`` is ``lun``, ``logical_volume``, ``file`` or ``optical``. ``volume_group`` is the client's.
+    """
+
+    vtd: str
+    backing: str
+    kind: str = "lun"
+    volume_group: str | None = None
+
+    @property
+    def generated(self) -> bool:
+        """Whether the VIOS made this name up; such names are not kept over a move (IBMDOC:p8hc3_ivmprocess)."""
+        return self.vtd.startswith("vtscsi") and self.vtd[6:].isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    min_mb: int
+    mb: int
+    max_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    mode: str
+    min_units: float
+    units: float
+    max_units: float
+    min_virtual: int
+    virtual: int
+    max_virtual: int
+    sharing: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """How a partition uses its memory, in the terms of `transfer`."""
+
+    touched_mb: float = 1024
+    dirty_mb_per_second: float = 2
+    writable_set_mb: float = 64
+    post_resume_fetch_mb: float = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalSlot:
+    """A physical adapter that a partition owns: with one it cannot move."""
+
+    drc_index: str
+    location: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Where a move stands, as both managers report it."""
+
+    number: int
+    type: str
+    source: str
+    target: str
+    source_lpar_id: int
+    dest_lpar_id: int
+    state: str
+    phase: str
+    remote_manager: str
+    remote_user: str
+    bytes_transmitted: int = 0
+    bytes_remaining: int = 0
+    stream: int = 1
+    cancellable: bool = True
+    mover_running: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition's record on one frame. While it moves there are two: itself and the ``shell`` on the target."""
+
+    name: str
+    frame: str
+    lpar_id: int
+    state: str
+    environment: str
+    os_version: str
+    level: str
+    memory: Memory
+    processors: Processors
+    scsi_slot: int
+    ethernet_slot: int
+    server_slot: int
+    vhost: int
+    mac: str
+    port_vlan_id: int
+    address: str
+    host: bool
+    disks: tuple[VirtualDisk, ...]
+    rmc_state: str
+    workload: Workload
+    compat_mode: str = "POWER6"
+    physical_slots: tuple[PhysicalSlot, ...] = ()
+    migration: Migration | None = None
+    shell: bool = False
+    sap_sid: str = ""
+    sap_instance: str = ""
+    oracle_sid: str = ""
+    oracle_version: str = ""
+
+    @property
+    def holds_memory(self) -> bool:
+        return self.state != NOT_ACTIVATED
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that exists, at one moment."""
+
+    name: str
+    link_mb_per_second: float
+    mover_mb_per_second: float
+    storage_model: str
+    storage_ports: tuple[str, ...]
+    frames: tuple[Frame, ...]
+    partitions: tuple[Partition, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def frame(self, name: str) -> Frame:
+        """The frame that operators call so; `KeyError` when there is none."""
+        for frame in self.frames:
+            if frame.name == name:
+                return frame
+        raise KeyError(name)
+
+    def frame_called(self, name: str) -> Frame | None:
+        """The frame that ``-m``/``-t`` means."""
+        return next((frame for frame in self.frames if frame.called(name)), None)
+
+    def on(self, frame: str) -> tuple[Partition, ...]:
+        """The partitions that a frame lists, shells included, by id."""
+        found = [partition for partition in self.partitions if partition.frame == frame]
+        return tuple(sorted(found, key=lambda partition: partition.lpar_id))
+
+    def partition(self, frame: str, name: str) -> Partition | None:
+        return next((found for found in self.on(frame) if found.name == name), None)
+
+    def home(self, name: str) -> Partition | None:
+        """The record of the partition itself, never its shell."""
+        return next((found for found in self.partitions if found.name == name and not found.shell), None)
+
+    def free_memory_mb(self, frame: Frame) -> int:
+        held = sum(found.memory.mb for found in self.on(frame.name) if found.holds_memory)
+        return frame.memory_mb - frame.firmware_memory_mb - frame.vios.memory_mb - held
+
+    def free_processor_units(self, frame: Frame) -> float:
+        held = sum(found.processors.units for found in self.on(frame.name) if found.holds_memory)
+        return round(frame.processors - frame.vios.proc_units - held, 2)
+
+    def free_lpar_id(self, frame: Frame) -> int:
+        """The lowest id that nobody has (the id is kept only if it is free, IBMDOC:iphc3attributes)."""
+        return lowest_free({frame.vios.lpar_id, *(found.lpar_id for found in self.on(frame.name))}, 1)
+
+    def free_vhost(self, frame: Frame) -> int:
+        return lowest_free({found.vhost for found in self.on(frame.name)}, 0)
+
+    def free_server_slot(self, frame: Frame) -> int:
+        return lowest_free({found.server_slot for found in self.on(frame.name)}, FIRST_SERVER_SLOT)
+
+    def migrations_on(self, frame: str, kind: str = "active") -> int:
+        """How many moves of a kind a frame takes part in, on either end."""
+        moving = (found.migration for found in self.on(frame) if found.migration is not None)
+        own = sum(1 for migration in moving if migration.type == kind)
+        return own + (self.frame(frame).foreign_migrations if kind == "active" else 0)
+
+    def with_frame(self, changed: Frame) -> World:
+        return replace(self, frames=tuple(changed if old.name == changed.name else old for old in self.frames))
+
+    def with_partition(self, changed: Partition) -> World:
+        """The world with one record exchanged, found by frame and name, or added."""
+        key = (changed.frame, changed.name)
+        if self.partition(*key) is None:
+            return replace(self, partitions=(*self.partitions, changed))
+        kept = tuple(changed if (old.frame, old.name) == key else old for old in self.partitions)
+        return replace(self, partitions=kept)
+
+    def without(self, frame: str, name: str) -> World:
+        kept = tuple(found for found in self.partitions if (found.frame, found.name) != (frame, name))
+        return replace(self, partitions=kept)
+
+
+def lowest_free(taken: set[int], first: int) -> int:
+    """
+    >>> lowest_free({1, 2, 4}, 1)
+    3
+    """
+    while first in taken:
+        first += 1
+    return first
+
+
+class Chassis:
+    """Holds the present `World`. `change` exchanges it for the one a function makes of it, one change at a time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+
+    @property
+    def world(self) -> World:
+        return self._world
+
+    def change(self, step: Callable[[World], World]) -> World:
+        """Make the next world. Raises what ``step`` raises, and then nothing has changed."""
+        with self._changed:
+            self._world = step(self._world)
+            self._changed.notify_all()
+            return self._world
+
+    def wait_for(self, holds: Callable[[World], bool], timeout_s: float) -> bool:
+        """Wait until something holds of the world; ``False`` when it did not in that time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: holds(self._world), timeout_s)

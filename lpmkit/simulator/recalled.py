@@ -1,0 +1,231 @@
+"""Everything that nobody could look up: texts, codes and layouts that are remembered or made up, in one place.
+
+When somebody captures the real thing, it is put right here and nowhere else. No reader should rely on a word of this
+file. powervm.md marks these facts D and lists them as its known gaps: message texts of IVM for a refused validation,
+the fields of ``lslparmigr`` other than counts and state, the streams of ``vasistat``, the error log of a mover, the wording
+of the DR manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lpmkit.simulator.shells.reply import Reply
+
+# --- messages -------------------------------------------------------------------------------------------------------
+# The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (KSH-IVM, NOVA-IVM). So are the codes VIOSE010401A1-0042
+# (partition not found), VIOSE03FF0000-0149 (firmware error) and VIOSI01040010-0003 (no results). Everything else is recalled.
+
+NO_RESULTS = {False: "No results were found.", True: "Es wurden keine Ergebnisse gefunden."}
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "attribute": (
+        "VIOSE01010018-0002",
+        "The attribute entered is not valid. The invalid attribute is {attribute}.",
+    ),
+    "command": ("VIOSE01010001-0001", "The command {command} is not valid."),
+    "flag": ("VIOSE01010002-0003", "The flag {flag} is not valid for this command."),
+    "flag-value": ("VIOSE01010004-0005", "The flag {flag} needs a value."),
+    "flag-missing": ("VIOSE01010005-0006", "The required flag {flag} is missing."),
+    "resource": ("VIOSE01010006-0007", "The resource type {resource} is not valid for this command."),
+    "system": ("VIOSE01040009-0041", "The managed system {system} was not found."),
+    "partition": ("VIOSE010401A1-0042", "The partition {partition} was not found."),
+    "ip": ("VIOSE01042016-0020", "The remote manager {address} cannot be reached."),
+    "authority": ("VIOSE01042001-0021", "The user {user} at {address} is not known there."),
+    "keys": (
+        "VIOSE01042017-0022",
+        "The SSH keys between this manager and user {user} at {address} are not set up. Use the mkauthkeys command first.",
+    ),
+    "not-enterprise": (
+        "VIOSE01042002-0101",
+        "The managed system {system} is not capable of partition mobility. Enter the PowerVM Enterprise activation code.",
+    ),
+    "already": ("VIOSE01042003-0102", "A migration operation is already in progress for partition {partition}."),
+    "state": ("VIOSE01042004-0103", "The partition {partition} is in the state {state}, in which it cannot be migrated."),
+    "limit": (
+        "VIOSE01042005-0104",
+        "The number of migrations in progress on {system} has reached the supported number {supported}.",
+    ),
+    "name": ("VIOSE01042006-0105", "A partition named {partition} already exists on the destination managed system."),
+    "rmc": (
+        "VIOSE01042007-0106",
+        "The management partition cannot communicate with partition {partition}. Either the network connection is not "
+        "available or the partition does not have a level of software that supports this operation.",
+    ),
+    "vasi": (
+        "VIOSE01042008-0107",
+        "The management partition of {system} has no available Virtual Asynchronous Services Interface and cannot move "
+        "partitions.",
+    ),
+    "region": (
+        "VIOSE01042009-0108",
+        "The memory region size of the source ({source} MB) and of the destination ({target} MB) do not match.",
+    ),
+    "compat": (
+        "VIOSE01042010-0109",
+        "The processor compatibility mode {mode} of the partition is not supported by the destination managed system.",
+    ),
+    "memory": (
+        "VIOSE01042011-0110",
+        "The destination managed system does not have enough memory. Needed: {needed} MB. Available: {available} MB.",
+    ),
+    "processors": (
+        "VIOSE01042012-0111",
+        "The destination managed system does not have enough processing units. Needed: {needed}. Available: {available}.",
+    ),
+    "slots": ("VIOSE01042013-0112", "The management partition of {system} has no free virtual slot."),
+    "physical": ("VIOSE01042014-0113", "The partition owns the physical adapter {slot}. Remove it before the migration."),
+    "backing": (
+        "VIOSE01042015-0114",
+        "The virtual target device {vtd} is backed by {backing}, which is not a physical volume. It cannot be migrated.",
+    ),
+    "media": ("VIOSE01042018-0115", "The virtual optical device {vtd} holds the media {backing}. Unload it first."),
+    "reserve": (
+        "VIOSE01042019-0116",
+        "The reserve policy of {disk} on {system} is {policy}. It must be no_reserve.",
+    ),
+    "lun": (
+        "VIOSE01042020-0117",
+        "The physical volume {disk} ({unique_id}) is not available to the management partition of {system}.",
+    ),
+    "pvid": (
+        "VIOSE01042021-0118",
+        "The physical volume {disk} has the identifier {source} on the source and {target} on the destination.",
+    ),
+    "in-use": ("VIOSE01042022-0119", "The physical volume {disk} is already in use on {system}."),
+    "paths": ("VIOSE01042023-0120", "No path to the physical volume {disk} is usable on {system}."),
+    "vlan": (
+        "VIOSE01042024-0121",
+        "The virtual LAN {vlan} is not bridged by a shared Ethernet adapter on the destination managed system.",
+    ),
+    "same": ("VIOSE01042025-0122", "The source and the destination are the same managed system."),
+    "stop-late": (
+        "VIOSE01042030-0201",
+        "The migration of partition {partition} cannot be stopped any more: the partition is running on the destination.",
+    ),
+    "stop-none": ("VIOSE01042031-0202", "No migration operation is in progress for partition {partition}."),
+    "stop-mover": ("VIOSE01042032-0203", "The mover does not answer. Recover partition {partition}."),
+    "recover-none": ("VIOSE01042033-0204", "The partition {partition} does not need to be recovered."),
+    "recover-busy": ("VIOSE01042034-0205", "The migration of partition {partition} is still running. Stop it first."),
+    "stopped": ("VIOSE01042035-0206", "The migration of partition {partition} was stopped."),
+    "mover-died": (
+        "VIOSE01042036-0207",
+        "The migration of partition {partition} failed: the connection between the movers was lost. Recover the partition.",
+    ),
+    "not-converging": (
+        "VIOSE01042037-0208",
+        "The migration of partition {partition} failed: its memory changes faster than it can be sent.",
+    ),
+    "failed": ("VIOSE03FF0000-0149", "The migration of partition {partition} failed: {message}"),
+    "one-path": ("VIOSI01042040-0301", "Some paths to the physical volume {disk} on {system} are not usable."),
+}
+
+
+def message(key: str, **facts: object) -> str:
+    """A message with its code in front."""
+    code, text = TEXTS[key]
+    return f"[{code}] {text.format(**facts)}"
+
+
+def refusal(key: str, german: bool = False, **facts: object) -> Reply:
+    """An error on standard error with a status that is not 0 (which one is not known)."""
+    del german  # the messages were never seen in another language
+    return Reply(err=message(key, **facts) + "\n", status=1)
+
+
+def no_results(german: bool) -> Reply:
+    """On standard error with status 0 (NOVA-IVM); the German words are a guess."""
+    return Reply(err=f"[VIOSI01040010-0003] {NO_RESULTS[german]}\n")
+
+
+# --- lslparmigr -----------------------------------------------------------------------------------------------------
+STATE_STARTING = "Migration Starting"
+STATE_FAILED = "Migration Failed"
+STATE_CANCELLING = "Migration Cancelling"
+
+
+# --- error log of a mover -------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class LogTemplate:
+    """An error log entry but for its time."""
+
+    identifier: str
+    label: str
+    type: str
+    error_class: str
+    resource: str
+    description: str
+
+
+MOVER_SUSPEND = LogTemplate("6CB10B8D", "MVR_MIG_SUSPEND", "I", "S", "unspecified", "Client partition suspend issued")
+MOVER_DONE = LogTemplate("3EB09F5A", "MVR_MIG_COMPLETED", "I", "S", "Migration", "Migration completed successfully")
+MOVER_FAILED = LogTemplate("B3B6A8F1", "MVR_MIG_FAILED", "P", "S", "Migration", "Migration failed")
+
+# --- AIX ------------------------------------------------------------------------------------------------------------
+# Identifier and label of the aborted move are seen, type, class and resource are not.
+CLIENT_ABORTED = LogTemplate(
+    "5E075ADF", "CLIENT_PMIG_ABORTED", "I", "S", "pmig", "Client Partition Migration Aborted"
+)
+DRMGR_LINES = {
+    "check": "DRMGR: check phase of the partition migration completed",
+    "prepare": "DRMGR: prepare phase of the partition migration completed",
+    "post": "DRMGR: post phase of the partition migration completed",
+    "undo": "DRMGR: the partition migration was undone",
+}
+
+
+# --- vasistat -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream of a mover."""
+
+    number: int
+    state: str
+    operation: str
+    total_bytes: int
+    left_bytes: int
+
+
+def vasistat_page(device: str, elapsed_s: float, out_bytes: int, in_bytes: int, streams: tuple[Stream, ...]) -> str:
+    """The page of ``vasistat``; the streams come with ``-all``. Field names of the generic part IBMDOC:p8hcg_vasistat."""
+    minutes, seconds = divmod(int(elapsed_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    rule = "-" * 60
+    head = [
+        rule,
+        f"VASI STATISTICS ({device}) :",
+        "Device Type: Virtual Asynchronous Services Interface (VASI)",
+        f"Elapsed Time: {days} days {hours} hours {minutes} minutes {seconds} seconds",
+        "",
+        f"{'Transmit Statistics:':<46}Receive Statistics:",
+        f"{'--------------------':<46}-------------------",
+    ]
+    pairs = [
+        (f"Packets: {out_bytes // 65536}", f"Packets: {in_bytes // 65536}"),
+        (f"Bytes: {out_bytes}", f"Bytes: {in_bytes}"),
+        (f"Interrupts: {out_bytes // 262144}", f"Interrupts: {in_bytes // 262144}"),
+        ("Transmit Errors: 0", "Receive Errors: 0"),
+        ("Packets Dropped: 0", "Packets Dropped: 0"),
+        ("", "Bad Packets: 0"),
+    ]
+    body = [f"{left:<46}{right}" for left, right in pairs]
+    tail: list[str] = []
+    for stream in streams:
+        tail += [
+            "",
+            f"Stream ID: {stream.number}",
+            f"Stream State: {stream.state}",
+            f"Operation Type: {stream.operation}",
+            f"Total Bytes to Transfer: {stream.total_bytes}",
+            f"Bytes Left to Transfer: {stream.left_bytes}",
+        ]
+    return "\n".join([*head, *body, *tail]) + "\n"
+
+
+# --- VIOS -----------------------------------------------------------------------------------------------------------
+LSPV_HEADER = f"{'NAME':<16} {'PVID':<36} {'VG':<16} STATUS"
+LSPV_ROW = "{name:<16} {pvid:<36} {vg:<16} {status}"
+LSPV_SIZE_HEADER = f"{'NAME':<16} {'PVID':<36} SIZE(megabytes)"
+NO_NPIV = "No virtual Fibre Channel adapter was found."

@@ -1,0 +1,271 @@
+"""The Integrated Virtualization Manager's commands, except `migrlpar`, which changes things (see `migrlpar`).
+
+``-m`` is accepted and optional, as IVM manages exactly one system (IBMDOC:p8hcg_chsyscfg, NOVA-IVM).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import NOT_MIGRATING, Frame, Migration, Partition, World
+from lpmkit.simulator.shells import ivm_records
+from lpmkit.simulator.shells.options import Options, read
+from lpmkit.simulator.shells.records import Record, asked_names, filtered, listing
+from lpmkit.simulator.shells.reply import Context, Reply, lines
+
+Handler = Callable[[World, Frame, Sequence[str], Context], Reply]
+
+LISTING_FLAGS = "-r -m --rsubtype --level --filter -t --ip -u -n"
+
+
+def run(world: World, frame: Frame, words: Sequence[str], context: Context) -> Reply | None:
+    """Answer a command of the manager; ``None`` when it is none of them."""
+    handler = HANDLERS.get(words[0])
+    return None if handler is None else handler(world, frame, words[1:], context)
+
+
+def problem(world: World, frame: Frame, options: Options, context: Context, required: str = "-r") -> Reply | None:
+    """What is wrong with the options of a command, if anything."""
+    german = context.german
+    if options.unknown is not None:
+        return recalled.refusal("flag", german, flag=options.unknown)
+    if options.missing is not None:
+        return recalled.refusal("flag-value", german, flag=options.missing)
+    for flag in required.split():
+        if flag not in options:
+            return recalled.refusal("flag-missing", german, flag=flag)
+    system = options["-m"]
+    if system is not None and not frame.called(system):
+        return recalled.refusal("system", german, system=system)
+    there = {frame.vios.name, *(found.name for found in world.on(frame.name))}
+    for name in asked_names(options["--filter"]):
+        if name not in there:
+            return recalled.refusal("partition", german, partition=name)
+    return None
+
+
+def _print(records: Sequence[Record], options: Options, context: Context) -> Reply:
+    known = list(records[0]) if records else []
+    chosen = filtered(records, options["--filter"])
+    return listing(chosen, options["-F"], context, header="--header" in options, known=known)
+
+
+def lssyscfg(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
+    wrong = problem(world, frame, options, context)
+    if wrong is not None:
+        return wrong
+    here = world.on(frame.name)
+    if options["-r"] == "sys":
+        return _print([ivm_records.system(world, frame, context.time("%m/%d/%Y %H:%M:%S"))], options, context)
+    if options["-r"] == "lpar":
+        rows = [ivm_records.vios_partition(frame), *(ivm_records.partition(frame, found) for found in here)]
+        return _print(rows, options, context)
+    if options["-r"] == "prof":
+        return _print([ivm_records.profile(frame, found) for found in here], options, context)
+    return recalled.refusal("resource", context.german, resource=options["-r"])
+
+
+def lshwres(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
+    wrong = problem(world, frame, options, context)
+    if wrong is not None:
+        return wrong
+    rows = _resources(world, frame, options["-r"] or "", options["--rsubtype"], options["--level"])
+    if rows is None:
+        asked = " ".join(filter(None, (options["-r"], options["--rsubtype"], options["--level"])))
+        return recalled.refusal("resource", context.german, resource=asked)
+    return _print(rows, options, context)
+
+
+def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level: str | None) -> list[Record] | None:
+    here = world.on(frame.name)
+    listings: dict[tuple[str, str | None, str | None], Callable[[], list[Record]]] = {
+        ("mem", None, "sys"): lambda: [ivm_records.memory_of_system(world, frame)],
+        ("mem", None, "lpar"): lambda: [
+            ivm_records.memory_of_vios(frame),
+            *(ivm_records.memory_of_partition(found) for found in here),
+        ],
+        ("proc", None, "sys"): lambda: [ivm_records.processors_of_system(world, frame)],
+        ("proc", None, "lpar"): lambda: [
+            ivm_records.processors_of_vios(frame),
+            *(ivm_records.processors_of_partition(found) for found in here),
+        ],
+        ("virtualio", "scsi", "lpar"): lambda: ivm_records.scsi_adapters(world, frame),
+        ("virtualio", "eth", "lpar"): lambda: ivm_records.ethernet_adapters(world, frame),
+        ("virtualio", "serial", "lpar"): lambda: ivm_records.serial_adapters(world, frame),
+        ("virtualio", "slot", "lpar"): lambda: ivm_records.slot_limits(world, frame),
+        ("virtualio", "slot", "slot"): lambda: ivm_records.slots(world, frame),
+        ("io", "slot", None): lambda: ivm_records.physical_slots(world, frame),
+    }
+    made = listings.get((kind, subtype, level))
+    return None if made is None else made()
+
+
+def lslparmigr(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """Counts and ``migration_state`` are seen (NOVA-IVM); the other fields are recalled."""
+    options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
+    wrong = problem(world, frame, options, context)
+    if wrong is not None:
+        return wrong
+    resource = options["-r"]
+    if resource == "sys":
+        return _print([_counts(world, frame)], options, context)
+    if resource == "lpar":
+        return _print([_standing(world, frame, found) for found in world.on(frame.name)], options, context)
+    if resource == "manager":
+        return _print([{"remote_lpar_mobility_capable": str(int(frame.keys_exchanged))}], options, context)
+    if resource in ("msp", "virtualio", "procpool"):
+        return _possibilities(world, frame, resource, options, context)
+    return recalled.refusal("resource", context.german, resource=resource)
+
+
+def _counts(world: World, frame: Frame) -> Record:
+    return {
+        "inactive_lpar_mobility_capable": str(int(frame.enterprise)),
+        "num_inactive_migrations_supported": str(frame.inactive_migrations_supported),
+        "num_inactive_migrations_in_progress": str(world.migrations_on(frame.name, "inactive")),
+        "active_lpar_mobility_capable": str(int(frame.enterprise)),
+        "num_active_migrations_supported": str(frame.active_migrations_supported),
+        "num_active_migrations_in_progress": str(world.migrations_on(frame.name, "active")),
+    }
+
+
+_MOVING_FIELDS = (
+    "migration_type",
+    "dest_sys_name",
+    "dest_lpar_id",
+    "source_msp_name",
+    "source_msp_id",
+    "dest_msp_name",
+    "dest_msp_id",
+    "bytes_transmitted",
+    "bytes_remaining",
+    "remote_manager",
+    "remote_user",
+)
+
+
+def _standing(world: World, frame: Frame, found: Partition) -> Record:
+    moving = found.migration
+    state = NOT_MIGRATING if moving is None else moving.state
+    known = {"name": found.name, "lpar_id": str(found.lpar_id), "migration_state": state}
+    if moving is None:
+        return known | {f"-{name}": "unavailable" for name in _MOVING_FIELDS}
+    return known | dict(zip(_MOVING_FIELDS, _moving_values(world, moving), strict=True))
+
+
+def _moving_values(world: World, moving: Migration) -> tuple[str, ...]:
+    source, target = world.frame(moving.source), world.frame(moving.target)
+    return (
+        moving.type,
+        target.system_name,
+        str(moving.dest_lpar_id),
+        source.vios.name,
+        str(source.vios.lpar_id),
+        target.vios.name,
+        str(target.vios.lpar_id),
+        str(moving.bytes_transmitted),
+        str(moving.bytes_remaining),
+        moving.remote_manager,
+        moving.remote_user,
+    )
+
+
+def _possibilities(world: World, frame: Frame, resource: str, options: Options, context: Context) -> Reply:
+    """What a move could use on the target. All of it is recalled."""
+    for flag in ("-t", "--filter"):
+        if flag not in options:
+            return recalled.refusal("flag-missing", context.german, flag=flag)
+    target = world.frame_called(options["-t"] or "")
+    if target is None:
+        return recalled.refusal("system", context.german, system=options["-t"])
+    chosen = [found for found in world.on(frame.name) if found.name in asked_names(options["--filter"])]
+    made = {"msp": _movers, "virtualio": _mappings, "procpool": _pools}[resource]
+    return listing([made(frame, target, found) for found in chosen], options["-F"], context, header="--header" in options)
+
+
+def _movers(frame: Frame, target: Frame, found: Partition) -> Record:
+    here, there = frame.vios, target.vios
+    return {
+        "source_msp_name": here.name,
+        "source_msp_id": str(here.lpar_id),
+        "dest_msp_names": there.name,
+        "dest_msp_ids": str(there.lpar_id),
+        "ipaddr_mappings": f"{here.address}//{there.lpar_id}/{there.name}/{there.address}",
+    }
+
+
+def _mappings(frame: Frame, target: Frame, found: Partition) -> Record:
+    mapping = f"{found.scsi_slot}/{target.vios.name}/{target.vios.lpar_id}"
+    return {"possible_virtual_scsi_mappings": mapping, "suggested_virtual_scsi_mappings": mapping}
+
+
+def _pools(frame: Frame, target: Frame, found: Partition) -> Record:
+    return {"shared_proc_pool_ids": "0", "shared_proc_pool_names": "DefaultPool"}
+
+
+def lsrefcode(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """An AIX partition that runs has no reference code (NOVA-IVM, where Linux shows ``Linux ppc64``)."""
+    options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
+    wrong = problem(world, frame, options, context)
+    if wrong is not None:
+        return wrong
+    stamp = context.time("%m/%d/%Y %H:%M:%S")
+    rows = [
+        {
+            "lpar_name": found.name,
+            "lpar_id": str(found.lpar_id),
+            "time_stamp": stamp,
+            "refcode": "" if found.holds_memory else "00000000",
+        }
+        for found in world.on(frame.name)
+    ]
+    return _print(rows, options, context)
+
+
+def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """``--test`` is silent when the keys are exchanged (NOVA-IVM); the other forms do nothing here."""
+    options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
+    wrong = problem(world, frame, options, context, required="")
+    if wrong is not None:
+        return wrong
+    if "--test" not in options:
+        return Reply()
+    user = options["-u"] or "padmin"
+    return remote_manager(world, frame, options["--ip"] or "", user, context) or Reply()
+
+
+def remote_manager(world: World, frame: Frame, address: str, user: str, context: Context) -> Reply | None:
+    """What stands between this manager and the one at that address, if anything."""
+    there = next((each for each in world.frames if address in (each.vios.address, each.vios.hostname)), None)
+    if there is None:
+        return recalled.refusal("ip", context.german, address=address)
+    if user != "padmin":
+        return recalled.refusal("authority", context.german, user=user, address=address)
+    if not (frame.keys_exchanged and there.keys_exchanged):
+        return recalled.refusal("keys", context.german, user=user, address=address)
+    return None
+
+
+def lslparutil(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """Only ``-r sys -F proc_cycles_per_second``, which is the time base of POWER6 (NOVA-IVM: 512000000)."""
+    options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
+    return problem(world, frame, options, context) or _print([{"proc_cycles_per_second": "512000000"}], options, context)
+
+
+def lsvet(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """No output of this command was ever captured; only that it exists is known (IVM-cmds)."""
+    return lines(f"mobility_capable={int(frame.enterprise)}")
+
+
+HANDLERS: dict[str, Handler] = {
+    "lssyscfg": lssyscfg,
+    "lshwres": lshwres,
+    "lslparmigr": lslparmigr,
+    "lsrefcode": lsrefcode,
+    "mkauthkeys": mkauthkeys,
+    "lslparutil": lslparutil,
+    "lsvet": lsvet,
+}

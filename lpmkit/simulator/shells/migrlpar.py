@@ -1,0 +1,76 @@
+"""Understanding ``migrlpar``: from its words to an `Order`. What the order does is in `migration`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import Frame, World
+from lpmkit.simulator.shells import ivm
+from lpmkit.simulator.shells.options import read
+from lpmkit.simulator.shells.reply import Context, Reply
+
+FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked: ``v`` validate, ``m`` migrate, ``s`` stop, ``r`` recover this partition of this frame."""
+
+    operation: str
+    source: str
+    partition: str
+    target: str | None
+    address: str
+    user: str
+    wait: bool
+    verbose: bool
+    force: bool
+    dest_lpar_id: int | None = None
+
+
+def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
+    """Read the words (synopses of IVM-migrlpar), or say what is wrong with them."""
+    options = read(arguments, FLAGS, "--async -v --force --help --nodetails")
+    required = "-o -t" if options["-o"] in ("v", "m") else "-o"
+    wrong = ivm.problem(world, frame, options, context, required)
+    if wrong is not None:
+        return wrong
+    operation = options["-o"] or ""
+    if operation not in ("v", "m", "s", "r"):
+        return recalled.refusal("flag", context.german, flag=f"-o {operation}")
+    name = _partition(world, frame, options["-p"], options["--id"])
+    if name is None:
+        asked = options["-p"] or options["--id"] or ""
+        return recalled.refusal("partition", context.german, partition=asked)
+    target = world.frame_called(options["-t"] or "")
+    if operation in ("v", "m") and target is None:
+        return recalled.refusal("system", context.german, system=options["-t"])
+    return Order(
+        operation=operation,
+        source=frame.name,
+        partition=name,
+        target=None if target is None else target.name,
+        address=options["--ip"] or "",
+        user=options["-u"] or "padmin",
+        wait="--async" not in options,
+        verbose="-v" in options,
+        force="--force" in options,
+        dest_lpar_id=_dest_lpar_id(options["-i"]),
+    )
+
+
+def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None) -> str | None:
+    for found in world.on(frame.name):
+        if found.name == name or (name is None and str(found.lpar_id) == lpar_id):
+            return found.name
+    return None
+
+
+def _dest_lpar_id(attributes: str | None) -> int | None:
+    for part in (attributes or "").replace('"', "").split(","):
+        key, _, value = part.partition("=")
+        if key.strip() == "dest_lpar_id" and value.strip().isdigit():
+            return int(value)
+    return None

@@ -1,0 +1,51 @@
+"""What a command answers, and what a command may know besides its words."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Text on standard output, text on standard error, exit status."""
+
+    out: str = ""
+    err: str = ""
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The circumstances of a command: the language (``C`` or ``de``), the time of day, whether a person types."""
+
+    language: str = "C"
+    wall_s: float = 0.0
+    interactive: bool = False
+    stdin: str = ""
+
+    @property
+    def german(self) -> bool:
+        return self.language.lower().startswith("de")
+
+    def time(self, form: str) -> str:
+        """The moment of the command, in UTC, which is the time zone of every simulated machine."""
+        return time.strftime(form, time.gmtime(self.wall_s))
+
+
+def lines(*texts: str) -> Reply:
+    """A reply of these lines.
+
+    >>> lines("a", "b").out
+    'a\\nb\\n'
+    """
+    return Reply(out="".join(f"{text}\n" for text in texts))
+
+
+def not_found(command: str, shell: str = "ksh") -> Reply:
+    """What the Korn shell says of a command that is not there: two blanks before ``not`` (BOND).
+
+    >>> not_found("pcmpath").err
+    'ksh: pcmpath:  not found.\\n'
+    """
+    return Reply(err=f"{shell}: {command}:  not found.\n", status=127)
