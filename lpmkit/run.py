@@ -302,7 +302,7 @@ class RunWriter:
             file.close()
         os.close(self._lock)
 
-    def event(self, source: str, kind: str, **data: Any) -> Event:
+    def event(self, source: str, kind: str, /, **data: Any) -> Event:
         """Report something; it is on disk when this returns, unless the disk is full."""
         anchor = self.clock.anchor(tries=1)
         event = Event(anchor.mono_ns, anchor.wall_ns, self.segment, source, kind, data)
@@ -325,11 +325,12 @@ class RunWriter:
 
     def samples(self, probe: str, rows: Iterable[Sample]) -> None:
         """Keep samples; they reach the disk with the next `flush`."""
-        self._append(
-            f"samples/{probe}.{self.segment}.csv",
-            b"".join(sample_line(row) for row in rows),
-            header=(",".join(COLUMNS) + "\n").encode(),
-        )
+        self.sample_rows(probe, b"".join(sample_line(row) for row in rows))
+
+    def sample_rows(self, probe: str, rows: bytes) -> None:
+        """Keep samples that are rows already (`sample_line`)."""
+        header = (",".join(COLUMNS) + "\n").encode()
+        self._append(f"samples/{probe}.{self.segment}.csv", rows, header)
 
     def document(self, name: str, value: Any) -> None:
         """Write a JSON document whole or not at all."""

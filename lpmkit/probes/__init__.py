@@ -1,0 +1,94 @@
+"""Probes: what asks the workload for a sign of life, on a schedule, without ever waiting for the last answer.
+
+They run in a process of their own (`lpmkit.probes.process`), apart from whatever draws pictures or talks to managers. A `ProbeOrder` says
+which probe watches which host; `plan` makes the usual set for a partition of the site. Every probe owes a `Sample` for each tick of
+its schedule, also for the ticks that nobody answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lpmkit.config import PartitionSettings
+from lpmkit.timeline import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOrder:
+    """One probe to be run: its name in the record, its kind, the host as after ``ssh``, and how often.
+
+    ``ssh_config`` is the OpenSSH configuration to use, ``password`` a reference for `lpmkit.config.Secrets`. The observer's own ticker has
+    no host.
+    """
+
+    name: str
+    kind: str
+    interval_ns: int
+    host: str = ""
+    about: str = ""
+    ssh_config: str | None = None
+    password: str | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ProbeOrder:
+        return cls(**data)
+
+
+class Sink(Protocol):
+    """Where a probe puts what it sees. Safe to call from any thread."""
+
+    def sample(self, probe: str, sample: Sample) -> None: ...
+
+    def event(self, probe: str, kind: str, /, **data: Any) -> None: ...
+
+
+#: What each kind of probe tells, for the report: (what it is, resolution, bias).
+KINDS: Mapping[str, tuple[str, str]] = {
+    "ticks": (
+        "ticks stamped inside the partition on an absolute schedule, sent over SSH",
+        "one tick; begin uncertain by a tick, end almost not; both of its clocks are kept",
+    ),
+    "echo": (
+        "a line asked and answered over an SSH session that stays open",
+        "one interval; includes what TCP waits before it sends again: what a logged-in user feels",
+    ),
+    "connect": (
+        "a new TCP connection that waits for the SSH banner",
+        "one interval; counts only when the service itself speaks, not when its kernel accepts",
+    ),
+    "observer": (
+        "our own idle ticker in a process of its own",
+        "shows when this machine stood still, not the partition",
+    ),
+}
+
+OBSERVER = ProbeOrder(name="observer", kind="observer", interval_ns=5_000_000, about=KINDS["observer"][0])
+
+
+def plan(
+    host_name: str, settings: PartitionSettings, ssh_config: Path | None, *, suffix: str = ""
+) -> tuple[ProbeOrder, ...]:
+    """The usual probes for one host. ``suffix`` tells several hosts of one watch apart (``@bxaix85``)."""
+    intervals = {
+        "ssh-ticks": ("ticks", 1_000_000_000 // settings.tick_hz),
+        "ssh-echo": ("echo", settings.echo_interval_ms * 1_000_000),
+        "tcp-connect": ("connect", settings.connect_interval_ms * 1_000_000),
+    }
+    return tuple(
+        ProbeOrder(
+            name=name + suffix,
+            kind=kind,
+            interval_ns=interval_ns,
+            host=host_name,
+            about=KINDS[kind][0],
+            ssh_config=str(ssh_config) if ssh_config else None,
+            password=settings.password,
+        )
+        for name, (kind, interval_ns) in intervals.items()
+    )

@@ -1,0 +1,128 @@
+"""Probes that need no login: a TCP connection that waits for the service to speak."""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import threading
+from dataclasses import dataclass
+
+from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.ssh import Route
+from lpmkit.timeline import Clock, Outcome, Sample
+
+#: An attempt that got no banner for so long is closed. It also bounds how many stand open in a server that is frozen:
+#: OpenSSH begins to drop at ten that have not logged in (MaxStartups).
+GIVE_UP_NS = 2_400_000_000
+#: OpenSSH from 9.8 on penalises an address whose connections never log in (PerSourcePenalties, `noauth` one second each), and would soon
+#: lock us, and our other sessions, out. At this interval nothing adds up.
+POLITE_INTERVAL_NS = 15_000_000_000
+
+
+@dataclass(slots=True)
+class _Attempt:
+    seq: int
+    due_ns: int
+    sent_ns: int
+    wire: socket.socket
+
+
+class ConnectProbe:
+    """A new connection every interval, each on its own schedule, counted as answered when the peer's banner arrives.
+
+    A kernel accepts connections for a program that does not run; only the banner shows that the program does.
+    """
+
+    def __init__(self, order: ProbeOrder, way: Route, clock: Clock | None = None) -> None:
+        self.order = order
+        self.way = way
+        self.clock = clock or Clock()
+        self._interval_ns = order.interval_ns
+        self._seq = 0
+        self._waiting: dict[int, _Attempt] = {}
+        self._selector = selectors.DefaultSelector()
+        self._polite = False
+
+    def run(self, stop: threading.Event, sink: Sink) -> None:
+        """Probe until ``stop`` is set."""
+        if self.way.jumps or self.way.proxy_command:
+            sink.event(
+                self.order.name,
+                "probe-trouble",
+                what="not looked at: the host is reached through another one, so this machine has no TCP way of its own to it",
+            )
+            return
+        due = self.clock.mono_ns()
+        while not stop.is_set():
+            now = self.clock.mono_ns()
+            while due <= now:
+                self._attempt(due, sink)
+                due += self._interval_ns
+            self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
+            self._give_up(sink, self.clock.mono_ns() - GIVE_UP_NS, f"no banner within {GIVE_UP_NS / 1e9:g} s")
+        self._give_up(sink, None, "unanswered when the probe ended")
+        self._selector.close()
+
+    def _attempt(self, due: int, sink: Sink) -> None:
+        self._seq += 1
+        wire = socket.socket()
+        wire.setblocking(False)
+        sent = self.clock.mono_ns()
+        error = wire.connect_ex((self.way.hostname, self.way.port))
+        attempt = _Attempt(self._seq, due, sent, wire)
+        if error not in (0, 115, 11):  # EINPROGRESS, EAGAIN
+            self._end(attempt, Outcome.REFUSED, f"error {error}", sink, None)
+            return
+        self._waiting[self._seq] = attempt
+        self._selector.register(wire, selectors.EVENT_READ, attempt)
+
+    def _listen(self, timeout_s: float, sink: Sink) -> None:
+        for key, _ in self._selector.select(timeout_s):
+            arrived = self.clock.mono_ns()
+            attempt: _Attempt = key.data
+            try:
+                said = attempt.wire.recv(256)
+            except OSError as error:
+                self._end(attempt, Outcome.REFUSED, error.strerror or str(error), sink, None)
+                continue
+            text = said.decode("ascii", "replace").strip()
+            if said.startswith(b"SSH-"):
+                self._end(attempt, Outcome.ANSWERED, "", sink, arrived)
+                self._mind(text, sink)
+            else:
+                self._end(attempt, Outcome.REFUSED, text or "closed before the banner", sink, None)
+
+    def _mind(self, banner: str, sink: Sink) -> None:
+        """Find out from the first banner whether the server would take our schedule amiss."""
+        if self._polite:
+            return
+        self._polite = True
+        version = re.search(r"OpenSSH_(\d+)\.(\d+)", banner)
+        if version and (int(version[1]), int(version[2])) >= (9, 8) and self._interval_ns < POLITE_INTERVAL_NS:
+            self._interval_ns = POLITE_INTERVAL_NS
+            sink.event(
+                self.order.name,
+                "probe-trouble",
+                what=f"{banner} penalises connections that do not log in: one attempt in {POLITE_INTERVAL_NS / 1e9:g} s instead of {self.order.interval_ns / 1e9:g} s",
+            )
+
+    def _give_up(self, sink: Sink, before_ns: int | None, why: str) -> None:
+        for attempt in [one for one in self._waiting.values() if before_ns is None or one.sent_ns < before_ns]:
+            self._end(attempt, Outcome.SILENT, why, sink, None)
+
+    def _end(self, attempt: _Attempt, outcome: Outcome, detail: str, sink: Sink, arrived: int | None) -> None:
+        if self._waiting.pop(attempt.seq, None):
+            self._selector.unregister(attempt.wire)
+        attempt.wire.close()
+        sink.sample(
+            self.order.name,
+            Sample(
+                seq=attempt.seq,
+                due_ns=attempt.due_ns,
+                sent_ns=attempt.sent_ns,
+                answered_ns=arrived,
+                outcome=outcome,
+                detail=detail,
+            ),
+        )

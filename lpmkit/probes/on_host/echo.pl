@@ -1,0 +1,7 @@
+use strict; use Time::HiRes ();
+my $two = eval { Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) } ? 1 : 0;
+sub mono { $two ? Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) : Time::HiRes::time() }
+sub wall { $two ? Time::HiRes::clock_gettime(Time::HiRes::CLOCK_REALTIME()) : Time::HiRes::time() }
+$| = 1; $SIG{PIPE} = sub { exit 0 };
+printf "lpmkit-echo %d %d\n", $$, $two;
+while (my $line = <STDIN>) { chomp $line; printf "%s %.0f %.0f\n", $line, mono() * 1e9, wall() * 1e9 }

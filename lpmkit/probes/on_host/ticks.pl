@@ -1,0 +1,19 @@
+use strict; use Time::HiRes ();
+# period and flush interval in seconds, longest life in seconds
+my ($period, $flush, $life) = @ARGV;
+my $two = eval { Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) } ? 1 : 0;
+sub mono { $two ? Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) : Time::HiRes::time() }
+sub wall { $two ? Time::HiRes::clock_gettime(Time::HiRes::CLOCK_REALTIME()) : Time::HiRes::time() }
+$| = 1; $SIG{PIPE} = sub { exit 0 };
+my $start = mono(); my $apart = wall() - $start;
+printf "lpmkit-ticks %d %d %.0f %.0f %.0f\n", $$, $two, $start * 1e9, $apart * 1e9, $period * 1e9;
+my ($k, $batch, $sent) = (0, "", $start);
+while (1) {
+    $k++;
+    my ($due, $now) = $start + $k * $period;
+    while (($now = mono()) < $due) { Time::HiRes::sleep($due - $now) }
+    my $late = $now - $due;
+    if ($late >= $period) { my $missed = int($late / $period); $k += $missed; $late -= $missed * $period }
+    $batch .= sprintf "%d %.0f %.0f\n", $k, $late * 1e9, (wall() - $now - $apart) * 1e9;
+    if ($now - $sent >= $flush) { print $batch; $batch = ""; $sent = $now; exit 0 if $now - $start > $life }
+}

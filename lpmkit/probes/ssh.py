@@ -1,0 +1,251 @@
+"""Probes over an SSH session: ticks sent from inside the partition, and a line that is asked and answered.
+
+The programs that run in the partition are in ``on_host/``, in perl (which every AIX has, with Time::HiRes), python and shell; they travel on the
+command line, leave no file, and end with the connection or after a bounded life. Which one a host can run is found by trying.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+import paramiko
+
+from lpmkit.errors import ConnectionLost, LpmError, RemoteError
+from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.ssh import SshSession
+from lpmkit.timeline import Clock, Outcome, Sample
+
+#: Ticks are sent about ten times a second, whatever their rate: the load on the network does not grow with it.
+FLUSH_S = 0.1
+#: A program on the host that nobody hears any more ends by itself.
+LIFE_S = 12 * 3600
+#: How long a host may take to show the first line.
+START_S = 20.0
+RECONNECT_S = 2.0
+#: (how it is called, interpreter and option, file in on_host/)
+INTERPRETERS = (
+    ("perl", ("perl", "-e"), "pl"),
+    ("python3", ("python3", "-c"), "python"),
+    ("python", ("python", "-c"), "python"),
+    ("shell", ("sh", "-c"), "sh"),
+)
+
+
+class Lines:
+    """The lines of a channel as they come, each chunk with the moment of its arrival."""
+
+    def __init__(self, channel: paramiko.Channel, clock: Clock) -> None:
+        self.channel = channel
+        self._clock = clock
+        self._rest = b""
+        self._poller = select.poll()
+        self._poller.register(channel.fileno(), select.POLLIN)
+
+    def wait(self, timeout_s: float) -> tuple[int, list[str]]:
+        """Arrival on the monotonic clock and the whole lines that came; none when ``timeout_s`` passed in silence.
+
+        Raises `ConnectionLost` at the end of the stream.
+        """
+        if not self.channel.recv_ready():
+            self._poller.poll(max(0.0, timeout_s) * 1000)
+        arrived = self._clock.mono_ns()
+        if self.channel.recv_ready():
+            *whole, self._rest = (self._rest + self.channel.recv(65536)).split(b"\n")
+            return arrived, [line.decode("ascii", "replace") for line in whole]
+        if self.channel.eof_received or self.channel.closed:
+            said = (
+                self.channel.recv_stderr(4096).decode("utf-8", "replace").strip()
+                if self.channel.recv_stderr_ready()
+                else ""
+            )
+            raise ConnectionLost("the stream from the host ended", answered=said or None)
+        return arrived, []
+
+
+class _OverSsh:
+    """What both probes share: a session that is opened again when it breaks, and the right program for the host."""
+
+    program: str
+
+    def __init__(self, order: ProbeOrder, session: SshSession, clock: Clock | None = None) -> None:
+        self.order = order
+        self.session = session
+        self.clock = clock or Clock()
+        self._how: str | None = None
+
+    def run(self, stop: threading.Event, sink: Sink) -> None:
+        """Probe until ``stop`` is set. Trouble is reported and outlived."""
+        while not stop.is_set():
+            try:
+                with self._started(sink) as lines:
+                    self._watch(lines, stop, sink)
+            except (RemoteError, paramiko.SSHException, OSError, EOFError) as error:
+                self._broken(sink)
+                sink.event(self.order.name, "probe-trouble", what=str(error) or type(error).__name__)
+                self.session.close()
+                stop.wait(RECONNECT_S)
+        self._finish(sink)
+        self.session.close()
+
+    @contextmanager
+    def _started(self, sink: Sink) -> Iterator[Lines]:
+        refused = []
+        for how, command, ending in INTERPRETERS:
+            if self._how not in (None, how):
+                continue
+            channel = self.session.stream([*command, _source(self.program, ending), *self._arguments(how)])
+            lines = Lines(channel, self.clock)
+            try:
+                header = _first_line(lines, self.clock)
+            except ConnectionLost as error:
+                refused.append(f"{how}: {error.answered or 'ended at once'}")
+                channel.close()
+                continue
+            self._how = how
+            self._begin(header)
+            sink.event(
+                self.order.name,
+                "session",
+                connection=self.session.connections,
+                remote_pid=int(header[1]),
+                how=how,
+                host=self.order.host,
+            )
+            try:
+                yield lines
+            finally:
+                channel.close()
+            return
+        raise ConnectionLost("it can run none of our programs", where=self.order.host, answered="; ".join(refused))
+
+    def _arguments(self, how: str) -> list[str]:
+        return []
+
+    def _begin(self, header: list[str]) -> None:
+        """The host's program has introduced itself."""
+
+    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+        raise NotImplementedError
+
+    def _broken(self, sink: Sink) -> None:
+        """The session broke."""
+
+    def _finish(self, sink: Sink) -> None:
+        """The probe ends."""
+
+
+class TickProbe(_OverSsh):
+    """Ticks from inside: the partition is the sender, so its first sign of life after a suspension needs nobody's question."""
+
+    program = "ticks"
+
+    def __init__(self, order: ProbeOrder, session: SshSession, clock: Clock | None = None) -> None:
+        super().__init__(order, session, clock)
+        self._last = 0
+
+    def _arguments(self, how: str) -> list[str]:
+        arguments = [f"{self.order.interval_ns / 1e9:g}", f"{FLUSH_S:g}", str(LIFE_S)]
+        # `sh -c SOURCE NAME ARGUMENTS`: the first one after the source is the name
+        return ["lpmkit", *arguments] if how == "shell" else arguments
+
+    def _begin(self, header: list[str]) -> None:
+        self._two_clocks = header[2] == "1"
+        self._start, self._apart, self._period = int(header[3]), int(header[4]), int(header[5])
+        self._base = self._last
+
+    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+        while not stop.is_set():
+            arrived, texts = lines.wait(0.5)
+            for text in texts:
+                sink.sample(self.order.name, self._tick(text, arrived))
+
+    def _tick(self, text: str, arrived: int) -> Sample:
+        number, late, drift = (int(word) for word in text.split())
+        due = self._start + number * self._period
+        self._last = self._base + number
+        return Sample(
+            seq=self._last,
+            answered_ns=arrived,
+            remote_due_ns=due,
+            remote_mono_ns=due + late if self._two_clocks else None,
+            remote_wall_ns=due + late + self._apart + drift,
+        )
+
+
+class EchoProbe(_OverSsh):
+    """A line every interval, sent when it is due whether or not the last one was answered."""
+
+    program = "echo"
+
+    def __init__(self, order: ProbeOrder, session: SshSession, clock: Clock | None = None) -> None:
+        super().__init__(order, session, clock)
+        self._seq = 0
+        self._open: dict[int, tuple[int, int]] = {}
+
+    def _arguments(self, how: str) -> list[str]:
+        return ["lpmkit"] if how == "shell" else []
+
+    def _begin(self, header: list[str]) -> None:
+        self._two_clocks = header[2] == "1"
+        self._stamped = self._how != "shell"
+
+    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+        due = self.clock.mono_ns()
+        while not stop.is_set():
+            now = self.clock.mono_ns()
+            while due <= now:
+                self._seq += 1
+                self._open[self._seq] = (due, self.clock.mono_ns())
+                lines.channel.sendall(b"%d\n" % self._seq)
+                due += self.order.interval_ns
+            arrived, texts = lines.wait(min(0.5, (due - now) / 1e9))
+            for text in texts:
+                self._answer(text, arrived, sink)
+
+    def _answer(self, text: str, arrived: int, sink: Sink) -> None:
+        seq, mono, wall = (int(word) for word in text.split())
+        due, sent = self._open.pop(seq)
+        sink.sample(
+            self.order.name,
+            Sample(
+                seq=seq,
+                due_ns=due,
+                sent_ns=sent,
+                answered_ns=arrived,
+                remote_mono_ns=mono if self._two_clocks else None,
+                remote_wall_ns=wall if self._stamped else None,
+            ),
+        )
+
+    def _broken(self, sink: Sink) -> None:
+        self._give_up(sink, Outcome.LOST, "the session broke")
+
+    def _finish(self, sink: Sink) -> None:
+        self._give_up(sink, Outcome.SILENT, "unanswered when the probe ended")
+
+    def _give_up(self, sink: Sink, outcome: Outcome, why: str) -> None:
+        for seq, (due, sent) in self._open.items():
+            sink.sample(self.order.name, Sample(seq=seq, due_ns=due, sent_ns=sent, outcome=outcome, detail=why))
+        self._open.clear()
+
+
+def _first_line(lines: Lines, clock: Clock) -> list[str]:
+    deadline = clock.mono_ns() + int(START_S * 1e9)
+    while clock.mono_ns() < deadline:
+        _, texts = lines.wait(1.0)
+        if texts:
+            words = texts[0].split()
+            if words and words[0].startswith("lpmkit-"):
+                return words
+            raise ConnectionLost("something else spoke first", answered=texts[0])
+    raise LpmError(f"the host did not start the probe within {START_S:g} s")
+
+
+def _source(program: str, ending: str) -> str:
+    """A program's text without its comment lines."""
+    text = files("lpmkit.probes").joinpath(f"on_host/{program}.{ending}").read_text(encoding="ascii")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
