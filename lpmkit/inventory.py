@@ -6,7 +6,7 @@ never "no". Memory is in MB as the managers print it, processing power in units 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Partition:
     proc_units: float | None = None
     virtual_processors: int | None = None
     proc_mode: str | None = None
+    max_virtual_slots: int | None = None
 
     @property
     def is_vios(self) -> bool:
@@ -130,6 +131,16 @@ class VirtualScsiServer:
     client_lpar_id: int
     targets: tuple[VirtualTarget, ...] = ()
 
+    @property
+    def slot(self) -> int | None:
+        """The virtual slot, from the location's ``-C`` part; what ties a vhost to the client's adapter.
+
+        >>> VirtualScsiServer("vhost0", "U7998.61X.10071DA-V1-C11", 2).slot
+        11
+        """
+        parts = [part for part in self.physloc.split("-") if part[:1] == "C" and part[1:].isdigit()]
+        return int(parts[-1][1:]) if parts else None
+
 
 @dataclass(frozen=True, slots=True)
 class SharedEthernet:
@@ -167,23 +178,86 @@ class DiskPath:
 
 
 @dataclass(frozen=True, slots=True)
+class MultipathPath:
+    """One row of ``pcmpath query device``."""
+
+    number: int
+    path: str
+    state: str
+    mode: str
+    selected: int
+    errors: int
+    preferred: bool = True
+
+    @property
+    def healthy(self) -> bool:
+        """OPEN where the device is in use, CLOSE where nothing has opened it, NORMAL in both."""
+        return self.state in ("OPEN", "CLOSE") and self.mode == "NORMAL"
+
+
+@dataclass(frozen=True, slots=True)
+class MultipathDisk:
+    """A disk as SDDPCM sees it (``pcmpath query device``)."""
+
+    disk: str
+    serial: str
+    algorithm: str
+    device_type: str
+    paths: tuple[MultipathPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A virtual trunk adapter below an SEA (``entstat -all``)."""
+
+    adapter: str
+    port_vlan_id: int
+    vlan_tags: tuple[int, ...] = ()
+    active: bool | None = None
+    vswitch: str | None = None
+
+    @property
+    def vlans(self) -> tuple[int, ...]:
+        return (self.port_vlan_id, *self.vlan_tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEntry:
+    """A row of ``errpt`` or ``errlog``; ``stamp`` is as printed, ``MMDDhhmmYY`` in the machine's local time."""
+
+    identifier: str
+    stamp: str
+    error_type: str
+    error_class: str
+    resource: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A row of ``lsdev``."""
 
     name: str
     status: str
     description: str
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Vios:
-    """A virtual I/O server; under IVM it is also the manager and the mover."""
+    """A virtual I/O server; under IVM it is also the manager and the mover.
+
+    A group that is ``None`` could not be looked at; an empty one was looked at and holds nothing. ``media`` are the virtual
+    optical devices with what is loaded in them, ``None`` for an empty tray.
+    """
 
     name: str
     level: str | None = None
-    scsi_servers: tuple[VirtualScsiServer, ...] = ()
-    shared_ethernets: tuple[SharedEthernet, ...] = ()
-    disks: tuple[PhysicalDisk, ...] = ()
-    paths: tuple[DiskPath, ...] = ()
-    devices: tuple[Device, ...] = ()
-    media: tuple[tuple[str, str], ...] = field(default=())
+    scsi_servers: tuple[VirtualScsiServer, ...] | None = None
+    shared_ethernets: tuple[SharedEthernet, ...] | None = None
+    trunks: tuple[Trunk, ...] | None = None
+    disks: tuple[PhysicalDisk, ...] | None = None
+    paths: tuple[DiskPath, ...] | None = None
+    multipath: tuple[MultipathDisk, ...] | None = None
+    devices: tuple[Device, ...] | None = None
+    media: tuple[tuple[str, str | None], ...] | None = None
