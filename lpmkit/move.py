@@ -1,0 +1,160 @@
+"""The phases of a move, as a table, and the readings that drive them.
+
+Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.MigrationReading`) is boiled down to one `Sight`; the
+table `TRANSITIONS` says what each sight means in each phase. An unlisted pair changes nothing: managers of different levels show states in
+other orders, and a sight that is not understood must never end a move.
+
+Two rules stand above the table. "Gone from the source and running on the target" is the only success; a text that says *complete* is none
+(powervm.md 1.5, after `NOVA-IVM` and `AVOCADO`). And the moment of the suspension is not among the phases: control points do not report it,
+the probes measure it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lpmkit.control import MigrationReading
+
+
+class Phase(StrEnum):
+    """Where a move stands."""
+
+    PREPARED = "prepared"  #: probes run, nothing was asked of the managers
+    ASKED = "asked"  #: the command to move is sent
+    STARTING = "starting"  #: validation inside the manager, shell partition, adapters
+    COPYING = "copying"  #: memory goes over while the partition runs
+    SWITCHED = "switched"  #: gone from the source, not yet running on the target's list
+    SETTLED = "settled"  #: gone from the source and running on the target: the only success
+    FAILED = "failed"  #: where it was, not migrating: refused or rolled back
+    STOPPED = "stopped"  #: where it was, because somebody asked to stop
+    NEEDS_RECOVERY = "needs-recovery"  #: left in between
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOVERY})
+
+
+class Sight(StrEnum):
+    """What both control points together say at one moment."""
+
+    AT_HOME = "runs on the source, no migration"
+    STARTING = "migrating, no bytes yet"
+    COPYING = "migrating, bytes move"
+    ARRIVING = "gone from the source, on the target but not running yet"
+    ARRIVED = "gone from the source, running on the target"
+    NOWHERE = "listed by neither"
+    BROKEN = "failed, to be recovered, or left behind on the source"
+    UNKNOWN = "not everybody could be asked"
+
+
+TRANSITIONS: Mapping[tuple[Phase, Sight], Phase] = {
+    (Phase.ASKED, Sight.STARTING): Phase.STARTING,
+    (Phase.ASKED, Sight.COPYING): Phase.COPYING,
+    (Phase.ASKED, Sight.ARRIVING): Phase.SWITCHED,
+    (Phase.ASKED, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.ASKED, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.ASKED, Sight.AT_HOME): Phase.FAILED,
+    (Phase.STARTING, Sight.COPYING): Phase.COPYING,
+    (Phase.STARTING, Sight.AT_HOME): Phase.FAILED,
+    (Phase.STARTING, Sight.ARRIVING): Phase.SWITCHED,
+    (Phase.STARTING, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.STARTING, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.COPYING, Sight.AT_HOME): Phase.FAILED,
+    (Phase.COPYING, Sight.ARRIVING): Phase.SWITCHED,
+    (Phase.COPYING, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.COPYING, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.SWITCHED, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.SWITCHED, Sight.AT_HOME): Phase.FAILED,
+    (Phase.SWITCHED, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    # Recovered, by us or by somebody else, while we looked on.
+    (Phase.NEEDS_RECOVERY, Sight.AT_HOME): Phase.FAILED,
+    (Phase.NEEDS_RECOVERY, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.NEEDS_RECOVERY, Sight.COPYING): Phase.COPYING,
+}
+
+#: How often in a row a sight must be seen before it changes the phase; once, if not listed. A migration that was only just accepted
+#: may not show yet, and a state that passes by in the course of things is no reason to call a move broken.
+PATIENCE: Mapping[tuple[Phase, Sight], int] = {
+    (Phase.ASKED, Sight.AT_HOME): 15,
+    (Phase.STARTING, Sight.AT_HOME): 2,
+    (Phase.COPYING, Sight.AT_HOME): 2,
+    (Phase.SWITCHED, Sight.AT_HOME): 2,
+    (Phase.ASKED, Sight.BROKEN): 2,
+    (Phase.STARTING, Sight.BROKEN): 2,
+    (Phase.COPYING, Sight.BROKEN): 2,
+    (Phase.SWITCHED, Sight.BROKEN): 2,
+}
+
+_BROKEN_WORDS = ("fail", "recover", "invalid")
+
+
+def sight(source: MigrationReading | None, target: MigrationReading | None) -> Sight:
+    """What two readings mean together; ``None`` stands for a control point that could not be asked.
+
+    >>> sight(MigrationReading("Migrating - Running", "Migration Starting", 10, 90), None).name
+    'COPYING'
+    >>> sight(MigrationReading(None, None), MigrationReading("Running", "Not Migrating")).name
+    'ARRIVED'
+    """
+    if source is None:
+        return Sight.UNKNOWN
+    if source.partition_state is None:
+        return _away(target)
+    migration = (source.migration_state or "").lower()
+    if any(word in migration for word in _BROKEN_WORDS):
+        return Sight.BROKEN
+    if source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running":
+        # It runs there, and its shell was left behind here (powervm.md 5.1, last row).
+        return Sight.BROKEN
+    migrating = source.partition_state.startswith("Migrating") or migration not in ("", "not migrating")
+    if not migrating:
+        return Sight.AT_HOME
+    return Sight.COPYING if source.bytes_transmitted else Sight.STARTING
+
+
+def _away(target: MigrationReading | None) -> Sight:
+    if target is None:
+        return Sight.UNKNOWN
+    if target.partition_state is None:
+        return Sight.NOWHERE
+    return Sight.ARRIVED if target.partition_state == "Running" else Sight.ARRIVING
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a move stands, and what was seen how often in a row. A value: `advance` makes the next one."""
+
+    phase: Phase
+    seen: Sight | None = None
+    times: int = 0
+    stop_asked: bool = False
+
+
+def advance(standing: Standing, seen: Sight) -> Standing:
+    """The standing after one more look.
+
+    >>> advance(Standing(Phase.COPYING), Sight.ARRIVED).phase.value
+    'settled'
+    >>> advance(Standing(Phase.COPYING), Sight.UNKNOWN).phase.value
+    'copying'
+    """
+    times = standing.times + 1 if seen is standing.seen else 1
+    phase = standing.phase
+    following = TRANSITIONS.get((phase, seen))
+    if following is not None and times >= PATIENCE.get((phase, seen), 1):
+        phase = Phase.STOPPED if following is Phase.FAILED and standing.stop_asked else following
+    return Standing(phase, seen, times, standing.stop_asked)
+
+
+#: What an operator does in a state that a move can be left in (powervm.md 5.1).
+PROPOSALS: Mapping[Phase, str] = {
+    Phase.SETTLED: "Nothing: verify SAP and the database, and keep the report.",
+    Phase.FAILED: "The partition is where it was. Read the manager's message, mend it, validate again.",
+    Phase.STOPPED: "The partition is where it was. Validate again before the next try.",
+    Phase.NEEDS_RECOVERY: "Ask the source's manager to recover: `lpmkit recover RUN`. Delete nothing by hand before.",
+}

@@ -1,0 +1,390 @@
+"""The recorder: a process of its own that makes one run, whatever becomes of the front end that asked for it.
+
+``python -m lpmkit.recorder RUN`` with one line of JSON on standard input (the secrets that the front end knows). It holds the folder's lock, starts
+the probes, waits out the lead-in, asks for the move, polls both control points, waits out the tail, and writes what it sees as it sees it.
+
+It asks for a move at most once in the life of a run folder: an ``intent`` event is on disk *before* the command is sent, and a recorder that
+finds one never sends another. So a recorder that was killed is followed by one that only looks on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from lpmkit.config import Secrets, Site
+from lpmkit.control import Control, MigrationReading, Order
+from lpmkit.control.ivm import Ivm
+from lpmkit.errors import LpmError, RemoteError
+from lpmkit.move import Phase, Standing, advance, sight
+from lpmkit.probes import OBSERVER, ProbeOrder
+from lpmkit.run import Run, RunWriter
+from lpmkit.session import Reply
+from lpmkit.ssh import open_session
+from lpmkit.timeline import Clock, wait_until
+
+FLUSH_S = 0.2
+ANCHOR_EVERY_S = 10.0
+#: A control point that cannot be asked is asked again after so long; the migration itself goes on without us (powervm.md 5.3).
+RETRY_S = 2.0
+
+#: What other threads want written: the writer's thread calls each with the writer.
+Post = Callable[[Callable[[RunWriter], object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recorder is to do, as it stands in ``run.json``."""
+
+    mode: str
+    site: Site
+    probes: tuple[ProbeOrder, ...]
+    lead_in_s: float
+    tail_s: float
+    poll_s: float
+    order: Order | None = None
+    duration_s: float | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> Plan:
+        facts = run.manifest
+        return cls(
+            mode=facts["mode"],
+            site=Site.model_validate(facts["site"]),
+            probes=tuple(ProbeOrder.from_data(data) for data in facts["probes"]),
+            lead_in_s=facts["lead_in_s"],
+            tail_s=facts["tail_s"],
+            poll_s=facts["poll_s"],
+            order=Order(**facts["order"]) if facts.get("order") else None,
+            duration_s=facts.get("duration_s"),
+        )
+
+
+def control_of(
+    site: Site, frame: str, *, secrets: Secrets, transcript: Callable[[Reply], None] | None = None
+) -> Control:
+    """The manager of one frame of the site. Nothing is sent before it is used."""
+    return Ivm(frame, open_session(site, site.frame(frame), secrets=secrets, transcript=transcript))
+
+
+class ProbeProcess:
+    """A child process that runs probes and ends with us; its frames go to the writer's thread."""
+
+    def __init__(self, orders: tuple[ProbeOrder, ...], secrets: Mapping[str, str], post: Post, log: IO[bytes]) -> None:
+        self._post = post
+        self.names = ", ".join(order.name for order in orders)
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "lpmkit.probes.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        )
+        assert self._child.stdin is not None
+        wanted = {"probes": [order.as_data() for order in orders], "secrets": dict(secrets)}
+        self._child.stdin.write(json.dumps(wanted).encode() + b"\n")
+        self._child.stdin.flush()
+        self._ending = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def end(self) -> None:
+        """Close its standard input, and wait till everything it saw is posted."""
+        self._ending = True
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._reader.join(timeout=15.0)
+        if self._child.poll() is None:
+            self._child.terminate()
+        self._child.wait()
+
+    def _read(self) -> None:
+        frames = self._child.stdout
+        assert frames is not None
+        while line := frames.readline():
+            if line.startswith(b"S "):
+                _, probe, length = line.split()
+                content = frames.read(int(length))
+                self._post(lambda writer, probe=probe, content=content: writer.sample_rows(probe.decode(), content))  # type: ignore[misc]
+            else:
+                event = json.loads(line[2:])
+                self._post(lambda writer, event=event: writer.event(event["source"], event["kind"], **event["data"]))  # type: ignore[misc]
+        if not self._ending:
+            what = f"the process of {self.names} ended by itself; recorder.log may say why"
+            self._post(lambda writer: writer.event("recorder", "probe-trouble", probe=self.names, what=what))
+
+
+class Follower:
+    """Asks for the move and follows it, in a thread of its own; everything it learns is posted as events."""
+
+    def __init__(
+        self, plan: Plan, order: Order, secrets: Secrets, post: Post, clock: Clock, standing: Standing
+    ) -> None:
+        self.plan, self.order = plan, order
+        self._post, self._clock = post, clock
+        self.standing = standing
+        self._asked = threading.Lock()
+        self._out_of_reach: set[str] = set()
+
+        def transcript(reply: Reply) -> None:
+            post(lambda writer: writer.reply(reply))
+
+        self.source = control_of(plan.site, order.source, secrets=secrets, transcript=transcript)
+        self.target = control_of(plan.site, order.target, secrets=secrets, transcript=transcript)
+        # Stop and recover go over a connection of their own: the poll may be waiting for an answer.
+        self._desk = control_of(plan.site, order.source, secrets=secrets, transcript=transcript)
+
+    def ask_to_move(self) -> None:
+        """Send the one command. The intent is on disk before it."""
+        written = threading.Event()
+
+        def intent(writer: RunWriter) -> None:
+            writer.event("recorder", "intent", what="migrate", order=asdict(self.order))
+            written.set()
+
+        self._post(intent)
+        written.wait()
+        self._enter(Phase.ASKED, "the command to move is sent")
+        self._answered("migrate", lambda: self.source.migrate(self.order))
+
+    def stop(self) -> None:
+        """Ask the source's manager to stop the migration; the partition stays where it is."""
+        self.standing = Standing(self.standing.phase, self.standing.seen, self.standing.times, stop_asked=True)
+        self._post(lambda writer: writer.event("recorder", "intent", what="stop"))
+        self._answered("stop", lambda: self._desk.stop(self.order.partition))
+
+    def recover(self, *, force: bool) -> None:
+        """Ask the source's manager to clean up after a migration that was left in between."""
+        self._post(lambda writer: writer.event("recorder", "intent", what="recover", force=force))
+        self._answered("recover", lambda: self._desk.recover(self.order.partition, force=force))
+
+    def look(self) -> None:
+        """One poll of the control points and what follows from it."""
+        before = self.source_reading()
+        # Asked only when it matters: every look at a manager costs it a login shell's worth of work.
+        doubtful = before is not None and before.partition_state in (None, "Not Activated")
+        after = self.target_reading() if doubtful else None
+        was = self.standing.phase
+        self.standing = advance(self.standing, sight(before, after))
+        if self.standing.phase is not was:
+            self._tell(was, str(self.standing.seen.value if self.standing.seen else ""))
+
+    def source_reading(self) -> MigrationReading | None:
+        return self._reading(self.source)
+
+    def target_reading(self) -> MigrationReading | None:
+        return self._reading(self.target)
+
+    def _reading(self, control: Control) -> MigrationReading | None:
+        where = control.frame_name
+        try:
+            reading = control.migration(self.order.partition)
+        except RemoteError as error:
+            if where not in self._out_of_reach:
+                self._out_of_reach.add(where)
+                self._event("control-lost", where=where, error=str(error))
+            self._clock.sleep(RETRY_S)
+            return None
+        if where in self._out_of_reach:
+            self._out_of_reach.discard(where)
+            self._event("control-back", where=where)
+        self._event("reading", where=where, **asdict(reading))
+        return reading
+
+    def _answered(self, what: str, ask: Callable[[], Reply]) -> None:
+        try:
+            reply = ask()
+        except RemoteError as error:
+            # The command may have arrived all the same: the polls find out, and nobody sends a second one.
+            self._event("answer", what=what, status=None, text=str(error))
+            return
+        self._event("answer", what=what, status=reply.status, text=reply.text)
+        if what == "migrate" and reply.status not in (0, None) and self.standing.phase is Phase.ASKED:
+            reading = self._reading(self.source)
+            if reading is not None and sight(reading, None).name == "AT_HOME":
+                self._enter(Phase.FAILED, f"the manager refused: {reply.text}")
+
+    def _enter(self, phase: Phase, why: str) -> None:
+        was = self.standing.phase
+        self.standing = Standing(phase, stop_asked=self.standing.stop_asked)
+        self._tell(was, why)
+
+    def _tell(self, was: Phase, why: str) -> None:
+        self._event("phase", phase=self.standing.phase.value, was=was.value, why=why)
+
+    def _event(self, kind: str, /, **data: Any) -> None:
+        self._post(lambda writer: writer.event("recorder", kind, **data))
+
+    def close(self) -> None:
+        for control in (self.source, self.target, self._desk):
+            control.close()
+
+
+class Recorder:
+    """One segment of a run."""
+
+    def __init__(self, run: Run, secrets: Secrets, clock: Clock | None = None) -> None:
+        self.run_folder = run
+        self.plan = Plan.of(run)
+        self.clock = clock or Clock()
+        self._secrets = secrets
+        self._wanted: queue.SimpleQueue[Callable[[RunWriter], object]] = queue.SimpleQueue()
+        self._done = threading.Event()
+        self._end_asked = threading.Event()
+        self._follower: Follower | None = None
+
+    def record(self) -> None:
+        """Make the segment, from taking the lock to the last flush."""
+        with RunWriter(self.run_folder.path, self.clock) as writer:
+            standing = last_standing(self.run_folder)
+            resumed = any(event.kind == "recorder-started" for event in self.run_folder.events())
+            writer.event("recorder", "recorder-started", pid=os.getpid(), mode=self.plan.mode, resumed=resumed)
+            with (self.run_folder.path / "recorder.log").open("ab") as log:
+                known = self._secrets.known()
+                children = [
+                    ProbeProcess(orders, known, self._wanted.put, log)
+                    for orders in (self.plan.probes, (OBSERVER,))
+                    if orders
+                ]
+                work = threading.Thread(target=self._work, args=(standing, resumed), daemon=True)
+                work.start()
+                self._write_until_done(writer)
+                for child in children:
+                    child.end()
+            self._drain(writer)
+            writer.event("recorder", "recorder-ended", reason=self._reason)
+            wait_until(lambda: _flushed(writer), clock=self.clock, timeout_s=60.0, every_s=1.0)
+
+    def _write_until_done(self, writer: RunWriter) -> None:
+        next_anchor = 0
+        while not self._done.is_set():
+            now = self.clock.mono_ns()
+            if now >= next_anchor:
+                writer.event("recorder", "clock", uncertainty_ns=self.clock.anchor().uncertainty_ns)
+                next_anchor = now + int(ANCHOR_EVERY_S * 1e9)
+            self._drain(writer)
+            writer.flush()
+            self._serve(writer)
+            self._done.wait(FLUSH_S)
+
+    def _drain(self, writer: RunWriter) -> None:
+        while True:
+            try:
+                self._wanted.get_nowait()(writer)
+            except queue.Empty:
+                return
+
+    def _serve(self, writer: RunWriter) -> None:
+        """Carry out what front ends have put into ``requests/``."""
+        for path in sorted((self.run_folder.path / "requests").glob("*.json")):
+            request = json.loads(path.read_text(encoding="utf-8"))
+            path.unlink()
+            writer.event("front-end", "request", **request)
+            what = request["what"]
+            if what == "end":
+                self._end_asked.set()
+            elif self._follower is not None:
+                follower = self._follower
+                act = follower.stop if what == "stop" else lambda: follower.recover(force=bool(request.get("force")))  # noqa: B023 - used at once
+                threading.Thread(target=act, daemon=True).start()
+
+    def _work(self, standing: Standing, resumed: bool) -> None:
+        try:
+            self._reason = self._move(standing, resumed) if self.plan.order else self._watch()
+        except LpmError as error:
+            self._reason = f"trouble: {error}"
+        except Exception as error:
+            self._reason = f"defect: {type(error).__name__}: {error}"
+            raise
+        finally:
+            self._done.set()
+
+    _reason = "ended"
+
+    def _watch(self) -> str:
+        ended = self._end_asked.wait(self.plan.duration_s)
+        return "asked to end" if ended else "the time asked for is over"
+
+    def _move(self, standing: Standing, resumed: bool) -> str:
+        order = self.plan.order
+        assert order is not None
+        if resumed and standing.phase is Phase.PREPARED:
+            return "the recorder before this one ended before the move was asked for; nothing was moved"
+        follower = Follower(self.plan, order, self._secrets, self._wanted.put, self.clock, standing)
+        self._follower = follower
+        try:
+            if not resumed:
+                follower.source_reading()
+                follower.target_reading()
+                if self._end_asked.wait(self.plan.lead_in_s):
+                    return "asked to end before the move"
+                follower.ask_to_move()
+            while not follower.standing.phase.is_final and not self._end_asked.is_set():
+                follower.look()
+                self._end_asked.wait(self.plan.poll_s)
+            self._after(follower)
+        finally:
+            follower.close()
+        return follower.standing.phase.value
+
+    def _after(self, follower: Follower) -> None:
+        """The tail: probes go on, and a state that needs recovery is watched until it is left."""
+        end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
+        while self.clock.mono_ns() < end and not self._end_asked.is_set():
+            if follower.standing.phase is Phase.NEEDS_RECOVERY:
+                end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
+                follower.look()
+            self._end_asked.wait(self.plan.poll_s)
+
+
+def last_standing(run: Run) -> Standing:
+    """Where the move of this folder stands by its own record. An intent without a phase counts as asked."""
+    standing = Standing(Phase.PREPARED)
+    for event in run.events():
+        if event.kind == "phase":
+            standing = Standing(Phase(event.data["phase"]), stop_asked=standing.stop_asked)
+        elif event.kind == "intent" and event.data.get("what") == "migrate" and standing.phase is Phase.PREPARED:
+            standing = Standing(Phase.ASKED)
+        elif event.kind == "intent" and event.data.get("what") == "stop":
+            standing = Standing(standing.phase, stop_asked=True)
+    return standing
+
+
+def _flushed(writer: RunWriter) -> bool:
+    writer.flush()
+    return writer.disk_trouble is None
+
+
+def start(run: Run, secrets: Secrets) -> int:
+    """Start a recorder on ``run``, detached from this process, its terminal and its session. Returns its process id."""
+    with (run.path / "recorder.log").open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "lpmkit.recorder", str(run.path.resolve())],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(secrets.known()).encode() + b"\n")
+    child.stdin.close()
+    # Collect it when it ends before we do; else init will.
+    threading.Thread(target=child.wait, daemon=True).start()
+    return child.pid
+
+
+def main() -> None:
+    """Record the run named on the command line."""
+    path = Path(sys.argv[1])
+    known = json.loads(sys.stdin.readline() or "{}")
+    sys.stdin.close()
+    Recorder(Run(path), Secrets(known, may_ask=False)).record()
+
+
+if __name__ == "__main__":
+    main()
