@@ -3,6 +3,8 @@
 Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.records`). The commands
 carry no ``ioscli``: on a VIOS that prefix belongs to the commands of the I/O server, not to those of the manager (`NOVA-IVM`, C).
 
+The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly come.
+
 Marks are those of powervm.md: A captured, B documented, C from code that drives the real thing, D recalled. What is D stands in
 the tables named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer fields.
 """
@@ -26,7 +28,6 @@ from lpmkit.control.records import (
     needed,
     needed_number,
     number,
-    records,
     units,
     whole,
 )
@@ -170,8 +171,8 @@ def read_system_memory(text: str) -> Capacity:
     return Capacity(
         needed_number(row, "configurable_sys_mem"),
         needed_number(row, "curr_avail_sys_mem"),
-        number(row["sys_firmware_mem"]),
-        number(row["mem_region_size"]),
+        number(row.get("sys_firmware_mem")),
+        number(row.get("mem_region_size")),
     )
 
 
@@ -220,23 +221,14 @@ def read_partitions(text: str) -> tuple[Partition, ...]:
     >>> partition, = read_partitions("bxaix85,2,Running,aixlinux,AIX 5.3,10071DA2,active,192.0.2.85,none,0,1,1,POWER6\n")
     >>> partition.rmc_state, partition.dlpar_mem_capable, partition.redundant_error_path_reporting
     ('active', True, False)
-    """
-    return tuple(partition_of(row) for row in PARTITION.read_any(text))
-
-
-def read_partition_records(text: str) -> tuple[Partition, ...]:
-    r"""``lssyscfg -r lpar`` without ``-F``, as an HMC prints it by default and people paste it (`ZIU`, A)::
-
-        name=nim1,lpar_id=5,lpar_env=aixlinux,state=Running,rmc_state=active,rmc_ipaddr=192.168.200.235
-
-    >>> partition, = read_partition_records("name=nim1,lpar_id=5,lpar_env=aixlinux,state=Running,a_new_field=1\n")
+    >>> partition, = read_partitions("name=nim1,lpar_id=5,lpar_env=aixlinux,state=Running,a_new_field=1\n")
     >>> partition.name, partition.lpar_id, partition.rmc_state
     ('nim1', 5, None)
     """
-    return tuple(partition_of(row) for row in records(text))
+    return tuple(_partition(row) for row in PARTITION.read_any(text))
 
 
-def partition_of(row: Mapping[str, str]) -> Partition:
+def _partition(row: Mapping[str, str]) -> Partition:
     """A partition from named fields, of whichever form; fields it does not know are left alone."""
     return Partition(
         name=needed(row, "name"),
@@ -268,7 +260,7 @@ def read_partition_memory(text: str) -> tuple[Resources, ...]:
     """
     return tuple(
         Resources(
-            *_identity(row), memory_mb=number(row["curr_mem"]), huge_pages=number(row.get("curr_num_huge_pages"))
+            *_identity(row), memory_mb=number(row.get("curr_mem")), huge_pages=number(row.get("curr_num_huge_pages"))
         )
         for row in PARTITION_MEMORY.read_any(text)
     )
@@ -288,7 +280,7 @@ def read_partition_processors(text: str) -> tuple[Resources, ...]:
     return tuple(
         Resources(
             *_identity(row),
-            proc_mode=known(row["curr_proc_mode"]),
+            proc_mode=known(row.get("curr_proc_mode")),
             proc_units=units(row.get("curr_proc_units")),
             virtual_processors=number(row.get("curr_procs")),
         )
@@ -307,7 +299,7 @@ def read_partition_slots(text: str) -> tuple[Resources, ...]:
     64
     """
     return tuple(
-        Resources(*_identity(row), max_virtual_slots=number(row["curr_max_virtual_slots"]))
+        Resources(*_identity(row), max_virtual_slots=number(row.get("curr_max_virtual_slots")))
         for row in PARTITION_SLOTS.read_any(text)
     )
 
@@ -328,22 +320,10 @@ def read_scsi_adapters(text: str) -> tuple[VirtualScsiAdapter, ...]:
     >>> adapter.remote_lpar_id, adapter.remote_slot, adapter.required
     (None, None, False)
     """
-    return tuple(scsi_adapter_of(row) for row in SCSI.read_any(text))
+    return tuple(_scsi_adapter(row) for row in SCSI.read_any(text))
 
 
-def read_scsi_adapter_records(text: str) -> tuple[VirtualScsiAdapter, ...]:
-    r"""The same without ``-F`` (`ZIU`, A)::
-
-        lpar_name=nim1,lpar_id=5,slot_num=2,state=1,is_required=1,adapter_type=client,remote_lpar_id=2,remote_lpar_name=vios1,remote_slot_num=2
-
-    >>> line = "lpar_name=a,lpar_id=5,slot_num=2,adapter_type=client,remote_lpar_id=2,remote_lpar_name=v,remote_slot_num=7\n"
-    >>> read_scsi_adapter_records(line)[0].remote_slot
-    7
-    """
-    return tuple(scsi_adapter_of(row) for row in records(text))
-
-
-def scsi_adapter_of(row: Mapping[str, str]) -> VirtualScsiAdapter:
+def _scsi_adapter(row: Mapping[str, str]) -> VirtualScsiAdapter:
     return VirtualScsiAdapter(
         *_identity(row),
         slot=needed_number(row, "slot_num"),
@@ -369,21 +349,14 @@ def read_ethernet_adapters(text: str) -> tuple[VirtualEthernetAdapter, ...]:
     >>> adapter, = read_ethernet_adapters('vios1,2,7,7,"10,11",1,26E6B0002007,ETHERNET0\n')
     >>> adapter.vlans, adapter.is_trunk, adapter.vswitch
     ((7, 10, 11), True, 'ETHERNET0')
-    '''
-    return tuple(ethernet_adapter_of(row) for row in ETHERNET.read_any(text))
-
-
-def read_ethernet_adapter_records(text: str) -> tuple[VirtualEthernetAdapter, ...]:
-    r"""The same without ``-F``, also as copied from a web page with blanks after the commas (`ZIU`, A).
-
     >>> line = "lpar_name=v, lpar_id=2, slot_num=7, is_trunk=1, port_vlan_id=7,addl_vlan_ids=,mac_addr=26E6B0002007\n"
-    >>> read_ethernet_adapter_records(line)[0].vlans
+    >>> read_ethernet_adapters(line)[0].vlans
     (7,)
-    """
-    return tuple(ethernet_adapter_of(row) for row in records(text))
+    '''
+    return tuple(_ethernet_adapter(row) for row in ETHERNET.read_any(text))
 
 
-def ethernet_adapter_of(row: Mapping[str, str]) -> VirtualEthernetAdapter:
+def _ethernet_adapter(row: Mapping[str, str]) -> VirtualEthernetAdapter:
     return VirtualEthernetAdapter(
         *_identity(row),
         slot=needed_number(row, "slot_num"),
@@ -406,20 +379,13 @@ def read_physical_slots(text: str) -> tuple[PhysicalSlot, ...]:
     ()
     >>> read_physical_slots("U787F.001.DPM0XLZ-P1-C4,Ethernet,vios2\n")[0].partition
     'vios2'
-    """
-    return tuple(physical_slot_of(row) for row in PHYSICAL_SLOT.read_any(text))
-
-
-def read_physical_slot_records(text: str) -> tuple[PhysicalSlot, ...]:
-    r"""The same without ``-F``; a slot that nobody owns has an empty name or none at all (`ZIU`, `HMCMCP`, A).
-
-    >>> read_physical_slot_records("drc_name=U1-P1-C4,lpar_id=none,description=Empty slot\n")[0].partition is None
+    >>> read_physical_slots("drc_name=U1-P1-C4,lpar_id=none,description=Empty slot\n")[0].partition is None
     True
     """
-    return tuple(physical_slot_of(row) for row in records(text))
+    return tuple(_physical_slot(row) for row in PHYSICAL_SLOT.read_any(text))
 
 
-def physical_slot_of(row: Mapping[str, str]) -> PhysicalSlot:
+def _physical_slot(row: Mapping[str, str]) -> PhysicalSlot:
     return PhysicalSlot(needed(row, "drc_name"), row.get("description", ""), known(row.get("lpar_name")))
 
 
@@ -469,7 +435,7 @@ def read_reference_codes(text: str) -> tuple[ReferenceCode, ...]:
     ('Linux ppc64', '2015-04-09T10:44:57')
     """
     return tuple(
-        ReferenceCode(known(row["refcode"]), _stamp(known(row["time_stamp"]))) for row in REFERENCE_CODE.read_any(text)
+        ReferenceCode(known(row.get("refcode")), _stamp(known(row.get("time_stamp")))) for row in REFERENCE_CODE.read_any(text)
     )
 
 

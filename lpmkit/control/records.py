@@ -119,6 +119,11 @@ def _record(line: str) -> dict[str, str]:
     return found
 
 
+def _names_itself(field: str) -> bool:
+    name, equals, _ = field.strip(" ").partition("=")
+    return bool(equals) and name.isidentifier()
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The fields of one question, declared once. ``optional`` are groups that a level may not know, dropped from the end.
@@ -153,10 +158,14 @@ class Listing:
         return [self._row(line, self.fields(groups)) for line in lines(text)]
 
     def read_any(self, text: str) -> list[dict[str, str]]:
-        """The rows of a recorded answer, with as many groups of fields as its columns say it was asked with."""
+        """The rows of an answer that may be records, or values asked for with fewer groups: its first line tells."""
+        if is_empty(text):
+            return []
+        first = split(text.split("\n", 1)[0], loose=True)
+        if all(_names_itself(field) for field in first):
+            return records(text)
         widths = {len(self.fields(groups)): groups for groups in range(len(self.optional) + 1)}
-        first = "" if is_empty(text) else text.split("\n", 1)[0]
-        return self.read(text, widths.get(len(split(first))))
+        return self.read(text, widths.get(len(first)))
 
     def _row(self, line: str, fields: tuple[str, ...]) -> dict[str, str]:
         values = split(line)
