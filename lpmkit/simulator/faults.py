@@ -1,0 +1,242 @@
+"""Faults as values: what goes wrong, where, when, how often.
+
+A landscape fault changes the world before anything happens, so that the refusal follows from the state and every listing
+agrees with it. A command fault is decided where a command line is run; a move fault where a move advances. The objects of
+`chassis` know of none of them.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    ``effect`` is a name of `KINDS`. ``host`` and ``command`` (a regular expression) say which command lines it strikes,
+    ``object`` which partition or disk. It lets ``after`` occurrences pass, then strikes ``times`` times, ``None`` for ever.
+    ``when`` is a phase of a move, with a part of it if wanted: ``copy@50%``.
+    """
+
+    effect: str
+    host: str | None = None
+    command: str | None = None
+    object: str | None = None
+    after: int = 0
+    times: int | None = None
+    when: str | None = None
+    message: str | None = None
+    delay_s: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault: what its text form names after the colons, its defaults, and the situation it stands for."""
+
+    name: str
+    where: str
+    situation: str
+    arguments: tuple[str, ...] = ()
+    default: Fault | None = None
+
+    @property
+    def form(self) -> str:
+        return ":".join([self.name, *(argument.upper() for argument in self.arguments)])
+
+
+class FaultProblem(ValueError):
+    """A fault's text form cannot be understood."""
+
+
+def _kinds() -> dict[str, Kind]:
+    landscape = {
+        "no-room-memory": "the target blade has less free memory than the partition uses",
+        "no-room-processors": "the target blade has fewer free processing units than the partition uses",
+        "physical-adapter": "the partition owns a physical adapter",
+        "logical-volume": "a disk of the partition is a logical volume of the VIOS, not a LUN",
+        "file-backed": "a disk of the partition is a file in the VIOS",
+        "optical-media": "an installation medium is still loaded in the partition's virtual drive",
+        "lun-not-seen": "one LUN is not zoned or masked to the target VIOS",
+        "pvid-differs": "the disk of that number on the target carries another PVID",
+        "lun-in-use": "the LUN already belongs to a volume group on the target VIOS",
+        "path-lost": "the target VIOS knows the LUN but has no usable path to it",
+        "one-path-lost": "the target VIOS has one of two paths to the LUN: a warning, not a refusal",
+        "reserve-policy": "a disk on the target VIOS still has the reserve policy single_path",
+        "no-sea": "the target VIOS has no shared Ethernet adapter",
+        "vlan-missing": "the partition's VLAN is bridged on the source and not on the target",
+        "region-size": "the memory region sizes of the two blades differ",
+        "compat-mode": "the target cannot offer the partition's processor mode",
+        "not-enterprise": "the target blade has no PowerVM Enterprise activation",
+        "no-vasi": "the target VIOS has no VASI device and cannot move",
+        "rmc-inactive": "the partition has no RMC connection to its manager",
+        "not-running": "the partition stands in open firmware",
+        "name-taken": "the target blade already has a partition of that name",
+        "slots-full": "the target VIOS has no free virtual slot",
+        "keys-not-exchanged": "the two managers do not trust each other",
+        "migration-limit": "the target already takes part in as many moves as it supports",
+    }
+    kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
+    kinds += [
+        Kind("mover-dies", "move", "the movers lose each other: the copy stands still, the partition runs on, "
+             "its state stays intermediate until it is recovered", ("object",), Fault("mover-dies", when="copy@50%", times=1)),
+        Kind("not-converging", "move", "the partition writes faster than the link: after the last round it is suspended all "
+             "the same and fetches a lot afterwards (``:fail`` gives up instead)", ("message",), Fault("not-converging")),
+        Kind("suspend-refused", "move", "the partition does not get ready for the suspension; everything is rolled back",
+             ("object",), Fault("suspend-refused", times=1)),
+        Kind("suspend-for", "move", "the suspension lasts so many seconds", ("delay_s",), Fault("suspend-for")),
+        Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
+             ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
+        Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
+        Kind("hang", "command", "a command never answers", ("host", "command")),
+        Kind("slow", "command", "every command of a host waits so many seconds", ("host", "delay_s")),
+        Kind("language", "command", "a host answers in German", ("host",)),
+        Kind("refuse", "command", "a command fails with a message", ("host", "command", "message")),
+    ]  # fmt: skip
+    return {kind.name: kind for kind in kinds}
+
+
+KINDS: Mapping[str, Kind] = _kinds()
+
+#: Shorter names that say which check is meant: ``validate:rmc``.
+ALIASES: Mapping[str, str] = {
+    "rmc": "rmc-inactive",
+    "memory": "no-room-memory",
+    "processors": "no-room-processors",
+    "sea": "no-sea",
+    "vlan": "vlan-missing",
+    "vasi": "no-vasi",
+    "enterprise": "not-enterprise",
+    "keys": "keys-not-exchanged",
+    "limit": "migration-limit",
+    "state": "not-running",
+    "name": "name-taken",
+    "lun": "lun-not-seen",
+    "pvid": "pvid-differs",
+    "media": "optical-media",
+}
+
+_SETTING = re.compile(r",(?=(?:host|command|object|after|times|when|message|delay)=)")
+
+
+def parse(text: str) -> Fault:
+    """Read a fault's text form: ``NAME[:ARGUMENT…][,key=value…]``. Raises `FaultProblem`.
+
+    >>> parse("cut-reply:bvio82:lssyscfg,times=1")
+    Fault(effect='cut-reply', host='bvio82', command='lssyscfg', object=None, after=0, times=1, when=None, ...)
+    >>> parse("validate:rmc").effect
+    'rmc-inactive'
+    """
+    head, *settings = _SETTING.split(text)
+    name, *arguments = head.removeprefix("validate:").split(":")
+    kind = KINDS.get(ALIASES.get(name, name))
+    if kind is None:
+        raise FaultProblem(f"no fault is called {name!r}; --list-faults shows them")
+    if len(arguments) > len(kind.arguments):
+        raise FaultProblem(f"{text!r}: the form is {kind.form}")
+    found = kind.default or Fault(kind.name)
+    try:
+        for argument, value in zip(kind.arguments, arguments, strict=False):
+            found = _set(found, argument, value)
+        for setting in settings:
+            key, _, value = setting.partition("=")
+            found = _set(found, {"delay": "delay_s"}.get(key, key), value)
+    except ValueError as problem:
+        raise FaultProblem(f"{text!r}: {problem}") from problem
+    return found
+
+
+def _set(fault: Fault, name: str, value: str) -> Fault:
+    number: dict[str, Any] = {"after": int, "times": int, "delay_s": float}
+    if name in number:
+        return replace(fault, **{name: number[name](value)})
+    if name == "command":
+        try:
+            re.compile(value)
+        except re.error as problem:
+            raise ValueError(f"command: {problem}") from problem
+    if name == "when":
+        moment(value)
+    text: dict[str, Any] = {name: value}
+    return replace(fault, **text)
+
+
+def moment(when: str) -> tuple[str, float]:
+    """
+    >>> moment("copy@50%"), moment("finish")
+    (('copy', 0.5), ('finish', 0.0))
+    """
+    phase, _, part = when.partition("@")
+    if phase not in PHASES:
+        raise ValueError(f"when: no phase is called {phase!r}, there are {', '.join(PHASES)}")
+    return phase, float(part.rstrip("%")) / 100 if part else 0.0
+
+
+PHASES = ("validate", "prepare", "copy", "suspend", "fetch", "finish")
+
+
+class FaultBook:
+    """The faults that are in force, and how often each was met. Faults may be added while the simulator runs."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._lock = threading.Lock()
+        self._faults = list(faults)
+        self._met: dict[int, int] = {}
+        self._phase: tuple[str, float] | None = None
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Take every fault out of force."""
+        with self._lock:
+            self._faults.clear()
+            self._met.clear()
+
+    def stands_at(self, phase: str | None, part: float = 0.0) -> None:
+        """Told by the move where it stands; command faults with ``when`` look at it."""
+        self._phase = None if phase is None else (phase, part)
+
+    def on_command(self, host: str, text: str) -> list[Fault]:
+        """The faults that strike this command line on this host, counting it as an occurrence for each that it matches."""
+        return self._strike(
+            lambda fault: KINDS[fault.effect].where == "command"
+            and fault.host in (None, host)
+            and (fault.command is None or re.search(fault.command, text) is not None)
+            and self._reached(fault)
+        )
+
+    def on_move(self, effect: str, partition: str) -> Fault | None:
+        """The fault of this effect that strikes a partition's move now."""
+        struck = self._strike(
+            lambda fault: fault.effect == effect and fault.object in (None, partition) and self._reached(fault)
+        )
+        return struck[0] if struck else None
+
+    def _reached(self, fault: Fault) -> bool:
+        if fault.when is None:
+            return True
+        if self._phase is None:
+            return False
+        phase, part = moment(fault.when)
+        return self._phase[0] == phase and self._phase[1] >= part
+
+    def _strike(self, concerns: Callable[[Fault], bool]) -> list[Fault]:
+        struck: list[Fault] = []
+        with self._lock:
+            for fault in self._faults:
+                if not concerns(fault):
+                    continue
+                met = self._met.get(id(fault), 0)
+                self._met[id(fault)] = met + 1
+                if met >= fault.after and (fault.times is None or met < fault.after + fault.times):
+                    struck.append(fault)
+        return struck

@@ -1,0 +1,147 @@
+"""What a landscape fault changes in the world, so that every listing and every check sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lpmkit.simulator.chassis import NOT_ACTIVATED, Disk, Frame, Partition, PhysicalSlot, VirtualDisk, World
+from lpmkit.simulator.faults import Fault
+
+Change = Callable[[World, Partition, Fault], World]
+
+
+def perturb(world: World, fault: Fault) -> World:
+    """The world with a landscape fault in it; other faults leave it as it is."""
+    change = CHANGES.get(fault.effect)
+    if change is None:
+        return world
+    return change(world, _concerned(world, fault), fault)
+
+
+def _concerned(world: World, fault: Fault) -> Partition:
+    """The partition that the fault names, else the first one that can be logged in to."""
+    named = world.home(fault.object) if fault.object else None
+    return named or next((found for found in world.partitions if found.host), world.partitions[0])
+
+
+def _on_targets(change: Callable[[World, Partition, Frame], Frame]) -> Change:
+    def changed(world: World, moved: Partition, fault: Fault) -> World:
+        for frame in world.frames:
+            if frame.name != moved.frame:
+                world = world.with_frame(change(world, moved, frame))
+        return world
+
+    return changed
+
+
+def _on_partition(change: Callable[[Partition], Partition]) -> Change:
+    return lambda world, moved, fault: world.with_partition(change(moved))
+
+
+def _on_target_disk(change: Callable[[Disk], Disk | None]) -> Change:
+    """Change how the targets see the LUN behind one of the partition's disks: the one named, else the last."""
+
+    def changed(world: World, moved: Partition, fault: Fault) -> World:
+        source = world.frame(moved.frame)
+        backing = [disk.backing for disk in moved.disks if disk.kind == "lun"]
+        wanted = source.disk(fault.object if fault.object in backing and fault.object else backing[-1])
+        for frame in world.frames:
+            if wanted is None or frame.name == moved.frame:
+                continue
+            seen = [change(disk) if disk.unique_id == wanted.unique_id else disk for disk in frame.disks]
+            world = world.with_frame(replace(frame, disks=tuple(disk for disk in seen if disk is not None)))
+        return world
+
+    return changed
+
+
+def _little_memory(world: World, moved: Partition, frame: Frame) -> Frame:
+    too_much = world.free_memory_mb(frame) - moved.memory.mb // 2
+    return replace(frame, memory_mb=frame.memory_mb - too_much)
+
+
+def _few_processors(world: World, moved: Partition, frame: Frame) -> Frame:
+    taken = world.free_processor_units(frame) - moved.processors.units / 2
+    return replace(frame, vios=replace(frame.vios, proc_units=round(frame.vios.proc_units + taken, 2)))
+
+
+def _other_backing(kind: str, backing: str) -> Callable[[Partition], Partition]:
+    def changed(moved: Partition) -> Partition:
+        first, *others = moved.disks
+        name = backing.format(name=moved.name)
+        return replace(moved, disks=(replace(first, kind=kind, backing=name), *others))
+
+    return changed
+
+
+def _with_media(moved: Partition) -> Partition:
+    drive = VirtualDisk("vtopt0", "/var/vio/VMLibrary/aix53tl7_1.iso", "optical")
+    return replace(moved, disks=(*moved.disks, drive))
+
+
+def _with_adapter(moved: Partition) -> Partition:
+    slot = PhysicalSlot("21010203", "C9", "PCI-E 1Gb Ethernet Adapter")
+    return replace(moved, physical_slots=(slot,))
+
+
+def _other_vlan(world: World, moved: Partition, fault: Fault) -> World:
+    source = world.frame(moved.frame)
+    sea = source.vios.sea
+    if sea is not None:
+        bridged = replace(sea, additional_vlan_ids=(*sea.additional_vlan_ids, 20))
+        world = world.with_frame(replace(source, vios=replace(source.vios, sea=bridged)))
+    return world.with_partition(replace(moved, port_vlan_id=20))
+
+
+def _namesake(world: World, moved: Partition, fault: Fault) -> World:
+    for frame in world.frames:
+        if frame.name != moved.frame:
+            twin = replace(
+                moved,
+                frame=frame.name,
+                lpar_id=world.free_lpar_id(frame),
+                state=NOT_ACTIVATED,
+                server_slot=world.free_server_slot(frame),
+                vhost=world.free_vhost(frame),
+                host=False,
+                disks=(),
+                rmc_state="inactive",
+                os_version="Unknown",
+            )
+            world = world.with_partition(twin)
+    return world
+
+
+CHANGES: dict[str, Change] = {
+    "no-room-memory": _on_targets(_little_memory),
+    "no-room-processors": _on_targets(_few_processors),
+    "physical-adapter": _on_partition(_with_adapter),
+    "logical-volume": _on_partition(_other_backing("logical_volume", "lv_{name}")),
+    "file-backed": _on_partition(_other_backing("file", "/var/vio/storagepools/fbpool/{name}")),
+    "optical-media": _on_partition(_with_media),
+    "lun-not-seen": _on_target_disk(lambda disk: None),
+    "pvid-differs": _on_target_disk(lambda disk: replace(disk, pvid="00c72ea90badd15c")),
+    "lun-in-use": _on_target_disk(lambda disk: replace(disk, volume_group="datavg")),
+    "path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=99)),
+    "one-path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=1)),
+    "reserve-policy": _on_target_disk(lambda disk: replace(disk, reserve_policy="single_path")),
+    "no-sea": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, sea=None))),
+    "vlan-missing": _other_vlan,
+    "region-size": _on_targets(lambda world, moved, frame: replace(frame, memory_region_mb=frame.memory_region_mb * 2)),
+    "compat-mode": _on_targets(lambda world, moved, frame: replace(frame, compat_modes=("default", "POWER5"))),
+    "not-enterprise": _on_targets(lambda world, moved, frame: replace(frame, enterprise=False)),
+    "no-vasi": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, vasi=None))),
+    "rmc-inactive": _on_partition(lambda moved: replace(moved, rmc_state="inactive")),
+    "not-running": _on_partition(lambda moved: replace(moved, state="Open Firmware", rmc_state="inactive")),
+    "name-taken": _namesake,
+    "slots-full": _on_targets(
+        lambda world, moved, frame: replace(
+            frame, vios=replace(frame.vios, max_virtual_slots=world.free_server_slot(frame))
+        )
+    ),
+    "keys-not-exchanged": _on_targets(lambda world, moved, frame: replace(frame, keys_exchanged=False)),
+    "migration-limit": _on_targets(
+        lambda world, moved, frame: replace(frame, foreign_migrations=frame.active_migrations_supported)
+    ),
+}

@@ -1,0 +1,133 @@
+"""What runs on an AIX partition and since when: ``uptime``, ``who``, ``date``, ``ps``, ``lssrc`` (powervm.md 3.4 and 5.5)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lpmkit.simulator.guest import Guest
+from lpmkit.simulator.shells.reply import Context, Reply, lines
+
+RSCT = ("IBM.ConfigRM", "IBM.DRM", "IBM.HostRM", "IBM.MgmtDomainRM", "IBM.ServiceRM")
+
+
+def uptime(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    """``  03:47PM   up 4 days,   5:42,  12 users,  load average: 0.32, 0.43, 0.36`` (NOVA-IVM, there on a VIOS)."""
+    days, rest = divmod(int(context.wall_s - guest.boot_wall_s), 86400)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    return lines(
+        f"  {context.time('%I:%M%p')}   up {days} days,  {hours:>2}:{minutes:02},  2 users,  load average: 1.12, 1.04, 0.98"
+    )
+
+
+def who(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    if any("b" in word for word in arguments):
+        boot = time.strftime("%b %d %H:%M", time.gmtime(guest.boot_wall_s))
+        return lines(f"   .        system boot {boot}     ")
+    return lines(f"{'bx5adm':<12}{'pts/0':<12}{context.time('%b %d')} 08:11     (192.0.2.17)")
+
+
+def date(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    form = next((word[1:] for word in arguments if word.startswith("+")), "%a %b %e %H:%M:%S UTC %Y")
+    seconds = str(int(context.wall_s))
+    return lines(context.time(form.replace("%s", seconds).replace("%Z", "UTC").replace("%n", "\n")))
+
+
+def hostname(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    return lines(guest.name)
+
+
+def lssrc(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    """`` ctrmc            rsct             3801192      active`` (BOND); an inoperative line has no process id."""
+    names = [("syslogd", "ras"), ("sshd", "ssh"), ("inetd", "tcpip"), ("ctrmc", "rsct"), *((name, "rsct_rm") for name in RSCT)]
+    if "-a" not in arguments:
+        wanted = arguments[-1] if arguments else ""
+        names = [(name, group) for name, group in names if wanted in (name, group)]
+        if not names:
+            return Reply(err=f"0513-085 The {wanted} Subsystem is not on file.\n", status=1)
+    head = "Subsystem         Group            PID          Status "
+    rows = []
+    for at, (name, group) in enumerate(names):
+        active = guest.rmc_active or not group.startswith("rsct")
+        pid, status = (str(229420 + 4096 * at), "active") if active else ("", "inoperative")
+        rows.append(f" {name:<16} {group:<16} {pid:<12} {status}")
+    return lines(head, *rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    user: str
+    pid: int
+    ppid: int
+    command: str
+    arguments: str
+
+    def column(self, name: str, guest: Guest, context: Context) -> str:
+        elapsed = int(context.wall_s - guest.boot_wall_s) - self.pid // 10000
+        days, rest = divmod(max(0, elapsed), 86400)
+        clock = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
+        known = {
+            "user": self.user,
+            "ruser": self.user,
+            "pid": str(self.pid),
+            "ppid": str(self.ppid),
+            "comm": self.command,
+            "args": self.arguments,
+            "etime": f"{days}-{clock}" if days else clock,
+            "time": "00:01:12",
+            "pcpu": "0.1",
+            "vsz": "10240",
+            "tty": "-",
+            "nice": "20",
+        }
+        return known.get(name, "-")
+
+
+def processes(guest: Guest) -> list[Process]:
+    """Plausible processes: AIX, sshd, an R/3 instance, its database."""
+    found = [("root", 1, 0, "init", "/etc/init"), ("root", 155726, 1, "syncd", "/usr/sbin/syncd 60")]
+    daemons = ("srcmstr", "errdemon", "cron", "syslogd", "rmcd", "IBM.DRMd", "sshd")
+    found += [("root", 188500 + 4096 * at, 1, name, f"/usr/sbin/{name}") for at, name in enumerate(daemons)]
+    if guest.oracle_sid:
+        user = f"ora{guest.oracle_sid.lower()}"
+        for at, name in enumerate(("pmon", "psp0", "mman", "dbw0", "lgwr", "ckpt", "smon", "reco", "arc0", "arc1")):
+            found.append((user, 323600 + 4096 * at, 1, "oracle", f"ora_{name}_{guest.oracle_sid}"))
+        found.append((user, 401408, 1, "tnslsnr", "/oracle/bin/tnslsnr LISTENER -inherit"))
+    if guest.sap_sid:
+        user, central = f"{guest.sap_sid.lower()}adm", f"DVEBMGS{guest.sap_instance}"
+        work = f"dw.sap{guest.sap_sid}_{central}"
+        found.append((user, 450560, 1, f"sap{guest.sap_sid}_{guest.sap_instance}", f"/usr/sap/{guest.sap_sid}/SYS/exe/run/sapstart"))
+        found += [
+            (user, 454656 + 4096 * at, 450560, work, f"{work} pf=/usr/sap/{guest.sap_sid}/SYS/profile/{guest.sap_sid}_{central}_{guest.name}")
+            for at in range(12)
+        ]
+        found.append((user, 520192, 450560, "ms.sap", f"ms.sap{guest.sap_sid}_{central}"))
+    return [Process(*each) for each in found]
+
+
+def ps(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    """``ps -ef``, ``ps -e -o user,pid=,args``. Columns of ``-o`` are joined by single blanks; a name with ``=`` has no heading."""
+    words = list(arguments)
+    asked = [words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("-") and word.endswith("o")]
+    if asked:
+        return _columns(guest, ",".join(asked).split(","), context)
+    if not any("f" in word for word in words):
+        return lines("    PID    TTY  TIME CMD", *(_short(each) for each in processes(guest)[:4]))
+    boot = time.strftime("%b %d", time.gmtime(guest.boot_wall_s))
+    rows = [
+        f"{each.user:>8} {each.pid:>7} {each.ppid:>7}   0   {boot}      -  1:12 {each.arguments}" for each in processes(guest)
+    ]
+    return lines("     UID     PID    PPID   C    STIME    TTY  TIME CMD", *rows)
+
+
+def _short(process: Process) -> str:
+    return f"{process.pid:>7}      -  1:12 {process.command}"
+
+
+def _columns(guest: Guest, asked: Sequence[str], context: Context) -> Reply:
+    names = [name.partition("=")[0].strip() for name in asked]
+    titles = {"args": "COMMAND", "comm": "COMMAND", "etime": "ELAPSED", "pcpu": "%CPU", "ruser": "RUSER"}
+    head = " ".join(titles.get(name, name.upper()) for name, full in zip(names, asked, strict=True) if "=" not in full)
+    rows = [" ".join(each.column(name, guest, context) for name in names) for each in processes(guest)]
+    return lines(head, *rows) if head else lines(*rows)

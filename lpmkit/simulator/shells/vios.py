@@ -1,0 +1,160 @@
+"""The VIOS side of a ``padmin`` login: which command is whose, ``ioscli``, ``oem_setup_env``, and the small commands.
+
+Typed by a person, VIOS commands need no prefix. Over an SSH exec they are there only as ``ioscli lsmap …``, and the
+manager's commands only without it (NOVA-IVM, HMCSCAN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import Frame, LoggedError, World
+from lpmkit.simulator.shells import vios_devices, vios_maps
+from lpmkit.simulator.shells.options import read
+from lpmkit.simulator.shells.reply import Context, Reply, lines, not_found
+
+Handler = Callable[[World, Frame, Sequence[str], Context], Reply]
+
+UP_SINCE_S = 41 * 86400 + 5 * 3600 + 42 * 60
+"""How long both VIOS have been up when the simulator starts: it has to be something."""
+
+
+def run(world: World, frame: Frame, words: Sequence[str], context: Context) -> Reply | None:
+    """Answer a VIOS command; ``None`` when there is none of that name."""
+    handler = HANDLERS.get(words[0])
+    return None if handler is None else handler(world, frame, words[1:], context)
+
+
+def error_log(entries: Sequence[LoggedError], date: Callable[[LoggedError], str]) -> Reply:
+    """The summary that ``errlog`` and ``errpt`` share, newest first."""
+    head = f"{'IDENTIFIER':<10} {'TIMESTAMP':<10} T C {'RESOURCE_NAME':<14} DESCRIPTION"
+    rows = [
+        f"{entry.identifier:<10} {date(entry):<10} {entry.type} {entry.error_class} {entry.resource:<14} {entry.description}"
+        for entry in reversed(entries)
+    ]
+    return lines(head, *rows) if rows else Reply()
+
+
+def errlog(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    options = read(arguments, "-seq -rm", "-ls")
+    entries = frame.vios.errors
+    if "-ls" not in options:
+        return error_log(entries, lambda entry: context_at(entry).time("%m%d%H%M%y"))
+    return lines(*(line for entry in reversed(entries) for line in _long(frame, entry)))
+
+
+def context_at(entry: LoggedError) -> Context:
+    return Context(wall_s=entry.wall_s)
+
+
+def _long(frame: Frame, entry: LoggedError) -> list[str]:
+    return [
+        "-" * 75,
+        f"LABEL:          {entry.label}",
+        f"IDENTIFIER:     {entry.identifier}",
+        "",
+        f"Date/Time:       {context_at(entry).time('%a %b %e %H:%M:%S UTC %Y')}",
+        f"Node Id:         {frame.vios.hostname}",
+        f"Class:           {entry.error_class}",
+        f"Type:            {entry.type}",
+        f"Resource Name:   {entry.resource}",
+        "",
+        "Description",
+        entry.description,
+        "",
+    ]
+
+
+def vasistat(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    options = read(arguments, "-stream -interval", "-all -debug -reset")
+    vios = frame.vios
+    device = (*options.words, vios.vasi or "")[0]
+    if options.unknown is not None or options.missing is not None or vios.vasi is None or device != vios.vasi:
+        return Reply(err=f"vasistat: 0909-003 Unable to connect to device {device}, errno = 19\n", status=1)
+    moving = [found.migration for found in world.on(frame.name) if found.migration is not None]
+    streams = tuple(
+        recalled.Stream(
+            each.stream,
+            each.phase,
+            "migration source" if each.source == frame.name else "migration target",
+            each.bytes_transmitted + each.bytes_remaining,
+            each.bytes_remaining,
+        )
+        for each in moving
+    )
+    out = vios.moved_bytes_out + sum(each.bytes_transmitted for each in moving if each.source == frame.name)
+    received = vios.moved_bytes_in + sum(each.bytes_transmitted for each in moving if each.target == frame.name)
+    shown = streams if "-all" in options else ()
+    if "-stream" in options:
+        shown = tuple(each for each in streams if str(each.number) == options["-stream"])
+    return Reply(recalled.vasistat_page(device, UP_SINCE_S, out, received, shown))
+
+
+def ioslevel(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    return lines(frame.vios.level)
+
+
+def hostname(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    return lines(frame.vios.hostname)
+
+
+def netstat(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """``netstat -num -state``-like: the interface table of AIX."""
+    address = frame.vios.address
+    network = address.rsplit(".", 1)[0] + ".0"
+    mac = ".".join(frame.vios.sea.mac[at : at + 2].lower().lstrip("0") or "0" for at in range(0, 12, 2)) if frame.vios.sea else ""
+    head = f"{'Name':<5} {'Mtu':<5} {'Network':<11} {'Address':<17} {'Ipkts':>8} Ierrs {'Opkts':>11} Oerrs  Coll"
+    return lines(
+        head,
+        f"{'en6':<5} {'1500':<5} {'link#2':<11} {mac:<17} {51200913:>8}     0 {48213377:>11}     3     0",
+        f"{'en6':<5} {'1500':<5} {network:<11} {address:<17} {51200913:>8}     0 {48213377:>11}     3     0",
+        f"{'lo0':<5} {'16896':<5} {'127':<11} {'127.0.0.1':<17} {88122:>8}     0 {88194:>11}     0     0",
+    )
+
+
+def sysstat(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    days, rest = divmod(UP_SINCE_S, 86400)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    return lines(
+        f"{context.time('%I:%M%p')}   up {days} days,  {hours:>2}:{minutes:02},  1 user,  load average: 0.32, 0.43, 0.36"
+    )
+
+
+def date(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    return lines(context.time("%a %b %e %H:%M:%S UTC %Y"))
+
+
+def ioscli_help(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    return lines("The commands of this simulated VIOS:", *(f"  {name}" for name in sorted(HANDLERS)))
+
+
+def root(world: World, frame: Frame, words: Sequence[str], context: Context) -> Reply:
+    """A command behind ``oem_setup_env``: the AIX under the VIOS, of which only a little is here."""
+    if list(words) == ["pcmpath", "query", "device"]:
+        return vios_devices.pcmpath(world, frame)
+    if words[0] == "hostname":
+        return lines(frame.vios.hostname)
+    if words[0] == "ioscli" and len(words) > 1:
+        return run(world, frame, words[1:], context) or not_found(words[1])
+    if words[0] == "date":
+        return date(world, frame, words[1:], context)
+    return not_found(words[0])
+
+
+HANDLERS: dict[str, Handler] = {
+    "lsmap": vios_maps.lsmap,
+    "lsdev": vios_devices.lsdev,
+    "lspv": vios_devices.lspv,
+    "lspath": vios_devices.lspath,
+    "lsrep": vios_devices.lsrep,
+    "lsvopt": vios_devices.lsvopt,
+    "entstat": vios_devices.entstat,
+    "vasistat": vasistat,
+    "errlog": errlog,
+    "ioslevel": ioslevel,
+    "hostname": hostname,
+    "netstat": netstat,
+    "sysstat": sysstat,
+    "help": ioscli_help,
+}

@@ -1,0 +1,168 @@
+"""``lsmap``: which client sees what through which virtual adapter (layouts SNAP, ZIU and GIB-JS22)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import Disk, Frame, Partition, World
+from lpmkit.simulator.shells.options import Options, read
+from lpmkit.simulator.shells.reply import Context, Reply
+
+FLAGS = "-vadapter -fmt -field -plc -type"
+SCSI_FIELDS = ("svsa", "physloc", "clientid", "vtd", "status", "lun", "backing", "bdphysloc")
+NET_FIELDS = ("svea", "physloc", "sea", "backing", "status", "bdphysloc")
+FIRST_LUN = 0x81
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One virtual target device of an adapter."""
+
+    vtd: str
+    lun: str
+    backing: str
+    physloc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One ``vhost``: where it is, for whom, and its devices, which come sorted by name (SNAP)."""
+
+    name: str
+    physloc: str
+    client: str
+    devices: tuple[Device, ...]
+
+
+def disk_location(world: World, frame: Frame, disk: Disk) -> str:
+    """The location of a LUN: adapter port, WWPN of the storage port, LUN; empty for what is no LUN (GIB-JS22, SNAP)."""
+    if disk.lun is None:
+        return f"{frame.planar}-P1-D1"
+    return f"{frame.planar}-P1-C6-T1-W{world.storage_ports[0]}-L{lun_id(disk.lun)}"
+
+
+def lun_id(volume: str) -> str:
+    """A volume number of the DS8000 as SCSI sees it.
+
+    >>> lun_id("4001")
+    '4040400100000000'
+    """
+    return f"40{volume[:2]}40{volume[2:]}00000000"
+
+
+def adapters(world: World, frame: Frame) -> list[Adapter]:
+    """Every server adapter of a frame, in the order of its number."""
+    found = sorted(world.on(frame.name), key=lambda partition: partition.vhost)
+    return [_adapter(world, frame, partition) for partition in found]
+
+
+def _adapter(world: World, frame: Frame, found: Partition) -> Adapter:
+    devices: list[Device] = []
+    for position, mapped in enumerate(found.disks):
+        disk = frame.disk(mapped.backing) if mapped.kind == "lun" else None
+        place = disk_location(world, frame, disk) if disk is not None else ""
+        devices.append(Device(mapped.vtd, f"0x{FIRST_LUN + position:02x}00000000000000", mapped.backing, place))
+    client = found.lpar_id if found.holds_memory else 0
+    return Adapter(
+        f"vhost{found.vhost}",
+        f"{frame.unit}-V{frame.vios.lpar_id}-C{found.server_slot}",
+        f"0x{client:08x}",
+        tuple(sorted(devices, key=lambda device: device.vtd)),
+    )
+
+
+def lsmap(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    options = read(arguments, FLAGS, "-all -net -npiv")
+    if options.unknown is not None or options.missing is not None:
+        return Reply(err="Option flag is not valid\n", status=1)
+    if "-npiv" in options:
+        return Reply(err=f"{recalled.NO_NPIV}\n", status=63)
+    if "-net" in options:
+        return _net(frame, options)
+    wanted = options["-vadapter"]
+    found = [each for each in adapters(world, frame) if wanted in (None, each.name)]
+    if wanted is not None and not found:
+        return Reply(err=f"Device {wanted} is not a Server Virtual SCSI Adapter (SVSA).\n", status=15)
+    if wanted is None and "-all" not in options:
+        return Reply(err="Option flag is not valid\n", status=1)
+    if "-fmt" in options:
+        return Reply("".join(f"{_record(each, options)}\n" for each in found))
+    return Reply("\n".join(_page(each) for each in found))
+
+
+def _page(adapter: Adapter) -> str:
+    """The default layout: header, adapter, then a block for each device; a level of 2008 has no ``Mirrored`` (GIB-JS22)."""
+    rows = [
+        "SVSA            Physloc                                      Client Partition ID",
+        "--------------- -------------------------------------------- ------------------",
+        f"{adapter.name:<15} {adapter.physloc:<44} {adapter.client}",
+        "",
+    ]
+    for device in adapter.devices:
+        rows += [
+            f"{'VTD':<22}{device.vtd}",
+            f"{'Status':<22}Available",
+            f"{'LUN':<22}{device.lun}",
+            f"{'Backing device':<22}{device.backing}",
+            f"{'Physloc':<22}{device.physloc}".rstrip() if not device.physloc else f"{'Physloc':<22}{device.physloc}",
+            "",
+        ]
+    if not adapter.devices:
+        rows += [f"{'VTD':<22}NO VIRTUAL TARGET DEVICE FOUND", ""]
+    return "\n".join(rows[:-1]) + "\n"
+
+
+def _record(adapter: Adapter, options: Options) -> str:
+    """``-fmt``: canonical order whatever was asked, a blank for what is empty (NOVA-IVM)."""
+    asked = _fields(options, SCSI_FIELDS)
+    head = {"svsa": adapter.name, "physloc": adapter.physloc, "clientid": adapter.client}
+    values = [value for name, value in head.items() if name in asked]
+    for device in adapter.devices:
+        row = {
+            "vtd": device.vtd,
+            "status": "Available",
+            "lun": device.lun,
+            "backing": device.backing,
+            "bdphysloc": device.physloc,
+        }
+        values += [value or " " for name, value in row.items() if name in asked]
+    return (options["-fmt"] or ":").join(values)
+
+
+def _fields(options: Options, known: Sequence[str]) -> set[str]:
+    """``-field a b c`` takes several words; the option reader leaves the later ones as plain words."""
+    first = options["-field"]
+    return set(known) if first is None else {first, *options.words}
+
+
+def _net(frame: Frame, options: Options) -> Reply:
+    sea = frame.vios.sea
+    trunk, slot = (sea.trunk, sea.slot) if sea is not None else ("ent4", 3)
+    location = f"{frame.unit}-V{frame.vios.lpar_id}-C{slot}-T1"
+    backing_location = f"{frame.planar}-P1-C10-T1"
+    wanted = options["-vadapter"]
+    if wanted not in (None, trunk):
+        return Reply(err=f"Device {wanted} is not a Server Virtual Ethernet Adapter (SVEA).\n", status=16)
+    if "-fmt" in options:
+        asked = _fields(options, NET_FIELDS)
+        values = (trunk, location, sea.name, sea.backing, "Available", backing_location) if sea else (trunk, location)
+        row = [value for name, value in zip(NET_FIELDS, values, strict=False) if name in asked]
+        return Reply((options["-fmt"] or ":").join(row) + "\n")
+    rows = [
+        "SVEA   Physloc",
+        "------ --------------------------------------------",
+        f"{trunk:<6} {location}",
+        "",
+    ]
+    if sea is None:
+        return Reply("\n".join([*rows, f"{'SEA':<20}NO SHARED ETHERNET ADAPTER FOUND", ""]))
+    rows += [
+        f"{'SEA':<22}{sea.name}",
+        f"{'Backing device':<22}{sea.backing}",
+        f"{'Status':<22}Available",
+        f"{'Physloc':<22}{backing_location}",
+        "",
+    ]
+    return Reply("\n".join(rows))
