@@ -11,9 +11,10 @@ the probes measure it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from lpmkit.control import MigrationReading
 
@@ -149,6 +150,62 @@ def advance(standing: Standing, seen: Sight) -> Standing:
     if following is not None and times >= PATIENCE.get((phase, seen), 1):
         phase = Phase.STOPPED if following is Phase.FAILED and standing.stop_asked else following
     return Standing(phase, seen, times, standing.stop_asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the copy is, from the manager's byte counters. Bytes and seconds; ``None`` where nobody could say.
+
+    ``rounds`` counts the passes over memory: the bytes left fall within a pass and rise again when the next one finds pages that were written
+    meanwhile. ``remaining_s`` is an estimate for the whole rest of the copy and no promise.
+    """
+
+    transmitted: int | None = None
+    left: int | None = None
+    rounds: int = 0
+    bytes_per_s: float | None = None
+    remaining_s: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Of what is known to be needed so far; it falls back when a new pass begins, as the truth does."""
+        if not self.transmitted:
+            return 0.0
+        return self.transmitted / (self.transmitted + (self.left or 0))
+
+
+def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress:
+    """Work out the progress from readings of one manager: (monotonic nanoseconds, bytes sent, bytes left), oldest first.
+
+    The rest is estimated as the geometric sum of the passes still to come, each as much smaller than the one before as the last two were.
+
+    >>> second = 1_000_000_000
+    >>> half_way = progress([(0, 0, 100), (10 * second, 50, 50)])
+    >>> half_way.rounds, half_way.bytes_per_s, half_way.remaining_s
+    (1, 5.0, 10.0)
+    """
+    known = [(at, sent, left) for at, sent, left in readings if sent is not None and left is not None]
+    if not known:
+        return Progress()
+    at, sent, left = known[-1]
+    passes = _pass_sizes(known)
+    recent = [reading for reading in known if at - reading[0] <= 15_000_000_000]
+    first_at, first_sent, _ = recent[0]
+    rate = (sent - first_sent) / ((at - first_at) / 1e9) if at > first_at else None
+    remaining = None
+    if rate:
+        shrink = min(0.95, passes[-1] / passes[-2]) if len(passes) > 1 and passes[-2] else 0.0
+        remaining = left / rate + (passes[-1] * shrink / (1 - shrink)) / rate
+    return Progress(sent, left, len(passes), rate, remaining)
+
+
+def _pass_sizes(readings: Sequence[tuple[int, int, int]]) -> list[int]:
+    """The bytes of each pass: what was left when it began."""
+    sizes = [readings[0][2]]
+    for (_, _, before), (_, _, left) in pairwise(readings):
+        if left > before:
+            sizes.append(left)
+    return sizes
 
 
 #: What an operator does in a state that a move can be left in (powervm.md 5.1).

@@ -22,13 +22,12 @@ from typing import IO, Any
 
 from lpmkit.config import Secrets, Site
 from lpmkit.control import Control, MigrationReading, Order
-from lpmkit.control.ivm import Ivm
 from lpmkit.errors import LpmError, RemoteError
 from lpmkit.move import Phase, Standing, advance, sight
 from lpmkit.probes import OBSERVER, ProbeOrder
+from lpmkit.reach import control_of, survey_both_ends
 from lpmkit.run import Run, RunWriter
 from lpmkit.session import Reply
-from lpmkit.ssh import open_session
 from lpmkit.timeline import Clock, wait_until
 
 FLUSH_S = 0.2
@@ -66,13 +65,6 @@ class Plan:
             order=Order(**facts["order"]) if facts.get("order") else None,
             duration_s=facts.get("duration_s"),
         )
-
-
-def control_of(
-    site: Site, frame: str, *, secrets: Secrets, transcript: Callable[[Reply], None] | None = None
-) -> Control:
-    """The manager of one frame of the site. Nothing is sent before it is used."""
-    return Ivm(frame, open_session(site, site.frame(frame), secrets=secrets, transcript=transcript))
 
 
 class ProbeProcess:
@@ -332,13 +324,23 @@ class Recorder:
         return follower.standing.phase.value
 
     def _after(self, follower: Follower) -> None:
-        """The tail: probes go on, and a state that needs recovery is watched until it is left."""
+        """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered anew."""
+        self._survey_after(follower)
         end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
         while self.clock.mono_ns() < end and not self._end_asked.is_set():
             if follower.standing.phase is Phase.NEEDS_RECOVERY:
                 end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
                 follower.look()
             self._end_asked.wait(self.plan.poll_s)
+
+    def _survey_after(self, follower: Follower) -> None:
+        found = survey_both_ends(
+            self.plan.site, follower.order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
+        )
+        self._post(lambda writer: writer.document("survey-after", found.to_dict()))
+
+    def _post(self, write: Callable[[RunWriter], object]) -> None:
+        self._wanted.put(write)
 
 
 def last_standing(run: Run) -> Standing:
@@ -362,7 +364,7 @@ def _flushed(writer: RunWriter) -> bool:
 def start(run: Run, secrets: Secrets) -> int:
     """Start a recorder on ``run``, detached from this process, its terminal and its session. Returns its process id."""
     with (run.path / "recorder.log").open("ab") as log:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "lpmkit.recorder", str(run.path.resolve())],
             stdin=subprocess.PIPE,
             stdout=log,

@@ -1,0 +1,611 @@
+"""The command line. Every command parses, calls the library once, and prints.
+
+Exit statuses: 0 fine; 1 not fine (a check failed, the firmware refused, the move did not succeed); 2 what was asked for cannot be; 3 could not
+tell (a machine did not answer, something was not looked at, the record cannot be written); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import lpmkit
+from lpmkit.config import PartitionSettings, RunSettings, Site, find_site_file, load_site
+from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
+from lpmkit.run import Run
+
+FINE, NOT_FINE, USAGE, COULD_NOT_TELL = 0, 1, 2, 3
+
+#: People read standard error when a program reads standard output.
+people = Console(stderr=False, highlight=False)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def status_of(error: LpmError) -> int:
+    """The exit status that an error ends with."""
+    if isinstance(error, UsageError):
+        return USAGE
+    if isinstance(error, MoveError):
+        return NOT_FINE
+    return COULD_NOT_TELL
+
+
+def told(command: Command) -> Command:
+    """Turn the library's errors into one clear message and the documented exit status."""
+
+    @wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except LpmError as error:
+            click.echo(f"lpmkit: {error}", err=True)
+            sys.exit(status_of(error))
+
+    return wrapped  # type: ignore[return-value]
+
+
+def say_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(lpmkit.__version__, prog_name="lpmkit")
+@click.option("--site", "site_file", metavar="FILE", help="The site file; otherwise $LPMKIT_SITE or ./site.yaml.")
+@click.pass_context
+def main(context: click.Context, site_file: str | None) -> None:
+    """Move a running partition with PowerVM Live Partition Mobility, and prove what its users felt.
+
+    Exit status: 0 fine, 1 not fine, 2 cannot be, 3 could not tell.
+    """
+    context.obj = site_file
+
+
+def _runbook(context: click.Context) -> Any:
+    from lpmkit.runbook import Runbook  # noqa: PLC0415 - `lpmkit --help` should not load paramiko
+
+    return Runbook(load_site(find_site_file(context.obj)))
+
+
+def _run(context: click.Context, name: str) -> Run:
+    """A run by its path, or by its name in the site's folder of runs."""
+    if Path(name).is_dir():
+        return Run(name)
+    folder = load_site(find_site_file(context.obj)).runs.folder
+    known = [path.parent.name for path in sorted(folder.glob("*/run.json"))]
+    if name not in known:
+        raise NotFound("run", name, known=known[-5:], where=str(folder))
+    return Run(folder / name)
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer for programs, last on standard output."
+)
+
+
+def order_arguments(command: Command) -> Command:
+    """PARTITION --to TARGET [--from SOURCE], the same everywhere."""
+    for decorate in (
+        click.option(
+            "--from", "source", metavar="FRAME", help="Only needed when more than one frame lists the partition."
+        ),
+        click.option(
+            "--to", "target", metavar="FRAME", required=True, help="The target frame, as the site file calls it."
+        ),
+        click.argument("partition"),
+    ):
+        command = decorate(command)
+    return command
+
+
+# -- looking -------------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@order_arguments
+@json_option
+@click.pass_context
+@told
+def survey(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
+    """Gather every fact about a move from both ends; changes nothing."""
+    book = _runbook(context)
+    run = book.prepare(book.order(partition, target, source=source))
+    found = book.survey(run)
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        from lpmkit.survey import mapping  # noqa: PLC0415
+
+        people.print(f"Facts about [b]{partition}[/b] and both ends are in {run.path / 'survey.json'}")
+        _table("What becomes of the mapping", [asdict(row) for row in mapping(found)])
+        for gap in found.gaps:
+            people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
+    sys.exit(COULD_NOT_TELL if found.gaps else FINE)
+
+
+@main.command()
+@order_arguments
+@json_option
+@click.pass_context
+@told
+def check(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
+    """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing."""
+    from lpmkit.runbook import answer_of, as_row  # noqa: PLC0415
+
+    book = _runbook(context)
+    run = book.prepare(book.order(partition, target, source=source))
+    findings = book.check(run)
+    if as_json:
+        say_json(
+            {"run": str(run.path), "answer": answer_of(findings).value, "findings": [as_row(one) for one in findings]}
+        )
+    else:
+        print_findings(findings)
+        people.print(f"Kept in {run.path}")
+    sys.exit({"pass": FINE, "warn": FINE, "fail": NOT_FINE, "unknown": COULD_NOT_TELL}[answer_of(findings).value])
+
+
+@main.command()
+@order_arguments
+@json_option
+@click.pass_context
+@told
+def validate(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
+    """Ask the firmware whether the move would be accepted (migrlpar -o v); changes nothing."""
+    book = _runbook(context)
+    run = book.prepare(book.order(partition, target, source=source))
+    word = book.validate(run)
+    if as_json:
+        say_json({"run": str(run.path), **asdict(word)})
+    else:
+        print_validation(word)
+        people.print(f"Kept in {run.path}")
+    sys.exit(FINE if word.passed else NOT_FINE if word.status is not None else COULD_NOT_TELL)
+
+
+# -- moving --------------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@order_arguments
+@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
+@click.option(
+    "--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Quiet time before the move, for the noise floor."
+)
+@click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Time to watch on afterwards.")
+@click.option("--detach", is_flag=True, help="Return as soon as it is recorded; `lpmkit attach RUN` shows it.")
+@json_option
+@click.pass_context
+@told
+def move(
+    context: click.Context,
+    partition: str,
+    target: str,
+    source: str | None,
+    typed: str | None,
+    lead_in_s: float | None,
+    tail_s: float | None,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Move the partition. Needs a validation that passed lately (`lpmkit validate`) and its name typed."""
+    from lpmkit.runbook import Runbook  # noqa: PLC0415
+
+    site = _with(load_site(find_site_file(context.obj)), lead_in_s, tail_s)
+    book = Runbook(site)
+    run = book.prepare(book.order(partition, target, source=source))
+    if typed is None:
+        typed = click.prompt(f"Type the partition's name to move it to {target}", err=True)
+    book.move(run, typed)
+    if detach:
+        click.echo(str(run.path))
+        sys.exit(FINE)
+    _follow_and_report(book, run, as_json)
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@json_option
+@click.pass_context
+@told
+def attach(context: click.Context, run_name: str, as_json: bool) -> None:
+    """Show a run that is being recorded; starts a new recorder when the old one died, never a second migration."""
+    from lpmkit.runbook import Runbook  # noqa: PLC0415
+
+    run = _run(context, run_name)
+    book = Runbook(Site.model_validate(run.manifest["site"]))
+    if book.attach(run):
+        people.print(
+            "The recorder had died; a new one looks on. What was missed is recorded as not observed.", style="yellow"
+        )
+    _follow_and_report(book, run, as_json)
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
+@click.pass_context
+@told
+def stop(context: click.Context, run_name: str, typed: str | None) -> None:
+    """Ask the source's manager to stop the migration; the partition stays where it is."""
+    _request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name))
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
+@click.option("--force", is_flag=True, help="Go on after errors; the last resort.")
+@click.pass_context
+@told
+def recover(context: click.Context, run_name: str, typed: str | None, force: bool) -> None:
+    """Ask the source's manager to clean up after a migration that was left in between."""
+    _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
+
+
+def _request(
+    context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Any, Run, str], None]
+) -> None:
+    from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
+
+    run = _run(context, run_name)
+    book = Runbook(Site.model_validate(run.manifest["site"]))
+    if typed is None:
+        typed = click.prompt(f"Type the partition's name to {what} its migration", err=True)
+    before = len(run.events())
+    ask(book, run, typed)
+    status, text = answer_to(book, run, what, before)
+    people.print(
+        f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
+        markup=False,
+    )
+    people.print(f"`lpmkit attach {run.path}` shows what becomes of it.")
+    sys.exit(FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL)
+
+
+# -- watching ------------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.option(
+    "--for", "duration_s", type=float, metavar="SECONDS", help="End by itself after so long; otherwise with Ctrl-C."
+)
+@click.option(
+    "--hz",
+    "tick_hz",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Ticks a second from inside each host.",
+)
+@click.option(
+    "--runs", "folder", type=click.Path(file_okay=False, path_type=Path), help="Where the run folder is made."
+)
+@click.option(
+    "--ssh-config", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Instead of ~/.ssh/config."
+)
+@json_option
+@click.pass_context
+@told
+def watch(
+    context: click.Context,
+    hosts: Sequence[str],
+    duration_s: float | None,
+    tick_hz: int,
+    folder: Path | None,
+    ssh_config: Path | None,
+    as_json: bool,
+) -> None:
+    """Watch any hosts you can log in to, without a move: for moves that somebody starts elsewhere."""
+    from lpmkit.runbook import Runbook  # noqa: PLC0415
+
+    book = Runbook(_site_to_watch(context, folder, ssh_config))
+    settings = (
+        None
+        if any(host in book.site.partitions for host in hosts)
+        else PartitionSettings(host=hosts[0], tick_hz=tick_hz)
+    )
+    run = book.watch(hosts, duration_s=duration_s, settings=settings)
+    people.print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
+    try:
+        for _ in book.follow(run):
+            pass
+    except KeyboardInterrupt:
+        book.end(run)
+        for _ in book.follow(run):
+            pass
+    _report_and_leave(run, as_json)
+
+
+def _site_to_watch(context: click.Context, folder: Path | None, ssh_config: Path | None) -> Site:
+    """The site file's site when there is one; a watch needs none."""
+    try:
+        site = load_site(find_site_file(context.obj))
+    except UsageError:
+        if context.obj or os.environ.get("LPMKIT_SITE"):
+            raise
+        site = Site.model_construct(
+            ssh_config=None, frames={}, partitions={}, runs=RunSettings(folder=Path("runs").resolve())
+        )
+    changes: dict[str, Any] = {}
+    if folder:
+        changes["runs"] = site.runs.model_copy(update={"folder": folder.resolve()})
+    if ssh_config:
+        changes["ssh_config"] = ssh_config.resolve()
+    return site.model_copy(update=changes)
+
+
+# -- afterwards ----------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@json_option
+@click.pass_context
+@told
+def analyse(context: click.Context, run_name: str, as_json: bool) -> None:
+    """Work out the suspension and the outages from a run folder, and write summary.json."""
+    from lpmkit.analysis import analyse as work_out  # noqa: PLC0415
+    from lpmkit.analysis import summary, write_summary  # noqa: PLC0415
+
+    run = _run(context, run_name)
+    worked_out = work_out(run)
+    write_summary(run.path)
+    found = summary(worked_out)
+    if as_json:
+        say_json(found)
+    else:
+        print_summary(found)
+    sys.exit(status_of_verdict(found))
+
+
+@main.command()
+@click.argument("run_name", metavar="RUN")
+@json_option
+@click.pass_context
+@told
+def report(context: click.Context, run_name: str, as_json: bool) -> None:
+    """Write report.html, summary.json, the plots and samples.csv into a run folder."""
+    _report_and_leave(_run(context, run_name), as_json)
+
+
+# -- trying and fitting out ----------------------------------------------------------------------------------------------------
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulate(arguments: Sequence[str]) -> NoReturn:
+    """Run the simulated pair of blades and its partition, to log in to with ssh (`lpmkit simulate --help`)."""
+    # A program of its own: lpmkit knows nothing of it but its name.
+    os.execv(sys.executable, [sys.executable, "-m", "lpmkit.simulator", *arguments])  # noqa: S606
+
+
+@main.command()
+@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("demo"), show_default=True)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.1),
+    default=8.0,
+    show_default=True,
+    help="Shortens the copy, never the suspension.",
+)
+@json_option
+@told
+def demo(directory: Path, speed: float, as_json: bool) -> None:
+    """Rehearse the whole guided move on the simulator, without a person, and leave a report to look at."""
+    from lpmkit.rehearsal import Rehearsal  # noqa: PLC0415
+    from lpmkit.runbook import Runbook, answer_of  # noqa: PLC0415
+
+    tell = Console(stderr=as_json, highlight=False)
+    tell.print(
+        "Starting two simulated JS22 blades, [b]bvio82[/b] and [b]bvio83[/b], and the partition [b]bxaix85[/b] …"
+    )
+    with Rehearsal(directory.resolve() / "simulator", speed=speed) as rehearsal:
+        runs = RunSettings(folder=directory.resolve() / "runs", lead_in_s=8.0, tail_s=6.0, poll_s=0.5)
+        book = Runbook(rehearsal.site.model_copy(update={"runs": runs}))
+        run = book.prepare(book.order("bxaix85", "bvio83"))
+        findings = book.check(run)
+        print_findings(findings, tell, only_trouble=True)
+        word = book.validate(run)
+        print_validation(word, tell)
+        if answer_of(findings).value == "fail" or not word.passed:
+            sys.exit(NOT_FINE)
+        tell.print("Typing the partition's name for you: [b]bxaix85[/b]. It moves now; the probes are running.")
+        book.move(run, "bxaix85")
+        _follow(book, run, tell)
+    tell.print("The same guided in a notebook: [b]make lab[/b], then 00_rehearse_on_the_simulator.ipynb")
+    _report_and_leave(run, as_json)
+
+
+@main.command()
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("lab"),
+    show_default=True,
+    help="Where the dated copies go.",
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+@told
+def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
+    """Open JupyterLab on a dated copy of the notebooks; the models stay as they are."""
+    from lpmkit.notebooks import copy_models  # noqa: PLC0415
+
+    folder = copy_models(directory)
+    environment = dict(os.environ)
+    try:
+        environment["LPMKIT_SITE"] = str(find_site_file(context.obj).resolve())
+    except UsageError as error:
+        if context.obj:
+            raise
+        people.print(f"No site file yet ({error.what}): the rehearsal needs none.")
+    people.print(f"The notebooks are copied to {folder}")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *jupyter_options]
+    if no_browser:
+        command.append("--no-browser")
+    sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - JupyterLab, with the operator's options
+
+
+@main.command()
+@json_option
+@click.pass_context
+@told
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Say what is missing here: packages, programs, the SSH agent, the site file, machines that cannot be reached."""
+    from lpmkit.doctor import examine_machine  # noqa: PLC0415
+
+    rows = examine_machine(context.obj)
+    if as_json:
+        say_json([asdict(row) for row in rows])
+    else:
+        _table(
+            "", [{"": _MARKS[row.verdict], "what": row.what, "found": row.found, "next": row.next_step} for row in rows]
+        )
+    verdicts = {row.verdict for row in rows}
+    sys.exit(NOT_FINE if "fail" in verdicts else COULD_NOT_TELL if "unknown" in verdicts else FINE)
+
+
+# -- printing ------------------------------------------------------------------------------------------------------------------
+
+_MARKS = {
+    "pass": "[green]✓ pass[/green]",
+    "warn": "[yellow]! warn[/yellow]",
+    "fail": "[red]✗ FAIL[/red]",
+    "unknown": "[magenta]? unknown[/magenta]",
+}
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
+    if not rows:
+        return
+    table = Table(title=title or None, title_justify="left", show_lines=False)
+    for name in rows[0]:
+        table.add_column(str(name))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    (console or people).print(table)
+
+
+def print_findings(findings: Sequence[Any], console: Console | None = None, *, only_trouble: bool = False) -> None:
+    """The findings as a table: verdict, what, facts, remedy, who."""
+    shown = [one for one in findings if one.verdict.value != "pass"] if only_trouble else findings
+    rows = [
+        {
+            "": _MARKS[one.verdict.value],
+            "check": one.title,
+            "about": one.about,
+            "facts": ", ".join(f"{key}: {value}" for key, value in one.facts.items()),
+            "remedy": f"{one.remedy} ({one.who})" if one.remedy and one.verdict.value != "pass" else "",
+        }
+        for one in shown
+    ]
+    count = sum(one.verdict.value == "pass" for one in findings)
+    (console or people).print(f"{count} of {len(findings)} checks pass.")
+    _table("", rows, console)
+
+
+def print_validation(word: Any, console: Console | None = None) -> None:
+    """The firmware's word."""
+    if word.passed:
+        (console or people).print(
+            "The firmware's validation [green]passed[/green]." + (f" It says: {word.text}" if word.text else "")
+        )
+    else:
+        (console or people).print("The firmware's validation [red]refused[/red] the move:")
+        (console or people).print(word.text or "(it says nothing)", markup=False)
+
+
+def print_summary(found: dict[str, Any], console: Console | None = None) -> None:
+    """Verdict and figures, as they stand at the top of the report."""
+    out = console or people
+    verdict = found["verdict"]
+    out.print(f"[b]{verdict['line']}[/b]")
+    for row in verdict["questions"]:
+        out.print(f"  {row['state']:>14}  {row['question']}: {row['answer']}", markup=False)
+
+
+def status_of_verdict(found: dict[str, Any]) -> int:
+    """The exit status that a verdict ends with."""
+    return {"passed": FINE, "failed": NOT_FINE}.get(found["verdict"]["state"], COULD_NOT_TELL)
+
+
+def _follow(book: Any, run: Run, console: Console) -> None:
+    """Show the move as a progress bar until it is over."""
+    from lpmkit.move import Phase  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+    )
+    told_of: set[str] = set()
+    with Progress(*columns, console=console, transient=False) as bar:
+        task = bar.add_task("prepared", total=1.0, said="")
+        for now in book.follow(run):
+            for trouble in now.trouble:
+                if trouble not in told_of:
+                    told_of.add(trouble)
+                    console.print(trouble, style="yellow", markup=False)
+            done = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
+            bar.update(
+                task, completed=done, description=str(now.phase.value if now.phase else "watching"), said=_said(now)
+            )
+
+
+def _said(now: Any) -> str:
+    if now.lead_in_left_s:
+        return f"quiet lead-in, {now.lead_in_left_s:.0f} s to go"
+    copied = now.progress
+    if copied.transmitted is None:
+        return ""
+    text = f"{copied.transmitted / 1e6:,.0f} MB sent, {(copied.left or 0) / 1e6:,.0f} MB left, pass {copied.rounds}"
+    if copied.remaining_s is not None and not now.phase.is_final:
+        text += f", about {copied.remaining_s:.0f} s"
+    return text
+
+
+def _follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
+    console = Console(stderr=as_json, highlight=False)
+    try:
+        _follow(book, run, console)
+    except KeyboardInterrupt:
+        console.print(f"\nThe recorder goes on without us. `lpmkit attach {run.path}` shows it again.")
+        sys.exit(130)
+    _report_and_leave(run, as_json)
+
+
+def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
+    from lpmkit.report import write_report  # noqa: PLC0415
+
+    console = Console(stderr=as_json, highlight=False)
+    path = write_report(run.path)
+    found = Run(run.path).document("summary")
+    print_summary(found, console)
+    console.print(f"Report: {path}", soft_wrap=True)
+    if as_json:
+        say_json({"run": str(run.path), "report": str(path), **found})
+    sys.exit(status_of_verdict(found))
+
+
+def _with(site: Site, lead_in_s: float | None, tail_s: float | None) -> Site:
+    changes = {name: value for name, value in (("lead_in_s", lead_in_s), ("tail_s", tail_s)) if value is not None}
+    return site.model_copy(update={"runs": site.runs.model_copy(update=changes)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What is missing on this machine: packages, programs, keys, the site file, machines that cannot be reached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import paramiko
+from packaging.requirements import Requirement
+
+from lpmkit.checks import Verdict
+from lpmkit.config import Site, find_site_file, load_site
+from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.runbook import Runbook
+
+#: A minute of a move with the usual probes takes about 2 MB; a night of watching should fit.
+ROOM_MB = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing looked at: ``verdict`` as for a `lpmkit.checks.Finding`, what was found, what to do next."""
+
+    verdict: str
+    what: str
+    found: str
+    next_step: str = ""
+
+
+def examine_machine(site_file: str | None = None) -> list[Row]:
+    """Look at everything. Never raises for what it finds; a thing that could not be looked at is ``unknown``."""
+    rows = [_python(), *_packages(), _ssh_client(), _agent()]
+    try:
+        path = find_site_file(site_file)
+        site = load_site(path)
+    except SiteFileError as error:
+        return [
+            *rows,
+            *(
+                Row(Verdict.FAIL, "site file", f"{error.where}: {problem}", "Correct that line.")
+                for problem in error.problems
+            ),
+        ]
+    except UsageError as error:
+        return [*rows, Row(Verdict.UNKNOWN, "site file", error.what, error.next_step or "")]
+    return [*rows, Row(Verdict.PASS, "site file", str(path)), _room(site), *_hosts(site)]
+
+
+def _python() -> Row:
+    return Row(Verdict.PASS, "Python", sys.version.split()[0])
+
+
+def _packages() -> Iterator[Row]:
+    for text in metadata.requires("lpmkit") or ():
+        wanted = Requirement(text)
+        optional = wanted.marker is not None
+        if optional and wanted.name not in ("cx_Oracle", "cx-oracle"):
+            continue
+        yield _package(wanted, optional=optional)
+    yield _rfc()
+
+
+def _package(wanted: Requirement, *, optional: bool) -> Row:
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        if optional:
+            return Row(
+                Verdict.WARN,
+                f"package {wanted.name}",
+                "not installed",
+                "Only needed for Oracle 10g: pip install 'lpmkit[oracle10g]'",
+            )
+        return Row(Verdict.FAIL, f"package {wanted.name}", "missing", f"pip install '{wanted.name}{wanted.specifier}'")
+    if not wanted.specifier.contains(version, prereleases=True):
+        return Row(
+            Verdict.WARN,
+            f"package {wanted.name}",
+            f"{version}, tried with {wanted.specifier}",
+            f"pip install '{wanted.name}{wanted.specifier}'",
+        )
+    return Row(Verdict.PASS, f"package {wanted.name}", version)
+
+
+def _rfc() -> Row:
+    try:
+        return Row(Verdict.PASS, "package pyrfc", metadata.version("pyrfc"))
+    except metadata.PackageNotFoundError:
+        return Row(
+            Verdict.WARN,
+            "package pyrfc",
+            "not installed",
+            "Withdrawn from the index and never needed; a site that has it may use it.",
+        )
+
+
+def _ssh_client() -> Row:
+    program = shutil.which("ssh")
+    if program is None:
+        return Row(
+            Verdict.FAIL, "OpenSSH client", "missing", "Install openssh-client: lpmkit asks it how hosts are reached."
+        )
+    said = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr.strip()  # noqa: S603 - ssh -V
+    return Row(Verdict.PASS, "OpenSSH client", said)
+
+
+def _agent() -> Row:
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        return Row(
+            Verdict.WARN,
+            "SSH agent",
+            "none",
+            "Fine with key files named in the ssh configuration; else: eval $(ssh-agent) && ssh-add",
+        )
+    keys = paramiko.Agent().get_keys()
+    if not keys:
+        return Row(Verdict.WARN, "SSH agent", "holds no key", "ssh-add")
+    return Row(Verdict.PASS, "SSH agent", f"{len(keys)} keys")
+
+
+def _room(site: Site) -> Row:
+    folder = site.runs.folder
+    while not folder.exists():
+        folder = folder.parent
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    if not os.access(folder, os.W_OK):
+        return Row(
+            Verdict.FAIL,
+            "folder of runs",
+            f"{folder} cannot be written",
+            "Name another in the site file: runs: {folder: …}",
+        )
+    if free_mb < ROOM_MB:
+        return Row(
+            Verdict.WARN,
+            "folder of runs",
+            f"{free_mb} MB free at {folder}",
+            "Make room: a night of watching should fit.",
+        )
+    return Row(Verdict.PASS, "folder of runs", f"{free_mb:,} MB free at {Path(folder)}")
+
+
+def _hosts(site: Site) -> Iterator[Row]:
+    try:
+        trouble = Runbook(site).unreachable()
+    except LpmError as error:
+        yield Row(Verdict.UNKNOWN, "machines", str(error))
+        return
+    for name, settings in {**site.frames, **site.partitions}.items():
+        if name in trouble:
+            yield Row(Verdict.FAIL, f"login to {name}", trouble[name], "")
+        else:
+            yield Row(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")

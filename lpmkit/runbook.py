@@ -1,0 +1,435 @@
+"""The runbook: the steps of a move in their order, and where we are.
+
+The command line, the widgets and the notebooks call these few methods and nothing below them. A runbook holds no state worth keeping: every
+step leaves what it found in a run folder, and the next step reads it there. Survey, check, validate and watch change nothing on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lpmkit import recorder
+from lpmkit.checks import Finding, Verdict, examine
+from lpmkit.config import HostSettings, PartitionSettings, Secrets, Site
+from lpmkit.control import Order
+from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
+from lpmkit.inventory import Frame, Partition
+from lpmkit.move import Phase, Progress, progress
+from lpmkit.probes import ProbeOrder, plan
+from lpmkit.reach import control_of, survey_both_ends
+from lpmkit.run import Run, RunWriter, create, write_document, write_file
+from lpmkit.ssh import open_session, reachable
+from lpmkit.survey import Survey
+from lpmkit.timeline import Clock, wait_until
+
+#: A prepared folder is used again by the next step for the same order for so long.
+PREPARED_HOURS = 12.0
+#: A detached recorder shows its first event within this time, or something is wrong with the machine.
+START_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A partition and the frame (the site's name) that lists it."""
+
+    frame: str
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Landscape:
+    """What all frames of the site list, and the frames that could not be asked, with the reason."""
+
+    frames: Mapping[str, Frame]
+    placed: tuple[Placed, ...]
+    silent: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The firmware's own word on an order: ``passed``, its exit status and its text, and when (nanoseconds since 1970)."""
+
+    order: Order
+    passed: bool
+    status: int | None
+    text: str
+    wall_ns: int
+
+    def is_fresh(self, minutes: float, now_ns: int) -> bool:
+        return 0 <= now_ns - self.wall_ns <= minutes * 60e9
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a run stands, from its folder alone."""
+
+    phase: Phase | None
+    recorded: bool
+    ended: str | None
+    progress: Progress
+    trouble: tuple[str, ...] = ()
+    lead_in_left_s: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will be written unless somebody attaches."""
+        return self.ended is not None or not self.recorded
+
+
+class Runbook:
+    """The steps, for one site. ``secrets`` resolves the site's references, asking the person where it says ``prompt``."""
+
+    def __init__(self, site: Site, secrets: Secrets | None = None, clock: Clock | None = None) -> None:
+        self.site = site
+        self.secrets = secrets or Secrets()
+        self.clock = clock or Clock()
+
+    # -- what there is ---------------------------------------------------------------------------------------------------
+
+    def landscape(self) -> Landscape:
+        """Ask every frame of the site what it holds. A frame that cannot be asked is listed with the reason."""
+        frames: dict[str, Frame] = {}
+        placed: list[Placed] = []
+        silent: dict[str, str] = {}
+        for name in self.site.frames:
+            control = control_of(self.site, name, secrets=self.secrets)
+            try:
+                frames[name] = control.frame()
+                placed += [Placed(name, partition) for partition in control.partitions()]
+            except RemoteError as error:
+                silent[name] = str(error)
+            finally:
+                control.close()
+        return Landscape(frames, tuple(placed), silent)
+
+    def order(
+        self, partition: str, target: str, *, source: str | None = None, mapping: Mapping[str, str] | None = None
+    ) -> Order:
+        """Say exactly what is to be moved, from where, to where.
+
+        Raises `NotFound` for names that nobody has, `Ambiguous` when two frames list the partition and no ``source`` says which, and `UsageError`
+        when source and target are the same.
+        """
+        settings = self.site.frame(target)
+        if source is not None:
+            self.site.frame(source)
+        there = self.landscape()
+        if target in there.silent:
+            raise NotReady("the target cannot be asked", where=target, answered=there.silent[target])
+        machine = there.frames[target].machine
+        holders = [
+            place.frame for place in there.placed if place.partition.name == partition and not place.partition.is_vios
+        ]
+        if source is not None and source not in holders:
+            if source in there.silent:
+                raise NotReady("the source cannot be asked", where=source, answered=there.silent[source])
+            known = [
+                place.partition.name for place in there.placed if place.frame == source and not place.partition.is_vios
+            ]
+            raise NotFound("partition", partition, known=known, where=source)
+        if not holders:
+            known = [place.partition.name for place in there.placed if not place.partition.is_vios]
+            silent = "; ".join(f"{name} could not be asked: {why}" for name, why in there.silent.items())
+            raise NotFound("partition", partition, known=known, where=silent or None)
+        chosen = source or self._only([name for name in holders if name != target] or holders, partition)
+        if chosen == target:
+            raise UsageError(
+                f"{partition} is on {target} already: source and target are the same",
+                next_step=f"Choose another target: {', '.join(name for name in self.site.frames if name != target)}.",
+            )
+        return Order(
+            partition, chosen, target, machine, settings.mover_address, settings.mover_user, dict(mapping or {})
+        )
+
+    def _only(self, holders: Sequence[str], partition: str) -> str:
+        if len(holders) > 1:
+            raise Ambiguous("partition", partition, [f"--from {name}" for name in holders])
+        return holders[0]
+
+    # -- before ----------------------------------------------------------------------------------------------------------
+
+    def prepare(self, order: Order) -> Run:
+        """The folder of this order: the one that an earlier step made lately and nobody has moved from, or a new one."""
+        for run in reversed(self.runs()):
+            facts = run.manifest
+            age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
+            if (
+                facts.get("order") == asdict(order)
+                and age_h < PREPARED_HOURS
+                and not run.events()
+                and not run.is_recorded()
+            ):
+                return run
+        facts = {
+            "order": asdict(order),
+            "site": self.site.as_data(),
+            "probes": [probe.as_data() for probe in self.probes_of(order.partition)],
+            "lead_in_s": self.site.runs.lead_in_s,
+            "tail_s": self.site.runs.tail_s,
+            "poll_s": self.site.runs.poll_s,
+        }
+        return create(
+            self.site.runs.folder,
+            mode="move",
+            title=f"{order.partition}-to-{order.target}",
+            facts=facts,
+            clock=self.clock,
+        )
+
+    def runs(self) -> list[Run]:
+        """Every run folder of the site, oldest first; folders that are none are passed over."""
+        found = []
+        for path in sorted(self.site.runs.folder.glob("*/run.json")):
+            try:
+                found.append(Run(path.parent))
+            except RecordError:
+                continue
+        return found
+
+    def probes_of(self, partition: str) -> tuple[ProbeOrder, ...]:
+        """The probes for a partition of the site file; none when it does not say how to log in to it."""
+        settings = self.site.partitions.get(partition)
+        return plan(settings.host, settings, self.site.ssh_config) if settings else ()
+
+    def survey(self, run: Run) -> Survey:
+        """Gather every fact from both ends and keep it in the folder."""
+        with RunWriter(run.path, self.clock) as writer:
+            found = survey_both_ends(self.site, _order(run), self.secrets, writer.reply)
+            writer.document("survey", found.to_dict())
+        return found
+
+    def check(self, run: Run) -> tuple[Finding, ...]:
+        """Survey, judge every rule, and keep the findings in the folder."""
+        findings = examine(self.survey(run))
+        write_document(run.path, "findings", [as_row(finding) for finding in findings])
+        return findings
+
+    def validate(self, run: Run) -> Validation:
+        """Ask the firmware (``migrlpar -o v``) and keep its word in the folder."""
+        order = _order(run)
+        with RunWriter(run.path, self.clock) as writer:
+            control = control_of(self.site, order.source, secrets=self.secrets, transcript=writer.reply)
+            try:
+                reply = control.validate(order)
+            finally:
+                control.close()
+            found = Validation(order, reply.status == 0, reply.status, reply.text, self.clock.wall_ns())
+            writer.document("validation", {**asdict(found)})
+        return found
+
+    # -- the move --------------------------------------------------------------------------------------------------------
+
+    def may_move(self, run: Run, typed_name: str) -> None:
+        """Raise unless a validation of this very order passed lately and the partition's name was typed."""
+        order = _order(run)
+        if typed_name != order.partition:
+            raise NotAllowed(
+                f"the name typed is {typed_name!r} and the partition is {order.partition!r}; nothing was moved",
+                next_step="Type the partition's name exactly.",
+            )
+        if any(event.kind == "intent" for event in run.events()):
+            raise NotAllowed(
+                "this run has moved already; a folder records one move",
+                where=run.name,
+                next_step=f"`lpmkit attach {run.path}` shows it.",
+            )
+        again = f"`lpmkit validate {order.partition} --to {order.target}` asks the firmware."
+        word = run.document("validation")
+        if word is None:
+            raise NotAllowed("there is no validation of this order", where=run.name, next_step=again)
+        validation = Validation(**{**word, "order": Order(**word["order"])})
+        if validation.order != order:
+            raise NotAllowed("the validation is of another order", where=run.name, next_step=again)
+        if not validation.passed:
+            raise NotReady(
+                "the firmware's validation refused this order",
+                where=run.name,
+                answered=validation.text,
+                next_step=again,
+            )
+        if not validation.is_fresh(self.site.runs.validation_holds_minutes, self.clock.wall_ns()):
+            minutes = self.site.runs.validation_holds_minutes
+            raise NotAllowed(f"the validation is older than {minutes:g} minutes", where=run.name, next_step=again)
+
+    def move(self, run: Run, typed_name: str) -> None:
+        """Start the recorder, which moves the partition. Returns as soon as it records; raises as `may_move`."""
+        self.may_move(run, typed_name)
+        self._start(run)
+
+    def watch(
+        self, hosts: Sequence[str], *, duration_s: float | None = None, settings: PartitionSettings | None = None
+    ) -> Run:
+        """Record the probes on ``hosts`` without any move, until `end` or for ``duration_s``."""
+        probes: list[ProbeOrder] = []
+        for host in hosts:
+            known = settings or self.site.partitions.get(host) or PartitionSettings(host=host)
+            probes += plan(
+                known.host if host in self.site.partitions else host,
+                known,
+                self.site.ssh_config,
+                suffix=f"@{host}" if len(hosts) > 1 else "",
+            )
+        facts = {
+            "hosts": list(hosts),
+            "site": self.site.as_data(),
+            "probes": [probe.as_data() for probe in probes],
+            "lead_in_s": self.site.runs.lead_in_s,
+            "tail_s": self.site.runs.tail_s,
+            "poll_s": self.site.runs.poll_s,
+            "duration_s": duration_s,
+        }
+        run = create(
+            self.site.runs.folder, mode="watch", title="watch-" + "-".join(hosts)[:60], facts=facts, clock=self.clock
+        )
+        self._start(run)
+        return run
+
+    def attach(self, run: Run) -> bool:
+        """Make sure that a recorder is at work on ``run`` while it is not over; True when a new one had to be started.
+
+        A new recorder looks on: it never asks for a second migration.
+        """
+        if run.is_recorded() or any(event.kind == "recorder-ended" for event in run.events()):
+            return False
+        if not run.events():
+            raise NotAllowed("this run was only prepared; there is nothing to attach to", where=run.name)
+        self._start(run)
+        return True
+
+    def _start(self, run: Run) -> None:
+        before = len(run.events())
+        recorder.start(run, self.secrets)
+        if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
+            said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise RecordError(
+                "the recorder did not start; nothing was moved",
+                where=str(run.path),
+                answered=said or None,
+                next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
+            )
+
+    def end(self, run: Run) -> None:
+        """Ask the recorder of a watch to end."""
+        self._request(run, {"what": "end"})
+
+    def stop(self, run: Run, typed_name: str) -> None:
+        """Ask the source's manager to stop the migration; the recorder carries it out and records the answer."""
+        self._typed(run, typed_name)
+        self.attach(run)
+        self._request(run, {"what": "stop"})
+
+    def recover(self, run: Run, typed_name: str, *, force: bool = False) -> None:
+        """Ask the source's manager to recover a migration that was left in between."""
+        self._typed(run, typed_name)
+        if not run.is_recorded():
+            self._start(run)
+        self._request(run, {"what": "recover", "force": force})
+
+    def _typed(self, run: Run, typed_name: str) -> None:
+        if typed_name != _order(run).partition:
+            raise NotAllowed(
+                f"the name typed is {typed_name!r}; nothing was asked", next_step="Type the partition's name exactly."
+            )
+
+    def _request(self, run: Run, request: Mapping[str, Any]) -> None:
+        folder = run.path / "requests"
+        folder.mkdir(exist_ok=True)
+        text = json.dumps(request).encode()
+        write_file(folder / f"{self.clock.wall_ns()}.json", text)
+
+    def follow(self, run: Run, every_s: float = 0.5) -> Iterator[State]:
+        """The run's state again and again until it is over."""
+        while True:
+            now = state(run, self.clock)
+            yield now
+            if now.is_over:
+                return
+            self.clock.sleep(every_s)
+
+    # -- this machine ----------------------------------------------------------------------------------------------------
+
+    def hosts(self) -> Mapping[str, HostSettings]:
+        """Every machine of the site file by its name in it."""
+        return {**self.site.frames, **self.site.partitions}
+
+    def unreachable(self) -> dict[str, str]:
+        """Log in to every machine of the site; the ones that could not be reached with the reason."""
+        trouble: dict[str, str] = {}
+        for name, settings in self.hosts().items():
+            try:
+                session = open_session(self.site, settings, secrets=self.secrets)
+                error: LpmError | None = reachable(session)
+                session.close()
+            except LpmError as refused:
+                error = refused
+            if error is not None:
+                trouble[name] = str(error)
+        return trouble
+
+
+def state(run: Run, clock: Clock | None = None) -> State:
+    """Where a run stands, read from its folder."""
+    events = run.events()
+    phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
+    ended = None
+    trouble: list[str] = []
+    for event in events:
+        if event.kind == "phase":
+            phase = Phase(event.data["phase"])
+        elif event.kind == "recorder-ended":
+            ended = event.data["reason"]
+        elif event.kind == "recorder-started":
+            ended = None
+        elif event.kind in ("control-lost", "disk-full", "probe-trouble"):
+            trouble.append(
+                f"{event.data.get('where') or event.data.get('probe') or run.name}: {event.data.get('error') or event.data.get('what')}"
+            )
+    source = (run.manifest.get("order") or {}).get("source")
+    readings = [
+        (event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining"))
+        for event in events
+        if event.kind == "reading" and event.data.get("where") == source
+    ]
+    lead_in = None
+    if phase is Phase.PREPARED and events:
+        lead_in = max(0.0, run.manifest["lead_in_s"] - ((clock or Clock()).mono_ns() - events[0].mono_ns) / 1e9)
+    return State(phase, run.is_recorded(), ended, progress(readings), tuple(trouble), lead_in)
+
+
+def as_row(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON values."""
+    return {**asdict(finding), "verdict": finding.verdict.value}
+
+
+def answer_of(findings: Sequence[Finding]) -> Verdict:
+    """The worst of the findings: fail before unknown before warn before pass."""
+    for verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN):
+        if any(finding.verdict is verdict for finding in findings):
+            return verdict
+    return Verdict.PASS
+
+
+def _order(run: Run) -> Order:
+    data = run.manifest.get("order")
+    if not data:
+        raise UsageError("this run is a watch, it has no order", where=run.name)
+    return Order(**data)
+
+
+#: How long a front end waits for the recorder to carry out what it asked for.
+ANSWER_TIMEOUT_S = 120.0
+
+
+def answer_to(book: Runbook, run: Run, what: str, before: int) -> tuple[int | None, str]:
+    """Wait for the recorder's answer to a request; ``before`` is how many events there were when it was made."""
+
+    def answers() -> list[Any]:
+        return [event for event in run.events()[before:] if event.kind == "answer" and event.data.get("what") == what]
+
+    if not wait_until(lambda: bool(answers()), clock=book.clock, timeout_s=ANSWER_TIMEOUT_S, every_s=0.2):
+        return None, "the recorder has not answered yet"
+    last = answers()[-1]
+    return last.data["status"], last.data["text"]
