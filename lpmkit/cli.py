@@ -203,8 +203,7 @@ def move(
     """Move the partition. Needs a validation that passed lately (`lpmkit validate`) and its name typed."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
-    site = _with(load_site(find_site_file(context.obj)), lead_in_s, tail_s)
-    book = Runbook(site)
+    book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
     run = book.prepare(book.order(partition, target, source=source))
     if typed is None:
         typed = click.prompt(f"Type the partition's name to move it to {target}", err=True)
@@ -600,11 +599,6 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
     if as_json:
         say_json({"run": str(run.path), "report": str(path), **found})
     sys.exit(status_of_verdict(found))
-
-
-def _with(site: Site, lead_in_s: float | None, tail_s: float | None) -> Site:
-    changes = {name: value for name, value in (("lead_in_s", lead_in_s), ("tail_s", tail_s)) if value is not None}
-    return site.model_copy(update={"runs": site.runs.model_copy(update=changes)})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ kernel's (``flock``): it cannot be left behind by a recorder that died.
 
 from __future__ import annotations
 
+import csv
 import errno
 import fcntl
 import getpass
@@ -32,7 +33,7 @@ import numpy.typing as npt
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
 from lpmkit.session import Reply
-from lpmkit.timeline import Clock, Event, Sample
+from lpmkit.timeline import Clock, Event, Outcome, Sample
 
 FORMAT = 1
 COLUMNS = (
@@ -146,6 +147,18 @@ class Run:
         segments = np.concatenate([np.full(len(table["seq"]), number, dtype=np.int64) for number, table in parts])
         columns = {name: np.concatenate([table[name] for _, table in parts]) for name in COLUMNS}
         return SampleTable(probe=probe, segment=segments, **columns)
+
+    def recent(self, probe: str, last_bytes: int = 256 * 1024) -> list[Sample]:
+        """The newest samples of one probe, as many as the last bytes of its newest file hold: for a live view, whose cost must not grow."""
+        path = max((found for found in self._sample_files() if found[0] == probe), default=None)
+        if path is None:
+            return []
+        with path[2].open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - last_bytes))
+            lines = file.read().split(b"\n")
+        # The first line may be the header or cut, the last one is empty or not whole yet.
+        return [_sample(line) for line in lines[1:-1]]
 
     def is_recorded(self) -> bool:
         """Whether a recorder is alive on this folder now."""
@@ -382,7 +395,6 @@ class RunWriter:
 def sample_line(sample: Sample) -> bytes:
     """One row of a samples file.
 
-    >>> from lpmkit.timeline import Outcome
     >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
     b'7,100,101,,,,,silent,"gave up, 2 s"\\n'
     """
@@ -405,6 +417,12 @@ def _ends_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
+
+
+def _sample(line: bytes) -> Sample:
+    cells = next(csv.reader([line.decode()]))
+    seq, *times = (int(cell) if cell else None for cell in cells[:7])
+    return Sample(seq or 0, *times, Outcome(cells[7]), cells[8])
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

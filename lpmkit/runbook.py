@@ -13,7 +13,7 @@ from typing import Any
 
 from lpmkit import recorder
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.config import HostSettings, PartitionSettings, Secrets, Site
+from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Secrets, Site
 from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, Partition
@@ -86,6 +86,12 @@ class Runbook:
         self.site = site
         self.secrets = secrets or Secrets()
         self.clock = clock or Clock()
+
+    def with_times(self, *, lead_in_s: float | None = None, tail_s: float | None = None) -> Runbook:
+        """The same runbook with another lead-in and tail, in seconds, where they are given."""
+        given = {name: value for name, value in (("lead_in_s", lead_in_s), ("tail_s", tail_s)) if value is not None}
+        runs = RunSettings.model_validate({**self.site.runs.model_dump(), **given})
+        return Runbook(self.site.model_copy(update={"runs": runs}), self.secrets, self.clock)
 
     # -- what there is ---------------------------------------------------------------------------------------------------
 

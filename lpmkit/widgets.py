@@ -1,0 +1,366 @@
+"""What an operator clicks in a notebook. A widget shows a value and calls a method of the runbook; it decides nothing.
+
+Nothing in here keeps a kernel busy: buttons start work elsewhere (in the recorder, or a thread for a survey) and return, and a `LiveBoard`'s
+thread only reads the run folder. So a closed browser or a restarted kernel changes nothing: make the board again on the same run and the same picture
+is there. Whatever a widget shows is also to be had as plain output (`findings_table`, `LiveBoard.picture`), because widget state is not part of a saved notebook.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import ipywidgets as w
+from IPython.display import HTML
+
+from lpmkit.checks import Finding
+from lpmkit.control import Order
+from lpmkit.errors import LpmError, UsageError
+from lpmkit.move import PROPOSALS, Phase
+from lpmkit.run import Run
+from lpmkit.runbook import Landscape, Runbook, State, Validation, state
+from lpmkit.timeline import Clock
+
+REDRAW_S = 0.5
+LIVE_WINDOW_S = 30.0
+
+_SIGNS = {
+    "pass": ("✓", "pass", "#1b7f4b"),
+    "warn": ("!", "warn", "#9a6700"),
+    "fail": ("✗", "FAIL", "#b42318"),
+    "unknown": ("?", "unknown", "#6f42c1"),
+}
+_LANE_COLOURS = {"ssh-ticks": "#0072B2", "ssh-echo": "#D55E00", "tcp-connect": "#009E73"}
+
+
+# -- plain output --------------------------------------------------------------------------------------------------------------
+
+
+def _cell(value: object) -> str:
+    return html.escape("" if value is None else str(value))
+
+
+def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
+    """Rows as an HTML table; plain output that stays in the saved notebook."""
+    if not rows:
+        return HTML(f"<p>{_cell(caption)}: nothing.</p>")
+    head = "".join(f"<th style='text-align:left' scope='col'>{_cell(name)}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td style='text-align:left;vertical-align:top'>{_cell(value)}</td>" for value in row.values())
+        + "</tr>"
+        for row in rows
+    )
+    return HTML(
+        f"<table><caption style='text-align:left'>{_cell(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def findings_table(findings: Sequence[Finding]) -> HTML:
+    """The checks with verdict, facts, remedy and who must act; the ones that need attention first."""
+    order = ["fail", "unknown", "warn", "pass"]
+    rows = []
+    for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
+        sign, word, colour = _SIGNS[one.verdict.value]
+        facts = ", ".join(f"{name}: {value}" for name, value in one.facts.items())
+        mend = f"{one.remedy} <i>({_cell(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
+        rows.append(
+            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{_cell(one.title)}</td>"
+            f"<td style='text-align:left'>{_cell(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
+        )
+    passed = sum(one.verdict.value == "pass" for one in findings)
+    return HTML(
+        f"<table><caption style='text-align:left'>{passed} of {len(findings)} checks pass</caption><thead><tr><th style='text-align:left'>verdict</th>"
+        f"<th style='text-align:left'>check</th><th style='text-align:left'>facts</th><th style='text-align:left'>what to do, and who</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def validation_text(word: Validation) -> HTML:
+    """The firmware's own word."""
+    if word.passed:
+        return HTML(f"<p>✓ The firmware accepts the move. <code>{_cell(word.text)}</code></p>")
+    return HTML(
+        f"<p>✗ <b>The firmware refuses the move</b> (exit status {_cell(word.status)}):</p><pre>{_cell(word.text)}</pre>"
+    )
+
+
+# -- choosing ------------------------------------------------------------------------------------------------------------------
+
+
+class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Choose the source partition and the target blade. ``order()`` is what was chosen."""
+
+    def __init__(self, book: Runbook, partition: str | None = None, target: str | None = None) -> None:
+        self._book = book
+        self.there: Landscape = book.landscape()
+        movable = [place for place in self.there.placed if not place.partition.is_vios]
+        self.search = w.Text(placeholder="part of a name", description="search", continuous_update=True)
+        self.partition = w.Select(
+            options=[], rows=min(8, max(3, len(movable))), description="partition", layout=w.Layout(width="48em")
+        )
+        self.target = w.Select(options=[], rows=3, description="target", layout=w.Layout(width="48em"))
+        self.silent = w.HTML(
+            "".join(
+                f"<p>? <b>{_cell(name)}</b> could not be asked: {_cell(why)}</p>"
+                for name, why in self.there.silent.items()
+            )
+        )
+        self._movable = movable
+        self._fill()
+        self.search.observe(lambda _: self._fill(), names="value")
+        self.partition.observe(lambda _: self._fill_targets(), names="value")
+        if partition is not None:
+            self.partition.value = next(
+                (value for _, value in self.partition.options if value[1] == partition), self.partition.value
+            )
+        self._fill_targets()
+        if target is not None:
+            self.target.value = next((value for _, value in self.target.options if value == target), self.target.value)
+        super().__init__([self.search, self.partition, self.target, self.silent])
+
+    def order(self) -> Order:
+        """The order as chosen; raises `UsageError` while something is missing."""
+        if self.partition.value is None or self.target.value is None:
+            raise UsageError(
+                "no partition or no target is chosen yet", next_step="Choose both above, then run this cell again."
+            )
+        source, name = self.partition.value
+        return self._book.order(name, self.target.value, source=source)
+
+    def _fill(self) -> None:
+        wanted = self.search.value.strip().lower()
+        self.partition.options = [
+            (
+                f"{one.partition.name}   on {one.frame}, {one.partition.state}, {one.partition.memory_mb or '?'} MB, {one.partition.os_version or ''}",
+                (one.frame, one.partition.name),
+            )
+            for one in self._movable
+            if wanted in one.partition.name.lower()
+        ]
+
+    def _fill_targets(self) -> None:
+        source = self.partition.value[0] if self.partition.value else None
+        self.target.options = [
+            (
+                f"{name}   {frame.machine}, {frame.memory_available_mb} MB and {frame.proc_units_available} processing units free",
+                name,
+            )
+            for name, frame in self.there.frames.items()
+            if name != source
+        ]
+
+
+# -- moving --------------------------------------------------------------------------------------------------------------------
+
+
+class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """Type the partition's name and move; stop and recover while they apply. A button that does not apply says why."""
+
+    def __init__(self, book: Runbook, run: Run) -> None:
+        self._book, self._run = book, run
+        self._name = str(run.manifest["order"]["partition"])
+        self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
+        self.move = w.Button(description="Move", icon="truck", button_style="warning")
+        self.stop = w.Button(description="Stop", icon="hand-paper")
+        self.recover = w.Button(description="Recover", icon="medkit")
+        self.says = w.HTML()
+        self.move.on_click(lambda _: self._do("moving", lambda: book.move(run, self.typed.value)))
+        self.stop.on_click(lambda _: self._do("asked to stop", lambda: book.stop(run, self.typed.value)))
+        self.recover.on_click(lambda _: self._do("asked to recover", lambda: book.recover(run, self.typed.value)))
+        self.typed.observe(lambda _: self.refresh(), names="value")
+        self.refresh()
+        super().__init__([w.HBox([self.typed, self.move, self.stop, self.recover]), self.says])
+
+    def refresh(self) -> None:
+        """Enable what applies now, and say why the rest does not."""
+        now = state(self._run)
+        named = self.typed.value == self._name
+        self.move.disabled, self.move.tooltip = self._why_not_move(named)
+        running = now.phase in (Phase.ASKED, Phase.STARTING, Phase.COPYING)
+        self.stop.disabled = not (running and named)
+        self.stop.tooltip = "" if running else "There is no migration to stop."
+        broken = now.phase is Phase.NEEDS_RECOVERY
+        self.recover.disabled = not (broken and named)
+        self.recover.tooltip = "" if broken else "Nothing is left in between."
+        if self.move.disabled and now.phase is Phase.PREPARED:
+            self.says.value = f"<p>Move is disabled: {_cell(self.move.tooltip)}</p>"
+        elif now.phase is not None and now.phase.is_final:
+            self.says.value = f"<p>{_cell(PROPOSALS[now.phase])}</p>"
+
+    def _why_not_move(self, named: bool) -> tuple[bool, str]:
+        if not named:
+            return True, f"type {self._name} to show that you mean it"
+        try:
+            self._book.may_move(self._run, self.typed.value)
+        except LpmError as error:
+            return True, str(error)
+        return False, ""
+
+    def _do(self, done: str, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except LpmError as error:
+            self.says.value = f"<p>✗ {_cell(error)}</p>"
+            return
+        self.says.value = f"<p>✓ {_cell(done)}; the recorder works on by itself, whatever becomes of this notebook.</p>"
+        self.refresh()
+
+
+# -- live ----------------------------------------------------------------------------------------------------------------------
+
+
+class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
+    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder twice a second.
+
+    ``close_board`` ends its thread; it ends by itself when the run is over.
+    """
+
+    def __init__(self, run: Run, panel: MovePanel | None = None) -> None:
+        self._run, self._panel = run, panel
+        self.headline = w.HTML()
+        self.bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="60em"))
+        self.lanes = w.HTML()
+        self.image = w.Image(format="png", layout=w.Layout(width="60em"))
+        self.trouble = w.HTML()
+        self._end = threading.Event()
+        super().__init__([self.headline, self.bar, self.image, self.lanes, self.trouble])
+        self.redraw()
+        self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {run.name}")
+        self._thread.start()
+
+    def close_board(self) -> None:
+        """End the redrawing."""
+        self._end.set()
+        self._thread.join(timeout=5.0)
+
+    def redraw(self) -> State:
+        """Draw what the folder holds now."""
+        now = state(self._run)
+        with self.hold_sync():
+            self.headline.value = _headline(self._run, now)
+            self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
+            self.lanes.value = _lane_text(self._run)
+            self.trouble.value = "".join(f"<p>! {_cell(line)}</p>" for line in now.trouble[-3:])
+            self.image.value = lanes_png(self._run)
+        return now
+
+    def _keep(self) -> None:
+        started = False
+        while not self._end.wait(REDRAW_S):
+            now = self.redraw()
+            if self._panel is not None:
+                self._panel.refresh()
+            started = started or now.recorded
+            if started and now.is_over:
+                return
+
+    def picture(self) -> Any:
+        """The board as plain output, which stays in the saved notebook."""
+        from IPython.display import Image  # noqa: PLC0415
+
+        return Image(data=lanes_png(self._run))
+
+
+def _headline(run: Run, now: State) -> str:
+    phase = now.phase.value if now.phase else "watching"
+    copied = now.progress
+    text = f"<b>{_cell(phase)}</b>"
+    if now.phase is Phase.PREPARED and now.lead_in_left_s:
+        text += f", quiet lead-in, {now.lead_in_left_s:.0f} s to go"
+    if copied.transmitted is not None:
+        text += (
+            f" — {copied.transmitted / 1e6:,.0f} MB sent, {(copied.left or 0) / 1e6:,.0f} MB left, pass {copied.rounds}"
+        )
+        if copied.bytes_per_s and now.phase is Phase.COPYING:
+            text += f", {copied.bytes_per_s / 1e6:.0f} MB/s"
+        if copied.remaining_s is not None and now.phase is Phase.COPYING:
+            text += f", about {copied.remaining_s:.0f} s to go"
+    text += "" if now.recorded else f" — not recorded now{', ' + _cell(now.ended) if now.ended else ''}"
+    return f"<p role='status'>{text}<br><code>{_cell(run.path)}</code></p>"
+
+
+def _lane_text(run: Run) -> str:
+    now = Clock().mono_ns()
+    rows = []
+    for name in run.probes():
+        answered = [one.answered_ns for one in run.recent(name, 16 * 1024) if one.answered_ns is not None]
+        ago = f"{(now - max(answered)) / 1e9:.1f} s ago" if answered else "never"
+        rows.append(
+            f"<tr><td style='text-align:left'>{_cell(name)}</td><td style='text-align:left'>last sign of life {ago}</td></tr>"
+        )
+    return f"<table>{''.join(rows)}</table>" if rows else "<p>No probe has reported yet.</p>"
+
+
+def lanes_png(run: Run) -> bytes:
+    """The last half minute, a lane for each probe: a mark for every sign of life, so silence shows as a hole."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only a live view pays
+
+    figure = Figure(figsize=(9.6, 2.6), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    names = [name for name in run.probes() if not name.startswith("observer")]
+    recent = {name: [one for one in run.recent(name, 1 << 18) if one.answered_ns is not None] for name in names}
+    end = max((one.answered_ns or 0 for rows in recent.values() for one in rows), default=0)
+    for lane, (name, rows) in enumerate(recent.items()):
+        times = [((one.answered_ns or 0) - end) / 1e9 for one in rows]
+        base = name.split("@")[0]
+        axes.plot(times, [lane] * len(times), "|", markersize=18, color=_LANE_COLOURS.get(base, "#444444"))
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(-LIVE_WINDOW_S, 0.3)
+    axes.set_xlabel("seconds before the newest sign of life")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+# -- afterwards ----------------------------------------------------------------------------------------------------------------
+
+
+def mapping_table(run: Run) -> HTML:
+    """What becomes of the virtual adapters and disks, from the survey in the folder."""
+    from lpmkit.survey import Survey, mapping  # noqa: PLC0415
+
+    found = run.document("survey")
+    if found is None:
+        raise UsageError("there is no survey yet", where=run.name, next_step="Run the cell that checks first.")
+    return table([asdict(row) for row in mapping(Survey.from_dict(found))], "mapping")
+
+
+def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
+    """The verdict of a run that is over, and the chart. ``wait`` keeps this cell busy until then (no button works meanwhile)."""
+    from IPython.display import SVG, display  # noqa: PLC0415
+
+    from lpmkit.report import write_report  # noqa: PLC0415
+
+    now = state(run)
+    if wait:
+        for now in book.follow(run):  # noqa: B007 - the last one counts
+            pass
+    if not now.is_over or now.phase is Phase.PREPARED:
+        return HTML(
+            f"<p>Not over yet: <b>{_cell(now.phase.value if now.phase else 'watching')}</b>. Run this cell again later.</p>"
+        )
+    write_report(run.path)
+    found = Run(run.path).document("summary")
+    rows = [
+        {"question": row["question"], "state": row["state"], "answer": row["answer"]}
+        for row in found["verdict"]["questions"]
+    ]
+    chart = run.path / "plots" / "wall.svg"
+    if chart.exists():
+        display(SVG(filename=str(chart)))  # type: ignore[no-untyped-call]
+    return table(rows, found["verdict"]["line"])
+
+
+def report_link(run: Run) -> HTML:
+    """Where the report of a run lies."""
+    path = run.path / "report.html"
+    if not path.exists():
+        return HTML("<p>No report yet: run the verdict's cell when the run is over.</p>")
+    return HTML(f"<p>Report: <a href='{_cell(path.as_uri())}' target='_blank'><code>{_cell(path)}</code></a></p>")
