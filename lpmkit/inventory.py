@@ -152,7 +152,6 @@ class SharedEthernet:
     backing: str | None = None
     status: str | None = None
     backing_physloc: str | None = None
-    vlans: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
