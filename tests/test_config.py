@@ -1,0 +1,78 @@
+"""The site file: troubles are named by line and key, and secrets stay references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lpmkit.config import Secrets, find_site_file, load_site
+from lpmkit.errors import NotFound, SiteFileError, UsageError
+
+GOOD = """\
+ssh_config: ssh_config
+frames:
+  bvio82: {manager: ivm, host: bvio82, mover_address: 192.0.2.82}
+  bvio83: {manager: ivm, host: bvio83, mover_address: 192.0.2.83}
+partitions:
+  bxaix85: {host: bxaix85}
+"""
+
+
+def _site(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_site_file_is_read_and_its_paths_are_absolute(tmp_path: Path) -> None:
+    site = load_site(_site(tmp_path, GOOD))
+    assert site.ssh_config == tmp_path / "ssh_config"
+    assert site.runs.folder == tmp_path / "runs"
+    assert site.frame("bvio83").mover_user == "padmin"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        (GOOD.replace("mover_address: 192.0.2.83", "mover_adress: 192.0.2.83"), 4, "mover_adress"),
+        (GOOD.replace("{host: bxaix85}", "{host: bxaix85, tick_hz: 5000}"), 6, "partitions.bxaix85.tick_hz"),
+        (GOOD.replace("{host: bxaix85}", "{host: bxaix85, password: hunter2}"), 6, "env:NAME"),
+        (GOOD.replace("manager: ivm, host: bvio82", "manager: vcenter, host: bvio82"), 3, "frames.bvio82.manager"),
+        ("frames: [1, 2\n", 2, "expected"),
+        ("just words\n", 1, "frames:"),
+    ],
+)
+def test_a_trouble_in_the_site_file_is_named_by_line_and_key(tmp_path: Path, text: str, line: int, key: str) -> None:
+    with pytest.raises(SiteFileError) as caught:
+        load_site(_site(tmp_path, text))
+    assert f"line {line}" in str(caught.value)
+    assert key in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_frame_that_nobody_knows_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="Did you mean 'bvio83'"):
+        load_site(_site(tmp_path, GOOD)).frame("bvoi83")
+
+
+def test_no_site_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LPMKIT_SITE", raising=False)
+    with pytest.raises(UsageError, match="lpmkit demo"):
+        find_site_file(None)
+
+
+def test_a_secret_is_fetched_by_reference_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BVIO_PASSWORD", "tiger")
+    secrets = Secrets()
+    assert secrets.get("env:BVIO_PASSWORD", "bvio82") == "tiger"
+    assert "tiger" not in repr(secrets)
+    with pytest.raises(UsageError, match="no secret behind 'env:NOBODY_SET_THIS'"):
+        secrets.get("env:NOBODY_SET_THIS", "bvio82")
+
+
+def test_a_recorder_that_can_ask_nobody_says_so_instead_of_waiting() -> None:
+    with pytest.raises(UsageError, match="no secret behind 'prompt'"):
+        Secrets(may_ask=False).get("prompt", "bvio82")
+    assert Secrets({"prompt bvio82": "x"}, may_ask=False).get("prompt", "bvio82") == "x"

@@ -1,0 +1,115 @@
+"""Sessions against a real OpenSSH server."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, Unreachable, UsageError
+from lpmkit.session import Reply
+from lpmkit.ssh import SshSession, route
+from tests.real_host import RealHost
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[RealHost]:
+    with RealHost(tmp_path / "host") as server:
+        yield server
+
+
+@pytest.fixture
+def session(host: RealHost) -> Iterator[SshSession]:
+    one = SshSession(route(host.name, host.ssh_config))
+    yield one
+    one.close()
+
+
+def test_arguments_arrive_as_they_were_given(session: SshSession) -> None:
+    odd = ["a b", "it's", "$HOME", "x;y", "*", 'say "hi"', "ä"]
+    assert session.run(["printf", "%s\\n", *odd]).output.splitlines() == odd
+
+
+def test_output_error_and_status_stay_apart(session: SshSession) -> None:
+    reply = session.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (reply.status, reply.output, reply.error) == (3, "out\n", "err\n")
+
+
+def test_standard_input_is_carried(session: SshSession) -> None:
+    assert session.run(["cat"], stdin="pcmpath query device\n").output == "pcmpath query device\n"
+
+
+def test_a_long_reply_comes_whole(session: SshSession) -> None:
+    assert len(session.run(["seq", "200000"]).output.splitlines()) == 200000
+
+
+def test_latin_1_is_read_when_it_is_no_utf_8(session: SshSession) -> None:
+    assert session.run(["printf", "Gr\\374\\337e"]).output == "Grüße"
+
+
+def test_every_command_is_told_to_the_transcript_also_the_one_without_an_answer(host: RealHost) -> None:
+    told: list[Reply] = []
+    session = SshSession(route(host.name, host.ssh_config), transcript=told.append)
+    session.run(["true"])
+    with pytest.raises(NoAnswer, match="no answer within"):
+        session.run(["sh", "-c", "echo begun; sleep 60"], timeout_s=0.5)
+    assert [(reply.status, reply.output) for reply in told] == [(0, ""), (None, "begun\n")]
+    session.close()
+
+
+def test_a_connection_that_breaks_is_an_error_and_the_next_command_connects_again(session: SshSession) -> None:
+    with pytest.raises(ConnectionLost):
+        session.run(["sh", "-c", "kill -9 $PPID; sleep 20"]).checked()
+    assert session.run(["echo", "back"]).output == "back\n"
+    assert session.connections == 2
+
+
+def test_an_unknown_host_key_is_refused_with_what_to_do(host: RealHost) -> None:
+    (host.folder / "known_hosts").write_text("")
+    with pytest.raises(HostKeyRefused, match=r"not known here .*SHA256.*Compare the fingerprint"):
+        SshSession(route(host.name, host.ssh_config)).run(["true"])
+
+
+def test_a_changed_host_key_is_refused_with_what_to_do(host: RealHost, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    host.write_client_config((tmp_path / "other.pub").read_text())
+    with pytest.raises(HostKeyRefused, match=r"has changed.*ssh-keygen -R 'realhost'"):
+        SshSession(route(host.name, host.ssh_config)).run(["true"])
+
+
+def test_a_key_that_is_not_accepted_says_how_to_try_by_hand(host: RealHost) -> None:
+    (host.folder / "authorized").write_text("")
+    with pytest.raises(LoginRefused, match="ssh -F"):
+        SshSession(route(host.name, host.ssh_config)).run(["true"])
+
+
+def test_a_host_that_is_not_there_is_unreachable(host: RealHost) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        config = host.ssh_config.read_text().replace(f"Port {host.port}", f"Port {unused.getsockname()[1]}")
+        host.ssh_config.write_text(config)
+        with pytest.raises(Unreachable, match="no connection to"):
+            SshSession(route(host.name, host.ssh_config)).run(["true"])
+
+
+def test_a_jump_host_is_passed_through(host: RealHost) -> None:
+    config = host.ssh_config.read_text()
+    behind = config.replace(f"Host {host.name}", "Host behind") + f"  ProxyJump {host.name}\n"
+    host.ssh_config.write_text(config + behind)
+    session = SshSession(route("behind", host.ssh_config))
+    assert session.run(["echo", "through"]).output == "through\n"
+    session.close()
+
+
+def test_includes_and_matches_of_the_ssh_configuration_are_honoured(host: RealHost, tmp_path: Path) -> None:
+    (tmp_path / "included").write_text(host.ssh_config.read_text())
+    (tmp_path / "config").write_text(f"Include {tmp_path}/included\n")
+    assert route(host.name, tmp_path / "config").port == host.port
+
+
+def test_a_missing_ssh_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no ssh config"):
+        route("x", tmp_path / "none")
