@@ -1,0 +1,489 @@
+"""Every fact about a move, gathered from both ends before anything is judged.
+
+A survey asks and never decides. One question that fails does not end it, and never turns into an empty answer: the fact stays
+``None`` and a `Gap` says what could not be looked at, where and why. `lpmkit.checks` reads it; it can be kept as JSON and judged
+again a year later, since the rules are functions of these values alone.
+
+`mapping` lays the partition's adapters and disks on the source beside what the target has for them, and says which names will
+stay. `changed` lays a partition's identity before a move beside the one after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from lpmkit.control import Control, MigrationReading, Order
+from lpmkit.control.aix import AixShell, Identity, Subsystem
+from lpmkit.control.vios import ViosShell
+from lpmkit.errors import RemoteError
+from lpmkit.inventory import (
+    Device,
+    DiskPath,
+    Frame,
+    Partition,
+    PhysicalDisk,
+    PhysicalSlot,
+    Trunk,
+    Vios,
+    VirtualEthernetAdapter,
+    VirtualScsiAdapter,
+    VirtualScsiServer,
+    VirtualTarget,
+)
+
+Value = TypeVar("Value")
+
+#: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may differ so much.
+BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+#: Names that a VIOS makes up itself and does not keep over a move (powervm.md 2.1, IBMDOC:p8hc3_ivmprocess, B).
+GENERATED_TARGET_NAMES = "vtscsi"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be looked at: which fact, on which machine, and what came instead of it."""
+
+    what: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One end of the move. ``None`` is "could not look"; an empty tuple was looked at and holds nothing."""
+
+    name: str
+    frame: Frame | None = None
+    partitions: tuple[Partition, ...] | None = None
+    scsi_adapters: tuple[VirtualScsiAdapter, ...] | None = None
+    ethernet_adapters: tuple[VirtualEthernetAdapter, ...] | None = None
+    vios: Vios | None = None
+
+    def partition(self, name: str) -> Partition | None:
+        """The partition of that name; ``None`` when it is not listed or the list could not be read."""
+        return next((one for one in self.partitions or () if one.name == name), None)
+
+    @property
+    def io_server(self) -> Partition | None:
+        """The partition that is the I/O server; under IVM there is exactly one."""
+        return next((one for one in self.partitions or () if one.is_vios), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What the partition's own operating system says."""
+
+    identity: Identity
+    adapters: tuple[Device, ...] | None = None
+    disks: tuple[PhysicalDisk, ...] | None = None
+    paths: tuple[DiskPath, ...] | None = None
+    rmc: Subsystem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTest:
+    """What ``mkauthkeys --test`` answered."""
+
+    status: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The facts about moving one partition from one frame to another, and what could not be gathered."""
+
+    partition: str
+    source: Side
+    target: Side
+    guest: Guest | None = None
+    migration: MigrationReading | None = None
+    physical_slots: tuple[PhysicalSlot, ...] | None = None
+    keys: KeyTest | None = None
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def moving(self) -> Partition | None:
+        """The partition as the source's manager lists it."""
+        return self.source.partition(self.partition)
+
+    def why_not(self, what: str, where: str) -> str:
+        """The reason of a gap, or a sentence that nobody looked."""
+        reasons = [gap.why for gap in self.gaps if gap.what == what and gap.where == where]
+        return reasons[0] if reasons else f"{where} did not say: {what}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The survey as JSON values; `from_dict` brings it back whole."""
+        kept: dict[str, Any] = TypeAdapter(Survey).dump_python(self, mode="json")
+        return kept
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Survey:
+        """A survey that was kept with `to_dict`. Raises `pydantic.ValidationError` for something else."""
+        return TypeAdapter(Survey).validate_python(kept)
+
+
+class Gathering:
+    """Asks, and writes down what could not be answered."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+
+    def ask(self, what: str, where: str, question: Callable[[], Value]) -> Value | None:
+        try:
+            return question()
+        except RemoteError as trouble:
+            self.gaps.append(Gap(what, where, str(trouble)))
+            return None
+
+
+def gather(
+    order: Order,
+    source: Control,
+    target: Control,
+    source_vios: ViosShell,
+    target_vios: ViosShell,
+    aix: AixShell | None,
+) -> Survey:
+    """Everything that the checks want to know, from both managers, both I/O servers and the partition itself.
+
+    Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
+    """
+    asking = Gathering()
+    partition = order.partition
+    source_side = _side(asking, source, source_vios, order.source)
+    target_side = _side(asking, target, target_vios, order.target)
+    guest = None if aix is None else _guest(asking, aix, partition)
+    if aix is None:
+        asking.gaps.append(Gap("partition", partition, f"the site file does not say how to log in to {partition}"))
+    keys = asking.ask("keys", order.source, lambda: source.keys_exchanged(order))
+    return Survey(
+        partition=partition,
+        source=source_side,
+        target=target_side,
+        guest=guest,
+        migration=asking.ask("migration", order.source, lambda: source.migration(partition)),
+        physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(partition)),
+        keys=None if keys is None else KeyTest(keys.status, keys.text),
+        gaps=tuple(asking.gaps),
+    )
+
+
+def _side(asking: Gathering, control: Control, vios: ViosShell, name: str) -> Side:
+    return Side(
+        name=name,
+        frame=asking.ask("frame", name, control.frame),
+        partitions=asking.ask("partitions", name, control.partitions),
+        scsi_adapters=asking.ask("scsi adapters", name, control.scsi_adapters),
+        ethernet_adapters=asking.ask("ethernet adapters", name, control.ethernet_adapters),
+        vios=_vios(asking, vios, name),
+    )
+
+
+def _vios(asking: Gathering, vios: ViosShell, name: str) -> Vios:
+    bridges = asking.ask("network map", name, vios.network_map)
+    disks = asking.ask("disks", name, vios.disks)
+    return Vios(
+        name=name,
+        level=asking.ask("level", name, vios.level),
+        scsi_servers=asking.ask("scsi map", name, vios.scsi_map),
+        shared_ethernets=bridges,
+        trunks=None
+        if bridges is None
+        else _trunks(asking, vios, name, sorted({bridge.sea for bridge in bridges if bridge.sea})),
+        disks=None if disks is None else _known_disks(asking, vios, name, disks),
+        paths=None if disks is None else _paths(asking, vios, name, disks),
+        multipath=asking.ask("multipath", name, vios.multipath),
+        devices=asking.ask("virtual devices", name, vios.virtual_devices),
+        media=asking.ask("virtual media", name, vios.media),
+    )
+
+
+def _trunks(asking: Gathering, vios: ViosShell, name: str, seas: list[str]) -> tuple[Trunk, ...] | None:
+    """Trunks below the bridges; ``None`` when one of the bridges could not be read, since a part would pass for the whole."""
+    found = [asking.ask("trunks", name, partial(vios.shared_ethernet, sea)) for sea in seas]
+    if any(page is None for page in found):
+        return None
+    return tuple(trunk for page in found if page for trunk in page.trunks)
+
+
+def _known_disks(
+    asking: Gathering, vios: ViosShell, name: str, disks: tuple[PhysicalDisk, ...]
+) -> tuple[PhysicalDisk, ...]:
+    sizes = {disk.name: disk.size_mb for disk in asking.ask("disk sizes", name, vios.sizes) or ()}
+    return tuple(
+        replace(
+            disk,
+            size_mb=sizes.get(disk.name),
+            unique_id=_attribute(asking, vios, name, disk, "unique_id"),
+            reserve_policy=_attribute(asking, vios, name, disk, "reserve_policy"),
+        )
+        for disk in disks
+    )
+
+
+def _attribute(asking: Gathering, vios: ViosShell, name: str, disk: PhysicalDisk, attribute: str) -> str | None:
+    """A disk's attribute. The I/O server's own disks often have no ``reserve_policy``; nobody needs it of them."""
+    if disk.volume_group is not None:
+        return None
+    return asking.ask(f"{disk.name} {attribute}", name, lambda: vios.attribute(disk.name, attribute)) or None
+
+
+def _paths(
+    asking: Gathering, vios: ViosShell, name: str, disks: tuple[PhysicalDisk, ...]
+) -> tuple[DiskPath, ...] | None:
+    found = [
+        asking.ask("paths", name, partial(vios.paths, disk.name))
+        for disk in disks
+        if disk.volume_group is None
+    ]
+    if any(paths is None for paths in found):
+        return None
+    return tuple(path for paths in found for path in paths or ())
+
+
+def _guest(asking: Gathering, aix: AixShell, partition: str) -> Guest:
+    identity = aix.identity()
+    asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
+    return Guest(
+        identity=identity,
+        adapters=asking.ask("adapters", partition, aix.adapters),
+        disks=asking.ask("partition disks", partition, aix.disks),
+        paths=asking.ask("partition paths", partition, aix.paths),
+        rmc=asking.ask("rmc", partition, aix.rmc),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRow:
+    """One disk or network of the partition, on the source and as the target has it; ``None`` is not found or not known.
+
+    For a disk the adapter is the vhost with its slot and the device an hdisk; for a network the adapter is the partition's own and
+    the device the SEA that carries the VLAN. ``name_after`` is ``None`` where the target will choose.
+    """
+
+    kind: str
+    name: str
+    name_after: str | None
+    source_adapter: str | None
+    source_device: str | None
+    target_device: str | None
+    lun: str | None = None
+    pvid: str | None = None
+    unique_id: str | None = None
+    recognised_by: str | None = None
+    size_mb: int | None = None
+    vlan: int | None = None
+    remark: str = ""
+
+
+def mapping(survey: Survey) -> tuple[MappingRow, ...]:
+    """The partition's disks and networks on both sides, to be shown before anything moves.
+
+    What could not be read stands as a row that says so: an empty table would look as if there were nothing.
+    """
+    return (*_disk_rows(survey), *_network_rows(survey))
+
+
+def _unread(kind: str, why: str) -> tuple[MappingRow, ...]:
+    return (MappingRow(kind, "not known", None, None, None, None, remark=why),)
+
+
+def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
+    """The source's server adapters that serve the partition; ``None`` when that cannot be told.
+
+    They are found by the partition's id; an adapter whose client is not connected shows 0 and is found by its slot, from the
+    manager's list.
+    """
+    moving, vios = survey.moving, survey.source.vios
+    if moving is None or vios is None or vios.scsi_servers is None:
+        return None
+    slots = {
+        adapter.remote_slot
+        for adapter in survey.source.scsi_adapters or ()
+        if adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client"
+    }
+    return tuple(
+        server
+        for server in vios.scsi_servers
+        if server.client_lpar_id == moving.lpar_id or (server.client_lpar_id == 0 and server.slot in slots)
+    )
+
+
+def _disk_rows(survey: Survey) -> tuple[MappingRow, ...]:
+    servers = servers_of(survey)
+    if servers is None:
+        return _unread("disk", survey.why_not("scsi map", survey.source.name))
+    return tuple(_disk_row(survey, server, target) for server in servers for target in server.targets)
+
+
+def _disk_row(survey: Survey, server: VirtualScsiServer, target: VirtualTarget) -> MappingRow:
+    here = disk_named(survey.source, target.backing)
+    there, found_by = (None, None) if here is None else same_disk(survey.target, here)
+    keeps = keeps_its_name(target.name)
+    return MappingRow(
+        kind="disk",
+        name=target.name,
+        name_after=target.name if keeps else None,
+        source_adapter=f"{server.name}, slot {server.slot}",
+        source_device=target.backing,
+        target_device=there.name if there else None,
+        lun=target.lun,
+        pvid=here.pvid if here else None,
+        unique_id=here.unique_id if here else None,
+        recognised_by=found_by,
+        size_mb=here.size_mb if here else None,
+        remark="keeps its name" if keeps else "will get another number",
+    )
+
+
+def keeps_its_name(target_device: str) -> bool:
+    """Whether a virtual target keeps its name over a move: one that a person named does, a generated one does not.
+
+    >>> keeps_its_name("bxaix85_rvg"), keeps_its_name("vtscsi2")
+    (True, False)
+    """
+    return not (
+        target_device.startswith(GENERATED_TARGET_NAMES) and target_device.removeprefix(GENERATED_TARGET_NAMES).isdigit()
+    )
+
+
+def disk_named(side: Side, name: str) -> PhysicalDisk | None:
+    disks = side.vios.disks if side.vios else None
+    return next((disk for disk in disks or () if disk.name == name), None)
+
+
+def same_disk(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk | None, str | None]:
+    """The same LUN on another side and how it was recognised: by ``unique_id``, which decides, or else by PVID."""
+    disks = (side.vios.disks if side.vios else None) or ()
+    if wanted.unique_id:
+        for disk in disks:
+            if disk.unique_id == wanted.unique_id:
+                return disk, "unique_id and PVID" if disk.pvid and disk.pvid == wanted.pvid else "unique_id"
+    for disk in disks:
+        if wanted.pvid and disk.pvid == wanted.pvid and not (disk.unique_id and wanted.unique_id):
+            return disk, "PVID"
+    return None, None
+
+
+def adapters_of(survey: Survey) -> tuple[VirtualEthernetAdapter, ...] | None:
+    """The partition's virtual Ethernet adapters; ``None`` when they could not be listed."""
+    moving, listed = survey.moving, survey.source.ethernet_adapters
+    if moving is None or listed is None:
+        return None
+    return tuple(adapter for adapter in listed if adapter.lpar_id == moving.lpar_id)
+
+
+def _network_rows(survey: Survey) -> tuple[MappingRow, ...]:
+    adapters = adapters_of(survey)
+    if adapters is None:
+        return _unread("network", survey.why_not("ethernet adapters", survey.source.name))
+    return tuple(
+        MappingRow(
+            kind="network",
+            name=adapter.mac or f"slot {adapter.slot}",
+            name_after=adapter.mac or f"slot {adapter.slot}",
+            source_adapter=f"slot {adapter.slot}",
+            source_device=bridge_for(survey.source, vlan, adapter.vswitch),
+            target_device=bridge_for(survey.target, vlan, adapter.vswitch),
+            vlan=vlan,
+            remark="keeps its MAC address",
+        )
+        for adapter in adapters
+        for vlan in adapter.vlans
+    )
+
+
+def bridge_for(side: Side, vlan: int, vswitch: str | None = None) -> str | None:
+    """The SEA of a side that bridges a VLAN; ``None`` when there is none, or the side could not be read."""
+    vios = side.vios
+    if vios is None or vios.trunks is None or vios.shared_ethernets is None:
+        return None
+    seas = {bridge.virtual_adapter: bridge.sea for bridge in vios.shared_ethernets if bridge.sea}
+    for trunk in vios.trunks:
+        same_switch = vswitch is None or trunk.vswitch is None or trunk.vswitch == vswitch
+        if vlan in trunk.vlans and same_switch:
+            return seas.get(trunk.adapter) or next(iter(seas.values()), None)
+    return None
+
+
+class Change(StrEnum):
+    """How a fact fared over a move."""
+
+    CHANGED = "changed"
+    SAME = "same"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A partition at one moment: on which frame it is listed, and who it says it is."""
+
+    frame: str | None
+    identity: Identity
+    firmware_machine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table of what changed. ``as_it_should`` is ``None`` where nothing can be said."""
+
+    what: str
+    before: str | None
+    after: str | None
+    change: Change
+    as_it_should: bool | None
+
+
+#: What of an identity a move changes, what it must leave alone, and what it may change (powervm.md 3.1, B): True, False, None.
+IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
+    ("machine model", "model", None),
+    ("machine serial", "serial", True),
+    ("firmware", "firmware", None),
+    ("uname -m", "machine_id", True),
+    ("uname -u", "system_id", True),
+    ("uname -f", "frame_id", True),
+    ("partition id", "lpar_id", None),
+    ("partition name", "lpar_name", False),
+    ("host name", "hostname", False),
+    ("AIX level", "level", False),
+    ("disks (PVID)", "disks", False),
+)
+
+
+def changed(before: Snapshot, after: Snapshot) -> tuple[Row, ...]:
+    """What a move changed and what it left alone, in the order to be shown; the boot time is the last row and must be the same."""
+    rows = [_row("frame", before.frame, after.frame, True), _row("system", before.firmware_machine, after.firmware_machine, True)]
+    for what, field, should_change in IDENTITY_ROWS:
+        rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), should_change))
+    rows.append(_boot_row(before.identity.booted, after.identity.booted))
+    return tuple(rows)
+
+
+def _row(what: str, before: object, after: object, should_change: bool | None) -> Row:
+    if before is None or after is None:
+        return Row(what, _shown(before), _shown(after), Change.UNKNOWN, None)
+    change = Change.SAME if before == after else Change.CHANGED
+    expected = True if should_change is None else (change is Change.CHANGED) == should_change
+    return Row(what, _shown(before), _shown(after), change, expected)
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        return ", ".join(" ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in value)
+    return str(value)
+
+
+def _boot_row(before: datetime | None, after: datetime | None) -> Row:
+    if before is None or after is None:
+        return Row("boot time", _shown(before), _shown(after), Change.UNKNOWN, None)
+    same = abs(after - before) <= BOOT_TIME_RESOLUTION
+    return Row("boot time", str(before), str(after), Change.SAME if same else Change.CHANGED, same)
