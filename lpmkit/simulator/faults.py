@@ -92,6 +92,12 @@ def _kinds() -> dict[str, Kind]:
         Kind("suspend-refused", "move", "the partition does not get ready for the suspension; everything is rolled back",
              ("object",), Fault("suspend-refused", times=1)),
         Kind("suspend-for", "move", "the suspension lasts so many seconds", ("delay_s",), Fault("suspend-for")),
+        Kind("mover-hangs", "move", "the movers stop sending and say nothing; after ``migrlpar -o s`` the state is still "
+             "intermediate until it is recovered", ("object",), Fault("mover-hangs", when="copy@50%", times=1)),
+        Kind("finish-fails", "move", "after the resume the source is not cleaned up: both blades list the partition until "
+             "``migrlpar -o r``", ("object",), Fault("finish-fails", times=1)),
+        Kind("rmc-late", "move", "the partition's RMC connection comes back so many seconds after the move", ("delay_s",),
+             Fault("rmc-late", delay_s=5.0)),
         Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
@@ -208,10 +214,12 @@ class FaultBook:
     def on_command(self, host: str, text: str) -> list[Fault]:
         """The faults that strike this command line on this host, counting it as an occurrence for each that it matches."""
         return self._strike(
-            lambda fault: KINDS[fault.effect].where == "command"
-            and fault.host in (None, host)
-            and (fault.command is None or re.search(fault.command, text) is not None)
-            and self._reached(fault)
+            lambda fault: (
+                KINDS[fault.effect].where == "command"
+                and fault.host in (None, host)
+                and (fault.command is None or re.search(fault.command, text) is not None)
+                and self._reached(fault)
+            )
         )
 
     def on_move(self, effect: str, partition: str) -> Fault | None:

@@ -42,7 +42,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The managed system {system} is not capable of partition mobility. Enter the PowerVM Enterprise activation code.",
     ),
     "already": ("VIOSE01042003-0102", "A migration operation is already in progress for partition {partition}."),
-    "state": ("VIOSE01042004-0103", "The partition {partition} is in the state {state}, in which it cannot be migrated."),
+    "state": (
+        "VIOSE01042004-0103",
+        "The partition {partition} is in the state {state}, in which it cannot be migrated.",
+    ),
     "limit": (
         "VIOSE01042005-0104",
         "The number of migrations in progress on {system} has reached the supported number {supported}.",
@@ -75,7 +78,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The destination managed system does not have enough processing units. Needed: {needed}. Available: {available}.",
     ),
     "slots": ("VIOSE01042013-0112", "The management partition of {system} has no free virtual slot."),
-    "physical": ("VIOSE01042014-0113", "The partition owns the physical adapter {slot}. Remove it before the migration."),
+    "physical": (
+        "VIOSE01042014-0113",
+        "The partition owns the physical adapter {slot}. Remove it before the migration.",
+    ),
     "backing": (
         "VIOSE01042015-0114",
         "The virtual target device {vtd} is backed by {backing}, which is not a physical volume. It cannot be migrated.",
@@ -164,9 +170,8 @@ MOVER_FAILED = LogTemplate("B3B6A8F1", "MVR_MIG_FAILED", "P", "S", "Migration", 
 
 # --- AIX ------------------------------------------------------------------------------------------------------------
 # Identifier and label of the aborted move are seen, type, class and resource are not.
-CLIENT_ABORTED = LogTemplate(
-    "5E075ADF", "CLIENT_PMIG_ABORTED", "I", "S", "pmig", "Client Partition Migration Aborted"
-)
+CLIENT_ABORTED = LogTemplate("5E075ADF", "CLIENT_PMIG_ABORTED", "I", "S", "pmig", "Client Partition Migration Aborted")
+SYSLOG = "/var/adm/messages"
 DRMGR_LINES = {
     "check": "DRMGR: check phase of the partition migration completed",
     "prepare": "DRMGR: prepare phase of the partition migration completed",

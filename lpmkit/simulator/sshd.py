@@ -107,7 +107,14 @@ class _Login(paramiko.ServerInterface):
         return True
 
     def check_channel_pty_request(
-        self, channel: paramiko.Channel, term: bytes, width: int, height: int, pixelwidth: int, pixelheight: int, modes: bytes
+        self,
+        channel: paramiko.Channel,
+        term: bytes,
+        width: int,
+        height: int,
+        pixelwidth: int,
+        pixelheight: int,
+        modes: bytes,
     ) -> bool:
         self._terminals[channel.get_id()] = Terminal(width)
         return True
@@ -178,7 +185,13 @@ class SshServer:
     """A simulated host's SSH port. A ``with`` block, or `start` and `close`."""
 
     def __init__(
-        self, host: str, user: str, host_key: Path, client_keys: set[bytes], factory: ShellFactory, address: str = "127.0.0.1"
+        self,
+        host: str,
+        user: str,
+        host_key: Path,
+        client_keys: set[bytes],
+        factory: ShellFactory,
+        address: str = "127.0.0.1",
     ) -> None:
         self.host, self.user, self.keys, self.factory = host, user, client_keys, factory
         self._host_key = paramiko.Ed25519Key(filename=str(host_key))

@@ -119,6 +119,7 @@ class Terminal:
         worker.start()
         self._listen(io, inner, done)
         worker.join()
+        inner.closed.set()
         if result and isinstance(result[0], LoggedOut):
             raise result[0]
         return int(result[0]) if result and isinstance(result[0], int) else 130

@@ -50,11 +50,17 @@ def lsvg(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     if not words:
         return lines(*(reversed(groups) if "-o" in arguments else groups))
     if words[0] not in groups:
-        return Reply(err=f"0516-306 lsvg: Unable to find volume group {words[0]} in the Device\n\tConfiguration Database.\n", status=1)
+        return Reply(
+            err=f"0516-306 lsvg: Unable to find volume group {words[0]} in the Device\n\tConfiguration Database.\n",
+            status=1,
+        )
     members = [disk for disk in guest.disks if disk.volume_group == words[0]]
     if "-p" in arguments:
         head = f"{words[0]}:\nPV_NAME           PV STATE          TOTAL PPs   FREE PPs    FREE DISTRIBUTION"
-        rows = [f"{disk.name:<18}{'active':<18}{disk.size_mb // 64:<12}{disk.size_mb // 640:<12}00..00..00..00..00" for disk in members]
+        rows = [
+            f"{disk.name:<18}{'active':<18}{disk.size_mb // 64:<12}{disk.size_mb // 640:<12}00..00..00..00..00"
+            for disk in members
+        ]
         return lines(head, *rows)
     total = sum(disk.size_mb for disk in members)
     return lines(
@@ -75,7 +81,10 @@ def lsattr(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     """``lsattr -El sys0 [-a systemid]``: the identity once more (GIB-PARTID)."""
     options = read(arguments, "-El -l -a", "-E")
     if (options["-El"] or options["-l"]) != "sys0":
-        return Reply(err="lsattr: 0514-519 The following device was not found in the customized\n\tdevice configuration database.\n", status=1)
+        return Reply(
+            err="lsattr: 0514-519 The following device was not found in the customized\n\tdevice configuration database.\n",
+            status=1,
+        )
     facts = {
         "fwversion": (f"IBM,{guest.identity.firmware}", "Firmware version and revision levels", "False"),
         "modelname": (f"IBM,{guest.identity.type_model}", "Machine name", "False"),
@@ -83,7 +92,9 @@ def lsattr(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
         "systemid": (guest.identity.system_id, "Hardware system identifier", "False"),
     }
     wanted = [options["-a"]] if options["-a"] else list(facts)
-    return lines(*(f"{name:<15} {facts[name][0]:<22} {facts[name][1]:<45} {facts[name][2]}" for name in wanted if name in facts))
+    return lines(
+        *(f"{name:<15} {facts[name][0]:<22} {facts[name][1]:<45} {facts[name][2]}" for name in wanted if name in facts)
+    )
 
 
 def ifconfig(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:

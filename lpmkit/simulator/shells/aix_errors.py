@@ -17,7 +17,9 @@ def errpt(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     """The summary, or with ``-a`` every entry at length; ``-J`` chooses labels, ``-j`` identifiers, ``-s`` a start time."""
     options = read(arguments, "-J -j -s -e -N -d -T", "-a -t -D")
     entries = list(enumerate(sorted(guest.errors, key=lambda entry: entry.wall_s), start=1))
-    entries = [(number, entry) for number, entry in entries if _chosen(entry, options["-J"], options["-j"], options["-s"])]
+    entries = [
+        (number, entry) for number, entry in entries if _chosen(entry, options["-J"], options["-j"], options["-s"])
+    ]
     if not entries:
         return Reply()
     if "-a" not in options:

@@ -125,7 +125,10 @@ def _resources(guest: Guest) -> list[str]:
         "+ sysplanar0                      System Planar",
         f"* vio0                            Virtual I/O Bus",
         f"* vscsi0           {unit}-C2-T1  Virtual SCSI Client Adapter",
-        *(f"* {disk.name:<16} {unit}-C2-T1-L8{at + 1}0000000000  Virtual SCSI Disk Drive" for at, disk in enumerate(guest.disks)),
+        *(
+            f"* {disk.name:<16} {unit}-C2-T1-L8{at + 1}0000000000  Virtual SCSI Disk Drive"
+            for at, disk in enumerate(guest.disks)
+        ),
         f"* ent0             {unit}-C4-T1  Virtual I/O Ethernet Adapter (l-lan)",
         f"* vsa0             {unit}-C0  LPAR Virtual Serial Adapter",
         "+ L2cache0                        L2 Cache",

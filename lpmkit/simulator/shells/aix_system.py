@@ -40,7 +40,13 @@ def hostname(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 def lssrc(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     """`` ctrmc            rsct             3801192      active`` (BOND); an inoperative line has no process id."""
-    names = [("syslogd", "ras"), ("sshd", "ssh"), ("inetd", "tcpip"), ("ctrmc", "rsct"), *((name, "rsct_rm") for name in RSCT)]
+    names = [
+        ("syslogd", "ras"),
+        ("sshd", "ssh"),
+        ("inetd", "tcpip"),
+        ("ctrmc", "rsct"),
+        *((name, "rsct_rm") for name in RSCT),
+    ]
     if "-a" not in arguments:
         wanted = arguments[-1] if arguments else ""
         names = [(name, group) for name, group in names if wanted in (name, group)]
@@ -97,9 +103,23 @@ def processes(guest: Guest) -> list[Process]:
     if guest.sap_sid:
         user, central = f"{guest.sap_sid.lower()}adm", f"DVEBMGS{guest.sap_instance}"
         work = f"dw.sap{guest.sap_sid}_{central}"
-        found.append((user, 450560, 1, f"sap{guest.sap_sid}_{guest.sap_instance}", f"/usr/sap/{guest.sap_sid}/SYS/exe/run/sapstart"))
+        found.append(
+            (
+                user,
+                450560,
+                1,
+                f"sap{guest.sap_sid}_{guest.sap_instance}",
+                f"/usr/sap/{guest.sap_sid}/SYS/exe/run/sapstart",
+            )
+        )
         found += [
-            (user, 454656 + 4096 * at, 450560, work, f"{work} pf=/usr/sap/{guest.sap_sid}/SYS/profile/{guest.sap_sid}_{central}_{guest.name}")
+            (
+                user,
+                454656 + 4096 * at,
+                450560,
+                work,
+                f"{work} pf=/usr/sap/{guest.sap_sid}/SYS/profile/{guest.sap_sid}_{central}_{guest.name}",
+            )
             for at in range(12)
         ]
         found.append((user, 520192, 450560, "ms.sap", f"ms.sap{guest.sap_sid}_{central}"))
@@ -116,7 +136,8 @@ def ps(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
         return lines("    PID    TTY  TIME CMD", *(_short(each) for each in processes(guest)[:4]))
     boot = time.strftime("%b %d", time.gmtime(guest.boot_wall_s))
     rows = [
-        f"{each.user:>8} {each.pid:>7} {each.ppid:>7}   0   {boot}      -  1:12 {each.arguments}" for each in processes(guest)
+        f"{each.user:>8} {each.pid:>7} {each.ppid:>7}   0   {boot}      -  1:12 {each.arguments}"
+        for each in processes(guest)
     ]
     return lines("     UID     PID    PPID   C    STIME    TTY  TIME CMD", *rows)
 

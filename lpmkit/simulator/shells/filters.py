@@ -19,7 +19,9 @@ def grep(arguments: Sequence[str], stdin: Input) -> Reply:
     flags = "".join(word[1:] for word in arguments if word.startswith("-"))
     words = [word for word in arguments if not word.startswith("-")]
     if len(words) != 1:
-        return Reply(err="Usage: grep [-E|-F] [-c|-l|-q] [-insvxbhwyu] [-e pattern_list | pattern] [file ...]\n", status=2)
+        return Reply(
+            err="Usage: grep [-E|-F] [-c|-l|-q] [-insvxbhwyu] [-e pattern_list | pattern] [file ...]\n", status=2
+        )
     try:
         pattern = re.compile(words[0], re.IGNORECASE if "i" in flags else 0)
     except re.error:

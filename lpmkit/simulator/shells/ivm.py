@@ -183,7 +183,9 @@ def _possibilities(world: World, frame: Frame, resource: str, options: Options, 
         return recalled.refusal("system", context.german, system=options["-t"])
     chosen = [found for found in world.on(frame.name) if found.name in asked_names(options["--filter"])]
     made = {"msp": _movers, "virtualio": _mappings, "procpool": _pools}[resource]
-    return listing([made(frame, target, found) for found in chosen], options["-F"], context, header="--header" in options)
+    return listing(
+        [made(frame, target, found) for found in chosen], options["-F"], context, header="--header" in options
+    )
 
 
 def _movers(frame: Frame, target: Frame, found: Partition) -> Record:
@@ -252,7 +254,9 @@ def remote_manager(world: World, frame: Frame, address: str, user: str, context:
 def lslparutil(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
     """Only ``-r sys -F proc_cycles_per_second``, which is the time base of POWER6 (NOVA-IVM: 512000000)."""
     options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
-    return problem(world, frame, options, context) or _print([{"proc_cycles_per_second": "512000000"}], options, context)
+    return problem(world, frame, options, context) or _print(
+        [{"proc_cycles_per_second": "512000000"}], options, context
+    )
 
 
 def lsvet(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:

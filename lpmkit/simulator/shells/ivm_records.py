@@ -25,7 +25,13 @@ def logical_serial(frame: Frame, lpar_id: int) -> str:
 def system(world: World, frame: Frame, sys_time: str) -> Record:
     """``lssyscfg -r sys``. Capabilities lists only what is present, in one quoted value (NOVA-IVM)."""
     mobility = ["active_lpar_mobility_capable", "inactive_lpar_mobility_capable"] if frame.enterprise else []
-    common = ["vet_activation_capable", "shared_proc_capable", "micro_lpar_capable", "dlpar_mem_capable", "cod_proc_capable"]
+    common = [
+        "vet_activation_capable",
+        "shared_proc_capable",
+        "micro_lpar_capable",
+        "dlpar_mem_capable",
+        "cod_proc_capable",
+    ]
     return {
         "name": frame.system_name,
         "type_model": frame.type_model,
@@ -261,8 +267,12 @@ def scsi_adapters(world: World, frame: Frame) -> list[Record]:
     vios = frame.vios
     rows: list[Record] = []
     for found in world.on(frame.name):
-        rows.append(_scsi(found.name, found.lpar_id, found.scsi_slot, "client", vios.lpar_id, vios.name, found.server_slot))
-        rows.append(_scsi(vios.name, vios.lpar_id, found.server_slot, "server", found.lpar_id, found.name, found.scsi_slot))
+        rows.append(
+            _scsi(found.name, found.lpar_id, found.scsi_slot, "client", vios.lpar_id, vios.name, found.server_slot)
+        )
+        rows.append(
+            _scsi(vios.name, vios.lpar_id, found.server_slot, "server", found.lpar_id, found.name, found.scsi_slot)
+        )
     return sorted(rows, key=lambda row: (int(row["lpar_id"]), int(row["slot_num"])))
 
 
@@ -285,7 +295,9 @@ def ethernet_adapters(world: World, frame: Frame) -> list[Record]:
     sea = frame.vios.sea
     if sea is not None:
         rows.append(
-            _ethernet(frame.vios.name, frame.vios.lpar_id, sea.slot, True, sea.port_vlan_id, sea.additional_vlan_ids, sea.mac)
+            _ethernet(
+                frame.vios.name, frame.vios.lpar_id, sea.slot, True, sea.port_vlan_id, sea.additional_vlan_ids, sea.mac
+            )
         )
     for found in world.on(frame.name):
         rows.append(_ethernet(found.name, found.lpar_id, found.ethernet_slot, False, found.port_vlan_id, (), found.mac))
@@ -337,7 +349,9 @@ def _serial(name: str, lpar_id: int, slot: int) -> Record:
 
 def slot_limits(world: World, frame: Frame) -> list[Record]:
     """``--rsubtype slot --level lpar`` (ZIU)."""
-    rows: list[Record] = [_limit(frame.vios.name, frame.vios.lpar_id, frame.vios.max_virtual_slots, next_slot(world, frame))]
+    rows: list[Record] = [
+        _limit(frame.vios.name, frame.vios.lpar_id, frame.vios.max_virtual_slots, next_slot(world, frame))
+    ]
     return rows + [_limit(found.name, found.lpar_id, 20, 5) for found in world.on(frame.name)]
 
 

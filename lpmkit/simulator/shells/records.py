@@ -82,7 +82,9 @@ def filtered(records: Sequence[Record], text: str | None) -> list[Record]:
     kept = list(records)
     for name, values in _conditions(text):
         single = name.removesuffix("s")
-        keys = {"lpar_name": ("lpar_name", "name"), "profile_name": ("name",), "slot": ("slot_num",)}.get(single, (single,))
+        keys = {"lpar_name": ("lpar_name", "name"), "profile_name": ("name",), "slot": ("slot_num",)}.get(
+            single, (single,)
+        )
         kept = [record for record in kept if any(_value(record, key) in values for key in keys)]
     return kept
 

@@ -189,6 +189,9 @@ class Shell:
     def _builtin(self, command: Command, io: Io, context: Context) -> int:
         name, *arguments = command.words
         if name == "exit":
+            leave = getattr(self.machine, "leave", None)
+            if leave is not None and leave():
+                return 0
             raise LoggedOut(int(arguments[0]) if arguments and arguments[0].isdigit() else self.status)
         if name == "export":
             self.variables |= dict(word.split("=", 1) for word in arguments if "=" in word)

@@ -103,7 +103,11 @@ def netstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
     """``netstat -num -state``-like: the interface table of AIX."""
     address = frame.vios.address
     network = address.rsplit(".", 1)[0] + ".0"
-    mac = ".".join(frame.vios.sea.mac[at : at + 2].lower().lstrip("0") or "0" for at in range(0, 12, 2)) if frame.vios.sea else ""
+    mac = (
+        ".".join(frame.vios.sea.mac[at : at + 2].lower().lstrip("0") or "0" for at in range(0, 12, 2))
+        if frame.vios.sea
+        else ""
+    )
     head = f"{'Name':<5} {'Mtu':<5} {'Network':<11} {'Address':<17} {'Ipkts':>8} Ierrs {'Opkts':>11} Oerrs  Coll"
     return lines(
         head,

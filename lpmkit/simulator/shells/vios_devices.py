@@ -163,9 +163,7 @@ def lspv(world: World, frame: Frame, arguments: Sequence[str], context: Context)
     if "-fmt" in options:
         return lines(*((options["-fmt"] or ":").join(value or " " for value in row.values()) for row in rows))
     if sized:
-        return lines(
-            recalled.LSPV_SIZE_HEADER, *(f"{row['name']:<16} {row['pvid']:<36} {row['size']}" for row in rows)
-        )
+        return lines(recalled.LSPV_SIZE_HEADER, *(f"{row['name']:<16} {row['pvid']:<36} {row['size']}" for row in rows))
     return lines(recalled.LSPV_HEADER, *(recalled.LSPV_ROW.format(**row).rstrip() for row in rows))
 
 
@@ -237,7 +235,9 @@ def pcmpath(world: World, frame: Frame) -> Reply:
         rows.append("Path#      Adapter/Path Name          State     Mode     Select     Errors")
         for path, (status, parent, _) in enumerate(paths(world, disk)):
             state, mode = ("OPEN", "NORMAL") if status == "Enabled" else ("FAILED", "NORMAL")
-            rows.append(f"{path:>5}           {parent + '/path' + str(path):<18}{state:>9}{mode:>9}{48211 + path:>11}{0:>11}")
+            rows.append(
+                f"{path:>5}           {parent + '/path' + str(path):<18}{state:>9}{mode:>9}{48211 + path:>11}{0:>11}"
+            )
         rows.append("")
     return lines(*rows[:-1])
 

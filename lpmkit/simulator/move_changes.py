@@ -1,0 +1,139 @@
+"""The worlds of a move: a world goes in, the next comes out. Nothing in here waits or talks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import (
+    MIGRATING_NOT_ACTIVATED,
+    MIGRATING_RUNNING,
+    NOT_ACTIVATED,
+    RUNNING,
+    Frame,
+    LoggedError,
+    Migration,
+    Partition,
+    VirtualDisk,
+    World,
+    lowest_free,
+)
+from lpmkit.simulator.shells.migrlpar import Order
+from lpmkit.simulator.transfer import MB
+from lpmkit.simulator.validation import seen_by
+
+
+def begun(world: World, number: int, order: Order) -> World:
+    """Both records are migrating, and the shell with its adapters and targets stands on the target frame."""
+    moved = world.partition(order.source, order.partition)
+    if moved is None or order.target is None:
+        raise KeyError(order.partition)
+    source, target = world.frame(order.source), world.frame(order.target)
+    active = moved.state == RUNNING
+    wanted = order.dest_lpar_id
+    taken = {target.vios.lpar_id, *(found.lpar_id for found in world.on(target.name))}
+    lpar_id = wanted if wanted is not None and wanted not in taken else world.free_lpar_id(target)
+    migration = Migration(
+        number=number,
+        type="active" if active else "inactive",
+        source=source.name,
+        target=target.name,
+        source_lpar_id=moved.lpar_id,
+        dest_lpar_id=lpar_id,
+        state=recalled.STATE_STARTING,
+        phase="prepare",
+        remote_manager=order.address,
+        remote_user=order.user,
+        bytes_remaining=int(moved.workload.touched_mb * MB) if active else 0,
+        stream=number,
+    )
+    state = MIGRATING_RUNNING if active else MIGRATING_NOT_ACTIVATED
+    shell = replace(
+        moved,
+        frame=target.name,
+        lpar_id=lpar_id,
+        state=state,
+        server_slot=world.free_server_slot(target),
+        vhost=world.free_vhost(target),
+        disks=_disks_there(world, moved, source, target),
+        migration=migration,
+        shell=True,
+    )
+    world = world.with_partition(replace(moved, state=state, migration=migration))
+    return world.with_partition(shell)
+
+
+def _disks_there(world: World, moved: Partition, source: Frame, target: Frame) -> tuple[VirtualDisk, ...]:
+    """The same LUNs by the target's names. A name that somebody chose is kept, a generated one is made anew."""
+    names = {disk.vtd for found in world.on(target.name) for disk in found.disks}
+    made: list[VirtualDisk] = []
+    for mapped in moved.disks:
+        here = source.disk(mapped.backing)
+        there = seen_by(target, here) if here is not None else None
+        vtd = mapped.vtd
+        if mapped.generated or vtd in names:
+            numbers = {int(name[6:]) for name in names if VirtualDisk(name, "").generated}
+            vtd = f"vtscsi{lowest_free(numbers, 0)}"
+        names.add(vtd)
+        made.append(replace(mapped, vtd=vtd, backing=there.name if there is not None else mapped.backing))
+    return tuple(made)
+
+
+def set_partition(world: World, frame: str, name: str, **changes: Any) -> World:
+    """Change one record, if it is there."""
+    found = world.partition(frame, name)
+    return world if found is None else world.with_partition(replace(found, **changes))
+
+
+def set_migration(world: World, name: str, **changes: Any) -> World:
+    """Change what both records say of the move."""
+    for found in world.partitions:
+        if found.name == name and found.migration is not None:
+            world = world.with_partition(replace(found, migration=replace(found.migration, **changes)))
+    return world
+
+
+def advanced(world: World, name: str, sent_mb: float, remaining_mb: float) -> World:
+    """So much is sent, so much is left."""
+    return set_migration(
+        world, name, bytes_transmitted=int(sent_mb * MB), bytes_remaining=int(remaining_mb * MB), phase="copy"
+    )
+
+
+def committed(world: World, name: str, target: str) -> World:
+    """The record on the target is the partition now; the one on the source is what is left of it."""
+    for found in world.partitions:
+        if found.name == name and found.migration is not None:
+            world = world.with_partition(replace(found, shell=found.frame != target))
+    return set_migration(world, name, cancellable=False, phase="resume")
+
+
+def finished(world: World, name: str, source: str, target: str, rmc_state: str) -> World:
+    """Gone from the source, running on the target; the movers have counted what they moved."""
+    moved = world.partition(target, name)
+    if moved is None or moved.migration is None:
+        return world
+    sent, active = moved.migration.bytes_transmitted, moved.migration.type == "active"
+    here, there = world.frame(source), world.frame(target)
+    world = world.with_frame(replace(here, vios=replace(here.vios, moved_bytes_out=here.vios.moved_bytes_out + sent)))
+    world = world.with_frame(replace(there, vios=replace(there.vios, moved_bytes_in=there.vios.moved_bytes_in + sent)))
+    state = RUNNING if active else NOT_ACTIVATED
+    world = world.with_partition(replace(moved, state=state, migration=None, shell=False, rmc_state=rmc_state))
+    return world.without(source, name)
+
+
+def rolled_back(world: World, name: str, source: str, target: str) -> World:
+    """As if nothing had been: nothing is left on the target."""
+    moved = world.partition(source, name)
+    if moved is None or moved.migration is None:
+        return world
+    state = RUNNING if moved.migration.type == "active" else NOT_ACTIVATED
+    world = world.with_partition(replace(moved, state=state, migration=None, shell=False))
+    return world.without(target, name)
+
+
+def logged(world: World, frame: str, error: LoggedError) -> World:
+    """An entry in the error log of a frame's VIOS."""
+    here = world.frame(frame)
+    return world.with_frame(replace(here, vios=replace(here.vios, errors=(*here.vios.errors, error))))

@@ -1,0 +1,178 @@
+"""The simulator as a whole: `Simulator` puts the chassis, the SSH ports, the partitions and the movers together."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lpmkit.simulator import guest, landscape, login
+from lpmkit.simulator.chassis import RUNNING, Chassis, Partition, World
+from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
+from lpmkit.simulator.host import ProcessHost
+from lpmkit.simulator.isolation import VethLink
+from lpmkit.simulator.migration import Movers
+from lpmkit.simulator.perturbation import perturb
+from lpmkit.simulator.shells.runner import Shell
+from lpmkit.simulator.sshd import SshServer
+from lpmkit.simulator.truth import Truth
+from lpmkit.simulator.vios_machine import ViosMachine
+
+
+class Simulator:
+    """Two blades and what is on them, for as long as the ``with`` block lasts.
+
+    ``directory`` receives keys, ``ssh_config`` and ``site.yaml``; without it a temporary one is made and removed at the end.
+    ``speed`` shortens everything about a move but the suspension. ``seed`` makes moves repeatable. ``faults`` are `Fault`
+    values or their text forms. ``isolate`` needs root.
+
+    Leaving the block ends every process and thread that it started, whatever state a move was in.
+    """
+
+    def __init__(
+        self,
+        landscape_file: Path | str | None = None,
+        *,
+        directory: Path | str | None = None,
+        truth: Path | str | None = None,
+        speed: float = 1.0,
+        seed: int = 0,
+        faults: Iterable[Fault | str] = (),
+        isolate: bool = False,
+    ) -> None:
+        chosen = [parse(fault) if isinstance(fault, str) else fault for fault in faults]
+        world = landscape.load(None if landscape_file is None else Path(landscape_file))
+        for fault in chosen:
+            world = perturb(world, fault)
+        self.chassis = Chassis(world)
+        self.faults = FaultBook(chosen)
+        self._given = chosen
+        self._own_directory = directory is None
+        self.directory = Path(directory) if directory is not None else Path(tempfile.mkdtemp(prefix="lpm-simulator-"))
+        self.directory = self.directory.resolve()
+        self.truth_path = Path(truth) if truth is not None else self.directory / "truth.jsonl"
+        self.speed, self.seed, self.isolate = speed, seed, isolate
+        self.ssh_config = self.directory / "ssh_config"
+        self.site_file = self.directory / "site.yaml"
+        self.hosts: dict[str, ProcessHost] = {}
+        self.servers: dict[str, SshServer] = {}
+        self._links: list[VethLink] = []
+        self._truth: Truth | None = None
+        self._movers: Movers | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def world(self) -> World:
+        """What exists at this moment."""
+        return self.chassis.world
+
+    def start(self) -> Self:
+        """Start everything; when this returns every host can be logged in to. On an error nothing is left behind."""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        self._truth = Truth(self.truth_path)
+        client = login.make_key(self.directory / "client_key")
+        keys = {_wire_form(client)}
+        names = [frame.vios.hostname for frame in self.world.frames]
+        names += [found.name for found in self.world.partitions if found.host]
+        host_keys = {name: login.make_key(self.directory / f"host_key_{name}") for name in names}
+        addresses = [self._start_partition(found, keys) for found in self.world.partitions if found.host]
+        movers = self._movers = Movers(
+            self.chassis, self.faults, self._truth, self.hosts, self.drop, speed=self.speed, seed=self.seed
+        )
+        for frame in self.world.frames:
+            server = self._vios_server(frame.name, frame.vios.hostname, keys, movers)
+            server.start()
+            self.servers[frame.vios.hostname] = server
+            addresses.append(login.Address(frame.vios.hostname, "padmin", server.address, server.port))
+        login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
+        login.write_site_file(self.directory, self.world)
+        self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
+
+    def _vios_server(self, frame: str, host: str, keys: set[bytes], movers: Movers) -> SshServer:
+        def shell(interactive: bool, variables: Mapping[str, str]) -> Shell:
+            machine = ViosMachine(self.chassis, movers, frame)
+            kept = {"HOME": "/home/padmin", "LOGNAME": "padmin", **variables}
+            return Shell(machine, lambda text: self.faults.on_command(host, text), interactive, kept)
+
+        return SshServer(host, "padmin", self.directory / f"host_key_{host}", keys, shell)
+
+    def _start_partition(self, found: Partition, keys: set[bytes]) -> login.Address:
+        """Start a partition's process; one that does not run has an address where nobody listens."""
+        if found.state != RUNNING:
+            return login.Address(found.name, "root", "127.0.0.1", 9)
+        link = None
+        if self.isolate:
+            link = VethLink.create()
+            self._links.append(link)
+        address = "127.0.0.1" if link is None else link.inside
+        root = self.directory / "partitions" / found.name
+        root.mkdir(parents=True, exist_ok=True)
+        settings: dict[str, Any] = {
+            "guest": guest.install(self.world, found, time.time()).to_json(),
+            "root": str(root),
+            "user": "root",
+            "host_key": str(self.directory / f"host_key_{found.name}"),
+            "keys": [base64.b64encode(key).decode() for key in keys],
+            "address": address,
+            "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where == "command"],
+        }
+        host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)
+        return login.Address(found.name, "root", address, host.port)
+
+    def inject(self, fault: Fault | str) -> None:
+        """Let a fault come into force now. On a partition's own command lines only faults given at the start strike."""
+        made = parse(fault) if isinstance(fault, str) else fault
+        self.chassis.change(lambda world: perturb(world, made))
+        self.faults.add(made)
+
+    def drop(self, host: str, away_s: float = 2.0) -> None:
+        """Close every SSH connection of a host and refuse new ones for a while."""
+        if host in self.servers:
+            self.servers[host].drop(away_s)
+        elif host in self.hosts:
+            self.hosts[host].drop(away_s)
+
+    def close(self) -> None:
+        """End everything. May be called more than once."""
+        with self._lock:
+            if self._movers is not None:
+                self._movers.close()
+            for server in self.servers.values():
+                server.close()
+            for host in self.hosts.values():
+                host.close()
+            for link in self._links:
+                link.remove()
+            self._links.clear()
+            if self._truth is not None:
+                self._truth.close()
+            if self._own_directory:
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _wire_form(public: bytes) -> bytes:
+    """The key's bytes as SSH compares them, out of its line in OpenSSH's form."""
+    return base64.b64decode(public.split()[1])
