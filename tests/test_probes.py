@@ -1,0 +1,284 @@
+"""Probes against a real OpenSSH server."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lpmkit.probes import OBSERVER, ProbeOrder
+from lpmkit.probes.network import POLITE_INTERVAL_NS, ConnectProbe
+from lpmkit.probes.observer import ObserverProbe
+from lpmkit.probes.process import FrameSink, run
+from lpmkit.probes.ssh import EchoProbe, TickProbe
+from lpmkit.ssh import Route, SshSession, route
+from lpmkit.timeline import Clock, Outcome, Sample, wait_until
+from tests.real_host import RealHost
+
+
+class Seen:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def sample(self, probe: str, sample: Sample) -> None:
+        self.samples.append(sample)
+
+    def event(self, probe: str, kind: str, /, **data: Any) -> None:
+        self.events.append((kind, data))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [data for name, data in self.events if name == kind]
+
+
+class Running:
+    """A probe in a thread; leaving the block stops it."""
+
+    def __init__(self, probe: Any) -> None:
+        self.seen, self.stop = Seen(), threading.Event()
+        self._thread = threading.Thread(target=probe.run, args=(self.stop, self.seen))
+
+    def __enter__(self) -> Seen:
+        self._thread.start()
+        return self.seen
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive()
+
+
+def _soon(condition: Any) -> None:
+    assert wait_until(condition, clock=Clock(), timeout_s=30)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[RealHost]:
+    with RealHost(tmp_path / "host") as server:
+        yield server
+
+
+def _order(kind: str, interval_ms: int) -> ProbeOrder:
+    return ProbeOrder(name=f"ssh-{kind}", kind=kind, interval_ns=interval_ms * 1_000_000, host="realhost")
+
+
+def _session(host: RealHost) -> SshSession:
+    return SshSession(route(host.name, host.ssh_config))
+
+
+def test_ticks_come_on_an_absolute_schedule_with_both_clocks_of_the_host(host: RealHost) -> None:
+    with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
+        _soon(lambda: len(seen.samples) >= 100)
+    numbers = [sample.seq for sample in seen.samples]
+    assert numbers == sorted(set(numbers))
+    for sample in seen.samples:
+        assert sample.remote_due_ns is not None
+        assert sample.remote_mono_ns is not None
+        assert sample.remote_wall_ns is not None
+        assert sample.answered_ns is not None
+        # the server runs on this machine: its clocks are ours
+        assert sample.remote_mono_ns - sample.remote_due_ns >= 0
+        assert sample.remote_mono_ns <= sample.answered_ns
+    dues = {(sample.remote_due_ns or 0) - sample.seq * 10_000_000 for sample in seen.samples}
+    assert len(dues) == 1, "the schedule does not slip"
+    assert seen.of("session")[0]["how"] == "perl"
+
+
+def test_a_frozen_host_leaves_missing_ticks_and_sends_the_first_one_by_itself(host: RealHost) -> None:
+    with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
+        _soon(lambda: len(seen.samples) >= 50)
+        truth = host.freeze(0.7)
+        _soon(lambda: seen.samples[-1].remote_mono_ns > truth.resume_after_ns + 200_000_000)
+    ran = [sample.remote_mono_ns or 0 for sample in seen.samples]
+    assert not [stamp for stamp in ran if truth.stop_after_ns < stamp < truth.resume_before_ns]
+    jumps = [after.seq - before.seq for before, after in zip(seen.samples, seen.samples[1:], strict=False)]
+    assert max(jumps) >= 65
+    assert not seen.of("probe-trouble"), "the session outlives the freeze"
+
+
+def test_every_question_is_sent_when_it_is_due_and_owes_a_sample(host: RealHost) -> None:
+    with Running(EchoProbe(_order("echo", 50), _session(host))) as seen:
+        _soon(lambda: len(seen.samples) >= 10)
+        host.freeze(0.5)
+        _soon(lambda: len(seen.samples) >= 30)
+    samples = sorted(seen.samples, key=lambda sample: sample.seq)
+    assert [sample.seq for sample in samples] == list(range(1, len(samples) + 1))
+    dues = [sample.due_ns or 0 for sample in samples]
+    assert {after - before for before, after in itertools.pairwise(dues)} == {50_000_000}
+    late = [sample for sample in samples if (sample.answered_ns or 0) - (sample.sent_ns or 0) > 100_000_000]
+    assert len(late) >= 5, "the questions of the freeze are answered after it"
+    for sample in samples:
+        if sample.outcome is Outcome.ANSWERED:
+            assert (sample.sent_ns or 0) <= (sample.remote_mono_ns or 0) <= (sample.answered_ns or 0)
+
+
+def test_a_session_that_breaks_is_opened_again_and_its_open_questions_are_lost(host: RealHost) -> None:
+    with Running(EchoProbe(_order("echo", 50), _session(host))) as seen:
+        _soon(lambda: len(seen.samples) >= 5)
+        first = seen.of("session")[0]["remote_pid"]
+        os.kill(first, 9)
+        _soon(lambda: len(seen.of("session")) == 2)
+        count = len(seen.samples)
+        _soon(lambda: len(seen.samples) > count + 5)
+    assert [data["connection"] for data in seen.of("session")] == [1, 2]
+    assert seen.of("session")[1]["remote_pid"] != first
+    assert seen.of("probe-trouble")
+
+
+@pytest.mark.parametrize("tools", [("python3", "sh"), ("sh", "date", "sleep")], ids=["python3", "shell"])
+def test_a_host_without_perl_is_probed_with_what_it_has(host: RealHost, tmp_path: Path, tools: tuple[str, ...]) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    for tool in tools:
+        real = sys.executable if tool == "python3" else shutil.which(tool)
+        (bin_folder / tool).write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+        (bin_folder / tool).chmod(0o755)
+
+    class Poor(SshSession):
+        def stream(self, arguments: Any) -> Any:
+            return super().stream(["env", f"PATH={bin_folder}", *arguments])
+
+    session = Poor(route(host.name, host.ssh_config))
+    with Running(TickProbe(_order("ticks", 10), session)) as seen:
+        _soon(lambda: len(seen.samples) >= 2)
+    assert seen.of("session")[0]["how"] == ("python3" if "python3" in tools else "shell")
+    assert all(sample.remote_wall_ns for sample in seen.samples)
+
+
+def test_nothing_is_left_on_the_host_when_the_probe_ends(host: RealHost) -> None:
+    with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
+        _soon(lambda: seen.of("session"))
+        pid = seen.of("session")[0]["remote_pid"]
+        assert Path(f"/proc/{pid}").exists()
+    _soon(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_connection_counts_only_when_the_service_speaks() -> None:
+    """A kernel completes handshakes for a program that does not run; this listener never speaks."""
+    with socket.socket() as dumb:
+        dumb.bind(("127.0.0.1", 0))
+        dumb.listen(50)
+        way = Route("dumb", "127.0.0.1", dumb.getsockname()[1], "nobody")
+        with Running(ConnectProbe(_order("connect", 100), way)) as seen:
+            _soon(lambda: seen.samples)
+    assert {sample.outcome for sample in seen.samples} == {Outcome.SILENT}
+    assert all(sample.answered_ns is None for sample in seen.samples)
+
+
+def test_a_closed_port_is_refused_not_silent() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        way = Route("closed", "127.0.0.1", unused.getsockname()[1], "nobody")
+        with Running(ConnectProbe(_order("connect", 100), way)) as seen:
+            _soon(lambda: len(seen.samples) >= 3)
+    assert {sample.outcome for sample in seen.samples} == {Outcome.REFUSED}
+
+
+def test_a_server_that_penalises_callers_without_login_is_asked_rarely() -> None:
+    served = []
+    with socket.socket() as modern:
+        modern.bind(("127.0.0.1", 0))
+        modern.listen(50)
+        modern.settimeout(0.2)
+        way = Route("modern", "127.0.0.1", modern.getsockname()[1], "nobody")
+        probe = ConnectProbe(_order("connect", 100), way)
+        with Running(probe) as seen:
+            while not seen.of("probe-trouble"):
+                try:
+                    wire, _ = modern.accept()
+                except TimeoutError:
+                    continue
+                wire.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+                served.append(wire)
+    assert probe._interval_ns == POLITE_INTERVAL_NS
+    assert "penalises" in seen.of("probe-trouble")[0]["what"]
+    for wire in served:
+        wire.close()
+
+
+def test_a_host_behind_another_one_has_no_tcp_way_and_the_probe_says_so() -> None:
+    with Running(ConnectProbe(_order("connect", 100), Route("far", "10.0.0.1", 22, "x", jumps=("near",)))) as seen:
+        _soon(lambda: seen.of("probe-trouble"))
+    assert "not looked at" in seen.of("probe-trouble")[0]["what"]
+    assert not seen.samples
+
+
+def test_the_observers_own_ticker_skips_the_ticks_that_it_could_not_make() -> None:
+    class Stalling(Clock):
+        """Sleeps as asked, but once far too long."""
+
+        def __init__(self) -> None:
+            self.now, self.naps = 0, 0
+
+        def mono_ns(self) -> int:
+            return self.now
+
+        def sleep(self, seconds: float) -> None:
+            self.naps += 1
+            self.now += int(seconds * 1e9) + (500_000_000 if self.naps == 10 else 1000)
+
+    clock, seen, stop = Stalling(), Seen(), threading.Event()
+
+    class Ending(Seen):
+        def sample(self, probe: str, sample: Sample) -> None:
+            seen.sample(probe, sample)
+            if len(seen.samples) == 20:
+                stop.set()
+
+    ObserverProbe(OBSERVER, clock).run(stop, Ending())
+    lateness = [(sample.answered_ns or 0) - (sample.due_ns or 0) for sample in seen.samples]
+    assert max(lateness) >= 500_000_000
+    assert sorted(lateness)[-2] < 1_000_000
+    assert seen.samples[10].seq - seen.samples[9].seq == 101
+
+
+def test_one_probes_defect_is_told_and_the_others_go_on(host: RealHost) -> None:
+    orders = [
+        ProbeOrder("broken", "echo", 100_000_000, host="no such host", ssh_config=str(host.folder / "nothing")),
+        OBSERVER,
+    ]
+    out, stop = io.BytesIO(), threading.Event()
+    thread = threading.Thread(target=run, args=(orders, {}, out, stop))
+    thread.start()
+    _soon(lambda: b"S observer" in out.getvalue() and b"probe-trouble" in out.getvalue())
+    stop.set()
+    thread.join()
+    told = [json.loads(line[2:]) for line in out.getvalue().splitlines() if line.startswith(b"E ")]
+    assert [event["data"]["probe"] for event in told if event["kind"] == "probe-trouble"] == ["broken"]
+
+
+def test_the_probes_process_ends_when_the_one_who_started_it_is_gone() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lpmkit.probes.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(json.dumps({"probes": [OBSERVER.as_data()]}).encode() + b"\n")
+    child.stdin.flush()
+    assert child.stdout.readline().startswith(b"E ")
+    child.stdin.close()
+    child.stdout.read()
+    assert child.wait(timeout=30) == 0
+
+
+def test_frames_carry_rows_as_a_samples_file_has_them() -> None:
+    out = io.BytesIO()
+    sink = FrameSink(out)
+    sink.sample("ssh-echo", Sample(1, 2, 3))
+    sink.sample("ssh-echo", Sample(2, 3, 4))
+    sink.flush()
+    rows = b"1,2,3,,,,,answered,\n2,3,4,,,,,answered,\n"
+    assert out.getvalue() == b"S ssh-echo %d\n" % len(rows) + rows
