@@ -211,7 +211,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition's record on one frame. While it moves there are two: itself and the ``shell`` on the target."""
+    """One partition's record on one frame. While it moves there are two: itself and the shell (``is_shell``) on the target."""
 
     name: str
     frame: str
@@ -236,7 +236,7 @@ class Partition:
     compat_mode: str = "POWER6"
     physical_slots: tuple[PhysicalSlot, ...] = ()
     migration: Migration | None = None
-    shell: bool = False
+    is_shell: bool = False
     sap_sid: str = ""
     sap_instance: str = ""
     oracle_sid: str = ""
@@ -281,7 +281,7 @@ class World:
 
     def home(self, name: str) -> Partition | None:
         """The record of the partition itself, never its shell."""
-        return next((found for found in self.partitions if found.name == name and not found.shell), None)
+        return next((found for found in self.partitions if found.name == name and not found.is_shell), None)
 
     def free_memory_mb(self, frame: Frame) -> int:
         held = sum(found.memory.mb for found in self.on(frame.name) if found.holds_memory)

@@ -105,6 +105,7 @@ class ProcessHost:
                 stderr=errors,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                cwd=log.parent,
                 env=_environment(),
             )
         theirs.close()
@@ -190,18 +191,18 @@ def all_stopped(group: int) -> bool:
 def members(group: int) -> list[int]:
     """The processes of a process group, by ``/proc``; those that have already ended do not count."""
     found: list[int] = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            stat = _stat(f"/proc/{entry}/stat")
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            stat = _stat(entry / "stat")
             if len(stat) > 2 and stat[2] == str(group) and stat[0] not in "ZX":
-                found.append(int(entry))
+                found.append(int(entry.name))
     return found
 
 
-def _stat(path: str) -> list[str]:
+def _stat(path: Path) -> list[str]:
     """State, parent, group … of a process: what follows its name, which stands in brackets and may hold anything."""
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     return text.rpartition(")")[2].split()
@@ -209,7 +210,7 @@ def _stat(path: str) -> list[str]:
 
 def _thread_states(pid: int) -> list[str]:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return []
-    return [stat[0] for thread in threads if (stat := _stat(f"/proc/{pid}/task/{thread}/stat"))]
+    return [stat[0] for thread in threads if (stat := _stat(thread / "stat"))]

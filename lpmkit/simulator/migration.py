@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lpmkit.simulator import recalled, transfer
 from lpmkit.simulator.chassis import Chassis, Partition, World
@@ -61,7 +61,7 @@ class Move:
     active: bool
     stop: threading.Event
     ended: threading.Event
-    outcome: Reply = Reply()
+    outcome: Reply = field(default_factory=Reply)
 
 
 class Movers:
@@ -117,18 +117,18 @@ class Movers:
         messages = self._refusals(order)
         if messages:
             self._truth.write("refused", partition=order.partition, messages=messages)
-            return Reply(err="".join(f"{text}\n" for text in messages), status=1)
-        warned = "".join(f"{text}\n" for text in warnings(question)) if order.verbose else ""
-        if order.operation == "v":
-            return Reply(err=warned)
-        move, refused = self._begin(order, plan)
-        if move is None:
-            return refused
-        if order.wait:
-            while not move.ended.wait(0.05) and not closed.is_set():
-                pass
-            return replace(move.outcome, err=warned + move.outcome.err)
-        return Reply(err=warned)
+            return _told(messages, 1)
+        warned = warnings(question) if order.verbose else []
+        return _told(warned) if order.operation == "v" else self._move(order, plan, warned, closed)
+
+    def _move(self, order: Order, plan: transfer.Plan, warned: list[str], closed: threading.Event) -> Reply:
+        move = self._begin(order, plan)
+        if isinstance(move, Reply):
+            return move
+        while order.wait and not move.ended.wait(0.05) and not closed.is_set():
+            pass
+        told = _told(warned)
+        return replace(move.outcome, err=told.err + move.outcome.err) if order.wait else told
 
     def _managers(self, world: World, order: Order, context: Context) -> Reply | None:
         """What must be so before a validation can begin: the other manager is named and talks to this one."""
@@ -160,12 +160,12 @@ class Movers:
         seed = self._seed * 1000 + self._count
         return transfer.plan(demand, world.link_mb_per_second, world.mover_mb_per_second, seed)
 
-    def _begin(self, order: Order, plan: transfer.Plan) -> tuple[Move | None, Reply]:
+    def _begin(self, order: Order, plan: transfer.Plan) -> Move | Reply:
         """Start the move, unless another one has just changed what the validation saw."""
         with self._lock:
             messages = self._refusals(order)
             if messages or self._closing.is_set():
-                return None, Reply(err="".join(f"{text}\n" for text in messages), status=1)
+                return _told(messages, 1)
             self._count += 1
             active = _question(self._chassis.world, order).active
             target = order.target or ""
@@ -175,7 +175,7 @@ class Movers:
             self._chassis.change(lambda world: begun(world, move.number, order))
             self._moves[order.partition] = move
         threading.Thread(target=self._run, args=(move,), daemon=True, name=f"move-{move.number}").start()
-        return move, Reply()
+        return move
 
     def _run(self, move: Move) -> None:
         """Carry a move out to one of its ends."""
@@ -394,6 +394,10 @@ class Movers:
 
     def _host_of(self, partition: str) -> Host:
         return self._hosts.get(partition, NoHost())
+
+
+def _told(messages: Sequence[str], status: int = 0) -> Reply:
+    return Reply(err="".join(f"{text}\n" for text in messages), status=status)
 
 
 def _question(world: World, order: Order) -> Question:

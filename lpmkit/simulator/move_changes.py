@@ -58,7 +58,7 @@ def begun(world: World, number: int, order: Order) -> World:
         vhost=world.free_vhost(target),
         disks=_disks_there(world, moved, source, target),
         migration=migration,
-        shell=True,
+        is_shell=True,
     )
     world = world.with_partition(replace(moved, state=state, migration=migration))
     return world.with_partition(shell)
@@ -105,7 +105,7 @@ def committed(world: World, name: str, target: str) -> World:
     """The record on the target is the partition now; the one on the source is what is left of it."""
     for found in world.partitions:
         if found.name == name and found.migration is not None:
-            world = world.with_partition(replace(found, shell=found.frame != target))
+            world = world.with_partition(replace(found, is_shell=found.frame != target))
     return set_migration(world, name, cancellable=False, phase="resume")
 
 
@@ -119,7 +119,7 @@ def finished(world: World, name: str, source: str, target: str, rmc_state: str) 
     world = world.with_frame(replace(here, vios=replace(here.vios, moved_bytes_out=here.vios.moved_bytes_out + sent)))
     world = world.with_frame(replace(there, vios=replace(there.vios, moved_bytes_in=there.vios.moved_bytes_in + sent)))
     state = RUNNING if active else NOT_ACTIVATED
-    world = world.with_partition(replace(moved, state=state, migration=None, shell=False, rmc_state=rmc_state))
+    world = world.with_partition(replace(moved, state=state, migration=None, is_shell=False, rmc_state=rmc_state))
     return world.without(source, name)
 
 
@@ -129,7 +129,7 @@ def rolled_back(world: World, name: str, source: str, target: str) -> World:
     if moved is None or moved.migration is None:
         return world
     state = RUNNING if moved.migration.type == "active" else NOT_ACTIVATED
-    world = world.with_partition(replace(moved, state=state, migration=None, shell=False))
+    world = world.with_partition(replace(moved, state=state, migration=None, is_shell=False))
     return world.without(target, name)
 
 

@@ -120,6 +120,8 @@ class Terminal:
         self._listen(io, inner, done)
         worker.join()
         inner.closed.set()
+        while not inner.keys.empty():
+            self._pending += inner.keys.get()  # typed ahead: it is for the shell
         if result and isinstance(result[0], LoggedOut):
             raise result[0]
         return int(result[0]) if result and isinstance(result[0], int) else 130

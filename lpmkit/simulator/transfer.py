@@ -143,7 +143,7 @@ def copy_rounds(demand: Demand, rate: float, limits: Limits) -> tuple[tuple[Roun
     return tuple(rounds), left, False
 
 
-def plan(  # noqa: PLR0913  the model's parameters stand side by side
+def plan(
     demand: Demand,
     link_mb_per_second: float,
     mover_mb_per_second: float,

@@ -123,7 +123,7 @@ def _resources(guest: Guest) -> list[str]:
         " ",
         "+ sys0                            System Object",
         "+ sysplanar0                      System Planar",
-        f"* vio0                            Virtual I/O Bus",
+        "* vio0                            Virtual I/O Bus",
         f"* vscsi0           {unit}-C2-T1  Virtual SCSI Client Adapter",
         *(
             f"* {disk.name:<16} {unit}-C2-T1-L8{at + 1}0000000000  Virtual SCSI Disk Drive"
@@ -191,5 +191,5 @@ def _sampled(guest: Guest) -> Reply:
         "",
         "%user  %sys  %wait  %idle physc %entc  lbusy  vcsw phint",
         "----- ----- ------ ------ ----- ----- ------ ----- -----",
-        f" 21.4   6.3    2.2   70.1  0.31  38.7   11.2  1843    12",
+        " 21.4   6.3    2.2   70.1  0.31  38.7   11.2  1843    12",
     )

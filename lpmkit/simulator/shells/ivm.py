@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import NOT_MIGRATING, Frame, Migration, Partition, World
-from lpmkit.simulator.shells import ivm_records
+from lpmkit.simulator.shells import ivm_records, ivm_resources
 from lpmkit.simulator.shells.options import Options, read
 from lpmkit.simulator.shells.records import Record, asked_names, filtered, listing
 from lpmkit.simulator.shells.reply import Context, Reply, lines
@@ -82,22 +82,22 @@ def lshwres(world: World, frame: Frame, arguments: Sequence[str], context: Conte
 def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level: str | None) -> list[Record] | None:
     here = world.on(frame.name)
     listings: dict[tuple[str, str | None, str | None], Callable[[], list[Record]]] = {
-        ("mem", None, "sys"): lambda: [ivm_records.memory_of_system(world, frame)],
+        ("mem", None, "sys"): lambda: [ivm_resources.memory_of_system(world, frame)],
         ("mem", None, "lpar"): lambda: [
-            ivm_records.memory_of_vios(frame),
-            *(ivm_records.memory_of_partition(found) for found in here),
+            ivm_resources.memory_of_vios(frame),
+            *(ivm_resources.memory_of_partition(found) for found in here),
         ],
-        ("proc", None, "sys"): lambda: [ivm_records.processors_of_system(world, frame)],
+        ("proc", None, "sys"): lambda: [ivm_resources.processors_of_system(world, frame)],
         ("proc", None, "lpar"): lambda: [
-            ivm_records.processors_of_vios(frame),
-            *(ivm_records.processors_of_partition(found) for found in here),
+            ivm_resources.processors_of_vios(frame),
+            *(ivm_resources.processors_of_partition(found) for found in here),
         ],
-        ("virtualio", "scsi", "lpar"): lambda: ivm_records.scsi_adapters(world, frame),
-        ("virtualio", "eth", "lpar"): lambda: ivm_records.ethernet_adapters(world, frame),
-        ("virtualio", "serial", "lpar"): lambda: ivm_records.serial_adapters(world, frame),
-        ("virtualio", "slot", "lpar"): lambda: ivm_records.slot_limits(world, frame),
-        ("virtualio", "slot", "slot"): lambda: ivm_records.slots(world, frame),
-        ("io", "slot", None): lambda: ivm_records.physical_slots(world, frame),
+        ("virtualio", "scsi", "lpar"): lambda: ivm_resources.scsi_adapters(world, frame),
+        ("virtualio", "eth", "lpar"): lambda: ivm_resources.ethernet_adapters(world, frame),
+        ("virtualio", "serial", "lpar"): lambda: ivm_resources.serial_adapters(world, frame),
+        ("virtualio", "slot", "lpar"): lambda: ivm_resources.slot_limits(world, frame),
+        ("virtualio", "slot", "slot"): lambda: ivm_resources.slots(world, frame),
+        ("io", "slot", None): lambda: ivm_resources.physical_slots(world, frame),
     }
     made = listings.get((kind, subtype, level))
     return None if made is None else made()

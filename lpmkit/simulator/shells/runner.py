@@ -143,15 +143,14 @@ class Shell:
         return {";": True, "&&": self.status == 0, "||": self.status != 0}[step.after]
 
     def _pipeline(self, commands: Sequence[Command], io: Io) -> int:
-        status, source = 0, io
+        source = io
         for command in commands[:-1]:
             pipe = Captured(closed=io.closed)
             self._command(command, _Piped(source, pipe, io))
             source = Captured(pipe.stdout, io.closed)
         if len(commands) > 1:
             return self._command(commands[-1], _Piped(source, io, io))
-        status = self._command(commands[-1], io)
-        return status
+        return self._command(commands[-1], io)
 
     def _command(self, command: Command, io: Io) -> int:
         for name, value in command.assignments:

@@ -81,12 +81,16 @@ def lsmap(world: World, frame: Frame, arguments: Sequence[str], context: Context
         return Reply(err=f"{recalled.NO_NPIV}\n", status=63)
     if "-net" in options:
         return _net(frame, options)
+    return _scsi(adapters(world, frame), options)
+
+
+def _scsi(every: Sequence[Adapter], options: Options) -> Reply:
     wanted = options["-vadapter"]
-    found = [each for each in adapters(world, frame) if wanted in (None, each.name)]
-    if wanted is not None and not found:
-        return Reply(err=f"Device {wanted} is not a Server Virtual SCSI Adapter (SVSA).\n", status=15)
     if wanted is None and "-all" not in options:
         return Reply(err="Option flag is not valid\n", status=1)
+    found = [each for each in every if wanted in (None, each.name)]
+    if wanted is not None and not found:
+        return Reply(err=f"Device {wanted} is not a Server Virtual SCSI Adapter (SVSA).\n", status=15)
     if "-fmt" in options:
         return Reply("".join(f"{_record(each, options)}\n" for each in found))
     return Reply("\n".join(_page(each) for each in found))
