@@ -409,7 +409,7 @@ def bridge_for(side: Side, vlan: int, vswitch: str | None = None) -> str | None:
     for trunk in vios.trunks:
         same_switch = vswitch is None or trunk.vswitch is None or trunk.vswitch == vswitch
         if vlan in trunk.vlans and same_switch:
-            return seas.get(trunk.adapter) or next(iter(seas.values()), None)
+            return seas.get(trunk.adapter)
     return None
 
 
