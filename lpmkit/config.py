@@ -84,7 +84,7 @@ class Site(_Part):
     """What the site file says. Paths are absolute once it is loaded."""
 
     ssh_config: Path | None = None
-    frames: dict[str, FrameSettings] = Field(min_length=1)
+    frames: dict[str, FrameSettings] = Field(default_factory=dict)
     partitions: dict[str, PartitionSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
 

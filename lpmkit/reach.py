@@ -6,12 +6,12 @@ from contextlib import ExitStack, closing
 
 from lpmkit.config import HostSettings, Secrets, Site
 from lpmkit.control import Control, Order
-from lpmkit.control.aix import AixShell
+from lpmkit.control.aix import AixShell, Identity
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.session import Transcript
 from lpmkit.ssh import SshSession, open_session
-from lpmkit.survey import Survey, gather
+from lpmkit.survey import Row, Snapshot, Survey, changed, gather
 
 
 def control_of(site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None) -> Control:
@@ -32,9 +32,22 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
         partition = site.partitions.get(order.partition)
         return gather(
             order,
-            source=control(order.source),
-            target=control(order.target),
-            source_vios=ViosShell(shell(site.frame(order.source))),
-            target_vios=ViosShell(shell(site.frame(order.target))),
-            aix=AixShell(shell(partition)) if partition else None,
+            control(order.source),
+            control(order.target),
+            ViosShell(shell(site.frame(order.source))),
+            ViosShell(shell(site.frame(order.target))),
+            AixShell(shell(partition)) if partition else None,
         )
+
+
+def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
+    """What became of the partition's identity between two surveys: on which frame it is, who it says it is, when it booted."""
+    return changed(_snapshot(before), _snapshot(after))
+
+
+def _snapshot(survey: Survey) -> Snapshot:
+    # During the switch both may list it; where it runs is where it is.
+    sides = [side for side in (survey.source, survey.target) if (one := side.partition(survey.partition)) and one.state == "Running"]
+    side = sides[0] if len(sides) == 1 else None
+    identity = survey.guest.identity if survey.guest else Identity()
+    return Snapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)

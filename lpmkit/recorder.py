@@ -25,9 +25,10 @@ from lpmkit.control import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RemoteError
 from lpmkit.move import Phase, Standing, advance, sight
 from lpmkit.probes import OBSERVER, ProbeOrder
-from lpmkit.reach import control_of, survey_both_ends
+from lpmkit.reach import changes, control_of, survey_both_ends
 from lpmkit.run import Run, RunWriter
 from lpmkit.session import Reply
+from lpmkit.survey import Survey
 from lpmkit.timeline import Clock, wait_until
 
 FLUSH_S = 0.2
@@ -338,6 +339,10 @@ class Recorder:
             self.plan.site, follower.order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
         )
         self._post(lambda writer: writer.document("survey-after", found.to_dict()))
+        before = self.run_folder.document("survey")
+        if before is not None:
+            rows = [asdict(row) for row in changes(Survey.from_dict(before), found)]
+            self._post(lambda writer: writer.document("changes", rows))
 
     def _post(self, write: Callable[[RunWriter], object]) -> None:
         self._wanted.put(write)

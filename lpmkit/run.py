@@ -421,8 +421,8 @@ def _ends_whole(path: Path) -> bool:
 
 def _sample(line: bytes) -> Sample:
     cells = next(csv.reader([line.decode()]))
-    seq, *times = (int(cell) if cell else None for cell in cells[:7])
-    return Sample(seq or 0, *times, Outcome(cells[7]), cells[8])
+    times = [int(cell) if cell else None for cell in cells[1:7]]
+    return Sample(int(cells[0]), *times, outcome=Outcome(cells[7]), detail=cells[8])
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
