@@ -1,0 +1,133 @@
+"""What a run says: how long the watched host stood still, what sessions felt, what else was silent and why.
+
+`analyse` needs the folder only. It never changes it; `write_summary` writes ``summary.json``. How the suspend time is worked out is told
+in ``docs/suspend-time.md``; in short: facts ("it ran at t") give an outer hull that is always right, missing signs of life an
+inner one that is likely, and neither is passed off as the other.
+
+    analysis = analyse(Run(path))
+    analysis.suspension.length     # Interval, nanoseconds, or no suspension at all
+    analysis.verdict.sentence
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lpmkit.analysis.agree import session_outages, suspensions
+from lpmkit.analysis.classing import classed
+from lpmkit.analysis.record import Record, read
+from lpmkit.analysis.signals import host_traces
+from lpmkit.analysis.summary import summary, utc
+from lpmkit.analysis.values import (
+    Analysis,
+    ClockReading,
+    ClockStep,
+    HostAnalysis,
+    Interval,
+    Kind,
+    Noise,
+    Outage,
+    Phase,
+    Question,
+    SessionOutage,
+    State,
+    Suspension,
+    Trace,
+    Verdict,
+)
+from lpmkit.analysis.verdict import Evidence, judge, seconds
+from lpmkit.errors import RecordError
+from lpmkit.run import Run, write_document
+
+_DOCUMENTS = ("findings", "validation", "survey", "survey-after")
+
+
+def analyse(run: Run) -> Analysis:
+    """Work out everything from a run folder, also while it is being written."""
+    record = read(run)
+    hosts = tuple(_host(host, record) for host in dict.fromkeys(host for host, _ in record.signals))
+    notes: list[str] = []
+    documents = {name: _document(run, name, notes) for name in _DOCUMENTS}
+    mode = str(run.manifest.get("mode", "watch"))
+    evidence = Evidence(mode, record, hosts, dict(run.unreadable), documents, run.manifest)
+    return Analysis(
+        name=run.name,
+        mode=mode,
+        record=record.span,
+        window=record.window,
+        hosts=hosts,
+        stalls=record.stalls,
+        monitor=record.monitor,
+        holes=record.holes,
+        phases=record.phases,
+        readings=record.readings,
+        verdict=judge(evidence),
+        wall=record.wall,
+        unreadable=dict(run.unreadable),
+        notes=tuple(notes),
+    )
+
+
+def write_summary(path: str | os.PathLike[str]) -> Path:
+    """Analyse the run folder and write its ``summary.json``."""
+    run = Run(path)
+    return write_document(run.path, "summary", summary(analyse(run)))
+
+
+def _host(host: str, record: Record) -> HostAnalysis:
+    """One host over all recorders: clocks, silences and suspensions of each recorder's life on their own."""
+    known: dict[str, Noise] = {}
+    parts = []
+    for (name, _), signals in record.signals.items():
+        if name != host:
+            continue
+        found = host_traces(host, signals, record.lead_in, record.stalls, known)
+        inside = [one for one in found.outages if one.outer.overlaps(record.window)]
+        outages = classed(inside, found.traces, record.stalls)
+        still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
+        parts.append((found, outages, still, session_outages(outages, found.traces, still)))
+    return HostAnalysis(
+        host=host,
+        traces=tuple(trace for part in parts for trace in part[0].traces),
+        noises=known,
+        suspensions=tuple(one for part in parts for one in part[2]),
+        outages=tuple(one for part in parts for one in part[1]),
+        sessions=tuple(one for part in parts for one in part[3]),
+        steps=tuple(step for part in parts for step in part[0].steps),
+        offset_ns=next((part[0].offset for part in parts if part[0].offset), None),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part[0].notes)),
+    )
+
+
+def _document(run: Run, name: str, notes: list[str]) -> Any:
+    try:
+        return run.document(name)
+    except RecordError as error:
+        notes.append(str(error))
+        return None
+
+
+__all__ = [
+    "Analysis",
+    "ClockReading",
+    "ClockStep",
+    "HostAnalysis",
+    "Interval",
+    "Kind",
+    "Noise",
+    "Outage",
+    "Phase",
+    "Question",
+    "SessionOutage",
+    "State",
+    "Suspension",
+    "Trace",
+    "Verdict",
+    "analyse",
+    "seconds",
+    "summary",
+    "utc",
+    "write_summary",
+]

@@ -1,0 +1,190 @@
+"""The suspension that independent witnesses agree on, and the outage of sessions beside it.
+
+Facts of all probes are intersected: the host ran at some instant of [lo, hi], so with M inside the suspension S ≥ lo for every fact before M, and
+E ≤ hi for every fact after it. That is always right. Where the host would have spoken and did not is only likely: the soft
+edges come from the finest witness, are never claimed finer than its noise, and widen where another witness contradicts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lpmkit.analysis.clocks import Alignment
+from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clock_readings
+from lpmkit.analysis.values import (
+    MILLISECOND,
+    SECOND,
+    Interval,
+    Kind,
+    Outage,
+    SessionOutage,
+    Suspension,
+    Trace,
+    uncovered_ns,
+)
+
+_RANK = {"ticks": 0, "echo": 1, "connect": 2}
+_NEAR_NS = 30 * SECOND
+_DRAWS = 4000
+
+
+def suspensions(
+    outages: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+    alignments: dict[str, Alignment],
+    breaks: Sequence[Break],
+) -> tuple[Suspension, ...]:
+    """Every agreed suspension of one host in one recorder's life. ``outages`` are classed."""
+    kinds = {trace.probe: trace.kind for trace in traces}
+    silences = [one for one in outages if one.kind is Kind.SUSPENSION]
+    ranked = sorted(silences, key=lambda one: (_RANK.get(kinds[one.probe], 9), one.begin))
+    references: list[Outage] = []
+    for one in ranked:
+        if not any(one.outer.overlaps(other.outer) for other in references):
+            references.append(one)
+    return tuple(
+        agree(one, [other for other in silences if other.outer.overlaps(one.outer)], traces, stalls, alignments, breaks)
+        for one in sorted(references, key=lambda one: one.begin)
+    )
+
+
+def agree(
+    reference: Outage,
+    witnesses: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+    alignments: dict[str, Alignment],
+    breaks: Sequence[Break],
+) -> Suspension:
+    """One suspension from its finest witness, everybody's facts, and what the others say."""
+    last, first = _hull_of_facts(reference, traces)
+    begin_lo, end_hi = max(reference.begin.lo_ns, last), min(reference.end.hi_ns, first)
+    moved_begin = begin_lo + LEAST_LATENESS_NS if last > reference.begin.hi_ns else 0
+    wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
+    begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
+    end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
+    disagreement = _disagreements(reference, witnesses, begin, end)
+    begin, end = _near_stalls(begin, end, stalls)
+    most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
+    least = min(most, reference.length.lo_ns, max(0, end.lo_ns - begin.hi_ns))
+    if reference.method == "jump of the guest clock's offset":
+        least = min(most, reference.length.lo_ns)  # the jump is a hard bound of its own; it needs no edges
+    trace = next(one for one in traces if one.probe == reference.probe)
+    length = Interval(least, most)
+    likely, best = likely_length(begin, end, length, trace)
+    return Suspension(
+        host=reference.host,
+        begin=begin,
+        end=end,
+        length=length,
+        likely=likely,
+        best_ns=best,
+        witnesses=tuple(sorted(witnesses, key=lambda one: one.outer.length_ns)),
+        mechanisms=tuple(dict.fromkeys(one.kind for one in traces if one.probe in {w.probe for w in witnesses})),
+        disagreement=tuple(disagreement),
+        clocks=clock_readings(alignments, breaks, reference),
+        stalled_ns=length.hi_ns - uncovered_ns(Interval(begin.lo_ns, begin.lo_ns + length.hi_ns), stalls),
+        method=reference.method,
+    )
+
+
+def _hull_of_facts(reference: Outage, traces: Sequence[Trace]) -> tuple[int, int]:
+    """The last instant known to be before the suspension and the first known to be after, from every probe's facts."""
+    middle = reference.core.middle_ns
+    last, first = reference.begin.lo_ns, reference.end.hi_ns
+    for trace in traces:
+        before = trace.alive_lo[(trace.alive_hi <= middle) & (trace.alive_hi >= middle - _NEAR_NS)]
+        after = trace.alive_hi[(trace.alive_lo >= middle) & (trace.alive_lo <= middle + _NEAR_NS)]
+        last = max(last, int(before.max(initial=last)))
+        first = min(first, int(after.min(initial=first)))
+    return last, first
+
+
+def _disagreements(reference: Outage, witnesses: Sequence[Outage], begin: Interval, end: Interval) -> list[str]:
+    said = []
+    if begin.lo_ns > reference.begin.hi_ns:
+        more = (begin.lo_ns - reference.begin.hi_ns) / MILLISECOND
+        said.append(f"a sign of life {more:.1f} ms after {reference.probe} should have ticked: the begin was widened")
+    if end.hi_ns < reference.end.lo_ns:
+        more = (reference.end.lo_ns - end.hi_ns) / MILLISECOND
+        said.append(f"a sign of life {more:.1f} ms before {reference.probe} allows for: the end was widened")
+    for other in witnesses:
+        if other is reference or other.inner is None:
+            continue
+        inner = other.inner
+        if inner.lo_ns < begin.lo_ns - MILLISECOND and other.begin.hi_ns < begin.lo_ns:
+            early = (begin.lo_ns - inner.lo_ns) / MILLISECOND
+            said.append(f"{other.probe} was late already {early:.1f} ms before the last sign of life")
+    return said
+
+
+def _near_stalls(begin: Interval, end: Interval, stalls: Sequence[Interval]) -> tuple[Interval, Interval]:
+    """Soft edges reach over a stall of ours that touches them: a machine that stood still vouches for no silence."""
+    for stall in stalls:
+        if stall.overlaps(begin) and stall.hi_ns < end.lo_ns:
+            begin = Interval(begin.lo_ns, max(begin.hi_ns, stall.hi_ns))
+        if stall.overlaps(end) and stall.lo_ns > begin.hi_ns:
+            end = Interval(min(end.lo_ns, stall.lo_ns), end.hi_ns)
+    return begin, end
+
+
+def likely_length(begin: Interval, end: Interval, length: Interval, trace: Trace) -> tuple[Interval, int]:
+    """The 95 % interval and the middle of the duration.
+
+    The begin is drawn evenly between the last sign of life and the first missed slot, plus lateness as in the lead-in; the end before the first
+    sign of life by a wake-up that is as late as in the lead-in or, as often, anywhere in the allowance. Same input, same answer.
+    """
+    generator = np.random.default_rng(20080215)
+    late = trace.noise.sample if trace.kind == "ticks" and len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
+    quantile = min(begin.length_ns, max(LEAST_LATENESS_NS, trace.noise.quantile_ns)) if trace.kind == "ticks" else 0
+    slot = max(0, begin.length_ns - quantile)
+    started = generator.random(_DRAWS) * slot + generator.choice(late, _DRAWS)
+    usual = generator.choice(late, _DRAWS)
+    anywhere = generator.random(_DRAWS) * end.length_ns
+    woke = np.where(generator.random(_DRAWS) < 0.5, usual, anywhere)
+    drawn = (end.hi_ns - begin.lo_ns) - np.minimum(started, begin.length_ns) - np.minimum(woke, end.length_ns)
+    lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
+    lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))
+    return Interval(lo, hi), middle
+
+
+def session_outages(
+    outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
+) -> tuple[SessionOutage, ...]:
+    """What people logged in over an open session felt: every silence of the echo."""
+    found = []
+    for trace in traces:
+        if trace.kind != "echo":
+            continue
+        for outage in outages:
+            if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:
+                found.append(_session_outage(outage, trace, agreed))
+    return tuple(found)
+
+
+def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) -> SessionOutage:
+    known = trace.answered > 0
+    early = known & (trace.answered <= outage.end.hi_ns) & (trace.sent < outage.end.hi_ns) & ~trace.late
+    last_answer = int(trace.answered[early].max(initial=outage.begin.lo_ns))
+    typed = trace.late & (trace.sent >= outage.begin.lo_ns) & (trace.sent <= outage.end.hi_ns)
+    answered = trace.answered[known & (trace.answered >= outage.end.hi_ns)]
+    ended = int(answered.min(initial=2**62)) if len(answered) else outage.end.hi_ns
+    first = int(trace.sent[typed].min(initial=outage.begin.hi_ns))
+    during = next((one for one in agreed if one.outer.overlaps(outage.outer)), None)
+    after = Interval(max(0, ended - during.end.hi_ns), max(0, ended - during.end.lo_ns)) if during else None
+    late_after = trace.late & known & (trace.sent >= ended) & (trace.sent <= ended + 10 * SECOND)
+    slow = int(trace.answered[late_after].max(initial=ended))
+    return SessionOutage(
+        probe=trace.probe,
+        host=trace.host,
+        began=Interval(min(last_answer, first), first),
+        ended_ns=ended,
+        waited_ns=ended - first,
+        bounds=Interval(ended - first, ended - min(last_answer, first)),
+        after_resume_ns=after,
+        slow_until_ns=slow,
+        unanswered=int((typed & ~known).sum()),
+    )

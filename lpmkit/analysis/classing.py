@@ -1,0 +1,138 @@
+"""What a silence was. The class falls out of who else spoke meanwhile; no model is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lpmkit.analysis.values import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
+
+#: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
+REACHABILITY = ("ticks", "echo", "connect")
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The other probes during a silence: who spoke, who should have and did not, who could not tell."""
+
+    spoke: tuple[Trace, ...]
+    silent: tuple[Trace, ...]
+    blind: tuple[Trace, ...]
+
+    def names(self, which: str) -> str:
+        return ", ".join(trace.probe for trace in getattr(self, which))
+
+
+def company(core: Interval, others: Sequence[Trace]) -> Company:
+    """Who of ``others`` gave a sign of life that lies wholly inside ``core``."""
+    spoke, silent, blind = [], [], []
+    for trace in others:
+        if not trace.span.overlaps(core):
+            continue
+        first = int(np.searchsorted(trace.alive_lo, core.lo_ns)) if _is_sorted(trace) else 0
+        inside = (trace.alive_lo[first:] >= core.lo_ns) & (trace.alive_hi[first:] <= core.hi_ns)
+        if inside.any():
+            spoke.append(trace)
+        elif core.length_ns >= trace.interval_ns + trace.noise.quantile_ns + 20 * MILLISECOND:
+            silent.append(trace)
+        else:
+            blind.append(trace)
+    return Company(tuple(spoke), tuple(silent), tuple(blind))
+
+
+def _is_sorted(trace: Trace) -> bool:
+    return trace.kind == "ticks"
+
+
+def classed(outages: Sequence[Outage], traces: Sequence[Trace], stalls: Sequence[Interval]) -> tuple[Outage, ...]:
+    """The same silences with their class and why. ``traces`` and ``outages`` are of one host."""
+    stamps = [one for one in outages if _from_stamps(one, traces)]
+    rest = [one for one in outages if one not in stamps]
+    done = [_ticks_class(one, traces, stalls) for one in stamps]
+    suspended = [one for one in done if one.kind is Kind.SUSPENSION]
+    done += [_asked_class(one, rest, suspended, traces, stalls) for one in rest]
+    return tuple(sorted(done, key=lambda one: one.begin))
+
+
+def _kind_of(outage: Outage, traces: Sequence[Trace]) -> str:
+    return next(trace.kind for trace in traces if trace.probe == outage.probe)
+
+
+def _from_stamps(outage: Outage, traces: Sequence[Trace]) -> bool:
+    return _kind_of(outage, traces) == "ticks" and outage.method != "arrival of ticks"
+
+
+def _as(outage: Outage, kind: Kind, why: str) -> Outage:
+    return replace(outage, kind=kind, why=why)
+
+
+def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage | None:
+    """The silence as ours, when our own stalls leave less of it than would have been noticed."""
+    core = outage.core
+    wide = [stall.widened(5 * MILLISECOND) for stall in stalls if stall.overlaps(outage.outer)]
+    left = uncovered_ns(core, wide) if core.length_ns else 0
+    if wide and left < max(least_ns, core.length_ns // 10):
+        return _as(outage, Kind.OBSERVER, "our own monitor stood still at the same time")
+    return None
+
+
+def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Interval]) -> Outage:
+    mine = next(trace for trace in traces if trace.probe == outage.probe)
+    ours = _ours(outage, stalls, mine.interval_ns)
+    if ours is not None:
+        return ours
+    others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
+    with_us = company(outage.core, others)
+    if with_us.spoke:
+        return _as(outage, Kind.MICRO_STOP, f"{with_us.names('spoke')} answered meanwhile, so the host ran")
+    if with_us.silent:
+        why = f"{outage.probe} and {with_us.names('silent')} silent together, our own monitor quiet"
+        return _as(outage, Kind.SUSPENSION, why)
+    if with_us.blind:
+        return _as(outage, Kind.MICRO_STOP, f"too short for {with_us.names('blind')} to tell")
+    return _as(outage, Kind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+
+
+def _asked_class(
+    outage: Outage,
+    rest: Sequence[Outage],
+    suspended: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+) -> Outage:
+    kind = _kind_of(outage, traces)
+    shared = next((one for one in suspended if one.outer.overlaps(outage.outer)), None)
+    if shared is not None:
+        return _as(
+            outage, Kind.SUSPENSION, f"{shared.probe} shows the suspension in it; the rest is waiting to send again"
+        )
+    mine = next(trace for trace in traces if trace.probe == outage.probe)
+    ours = _ours(outage, stalls, mine.noise.quantile_ns)
+    if ours is not None:
+        return ours
+    if kind not in REACHABILITY:
+        return _as(outage, Kind.APPLICATION, "this service alone was silent")
+    together = [one for one in rest if one.probe != outage.probe and one.outer.overlaps(outage.outer)]
+    together = [one for one in together if _kind_of(one, traces) in REACHABILITY]
+    ticked = any(trace.kind == "ticks" and _voices(trace, outage.core) for trace in traces)
+    names = ", ".join(sorted({one.probe for one in together}))
+    if ticked and together:
+        return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
+    if ticked:
+        return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
+    with_us = company(outage.core, [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY])
+    if with_us.spoke:
+        return _as(outage, Kind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
+    # An answer that came late is a sign of life inside the silence of nobody: who could not tell does not count.
+    company_text = f"{names} silent too; " if names else ""
+    return _as(
+        outage,
+        Kind.SUSPENSION,
+        f"{company_text}without ticks a break of the network looks the same, our own monitor quiet",
+    )
+
+
+def _voices(trace: Trace, core: Interval) -> bool:
+    return bool(((trace.alive_lo >= core.lo_ns) & (trace.alive_hi <= core.hi_ns)).any())

@@ -1,0 +1,169 @@
+"""Tying a clock of the watched host to ours, with bounds that hold.
+
+The offset θ is the host's reading minus ours at the same instant. An exchange sent at s, stamped g by the host, received at r
+gives g − r ≤ θ(r) and θ(s) ≤ g − s, whatever the network did. A tick that only arrives (at a) gives g − a ≤ θ(a). Between these moments θ
+may drift by `DRIFT`; the bounds are carried along and intersected. Where they cannot all be true the clock was stepped.
+
+The host may have moved, so what was seen before a silence says nothing about its clock afterwards: bounds are never carried across a break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from lpmkit.analysis.values import MILLISECOND, BoolArray, FloatArray, Interval
+from lpmkit.run import Int64Array
+
+#: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at most).
+DRIFT = 600e-6
+#: Without questions the offset is bounded on one side only; then the fastest delivery is assumed to have taken no longer than this.
+DELIVERY_NS = 50 * MILLISECOND
+#: Ticks that arrive so soon after a break may have been stamped before it.
+_PENDING_NS = 300 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Bounds of θ in one stretch without a break, as constraint arrays relative to a base."""
+
+    since_ns: int
+    until_ns: int
+    base_t: int
+    base_v: int
+    lower_t: FloatArray
+    lower_v: FloatArray
+    upper_t: FloatArray
+    upper_v: FloatArray
+
+    def at(self, moments_ns: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Bounds of θ at each moment. Without an upper constraint it is the lower one plus `DELIVERY_NS`."""
+        t = (moments_ns - self.base_t).astype(np.float64)
+        lower = _envelope(t, self.lower_t, self.lower_v)
+        upper = -_envelope(t, self.upper_t, -self.upper_v)
+        upper = np.where(np.isinf(upper), lower + DELIVERY_NS, upper)
+        lower = np.where(np.isinf(lower), upper - DELIVERY_NS, lower)
+        return (
+            np.floor(np.minimum(lower, upper)).astype(np.int64) + self.base_v,
+            np.ceil(np.maximum(lower, upper)).astype(np.int64) + self.base_v,
+        )
+
+    @property
+    def two_sided(self) -> bool:
+        return len(self.upper_t) > 0
+
+
+def _envelope(t: FloatArray, at: FloatArray, value: FloatArray) -> FloatArray:
+    """The highest of ``value − DRIFT·|t − at|`` over all constraints; ``at`` is sorted."""
+    if len(at) == 0:
+        return np.full(len(t), -np.inf)
+    forward = np.concatenate([[-np.inf], np.maximum.accumulate(value + DRIFT * at)])
+    backward = np.concatenate([np.maximum.accumulate((value - DRIFT * at)[::-1])[::-1], [-np.inf]])
+    place = np.searchsorted(at, t, side="right")
+    best: FloatArray = np.maximum(forward[place] - DRIFT * t, backward[place] + DRIFT * t)
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """Stamped questions: sent, answered and the host's stamp; all known, in the order of ``answered``."""
+
+    sent: Int64Array
+    answered: Int64Array
+    stamp: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """θ over a record: ``stretches[i]`` are the epochs between break ``i − 1`` and break ``i``."""
+
+    stretches: tuple[tuple[Epoch, ...], ...]
+
+    def at(self, moments_ns: Int64Array, stretch: int) -> tuple[Int64Array, Int64Array] | None:
+        """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it."""
+        epochs = self.stretches[stretch]
+        if not epochs:
+            return None
+        lower, upper = epochs[0].at(moments_ns)
+        for epoch in epochs[1:]:
+            here = moments_ns >= epoch.since_ns
+            if here.any():
+                lower[here], upper[here] = epoch.at(moments_ns[here])
+        return lower, upper
+
+    def bounds(self, moment_ns: int, stretch: int) -> Interval | None:
+        """Bounds of θ at one moment."""
+        found = self.at(np.array([moment_ns], dtype=np.int64), stretch)
+        return Interval(int(found[0][0]), int(found[1][0])) if found else None
+
+    def steps(self) -> Iterator[tuple[Interval, Interval]]:
+        """Where the clock was stepped in the middle of a quiet stretch, and by how much (bounds)."""
+        for epochs in self.stretches:
+            for earlier, later in pairwise(epochs):
+                moment = np.array([later.since_ns], dtype=np.int64)
+                was, now = earlier.at(moment), later.at(moment)
+                step = Interval(int(now[0][0] - was[1][0]), int(now[1][0] - was[0][0]))
+                yield Interval(earlier.until_ns, later.since_ns), step
+
+
+def align(asked: Exchanges, arrived: Int64Array, arrived_stamp: Int64Array, breaks: Sequence[Interval]) -> Alignment:
+    """Fit θ separately between ``breaks`` (sorted, apart). A break's interval is taken out altogether."""
+    stretches = []
+    edges = [-(2**62), *(edge for one in breaks for edge in (one.lo_ns, one.hi_ns)), 2**62]
+    for index in range(0, len(edges), 2):
+        since, until = edges[index], edges[index + 1]
+        exchange = (asked.sent >= since) & (asked.answered <= until)
+        settled = since + _PENDING_NS if index else since
+        tick = (arrived >= settled) & (arrived <= until)
+        stretches.append(
+            tuple(
+                _epochs(
+                    np.concatenate([asked.answered[exchange], arrived[tick]]),
+                    np.concatenate([(asked.stamp - asked.answered)[exchange], (arrived_stamp - arrived)[tick]]),
+                    asked.sent[exchange],
+                    (asked.stamp - asked.sent)[exchange],
+                )
+            )
+        )
+    return Alignment(tuple(stretches))
+
+
+def _epochs(lower_t: Int64Array, lower_v: Int64Array, upper_t: Int64Array, upper_v: Int64Array) -> Iterator[Epoch]:
+    """Cut where the constraints contradict each other, so that each epoch is consistent."""
+    if len(lower_t) == 0:
+        return
+    base_t, base_v = int(lower_t[0]), int(lower_v[0])
+    times = np.concatenate([lower_t, upper_t])
+    values = np.concatenate([lower_v, upper_v])
+    is_upper = np.arange(len(times)) >= len(lower_t)
+    order = np.argsort(times, kind="stable")
+    t = (times[order] - base_t).astype(np.float64)
+    v = (values[order] - base_v).astype(np.float64)
+    is_upper = is_upper[order]
+    first = 0
+    while first < len(t):
+        last = first + _consistent(t[first:], v[first:], is_upper[first:])
+        here = slice(first, last)
+        up = is_upper[here]
+        yield Epoch(
+            since_ns=base_t + int(t[first]),
+            until_ns=base_t + int(t[last - 1]),
+            base_t=base_t,
+            base_v=base_v,
+            lower_t=t[here][~up],
+            lower_v=v[here][~up],
+            upper_t=t[here][up],
+            upper_v=v[here][up],
+        )
+        first = last
+
+
+def _consistent(t: FloatArray, v: FloatArray, is_upper: BoolArray) -> int:
+    """How many constraints from the first on can all be true."""
+    lower = np.maximum.accumulate(np.where(is_upper, -np.inf, v + DRIFT * t)) - DRIFT * t
+    upper = np.minimum.accumulate(np.where(is_upper, v - DRIFT * t, np.inf)) + DRIFT * t
+    contradiction = np.flatnonzero(lower > upper + 1.0)
+    return int(contradiction[0]) if len(contradiction) else len(t)

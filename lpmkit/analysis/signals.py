@@ -1,0 +1,597 @@
+"""From a probe's samples to facts ("the host ran at some instant of …") and silences (where such facts are missing).
+
+Pure functions of arrays. `host_traces` does one host in one recorder's life; clocks are fitted anew in every recorder's life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
+from lpmkit.analysis.values import (
+    MILLISECOND,
+    SECOND,
+    BoolArray,
+    ClockReading,
+    ClockStep,
+    Interval,
+    Noise,
+    Outage,
+    Trace,
+)
+from lpmkit.run import MISSING, Int64Array
+
+#: A silence shorter than this is never reported, however quiet the lead-in was.
+LEAST_SILENCE_NS = 40 * MILLISECOND
+LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
+#: Ticks come in batches, about ten a second; a pause between batches below this says nothing.
+LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
+#: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
+LEAST_LATENESS_NS = 2 * MILLISECOND
+#: least of all just after everything in the host was resumed at once.
+LEAST_WAKE_NS = 6 * MILLISECOND
+#: A guest clock that missed more than this of a silence did not count it.
+CLOCK_MISSED_NS = 20 * MILLISECOND
+#: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
+DELIVERY_CHANGE_NS = 5 * MILLISECOND
+_NOISE_SAMPLE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.run.SampleTable`."""
+
+    probe: str
+    host: str
+    kind: str
+    segment: int
+    interval_ns: int
+    sent: Int64Array
+    answered: Int64Array
+    remote_due: Int64Array
+    mono: Int64Array
+    wall: Int64Array
+    spoke: BoolArray
+
+    def stamp(self, clock: str) -> Int64Array:
+        return self.mono if clock == "monotonic" else self.wall
+
+    def picked(self, which: BoolArray | Int64Array) -> Signals:
+        return Signals(
+            self.probe,
+            self.host,
+            self.kind,
+            self.segment,
+            self.interval_ns,
+            self.sent[which],
+            self.answered[which],
+            self.remote_due[which],
+            self.mono[which],
+            self.wall[which],
+            self.spoke[which],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where the watched host may have stopped: ``first`` is the first tick after it (−1 without ticks).
+
+    ``window`` lies between the last arrival before and the first after; ``stamped`` says that the ticks' own stamps jump.
+    """
+
+    first: int
+    window: Interval
+    stamped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostTraces:
+    """What `host_traces` found in one recorder's life."""
+
+    traces: tuple[Trace, ...]
+    outages: tuple[Outage, ...]
+    steps: tuple[ClockStep, ...]
+    offset: Interval | None
+    clock: str | None
+    alignments: dict[str, Alignment]
+    breaks: tuple[Break, ...]
+    notes: tuple[str, ...]
+
+
+# --- noise ----------------------------------------------------------------------------------------------------------
+
+
+def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
+    """Which moments lie in one of the spans."""
+    inside = np.zeros(len(moments), dtype=np.bool_)
+    for span in spans:
+        inside |= (moments >= span.lo_ns) & (moments <= span.hi_ns)
+    return inside
+
+
+def noise(values: Int64Array, basis: str, threshold: tuple[float, int, int]) -> Noise:
+    """The noise of a probe from its quiet values; ``threshold`` is (factor on the quantile, plus, at least)."""
+    factor, plus, least = threshold
+    quantile = int(np.quantile(values, 0.999)) if len(values) else 0
+    thinned = values[:: max(1, len(values) // _NOISE_SAMPLE)]
+    return Noise(
+        quantile_ns=quantile,
+        median_ns=int(np.median(values)) if len(values) else 0,
+        worst_ns=int(values.max()) if len(values) else 0,
+        count=len(values),
+        threshold_ns=max(least, int(factor * quantile) + plus),
+        basis=basis if len(values) else "no quiet samples: the least threshold stands",
+        sample=np.sort(thinned),
+    )
+
+
+def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
+    """How much later each tick was made than the first free slot after the one before it; the first is 0.
+
+    A ticker that oversleeps skips slots, so its lateness against its own slot never exceeds one period and hides the rest.
+    """
+    if clock is None:
+        stamp, due = signals.answered, signals.answered
+    else:
+        stamp = signals.stamp(clock)
+        due = signals.remote_due if clock == "monotonic" else np.full(len(stamp), MISSING)
+        due = np.where(due == MISSING, stamp, due)
+    late = stamp[1:] - due[:-1] - signals.interval_ns
+    return np.concatenate([[0], np.maximum(late, 0)]).astype(np.int64)
+
+
+def quiet_values(
+    signals: Signals, values: Int64Array, lead_in: Interval, stalls: Sequence[Interval]
+) -> tuple[Int64Array, str]:
+    """The values inside the lead-in while our own monitor was quiet; the whole record when that is too little."""
+    stalled = within(signals.answered, [stall.widened(20 * MILLISECOND) for stall in stalls])
+    usable = (signals.answered != MISSING) & ~stalled
+    inside = usable & (signals.answered >= lead_in.lo_ns) & (signals.answered <= lead_in.hi_ns)
+    if inside.sum() >= 50:
+        return values[inside], f"{int(inside.sum())} samples of the lead-in"
+    usable &= values < max(250 * MILLISECOND, 3 * signals.interval_ns)
+    return values[usable], f"{int(usable.sum())} samples of the whole record: the lead-in is too short"
+
+
+# --- clocks and breaks ----------------------------------------------------------------------------------------------
+
+
+def usable_clocks(signals: Sequence[Signals]) -> list[str]:
+    """The guest clocks that ticks and echoes stamp, the better first."""
+    stamped = [one for one in signals if one.kind in ("ticks", "echo") and one.spoke.any()]
+    return [
+        clock
+        for clock in ("monotonic", "time of day")
+        if any((one.stamp(clock)[one.spoke] != MISSING).mean() > 0.9 for one in stamped)
+    ]
+
+
+def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int, arrival_ns: int) -> list[Break]:
+    """Where the stamps jump (or run backwards) or the arrivals pause."""
+    arrival = ticks.answered
+    paused = np.flatnonzero(np.diff(arrival) > arrival_ns) + 1
+    breaks: dict[int, Break] = {}
+    taken = set()
+    if stamp is not None:
+        steps = np.diff(stamp)
+        for first in (np.flatnonzero((steps > threshold_ns) | (steps < 0)) + 1).tolist():
+            burst = _burst_start(arrival, stamp, first)
+            taken.add(burst)
+            breaks[first] = Break(first, Interval(int(arrival[burst - 1]), int(arrival[burst])), stamped=True)
+    for first in paused.tolist():
+        if first not in taken:
+            breaks[first] = Break(first, Interval(int(arrival[first - 1]), int(arrival[first])), stamped=False)
+    return _apart([breaks[first] for first in sorted(breaks)])
+
+
+def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
+    """The first tick of the batch that came when the host ran again: a pending batch was stamped before and came after."""
+    oldest = max(0, int(np.searchsorted(stamp[:first], stamp[first - 1] - SECOND)))
+    pauses = np.diff(arrival[oldest : first + 1])
+    return oldest + 1 + int(np.argmax(pauses)) if len(pauses) else first
+
+
+def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
+    """Without ticks: where no answer of any kind came for longer than ``pause_ns``."""
+    arrivals = np.sort(np.concatenate([one.answered[one.spoke] for one in asked] or [np.zeros(0, dtype=np.int64)]))
+    firsts = np.flatnonzero(np.diff(arrivals) > pause_ns) + 1
+    return _apart([Break(-1, Interval(int(arrivals[i - 1]), int(arrivals[i])), stamped=False) for i in firsts.tolist()])
+
+
+def _apart(breaks: list[Break]) -> list[Break]:
+    """Breaks whose windows do not overlap; where two do, the later one begins where the earlier ends."""
+    kept: list[Break] = []
+    for one in breaks:
+        lo = max(one.window.lo_ns, kept[-1].window.hi_ns) if kept else one.window.lo_ns
+        kept.append(Break(one.first, Interval(lo, max(lo, one.window.hi_ns)), one.stamped))
+    return kept
+
+
+def fit(ticks: Signals | None, echo: Sequence[Signals], clock: str, breaks: Sequence[Break]) -> Alignment:
+    """Bounds of one guest clock's offset, between the breaks."""
+    stamped = [one.picked(one.spoke & (one.stamp(clock) != MISSING)) for one in echo]
+    asked = Exchanges(
+        np.concatenate([one.sent for one in stamped] or [_NONE]),
+        np.concatenate([one.answered for one in stamped] or [_NONE]),
+        np.concatenate([one.stamp(clock) for one in stamped] or [_NONE]),
+    )
+    known = ticks.picked(ticks.stamp(clock) != MISSING) if ticks is not None else None
+    arrived, stamp = (known.answered, known.stamp(clock)) if known is not None else (_NONE, _NONE)
+    return align(asked, arrived, stamp, [one.window for one in breaks])
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def clock_readings(alignments: dict[str, Alignment], breaks: Sequence[Break], over: Outage) -> tuple[ClockReading, ...]:
+    """For one silence: how much of it each guest clock missed, by the step of its offset across it."""
+    index = next((i for i, one in enumerate(breaks) if one.window.overlaps(over.outer)), None)
+    if index is None:
+        return ()
+    readings = []
+    for clock, alignment in alignments.items():
+        before = alignment.bounds(over.begin.lo_ns, index)
+        after = alignment.bounds(over.end.hi_ns, index + 1)
+        if before is None or after is None:
+            continue
+        missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
+        counted = Interval(over.length.lo_ns - missed.hi_ns, over.length.hi_ns - missed.lo_ns)
+        readings.append(ClockReading(clock, counted, missed, _counted(missed, over.length)))
+    return tuple(readings)
+
+
+def _counted(missed: Interval, length: Interval) -> str:
+    if missed.contains(0) or abs(missed.middle_ns) < MILLISECOND:
+        return "counted the pause"
+    if missed.overlaps(length):
+        return "stood still during the pause"
+    if missed.hi_ns < 0:
+        return "was set forward by more than the pause"
+    return "counted only a part of the pause" if missed.hi_ns < length.hi_ns else "was set back"
+
+
+# --- facts ----------------------------------------------------------------------------------------------------------
+
+
+def tick_facts(
+    ticks: Signals, stamp: Int64Array | None, alignment: Alignment | None, breaks: Sequence[Break]
+) -> tuple[Int64Array, Int64Array]:
+    """When each tick was made, as bounds on our clock."""
+    arrival = ticks.answered
+    if stamp is None or alignment is None:
+        return arrival - DELIVERY_NS, arrival.copy()
+    lo, hi = arrival - DELIVERY_NS, arrival.copy()
+    stretch = np.searchsorted([one.first for one in breaks], np.arange(len(arrival)), side="right")
+    for index in range(len(breaks) + 1):
+        here = stretch == index
+        moments = arrival[here]
+        if index < len(breaks):  # a pending batch was stamped before the break and came after it
+            moments = np.minimum(moments, breaks[index].window.lo_ns)
+        bounds = alignment.at(moments, index) if here.any() else None
+        if bounds is not None:
+            lo[here] = stamp[here] - bounds[1]
+            hi[here] = np.minimum(arrival[here], stamp[here] - bounds[0])
+    return np.minimum(lo, hi), hi
+
+
+def asked_facts(
+    asked: Signals, stamp: Int64Array | None, alignment: Alignment | None, breaks: Sequence[Break]
+) -> tuple[Int64Array, Int64Array]:
+    """When the host dealt with each answered question: between sent and answered, closer where it stamped its answer."""
+    lo, hi = asked.sent.copy(), asked.answered.copy()
+    if stamp is None or alignment is None:
+        return lo, hi
+    known = stamp != MISSING
+    begins = np.array([one.window.lo_ns for one in breaks], dtype=np.int64)
+    ends = np.array([one.window.hi_ns for one in breaks], dtype=np.int64)
+    earliest = np.searchsorted(ends, asked.sent, side="right")
+    latest = np.searchsorted(begins, asked.answered, side="left")
+    low, high = np.full(len(lo), 2**62), np.full(len(lo), -(2**62))
+    for index in range(len(breaks) + 1):
+        here = known & (earliest <= index) & (index <= latest)
+        bounds = alignment.at(asked.answered[here], index) if here.any() else None
+        if bounds is None:
+            known &= ~here
+            continue
+        low[here] = np.minimum(low[here], stamp[here] - bounds[1])
+        high[here] = np.maximum(high[here], stamp[here] - bounds[0])
+    lo[known] = np.clip(low[known], lo[known], hi[known])
+    hi[known] = np.clip(high[known], lo[known], hi[known])
+    return lo, hi
+
+
+# --- silences -------------------------------------------------------------------------------------------------------
+
+
+def tick_silences(
+    ticks: Signals,
+    facts: tuple[Int64Array, Int64Array],
+    stamp: Int64Array | None,
+    late: Int64Array,
+    level: Noise,
+    two_sided: bool,
+) -> list[Outage]:
+    """Stretches without a tick, in the host's own stamps."""
+    lo, hi = facts
+    silent = np.flatnonzero(lo[1:] - hi[:-1] > level.threshold_ns)
+    found = []
+    for last in silent.tolist():
+        first = last + 1
+        due = int(ticks.remote_due[last])
+        to_slot = due - int(stamp[last]) if stamp is not None and stamp is ticks.mono and due != MISSING else 0
+        before, wake = _local_noise(late, first, level)
+        slot = int(hi[last]) + to_slot + ticks.interval_ns
+        begin = Interval(int(lo[last]), max(int(hi[last]), slot + before))
+        end = Interval(int(lo[first]) - wake, int(hi[first]))
+        most = end.hi_ns - begin.lo_ns
+        if stamp is not None and not two_sided:
+            middle = (int(lo[first]) + int(hi[first]) - int(lo[last]) - int(hi[last])) // 2
+            most = min(most, int(middle * (1 + DRIFT)) + DELIVERY_CHANGE_NS)
+        least = max(0, end.lo_ns - begin.hi_ns)
+        if stamp is None:
+            least = max(0, least - DELIVERY_NS)
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, Interval(min(least, most), most), "tick stamps"))
+    return found
+
+
+def _local_noise(late: Int64Array, first: int, level: Noise) -> tuple[int, int]:
+    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near."""
+    near = late[max(1, first - 200) : first]
+    after = late[first + 1 : first + 31]
+    before = max(LEAST_LATENESS_NS, level.quantile_ns, int(near.max(initial=0)))
+    wake = max(LEAST_WAKE_NS, before, 2 * int(after.max(initial=0)))
+    limit = level.threshold_ns  # anything longer is a silence of its own
+    return min(before, limit), min(wake, limit)
+
+
+def frozen_silences(
+    ticks: Signals,
+    facts: tuple[Int64Array, Int64Array],
+    stamp: Int64Array,
+    alignment: Alignment,
+    breaks: Sequence[Break],
+) -> tuple[list[Outage], BoolArray]:
+    """Silences that the guest clock did not count at all: its stamps run on, its offset jumps.
+
+    The size of the jump is the length, hard. Returns also which facts cannot be placed before or after the jump.
+    """
+    lo, hi = facts
+    found, doubtful = [], np.zeros(len(lo), dtype=np.bool_)
+    for index, one in enumerate(breaks):
+        before = alignment.bounds(one.window.lo_ns, index)
+        after = alignment.bounds(one.window.hi_ns, index + 1)
+        if one.stamped or before is None or after is None:
+            continue
+        length = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
+        if length.lo_ns < CLOCK_MISSED_NS:
+            continue
+        last, resumed = int(lo[one.first - 1]), one.window.hi_ns
+        begin = Interval(last, max(last, resumed - length.lo_ns))
+        end = Interval(min(resumed, last + length.lo_ns), resumed)
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "jump of the guest clock's offset"))
+        numbers = np.arange(len(lo))
+        pending = (numbers >= one.first) & (lo < resumed)
+        doubtful |= pending
+        lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
+        hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
+    return found, doubtful
+
+
+def arrival_silences(ticks: Signals, breaks: Sequence[Break], silences: Sequence[Outage]) -> list[Outage]:
+    """Pauses in the arrival of ticks while the ticks' stamps show that the host ran on."""
+    found = []
+    for one in breaks:
+        if one.stamped or any(silence.outer.overlaps(one.window) for silence in silences):
+            continue
+        window = Interval(one.window.lo_ns + 150 * MILLISECOND, one.window.hi_ns)
+        found.append(
+            Outage(
+                ticks.probe,
+                ticks.host,
+                None,
+                Interval(one.window.lo_ns, window.lo_ns),
+                Interval(window.hi_ns - 1, window.hi_ns),
+                Interval(max(0, window.length_ns), one.window.length_ns),
+                "arrival of ticks",
+            )
+        )
+    return found
+
+
+def late_questions(asked: Signals, threshold_ns: int) -> BoolArray:
+    """Which questions were not answered in time, or not at all."""
+    took = np.where(asked.spoke, asked.answered - asked.sent, 2**62)
+    return np.asarray(took > threshold_ns)
+
+
+def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> list[Outage]:
+    """Runs of questions that were not answered in time, as silences."""
+    found = []
+    for first, last in _runs(late):
+        silence = _one_asked_silence(asked, facts, first, last, level)
+        if silence is not None:
+            found.append(silence)
+    return found
+
+
+def _runs(flags: BoolArray) -> list[tuple[int, int]]:
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))
+
+
+def _one_asked_silence(
+    asked: Signals, facts: tuple[Int64Array, Int64Array], first: int, last: int, level: Noise
+) -> Outage | None:
+    lo, hi = facts
+    answers = hi[first : last + 1][asked.spoke[first : last + 1]]
+    after = hi[last + 1 : last + 2]
+    if first == 0 or (len(answers) == 0 and len(after) == 0):
+        return None  # it had not yet spoken, or never spoke again: nothing bounds that side
+    usual = max(level.quantile_ns, LEAST_LATENESS_NS)
+    resumed = int(min([*answers.tolist(), *after.tolist()]))
+    begin_lo = int(lo[:first][asked.spoke[:first]].max(initial=-(2**62)))
+    begin = Interval(min(begin_lo, resumed), min(resumed, max(begin_lo, int(asked.sent[first]) + usual)))
+    least_end = _least_end(asked, begin.hi_ns, resumed, last, usual)
+    end = Interval(min(resumed, least_end), resumed)
+    length = Interval(max(0, end.lo_ns - begin.hi_ns), end.hi_ns - begin.lo_ns)
+    return Outage(asked.probe, asked.host, None, begin, end, length, "questions and answers")
+
+
+def _least_end(asked: Signals, begin_ns: int, resumed_ns: int, last: int, usual_ns: int) -> int:
+    """The earliest moment at which the host may have run again.
+
+    A new connection is its own question: the last one that was late was sent before. On a session TCP may have waited before it sent again; it
+    doubles its pauses, so at least about half of the silence was real.
+    """
+    if asked.kind == "echo":
+        return begin_ns + max(0, (resumed_ns - begin_ns - 200 * MILLISECOND) // 2)
+    return max(begin_ns, min(int(asked.sent[last]), resumed_ns) - usual_ns)
+
+
+# --- one host -------------------------------------------------------------------------------------------------------
+
+
+def host_traces(
+    host: str,
+    signals: Sequence[Signals],
+    lead_in: Interval,
+    stalls: Sequence[Interval],
+    known: dict[str, Noise],
+) -> HostTraces:
+    """Facts, silences and clock findings for one host in one recorder's life. ``known`` keeps the noise of earlier ones."""
+    ticks = next((one for one in signals if one.kind == "ticks" and len(one.answered) > 1), None)
+    asked = [one for one in signals if one.kind != "ticks" and len(one.sent)]
+    echo = [one for one in asked if one.kind == "echo"]
+    clocks = usable_clocks(signals)
+    for one in signals:
+        if one.probe not in known:
+            known[one.probe] = _noise_of(one, clocks, lead_in, stalls)
+    breaks, clock, alignments = _clocks(ticks, asked, echo, clocks, known)
+    alignment = alignments.get(clock) if clock else None
+    traces: list[Trace] = []
+    outages: list[Outage] = []
+    notes: list[str] = []
+    if ticks is not None:
+        stamp = _stamp(ticks, clock)
+        facts = tick_facts(ticks, stamp, alignment, breaks)
+        frozen: list[Outage] = []
+        doubtful = np.zeros(len(ticks.answered), dtype=np.bool_)
+        if stamp is not None and alignment is not None:
+            frozen, doubtful = frozen_silences(ticks, facts, stamp, alignment, breaks)
+        sure = ticks.picked(~doubtful)
+        sure_facts = (facts[0][~doubtful], facts[1][~doubtful])
+        late = tick_lateness(sure, clock if stamp is not None else None)
+        found = tick_silences(sure, sure_facts, _stamp(sure, clock), late, known[ticks.probe], bool(echo))
+        found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
+        outages += found + arrival_silences(ticks, breaks, found)
+        traces.append(_trace(sure, sure_facts, np.zeros(len(sure.answered), dtype=np.bool_), known[ticks.probe]))
+    for one in asked:
+        stamp = _stamp(one, clock)
+        facts = asked_facts(one, stamp, alignment, breaks)
+        late_ones = late_questions(one, known[one.probe].threshold_ns)
+        outages += asked_silences(one, facts, late_ones, known[one.probe])
+        traces.append(_trace(one, facts, late_ones, known[one.probe]))
+    if clock is None and signals:
+        notes.append("the host stamped nothing: its signs of life are placed by their arrival alone")
+    elif not echo:
+        notes.append(
+            f"no echo: the clock offset is bounded on one side only, the other assumes that the fastest tick took at most {DELIVERY_NS // MILLISECOND} ms"
+        )
+    return HostTraces(
+        traces=tuple(traces),
+        outages=tuple(sorted(outages, key=lambda one: one.begin)),
+        steps=tuple(_steps(host, alignments)),
+        offset=alignment.bounds(lead_in.hi_ns, 0) if alignment else None,
+        clock=clock,
+        alignments=alignments,
+        breaks=tuple(breaks),
+        notes=tuple(notes),
+    )
+
+
+def _stamp(signals: Signals, clock: str | None) -> Int64Array | None:
+    if clock is None:
+        return None
+    stamp = signals.stamp(clock)
+    return stamp if len(stamp) and (stamp != MISSING).mean() > 0.9 else None
+
+
+def _noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls: Sequence[Interval]) -> Noise:
+    if signals.kind == "ticks":
+        clock = next((one for one in clocks if _stamp(signals, one) is not None), None)
+        late, basis = quiet_values(signals, tick_lateness(signals, clock), lead_in, stalls)
+        level = noise(late, basis, (3.0, 2 * signals.interval_ns, LEAST_SILENCE_NS))
+        if clock is None:
+            level = noise(late, basis, (3.0, 2 * signals.interval_ns, LEAST_ARRIVAL_SILENCE_NS))
+        return level
+    answered = signals.picked(signals.spoke)
+    took, basis = quiet_values(answered, answered.answered - answered.sent, lead_in, stalls)
+    return noise(took, basis, (2.0, 0, LEAST_LATE_ANSWER_NS))
+
+
+def _clocks(
+    ticks: Signals | None,
+    asked: Sequence[Signals],
+    echo: Sequence[Signals],
+    clocks: Sequence[str],
+    known: dict[str, Noise],
+) -> tuple[list[Break], str | None, dict[str, Alignment]]:
+    """The guest clock to trust: the monotonic one, unless it missed a silence that the time of day counted."""
+    fits: dict[str, tuple[list[Break], dict[str, Alignment]]] = {}
+    for clock in clocks:
+        breaks = _breaks(ticks, asked, clock, known)
+        fits[clock] = breaks, {name: fit(ticks, echo, name, breaks) for name in clocks}
+    if not fits:
+        return _breaks(ticks, asked, None, known), None, {}
+    chosen = clocks[0]
+    if len(clocks) == 2 and _missed(*fits[chosen], chosen) and not _missed(*fits[clocks[1]], clocks[1]):
+        chosen = clocks[1]
+    return fits[chosen][0], chosen, fits[chosen][1]
+
+
+def _breaks(ticks: Signals | None, asked: Sequence[Signals], clock: str | None, known: dict[str, Noise]) -> list[Break]:
+    if ticks is not None:
+        pause = max(LEAST_ARRIVAL_SILENCE_NS, 4 * ticks.interval_ns)
+        return tick_breaks(ticks, _stamp(ticks, clock), known[ticks.probe].threshold_ns, pause)
+    pause = max([known[one.probe].threshold_ns + one.interval_ns for one in asked], default=SECOND)
+    return asked_breaks(asked, pause)
+
+
+def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: str) -> bool:
+    for index, one in enumerate(breaks):
+        before = alignments[clock].bounds(one.window.lo_ns, index)
+        after = alignments[clock].bounds(one.window.hi_ns, index + 1)
+        if before and after and before.lo_ns - after.hi_ns > CLOCK_MISSED_NS:
+            return True
+    return False
+
+
+def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
+    return [
+        ClockStep(host, clock, at, step, "set while the host ran (nothing was silent)")
+        for clock, alignment in alignments.items()
+        for at, step in alignment.steps()
+        if step.lo_ns > MILLISECOND or step.hi_ns < -MILLISECOND
+    ]
+
+
+def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> Trace:
+    spoke = signals.spoke
+    times = np.concatenate([signals.answered[spoke], signals.sent[signals.sent != MISSING]])
+    return Trace(
+        probe=signals.probe,
+        host=signals.host,
+        kind=signals.kind,
+        segment=signals.segment,
+        interval_ns=signals.interval_ns,
+        span=Interval(int(times.min(initial=2**62)), int(times.max(initial=-(2**62)))),
+        alive_lo=facts[0][spoke],
+        alive_hi=facts[1][spoke],
+        sent=signals.sent,
+        answered=signals.answered,
+        late=late,
+        noise=level,
+    )

@@ -1,0 +1,169 @@
+"""The analysis as a JSON document: every figure with unit, bounds and method."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from lpmkit.analysis.values import (
+    SECOND,
+    Analysis,
+    HostAnalysis,
+    Interval,
+    Outage,
+    SessionOutage,
+    Suspension,
+    Trace,
+)
+from lpmkit.analysis.verdict import questions_of
+
+METHODS = {
+    "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
+    "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
+    "likely": "95 %: begin even over one tick, lateness as measured in the lead-in, wake-up within its allowance; 4000 draws with a fixed seed",
+    "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
+}
+
+
+def utc(wall_ns: int, digits: int = 3) -> str:
+    """ISO time of day in UTC.
+
+    >>> utc(1_700_000_000_123_000_000)
+    '2023-11-14T22:13:20.123Z'
+    """
+    moment = datetime.fromtimestamp(wall_ns // SECOND, tz=UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{wall_ns % SECOND:09d}"[: 20 + digits] + "Z"
+
+
+def summary(analysis: Analysis) -> dict[str, Any]:
+    """What the analysis found, as JSON values. Times are UTC and nanoseconds on the observer's monotonic clock."""
+    still = analysis.suspension
+    return {
+        "run": analysis.name,
+        "mode": analysis.mode,
+        "verdict": {
+            "state": analysis.verdict.state.value,
+            "line": analysis.verdict.sentence,
+            "questions": list(questions_of(analysis.verdict)),
+        },
+        "suspension": _suspension(analysis, still) if still else None,
+        "hosts": [_host(analysis, host) for host in analysis.hosts],
+        "window": _span(analysis, analysis.window),
+        "record": _span(analysis, analysis.record),
+        "not_observed": [_span(analysis, span) for span in analysis.holes],
+        "own_stalls": {
+            "count": len(analysis.stalls),
+            "total": _figure(Interval(*[sum(one.length_ns for one in analysis.stalls)] * 2), "own ticker"),
+            "longest_s": max((one.length_ns for one in analysis.stalls), default=0) / SECOND,
+            "threshold_s": analysis.monitor.threshold_ns / SECOND if analysis.monitor else None,
+            "list": [_span(analysis, span) for span in analysis.stalls[:200]],
+        },
+        "phases": [{"phase": p.name, "began": _moment(analysis, p.since_ns), "why": p.why} for p in analysis.phases],
+        "unreadable_lines": {name: count for name, count in analysis.unreadable.items() if count},
+        "notes": list(analysis.notes),
+        "methods": METHODS,
+    }
+
+
+def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
+    return {
+        "host": host.host,
+        "suspensions": [_suspension(analysis, one) for one in host.suspensions],
+        "session_outages": [_session(analysis, one) for one in host.sessions],
+        "silences": [_outage(analysis, one) for one in host.outages],
+        "probes": [_probe(trace) for trace in host.traces],
+        "clock_steps": [
+            {
+                "clock": one.clock,
+                "at": _span(analysis, one.at),
+                "step": _figure(one.step, "offset bounds"),
+                "about": one.about,
+            }
+            for one in host.steps
+        ],
+        "clock_offset": _figure(host.offset_ns, "round trips") if host.offset_ns else None,
+        "notes": list(host.notes),
+    }
+
+
+def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
+    return {
+        "host": still.host,
+        "length": _figure(still.length, METHODS["inner"] + " … " + METHODS["outer"]),
+        "likely": {**_figure(still.likely, METHODS["likely"]), "confidence": 0.95, "best": still.best_ns / SECOND},
+        "begin": _span(analysis, still.begin),
+        "end": _span(analysis, still.end),
+        "method": still.method,
+        "mechanisms": list(still.mechanisms),
+        "witnesses": [_outage(analysis, one) for one in still.witnesses],
+        "disagreement": list(still.disagreement),
+        "clocks": [
+            {
+                "clock": one.clock,
+                "verdict": one.verdict,
+                "missed": _figure(one.missed, "offset before minus offset after"),
+                "counted": _figure(one.counted, "length minus what it missed"),
+            }
+            for one in still.clocks
+        ],
+        "own_stalls_within_s": still.stalled_ns / SECOND,
+    }
+
+
+def _session(analysis: Analysis, one: SessionOutage) -> dict[str, Any]:
+    return {
+        "probe": one.probe,
+        "waited": {**_figure(one.bounds, METHODS["session"]), "typed_at_first_unanswered": one.waited_ns / SECOND},
+        "began": _span(analysis, one.began),
+        "ended": _moment(analysis, one.ended_ns),
+        "after_resume": _figure(one.after_resume_ns, "end of the session's silence minus end of the suspension")
+        if one.after_resume_ns
+        else None,
+        "slow_until": _moment(analysis, one.slow_until_ns),
+        "unanswered": one.unanswered,
+    }
+
+
+def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
+    return {
+        "probe": one.probe,
+        "class": one.kind.value if one.kind else None,
+        "why": one.why,
+        "length": _figure(one.length, one.method),
+        "begin": _span(analysis, one.begin),
+        "end": _span(analysis, one.end),
+    }
+
+
+def _probe(trace: Trace) -> dict[str, Any]:
+    return {
+        "probe": trace.probe,
+        "kind": trace.kind,
+        "segment": trace.segment,
+        "interval_s": trace.interval_ns / SECOND,
+        "signs_of_life": len(trace.alive_lo),
+        "noise": {
+            "p99_9_s": trace.noise.quantile_ns / SECOND,
+            "median_s": trace.noise.median_ns / SECOND,
+            "worst_s": trace.noise.worst_ns / SECOND,
+            "threshold_s": trace.noise.threshold_ns / SECOND,
+            "basis": trace.noise.basis,
+        },
+    }
+
+
+def _figure(bounds: Interval, method: str) -> dict[str, Any]:
+    return {"low": bounds.lo_ns / SECOND, "high": bounds.hi_ns / SECOND, "unit": "s", "method": method}
+
+
+def _moment(analysis: Analysis, mono_ns: int) -> dict[str, Any]:
+    return {"utc": utc(analysis.wall.at(mono_ns), 6), "mono_ns": mono_ns}
+
+
+def _span(analysis: Analysis, span: Interval) -> dict[str, Any]:
+    return {
+        "earliest": _moment(analysis, span.lo_ns),
+        "latest": _moment(analysis, span.hi_ns),
+        "width": span.length_ns / SECOND,
+        "unit": "s",
+    }

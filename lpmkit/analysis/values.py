@@ -1,0 +1,328 @@
+"""The nouns of the analysis. Frozen values; every time is nanoseconds on the observer's monotonic clock.
+
+``None`` means "not known". Hard and soft facts are kept apart: an *outer* interval follows from facts alone ("it ran at t"), an *inner*
+one also needs the assumption that a healthy host would have spoken by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lpmkit.run import Int64Array
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """A stretch of time or a range for a figure, both ends included, in nanoseconds.
+
+    >>> Interval(0, 10).intersect(Interval(5, 20))
+    Interval(lo_ns=5, hi_ns=10)
+    """
+
+    lo_ns: int
+    hi_ns: int
+
+    @property
+    def length_ns(self) -> int:
+        return self.hi_ns - self.lo_ns
+
+    @property
+    def middle_ns(self) -> int:
+        return (self.lo_ns + self.hi_ns) // 2
+
+    def contains(self, moment_ns: int) -> bool:
+        return self.lo_ns <= moment_ns <= self.hi_ns
+
+    def overlaps(self, other: Interval) -> bool:
+        return self.lo_ns <= other.hi_ns and other.lo_ns <= self.hi_ns
+
+    def intersect(self, other: Interval) -> Interval | None:
+        lo, hi = max(self.lo_ns, other.lo_ns), min(self.hi_ns, other.hi_ns)
+        return Interval(lo, hi) if lo <= hi else None
+
+    def hull(self, other: Interval) -> Interval:
+        return Interval(min(self.lo_ns, other.lo_ns), max(self.hi_ns, other.hi_ns))
+
+    def widened(self, by_ns: int) -> Interval:
+        return Interval(self.lo_ns - by_ns, self.hi_ns + by_ns)
+
+
+def uncovered_ns(span: Interval, covers: Iterable[Interval]) -> int:
+    """How much of ``span`` none of ``covers`` covers.
+
+    >>> uncovered_ns(Interval(0, 10), [Interval(2, 4), Interval(3, 5), Interval(9, 20)])
+    6
+    """
+    left, at = 0, span.lo_ns
+    for cover in sorted(covers):
+        if cover.hi_ns <= at:
+            continue
+        if cover.lo_ns >= span.hi_ns:
+            break
+        left += max(0, cover.lo_ns - at)
+        at = max(at, cover.hi_ns)
+    return left + max(0, span.hi_ns - at)
+
+
+class Kind(StrEnum):
+    """What a silence was."""
+
+    SUSPENSION = "suspension"  #: every mechanism that could have spoken was silent, and our own monitor was quiet
+    MICRO_STOP = "micro-stop"  #: the ticking process stood still; others answered meanwhile, or were too slow to tell
+    NETWORK = "network"  #: the host ticked on, and nothing reached us
+    APPLICATION = "application"  #: one service was silent while the host ran and was reachable
+    OBSERVER = "observer"  #: this machine stood still, not the other
+    NOT_OBSERVED = "not observed"  #: between two recorders; nobody looked
+
+
+class State(StrEnum):
+    """The answer to a question. Missing data is never `PASSED`."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_EVALUATED = "not evaluated"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one probe saw in one recorder's life: signs of life as facts, and the silences between them.
+
+    Fact ``i`` says: the host ran at some instant of ``[alive_lo[i], alive_hi[i]]``. ``due``, ``sent``, ``answered`` are as recorded
+    (``MISSING`` where there is none), in the order of the schedule; ``late`` marks ticks that went unanswered beyond the probe's threshold.
+    """
+
+    probe: str
+    host: str
+    kind: str
+    segment: int
+    interval_ns: int
+    span: Interval
+    alive_lo: Int64Array
+    alive_hi: Int64Array
+    sent: Int64Array
+    answered: Int64Array
+    late: BoolArray
+    noise: Noise
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How punctual a probe is when nothing happens: lateness of ticks, or round trips of questions.
+
+    ``quantile_ns`` is the empirical 99.9 % point over ``count`` samples of the lead-in while our own monitor was quiet; ``threshold_ns`` is
+    what a silence must exceed to count. ``sample`` is a thinned copy of the lead-in, for the likely interval.
+    """
+
+    quantile_ns: int
+    median_ns: int
+    worst_ns: int
+    count: int
+    threshold_ns: int
+    basis: str
+    sample: Int64Array = field(repr=False, default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A stretch without a sign of life from one probe. ``inner`` is where it surely would have spoken, ``outer`` what facts allow.
+
+    ``begin`` and ``end`` are the intervals of its two ends: ``outer`` is [begin.lo, end.hi], ``inner`` [begin.hi, end.lo]. ``kind`` is the class,
+    ``why`` a sentence. ``length`` bounds the duration; it can be tighter than the ends (a clock that jumped tells only how long).
+    """
+
+    probe: str
+    host: str
+    kind: Kind | None
+    begin: Interval
+    end: Interval
+    length: Interval
+    method: str
+    why: str = ""
+
+    @property
+    def outer(self) -> Interval:
+        return Interval(self.begin.lo_ns, self.end.hi_ns)
+
+    @property
+    def inner(self) -> Interval | None:
+        return Interval(self.begin.hi_ns, self.end.lo_ns) if self.begin.hi_ns < self.end.lo_ns else None
+
+    @property
+    def core(self) -> Interval:
+        """The inner stretch, or its middle when the inner one is empty."""
+        if self.inner is not None:
+            return self.inner
+        return Interval(self.outer.middle_ns, self.outer.middle_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """A clock of the watched host moved against ours: ``step`` (positive: forward) at some instant of ``at``."""
+
+    host: str
+    clock: str
+    at: Interval
+    step: Interval
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """What one guest clock did over one silence: how much of it the clock counted."""
+
+    clock: str
+    counted: Interval
+    missed: Interval
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """The agreed answer: the host stood still from some instant of ``begin`` to some instant of ``end``.
+
+    ``length`` is the hull of the duration (hard outside, soft inside), ``likely`` the 95 % interval, ``best_ns`` its middle value.
+    """
+
+    host: str
+    begin: Interval
+    end: Interval
+    length: Interval
+    likely: Interval
+    best_ns: int
+    witnesses: tuple[Outage, ...]
+    mechanisms: tuple[str, ...]
+    disagreement: tuple[str, ...]
+    clocks: tuple[ClockReading, ...]
+    stalled_ns: int
+    method: str
+
+    @property
+    def outer(self) -> Interval:
+        return Interval(self.begin.lo_ns, self.end.hi_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOutage:
+    """What a logged-in user felt on one open session.
+
+    ``waited_ns``: someone who typed at the first unanswered moment waited this long. ``bounds``: the least and most that anybody could have
+    waited. ``after_resume_ns``: the part of it after the agreed end of the suspension (our own TCP's retransmission wait, queues), if there is one.
+    """
+
+    probe: str
+    host: str
+    began: Interval
+    ended_ns: int
+    waited_ns: int
+    bounds: Interval
+    after_resume_ns: Interval | None
+    slow_until_ns: int
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of the verdict and its answer."""
+
+    key: str
+    title: str
+    state: State
+    answer: str
+    why: str = ""
+    counts: bool = True  #: whether the overall verdict depends on it
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to every question, and one over all."""
+
+    state: State
+    sentence: str
+    questions: tuple[Question, ...]
+
+    def question(self, key: str) -> Question:
+        return next(question for question in self.questions if question.key == key)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase of the move as the control point's polls showed it; ``until_ns`` is when the next began."""
+
+    name: str
+    since_ns: int
+    until_ns: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnalysis:
+    """Everything found about one watched host."""
+
+    host: str
+    traces: tuple[Trace, ...] = field(repr=False)
+    noises: Mapping[str, Noise]
+    suspensions: tuple[Suspension, ...]
+    outages: tuple[Outage, ...]
+    sessions: tuple[SessionOutage, ...]
+    steps: tuple[ClockStep, ...]
+    offset_ns: Interval | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def suspension(self) -> Suspension | None:
+        """The longest one."""
+        return max(self.suspensions, key=lambda one: one.length.hi_ns, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a run says. ``window`` is where silences were looked for, ``record`` what the samples cover."""
+
+    name: str
+    mode: str
+    record: Interval
+    window: Interval
+    hosts: tuple[HostAnalysis, ...]
+    stalls: tuple[Interval, ...]
+    monitor: Noise | None
+    holes: tuple[Interval, ...]
+    phases: tuple[Phase, ...]
+    readings: tuple[Mapping[str, Any], ...] = field(repr=False)
+    verdict: Verdict
+    wall: WallClock = field(repr=False)
+    unreadable: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def suspension(self) -> Suspension | None:
+        """The longest suspension of all hosts, or ``None`` when there was none."""
+        found = [host.suspension for host in self.hosts if host.suspension]
+        return max(found, key=lambda one: one.length.hi_ns, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """Time of day for the observer's monotonic readings: anchors, read off linearly between them."""
+
+    mono_ns: Int64Array
+    offset_ns: Int64Array
+    uncertainty_ns: int
+
+    def at(self, mono_ns: int) -> int:
+        """Nanoseconds since 1970 UTC."""
+        if len(self.mono_ns) == 0:
+            return mono_ns
+        base = int(self.offset_ns[0])
+        more = np.interp(mono_ns - int(self.mono_ns[0]), self.mono_ns - self.mono_ns[0], self.offset_ns - base)
+        return mono_ns + base + int(more)

@@ -1,0 +1,274 @@
+"""The questions that a change record asks, and what the run says to each. Missing data never passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lpmkit.analysis.record import Record
+from lpmkit.analysis.values import (
+    SECOND,
+    HostAnalysis,
+    Interval,
+    Kind,
+    Question,
+    State,
+    Verdict,
+)
+
+#: Boot times are worked out from commands that print whole minutes.
+BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the questions are answered from. ``documents`` are the run's JSON documents, ``None`` where there is none."""
+
+    mode: str
+    record: Record
+    hosts: Sequence[HostAnalysis]
+    unreadable: Mapping[str, int]
+    documents: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+    @property
+    def phase(self) -> str | None:
+        return self.record.phases[-1].name if self.record.phases else None
+
+
+def seconds(span: Interval) -> str:
+    """A duration's bounds, rounded outwards to milliseconds, so that they still hold.
+
+    >>> seconds(Interval(1_532_400_000, 1_547_100_000))
+    '1.532 s … 1.548 s'
+    """
+    return f"{span.lo_ns // 1_000_000 / 1000:.3f} s … {-(-span.hi_ns // 1_000_000) / 1000:.3f} s"
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Every question's answer, and one over all: failed when one failed, passed when all that count passed."""
+    asked = _MOVE if evidence.mode == "move" else _WATCH
+    questions = tuple(question(evidence) for question in asked)
+    counting = [one for one in questions if one.counts]
+    failed = [one for one in counting if one.state is FAILED]
+    still_open = [one for one in counting if one.state is OPEN]
+    state = FAILED if failed else OPEN if still_open else PASSED
+    return Verdict(state, _sentence(evidence, state, questions, failed or still_open), questions)
+
+
+def _sentence(evidence: Evidence, state: State, questions: Sequence[Question], because: Sequence[Question]) -> str:
+    if evidence.mode == "move":
+        moved = next(one for one in questions if one.key == "moved")
+        head = {PASSED: "Moved", FAILED: "Not moved", OPEN: "Not known whether it moved"}[moved.state]
+        still = _longest(evidence.hosts)
+        head += f", suspended {seconds(still.length)}" if still else ", no suspension found"
+    else:
+        head = next(one for one in questions if one.key == "outages").answer
+    if state is PASSED:
+        return f"{head}. Every question that was looked at passed."
+    texts = "; ".join(f"{one.title.rstrip('?').lower()}: {one.answer}" for one in because if one.key != "outages")
+    word = "Failed" if state is FAILED else "Not evaluated"
+    return f"{head}. {word}: {texts}." if texts else f"{head}."
+
+
+def _longest(hosts: Sequence[HostAnalysis]) -> Any:
+    return max((one.suspension for one in hosts if one.suspension), key=lambda one: one.length.hi_ns, default=None)
+
+
+# --- the questions --------------------------------------------------------------------------------------------------
+
+
+def _moved(evidence: Evidence) -> Question:
+    title, phase = "Moved?", evidence.phase
+    order = evidence.manifest.get("order") or {}
+    way = f"{order.get('partition', 'the partition')} from {order.get('source', '?')} to {order.get('target', '?')}"
+    if phase == "settled":
+        return Question("moved", title, PASSED, f"yes: {way}; gone from the source, running on the target")
+    if phase in ("failed", "stopped", "needs-recovery"):
+        why = evidence.record.phases[-1].why
+        return Question("moved", title, FAILED, f"no: {phase}{' — ' + why if why else ''}")
+    return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
+
+
+def _suspended(evidence: Evidence) -> Question:
+    title = "Suspended for how long?"
+    still = _longest(evidence.hosts)
+    if still is None:
+        return Question("suspended", title, OPEN, _no_suspension(evidence))
+    answer = seconds(still.length)
+    basis = f"agreed by {', '.join(still.mechanisms)}"
+    limit = (evidence.manifest.get("limits") or {}).get("suspend_s")
+    if limit is None:
+        if len(still.mechanisms) < 2 and "ticks" not in still.mechanisms:
+            return Question("suspended", title, OPEN, f"{answer}, by {still.mechanisms[0]} alone", "a single mechanism")
+        return Question("suspended", title, PASSED, answer, f"{basis}; no limit was set")
+    if still.length.hi_ns <= limit * SECOND:
+        return Question("suspended", title, PASSED, f"{answer}, within {limit:g} s", basis)
+    sure = still.length.lo_ns > limit * SECOND
+    return Question("suspended", title, FAILED if sure else OPEN, f"{answer}, the limit is {limit:g} s", basis)
+
+
+def _no_suspension(evidence: Evidence) -> str:
+    levels = [noise.threshold_ns for host in evidence.hosts for noise in host.noises.values()]
+    if not levels:
+        return "nothing was watching"
+    hole = " Part of the time was not observed." if evidence.record.holes else ""
+    return f"no suspension found: no silence beyond {min(levels) // 1_000_000} ms that all probes share.{hole}"
+
+
+def _session(evidence: Evidence) -> Question:
+    title = "SSH sessions kept?"
+    opened: dict[str, list[Mapping[str, Any]]] = {}
+    for event in evidence.record.events:
+        if event.kind == "session":
+            opened.setdefault(str(event.data.get("probe", event.source)), []).append(event.data)
+    if not opened:
+        return Question("session", title, OPEN, "no session was watched")
+    again = [name for name, lines in opened.items() if len({(one.get("remote_pid")) for one in lines}) > 1]
+    attached = any(event.kind == "recorder-started" and event.data.get("resumed") for event in evidence.record.events)
+    if again and attached:
+        return Question("session", title, OPEN, "a second recorder had to open sessions of its own")
+    if again:
+        return Question("session", title, FAILED, f"no: {', '.join(again)} had to log in again")
+    if evidence.mode == "move" and not _spoke_after(evidence, opened):
+        return Question("session", title, OPEN, "no session was heard of after the move")
+    pids = ", ".join(f"{name} (process {lines[0].get('remote_pid', '?')})" for name, lines in opened.items())
+    return Question("session", title, PASSED, f"yes: {pids} stayed open")
+
+
+def _spoke_after(evidence: Evidence, opened: Mapping[str, Any]) -> bool:
+    """Whether every session's probe gave a sign of life after the suspension, or after the move where none was found."""
+    still = _longest(evidence.hosts)
+    phases = evidence.record.phases
+    moment = still.end.hi_ns if still else phases[-1].since_ns if phases else evidence.record.span.hi_ns
+    heard = {
+        trace.probe
+        for host in evidence.hosts
+        for trace in host.traces
+        if len(trace.alive_hi) and trace.alive_hi[-1] >= moment
+    }
+    return set(opened) <= heard
+
+
+def _restarted(evidence: Evidence) -> Question:
+    title = "Partition not restarted?"
+    before, after = (_boot_time(evidence.documents.get(name)) for name in ("survey", "survey-after"))
+    if before is None or after is None:
+        missing = "before" if before is None else "after"
+        return Question("restarted", title, OPEN, f"the boot time {missing} the move is not known")
+    if _same_boot(before, after):
+        return Question("restarted", title, PASSED, f"no restart: booted {after}")
+    return Question("restarted", title, FAILED, f"booted {before} before, {after} after")
+
+
+def _boot_time(document: Any) -> str | None:
+    identity = document.get("identity") if isinstance(document, dict) else None
+    if not isinstance(identity, dict):
+        return None
+    return next((str(value) for label, value in identity.items() if "boot" in str(label).lower() and value), None)
+
+
+def _same_boot(before: str, after: str) -> bool:
+    try:
+        apart = datetime.fromisoformat(after) - datetime.fromisoformat(before)
+    except (ValueError, TypeError):
+        return before == after
+    return abs(apart) <= BOOT_TIME_RESOLUTION
+
+
+def _complete(evidence: Evidence) -> Question:
+    title = "Observation complete?"
+    if not evidence.hosts:
+        return Question("complete", title, OPEN, "there are no samples")
+    faults = [f"{span.length_ns / SECOND:.1f} s not observed" for span in evidence.record.holes]
+    lost = max([int(e.data.get("lost_bytes") or 0) for e in evidence.record.events if e.kind == "disk-has-room"] or [0])
+    faults += [f"{lost} bytes lost to a full disk"] if lost else []
+    torn = sum(evidence.unreadable.values())
+    if faults:
+        return Question("complete", title, FAILED, "no: " + ", ".join(faults))
+    extra = f"; {torn} unreadable line{'s' if torn > 1 else ''}" if torn else ""
+    if evidence.record.monitor is None:
+        return Question("complete", title, OPEN, f"no monitor of our own was running{extra}")
+    stalled = sum(span.length_ns for span in evidence.record.stalls) / SECOND
+    extra += f"; this machine stood still for {stalled:.2f} s in all, taken out" if stalled else ""
+    return Question("complete", title, PASSED, f"yes{extra}")
+
+
+def _checks(evidence: Evidence) -> Question:
+    title, found = "Checks before the move?", evidence.documents.get("findings")
+    if isinstance(found, dict):
+        found = found.get("findings")
+    if not isinstance(found, list) or not found:
+        return Question("checks", title, OPEN, "there are no findings")
+    count = {word: sum(one.get("verdict") == word for one in found) for word in ("pass", "warn", "fail", "unknown")}
+    text = ", ".join(f"{number} {word}" for word, number in count.items() if number)
+    state = FAILED if count["fail"] else OPEN if count["unknown"] or sum(count.values()) < len(found) else PASSED
+    return Question("checks", title, state, text)
+
+
+def _validation(evidence: Evidence) -> Question:
+    title, found = "Validated by the firmware?", evidence.documents.get("validation")
+    if not isinstance(found, dict) or not isinstance(found.get("passed"), bool):
+        return Question("validation", title, OPEN, "there is no validation")
+    return Question("validation", title, PASSED if found["passed"] else FAILED, "yes" if found["passed"] else "refused")
+
+
+def _outages(evidence: Evidence) -> Question:
+    title = "Answered without a break?"
+    if not evidence.hosts:
+        return Question("outages", title, OPEN, "Nothing was watching")
+    kinds = (Kind.SUSPENSION, Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP)
+    suspensions = sum(len(host.suspensions) for host in evidence.hosts)
+    count = {kind: sum(one.kind is kind for host in evidence.hosts for one in host.outages) for kind in kinds[1:]}
+    parts = [f"{suspensions} suspension{'s' * (suspensions > 1)}"] if suspensions else []
+    names = {Kind.NETWORK: "network silence", Kind.APPLICATION: "silence of one service", Kind.MICRO_STOP: "micro-stop"}
+    parts += [f"{number} × {names[kind]}" for kind, number in count.items() if number]
+    if parts:
+        still = _longest(evidence.hosts)
+        longest = f", the longest suspension {seconds(still.length)}" if still else ""
+        return Question("outages", title, FAILED, f"Silences found: {', '.join(parts)}{longest}")
+    return Question("outages", title, PASSED, "No silence of any host")
+
+
+def _application(key: str, name: str) -> Callable[[Evidence], Question]:
+    def question(evidence: Evidence) -> Question:
+        title = f"{name} sessions and work?"
+        traces = [one for host in evidence.hosts for one in host.traces if one.probe.lower().startswith(key)]
+        if not traces:
+            return Question(key, title, OPEN, "not looked at", counts=False)
+        spoke = all(len(one.alive_hi) for one in traces)
+        return Question(
+            key, title, PASSED if spoke else OPEN, f"watched by {', '.join(t.probe for t in traces)}", counts=False
+        )
+
+    return question
+
+
+_ENDING: tuple[Callable[[Evidence], Question], ...] = (_application("sap", "SAP"), _application("ora", "Oracle"))
+_MOVE: tuple[Callable[[Evidence], Question], ...] = (
+    _moved,
+    _suspended,
+    _session,
+    _restarted,
+    _complete,
+    _checks,
+    _validation,
+    *_ENDING,
+)
+_WATCH: tuple[Callable[[Evidence], Question], ...] = (_outages, _session, _complete, *_ENDING)
+
+
+def questions_of(verdict: Verdict) -> Iterator[dict[str, Any]]:
+    """The questions as JSON values."""
+    for one in verdict.questions:
+        yield {
+            "key": one.key,
+            "question": one.title,
+            "state": one.state.value,
+            "answer": one.answer,
+            "why": one.why,
+            "counts": one.counts,
+        }

@@ -1,0 +1,322 @@
+"""Run folders made from parameters, with a known truth: a small model of a host, a network and an observer.
+
+The model is written independently of the analysis: it plays the processes of the host tick by tick (a ticker that skips slots it overslept and
+sends a batch ten times a second; an echo; a service that shows a banner) and lets stalls, losses and clocks act on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpmkit.run import Run, RunWriter, create, write_document
+from lpmkit.timeline import Anchor, Clock, Outcome, Sample
+
+MS = 1_000_000
+S = 1_000_000_000
+START = 5_000 * S
+WALL = 1_768_000_000 * S
+#: Frozen times and stops below are given in seconds since the first sample.
+Spans = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What to make. Times in seconds since the first sample; everything that is a span is (from, to)."""
+
+    seed: int = 1
+    mode: str = "move"
+    duration_s: float = 60.0
+    suspend: tuple[float, float] | None = (30.0, 31.537)
+    counted: float = 1.0  #: which part of the suspension the guest's monotonic clock counts
+    wall_counted: float = 1.0
+    tick_hz: int = 100
+    jitter_ms: float = 0.15  #: median lateness of a process in the host
+    wake_ms: float = 1.0  #: mean wake-up after resume
+    network_ms: float = 0.3
+    drift: float = 12e-6
+    offset_s: float = -4321.0
+    step: tuple[float, float] | None = None  #: (at, seconds): the guest's monotonic clock is set
+    dropped: bool = False  #: packets to a suspended host are dropped, not queued
+    ticks: bool = True
+    echo: bool = True
+    connect: bool = True
+    observer: bool = True
+    mono_clock: bool = True  #: an old perl has no monotonic clock
+    wall_clock: bool = True
+    stalls: Spans = ()  #: our machine stands still
+    network_out: Spans = ()
+    micro_stops: Spans = ()  #: the ticker alone stands still
+    banner_out: Spans = ()  #: the service behind the connect probe alone
+    hole: tuple[float, float] | None = None  #: no recorder
+    relogin_at: float | None = None
+    slow_after_ms: float = 0.0  #: brown-out: extra round trip after the resume, dying away in seconds
+    phases: tuple[tuple[float, str], ...] = ()
+    host: str = "bxaix85"
+    suffix: str = ""
+
+
+@dataclass
+class MadeClock(Clock):
+    """A clock that shows what it is told."""
+
+    now_ns: int = START
+
+    def mono_ns(self) -> int:
+        return self.now_ns
+
+    def wall_ns(self) -> int:
+        return self.now_ns + WALL - START
+
+    def anchor(self, tries: int = 5) -> Anchor:
+        return Anchor(self.now_ns, self.wall_ns(), 200)
+
+
+@dataclass
+class _World:
+    """The truth, asked by all processes."""
+
+    made: Made
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.made.seed)
+
+    def ns(self, seconds: float) -> int:
+        return START + round(seconds * S)
+
+    def guest(self, t_ns: int, counted: float | None = None) -> int:
+        """The guest's monotonic clock at our instant ``t_ns``."""
+        made, since = self.made, t_ns - START
+        missed = 0.0
+        if made.suspend:
+            lo, hi = (round(one * S) for one in made.suspend)
+            share = 1 - (made.counted if counted is None else counted)
+            missed = share * min(max(0, since - lo), hi - lo)
+        stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
+        return START + round(made.offset_s * S + since * (1 + made.drift) - missed + stepped)
+
+    def wall(self, t_ns: int) -> int:
+        """The guest's time of day: 3 s off, and whatever part of the suspension it counts."""
+        return self.guest(t_ns, self.made.wall_counted) - round(self.made.offset_s * S) + WALL - START + 3 * S
+
+    def when(self, guest_ns: int) -> int:
+        """Our instant at which the guest's clock reaches a reading."""
+        lo, hi = START - 10 * S, START + round((self.made.duration_s + 20) * S)
+        while hi - lo > 1:
+            middle = (lo + hi) // 2
+            lo, hi = (middle, hi) if self.guest(middle) < guest_ns else (lo, middle)
+        return hi
+
+    def held(self, t_ns: int, *spans: Spans) -> int:
+        """The end of the span that holds ``t_ns``, or ``t_ns``."""
+        for span in (one for group in spans for one in group):
+            if self.ns(span[0]) <= t_ns < self.ns(span[1]):
+                return self.ns(span[1])
+        return t_ns
+
+    @property
+    def frozen(self) -> Spans:
+        return (self.made.suspend,) if self.made.suspend else ()
+
+    def run_at(self, t_ns: int, *more: Spans) -> int:
+        """When a process that wants to run at ``t_ns`` really runs."""
+        t_ns += round(self.rng.lognormal(np.log(self.made.jitter_ms * MS), 0.8))
+        free = self.held(t_ns, self.frozen, *more)
+        return free + round(self.rng.exponential(self.made.wake_ms * MS)) if free != t_ns else t_ns
+
+    def carry(self, t_ns: int) -> int:
+        """When something sent at ``t_ns`` is there; TCP sends again what the network lost, doubling its pauses."""
+        out = self.held(t_ns, self.made.network_out)
+        t_ns = _resent(t_ns, out) if out != t_ns else t_ns
+        return t_ns + round(self.made.network_ms * MS * (0.5 + self.rng.exponential(0.5)))
+
+    def seen(self, t_ns: int) -> int:
+        """When our side takes note of what came at ``t_ns``."""
+        return self.held(t_ns, self.made.stalls) + round(self.rng.exponential(0.03 * MS))
+
+
+def _resent(sent_ns: int, free_ns: int) -> int:
+    pause, again = 200 * MS, sent_ns
+    while again < free_ns:
+        again += pause
+        pause *= 2
+    return again
+
+
+def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
+    made, period = world.made, S // world.made.tick_hz
+    start = world.guest(world.ns(since))
+    number, batch, flushed = 0, [], start
+    while True:
+        number += 1
+        now = world.run_at(world.when(start + number * period), made.micro_stops)
+        if now > world.ns(until):
+            return
+        guest = world.guest(now)
+        number += max(0, (guest - start - number * period) // period)
+        due = start + number * period
+        batch.append((number, due, guest, world.wall(now)))
+        if guest - flushed >= 100 * MS or guest < flushed:
+            arrived = world.seen(world.carry(now))
+            for seq, was_due, mono, wall in batch:
+                yield Sample(
+                    seq=seq,
+                    answered_ns=arrived,
+                    remote_due_ns=was_due if made.mono_clock else None,
+                    remote_mono_ns=mono if made.mono_clock else None,
+                    remote_wall_ns=wall if made.wall_clock else None,
+                )
+            batch, flushed = [], guest
+
+
+def _asked(world: _World, since: float, until: float, every_ms: int) -> Iterator[tuple[int, int, int]]:
+    """(number, due, sent) on schedule, as late as our machine is."""
+    due, number = world.ns(since), 0
+    while due < world.ns(until):
+        number += 1
+        yield number, due, world.seen(due)
+        due += every_ms * MS
+
+
+def _echo(world: _World, since: float, until: float) -> Iterator[Sample]:
+    made, blocked_until, first_lost = world.made, 0, None
+    for number, due, sent in _asked(world, since, until, 100):
+        there = max(world.carry(sent), blocked_until)
+        frozen = world.held(there, world.frozen)
+        if made.dropped and frozen != there:
+            first_lost = first_lost or sent
+            there = blocked_until = _resent(first_lost, frozen)
+        ran = world.run_at(there) + round(_brown(world, there))
+        answered = world.seen(world.carry(ran))
+        known = answered < world.ns(until)
+        yield Sample(
+            seq=number,
+            due_ns=due,
+            sent_ns=sent,
+            answered_ns=answered if known else None,
+            remote_mono_ns=world.guest(ran) if known and made.mono_clock else None,
+            remote_wall_ns=world.wall(ran) if known and made.wall_clock else None,
+            outcome=Outcome.ANSWERED if known else Outcome.SILENT,
+        )
+
+
+def _brown(world: _World, t_ns: int) -> float:
+    made = world.made
+    if not made.suspend or t_ns < world.ns(made.suspend[1]) or not made.slow_after_ms:
+        return 0.0
+    return float(made.slow_after_ms * MS * np.exp(-(t_ns - world.ns(made.suspend[1])) / (2 * S)) * world.rng.random())
+
+
+def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
+    for number, due, sent in _asked(world, since, until, 500):
+        there = world.carry(sent)
+        for pause in (1000, 2000, 4000):
+            if not (world.made.dropped and world.held(there, world.frozen) != there):
+                break
+            there += pause * MS
+        ran = world.run_at(world.held(there, world.made.banner_out), world.made.banner_out)
+        answered = world.seen(world.carry(ran) + round((3 + world.rng.exponential(2)) * MS))
+        known = answered - sent < 2400 * MS
+        outcome = Outcome.ANSWERED if known else Outcome.SILENT
+        yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=answered if known else None, outcome=outcome)
+
+
+def _observer(world: _World, since: float, until: float) -> Iterator[Sample]:
+    period, start, number = 5 * MS, world.ns(since), 0
+    while (due := start + (number := number + 1) * period) < world.ns(until):
+        now = world.seen(due)
+        yield Sample(seq=number, due_ns=due, sent_ns=due, answered_ns=now)
+        number += max(0, (now - due) // period)
+
+
+_PROBES = {
+    "ssh-ticks": ("ticks", _ticks, 10 * MS),
+    "ssh-echo": ("echo", _echo, 100 * MS),
+    "tcp-connect": ("connect", _connect, 500 * MS),
+    "observer": ("observer", _observer, 5 * MS),
+}
+
+
+def make(folder: Path, made: Made, **documents: Any) -> Run:
+    """Write the run folder. ``documents`` become JSON documents (``survey_after`` is ``survey-after.json``)."""
+    clock = MadeClock()
+    order = {"partition": made.host, "source": "blade13", "target": "blade14"}
+    facts: dict[str, Any] = {"lead_in_s": 20, "tail_s": 20}
+    facts |= {"order": order} if made.mode == "move" else {"hosts": [made.host]}
+    run = create(folder, mode=made.mode, title=f"{made.host}-to-blade14", facts=facts, clock=clock)
+    add(run, made, clock)
+    for name, value in documents.items():
+        write_document(run.path, name.replace("_", "-"), value)
+    return run
+
+
+def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
+    """Let one host be watched into a run folder (a second one with another `Made.suffix`)."""
+    world, clock = _World(made), clock or MadeClock()
+    lives = [(0.0, made.duration_s)]
+    if made.hole:
+        lives = [(0.0, made.hole[0]), (made.hole[1], made.duration_s)]
+    for number, (since, until) in enumerate(lives):
+        clock.now_ns = world.ns(since)
+        with RunWriter(run.path, clock) as writer:
+            _tell(writer, clock, world, _events(made, since, until, resumed=number > 0))
+            for name in _wanted(made):
+                kind, play, _ = _PROBES[name]
+                own = kind == "observer"
+                writer.samples(name if own else name + made.suffix, play(world, since, until))
+
+
+def _wanted(made: Made) -> list[str]:
+    wanted = {"ssh-ticks": made.ticks, "ssh-echo": made.echo, "tcp-connect": made.connect, "observer": made.observer}
+    return [name for name, yes in wanted.items() if yes]
+
+
+def _tell(writer: RunWriter, clock: MadeClock, world: _World, events: Iterable[tuple[float, str, str, dict[str, Any]]]) -> None:
+    for at, source, kind, data in sorted(events, key=lambda one: one[0]):
+        clock.now_ns = world.ns(at)
+        writer.event(source, kind, **data)
+
+
+def _events(made: Made, since: float, until: float, *, resumed: bool) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
+    yield since, "recorder", "recorder-started", {"pid": 4711 + resumed, "mode": made.mode, "resumed": resumed}
+    for at in np.arange(since, until, 10.0):
+        yield float(at), "recorder", "clock", {"uncertainty_ns": 200}
+    for name in _wanted(made):
+        kind, _, interval = _PROBES[name]
+        host = "" if kind == "observer" else made.host
+        probe = name if kind == "observer" else name + made.suffix
+        interval = S // made.tick_hz if kind == "ticks" else interval
+        yield since, probe, "probe-started", {"kind": kind, "host": host, "interval_ns": interval}
+        if kind in ("ticks", "echo"):
+            yield since, probe, "session", {"connection": 1, "remote_pid": 7000 + 10 * resumed + len(probe), "how": "perl"}
+    if made.relogin_at is not None and since <= made.relogin_at < until:
+        yield made.relogin_at, "ssh-echo" + made.suffix, "session", {"connection": 2, "remote_pid": 9999, "how": "perl"}
+    for at, phase in made.phases or default_phases(made):
+        if since <= at < until:
+            yield at, "recorder", "phase", {"phase": phase, "why": ""}
+    if made.mode == "move":
+        yield from (one for one in _readings(made) if since <= one[0] < until)
+
+
+def default_phases(made: Made) -> tuple[tuple[float, str], ...]:
+    """The phases of a move whose suspension comes at the end of the copy."""
+    if made.mode != "move":
+        return ()
+    lead = made.duration_s / 4
+    ended = (made.suspend[1] if made.suspend else made.duration_s * 0.7) + 1.6
+    return (0.0, "prepared"), (lead, "asked"), (lead + 0.8, "starting"), (lead + 3.1, "copying"), (ended, "settled")
+
+
+def _readings(made: Made) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
+    since = made.duration_s / 4 + 3.1
+    until = made.suspend[0] if made.suspend else made.duration_s * 0.7
+    total = 4 * 1024**3
+    for at in np.arange(since, until, 1.0):
+        left = int(total * (1 - (at - since) / (until - since)) ** 1.1)
+        data = {"bytes_transmitted": int((total - left) * 1.12), "bytes_remaining": left}
+        yield float(at), "recorder", "reading", {"where": "blade13", "migration_state": "Migrating", **data}
