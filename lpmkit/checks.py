@@ -491,7 +491,9 @@ def virtual_slots(survey: Survey) -> Judgement:
     need(survey.target.partitions, survey, "partitions", survey.target.name)
     server = survey.target.io_server
     if server is None or server.max_virtual_slots is None:
-        raise NotKnown(survey.target.name, f"{survey.target.name} does not say how many virtual slots its I/O server may have")
+        raise NotKnown(
+            survey.target.name, f"{survey.target.name} does not say how many virtual slots its I/O server may have"
+        )
     scsi = need(survey.target.scsi_adapters, survey, "scsi adapters", survey.target.name)
     ethernet = need(survey.target.ethernet_adapters, survey, "ethernet adapters", survey.target.name)
     used = {one.slot for one in scsi if one.lpar_id == server.lpar_id}
@@ -550,7 +552,10 @@ def whole_luns(survey: Survey) -> Judgement:
     return _passed(
         not other,
         survey.partition,
-        {"disks": len(targets), "not a whole LUN": _listed(f"{one.name} on {one.backing or 'nothing'}" for one in other)},
+        {
+            "disks": len(targets),
+            "not a whole LUN": _listed(f"{one.name} on {one.backing or 'nothing'}" for one in other),
+        },
         "Give the partition a LUN that both I/O servers see (mkvdev -vdev hdiskN -vadapter vhostN -dev NAME), move the data "
         f"in AIX (migratepv or mirrorvg), then rmvdev -vtd {other[0].name if other else 'NAME'}",
     )
@@ -601,9 +606,7 @@ def _contradicts(here: PhysicalDisk, there: PhysicalDisk) -> bool:
 def luns_free(survey: Survey) -> Judgement:
     """#27: nobody on the target may use them, neither a client nor a volume group of the I/O server."""
     there = _disks_on(survey, survey.target)
-    servers = need(
-        _vios(survey, survey.target, "scsi map").scsi_servers, survey, "scsi map", survey.target.name
-    )
+    servers = need(_vios(survey, survey.target, "scsi map").scsi_servers, survey, "scsi map", survey.target.name)
     used = {target.backing: f"{target.name} of {server.name}" for server in servers for target in server.targets}
     used |= {disk.name: f"volume group {disk.volume_group}" for disk in there if disk.volume_group}
     taken = {disk.name: used[disk.name] for disk in there if disk.name in used}
@@ -668,7 +671,10 @@ def sap_hardware_key(survey: Survey) -> Judgement:
     now = need(guest.identity.machine_id, survey, "identity", survey.partition)
     here, there = _frame(survey, survey.source), _frame(survey, survey.target)
     then = machine_id_of(there.serial) if machine_id_of(here.serial) == now else None
-    facts: dict[str, Fact] = {"uname -m now": now, "on the target, derived from its serial": then or "cannot be derived"}
+    facts: dict[str, Fact] = {
+        "uname -m now": now,
+        "on the target, derived from its serial": then or "cannot be derived",
+    }
     remedy = (
         "Before the move, install a SAP licence for the target's hardware key beside the present one (order it for the key that "
         "saplicense -get prints there; transaction SLICENSE installs it). SAP runs on for its grace period without."

@@ -238,11 +238,7 @@ def _attribute(asking: Gathering, vios: ViosShell, name: str, disk: PhysicalDisk
 def _paths(
     asking: Gathering, vios: ViosShell, name: str, disks: tuple[PhysicalDisk, ...]
 ) -> tuple[DiskPath, ...] | None:
-    found = [
-        asking.ask("paths", name, partial(vios.paths, disk.name))
-        for disk in disks
-        if disk.volume_group is None
-    ]
+    found = [asking.ask("paths", name, partial(vios.paths, disk.name)) for disk in disks if disk.volume_group is None]
     if any(paths is None for paths in found):
         return None
     return tuple(path for paths in found for path in paths or ())
@@ -350,7 +346,8 @@ def keeps_its_name(target_device: str) -> bool:
     (True, False)
     """
     return not (
-        target_device.startswith(GENERATED_TARGET_NAMES) and target_device.removeprefix(GENERATED_TARGET_NAMES).isdigit()
+        target_device.startswith(GENERATED_TARGET_NAMES)
+        and target_device.removeprefix(GENERATED_TARGET_NAMES).isdigit()
     )
 
 
@@ -459,7 +456,10 @@ IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
 
 def changed(before: Snapshot, after: Snapshot) -> tuple[Row, ...]:
     """What a move changed and what it left alone, in the order to be shown; the boot time is the last row and must be the same."""
-    rows = [_row("frame", before.frame, after.frame, True), _row("system", before.firmware_machine, after.firmware_machine, True)]
+    rows = [
+        _row("frame", before.frame, after.frame, True),
+        _row("system", before.firmware_machine, after.firmware_machine, True),
+    ]
     for what, field, should_change in IDENTITY_ROWS:
         rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), should_change))
     rows.append(_boot_row(before.identity.booted, after.identity.booted))

@@ -108,8 +108,12 @@ def test_a_recording_cut_in_its_last_line_is_refused(path: Path) -> None:
 
 
 def test_every_text_has_its_companion() -> None:
-    texts = {path.with_suffix("") for folder in FIXTURES.iterdir() if folder.name.startswith(FOLDERS)
-             for path in folder.glob("*/*.txt")}
+    texts = {
+        path.with_suffix("")
+        for folder in FIXTURES.iterdir()
+        if folder.name.startswith(FOLDERS)
+        for path in folder.glob("*/*.txt")
+    }
     assert texts == {path.with_suffix("") for path in all_recordings()}
 
 

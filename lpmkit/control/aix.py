@@ -417,7 +417,11 @@ def _adapter(line: str) -> Device:
 def _is_location(word: str) -> bool:
     """``05-08``, ``1S-08-00`` or ``00-00-00-8,0``: groups of few characters that begin with a digit, joined by dashes."""
     groups = word.split("-")
-    return len(groups) > 1 and all(group and group[0].isalnum() and len(group) <= 4 for group in groups) and word[0].isdigit()
+    return (
+        len(groups) > 1
+        and all(group and group[0].isalnum() and len(group) <= 4 for group in groups)
+        and word[0].isdigit()
+    )
 
 
 def read_disks(text: str) -> tuple[PhysicalDisk, ...]:

@@ -131,7 +131,7 @@ class ReferenceCode:
 
 
 def read_systems(text: str) -> tuple[Frame, ...]:
-    r'''``lssyscfg -r sys``::
+    r"""``lssyscfg -r sys``::
 
         Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating,"active_lpar_mobility_capable,shared_proc_capable","default,POWER6"
 
@@ -142,7 +142,7 @@ def read_systems(text: str) -> tuple[Frame, ...]:
     >>> frame, = read_systems(text)
     >>> frame.machine, frame.active_mobility_capable, frame.proc_compat_modes
     ('7998-61X*10071DA', True, ('default', 'POWER6'))
-    '''
+    """
     return tuple(_frame(row) for row in SYSTEM.read_any(text))
 
 
@@ -340,7 +340,7 @@ def _unless_any(value: str | None) -> str | None:
 
 
 def read_ethernet_adapters(text: str) -> tuple[VirtualEthernetAdapter, ...]:
-    r'''``lshwres -r virtualio --rsubtype eth --level lpar``::
+    r"""``lshwres -r virtualio --rsubtype eth --level lpar``::
 
         vios1,2,7,7,"10,11",1,26E6B0002007,ETHERNET0
 
@@ -352,7 +352,7 @@ def read_ethernet_adapters(text: str) -> tuple[VirtualEthernetAdapter, ...]:
     >>> line = "lpar_name=v, lpar_id=2, slot_num=7, is_trunk=1, port_vlan_id=7,addl_vlan_ids=,mac_addr=26E6B0002007\n"
     >>> read_ethernet_adapters(line)[0].vlans
     (7,)
-    '''
+    """
     return tuple(_ethernet_adapter(row) for row in ETHERNET.read_any(text))
 
 
@@ -435,7 +435,8 @@ def read_reference_codes(text: str) -> tuple[ReferenceCode, ...]:
     ('Linux ppc64', '2015-04-09T10:44:57')
     """
     return tuple(
-        ReferenceCode(known(row.get("refcode")), _stamp(known(row.get("time_stamp")))) for row in REFERENCE_CODE.read_any(text)
+        ReferenceCode(known(row.get("refcode")), _stamp(known(row.get("time_stamp"))))
+        for row in REFERENCE_CODE.read_any(text)
     )
 
 
@@ -592,9 +593,7 @@ class Ivm:
     def close(self) -> None:
         self._session.close()
 
-    def _hardware(
-        self, resource: str, level: str, listing: Listing, reader: Callable[[str], Capacity]
-    ) -> Capacity:
+    def _hardware(self, resource: str, level: str, listing: Listing, reader: Callable[[str], Capacity]) -> Capacity:
         return self._manager.ask(["lshwres", "-r", resource, "--level", level], listing, reader)
 
     def _resources(

@@ -273,7 +273,9 @@ def needed(row: Mapping[str, str], field: str) -> str:
     """A value that a row cannot do without."""
     text = known(row.get(field))
     if text is None:
-        raise UnexpectedReply(f"the field {field} is missing", line=join([f"{name}={value}" for name, value in row.items()]))
+        raise UnexpectedReply(
+            f"the field {field} is missing", line=join([f"{name}={value}" for name, value in row.items()])
+        )
     return text
 
 

@@ -625,7 +625,9 @@ class ViosShell:
         """One device; raises `CommandRefused` when there is none of that name."""
         found = self._ask(["lsdev", "-dev", name], read_devices)
         if len(found) != 1:
-            raise UnexpectedReply(f"one device was expected and {len(found)} came", where=self._session.where, asked=name)
+            raise UnexpectedReply(
+                f"one device was expected and {len(found)} came", where=self._session.where, asked=name
+            )
         return found[0]
 
     def paths(self, disk: str) -> tuple[DiskPath, ...]:

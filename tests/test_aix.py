@@ -1,0 +1,173 @@
+"""What the partition is asked, what it must not be misunderstood in, and the identity that a move changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lpmkit.control import aix
+from lpmkit.control.aix import (
+    MIGRATION_COMPLETED,
+    MIGRATION_STARTED,
+    RECALLED_MIGRATION_ABORTED,
+    AixShell,
+    decode,
+    is_about,
+    read_error_reports,
+    read_errpt,
+)
+from lpmkit.errors import UnexpectedReply
+from lpmkit.session import Reply, command_line
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+class Typed:
+    """A partition that answers by command line and refuses the rest."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.where = "bxaix85"
+        self.answers = answers
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        command = command_line(arguments).removeprefix("LANG=C ")
+        if command not in self.answers:
+            return Reply(self.where, command, 127, "", f"ksh: {command}:  not found.\n")
+        return Reply(self.where, command, 0, self.answers[command], "")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def recorded(moment: str) -> dict[str, str]:
+    found = {}
+    for path in FIXTURES.glob("aix-5.3/*/*.json"):
+        notes = json.loads(path.read_text(encoding="utf-8"))
+        if notes["moment"] == moment:
+            found[notes["command"]] = path.with_suffix(".txt").read_text(encoding="utf-8")
+    return found
+
+
+def test_the_identity_of_the_reference_partition() -> None:
+    who = AixShell(Typed(recorded("before"))).identity()
+    assert (who.hostname, who.lpar_name, who.lpar_id) == ("bxaix85", "bxaix85", 2)
+    assert (who.model, who.serial, who.firmware) == ("IBM,7998-61X", "10071DA", "EA320_061")
+    assert (who.machine_id, who.system_id, who.frame_id) == ("000071DA4C00", "IBM,0310071DA", "8000BA02D0071DA2")
+    assert who.level == "5300-07-03-0811"
+    assert who.booted == datetime(2008, 7, 27, 14, 33, tzinfo=UTC)
+    assert who.disks is not None
+    assert who.disks[0] == ("hdisk0", "00c71da1e5b1f0a2")
+    assert who.missing == ()
+
+
+def test_what_cannot_be_asked_is_named_and_does_not_end_the_rest() -> None:
+    answers = recorded("before")
+    del answers["uname -f"]
+    who = AixShell(Typed(answers)).identity()
+    assert who.frame_id is None
+    assert who.machine_id == "000071DA4C00"
+    assert len(who.missing) == 1
+    assert "uname -f" in who.missing[0]
+
+
+@pytest.mark.parametrize(
+    "case", ["aix-5.3/errpt/after_the_move", "aix-7.2/errpt/new_identifiers", "aix-6.1/errpt/path_noise_of_a_move"]
+)
+def test_a_move_is_found_in_the_error_log_of_every_generation(case: str) -> None:
+    entries = read_errpt((FIXTURES / f"{case}.txt").read_text(encoding="utf-8"))
+    assert sum(is_about(entry, MIGRATION_STARTED) for entry in entries) == 1
+    assert sum(is_about(entry, MIGRATION_COMPLETED) for entry in entries) == 1
+    assert not any(is_about(entry, RECALLED_MIGRATION_ABORTED) for entry in entries)
+
+
+def test_an_identifier_alone_proves_no_move() -> None:
+    text = "IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION\n08917DC6   0808201508 I O sys0           SOMETHING ELSE\n"
+    assert not is_about(read_errpt(text)[0], MIGRATION_STARTED)
+
+
+def test_the_machine_id_of_the_long_error_log_changes_with_the_machine() -> None:
+    text = (FIXTURES / "aix-5.3/errpt_a/machine_id_proves_the_move.txt").read_text(encoding="utf-8")
+    done, started = read_error_reports(text)
+    assert is_about(done, MIGRATION_COMPLETED)
+    assert is_about(started, MIGRATION_STARTED)
+    assert done.machine_id != started.machine_id
+
+
+def test_text_that_is_not_utf_8_is_read_as_latin_1() -> None:
+    assert decode("Größe".encode("latin-1")) == decode("Größe".encode()) == "Größe"
+
+
+PATH = "/oracle/BX5/saptrace/background/alert_BX5.log"
+
+
+def test_a_file_is_read_from_an_offset_and_says_where_to_go_on() -> None:
+    shell = AixShell(Typed({f"wc -c {PATH}": f"      12 {PATH}\n", f"tail -c +5 {PATH}": "efgh\nij\n"}))
+    piece = shell.read_from(PATH, 4)
+    assert (piece.text, piece.next_offset) == ("efgh\nij\n", 12)
+
+
+def test_a_file_that_shrank_is_read_from_its_start() -> None:
+    shell = AixShell(Typed({f"wc -c {PATH}": f"3 {PATH}\n", f"tail -c +1 {PATH}": "ab\n"}))
+    assert shell.read_from(PATH, 400).next_offset == 3
+
+
+@pytest.mark.parametrize(("size", "encoding"), [(6, "latin-1"), (8, "utf-8")])
+def test_offsets_count_bytes_and_not_letters(size: int, encoding: str) -> None:
+    assert len("Größe\n".encode(encoding)) == size
+    shell = AixShell(Typed({f"wc -c {PATH}": f"{size} {PATH}\n", f"tail -c +1 {PATH}": "Größe\n"}))
+    assert shell.read_from(PATH).next_offset == size
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("03:47PM   up 4 days,   5:42,  12 users,  load average: 0.32, 0.43, 0.36\n", 6102),
+        ("03:47PM   up 1 day,   0:02,  1 user,  load average: 0.32, 0.43, 0.36\n", 1442),
+        ("03:47PM   up   5:42,  1 user,  load average: 0.32, 0.43, 0.36\n", 342),
+        ("03:47PM   up 2 days, 7 mins,  2 users,  load average: 0.32, 0.43, 0.36\n", 2887),
+        ("03:47PM   up 3 hrs,  2 users,  load average: 0.32, 0.43, 0.36\n", 180),
+    ],
+)
+def test_an_uptime_is_read_however_it_is_blanked(text: str, minutes: int) -> None:
+    assert aix.read_uptime(text).minutes == minutes
+
+
+REFUSED: list[tuple[Callable[[str], object], str]] = [
+    (aix.read_machine_id, "000071DA4C0\n"),
+    (aix.read_machine_id, "not a machine\n"),
+    (aix.read_machine_id, "000071DA4C00\n000071DA4C00\n"),
+    (aix.read_frame_id, "8000BA02D0071DAZ\n"),
+    (aix.read_system_id, "0310071DA\n"),
+    (aix.read_lpar_label, "bxaix85\n"),
+    (aix.read_hostname, "uname: not found\n"),
+    (aix.read_level, "5300-07\n"),
+    (aix.read_configuration, "\n"),
+    (aix.read_configuration, "System Model: IBM,7998-61X\nprose without a label\n"),
+    (aix.read_lparstat, "Partition Name : bxaix85\n"),
+    (aix.read_lparstat, "lparstat is not available\n"),
+    (aix.read_errpt, "08917DC6   0808201508 I S pmig           Client Partition Migration Started\n"),
+    (aix.read_errpt, "IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION\n08917DC6   08082015 I S pmig   x\n"),
+    (aix.read_error_reports, "LABEL:          CLIENT_PMIG_STARTED\n"),
+    (aix.read_error_reports, "-" * 75 + "\nLABEL:          CLIENT_PMIG_STARTED\n"),
+    (aix.read_adapters, "ent0\n"),
+    (aix.read_adapters, "lsdev: 0514-521 Cannot find information\n"),
+    (aix.read_disks, "hdisk0 00c71da1e5b1f0a2\n"),
+    (aix.read_paths, "Enabled hdisk0\n"),
+    (aix.read_subsystem, "0513-085 The ctrmc Subsystem is not on file.\n"),
+    (aix.read_uptime, "03:47PM   up 4 days,   5:42,  load average: 0.32, 0.43, 0.36\n"),
+    (aix.read_uptime, "03:47PM   up a while,  1 user,  load average: 0.32, 0.43, 0.36\n"),
+    (aix.read_uptime, "03:47PM   up 5 mins,  1 user,  load average: 0.32, 0.43\n"),
+    (aix.read_date, "Fri Aug  8 22:15:02 CEST 2008\n"),
+    (aix.read_date, "Fre Aug  8 20:15:02 UTC 2008x\n"),
+    (aix.read_count, "wc: cannot open x\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reader", "text"), REFUSED)
+def test_a_text_that_is_not_understood_is_refused(reader: Callable[[str], object], text: str) -> None:
+    with pytest.raises(UnexpectedReply):
+        reader(text)
