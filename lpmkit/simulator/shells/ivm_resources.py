@@ -119,12 +119,9 @@ def scsi_adapters(world: World, frame: Frame) -> list[Record]:
     vios = frame.vios
     rows: list[Record] = []
     for found in world.on(frame.name):
-        rows.append(
-            _scsi(found.name, found.lpar_id, found.scsi_slot, "client", vios.lpar_id, vios.name, found.server_slot)
-        )
-        rows.append(
-            _scsi(vios.name, vios.lpar_id, found.server_slot, "server", found.lpar_id, found.name, found.scsi_slot)
-        )
+        client = (found.name, found.lpar_id, found.scsi_slot)
+        server = (vios.name, vios.lpar_id, found.server_slot)
+        rows += [_scsi(client, "client", server), _scsi(server, "server", client)]
     return sorted(rows, key=lambda row: (int(row["lpar_id"]), int(row["slot_num"])))
 
 
