@@ -168,7 +168,8 @@ class UnexpectedReply(RemoteError):
             where=where,
             asked=asked,
             answered=f'"{line}"' if line is not None else None,
-            next_step=next_step or "The whole reply is in the transcript.",
+            next_step=next_step
+            or "Ask again; if it stays so, this machine prints something that lpmkit has not seen: report it with the reply.",
         )
 
 

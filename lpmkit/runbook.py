@@ -45,7 +45,7 @@ class Landscape:
 
     frames: Mapping[str, Frame]
     placed: tuple[Placed, ...]
-    silent: Mapping[str, str]
+    silent: Mapping[str, RemoteError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ class Runbook:
         """Ask every frame of the site what it holds. A frame that cannot be asked is listed with the reason."""
         frames: dict[str, Frame] = {}
         placed: list[Placed] = []
-        silent: dict[str, str] = {}
+        silent: dict[str, RemoteError] = {}
         for name in self.site.frames:
             control = control_of(self.site, name, secrets=self.secrets)
             try:
                 frames[name] = control.frame()
                 placed += [Placed(name, partition) for partition in control.partitions()]
             except RemoteError as error:
-                silent[name] = str(error)
+                silent[name] = error
             finally:
                 control.close()
         return Landscape(frames, tuple(placed), silent)
@@ -116,7 +116,7 @@ class Runbook:
     ) -> Order:
         """Say exactly what is to be moved, from where, to where.
 
-        Raises `NotFound` for names that nobody has, `Ambiguous` when two frames list the partition and no ``source`` says which, and `UsageError`
+        Raises what the target said when it cannot be asked, `NotFound` for names that nobody has, `Ambiguous` when two frames list the partition and no ``source`` says which, and `UsageError`
         when source and target are the same.
         """
         settings = self.site.frame(target)
@@ -124,14 +124,14 @@ class Runbook:
             self.site.frame(source)
         there = self.landscape()
         if target in there.silent:
-            raise NotReady("the target cannot be asked", where=target, answered=there.silent[target])
+            raise there.silent[target]
         machine = there.frames[target].machine
         holders = [
             place.frame for place in there.placed if place.partition.name == partition and not place.partition.is_vios
         ]
         if source is not None and source not in holders:
             if source in there.silent:
-                raise NotReady("the source cannot be asked", where=source, answered=there.silent[source])
+                raise there.silent[source]
             known = [
                 place.partition.name for place in there.placed if place.frame == source and not place.partition.is_vios
             ]

@@ -1,0 +1,116 @@
+"""The command line against the simulator, as a person at a terminal has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lpmkit.rehearsal import Rehearsal
+from lpmkit.run import Run
+from lpmkit.timeline import Clock, wait_until
+
+#: The copy at this speed takes a few seconds; the suspension is never shortened.
+SPEED = 25.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit status."""
+
+    status: int
+    output: str
+    error: str
+
+    @property
+    def json(self) -> Any:
+        """The answer for programs: the last JSON value on standard output."""
+        start = 0 if self.output.startswith(("{", "[")) else max(self.output.find("\n{"), self.output.find("\n["))
+        return json.loads(self.output[start:])
+
+
+class Terminal:
+    """Types lpmkit's commands for one site."""
+
+    def __init__(self, site_file: Path, environment: dict[str, str] | None = None) -> None:
+        self.site_file = site_file
+        self._environment = {**os.environ, "LPMKIT_SITE": str(site_file), "COLUMNS": "200", **(environment or {})}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lpmkit.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+        )
+
+    def type(self, *arguments: str) -> Said:
+        child = self.start(*arguments)
+        output, error = child.communicate(timeout=180)
+        return Said(child.returncode, output, error)
+
+    def runs(self) -> list[Run]:
+        return [Run(path.parent) for path in sorted((self.site_file.parent / "runs").glob("*/run.json"))]
+
+    def validated(self) -> Run:
+        """Ready to move: the firmware has accepted the order."""
+        said = self.type("validate", "bxaix85", "--to", "bvio83", "--json")
+        assert said.status == 0, said
+        return Run(said.json["run"])
+
+
+def rehearse(folder: Path, *faults: str, speed: float = SPEED) -> Rehearsal:
+    """The simulator, with faults."""
+    options = [word for fault in faults for word in ("--fault", fault)]
+    return Rehearsal(folder, speed=speed, options=options)
+
+
+def soon(condition: Any, timeout_s: float = 60.0) -> None:
+    assert wait_until(condition, clock=Clock(), timeout_s=timeout_s, every_s=0.05)
+
+
+def phases(run: Run) -> list[str]:
+    return [event.data["phase"] for event in run.events() if event.kind == "phase"]
+
+
+def kinds(run: Run) -> list[str]:
+    return [event.kind for event in run.events()]
+
+
+def recorder_pid(run: Run) -> int:
+    return int(next(event.data["pid"] for event in reversed(run.events()) if event.kind == "recorder-started"))
+
+
+def times_asked(run: Run) -> int:
+    """How often the managers were really asked to migrate."""
+    return sum("migrlpar -o m" in reply.command for reply in run.transcript())
+
+
+def truth(rehearsal: Rehearsal) -> dict[str, dict[str, Any]]:
+    """What really happened in the last move, by event."""
+    return {row["event"]: row for row in map(json.loads, rehearsal.truth.read_text().splitlines())}
+
+
+def assert_contains_the_truth(summary: dict[str, Any], really: dict[str, dict[str, Any]]) -> None:
+    """Both edges' intervals overlap the brackets of the real stop and resume, and the uncertainty of the length is at most 60 ms."""
+    found = summary["suspension"]
+    for edge, event in (("begin", "suspended"), ("end", "resumed")):
+        earliest, latest = (found[edge][name]["mono_ns"] for name in ("earliest", "latest"))
+        assert earliest <= really[event]["mono_ns_after"], (edge, found, really)
+        assert latest >= really[event]["mono_ns_before"], (edge, found, really)
+    shortest = (really["resumed"]["mono_ns_before"] - really["suspended"]["mono_ns_after"]) / 1e9
+    longest = (really["resumed"]["mono_ns_after"] - really["suspended"]["mono_ns_before"]) / 1e9
+    assert found["length"]["low"] <= longest
+    assert found["length"]["high"] >= shortest
+    assert found["length"]["high"] - found["length"]["low"] <= 0.060, found["length"]
+
+
+def files_with(folder: Path, text: str) -> Sequence[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]

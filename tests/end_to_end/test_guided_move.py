@@ -1,0 +1,205 @@
+"""The whole way: survey, check, validate, move, watch, verdict."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lpmkit.rehearsal import Rehearsal
+from lpmkit.run import Run
+from tests.end_to_end.cases import (
+    Terminal,
+    assert_contains_the_truth,
+    files_with,
+    kinds,
+    phases,
+    recorder_pid,
+    rehearse,
+    soon,
+    times_asked,
+    truth,
+)
+
+QUICK = ("--lead-in", "4", "--tail", "3")
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path) -> Iterator[Rehearsal]:
+    with rehearse(tmp_path / "sim") as running:
+        yield running
+
+
+@pytest.fixture
+def terminal(rehearsal: Rehearsal) -> Terminal:
+    return Terminal(rehearsal.site_file)
+
+
+def _copying(run: Run) -> bool:
+    return "copying" in phases(run)
+
+
+def test_the_demo_ends_in_a_verdict_whose_interval_contains_the_truth(tmp_path: Path) -> None:
+    said = Terminal(tmp_path / "none.yaml").type(
+        "demo", "--json", "--directory", str(tmp_path / "demo"), "--speed", "25"
+    )
+    assert said.status == 0, said
+    found = said.json
+    assert found["verdict"]["state"] == "passed"
+    report = Path(found["report"]).read_text(encoding="utf-8")
+    assert "bxaix85" in report
+    assert "http://" not in report.replace("http://www.w3.org", ""), "the report needs no network"
+    rows = {row["key"]: row for row in found["verdict"]["questions"]}
+    assert rows["moved"]["state"] == "passed"
+    assert rows["restarted"]["state"] == "passed"
+    assert rows["sap"]["state"] == "not evaluated"
+
+    class Demo:
+        truth = tmp_path / "demo" / "simulator" / "truth.jsonl"
+
+    assert_contains_the_truth(found, truth(Demo()))  # type: ignore[arg-type]
+
+
+def test_a_killed_front_end_leaves_the_recorder_at_work_and_attach_shows_the_same_run(
+    rehearsal: Rehearsal, terminal: Terminal
+) -> None:
+    run = terminal.validated()
+    front_end = terminal.start("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK)
+    soon(lambda: _copying(run))
+    front_end.send_signal(signal.SIGKILL)
+    front_end.communicate()
+    assert run.is_recorded()
+    said = terminal.type("attach", str(run.path), "--json")
+    assert said.status == 0, said
+    assert said.json["run"] == str(run.path)
+    assert kinds(run).count("recorder-started") == 1
+    assert times_asked(run) == 1
+    observer = run.samples("observer")
+    assert set(observer.segment.tolist()) == {1}
+    ticks = run.samples("ssh-ticks")
+    missing = sum(after - before - 1 for before, after in zip(ticks.seq, ticks.seq[1:], strict=False))
+    suspended_ticks = said.json["suspension"]["length"]["high"] * 100
+    assert missing <= suspended_ticks * 1.2, "nothing recorded is missing but what the suspension took"
+    assert_contains_the_truth(said.json, truth(rehearsal))
+
+
+def test_a_killed_recorder_is_followed_by_one_that_looks_on_and_the_hole_is_not_an_outage(
+    rehearsal: Rehearsal, terminal: Terminal
+) -> None:
+    run = terminal.validated()
+    said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach")
+    assert said.status == 0, said
+    soon(lambda: _copying(run))
+    os.kill(recorder_pid(run), signal.SIGKILL)
+    soon(lambda: not run.is_recorded())
+    assert len(run.samples("ssh-ticks")) > 0
+    said = terminal.type("attach", str(run.path), "--json")
+    assert times_asked(run) == 1, "never a second migration"
+    assert [event.data["resumed"] for event in run.events() if event.kind == "recorder-started"] == [False, True]
+    assert phases(run)[-1] == "settled"
+    rows = {row["key"]: row for row in said.json["verdict"]["questions"]}
+    assert rows["complete"]["state"] != "passed"
+    assert "not observed" in Path(said.json["report"]).read_text(encoding="utf-8")
+    holes = [gap for gap in said.json["gaps"] if gap["class"] == "not observed"]
+    assert holes
+    assert said.status == 3, "what was not looked at is not fine"
+
+
+def test_a_wrong_name_moves_nothing(terminal: Terminal) -> None:
+    run = terminal.validated()
+    said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix58")
+    assert said.status == 2
+    assert "nothing was moved" in said.error
+    assert not run.events()
+
+
+def test_a_move_needs_a_validation(terminal: Terminal) -> None:
+    said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85")
+    assert said.status == 2
+    assert "lpmkit validate bxaix85 --to bvio83" in said.error
+
+
+def test_an_old_validation_does_not_count(rehearsal: Rehearsal, terminal: Terminal) -> None:
+    text = rehearsal.site_file.read_text() + "runs: {validation_holds_minutes: 0.001}\n"
+    rehearsal.site_file.write_text(text)
+    terminal.validated()
+    time.sleep(0.1)
+    said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85")
+    assert said.status == 2
+    assert "older than" in said.error
+
+
+def test_a_run_moves_once(rehearsal: Rehearsal, terminal: Terminal) -> None:
+    run = terminal.validated()
+    assert terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach").status == 0
+    soon(lambda: "settled" in phases(run))
+    there = terminal.type("validate", "bxaix85", "--to", "bvio82", "--json")
+    assert there.status == 0, "and it can be moved home"
+    assert Run(there.json["run"]).path != run.path
+
+
+def test_stop_in_mid_copy_leaves_the_partition_where_it_is(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", speed=6) as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = terminal.validated()
+        terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach")
+        soon(lambda: _copying(run))
+        said = terminal.type("stop", str(run.path), "--confirm", "bxaix85")
+        assert said.status == 0, said
+        said = terminal.type("attach", str(run.path), "--json")
+        assert phases(run)[-1] == "stopped"
+        assert said.status == 1
+        assert "suspended" not in truth(rehearsal)
+
+
+def test_a_dropped_ssh_session_to_the_source_is_outlived(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "drop-ssh:bvio82,when=copy@50%", speed=12) as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = terminal.validated()
+        said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--json")
+        assert "control-lost" in kinds(run)
+        assert "control-back" in kinds(run)
+        assert phases(run)[-1] == "settled"
+        assert times_asked(run) == 1
+        assert_contains_the_truth(said.json, truth(rehearsal))
+
+
+def test_a_mover_that_dies_leaves_a_state_that_recover_mends(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "mover-dies") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = terminal.validated()
+        terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach")
+        soon(lambda: "needs-recovery" in phases(run))
+        said = terminal.type("recover", str(run.path), "--confirm", "bxaix85")
+        assert said.status == 0, said
+        soon(lambda: phases(run)[-1] == "failed")
+        assert terminal.type("attach", str(run.path)).status == 1
+        assert terminal.type("validate", "bxaix85", "--to", "bvio83").status == 0
+
+
+def test_a_refused_validation_says_the_firmwares_words_and_ends_with_1(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "lun-not-seen") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        said = terminal.type("validate", "bxaix85", "--to", "bvio83", "--json")
+        assert said.status == 1
+        assert "VIOSE" in said.json["text"]
+        said = terminal.type("check", "bxaix85", "--to", "bvio83", "--json")
+        assert said.status == 1
+        assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == ["same-luns"]
+
+
+def test_a_secret_of_the_site_is_in_no_file(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim") as rehearsal:
+        text = rehearsal.site_file.read_text().replace("host: bxaix85", "host: bxaix85, password: env:PLANTED")
+        rehearsal.site_file.write_text(text)
+        terminal = Terminal(rehearsal.site_file, {"PLANTED": "correct-horse-battery"})
+        run = terminal.validated()
+        said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--json")
+        assert said.status == 0, said
+        assert not files_with(tmp_path, "correct-horse-battery")
+        assert "correct-horse-battery" not in said.output + said.error
+        assert run.probes() == ("observer", "ssh-echo", "ssh-ticks", "tcp-connect")
