@@ -70,7 +70,10 @@ def test_a_profile_names_the_adapter_on_the_vios(vios):
 def test_memory_and_processors_are_what_is_left(vios):
     fields = "configurable_sys_mem,curr_avail_sys_mem,sys_firmware_mem,mem_region_size"
     assert vios(f"lshwres -r mem --level sys -F {fields}").out == "16384,9728,512,64\n"
-    assert vios("lshwres -r proc --level sys -F configurable_sys_proc_units,curr_avail_sys_proc_units").out == "4.00,2.80\n"
+    assert (
+        vios("lshwres -r proc --level sys -F configurable_sys_proc_units,curr_avail_sys_proc_units").out
+        == "4.00,2.80\n"
+    )
     memory = {row["lpar_name"]: row for row in records(vios("lshwres -r mem --level lpar"))}
     assert memory["bxaix85"]["run_mem"] == "4096"
     assert memory["bxaix85"]["run_num_huge_pages"] == "0"

@@ -6,8 +6,8 @@ import os
 import pty
 import select
 import shutil
-import statistics
 import stat
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -121,12 +121,17 @@ def test_the_keys_are_private(simulator):
 def test_strangers_are_turned_away(simulator, tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
     config = tmp_path / "ssh_config"
-    config.write_text(simulator.ssh_config.read_text().replace(str(simulator.directory / "client_key"), str(tmp_path / "other")))
+    config.write_text(
+        simulator.ssh_config.read_text().replace(str(simulator.directory / "client_key"), str(tmp_path / "other"))
+    )
     stranger = subprocess.run(["ssh", "-F", config, "bvio82", "hostname"], capture_output=True, text=True, check=False)
     assert stranger.returncode == 255
     assert "Permission denied (publickey)" in stranger.stderr
     wrong_user = subprocess.run(
-        ["ssh", "-F", simulator.ssh_config, "-l", "root", "bvio82", "hostname"], capture_output=True, text=True, check=False
+        ["ssh", "-F", simulator.ssh_config, "-l", "root", "bvio82", "hostname"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "Permission denied (publickey)" in wrong_user.stderr
 

@@ -64,4 +64,6 @@ def test_progress_tells_what_is_sent_and_what_is_left():
     assert just_after.round == 2
     assert just_after.remaining_mb == pytest.approx(first.dirtied_mb, rel=0.05)
     assert progress(course, 1e6).done
-    assert progress(course, 1e6).sent_mb == pytest.approx(course.sent_mb - course.sent_while_suspended_mb - course.fetched_mb)
+    assert progress(course, 1e6).sent_mb == pytest.approx(
+        course.sent_mb - course.sent_while_suspended_mb - course.fetched_mb
+    )

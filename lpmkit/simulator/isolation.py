@@ -6,6 +6,7 @@ kernel of this machine. Needs root and ``ip`` of iproute2.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -14,17 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "lpmsim-"
+INTERFACE = "lpms"
+TEST_NETS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+"""Addresses that are nobody's (RFC 5737), unless this machine sits in one of them."""
 
 
 class IsolationError(Exception):
     """The namespace cannot be made; the text says why and what to do."""
 
 
-def _ip(*arguments: str) -> None:
+def _ip(*arguments: str) -> str:
     command = shutil.which("ip") or "/usr/sbin/ip"
     done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise IsolationError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +38,19 @@ class VethLink:
 
     name: str
     block: int
+    network: str
 
     @property
     def outside(self) -> str:
-        return f"192.0.2.{self.block * 4 + 1}"
+        return str(_addresses(self.network, self.block)[0])
 
     @property
     def inside(self) -> str:
-        return f"192.0.2.{self.block * 4 + 2}"
+        return str(_addresses(self.network, self.block)[1])
 
     @classmethod
     def create(cls) -> VethLink:
-        """Make a namespace with the first free pair of addresses out of 192.0.2.0/24 (TEST-NET)."""
+        """Make a namespace with the first free pair of addresses out of a TEST-NET that this machine does not use."""
         if os.geteuid() != 0:
             raise IsolationError(
                 "--isolate makes a network namespace, which needs root. Run it as root or leave it out."
@@ -52,12 +58,13 @@ class VethLink:
         if shutil.which("ip") is None:
             raise IsolationError("--isolate needs the command ip of iproute2.")
         sweep()
+        network = free_network()
         for block in range(64):
-            link = cls(f"{PREFIX}{os.getpid()}-{block}", block)
+            link = cls(f"{PREFIX}{os.getpid()}-{block}", block, network)
             if link._claim():
                 link._connect()
                 return link
-        raise IsolationError("all 64 pairs of addresses in 192.0.2.0/24 are taken; see `ip netns list`.")
+        raise IsolationError("all 64 pairs of addresses are taken; see `ip netns list`.")
 
     def _claim(self) -> bool:
         """The name of the outer interface belongs to whoever makes it first."""
@@ -68,7 +75,7 @@ class VethLink:
                 return False
             raise
         try:
-            _ip("link", "add", f"lpms{self.block}o", "type", "veth", "peer", "name", "en0", "netns", self.name)
+            _ip("link", "add", f"{INTERFACE}{self.block}o", "type", "veth", "peer", "name", "en0", "netns", self.name)
         except IsolationError:
             _ip("netns", "delete", self.name)
             return False
@@ -76,8 +83,8 @@ class VethLink:
 
     def _connect(self) -> None:
         try:
-            _ip("address", "add", f"{self.outside}/30", "dev", f"lpms{self.block}o")
-            _ip("link", "set", f"lpms{self.block}o", "up")
+            _ip("address", "add", f"{self.outside}/30", "dev", f"{INTERFACE}{self.block}o")
+            _ip("link", "set", f"{INTERFACE}{self.block}o", "up")
             _ip("-n", self.name, "address", "add", f"{self.inside}/30", "dev", "en0")
             _ip("-n", self.name, "link", "set", "lo", "up")
             self.up()
@@ -98,11 +105,46 @@ class VethLink:
 
     def remove(self) -> None:
         """Take everything away; what is not there is not missed."""
-        for arguments in (("link", "delete", f"lpms{self.block}o"), ("netns", "delete", self.name)):
+        for arguments in (("link", "delete", f"{INTERFACE}{self.block}o"), ("netns", "delete", self.name)):
             try:
                 _ip(*arguments)
             except IsolationError:
                 pass  # the interface goes with its namespace, or was never made
+
+
+def _addresses(network: str, block: int) -> list[ipaddress.IPv4Address]:
+    """The two addresses of a pair.
+
+    >>> [str(address) for address in _addresses("192.0.2.0/24", 1)]
+    ['192.0.2.5', '192.0.2.6']
+    """
+    pair = list(ipaddress.IPv4Network(network).subnets(new_prefix=30))[block]
+    return list(pair.hosts())
+
+
+def free_network() -> str:
+    """The first TEST-NET that no route of this machine leads to, apart from our own."""
+    routes = _ip("-4", "route", "show", "table", "all").splitlines()
+    taken = [_network(route) for route in routes if f"dev {INTERFACE}" not in route]
+    for name in TEST_NETS:
+        wanted = ipaddress.IPv4Network(name)
+        if not any(each.prefixlen and each.overlaps(wanted) for each in taken if each is not None):
+            return name
+    raise IsolationError(f"this machine uses all of {', '.join(TEST_NETS)} itself; leave --isolate out.")
+
+
+def _network(route: str) -> ipaddress.IPv4Network | None:
+    """Where a line of ``ip route`` leads to; ``None`` when it is the default route or no address.
+
+    >>> _network("192.0.2.0/24 dev eth0 proto kernel"), _network("default via 10.0.0.1")
+    (IPv4Network('192.0.2.0/24'), None)
+    """
+    kinds = ("local", "broadcast", "unreachable", "blackhole", "multicast")
+    word = next((word for word in route.split() if word not in kinds), "")
+    try:
+        return ipaddress.IPv4Network(word, strict=False)
+    except ValueError:
+        return None
 
 
 def sweep() -> None:
@@ -110,4 +152,4 @@ def sweep() -> None:
     for entry in Path("/run/netns").glob(f"{PREFIX}*"):
         owner, _, block = entry.name.removeprefix(PREFIX).partition("-")
         if owner.isdigit() and block.isdigit() and not Path("/proc", owner).exists():
-            VethLink(entry.name, int(block)).remove()
+            VethLink(entry.name, int(block), TEST_NETS[0]).remove()
