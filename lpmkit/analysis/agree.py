@@ -137,9 +137,11 @@ def likely_length(begin: Interval, end: Interval, length: Interval, trace: Trace
     The begin is drawn evenly between the last sign of life and the first missed slot, plus lateness as in the lead-in; the end before the first
     sign of life by a wake-up that is as late as in the lead-in or, as often, anywhere in the allowance. Same input, same answer.
     """
+    if trace.kind != "ticks" or length.length_ns == 0:
+        return length, length.middle_ns  # too coarse for a distribution: all of the interval is as likely
     generator = np.random.default_rng(20080215)
-    late = trace.noise.sample if trace.kind == "ticks" and len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
-    quantile = min(begin.length_ns, max(LEAST_LATENESS_NS, trace.noise.quantile_ns)) if trace.kind == "ticks" else 0
+    late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
+    quantile = min(begin.length_ns, max(LEAST_LATENESS_NS, trace.noise.quantile_ns))
     slot = max(0, begin.length_ns - quantile)
     started = generator.random(_DRAWS) * slot + generator.choice(late, _DRAWS)
     usual = generator.choice(late, _DRAWS)

@@ -42,6 +42,12 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
     return Company(tuple(spoke), tuple(silent), tuple(blind))
 
 
+def _deep(core: Interval) -> Interval:
+    """The middle of a silence: a sign of life at its very edge says where the edge is, not that there was no silence."""
+    margin = min(50 * MILLISECOND, core.length_ns // 5)
+    return Interval(core.lo_ns + margin, core.hi_ns - margin)
+
+
 def _is_sorted(trace: Trace) -> bool:
     return trace.kind == "ticks"
 
@@ -84,7 +90,7 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
     if ours is not None:
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
-    with_us = company(outage.core, others)
+    with_us = company(_deep(outage.core), others)
     if with_us.spoke:
         return _as(outage, Kind.MICRO_STOP, f"{with_us.names('spoke')} answered meanwhile, so the host ran")
     if with_us.silent:
@@ -116,13 +122,15 @@ def _asked_class(
         return _as(outage, Kind.APPLICATION, "this service alone was silent")
     together = [one for one in rest if one.probe != outage.probe and one.outer.overlaps(outage.outer)]
     together = [one for one in together if _kind_of(one, traces) in REACHABILITY]
-    ticked = any(trace.kind == "ticks" and _voices(trace, outage.core) for trace in traces)
+    ticked = any(trace.kind == "ticks" and _voices(trace, _deep(outage.core)) for trace in traces)
     names = ", ".join(sorted({one.probe for one in together}))
     if ticked and together:
         return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
     if ticked:
         return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
-    with_us = company(outage.core, [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY])
+    with_us = company(
+        _deep(outage.core), [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
+    )
     if with_us.spoke:
         return _as(outage, Kind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
     # An answer that came late is a sign of life inside the silence of nobody: who could not tell does not count.

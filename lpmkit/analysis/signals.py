@@ -150,9 +150,10 @@ def quiet_values(
     stalled = within(signals.answered, [stall.widened(20 * MILLISECOND) for stall in stalls])
     usable = (signals.answered != MISSING) & ~stalled
     inside = usable & (signals.answered >= lead_in.lo_ns) & (signals.answered <= lead_in.hi_ns)
-    if inside.sum() >= 50:
+    if inside.sum() >= 20:
         return values[inside], f"{int(inside.sum())} samples of the lead-in"
-    usable &= values < max(250 * MILLISECOND, 3 * signals.interval_ns)
+    usual = int(np.median(values[usable])) if usable.any() else 0
+    usable &= values < 250 * MILLISECOND + 3 * usual
     return values[usable], f"{int(usable.sum())} samples of the whole record: the lead-in is too short"
 
 
@@ -313,8 +314,12 @@ def tick_silences(
     late: Int64Array,
     level: Noise,
     two_sided: bool,
+    slept_on: bool,
 ) -> list[Outage]:
-    """Stretches without a tick, in the host's own stamps."""
+    """Stretches without a tick, in the host's own stamps.
+
+    ``slept_on`` says that the timers of the host may not have counted the pause: its first tick then comes up to one period late.
+    """
     lo, hi = facts
     silent = np.flatnonzero(lo[1:] - hi[:-1] > level.threshold_ns)
     found = []
@@ -323,6 +328,7 @@ def tick_silences(
         due = int(ticks.remote_due[last])
         to_slot = due - int(stamp[last]) if stamp is not None and stamp is ticks.mono and due != MISSING else 0
         before, wake = _local_noise(late, first, level)
+        wake += ticks.interval_ns if slept_on else 0
         slot = int(hi[last]) + to_slot + ticks.interval_ns
         begin = Interval(int(lo[last]), max(int(hi[last]), slot + before))
         end = Interval(int(lo[first]) - wake, int(hi[first]))
@@ -484,7 +490,15 @@ def host_traces(
         sure = ticks.picked(~doubtful)
         sure_facts = (facts[0][~doubtful], facts[1][~doubtful])
         late = tick_lateness(sure, clock if stamp is not None else None)
-        found = tick_silences(sure, sure_facts, _stamp(sure, clock), late, known[ticks.probe], bool(echo))
+        found = tick_silences(
+            sure,
+            sure_facts,
+            _stamp(sure, clock),
+            late,
+            known[ticks.probe],
+            bool(echo),
+            _slept_on(clock, breaks, alignments),
+        )
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, breaks, found)
         traces.append(_trace(sure, sure_facts, np.zeros(len(sure.answered), dtype=np.bool_), known[ticks.probe]))
@@ -558,6 +572,11 @@ def _breaks(ticks: Signals | None, asked: Sequence[Signals], clock: str | None, 
         return tick_breaks(ticks, _stamp(ticks, clock), known[ticks.probe].threshold_ns, pause)
     pause = max([known[one.probe].threshold_ns + one.interval_ns for one in asked], default=SECOND)
     return asked_breaks(asked, pause)
+
+
+def _slept_on(clock: str | None, breaks: Sequence[Break], alignments: dict[str, Alignment]) -> bool:
+    """Whether the host's timers may have slept on after a pause: they run on its monotonic clock, which did not count it all."""
+    return clock != "monotonic" or _missed(breaks, alignments, clock)
 
 
 def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: str) -> bool:
