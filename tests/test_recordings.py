@@ -10,8 +10,9 @@ A recording is two files: ``<case>.txt``, the exact text, and ``<case>.json`` be
 ``command``    what that machine is asked, exactly, after ``LANG=C``; ``moment`` when: before, copying or after the move
 ``status``     the exit status; ``stdin`` and ``stderr`` what was typed and what came on standard error
 ``varying``    patterns (multi-line) for the parts that a landscape does not fix, to be blanked before texts are compared
-``compare``    how a machine's answer is compared with this one: ``text`` (default), ``values`` after reading both,
-               ``form`` (it can be read, and no more)
+``compare``    how a machine's answer is compared with this one: ``text`` (default), ``lines`` (every line of this one is
+               there, in whatever order and among whatever else), ``values`` after reading both, ``form`` (it can be
+               read, and no more)
 ``reader``     ``module:function`` that understands it; ``expected`` the values, as JSON
 =============  ====================================================================================================
 """

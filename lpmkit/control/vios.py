@@ -479,6 +479,8 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
     ((('ent4', (1,)),), (1, 205, 298, 299), True)
     """
     found = lines(text)
+    while found and not found[0].strip("- "):  # most levels begin with a rule of dashes, `SNAP` without
+        found.pop(0)
     sea = found[0].partition("(")[2].partition(")")[0] if found else ""
     if not sea or not found[0].startswith("ETHERNET STATISTICS"):
         raise UnexpectedReply("the heading of entstat was expected", line=found[0] if found else None)
