@@ -46,7 +46,14 @@ def suspensions(
         if not any(one.outer.overlaps(other.outer) for other in references):
             references.append(one)
     return tuple(
-        agree(one, [other for other in silences if other.outer.overlaps(one.outer)], traces, stalls, alignments, breaks)
+        agree(
+            one,
+            [other for other in silences if other is one or other.outer.overlaps(one.core)],
+            traces,
+            stalls,
+            alignments,
+            breaks,
+        )
         for one in sorted(references, key=lambda one: one.begin)
     )
 

@@ -108,38 +108,46 @@ def _asked_class(
     traces: Sequence[Trace],
     stalls: Sequence[Interval],
 ) -> Outage:
-    kind = _kind_of(outage, traces)
-    shared = next((one for one in suspended if one.outer.overlaps(outage.outer)), None)
+    felt = _felt(outage)
+    shared = next((one for one in suspended if _shares(one, felt)), None)
     if shared is not None:
         return _as(
-            outage, Kind.SUSPENSION, f"{shared.probe} shows the suspension in it; the rest is waiting to send again"
+            outage, Kind.SUSPENSION, f"holds the suspension that {shared.probe} shows, and the wait to send again"
         )
     mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.noise.quantile_ns)
     if ours is not None:
         return ours
-    if kind not in REACHABILITY:
+    if mine.kind not in REACHABILITY:
         return _as(outage, Kind.APPLICATION, "this service alone was silent")
-    together = [one for one in rest if one.probe != outage.probe and one.outer.overlaps(outage.outer)]
-    together = [one for one in together if _kind_of(one, traces) in REACHABILITY]
-    ticked = any(trace.kind == "ticks" and _voices(trace, _deep(outage.core)) for trace in traces)
-    names = ", ".join(sorted({one.probe for one in together}))
-    if ticked and together:
-        return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
-    if ticked:
+    reach = {trace.probe for trace in traces if trace.kind in REACHABILITY} - {outage.probe}
+    names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
+    if any(trace.kind == "ticks" and _voices(trace, _deep(felt)) for trace in traces):
+        if names:
+            return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
         return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
-    with_us = company(
-        _deep(outage.core), [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
-    )
+    return _without_ticks(outage, names, traces)
+
+
+def _felt(outage: Outage) -> Interval:
+    """From the first question that should have been answered to the first answer."""
+    return Interval(outage.begin.hi_ns, max(outage.begin.hi_ns, outage.end.hi_ns))
+
+
+def _shares(suspended: Outage, felt: Interval) -> bool:
+    """Whether a silence holds a good part of a suspension, not just its edge."""
+    common = suspended.core.intersect(felt)
+    return common is not None and common.length_ns >= min(suspended.core.length_ns, felt.length_ns) // 4
+
+
+def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outage:
+    """Without ticks a break of the network looks like a suspension; an answer of another probe means a busy service."""
+    others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
+    with_us = company(_deep(_felt(outage)), others)
     if with_us.spoke:
         return _as(outage, Kind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
-    # An answer that came late is a sign of life inside the silence of nobody: who could not tell does not count.
-    company_text = f"{names} silent too; " if names else ""
-    return _as(
-        outage,
-        Kind.SUSPENSION,
-        f"{company_text}without ticks a break of the network looks the same, our own monitor quiet",
-    )
+    together = f"{names} silent too; " if names else ""
+    return _as(outage, Kind.SUSPENSION, f"{together}without ticks a break of the network looks the same")
 
 
 def _voices(trace: Trace, core: Interval) -> bool:
