@@ -142,19 +142,18 @@ def survey(context: click.Context, partition: str, target: str, source: str | No
 @told
 def check(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
     """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing."""
-    from lpmkit.runbook import answer_of, as_row  # noqa: PLC0415
+    from lpmkit.checks import ready  # noqa: PLC0415
+    from lpmkit.runbook import as_row  # noqa: PLC0415
 
     book = _runbook(context)
     run = book.prepare(book.order(partition, target, source=source))
     findings = book.check(run)
     if as_json:
-        say_json(
-            {"run": str(run.path), "answer": answer_of(findings).value, "findings": [as_row(one) for one in findings]}
-        )
+        say_json({"run": str(run.path), "answer": ready(findings).value, "findings": [as_row(one) for one in findings]})
     else:
         print_findings(findings)
         people.print(f"Kept in {run.path}")
-    sys.exit({"pass": FINE, "warn": FINE, "fail": NOT_FINE, "unknown": COULD_NOT_TELL}[answer_of(findings).value])
+    sys.exit({"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}[ready(findings).value])
 
 
 @main.command()
@@ -404,8 +403,9 @@ def simulate(arguments: Sequence[str]) -> NoReturn:
 @told
 def demo(directory: Path, speed: float, as_json: bool) -> None:
     """Rehearse the whole guided move on the simulator, without a person, and leave a report to look at."""
+    from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.rehearsal import Rehearsal  # noqa: PLC0415
-    from lpmkit.runbook import Runbook, answer_of  # noqa: PLC0415
+    from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     tell = Console(stderr=as_json, highlight=False)
     tell.print(
@@ -419,7 +419,7 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
         print_findings(findings, tell, only_trouble=True)
         word = book.validate(run)
         print_validation(word, tell)
-        if answer_of(findings).value == "fail" or not word.passed:
+        if ready(findings).value == "not ready" or not word.passed:
             sys.exit(NOT_FINE)
         tell.print("Typing the partition's name for you: [b]bxaix85[/b]. It moves now; the probes are running.")
         book.move(run, "bxaix85")

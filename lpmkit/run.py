@@ -421,8 +421,9 @@ def _ends_whole(path: Path) -> bool:
 
 def _sample(line: bytes) -> Sample:
     cells = next(csv.reader([line.decode()]))
-    times = [int(cell) if cell else None for cell in cells[1:7]]
-    return Sample(int(cells[0]), *times, outcome=Outcome(cells[7]), detail=cells[8])
+    due, sent, answered, remote_due, remote_mono, remote_wall = (int(cell) if cell else None for cell in cells[1:7])
+    outcome = Outcome(cells[7])
+    return Sample(int(cells[0]), due, sent, answered, remote_due, remote_mono, remote_wall, outcome, cells[8])
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

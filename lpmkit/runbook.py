@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lpmkit import recorder
-from lpmkit.checks import Finding, Verdict, examine
+from lpmkit.checks import Finding, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Secrets, Site
 from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
@@ -408,14 +408,6 @@ def state(run: Run, clock: Clock | None = None) -> State:
 def as_row(finding: Finding) -> dict[str, Any]:
     """A finding as JSON values."""
     return {**asdict(finding), "verdict": finding.verdict.value}
-
-
-def answer_of(findings: Sequence[Finding]) -> Verdict:
-    """The worst of the findings: fail before unknown before warn before pass."""
-    for verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN):
-        if any(finding.verdict is verdict for finding in findings):
-            return verdict
-    return Verdict.PASS
 
 
 def _order(run: Run) -> Order:
