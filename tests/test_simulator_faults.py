@@ -198,7 +198,7 @@ def test_replies_are_cut_hang_wait_and_turn_german():
         "slow:bvio83:0.3",
     ]
     with Simulator(speed=FAST, faults=[*faults, "hang:bxaix85:oslevel", "cut-reply:bxaix85:errpt"]) as simulator:
-        cut, whole = ssh(simulator, "bvio82", "lssyscfg -r sys"), ssh(simulator, "bvio82", "lssyscfg -r sys")
+        cut, whole = (ssh(simulator, "bvio82", "lssyscfg -r prof") for _ in range(2))
         assert not cut.out.endswith("\n")
         assert whole.out.startswith(cut.out)
         assert ssh(simulator, "bvio83", "ioscli ioslevel").err == "out of order\n"

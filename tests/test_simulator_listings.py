@@ -147,7 +147,7 @@ def test_lsmap_has_the_layout_of_a_vios_of_2008(vios):
         "Status                Available",
         "LUN                   0x8100000000000000",
         "Backing device        hdisk1",
-        "Physloc               U78A5.001.WIH076E-P1-C6-T1-W500507630608059A-L4040400000000000",
+        "Physloc               U78A5.001.WIH076E-P1-C6-T1-W500507630608059A-L4000400000000000",
         "",
         "VTD                   bxaix85_sap1",
         "Status                Available",
@@ -171,7 +171,7 @@ def test_disks_of_the_vios(vios):
     unique = vios("ioscli lsdev -dev hdisk1 -attr unique_id").lines[2]
     assert unique == "200B75BALB1400007210790003IBMfcp"
     paths = vios("ioscli lspath -dev hdisk1 -fmt :").lines
-    assert paths[0] == "Enabled:hdisk1:fscsi0:500507630608059a,4040400000000000"
+    assert paths[0] == "Enabled:hdisk1:fscsi0:500507630608059a,4000400000000000"
     assert len(paths) == 2
     assert "user_settable" in vios("ioscli lsdev -dev hdisk1 -attr").out
 

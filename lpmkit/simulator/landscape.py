@@ -169,9 +169,7 @@ def _partition(entry: Entry, vhost: int) -> Partition:
 
 def _rmc_state(state: str, host: bool) -> str:
     """IVM says ``none`` of a partition that never had a connection (NOVA-IVM: ``0,0,none``)."""
-    if state != RUNNING:
-        return "inactive"
-    return "active" if host else "none"
+    return "active" if host and state == RUNNING else "none"
 
 
 def _processors(entry: Entry) -> Processors:

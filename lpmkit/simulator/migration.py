@@ -270,13 +270,10 @@ class Movers:
         self._done(move.partition, move.source, move.target, move.number)
 
     def _done(self, partition: str, source: str, target: str, number: int) -> None:
+        """The end of a move: the source forgets the partition, and its RMC connection is back unless a fault delays it."""
         late = self._faults.on_move("rmc-late", partition)
-        rmc = "active" if late is None else "inactive"
-        moved = self._chassis.world.partition(target, partition)
-        if moved is not None and moved.environment and not moved.holds_memory:
-            rmc = "inactive"
-        elif moved is not None and moved.rmc_state == "none":
-            rmc = "none"
+        left = self._chassis.world.partition(source, partition)
+        rmc = "inactive" if late is not None or left is None else left.rmc_state
         self._host_of(partition).tell(errors=[aix_entry(self._chassis.world, target, partition, "done", time.time())])
         self._chassis.change(lambda world: finished(world, partition, source, target, rmc))
         for end in (source, target):

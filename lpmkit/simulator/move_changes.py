@@ -105,7 +105,9 @@ def committed(world: World, name: str, target: str) -> World:
     """The record on the target is the partition now; the one on the source is what is left of it."""
     for found in world.partitions:
         if found.name == name and found.migration is not None:
-            world = world.with_partition(replace(found, is_shell=found.frame != target))
+            there = found.frame == target
+            rmc = "inactive" if there and found.rmc_state == "active" else found.rmc_state
+            world = world.with_partition(replace(found, is_shell=not there, rmc_state=rmc))
     return set_migration(world, name, cancellable=False, phase="resume")
 
 

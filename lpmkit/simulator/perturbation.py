@@ -106,7 +106,7 @@ def _namesake(world: World, moved: Partition, fault: Fault) -> World:
                 vhost=world.free_vhost(frame),
                 host=False,
                 disks=(),
-                rmc_state="inactive",
+                rmc_state="none",
                 os_version="Unknown",
             )
             world = world.with_partition(twin)

@@ -232,5 +232,6 @@ def vasistat_page(device: str, elapsed_s: float, out_bytes: int, in_bytes: int, 
 # --- VIOS -----------------------------------------------------------------------------------------------------------
 LSPV_HEADER = f"{'NAME':<16} {'PVID':<36} {'VG':<16} STATUS"
 LSPV_ROW = "{name:<16} {pvid:<36} {vg:<16} {status}"
-LSPV_SIZE_HEADER = f"{'NAME':<16} {'PVID':<36} SIZE(megabytes)"
+LSPV_SIZE_HEADER = f"{'NAME':<16}{'PVID':<36}SIZE(megabytes)"
+LSPV_SIZE_ROW = "{name:<16}{pvid:<36}{size}"
 NO_NPIV = "No virtual Fibre Channel adapter was found."

@@ -27,6 +27,9 @@ from lpmkit.simulator.terminal import Terminal
 # What a client does to a connection is its own affair; nobody wants tracebacks of it on the terminal.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
+#: What paramiko raises when the client went away in the middle of something.
+GONE = (OSError, EOFError, paramiko.SSHException)
+
 #: Makes the shell of a login: interactive or not, with the variables that the client sent.
 ShellFactory = Callable[[bool, Mapping[str, str]], Shell]
 
@@ -47,7 +50,7 @@ class ChannelIo:
     def read(self) -> bytes:
         try:
             return self._channel.recv(65536)
-        except OSError:
+        except GONE:
             return b""
 
     def read_ready(self) -> bytes | None:
@@ -56,7 +59,7 @@ class ChannelIo:
     def _send(self, send: Callable[[bytes], object], data: bytes) -> None:
         try:
             send(data)
-        except OSError:
+        except GONE:
             self.closed.set()
 
 
@@ -159,7 +162,7 @@ def serve(channel: paramiko.Channel, shell: Shell, line: str | None, terminal: T
         channel.send_exit_status(status)
         channel.shutdown_write()
         channel.close()
-    except OSError:
+    except GONE:
         pass  # the client went first; nobody is left to be told
     io.closed.set()
 
@@ -248,5 +251,5 @@ class SshServer:
             self._transports = {each for each in self._transports if each.is_active()} | {transport}
         try:
             transport.start_server(server=_Login(self, transport))
-        except (paramiko.SSHException, EOFError, OSError):
+        except GONE:
             transport.close()  # the client did not get through the handshake; it knows why better than we do

@@ -17,7 +17,8 @@ def lsdev(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     if kind is not None and kind not in rows:
         return Reply()
     found = rows[kind] if kind is not None else [*rows["adapter"], *rows["disk"]]
-    return lines(*(f"{name:<6} Available {place:<8} {text}" for name, place, text in found))
+    width = 8 if kind != "adapter" else max(len(place) for _, place, _ in found)
+    return lines(*(f"{name:<6} Available {place:<{width}} {text}" for name, place, text in found))
 
 
 def _disks(guest: Guest) -> list[tuple[str, str, str]]:

@@ -25,13 +25,7 @@ def logical_serial(frame: Frame, lpar_id: int) -> str:
 def system(world: World, frame: Frame, sys_time: str) -> Record:
     """``lssyscfg -r sys``. Capabilities lists only what is present, in one quoted value (NOVA-IVM)."""
     mobility = ["active_lpar_mobility_capable", "inactive_lpar_mobility_capable"] if frame.enterprise else []
-    common = [
-        "vet_activation_capable",
-        "shared_proc_capable",
-        "micro_lpar_capable",
-        "dlpar_mem_capable",
-        "cod_proc_capable",
-    ]
+    common = ["cod_proc_capable", "vet_activation_capable", "shared_proc_capable"]
     return {
         "name": frame.system_name,
         "type_model": frame.type_model,
@@ -142,7 +136,7 @@ def profile(frame: Frame, found: Partition) -> Record:
         "uncap_weight": str(shape.weight),
         "io_slots": ",".join(f"{slot.drc_index}/none/1" for slot in found.physical_slots) or "none",
         "lpar_io_pool_ids": "none",
-        "max_virtual_slots": "20",
+        "max_virtual_slots": "10",
         "virtual_serial_adapters": "0/server/1/any//any/1,1/server/1/any//any/1",
         "virtual_scsi_adapters": server,
         "virtual_eth_adapters": f"{found.ethernet_slot}/0/{found.port_vlan_id}//0/1",

@@ -203,7 +203,7 @@ def slot_limits(world: World, frame: Frame) -> list[Record]:
     rows: list[Record] = [
         _limit(frame.vios.name, frame.vios.lpar_id, frame.vios.max_virtual_slots, next_slot(world, frame))
     ]
-    return rows + [_limit(found.name, found.lpar_id, 20, 5) for found in world.on(frame.name)]
+    return rows + [_limit(found.name, found.lpar_id, 10, 5) for found in world.on(frame.name)]
 
 
 def next_slot(world: World, frame: Frame) -> int:

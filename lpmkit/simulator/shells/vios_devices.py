@@ -38,7 +38,7 @@ def devices(world: World, frame: Frame) -> list[Device]:
         Device("vsa0", "adapter", True, "LPAR Virtual Serial Adapter"),
     ]
     if sea is not None:
-        found.append(Device(sea.name, "sea", False, "Shared Ethernet Adapter"))
+        found.append(Device(sea.name, "sea", True, "Shared Ethernet Adapter"))
     if vios.vasi is not None:
         found.append(Device(vios.vasi, "adapter", True, "Virtual Asynchronous Services Interface (VASI)"))
     found += [Device(disk.name, "disk", False, _disk_description(disk)) for disk in frame.disks]
@@ -67,10 +67,15 @@ def lsdev(world: World, frame: Frame, arguments: Sequence[str], context: Context
         if "-attr" in options:
             return _attributes(world, frame, found[0], options["-attr"] or "")
     if "-virtual" in options:
-        found = [device for device in found if device.virtual]
+        found = sorted((device for device in found if device.virtual), key=_rank)
     if kind is not None:
         found = [device for device in found if _is_of_type(device, kind)]
     return _table(found, options)
+
+
+def _rank(device: Device) -> int:
+    """``lsdev -virtual`` shows adapters, then target devices, then the SEA (order SNAP)."""
+    return {"adapter": 0, "sea": 2}.get(device.kind, 1)
 
 
 def _is_of_type(device: Device, kind: str) -> bool:
@@ -163,7 +168,7 @@ def lspv(world: World, frame: Frame, arguments: Sequence[str], context: Context)
     if "-fmt" in options:
         return lines(*((options["-fmt"] or ":").join(value or " " for value in row.values()) for row in rows))
     if sized:
-        return lines(recalled.LSPV_SIZE_HEADER, *(f"{row['name']:<16} {row['pvid']:<36} {row['size']}" for row in rows))
+        return lines(recalled.LSPV_SIZE_HEADER, *(recalled.LSPV_SIZE_ROW.format(**row) for row in rows))
     return lines(recalled.LSPV_HEADER, *(recalled.LSPV_ROW.format(**row).rstrip() for row in rows))
 
 
@@ -255,11 +260,24 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
         f"ETHERNET STATISTICS ({sea.name}) :",
         "Device Type: Shared Ethernet Adapter",
         f"Hardware Address: {_mac(sea.mac)}",
+        "Elapsed Time: 41 days 5 hours 42 minutes 0 seconds",
         "",
         f"{'Transmit Statistics:':<46}Receive Statistics:",
         f"{'--------------------':<46}-------------------",
         f"{'Packets: 48213377':<46}Packets: 51200913",
         f"{'Bytes: 30117283311':<46}Bytes: 28830111204",
+        f"{'Interrupts: 0':<46}Interrupts: 41882190",
+        f"{'Transmit Errors: 0':<46}Receive Errors: 0",
+        f"{'Packets Dropped: 0':<46}Packets Dropped: 0",
+        f"{'':<46}Bad Packets: 0",
+        "",
+        "General Statistics:",
+        "-------------------",
+        "No mbuf Errors: 0",
+        "Adapter Reset Count: 0",
+        "Driver Flags: Up Broadcast Running",
+        "\tSimplex 64BitSupport ChecksumOffload",
+        "\tDataRateSet",
         "",
         "-" * 62,
         f"Statistics for adapters in the Shared Ethernet Adapter {sea.name}",

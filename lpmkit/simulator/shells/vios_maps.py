@@ -44,12 +44,12 @@ def disk_location(world: World, frame: Frame, disk: Disk) -> str:
 
 
 def lun_id(volume: str) -> str:
-    """A volume number of the DS8000 as SCSI sees it.
+    """A LUN's number as SCSI sees it: two groups that begin with ``40`` (GIB-JS22: ``4000402D00000000``).
 
     >>> lun_id("4001")
-    '4040400100000000'
+    '4000400100000000'
     """
-    return f"40{volume[:2]}40{volume[2:]}00000000"
+    return f"4000{volume}00000000"
 
 
 def adapters(world: World, frame: Frame) -> list[Adapter]:
