@@ -1,0 +1,429 @@
+"""The report: one HTML file that needs nothing else, for the change record and for whoever doubts it.
+
+`write_report` works out everything that can be worked out from a run folder: ``summary.json``, ``plots/``, ``samples.csv`` and ``report.html``. It can be
+repeated at any time; all of it can be deleted and made again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from lpmkit import plots
+from lpmkit.analysis import Analysis, Interval, Kind, Outage, SessionOutage, analyse, seconds, summary, utc
+from lpmkit.errors import RecordError
+from lpmkit.run import COLUMNS, MISSING, Run, write_document, write_file
+from lpmkit.timeline import Event
+
+#: What is worked out, as opposed to recorded: not part of the evidence index.
+DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots"})
+#: What each kind of probe can tell: (what it is, its bias).
+WITNESSES: Mapping[str, tuple[str, str]] = {
+    "ticks": (
+        "ticks stamped inside the host on an absolute schedule",
+        "begin uncertain by one tick, end almost not; a busy host ticks late, which is allowed for",
+    ),
+    "echo": (
+        "lines asked and answered over an SSH session that stays open",
+        "too long: TCP waits before it sends again; too coarse to say when within an interval",
+    ),
+    "connect": (
+        "new TCP connections that wait for the service to speak",
+        "too long or too short by up to an interval; a lost first packet is sent again after a second",
+    ),
+}
+_TIMELINE = {
+    "recorder-started",
+    "recorder-ended",
+    "probe-trouble",
+    "session",
+    "phase",
+    "control-lost",
+    "control-back",
+    "intent",
+    "answer",
+    "disk-full",
+    "disk-has-room",
+    "note",
+    "request",
+}
+
+
+def write_report(path: str | os.PathLike[str]) -> Path:
+    """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added."""
+    run = Run(path)
+    analysis = analyse(run)
+    write_document(run.path, "summary", summary(analysis))
+    plots.save_all(analysis, run.path / "plots")
+    write_file(run.path / "samples.csv", samples_csv(run, analysis))
+    return write_file(run.path / "report.html", render(run, analysis).encode())
+
+
+def render(run: Run, analysis: Analysis) -> str:
+    """The report as HTML."""
+    environment = Environment(
+        loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2").render(**_content(run, analysis))
+
+
+def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
+    events = run.events()
+    survey, after = _document(run, "survey"), _document(run, "survey-after")
+    return {
+        "run": run,
+        "analysis": analysis,
+        "verdict": analysis.verdict,
+        "figures": list(_figures(analysis)),
+        "about": list(_about(run, analysis)),
+        "charts": _charts(run),
+        "witnesses": list(_witnesses(analysis)),
+        "sessions": [_session(analysis, one) for host in analysis.hosts for one in host.sessions],
+        "silences": list(_silences(analysis)),
+        "clocks": list(_clocks(analysis)),
+        "timeline": list(_timeline(analysis, events)),
+        "findings": _findings(run),
+        "validation": _document(run, "validation"),
+        "identity": list(compared(survey, after)),
+        "gaps": list(_gaps(survey, after)),
+        "unseen": list(_unseen(analysis, events)),
+        "evidence": list(evidence(run.path)),
+        "noises": [(name, noise) for host in analysis.hosts for name, noise in host.noises.items()],
+        "ms": _ms,
+        "seconds": seconds,
+        "made": run.manifest.get("lpmkit", "?"),
+    }
+
+
+def _document(run: Run, name: str) -> Any:
+    try:
+        return run.document(name)
+    except RecordError:
+        return None  # the analysis has noted it, and its note is in the report
+
+
+def _ms(time_ns: int) -> str:
+    return f"{time_ns / 1e6:,.1f} ms"
+
+
+# --- the top --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the numbers at the top: its name, the number, what stands below it."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def _figures(analysis: Analysis) -> Iterator[Figure]:
+    still = analysis.suspension
+    if still:
+        best = f"most likely {still.best_ns / 1e9:.3f} s, 95 %: {seconds(still.likely)}"
+        yield Figure("suspended", seconds(still.length), best)
+    else:
+        yield Figure("suspended", "none found", "no silence that all probes share")
+    sessions = [one for host in analysis.hosts for one in host.sessions]
+    longest = max(sessions, key=lambda one: one.waited_ns, default=None)
+    if longest:
+        note = "at the keyboard of an open SSH session"
+        yield Figure("session outage", f"{longest.waited_ns / 1e9:.3f} s", note)
+    else:
+        echo = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
+        yield Figure("session outage", "none seen" if echo else "not looked at", "open SSH session")
+    if analysis.mode == "move":
+        yield _duration(analysis)
+    others = sum(
+        one.kind in (Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP) for h in analysis.hosts for one in h.outages
+    )
+    yield Figure("other silences", str(others), "network, single service, micro-stops")
+    unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
+    stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
+    yield Figure("not observed", f"{unseen:.1f} s", f"and this machine stood still for {stalled:.2f} s")
+
+
+def _duration(analysis: Analysis) -> Figure:
+    begin = next((phase.since_ns for phase in analysis.phases if phase.name != "prepared"), None)
+    end = next((phase.since_ns for phase in analysis.phases if phase.name == "settled"), None)
+    if begin is None or end is None:
+        return Figure("the whole move", "not known", "from the command to running on the target")
+    return Figure(
+        "the whole move", f"{(end - begin) / 1e9:.0f} s", "from the command to running on the target, as polled"
+    )
+
+
+def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
+    facts, order = run.manifest, run.manifest.get("order")
+    if isinstance(order, dict):
+        yield "what", f"{order.get('partition', '?')} from {order.get('source', '?')} to {order.get('target', '?')}"
+        if order.get("target_machine"):
+            yield "target machine", str(order["target_machine"])
+    else:
+        yield "what", "watched " + ", ".join(host.host for host in analysis.hosts)
+    yield "when", _when(analysis, analysis.record)
+    yield "by", f"{facts.get('by', '?')} on {facts.get('observer', '?')}, lpmkit {facts.get('lpmkit', '?')}"
+    yield "run", f"{run.name} ({facts.get('mode', '?')})"
+
+
+def _when(analysis: Analysis, span: Interval) -> str:
+    begin, end = analysis.wall.at(span.lo_ns), analysis.wall.at(span.hi_ns)
+    local = [datetime.fromtimestamp(moment / 1e9, tz=UTC).astimezone() for moment in (begin, end)]
+    zone = local[0].tzname() or "local time"
+    return f"{_clock(begin)} … {_clock(end)[11:]} UTC ({local[0]:%H:%M:%S} … {local[1]:%H:%M:%S} {zone} where this report was made)"
+
+
+def _clock(wall_ns: int, digits: int = 0) -> str:
+    return utc(wall_ns, digits)[:-1].rstrip(".").replace("T", " ")
+
+
+def _charts(run: Run) -> dict[str, Markup]:
+    found = {}
+    for name in ("wall", "ladder", "latency"):
+        path = run.path / "plots" / f"{name}.svg"
+        if path.exists():
+            found[name] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - our own plots wrote it, escaped
+    return found
+
+
+def _inline(svg: str, name: str) -> str:
+    """An SVG for inside HTML: without prologue, as wide as it is given, its ids its own."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]+"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]+"', r"\1", svg, count=1)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    for host in analysis.hosts:
+        intervals = {trace.probe: trace.interval_ns for trace in host.traces}
+        kinds = {trace.probe: trace.kind for trace in host.traces}
+        for still in host.suspensions:
+            for one in still.witnesses:
+                what, bias = WITNESSES.get(kinds[one.probe], ("a probe of one service", "speaks for its service only"))
+                yield {
+                    "name": one.probe,
+                    "what": what,
+                    "resolution": f"{intervals[one.probe] / 1e6:g} ms",
+                    "bias": bias,
+                    **_ends(analysis, one.length, one.begin, one.end),
+                }
+            yield {
+                "name": "agreed",
+                "agreed": True,
+                "what": f"{host.host}, by {' and '.join(still.mechanisms)}",
+                "resolution": "",
+                "bias": f"95 %: {seconds(still.likely)}",
+                **_ends(analysis, still.length, still.begin, still.end),
+            }
+
+
+def _ends(analysis: Analysis, length: Interval, begin: Interval, end: Interval) -> dict[str, str]:
+    return {
+        "length": seconds(length),
+        "begin": f"{_clock(analysis.wall.at(begin.lo_ns), 3)[11:]} + {_ms(begin.length_ns)}",
+        "end": f"{_clock(analysis.wall.at(end.hi_ns), 3)[11:]} − {_ms(end.length_ns)}",
+    }
+
+
+def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
+    after = one.after_resume_ns
+    return {
+        "probe": one.probe,
+        "began": _clock(analysis.wall.at(one.began.hi_ns), 3)[11:],
+        "waited": f"{one.waited_ns / 1e9:.3f} s",
+        "bounds": seconds(one.bounds),
+        "after": seconds(after) if after else "no suspension at that time",
+        "unanswered": str(one.unanswered),
+    }
+
+
+def _silences(analysis: Analysis) -> Iterator[dict[str, str]]:
+    for host in analysis.hosts:
+        for one in host.outages:
+            yield _silence(analysis, one)
+    for hole in analysis.holes:
+        yield {
+            "kind": Kind.NOT_OBSERVED.value,
+            "probe": "all",
+            "at": _clock(analysis.wall.at(hole.lo_ns), 3)[11:],
+            "length": f"{hole.length_ns / 1e9:.3f} s",
+            "why": "no recorder was running",
+        }
+
+
+def _silence(analysis: Analysis, one: Outage) -> dict[str, str]:
+    return {
+        "kind": one.kind.value if one.kind else "not classed",
+        "probe": one.probe,
+        "at": _clock(analysis.wall.at(one.begin.lo_ns), 3)[11:],
+        "length": seconds(one.length),
+        "why": one.why,
+    }
+
+
+def _clocks(analysis: Analysis) -> Iterator[str]:
+    for host in analysis.hosts:
+        for still in host.suspensions:
+            for reading in still.clocks:
+                missed = f"missed {reading.missed.lo_ns / 1e6:.1f} … {reading.missed.hi_ns / 1e6:.1f} ms"
+                yield f"{host.host}: its {reading.clock} clock {reading.verdict} ({missed})."
+        for step in host.steps:
+            size = f"{step.step.lo_ns / 1e6:+.1f} … {step.step.hi_ns / 1e6:+.1f} ms"
+            at = _clock(analysis.wall.at(step.at.hi_ns), 1)[11:]
+            yield f"{host.host}: its {step.clock} clock was set by {size} at {at} UTC; {step.about}."
+
+
+def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str, str, str, str]]:
+    for event in events:
+        if event.kind in _TIMELINE:
+            at = f"{(event.mono_ns - analysis.window.lo_ns) / 1e9:+.1f}"
+            yield _clock(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {_said(event)}"
+
+
+def _said(event: Event) -> str:
+    data = event.data
+    if event.kind == "phase":
+        return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
+    return ", ".join(f"{name} {_short(value)}" for name, value in data.items()) or event.kind
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 240 else text[:240] + " …"
+
+
+def _findings(run: Run) -> list[dict[str, Any]]:
+    found = _document(run, "findings")
+    if isinstance(found, dict):
+        found = found.get("findings")
+    order = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
+    rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return sorted(rows, key=lambda one: order.get(str(one.get("verdict")), 1))
+
+
+def compared(before: Any, after: Any) -> Iterator[tuple[str, str, str, str]]:
+    """(label, before, after, changed?) for every label of both documents' ``identity``."""
+    was, now = (_identity(document) for document in (before, after))
+    if not was and not now:
+        return
+    for label in dict.fromkeys([*was, *now]):
+        old, new = was.get(label), now.get(label)
+        known = old not in (None, "") and new not in (None, "")
+        changed = ("same" if old == new else "changed") if known else "not known"
+        yield label.replace("_", " "), _shown(old), _shown(new), changed
+
+
+def _identity(document: Any) -> Mapping[str, Any]:
+    identity = document.get("identity") if isinstance(document, dict) else None
+    return identity if isinstance(identity, dict) else {}
+
+
+def _shown(value: Any) -> str:
+    if value in (None, "", [], {}):
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(" ".join(map(str, one)) if isinstance(one, list) else _shown(one) for one in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _gaps(*surveys: Any) -> Iterator[str]:
+    """What a survey could not gather, however it says so."""
+    for document, name in zip(surveys, ("before", "after"), strict=True):
+        gaps = document.get("gaps") if isinstance(document, dict) else None
+        for gap in gaps if isinstance(gaps, list) else []:
+            text = "; ".join(str(value) for value in gap.values() if value) if isinstance(gap, dict) else str(gap)
+            yield f"survey {name}: {text}"
+
+
+def _unseen(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
+    """What was not looked at, and why."""
+    for question in analysis.verdict.questions:
+        if question.state.value == "not evaluated":
+            yield f"{question.title.rstrip('?')}: {question.answer}"
+    for event in events:
+        if event.kind == "probe-trouble":
+            yield f"{event.data.get('probe') or event.source}: {event.data.get('what', '')}"
+    for hole in analysis.holes:
+        yield f"{hole.length_ns / 1e9:.1f} s from {_clock(analysis.wall.at(hole.lo_ns), 1)[11:]} UTC: no recorder was running"
+    for name, count in analysis.unreadable.items():
+        if count:
+            yield f"{name}: {count} line{'s' if count > 1 else ''} could not be read (cut off, as a kill leaves it)"
+    for host in analysis.hosts:
+        yield from (f"{host.host}: {note}" for note in host.notes)
+    yield from analysis.notes
+
+
+def evidence(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """(name, bytes, SHA-256) of everything that was recorded, not of what is worked out from it."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and name.parts[0] not in DERIVED and name.name != "recorder.lock":
+            content = path.read_bytes()
+            yield str(name), len(content), hashlib.sha256(content).hexdigest()
+
+
+# --- samples.csv ----------------------------------------------------------------------------------------------------
+
+
+def samples_csv(run: Run, analysis: Analysis) -> bytes:
+    """All samples of all probes as one table; ``utc`` is the time of day when the sample was answered, else sent."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["probe", "segment", "utc", *COLUMNS])
+    for probe in run.probes():
+        table = run.samples(probe)
+        numbers = [getattr(table, name) for name in COLUMNS[:-2]]
+        moments = np.where(table.answered_ns == MISSING, table.sent_ns, table.answered_ns)
+        moments = np.where(moments == MISSING, table.due_ns, moments)
+        rows = zip(
+            table.segment.tolist(),
+            _days(moments, analysis),
+            *[_blank(column.tolist()) for column in numbers],
+            table.outcome,
+            table.detail,
+            strict=True,
+        )
+        writer.writerows([probe, *row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _blank(values: list[int]) -> list[int | str]:
+    return ["" if value == MISSING else value for value in values]
+
+
+def _days(moments: Any, analysis: Analysis) -> list[str]:
+    """ISO UTC with microseconds for many monotonic readings at once."""
+    known = moments != MISSING
+    wall = analysis.wall
+    if not len(wall.mono_ns):
+        return [""] * len(moments)
+    base = int(wall.offset_ns[0])
+    more = np.interp(
+        np.where(known, moments, wall.mono_ns[0]) - wall.mono_ns[0],
+        wall.mono_ns - wall.mono_ns[0],
+        wall.offset_ns - base,
+    )
+    days = (np.where(known, moments, 0) + base + more.astype(np.int64)).astype("datetime64[ns]")
+    texts = np.datetime_as_string(days, unit="us")
+    return [f"{text}Z" if there else "" for text, there in zip(texts, known, strict=True)]
