@@ -23,7 +23,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from lpmkit import plots
-from lpmkit.analysis import Analysis, Interval, Kind, Outage, SessionOutage, analyse, seconds, summary, utc
+from lpmkit.analysis import Analysis, Interval, Kind, Outage, SessionOutage, analyse, same_boot, seconds, summary, utc
 from lpmkit.errors import RecordError
 from lpmkit.run import COLUMNS, MISSING, Run, write_document, write_file
 from lpmkit.timeline import Event
@@ -329,7 +329,8 @@ def compared(before: Any, after: Any) -> Iterator[tuple[str, str, str, str]]:
     for label in dict.fromkeys([*was, *now]):
         old, new = was.get(label), now.get(label)
         known = old not in (None, "") and new not in (None, "")
-        changed = ("same" if old == new else "changed") if known else "not known"
+        same = old == new or ("boot" in label.lower() and same_boot(str(old), str(new)))
+        changed = ("same" if same else "changed") if known else "not known"
         yield label.replace("_", " "), _shown(old), _shown(new), changed
 
 

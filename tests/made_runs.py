@@ -186,7 +186,7 @@ def _asked(world: _World, since: float, until: float, every_ms: int) -> Iterator
 def _echo(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, blocked_until, first_lost = world.made, 0, None
     for number, due, sent in _asked(world, since, until, 100):
-        there = max(world.carry(sent), blocked_until)
+        there = blocked_until = max(world.carry(sent), blocked_until)  # one session: nothing overtakes
         frozen = world.held(there, world.frozen)
         if made.dropped and frozen != there:
             first_lost = first_lost or sent
@@ -276,13 +276,17 @@ def _wanted(made: Made) -> list[str]:
     return [name for name, yes in wanted.items() if yes]
 
 
-def _tell(writer: RunWriter, clock: MadeClock, world: _World, events: Iterable[tuple[float, str, str, dict[str, Any]]]) -> None:
+def _tell(
+    writer: RunWriter, clock: MadeClock, world: _World, events: Iterable[tuple[float, str, str, dict[str, Any]]]
+) -> None:
     for at, source, kind, data in sorted(events, key=lambda one: one[0]):
         clock.now_ns = world.ns(at)
         writer.event(source, kind, **data)
 
 
-def _events(made: Made, since: float, until: float, *, resumed: bool) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
+def _events(
+    made: Made, since: float, until: float, *, resumed: bool
+) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
     yield since, "recorder", "recorder-started", {"pid": 4711 + resumed, "mode": made.mode, "resumed": resumed}
     for at in np.arange(since, until, 10.0):
         yield float(at), "recorder", "clock", {"uncertainty_ns": 200}
@@ -293,7 +297,12 @@ def _events(made: Made, since: float, until: float, *, resumed: bool) -> Iterato
         interval = S // made.tick_hz if kind == "ticks" else interval
         yield since, probe, "probe-started", {"kind": kind, "host": host, "interval_ns": interval}
         if kind in ("ticks", "echo"):
-            yield since, probe, "session", {"connection": 1, "remote_pid": 7000 + 10 * resumed + len(probe), "how": "perl"}
+            yield (
+                since,
+                probe,
+                "session",
+                {"connection": 1, "remote_pid": 7000 + 10 * resumed + len(probe), "how": "perl"},
+            )
     if made.relogin_at is not None and since <= made.relogin_at < until:
         yield made.relogin_at, "ssh-echo" + made.suffix, "session", {"connection": 2, "remote_pid": 9999, "how": "perl"}
     for at, phase in made.phases or default_phases(made):

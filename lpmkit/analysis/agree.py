@@ -182,6 +182,8 @@ def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) 
     answered = trace.answered[known & (trace.answered >= outage.end.hi_ns)]
     ended = int(answered.min(initial=2**62)) if len(answered) else outage.end.hi_ns
     first = int(trace.sent[typed].min(initial=outage.begin.hi_ns))
+    its_answer = trace.answered[typed & known]
+    waited = (int(its_answer[0]) if len(its_answer) else ended) - first
     during = next((one for one in agreed if one.outer.overlaps(outage.outer)), None)
     after = Interval(max(0, ended - during.end.hi_ns), max(0, ended - during.end.lo_ns)) if during else None
     late_after = trace.late & known & (trace.sent >= ended) & (trace.sent <= ended + 10 * SECOND)
@@ -191,8 +193,8 @@ def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) 
         host=trace.host,
         began=Interval(min(last_answer, first), first),
         ended_ns=ended,
-        waited_ns=ended - first,
-        bounds=Interval(ended - first, ended - min(last_answer, first)),
+        waited_ns=waited,
+        bounds=Interval(waited, waited + first - min(last_answer, first)),
         after_resume_ns=after,
         slow_until_ns=slow,
         unanswered=int((typed & ~known).sum()),

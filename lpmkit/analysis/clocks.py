@@ -15,13 +15,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from lpmkit.analysis.values import MILLISECOND, BoolArray, FloatArray, Interval
+from lpmkit.analysis.values import MILLISECOND, SECOND, BoolArray, FloatArray, Interval
 from lpmkit.run import Int64Array
 
 #: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at most).
 DRIFT = 600e-6
 #: Without questions the offset is bounded on one side only; then the fastest delivery is assumed to have taken no longer than this.
 DELIVERY_NS = 50 * MILLISECOND
+#: and it is taken from ticks that came over at least this long: all that came in a shorter time may have been held up together.
+_ENOUGH_NS = SECOND
 #: Ticks that arrive so soon after a break may have been stamped before it.
 _PENDING_NS = 300 * MILLISECOND
 
@@ -56,6 +58,13 @@ class Epoch:
         return len(self.upper_t) > 0
 
 
+def _telling(epochs: Sequence[Epoch]) -> bool:
+    """Whether a stretch bounds θ: by an answered question, or by ticks for long enough that one of them will have come without delay."""
+    return any(one.two_sided for one in epochs) or (
+        len(epochs) > 0 and epochs[-1].until_ns - epochs[0].since_ns >= _ENOUGH_NS
+    )
+
+
 def _envelope(t: FloatArray, at: FloatArray, value: FloatArray) -> FloatArray:
     """The highest of ``value − DRIFT·|t − at|`` over all constraints; ``at`` is sorted."""
     if len(at) == 0:
@@ -85,7 +94,7 @@ class Alignment:
     def at(self, moments_ns: Int64Array, stretch: int) -> tuple[Int64Array, Int64Array] | None:
         """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it."""
         epochs = self.stretches[stretch]
-        if not epochs:
+        if not _telling(epochs):
             return None
         lower, upper = epochs[0].at(moments_ns)
         for epoch in epochs[1:]:
@@ -93,6 +102,21 @@ class Alignment:
             if here.any():
                 lower[here], upper[here] = epoch.at(moments_ns[here])
         return lower, upper
+
+    def nearest(
+        self, stamps: Int64Array, moments_ns: Int64Array, stretch: int
+    ) -> tuple[Int64Array, Int64Array | None] | None:
+        """For a stretch that has no bounds of its own: when stamps were taken, by the nearest stretches that have some.
+
+        The latest instants are ``None`` unless both sides are known: the clock is as it was before or as it is after.
+        """
+        before = next((i for i in range(stretch - 1, -1, -1) if _telling(self.stretches[i])), None)
+        after = next((i for i in range(stretch + 1, len(self.stretches)) if _telling(self.stretches[i])), None)
+        found = [bounds for i in (before, after) if i is not None and (bounds := self.at(moments_ns, i)) is not None]
+        if not found:
+            return None
+        earliest = np.minimum.reduce([stamps - bounds[1] for bounds in found])
+        return earliest, np.maximum.reduce([stamps - bounds[0] for bounds in found]) if len(found) == 2 else None
 
     def bounds(self, moment_ns: int, stretch: int) -> Interval | None:
         """Bounds of θ at one moment."""
@@ -106,7 +130,7 @@ class Alignment:
                 moment = np.array([later.since_ns], dtype=np.int64)
                 was, now = earlier.at(moment), later.at(moment)
                 step = Interval(int(now[0][0] - was[1][0]), int(now[1][0] - was[0][0]))
-                yield Interval(earlier.until_ns, later.since_ns), step
+                yield Interval(earlier.until_ns - _PENDING_NS, later.since_ns), step
 
 
 def align(asked: Exchanges, arrived: Int64Array, arrived_stamp: Int64Array, breaks: Sequence[Interval]) -> Alignment:

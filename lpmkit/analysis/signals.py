@@ -150,11 +150,15 @@ def quiet_values(
     stalled = within(signals.answered, [stall.widened(20 * MILLISECOND) for stall in stalls])
     usable = (signals.answered != MISSING) & ~stalled
     inside = usable & (signals.answered >= lead_in.lo_ns) & (signals.answered <= lead_in.hi_ns)
-    if inside.sum() >= 20:
-        return values[inside], f"{int(inside.sum())} samples of the lead-in"
-    usual = int(np.median(values[usable])) if usable.any() else 0
-    usable &= values < 250 * MILLISECOND + 3 * usual
-    return values[usable], f"{int(usable.sum())} samples of the whole record: the lead-in is too short"
+    where = "the lead-in"
+    if inside.sum() < 20:
+        inside, where = usable, "the whole record: the lead-in is too short"
+    if not inside.any():
+        return values[:0], ""
+    outlying = inside & (values > 250 * MILLISECOND + 3 * int(np.median(values[inside])))
+    inside &= ~outlying
+    left_out = f", {int(outlying.sum())} silences left out" if outlying.any() else ""
+    return values[inside], f"{int(inside.sum())} samples of {where}{left_out}"
 
 
 # --- clocks and breaks ----------------------------------------------------------------------------------------------
@@ -275,6 +279,11 @@ def tick_facts(
         if bounds is not None:
             lo[here] = stamp[here] - bounds[1]
             hi[here] = np.minimum(arrival[here], stamp[here] - bounds[0])
+        elif here.any():  # held up between two breaks
+            near = alignment.nearest(stamp[here], moments, index)
+            lo[here] = np.minimum(lo[here], near[0]) if near is not None else lo[here]
+            if near is not None and near[1] is not None:
+                lo[here], hi[here] = near[0], np.minimum(arrival[here], near[1])
     return np.minimum(lo, hi), hi
 
 
@@ -386,7 +395,9 @@ def frozen_silences(
     return found, doubtful
 
 
-def arrival_silences(ticks: Signals, breaks: Sequence[Break], silences: Sequence[Outage]) -> list[Outage]:
+def arrival_silences(
+    ticks: Signals, facts: tuple[Int64Array, Int64Array], breaks: Sequence[Break], silences: Sequence[Outage]
+) -> list[Outage]:
     """Pauses in the arrival of ticks while the ticks' stamps show that the host ran on."""
     found = []
     for one in breaks:
@@ -398,9 +409,9 @@ def arrival_silences(ticks: Signals, breaks: Sequence[Break], silences: Sequence
                 ticks.probe,
                 ticks.host,
                 None,
-                Interval(one.window.lo_ns, window.lo_ns),
+                Interval(min(int(facts[0][one.first - 1]), one.window.lo_ns), window.lo_ns),
                 Interval(window.hi_ns - 1, window.hi_ns),
-                Interval(max(0, window.length_ns), one.window.length_ns),
+                Interval(max(0, window.length_ns), one.window.hi_ns - int(facts[0][one.first - 1])),
                 "arrival of ticks",
             )
         )
@@ -500,7 +511,7 @@ def host_traces(
             _slept_on(clock, breaks, alignments),
         )
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
-        outages += found + arrival_silences(ticks, breaks, found)
+        outages += found + arrival_silences(ticks, facts, breaks, found)
         traces.append(_trace(sure, sure_facts, np.zeros(len(sure.answered), dtype=np.bool_), known[ticks.probe]))
     for one in asked:
         stamp = _stamp(one, clock)

@@ -69,7 +69,9 @@ def _sentence(evidence: Evidence, state: State, questions: Sequence[Question], b
         head = next(one for one in questions if one.key == "outages").answer
     if state is PASSED:
         return f"{head}. Every question that was looked at passed."
-    texts = "; ".join(f"{one.title.rstrip('?').lower()}: {one.answer}" for one in because if one.key != "outages")
+    texts = "; ".join(
+        f"{one.title.rstrip('?').lower()}: {one.answer.removeprefix('no: ')}" for one in because if one.key != "outages"
+    )
     word = "Failed" if state is FAILED else "Not evaluated"
     return f"{head}. {word}: {texts}." if texts else f"{head}."
 
@@ -159,7 +161,7 @@ def _restarted(evidence: Evidence) -> Question:
     if before is None or after is None:
         missing = "before" if before is None else "after"
         return Question("restarted", title, OPEN, f"the boot time {missing} the move is not known")
-    if _same_boot(before, after):
+    if same_boot(before, after):
         return Question("restarted", title, PASSED, f"no restart: booted {after}")
     return Question("restarted", title, FAILED, f"booted {before} before, {after} after")
 
@@ -171,7 +173,12 @@ def _boot_time(document: Any) -> str | None:
     return next((str(value) for label, value in identity.items() if "boot" in str(label).lower() and value), None)
 
 
-def _same_boot(before: str, after: str) -> bool:
+def same_boot(before: str, after: str) -> bool:
+    """Whether two boot times can be of one boot.
+
+    >>> same_boot("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:40+00:00")
+    True
+    """
     try:
         apart = datetime.fromisoformat(after) - datetime.fromisoformat(before)
     except (ValueError, TypeError):
