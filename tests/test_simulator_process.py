@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,14 @@ import lpmkit
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.__main__ import main
 from lpmkit.simulator.faults import KINDS
-from lpmkit.simulator.host import members
+from lpmkit.simulator.guest import identity, install
+from lpmkit.simulator.host import all_stopped, members
 from lpmkit.simulator.isolation import IsolationError, VethLink
+from lpmkit.simulator.landscape import load
+from lpmkit.simulator.partition import AixMachine, Wire
+from lpmkit.simulator.shells.grammar import Command
+from lpmkit.simulator.shells.reply import Context
+from lpmkit.simulator.shells.runner import Captured
 from tests.simulator_cases import FAST, TICKER, connected, events, migrate, ssh, until
 
 PACKAGE = Path(lpmkit.__file__).parent
@@ -84,16 +91,18 @@ def test_killing_the_chassis_ends_the_partition_and_what_runs_in_it(tmp_path, su
         ticker = subprocess.Popen(
             ["ssh", "-F", facts["ssh_config"], "bxaix85", f"perl -e '{TICKER}'"], stdout=subprocess.PIPE, text=True
         )
-        ticker.stdout.readline()
-        assert len(members(group)) == 2
-        if suspended:
-            subprocess.run(["ssh", "-F", facts["ssh_config"], "bvio82", migrate(extra="--async")], check=True)
-            until(lambda: '"suspended"' in Path(facts["truth"]).read_text())
-        process.kill()
-        until(lambda: members(group) == [])
-        ticker.kill()
-        ticker.wait()
-        ticker.stdout.close()
+        try:
+            ticker.stdout.readline()
+            assert len(members(group)) == 2
+            if suspended:
+                subprocess.run(["ssh", "-F", facts["ssh_config"], "bvio82", migrate(extra="--async")], check=True)
+                until(lambda: '"suspended"' in Path(facts["truth"]).read_text())
+            process.kill()
+            until(lambda: members(group) == [])
+        finally:
+            ticker.kill()
+            ticker.wait()
+            ticker.stdout.close()
 
 
 def test_it_ends_by_itself():
@@ -166,3 +175,32 @@ def test_an_isolated_partition_does_not_even_answer_a_handshake():
             out.channel.close()
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     assert name not in listed
+
+
+def test_a_resumed_partition_is_never_stale(tmp_path):
+    """What the chassis said while it stood still is taken in before the next command, whichever thread is first."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        world = load()
+        moved = world.home("bxaix85")
+        machine = AixMachine(install(world, moved, 1e9), Wire(theirs), tmp_path)
+        told = {"identity": asdict(identity(world.frame("bvio83"), 3)), "errors": [], "syslog": ""}
+        ours.sendall(json.dumps(told).encode() + b"\n")
+        io = Captured()
+        assert machine.run(Command(("uname", "-L")), io, Context()) == 0
+        assert io.stdout == b"3 bxaix85\n"
+
+
+def test_suspended_means_that_every_thread_is_stopped():
+    with Simulator(speed=FAST) as simulator, connected(simulator, "bxaix85") as client:
+        host = simulator.hosts["bxaix85"]
+        busy = [client.exec_command("perl -e '$|=1; print qq(on\\n); 1 while 1'")[1] for _ in range(4)]
+        assert {out.readline() for out in busy} == {"on\n"}
+        assert not all_stopped(host.pid)
+        for _ in range(30):
+            host.suspend()
+            stopped = all_stopped(host.pid)
+            host.resume()
+            assert stopped
+        for out in busy:
+            out.channel.close()

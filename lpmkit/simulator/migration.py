@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from lpmkit.simulator import recalled, transfer
 from lpmkit.simulator.chassis import Chassis, Partition, World
 from lpmkit.simulator.faults import FaultBook
 from lpmkit.simulator.guest import identity
 from lpmkit.simulator.host import Host, HostError, NoHost
+from lpmkit.simulator.move import Broken, Move, RolledBack, Stopped
 from lpmkit.simulator.move_changes import (
     advanced,
     begun,
@@ -35,33 +36,6 @@ from lpmkit.simulator.truth import Bracket, Truth
 from lpmkit.simulator.validation import Question, refusals, warnings
 
 TICK_S = 0.05
-
-
-class Stopped(Exception):
-    """Somebody asked the move to end, in time."""
-
-
-class Broken(Exception):
-    """The move cannot go on; its state stays as it is. The argument is the message."""
-
-
-class RolledBack(Exception):
-    """The move did not succeed and was undone. The argument is the message."""
-
-
-@dataclass(slots=True)
-class Move:
-    """One move that is under way."""
-
-    number: int
-    partition: str
-    source: str
-    target: str
-    plan: transfer.Plan
-    active: bool
-    stop: threading.Event
-    ended: threading.Event
-    outcome: Reply = field(default_factory=Reply)
 
 
 class Movers:
