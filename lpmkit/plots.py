@@ -88,6 +88,11 @@ def _span(interval: Interval, zero: int) -> tuple[float, float]:
     return (interval.lo_ns - zero) / _SECOND, (interval.hi_ns - zero) / _SECOND
 
 
+def _extent(analysis: Analysis, zero: int) -> tuple[float, float]:
+    lo, hi = _span(analysis.record, zero)
+    return lo, max(hi, lo + 1.0)
+
+
 def _shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> None:
     for number, phase in enumerate(analysis.phases):
         since, until = (phase.since_ns - zero) / _SECOND, (phase.until_ns - zero) / _SECOND
@@ -141,7 +146,7 @@ def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
     """One lane for each probe: a line where it gave signs of life, bars where it was silent (hull pale, likely dark)."""
     axes = axes or Figure(figsize=(11, 3)).add_subplot()
     zero, names = _zero(analysis), _lanes(analysis)
-    axes.set_xlim(*_span(analysis.record, zero))
+    axes.set_xlim(*_extent(analysis, zero))
     for lane, name in enumerate(names):
         for trace in _traces(analysis, name):
             _alive_line(axes, trace, lane, zero)
@@ -207,7 +212,7 @@ def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
     axes = axes or Figure(figsize=(11, 1.5)).add_subplot()
     zero = _zero(analysis)
     known = [one for one in analysis.readings if one.get("bytes_remaining") is not None]
-    axes.set_xlim(*_span(analysis.record, zero))
+    axes.set_xlim(*_extent(analysis, zero))
     if known:
         times = [(one["mono_ns"] - zero) / _SECOND for one in known]
         left = [one["bytes_remaining"] / 1e9 for one in known]
@@ -531,7 +536,7 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
     """Round trips of an open session on a log axis: the slow tail after the resume is to be seen, not averaged away."""
     axes = axes or Figure(figsize=(9.2, 2.6)).add_subplot()
     zero = _zero(analysis)
-    axes.set_xlim(*_span(analysis.record, zero))
+    axes.set_xlim(*_extent(analysis, zero))
     axes.set_yscale("log")
     for trace in traces:
         known = trace.answered != MISSING

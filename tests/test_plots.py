@@ -1,0 +1,141 @@
+"""What is drawn, not how it looks: bars where it was silent, nothing across a silence, no labels on top of each other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lpmkit import plots
+from lpmkit.analysis import Analysis, analyse
+from lpmkit.run import create
+from tests.made_runs import Made, make
+
+MOVE = Made(duration_s=30.0, suspend=(18.0, 19.537), stalls=((12.0, 12.3),))
+WATCH = Made(mode="watch", suspend=None, duration_s=24.0, hole=(14.0, 18.0), network_out=((8.0, 10.0),))
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    return analyse(make(tmp_path_factory.mktemp("move"), MOVE))
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    return analyse(make(tmp_path_factory.mktemp("watch"), WATCH))
+
+
+def test_a_lane_shows_each_silence_as_a_bar_where_it_was(moved: Analysis) -> None:
+    axes = plots.lanes(moved)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ssh-ticks", "ssh-echo", "tcp-connect"]
+    bars = [one for one in axes.patches if isinstance(one, Rectangle) and abs(one.get_y() + 0.36) < 1e-9]
+    widest = max(bars, key=lambda one: one.get_width())
+    assert widest.get_width() == pytest.approx(1.54, abs=0.03)
+    assert widest.get_x() == pytest.approx(0.0, abs=0.03)
+
+
+def test_no_line_is_drawn_across_a_silence(moved: Analysis) -> None:
+    axes = plots.lanes(moved)
+    still = moved.suspension
+    assert still is not None
+    for collection in axes.collections:
+        for segment in getattr(collection, "get_segments", list)():
+            assert not (segment[0][0] < 0.1 and segment[1][0] > 1.4)
+
+
+def test_the_close_up_marks_every_tick(moved: Analysis) -> None:
+    still = moved.suspension
+    assert still is not None
+    axes = plots.zoom(moved, still)
+    ticks = max((len(one.get_segments()) for one in axes.collections if hasattr(one, "get_segments")), default=0)
+    assert ticks == pytest.approx(400, abs=15)
+    assert any(text.get_text().startswith("suspended 1.5") for text in axes.texts)
+
+
+@pytest.mark.parametrize("which", ["moved", "watched"])
+def test_no_text_lies_on_another_and_none_is_cut_off(which: str, request: pytest.FixtureRequest) -> None:
+    figure = plots.wall_chart(request.getfixturevalue(which))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in _texts(figure)]
+    for (one, box), (other, its) in combinations(boxes, 2):
+        common = min(box.x1, its.x1) - max(box.x0, its.x0), min(box.y1, its.y1) - max(box.y0, its.y0)
+        assert min(common) <= 1.0, f"{one!r} and {other!r}"
+    for one, box in boxes:
+        assert figure.bbox.x0 <= box.x0, one
+        assert box.x1 <= figure.bbox.x1, one
+        assert figure.bbox.y0 <= box.y0, one
+
+
+def _texts(figure: Figure) -> list:  # type: ignore[type-arg]
+    found = list(figure.texts)
+    for legend in figure.legends:
+        found += legend.get_texts()
+    for axes in figure.axes:
+        found += [*axes.texts, axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label]
+        lo, hi = sorted(axes.get_xlim())
+        for scale in [axes, *axes.child_axes]:
+            found += [tick.label1 for tick in scale.xaxis.get_major_ticks() if lo <= tick.get_loc() <= hi]
+        found += axes.get_yticklabels()
+    return [text for text in found if text.get_visible() and text.get_text().strip()]
+
+
+def test_a_hole_is_hatched_and_a_stall_is_grey_in_every_panel(moved: Analysis, watched: Analysis) -> None:
+    hatched = [one for one in plots.lanes(watched).patches if one.get_hatch() == "////"]
+    assert len(hatched) == 1
+    for axes in (plots.lanes(moved), plots.bytes_left(moved), plots.latency(moved, moved.hosts[0].traces[1:2])):
+        grey = [
+            one for one in axes.patches if one.get_facecolor()[:3] == pytest.approx((0.604, 0.635, 0.671), abs=0.01)
+        ]
+        assert grey
+
+
+def test_the_ladder_ends_with_what_was_agreed(moved: Analysis) -> None:
+    still = moved.suspension
+    assert still is not None
+    labels = [label.get_text() for label in plots.ladder(still).get_yticklabels()]
+    assert labels[-1] == "agreed"
+    assert set(labels[:-1]) == {"ssh-ticks", "ssh-echo", "tcp-connect"}
+
+
+def test_every_chart_is_saved_as_svg_and_png_and_saving_again_changes_nothing(moved: Analysis, tmp_path: Path) -> None:
+    paths = plots.save_all(moved, tmp_path)
+    assert {path.name for path in paths} == {
+        f"{name}.{end}" for name in ("wall", "ladder", "latency") for end in ("svg", "png")
+    }
+    before = {path: path.read_bytes() for path in paths if path.suffix == ".svg"}
+    for path in before:
+        ElementTree.fromstring(path.read_text())
+    plots.save_all(moved, tmp_path)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_chart_that_has_nothing_to_show_any_more_is_removed(watched: Analysis, tmp_path: Path) -> None:
+    (tmp_path / "ladder.svg").write_text("old")
+    plots.save_all(watched, tmp_path)
+    assert not (tmp_path / "ladder.svg").exists()
+
+
+def test_an_empty_run_can_be_drawn(tmp_path: Path) -> None:
+    plots.save_all(analyse(create(tmp_path, mode="move", title="empty", facts={})), tmp_path / "plots")
+    assert (tmp_path / "plots" / "wall.svg").exists()
+
+
+def test_drawing_touches_no_global_state() -> None:
+    code = "import sys, lpmkit.plots; print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_probes_have_the_same_colour_everywhere() -> None:
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
+    assert plots.colour("ticks") == plots.COLOURS["ticks"]
+    assert np.unique([plots.colour("sap-ni"), plots.colour("oracle")]).size == 1
