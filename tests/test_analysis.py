@@ -51,6 +51,9 @@ WORLDS: dict[str, dict[str, Any]] = {
     "timebase stood still": {"counted": 0.0},
     "timebase counted half": {"counted": 0.5},
     "both clocks stood still": {"counted": 0.0, "wall_counted": 0.0},
+    "both clocks counted half": {"counted": 0.5, "wall_counted": 0.5},
+    "timebase alone, stood still": {"counted": 0.0, "wall_clock": False},
+    "timebase alone, counted half": {"counted": 0.5, "wall_clock": False},
     "time of day stood still": {"wall_counted": 0.0},
     "old perl": {"mono_clock": False},
     "ticks only": {"echo": False, "connect": False},
@@ -83,6 +86,15 @@ def test_both_ends_hold_the_truth_and_are_narrow(tmp_path: Path, seed: int) -> N
     assert found.end.contains(truth.hi_ns)
     assert found.length.length_ns <= 30 * MS
     assert abs(found.best_ns - truth.length_ns) <= 10 * MS
+
+
+@pytest.mark.parametrize("world", [name for name, changes in WORLDS.items() if changes.get("ticks", True)])
+def test_the_likely_edges_hold_the_truth_in_every_world_with_ticks(tmp_path: Path, world: str) -> None:
+    for seed in (21, 22, 23):
+        made = _suspended(seed, **WORLDS[world])
+        truth, found = _truth(made), _found(tmp_path, made)
+        assert found.begin.contains(truth.lo_ns)
+        assert found.end.contains(truth.hi_ns)
 
 
 def test_two_mechanisms_are_named_and_a_single_one_is_not_enough(tmp_path: Path) -> None:
