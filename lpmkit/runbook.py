@@ -159,16 +159,6 @@ class Runbook:
 
     def prepare(self, order: Order) -> Run:
         """The folder of this order: the one that an earlier step made lately and nobody has moved from, or a new one."""
-        for run in reversed(self.runs()):
-            facts = run.manifest
-            age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
-            if (
-                facts.get("order") == asdict(order)
-                and age_h < PREPARED_HOURS
-                and not run.events()
-                and not run.is_recorded()
-            ):
-                return run
         facts = {
             "order": asdict(order),
             "site": self.site.as_data(),
@@ -177,13 +167,15 @@ class Runbook:
             "tail_s": self.site.runs.tail_s,
             "poll_s": self.site.runs.poll_s,
         }
-        return create(
-            self.site.runs.folder,
-            mode="move",
-            title=f"{order.partition}-to-{order.target}",
-            facts=facts,
-            clock=self.clock,
-        )
+        for run in reversed(self.runs()):
+            age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
+            prepared = run.manifest.get("order") == facts["order"] and not run.events() and not run.is_recorded()
+            if prepared and age_h < PREPARED_HOURS:
+                # The site file, the lead-in or the tail may be others by now.
+                write_document(run.path, "run", {**run.manifest, **facts})
+                return Run(run.path)
+        title = f"{order.partition}-to-{order.target}"
+        return create(self.site.runs.folder, mode="move", title=title, facts=facts, clock=self.clock)
 
     def runs(self) -> list[Run]:
         """Every run folder of the site, oldest first; folders that are none are passed over."""

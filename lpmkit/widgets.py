@@ -354,7 +354,7 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     ]
     chart = run.path / "plots" / "wall.svg"
     if chart.exists():
-        display(SVG(filename=str(chart)))  # type: ignore[no-untyped-call]
+        display(SVG(filename=str(chart)))
     return table(rows, found["verdict"]["line"])
 
 

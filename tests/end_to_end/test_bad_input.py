@@ -109,12 +109,12 @@ def test_a_listing_in_another_language_is_understood_or_named(tmp_path: Path) ->
         assert "fail" not in findings.values(), "a language is no failed prerequisite"
 
 
-def test_a_machine_that_never_answers_is_unknown_not_fine(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", "refuse:bvio83:lspath:no way,times=100") as rehearsal:
+def test_a_question_that_a_machine_refuses_is_unknown_not_fine(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "refuse:bvio83:entstat:no way,times=100") as rehearsal:
         said = Terminal(rehearsal.site_file).type("check", "bxaix85", "--to", "bvio83", "--json")
         assert said.status == 3, said
         unknown = [one for one in said.json["findings"] if one["verdict"] == "unknown"]
-        assert [one["key"] for one in unknown] == ["paths"]
+        assert [(one["key"], one["about"]) for one in unknown] == [("bridged", "bvio83")]
         assert "no way" in str(unknown[0]["facts"])
 
 

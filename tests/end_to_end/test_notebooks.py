@@ -1,0 +1,82 @@
+"""The notebook models run top to bottom against the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from lpmkit.notebooks import copy_models, models
+from lpmkit.run import Run
+from tests.end_to_end.cases import phases, rehearse
+
+
+def _run(model: str, folder: Path, **parameters: Any) -> Any:
+    """A copy of a model, run from clean with other parameters, as papermill does it; the copy with its outputs is written beside."""
+    source = next(path for path in models() if path.stem == model)
+    notebook = nbformat.read(source, as_version=4)
+    place = next(number for number, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+    lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+    NotebookClient(
+        notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    nbformat.write(notebook, folder / source.name)
+    return notebook
+
+
+def _plain(notebook: Any) -> str:
+    """Everything that a reader of the saved copy sees without widgets."""
+    texts = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "application/vnd.jupyter.widget-view+json" not in data:
+                texts += [str(data.get(kind, "")) for kind in ("text/html", "text/plain")]
+    return "\n".join(texts)
+
+
+def test_the_rehearsal_runs_top_to_bottom_and_ends_in_a_verdict(tmp_path: Path) -> None:
+    notebook = _run(
+        "00_rehearse_on_the_simulator", tmp_path, SPEED=25.0, LEAD_IN_S=4.0, TAIL_S=3.0, CONFIRM="bxaix85", WAIT=True
+    )
+    seen = _plain(notebook)
+    assert "checks pass" in seen
+    assert "The firmware accepts the move" in seen
+    assert "suspended" in seen.lower()
+    (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
+    assert phases(run)[-1] == "settled"
+    assert (run.path / "report.html").exists()
+
+
+def test_the_move_runs_top_to_bottom_with_the_site_file_it_is_given(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim") as rehearsal:
+        notebook = _run(
+            "10_move_a_partition",
+            tmp_path,
+            SITE=str(rehearsal.site_file),
+            PARTITION="bxaix85",
+            TARGET="bvio83",
+            LEAD_IN_S=4.0,
+            TAIL_S=3.0,
+            CONFIRM="bxaix85",
+            WAIT=True,
+        )
+    assert "Moved" in _plain(notebook)
+
+
+def test_without_the_name_typed_nothing_moves(tmp_path: Path) -> None:
+    _run("00_rehearse_on_the_simulator", tmp_path, SPEED=25.0, LEAD_IN_S=4.0, TAIL_S=3.0)
+    (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
+    assert not run.events()
+
+
+def test_lab_works_on_dated_copies_of_the_models(tmp_path: Path) -> None:
+    folder = copy_models(tmp_path)
+    assert [path.name for path in sorted(folder.iterdir())] == [path.name for path in models()]
+    assert folder.parent == tmp_path
+    with pytest.raises(FileExistsError):
+        folder.mkdir()
