@@ -29,6 +29,8 @@ LEAST_SILENCE_NS = 40 * MILLISECOND
 LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
 #: Ticks come in batches, about ten a second; a pause between batches below this says nothing.
 LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
+#: A batch may be this late, by its own schedule and on its way.
+_BATCH_NS = 150 * MILLISECOND
 #: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
 LEAST_LATENESS_NS = 2 * MILLISECOND
 #: least of all just after everything in the host was resumed at once.
@@ -403,18 +405,11 @@ def arrival_silences(
     for one in breaks:
         if one.stamped or any(silence.outer.overlaps(one.window) for silence in silences):
             continue
-        window = Interval(one.window.lo_ns + 150 * MILLISECOND, one.window.hi_ns)
-        found.append(
-            Outage(
-                ticks.probe,
-                ticks.host,
-                None,
-                Interval(min(int(facts[0][one.first - 1]), one.window.lo_ns), window.lo_ns),
-                Interval(window.hi_ns - 1, window.hi_ns),
-                Interval(max(0, window.length_ns), one.window.hi_ns - int(facts[0][one.first - 1])),
-                "arrival of ticks",
-            )
-        )
+        last = min(int(facts[0][one.first - 1]), one.window.lo_ns)
+        begin = Interval(last, one.window.lo_ns + _BATCH_NS)
+        end = Interval(max(begin.hi_ns, one.window.hi_ns - _BATCH_NS), one.window.hi_ns)
+        length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "arrival of ticks"))
     return found
 
 
