@@ -23,7 +23,19 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from lpmkit import plots
-from lpmkit.analysis import Analysis, Interval, Kind, Outage, SessionOutage, analyse, same_boot, seconds, summary, utc
+from lpmkit.analysis import (
+    Analysis,
+    Interval,
+    Kind,
+    Outage,
+    SessionOutage,
+    analyse,
+    identity_of,
+    same_boot,
+    seconds,
+    summary,
+    utc,
+)
 from lpmkit.errors import RecordError
 from lpmkit.run import COLUMNS, MISSING, Run, write_document, write_file
 from lpmkit.timeline import Event
@@ -97,7 +109,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "timeline": list(_timeline(analysis, events)),
         "findings": _findings(run),
         "validation": _document(run, "validation"),
-        "identity": list(compared(survey, after)),
+        "identity": list(_changes(run)),
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
@@ -323,7 +335,7 @@ def _findings(run: Run) -> list[dict[str, Any]]:
 
 def compared(before: Any, after: Any) -> Iterator[tuple[str, str, str, str]]:
     """(label, before, after, changed?) for every label of both documents' ``identity``."""
-    was, now = (_identity(document) for document in (before, after))
+    was, now = (identity_of(document) for document in (before, after))
     if not was and not now:
         return
     for label in dict.fromkeys([*was, *now]):
@@ -334,9 +346,16 @@ def compared(before: Any, after: Any) -> Iterator[tuple[str, str, str, str]]:
         yield label.replace("_", " "), _shown(old), _shown(new), changed
 
 
-def _identity(document: Any) -> Mapping[str, Any]:
-    identity = document.get("identity") if isinstance(document, dict) else None
-    return identity if isinstance(identity, dict) else {}
+def _changes(run: Run) -> Iterator[tuple[str, str, str, str]]:
+    """Before and after as the run itself judged it, else as the two surveys show it."""
+    judged = _document(run, "changes")
+    rows = [one for one in judged if isinstance(one, dict)] if isinstance(judged, list) else []
+    if not rows:
+        yield from compared(_document(run, "survey"), _document(run, "survey-after"))
+    for row in rows:
+        changed = str(row.get("change") or "not known")
+        wrong = ", not as it should be" if row.get("as_it_should") is False else ""
+        yield str(row.get("what", "")), _shown(row.get("before")), _shown(row.get("after")), changed + wrong
 
 
 def _shown(value: Any) -> str:

@@ -279,6 +279,7 @@ def test_a_good_move_passes_and_says_what_was_not_looked_at(tmp_path: Path) -> N
         ("checks", {"findings": [{"key": "a", "verdict": "unknown"}]}, {}, State.NOT_EVALUATED),
         ("validation", {"validation": {"passed": False}}, {}, State.FAILED),
         ("validation", {"validation": None}, {}, State.NOT_EVALUATED),
+        ("restarted", {"survey_after": {"guest": None}}, {}, State.NOT_EVALUATED),
         ("restarted", {"survey_after": None}, {}, State.NOT_EVALUATED),
         ("restarted", {"survey_after": {"identity": {"booted": "2026-01-09T10:01:00+00:00"}}}, {}, State.FAILED),
         ("session", {}, {"relogin_at": 18.0}, State.FAILED),

@@ -127,6 +127,12 @@ def test_before_and_after_are_compared_whatever_they_are() -> None:
     assert list(compared({"identity": ["odd"]}, "odd")) == []
 
 
+def test_changes_that_the_run_judged_are_shown_as_judged(tmp_path: Path) -> None:
+    changes = [{"what": "disks (PVID)", "before": "a", "after": "b", "change": "changed", "as_it_should": False}]
+    made = make(tmp_path, Made(duration_s=8.0, suspend=None), **DOCUMENTS, changes=changes)
+    assert "changed, not as it should be" in write_report(made.path).read_text()
+
+
 def test_the_evidence_lists_what_was_recorded_with_its_hash(run: Run) -> None:
     found = {name: (size, digest) for name, size, digest in evidence(run.path)}
     assert "events.jsonl" in found

@@ -37,7 +37,7 @@ from lpmkit.analysis.values import (
     Trace,
     Verdict,
 )
-from lpmkit.analysis.verdict import Evidence, judge, same_boot, seconds
+from lpmkit.analysis.verdict import Evidence, identity_of, judge, same_boot, seconds
 from lpmkit.errors import RecordError
 from lpmkit.run import Run, write_document
 
@@ -126,6 +126,7 @@ __all__ = [
     "Trace",
     "Verdict",
     "analyse",
+    "identity_of",
     "same_boot",
     "seconds",
     "summary",

@@ -166,11 +166,23 @@ def _restarted(evidence: Evidence) -> Question:
     return Question("restarted", title, FAILED, f"booted {before} before, {after} after")
 
 
+def identity_of(document: Any) -> Mapping[str, Any]:
+    """Who the partition says it is, in a survey: its ``identity``, at the top or within ``guest``; empty when there is none.
+
+    >>> identity_of({"guest": {"identity": {"serial": "10071DA"}}})
+    {'serial': '10071DA'}
+    """
+    for place in (document, document.get("guest") if isinstance(document, dict) else None):
+        identity = place.get("identity") if isinstance(place, dict) else None
+        if isinstance(identity, dict):
+            return identity
+    return {}
+
+
 def _boot_time(document: Any) -> str | None:
-    identity = document.get("identity") if isinstance(document, dict) else None
-    if not isinstance(identity, dict):
-        return None
-    return next((str(value) for label, value in identity.items() if "boot" in str(label).lower() and value), None)
+    return next(
+        (str(value) for label, value in identity_of(document).items() if "boot" in str(label).lower() and value), None
+    )
 
 
 def same_boot(before: str, after: str) -> bool:
