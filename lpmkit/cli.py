@@ -597,7 +597,7 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
     print_summary(found, console)
     console.print(f"Report: {path}", soft_wrap=True)
     if as_json:
-        say_json({"run": str(run.path), "report": str(path), **found})
+        say_json({**found, "run": str(run.path), "report": str(path)})
     sys.exit(status_of_verdict(found))
 
 

@@ -47,7 +47,11 @@ def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
 
 def _snapshot(survey: Survey) -> Snapshot:
     # During the switch both may list it; where it runs is where it is.
-    sides = [side for side in (survey.source, survey.target) if (one := side.partition(survey.partition)) and one.state == "Running"]
+    sides = [
+        side
+        for side in (survey.source, survey.target)
+        if (one := side.partition(survey.partition)) and one.state == "Running"
+    ]
     side = sides[0] if len(sides) == 1 else None
     identity = survey.guest.identity if survey.guest else Identity()
     return Snapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)

@@ -253,8 +253,14 @@ class Runbook:
             raise NotAllowed(f"the validation is older than {minutes:g} minutes", where=run.name, next_step=again)
 
     def move(self, run: Run, typed_name: str) -> None:
-        """Start the recorder, which moves the partition. Returns as soon as it records; raises as `may_move`."""
+        """Start the recorder, which moves the partition. Returns as soon as it records; raises as `may_move`.
+
+        When nobody has checked yet it is done now, read-only: without the facts before there is no before-and-after. The firmware's validation
+        decides whether to move, the findings stand in the report.
+        """
         self.may_move(run, typed_name)
+        if run.document("findings") is None:
+            self.check(run)
         self._start(run)
 
     def watch(

@@ -54,7 +54,10 @@ class RealHost:
         self.write_client_config((self.folder / "host_key.pub").read_text())
         log = (self.folder / "sshd.log").open("wb")
         self._server = subprocess.Popen(
-            [self._sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")], stdout=log, stderr=log, start_new_session=True
+            [self._sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         assert wait_until(self._listens, clock=Clock(), timeout_s=20), (self.folder / "sshd.log").read_text()
         return self

@@ -207,7 +207,8 @@ def _complete(evidence: Evidence) -> Question:
     faults += [f"{lost} bytes lost to a full disk"] if lost else []
     torn = sum(evidence.unreadable.values())
     if faults:
-        return Question("complete", title, FAILED, "no: " + ", ".join(faults))
+        # What nobody saw speaks neither for the move nor against it.
+        return Question("complete", title, OPEN, "no: " + ", ".join(faults))
     extra = f"; {torn} unreadable line{'s' if torn > 1 else ''}" if torn else ""
     if evidence.record.monitor is None:
         return Question("complete", title, OPEN, f"no monitor of our own was running{extra}")

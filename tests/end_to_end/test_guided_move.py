@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -52,7 +53,9 @@ def test_the_demo_ends_in_a_verdict_whose_interval_contains_the_truth(tmp_path: 
     assert found["verdict"]["state"] == "passed"
     report = Path(found["report"]).read_text(encoding="utf-8")
     assert "bxaix85" in report
-    assert "http://" not in report.replace("http://www.w3.org", ""), "the report needs no network"
+    assert not re.search(r"""(src|href)=["']?http|url\(["']?http|@import|<script""", report), (
+        "the report needs no network"
+    )
     rows = {row["key"]: row for row in found["verdict"]["questions"]}
     assert rows["moved"]["state"] == "passed"
     assert rows["restarted"]["state"] == "passed"
@@ -104,8 +107,7 @@ def test_a_killed_recorder_is_followed_by_one_that_looks_on_and_the_hole_is_not_
     rows = {row["key"]: row for row in said.json["verdict"]["questions"]}
     assert rows["complete"]["state"] != "passed"
     assert "not observed" in Path(said.json["report"]).read_text(encoding="utf-8")
-    holes = [gap for gap in said.json["gaps"] if gap["class"] == "not observed"]
-    assert holes
+    assert said.json["not_observed"]
     assert said.status == 3, "what was not looked at is not fine"
 
 
