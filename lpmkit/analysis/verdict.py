@@ -237,7 +237,7 @@ def _validation(evidence: Evidence) -> Question:
 
 
 def _outages(evidence: Evidence) -> Question:
-    title = "Answered without a break?"
+    title = "Any silence but a suspension?"
     if not evidence.hosts:
         return Question("outages", title, OPEN, "Nothing was watching")
     kinds = (Kind.SUSPENSION, Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP)
@@ -246,11 +246,13 @@ def _outages(evidence: Evidence) -> Question:
     parts = [f"{suspensions} suspension{'s' * (suspensions > 1)}"] if suspensions else []
     names = {Kind.NETWORK: "network silence", Kind.APPLICATION: "silence of one service", Kind.MICRO_STOP: "micro-stop"}
     parts += [f"{number} × {names[kind]}" for kind, number in count.items() if number]
-    if parts:
-        still = _longest(evidence.hosts)
-        longest = f", the longest suspension {seconds(still.length)}" if still else ""
-        return Question("outages", title, FAILED, f"Silences found: {', '.join(parts)}{longest}")
-    return Question("outages", title, PASSED, "No silence of any host")
+    if not parts:
+        return Question("outages", title, PASSED, "No silence of any host")
+    still = _longest(evidence.hosts)
+    longest = f", the longest suspension {seconds(still.length)}" if still else ""
+    # Whoever watches a move that was started elsewhere expects its suspension; any other silence is nobody's plan.
+    state = FAILED if any(count.values()) else PASSED
+    return Question("outages", title, state, f"Silences found: {', '.join(parts)}{longest}")
 
 
 def _application(key: str, name: str) -> Callable[[Evidence], Question]:
