@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lpmkit import recorder
-from lpmkit.checks import Finding, examine
+from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Secrets, Site
 from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
@@ -168,8 +168,10 @@ class Runbook:
             "poll_s": self.site.runs.poll_s,
         }
         for run in reversed(self.runs()):
+            if run.manifest.get("order") == facts["order"] and run.is_recorded():
+                return run  # it is moving: whoever comes back, after a restarted kernel say, is attached again
             age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
-            prepared = run.manifest.get("order") == facts["order"] and not run.events() and not run.is_recorded()
+            prepared = run.manifest.get("order") == facts["order"] and not run.events()
             if prepared and age_h < PREPARED_HOURS:
                 # The site file, the lead-in or the tail may be others by now.
                 write_document(run.path, "run", {**run.manifest, **facts})
@@ -200,14 +202,20 @@ class Runbook:
         return found
 
     def check(self, run: Run) -> tuple[Finding, ...]:
-        """Survey, judge every rule, and keep the findings in the folder."""
+        """Survey, judge every rule, and keep the findings in the folder. Of a run that moves or has moved: the findings from before."""
+        kept = run.document("findings")
+        if kept is not None and run.events():
+            return tuple(Finding(**{**row, "verdict": Verdict(row["verdict"])}) for row in kept)
         findings = examine(self.survey(run))
         write_document(run.path, "findings", [as_row(finding) for finding in findings])
         return findings
 
     def validate(self, run: Run) -> Validation:
-        """Ask the firmware (``migrlpar -o v``) and keep its word in the folder."""
+        """Ask the firmware (``migrlpar -o v``) and keep its word in the folder. Of a run that moves or has moved: its word from before."""
         order = _order(run)
+        kept = run.document("validation")
+        if kept is not None and run.events():
+            return Validation(**{**kept, "order": Order(**kept["order"])})
         with RunWriter(run.path, self.clock) as writer:
             control = control_of(self.site, order.source, secrets=self.secrets, transcript=writer.reply)
             try:

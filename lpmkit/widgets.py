@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -302,6 +303,9 @@ def lanes_png(run: Run) -> bytes:
     figure = Figure(figsize=(9.6, 2.6), dpi=100, layout="constrained")
     axes = figure.subplots()
     names = [name for name in run.probes() if not name.startswith("observer")]
+    if not names:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "No probe has reported yet.", ha="center", va="center", transform=axes.transAxes)
     recent = {name: [one for one in run.recent(name, 1 << 18) if one.answered_ns is not None] for name in names}
     end = max((one.answered_ns or 0 for rows in recent.values() for one in rows), default=0)
     for lane, (name, rows) in enumerate(recent.items()):
@@ -309,7 +313,7 @@ def lanes_png(run: Run) -> bytes:
         base = name.split("@")[0]
         axes.plot(times, [lane] * len(times), "|", markersize=18, color=_LANE_COLOURS.get(base, "#444444"))
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
     axes.set_xlim(-LIVE_WINDOW_S, 0.3)
     axes.set_xlabel("seconds before the newest sign of life")
     for side in ("top", "right", "left"):
@@ -358,9 +362,23 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     return table(rows, found["verdict"]["line"])
 
 
+def clean_up(rehearsal: Any, board: LiveBoard, run: Run) -> HTML:
+    """End a rehearsal's machines, unless its run has yet to begin or goes on."""
+    if run.is_recorded() or not run.events():
+        return HTML("<p>Nothing was ended: the run has not begun, or goes on. Run this cell again when it is over.</p>")
+    board.close_board()
+    rehearsal.close()
+    return HTML(f"<p>The simulated machines are gone. The record stays in <code>{_cell(run.path)}</code></p>")
+
+
 def report_link(run: Run) -> HTML:
     """Where the report of a run lies."""
     path = run.path / "report.html"
     if not path.exists():
         return HTML("<p>No report yet: run the verdict's cell when the run is over.</p>")
-    return HTML(f"<p>Report: <a href='{_cell(path.as_uri())}' target='_blank'><code>{_cell(path)}</code></a></p>")
+    here = Path.cwd()
+    # A notebook's page may open files beside it, no others of the machine.
+    if not path.resolve().is_relative_to(here):
+        return HTML(f"<p>Report: <code>{_cell(path)}</code></p>")
+    relative = path.resolve().relative_to(here)
+    return HTML(f"<p>Report: <a href='{_cell(relative)}' target='_blank'>{_cell(relative)}</a></p>")

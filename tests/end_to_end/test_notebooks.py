@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from lpmkit.notebooks import copy_models, models
+from lpmkit.rehearsal import Rehearsal
 from lpmkit.run import Run
 from tests.end_to_end.cases import phases, rehearse
 
@@ -69,7 +70,9 @@ def test_the_move_runs_top_to_bottom_with_the_site_file_it_is_given(tmp_path: Pa
 
 
 def test_without_the_name_typed_nothing_moves(tmp_path: Path) -> None:
-    _run("00_rehearse_on_the_simulator", tmp_path, SPEED=25.0, LEAD_IN_S=4.0, TAIL_S=3.0)
+    notebook = _run("00_rehearse_on_the_simulator", tmp_path, SPEED=25.0, LEAD_IN_S=4.0, TAIL_S=3.0)
+    assert "Nothing was ended" in _plain(notebook)
+    Rehearsal(tmp_path / "simulator").close()
     (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
     assert not run.events()
 

@@ -1,0 +1,103 @@
+"""JupyterLab in a real browser, as an operator has it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from lpmkit.timeline import Clock, wait_until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CALM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tuple[str, Path]]:
+    """``lpmkit lab`` on loopback with a home of its own; yields the address and the folder with the copies."""
+    home = folder / "home"
+    settings = home / ".jupyter" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = [
+        "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password=",
+        "--LabApp.extension_manager=readonly",
+    ]  # fmt: skip
+    log = (folder / "lab.log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lpmkit.cli", "lab", "--no-browser", "--directory", str(folder / "lab"), "--", *options],
+        env={**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / ".jupyter"), **(environment or {})},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+
+        def listens() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        assert wait_until(listens, clock=Clock(), timeout_s=60), (folder / "lab.log").read_text()
+        (copies,) = (folder / "lab").iterdir()
+        yield f"http://127.0.0.1:{port}", copies
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@contextmanager
+def browser(width: int = 1366, height: int = 768) -> Iterator[Page]:
+    """A page of a real Chromium."""
+    assert CHROMIUM, "these tests need Chromium: apt-get install chromium"
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=CALM)
+        page = chromium.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(90_000)
+        yield page
+        chromium.close()
+
+
+def open_notebook(page: Page, address: str, name: str) -> None:
+    """Open a notebook and wait for its kernel."""
+    page.goto(f"{address}/lab/tree/{name}.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for()
+
+
+def run_all(page: Page) -> None:
+    """Run every cell, by the menu."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def shot(page: Page, name: str) -> Path:
+    """A screenshot, kept where ``LPMKIT_SCREENSHOTS`` says, for eyes."""
+    folder = Path(os.environ.get("LPMKIT_SCREENSHOTS", "test-screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    page.screenshot(path=str(path))
+    return path
+
+
+def into_view(page: Page, what: Any) -> Any:
+    what.scroll_into_view_if_needed()
+    return what
