@@ -20,7 +20,7 @@ lint: $(VENV)/.installed
 	$(RUN)/mypy
 
 docs: $(VENV)/.installed
-	$(RUN)/python -m docs.commands
+	$(RUN)/python -m docs.generate
 
 clean:
 	rm -rf $(VENV) demo lab

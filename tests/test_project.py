@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import doctest
 import json
 import re
 import tomllib
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from docs import generate
+from lpmkit.cli import main
 
 TOP = Path(__file__).parent.parent
 #: conda-forge's names for what the index calls otherwise.
@@ -46,10 +49,37 @@ def test_a_notebook_model_holds_no_outputs_and_no_widget_state(path: Path) -> No
     assert any("parameters" in cell["metadata"].get("tags", []) for cell in model["cells"])
 
 
-def test_the_command_reference_is_made_from_the_commands() -> None:
-    spec = importlib.util.spec_from_file_location("commands", TOP / "docs" / "commands.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (TOP / "docs" / "commands.md").read_text(encoding="utf-8") == module.reference(), "run `make docs`"
+def test_the_command_reference_and_the_picture_of_the_phases_are_made_from_the_code() -> None:
+    readme = (TOP / "README.md").read_text(encoding="utf-8")
+    assert (TOP / "docs" / "commands.md").read_text(encoding="utf-8") == generate.reference(), "run `make docs`"
+    assert readme == generate.readme_with_phases(readme), "run `make docs`"
+    assert "stateDiagram-v2" in readme
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/user-guide.md", "docs/run-folder.md", "docs/suspend-time.md"])
+def test_every_command_that_a_page_names_is_there(name: str) -> None:
+    text = (TOP / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|`)lpmkit ([a-z]+)", text, flags=re.MULTILINE))
+    assert named <= set(main.commands), name
+    for command, option in re.findall(r"(?:^|`)lpmkit ([a-z]+)[^`\n]*?(--[a-z-]+)", text, flags=re.MULTILINE):
+        options = [known for parameter in main.commands[command].params for known in parameter.opts]
+        assert option in options or command in ("simulate", "lab"), (name, command, option)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TOP.glob("*.md")) + sorted((TOP / "docs").rglob("*.md")), ids=lambda path: path.stem
+)
+def test_no_link_of_a_page_leads_nowhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not link.startswith("http")]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
+    text = (TOP / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    example = doctest.DocTestParser().get_doctest(block, {"folder": tmp_path}, "README.md", "README.md", 0)
+    told: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=told.append)
+    assert result.attempted >= 4
+    assert not told, "".join(told)

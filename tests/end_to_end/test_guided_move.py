@@ -205,3 +205,13 @@ def test_a_secret_of_the_site_is_in_no_file(tmp_path: Path) -> None:
         assert not files_with(tmp_path, "correct-horse-battery")
         assert "correct-horse-battery" not in said.output + said.error
         assert run.probes() == ("observer", "ssh-echo", "ssh-ticks", "tcp-connect")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
+def test_with_the_link_cut_as_well_not_even_the_kernel_answers_and_the_truth_lies_inside(tmp_path: Path) -> None:
+    with Rehearsal(tmp_path / "sim", speed=25, options=["--isolate"]) as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        terminal.validated()
+        said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--json")
+        assert said.status == 0, said
+        assert_contains_the_truth(said.json, truth(rehearsal))

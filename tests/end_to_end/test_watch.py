@@ -38,7 +38,7 @@ def test_the_interval_that_comes_out_contains_the_real_freeze(tmp_path: Path) ->
     assert found["begin"]["latest"]["mono_ns"] >= truth.stop_before_ns
     assert found["end"]["earliest"]["mono_ns"] <= truth.resume_after_ns
     assert found["end"]["latest"]["mono_ns"] >= truth.resume_before_ns
-    assert found["length"]["high"] - found["length"]["low"] < 0.1
+    assert found["length"]["high"] - found["length"]["low"] < 0.5
     assert {"ticks", "echo", "connect"} <= set(found["mechanisms"])
     assert "moved" not in {row["key"] for row in said.json["verdict"]["questions"]}
     assert [event.kind for event in run.events()][-1] == "recorder-ended"
