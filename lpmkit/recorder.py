@@ -36,6 +36,9 @@ ANCHOR_EVERY_S = 10.0
 #: A control point that cannot be asked is asked again after so long; the migration itself goes on without us (powervm.md 5.3).
 RETRY_S = 2.0
 
+#: A recorder that has heard from no control point for so long ends: nobody has asked it to, and nobody is there.
+GIVE_UP_S = 12 * 3600.0
+
 #: What other threads want written: the writer's thread calls each with the writer.
 Post = Callable[[Callable[[RunWriter], object]], None]
 
@@ -122,6 +125,7 @@ class Follower:
         self.standing = standing
         self._asked = threading.Lock()
         self._out_of_reach: set[str] = set()
+        self._heard_ns = clock.mono_ns()
 
         def transcript(reply: Reply) -> None:
             post(lambda writer: writer.reply(reply))
@@ -166,6 +170,11 @@ class Follower:
         if self.standing.phase is not was:
             self._tell(was, str(self.standing.seen.value if self.standing.seen else ""))
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether no control point has answered for `GIVE_UP_S`."""
+        return self._clock.mono_ns() - self._heard_ns > GIVE_UP_S * 1e9
+
     def source_reading(self) -> MigrationReading | None:
         return self._reading(self.source)
 
@@ -182,6 +191,7 @@ class Follower:
                 self._event("control-lost", where=where, error=str(error))
             self._clock.sleep(RETRY_S)
             return None
+        self._heard_ns = self._clock.mono_ns()
         if where in self._out_of_reach:
             self._out_of_reach.discard(where)
             self._event("control-back", where=where)
@@ -318,6 +328,8 @@ class Recorder:
                 follower.ask_to_move()
             while not follower.standing.phase.is_final and not self._end_asked.is_set():
                 follower.look()
+                if follower.is_deserted:
+                    return "no control point has answered for hours; attach again when they do"
                 self._end_asked.wait(self.plan.poll_s)
             self._after(follower)
         finally:

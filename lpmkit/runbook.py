@@ -21,6 +21,7 @@ from lpmkit.move import Phase, Progress, progress
 from lpmkit.probes import ProbeOrder, plan
 from lpmkit.reach import control_of, survey_both_ends
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
+from lpmkit.session import Reply
 from lpmkit.ssh import open_session, reachable
 from lpmkit.survey import Survey
 from lpmkit.timeline import Clock, wait_until
@@ -86,6 +87,8 @@ class Runbook:
         self.site = site
         self.secrets = secrets or Secrets()
         self.clock = clock or Clock()
+        #: What was asked before there was a folder to keep it in; the next `prepare` puts it into the run's transcript.
+        self._asked: list[Reply] = []
 
     def with_times(self, *, lead_in_s: float | None = None, tail_s: float | None = None) -> Runbook:
         """The same runbook with another lead-in and tail, in seconds, where they are given."""
@@ -101,7 +104,7 @@ class Runbook:
         placed: list[Placed] = []
         silent: dict[str, RemoteError] = {}
         for name in self.site.frames:
-            control = control_of(self.site, name, secrets=self.secrets)
+            control = control_of(self.site, name, secrets=self.secrets, transcript=self._asked.append)
             try:
                 frames[name] = control.frame()
                 placed += [Placed(name, partition) for partition in control.partitions()]
@@ -175,9 +178,16 @@ class Runbook:
             if prepared and age_h < PREPARED_HOURS:
                 # The site file, the lead-in or the tail may be others by now.
                 write_document(run.path, "run", {**run.manifest, **facts})
-                return Run(run.path)
+                return self._kept(Run(run.path))
         title = f"{order.partition}-to-{order.target}"
-        return create(self.site.runs.folder, mode="move", title=title, facts=facts, clock=self.clock)
+        return self._kept(create(self.site.runs.folder, mode="move", title=title, facts=facts, clock=self.clock))
+
+    def _kept(self, run: Run) -> Run:
+        with RunWriter(run.path, self.clock) as writer:
+            for reply in self._asked:
+                writer.reply(reply)
+        self._asked.clear()
+        return run
 
     def runs(self) -> list[Run]:
         """Every run folder of the site, oldest first; folders that are none are passed over."""

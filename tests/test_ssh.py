@@ -12,6 +12,7 @@ import pytest
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, Unreachable, UsageError
 from lpmkit.session import Reply
 from lpmkit.ssh import SshSession, route
+from lpmkit.timeline import Clock, wait_until
 from tests.real_host import RealHost
 
 
@@ -113,3 +114,19 @@ def test_includes_and_matches_of_the_ssh_configuration_are_honoured(host: RealHo
 def test_a_missing_ssh_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no ssh config"):
         route("x", tmp_path / "none")
+
+
+def test_a_key_in_the_agent_is_used(host: RealHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL)
+    try:
+        assert wait_until((tmp_path / "agent").exists, clock=Clock(), timeout_s=20)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        subprocess.run(["ssh-add", "-q", str(host.folder / "client_key")], check=True)
+        lines = [line for line in host.ssh_config.read_text().splitlines() if "Identit" not in line]
+        host.ssh_config.write_text("\n".join([*lines, "  IdentityFile none\n"]))
+        session = SshSession(route(host.name, host.ssh_config))
+        assert session.run(["echo", "in"]).output == "in\n"
+        session.close()
+    finally:
+        agent.terminate()
+        agent.wait()
