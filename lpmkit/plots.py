@@ -7,6 +7,7 @@ sign: probes have their lane and name, classes their own hatch or outline. Nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace, seconds, utc
-from lpmkit.run import MISSING
+from lpmkit.run import MISSING, write_file
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
 COLOURS = {"ticks": "#0072b2", "echo": "#d55e00", "connect": "#009e73", "observer": "#6a737d"}
@@ -606,6 +607,7 @@ def _saved(figures: Iterable[tuple[str, Figure | None]], folder: Path) -> Iterab
                 path.unlink(missing_ok=True)
                 continue
             metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
+            picture = BytesIO()
             with rc_context(_STYLE):
-                figure.savefig(path, dpi=150, metadata=metadata)
-            yield path
+                figure.savefig(picture, format=ending, dpi=150, metadata=metadata)
+            yield write_file(path, picture.getvalue())

@@ -39,6 +39,9 @@ RETRY_S = 2.0
 #: A recorder that has heard from no control point for so long ends: nobody has asked it to, and nobody is there.
 GIVE_UP_S = 12 * 3600.0
 
+#: How long a recorder that is done waits for room on a full disk, before it gives up what it still holds in memory and says so.
+LAST_PATIENCE_S = 60.0
+
 #: What other threads want written: the writer's thread calls each with the writer.
 Post = Callable[[Callable[[RunWriter], object]], None]
 
@@ -259,8 +262,11 @@ class Recorder:
                 for child in children:
                     child.end()
             self._drain(writer)
+            if not wait_until(lambda: _flushed(writer), clock=self.clock, timeout_s=LAST_PATIENCE_S, every_s=1.0):
+                writer.event(
+                    "recorder", "disk-full", waiting_bytes=0, lost_bytes=writer.waiting_bytes, error=writer.disk_trouble
+                )
             writer.event("recorder", "recorder-ended", reason=self._reason)
-            wait_until(lambda: _flushed(writer), clock=self.clock, timeout_s=60.0, every_s=1.0)
 
     def _write_until_done(self, writer: RunWriter) -> None:
         next_anchor = 0

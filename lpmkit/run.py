@@ -19,6 +19,7 @@ import getpass
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -350,12 +351,18 @@ class RunWriter:
         write_document(self.path, name, value)
 
     def flush(self) -> None:
-        """Write what waits; never raises for a full disk, see ``disk_trouble``."""
+        """Write what waits; never raises for a full disk, see ``disk_trouble``.
+
+        While the disk is full the reserve's room is kept for events and the transcript; samples wait until there is more.
+        """
         was = self.disk_trouble
+        has_room = was is None or self._has_room()
         try:
-            for file in self._files.values():
-                file.flush()
-            self.disk_trouble = None
+            for name, file in self._files.items():
+                if has_room or not name.startswith("samples/"):
+                    file.flush()
+            if has_room:
+                self.disk_trouble = None
         except OSError as error:
             if error.errno not in _FULL:
                 raise RecordError(f"the run cannot be written: {error.strerror}", where=str(self.path)) from error
@@ -367,6 +374,9 @@ class RunWriter:
         if was is not None and self.disk_trouble is None:
             self._reserve()
             self.event("recorder", "disk-has-room", lost_bytes=self.lost_bytes)
+
+    def _has_room(self) -> bool:
+        return shutil.disk_usage(self.path).free > 4 * RESERVE_BYTES + self.waiting_bytes
 
     @property
     def waiting_bytes(self) -> int:

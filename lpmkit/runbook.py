@@ -405,9 +405,13 @@ def state(run: Run, clock: Clock | None = None) -> State:
             ended = event.data["reason"]
         elif event.kind == "recorder-started":
             ended = None
-        elif event.kind in ("control-lost", "disk-full", "probe-trouble"):
+        elif event.kind == "disk-full":
             trouble.append(
-                f"{event.data.get('where') or event.data.get('probe') or run.name}: {event.data.get('error') or event.data.get('what')}"
+                f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
+            )
+        elif event.kind in ("control-lost", "probe-trouble"):
+            trouble.append(
+                f"{event.data.get('where') or event.data.get('probe')}: {event.data.get('error') or event.data.get('what')}"
             )
     source = (run.manifest.get("order") or {}).get("source")
     readings = [

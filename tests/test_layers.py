@@ -89,3 +89,9 @@ def test_paramiko_is_spoken_only_by_the_session_and_what_streams_over_it() -> No
         str(path.relative_to(PACKAGE)) for path in SOURCES if "import paramiko" in path.read_text(encoding="utf-8")
     }
     assert speakers == {"ssh.py", "probes/ssh.py", "doctor.py"}
+
+
+def test_every_public_name_is_there_and_the_list_is_whole() -> None:
+    assert sorted(lpmkit._WHERE) == sorted(lpmkit.__all__)
+    for name in lpmkit.__all__:
+        assert getattr(lpmkit, name).__module__.startswith("lpmkit.")

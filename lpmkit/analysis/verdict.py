@@ -203,7 +203,10 @@ def _complete(evidence: Evidence) -> Question:
     if not evidence.hosts:
         return Question("complete", title, OPEN, "there are no samples")
     faults = [f"{span.length_ns / SECOND:.1f} s not observed" for span in evidence.record.holes]
-    lost = max([int(e.data.get("lost_bytes") or 0) for e in evidence.record.events if e.kind == "disk-has-room"] or [0])
+    lost = max(
+        [int(e.data.get("lost_bytes") or 0) for e in evidence.record.events if e.kind in ("disk-full", "disk-has-room")]
+        or [0]
+    )
     faults += [f"{lost} bytes lost to a full disk"] if lost else []
     torn = sum(evidence.unreadable.values())
     if faults:
