@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lpmkit.analysis import Analysis, analyse, summary
+    from lpmkit.analysis import Analysis, analyse
     from lpmkit.checks import Answer, Finding, Verdict, examine, ready
     from lpmkit.config import Site, load_site
     from lpmkit.control import Order
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Analysis": "analysis", "analyse": "analysis", "summary": "analysis",
+    "Analysis": "analysis", "analyse": "analysis",
     "Answer": "checks", "Finding": "checks", "Verdict": "checks", "examine": "checks", "ready": "checks",
     "Site": "config", "load_site": "config",
     "Order": "control",
@@ -62,7 +62,6 @@ __all__ = [
     "examine",
     "load_site",
     "ready",
-    "summary",
     "write_report",
 ]
 
