@@ -25,7 +25,7 @@ from lpmkit.control import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RemoteError
 from lpmkit.move import Phase, Standing, advance, sight
 from lpmkit.probes import OBSERVER, ProbeOrder
-from lpmkit.reach import changes, control_of, survey_both_ends
+from lpmkit.reach import Logs, changes, control_of, logs_of, survey_both_ends
 from lpmkit.run import Run, RunWriter
 from lpmkit.session import Reply
 from lpmkit.survey import Survey
@@ -313,6 +313,7 @@ class Recorder:
             self._done.set()
 
     _reason = "ended"
+    _logs_before: Logs | None = None
 
     def _watch(self) -> str:
         ended = self._end_asked.wait(self.plan.duration_s)
@@ -329,6 +330,9 @@ class Recorder:
             if not resumed:
                 follower.source_reading()
                 follower.target_reading()
+                self._logs_before = logs_of(
+                    self.plan.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
+                )
                 if self._end_asked.wait(self.plan.lead_in_s):
                     return "asked to end before the move"
                 follower.ask_to_move()
@@ -345,12 +349,27 @@ class Recorder:
     def _after(self, follower: Follower) -> None:
         """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered anew."""
         self._survey_after(follower)
+        self._tell_logs(follower.order)
         end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
         while self.clock.mono_ns() < end and not self._end_asked.is_set():
             if follower.standing.phase is Phase.NEEDS_RECOVERY:
                 end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
                 follower.look()
             self._end_asked.wait(self.plan.poll_s)
+
+    def _tell_logs(self, order: Order) -> None:
+        """What the machines' own logs say of the time since the recorder began: a witness in whole seconds or minutes."""
+        now = logs_of(self.plan.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply)))
+        if self._logs_before is None:
+            self._tell("note", text="the logs were not read before the move, so nothing in them is known to be new")
+            return
+        for line in now.since(self._logs_before):
+            self._tell("log", **asdict(line))
+        for gap in {*self._logs_before.gaps, *now.gaps}:
+            self._tell("note", text=f"{gap.what} of {gap.where} was not read: {gap.why}")
+
+    def _tell(self, kind: str, /, **data: Any) -> None:
+        self._post(lambda writer: writer.event("recorder", kind, **data))
 
     def _survey_after(self, follower: Follower) -> None:
         found = survey_both_ends(

@@ -69,6 +69,7 @@ _TIMELINE = {
     "answer",
     "disk-full",
     "disk-has-room",
+    "log",
     "note",
     "request",
 }
@@ -316,6 +317,8 @@ def _said(event: Event) -> str:
     data = event.data
     if event.kind == "phase":
         return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
+    if event.kind == "log":
+        return f"{data.get('where')} {data.get('log')} {data.get('stamp')} (its local time, MMDDhhmmYY): {data.get('resource')}: {data.get('description')}"
     return ", ".join(f"{name} {_short(value)}" for name, value in data.items()) or event.kind
 
 

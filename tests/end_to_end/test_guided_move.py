@@ -51,6 +51,8 @@ def test_the_demo_ends_in_a_verdict_whose_interval_contains_the_truth(tmp_path: 
     assert said.status == 0, said
     found = said.json
     assert found["verdict"]["state"] == "passed"
+    logged = [event.data["description"] for event in Run(found["run"]).events() if event.kind == "log"]
+    assert logged.index("Client Partition Migration Started") < logged.index("Client Partition Migration Completed")
     report = Path(found["report"]).read_text(encoding="utf-8")
     assert "bxaix85" in report
     assert not re.search(r"""(src|href)=["']?http|url\(["']?http|@import|<script""", report), (
