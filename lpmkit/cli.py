@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -26,7 +27,7 @@ from lpmkit.config import PartitionSettings, RunSettings, Site, find_site_file, 
 from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
 from lpmkit.run import Run
 
-FINE, NOT_FINE, USAGE, COULD_NOT_TELL = 0, 1, 2, 3
+FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 
 #: People read standard error when a program reads standard output.
 people = Console(stderr=False, highlight=False)
@@ -50,6 +51,9 @@ def told(command: Command) -> Command:
     def wrapped(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
+        except click.Abort:
+            click.echo("\nlpmkit: interrupted; nothing was asked of any machine.", err=True)
+            sys.exit(INTERRUPTED)
         except LpmError as error:
             click.echo(f"lpmkit: {error}", err=True)
             sys.exit(status_of(error))
@@ -129,7 +133,7 @@ def survey(context: click.Context, partition: str, target: str, source: str | No
         from lpmkit.survey import mapping  # noqa: PLC0415
 
         people.print(f"Facts about [b]{partition}[/b] and both ends are in {run.path / 'survey.json'}")
-        _table("What becomes of the mapping", [asdict(row) for row in mapping(found)])
+        _table("What becomes of the mapping", [mapping_row(row) for row in mapping(found)])
         for gap in found.gaps:
             people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
     sys.exit(COULD_NOT_TELL if found.gaps else FINE)
@@ -488,6 +492,24 @@ _MARKS = {
 }
 
 
+def mapping_row(row: Any) -> dict[str, Any]:
+    """What a person compares of a mapping; the rest stands in the survey."""
+    return {
+        "kind": row.kind,
+        "name": row.name,
+        "name there": row.name_after or "chosen there",
+        "adapter": row.source_adapter,
+        "device here": row.source_device,
+        "device there": row.target_device or "none",
+        "same by": row.recognised_by or (f"VLAN {row.vlan}" if row.vlan is not None else None),
+        "remark": row.remark,
+    }
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
+
+
 def _table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
     if not rows:
         return
@@ -495,7 +517,8 @@ def _table(title: str, rows: Sequence[dict[str, Any]], console: Console | None =
     for name in rows[0]:
         table.add_column(str(name))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # What a machine said may hold square brackets; only the marks are ours.
+        table.add_row(*(text if text in _MARKS.values() else escape(text) for text in map(_shown, row.values())))
     (console or people).print(table)
 
 
@@ -584,7 +607,7 @@ def _follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
         _follow(book, run, console)
     except KeyboardInterrupt:
         console.print(f"\nThe recorder goes on without us. `lpmkit attach {run.path}` shows it again.")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     _report_and_leave(run, as_json)
 
 

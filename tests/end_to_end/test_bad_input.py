@@ -118,6 +118,14 @@ def test_a_question_that_a_machine_refuses_is_unknown_not_fine(tmp_path: Path) -
         assert "no way" in str(unknown[0]["facts"])
 
 
+def test_nobody_there_to_type_the_name_moves_nothing(terminal: Terminal) -> None:
+    terminal.validated()
+    said = terminal.type("move", "bxaix85", "--to", "bvio83")
+    assert said.status == 130
+    assert "nothing was asked" in said.error
+    assert not any(run.events() for run in terminal.runs())
+
+
 def test_a_site_file_with_a_misspelt_key(terminal: Terminal) -> None:
     text = terminal.site_file.read_text().replace("manager:", "manger:", 1)
     terminal.site_file.write_text(text)
