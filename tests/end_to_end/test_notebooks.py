@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from lpmkit.notebooks import copy_models, models
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.run import Run
-from tests.end_to_end.cases import phases, rehearse
+from tests.end_to_end.cases import phases, rehearse, soon, times_asked
 
 
 def _run(model: str, folder: Path, **parameters: Any) -> Any:
@@ -75,6 +75,17 @@ def test_without_the_name_typed_nothing_moves(tmp_path: Path) -> None:
     Rehearsal(tmp_path / "simulator").close()
     (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
     assert not run.events()
+
+
+def test_a_kernel_restarted_in_mid_copy_comes_back_to_the_same_run(tmp_path: Path) -> None:
+    given = {"SPEED": 8.0, "LEAD_IN_S": 4.0, "TAIL_S": 3.0}
+    _run("00_rehearse_on_the_simulator", tmp_path, **given, CONFIRM="bxaix85")
+    (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
+    soon(lambda: "copying" in phases(run))
+    notebook = _run("00_rehearse_on_the_simulator", tmp_path, **given, WAIT=True)
+    assert len(list(tmp_path.glob("simulator/runs/*/run.json"))) == 1
+    assert times_asked(run) == 1
+    assert "Moved, suspended" in _plain(notebook)
 
 
 def test_lab_works_on_dated_copies_of_the_models(tmp_path: Path) -> None:
