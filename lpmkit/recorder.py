@@ -288,18 +288,29 @@ class Recorder:
                 return
 
     def _serve(self, writer: RunWriter) -> None:
-        """Carry out what front ends have put into ``requests/``."""
+        """Carry out what front ends have put into ``requests/``; what is not understood is noted and not carried out."""
         for path in sorted((self.run_folder.path / "requests").glob("*.json")):
-            request = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8", errors="replace")
             path.unlink()
-            writer.event("front-end", "request", **request)
-            what = request["what"]
-            if what == "end":
-                self._end_asked.set()
-            elif self._follower is not None:
-                follower = self._follower
-                act = follower.stop if what == "stop" else lambda: follower.recover(force=bool(request.get("force")))  # noqa: B023 - used at once
-                threading.Thread(target=act, daemon=True).start()
+            try:
+                request = json.loads(text)
+                what, force = request["what"], bool(request.get("force"))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                writer.event("recorder", "note", text=f"a request was not understood and not carried out: {text[:200]}")
+                continue
+            writer.event("front-end", "request", what=what, force=force)
+            self._carry_out(what, force, writer)
+
+    def _carry_out(self, what: str, force: bool, writer: RunWriter) -> None:
+        follower = self._follower
+        if what == "end":
+            self._end_asked.set()
+        elif what == "stop" and follower is not None:
+            threading.Thread(target=follower.stop, daemon=True).start()
+        elif what == "recover" and follower is not None:
+            threading.Thread(target=follower.recover, kwargs={"force": force}, daemon=True).start()
+        else:
+            writer.event("recorder", "note", text=f"{what!r} does not apply to this run now; nothing was asked")
 
     def _work(self, standing: Standing, resumed: bool) -> None:
         try:

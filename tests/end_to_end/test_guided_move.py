@@ -160,6 +160,23 @@ def test_stop_in_mid_copy_leaves_the_partition_where_it_is(tmp_path: Path) -> No
         assert "suspended" not in truth(rehearsal)
 
 
+def test_a_request_that_nobody_understands_is_noted_and_asks_the_managers_nothing(
+    rehearsal: Rehearsal, terminal: Terminal
+) -> None:
+    run = terminal.validated()
+    terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", "--lead-in", "600", "--detach")
+    requests = run.path / "requests"
+    requests.mkdir()
+    for number, text in enumerate(("{half", "[]", '{"what": "explode"}', '{"force": true}')):
+        (requests / f"{number}.json").write_text(text)
+    soon(lambda: kinds(run).count("note") == 4)
+    assert run.is_recorded()
+    (requests / "9.json").write_text('{"what": "end"}')
+    soon(lambda: not run.is_recorded())
+    assert times_asked(run) == 0
+    assert not [reply for reply in run.transcript() if "migrlpar" in reply.command and "-o v" not in reply.command]
+
+
 def test_a_dropped_ssh_session_to_the_source_is_outlived(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim", "drop-ssh:bvio82,when=copy@50%", speed=12) as rehearsal:
         terminal = Terminal(rehearsal.site_file)
