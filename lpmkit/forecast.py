@@ -1,0 +1,426 @@
+"""How long the copy still takes, renewed at every reading of the manager's byte counters. Pure functions.
+
+Nobody has published a series of these counters, so both readings of "remaining" are understood. Either what was written meanwhile is added at
+once when a pass ends (`Counting.REFILLS`), or it is added as it is written (`Counting.GROWS`). In both, sent plus left grows by exactly what
+was written; in the first in steps, in the second all the time. From it follow the passes, and from the passes the rate of writing and the set
+that is written again and again. `lpmkit.rounds` plays the rest with many guesses that fit what was seen. Percent are never extrapolated: the
+percentage of a manager starts anew with every pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lpmkit.rounds import Draws, Floats, Rules, dirtied_bytes, play
+
+#: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
+Reading = tuple[int, int, int]
+
+WINDOW_S = 30.0
+#: A bandwidth that was different lately by more than this part has changed; the older readings are then left out.
+CHANGED = 0.10
+SHORT_S = 3.0
+DRAWS = 400
+#: How well two passes of one move agree with the curve; from moves between emulators.
+PASS_ERROR = 0.06
+#: "Will not converge" is said when at least this part of the guesses says so.
+SURE = 0.9
+
+
+class Counting(StrEnum):
+    """What the manager's "remaining" means."""
+
+    REFILLS = "refills"  #: what was written is added when a pass ends
+    GROWS = "grows"  #: what is written is added at once
+    UNKNOWN = "unknown"  #: nothing was written yet, as far as one can see
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """What is exceeded in nine of ten, five of ten and one of ten cases, by the model's own account."""
+
+    p10: float
+    p50: float
+    p90: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Quantiles:
+        """
+        >>> Quantiles.of(np.arange(101.0))
+        Quantiles(p10=10.0, p50=50.0, p90=90.0)
+        """
+        return cls(*(float(value) for value in np.quantile(values, (0.1, 0.5, 0.9))))
+
+    @classmethod
+    def from_data(cls, kept: Mapping[str, float] | None) -> Quantiles | None:
+        """What was kept as JSON; ``None`` stays ``None``."""
+        return cls(**kept) if kept else None
+
+    def scaled(self, low: float, middle: float, high: float) -> Quantiles:
+        """Each quantile times its factor, in order whatever the factors are."""
+        values = sorted((self.p10 * low, self.p50 * middle, self.p90 * high))
+        return Quantiles(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a series of readings shows. Bytes, seconds, bytes per second; ``None`` where it does not show it yet.
+
+    ``written`` are pairs (seconds since a pass began, bytes written since), oldest first, with the number of the pass they belong to in ``pass_of``.
+    ``pass_left_bytes`` is what the pass of now has still to send, without what was written since it began.
+    """
+
+    counting: Counting
+    began_ns: int
+    at_ns: int
+    known_bytes: float
+    sent_bytes: float
+    bytes_per_s: float | None
+    bytes_per_s_error: float
+    pass_number: int
+    pass_age_s: float
+    pass_left_bytes: float
+    written: tuple[tuple[float, float], ...]
+    pass_of: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The rest of a copy. ``remaining_s`` lasts until the suspension, ``whole_s`` until the move is over; ``stall`` is the probability that the
+    copy never gets small enough. ``dirty_bytes_per_s`` and ``writable_bytes`` are the middle of the guesses that fit."""
+
+    remaining_s: Quantiles
+    whole_s: Quantiles
+    suspended_s: Quantiles
+    stall: float
+    will_not_converge: bool
+    counting: Counting
+    passes: int
+    bytes_per_s: float
+    dirty_bytes_per_s: float
+    writable_bytes: float
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def usable(readings: Sequence[tuple[int, int | None, int | None]]) -> list[Reading]:
+    """The readings with both counters, from the last that saw nothing sent, in the order of time and without repetitions of a moment."""
+    known = [(at, sent, left) for at, sent, left in readings if sent is not None and left is not None]
+    kept: list[Reading] = []
+    for one in known:
+        if kept and (one[0] <= kept[-1][0] or one[1] < kept[-1][1]):
+            continue
+        if one[1] == 0:
+            kept.clear()
+            if one[2] == 0:
+                continue
+        kept.append(one)
+    return kept
+
+
+def look(readings: Sequence[tuple[int, int | None, int | None]]) -> Seen | None:
+    """Read the series; ``None`` when there is nothing to read in it yet."""
+    series = usable(readings)
+    if not series or not series[-1][1]:
+        return None
+    at = np.array([one[0] for one in series], float) / 1e9
+    sent = np.array([one[1] for one in series], float)
+    left = np.array([one[2] for one in series], float)
+    rate, error = bandwidth(at, sent)
+    counting = counting_of(sent, left)
+    began_s = at[0] - (sent[0] / rate if rate else 0.0)
+    find = _grown if counting is Counting.GROWS else _refilled
+    number, since_s, pass_left, written, pass_of = find(at, sent, left, began_s)
+    return Seen(
+        counting=counting,
+        began_ns=int(began_s * 1e9),
+        at_ns=series[-1][0],
+        known_bytes=float(sent[0] + left[0]),
+        sent_bytes=float(sent[-1]),
+        bytes_per_s=rate,
+        bytes_per_s_error=error,
+        pass_number=number,
+        pass_age_s=float(at[-1] - since_s),
+        pass_left_bytes=pass_left,
+        written=tuple(written),
+        pass_of=tuple(pass_of),
+    )
+
+
+def bandwidth(at_s: Floats, sent_bytes: Floats) -> tuple[float | None, float]:
+    """The robust slope of the bytes sent over the last half minute, and its relative error; only of the last seconds when it changed.
+
+    >>> bandwidth(np.arange(5.0), np.arange(5.0) * 80)
+    (80.0, 0.02)
+    """
+    recent = at_s >= at_s[-1] - WINDOW_S
+    long = _slope(at_s[recent], sent_bytes[recent])
+    late = at_s >= at_s[-1] - SHORT_S
+    if long is None or late.sum() < 4:
+        return long, 0.1
+    short = _slope(at_s[late], sent_bytes[late])
+    if short and abs(np.log(short / long)) > CHANGED:
+        return short, 0.05
+    return long, 0.02 if recent.sum() > 4 else 0.05
+
+
+def _slope(at_s: Floats, values: Floats) -> float | None:
+    """The median of the slopes between readings that are far apart (half of the span or more)."""
+    step = max(1, len(at_s) // 60)
+    at_s, values = at_s[::-step][::-1], values[::-step][::-1]
+    first, second = np.triu_indices(len(at_s), 1)
+    apart = at_s[second] - at_s[first]
+    wide = apart >= 0.5 * (at_s[-1] - at_s[0])
+    if not len(apart) or not apart[wide].any():
+        return None
+    found = float(np.median((values[second] - values[first])[wide] / apart[wide]))
+    return found if found > 0 else None
+
+
+def counting_of(sent: Floats, left: Floats) -> Counting:
+    """In steps or all the time: how sent plus left grew."""
+    growth = np.diff(sent + left)
+    if len(growth) < 2 or growth.clip(0).sum() < 0.01 * (sent[0] + left[0]):
+        return Counting.UNKNOWN
+    return Counting.GROWS if np.median(growth) > 0.2 * growth.mean() else Counting.REFILLS
+
+
+Passes = tuple[int, float, float, list[tuple[float, float]], list[int]]
+
+
+def _refilled(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
+    """A pass ends between two readings when sent plus left grew by a step."""
+    growth, moved = np.diff(sent + left), np.diff(sent)
+    noise = np.maximum(0.002 * (sent[0] + left[0]), 0.1 * moved)
+    written: list[tuple[float, float]] = []
+    pass_of: list[int] = []
+    since, number = began_s, 1
+    for index in np.flatnonzero(growth > noise):
+        edge = float(at[index] + at[index + 1]) / 2
+        written.append((edge - since, float(growth[index])))
+        pass_of.append(number)
+        since, number = edge, number + 1
+    return number, since, float(left[-1]), written, pass_of
+
+
+def _grown(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
+    """A pass ends when as much was sent as was left when it began. Four points within each pass tell how much was written by then."""
+    known = sent + left
+    written: list[tuple[float, float]] = []
+    pass_of: list[int] = []
+    since, number = began_s, 1
+    base = size_end = float(known[0])
+    while True:
+        done = sent[-1] >= size_end
+        until = float(np.interp(size_end, sent, at)) if done else float(at[-1])
+        for part in (0.25, 0.5, 0.75, 1.0):
+            moment = since + part * (until - since)
+            grown = float(np.interp(moment, at, known)) - base
+            if moment > at[0] and grown > 0:
+                written.append((moment - since, grown))
+                pass_of.append(number)
+        following = float(np.interp(until, at, known))
+        if not done or following <= size_end:
+            break
+        since, number, base, size_end = until, number + 1, following, following
+    return number, since, max(0.0, size_end - float(sent[-1])), written, pass_of
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A positive figure one is not sure of: its median, and how far it may be off as the deviation of its logarithm."""
+
+    median: float
+    spread: float
+
+    def draw(self, dice: np.random.Generator, count: int) -> Floats:
+        return self.median * np.exp(self.spread * dice.standard_normal(count))
+
+
+def written_guesses(
+    seen: Seen, dirty: Belief, writable: Belief, most_bytes: float, dice: np.random.Generator, count: int
+) -> tuple[Floats, Floats]:
+    """Guesses of the rate of writing and the writable set that fit both what was believed before and what was seen.
+
+    A grid of both, coarse and then fine around what is likely; every point weighs what belief and readings give it.
+    """
+    rates = np.log(dirty.median) + np.linspace(-4, 4, 61) * max(dirty.spread, 0.05)
+    spans = np.log(writable.median) + np.linspace(-4, 4, 41) * max(writable.spread, 0.05)
+    if seen.written:
+        sightings = np.log([max(1.0, much / max(age, 1e-3)) for age, much in seen.written])
+        rates = np.linspace(min(rates[0], sightings.min() - 0.5), max(rates[-1], sightings.max() + 1.5), 61)
+    weights = np.empty(0)
+    for _ in range(2):
+        rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
+        weights = _weights(seen, dirty, writable, most_bytes, rate, span)
+        if len(weights):
+            rates, spans = _narrower(rate, weights, rates), _narrower(span, weights, spans)
+    rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
+    weights = _weights(seen, dirty, writable, most_bytes, rate, span)
+    places = (np.arange(count) + dice.random(count)) / count
+    chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), places).clip(0, len(weights) - 1)
+    dice.shuffle(chosen)
+    jitter = dice.random((2, count)) - 0.5
+    rate_step, span_step = rates[1] - rates[0], spans[1] - spans[0]
+    found = np.exp(rate[chosen] + jitter[0] * rate_step), np.exp(span[chosen] + jitter[1] * span_step)
+    return found[0], np.minimum(found[1], most_bytes)
+
+
+def _narrower(values: Floats, weights: Floats, grid: Floats) -> Floats:
+    """A grid of as many points over what is likely."""
+    middle = float(np.average(values, weights=weights))
+    sigma = float(np.sqrt(np.average((values - middle) ** 2, weights=weights)))
+    reach = max(4 * sigma, 2 * float(grid[1] - grid[0]))
+    return np.linspace(middle - reach, middle + reach, len(grid))
+
+
+def _weights(
+    seen: Seen, dirty: Belief, writable: Belief, most_bytes: float, log_rate: Floats, log_span: Floats
+) -> Floats:
+    span = np.minimum(np.exp(log_span), most_bytes)
+    score = -0.5 * ((log_rate - np.log(dirty.median)) / dirty.spread) ** 2
+    score -= 0.5 * ((log_span - np.log(writable.median)) / writable.spread) ** 2
+    per_pass = {number: seen.pass_of.count(number) for number in set(seen.pass_of)}
+    newest = max(seen.pass_of, default=0)
+    for (age, much), number in zip(seen.written, seen.pass_of, strict=True):
+        expected = dirtied_bytes(np.exp(log_rate), span, max(age, 1e-3))
+        # A tenth of a second of sending is how exactly a boundary is seen at best.
+        scale = PASS_ERROR * np.maximum(expected, much) + 0.05 * (seen.bytes_per_s or 0.0) + 1.0
+        off = (expected - much) / scale
+        # Four points of one pass are one observation; an old pass counts less than the last ones.
+        share = 0.8 ** min(newest - number, 6) / per_pass[number]
+        score -= share * 2.5 * np.log1p(off**2 / 4)
+    return np.asarray(np.exp(score - score.max()), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is believed of a move before it begins, each figure with its uncertainty."""
+
+    touched_bytes: Belief
+    bytes_per_s: Belief
+    dirty_bytes_per_s: Belief
+    writable_bytes: Belief
+    stop_bytes: Belief
+    fixed_s: Belief
+    switch_bytes_per_s: Belief
+    around_s: Belief
+    residual_share: float = 1.0
+    most_bytes: float = float("inf")
+    rules: Rules = Rules()
+
+    def draws(self, count: int, seed: int) -> Draws:
+        """So many guesses; the same seed gives the same."""
+        dice = np.random.default_rng(seed)
+        touched = np.minimum(self.touched_bytes.draw(dice, count), self.most_bytes)
+        return Draws(
+            touched_bytes=touched,
+            bytes_per_s=self.bytes_per_s.draw(dice, count),
+            dirty_bytes_per_s=self.dirty_bytes_per_s.draw(dice, count),
+            writable_bytes=np.minimum(self.writable_bytes.draw(dice, count), touched),
+            stop_bytes=self.stop_bytes.draw(dice, count),
+            fixed_s=self.fixed_s.draw(dice, count),
+            switch_bytes_per_s=self.switch_bytes_per_s.draw(dice, count),
+            residual_share=np.full(count, self.residual_share),
+            around_s=self.around_s.draw(dice, count),
+        )
+
+
+def forecast(
+    readings: Sequence[tuple[int, int | None, int | None]], expected: Expectation, *, count: int = DRAWS, seed: int = 1
+) -> Forecast | None:
+    """The rest of the copy after these readings, oldest first; ``None`` as long as no bytes and no bandwidth were seen."""
+    seen = look(readings)
+    if seen is None or seen.bytes_per_s is None:
+        return None
+    draws = _fitting(seen, expected, count, seed)
+    course = play(draws, expected.rules, seen.pass_left_bytes, seen.pass_age_s)
+    scatter = np.exp(0.02 * np.random.default_rng(seed + 1).standard_normal(count))
+    stall = float(1 - course.converged.mean())
+    return Forecast(
+        remaining_s=Quantiles.of(course.copy_s * scatter),
+        whole_s=Quantiles.of(course.whole_s * scatter),
+        suspended_s=Quantiles.of(course.suspended_s),
+        stall=stall,
+        # A prior alone is no reason to warn: something must have been seen to be written.
+        will_not_converge=bool(seen.written) and stall >= SURE,
+        counting=seen.counting,
+        passes=seen.pass_number,
+        bytes_per_s=seen.bytes_per_s,
+        dirty_bytes_per_s=float(np.median(draws.dirty_bytes_per_s)),
+        writable_bytes=float(np.median(draws.writable_bytes)),
+    )
+
+
+def _fitting(seen: Seen, expected: Expectation, count: int, seed: int) -> Draws:
+    """The guesses after looking."""
+    assert seen.bytes_per_s is not None
+    before = expected.draws(count, seed)
+    dice = np.random.default_rng(seed + 2)
+    most = max(seen.known_bytes, 1.0)
+    dirty, writable = written_guesses(
+        seen, expected.dirty_bytes_per_s, expected.writable_bytes, most, dice, count
+    )
+    return Draws(
+        touched_bytes=np.full(count, most),
+        bytes_per_s=Belief(seen.bytes_per_s, seen.bytes_per_s_error).draw(dice, count),
+        dirty_bytes_per_s=dirty,
+        writable_bytes=writable,
+        stop_bytes=before.stop_bytes,
+        fixed_s=before.fixed_s,
+        switch_bytes_per_s=before.switch_bytes_per_s,
+        residual_share=before.residual_share,
+        around_s=before.around_s * 0.4,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a whole series showed, looked at afterwards: the figures that later moves are predicted from."""
+
+    bytes_per_s: float
+    touched_bytes: float
+    dirty_bytes_per_s: float
+    writable_bytes: float
+    last_left_bytes: float
+    sent_bytes: float
+    copy_s: float
+    passes: int
+
+
+def fitted(readings: Sequence[tuple[int, int | None, int | None]], expected: Expectation) -> Fitted | None:
+    """Look at a copy that is over; ``None`` when its readings do not show one."""
+    series = usable(readings)
+    seen = look(series)
+    if seen is None:
+        return None
+    end_s = _last_sent(series)
+    began_s = seen.began_ns / 1e9
+    if end_s <= began_s:
+        return None
+    wide = Belief(expected.dirty_bytes_per_s.median, 2.0), Belief(expected.writable_bytes.median, 1.0)
+    dirty, writable = written_guesses(seen, *wide, max(seen.known_bytes, 1.0), np.random.default_rng(1), 200)
+    return Fitted(
+        bytes_per_s=seen.sent_bytes / (end_s - began_s),
+        touched_bytes=seen.known_bytes,
+        dirty_bytes_per_s=float(np.median(dirty)),
+        writable_bytes=float(np.median(writable)),
+        last_left_bytes=float(series[-1][2]),
+        sent_bytes=seen.sent_bytes,
+        copy_s=end_s - began_s,
+        passes=seen.pass_number,
+    )
+
+
+def _last_sent(series: Sequence[Reading]) -> float:
+    """When the counter of bytes sent moved last, in seconds of the monotonic clock."""
+    moved = [after[0] for before, after in pairwise(series) if after[1] > before[1]]
+    return (moved[-1] if moved else series[-1][0]) / 1e9
