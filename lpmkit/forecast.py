@@ -10,7 +10,7 @@ percentage of a manager starts anew with every pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -315,7 +315,7 @@ class Expectation:
     around_s: Belief
     residual_share: float = 1.0
     most_bytes: float = float("inf")
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
 
     def draws(self, count: int, seed: int) -> Draws:
         """So many guesses; the same seed gives the same."""

@@ -24,12 +24,12 @@ class Rules:
     """How the manager's copy behaves, as far as one knows.
 
     ``stop_s``: it suspends once the rest can be sent in so many seconds (0: only ``Draws.stop_bytes`` decides).
-    ``ends_early``: a pass is over as soon as what is left of it is small enough, not only when nothing is left.
+    ``pass_ends_s``: a pass is over when what is left of it can be sent in so many seconds (0: when nothing is left of it).
     ``most_passes`` and ``window_s``: a copy that takes more passes, or more seconds, does not converge.
     """
 
     stop_s: float = 0.0
-    ends_early: bool = False
+    pass_ends_s: float = 0.0
     most_passes: int = 40
     window_s: float = 4 * 3600.0
 
@@ -84,11 +84,11 @@ def play(
     left = np.broadcast_to(np.asarray(draws.touched_bytes if left_bytes is None else left_bytes, float), count).copy()
     age = np.broadcast_to(np.asarray(pass_age_s, float), count).copy()
     small = np.maximum(draws.stop_bytes, rules.stop_s * draws.bytes_per_s)
-    floor = small if rules.ends_early else np.zeros(count)
+    floor = rules.pass_ends_s * draws.bytes_per_s
     copy, sent = np.zeros(count), np.zeros(count)
     open_, converged = np.ones(count, bool), np.zeros(count, bool)
     for _ in range(rules.most_passes):
-        sending = np.where(open_, np.maximum(0.0, left - floor), 0.0)
+        sending = np.where(open_, np.maximum(left - floor, 0.0), 0.0)
         copy += sending / draws.bytes_per_s
         sent += sending
         written = dirtied_bytes(draws.dirty_bytes_per_s, draws.writable_bytes, age + sending / draws.bytes_per_s)

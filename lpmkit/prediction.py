@@ -1,0 +1,510 @@
+"""What a move will take, said before it begins, renewed while it runs, and held against what it took. Bytes, seconds, bytes per second.
+
+Before: `expectation` turns what is known of the partition and what past moves of the site showed into beliefs, `predict` plays the rounds with
+a thousand guesses from them (`lpmkit.rounds`) and corrects the result by how far today's model would have been off for the most similar past moves.
+During: `Forecaster` renews the rest at every reading (`lpmkit.forecast`). After: `completed` keeps what happened beside what was said, and
+`reliability` holds the claimed intervals against the observed ones.
+
+Nothing here talks to a machine; only `history` reads files. docs/prediction.md has the arithmetic and its limits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpmkit.errors import RecordError
+from lpmkit.forecast import Belief, Expectation, Fitted, Forecast, Quantiles, fitted, forecast
+from lpmkit.rounds import Courses, Rules, play
+from lpmkit.run import Run
+
+MB = 1e6
+FORMAT = 1
+DRAWS = 1000
+SEED = 20_240_229
+#: So many past moves, those most like the one to come, correct it.
+NEIGHBOURS = 5
+#: From so many past moves on the interval is made of their errors, not of the model's guesses.
+ENOUGH = 20
+#: The newest past moves that are looked at.
+MOST_HISTORY = 80
+#: A forecast is reported at most so often.
+FORECAST_EVERY_S = 2.0
+#: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
+FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is known of a move before it begins; ``None`` where nobody knows. ``movers`` names the pair of movers, in the direction of the move."""
+
+    partition: str
+    movers: str
+    memory_bytes: float
+    touched_bytes: float | None = None
+    dirty_bytes_per_s: float | None = None
+    writable_bytes: float | None = None
+    link_bytes_per_s: float | None = None
+    virtual_processors: int | None = None
+
+    @property
+    def known_bytes(self) -> float:
+        """Touched memory where it is known, all of it otherwise."""
+        return self.touched_bytes or self.memory_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What a move took; ``None`` where it was not seen."""
+
+    copy_s: float | None = None
+    whole_s: float | None = None
+    sent_bytes: float | None = None
+    suspended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What was said before. ``stall`` is the probability that the copy does not get small enough; ``past_moves`` how many stood behind it."""
+
+    copy_s: Quantiles
+    whole_s: Quantiles
+    sent_bytes: Quantiles
+    suspended_s: Quantiles
+    stall: float
+    past_moves: int
+    basis: str
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, kept: Mapping[str, Any]) -> Prediction:
+        """What was kept with `as_data`."""
+        figures = {name: Quantiles(**kept[name]) for name in FIGURES}
+        return cls(**figures, stall=kept["stall"], past_moves=kept["past_moves"], basis=kept["basis"])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A past move: what was known, what was said, what happened and what its copy showed."""
+
+    inputs: Inputs
+    actual: Actual
+    fitted: Fitted | None = None
+    predicted: Prediction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed where no past move says otherwise: wide, and for PowerVM partly guessed (docs/prediction.md says which).
+
+    ``bandwidth_of_link`` and the like are factors on what the inputs give; they hold where the input is given.
+    """
+
+    touched_of_memory: Belief
+    touched_of_known: Belief
+    bandwidth: Belief
+    bandwidth_of_link: Belief
+    dirty: Belief
+    dirty_of_known: Belief
+    writable_of_touched: Belief
+    writable_of_known: Belief
+    stop_bytes: Belief
+    fixed_s: Belief
+    switch_bytes_per_s: Belief
+    around_s: Belief
+    residual_share: float
+    rules: Rules
+
+
+#: PowerVM resumes before the last page came: only a part of the rest goes over while the partition stands still.
+POWERVM = Prior(
+    touched_of_memory=Belief(0.85, 0.25),
+    touched_of_known=Belief(1.0, 0.05),
+    bandwidth=Belief(80 * MB, 0.6),
+    bandwidth_of_link=Belief(0.8, 0.25),
+    dirty=Belief(8 * MB, 1.3),
+    dirty_of_known=Belief(1.0, 0.2),
+    writable_of_touched=Belief(0.1, 0.9),
+    writable_of_known=Belief(1.0, 0.4),
+    stop_bytes=Belief(48 * MB, 0.8),
+    fixed_s=Belief(1.2, 0.6),
+    switch_bytes_per_s=Belief(100 * MB, 0.6),
+    around_s=Belief(35.0, 0.6),
+    residual_share=0.3,
+    rules=Rules(),
+)
+
+#: How far moves differ: of one partition, of different partitions over one pair, of different pairs (deviations of logarithms).
+WITHIN, BETWEEN_PARTITIONS, BETWEEN_PAIRS = 0.08, 0.35, 0.25
+
+
+def pooled(prior: Belief, site: Sequence[float], pair: Sequence[float], partition: Sequence[float]) -> Belief:
+    """A belief after past figures of the site, of the same movers, and of the same partition; each list holds what the narrower ones do not.
+
+    Normal on the logarithm, level by level: what is believed of a level is the belief of the wider one, widened by how far members of it differ, and
+    narrowed by the median of its own figures.
+
+    >>> pooled(Belief(80.0, 0.6), [], [], [])
+    Belief(median=80.0, spread=0.6)
+    >>> round(pooled(Belief(80.0, 0.6), [], [], [100.0, 101.0, 99.0]).median)
+    99
+    """
+    middle, variance = math.log(prior.median), prior.spread**2
+    levels = (
+        (site, BETWEEN_PAIRS**2 + BETWEEN_PARTITIONS**2 + WITHIN**2),
+        (pair, BETWEEN_PARTITIONS**2 + WITHIN**2),
+        (partition, WITHIN**2),
+    )
+    seen = False
+    for values, scatter in levels:
+        known = [math.log(value) for value in values if value > 0]
+        if known:
+            seen = True
+            # The median of n figures is as good as the mean of two thirds of them.
+            precision = max(1.0, len(known) / 1.57) / _scatter(known, scatter)
+            middle = (middle / variance + float(np.median(known)) * precision) / (1 / variance + precision)
+            variance = 1 / (1 / variance + precision)
+    if not seen:
+        return prior
+    narrowest = WITHIN**2 if partition else BETWEEN_PARTITIONS**2 if pair else BETWEEN_PARTITIONS**2 + BETWEEN_PAIRS**2
+    return Belief(math.exp(middle), min(math.sqrt(variance + narrowest), max(prior.spread, WITHIN)))
+
+
+def _scatter(logarithms: Sequence[float], believed: float) -> float:
+    """The variance within a level: believed while there are few figures, their own once there are enough."""
+    if len(logarithms) < 6:
+        return believed
+    middle = float(np.median(logarithms))
+    own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
+    return max(own, (0.25**2) * believed)
+
+
+def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM) -> Expectation:
+    """What is believed of a move, from its inputs and past moves."""
+    looked = [one for one in past if one.fitted is not None]
+
+    def learn(belief: Belief, figure: str, given: str | None = None) -> Belief:
+        """The belief about ``figure`` of `Fitted`, as a factor on the input ``given``."""
+        scale = float(getattr(inputs, given) or 0) if given else 1.0
+        values: tuple[list[float], list[float], list[float]] = ([], [], [])
+        for one in looked:
+            reference = float(getattr(one.inputs, given) or 0) if given else 1.0
+            if reference > 0:
+                values[_level(inputs, one.inputs)].append(getattr(one.fitted, figure) / reference)
+        found = pooled(belief, *values)
+        return Belief(found.median * scale, found.spread)
+
+    touched = "touched_bytes" if inputs.touched_bytes else "memory_bytes"
+    span = "writable_bytes" if inputs.writable_bytes else "known_bytes"
+    link = "link_bytes_per_s" if inputs.link_bytes_per_s else None
+    dirty = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else None
+    fixed, switch = _switch_over(inputs, looked, prior)
+    around = [_around(one) for one in looked]
+    return Expectation(
+        touched_bytes=learn(
+            prior.touched_of_known if inputs.touched_bytes else prior.touched_of_memory, "touched_bytes", touched
+        ),
+        bytes_per_s=learn(prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link),
+        dirty_bytes_per_s=_still(inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty)),
+        writable_bytes=learn(
+            prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched, "writable_bytes", span
+        ),
+        stop_bytes=prior.stop_bytes,
+        fixed_s=fixed,
+        switch_bytes_per_s=switch,
+        around_s=pooled(prior.around_s, [value for value in around if value], [], []),
+        residual_share=prior.residual_share,
+        most_bytes=inputs.memory_bytes * 1.1,
+        rules=prior.rules,
+    )
+
+
+def _level(mine: Inputs, other: Inputs) -> int:
+    if mine.partition == other.partition and mine.movers == other.movers:
+        return 2
+    return 1 if mine.movers == other.movers else 0
+
+
+def _still(inputs: Inputs, belief: Belief) -> Belief:
+    """A partition that is known to write nothing: any small figure will do."""
+    return Belief(max(1.0, inputs.memory_bytes * 1e-5), 0.5) if inputs.dirty_bytes_per_s == 0 else belief
+
+
+def _around(one: Outcome) -> float | None:
+    actual = one.actual
+    if actual.whole_s is None or actual.copy_s is None:
+        return None
+    return actual.whole_s - actual.copy_s - (actual.suspended_s or 0.0)
+
+
+def _switch_over(inputs: Inputs, past: Sequence[Outcome], prior: Prior) -> tuple[Belief, Belief]:
+    """The fixed part of the suspension and how fast the rest goes, such that past suspensions fit best: a grid of both, weighed by belief and past.
+
+    Same partition and same movers weigh more than the others.
+    """
+    seen = [one for one in past if one.actual.suspended_s and one.fitted]
+    if not seen:
+        return prior.fixed_s, prior.switch_bytes_per_s
+    steps = np.linspace(-3.0, 3.0, 49)
+    fixed, switch = (grid.ravel() for grid in np.meshgrid(steps, steps))
+    score = -0.5 * (fixed**2 + switch**2)
+    fixed_s = prior.fixed_s.median * np.exp(fixed * prior.fixed_s.spread)
+    speed = prior.switch_bytes_per_s.median * np.exp(switch * prior.switch_bytes_per_s.spread)
+    for one in seen[-MOST_HISTORY:]:
+        assert one.fitted is not None
+        assert one.actual.suspended_s is not None
+        said = fixed_s + prior.residual_share * one.fitted.last_left_bytes / speed
+        off = np.log(one.actual.suspended_s / said) / 0.3
+        score -= (0.3, 0.6, 1.0)[_level(inputs, one.inputs)] * 2.5 * np.log1p(off**2 / 4)
+    weights = np.exp(score - score.max())
+    return _belief(fixed_s, weights), _belief(speed, weights)
+
+
+def _belief(values: Any, weights: Any) -> Belief:
+    logarithms = np.log(values)
+    middle = float(np.average(logarithms, weights=weights))
+    spread = math.sqrt(float(np.average((logarithms - middle) ** 2, weights=weights)))
+    return Belief(math.exp(middle), max(spread, 0.1))
+
+
+def predict(
+    inputs: Inputs, past: Sequence[Outcome] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
+) -> Prediction:
+    """Say what a move will take. The same inputs, past and seed give the same words."""
+    past = list(past)[-MOST_HISTORY:]
+    expected = expectation(inputs, past, prior)
+    draws = expected.draws(count, seed)
+    courses = play(draws, expected.rules)
+    plain = {name: Quantiles.of(getattr(courses, name)) for name in FIGURES}
+    errors = replayed(past, prior)
+    told = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
+    usable = sum(one.actual.copy_s is not None for one in past)
+    return Prediction(
+        **told, stall=_stall(courses), past_moves=usable, basis=_basis(inputs, past, usable)
+    )
+
+
+def _stall(courses: Courses) -> float:
+    return float(1 - courses.converged.mean())
+
+
+def _basis(inputs: Inputs, past: Sequence[Outcome], usable: int) -> str:
+    if not usable:
+        return "no past move: wide guesses"
+    own = sum(_level(inputs, one.inputs) == 2 for one in past)
+    made = "interval from their errors" if usable >= ENOUGH else "interval from the model"
+    return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers; {made}"
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far today's model would have been off for one past move, had it not been known: logarithms of actual over said, by figure."""
+
+    inputs: Inputs
+    logs: Mapping[str, float]
+
+
+def replayed(past: Sequence[Outcome], prior: Prior = POWERVM) -> list[Error]:
+    """Predict every past move from the others. The corrections and the intervals are made of what comes out."""
+    found = []
+    for index, one in enumerate(past):
+        others = [*past[:index], *past[index + 1 :]]
+        expected = expectation(one.inputs, others, prior)
+        courses = play(expected.draws(200, SEED + 1), expected.rules)
+        logs = {}
+        for name in FIGURES:
+            actual, said = getattr(one.actual, name), float(np.median(getattr(courses, name)))
+            if actual and said > 0:
+                logs[name] = math.log(actual / said)
+        found.append(Error(one.inputs, logs))
+    return found
+
+
+def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[Error]) -> Quantiles:
+    """The plain figure times what similar past moves were off by, with an interval of the errors that were left once there are enough."""
+    known = [one for one in errors if figure in one.logs]
+    if len(known) < 3:
+        return plain
+    shift = _typical(inputs, figure, known)
+    middle = plain.p50 * math.exp(shift)
+    if len(known) < ENOUGH:
+        return plain.scaled(math.exp(shift), math.exp(shift), math.exp(shift))
+    left = sorted(
+        one.logs[figure] - _typical(one.inputs, figure, [other for other in known if other is not one]) for one in known
+    )
+    low, high = conformal(left)
+    return Quantiles(middle * math.exp(min(low, 0.0)), middle, middle * math.exp(max(high, 0.0)))
+
+
+def conformal(errors: Sequence[float], outside: float = 0.1) -> tuple[float, float]:
+    """The split-conformal bounds for the next error: ``outside`` of it beyond either, whatever the distribution is.
+
+    >>> conformal([float(n) for n in range(1, 20)])
+    (2.0, 18.0)
+    """
+    ordered, count = sorted(errors), len(errors)
+    low = max(1, math.floor((count + 1) * outside + 1e-9))
+    high = min(count, math.ceil((count + 1) * (1 - outside) - 1e-9))
+    return ordered[low - 1], ordered[high - 1]
+
+
+def _typical(inputs: Inputs, figure: str, errors: Sequence[Error]) -> float:
+    """The median error of the most similar past moves; drawn towards none while there are few."""
+    near = sorted(errors, key=lambda one: distance(inputs, one.inputs))[:NEIGHBOURS]
+    return float(np.median([one.logs[figure] for one in near])) * len(near) / (len(near) + 1)
+
+
+def distance(one: Inputs, other: Inputs) -> float:
+    """How unlike two moves are: other partition, other movers, and the ratios of what is known of both.
+
+    >>> distance(Inputs("a", "x>y", 1e9), Inputs("a", "x>y", 1e9))
+    0.0
+    """
+    total = 0.5 * (one.partition != other.partition) + 0.5 * (one.movers != other.movers)
+    total += abs(math.log(one.known_bytes / other.known_bytes))
+    for name in ("dirty_bytes_per_s", "link_bytes_per_s", "writable_bytes"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine is not None and theirs is not None:
+            total += abs(math.log((mine + 1 * MB) / (theirs + 1 * MB)))
+    return total
+
+
+class Forecaster:
+    """Takes the readings of a running move one by one and renews the forecast, at most every ``every_s`` seconds."""
+
+    def __init__(self, expected: Expectation, every_s: float = FORECAST_EVERY_S) -> None:
+        self.expected, self._every_ns = expected, int(every_s * 1e9)
+        self.readings: list[tuple[int, int | None, int | None]] = []
+        #: Every forecast so far with its moment in monotonic nanoseconds.
+        self.said: list[tuple[int, Forecast]] = []
+
+    def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
+        """Take one reading; a new forecast when one is due."""
+        self.readings.append((at_ns, sent, left))
+        if self.said and at_ns - self.said[-1][0] < self._every_ns:
+            return None
+        found = forecast(self.readings, self.expected)
+        if found is not None:
+            self.said.append((at_ns, found))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """``prediction.json``: what was known and said before the move and, once it is over, what was said during it and what happened."""
+
+    inputs: Inputs
+    before: Prediction
+    actual: Actual = Actual()
+    fitted: Fitted | None = None
+    #: Rows of (seconds since the first forecast, P10, P50, P90 of the rest of the copy in seconds, probability of a stall).
+    during: tuple[tuple[float, float, float, float, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; `from_dict` brings it back whole."""
+        return {
+            "format": FORMAT,
+            "inputs": asdict(self.inputs),
+            "before": self.before.as_data(),
+            "during": {
+                "columns": ["since_s", "p10_s", "p50_s", "p90_s", "stall"],
+                "rows": [list(row) for row in self.during],
+            },
+            "actual": asdict(self.actual),
+            "fitted": asdict(self.fitted) if self.fitted else None,
+        }
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Kept:
+        """What was kept with `to_dict`. Raises KeyError or TypeError for something else."""
+        return cls(
+            inputs=Inputs(**kept["inputs"]),
+            before=Prediction.from_data(kept["before"]),
+            actual=Actual(**kept["actual"]),
+            fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
+            during=tuple((row[0], row[1], row[2], row[3], row[4]) for row in kept["during"]["rows"]),
+        )
+
+
+def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept:
+    """The document of a move that succeeded. ``whole_s`` lasts from the request to the success."""
+    seen = fitted(forecaster.readings, forecaster.expected)
+    began = forecaster.said[0][0] if forecaster.said else 0
+    rows = tuple(
+        (
+            round((at - began) / 1e9, 3),
+            *(round(value, 3) for value in (one.remaining_s.p10, one.remaining_s.p50, one.remaining_s.p90)),
+            round(one.stall, 3),
+        )
+        for at, one in forecaster.said
+    )
+    actual = Actual(copy_s=seen.copy_s if seen else None, whole_s=whole_s, sent_bytes=seen.sent_bytes if seen else None)
+    return replace(kept, actual=actual, fitted=seen, during=rows)  # type: ignore[arg-type]
+
+
+def outcome(run: Run) -> Outcome | None:
+    """What a run folder says of a move that succeeded; ``None`` when it holds no prediction, or its move is not over or went wrong.
+
+    The suspension is what the analysis found (``summary.json``), if somebody analysed the run.
+    """
+    try:
+        document, found = run.document("prediction"), run.document("summary")
+        kept = Kept.from_dict(document) if document else None
+    except (RecordError, KeyError, TypeError, ValueError):
+        # A folder of another version or half deleted is no reason not to predict.
+        return None
+    if kept is None or kept.actual.whole_s is None:
+        return None
+    still = ((found or {}).get("suspension") or {}).get("likely") or {}
+    actual = replace(kept.actual, suspended_s=still.get("best"))
+    return Outcome(kept.inputs, actual, kept.fitted, kept.before)
+
+
+def history(runs_folder: Path) -> list[Outcome]:
+    """Every past move of a folder of runs that can be learned from, oldest first."""
+    found = []
+    for path in sorted(runs_folder.glob("*/prediction.json")):
+        try:
+            one = outcome(Run(path.parent))
+        except (RecordError, OSError):
+            continue
+        if one is not None:
+            found.append(one)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Reliable:
+    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), the median relative error."""
+
+    figure: str
+    count: int
+    covered: float
+    below: float
+    above: float
+    median_error: float
+
+
+def reliability(past: Sequence[Outcome]) -> list[Reliable]:
+    """Claimed against observed, a row for each figure that was predicted and seen."""
+    rows = []
+    for name in FIGURES:
+        pairs = [
+            (getattr(one.predicted, name), getattr(one.actual, name))
+            for one in past
+            if one.predicted is not None and getattr(one.actual, name)
+        ]
+        if pairs:
+            below = float(np.mean([actual < said.p10 for said, actual in pairs]))
+            above = float(np.mean([actual > said.p90 for said, actual in pairs]))
+            error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
+            rows.append(Reliable(name, len(pairs), 1 - below - above, below, above, error))
+    return rows
