@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.rounds import Draws, Floats, Rules, dirtied_bytes, play
+from lpmkit.rounds import Draws, Floats, Rules, dirtied_bytes, in_writable, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
 Reading = tuple[int, int, int]
@@ -69,10 +69,20 @@ class Quantiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """So many bytes were added to what is left, ``age_s`` seconds after the pass of that number began; ``kept_bytes`` were still unsent then."""
+
+    number: int
+    age_s: float
+    added_bytes: float
+    kept_bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What a series of readings shows. Bytes, seconds, bytes per second; ``None`` where it does not show it yet.
 
-    ``written`` are pairs (seconds since a pass began, bytes written since), oldest first, with the number of the pass they belong to in ``pass_of``.
+    ``written``, oldest first, is what was seen to be written.
     ``pass_left_bytes`` is what the pass of now has still to send, without what was written since it began.
     """
 
@@ -86,8 +96,7 @@ class Seen:
     pass_number: int
     pass_age_s: float
     pass_left_bytes: float
-    written: tuple[tuple[float, float], ...]
-    pass_of: tuple[int, ...]
+    written: tuple[Written, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +147,7 @@ def look(readings: Sequence[tuple[int, int | None, int | None]]) -> Seen | None:
     counting = counting_of(sent, left)
     began_s = at[0] - (sent[0] / rate if rate else 0.0)
     find = _grown if counting is Counting.GROWS else _refilled
-    number, since_s, pass_left, written, pass_of = find(at, sent, left, began_s)
+    number, since_s, pass_left, written = find(at, sent, left, began_s)
     return Seen(
         counting=counting,
         began_ns=int(began_s * 1e9),
@@ -151,7 +160,6 @@ def look(readings: Sequence[tuple[int, int | None, int | None]]) -> Seen | None:
         pass_age_s=float(at[-1] - since_s),
         pass_left_bytes=pass_left,
         written=tuple(written),
-        pass_of=tuple(pass_of),
     )
 
 
@@ -193,29 +201,27 @@ def counting_of(sent: Floats, left: Floats) -> Counting:
     return Counting.GROWS if np.median(growth) > 0.2 * growth.mean() else Counting.REFILLS
 
 
-Passes = tuple[int, float, float, list[tuple[float, float]], list[int]]
+Passes = tuple[int, float, float, list[Written]]
 
 
 def _refilled(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
     """A pass ends between two readings when sent plus left grew by a step."""
     growth, moved = np.diff(sent + left), np.diff(sent)
     noise = np.maximum(0.002 * (sent[0] + left[0]), 0.1 * moved)
-    written: list[tuple[float, float]] = []
-    pass_of: list[int] = []
+    written: list[Written] = []
     since, number = began_s, 1
     for index in np.flatnonzero(growth > noise):
         edge = float(at[index] + at[index + 1]) / 2
-        written.append((edge - since, float(growth[index])))
-        pass_of.append(number)
+        kept = max(0.0, float(left[index] - moved[index] / 2))
+        written.append(Written(number, edge - since, float(growth[index]), kept))
         since, number = edge, number + 1
-    return number, since, float(left[-1]), written, pass_of
+    return number, since, float(left[-1]), written
 
 
 def _grown(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
     """A pass ends when as much was sent as was left when it began. Four points within each pass tell how much was written by then."""
     known = sent + left
-    written: list[tuple[float, float]] = []
-    pass_of: list[int] = []
+    written: list[Written] = []
     since, number = began_s, 1
     base = size_end = float(known[0])
     while True:
@@ -225,13 +231,12 @@ def _grown(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
             moment = since + part * (until - since)
             grown = float(np.interp(moment, at, known)) - base
             if moment > at[0] and grown > 0:
-                written.append((moment - since, grown))
-                pass_of.append(number)
+                written.append(Written(number, moment - since, grown))
         following = float(np.interp(until, at, known))
         if not done or following <= size_end:
             break
         since, number, base, size_end = until, number + 1, following, following
-    return number, since, max(0.0, size_end - float(sent[-1])), written, pass_of
+    return number, since, max(0.0, size_end - float(sent[-1])), written
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +260,7 @@ def written_guesses(
     rates = np.log(dirty.median) + np.linspace(-4, 4, 61) * max(dirty.spread, 0.05)
     spans = np.log(writable.median) + np.linspace(-4, 4, 41) * max(writable.spread, 0.05)
     if seen.written:
-        sightings = np.log([max(1.0, much / max(age, 1e-3)) for age, much in seen.written])
+        sightings = np.log([max(1.0, one.added_bytes / max(one.age_s, 1e-3)) for one in seen.written])
         rates = np.linspace(min(rates[0], sightings.min() - 0.5), max(rates[-1], sightings.max() + 1.5), 61)
     weights = np.empty(0)
     for _ in range(2):
@@ -288,15 +293,15 @@ def _weights(
     span = np.minimum(np.exp(log_span), most_bytes)
     score = -0.5 * ((log_rate - np.log(dirty.median)) / dirty.spread) ** 2
     score -= 0.5 * ((log_span - np.log(writable.median)) / writable.spread) ** 2
-    per_pass = {number: seen.pass_of.count(number) for number in set(seen.pass_of)}
-    newest = max(seen.pass_of, default=0)
-    for (age, much), number in zip(seen.written, seen.pass_of, strict=True):
-        expected = dirtied_bytes(np.exp(log_rate), span, max(age, 1e-3))
-        # A tenth of a second of sending is how exactly a boundary is seen at best.
-        scale = PASS_ERROR * np.maximum(expected, much) + 0.05 * (seen.bytes_per_s or 0.0) + 1.0
-        off = (expected - much) / scale
+    numbers = [one.number for one in seen.written]
+    for one in seen.written:
+        expected = dirtied_bytes(np.exp(log_rate), span, max(one.age_s, 1e-3))
+        expected = expected * (1 - in_writable(np.full_like(span, one.kept_bytes), span, seen.known_bytes, one.number == 1))
+        # A twentieth of a second of sending is how exactly a boundary is seen at best.
+        scale = PASS_ERROR * np.maximum(expected, one.added_bytes) + 0.05 * (seen.bytes_per_s or 0.0) + 1.0
+        off = (expected - one.added_bytes) / scale
         # Four points of one pass are one observation; an old pass counts less than the last ones.
-        share = 0.8 ** min(newest - number, 6) / per_pass[number]
+        share = 0.8 ** min(max(numbers) - one.number, 6) / numbers.count(one.number)
         score -= share * 2.5 * np.log1p(off**2 / 4)
     return np.asarray(np.exp(score - score.max()), dtype=np.float64)
 
@@ -342,7 +347,7 @@ def forecast(
     if seen is None or seen.bytes_per_s is None:
         return None
     draws = _fitting(seen, expected, count, seed)
-    course = play(draws, expected.rules, seen.pass_left_bytes, seen.pass_age_s)
+    course = play(draws, expected.rules, seen.pass_left_bytes, seen.pass_age_s, seen.pass_number == 1)
     scatter = np.exp(0.02 * np.random.default_rng(seed + 1).standard_normal(count))
     stall = float(1 - course.converged.mean())
     return Forecast(

@@ -142,64 +142,56 @@ POWERVM = Prior(
     rules=Rules(),
 )
 
-#: How far moves differ: of one partition, of different partitions over one pair, of different pairs (deviations of logarithms).
-WITHIN, BETWEEN_PARTITIONS, BETWEEN_PAIRS = 0.08, 0.35, 0.25
+#: How far figures lie apart where little is known of it yet (deviations of logarithms): over the site, and for one partition or one pair of movers.
+OVER_SITE, OVER_ONE = 0.45, 0.08
+LEAST_SPREAD = 0.015
 
 
-def pooled(prior: Belief, site: Sequence[float], pair: Sequence[float], partition: Sequence[float]) -> Belief:
-    """A belief after past figures of the site, of the same movers, and of the same partition; each list holds what the narrower ones do not.
+def pooled(prior: Belief, levels: Sequence[tuple[Sequence[float], float]]) -> Belief:
+    """A belief after past figures, level by level from the widest (the site) to the narrowest (the same partition).
 
-    Normal on the logarithm, level by level: what is believed of a level is the belief of the wider one, widened by how far members of it differ, and
-    narrowed by the median of its own figures.
+    Normal on the logarithm. A level is its figures, without those of the narrower ones, and how far figures of it lie apart. Each moves the
+    belief to the median of its figures, the more the more there are; what remains is how far the figures of the narrowest level lie apart.
 
-    >>> pooled(Belief(80.0, 0.6), [], [], [])
+    >>> pooled(Belief(80.0, 0.6), [])
     Belief(median=80.0, spread=0.6)
-    >>> round(pooled(Belief(80.0, 0.6), [], [], [100.0, 101.0, 99.0]).median)
-    99
+    >>> round(pooled(Belief(80.0, 0.6), [([100.0, 101.0, 99.0], 0.08)]).median)
+    100
     """
-    middle, variance = math.log(prior.median), prior.spread**2
-    levels = (
-        (site, BETWEEN_PAIRS**2 + BETWEEN_PARTITIONS**2 + WITHIN**2),
-        (pair, BETWEEN_PARTITIONS**2 + WITHIN**2),
-        (partition, WITHIN**2),
-    )
-    seen = False
+    middle, variance, apart = math.log(prior.median), prior.spread**2, 0.0
     for values, scatter in levels:
         known = [math.log(value) for value in values if value > 0]
         if known:
-            seen = True
+            apart = _scatter(known, scatter**2)
             # The median of n figures is as good as the mean of two thirds of them.
-            precision = max(1.0, len(known) / 1.57) / _scatter(known, scatter)
+            precision = max(1.0, len(known) / 1.57) / apart
             middle = (middle / variance + float(np.median(known)) * precision) / (1 / variance + precision)
             variance = 1 / (1 / variance + precision)
-    if not seen:
-        return prior
-    narrowest = WITHIN**2 if partition else BETWEEN_PARTITIONS**2 if pair else BETWEEN_PARTITIONS**2 + BETWEEN_PAIRS**2
-    return Belief(math.exp(middle), min(math.sqrt(variance + narrowest), max(prior.spread, WITHIN)))
+    return Belief(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, LEAST_SPREAD)))
 
 
 def _scatter(logarithms: Sequence[float], believed: float) -> float:
-    """The variance within a level: believed while there are few figures, their own once there are enough."""
-    if len(logarithms) < 6:
-        return believed
-    middle = float(np.median(logarithms))
+    """The variance within a level: believed while there are few figures, more and more their own."""
+    middle, count = float(np.median(logarithms)), len(logarithms)
     own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
-    return max(own, (0.25**2) * believed)
+    return max((3 * believed + (count - 1) * own) / (count + 2), LEAST_SPREAD**2)
 
 
 def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM) -> Expectation:
     """What is believed of a move, from its inputs and past moves."""
     looked = [one for one in past if one.fitted is not None]
 
-    def learn(belief: Belief, figure: str, given: str | None = None) -> Belief:
-        """The belief about ``figure`` of `Fitted`, as a factor on the input ``given``."""
+    def learn(belief: Belief, figure: str, given: str | None, *alike: str) -> Belief:
+        """The belief about ``figure`` of `Fitted`, as a factor on the input ``given``; ``alike`` are the inputs that narrow it down."""
         scale = float(getattr(inputs, given) or 0) if given else 1.0
-        values: tuple[list[float], list[float], list[float]] = ([], [], [])
+        values: list[list[float]] = [[] for _ in range(len(alike) + 1)]
         for one in looked:
             reference = float(getattr(one.inputs, given) or 0) if given else 1.0
             if reference > 0:
-                values[_level(inputs, one.inputs)].append(getattr(one.fitted, figure) / reference)
-        found = pooled(belief, *values)
+                depth = _depth(inputs, one.inputs, alike)
+                values[depth].append(getattr(one.fitted, figure) / reference)
+        apart = [OVER_SITE, *(OVER_ONE for _ in alike)]
+        found = pooled(belief, list(zip(values, apart, strict=True)))
         return Belief(found.median * scale, found.spread)
 
     touched = "touched_bytes" if inputs.touched_bytes else "memory_bytes"
@@ -210,21 +202,37 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
     around = [_around(one) for one in looked]
     return Expectation(
         touched_bytes=learn(
-            prior.touched_of_known if inputs.touched_bytes else prior.touched_of_memory, "touched_bytes", touched
+            prior.touched_of_known if inputs.touched_bytes else prior.touched_of_memory,
+            "touched_bytes",
+            touched,
+            "partition",
         ),
-        bytes_per_s=learn(prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link),
-        dirty_bytes_per_s=_still(inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty)),
+        bytes_per_s=learn(prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"),
+        dirty_bytes_per_s=_still(
+            inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty, "partition")
+        ),
         writable_bytes=learn(
-            prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched, "writable_bytes", span
+            prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched,
+            "writable_bytes",
+            span,
+            "partition",
         ),
         stop_bytes=prior.stop_bytes,
         fixed_s=fixed,
         switch_bytes_per_s=switch,
-        around_s=pooled(prior.around_s, [value for value in around if value], [], []),
+        around_s=pooled(prior.around_s, [([value for value in around if value], OVER_SITE)]),
         residual_share=prior.residual_share,
         most_bytes=inputs.memory_bytes * 1.1,
         rules=prior.rules,
     )
+
+
+def _depth(mine: Inputs, other: Inputs, alike: Sequence[str]) -> int:
+    """In how many of the inputs ``alike``, one after the other, two moves agree."""
+    for depth, name in enumerate(alike):
+        if getattr(mine, name) != getattr(other, name):
+            return depth
+    return len(alike)
 
 
 def _level(mine: Inputs, other: Inputs) -> int:
@@ -306,10 +314,12 @@ def _basis(inputs: Inputs, past: Sequence[Outcome], usable: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """How far today's model would have been off for one past move, had it not been known: logarithms of actual over said, by figure."""
+    """How far today's model would have been off for one past move, had it not been known, by figure: the logarithm of actual over said, and how
+    sure the model was (the deviation it claimed for it)."""
 
     inputs: Inputs
     logs: Mapping[str, float]
+    spreads: Mapping[str, float]
 
 
 def replayed(past: Sequence[Outcome], prior: Prior = POWERVM) -> list[Error]:
@@ -319,13 +329,18 @@ def replayed(past: Sequence[Outcome], prior: Prior = POWERVM) -> list[Error]:
         others = [*past[:index], *past[index + 1 :]]
         expected = expectation(one.inputs, others, prior)
         courses = play(expected.draws(200, SEED + 1), expected.rules)
-        logs = {}
+        logs, spreads = {}, {}
         for name in FIGURES:
-            actual, said = getattr(one.actual, name), float(np.median(getattr(courses, name)))
-            if actual and said > 0:
-                logs[name] = math.log(actual / said)
-        found.append(Error(one.inputs, logs))
+            actual, said = getattr(one.actual, name), Quantiles.of(getattr(courses, name))
+            if actual and said.p10 > 0:
+                logs[name], spreads[name] = math.log(actual / said.p50), _spread(said)
+        found.append(Error(one.inputs, logs, spreads))
     return found
+
+
+def _spread(said: Quantiles) -> float:
+    """The deviation of the logarithm that P10 to P90 stand for; never less than the scatter of equal moves."""
+    return max(math.log(said.p90 / said.p10) / 2.563, LEAST_SPREAD)
 
 
 def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[Error]) -> Quantiles:
@@ -338,9 +353,12 @@ def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[E
     if len(known) < ENOUGH:
         return plain.scaled(math.exp(shift), math.exp(shift), math.exp(shift))
     left = sorted(
-        one.logs[figure] - _typical(one.inputs, figure, [other for other in known if other is not one]) for one in known
+        (one.logs[figure] - _typical(one.inputs, figure, [other for other in known if other is not one]))
+        / one.spreads[figure]
+        for one in known
     )
-    low, high = conformal(left)
+    # In units of what the model claims, so that a move it is sure of gets a narrow interval.
+    low, high = (bound * _spread(plain) for bound in conformal(left))
     return Quantiles(middle * math.exp(min(low, 0.0)), middle, middle * math.exp(max(high, 0.0)))
 
 

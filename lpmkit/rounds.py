@@ -73,12 +73,26 @@ def dirtied_bytes(dirty_bytes_per_s: Floats, writable_bytes: Floats, seconds: Fl
     return np.asarray(span * -np.expm1(-dirty_bytes_per_s * seconds / span), dtype=np.float64)
 
 
+def in_writable(left: Floats, writable: Floats, touched: Floats | float, first: bool) -> Floats:
+    """The part of the writable set that is among what is left unsent anyway: written again, it adds nothing.
+
+    What is left of the first pass may be any page; what is left of a later one was written, so it lies in the writable set.
+    """
+    span = np.maximum(touched if first else writable, 1e-9)
+    return np.asarray(np.clip(left / span, 0.0, 1.0), dtype=np.float64)
+
+
 def play(
-    draws: Draws, rules: Rules, left_bytes: Floats | float | None = None, pass_age_s: Floats | float = 0.0
+    draws: Draws,
+    rules: Rules,
+    left_bytes: Floats | float | None = None,
+    pass_age_s: Floats | float = 0.0,
+    first: bool = True,
 ) -> Courses:
     """Play the copy to its end: from the beginning, or from a moment within a pass.
 
-    ``left_bytes`` is what this pass has still to send, without what was written meanwhile, and ``pass_age_s`` how long ago it began.
+    ``left_bytes`` is what this pass has still to send, without what was written meanwhile, ``pass_age_s`` how long ago it began, and ``first``
+    whether it is the pass over all memory.
     """
     count = len(draws)
     left = np.broadcast_to(np.asarray(draws.touched_bytes if left_bytes is None else left_bytes, float), count).copy()
@@ -87,12 +101,14 @@ def play(
     floor = rules.pass_ends_s * draws.bytes_per_s
     copy, sent = np.zeros(count), np.zeros(count)
     open_, converged = np.ones(count, bool), np.zeros(count, bool)
-    for _ in range(rules.most_passes):
+    for number in range(rules.most_passes):
         sending = np.where(open_, np.maximum(left - floor, 0.0), 0.0)
         copy += sending / draws.bytes_per_s
         sent += sending
         written = dirtied_bytes(draws.dirty_bytes_per_s, draws.writable_bytes, age + sending / draws.bytes_per_s)
-        after = np.minimum(left - sending + written, draws.touched_bytes)
+        kept = left - sending
+        twice = in_writable(kept, draws.writable_bytes, draws.touched_bytes, first and number == 0)
+        after = np.minimum(kept + written * (1 - twice), draws.touched_bytes)
         left, age = np.where(open_, after, left), np.zeros(count)
         converged |= open_ & (left <= small)
         open_ &= ~converged & (copy < rules.window_s)
