@@ -9,6 +9,7 @@ percentage of a manager starts anew with every pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.rounds import Draws, Floats, Rules, dirtied_bytes, in_writable, play
+from lpmkit.rounds import Draws, Flags, Floats, Rules, dirtied_bytes, in_writable, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
 Reading = tuple[int, int, int]
@@ -250,33 +251,74 @@ class Belief:
         return self.median * np.exp(self.spread * dice.standard_normal(count))
 
 
-def written_guesses(
-    seen: Seen, dirty: Belief, writable: Belief, most_bytes: float, dice: np.random.Generator, count: int
-) -> tuple[Floats, Floats]:
-    """Guesses of the rate of writing and the writable set that fit both what was believed before and what was seen.
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What is believed of how a partition writes: the rate at first, the set written again and again, and how likely it goes through it in order."""
 
-    A grid of both, coarse and then fine around what is likely; every point weighs what belief and readings give it.
+    dirty_bytes_per_s: Belief
+    writable_bytes: Belief
+    in_order: float = 0.5
+
+    def log_weight(self, log_rate: Floats, log_span: Floats, in_order: bool) -> Floats:
+        """The logarithm of the belief in these figures."""
+        rate = (log_rate - np.log(self.dirty_bytes_per_s.median)) / self.dirty_bytes_per_s.spread
+        span = (log_span - np.log(self.writable_bytes.median)) / self.writable_bytes.spread
+        order = min(max(self.in_order if in_order else 1 - self.in_order, 0.01), 0.99)
+        return np.asarray(np.log(order) - 0.5 * (rate**2 + span**2), dtype=np.float64)
+
+
+def written_guesses(
+    seen: Seen, believed: Writing, most_bytes: float, dice: np.random.Generator, count: int
+) -> tuple[Floats, Floats, Flags]:
+    """Guesses of the rate of writing, the writable set and its order that fit both what was believed before and what was seen.
+
+    A grid of rate and set, coarse and then finer around what is likely; every point weighs what belief and readings give it.
     """
-    rates = np.log(dirty.median) + np.linspace(-4, 4, 61) * max(dirty.spread, 0.05)
-    spans = np.log(writable.median) + np.linspace(-4, 4, 41) * max(writable.spread, 0.05)
+    shares, parts = [], []
+    for in_order in (False, True):
+        rates, spans = _wide(seen, believed)
+        for _ in range(2):
+            rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
+            weights = np.exp(_normal(_fit(seen, believed, most_bytes, rate, span, in_order)))
+            rates, spans = _narrower(rate, weights, rates), _narrower(span, weights, spans)
+        rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
+        score = _fit(seen, believed, most_bytes, rate, span, in_order)
+        cell = np.log((rates[1] - rates[0]) * (spans[1] - spans[0]))
+        shares.append(float(np.logaddexp.reduce(score + cell)))
+        parts.append(_sampled(rates, spans, rate, span, np.exp(_normal(score)), dice, count))
+    probability = 1 / (1 + math.exp(min(50.0, shares[0] - shares[1])))
+    in_order_flags = (np.arange(count) + 0.5) / count < probability
+    dice.shuffle(in_order_flags)
+    rate = np.where(in_order_flags, parts[1][0], parts[0][0])
+    span = np.where(in_order_flags, parts[1][1], parts[0][1])
+    return rate, np.minimum(span, most_bytes), in_order_flags
+
+
+def _normal(score: Floats) -> Floats:
+    return np.asarray(score - score.max(), dtype=np.float64)
+
+
+def _wide(seen: Seen, believed: Writing) -> tuple[Floats, Floats]:
+    """The coarse grid: all that is believed possible, and what the sightings ask for."""
+    dirty, writable = believed.dirty_bytes_per_s, believed.writable_bytes
+    rates = np.log(dirty.median) + np.linspace(-4, 4, 41) * max(dirty.spread, 0.05)
+    spans = np.log(writable.median) + np.linspace(-4, 4, 31) * max(writable.spread, 0.05)
     if seen.written:
         sightings = np.log([max(1.0, one.added_bytes / max(one.age_s, 1e-3)) for one in seen.written])
-        rates = np.linspace(min(rates[0], sightings.min() - 0.5), max(rates[-1], sightings.max() + 1.5), 61)
-    weights = np.empty(0)
-    for _ in range(2):
-        rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
-        weights = _weights(seen, dirty, writable, most_bytes, rate, span)
-        if len(weights):
-            rates, spans = _narrower(rate, weights, rates), _narrower(span, weights, spans)
-    rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
-    weights = _weights(seen, dirty, writable, most_bytes, rate, span)
+        rates = np.linspace(min(rates[0], sightings.min() - 0.5), max(rates[-1], sightings.max() + 1.5), 41)
+    return rates, spans
+
+
+def _sampled(
+    rates: Floats, spans: Floats, rate: Floats, span: Floats, weights: Floats, dice: np.random.Generator, count: int
+) -> tuple[Floats, Floats]:
+    """Points of the grid as often as they weigh, each moved within its cell."""
     places = (np.arange(count) + dice.random(count)) / count
     chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), places).clip(0, len(weights) - 1)
     dice.shuffle(chosen)
     jitter = dice.random((2, count)) - 0.5
-    rate_step, span_step = rates[1] - rates[0], spans[1] - spans[0]
-    found = np.exp(rate[chosen] + jitter[0] * rate_step), np.exp(span[chosen] + jitter[1] * span_step)
-    return found[0], np.minimum(found[1], most_bytes)
+    found_rate = np.exp(rate[chosen] + jitter[0] * (rates[1] - rates[0]))
+    return found_rate, np.exp(span[chosen] + jitter[1] * (spans[1] - spans[0]))
 
 
 def _narrower(values: Floats, weights: Floats, grid: Floats) -> Floats:
@@ -287,23 +329,26 @@ def _narrower(values: Floats, weights: Floats, grid: Floats) -> Floats:
     return np.linspace(middle - reach, middle + reach, len(grid))
 
 
-def _weights(
-    seen: Seen, dirty: Belief, writable: Belief, most_bytes: float, log_rate: Floats, log_span: Floats
+def _fit(
+    seen: Seen, believed: Writing, most_bytes: float, log_rate: Floats, log_span: Floats, in_order: bool
 ) -> Floats:
+    """The logarithm of belief times how well the sightings agree; one that is far off counts little (Student, 4 degrees)."""
     span = np.minimum(np.exp(log_span), most_bytes)
-    score = -0.5 * ((log_rate - np.log(dirty.median)) / dirty.spread) ** 2
-    score -= 0.5 * ((log_span - np.log(writable.median)) / writable.spread) ** 2
+    order = np.full(len(span), in_order)
+    score = believed.log_weight(log_rate, log_span, in_order)
     numbers = [one.number for one in seen.written]
     for one in seen.written:
-        expected = dirtied_bytes(np.exp(log_rate), span, max(one.age_s, 1e-3))
-        expected = expected * (1 - in_writable(np.full_like(span, one.kept_bytes), span, seen.known_bytes, one.number == 1))
+        expected = dirtied_bytes(np.exp(log_rate), span, order, max(one.age_s, 1e-3))
+        expected = expected * (
+            1 - in_writable(np.full_like(span, one.kept_bytes), span, seen.known_bytes, one.number == 1)
+        )
         # A twentieth of a second of sending is how exactly a boundary is seen at best.
         scale = PASS_ERROR * np.maximum(expected, one.added_bytes) + 0.05 * (seen.bytes_per_s or 0.0) + 1.0
         off = (expected - one.added_bytes) / scale
         # Four points of one pass are one observation; an old pass counts less than the last ones.
         share = 0.8 ** min(max(numbers) - one.number, 6) / numbers.count(one.number)
-        score -= share * 2.5 * np.log1p(off**2 / 4)
-    return np.asarray(np.exp(score - score.max()), dtype=np.float64)
+        score = score - share * 2.5 * np.log1p(off**2 / 4)
+    return score
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +357,7 @@ class Expectation:
 
     touched_bytes: Belief
     bytes_per_s: Belief
-    dirty_bytes_per_s: Belief
-    writable_bytes: Belief
+    writing: Writing
     stop_bytes: Belief
     fixed_s: Belief
     switch_bytes_per_s: Belief
@@ -329,8 +373,9 @@ class Expectation:
         return Draws(
             touched_bytes=touched,
             bytes_per_s=self.bytes_per_s.draw(dice, count),
-            dirty_bytes_per_s=self.dirty_bytes_per_s.draw(dice, count),
-            writable_bytes=np.minimum(self.writable_bytes.draw(dice, count), touched),
+            dirty_bytes_per_s=self.writing.dirty_bytes_per_s.draw(dice, count),
+            writable_bytes=np.minimum(self.writing.writable_bytes.draw(dice, count), touched),
+            in_order=dice.random(count) < self.writing.in_order,
             stop_bytes=self.stop_bytes.draw(dice, count),
             fixed_s=self.fixed_s.draw(dice, count),
             switch_bytes_per_s=self.switch_bytes_per_s.draw(dice, count),
@@ -371,14 +416,13 @@ def _fitting(seen: Seen, expected: Expectation, count: int, seed: int) -> Draws:
     before = expected.draws(count, seed)
     dice = np.random.default_rng(seed + 2)
     most = max(seen.known_bytes, 1.0)
-    dirty, writable = written_guesses(
-        seen, expected.dirty_bytes_per_s, expected.writable_bytes, most, dice, count
-    )
+    dirty, writable, in_order = written_guesses(seen, expected.writing, most, dice, count)
     return Draws(
         touched_bytes=np.full(count, most),
         bytes_per_s=Belief(seen.bytes_per_s, seen.bytes_per_s_error).draw(dice, count),
         dirty_bytes_per_s=dirty,
         writable_bytes=writable,
+        in_order=in_order,
         stop_bytes=before.stop_bytes,
         fixed_s=before.fixed_s,
         switch_bytes_per_s=before.switch_bytes_per_s,
@@ -395,6 +439,7 @@ class Fitted:
     touched_bytes: float
     dirty_bytes_per_s: float
     writable_bytes: float
+    in_order: float
     last_left_bytes: float
     sent_bytes: float
     copy_s: float
@@ -411,13 +456,16 @@ def fitted(readings: Sequence[tuple[int, int | None, int | None]], expected: Exp
     began_s = seen.began_ns / 1e9
     if end_s <= began_s:
         return None
-    wide = Belief(expected.dirty_bytes_per_s.median, 2.0), Belief(expected.writable_bytes.median, 1.0)
-    dirty, writable = written_guesses(seen, *wide, max(seen.known_bytes, 1.0), np.random.default_rng(1), 200)
+    believed = expected.writing
+    wide = Writing(Belief(believed.dirty_bytes_per_s.median, 2.0), Belief(believed.writable_bytes.median, 1.0))
+    dice = np.random.default_rng(1)
+    dirty, writable, in_order = written_guesses(seen, wide, max(seen.known_bytes, 1.0), dice, 200)
     return Fitted(
         bytes_per_s=seen.sent_bytes / (end_s - began_s),
         touched_bytes=seen.known_bytes,
         dirty_bytes_per_s=float(np.median(dirty)),
         writable_bytes=float(np.median(writable)),
+        in_order=float(in_order.mean()),
         last_left_bytes=float(series[-1][2]),
         sent_bytes=seen.sent_bytes,
         copy_s=end_s - began_s,

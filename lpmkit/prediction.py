@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lpmkit.errors import RecordError
-from lpmkit.forecast import Belief, Expectation, Fitted, Forecast, Quantiles, fitted, forecast
+from lpmkit.forecast import Belief, Expectation, Fitted, Forecast, Quantiles, Writing, fitted, forecast
 from lpmkit.rounds import Courses, Rules, play
 from lpmkit.run import Run
 
@@ -207,15 +207,20 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
             touched,
             "partition",
         ),
-        bytes_per_s=learn(prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"),
-        dirty_bytes_per_s=_still(
-            inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty, "partition")
+        bytes_per_s=learn(
+            prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"
         ),
-        writable_bytes=learn(
-            prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched,
-            "writable_bytes",
-            span,
-            "partition",
+        writing=Writing(
+            _still(
+                inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty, "partition")
+            ),
+            learn(
+                prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched,
+                "writable_bytes",
+                span,
+                "partition",
+            ),
+            _in_order(inputs, looked),
         ),
         stop_bytes=prior.stop_bytes,
         fixed_s=fixed,
@@ -225,6 +230,12 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
         most_bytes=inputs.memory_bytes * 1.1,
         rules=prior.rules,
     )
+
+
+def _in_order(inputs: Inputs, past: Sequence[Outcome]) -> float:
+    """How likely the partition goes through its writable set page by page, by its own past moves; even odds count as two."""
+    own = [one.fitted.in_order for one in past if one.fitted and one.inputs.partition == inputs.partition]
+    return (1.0 + sum(own)) / (2 + len(own))
 
 
 def _depth(mine: Inputs, other: Inputs, alike: Sequence[str]) -> int:
@@ -295,9 +306,7 @@ def predict(
     errors = replayed(past, prior)
     told = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
     usable = sum(one.actual.copy_s is not None for one in past)
-    return Prediction(
-        **told, stall=_stall(courses), past_moves=usable, basis=_basis(inputs, past, usable)
-    )
+    return Prediction(**told, stall=_stall(courses), past_moves=usable, basis=_basis(inputs, past, usable))
 
 
 def _stall(courses: Courses) -> float:

@@ -1,7 +1,8 @@
 """The copy of a running partition's memory, played forward pass by pass. Pure functions of plain values.
 
 A pass sends what is left; meanwhile the partition writes, and the next pass sends that. What is written within ``t`` seconds of a clean state is
-concave, ``W (1 - exp(-d t / W))``: fast at first, never more than the writable set. When little enough is left the partition is suspended; a
+concave, ``W (1 - exp(-d t / W))``: fast at first, never more than the writable set. (Where pages are written one after the other instead of anywhere it
+is the smaller of ``d t`` and ``W``; a draw says which.) When little enough is left the partition is suspended; a
 share of the rest goes over while it stands still, and the remainder is fetched after it runs again (PowerVM) or there is none (pure pre-copy).
 
 Everything is an array with one entry for each draw, so that a thousand guesses about the parameters cost one pass over numpy.
@@ -42,6 +43,7 @@ class Draws:
     bytes_per_s: Floats
     dirty_bytes_per_s: Floats
     writable_bytes: Floats
+    in_order: Flags  #: the writable set is gone through page by page, and not hit anywhere
     stop_bytes: Floats  #: suspended as soon as no more than this is left
     fixed_s: Floats  #: the suspension without a byte to send
     switch_bytes_per_s: Floats  #: how fast what goes over during the suspension goes
@@ -63,14 +65,19 @@ class Courses:
     converged: Flags
 
 
-def dirtied_bytes(dirty_bytes_per_s: Floats, writable_bytes: Floats, seconds: Floats | float) -> Floats:
+def dirtied_bytes(
+    dirty_bytes_per_s: Floats, writable_bytes: Floats, in_order: Flags, seconds: Floats | float
+) -> Floats:
     """What is written within a time of a clean state.
 
-    >>> dirtied_bytes(np.array([9.0]), np.array([320.0]), 1.0).round(2).tolist(), dirtied_bytes(np.array([9.0]), np.array([320.0]), 1e6).tolist()
+    >>> once = np.array([9.0]), np.array([320.0]), np.array([False])
+    >>> dirtied_bytes(*once, 1.0).round(2).tolist(), dirtied_bytes(*once, 1e6).tolist()
     ([8.87], [320.0])
     """
     span = np.maximum(writable_bytes, 1e-9)
-    return np.asarray(span * -np.expm1(-dirty_bytes_per_s * seconds / span), dtype=np.float64)
+    straight = dirty_bytes_per_s * seconds
+    anywhere = span * -np.expm1(-straight / span)
+    return np.asarray(np.where(in_order, np.minimum(straight, span), anywhere), dtype=np.float64)
 
 
 def in_writable(left: Floats, writable: Floats, touched: Floats | float, first: bool) -> Floats:
@@ -105,7 +112,8 @@ def play(
         sending = np.where(open_, np.maximum(left - floor, 0.0), 0.0)
         copy += sending / draws.bytes_per_s
         sent += sending
-        written = dirtied_bytes(draws.dirty_bytes_per_s, draws.writable_bytes, age + sending / draws.bytes_per_s)
+        seconds = age + sending / draws.bytes_per_s
+        written = dirtied_bytes(draws.dirty_bytes_per_s, draws.writable_bytes, draws.in_order, seconds)
         kept = left - sending
         twice = in_writable(kept, draws.writable_bytes, draws.touched_bytes, first and number == 0)
         after = np.minimum(kept + written * (1 - twice), draws.touched_bytes)

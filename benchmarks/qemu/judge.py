@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, MEMORY_BYTES, Cell, Moved
+from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
 from lpmkit.forecast import Belief, Expectation, fitted, forecast
 from lpmkit.prediction import Actual, Inputs, Outcome, Prior, expectation, predict
 from lpmkit.rounds import Rules
@@ -44,7 +44,7 @@ def inputs(cell: Cell) -> Inputs:
     return Inputs(
         partition=f"{cell.share:g} of {cell.span_bytes} {order}",
         movers=f"{cell.accelerator} {cell.cap_bytes_per_s:g}",
-        memory_bytes=MEMORY_BYTES,
+        memory_bytes=cell.memory_bytes,
         dirty_bytes_per_s=cell.guest.dirty_bytes_per_s,
         writable_bytes=cell.span_bytes,
         link_bytes_per_s=cell.cap_bytes_per_s,
@@ -112,7 +112,9 @@ def before(moves: Sequence[Moved], pasts: Sequence[Sequence[Outcome]]) -> dict[s
     for moved, past in zip(moves, pasts, strict=True):
         said = predict(inputs(moved.cell), past, QEMU).copy_s
         assert moved.copy_s is not None
-        rows.append((said.p50 / moved.copy_s - 1, said.p10 <= moved.copy_s <= said.p90, (said.p90 - said.p10) / said.p50))
+        rows.append(
+            (said.p50 / moved.copy_s - 1, said.p10 <= moved.copy_s <= said.p90, (said.p90 - said.p10) / said.p50)
+        )
     return {
         "error": spread(abs(error) for error, _, _ in rows),
         "bias": spread(error for error, _, _ in rows)["median"],
@@ -126,7 +128,9 @@ def _share(flags: Iterable[bool]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def suspension(moves: Sequence[Moved], past: Sequence[Outcome], left_out: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
+def suspension(
+    moves: Sequence[Moved], past: Sequence[Outcome], left_out: Sequence[Sequence[Outcome]]
+) -> dict[str, Any]:
     """The suspension said before the start, in the order of the moves from the eleventh on, and left out; as factors, 1 is exact."""
 
     def factors(pasts: Sequence[Sequence[Outcome]], first: int) -> tuple[list[float], list[bool]]:

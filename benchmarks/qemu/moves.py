@@ -15,13 +15,13 @@ from typing import Any
 from benchmarks.qemu.guest import PAGE_BYTES, Guest
 from benchmarks.qemu.rig import Migration, Poll, Rig, migrate
 
-MEMORY_BYTES = 256 * 1024 * 1024
+MEMORY_BYTES = 512 * 1024 * 1024
 TICK_HZ = 100
 DOWNTIME_LIMIT_MS = 300
-CAPS = (64e6, 128e6, 256e6)
+CAPS = (64e6, 128e6, 192e6)
 #: Dirty rate over bandwidth; the last can not converge, unless all that is ever written is small.
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.3)
-TIMEOUT_S = 25.0
+TIMEOUT_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Cell:
     span_bytes: int
     accelerator: str = "kvm"
     changes: bool = False
+    memory_bytes: int = MEMORY_BYTES
 
     @property
     def name(self) -> str:
@@ -43,7 +44,7 @@ class Cell:
     @property
     def guest(self) -> Guest:
         pages = round(self.share * self.cap_bytes_per_s / TICK_HZ / PAGE_BYTES)
-        return Guest(MEMORY_BYTES, self.span_bytes, pages, TICK_HZ, self.random)
+        return Guest(self.memory_bytes, self.span_bytes, pages, TICK_HZ, self.random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,9 @@ class Moved:
 
 def cells(count: int, *, changes: bool = False, accelerator: str = "kvm", seed: int = 1) -> list[Cell]:
     """So many cells, every one of the matrix once before any comes again, shuffled."""
-    spans = (96 << 20, 192 << 20)
+    spans = (128 << 20, 320 << 20)
     every = [
-        Cell(cap, share, scattered, spans[number % 2], accelerator, changes)
+        Cell(cap, share, scattered, spans[(number // 2 + number) % 2], accelerator, changes)
         for number, (cap, share, scattered) in enumerate(itertools.product(CAPS, SHARES, (False, True)))
     ]
     dice = random.Random(seed)
