@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.rounds import Draws, Flags, Floats, Rules, dirtied_bytes, in_writable, play
+from lpmkit.rounds import Draws, Flags, Floats, Rules, added_bytes, dirtied_bytes, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
 Reading = tuple[int, int, int]
@@ -29,7 +29,7 @@ CHANGED = 0.10
 SHORT_S = 3.0
 DRAWS = 400
 #: How well two passes of one move agree with the curve; from moves between emulators.
-PASS_ERROR = 0.06
+PASS_ERROR = 0.03
 #: "Will not converge" is said when at least this part of the guesses says so.
 SURE = 0.9
 
@@ -71,12 +71,16 @@ class Quantiles:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """So many bytes were added to what is left, ``age_s`` seconds after the pass of that number began; ``kept_bytes`` were still unsent then."""
+    """So many bytes were added to what is left, ``age_s`` seconds after the pass of that number began.
+
+    ``kept_bytes`` were still unsent then; the moment itself is known to ``age_error_s``.
+    """
 
     number: int
     age_s: float
     added_bytes: float
     kept_bytes: float = 0.0
+    age_error_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,7 @@ def _refilled(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
     for index in np.flatnonzero(growth > noise):
         edge = float(at[index] + at[index + 1]) / 2
         kept = max(0.0, float(left[index] - moved[index] / 2))
-        written.append(Written(number, edge - since, float(growth[index]), kept))
+        written.append(Written(number, edge - since, float(growth[index]), kept, float(at[index + 1] - at[index]) / 3))
         since, number = edge, number + 1
     return number, since, float(left[-1]), written
 
@@ -334,20 +338,17 @@ def _fit(
 ) -> Floats:
     """The logarithm of belief times how well the sightings agree; one that is far off counts little (Student, 4 degrees)."""
     span = np.minimum(np.exp(log_span), most_bytes)
-    order = np.full(len(span), in_order)
+    rate, order = np.exp(log_rate), np.full(len(span), in_order)
     score = believed.log_weight(log_rate, log_span, in_order)
     numbers = [one.number for one in seen.written]
     for one in seen.written:
-        expected = dirtied_bytes(np.exp(log_rate), span, order, max(one.age_s, 1e-3))
-        expected = expected * (
-            1 - in_writable(np.full_like(span, one.kept_bytes), span, seen.known_bytes, one.number == 1)
-        )
-        # A twentieth of a second of sending is how exactly a boundary is seen at best.
-        scale = PASS_ERROR * np.maximum(expected, one.added_bytes) + 0.05 * (seen.bytes_per_s or 0.0) + 1.0
+        expected = dirtied_bytes(rate, span, order, max(one.age_s, 1e-3))
+        expected = added_bytes(expected, np.full_like(span, one.kept_bytes), span, order, one.number == 1)
+        scale = PASS_ERROR * expected + rate * one.age_error_s + 1.0
         off = (expected - one.added_bytes) / scale
         # Four points of one pass are one observation; an old pass counts less than the last ones.
-        share = 0.8 ** min(max(numbers) - one.number, 6) / numbers.count(one.number)
-        score = score - share * 2.5 * np.log1p(off**2 / 4)
+        share = 0.92 ** min(max(numbers) - one.number, 6) / numbers.count(one.number)
+        score = score - share * (np.log(scale) + 2.5 * np.log1p(off**2 / 4))
     return score
 
 

@@ -80,13 +80,18 @@ def dirtied_bytes(
     return np.asarray(np.where(in_order, np.minimum(straight, span), anywhere), dtype=np.float64)
 
 
-def in_writable(left: Floats, writable: Floats, touched: Floats | float, first: bool) -> Floats:
-    """The part of the writable set that is among what is left unsent anyway: written again, it adds nothing.
+def added_bytes(written: Floats, kept: Floats, writable_bytes: Floats, in_order: Flags, first: bool) -> Floats:
+    """What writing adds to what is left unsent anyway (``kept``): a page of it that is written again adds nothing.
 
-    What is left of the first pass may be any page; what is left of a later one was written, so it lies in the writable set.
+    What is left of a later pass was written, so it lies in the writable set: anywhere hits it in proportion, in order comes to it last. What is left
+    of the first pass is the far end of all memory and counts as outside.
     """
-    span = np.maximum(touched if first else writable, 1e-9)
-    return np.asarray(np.clip(left / span, 0.0, 1.0), dtype=np.float64)
+    if first:
+        return written
+    span = np.maximum(writable_bytes, 1e-9)
+    share = np.clip(kept / span, 0.0, 1.0)
+    last = np.minimum(written, np.maximum(span - kept, 0.0))
+    return np.asarray(np.where(in_order, last, written * (1 - share)), dtype=np.float64)
 
 
 def play(
@@ -115,8 +120,8 @@ def play(
         seconds = age + sending / draws.bytes_per_s
         written = dirtied_bytes(draws.dirty_bytes_per_s, draws.writable_bytes, draws.in_order, seconds)
         kept = left - sending
-        twice = in_writable(kept, draws.writable_bytes, draws.touched_bytes, first and number == 0)
-        after = np.minimum(kept + written * (1 - twice), draws.touched_bytes)
+        added = added_bytes(written, kept, draws.writable_bytes, draws.in_order, first and number == 0)
+        after = np.minimum(kept + added, draws.touched_bytes)
         left, age = np.where(open_, after, left), np.zeros(count)
         converged |= open_ & (left <= small)
         open_ &= ~converged & (copy < rules.window_s)
