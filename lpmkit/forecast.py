@@ -29,7 +29,7 @@ CHANGED = 0.10
 SHORT_S = 3.0
 DRAWS = 400
 #: How well two passes of one move agree with the curve; from moves between emulators.
-PASS_ERROR = 0.03
+PASS_ERROR = 0.02
 #: "Will not converge" is said when at least this part of the guesses says so.
 SURE = 0.9
 
@@ -280,7 +280,7 @@ def written_guesses(
     """
     shares, parts = [], []
     for in_order in (False, True):
-        rates, spans = _wide(seen, believed)
+        rates, spans = _wide(seen, believed, most_bytes)
         for _ in range(2):
             rate, span = (grid.ravel() for grid in np.meshgrid(rates, spans))
             weights = np.exp(_normal(_fit(seen, believed, most_bytes, rate, span, in_order)))
@@ -302,11 +302,12 @@ def _normal(score: Floats) -> Floats:
     return np.asarray(score - score.max(), dtype=np.float64)
 
 
-def _wide(seen: Seen, believed: Writing) -> tuple[Floats, Floats]:
+def _wide(seen: Seen, believed: Writing, most_bytes: float) -> tuple[Floats, Floats]:
     """The coarse grid: all that is believed possible, and what the sightings ask for."""
     dirty, writable = believed.dirty_bytes_per_s, believed.writable_bytes
     rates = np.log(dirty.median) + np.linspace(-4, 4, 41) * max(dirty.spread, 0.05)
-    spans = np.log(writable.median) + np.linspace(-4, 4, 31) * max(writable.spread, 0.05)
+    spans = np.log(min(writable.median, most_bytes)) + np.linspace(-4, 4, 31) * max(writable.spread, 0.05)
+    spans = np.linspace(spans[0], min(spans[-1], math.log(most_bytes)), 31)
     if seen.written:
         sightings = np.log([max(1.0, one.added_bytes / max(one.age_s, 1e-3)) for one in seen.written])
         rates = np.linspace(min(rates[0], sightings.min() - 0.5), max(rates[-1], sightings.max() + 1.5), 41)
@@ -339,7 +340,7 @@ def _fit(
     """The logarithm of belief times how well the sightings agree; one that is far off counts little (Student, 4 degrees)."""
     span = np.minimum(np.exp(log_span), most_bytes)
     rate, order = np.exp(log_rate), np.full(len(span), in_order)
-    score = believed.log_weight(log_rate, log_span, in_order)
+    score = believed.log_weight(log_rate, log_span, in_order) - 1e3 * (np.exp(log_span) > 1.02 * most_bytes)
     numbers = [one.number for one in seen.written]
     for one in seen.written:
         expected = dirtied_bytes(rate, span, order, max(one.age_s, 1e-3))
@@ -347,7 +348,7 @@ def _fit(
         scale = PASS_ERROR * expected + rate * one.age_error_s + 1.0
         off = (expected - one.added_bytes) / scale
         # Four points of one pass are one observation; an old pass counts less than the last ones.
-        share = 0.92 ** min(max(numbers) - one.number, 6) / numbers.count(one.number)
+        share = 0.95 ** min(max(numbers) - one.number, 6) / numbers.count(one.number)
         score = score - share * (np.log(scale) + 2.5 * np.log1p(off**2 / 4))
     return score
 
