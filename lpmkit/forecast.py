@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -366,6 +366,8 @@ class Expectation:
     around_s: Belief
     residual_share: float = 1.0
     most_bytes: float = float("inf")
+    lag_s: float = 0.0  #: how much later past copies ended than the rounds said
+    lag_error_s: float = 0.0
     rules: Rules = field(default_factory=Rules)
 
     def draws(self, count: int, seed: int) -> Draws:
@@ -395,11 +397,14 @@ def forecast(
         return None
     draws = _fitting(seen, expected, count, seed)
     course = play(draws, expected.rules, seen.pass_left_bytes, seen.pass_age_s, seen.pass_number == 1)
-    scatter = np.exp(0.02 * np.random.default_rng(seed + 1).standard_normal(count))
+    dice = np.random.default_rng(seed + 1)
+    scatter = np.exp(0.02 * dice.standard_normal(count))
+    late = expected.lag_s + expected.lag_error_s * dice.standard_normal(count)
+    rest_s = np.maximum(course.copy_s * scatter + late, 0.0)
     stall = float(1 - course.converged.mean())
     return Forecast(
-        remaining_s=Quantiles.of(course.copy_s * scatter),
-        whole_s=Quantiles.of(course.whole_s * scatter),
+        remaining_s=Quantiles.of(rest_s),
+        whole_s=Quantiles.of(course.whole_s - course.copy_s + rest_s),
         suspended_s=Quantiles.of(course.suspended_s),
         stall=stall,
         # A prior alone is no reason to warn: something must have been seen to be written.
@@ -446,15 +451,18 @@ class Fitted:
     sent_bytes: float
     copy_s: float
     passes: int
+    lag_s: float = 0.0
 
 
-def fitted(readings: Sequence[tuple[int, int | None, int | None]], expected: Expectation) -> Fitted | None:
-    """Look at a copy that is over; ``None`` when its readings do not show one."""
+def fitted(
+    readings: Sequence[tuple[int, int | None, int | None]], expected: Expectation, end_ns: int | None = None
+) -> Fitted | None:
+    """Look at a copy that is over; ``None`` when its readings do not show one. ``end_ns`` is when it ended, if that is known better than from them."""
     series = usable(readings)
     seen = look(series)
     if seen is None:
         return None
-    end_s = _last_sent(series)
+    end_s = _last_sent(series) if end_ns is None else end_ns / 1e9
     began_s = seen.began_ns / 1e9
     if end_s <= began_s:
         return None
@@ -462,7 +470,7 @@ def fitted(readings: Sequence[tuple[int, int | None, int | None]], expected: Exp
     wide = Writing(Belief(believed.dirty_bytes_per_s.median, 2.0), Belief(believed.writable_bytes.median, 1.0))
     dice = np.random.default_rng(1)
     dirty, writable, in_order = written_guesses(seen, wide, max(seen.known_bytes, 1.0), dice, 200)
-    return Fitted(
+    found = Fitted(
         bytes_per_s=seen.sent_bytes / (end_s - began_s),
         touched_bytes=seen.known_bytes,
         dirty_bytes_per_s=float(np.median(dirty)),
@@ -473,6 +481,30 @@ def fitted(readings: Sequence[tuple[int, int | None, int | None]], expected: Exp
         copy_s=end_s - began_s,
         passes=seen.pass_number,
     )
+    return replace(found, lag_s=_lag_s(series, found, expected, end_s))
+
+
+def _lag_s(series: Sequence[Reading], found: Fitted, expected: Expectation, end_s: float) -> float:
+    """How much later the copy ended than the rounds say with all parameters known: what a manager does besides sending. The mean of a few moments."""
+    lags = []
+    for part in (0.5, 0.6, 0.7, 0.8):
+        index = int(part * len(series))
+        seen = look(series[: index + 1])
+        if seen is None or seen.bytes_per_s is None:
+            continue
+        one = replace(
+            expected.draws(1, 1),
+            touched_bytes=np.array([found.touched_bytes]),
+            bytes_per_s=np.array([seen.bytes_per_s]),
+            dirty_bytes_per_s=np.array([found.dirty_bytes_per_s]),
+            writable_bytes=np.array([found.writable_bytes]),
+            in_order=np.array([found.in_order > 0.5]),
+            stop_bytes=np.array([expected.stop_bytes.median]),
+        )
+        course = play(one, expected.rules, seen.pass_left_bytes, seen.pass_age_s, seen.pass_number == 1)
+        if course.converged[0]:
+            lags.append(end_s - seen.at_ns / 1e9 - float(course.copy_s[0]))
+    return float(np.mean(lags)) if lags else 0.0
 
 
 def _last_sent(series: Sequence[Reading]) -> float:

@@ -200,6 +200,7 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
     dirty = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else None
     fixed, switch = _switch_over(inputs, looked, prior)
     around = [_around(one) for one in looked]
+    lag_s, lag_error_s = _lag(looked)
     return Expectation(
         touched_bytes=learn(
             prior.touched_of_known if inputs.touched_bytes else prior.touched_of_memory,
@@ -228,6 +229,8 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
         around_s=pooled(prior.around_s, [([value for value in around if value], OVER_SITE)]),
         residual_share=prior.residual_share,
         most_bytes=inputs.memory_bytes * 1.1,
+        lag_s=lag_s,
+        lag_error_s=lag_error_s,
         rules=prior.rules,
     )
 
@@ -262,6 +265,15 @@ def _around(one: Outcome) -> float | None:
     if actual.whole_s is None or actual.copy_s is None:
         return None
     return actual.whole_s - actual.copy_s - (actual.suspended_s or 0.0)
+
+
+def _lag(past: Sequence[Outcome]) -> tuple[float, float]:
+    """How much later than the rounds say past copies ended, in seconds, and how far these figures lie apart; drawn towards none while there are few."""
+    lags = [one.fitted.lag_s for one in past if one.fitted]
+    if not lags:
+        return 0.0, 0.0
+    middle = float(np.median(lags))
+    return middle * len(lags) / (len(lags) + 2), 1.4826 * float(np.median(np.abs(np.asarray(lags) - middle)))
 
 
 def _switch_over(inputs: Inputs, past: Sequence[Outcome], prior: Prior) -> tuple[Belief, Belief]:

@@ -59,7 +59,8 @@ def readings(moved: Moved) -> Readings:
 def outcome(moved: Moved) -> Outcome:
     """A move of the rig as lpmkit keeps one."""
     wide = expectation(inputs(moved.cell), [], QEMU)
-    seen = fitted(readings(moved), wide)
+    end_ns = None if moved.copy_s is None else moved.asked_ns + int(moved.copy_s * 1e9)
+    seen = fitted(readings(moved), wide, end_ns)
     over = moved.copy_s is not None
     whole = None if moved.copy_s is None or moved.suspended_s is None else moved.copy_s + moved.suspended_s
     actual = Actual(moved.copy_s, whole, seen.sent_bytes if seen and over else None, moved.suspended_s)
