@@ -10,15 +10,16 @@ percentage of a manager starts anew with every pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from lpmkit.rounds import Draws, Flags, Floats, Rules, added_bytes, dirtied_bytes, play
+from lpmkit.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
 Reading = tuple[int, int, int]
@@ -40,33 +41,6 @@ class Counting(StrEnum):
     REFILLS = "refills"  #: what was written is added when a pass ends
     GROWS = "grows"  #: what is written is added at once
     UNKNOWN = "unknown"  #: nothing was written yet, as far as one can see
-
-
-@dataclass(frozen=True, slots=True)
-class Quantiles:
-    """What is exceeded in nine of ten, five of ten and one of ten cases, by the model's own account."""
-
-    p10: float
-    p50: float
-    p90: float
-
-    @classmethod
-    def of(cls, values: Floats) -> Quantiles:
-        """
-        >>> Quantiles.of(np.arange(101.0))
-        Quantiles(p10=10.0, p50=50.0, p90=90.0)
-        """
-        return cls(*(float(value) for value in np.quantile(values, (0.1, 0.5, 0.9))))
-
-    @classmethod
-    def from_data(cls, kept: Mapping[str, float] | None) -> Quantiles | None:
-        """What was kept as JSON; ``None`` stays ``None``."""
-        return cls(**kept) if kept else None
-
-    def scaled(self, low: float, middle: float, high: float) -> Quantiles:
-        """Each quantile times its factor, in order whatever the factors are."""
-        values = sorted((self.p10 * low, self.p50 * middle, self.p90 * high))
-        return Quantiles(*values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +190,12 @@ def _refilled(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
     written: list[Written] = []
     since, number = began_s, 1
     for index in np.flatnonzero(growth > noise):
-        edge = float(at[index] + at[index + 1]) / 2
-        kept = max(0.0, float(left[index] - moved[index] / 2))
-        written.append(Written(number, edge - since, float(growth[index]), kept, float(at[index + 1] - at[index]) / 3))
+        span, before, sending = float(at[index + 1] - at[index]), float(left[index]), float(moved[index])
+        # When no more was left than was sent in between, the pass ended as that ran out; else all that is known is that it ended in between.
+        ran_out = before < sending
+        edge = float(at[index]) + span * (before / sending if ran_out else 0.5)
+        kept = 0.0 if ran_out else before - sending / 2
+        written.append(Written(number, edge - since, float(growth[index]), kept, span / (10 if ran_out else 3)))
         since, number = edge, number + 1
     return number, since, float(left[-1]), written
 
@@ -242,33 +219,6 @@ def _grown(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
             break
         since, number, base, size_end = until, number + 1, following, following
     return number, since, max(0.0, size_end - float(sent[-1])), written
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """A positive figure one is not sure of: its median, and how far it may be off as the deviation of its logarithm."""
-
-    median: float
-    spread: float
-
-    def draw(self, dice: np.random.Generator, count: int) -> Floats:
-        return self.median * np.exp(self.spread * dice.standard_normal(count))
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """What is believed of how a partition writes: the rate at first, the set written again and again, and how likely it goes through it in order."""
-
-    dirty_bytes_per_s: Belief
-    writable_bytes: Belief
-    in_order: float = 0.5
-
-    def log_weight(self, log_rate: Floats, log_span: Floats, in_order: bool) -> Floats:
-        """The logarithm of the belief in these figures."""
-        rate = (log_rate - np.log(self.dirty_bytes_per_s.median)) / self.dirty_bytes_per_s.spread
-        span = (log_span - np.log(self.writable_bytes.median)) / self.writable_bytes.spread
-        order = min(max(self.in_order if in_order else 1 - self.in_order, 0.01), 0.99)
-        return np.asarray(np.log(order) - 0.5 * (rate**2 + span**2), dtype=np.float64)
 
 
 def written_guesses(
@@ -353,41 +303,6 @@ def _fit(
     return score
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What is believed of a move before it begins, each figure with its uncertainty."""
-
-    touched_bytes: Belief
-    bytes_per_s: Belief
-    writing: Writing
-    stop_bytes: Belief
-    fixed_s: Belief
-    switch_bytes_per_s: Belief
-    around_s: Belief
-    residual_share: float = 1.0
-    most_bytes: float = float("inf")
-    lag_s: float = 0.0  #: how much later past copies ended than the rounds said
-    lag_error_s: float = 0.0
-    rules: Rules = field(default_factory=Rules)
-
-    def draws(self, count: int, seed: int) -> Draws:
-        """So many guesses; the same seed gives the same."""
-        dice = np.random.default_rng(seed)
-        touched = np.minimum(self.touched_bytes.draw(dice, count), self.most_bytes)
-        return Draws(
-            touched_bytes=touched,
-            bytes_per_s=self.bytes_per_s.draw(dice, count),
-            dirty_bytes_per_s=self.writing.dirty_bytes_per_s.draw(dice, count),
-            writable_bytes=np.minimum(self.writing.writable_bytes.draw(dice, count), touched),
-            in_order=dice.random(count) < self.writing.in_order,
-            stop_bytes=self.stop_bytes.draw(dice, count),
-            fixed_s=self.fixed_s.draw(dice, count),
-            switch_bytes_per_s=self.switch_bytes_per_s.draw(dice, count),
-            residual_share=np.full(count, self.residual_share),
-            around_s=self.around_s.draw(dice, count),
-        )
-
-
 def forecast(
     readings: Sequence[tuple[int, int | None, int | None]], expected: Expectation, *, count: int = DRAWS, seed: int = 1
 ) -> Forecast | None:
@@ -442,6 +357,7 @@ def _fitting(seen: Seen, expected: Expectation, count: int, seed: int) -> Draws:
 class Fitted:
     """What a whole series showed, looked at afterwards: the figures that later moves are predicted from."""
 
+    began_ns: int
     bytes_per_s: float
     touched_bytes: float
     dirty_bytes_per_s: float
@@ -471,6 +387,7 @@ def fitted(
     dice = np.random.default_rng(1)
     dirty, writable, in_order = written_guesses(seen, wide, max(seen.known_bytes, 1.0), dice, 200)
     found = Fitted(
+        began_ns=seen.began_ns,
         bytes_per_s=seen.sent_bytes / (end_s - began_s),
         touched_bytes=seen.known_bytes,
         dirty_bytes_per_s=float(np.median(dirty)),

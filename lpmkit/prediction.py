@@ -1,30 +1,26 @@
-"""What a move will take, said before it begins, renewed while it runs, and held against what it took. Bytes, seconds, bytes per second.
+"""What a move will take, said before it begins. Bytes, seconds, bytes per second.
 
-Before: `expectation` turns what is known of the partition and what past moves of the site showed into beliefs, `predict` plays the rounds with
+`expectation` turns what is known of the partition and what past moves of the site showed into beliefs, `predict` plays the rounds with
 a thousand guesses from them (`lpmkit.rounds`) and corrects the result by how far today's model would have been off for the most similar past moves.
-During: `Forecaster` renews the rest at every reading (`lpmkit.forecast`). After: `completed` keeps what happened beside what was said, and
-`reliability` holds the claimed intervals against the observed ones.
+During the move `lpmkit.forecast` renews the rest; `lpmkit.experience` keeps what was said beside what happened, and reads it again as past moves.
 
-Nothing here talks to a machine; only `history` reads files. docs/prediction.md has the arithmetic and its limits.
+Nothing here reads or writes anything. docs/prediction.md has the arithmetic and its limits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from lpmkit.errors import RecordError
-from lpmkit.forecast import Belief, Expectation, Fitted, Forecast, Quantiles, Writing, fitted, forecast
+from lpmkit.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.forecast import Fitted
 from lpmkit.rounds import Courses, Rules, play
-from lpmkit.run import Run
 
 MB = 1e6
-FORMAT = 1
 DRAWS = 1000
 SEED = 20_240_229
 #: So many past moves, those most like the one to come, correct it.
@@ -33,8 +29,6 @@ NEIGHBOURS = 5
 ENOUGH = 20
 #: The newest past moves that are looked at.
 MOST_HISTORY = 80
-#: A forecast is reported at most so often.
-FORECAST_EVERY_S = 2.0
 #: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
 FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
 
@@ -162,11 +156,15 @@ def pooled(prior: Belief, levels: Sequence[tuple[Sequence[float], float]]) -> Be
     for values, scatter in levels:
         known = [math.log(value) for value in values if value > 0]
         if known:
+            # What the wider level says holds for its members only as well as they are alike.
+            variance += apart
             apart = _scatter(known, scatter**2)
             # The median of n figures is as good as the mean of two thirds of them.
             precision = max(1.0, len(known) / 1.57) / apart
             middle = (middle / variance + float(np.median(known)) * precision) / (1 / variance + precision)
             variance = 1 / (1 / variance + precision)
+    if not apart:
+        return prior
     return Belief(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, LEAST_SPREAD)))
 
 
@@ -414,136 +412,3 @@ def distance(one: Inputs, other: Inputs) -> float:
         if mine is not None and theirs is not None:
             total += abs(math.log((mine + 1 * MB) / (theirs + 1 * MB)))
     return total
-
-
-class Forecaster:
-    """Takes the readings of a running move one by one and renews the forecast, at most every ``every_s`` seconds."""
-
-    def __init__(self, expected: Expectation, every_s: float = FORECAST_EVERY_S) -> None:
-        self.expected, self._every_ns = expected, int(every_s * 1e9)
-        self.readings: list[tuple[int, int | None, int | None]] = []
-        #: Every forecast so far with its moment in monotonic nanoseconds.
-        self.said: list[tuple[int, Forecast]] = []
-
-    def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
-        """Take one reading; a new forecast when one is due."""
-        self.readings.append((at_ns, sent, left))
-        if self.said and at_ns - self.said[-1][0] < self._every_ns:
-            return None
-        found = forecast(self.readings, self.expected)
-        if found is not None:
-            self.said.append((at_ns, found))
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """``prediction.json``: what was known and said before the move and, once it is over, what was said during it and what happened."""
-
-    inputs: Inputs
-    before: Prediction
-    actual: Actual = Actual()
-    fitted: Fitted | None = None
-    #: Rows of (seconds since the first forecast, P10, P50, P90 of the rest of the copy in seconds, probability of a stall).
-    during: tuple[tuple[float, float, float, float, float], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values; `from_dict` brings it back whole."""
-        return {
-            "format": FORMAT,
-            "inputs": asdict(self.inputs),
-            "before": self.before.as_data(),
-            "during": {
-                "columns": ["since_s", "p10_s", "p50_s", "p90_s", "stall"],
-                "rows": [list(row) for row in self.during],
-            },
-            "actual": asdict(self.actual),
-            "fitted": asdict(self.fitted) if self.fitted else None,
-        }
-
-    @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Kept:
-        """What was kept with `to_dict`. Raises KeyError or TypeError for something else."""
-        return cls(
-            inputs=Inputs(**kept["inputs"]),
-            before=Prediction.from_data(kept["before"]),
-            actual=Actual(**kept["actual"]),
-            fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
-            during=tuple((row[0], row[1], row[2], row[3], row[4]) for row in kept["during"]["rows"]),
-        )
-
-
-def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept:
-    """The document of a move that succeeded. ``whole_s`` lasts from the request to the success."""
-    seen = fitted(forecaster.readings, forecaster.expected)
-    began = forecaster.said[0][0] if forecaster.said else 0
-    rows = tuple(
-        (
-            round((at - began) / 1e9, 3),
-            *(round(value, 3) for value in (one.remaining_s.p10, one.remaining_s.p50, one.remaining_s.p90)),
-            round(one.stall, 3),
-        )
-        for at, one in forecaster.said
-    )
-    actual = Actual(copy_s=seen.copy_s if seen else None, whole_s=whole_s, sent_bytes=seen.sent_bytes if seen else None)
-    return replace(kept, actual=actual, fitted=seen, during=rows)  # type: ignore[arg-type]
-
-
-def outcome(run: Run) -> Outcome | None:
-    """What a run folder says of a move that succeeded; ``None`` when it holds no prediction, or its move is not over or went wrong.
-
-    The suspension is what the analysis found (``summary.json``), if somebody analysed the run.
-    """
-    try:
-        document, found = run.document("prediction"), run.document("summary")
-        kept = Kept.from_dict(document) if document else None
-    except (RecordError, KeyError, TypeError, ValueError):
-        # A folder of another version or half deleted is no reason not to predict.
-        return None
-    if kept is None or kept.actual.whole_s is None:
-        return None
-    still = ((found or {}).get("suspension") or {}).get("likely") or {}
-    actual = replace(kept.actual, suspended_s=still.get("best"))
-    return Outcome(kept.inputs, actual, kept.fitted, kept.before)
-
-
-def history(runs_folder: Path) -> list[Outcome]:
-    """Every past move of a folder of runs that can be learned from, oldest first."""
-    found = []
-    for path in sorted(runs_folder.glob("*/prediction.json")):
-        try:
-            one = outcome(Run(path.parent))
-        except (RecordError, OSError):
-            continue
-        if one is not None:
-            found.append(one)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Reliable:
-    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), the median relative error."""
-
-    figure: str
-    count: int
-    covered: float
-    below: float
-    above: float
-    median_error: float
-
-
-def reliability(past: Sequence[Outcome]) -> list[Reliable]:
-    """Claimed against observed, a row for each figure that was predicted and seen."""
-    rows = []
-    for name in FIGURES:
-        pairs = [
-            (getattr(one.predicted, name), getattr(one.actual, name))
-            for one in past
-            if one.predicted is not None and getattr(one.actual, name)
-        ]
-        if pairs:
-            below = float(np.mean([actual < said.p10 for said, actual in pairs]))
-            above = float(np.mean([actual > said.p90 for said, actual in pairs]))
-            error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
-            rows.append(Reliable(name, len(pairs), 1 - below - above, below, above, error))
-    return rows

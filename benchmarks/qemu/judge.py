@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
-from lpmkit.forecast import Belief, Expectation, fitted, forecast
+from lpmkit.belief import Belief, Expectation
+from lpmkit.forecast import fitted, forecast
 from lpmkit.prediction import Actual, Inputs, Outcome, Prior, expectation, predict
 from lpmkit.rounds import Rules
 
