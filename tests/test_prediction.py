@@ -12,8 +12,8 @@ import pytest
 
 from lpmkit.belief import Belief, Expectation, Quantiles, Writing
 from lpmkit.experience import (
-    Foresight,
     Forecaster,
+    Foresight,
     Kept,
     completed,
     history,
@@ -206,9 +206,9 @@ def test_looking_back_finds_how_it_wrote(grows: bool) -> None:
 
 @pytest.mark.parametrize("grows", [False, True])
 def test_a_copy_that_cannot_converge_is_said_early(grows: bool) -> None:
-    copy = Copy(dirty=130 * MB, span=3000 * MB)
-    third = copy.passes()[2][0]
-    early = forecast(copy.readings(grows, third + 3), wide())
+    copy = Copy(dirty=200 * MB, span=3000 * MB)
+    # Two passes can also be explained by a partition that writes more slowly and in order; four cannot.
+    early = forecast(copy.readings(grows, copy.passes()[4][0] + 3), wide())
     assert early is not None
     assert early.will_not_converge
     assert early.stall > 0.9
