@@ -186,7 +186,7 @@ Passes = tuple[int, float, float, list[Written]]
 def _refilled(at: Floats, sent: Floats, left: Floats, began_s: float) -> Passes:
     """A pass ends between two readings when sent plus left grew by a step."""
     growth, moved = np.diff(sent + left), np.diff(sent)
-    noise = np.maximum(0.002 * (sent[0] + left[0]), 0.1 * moved)
+    noise = np.maximum(0.004 * (sent[0] + left[0]), 0.2 * moved)
     written: list[Written] = []
     since, number = began_s, 1
     for index in np.flatnonzero(growth > noise):

@@ -20,6 +20,7 @@ from benchmarks.qemu.rig import has_kvm, missing
 def main() -> int:
     wanted = _arguments()
     kept = wanted.out / "qemu-moves.jsonl"
+    wanted.out.mkdir(parents=True, exist_ok=True)
     if wanted.judge:
         moves = read(wanted.judge)
     else:
@@ -27,7 +28,6 @@ def main() -> int:
         if lack:
             print(f"{lack}; apt-get install -y --no-install-recommends qemu-system-x86 binutils", file=sys.stderr)
             return 1
-        wanted.out.mkdir(parents=True, exist_ok=True)
         kept.unlink(missing_ok=True)
         moves = _moved(wanted.moves, wanted.changed, wanted.tcg, kept)
     plain = [one for one in moves if not one.cell.changes]
