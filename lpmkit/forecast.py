@@ -25,9 +25,8 @@ from lpmkit.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, play
 Reading = tuple[int, int, int]
 
 WINDOW_S = 30.0
-#: A bandwidth that was different lately by more than this part has changed; the older readings are then left out.
-CHANGED = 0.10
-SHORT_S = 3.0
+#: A bandwidth that was different by more than this part in the last so many seconds has changed; the older readings are then left out.
+CHANGED = ((3.0, 0.10), (1.0, 0.25))
 DRAWS = 400
 #: How well two passes of one move agree with the curve; from moves between emulators.
 PASS_ERROR = 0.02
@@ -149,14 +148,15 @@ def bandwidth(at_s: Floats, sent_bytes: Floats) -> tuple[float | None, float]:
     (80.0, 0.02)
     """
     recent = at_s >= at_s[-1] - WINDOW_S
-    long = _slope(at_s[recent], sent_bytes[recent])
-    late = at_s >= at_s[-1] - SHORT_S
-    if long is None or late.sum() < 4:
-        return long, 0.1
-    short = _slope(at_s[late], sent_bytes[late])
-    if short and abs(np.log(short / long)) > CHANGED:
-        return short, 0.05
-    return long, 0.02 if recent.sum() > 4 else 0.05
+    found, error = _slope(at_s[recent], sent_bytes[recent]), 0.02 if recent.sum() > 4 else 0.1
+    if found is None or len(at_s) < 5:
+        return found, error
+    for seconds, part in CHANGED:
+        late = at_s >= min(at_s[-1] - seconds, at_s[-4])
+        short = _slope(at_s[late], sent_bytes[late])
+        if short and abs(math.log(short / found)) > part:
+            found, error = short, 0.05
+    return found, error
 
 
 def _slope(at_s: Floats, values: Floats) -> float | None:
