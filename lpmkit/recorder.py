@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from lpmkit.config import Secrets, Site
 from lpmkit.control import Control, MigrationReading, Order
-from lpmkit.errors import LpmError, RemoteError
+from lpmkit.errors import LpmError, RecordError, RemoteError
 from lpmkit.experience import Foresight
 from lpmkit.move import Phase, Standing, advance, sight
 from lpmkit.probes import OBSERVER, ProbeOrder
@@ -355,20 +355,32 @@ class Recorder:
             follower.tell_note(f"no prediction: {type(error).__name__}: {error}")
             return None
         if found is not None:
-            self._post(lambda writer: writer.document("prediction", found.kept.to_dict()))
+            self._keep(found.kept.to_dict())
         return found
+
+    def _keep(self, prediction: Mapping[str, Any]) -> None:
+        def write(writer: RunWriter) -> None:
+            try:
+                writer.document("prediction", prediction)
+            except RecordError as error:
+                # A full disk: the recording itself copes with it, the prediction is not worth ending it.
+                writer.event("recorder", "note", text=str(error))
+
+        self._post(write)
 
     def _keep_prediction(self, follower: Follower) -> None:
         """What the move took, beside what was said, once it succeeded."""
-        asked = [e.mono_ns for e in self.run_folder.events() if e.kind == "intent" and e.data.get("what") == "migrate"]
+        events = self.run_folder.events()
+        asked = [e.mono_ns for e in events if e.kind == "intent" and e.data.get("what") == "migrate"]
+        settled = [e.mono_ns for e in events if e.kind == "phase" and e.data.get("phase") == Phase.SETTLED.value]
         if follower.foresight is None or follower.standing.phase is not Phase.SETTLED or not asked:
             return
         try:
-            whole = follower.foresight.completed((self.clock.mono_ns() - asked[0]) / 1e9)
+            whole = follower.foresight.completed(([*settled, self.clock.mono_ns()][0] - asked[0]) / 1e9)
         except Exception as error:  # noqa: BLE001 - as above
             follower.tell_note(f"the prediction was not completed: {type(error).__name__}: {error}")
             return
-        self._post(lambda writer: writer.document("prediction", whole))
+        self._keep(whole)
 
     def _after(self, follower: Follower) -> None:
         """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered anew."""

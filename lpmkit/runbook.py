@@ -404,7 +404,7 @@ def state(run: Run, clock: Clock | None = None) -> State:
     ]
     copied = progress(readings)
     told = [event for event in events if event.kind == "forecast"]
-    if told:
+    if told and readings:
         since_s = (readings[-1][0] - told[-1].mono_ns) / 1e9
         copied = replace(copied, remaining_s=max(0.0, told[-1].data["remaining_s"]["p50"] - since_s))
     lead_in = None
