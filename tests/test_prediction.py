@@ -460,3 +460,19 @@ def test_a_picture_of_how_predictions_held_draws_every_one() -> None:
 
 def test_quantiles_stay_in_order_when_scaled() -> None:
     assert Quantiles(1, 2, 3).scaled(10, 1, 1) == Quantiles(2, 3, 10)
+
+
+def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.runbook import state  # noqa: PLC0415
+
+    path = run_folder(tmp_path, "shown")
+    manifest = {**Run(path).manifest, "lead_in_s": 0.0}
+    write_document(path, "run", manifest)
+    said = forecast(Copy().readings(False, 80.0), wide())
+    assert said is not None
+    with RunWriter(path) as writer:
+        writer.event("recorder", "reading", where="blade03", bytes_transmitted=3000 * MB, bytes_remaining=1000 * MB)
+        writer.event("recorder", "forecast", **said.as_data())
+        writer.event("recorder", "reading", where="blade03", bytes_transmitted=3001 * MB, bytes_remaining=999 * MB)
+    assert state(Run(path)).progress.remaining_s == pytest.approx(said.remaining_s.p50, abs=0.5)
