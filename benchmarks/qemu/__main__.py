@@ -32,7 +32,7 @@ def main() -> int:
         moves = _moved(wanted.moves, wanted.changed, wanted.tcg, kept)
     plain = [one for one in moves if not one.cell.changes]
     figures = judged(plain, [one for one in moves if one.cell.changes])
-    figures["machine"] = {"system": platform.platform(), "kvm": has_kvm()}
+    figures["machine"] = {"system": platform.system(), "processor": platform.machine(), "kvm": has_kvm()}
     (wanted.out / "qemu.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     text = table(figures)
     (wanted.out / "qemu.md").write_text(text, encoding="utf-8")
