@@ -71,6 +71,7 @@ class Seen:
     sent_bytes: float
     bytes_per_s: float | None
     bytes_per_s_error: float
+    steady_bytes_per_s: float | None  #: over the whole last half minute, whether it changed or not
     pass_number: int
     pass_age_s: float
     pass_left_bytes: float
@@ -134,6 +135,7 @@ def look(readings: Sequence[tuple[int, int | None, int | None]]) -> Seen | None:
         sent_bytes=float(sent[-1]),
         bytes_per_s=rate,
         bytes_per_s_error=error,
+        steady_bytes_per_s=_slope(at[at >= at[-1] - WINDOW_S], sent[at >= at[-1] - WINDOW_S]),
         pass_number=number,
         pass_age_s=float(at[-1] - since_s),
         pass_left_bytes=pass_left,
@@ -323,13 +325,21 @@ def forecast(
         suspended_s=Quantiles.of(course.suspended_s),
         stall=stall,
         # A prior alone is no reason to warn: something must have been seen to be written.
-        will_not_converge=bool(seen.written) and stall >= SURE,
+        will_not_converge=bool(seen.written) and stall >= SURE and _stall_at_best(seen, draws, expected) >= SURE,
         counting=seen.counting,
         passes=seen.pass_number,
         bytes_per_s=seen.bytes_per_s,
         dirty_bytes_per_s=float(np.median(draws.dirty_bytes_per_s)),
         writable_bytes=float(np.median(draws.writable_bytes)),
     )
+
+
+def _stall_at_best(seen: Seen, draws: Draws, expected: Expectation) -> float:
+    """The probability of a stall if a bandwidth that has just fallen comes back: a dip of a second is no reason to warn."""
+    best = max(1.0, (seen.steady_bytes_per_s or 0.0) / (seen.bytes_per_s or 1.0))
+    hopeful = replace(draws, bytes_per_s=draws.bytes_per_s * best)
+    course = play(hopeful, expected.rules, seen.pass_left_bytes, seen.pass_age_s, seen.pass_number == 1)
+    return float(1 - course.converged.mean())
 
 
 def _fitting(seen: Seen, expected: Expectation, count: int, seed: int) -> Draws:
