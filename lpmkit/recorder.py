@@ -22,8 +22,9 @@ from typing import IO, Any
 
 from lpmkit.config import Secrets, Site
 from lpmkit.control import Control, MigrationReading, Order
-from lpmkit.errors import LpmError, RemoteError
+from lpmkit.errors import LpmError, RecordError, RemoteError
 from lpmkit.move import Phase, Standing, advance, sight
+from lpmkit.prediction.experience import Foresight
 from lpmkit.probes import OBSERVER, ProbeOrder
 from lpmkit.reach import Logs, changes, control_of, logs_of, survey_both_ends
 from lpmkit.run import Run, RunWriter
@@ -129,6 +130,7 @@ class Follower:
         self._asked = threading.Lock()
         self._out_of_reach: set[str] = set()
         self._heard_ns = clock.mono_ns()
+        self.foresight: Foresight | None = None
 
         def transcript(reply: Reply) -> None:
             post(lambda writer: writer.reply(reply))
@@ -199,7 +201,22 @@ class Follower:
             self._out_of_reach.discard(where)
             self._event("control-back", where=where)
         self._event("reading", where=where, **asdict(reading))
+        if control is self.source:
+            self._foresee(reading)
         return reading
+
+    def _foresee(self, reading: MigrationReading) -> None:
+        """Renew the forecast of the rest of the copy."""
+        if self.foresight is None:
+            return
+        try:
+            said = self.foresight.note(self._clock.mono_ns(), reading.bytes_transmitted, reading.bytes_remaining)
+        except Exception as error:  # noqa: BLE001 - a forecast must never end a recording; the note in the record says so
+            self.foresight = None
+            self._event("note", text=f"no forecasts from here on: {type(error).__name__}: {error}")
+            return
+        if said is not None:
+            self._event("forecast", **said.as_data())
 
     def _answered(self, what: str, ask: Callable[[], Reply]) -> None:
         try:
@@ -224,6 +241,10 @@ class Follower:
 
     def _event(self, kind: str, /, **data: Any) -> None:
         self._post(lambda writer: writer.event("recorder", kind, **data))
+
+    def tell_note(self, text: str) -> None:
+        """Write a remark into the record."""
+        self._event("note", text=text)
 
     def close(self) -> None:
         for control in (self.source, self.target, self._desk):
@@ -338,6 +359,7 @@ class Recorder:
         follower = Follower(self.plan, order, self._secrets, self._wanted.put, self.clock, standing)
         self._follower = follower
         try:
+            follower.foresight = self._predicted(follower)
             if not resumed:
                 follower.source_reading()
                 follower.target_reading()
@@ -352,10 +374,46 @@ class Recorder:
                 if follower.is_deserted:
                     return "no control point has answered for hours; attach again when they do"
                 self._end_asked.wait(self.plan.poll_s)
+            self._keep_prediction(follower)
             self._after(follower)
         finally:
             follower.close()
         return follower.standing.phase.value
+
+    def _predicted(self, follower: Follower) -> Foresight | None:
+        """Say what the move will take, and keep it before the move is asked for."""
+        try:
+            found = Foresight.of(self.run_folder)
+        except Exception as error:  # noqa: BLE001 - no prediction must ever stop a move; the note in the record says so
+            follower.tell_note(f"no prediction: {type(error).__name__}: {error}")
+            return None
+        if found is not None:
+            self._keep(found.kept.to_dict())
+        return found
+
+    def _keep(self, prediction: Mapping[str, Any]) -> None:
+        def write(writer: RunWriter) -> None:
+            try:
+                writer.document("prediction", prediction)
+            except RecordError as error:
+                # A full disk: the recording itself copes with it, the prediction is not worth ending it.
+                writer.event("recorder", "note", text=str(error))
+
+        self._post(write)
+
+    def _keep_prediction(self, follower: Follower) -> None:
+        """What the move took, beside what was said, once it succeeded."""
+        events = self.run_folder.events()
+        asked = [e.mono_ns for e in events if e.kind == "intent" and e.data.get("what") == "migrate"]
+        settled = [e.mono_ns for e in events if e.kind == "phase" and e.data.get("phase") == Phase.SETTLED.value]
+        if follower.foresight is None or follower.standing.phase is not Phase.SETTLED or not asked:
+            return
+        try:
+            whole = follower.foresight.completed(([*settled, self.clock.mono_ns()][0] - asked[0]) / 1e9)
+        except Exception as error:  # noqa: BLE001 - as above
+            follower.tell_note(f"the prediction was not completed: {type(error).__name__}: {error}")
+            return
+        self._keep(whole)
 
     def _after(self, follower: Follower) -> None:
         """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered anew."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lpmkit import recorder
@@ -18,6 +18,8 @@ from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, Partition
 from lpmkit.move import Phase, Progress, progress
+from lpmkit.prediction.before import Prediction, predict
+from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import ProbeOrder, plan
 from lpmkit.reach import control_of, survey_both_ends
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
@@ -236,6 +238,15 @@ class Runbook:
             writer.document("validation", {**asdict(found)})
         return found
 
+    def predict(self, run: Run) -> Prediction | None:
+        """Say what the move will take, from the survey and past runs, and keep it in the folder; ``None`` before a survey."""
+        inputs = inputs_of(run)
+        if inputs is None:
+            return None
+        said = predict(inputs, history(run.path.parent))
+        write_document(run.path, "prediction", Kept(inputs, said).to_dict())
+        return said
+
     # -- the move --------------------------------------------------------------------------------------------------------
 
     def may_move(self, run: Run, typed_name: str) -> None:
@@ -419,10 +430,15 @@ def state(run: Run, clock: Clock | None = None) -> State:
         for event in events
         if event.kind == "reading" and event.data.get("where") == source
     ]
+    copied = progress(readings)
+    told = [event for event in events if event.kind == "forecast"]
+    if told and readings:
+        since_s = (readings[-1][0] - told[-1].mono_ns) / 1e9
+        copied = replace(copied, remaining_s=max(0.0, told[-1].data["remaining_s"]["p50"] - since_s))
     lead_in = None
     if phase is Phase.PREPARED and events:
         lead_in = max(0.0, run.manifest["lead_in_s"] - ((clock or Clock()).mono_ns() - events[0].mono_ns) / 1e9)
-    return State(phase, run.is_recorded(), ended, progress(readings), tuple(trouble), lead_in)
+    return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in)
 
 
 def as_row(finding: Finding) -> dict[str, Any]:

@@ -25,7 +25,7 @@ ORDER = [
     "checks",
     "move",
     "run",
-    "progress",
+    "prediction",
     "analysis",
     "plots",
     "report",

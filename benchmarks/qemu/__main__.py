@@ -1,0 +1,144 @@
+"""``python -m benchmarks.qemu --moves N``: move, judge, and write ``qemu.json`` and ``qemu.md``.
+
+``--from FILE`` judges moves that an earlier call kept, without moving anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.qemu.judge import judged
+from benchmarks.qemu.moves import Moved, cells, collect, read
+from benchmarks.qemu.rig import has_kvm, missing
+
+
+def main() -> int:
+    wanted = _arguments()
+    kept = wanted.out / "qemu-moves.jsonl"
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    if wanted.judge:
+        moves = read(wanted.judge)
+    else:
+        lack = missing()
+        if lack:
+            print(f"{lack}; apt-get install -y --no-install-recommends qemu-system-x86 binutils", file=sys.stderr)
+            return 1
+        kept.unlink(missing_ok=True)
+        moves = _moved(wanted.moves, wanted.changed, wanted.tcg, kept)
+    plain = [one for one in moves if not one.cell.changes]
+    figures = judged(plain, [one for one in moves if one.cell.changes])
+    figures["machine"] = {"system": platform.system(), "processor": platform.machine(), "kvm": has_kvm()}
+    (wanted.out / "qemu.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    text = table(figures)
+    (wanted.out / "qemu.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.qemu", description=__doc__)
+    parser.add_argument("--moves", type=int, default=36, help="moves of the matrix (36 is each cell once)")
+    parser.add_argument("--changed", type=int, default=0, help="more moves whose bandwidth is cut while they run")
+    parser.add_argument("--tcg", type=int, default=0, help="more moves without hardware help")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder for the results")
+    parser.add_argument("--from", dest="judge", type=Path, help="judge these moves (JSON lines) and move nothing")
+    return parser.parse_args()
+
+
+def _moved(count: int, changed: int, tcg: int, kept: Path) -> list[Moved]:
+    accelerator = "kvm" if has_kvm() else "tcg"
+    wanted = cells(count, accelerator=accelerator)
+    wanted += [cell for cell in cells(2 * changed, changes=True, accelerator=accelerator) if 0 < cell.share < 0.7][
+        :changed
+    ]
+    wanted += [
+        cell for cell in cells(6 * tcg, accelerator="tcg") if cell.share <= 0.4 and cell.cap_bytes_per_s < 150e6
+    ][:tcg]
+    return collect(wanted, kept)
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as Markdown; each row says whether its target was met."""
+    copy, rest, still, warned = (figures[key] for key in ("copy_left_out", "remaining", "suspension", "warnings"))
+    unseen, first, cut = figures["copy_unseen"], figures["copy_first_day"], figures["remaining_cut"]
+    rows = [
+        (
+            "copy time before the start, median error",
+            _part(copy["error"]["median"]),
+            "≤ 10 %",
+            copy["error"]["median"] <= 0.10,
+        ),
+        ("— P90 of the error", _part(copy["error"]["p90"]), "", None),
+        ("— held by P10–P90", _part(copy["covered"]), "75–85 %", 0.75 <= copy["covered"] <= 0.85),
+        ("— width of P10–P90 over P50, median", _part(copy["width"]), "", None),
+        (
+            "— no past move of the same cell: error / held",
+            _pair(unseen["error"]["median"], unseen["covered"]),
+            "",
+            None,
+        ),
+        ("— no past move at all: error / held", _pair(first["error"]["median"], first["covered"]), "", None),
+        *_rest_rows("rest of the copy, said half-way", rest["at_half"], judged_too=True),
+        *_rest_rows("rest of the copy, from half-way to nine tenths", rest["from_half"], judged_too=True),
+        *_rest_rows("the same when the bandwidth is cut to 60 %, half-way", cut["at_half"], judged_too=False),
+        *_still_rows(still),
+        (
+            "copies that never end: warned / of",
+            f"{warned['warned']} / {warned['endless']}, after {_number(warned['after_s']['median'])} s",
+            "",
+            None,
+        ),
+        ("copies that end: warned wrongly / of", f"{warned['warned_wrongly']} / {warned['ended']}", "", None),
+        ("QEMU's own downtime minus truth, median (ms)", _number(figures["own_downtime_ms"]["median"]), "", None),
+    ]
+    head = f"{figures['moves']} moves, {figures['ended']} of them came to an end.\n\n| figure | measured | target | met |\n|---|---|---|---|\n"
+    met = {True: "yes", False: "**no**", None: ""}
+    return head + "".join(f"| {name} | {value} | {goal} | {met[good]} |\n" for name, value, goal, good in rows)
+
+
+Row = tuple[str, str, str, bool | None]
+
+
+def _rest_rows(name: str, rest: dict[str, Any], judged_too: bool) -> list[Row]:
+    error, held = rest["of_rest"]["median"], rest["covered"]
+    if error is None:
+        return []
+    goal = ("≤ 5 %", "75–85 %") if judged_too else ("", "")
+    return [
+        (f"{name}: median error, of the rest", _part(error), goal[0], error <= 0.05 if judged_too else None),
+        ("— of the whole copy", _part(rest["of_copy"]["median"]), "", None),
+        ("— P90 of the error, of the rest", _part(rest["of_rest"]["p90"]), "", None),
+        ("— held by P10–P90", _part(held), goal[1], 0.75 <= held <= 0.85 if judged_too else None),
+        ("— percent drawn out in a line, of the rest", _part(rest["line_of_rest"]["median"]), "", None),
+    ]
+
+
+def _still_rows(still: dict[str, Any]) -> list[Row]:
+    after = still["after_10"]["median"]
+    return [
+        ("suspension after 10 moves, median factor", _number(after), "≤ 1.5", after is not None and after <= 1.5),
+        ("— P90 of the factor", _number(still["after_10"]["p90"]), "", None),
+        ("— held by P10–P90", _part(still["after_10_covered"]), "", None),
+        ("— QEMU's last expected-downtime, median factor", _number(still["emulator_last_guess"]["median"]), "", None),
+    ]
+
+
+def _part(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _pair(first: float | None, second: float | None) -> str:
+    return f"{_part(first)} / {_part(second)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The boot-sector guest: what it does on each timer tick, and the 512 bytes that do it."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE_BYTES = 4096
+TIMER_HZ = 1_193_182
+#: The first megabytes belong to the BIOS and the boot sector; the guest's pages begin here.
+MEMORY_BYTES = 0x200000
+SETTINGS_OFFSET = 0x1EE
+SECTOR_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """``pages_per_tick`` pages are written ``tick_hz`` times a second, within ``span_bytes``, in order or at ``random``.
+
+    All ``memory_bytes`` but the first two megabytes are filled at the start, so that every page has to be sent.
+    """
+
+    memory_bytes: int = 256 * 1024 * 1024
+    span_bytes: int = 128 * 1024 * 1024
+    pages_per_tick: int = 0
+    tick_hz: int = 100
+    random: bool = False
+
+    @property
+    def dirty_bytes_per_s(self) -> float:
+        """How fast clean pages are written just after a pass began, in bytes per second, if every tick is kept."""
+        return float(self.pages_per_tick * self.tick_hz * PAGE_BYTES)
+
+
+def sector(guest: Guest) -> bytes:
+    """The boot sector of ``guest``. Needs GNU as and ld."""
+    plain = _assembled()
+    divisor = min(65535, round(TIMER_HZ / guest.tick_hz))
+    fill = (guest.memory_bytes - MEMORY_BYTES) // PAGE_BYTES
+    span = max(1, min(fill, guest.span_bytes // PAGE_BYTES))
+    settings = struct.pack("<IIIHBB", guest.pages_per_tick, span, fill, divisor, guest.random, 0)
+    return plain[:SETTINGS_OFFSET] + settings + plain[SETTINGS_OFFSET + len(settings) :]
+
+
+def _assembled() -> bytes:
+    source = Path(__file__).with_name("guest.S")
+    with tempfile.TemporaryDirectory() as folder:
+        loose, whole = Path(folder, "guest.o"), Path(folder, "guest.bin")
+        subprocess.run(["as", "--32", "-o", loose, source], check=True, timeout=30)
+        layout = ["ld", "-m", "elf_i386", "--oformat", "binary", "-Ttext", "0x7c00"]
+        subprocess.run([*layout, "-o", whole, loose], check=True, timeout=30)
+        plain = whole.read_bytes()
+    if len(plain) != SECTOR_BYTES or not plain.endswith(b"\x55\xaa"):
+        raise ValueError(f"the guest is no boot sector: {len(plain)} bytes")
+    return plain

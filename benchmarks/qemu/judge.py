@@ -1,0 +1,254 @@
+"""Predictions and forecasts held against moves that really happened, beside the emulator's own guess and percent drawn out in a line.
+
+Every move is predicted from the other moves of the same run (*left out*: the move itself; *unseen*: all moves of the same cell). What is known
+beforehand is what the operator of such a rig knows: memory, the limit of the bandwidth, the guest's rate of writing and how much it ever writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
+from lpmkit.prediction.before import Actual, Inputs, Outcome, Prior, expectation, predict
+from lpmkit.prediction.belief import Belief, Expectation
+from lpmkit.prediction.forecast import fitted, forecast
+from lpmkit.prediction.rounds import Rules
+
+#: What QEMU is known to do: it stops once the rest fits into the limit, sends in slices of 0.1 s, and does not limit the final copy.
+QEMU = Prior(
+    touched_of_memory=Belief(1.0, 0.01),
+    touched_of_known=Belief(1.0, 0.01),
+    bandwidth=Belief(100e6, 0.6),
+    bandwidth_of_link=Belief(1.0, 0.04),
+    dirty=Belief(50e6, 1.0),
+    dirty_of_known=Belief(1.0, 0.15),
+    writable_of_touched=Belief(0.5, 0.5),
+    writable_of_known=Belief(1.2, 0.35),
+    stop_bytes=Belief(1.0, 0.1),
+    fixed_s=Belief(0.01, 0.7),
+    switch_bytes_per_s=Belief(1e9, 0.8),
+    around_s=Belief(0.1, 0.5),
+    residual_share=1.0,
+    rules=Rules(stop_s=DOWNTIME_LIMIT_MS / 1000, pass_ends_s=DOWNTIME_LIMIT_MS / 1000 - 0.05, most_passes=80),
+)
+
+Readings = list[tuple[int, int | None, int | None]]
+
+
+def inputs(cell: Cell) -> Inputs:
+    """What is known of a move in this cell before it begins."""
+    order = "random" if cell.random else "in order"
+    return Inputs(
+        partition=f"{cell.share:g} of {cell.span_bytes} {order}",
+        movers=f"{cell.accelerator} {cell.cap_bytes_per_s:g}",
+        memory_bytes=cell.memory_bytes,
+        dirty_bytes_per_s=cell.guest.dirty_bytes_per_s,
+        writable_bytes=cell.span_bytes,
+        link_bytes_per_s=cell.cap_bytes_per_s,
+    )
+
+
+def readings(moved: Moved) -> Readings:
+    """The byte counters alone: lpmkit sees no more of a real move."""
+    return [(poll.at_ns, poll.sent, poll.left) for poll in moved.polls]
+
+
+def outcome(moved: Moved) -> Outcome:
+    """A move of the rig as lpmkit keeps one."""
+    wide = expectation(inputs(moved.cell), [], QEMU)
+    end_ns = None if moved.copy_s is None else moved.asked_ns + int(moved.copy_s * 1e9)
+    seen = fitted(readings(moved), wide, end_ns)
+    over = moved.copy_s is not None
+    whole = None if moved.copy_s is None or moved.suspended_s is None else moved.copy_s + moved.suspended_s
+    actual = Actual(moved.copy_s, whole, seen.sent_bytes if seen and over else None, moved.suspended_s)
+    return Outcome(inputs(moved.cell), actual, seen if over else None)
+
+
+def judged(moves: Sequence[Moved], changed: Sequence[Moved] = ()) -> dict[str, Any]:
+    """Every figure of the benchmark. ``changed`` are moves whose bandwidth was cut while they ran."""
+    ended = [moved for moved in moves if moved.copy_s is not None]
+    past = [outcome(moved) for moved in ended]
+    left_out = [[*past[:n], *past[n + 1 :]] for n in range(len(past))]
+    unseen = [[o for o, m in zip(past, ended, strict=True) if m.cell != moved.cell] for moved in ended]
+    endless = [moved for moved in moves if moved.copy_s is None]
+    return {
+        "moves": len(moves),
+        "ended": len(ended),
+        "copy_left_out": before(ended, left_out),
+        "copy_unseen": before(ended, unseen),
+        "copy_first_day": before(ended, [[] for _ in ended]),
+        "suspension": suspension(ended, past, left_out),
+        "remaining": during(ended, left_out),
+        "remaining_unseen": during(ended, unseen),
+        "remaining_cut": during([m for m in changed if m.copy_s is not None], [past for m in changed if m.copy_s]),
+        "warnings": warnings([*endless, *ended], past),
+        "own_downtime_ms": spread(
+            moved.own_downtime_ms - 1000 * moved.suspended_s
+            for moved in ended
+            if moved.own_downtime_ms and moved.suspended_s
+        ),
+    }
+
+
+def spread(values: Iterable[float]) -> dict[str, float | int | None]:
+    """How many, and their median, P90 and extremes."""
+    known = np.array(list(values), float)
+    if not len(known):
+        return {"n": 0, "median": None, "p90": None, "least": None, "most": None}
+    return {
+        "n": len(known),
+        "median": float(np.median(known)),
+        "p90": float(np.quantile(known, 0.9)),
+        "least": float(known.min()),
+        "most": float(known.max()),
+    }
+
+
+def before(moves: Sequence[Moved], pasts: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
+    """The copy time said before the start."""
+    rows = []
+    for moved, past in zip(moves, pasts, strict=True):
+        said = predict(inputs(moved.cell), past, QEMU).copy_s
+        assert moved.copy_s is not None
+        rows.append(
+            (said.p50 / moved.copy_s - 1, said.p10 <= moved.copy_s <= said.p90, (said.p90 - said.p10) / said.p50)
+        )
+    return {
+        "error": spread(abs(error) for error, _, _ in rows),
+        "bias": spread(error for error, _, _ in rows)["median"],
+        "covered": _share(inside for _, inside, _ in rows),
+        "width": spread(width for _, _, width in rows)["median"],
+    }
+
+
+def _share(flags: Iterable[bool]) -> float | None:
+    known = list(flags)
+    return sum(known) / len(known) if known else None
+
+
+def suspension(
+    moves: Sequence[Moved], past: Sequence[Outcome], left_out: Sequence[Sequence[Outcome]]
+) -> dict[str, Any]:
+    """The suspension said before the start, in the order of the moves from the eleventh on, and left out; as factors, 1 is exact."""
+
+    def factors(pasts: Sequence[Sequence[Outcome]], first: int) -> tuple[list[float], list[bool]]:
+        found, covered = [], []
+        for moved, known in list(zip(moves, pasts, strict=True))[first:]:
+            said = predict(inputs(moved.cell), known, QEMU).suspended_s
+            if moved.suspended_s:
+                found.append(_factor(said.p50, moved.suspended_s))
+                covered.append(said.p10 <= moved.suspended_s <= said.p90)
+        return found, covered
+
+    growing, inside = factors([past[:n] for n in range(len(past))], 10)
+    out, inside_out = factors(left_out, 0)
+    emulator = [
+        _factor(poll.expected_downtime_ms / 1000, moved.suspended_s)
+        for moved in moves
+        for poll in moved.polls[-1:]
+        if poll.expected_downtime_ms and moved.suspended_s
+    ]
+    return {
+        "after_10": spread(growing),
+        "after_10_covered": _share(inside),
+        "left_out": spread(out),
+        "left_out_covered": _share(inside_out),
+        "emulator_last_guess": spread(emulator),
+    }
+
+
+def _factor(said: float, actual: float) -> float:
+    return max(said / actual, actual / said)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """One forecast: how far it was off as a part of the rest and of the whole copy, whether the interval held, the line's error likewise."""
+
+    of_rest: float
+    of_copy: float
+    inside: bool
+    line_of_rest: float
+    line_of_copy: float
+
+
+def during(moves: Sequence[Moved], pasts: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
+    """The rest of the copy as said from half-way on."""
+    at_half: list[Rest] = []
+    later: list[Rest] = []
+    for moved, past in zip(moves, pasts, strict=True):
+        rests = _rests(moved, expectation(inputs(moved.cell), past, QEMU))
+        at_half += rests[:1]
+        later += rests
+    return {
+        "at_half": _rest_figures(at_half),
+        "from_half": _rest_figures(later),
+    }
+
+
+def _rest_figures(rests: Sequence[Rest]) -> dict[str, Any]:
+    def errors(take: Callable[[Rest], float]) -> dict[str, float | int | None]:
+        return spread(abs(take(one)) for one in rests)
+
+    return {
+        "of_rest": errors(lambda one: one.of_rest),
+        "of_copy": errors(lambda one: one.of_copy),
+        "covered": _share(one.inside for one in rests),
+        "line_of_rest": errors(lambda one: one.line_of_rest),
+        "line_of_copy": errors(lambda one: one.line_of_copy),
+    }
+
+
+def _rests(moved: Moved, expected: Expectation) -> list[Rest]:
+    """The forecasts of one move from half-way on, one every quarter of a second, as long as a tenth of the copy is left."""
+    assert moved.copy_s is not None
+    seen, found, next_s = readings(moved), [], moved.copy_s / 2
+    for number, (at_ns, sent, left) in enumerate(seen):
+        gone_s = (at_ns - moved.asked_ns) / 1e9
+        rest_s = moved.copy_s - gone_s
+        if gone_s < next_s or rest_s < 0.1 * moved.copy_s or not sent:
+            continue
+        next_s = gone_s + 0.25
+        said = forecast(seen[: number + 1], expected)
+        if said is None:
+            continue
+        line_s = gone_s * (left or 0) / sent
+        said_s = said.remaining_s
+        found.append(
+            Rest(
+                said_s.p50 / rest_s - 1,
+                (said_s.p50 - rest_s) / moved.copy_s,
+                said_s.p10 <= rest_s <= said_s.p90,
+                line_s / rest_s - 1,
+                (line_s - rest_s) / moved.copy_s,
+            )
+        )
+    return found
+
+
+def warnings(moves: Sequence[Moved], past: Sequence[Outcome]) -> dict[str, Any]:
+    """When it was said that a copy will not converge: for those that did not, and wrongly for those that did."""
+    said, wrong, ended, endless = [], 0, 0, 0
+    for moved in moves:
+        expected = expectation(inputs(moved.cell), [one for one in past if one.inputs != inputs(moved.cell)], QEMU)
+        at_s = _warned_s(moved, expected)
+        if moved.copy_s is None:
+            endless += 1
+            said += [at_s] if at_s is not None else []
+        else:
+            ended += 1
+            wrong += at_s is not None
+    return {"endless": endless, "warned": len(said), "after_s": spread(said), "ended": ended, "warned_wrongly": wrong}
+
+
+def _warned_s(moved: Moved, expected: Expectation) -> float | None:
+    seen = readings(moved)
+    for number in range(4, len(seen), 5):
+        said = forecast(seen[:number], expected)
+        if said is not None and said.will_not_converge:
+            return (seen[number - 1][0] - moved.asked_ns) / 1e9
+    return None

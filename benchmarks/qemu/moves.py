@@ -1,0 +1,142 @@
+"""The matrix of moves, and what each left, as JSON that can be judged again without moving anything."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.qemu.guest import PAGE_BYTES, Guest
+from benchmarks.qemu.rig import Migration, Poll, Rig, migrate
+
+MEMORY_BYTES = 512 * 1024 * 1024
+TICK_HZ = 100
+DOWNTIME_LIMIT_MS = 300
+CAPS = (64e6, 128e6, 192e6)
+#: Dirty rate over bandwidth; the last can not converge, unless all that is ever written is small.
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.3)
+TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One corner of the matrix. ``changes`` tells that the bandwidth is cut to 60 % two seconds after the request."""
+
+    cap_bytes_per_s: float
+    share: float
+    random: bool
+    span_bytes: int
+    accelerator: str = "kvm"
+    changes: bool = False
+    memory_bytes: int = MEMORY_BYTES
+
+    @property
+    def name(self) -> str:
+        order = "random" if self.random else "in order"
+        return f"{self.share:g} × {self.cap_bytes_per_s / 1e6:g} MB/s, {self.span_bytes >> 20} MiB {order}, {self.accelerator}"
+
+    @property
+    def guest(self) -> Guest:
+        pages = round(self.share * self.cap_bytes_per_s / TICK_HZ / PAGE_BYTES)
+        return Guest(self.memory_bytes, self.span_bytes, pages, TICK_HZ, self.random)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What one move left: times in seconds, rates in bytes per second; ``None`` for what did not happen."""
+
+    cell: Cell
+    asked_ns: int
+    copy_s: float | None
+    suspended_s: float | None
+    own_downtime_ms: float | None
+    status: str
+    known_dirty_bytes_per_s: float
+    achieved_dirty_bytes_per_s: float | None
+    polls: tuple[Poll, ...]
+
+    @classmethod
+    def of(cls, cell: Cell, seen: Migration) -> Moved:
+        return cls(
+            cell,
+            seen.asked_ns,
+            seen.copy_s,
+            seen.suspended_s,
+            seen.own_downtime_ms,
+            str(seen.final.get("status")),
+            seen.guest.dirty_bytes_per_s,
+            seen.achieved_dirty_bytes_per_s(),
+            # What was polled after the stop shows the final copy, which no prediction may look at.
+            tuple(poll for poll in seen.polls if seen.stop_ns is None or poll.at_ns <= seen.stop_ns),
+        )
+
+
+def cells(count: int, *, changes: bool = False, accelerator: str = "kvm", seed: int = 1) -> list[Cell]:
+    """So many cells, every one of the matrix once before any comes again, shuffled."""
+    spans = (128 << 20, 320 << 20)
+    every = [
+        Cell(cap, share, scattered, spans[(number // 2 + number) % 2], accelerator, changes)
+        for number, (cap, share, scattered) in enumerate(itertools.product(CAPS, SHARES, (False, True)))
+    ]
+    dice = random.Random(seed)
+    chosen: list[Cell] = []
+    while len(chosen) < count:
+        chosen += dice.sample(every, len(every))
+    return chosen[:count]
+
+
+def collect(wanted: list[Cell], path: Path) -> list[Moved]:
+    """Move once for each cell and add each to ``path``, a JSON line each, as soon as it is over."""
+    done = []
+    with path.open("a", encoding="utf-8") as file:
+        for number, cell in enumerate(wanted, start=1):
+            began = time.monotonic()
+            try:
+                moved = _move(cell)
+            except (RuntimeError, OSError) as error:
+                print(f"{number}/{len(wanted)} {cell.name}: no figure: {error}", file=sys.stderr)
+                continue
+            done.append(moved)
+            file.write(json.dumps(asdict(moved)) + "\n")
+            file.flush()
+            copied = "not through" if moved.copy_s is None else f"{moved.copy_s:.2f} s"
+            print(f"{number}/{len(wanted)} {cell.name}: {copied} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+    return done
+
+
+def _move(cell: Cell) -> Moved:
+    cut = [cell.changes]
+
+    def during(rig: Rig, elapsed_s: float) -> None:
+        if cut[0] and elapsed_s > 2.0:
+            cut[0] = False
+            rig.set_cap(0.6 * cell.cap_bytes_per_s)
+
+    seen = migrate(
+        cell.guest,
+        cap_bytes_per_s=cell.cap_bytes_per_s,
+        downtime_limit_ms=DOWNTIME_LIMIT_MS,
+        accelerator=cell.accelerator,
+        timeout_s=TIMEOUT_S,
+        during=during,
+    )
+    return Moved.of(cell, seen)
+
+
+def read(path: Path) -> list[Moved]:
+    """The moves that `collect` kept."""
+    return list(_rows(path))
+
+
+def _rows(path: Path) -> Iterator[Moved]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row: dict[str, Any] = json.loads(line)
+        row["cell"] = Cell(**row["cell"])
+        row["polls"] = tuple(Poll(**poll) for poll in row["polls"])
+        yield Moved(**row)

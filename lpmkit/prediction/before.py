@@ -1,0 +1,414 @@
+"""What a move will take, said before it begins. Bytes, seconds, bytes per second.
+
+`expectation` turns what is known of the partition and what past moves of the site showed into beliefs, `predict` plays the rounds with
+a thousand guesses from them (`lpmkit.prediction.rounds`) and corrects the result by how far today's model would have been off for the most similar past moves.
+During the move `lpmkit.prediction.forecast` renews the rest; `lpmkit.prediction.experience` keeps what was said beside what happened, and reads it again as past moves.
+
+Nothing here reads or writes anything. docs/prediction.md has the arithmetic and its limits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.forecast import Fitted
+from lpmkit.prediction.rounds import Courses, Rules, play
+
+MB = 1e6
+DRAWS = 1000
+SEED = 20_240_229
+#: So many past moves, those most like the one to come, correct it.
+NEIGHBOURS = 5
+#: From so many past moves on the interval is made of their errors, not of the model's guesses.
+ENOUGH = 20
+#: The newest past moves that are looked at.
+MOST_HISTORY = 80
+#: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
+FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is known of a move before it begins; ``None`` where nobody knows. ``movers`` names the pair of movers, in the direction of the move."""
+
+    partition: str
+    movers: str
+    memory_bytes: float
+    touched_bytes: float | None = None
+    dirty_bytes_per_s: float | None = None
+    writable_bytes: float | None = None
+    link_bytes_per_s: float | None = None
+    virtual_processors: int | None = None
+
+    @property
+    def known_bytes(self) -> float:
+        """Touched memory where it is known, all of it otherwise."""
+        return self.touched_bytes or self.memory_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What a move took; ``None`` where it was not seen."""
+
+    copy_s: float | None = None
+    whole_s: float | None = None
+    sent_bytes: float | None = None
+    suspended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What was said before. ``stall`` is the probability that the copy does not get small enough; ``past_moves`` how many stood behind it."""
+
+    copy_s: Quantiles
+    whole_s: Quantiles
+    sent_bytes: Quantiles
+    suspended_s: Quantiles
+    stall: float
+    past_moves: int
+    basis: str
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, kept: Mapping[str, Any]) -> Prediction:
+        """What was kept with `as_data`."""
+        figures = {name: Quantiles(**kept[name]) for name in FIGURES}
+        return cls(**figures, stall=kept["stall"], past_moves=kept["past_moves"], basis=kept["basis"])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A past move: what was known, what was said, what happened and what its copy showed."""
+
+    inputs: Inputs
+    actual: Actual
+    fitted: Fitted | None = None
+    predicted: Prediction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed where no past move says otherwise: wide, and for PowerVM partly guessed (docs/prediction.md says which).
+
+    ``bandwidth_of_link`` and the like are factors on what the inputs give; they hold where the input is given.
+    """
+
+    touched_of_memory: Belief
+    touched_of_known: Belief
+    bandwidth: Belief
+    bandwidth_of_link: Belief
+    dirty: Belief
+    dirty_of_known: Belief
+    writable_of_touched: Belief
+    writable_of_known: Belief
+    stop_bytes: Belief
+    fixed_s: Belief
+    switch_bytes_per_s: Belief
+    around_s: Belief
+    residual_share: float
+    rules: Rules
+
+
+#: PowerVM resumes before the last page came: only a part of the rest goes over while the partition stands still.
+POWERVM = Prior(
+    touched_of_memory=Belief(0.85, 0.25),
+    touched_of_known=Belief(1.0, 0.05),
+    bandwidth=Belief(80 * MB, 0.6),
+    bandwidth_of_link=Belief(0.8, 0.25),
+    dirty=Belief(8 * MB, 1.3),
+    dirty_of_known=Belief(1.0, 0.2),
+    writable_of_touched=Belief(0.1, 0.9),
+    writable_of_known=Belief(1.0, 0.4),
+    stop_bytes=Belief(48 * MB, 0.8),
+    fixed_s=Belief(1.2, 0.6),
+    switch_bytes_per_s=Belief(100 * MB, 0.6),
+    around_s=Belief(35.0, 0.6),
+    residual_share=0.3,
+    rules=Rules(),
+)
+
+#: How far figures lie apart where little is known of it yet (deviations of logarithms): over the site, and for one partition or one pair of movers.
+OVER_SITE, OVER_ONE = 0.45, 0.08
+LEAST_SPREAD = 0.015
+
+
+def pooled(prior: Belief, levels: Sequence[tuple[Sequence[float], float]]) -> Belief:
+    """A belief after past figures, level by level from the widest (the site) to the narrowest (the same partition).
+
+    Normal on the logarithm. A level is its figures, without those of the narrower ones, and how far figures of it lie apart. Each moves the
+    belief to the median of its figures, the more the more there are; what remains is how far the figures of the narrowest level lie apart.
+
+    >>> pooled(Belief(80.0, 0.6), [])
+    Belief(median=80.0, spread=0.6)
+    >>> round(pooled(Belief(80.0, 0.6), [([100.0, 101.0, 99.0], 0.08)]).median)
+    100
+    """
+    middle, variance, apart = math.log(prior.median), prior.spread**2, 0.0
+    for values, scatter in levels:
+        known = [math.log(value) for value in values if value > 0]
+        if known:
+            # What the wider level says holds for its members only as well as they are alike.
+            variance += apart
+            apart = _scatter(known, scatter**2)
+            # The median of n figures is as good as the mean of two thirds of them.
+            precision = max(1.0, len(known) / 1.57) / apart
+            middle = (middle / variance + float(np.median(known)) * precision) / (1 / variance + precision)
+            variance = 1 / (1 / variance + precision)
+    if not apart:
+        return prior
+    return Belief(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, LEAST_SPREAD)))
+
+
+def _scatter(logarithms: Sequence[float], believed: float) -> float:
+    """The variance within a level: believed while there are few figures, more and more their own."""
+    middle, count = float(np.median(logarithms)), len(logarithms)
+    own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
+    return max((3 * believed + (count - 1) * own) / (count + 2), LEAST_SPREAD**2)
+
+
+def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM) -> Expectation:
+    """What is believed of a move, from its inputs and past moves."""
+    looked = [one for one in past if one.fitted is not None]
+
+    def learn(belief: Belief, figure: str, given: str | None, *alike: str) -> Belief:
+        """The belief about ``figure`` of `Fitted`, as a factor on the input ``given``; ``alike`` are the inputs that narrow it down."""
+        scale = float(getattr(inputs, given) or 0) if given else 1.0
+        values: list[list[float]] = [[] for _ in range(len(alike) + 1)]
+        for one in looked:
+            reference = float(getattr(one.inputs, given) or 0) if given else 1.0
+            if reference > 0:
+                depth = _depth(inputs, one.inputs, alike)
+                values[depth].append(getattr(one.fitted, figure) / reference)
+        apart = [OVER_SITE, *(OVER_ONE for _ in alike)]
+        found = pooled(belief, list(zip(values, apart, strict=True)))
+        return Belief(found.median * scale, found.spread)
+
+    touched = "touched_bytes" if inputs.touched_bytes else "memory_bytes"
+    span = "writable_bytes" if inputs.writable_bytes else "known_bytes"
+    link = "link_bytes_per_s" if inputs.link_bytes_per_s else None
+    dirty = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else None
+    fixed, switch = _switch_over(inputs, looked, prior)
+    around = [_around(one) for one in looked]
+    lag_s, lag_error_s = _lag(looked)
+    return Expectation(
+        touched_bytes=learn(
+            prior.touched_of_known if inputs.touched_bytes else prior.touched_of_memory,
+            "touched_bytes",
+            touched,
+            "partition",
+        ),
+        bytes_per_s=learn(
+            prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"
+        ),
+        writing=Writing(
+            _still(
+                inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty, "partition")
+            ),
+            learn(
+                prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched,
+                "writable_bytes",
+                span,
+                "partition",
+            ),
+            _in_order(inputs, looked),
+        ),
+        stop_bytes=prior.stop_bytes,
+        fixed_s=fixed,
+        switch_bytes_per_s=switch,
+        around_s=pooled(prior.around_s, [([value for value in around if value], OVER_SITE)]),
+        residual_share=prior.residual_share,
+        most_bytes=inputs.memory_bytes * 1.1,
+        lag_s=lag_s,
+        lag_error_s=lag_error_s,
+        rules=prior.rules,
+    )
+
+
+def _in_order(inputs: Inputs, past: Sequence[Outcome]) -> float:
+    """How likely the partition goes through its writable set page by page, by its own past moves; even odds count as two."""
+    own = [one.fitted.in_order for one in past if one.fitted and one.inputs.partition == inputs.partition]
+    return (1.0 + sum(own)) / (2 + len(own))
+
+
+def _depth(mine: Inputs, other: Inputs, alike: Sequence[str]) -> int:
+    """In how many of the inputs ``alike``, one after the other, two moves agree."""
+    for depth, name in enumerate(alike):
+        if getattr(mine, name) != getattr(other, name):
+            return depth
+    return len(alike)
+
+
+def _level(mine: Inputs, other: Inputs) -> int:
+    if mine.partition == other.partition and mine.movers == other.movers:
+        return 2
+    return 1 if mine.movers == other.movers else 0
+
+
+def _still(inputs: Inputs, belief: Belief) -> Belief:
+    """A partition that is known to write nothing: any small figure will do."""
+    return Belief(max(1.0, inputs.memory_bytes * 1e-5), 0.5) if inputs.dirty_bytes_per_s == 0 else belief
+
+
+def _around(one: Outcome) -> float | None:
+    actual = one.actual
+    if actual.whole_s is None or actual.copy_s is None:
+        return None
+    return actual.whole_s - actual.copy_s - (actual.suspended_s or 0.0)
+
+
+def _lag(past: Sequence[Outcome]) -> tuple[float, float]:
+    """How much later than the rounds say past copies ended, in seconds, and how far these figures lie apart; drawn towards none while there are few."""
+    lags = [one.fitted.lag_s for one in past if one.fitted]
+    if not lags:
+        return 0.0, 0.0
+    middle = float(np.median(lags))
+    return middle * len(lags) / (len(lags) + 2), 1.4826 * float(np.median(np.abs(np.asarray(lags) - middle)))
+
+
+def _switch_over(inputs: Inputs, past: Sequence[Outcome], prior: Prior) -> tuple[Belief, Belief]:
+    """The fixed part of the suspension and how fast the rest goes, such that past suspensions fit best: a grid of both, weighed by belief and past.
+
+    Same partition and same movers weigh more than the others.
+    """
+    seen = [one for one in past if one.actual.suspended_s and one.fitted]
+    if not seen:
+        return prior.fixed_s, prior.switch_bytes_per_s
+    steps = np.linspace(-3.0, 3.0, 49)
+    fixed, switch = (grid.ravel() for grid in np.meshgrid(steps, steps))
+    score = -0.5 * (fixed**2 + switch**2)
+    fixed_s = prior.fixed_s.median * np.exp(fixed * prior.fixed_s.spread)
+    speed = prior.switch_bytes_per_s.median * np.exp(switch * prior.switch_bytes_per_s.spread)
+    for one in seen[-MOST_HISTORY:]:
+        assert one.fitted is not None
+        assert one.actual.suspended_s is not None
+        said = fixed_s + prior.residual_share * one.fitted.last_left_bytes / speed
+        off = np.log(one.actual.suspended_s / said) / 0.3
+        score -= (0.3, 0.6, 1.0)[_level(inputs, one.inputs)] * 2.5 * np.log1p(off**2 / 4)
+    weights = np.exp(score - score.max())
+    return _belief(fixed_s, weights), _belief(speed, weights)
+
+
+def _belief(values: Any, weights: Any) -> Belief:
+    logarithms = np.log(values)
+    middle = float(np.average(logarithms, weights=weights))
+    spread = math.sqrt(float(np.average((logarithms - middle) ** 2, weights=weights)))
+    return Belief(math.exp(middle), max(spread, 0.1))
+
+
+def predict(
+    inputs: Inputs, past: Sequence[Outcome] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
+) -> Prediction:
+    """Say what a move will take. The same inputs, past and seed give the same words."""
+    past = list(past)[-MOST_HISTORY:]
+    expected = expectation(inputs, past, prior)
+    draws = expected.draws(count, seed)
+    courses = play(draws, expected.rules)
+    plain = {name: Quantiles.of(getattr(courses, name)) for name in FIGURES}
+    errors = replayed(past, prior)
+    told = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
+    usable = sum(one.actual.copy_s is not None for one in past)
+    return Prediction(**told, stall=_stall(courses), past_moves=usable, basis=_basis(inputs, past, usable))
+
+
+def _stall(courses: Courses) -> float:
+    return float(1 - courses.converged.mean())
+
+
+def _basis(inputs: Inputs, past: Sequence[Outcome], usable: int) -> str:
+    if not usable:
+        return "no past move: wide guesses"
+    own = sum(_level(inputs, one.inputs) == 2 for one in past)
+    made = "interval from their errors" if usable >= ENOUGH else "interval from the model"
+    return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers; {made}"
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far today's model would have been off for one past move, had it not been known, by figure: the logarithm of actual over said, and how
+    sure the model was (the deviation it claimed for it)."""
+
+    inputs: Inputs
+    logs: Mapping[str, float]
+    spreads: Mapping[str, float]
+
+
+def replayed(past: Sequence[Outcome], prior: Prior = POWERVM) -> list[Error]:
+    """Predict every past move from the others. The corrections and the intervals are made of what comes out."""
+    found = []
+    for index, one in enumerate(past):
+        others = [*past[:index], *past[index + 1 :]]
+        expected = expectation(one.inputs, others, prior)
+        courses = play(expected.draws(200, SEED + 1), expected.rules)
+        logs, spreads = {}, {}
+        for name in FIGURES:
+            actual, said = getattr(one.actual, name), Quantiles.of(getattr(courses, name))
+            if actual and said.p10 > 0:
+                logs[name], spreads[name] = math.log(actual / said.p50), _spread(said)
+        found.append(Error(one.inputs, logs, spreads))
+    return found
+
+
+def _spread(said: Quantiles) -> float:
+    """The deviation of the logarithm that P10 to P90 stand for; never less than the scatter of equal moves."""
+    return max(math.log(said.p90 / said.p10) / 2.563, LEAST_SPREAD)
+
+
+def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[Error]) -> Quantiles:
+    """The plain figure times what similar past moves were off by, with an interval of the errors that were left once there are enough."""
+    known = [one for one in errors if figure in one.logs]
+    if len(known) < 3:
+        return plain
+    shift = _typical(inputs, figure, known)
+    middle = plain.p50 * math.exp(shift)
+    if len(known) < ENOUGH:
+        return plain.scaled(math.exp(shift), math.exp(shift), math.exp(shift))
+    left = sorted(
+        (one.logs[figure] - _typical(one.inputs, figure, [other for other in known if other is not one]))
+        / one.spreads[figure]
+        for one in known
+    )
+    # In units of what the model claims, so that a move it is sure of gets a narrow interval.
+    low, high = (bound * _spread(plain) for bound in conformal(left))
+    return Quantiles(middle * math.exp(min(low, 0.0)), middle, middle * math.exp(max(high, 0.0)))
+
+
+def conformal(errors: Sequence[float], outside: float = 0.1) -> tuple[float, float]:
+    """The split-conformal bounds for the next error: ``outside`` of it beyond either, whatever the distribution is.
+
+    >>> conformal([float(n) for n in range(1, 20)])
+    (2.0, 18.0)
+    """
+    ordered, count = sorted(errors), len(errors)
+    low = max(1, math.floor((count + 1) * outside + 1e-9))
+    high = min(count, math.ceil((count + 1) * (1 - outside) - 1e-9))
+    return ordered[low - 1], ordered[high - 1]
+
+
+def _typical(inputs: Inputs, figure: str, errors: Sequence[Error]) -> float:
+    """The median error of the most similar past moves; drawn towards none while there are few."""
+    near = sorted(errors, key=lambda one: distance(inputs, one.inputs))[:NEIGHBOURS]
+    return float(np.median([one.logs[figure] for one in near])) * len(near) / (len(near) + 1)
+
+
+def distance(one: Inputs, other: Inputs) -> float:
+    """How unlike two moves are: other partition, other movers, and the ratios of what is known of both.
+
+    >>> distance(Inputs("a", "x>y", 1e9), Inputs("a", "x>y", 1e9))
+    0.0
+    """
+    total = 0.5 * (one.partition != other.partition) + 0.5 * (one.movers != other.movers)
+    total += abs(math.log(one.known_bytes / other.known_bytes))
+    for name in ("dirty_bytes_per_s", "link_bytes_per_s", "writable_bytes"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine is not None and theirs is not None:
+            total += abs(math.log((mine + 1 * MB) / (theirs + 1 * MB)))
+    return total

@@ -1,0 +1,221 @@
+"""What was said of a move and what it took, kept in its run folder, and read again as the past of later moves.
+
+`Foresight` is what a recorder needs: the prediction before the move, the forecast at every reading, the whole document at the end. `history` reads the
+documents of a folder of runs; `reliability` holds the claimed intervals against what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpmkit.errors import RecordError
+from lpmkit.prediction.before import FIGURES, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
+from lpmkit.prediction.belief import Expectation
+from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
+from lpmkit.run import Run
+from lpmkit.timeline import Event
+
+FORMAT = 1
+#: A forecast is reported at most so often.
+FORECAST_EVERY_S = 2.0
+
+
+class Forecaster:
+    """Takes the readings of a running move one by one and renews the forecast, at most every ``every_s`` seconds."""
+
+    def __init__(self, expected: Expectation, every_s: float = FORECAST_EVERY_S) -> None:
+        self.expected, self._every_ns = expected, int(every_s * 1e9)
+        self.readings: list[tuple[int, int | None, int | None]] = []
+        #: Every forecast so far with its moment in monotonic nanoseconds.
+        self.said: list[tuple[int, Forecast]] = []
+
+    def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
+        """Take one reading; a new forecast when one is due."""
+        self.readings.append((at_ns, sent, left))
+        if self.said and at_ns - self.said[-1][0] < self._every_ns:
+            return None
+        found = forecast(self.readings, self.expected)
+        if found is not None:
+            self.said.append((at_ns, found))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """``prediction.json``: what was known and said before the move and, once it is over, what was said during it and what happened."""
+
+    inputs: Inputs
+    before: Prediction
+    actual: Actual = field(default_factory=Actual)
+    fitted: Fitted | None = None
+    #: Rows of (seconds since the first forecast, P10, P50, P90 of the rest of the copy in seconds, probability of a stall).
+    during: tuple[tuple[float, float, float, float, float], ...] = ()
+    #: When the copy ended, in seconds since the first forecast.
+    copy_ended_s: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; `from_dict` brings it back whole."""
+        return {
+            "format": FORMAT,
+            "inputs": asdict(self.inputs),
+            "before": self.before.as_data(),
+            "during": {
+                "columns": ["since_s", "p10_s", "p50_s", "p90_s", "stall"],
+                "rows": [list(row) for row in self.during],
+            },
+            "copy_ended_s": self.copy_ended_s,
+            "actual": asdict(self.actual),
+            "fitted": asdict(self.fitted) if self.fitted else None,
+        }
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Kept:
+        """What was kept with `to_dict`. Raises KeyError or TypeError for something else."""
+        return cls(
+            inputs=Inputs(**kept["inputs"]),
+            before=Prediction.from_data(kept["before"]),
+            actual=Actual(**kept["actual"]),
+            fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
+            during=tuple((row[0], row[1], row[2], row[3], row[4]) for row in kept["during"]["rows"]),
+            copy_ended_s=kept.get("copy_ended_s"),
+        )
+
+
+def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept:
+    """The document of a move that succeeded. ``whole_s`` lasts from the request to the success."""
+    seen = fitted(forecaster.readings, forecaster.expected)
+    began = forecaster.said[0][0] if forecaster.said else 0
+    ended_s = (seen.began_ns - began) / 1e9 + seen.copy_s if seen and forecaster.said else None
+    return replace(
+        kept,
+        actual=Actual(seen.copy_s if seen else None, whole_s, seen.sent_bytes if seen else None),
+        fitted=seen,
+        during=tuple(_row(at - began, one) for at, one in forecaster.said),
+        copy_ended_s=ended_s,
+    )
+
+
+def _row(since_ns: int, said: Forecast) -> tuple[float, float, float, float, float]:
+    rest = said.remaining_s
+    return round(since_ns / 1e9, 3), round(rest.p10, 3), round(rest.p50, 3), round(rest.p90, 3), round(said.stall, 3)
+
+
+class Foresight:
+    """The prediction of one run, for its recorder. Neither reads nor writes but the run it is given."""
+
+    def __init__(self, kept: Kept, past: Sequence[Outcome]) -> None:
+        self.kept = kept
+        self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM))
+
+    @classmethod
+    def of(cls, run: Run) -> Foresight | None:
+        """From what the folder holds and the runs beside it; ``None`` when nobody surveyed how much memory the partition has.
+
+        What an earlier recorder said and read in this folder is taken over.
+        """
+        inputs = inputs_of(run)
+        if inputs is None:
+            return None
+        past = history(run.path.parent)
+        document = run.document("prediction")
+        kept = Kept.from_dict(document) if document else Kept(inputs, predict(inputs, past))
+        found = cls(kept, past)
+        source = run.manifest["order"]["source"]
+        for event in run.events():
+            if event.kind == "reading" and event.data.get("where") == source:
+                found._forecaster.readings.append(_counters(event))
+        return found
+
+    def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
+        """Take a reading of the source's manager; the new forecast when one is due."""
+        return self._forecaster.note(at_ns, sent, left)
+
+    def completed(self, whole_s: float) -> dict[str, Any]:
+        """``prediction.json`` of a move that succeeded ``whole_s`` seconds after it was asked for."""
+        return completed(self.kept, self._forecaster, whole_s).to_dict()
+
+
+def _counters(event: Event) -> tuple[int, int | None, int | None]:
+    return event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining")
+
+
+def inputs_of(run: Run) -> Inputs | None:
+    """What the folder of a move knows beforehand: its order and what the survey says of the partition."""
+    order, survey = run.manifest.get("order"), run.document("survey")
+    if not order or not survey:
+        return None
+    listed = ((survey.get("source") or {}).get("partitions")) or ()
+    mine: dict[str, Any] = next((one for one in listed if one.get("name") == order["partition"]), {})
+    if not mine.get("memory_mb"):
+        return None
+    return Inputs(
+        partition=order["partition"],
+        movers=f"{order['source']} to {order['target']}",
+        memory_bytes=mine["memory_mb"] * 1024.0 * 1024.0,
+        virtual_processors=mine.get("virtual_processors"),
+    )
+
+
+def outcome(run: Run) -> Outcome | None:
+    """What a run folder says of a move that succeeded; ``None`` when it holds no prediction, or its move is not over or went wrong.
+
+    The suspension is what the analysis found (``summary.json``), if somebody analysed the run.
+    """
+    try:
+        document, found = run.document("prediction"), run.document("summary")
+        kept = Kept.from_dict(document) if document else None
+    except (RecordError, KeyError, TypeError, ValueError):
+        # A folder of another version or half deleted is no reason not to predict.
+        return None
+    if kept is None or kept.actual.whole_s is None:
+        return None
+    still = ((found or {}).get("suspension") or {}).get("likely") or {}
+    actual = replace(kept.actual, suspended_s=still.get("best"))
+    return Outcome(kept.inputs, actual, kept.fitted, kept.before)
+
+
+def history(runs_folder: Path) -> list[Outcome]:
+    """Every past move of a folder of runs that can be learned from, oldest first."""
+    found = []
+    for path in sorted(runs_folder.glob("*/prediction.json")):
+        try:
+            one = outcome(Run(path.parent))
+        except (RecordError, OSError):
+            continue
+        if one is not None:
+            found.append(one)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Reliable:
+    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), the median relative error."""
+
+    figure: str
+    count: int
+    covered: float
+    below: float
+    above: float
+    median_error: float
+
+
+def reliability(past: Sequence[Outcome]) -> list[Reliable]:
+    """Claimed against observed, a row for each figure that was predicted and seen."""
+    rows = []
+    for name in FIGURES:
+        pairs = [
+            (getattr(one.predicted, name), getattr(one.actual, name))
+            for one in past
+            if one.predicted is not None and getattr(one.actual, name)
+        ]
+        if pairs:
+            below = float(np.mean([actual < said.p10 for said, actual in pairs]))
+            above = float(np.mean([actual > said.p90 for said, actual in pairs]))
+            error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
+            rows.append(Reliable(name, len(pairs), 1 - below - above, below, above, error))
+    return rows

@@ -1,0 +1,478 @@
+"""Prediction: the rounds, the reading of the counters, learning from past moves, and the documents."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lpmkit.prediction.before import (
+    ENOUGH,
+    POWERVM,
+    Actual,
+    Inputs,
+    Outcome,
+    conformal,
+    distance,
+    expectation,
+    pooled,
+    predict,
+)
+from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.experience import (
+    Forecaster,
+    Foresight,
+    Kept,
+    completed,
+    history,
+    inputs_of,
+    reliability,
+)
+from lpmkit.prediction.forecast import Counting, fitted, forecast, look
+from lpmkit.prediction.rounds import Draws, Rules, play
+from lpmkit.run import RunWriter, create, write_document
+
+MB = 1_000_000
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A made-up copy, played second by second and page by page by other means than the module under test."""
+
+    touched: float = 4000 * MB
+    rate: float = 100 * MB
+    dirty: float = 30 * MB
+    span: float = 600 * MB
+    small: float = 20 * MB
+    every_s: float = 1.0
+    began_s: float = 50.0
+
+    def written(self, seconds: float) -> float:
+        return self.span * (1 - math.exp(-self.dirty * seconds / self.span))
+
+    def passes(self, most: int = 60) -> list[tuple[float, float, float]]:
+        """Begin, size and duration of every pass."""
+        found, at, size = [], self.began_s, self.touched
+        while len(found) < most:
+            took = size / self.rate
+            found.append((at, size, took))
+            at, size = at + took, min(self.touched, self.written(took))
+            if size <= self.small:
+                break
+        return found
+
+    @property
+    def end_s(self) -> float:
+        begin, _, took = self.passes()[-1]
+        return begin + took
+
+    def reading(self, at_s: float, grows: bool) -> tuple[int, int, int]:
+        sent = 0.0
+        for begin, size, took in self.passes():
+            if at_s < begin + took:
+                gone = max(0.0, at_s - begin)
+                done = size * gone / took
+                left = size - done + (self.written(gone) if grows else 0.0)
+                return int(at_s * SECOND), int(sent + done), int(left)
+            sent += size
+        return int(at_s * SECOND), int(sent), 0
+
+    def readings(self, grows: bool, until_s: float | None = None) -> list[tuple[int, int, int]]:
+        stop = self.end_s if until_s is None else until_s
+        return [self.reading(at, grows) for at in np.arange(self.began_s, stop, self.every_s)]
+
+
+def wide(**changes: object) -> Expectation:
+    """A first day's beliefs, with the stop rule of `Copy`."""
+    known = Expectation(
+        touched_bytes=Belief(4000 * MB, 0.05),
+        bytes_per_s=Belief(80 * MB, 0.6),
+        writing=Writing(Belief(8 * MB, 1.3), Belief(400 * MB, 0.9)),
+        stop_bytes=Belief(20 * MB, 0.1),
+        fixed_s=Belief(1.0, 0.3),
+        switch_bytes_per_s=Belief(100 * MB, 0.3),
+        around_s=Belief(30.0, 0.2),
+    )
+    return replace(known, **changes)  # type: ignore[arg-type]
+
+
+def draws(count: int = 3, **given: float) -> Draws:
+    figures = {
+        "touched_bytes": 4000.0 * MB,
+        "bytes_per_s": 100.0 * MB,
+        "dirty_bytes_per_s": 30.0 * MB,
+        "writable_bytes": 600.0 * MB,
+        "stop_bytes": 20.0 * MB,
+        "fixed_s": 1.0,
+        "switch_bytes_per_s": 50.0 * MB,
+        "residual_share": 0.5,
+        "around_s": 30.0,
+        **given,
+    }
+    order = np.zeros(count, bool)
+    return Draws(**{name: np.full(count, value) for name, value in figures.items()}, in_order=order)  # type: ignore[arg-type]
+
+
+# -- the rounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_idle_partition_is_copied_once() -> None:
+    course = play(draws(dirty_bytes_per_s=1e-6), Rules())
+    assert course.copy_s == pytest.approx(40.0)
+    assert course.sent_bytes == pytest.approx(4000 * MB)
+    assert course.suspended_s == pytest.approx(1.0)
+    assert course.whole_s == pytest.approx(71.0)
+    assert course.converged.all()
+
+
+def test_the_rounds_are_those_of_a_copy_played_by_hand() -> None:
+    copy = Copy()
+    course = play(draws(), Rules())
+    assert course.copy_s[0] == pytest.approx(copy.end_s - copy.began_s)
+    assert course.converged.all()
+
+
+def test_what_is_left_goes_partly_while_it_stands_still() -> None:
+    copy = Copy()
+    left = copy.written(copy.passes()[-1][2])
+    course = play(draws(), Rules())
+    assert course.suspended_s[0] == pytest.approx(1.0 + 0.5 * left / (50 * MB))
+    rest = 0.5 * left / (100 * MB)
+    assert course.whole_s[0] == pytest.approx(30 + course.copy_s[0] + course.suspended_s[0] + rest)
+
+
+def test_faster_writing_than_sending_never_converges_unless_little_is_ever_written() -> None:
+    assert not play(draws(dirty_bytes_per_s=150.0 * MB), Rules()).converged.any()
+    assert play(draws(dirty_bytes_per_s=150.0 * MB, writable_bytes=15.0 * MB), Rules()).converged.all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_more_writing_and_less_bandwidth_never_make_it_shorter(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    base = {
+        "bytes_per_s": dice.uniform(20, 400) * MB,
+        "dirty_bytes_per_s": dice.uniform(0, 100) * MB,
+        "writable_bytes": dice.uniform(1, 3000) * MB,
+    }
+    plain = play(draws(**base), Rules())
+    slower = play(draws(**{**base, "bytes_per_s": base["bytes_per_s"] * 0.7}), Rules())
+    busier = play(draws(**{**base, "dirty_bytes_per_s": base["dirty_bytes_per_s"] * 1.5}), Rules())
+    assert slower.copy_s[0] >= plain.copy_s[0]
+    assert busier.sent_bytes[0] >= plain.sent_bytes[0] * 0.999
+    assert plain.copy_s[0] >= plain.sent_bytes[0] / base["bytes_per_s"] - 4000 * MB / base["bytes_per_s"]
+
+
+# -- during --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_both_meanings_of_remaining_are_told_apart(grows: bool) -> None:
+    seen = look(Copy().readings(grows))
+    assert seen is not None
+    assert seen.counting is (Counting.GROWS if grows else Counting.REFILLS)
+    assert seen.bytes_per_s == pytest.approx(100 * MB, rel=0.02)
+
+
+@pytest.mark.parametrize("grows", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_rest_is_known_once_a_pass_is_over(grows: bool, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    copy = Copy(dirty=dice.uniform(15, 60) * MB, span=dice.uniform(300, 1500) * MB, every_s=float(dice.uniform(0.5, 2)))
+    _, _, first = copy.passes()[0]
+    now = copy.began_s + first + 0.3 * copy.passes()[1][2]
+    said = forecast(copy.readings(grows, now), wide())
+    assert said is not None
+    left = copy.end_s - now
+    assert said.remaining_s.p50 == pytest.approx(left, rel=0.25, abs=2.5)
+    assert said.remaining_s.p10 <= said.remaining_s.p50 <= said.remaining_s.p90
+    assert not said.will_not_converge
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_looking_back_finds_how_it_wrote(grows: bool) -> None:
+    copy = Copy(dirty=30 * MB, span=600 * MB)
+    found = fitted(copy.readings(grows), wide())
+    assert found is not None
+    assert found.dirty_bytes_per_s == pytest.approx(copy.dirty, rel=0.15)
+    assert found.writable_bytes == pytest.approx(copy.span, rel=0.15)
+    assert found.copy_s == pytest.approx(copy.end_s - copy.began_s, abs=2.0)
+    assert found.in_order < 0.5
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_a_copy_that_cannot_converge_is_said_early(grows: bool) -> None:
+    copy = Copy(dirty=200 * MB, span=3000 * MB)
+    # Two passes can also be explained by a partition that writes more slowly and in order; four cannot.
+    early = forecast(copy.readings(grows, copy.passes()[4][0] + 3), wide())
+    assert early is not None
+    assert early.will_not_converge
+    assert early.stall > 0.9
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_no_warning_for_a_copy_that_converges_at_any_moment(grows: bool) -> None:
+    copy = Copy(dirty=50 * MB, span=800 * MB, every_s=2.0)
+    readings = copy.readings(grows)
+    said = [forecast(readings[:number], wide()) for number in range(2, len(readings), 3)]
+    assert not [one for one in said if one is not None and one.will_not_converge]
+
+
+def test_a_prior_alone_does_not_warn() -> None:
+    gloomy = wide(writing=Writing(Belief(500 * MB, 0.1), Belief(4000 * MB, 0.1)))
+    said = forecast(Copy().readings(False, 60.0), gloomy)
+    assert said is not None
+    assert said.stall > 0.9
+    assert not said.will_not_converge
+
+
+def test_a_change_of_bandwidth_is_followed() -> None:
+    before = [(n * SECOND, n * 100 * MB, 4000 * MB - n * 100 * MB) for n in range(20)]
+    sent, left = before[-1][1:]
+    after = [((19 + n) * SECOND, sent + n * 50 * MB, left - n * 50 * MB) for n in range(1, 6)]
+    seen = look([*before, *after])
+    assert seen is not None
+    assert seen.bytes_per_s == pytest.approx(50 * MB, rel=0.05)
+
+
+def test_readings_without_counters_or_from_before_the_copy_say_nothing() -> None:
+    assert forecast([], wide()) is None
+    assert forecast([(0, None, None), (SECOND, 0, 0), (2 * SECOND, 0, 100)], wide()) is None
+    assert forecast([(0, 5, 100)], wide()) is None
+
+
+def test_a_forecast_is_made_at_most_every_two_seconds() -> None:
+    forecaster = Forecaster(wide())
+    said = [at for at, sent, left in Copy(every_s=0.5).readings(False, 70.0) if forecaster.note(at, sent, left)]
+    assert said
+    assert min(np.diff(said)) >= 2 * SECOND
+
+
+def test_the_same_readings_give_the_same_forecast() -> None:
+    readings = Copy().readings(True, 100.0)
+    assert forecast(readings, wide()) == forecast(readings, wide())
+
+
+# -- before --------------------------------------------------------------------------------------------------------------
+
+SAP = Inputs("bxaix85", "blade03 to blade07", 4096 * MB)
+
+
+def past_move(inputs: Inputs, copy: Copy, suspended_s: float = 1.5) -> Outcome:
+    found = fitted(copy.readings(False), expectation(inputs, [], POWERVM))
+    assert found is not None
+    actual = Actual(found.copy_s, found.copy_s + 35, found.sent_bytes, suspended_s)
+    return Outcome(inputs, actual, found, predict(inputs, count=200))
+
+
+def made_past(count: int, seed: int = 1, noise: float = 0.05) -> list[Outcome]:
+    dice = np.random.default_rng(seed)
+
+    def about(value: float) -> float:
+        return float(value * np.exp(noise * dice.standard_normal()))
+
+    return [
+        past_move(
+            SAP,
+            Copy(touched=about(3500 * MB), rate=about(60 * MB), dirty=about(12 * MB), span=about(300 * MB)),
+            about(1.6),
+        )
+        for _ in range(count)
+    ]
+
+
+def test_the_first_day_is_wide_and_a_few_moves_make_it_narrow() -> None:
+    truth = past_move(SAP, Copy(touched=3500 * MB, rate=60 * MB, dirty=12 * MB, span=300 * MB)).actual
+    assert truth.copy_s is not None
+    first, fifth = predict(SAP), predict(SAP, made_past(5))
+    assert first.copy_s.p90 / first.copy_s.p10 > 2
+    assert fifth.copy_s.p90 / fifth.copy_s.p10 < 1.5
+    assert fifth.copy_s.p50 == pytest.approx(truth.copy_s, rel=0.1)
+    assert fifth.suspended_s.p50 == pytest.approx(1.6, rel=0.25)
+    assert "5 past moves" in fifth.basis
+
+
+@pytest.mark.parametrize("count", [0, 4, ENOUGH + 2])
+def test_quantiles_are_in_order_and_the_same_twice(count: int) -> None:
+    past = made_past(count)
+    said = predict(SAP, past, count=300)
+    for name in ("copy_s", "whole_s", "sent_bytes", "suspended_s"):
+        one = getattr(said, name)
+        assert 0 < one.p10 <= one.p50 <= one.p90
+    assert said == predict(SAP, past, count=300)
+
+
+def test_intervals_made_of_errors_hold_as_often_as_they_claim() -> None:
+    held = []
+    for seed in range(3):
+        moves = made_past(ENOUGH + 12, seed, noise=0.12)
+        known = moves[:ENOUGH]
+        said = predict(SAP, known, count=300).copy_s
+        held += [said.p10 <= (one.actual.copy_s or 0) <= said.p90 for one in moves[ENOUGH:]]
+    assert 0.55 <= np.mean(held) <= 0.97
+
+
+def test_the_nearer_the_past_move_the_more_it_counts() -> None:
+    far, near = [20.0 * MB] * 3, [90.0 * MB] * 3
+    both = pooled(Belief(80 * MB, 0.6), [(far, 0.45), (near, 0.08)])
+    assert both.median == pytest.approx(90 * MB, rel=0.02)
+    assert both.spread < 0.2
+    only_far = pooled(Belief(80 * MB, 0.6), [(far, 0.45)])
+    assert 20 * MB < only_far.median < 40 * MB
+    assert only_far.spread > 0.2
+
+
+def test_one_wild_past_move_does_not_carry_the_others_away() -> None:
+    calm = pooled(Belief(80.0, 0.6), [([100.0, 101.0, 99.0, 100.0, 5000.0], 0.08)])
+    assert calm.median == pytest.approx(100, rel=0.03)
+
+
+def test_conformal_bounds_leave_a_tenth_outside() -> None:
+    dice = np.random.default_rng(1)
+    outside = []
+    for _ in range(400):
+        low, high = conformal(dice.standard_normal(30).tolist())
+        outside.append(not low <= dice.standard_normal() <= high)
+    assert np.mean(outside) == pytest.approx(0.2, abs=0.05)
+
+
+def test_distance_is_symmetrical_and_nothing_for_the_same() -> None:
+    other = replace(SAP, partition="sapq01", dirty_bytes_per_s=5.0 * MB)
+    assert distance(SAP, SAP) == 0
+    assert distance(SAP, other) == distance(other, SAP) > 0
+
+
+# -- what is kept --------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_comes_back_whole() -> None:
+    forecaster = Forecaster(wide())
+    for reading in Copy().readings(False):
+        forecaster.note(*reading)
+    kept = completed(Kept(SAP, predict(SAP, count=200)), forecaster, 100.0)
+    assert kept.during
+    assert kept.actual.whole_s == 100.0
+    assert Kept.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+    end_s, (last_s, *_) = kept.copy_ended_s, kept.during[-1]
+    assert end_s is not None
+    assert 0 <= end_s - last_s < 3
+
+
+def run_folder(parent: Path, name: str) -> Path:
+    order = {"partition": "bxaix85", "source": "blade03", "target": "blade07"}
+    run = create(parent, mode="move", title=name, facts={"order": order})
+    listed = [{"name": "vios1", "memory_mb": 512}, {"name": "bxaix85", "memory_mb": 4096, "virtual_processors": 2}]
+    write_document(run.path, "survey", {"partition": "bxaix85", "source": {"partitions": listed}})
+    return run.path
+
+
+def moved(parent: Path, name: str, suspended_s: float | None) -> Path:
+    path = run_folder(parent, name)
+    inputs = replace(SAP, memory_bytes=4096 * 1048576.0)
+    one = past_move(inputs, Copy(touched=3500 * MB, rate=60 * MB))
+    assert one.predicted is not None
+    kept = Kept(inputs, one.predicted, replace(one.actual, suspended_s=None), one.fitted)
+    write_document(path, "prediction", kept.to_dict())
+    if suspended_s is not None:
+        write_document(path, "summary", {"suspension": {"likely": {"best": suspended_s}}})
+    return path
+
+
+def test_past_moves_are_read_from_their_folders(tmp_path: Path) -> None:
+    moved(tmp_path, "analysed", 1.7)
+    moved(tmp_path, "not analysed", None)
+    found = history(tmp_path)
+    assert sorted(one.actual.suspended_s or 0 for one in found) == [0, 1.7]
+    rows = {row.figure: row for row in reliability(found)}
+    assert rows["copy_s"].count == 2
+    assert rows["suspended_s"].count == 1
+    assert rows["copy_s"].covered + rows["copy_s"].below + rows["copy_s"].above == pytest.approx(1)
+
+
+def test_folders_that_cannot_be_understood_or_are_not_over_are_passed_over(tmp_path: Path) -> None:
+    path = moved(tmp_path, "torn", 1.0)
+    (path / "prediction.json").write_text('{"format": 1, "inp')
+    path = moved(tmp_path, "strange", 1.0)
+    write_document(path, "prediction", {"format": 9})
+    path = moved(tmp_path, "refused", 1.0)
+    write_document(path, "prediction", Kept(SAP, predict(SAP, count=50)).to_dict())
+    (tmp_path / "no run").mkdir()
+    write_document(tmp_path / "no run", "prediction", {})
+    assert history(tmp_path) == []
+    assert history(tmp_path / "nowhere") == []
+
+
+def test_a_recorder_foresees_from_the_folder_and_the_runs_beside_it(tmp_path: Path) -> None:
+    moved(tmp_path, "before", 1.7)
+    path = run_folder(tmp_path, "now")
+    run = create(
+        tmp_path, mode="move", title="unused", facts={"order": {"partition": "x", "source": "a", "target": "b"}}
+    )
+    assert Foresight.of(run) is None
+    from lpmkit.run import Run  # noqa: PLC0415
+
+    foresight = Foresight.of(Run(path))
+    assert foresight is not None
+    assert foresight.kept.before.past_moves == 1
+    found = inputs_of(Run(path))
+    assert found is not None
+    assert found.memory_bytes == 4096 * 1048576
+    assert found.movers == "blade03 to blade07"
+    said = [foresight.note(*reading) for reading in Copy().readings(True)]
+    assert [one for one in said if one]
+    assert Kept.from_dict(foresight.completed(120.0)).actual.whole_s == 120.0
+
+
+def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+
+    path = run_folder(tmp_path, "killed")
+    readings = Copy().readings(False, 80.0)
+    with RunWriter(path) as writer:
+        for _, sent, left in readings:
+            writer.event("recorder", "reading", where="blade03", bytes_transmitted=sent, bytes_remaining=left)
+        writer.event("recorder", "reading", where="blade07", bytes_transmitted=None, bytes_remaining=None)
+    first = predict(replace(SAP, memory_bytes=1234.0 * MB), count=50)
+    write_document(path, "prediction", Kept(replace(SAP, memory_bytes=1234.0 * MB), first).to_dict())
+    foresight = Foresight.of(Run(path))
+    assert foresight is not None
+    assert foresight.kept.before == first
+    assert len(foresight._forecaster.readings) == len(readings)
+
+
+def test_a_picture_of_how_predictions_held_draws_every_one() -> None:
+    pytest.importorskip("matplotlib")
+    from lpmkit.prediction.pictures import plot_forecast, plot_reliability  # noqa: PLC0415
+
+    past = made_past(3)
+    axes = plot_reliability(past)
+    assert len(axes.get_yticks()) == 4
+    forecaster = Forecaster(wide())
+    for reading in Copy().readings(False):
+        forecaster.note(*reading)
+    drawn = plot_forecast(completed(Kept(SAP, predict(SAP, count=50)), forecaster, 99.0))
+    assert drawn.get_legend() is not None
+
+
+def test_quantiles_stay_in_order_when_scaled() -> None:
+    assert Quantiles(1, 2, 3).scaled(10, 1, 1) == Quantiles(2, 3, 10)
+
+
+def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.runbook import state  # noqa: PLC0415
+
+    path = run_folder(tmp_path, "shown")
+    manifest = {**Run(path).manifest, "lead_in_s": 0.0}
+    write_document(path, "run", manifest)
+    said = forecast(Copy().readings(False, 80.0), wide())
+    assert said is not None
+    with RunWriter(path) as writer:
+        writer.event("recorder", "reading", where="blade03", bytes_transmitted=3000 * MB, bytes_remaining=1000 * MB)
+        writer.event("recorder", "forecast", **said.as_data())
+        writer.event("recorder", "reading", where="blade03", bytes_transmitted=3001 * MB, bytes_remaining=999 * MB)
+    assert state(Run(path)).progress.remaining_s == pytest.approx(said.remaining_s.p50, abs=0.5)
