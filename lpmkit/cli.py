@@ -174,6 +174,7 @@ def validate(context: click.Context, partition: str, target: str, source: str | 
         say_json({"run": str(run.path), **asdict(word)})
     else:
         print_validation(word)
+        print_prediction(book.predict(run))
         people.print(f"Kept in {run.path}")
     sys.exit(FINE if word.passed else NOT_FINE if word.status is not None else COULD_NOT_TELL)
 
@@ -423,6 +424,7 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
         print_findings(findings, tell, only_trouble=True)
         word = book.validate(run)
         print_validation(word, tell)
+        print_prediction(book.predict(run), tell)
         if ready(findings).value == "not ready" or not word.passed:
             sys.exit(NOT_FINE)
         tell.print("Typing the partition's name for you: [b]bxaix85[/b]. It moves now; the probes are running.")
@@ -549,6 +551,12 @@ def print_validation(word: Any, console: Console | None = None) -> None:
     else:
         (console or people).print("The firmware's validation [red]refused[/red] the move:")
         (console or people).print(word.text or "(it says nothing)", markup=False)
+
+
+def print_prediction(said: Any, console: Console | None = None) -> None:
+    """What to expect of the move."""
+    if said is not None:
+        (console or people).print(f"Expected: {said.sentence()}.", markup=False)
 
 
 def print_summary(found: dict[str, Any], console: Console | None = None) -> None:

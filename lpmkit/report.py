@@ -111,6 +111,8 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "findings": _findings(run),
         "validation": _document(run, "validation"),
         "identity": list(_changes(run)),
+        "foreseen": list(_foreseen(run, analysis)),
+        "foreseen_by": ((_document(run, "prediction") or {}).get("before") or {}).get("basis", ""),
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
@@ -325,6 +327,28 @@ def _said(event: Event) -> str:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 240 else text[:240] + " …"
+
+
+def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str]]:
+    """What was said before the move beside what happened: (what, P10 … P90, P50, really)."""
+    kept = _document(run, "prediction")
+    if not isinstance(kept, dict) or not isinstance(kept.get("before"), dict):
+        return
+    actual = kept.get("actual") or {}
+    found = analysis.suspension
+    really = {
+        "copy_s": actual.get("copy_s"),
+        "whole_s": actual.get("whole_s"),
+        "suspended_s": found.best_ns / 1e9 if found and found.best_ns else None,
+    }
+    for name, title, digits in (
+        ("copy_s", "copy", 0),
+        ("whole_s", "the whole move", 0),
+        ("suspended_s", "suspension", 1),
+    ):
+        said, value = kept["before"][name], really[name]
+        bounds = f"{said['p10']:.{digits}f} … {said['p90']:.{digits}f} s"
+        yield title, bounds, f"{said['p50']:.{digits}f} s", "not known" if value is None else f"{value:.{digits}f} s"
 
 
 def _findings(run: Run) -> list[dict[str, Any]]:

@@ -239,7 +239,13 @@ class Runbook:
         return found
 
     def predict(self, run: Run) -> Prediction | None:
-        """Say what the move will take, from the survey and past runs, and keep it in the folder; ``None`` before a survey."""
+        """Say what the move will take, from the survey and past runs, and keep it in the folder; ``None`` before a survey.
+
+        Of a run that moves or has moved: what was said before.
+        """
+        kept = run.document("prediction")
+        if kept is not None and run.events():
+            return Kept.from_dict(kept).before
         inputs = inputs_of(run)
         if inputs is None:
             return None

@@ -89,6 +89,14 @@ def validation_text(word: Validation) -> HTML:
     )
 
 
+def expectation_text(book: Runbook, run: Run) -> HTML:
+    """What to expect of the move, from the survey and the site's own past moves."""
+    said = book.predict(run)
+    return HTML(
+        f"<p>Expected: {_cell(said.sentence())}.</p>" if said else "<p>Nothing can be foreseen without a survey.</p>"
+    )
+
+
 # -- choosing ------------------------------------------------------------------------------------------------------------------
 
 

@@ -74,6 +74,12 @@ class Prediction:
     past_moves: int
     basis: str
 
+    def sentence(self) -> str:
+        """For people: in four of five cases between these bounds, if the model is right."""
+        copy, still = self.copy_s, self.suspended_s
+        text = f"copy {copy.p10:.0f} … {copy.p90:.0f} s, suspended {still.p10:.1f} … {still.p90:.1f} s (P10 … P90; {self.basis})"
+        return text + (f"; it may not get through: {self.stall:.0%}" if self.stall >= 0.1 else "")
+
     def as_data(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)

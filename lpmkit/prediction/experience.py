@@ -31,12 +31,21 @@ class Forecaster:
     def __init__(self, expected: Expectation, every_s: float = FORECAST_EVERY_S) -> None:
         self.expected, self._every_ns = expected, int(every_s * 1e9)
         self.readings: list[tuple[int, int | None, int | None]] = []
+        self._moving_since_ns: int | None = None
         #: Every forecast so far with its moment in monotonic nanoseconds.
         self.said: list[tuple[int, Forecast]] = []
 
     def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
-        """Take one reading; a new forecast when one is due."""
+        """Take one reading; a new forecast when one is due.
+
+        Nothing is said before the counters have moved for a while: the first interval holds the begin of the copy at an unknown place, and a
+        rate from it alone is off by any factor.
+        """
         self.readings.append((at_ns, sent, left))
+        if sent and self._moving_since_ns is None:
+            self._moving_since_ns = at_ns
+        if self._moving_since_ns is None or at_ns - self._moving_since_ns < self._every_ns:
+            return None
         if self.said and at_ns - self.said[-1][0] < self._every_ns:
             return None
         found = forecast(self.readings, self.expected)
