@@ -12,7 +12,7 @@ import pytest
 import lpmkit
 
 PACKAGE = Path(lpmkit.__file__).parent
-ORDER = ["errors", "inventory", "timeline", "session", "config", "ssh", "control", "probes", "survey", "checks", "move", "run", "progress", "analysis", "plots", "report", "reach", "recorder", "runbook", "rehearsal", "notebooks", "doctor", "widgets", "cli"]
+ORDER = ["errors", "inventory", "timeline", "session", "config", "arrivals", "ssh", "control", "probes", "survey", "checks", "move", "run", "progress", "analysis", "plots", "report", "reach", "recorder", "runbook", "rehearsal", "notebooks", "doctor", "widgets", "cli"]
 #: Probes write rows as a samples file has them, so they know the format's one function.
 ALLOWED = {("probes", "run")}
 
