@@ -45,6 +45,10 @@ class Made:
     ticks: bool = True
     echo: bool = True
     connect: bool = True
+    icmp: bool = False
+    icmp_ms: int = 10
+    icmp_lost: float = 0.0  #: part of the echo requests that the network loses
+    kernel_runs: bool = False  #: the host's processes stand still, its kernel answers on
     observer: bool = True
     mono_clock: bool = True  #: an old perl has no monotonic clock
     wall_clock: bool = True
@@ -226,6 +230,22 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
         yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=answered if known else None, outcome=outcome)
 
 
+def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
+    made = world.made
+    frozen = () if made.kernel_runs else world.frozen
+    for number, due, sent in _asked(world, since, until, made.icmp_ms):
+        there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
+        lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
+        free = world.held(there, frozen)
+        lost = lost or (made.dropped and free != there)
+        back = free + round(
+            made.network_ms * MS * (0.5 + world.rng.exponential(0.5))
+        )  # its kernel's stamp, not when we read it
+        known = not lost and back < world.ns(until)
+        outcome = Outcome.ANSWERED if known else Outcome.SILENT
+        yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=back if known else None, outcome=outcome)
+
+
 def _observer(world: _World, since: float, until: float) -> Iterator[Sample]:
     period, start, number = 5 * MS, world.ns(since), 0
     while (due := start + (number := number + 1) * period) < world.ns(until):
@@ -238,6 +258,7 @@ _PROBES = {
     "ssh-ticks": ("ticks", _ticks, 10 * MS),
     "ssh-echo": ("echo", _echo, 100 * MS),
     "tcp-connect": ("connect", _connect, 500 * MS),
+    "icmp": ("icmp", _icmp, 10 * MS),
     "observer": ("observer", _observer, 5 * MS),
 }
 
@@ -272,7 +293,13 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
 
 
 def _wanted(made: Made) -> list[str]:
-    wanted = {"ssh-ticks": made.ticks, "ssh-echo": made.echo, "tcp-connect": made.connect, "observer": made.observer}
+    wanted = {
+        "ssh-ticks": made.ticks,
+        "ssh-echo": made.echo,
+        "tcp-connect": made.connect,
+        "icmp": made.icmp,
+        "observer": made.observer,
+    }
     return [name for name, yes in wanted.items() if yes]
 
 

@@ -62,6 +62,10 @@ WORLDS: dict[str, dict[str, Any]] = {
     "echo only, dropped": {"ticks": False, "connect": False, "dropped": True},
     "connect only": {"ticks": False, "echo": False},
     "slow after the resume": {"slow_after_ms": 200.0},
+    "echoes of the kernel too": {"icmp": True},
+    "echoes of the kernel too, dropped": {"icmp": True, "dropped": True, "icmp_lost": 0.01},
+    "the kernel answers on": {"icmp": True, "kernel_runs": True},
+    "the kernel's echoes only": {"icmp": True, "ticks": False, "echo": False, "connect": False, "dropped": True},
     "our own stall at its begin": {"stalls": ((11.9, 12.6),)},
     "clock set just before": {"step": (11.5, -0.25)},
     "clock set just after": {"step": (16.0, 0.25)},
@@ -106,6 +110,40 @@ def test_two_mechanisms_are_named_and_a_single_one_is_not_enough(tmp_path: Path)
     assert alone.verdict.question("suspended").state is State.NOT_EVALUATED
 
 
+def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decides(tmp_path: Path) -> None:
+    analysis = analyse(make(tmp_path, _suspended(1, icmp=True, kernel_runs=True)))
+    found = analysis.suspension
+    assert found is not None
+    assert found.contradicted == ("icmp",)
+    assert any("icmp was answered in the midst" in one for one in found.disagreement)
+    assert "icmp" not in found.mechanisms
+    assert analysis.verdict.question("suspended").state is State.NOT_EVALUATED
+
+
+def test_two_mechanisms_tell_a_short_suspension_that_one_alone_could_not(tmp_path: Path) -> None:
+    short: dict[str, Any] = {"suspend": (23.03, 23.11), "mode": "watch", "duration_s": 30.0}
+    assert _kinds(analyse(make(tmp_path / "one", Made(**short)))) == {Kind.MICRO_STOP}
+    assert Kind.SUSPENSION in _kinds(analyse(make(tmp_path / "two", Made(**short, icmp=True))))
+
+
+def test_echoes_of_the_kernel_narrow_the_facts(tmp_path: Path) -> None:
+    widths = []
+    for icmp in (False, True):
+        found = [_found(tmp_path / f"{icmp}{seed}", _suspended(seed, icmp=icmp)) for seed in range(6)]
+        widths.append(sum(one.begin.length_ns + one.end.length_ns for one in found))
+    assert widths[1] < widths[0]
+
+
+def test_single_lost_echo_requests_are_no_silence(tmp_path: Path) -> None:
+    found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, icmp=True, icmp_lost=0.02)))
+    assert found.hosts[0].outages == ()
+
+
+def test_echoes_that_a_firewall_drops_are_no_witness(tmp_path: Path) -> None:
+    made = Made(suspend=(23.03, 23.11), mode="watch", duration_s=30.0, icmp=True, icmp_lost=1.0)
+    assert _kinds(analyse(make(tmp_path, made))) == {Kind.MICRO_STOP}
+
+
 def test_a_clock_that_stood_still_gives_the_length_by_its_jump(tmp_path: Path) -> None:
     made = _suspended(3, counted=0.0, wall_counted=0.0)
     found = _found(tmp_path, made)
@@ -144,11 +182,22 @@ def test_a_quiet_watch_shows_nothing(tmp_path: Path, seed: int) -> None:
     ("changes", "kind"),
     [
         ({"network_out": ((12.0, 14.0),)}, Kind.NETWORK),
+        ({"network_out": ((12.0, 12.09),), "icmp": True, "echo": False}, Kind.NETWORK),
+        ({"network_out": ((12.0, 14.0),), "icmp": True}, Kind.NETWORK),
+        ({"micro_stops": ((12.0, 12.08),), "icmp": True}, Kind.MICRO_STOP),
         ({"micro_stops": ((12.0, 12.45),)}, Kind.MICRO_STOP),
         ({"banner_out": ((12.0, 15.5),)}, Kind.APPLICATION),
         ({"stalls": ((12.0, 13.1),)}, Kind.OBSERVER),
     ],
-    ids=["network", "micro-stop", "application", "observer"],
+    ids=[
+        "network",
+        "brief",
+        "network, all probes",
+        "micro-stop, its kernel answers",
+        "micro-stop",
+        "application",
+        "observer",
+    ],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_a_silence_gets_its_class(tmp_path: Path, changes: dict[str, Any], kind: Kind, seed: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lpmkit.analysis.classing import answered_by_kernel
 from lpmkit.analysis.clocks import Alignment
 from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clock_readings
 from lpmkit.analysis.values import (
@@ -25,7 +26,7 @@ from lpmkit.analysis.values import (
     uncovered_ns,
 )
 
-_RANK = {"ticks": 0, "echo": 1, "connect": 2}
+_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 
@@ -67,13 +68,20 @@ def agree(
     breaks: Sequence[Break],
 ) -> Suspension:
     """One suspension from its finest witness, everybody's facts, and what the others say."""
-    last, first = _hull_of_facts(reference, traces)
+    contradicted = answered_by_kernel(reference, traces)
+    last, first = _hull_of_facts(
+        reference, [one for one in traces if one.probe not in {deaf.probe for deaf in contradicted}]
+    )
     begin_lo, end_hi = max(reference.begin.lo_ns, last), min(reference.end.hi_ns, first)
     moved_begin = begin_lo + LEAST_LATENESS_NS if last > reference.begin.hi_ns else 0
     wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
     begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
     end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
-    disagreement = _disagreements(reference, witnesses, begin, end)
+    disagreement = [
+        f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's processes stood still"
+        for one in contradicted
+    ]
+    disagreement += _disagreements(reference, witnesses, begin, end)
     begin, end = _near_stalls(begin, end, stalls)
     most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
     least = min(most, reference.length.lo_ns, max(0, end.lo_ns - begin.hi_ns))
@@ -95,6 +103,7 @@ def agree(
         clocks=clock_readings(alignments, breaks, reference),
         stalled_ns=length.hi_ns - uncovered_ns(Interval(begin.lo_ns, begin.lo_ns + length.hi_ns), stalls),
         method=reference.method,
+        contradicted=tuple(one.probe for one in contradicted),
     )
 
 

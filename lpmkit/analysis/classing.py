@@ -10,7 +10,13 @@ import numpy as np
 from lpmkit.analysis.values import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
-REACHABILITY = ("ticks", "echo", "connect")
+REACHABILITY = ("ticks", "echo", "connect", "icmp")
+#: Probes that a kernel answers, whether or not any process of the host runs.
+KERNEL = ("icmp",)
+#: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
+_KERNEL_SLACK_NS = 5 * MILLISECOND
+#: A probe that gave no sign of life for so long before a silence is deaf, not silent.
+_DEAF_NS = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +41,32 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
         inside = (trace.alive_lo[first:] >= core.lo_ns) & (trace.alive_hi[first:] <= core.hi_ns)
         if inside.any():
             spoke.append(trace)
-        elif core.length_ns >= trace.interval_ns + trace.noise.quantile_ns + 20 * MILLISECOND:
+        elif not _spoke_before(trace, core):
+            continue
+        elif core.length_ns >= trace.interval_ns + trace.noise.quantile_ns + _slack_ns(trace):
             silent.append(trace)
         else:
             blind.append(trace)
     return Company(tuple(spoke), tuple(silent), tuple(blind))
 
 
-def _deep(core: Interval) -> Interval:
+def _slack_ns(trace: Trace) -> int:
+    return _KERNEL_SLACK_NS if trace.kind in KERNEL else 20 * MILLISECOND
+
+
+def _spoke_before(trace: Trace, core: Interval) -> bool:
+    since = core.lo_ns - max(_DEAF_NS, 3 * trace.interval_ns)
+    return bool(((trace.alive_hi >= since) & (trace.alive_hi <= core.lo_ns)).any())
+
+
+def answered_by_kernel(outage: Outage, traces: Sequence[Trace]) -> tuple[Trace, ...]:
+    """Whose kernel answered deep inside a silence of the host's processes."""
+    return company(deep(outage.core, _KERNEL_SLACK_NS), [one for one in traces if one.kind in KERNEL]).spoke
+
+
+def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
     """The middle of a silence: a sign of life at its very edge says where the edge is, not that there was no silence."""
-    margin = min(50 * MILLISECOND, core.length_ns // 5)
+    margin = min(most_ns, core.length_ns // 5)
     return Interval(core.lo_ns + margin, core.hi_ns - margin)
 
 
@@ -90,15 +112,28 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
     if ours is not None:
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
-    with_us = company(_deep(outage.core), others)
-    if with_us.spoke:
-        return _as(outage, Kind.MICRO_STOP, f"{with_us.names('spoke')} answered meanwhile, so the host ran")
-    if with_us.silent:
-        why = f"{outage.probe} and {with_us.names('silent')} silent together, our own monitor quiet"
-        return _as(outage, Kind.SUSPENSION, why)
-    if with_us.blind:
-        return _as(outage, Kind.MICRO_STOP, f"too short for {with_us.names('blind')} to tell")
+    processes = company(deep(outage.core), [one for one in others if one.kind not in KERNEL])
+    kernel = company(deep(outage.core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
+    if processes.spoke:
+        return _as(outage, Kind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
+    if kernel.spoke and processes.silent:
+        return _as(outage, Kind.SUSPENSION, _disputed(outage, processes, kernel))
+    if processes.silent or (kernel.silent and not kernel.spoke):
+        names = ", ".join(one.probe for one in (*processes.silent, *kernel.silent))
+        return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
+    blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
+    if kernel.spoke or blind:
+        ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
+        return _as(outage, Kind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
     return _as(outage, Kind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+
+
+def _disputed(outage: Outage, processes: Company, kernel: Company) -> str:
+    """Every process stood still and a kernel answered: a host that hangs, or an answer that was not the host's. Shown, not decided."""
+    return (
+        f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet; "
+        f"but {kernel.names('spoke')} was answered meanwhile"
+    )
 
 
 def _asked_class(
@@ -122,11 +157,17 @@ def _asked_class(
         return _as(outage, Kind.APPLICATION, "this service alone was silent")
     reach = {trace.probe for trace in traces if trace.kind in REACHABILITY} - {outage.probe}
     names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
-    if any(trace.kind == "ticks" and _voices(trace, _deep(felt)) for trace in traces):
-        if names:
-            return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
-        return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
+    if any(trace.kind == "ticks" and _voices(trace, deep(felt)) for trace in traces):
+        return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
     return _without_ticks(outage, names, traces)
+
+
+def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:
+    if names:
+        return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
+    if by_kernel:
+        return _as(outage, Kind.NETWORK, "the host ticked on; echo requests or their answers were lost")
+    return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
 
 
 def _felt(outage: Outage) -> Interval:
@@ -143,7 +184,7 @@ def _shares(suspended: Outage, felt: Interval) -> bool:
 def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outage:
     """Without ticks a break of the network looks like a suspension; an answer of another probe means a busy service."""
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
-    with_us = company(_deep(_felt(outage)), others)
+    with_us = company(deep(_felt(outage)), others)
     if with_us.spoke:
         return _as(outage, Kind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
     together = f"{names} silent too; " if names else ""

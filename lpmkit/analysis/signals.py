@@ -27,6 +27,8 @@ from lpmkit.run import MISSING, Int64Array
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 LEAST_SILENCE_NS = 40 * MILLISECOND
 LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
+#: What a kernel answers comes at once or not at all; it is also asked more often.
+LEAST_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: Ticks come in batches, about ten a second; a pause between batches below this says nothing.
 LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 #: A batch may be this late, by its own schedule and on its way.
@@ -424,7 +426,8 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
     found = []
     for first, last in _runs(late):
         silence = _one_asked_silence(asked, facts, first, last, level)
-        if silence is not None:
+        # a lost request is no silence while the ones beside it were answered
+        if silence is not None and (asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns):
             found.append(silence)
     return found
 
@@ -549,7 +552,8 @@ def _noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls
         return level
     answered = signals.picked(signals.spoke)
     took, basis = quiet_values(answered, answered.answered - answered.sent, lead_in, stalls)
-    return noise(took, basis, (2.0, 0, LEAST_LATE_ANSWER_NS))
+    least = LEAST_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else LEAST_LATE_ANSWER_NS
+    return noise(took, basis, (2.0, 0, least))
 
 
 def _clocks(

@@ -97,6 +97,7 @@ def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
         "mechanisms": list(still.mechanisms),
         "witnesses": [_outage(analysis, one) for one in still.witnesses],
         "disagreement": list(still.disagreement),
+        "contradicted_by": list(still.contradicted),
         "clocks": [
             {
                 "clock": one.clock,

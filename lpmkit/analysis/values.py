@@ -206,6 +206,7 @@ class Suspension:
     clocks: tuple[ClockReading, ...]
     stalled_ns: int
     method: str
+    contradicted: tuple[str, ...] = ()  #: kernel-answered probes that spoke in the midst of it
 
     @property
     def outer(self) -> Interval:
