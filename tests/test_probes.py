@@ -368,3 +368,40 @@ def test_a_stamp_is_not_believed_when_the_time_of_day_was_set_meanwhile() -> Non
     stamp = clock.wall_ns() - 5_000_000
     clock.apart += 3_600_000_000_000
     assert read(stamp) == clock.now
+
+
+@pytest.mark.parametrize("how", ["perl", "python3"])
+def test_the_ticks_come_as_fast_as_the_timer_of_the_host_allows(host: RealHost, tmp_path: Path, how: str) -> None:
+    """A timer of 10 ms steps, as an old AIX may have one: a thousand ticks a second cannot be kept, a hundred can."""
+    coarse = tmp_path / "coarse"
+    (coarse / "Time").mkdir(parents=True)
+    (coarse / "sitecustomize.py").write_text(
+        "import time\nreal = time.sleep\ntime.sleep = lambda s: real(int(s * 100 + 1) / 100 - 0.0005)\n"
+    )
+    (coarse / "Coarse.pm").write_text(
+        "package Coarse; use Time::HiRes (); no warnings; my $real = \\&Time::HiRes::sleep;\n"
+        "*Time::HiRes::sleep = sub { $real->(int($_[0] * 100 + 1) / 100 - 0.0005) }; 1;\n"
+    )
+
+    class Old(SshSession):
+        def stream(self, arguments: Any, prepare: Any = None) -> Any:
+            if how == "python3" and arguments[0] == "perl":
+                arguments = ["false"]
+            environment = [
+                f"PYTHONPATH={coarse}",
+                f"PERL5OPT=-I{coarse} -MCoarse",
+                f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}",
+            ]
+            return super().stream(["env", *environment, *arguments], prepare)
+
+    for wish_ms, kept_ms in ((1, 10), (20, 20)):
+        with Running(TickProbe(_order("ticks", wish_ms), Old(route(host.name, host.ssh_config)))) as seen:
+            _soon(lambda seen=seen: len(seen.samples) >= 20)
+        told = seen.of("session")[0]
+        assert told["how"] == how
+        assert 9_000_000 < told["timer_ns"] <= 10_000_000
+        assert (told["wished_ns"], told["interval_ns"]) == (wish_ms * 1_000_000, kept_ms * 1_000_000)
+        dues = [sample.remote_due_ns or 0 for sample in seen.samples]
+        steps = {(b.remote_due_ns - a.remote_due_ns) // (b.seq - a.seq) for a, b in itertools.pairwise(seen.samples)}
+        assert dues == sorted(dues)
+        assert steps == {kept_ms * 1_000_000}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from lpmkit.analysis.values import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
@@ -37,21 +35,26 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
     for trace in others:
         if not trace.span.overlaps(core):
             continue
-        first = int(np.searchsorted(trace.alive_lo, core.lo_ns)) if _is_sorted(trace) else 0
-        inside = (trace.alive_lo[first:] >= core.lo_ns) & (trace.alive_hi[first:] <= core.hi_ns)
-        if inside.any():
+        if _voices(trace, core):
             spoke.append(trace)
         elif not _spoke_before(trace, core):
             continue
-        elif core.length_ns >= trace.interval_ns + trace.noise.quantile_ns + _slack_ns(trace):
+        elif _was_silent(trace, core):
             silent.append(trace)
         else:
             blind.append(trace)
     return Company(tuple(spoke), tuple(silent), tuple(blind))
 
 
-def _slack_ns(trace: Trace) -> int:
-    return _KERNEL_SLACK_NS if trace.kind in KERNEL else 20 * MILLISECOND
+def _was_silent(trace: Trace, core: Interval) -> bool:
+    """Whether a probe without a sign of life in ``core`` should have given one."""
+    needed = trace.interval_ns + trace.noise.quantile_ns + 20 * MILLISECOND
+    if trace.kind not in KERNEL:
+        return core.length_ns >= needed
+    # by when the replies came: a request that waited in a queue was sent in the midst of the silence
+    before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
+    after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
+    return after - before >= max(4 * trace.interval_ns, core.length_ns + 2 * trace.noise.median_ns)
 
 
 def _spoke_before(trace: Trace, core: Interval) -> bool:
@@ -70,17 +73,12 @@ def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
     return Interval(core.lo_ns + margin, core.hi_ns - margin)
 
 
-def _is_sorted(trace: Trace) -> bool:
-    return trace.kind == "ticks"
-
-
 def classed(outages: Sequence[Outage], traces: Sequence[Trace], stalls: Sequence[Interval]) -> tuple[Outage, ...]:
     """The same silences with their class and why. ``traces`` and ``outages`` are of one host."""
     stamps = [one for one in outages if _from_stamps(one, traces)]
     rest = [one for one in outages if one not in stamps]
     done = [_ticks_class(one, traces, stalls) for one in stamps]
-    suspended = [one for one in done if one.kind is Kind.SUSPENSION]
-    done += [_asked_class(one, rest, suspended, traces, stalls) for one in rest]
+    done += [_asked_class(one, rest, done[: len(stamps)], traces, stalls) for one in rest]
     return tuple(sorted(done, key=lambda one: one.begin))
 
 
@@ -139,13 +137,13 @@ def _disputed(outage: Outage, processes: Company, kernel: Company) -> str:
 def _asked_class(
     outage: Outage,
     rest: Sequence[Outage],
-    suspended: Sequence[Outage],
+    stopped: Sequence[Outage],
     traces: Sequence[Trace],
     stalls: Sequence[Interval],
 ) -> Outage:
     felt = _felt(outage)
-    shared = next((one for one in suspended if _shares(one, felt)), None)
-    if shared is not None:
+    shared = next((one for one in stopped if _shares(one, felt)), None)
+    if shared is not None and shared.kind is Kind.SUSPENSION:
         return _as(
             outage, Kind.SUSPENSION, f"holds the suspension that {shared.probe} shows, and the wait to send again"
         )
@@ -157,9 +155,11 @@ def _asked_class(
         return _as(outage, Kind.APPLICATION, "this service alone was silent")
     reach = {trace.probe for trace in traces if trace.kind in REACHABILITY} - {outage.probe}
     names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
-    if any(trace.kind == "ticks" and _voices(trace, deep(felt)) for trace in traces):
-        return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
-    return _without_ticks(outage, names, traces)
+    if not any(trace.kind == "ticks" and trace.span.overlaps(felt) for trace in traces):
+        return _without_ticks(outage, names, traces)
+    if shared is not None and shared.kind is not None:
+        return _as(outage, shared.kind, f"holds the silence that {shared.probe} shows: {shared.why}")
+    return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
 
 
 def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:

@@ -357,12 +357,16 @@ def tick_silences(
 
 
 def _local_noise(late: Int64Array, first: int, level: Noise) -> tuple[int, int]:
-    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near."""
+    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near.
+
+    What is longer than the threshold is a silence of its own and says nothing of lateness.
+    """
     near = late[max(1, first - 200) : first]
     after = late[first + 1 : first + 31]
+    near, after = near[near < level.threshold_ns], after[after < level.threshold_ns]
     before = max(LEAST_LATENESS_NS, level.quantile_ns, int(near.max(initial=0)))
     wake = max(LEAST_WAKE_NS, before, 2 * int(after.max(initial=0)))
-    limit = level.threshold_ns  # anything longer is a silence of its own
+    limit = level.threshold_ns
     return min(before, limit), min(wake, limit)
 
 

@@ -204,7 +204,12 @@ class TickProbe(_OverSsh):
     def _begin(self, header: list[str]) -> None:
         self._two_clocks = header[2] == "1"
         self._start, self._apart, self._period = int(header[3]), int(header[4]), int(header[5])
+        self._timer = int(header[6])
         self._base = self._last
+
+    def _told(self) -> dict[str, Any]:
+        """The period that is kept: what was wished for, or what the host's timer can do where that is slower."""
+        return {"interval_ns": self._period, "wished_ns": self.order.interval_ns, "timer_ns": self._timer}
 
     def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
         while not stop.is_set():
