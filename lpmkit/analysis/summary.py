@@ -20,7 +20,7 @@ from lpmkit.analysis.verdict import questions_of
 METHODS = {
     "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
     "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
-    "likely": "95 %: begin even over one tick, lateness as measured in the lead-in, wake-up within its allowance; 4000 draws with a fixed seed",
+    "likely": "95 %: begin even from the last sign of life to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
 }
 
