@@ -42,6 +42,8 @@ CLOCK_MISSED_NS = 20 * MILLISECOND
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
 _NOISE_SAMPLE = 2000
+#: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
+_SHARED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,14 +330,23 @@ def tick_silences(
     level: Noise,
     two_sided: bool,
     slept_on: bool,
+    shared: Sequence[Interval] = (),
 ) -> list[Outage]:
-    """Stretches without a tick, in the host's own stamps.
+    """Stretches without a tick, in the host's own stamps: longer than the threshold, or shorter where one of ``shared`` covers them.
 
     ``slept_on`` says that the timers of the host may not have counted the pause: its first tick then comes up to one period late.
     """
     lo, hi = facts
-    silent = np.flatnonzero(lo[1:] - hi[:-1] > level.threshold_ns)
-    found = []
+    gaps = lo[1:] - hi[:-1]
+    long, found = gaps > level.threshold_ns, []
+    for span in shared:
+        within_it = Interval(span.lo_ns - ticks.interval_ns, span.hi_ns + ticks.interval_ns)
+        first = max(0, int(np.searchsorted(hi, within_it.lo_ns)) - 2)
+        last = int(np.searchsorted(hi, within_it.hi_ns)) + 2
+        here = slice(first, last)
+        common = np.minimum(lo[1:][here], within_it.hi_ns) - np.maximum(hi[:-1][here], within_it.lo_ns)
+        long[here] |= common > max(LEAST_SILENCE_NS, int(_SHARED * span.length_ns))
+    silent = np.flatnonzero(long)
     for last in silent.tolist():
         first = last + 1
         due = int(ticks.remote_due[last])
@@ -493,6 +504,14 @@ def host_traces(
     traces: list[Trace] = []
     outages: list[Outage] = []
     notes: list[str] = []
+    by_kernel = [
+        silence.outer
+        for one in asked
+        if one.kind == "icmp"
+        for silence in asked_silences(
+            one, (one.sent, one.answered), late_questions(one, known[one.probe].threshold_ns), known[one.probe]
+        )
+    ]
     if ticks is not None:
         stamp = _stamp(ticks, clock)
         facts = tick_facts(ticks, stamp, alignment, breaks)
@@ -511,6 +530,7 @@ def host_traces(
             known[ticks.probe],
             bool(echo),
             _slept_on(clock, breaks, alignments),
+            by_kernel,
         )
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, facts, breaks, found)
