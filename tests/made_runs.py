@@ -41,6 +41,7 @@ class Made:
     drift: float = 12e-6
     offset_s: float = -4321.0
     step: tuple[float, float] | None = None  #: (at, seconds): the guest's monotonic clock is set
+    slew: tuple[float, float, float] | None = None  #: (from, to, millionths): the guest's clocks are slewed
     dropped: bool = False  #: packets to a suspended host are dropped, not queued
     ticks: bool = True
     echo: bool = True
@@ -102,7 +103,10 @@ class _World:
             share = 1 - (made.counted if counted is None else counted)
             missed = share * min(max(0, since - lo), hi - lo)
         stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
-        return START + round(made.offset_s * S + since * (1 + made.drift) - missed + stepped)
+        slewed = 0.0
+        if made.slew:
+            slewed = made.slew[2] * 1e-6 * min(max(0, since - made.slew[0] * S), (made.slew[1] - made.slew[0]) * S)
+        return START + round(made.offset_s * S + since * (1 + made.drift) - missed + stepped + slewed)
 
     def wall(self, t_ns: int) -> int:
         """The guest's time of day: 3 s off, and whatever part of the suspension it counts."""

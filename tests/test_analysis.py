@@ -67,6 +67,8 @@ WORLDS: dict[str, dict[str, Any]] = {
     "the kernel answers on": {"icmp": True, "kernel_runs": True},
     "the kernel's echoes only": {"icmp": True, "ticks": False, "echo": False, "connect": False, "dropped": True},
     "our own stall at its begin": {"stalls": ((11.9, 12.6),)},
+    "clock slewed up to it": {"slew": (11.0, 30.0, 480.0)},
+    "clock slewed from it on": {"slew": (12.5, 30.0, -480.0)},
     "clock set just before": {"step": (11.5, -0.25)},
     "clock set just after": {"step": (16.0, 0.25)},
 }
@@ -233,6 +235,43 @@ def test_a_clock_that_is_set_is_reported_and_is_no_silence(tmp_path: Path) -> No
     (step,) = [one for one in found.hosts[0].steps if one.clock == "monotonic"]
     assert step.step.contains(30 * MS)
     assert step.at.contains(START + 12 * S)
+
+
+@pytest.mark.parametrize("drift", [-80e-6, 0.0, 35e-6])
+def test_the_drift_is_bounded_before_and_after_each_on_its_own(tmp_path: Path, drift: float) -> None:
+    (host,) = analyse(make(tmp_path, _suspended(2, drift=drift))).hosts
+    running = [one for one in host.rates if one.clock == "monotonic"]
+    assert len(running) == 2
+    for one in running:
+        assert one.lo_ppm <= drift * 1e6 <= one.hi_ppm
+        assert one.hi_ppm - one.lo_ppm < 200
+    assert host.steps == ()
+
+
+def test_a_clock_that_is_slewed_is_told_with_its_rate_and_is_no_step(tmp_path: Path) -> None:
+    made = Made(mode="watch", suspend=None, duration_s=60.0, slew=(30.0, 60.0, 400.0), network_ms=0.1)
+    (host,) = analyse(make(tmp_path, made)).hosts
+    (slew,) = [one for one in host.steps if one.clock == "monotonic"]
+    assert slew.about.startswith("slewed")
+    assert abs(slew.at.middle_ns - (START + 30 * S)) < 3 * S
+    assert slew.step.lo_ns <= 12 * MS <= slew.step.hi_ns + 2 * MS
+    assert host.outages == ()
+
+
+@pytest.mark.parametrize(
+    ("counted", "verdict"),
+    [
+        (1.0, "counted the pause"),
+        (0.5, "counted one second of the pause and no more"),
+        (0.7, "counted only a part of the pause"),
+        (0.0, "stood still during the pause"),
+        (1.4, "was set forward by more than the pause"),
+        (-0.5, "was set back"),
+    ],
+)
+def test_what_a_clock_did_over_the_pause_is_told(tmp_path: Path, counted: float, verdict: str) -> None:
+    made = Made(seed=4, duration_s=25.0, suspend=(12.0, 14.0), wall_counted=counted)
+    assert {one.clock: one.verdict for one in _found(tmp_path, made).clocks}["time of day"] == verdict
 
 
 def test_each_host_of_a_watch_is_estimated_on_its_own(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
+from lpmkit.analysis.rates import rates, slews
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
     BoolArray,
+    ClockRate,
     ClockReading,
     ClockStep,
     Interval,
@@ -104,6 +106,7 @@ class HostTraces:
     clock: str | None
     alignments: dict[str, Alignment]
     breaks: tuple[Break, ...]
+    rates: tuple[ClockRate, ...]
     notes: tuple[str, ...]
 
 
@@ -261,7 +264,11 @@ def _counted(missed: Interval, length: Interval) -> str:
         return "stood still during the pause"
     if missed.hi_ns < 0:
         return "was set forward by more than the pause"
-    return "counted only a part of the pause" if missed.hi_ns < length.hi_ns else "was set back"
+    if missed.hi_ns >= length.hi_ns:
+        return "was set back"
+    counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
+    capped = counted.widened(MILLISECOND).contains(SECOND) and length.lo_ns > SECOND + 20 * MILLISECOND
+    return "counted one second of the pause and no more" if capped else "counted only a part of the pause"
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -547,14 +554,16 @@ def host_traces(
         notes.append(
             f"no echo: the clock offset is bounded on one side only, the other assumes that the fastest tick took at most {DELIVERY_NS // MILLISECOND} ms"
         )
+    running = [rate for name, one in alignments.items() for rate in rates(host, name, one)]
     return HostTraces(
         traces=tuple(traces),
         outages=tuple(sorted(outages, key=lambda one: one.begin)),
-        steps=tuple(_steps(host, alignments)),
+        steps=(*_steps(host, alignments), *slews(running)),
         offset=alignment.bounds(lead_in.hi_ns, 0) if alignment else None,
         clock=clock,
         alignments=alignments,
         breaks=tuple(breaks),
+        rates=tuple(running),
         notes=tuple(notes),
     )
 
@@ -624,7 +633,7 @@ def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: st
 
 def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
     return [
-        ClockStep(host, clock, at, step, "set while the host ran (nothing was silent)")
+        ClockStep(host, clock, at, step, f"set {'forward' if step.lo_ns > 0 else 'back'} while the host ran (nothing was silent)")
         for clock, alignment in alignments.items()
         for at, step in alignment.steps()
         if step.lo_ns > MILLISECOND or step.hi_ns < -MILLISECOND

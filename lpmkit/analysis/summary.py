@@ -81,6 +81,19 @@ def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
             }
             for one in host.steps
         ],
+        "clock_rates": [
+            {
+                "clock": one.clock,
+                "over": _span(analysis, one.over),
+                "faster": {
+                    "low": one.lo_ppm,
+                    "high": one.hi_ppm,
+                    "unit": "ppm",
+                    "method": "lines between the bounds of the offset",
+                },
+            }
+            for one in host.rates
+        ],
         "clock_offset": _figure(host.offset_ns, "round trips") if host.offset_ns else None,
         "notes": list(host.notes),
     }
