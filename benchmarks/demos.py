@@ -49,8 +49,13 @@ def main() -> None:
         bad += not good
         widths.append(width)
         reported = f"{found['suspension']['length']['low']:.3f} … {found['suspension']['length']['high']:.3f} s"
-        print(f"{number:3}  {reported}  true {length:.3f} s  width {1000 * width:5.1f} ms  {'ok' if good else 'NOT OK'}", flush=True)
-    print(f"{count - bad} of {count} hold; width median {1000 * statistics.median(widths):.1f} ms, worst {1000 * max(widths):.1f} ms")
+        print(
+            f"{number:3}  {reported}  true {length:.3f} s  width {1000 * width:5.1f} ms  {'ok' if good else 'NOT OK'}",
+            flush=True,
+        )
+    print(
+        f"{count - bad} of {count} hold; width median {1000 * statistics.median(widths):.1f} ms, worst {1000 * max(widths):.1f} ms"
+    )
     sys.exit(1 if bad else 0)
 
 

@@ -465,3 +465,36 @@ def test_a_second_host_can_be_added_to_a_run(tmp_path: Path) -> None:
     run = make(tmp_path, Made(mode="watch", suspend=None, duration_s=5.0, suffix="@a"))
     add(run, Made(mode="watch", suspend=None, duration_s=5.0, suffix="@b", observer=False, host="b"))
     assert {host.host for host in analyse(run).hosts} == {"a", "b"}
+
+
+def test_a_silence_below_the_noise_of_the_ticks_is_found_when_the_kernel_shares_it(tmp_path: Path) -> None:
+    """Ticks of a busy host are late by tens of milliseconds; a kernel is not."""
+    world: dict[str, Any] = {"mode": "watch", "duration_s": 40.0, "jitter_ms": 3.0, "suspend": (30.004, 30.084)}
+    alone = analyse(make(tmp_path / "alone", Made(**world)))
+    assert alone.hosts[0].noises["ssh-ticks"].threshold_ns > 80 * MS
+    assert alone.suspension is None
+    made = Made(**world, icmp=True)
+    found = _found(tmp_path / "both", made)
+    assert {"ticks", "icmp"} <= set(found.mechanisms)
+    truth = _truth(made)
+    assert found.begin.lo_ns <= truth.lo_ns
+    assert found.end.hi_ns >= truth.hi_ns
+
+
+def test_a_starved_ticker_is_no_suspension_while_the_kernel_answers(tmp_path: Path) -> None:
+    made = Made(mode="watch", suspend=None, duration_s=40.0, jitter_ms=3.0, micro_stops=((30.0, 30.2),), icmp=True)
+    found = analyse(make(tmp_path, made))
+    assert found.suspension is None
+    assert Kind.SUSPENSION not in _kinds(found)
+
+
+@pytest.mark.parametrize("icmp", [False, True])
+def test_the_likely_length_holds_the_truth_about_as_often_as_it_says(tmp_path: Path, icmp: bool) -> None:
+    held, widths = [], []
+    for seed in range(60):
+        made = _suspended(1000 + seed, icmp=icmp, connect=False, observer=False, duration_s=17.0)
+        found, truth = _found(tmp_path / str(seed), made), _truth(made)
+        held.append(found.likely.lo_ns <= truth.length_ns <= found.likely.hi_ns)
+        widths.append(found.likely.length_ns)
+    assert sum(held) >= 54
+    assert np.median(widths) <= 21 * MS

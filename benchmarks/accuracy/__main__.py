@@ -62,11 +62,23 @@ def markdown(found: Mapping[str, Any]) -> str:
     head += ("|e| ms", "hull width ms", "95 % width ms", "width of the truth ms")
     lines += _table(head, rows)
     lines += ["## What each was called", ""]
-    lines += _table(("done", "called"), [[name, ", ".join(f"{n} × {what}" for what, n in count.items())] for name, count in found["classes"].items()])
+    lines += _table(
+        ("done", "called"),
+        [[name, ", ".join(f"{n} × {what}" for what, n in count.items())] for name, count in found["classes"].items()],
+    )
     lines += ["## Others' ways in the same trials (quiet, from 50 ms): |e| ms", ""]
-    lines += _table(("way", "median / p95 / worst"), [[name, _figures(one)] for name, one in found["peers_error_ms"].items()])
+    lines += _table(
+        ("way", "median / p95 / worst"), [[name, _figures(one)] for name, one in found["peers_error_ms"].items()]
+    )
     lines += ["## Cost while nothing happens", ""]
-    lines += _table(("what", "value"), [[f"{hz} Hz ticks: {name}", f"{value:.2f}"] for hz, cost in found["cost"].items() for name, value in cost.items()])
+    lines += _table(
+        ("what", "value"),
+        [
+            [f"{hz} Hz ticks: {name}", f"{value:.2f}"]
+            for hz, cost in found["cost"].items()
+            for name, value in cost.items()
+        ],
+    )
     lines += ["## Violations", "", *(f"* {one}" for one in found["violations"] or ["none"]), ""]
     return "\n".join(lines)
 

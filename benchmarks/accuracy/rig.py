@@ -79,6 +79,22 @@ def _tap(name: str) -> int:
     return descriptor
 
 
+def _free_pair() -> tuple[str, str]:
+    """Two addresses of a TEST-NET that this machine does not use: ours and the partition's. Several rigs may stand side by side."""
+    own = "lpmb"
+    taken = [line for line in _ip("-4", "-o", "address", "show").splitlines() if f" {own}" in line]
+    free = _free_network(taken)
+    block = next(n for n in range(63, 0, -1) if not any(f" {free}.{4 * n + 1}/" in line for line in taken))
+    return f"{free}.{4 * block + 1}", f"{free}.{4 * block + 2}"
+
+
+def _free_network(rigs: list[str]) -> str:
+    """The first three numbers of a TEST-NET that only rigs use."""
+    if rigs:
+        return rigs[0].split()[3].rsplit(".", 1)[0]
+    return free_network().rsplit(".", 1)[0]
+
+
 class Rig:
     """The partition; a ``with`` block. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``."""
 
@@ -89,8 +105,7 @@ class Rig:
         self.space = f"lpmbench-{os.getpid()}"
         self.cgroup = FREEZER / self.space
         self.ours = f"lpmb{os.getpid() % 100000}"
-        network = free_network().rsplit(".", 1)[0]
-        self.outside, self.address = f"{network}.241", f"{network}.242"
+        self.outside, self.address = _free_pair()
         self.ssh_config = folder / "ssh_config"
 
     def __enter__(self) -> Self:

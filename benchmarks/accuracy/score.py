@@ -19,7 +19,9 @@ NEAR_NS = 400 * MS
 NOT_SUSPENDED = ("cut", "probes stopped", "all ours stopped")
 
 
-def rows_of(run: Run, hz: int, done: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Suspension], Analysis]:
+def rows_of(
+    run: Run, hz: int, done: Sequence[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[Suspension], Analysis]:
     """A row for each thing done, and the suspensions that belong to nothing that was done."""
     analysis = analyse(run)
     (host,) = analysis.hosts
@@ -90,7 +92,9 @@ def violations(rows: Iterable[dict[str, Any]], made_up: int) -> list[str]:
     for row in rows:
         name = f"{row['hz']} Hz, trial {row['number']}, {row['kind']} {row['length_ms']} ms"
         if row.get("hull") is False and row["kind"] not in NOT_SUSPENDED:
-            said.append(f"{name}: the hull does not hold the truth: {row['begin_off_ms']} {row['end_off_ms']} {row['found_ms']}")
+            said.append(
+                f"{name}: the hull does not hold the truth: {row['begin_off_ms']} {row['end_off_ms']} {row['found_ms']}"
+            )
         if row["kind"] in NOT_SUSPENDED and row["class"].startswith("suspension") and _is_it(row):
             said.append(f"{name}: called a {row['class']} of {row['found_ms']} ms")
     return said
@@ -154,5 +158,9 @@ def classes_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 def peers_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """The errors of the others' ways, in the same trials: suspended for 50 ms or more, quiet, both ways of losing frames."""
-    same = [row for row in rows if row["hz"] == 100 and "hull" in row and "peers" in row and row["length_ms"] >= 50 and not row["hogged"]]
+    same = [
+        row
+        for row in rows
+        if row["hz"] == 100 and "hull" in row and "peers" in row and row["length_ms"] >= 50 and not row["hogged"]
+    ]
     return {name: _quantiles([row["peers"][name] for row in same]) for name, _, _ in PEERS}

@@ -26,10 +26,31 @@ from lpmkit.timeline import Clock
 LEAD_IN_S = 20.0
 RATES = (100, 1000)
 #: (milliseconds, how often in a hundred)
-LENGTHS = ((2, 4), (5, 4), (10, 5), (20, 8), (50, 15), (100, 17), (200, 17), (500, 15), (1000, 10), (3000, 4), (8000, 1))
+LENGTHS = (
+    (2, 4),
+    (5, 4),
+    (10, 5),
+    (20, 8),
+    (50, 15),
+    (100, 17),
+    (200, 17),
+    (500, 15),
+    (1000, 10),
+    (3000, 4),
+    (8000, 1),
+)
 #: What is done, how often in a hundred.
 SUSPENDED = ("dropped", "queued", "late tail")
-KINDS = (("dropped", 30), ("queued", 26), ("late tail", 8), ("twice", 6), ("cut", 12), ("kernel runs", 8), ("probes stopped", 5), ("all ours stopped", 5))
+KINDS = (
+    ("dropped", 30),
+    ("queued", 26),
+    ("late tail", 8),
+    ("twice", 6),
+    ("cut", 12),
+    ("kernel runs", 8),
+    ("probes stopped", 5),
+    ("all ours stopped", 5),
+)
 TAIL_S = 0.3
 
 
@@ -50,7 +71,10 @@ def listed(count: int, seed: int, longest_ms: int = 8000) -> list[Trial]:
     kinds = chance.choices([kind for kind, _ in KINDS], [often for _, often in KINDS], k=count)
     kinds[: len(KINDS)] = [kind for kind, _ in KINDS][:count]  # each at least once
     ms = chance.choices([length for length, _ in lengths], [often for _, often in lengths], k=count)
-    ms = [max(one, 200) if kind in ("cut", "probes stopped", "all ours stopped") else one for one, kind in zip(ms, kinds, strict=True)]
+    ms = [
+        max(one, 200) if kind in ("cut", "probes stopped", "all ours stopped") else one
+        for one, kind in zip(ms, kinds, strict=True)
+    ]
     return [Trial(n, kind, length, n >= count * 3 // 4) for n, (kind, length) in enumerate(zip(kinds, ms, strict=True))]
 
 
@@ -203,7 +227,9 @@ def costs(rig: Rig, record: Record, over_s: float) -> dict[str, float]:
     return cost
 
 
-def play_all(folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]) -> tuple[dict[int, Run], dict[str, Any]]:
+def play_all(
+    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]
+) -> tuple[dict[int, Run], dict[str, Any]]:
     """Make the records and play the trials. Returns a run for each rate, and what was really done (also in ``truth.json``)."""
     with Rig(folder / "partition") as rig:
         records, cost = [], {}
