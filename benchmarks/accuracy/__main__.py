@@ -58,7 +58,7 @@ def markdown(found: Mapping[str, Any]) -> str:
         ]
         for one in found["summary"]
     ]  # fmt: skip
-    head = ("ticks, load, frames", "trials", "seen ≥ 50 ms", "hull holds", "shortest holds", "95 % holds")
+    head: tuple[str, ...] = ("ticks, load, frames", "trials", "seen ≥ 50 ms", "hull holds", "shortest holds", "95 % holds")
     head += ("|e| ms", "hull width ms", "95 % width ms", "width of the truth ms")
     lines += _table(head, rows)
     lines += ["## What each was called", ""]
