@@ -141,6 +141,16 @@ def test_single_lost_echo_requests_are_no_silence(tmp_path: Path) -> None:
     assert found.hosts[0].outages == ()
 
 
+def test_what_we_did_not_send_is_no_silence_of_the_host(tmp_path: Path) -> None:
+    run = make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, icmp=True))
+    path = run.path / "samples" / "icmp.1.csv"
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    for row in rows[500:800]:
+        row[2:4], row[7] = ["", ""], "silent"
+    path.write_text("".join(",".join(row) + "\n" for row in rows))
+    assert analyse(run).hosts[0].outages == ()
+
+
 def test_echoes_that_a_firewall_drops_are_no_witness(tmp_path: Path) -> None:
     made = Made(suspend=(23.03, 23.11), mode="watch", duration_s=30.0, icmp=True, icmp_lost=1.0)
     assert _kinds(analyse(make(tmp_path, made))) == {Kind.MICRO_STOP}

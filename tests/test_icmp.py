@@ -62,6 +62,28 @@ def test_every_request_leaves_on_schedule_and_owes_a_sample_also_while_the_link_
 
 
 @root
+def test_after_a_stall_of_our_own_the_host_is_not_flooded_and_every_tick_still_owes_a_sample(link: VethLink) -> None:
+    class Stalling(Clock):
+        """Jumps ahead once, as when this process was stopped."""
+
+        ahead, calls = 0, 0
+
+        def mono_ns(self) -> int:
+            self.calls += 1
+            if self.calls == 200:
+                self.ahead = 3_000_000_000
+            return super().mono_ns() + self.ahead
+
+    with Running(IcmpProbe(ORDER, _way(link.inside), Stalling())) as seen:
+        _soon(lambda: len(seen.samples) >= 400)
+    samples = sorted(seen.samples, key=lambda one: one.seq)
+    assert [one.seq for one in samples] == list(range(1, len(samples) + 1))
+    unsent = [one for one in samples if one.sent_ns is None]
+    assert 270 <= len(unsent) <= 290
+    assert {one.detail for one in unsent} == {"not sent: this machine stood still"}
+
+
+@root
 def test_internet_protocol_six_is_asked_too(link: VethLink) -> None:
     _ip("address", "add", "2001:db8:77::1/64", "dev", f"lpms{link.block}o", "nodad")
     _ip("-n", link.name, "address", "add", "2001:db8:77::2/64", "dev", "en0", "nodad")

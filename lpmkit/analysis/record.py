@@ -127,6 +127,8 @@ def _one_segment(
         rows, spoke = rows[spoke], spoke[spoke]
     else:
         asked = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows]) != MISSING
+        if kind == "icmp":
+            asked = table.sent_ns[rows] != MISSING  # what we did not send says nothing of the host
         rows, spoke = rows[asked], spoke[asked]
     sent = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows])
     due = table.due_ns[rows]

@@ -633,7 +633,13 @@ def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: st
 
 def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
     return [
-        ClockStep(host, clock, at, step, f"set {'forward' if step.lo_ns > 0 else 'back'} while the host ran (nothing was silent)")
+        ClockStep(
+            host,
+            clock,
+            at,
+            step,
+            f"set {'forward' if step.lo_ns > 0 else 'back'} while the host ran (nothing was silent)",
+        )
         for clock, alignment in alignments.items()
         for at, step in alignment.steps()
         if step.lo_ns > MILLISECOND or step.hi_ns < -MILLISECOND

@@ -23,6 +23,8 @@ from lpmkit.timeline import Clock, Outcome, Sample
 GIVE_UP_NS = 20_000_000_000
 #: A host that has answered nothing for so long is said not to answer at all.
 DEAF_NS = 5_000_000_000
+#: So many requests at most leave at once when we were held up ourselves; the ones before them are told as not sent.
+BURST = 20
 _HEAD = struct.Struct("!BBHHH")
 _BODY = struct.Struct("!8sQ")
 _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
@@ -72,7 +74,10 @@ class IcmpProbe:
         while not stop.is_set():
             now = self.clock.mono_ns()
             while due <= now:
-                self._ask(wire, due, sink)
+                if now - due < BURST * self.order.interval_ns:
+                    self._ask(wire, due, sink)
+                else:
+                    self._skip(due, sink)
                 due += self.order.interval_ns
             if poller.poll(min(250.0, max(0.0, (due - self.clock.mono_ns()) / 1e6))):
                 self._listen(wire, stamps, sink)
@@ -93,6 +98,11 @@ class IcmpProbe:
             OSError
         ) as error:  # no route, no neighbour, no buffer: it was not sent, and it owes a sample all the same
             self._end(self._seq, sink, None, f"not sent: {error.strerror or error}")
+
+    def _skip(self, due: int, sink: Sink) -> None:
+        self._seq += 1
+        detail = "not sent: this machine stood still"
+        sink.sample(self.order.name, Sample(self._seq, due, outcome=Outcome.SILENT, detail=detail))
 
     def _listen(self, wire: socket.socket, stamps: KernelStamps | None, sink: Sink) -> None:
         while True:
