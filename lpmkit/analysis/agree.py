@@ -31,7 +31,7 @@ _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it.
-_WAKE_SHARE = 0.1
+_WAKE_SHARE = 0.08
 
 
 def suspensions(
