@@ -58,15 +58,22 @@ def markdown(found: Mapping[str, Any]) -> str:
         ]
         for one in found["summary"]
     ]  # fmt: skip
-    head: tuple[str, ...] = ("ticks, load, frames", "trials", "seen ≥ 50 ms", "hull holds", "shortest holds", "95 % holds")
-    head += ("|e| ms", "hull width ms", "95 % width ms", "width of the truth ms")
+    head: tuple[str, ...] = (
+        "ticks, load, frames",
+        "trials",
+        "seen ≥ 50 ms",
+        "hull holds",
+        "shortest holds",
+        "95 % holds",
+    )
+    head += ("error ms", "hull width ms", "95 % width ms", "width of the truth ms")
     lines += _table(head, rows)
     lines += ["## What each was called", ""]
     lines += _table(
         ("done", "called"),
         [[name, ", ".join(f"{n} × {what}" for what, n in count.items())] for name, count in found["classes"].items()],
     )
-    lines += ["## Others' ways in the same trials (quiet, from 50 ms): |e| ms", ""]
+    lines += ["## Others' ways in the same trials (quiet, from 50 ms): error in ms", ""]
     lines += _table(
         ("way", "median / p95 / worst"), [[name, _figures(one)] for name, one in found["peers_error_ms"].items()]
     )
