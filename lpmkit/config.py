@@ -68,6 +68,7 @@ class PartitionSettings(HostSettings):
     tick_hz: int = Field(default=100, ge=1, le=1000)
     echo_interval_ms: int = Field(default=100, ge=20, le=10_000)
     connect_interval_ms: int = Field(default=250, ge=100, le=60_000)
+    icmp_interval_ms: int = Field(default=10, ge=1, le=10_000)
 
 
 class RunSettings(_Part):

@@ -52,6 +52,10 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "lines asked and answered over an SSH session that stays open",
         "too long: TCP waits before it sends again; too coarse to say when within an interval",
     ),
+    "icmp": (
+        "echo requests that the host's kernel answers",
+        "too long or too short by up to an interval; answered also while no process of the host runs",
+    ),
     "connect": (
         "new TCP connections that wait for the service to speak",
         "too long or too short by up to an interval; a lost first packet is sent again after a second",

@@ -12,12 +12,13 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import paramiko
 
+from lpmkit.arrivals import StampedSocket
 from lpmkit.config import HostSettings, Secrets, Site
 from lpmkit.errors import (
     ConnectionLost,
@@ -194,6 +195,7 @@ def _wire(way: Route) -> socket.socket | paramiko.Channel | paramiko.ProxyComman
         wire = socket.create_connection((way.hostname, way.port), timeout=CONNECT_TIMEOUT_S)
         # Two small writes in a row would wait for a delayed acknowledgement; paramiko never sets this.
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wire = StampedSocket.around(wire)
     except (OSError, paramiko.SSHException) as error:
         raise Unreachable(
             f"no connection to {way.address}: {error}",
@@ -275,14 +277,21 @@ class SshSession:
             self.close()
         return reply
 
-    def stream(self, arguments: Sequence[str]) -> paramiko.Channel:
-        """Start a command and hand out its channel; the caller reads, writes and closes it."""
+    def stream(
+        self, arguments: Sequence[str], prepare: Callable[[paramiko.Channel], object] | None = None
+    ) -> paramiko.Channel:
+        """Start a command and hand out its channel; the caller reads, writes and closes it.
+
+        ``prepare`` sees the channel before the command starts, so that it misses nothing of its output.
+        """
         client = self._connected()
         transport = client.get_transport()
         if transport is None or not transport.is_active():
             self.close()
             raise ConnectionLost("the connection is gone", where=self.where, asked=command_line(arguments))
         channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
+        if prepare is not None:
+            prepare(channel)
         channel.exec_command(command_line(arguments).encode())
         return channel
 

@@ -35,7 +35,7 @@ _SIGNS = {
     "fail": ("✗", "FAIL", "#b42318"),
     "unknown": ("?", "unknown", "#6f42c1"),
 }
-_LANE_COLOURS = {"ssh-ticks": "#0072B2", "ssh-echo": "#D55E00", "tcp-connect": "#009E73"}
+_LANE_COLOURS = {"ssh-ticks": "#0072B2", "ssh-echo": "#D55E00", "tcp-connect": "#009E73", "icmp": "#7B3294"}
 
 
 # -- plain output --------------------------------------------------------------------------------------------------------------

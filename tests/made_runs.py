@@ -41,10 +41,15 @@ class Made:
     drift: float = 12e-6
     offset_s: float = -4321.0
     step: tuple[float, float] | None = None  #: (at, seconds): the guest's monotonic clock is set
+    slew: tuple[float, float, float] | None = None  #: (from, to, millionths): the guest's clocks are slewed
     dropped: bool = False  #: packets to a suspended host are dropped, not queued
     ticks: bool = True
     echo: bool = True
     connect: bool = True
+    icmp: bool = False
+    icmp_ms: int = 10
+    icmp_lost: float = 0.0  #: part of the echo requests that the network loses
+    kernel_runs: bool = False  #: the host's processes stand still, its kernel answers on
     observer: bool = True
     mono_clock: bool = True  #: an old perl has no monotonic clock
     wall_clock: bool = True
@@ -98,7 +103,10 @@ class _World:
             share = 1 - (made.counted if counted is None else counted)
             missed = share * min(max(0, since - lo), hi - lo)
         stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
-        return START + round(made.offset_s * S + since * (1 + made.drift) - missed + stepped)
+        slewed = 0.0
+        if made.slew:
+            slewed = made.slew[2] * 1e-6 * min(max(0, since - made.slew[0] * S), (made.slew[1] - made.slew[0]) * S)
+        return START + round(made.offset_s * S + since * (1 + made.drift) - missed + stepped + slewed)
 
     def wall(self, t_ns: int) -> int:
         """The guest's time of day: 3 s off, and whatever part of the suspension it counts."""
@@ -226,6 +234,22 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
         yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=answered if known else None, outcome=outcome)
 
 
+def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
+    made = world.made
+    frozen = () if made.kernel_runs else world.frozen
+    for number, due, sent in _asked(world, since, until, made.icmp_ms):
+        there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
+        lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
+        free = world.held(there, frozen)
+        lost = lost or (made.dropped and free != there)
+        back = free + round(
+            made.network_ms * MS * (0.5 + world.rng.exponential(0.5))
+        )  # its kernel's stamp, not when we read it
+        known = not lost and back < world.ns(until)
+        outcome = Outcome.ANSWERED if known else Outcome.SILENT
+        yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=back if known else None, outcome=outcome)
+
+
 def _observer(world: _World, since: float, until: float) -> Iterator[Sample]:
     period, start, number = 5 * MS, world.ns(since), 0
     while (due := start + (number := number + 1) * period) < world.ns(until):
@@ -238,6 +262,7 @@ _PROBES = {
     "ssh-ticks": ("ticks", _ticks, 10 * MS),
     "ssh-echo": ("echo", _echo, 100 * MS),
     "tcp-connect": ("connect", _connect, 500 * MS),
+    "icmp": ("icmp", _icmp, 10 * MS),
     "observer": ("observer", _observer, 5 * MS),
 }
 
@@ -272,7 +297,13 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
 
 
 def _wanted(made: Made) -> list[str]:
-    wanted = {"ssh-ticks": made.ticks, "ssh-echo": made.echo, "tcp-connect": made.connect, "observer": made.observer}
+    wanted = {
+        "ssh-ticks": made.ticks,
+        "ssh-echo": made.echo,
+        "tcp-connect": made.connect,
+        "icmp": made.icmp,
+        "observer": made.observer,
+    }
     return [name for name, yes in wanted.items() if yes]
 
 

@@ -62,7 +62,13 @@ WORLDS: dict[str, dict[str, Any]] = {
     "echo only, dropped": {"ticks": False, "connect": False, "dropped": True},
     "connect only": {"ticks": False, "echo": False},
     "slow after the resume": {"slow_after_ms": 200.0},
+    "echoes of the kernel too": {"icmp": True},
+    "echoes of the kernel too, dropped": {"icmp": True, "dropped": True, "icmp_lost": 0.01},
+    "the kernel answers on": {"icmp": True, "kernel_runs": True},
+    "the kernel's echoes only": {"icmp": True, "ticks": False, "echo": False, "connect": False, "dropped": True},
     "our own stall at its begin": {"stalls": ((11.9, 12.6),)},
+    "clock slewed up to it": {"slew": (11.0, 30.0, 480.0)},
+    "clock slewed from it on": {"slew": (12.5, 30.0, -480.0)},
     "clock set just before": {"step": (11.5, -0.25)},
     "clock set just after": {"step": (16.0, 0.25)},
 }
@@ -106,6 +112,50 @@ def test_two_mechanisms_are_named_and_a_single_one_is_not_enough(tmp_path: Path)
     assert alone.verdict.question("suspended").state is State.NOT_EVALUATED
 
 
+def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decides(tmp_path: Path) -> None:
+    analysis = analyse(make(tmp_path, _suspended(1, icmp=True, kernel_runs=True)))
+    found = analysis.suspension
+    assert found is not None
+    assert found.contradicted == ("icmp",)
+    assert any("icmp was answered in the midst" in one for one in found.disagreement)
+    assert "icmp" not in found.mechanisms
+    assert analysis.verdict.question("suspended").state is State.NOT_EVALUATED
+
+
+def test_two_mechanisms_tell_a_short_suspension_that_one_alone_could_not(tmp_path: Path) -> None:
+    short: dict[str, Any] = {"suspend": (23.03, 23.11), "mode": "watch", "duration_s": 30.0}
+    assert _kinds(analyse(make(tmp_path / "one", Made(**short)))) == {Kind.MICRO_STOP}
+    assert Kind.SUSPENSION in _kinds(analyse(make(tmp_path / "two", Made(**short, icmp=True))))
+
+
+def test_echoes_of_the_kernel_narrow_the_facts(tmp_path: Path) -> None:
+    widths = []
+    for icmp in (False, True):
+        found = [_found(tmp_path / f"{icmp}{seed}", _suspended(seed, icmp=icmp)) for seed in range(6)]
+        widths.append(sum(one.begin.length_ns + one.end.length_ns for one in found))
+    assert widths[1] < widths[0]
+
+
+def test_single_lost_echo_requests_are_no_silence(tmp_path: Path) -> None:
+    found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, icmp=True, icmp_lost=0.02)))
+    assert found.hosts[0].outages == ()
+
+
+def test_what_we_did_not_send_is_no_silence_of_the_host(tmp_path: Path) -> None:
+    run = make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, icmp=True))
+    path = run.path / "samples" / "icmp.1.csv"
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    for row in rows[500:800]:
+        row[2:4], row[7] = ["", ""], "silent"
+    path.write_text("".join(",".join(row) + "\n" for row in rows))
+    assert analyse(run).hosts[0].outages == ()
+
+
+def test_echoes_that_a_firewall_drops_are_no_witness(tmp_path: Path) -> None:
+    made = Made(suspend=(23.03, 23.11), mode="watch", duration_s=30.0, icmp=True, icmp_lost=1.0)
+    assert _kinds(analyse(make(tmp_path, made))) == {Kind.MICRO_STOP}
+
+
 def test_a_clock_that_stood_still_gives_the_length_by_its_jump(tmp_path: Path) -> None:
     made = _suspended(3, counted=0.0, wall_counted=0.0)
     found = _found(tmp_path, made)
@@ -144,11 +194,22 @@ def test_a_quiet_watch_shows_nothing(tmp_path: Path, seed: int) -> None:
     ("changes", "kind"),
     [
         ({"network_out": ((12.0, 14.0),)}, Kind.NETWORK),
+        ({"network_out": ((12.0, 12.09),), "icmp": True, "echo": False}, Kind.NETWORK),
+        ({"network_out": ((12.0, 14.0),), "icmp": True}, Kind.NETWORK),
+        ({"micro_stops": ((12.0, 12.08),), "icmp": True}, Kind.MICRO_STOP),
         ({"micro_stops": ((12.0, 12.45),)}, Kind.MICRO_STOP),
         ({"banner_out": ((12.0, 15.5),)}, Kind.APPLICATION),
         ({"stalls": ((12.0, 13.1),)}, Kind.OBSERVER),
     ],
-    ids=["network", "micro-stop", "application", "observer"],
+    ids=[
+        "network",
+        "brief",
+        "network, all probes",
+        "micro-stop, its kernel answers",
+        "micro-stop",
+        "application",
+        "observer",
+    ],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_a_silence_gets_its_class(tmp_path: Path, changes: dict[str, Any], kind: Kind, seed: int) -> None:
@@ -184,6 +245,43 @@ def test_a_clock_that_is_set_is_reported_and_is_no_silence(tmp_path: Path) -> No
     (step,) = [one for one in found.hosts[0].steps if one.clock == "monotonic"]
     assert step.step.contains(30 * MS)
     assert step.at.contains(START + 12 * S)
+
+
+@pytest.mark.parametrize("drift", [-80e-6, 0.0, 35e-6])
+def test_the_drift_is_bounded_before_and_after_each_on_its_own(tmp_path: Path, drift: float) -> None:
+    (host,) = analyse(make(tmp_path, _suspended(2, drift=drift))).hosts
+    running = [one for one in host.rates if one.clock == "monotonic"]
+    assert len(running) == 2
+    for one in running:
+        assert one.lo_ppm <= drift * 1e6 <= one.hi_ppm
+        assert one.hi_ppm - one.lo_ppm < 200
+    assert host.steps == ()
+
+
+def test_a_clock_that_is_slewed_is_told_with_its_rate_and_is_no_step(tmp_path: Path) -> None:
+    made = Made(mode="watch", suspend=None, duration_s=60.0, slew=(30.0, 60.0, 400.0), network_ms=0.1)
+    (host,) = analyse(make(tmp_path, made)).hosts
+    (slew,) = [one for one in host.steps if one.clock == "monotonic"]
+    assert slew.about.startswith("slewed")
+    assert abs(slew.at.middle_ns - (START + 30 * S)) < 3 * S
+    assert slew.step.lo_ns <= 12 * MS <= slew.step.hi_ns + 2 * MS
+    assert host.outages == ()
+
+
+@pytest.mark.parametrize(
+    ("counted", "verdict"),
+    [
+        (1.0, "counted the pause"),
+        (0.5, "counted one second of the pause and no more"),
+        (0.7, "counted only a part of the pause"),
+        (0.0, "stood still during the pause"),
+        (1.4, "was set forward by more than the pause"),
+        (-0.5, "was set back"),
+    ],
+)
+def test_what_a_clock_did_over_the_pause_is_told(tmp_path: Path, counted: float, verdict: str) -> None:
+    made = Made(seed=4, duration_s=25.0, suspend=(12.0, 14.0), wall_counted=counted)
+    assert {one.clock: one.verdict for one in _found(tmp_path, made).clocks}["time of day"] == verdict
 
 
 def test_each_host_of_a_watch_is_estimated_on_its_own(tmp_path: Path) -> None:
@@ -377,3 +475,36 @@ def test_a_second_host_can_be_added_to_a_run(tmp_path: Path) -> None:
     run = make(tmp_path, Made(mode="watch", suspend=None, duration_s=5.0, suffix="@a"))
     add(run, Made(mode="watch", suspend=None, duration_s=5.0, suffix="@b", observer=False, host="b"))
     assert {host.host for host in analyse(run).hosts} == {"a", "b"}
+
+
+def test_a_silence_below_the_noise_of_the_ticks_is_found_when_the_kernel_shares_it(tmp_path: Path) -> None:
+    """Ticks of a busy host are late by tens of milliseconds; a kernel is not."""
+    world: dict[str, Any] = {"mode": "watch", "duration_s": 40.0, "jitter_ms": 3.0, "suspend": (30.004, 30.084)}
+    alone = analyse(make(tmp_path / "alone", Made(**world)))
+    assert alone.hosts[0].noises["ssh-ticks"].threshold_ns > 80 * MS
+    assert alone.suspension is None
+    made = Made(**world, icmp=True)
+    found = _found(tmp_path / "both", made)
+    assert {"ticks", "icmp"} <= set(found.mechanisms)
+    truth = _truth(made)
+    assert found.begin.lo_ns <= truth.lo_ns
+    assert found.end.hi_ns >= truth.hi_ns
+
+
+def test_a_starved_ticker_is_no_suspension_while_the_kernel_answers(tmp_path: Path) -> None:
+    made = Made(mode="watch", suspend=None, duration_s=40.0, jitter_ms=3.0, micro_stops=((30.0, 30.2),), icmp=True)
+    found = analyse(make(tmp_path, made))
+    assert found.suspension is None
+    assert Kind.SUSPENSION not in _kinds(found)
+
+
+@pytest.mark.parametrize("icmp", [False, True])
+def test_the_likely_length_holds_the_truth_about_as_often_as_it_says(tmp_path: Path, icmp: bool) -> None:
+    held, widths = [], []
+    for seed in range(60):
+        made = _suspended(1000 + seed, icmp=icmp, connect=False, observer=False, duration_s=17.0)
+        found, truth = _found(tmp_path / str(seed), made), _truth(made)
+        held.append(found.likely.lo_ns <= truth.length_ns <= found.likely.hi_ns)
+        widths.append(found.likely.length_ns)
+    assert sum(held) >= 54
+    assert np.median(widths) <= 21 * MS

@@ -18,6 +18,7 @@ ORDER = [
     "timeline",
     "session",
     "config",
+    "arrivals",
     "ssh",
     "control",
     "probes",

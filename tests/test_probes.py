@@ -8,15 +8,19 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lpmkit.arrivals import SO_TIMESTAMPNS, KernelStamps
 from lpmkit.probes import OBSERVER, ProbeOrder
 from lpmkit.probes.network import POLITE_INTERVAL_NS, ConnectProbe
 from lpmkit.probes.observer import ObserverProbe
@@ -47,8 +51,8 @@ class Seen:
 class Running:
     """A probe in a thread; leaving the block stops it."""
 
-    def __init__(self, probe: Any) -> None:
-        self.seen, self.stop = Seen(), threading.Event()
+    def __init__(self, probe: Any, seen: Seen | None = None) -> None:
+        self.seen, self.stop = seen or Seen(), threading.Event()
         self._thread = threading.Thread(target=probe.run, args=(self.stop, self.seen))
 
     def __enter__(self) -> Seen:
@@ -148,8 +152,8 @@ def test_a_host_without_perl_is_probed_with_what_it_has(host: RealHost, tmp_path
         (bin_folder / tool).chmod(0o755)
 
     class Poor(SshSession):
-        def stream(self, arguments: Any) -> Any:
-            return super().stream(["env", f"PATH={bin_folder}", *arguments])
+        def stream(self, arguments: Any, prepare: Any = None) -> Any:
+            return super().stream(["env", f"PATH={bin_folder}", *arguments], prepare)
 
     session = Poor(route(host.name, host.ssh_config))
     with Running(TickProbe(_order("ticks", 10), session)) as seen:
@@ -282,3 +286,122 @@ def test_frames_carry_rows_as_a_samples_file_has_them() -> None:
     sink.flush()
     rows = b"1,2,3,,,,,answered,\n2,3,4,,,,,answered,\n"
     assert out.getvalue() == b"S ssh-echo %d\n" % len(rows) + rows
+
+
+@contextmanager
+def _hogged() -> Iterator[None]:
+    """Another thread of this process holds the interpreter, up to 20 ms at a time."""
+    stop, usual = threading.Event(), sys.getswitchinterval()
+    sys.setswitchinterval(0.02)
+
+    def hog() -> None:
+        while not stop.is_set():
+            sum(range(500))
+
+    thread = threading.Thread(target=hog)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(usual)
+
+
+def test_an_arrival_is_the_kernels_stamp_however_busy_we_are(host: RealHost) -> None:
+    class Noting(Seen):
+        """Also notes when each sample was handed over, which is what a stamp taken after the read could know at best."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.noted: list[int] = []
+
+        def sample(self, probe: str, sample: Sample) -> None:
+            self.noted.append(time.monotonic_ns())
+            super().sample(probe, sample)
+
+    with Running(TickProbe(_order("ticks", 10), _session(host)), Noting()) as seen:
+        _soon(lambda: seen.samples)
+        with _hogged():
+            time.sleep(3)
+    assert seen.of("session")[0]["stamps"] == "kernel"
+    assert isinstance(seen, Noting)
+    last = {sample.answered_ns: number for number, sample in enumerate(seen.samples)}  # the newest tick of each batch
+    took = [
+        (seen.samples[number].answered_ns or 0) - (seen.samples[number].remote_mono_ns or 0) for number in last.values()
+    ]
+    noted = [seen.noted[number] - (seen.samples[number].remote_mono_ns or 0) for number in last.values()]
+    assert min(took) > 0, "nothing arrives before it was made"
+    assert sorted(noted)[len(noted) // 2] > 4 * sorted(took)[len(took) // 2]
+
+
+def test_where_the_kernel_stamps_nothing_the_probe_says_so(host: RealHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lpmkit.arrivals.SO_TIMESTAMPNS", 0)
+    monkeypatch.setattr("sys.platform", "aix7")
+    with Running(EchoProbe(_order("echo", 50), _session(host))) as seen:
+        _soon(lambda: len(seen.samples) >= 5)
+    assert seen.of("session")[0]["stamps"] == "user"
+    for sample in seen.samples:
+        if sample.outcome is Outcome.ANSWERED:
+            assert (sample.remote_mono_ns or 0) <= (sample.answered_ns or 0)
+
+
+def test_a_stamp_is_not_believed_when_the_time_of_day_was_set_meanwhile() -> None:
+    class Set(Clock):
+        now, apart = 1_000_000_000, 7_000_000_000_000
+
+        def mono_ns(self) -> int:
+            return self.now
+
+        def wall_ns(self) -> int:
+            return self.now + self.apart
+
+    clock = Set()
+    stamps = KernelStamps(clock)
+
+    def read(stamp_ns: int) -> int:
+        stamp = struct.pack("@ll", *divmod(stamp_ns, 1_000_000_000))
+        return stamps.arrived_ns([(socket.SOL_SOCKET, SO_TIMESTAMPNS, stamp)])
+
+    assert read(clock.wall_ns() - 5_000_000) == clock.now, "one pair of readings alone cannot tell"
+    assert read(clock.wall_ns() - 5_000_000) == pytest.approx(clock.now - 5_000_000, abs=5000)
+    stamp = clock.wall_ns() - 5_000_000
+    clock.apart += 3_600_000_000_000
+    assert read(stamp) == clock.now
+
+
+@pytest.mark.parametrize("how", ["perl", "python3"])
+def test_the_ticks_come_as_fast_as_the_timer_of_the_host_allows(host: RealHost, tmp_path: Path, how: str) -> None:
+    """A timer of 10 ms steps, as an old AIX may have one: a thousand ticks a second cannot be kept, a hundred can."""
+    coarse = tmp_path / "coarse"
+    (coarse / "Time").mkdir(parents=True)
+    (coarse / "sitecustomize.py").write_text(
+        "import time\nreal = time.sleep\ntime.sleep = lambda s: real(int(s * 100 + 1) / 100 - 0.0005)\n"
+    )
+    (coarse / "Coarse.pm").write_text(
+        "package Coarse; use Time::HiRes (); no warnings; my $real = \\&Time::HiRes::sleep;\n"
+        "*Time::HiRes::sleep = sub { $real->(int($_[0] * 100 + 1) / 100 - 0.0005) }; 1;\n"
+    )
+
+    class Old(SshSession):
+        def stream(self, arguments: Any, prepare: Any = None) -> Any:
+            if how == "python3" and arguments[0] == "perl":
+                arguments = ["false"]
+            environment = [
+                f"PYTHONPATH={coarse}",
+                f"PERL5OPT=-I{coarse} -MCoarse",
+                f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}",
+            ]
+            return super().stream(["env", *environment, *arguments], prepare)
+
+    for wish_ms, kept_ms in ((1, 10), (20, 20)):
+        with Running(TickProbe(_order("ticks", wish_ms), Old(route(host.name, host.ssh_config)))) as seen:
+            _soon(lambda seen=seen: len(seen.samples) >= 20)
+        told = seen.of("session")[0]
+        assert told["how"] == how
+        assert 9_000_000 < told["timer_ns"] <= 10_000_000
+        assert (told["wished_ns"], told["interval_ns"]) == (wish_ms * 1_000_000, kept_ms * 1_000_000)
+        dues = [sample.remote_due_ns or 0 for sample in seen.samples]
+        steps = {(b.remote_due_ns - a.remote_due_ns) // (b.seq - a.seq) for a, b in itertools.pairwise(seen.samples)}
+        assert dues == sorted(dues)
+        assert steps == {kept_ms * 1_000_000}

@@ -22,6 +22,7 @@ from lpmkit.analysis.signals import host_traces
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.values import (
     Analysis,
+    ClockRate,
     ClockReading,
     ClockStep,
     HostAnalysis,
@@ -97,6 +98,7 @@ def _host(host: str, record: Record) -> HostAnalysis:
         sessions=tuple(one for part in parts for one in part[3]),
         steps=tuple(step for part in parts for step in part[0].steps),
         offset_ns=next((part[0].offset for part in parts if part[0].offset), None),
+        rates=tuple(rate for part in parts for rate in part[0].rates),
         notes=tuple(dict.fromkeys(note for part in parts for note in part[0].notes)),
     )
 
@@ -111,6 +113,7 @@ def _document(run: Run, name: str, notes: list[str]) -> Any:
 
 __all__ = [
     "Analysis",
+    "ClockRate",
     "ClockReading",
     "ClockStep",
     "HostAnalysis",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lpmkit.analysis.classing import KERNEL, answered_by_kernel
 from lpmkit.analysis.clocks import Alignment
 from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clock_readings
 from lpmkit.analysis.values import (
@@ -24,10 +25,13 @@ from lpmkit.analysis.values import (
     Trace,
     uncovered_ns,
 )
+from lpmkit.run import MISSING
 
-_RANK = {"ticks": 0, "echo": 1, "connect": 2}
+_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
+#: How the delay after a resume dies away, as a share of the allowance for it.
+_WAKE_SHARE = 0.08
 
 
 def suspensions(
@@ -67,13 +71,20 @@ def agree(
     breaks: Sequence[Break],
 ) -> Suspension:
     """One suspension from its finest witness, everybody's facts, and what the others say."""
-    last, first = _hull_of_facts(reference, traces)
+    contradicted = answered_by_kernel(reference, traces)
+    last, first = _hull_of_facts(
+        reference, [one for one in traces if one.probe not in {deaf.probe for deaf in contradicted}]
+    )
     begin_lo, end_hi = max(reference.begin.lo_ns, last), min(reference.end.hi_ns, first)
     moved_begin = begin_lo + LEAST_LATENESS_NS if last > reference.begin.hi_ns else 0
     wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
     begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
     end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
-    disagreement = _disagreements(reference, witnesses, begin, end)
+    disagreement = [
+        f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's processes stood still"
+        for one in contradicted
+    ]
+    disagreement += _disagreements(reference, witnesses, begin, end)
     begin, end = _near_stalls(begin, end, stalls)
     most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
     least = min(most, reference.length.lo_ns, max(0, end.lo_ns - begin.hi_ns))
@@ -81,7 +92,10 @@ def agree(
         least = min(most, reference.length.lo_ns)  # the jump is a hard bound of its own; it needs no edges
     trace = next(one for one in traces if one.probe == reference.probe)
     length = Interval(least, most)
-    likely, best = likely_length(begin, end, length, trace)
+    kernels = [one for one in traces if one.kind in KERNEL and all(one is not other for other in contradicted)]
+    slot = reference.begin.lo_ns + trace.interval_ns
+    missed = _missed_from(begin.lo_ns, slot, reference.core.middle_ns, kernels)
+    likely, best = likely_length(begin, end, length, trace, missed)
     return Suspension(
         host=reference.host,
         begin=begin,
@@ -95,6 +109,7 @@ def agree(
         clocks=clock_readings(alignments, breaks, reference),
         stalled_ns=length.hi_ns - uncovered_ns(Interval(begin.lo_ns, begin.lo_ns + length.hi_ns), stalls),
         method=reference.method,
+        contradicted=tuple(one.probe for one in contradicted),
     )
 
 
@@ -138,22 +153,31 @@ def _near_stalls(begin: Interval, end: Interval, stalls: Sequence[Interval]) -> 
     return begin, end
 
 
-def likely_length(begin: Interval, end: Interval, length: Interval, trace: Trace) -> tuple[Interval, int]:
+def _missed_from(begin_lo: int, slot: int, middle: int, kernels: Sequence[Trace]) -> int:
+    """By when something is known to have been missed: the tick's slot, or the first echo request that got no answer in time."""
+    missed = slot
+    for trace in kernels:
+        unanswered = (trace.answered == MISSING) | (trace.answered > middle)
+        sent = trace.sent[unanswered & (trace.sent >= begin_lo) & (trace.sent <= middle)]
+        missed = min(missed, int(sent.min(initial=missed)))
+    return max(begin_lo, missed)
+
+
+def likely_length(
+    begin: Interval, end: Interval, length: Interval, trace: Trace, missed_ns: int
+) -> tuple[Interval, int]:
     """The 95 % interval and the middle of the duration.
 
-    The begin is drawn evenly between the last sign of life and the first missed slot, plus lateness as in the lead-in; the end before the first
-    sign of life by a wake-up that is as late as in the lead-in or, as often, anywhere in the allowance. Same input, same answer.
+    The begin is drawn evenly between the last sign of life and ``missed_ns``, when the first one was missed, plus lateness as in the lead-in; the end
+    before the first sign of life by a wake-up of such a lateness and a delay that dies away within the allowance. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
         return length, length.middle_ns  # too coarse for a distribution: all of the interval is as likely
     generator = np.random.default_rng(20080215)
     late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
-    quantile = min(begin.length_ns, max(LEAST_LATENESS_NS, trace.noise.quantile_ns))
-    slot = max(0, begin.length_ns - quantile)
+    slot = min(begin.length_ns, max(0, missed_ns - begin.lo_ns))
     started = generator.random(_DRAWS) * slot + generator.choice(late, _DRAWS)
-    usual = generator.choice(late, _DRAWS)
-    anywhere = generator.random(_DRAWS) * end.length_ns
-    woke = np.where(generator.random(_DRAWS) < 0.5, usual, anywhere)
+    woke = generator.choice(late, _DRAWS) + generator.exponential(_WAKE_SHARE * end.length_ns, _DRAWS)
     drawn = (end.hi_ns - begin.lo_ns) - np.minimum(started, begin.length_ns) - np.minimum(woke, end.length_ns)
     lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
     lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))

@@ -18,7 +18,7 @@ from lpmkit.timeline import Event
 TAIL_NS = 60 * SECOND
 #: A monotonic clock that stands this much otherwise against the time of day was started anew: the observer was restarted.
 _RESTARTED_NS = 5 * SECOND
-_KINDS = ("ticks", "echo", "connect", "observer")
+_KINDS = ("ticks", "echo", "connect", "icmp", "observer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,8 @@ def _one_segment(
         rows, spoke = rows[spoke], spoke[spoke]
     else:
         asked = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows]) != MISSING
+        if kind == "icmp":
+            asked = table.sent_ns[rows] != MISSING  # what we did not send says nothing of the host
         rows, spoke = rows[asked], spoke[asked]
     sent = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows])
     due = table.due_ns[rows]

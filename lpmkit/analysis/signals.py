@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
+from lpmkit.analysis.rates import rates, slews
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
     BoolArray,
+    ClockRate,
     ClockReading,
     ClockStep,
     Interval,
@@ -27,6 +29,8 @@ from lpmkit.run import MISSING, Int64Array
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 LEAST_SILENCE_NS = 40 * MILLISECOND
 LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
+#: What a kernel answers comes at once or not at all; it is also asked more often.
+LEAST_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: Ticks come in batches, about ten a second; a pause between batches below this says nothing.
 LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 #: A batch may be this late, by its own schedule and on its way.
@@ -40,6 +44,8 @@ CLOCK_MISSED_NS = 20 * MILLISECOND
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
 _NOISE_SAMPLE = 2000
+#: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
+_SHARED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ class HostTraces:
     clock: str | None
     alignments: dict[str, Alignment]
     breaks: tuple[Break, ...]
+    rates: tuple[ClockRate, ...]
     notes: tuple[str, ...]
 
 
@@ -257,7 +264,11 @@ def _counted(missed: Interval, length: Interval) -> str:
         return "stood still during the pause"
     if missed.hi_ns < 0:
         return "was set forward by more than the pause"
-    return "counted only a part of the pause" if missed.hi_ns < length.hi_ns else "was set back"
+    if missed.hi_ns >= length.hi_ns:
+        return "was set back"
+    counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
+    capped = counted.widened(MILLISECOND).contains(SECOND) and length.lo_ns > SECOND + 20 * MILLISECOND
+    return "counted one second of the pause and no more" if capped else "counted only a part of the pause"
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -326,14 +337,23 @@ def tick_silences(
     level: Noise,
     two_sided: bool,
     slept_on: bool,
+    shared: Sequence[Interval] = (),
 ) -> list[Outage]:
-    """Stretches without a tick, in the host's own stamps.
+    """Stretches without a tick, in the host's own stamps: longer than the threshold, or shorter where one of ``shared`` covers them.
 
     ``slept_on`` says that the timers of the host may not have counted the pause: its first tick then comes up to one period late.
     """
     lo, hi = facts
-    silent = np.flatnonzero(lo[1:] - hi[:-1] > level.threshold_ns)
-    found = []
+    gaps = lo[1:] - hi[:-1]
+    long, found = gaps > level.threshold_ns, []
+    for span in shared:
+        within_it = Interval(span.lo_ns - ticks.interval_ns, span.hi_ns + ticks.interval_ns)
+        first = max(0, int(np.searchsorted(hi, within_it.lo_ns)) - 2)
+        last = int(np.searchsorted(hi, within_it.hi_ns)) + 2
+        here = slice(first, last)
+        common = np.minimum(lo[1:][here], within_it.hi_ns) - np.maximum(hi[:-1][here], within_it.lo_ns)
+        long[here] |= common > max(LEAST_SILENCE_NS, int(_SHARED * span.length_ns))
+    silent = np.flatnonzero(long)
     for last in silent.tolist():
         first = last + 1
         due = int(ticks.remote_due[last])
@@ -355,12 +375,16 @@ def tick_silences(
 
 
 def _local_noise(late: Int64Array, first: int, level: Noise) -> tuple[int, int]:
-    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near."""
+    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near.
+
+    What is longer than the threshold is a silence of its own and says nothing of lateness.
+    """
     near = late[max(1, first - 200) : first]
     after = late[first + 1 : first + 31]
+    near, after = near[near < level.threshold_ns], after[after < level.threshold_ns]
     before = max(LEAST_LATENESS_NS, level.quantile_ns, int(near.max(initial=0)))
     wake = max(LEAST_WAKE_NS, before, 2 * int(after.max(initial=0)))
-    limit = level.threshold_ns  # anything longer is a silence of its own
+    limit = level.threshold_ns
     return min(before, limit), min(wake, limit)
 
 
@@ -424,7 +448,8 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
     found = []
     for first, last in _runs(late):
         silence = _one_asked_silence(asked, facts, first, last, level)
-        if silence is not None:
+        # a lost request is no silence while the ones beside it were answered
+        if silence is not None and (asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns):
             found.append(silence)
     return found
 
@@ -486,6 +511,14 @@ def host_traces(
     traces: list[Trace] = []
     outages: list[Outage] = []
     notes: list[str] = []
+    by_kernel = [
+        silence.outer
+        for one in asked
+        if one.kind == "icmp"
+        for silence in asked_silences(
+            one, (one.sent, one.answered), late_questions(one, known[one.probe].threshold_ns), known[one.probe]
+        )
+    ]
     if ticks is not None:
         stamp = _stamp(ticks, clock)
         facts = tick_facts(ticks, stamp, alignment, breaks)
@@ -504,6 +537,7 @@ def host_traces(
             known[ticks.probe],
             bool(echo),
             _slept_on(clock, breaks, alignments),
+            by_kernel,
         )
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, facts, breaks, found)
@@ -520,14 +554,16 @@ def host_traces(
         notes.append(
             f"no echo: the clock offset is bounded on one side only, the other assumes that the fastest tick took at most {DELIVERY_NS // MILLISECOND} ms"
         )
+    running = [rate for name, one in alignments.items() for rate in rates(host, name, one)]
     return HostTraces(
         traces=tuple(traces),
         outages=tuple(sorted(outages, key=lambda one: one.begin)),
-        steps=tuple(_steps(host, alignments)),
+        steps=(*_steps(host, alignments), *slews(running)),
         offset=alignment.bounds(lead_in.hi_ns, 0) if alignment else None,
         clock=clock,
         alignments=alignments,
         breaks=tuple(breaks),
+        rates=tuple(running),
         notes=tuple(notes),
     )
 
@@ -549,7 +585,8 @@ def _noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls
         return level
     answered = signals.picked(signals.spoke)
     took, basis = quiet_values(answered, answered.answered - answered.sent, lead_in, stalls)
-    return noise(took, basis, (2.0, 0, LEAST_LATE_ANSWER_NS))
+    least = LEAST_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else LEAST_LATE_ANSWER_NS
+    return noise(took, basis, (2.0, 0, least))
 
 
 def _clocks(
@@ -596,7 +633,13 @@ def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: st
 
 def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
     return [
-        ClockStep(host, clock, at, step, "set while the host ran (nothing was silent)")
+        ClockStep(
+            host,
+            clock,
+            at,
+            step,
+            f"set {'forward' if step.lo_ns > 0 else 'back'} while the host ran (nothing was silent)",
+        )
         for clock, alignment in alignments.items()
         for at, step in alignment.steps()
         if step.lo_ns > MILLISECOND or step.hi_ns < -MILLISECOND

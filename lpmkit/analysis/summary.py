@@ -20,7 +20,7 @@ from lpmkit.analysis.verdict import questions_of
 METHODS = {
     "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
     "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
-    "likely": "95 %: begin even over one tick, lateness as measured in the lead-in, wake-up within its allowance; 4000 draws with a fixed seed",
+    "likely": "95 %: begin even from the last sign of life to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
 }
 
@@ -81,6 +81,19 @@ def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
             }
             for one in host.steps
         ],
+        "clock_rates": [
+            {
+                "clock": one.clock,
+                "over": _span(analysis, one.over),
+                "faster": {
+                    "low": one.lo_ppm,
+                    "high": one.hi_ppm,
+                    "unit": "ppm",
+                    "method": "lines between the bounds of the offset",
+                },
+            }
+            for one in host.rates
+        ],
         "clock_offset": _figure(host.offset_ns, "round trips") if host.offset_ns else None,
         "notes": list(host.notes),
     }
@@ -97,6 +110,7 @@ def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
         "mechanisms": list(still.mechanisms),
         "witnesses": [_outage(analysis, one) for one in still.witnesses],
         "disagreement": list(still.disagreement),
+        "contradicted_by": list(still.contradicted),
         "clocks": [
             {
                 "clock": one.clock,

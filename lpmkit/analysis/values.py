@@ -178,6 +178,17 @@ class ClockStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRate:
+    """How fast a clock of the watched host ran against ours over a stretch: between ``lo_ppm`` and ``hi_ppm`` millionths faster."""
+
+    host: str
+    clock: str
+    over: Interval
+    lo_ppm: float
+    hi_ppm: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClockReading:
     """What one guest clock did over one silence: how much of it the clock counted."""
 
@@ -206,6 +217,7 @@ class Suspension:
     clocks: tuple[ClockReading, ...]
     stalled_ns: int
     method: str
+    contradicted: tuple[str, ...] = ()  #: kernel-answered probes that spoke in the midst of it
 
     @property
     def outer(self) -> Interval:
@@ -277,6 +289,7 @@ class HostAnalysis:
     sessions: tuple[SessionOutage, ...]
     steps: tuple[ClockStep, ...]
     offset_ns: Interval | None
+    rates: tuple[ClockRate, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -102,6 +102,10 @@ def _suspended(evidence: Evidence) -> Question:
         return Question("suspended", title, OPEN, _no_suspension(evidence))
     answer = seconds(still.length)
     basis = f"agreed by {', '.join(still.mechanisms)}"
+    if still.contradicted:
+        names = ", ".join(still.contradicted)
+        why = "either its processes hung while it ran, or something else answers for its address"
+        return Question("suspended", title, OPEN, f"{answer}, but {names} was answered meanwhile", why)
     limit = (evidence.manifest.get("limits") or {}).get("suspend_s")
     if limit is None:
         if len(still.mechanisms) < 2 and "ticks" not in still.mechanisms:

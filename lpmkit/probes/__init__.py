@@ -62,6 +62,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "a new TCP connection that waits for the SSH banner",
         "one interval; counts only when the service itself speaks, not when its kernel accepts",
     ),
+    "icmp": (
+        "echo requests that the kernel of the host answers, stamped by ours when the reply comes in",
+        "one interval; needs no process in the partition; says nothing of a partition whose kernel runs and whose processes do not",
+    ),
     "observer": (
         "our own idle ticker in a process of its own",
         "shows when this machine stood still, not the partition",
@@ -79,6 +83,7 @@ def plan(
         "ssh-ticks": ("ticks", 1_000_000_000 // settings.tick_hz),
         "ssh-echo": ("echo", settings.echo_interval_ms * 1_000_000),
         "tcp-connect": ("connect", settings.connect_interval_ms * 1_000_000),
+        "icmp": ("icmp", settings.icmp_interval_ms * 1_000_000),
     }
     return tuple(
         ProbeOrder(

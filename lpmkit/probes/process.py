@@ -18,6 +18,7 @@ from typing import IO, Any, Protocol
 from lpmkit.config import Secrets
 from lpmkit.errors import LpmError
 from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.icmp import IcmpProbe
 from lpmkit.probes.network import ConnectProbe
 from lpmkit.probes.observer import ObserverProbe
 from lpmkit.probes.ssh import EchoProbe, TickProbe
@@ -39,6 +40,8 @@ def build(order: ProbeOrder, secrets: Secrets) -> Probe:
     way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
     if order.kind == "connect":
         return ConnectProbe(order, way)
+    if order.kind == "icmp":
+        return IcmpProbe(order, way)
     session = SshSession(way, password=secrets.get(order.password, order.host))
     return TickProbe(order, session) if order.kind == "ticks" else EchoProbe(order, session)
 

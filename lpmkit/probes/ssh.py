@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import select
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from typing import Any
 
 import paramiko
+from paramiko.buffered_pipe import BufferedPipe
 
+from lpmkit.arrivals import arrival_of
 from lpmkit.errors import ConnectionLost, LpmError, RemoteError
 from lpmkit.probes import ProbeOrder, Sink
 from lpmkit.ssh import SshSession
@@ -35,27 +39,52 @@ INTERPRETERS = (
 )
 
 
-class Lines:
-    """The lines of a channel as they come, each chunk with the moment of its arrival."""
+class Arrivals(BufferedPipe):  # type: ignore[type-arg] # generic in the stubs only
+    """A channel's buffer that notes when each piece had reached this machine, in the thread that takes it off the wire.
 
-    def __init__(self, channel: paramiko.Channel, clock: Clock) -> None:
-        self.channel = channel
-        self._clock = clock
-        self._rest = b""
+    A piece is fed as soon as its last byte is read, so the wire's newest stamp is that byte's.
+    """
+
+    def __init__(self, wire: Any, clock: Clock) -> None:
+        super().__init__()
+        self._wire, self._clock = wire, clock
+        self._marks: deque[tuple[int, int]] = deque()
+        self._fed = 0
+        self.kernel = False
+
+    def feed(self, data: Any) -> None:
+        arrived = arrival_of(self._wire)
+        self.kernel = arrived is not None
+        self._fed += len(data)
+        self._marks.append((self._fed, self._clock.mono_ns() if arrived is None else arrived))
+        super().feed(data)
+
+    def of(self, count: int) -> int:
+        """When the first ``count`` bytes of the stream had all arrived. To be asked with rising counts."""
+        while self._marks[0][0] < count:
+            self._marks.popleft()
+        return self._marks[0][1]
+
+
+class Lines:
+    """The lines of a channel as they come, each with the moment of its arrival: the kernel's, where that stamps."""
+
+    def __init__(self, channel: paramiko.Channel, arrivals: Arrivals) -> None:
+        self.channel, self.arrivals = channel, arrivals
+        self._rest, self._count = b"", 0
         self._poller = select.poll()
         self._poller.register(channel.fileno(), select.POLLIN)
 
-    def wait(self, timeout_s: float) -> tuple[int, list[str]]:
-        """Arrival on the monotonic clock and the whole lines that came; none when ``timeout_s`` passed in silence.
+    def wait(self, timeout_s: float) -> list[tuple[int, str]]:
+        """The whole lines that came, each after its arrival on the monotonic clock; none when ``timeout_s`` passed in silence.
 
         Raises `ConnectionLost` at the end of the stream.
         """
         if not self.channel.recv_ready():
             self._poller.poll(max(0.0, timeout_s) * 1000)
-        arrived = self._clock.mono_ns()
         if self.channel.recv_ready():
             *whole, self._rest = (self._rest + self.channel.recv(65536)).split(b"\n")
-            return arrived, [line.decode("ascii", "replace") for line in whole]
+            return [self._placed(line) for line in whole]
         if self.channel.eof_received or self.channel.closed:
             said = (
                 self.channel.recv_stderr(4096).decode("utf-8", "replace").strip()
@@ -63,7 +92,11 @@ class Lines:
                 else ""
             )
             raise ConnectionLost("the stream from the host ended", answered=said or None)
-        return arrived, []
+        return []
+
+    def _placed(self, line: bytes) -> tuple[int, str]:
+        self._count += len(line) + 1
+        return self.arrivals.of(self._count), line.decode("ascii", "replace")
 
 
 class _OverSsh:
@@ -97,8 +130,8 @@ class _OverSsh:
         for how, command, ending in INTERPRETERS:
             if self._how not in (None, how):
                 continue
-            channel = self.session.stream([*command, _source(self.program, ending), *self._arguments(how)])
-            lines = Lines(channel, self.clock)
+            lines = self._launch([*command, _source(self.program, ending), *self._arguments(how)])
+            channel = lines.channel
             try:
                 header = _first_line(lines, self.clock)
             except ConnectionLost as error:
@@ -114,6 +147,8 @@ class _OverSsh:
                 remote_pid=int(header[1]),
                 how=how,
                 host=self.order.host,
+                stamps="kernel" if lines.arrivals.kernel else "user",
+                **self._told(),
             )
             try:
                 yield lines
@@ -122,11 +157,25 @@ class _OverSsh:
             return
         raise ConnectionLost("it can run none of our programs", where=self.order.host, answered="; ".join(refused))
 
+    def _launch(self, command: list[str]) -> Lines:
+        """Start a program on the host; every byte of its output is stamped."""
+        made: list[Arrivals] = []
+
+        def prepare(channel: paramiko.Channel) -> None:
+            made.append(Arrivals(getattr(channel.transport, "sock", None), self.clock))
+            channel.in_buffer = made[0]
+
+        return Lines(self.session.stream(command, prepare), made[0])
+
     def _arguments(self, how: str) -> list[str]:
         return []
 
     def _begin(self, header: list[str]) -> None:
         """The host's program has introduced itself."""
+
+    def _told(self) -> dict[str, Any]:
+        """What else the `session` event says."""
+        return {}
 
     def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
         raise NotImplementedError
@@ -155,12 +204,16 @@ class TickProbe(_OverSsh):
     def _begin(self, header: list[str]) -> None:
         self._two_clocks = header[2] == "1"
         self._start, self._apart, self._period = int(header[3]), int(header[4]), int(header[5])
+        self._timer = int(header[6])
         self._base = self._last
+
+    def _told(self) -> dict[str, Any]:
+        """The period that is kept: what was wished for, or what the host's timer can do where that is slower."""
+        return {"interval_ns": self._period, "wished_ns": self.order.interval_ns, "timer_ns": self._timer}
 
     def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
         while not stop.is_set():
-            arrived, texts = lines.wait(0.5)
-            for text in texts:
+            for arrived, text in lines.wait(0.5):
                 sink.sample(self.order.name, self._tick(text, arrived))
 
     def _tick(self, text: str, arrived: int) -> Sample:
@@ -202,8 +255,7 @@ class EchoProbe(_OverSsh):
                 self._open[self._seq] = (due, self.clock.mono_ns())
                 lines.channel.sendall(b"%d\n" % self._seq)
                 due += self.order.interval_ns
-            arrived, texts = lines.wait(min(0.5, (due - now) / 1e9))
-            for text in texts:
+            for arrived, text in lines.wait(min(0.5, (due - now) / 1e9)):
                 self._answer(text, arrived, sink)
 
     def _answer(self, text: str, arrived: int, sink: Sink) -> None:
@@ -236,12 +288,12 @@ class EchoProbe(_OverSsh):
 def _first_line(lines: Lines, clock: Clock) -> list[str]:
     deadline = clock.mono_ns() + int(START_S * 1e9)
     while clock.mono_ns() < deadline:
-        _, texts = lines.wait(1.0)
-        if texts:
-            words = texts[0].split()
+        came = lines.wait(1.0)
+        if came:
+            words = came[0][1].split()
             if words and words[0].startswith("lpmkit-"):
                 return words
-            raise ConnectionLost("something else spoke first", answered=texts[0])
+            raise ConnectionLost("something else spoke first", answered=came[0][1])
     raise LpmError(f"the host did not start the probe within {START_S:g} s")
 
 

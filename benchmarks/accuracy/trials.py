@@ -1,0 +1,259 @@
+"""The list of trials, and how each is played while two records are made: ticks at 100 Hz and at 1 kHz."""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy.rig import Moment, Rig
+from lpmkit.config import PartitionSettings
+from lpmkit.probes import OBSERVER, ProbeOrder, plan
+from lpmkit.recorder import ProbeProcess
+from lpmkit.run import Run, RunWriter, create
+from lpmkit.timeline import Clock
+
+LEAD_IN_S = 20.0
+RATES = (100, 1000)
+#: (milliseconds, how often in a hundred)
+LENGTHS = (
+    (2, 4),
+    (5, 4),
+    (10, 5),
+    (20, 8),
+    (50, 15),
+    (100, 17),
+    (200, 17),
+    (500, 15),
+    (1000, 10),
+    (3000, 4),
+    (8000, 1),
+)
+#: What is done, how often in a hundred.
+SUSPENDED = ("dropped", "queued", "late tail")
+KINDS = (
+    ("dropped", 30),
+    ("queued", 26),
+    ("late tail", 8),
+    ("twice", 6),
+    ("cut", 12),
+    ("kernel runs", 8),
+    ("probes stopped", 5),
+    ("all ours stopped", 5),
+)
+TAIL_S = 0.3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One thing done: ``kind`` as in `KINDS`, for ``length_ms``, with or without busy processors here."""
+
+    number: int
+    kind: str
+    length_ms: int
+    hogged: bool
+
+
+def listed(count: int, seed: int, longest_ms: int = 8000) -> list[Trial]:
+    """``count`` trials in a random order that a seed repeats; the last quarter of them with busy processors."""
+    chance = random.Random(seed)
+    lengths = [one for one in LENGTHS if one[0] <= longest_ms]
+    kinds = chance.choices([kind for kind, _ in KINDS], [often for _, often in KINDS], k=count)
+    kinds[: len(KINDS)] = [kind for kind, _ in KINDS][:count]  # each at least once
+    ms = chance.choices([length for length, _ in lengths], [often for _, often in lengths], k=count)
+    ms = [
+        max(one, 200) if kind in ("cut", "probes stopped", "all ours stopped") else one
+        for one, kind in zip(ms, kinds, strict=True)
+    ]
+    return [Trial(n, kind, length, n >= count * 3 // 4) for n, (kind, length) in enumerate(zip(kinds, ms, strict=True))]
+
+
+class Record:
+    """One run folder that grows: lpmkit's own probe process and own ticker, their frames written as the recorder does."""
+
+    def __init__(self, parent: Path, rig: Rig, hz: int) -> None:
+        clock = Clock()
+        facts = {"hosts": [rig.name], "lead_in_s": LEAD_IN_S, "tail_s": 0}
+        self.run: Run = create(parent, mode="watch", title=f"{hz}-hz", facts=facts, clock=clock)
+        settings = PartitionSettings(host=rig.name, tick_hz=hz)
+        wanted = [one for one in plan(rig.name, settings, rig.ssh_config) if hz == 100 or one.kind != "connect"]
+        self._asked: queue.SimpleQueue[Callable[[RunWriter], object] | None] = queue.SimpleQueue()
+        self._log = (parent / f"{hz}-hz.log").open("ab")
+        self._thread = threading.Thread(target=self._write)
+        self._thread.start()
+        self.watching = self._process(tuple(wanted))
+        self.ticker = self._process((OBSERVER,))
+
+    def _process(self, orders: tuple[ProbeOrder, ...]) -> ProbeProcess:
+        return ProbeProcess(orders, {}, self._asked.put, self._log)
+
+    def _write(self) -> None:
+        with RunWriter(self.run.path) as writer:
+            writer.event("recorder", "recorder-started", pid=os.getpid(), mode="watch", resumed=False)
+            anchored = 0.0
+            while True:
+                if time.monotonic() - anchored > 10:
+                    anchored = time.monotonic()
+                    writer.event("recorder", "clock", uncertainty_ns=writer.clock.anchor().uncertainty_ns)
+                try:
+                    write = self._asked.get(timeout=0.5)
+                except queue.Empty:
+                    writer.flush()
+                    continue
+                if write is None:
+                    return
+                write(writer)
+
+    def pids(self) -> tuple[int, int]:
+        return self.watching._child.pid, self.ticker._child.pid
+
+    def end(self) -> None:
+        for one in (self.watching, self.ticker):
+            one.end()
+        self._asked.put(None)
+        self._thread.join()
+        self._log.close()
+
+
+class Player:
+    """Plays trials on a rig."""
+
+    def __init__(self, rig: Rig, records: list[Record], seed: int) -> None:
+        self.rig, self.records = rig, records
+        self._chance = random.Random(seed)
+
+    def play(self, trial: Trial) -> list[dict[str, Any]]:
+        """Do it, wait until everything has recovered, and tell when it was really done."""
+        play = {
+            "dropped": lambda: self._suspend(trial, "drop"),
+            "queued": lambda: self._suspend(trial, "queue"),
+            "late tail": lambda: self._suspend(trial, "drop", TAIL_S),
+            "twice": lambda: self._suspend(trial, "drop"),
+            "cut": lambda: self._cut(trial),
+            "kernel runs": lambda: self._frozen_alone(trial),
+            "probes stopped": lambda: self._ours(trial, [one.pids()[0] for one in self.records]),
+            "all ours stopped": lambda: self._ours(trial, [pid for one in self.records for pid in one.pids()]),
+        }
+        done = [play[trial.kind]()]
+        if trial.kind == "twice":
+            time.sleep(0.05)
+            done.append(play["twice"]())
+        loses = trial.kind in ("dropped", "late tail", "twice", "cut")
+        time.sleep(0.6 + 0.3 * self._chance.random() + (min(4.0, 0.8 * trial.length_ms / 1000) if loses else 0.1))
+        return done
+
+    def _told(self, trial: Trial, began: Moment, ended: Moment, **more: Any) -> dict[str, Any]:
+        return {**asdict(trial), "began": began.as_list(), "ended": ended.as_list(), **more}
+
+    def _suspend(self, trial: Trial, frames: str, tail_s: float = 0.0) -> dict[str, Any]:
+        began = self.rig.link(frames).hull(self.rig.freeze())
+        time.sleep(trial.length_ms / 1000)
+        if tail_s:
+            ended = self.rig.thaw()
+            time.sleep(tail_s)
+            opened = self.rig.link("open")
+            return self._told(trial, began, ended, opened=opened.as_list())
+        return self._told(trial, began, self.rig.thaw().hull(self.rig.link("open")))
+
+    def _cut(self, trial: Trial) -> dict[str, Any]:
+        began = self.rig.link("drop")
+        time.sleep(trial.length_ms / 1000)
+        return self._told(trial, began, self.rig.link("open"))
+
+    def _frozen_alone(self, trial: Trial) -> dict[str, Any]:
+        began = self.rig.freeze()
+        time.sleep(trial.length_ms / 1000)
+        return self._told(trial, began, self.rig.thaw())
+
+    def _ours(self, trial: Trial, pids: list[int]) -> dict[str, Any]:
+        def all_of_them(number: signal.Signals) -> Moment:
+            before = time.monotonic_ns()
+            for pid in pids:
+                os.kill(pid, number)
+            return Moment(before, time.monotonic_ns())
+
+        began = all_of_them(signal.SIGSTOP)
+        time.sleep(trial.length_ms / 1000)
+        return self._told(trial, began, all_of_them(signal.SIGCONT))
+
+
+@contextmanager
+def hogs(count: int) -> Iterator[None]:
+    """Busy processes beside everything else."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _programs(run: Run) -> dict[str, int]:
+    """The processes on the host, by probe."""
+    return {event.data["probe"]: event.data["remote_pid"] for event in run.events() if event.kind == "session"}
+
+
+def costs(rig: Rig, record: Record, over_s: float) -> dict[str, float]:
+    """What one record costs while nothing happens: shares of one processor here and there, frames a second, memory here."""
+    there = _programs(record.run)
+    pids = {"watching": record.pids()[0], "own ticker": record.pids()[1], **there}
+    before, frames, began = {name: cpu_s(pid) for name, pid in pids.items()}, rig.frames(), time.monotonic()
+    time.sleep(over_s)
+    took = time.monotonic() - began
+    cost = {f"{name}, % of a core": 100 * (cpu_s(pid) - before[name]) / took for name, pid in pids.items()}
+    cost["frames a second, both ways"] = (rig.frames() - frames) / took
+    cost["memory here, MiB"] = sum(rss_mib(pid) for pid in record.pids())
+    return cost
+
+
+def play_all(
+    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]
+) -> tuple[dict[int, Run], dict[str, Any]]:
+    """Make the records and play the trials. Returns a run for each rate, and what was really done (also in ``truth.json``)."""
+    with Rig(folder / "partition") as rig:
+        records, cost = [], {}
+        try:
+            for hz in RATES:
+                record = Record(folder, rig, hz)
+                records.append(record)
+                deadline = time.monotonic() + 20
+                while len(_programs(record.run)) < 2 and time.monotonic() < deadline:
+                    time.sleep(0.2)
+                cost[str(hz)] = costs(rig, record, 10.0)
+                if hz != RATES[0]:
+                    cost[str(hz)].pop("frames a second, both ways")
+            time.sleep(LEAD_IN_S - 10.0)
+            player, done = Player(rig, records, seed), []
+            for hogged in (False, True):
+                with hogs(2 if hogged else 0):
+                    for trial in [one for one in trials if one.hogged is hogged]:
+                        done += player.play(replace(trial))
+                        if trial.number % 50 == 49:
+                            say(f"{trial.number + 1} of {len(trials)}")
+            time.sleep(2.0)
+        finally:
+            for record in records:
+                record.end()
+    truth = {"seed": seed, "done": done, "cost": cost}
+    return {hz: record.run for hz, record in zip(RATES, records, strict=True)}, truth

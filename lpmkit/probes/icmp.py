@@ -1,0 +1,208 @@
+"""Echo requests that the kernel of the watched host answers: no process there has to be scheduled for it.
+
+Requests leave on a schedule of their own, whatever became of the last one; replies bear the receiving kernel's stamp. An unprivileged
+datagram socket is used where ``net.ipv4.ping_group_range`` allows it, else a raw one (root or CAP_NET_RAW).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import select
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+
+from lpmkit.arrivals import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
+from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.ssh import Route
+from lpmkit.timeline import Clock, Outcome, Sample
+
+#: A reply may come as late as this: what waited through a suspension in somebody's queue is answered after it.
+GIVE_UP_NS = 20_000_000_000
+#: A host that has answered nothing for so long is said not to answer at all.
+DEAF_NS = 5_000_000_000
+#: So many requests at most leave at once when we were held up ourselves; the ones before them are told as not sent.
+BURST = 20
+_HEAD = struct.Struct("!BBHHH")
+_BODY = struct.Struct("!8sQ")
+_ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
+_PROTOCOL = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
+
+
+class NotLookedAt(Exception):
+    """Why this host cannot be asked from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An address to ask: its family and what `socket.sendto` wants."""
+
+    family: socket.AddressFamily
+    address: tuple[str, int] | tuple[str, int, int, int]
+
+
+class IcmpProbe:
+    """An echo request every interval, sent when it is due; every one owes a sample."""
+
+    def __init__(self, order: ProbeOrder, way: Route, clock: Clock | None = None) -> None:
+        self.order, self.way = order, way
+        self.clock = clock or Clock()
+        self._token = os.urandom(8)
+        self._open: dict[int, tuple[int, int]] = {}
+        self._seq = self._answers = 0
+        self._told_deaf = False
+
+    def run(self, stop: threading.Event, sink: Sink) -> None:
+        """Probe until ``stop`` is set."""
+        try:
+            self._peer = peer(self.way)
+            wire = echo_socket(self._peer.family)
+        except NotLookedAt as why:
+            sink.event(self.order.name, "probe-trouble", what=f"not looked at: {why}")
+            return
+        with wire:
+            self._probe(wire, stop, sink)
+        self._give_up(sink, None, "unanswered when the probe ended")
+
+    def _probe(self, wire: socket.socket, stop: threading.Event, sink: Sink) -> None:
+        stamps = KernelStamps(self.clock) if ask_for_stamps(wire) else None
+        poller = select.poll()
+        poller.register(wire.fileno(), select.POLLIN)
+        due = began = self.clock.mono_ns()
+        while not stop.is_set():
+            now = self.clock.mono_ns()
+            while due <= now:
+                if now - due < BURST * self.order.interval_ns:
+                    self._ask(wire, due, sink)
+                else:
+                    self._skip(due, sink)
+                due += self.order.interval_ns
+            if poller.poll(min(250.0, max(0.0, (due - self.clock.mono_ns()) / 1e6))):
+                self._listen(wire, stamps, sink)
+            self._give_up(sink, now - GIVE_UP_NS, f"no reply within {GIVE_UP_NS / 1e9:g} s")
+            if not self._answers and not self._told_deaf and now - began > DEAF_NS:
+                self._told_deaf = True
+                what = f"{self._peer.address[0]} answers no echo request; a firewall may drop them"
+                sink.event(self.order.name, "probe-trouble", what=what)
+
+    def _ask(self, wire: socket.socket, due: int, sink: Sink) -> None:
+        self._seq += 1
+        packet = request(self._peer.family, os.getpid() & 0xFFFF, self._seq, self._token)
+        sent = self.clock.mono_ns()
+        self._open[self._seq] = (due, sent)
+        try:
+            wire.sendto(packet, self._peer.address)
+        except (
+            OSError
+        ) as error:  # no route, no neighbour, no buffer: it was not sent, and it owes a sample all the same
+            self._end(self._seq, sink, None, f"not sent: {error.strerror or error}")
+
+    def _skip(self, due: int, sink: Sink) -> None:
+        self._seq += 1
+        detail = "not sent: this machine stood still"
+        sink.sample(self.order.name, Sample(self._seq, due, outcome=Outcome.SILENT, detail=detail))
+
+    def _listen(self, wire: socket.socket, stamps: KernelStamps | None, sink: Sink) -> None:
+        while True:
+            try:
+                content, ancillary, _, sender = wire.recvmsg(2048, ANCILLARY_BYTES)
+            except OSError:
+                return  # nothing more, or what an earlier request met on its way: that one stays unanswered
+            arrived = stamps.arrived_ns(ancillary) if stamps else self.clock.mono_ns()
+            number = reply(content, self._peer.family, self._token)
+            if number in self._open and sender[0] == self._peer.address[0]:
+                self._answers += 1
+                self._end(number, sink, arrived, "")
+
+    def _give_up(self, sink: Sink, before_ns: int | None, why: str) -> None:
+        while self._open:
+            number, (_, sent) = next(iter(self._open.items()))
+            if before_ns is not None and sent >= before_ns:
+                return
+            self._end(number, sink, None, why)
+
+    def _end(self, number: int, sink: Sink, arrived: int | None, detail: str) -> None:
+        due, sent = self._open.pop(number)
+        outcome = Outcome.SILENT if arrived is None else Outcome.ANSWERED
+        sink.sample(self.order.name, Sample(number, due, sent, arrived, outcome=outcome, detail=detail))
+
+
+def peer(way: Route) -> Peer:
+    """The address behind a route. Raises `NotLookedAt` when its kernel's answers would say nothing, or cannot be had."""
+    if way.jumps or way.proxy_command:
+        raise NotLookedAt("the host is reached through another one, so this machine has no way of its own to it")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(way.hostname, None, type=socket.SOCK_DGRAM)[0]
+    except OSError as error:
+        raise NotLookedAt(f"{way.hostname} has no address: {error.strerror}") from error
+    if family not in _ECHO:
+        raise NotLookedAt(f"{way.hostname} has no internet address")
+    found = Peer(family, address)  # type: ignore[arg-type] # the shape that goes with the family
+    if is_own(found):
+        raise NotLookedAt(f"{found.address[0]}: this address is this machine's own kernel")
+    return found
+
+
+def is_own(one: Peer) -> bool:
+    """Whether an address is this machine's: loopback, or of one of its interfaces. Nothing is sent."""
+    if ipaddress.ip_address(one.address[0].partition("%")[0]).is_loopback:
+        return True
+    with socket.socket(one.family, socket.SOCK_DGRAM) as probe:
+        try:
+            # to reach an address of one's own, the kernel leaves from that very address
+            probe.connect((one.address[0], 9, *one.address[2:]))
+        except OSError:
+            return False  # no way to it at the moment
+        return bool(probe.getsockname()[0] == one.address[0])
+
+
+def echo_socket(family: socket.AddressFamily) -> socket.socket:
+    """A socket for echo requests that does not block. Raises `NotLookedAt` when this user may have none."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        try:
+            wire = socket.socket(family, kind, _PROTOCOL[family])
+        except OSError:
+            continue
+        wire.setblocking(False)
+        return wire
+    raise NotLookedAt("this user may send no echo requests here (net.ipv4.ping_group_range, or CAP_NET_RAW)")
+
+
+def request(family: int, identifier: int, number: int, token: bytes) -> bytes:
+    """An echo request. The number stands in full in its body: sixteen bits are soon used up."""
+    body = _BODY.pack(token, number)
+    kind = _ECHO[socket.AddressFamily(family)][0]
+    head = _HEAD.pack(kind, 0, 0, identifier, number & 0xFFFF)
+    if family == socket.AF_INET6:
+        return head + body  # the kernel sums it up, as the sum covers addresses
+    return _HEAD.pack(kind, 0, checksum(head + body), identifier, number & 0xFFFF) + body
+
+
+def reply(content: bytes, family: int, token: bytes) -> int:
+    """The number of one of our requests that ``content`` answers; 0 when it answers none.
+
+    >>> reply(bytes([0]) + request(socket.AF_INET, 7, 70000, b"lpmkit-8")[1:], socket.AF_INET, b"lpmkit-8")
+    70000
+    """
+    if family == socket.AF_INET and content[:1] and content[0] >> 4 == 4:
+        content = content[4 * (content[0] & 15) :]  # a raw socket shows the IP header too
+    body = content[_HEAD.size :]
+    if content[:1] != bytes([_ECHO[socket.AddressFamily(family)][1]]) or len(body) < _BODY.size:
+        return 0
+    said, number = _BODY.unpack_from(body)
+    return int(number) if said == token else 0
+
+
+def checksum(content: bytes) -> int:
+    """The internet checksum (RFC 1071).
+
+    >>> hex(checksum(bytes([0x45, 0, 0, 0x30, 0x44, 0x22, 0x40, 0, 0x80, 6, 0, 0, 0x8C, 0x7C, 0x19, 0xAC, 0xAE, 0x24, 0x1E, 0x2B])))
+    '0x442e'
+    """
+    words = struct.unpack(f"!{len(content) // 2}H", content[: len(content) // 2 * 2])
+    total: int = sum(words) + (content[-1] << 8 if len(content) % 2 else 0)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - total
