@@ -20,6 +20,7 @@ ORDER = [
     "config",
     "ssh",
     "control",
+    "oracle",
     "probes",
     "survey",
     "checks",
