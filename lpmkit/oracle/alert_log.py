@@ -150,6 +150,7 @@ class AlertReader:
         self._dropping = False
         self._fresh = False
         self._open: _Group | None = None
+        self._last_inner: Moment | None = None
         self._blocks: dict[str | None, _Group] = {}
         self._element: list[str] | None = None
         self._element_offset = 0
@@ -268,7 +269,14 @@ class AlertReader:
         self._open = _Group(self.stamp, offset, [line])
         if not self._fresh and line.startswith(_TIMED_OUT):
             self._open.stamp_follows = self.stamp is not None and not self.stamp.zoned
+            self._open.when = self._later_of(self.stamp, self._last_inner)
         self._fresh = False
+
+    @staticmethod
+    def _later_of(stamp: Moment | None, inner: Moment | None) -> Moment | None:
+        """The last time that is known to have passed: the stamp above, or the time inside the block above."""
+        after = inner.comes_later_by(stamp) if inner is not None else None
+        return inner if after is not None and after > timedelta(0) else stamp
 
     def _take_stamp(self, form: Form, moment: Moment, rest: str, offset: int) -> None:
         forms = self.counts.forms
@@ -323,6 +331,7 @@ class AlertReader:
         when = block.when
         if block.inner is not None and (when is None or not when.zoned):
             when = block.inner
+        self._last_inner = block.inner
         kind = Kind.NETWORK if any(not line.startswith(_STARS) for line in block.lines) else Kind.MESSAGE
         self._give(Event(when, tuple(block.lines), block.offset, block.count, kind, block.inner, tags=block.tags))
 

@@ -36,10 +36,11 @@ BARE_FORMS = (
 )
 _CODE = re.compile(r"\b(ORA|TNS|CRS|RMAN|NZE|LRM|KUP|OPW)-0*(\d{1,6})\b")
 _BARE = tuple((re.compile(before + r"0*(\d{1,6})\b"), family) for before, family in BARE_FORMS)
+_CUT_CODE = re.compile(r"(?:\b(?:ORA|TNS|CRS|RMAN|NZE|LRM|KUP|OPW)-|rror )\d*$")
 _ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
 _INCIDENT = re.compile(r"\(incident=(\d+)\)")
 _CLIENT = re.compile(r"Client address:\s*(\(.*\)|\S+)")
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}
 _WORDS = {"key", "class", "reason", "source"}
 _MORE_WORDS = {"codes", "contains", "pattern", "unless", "above_usual", "measures", "mark"}
 
@@ -60,10 +61,10 @@ _GRAVITY = {meaning: place for place, meaning in enumerate(Class)}
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a length of time is read off an event; ``unit_s`` is also its resolution."""
+    """How a length of time is read off an event, in units of which ``per_second`` make a second."""
 
     pattern: re.Pattern[str]
-    unit_s: float
+    per_second: int
     what: str
 
 
@@ -175,11 +176,21 @@ class Rules:
     def classify(self, event: Event) -> Classified:
         """The meaning of one event."""
         text = event.text
+        if not event.whole and (cut := _CUT_CODE.search(text)):
+            return self._classified_cut(event, text[: cut.start()])
         codes = codes_in(text)
         rule = self._rule_for(text, codes)
         if rule is not None:
             return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
         return Classified(event, Class.UNKNOWN if codes else Class.OTHER, None, codes)
+
+    def _classified_cut(self, event: Event, text: str) -> Classified:
+        """An event that ends in the middle of a code: ``ORA-0060`` may become ORA-00600. What it says without it counts, else nobody knows."""
+        codes = codes_in(text)
+        rule = self._rule_for(text, codes)
+        if rule is not None and rule.meaning in (Class.FAIL, Class.WARN):
+            return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
+        return Classified(event, Class.UNKNOWN, None, codes)
 
     def _rule_for(self, text: str, codes: Sequence[str]) -> Rule | None:
         for rule in self.own:
@@ -198,7 +209,9 @@ def _measured(rule: Rule, text: str) -> Witness | None:
     if found is None or len(found["amount"]) > 15:
         return None
     sign = -1 if found.groupdict().get("direction") == "backward" else 1
-    return Witness(rule.measures.what, sign * int(found["amount"]) * rule.measures.unit_s, rule.measures.unit_s)
+    return Witness(
+        rule.measures.what, sign * int(found["amount"]) / rule.measures.per_second, 1 / rule.measures.per_second
+    )
 
 
 @lru_cache(maxsize=1)
@@ -282,4 +295,4 @@ def _measure(row: Mapping[str, Any]) -> Measure:
     pattern = re.compile(row["pattern"])
     if "amount" not in pattern.groupindex:
         raise ValueError("the pattern of measures has no group 'amount'")
-    return Measure(pattern, _UNITS[row["unit"]], str(row["what"]))
+    return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))
