@@ -37,7 +37,7 @@ TNS-12535: TNS:operation timed out
     nt secondary err code: 78
     nt OS err code: 0
   Client address: (ADDRESS=(PROTOCOL=tcp)(HOST=10.1.1.85)(PORT=32801))
-"""
+"""  # noqa: W293 - the blanks are the log's
 ORDINARY = (
     "Thread 1 advanced to log sequence {n} (LGWR switch)\n  Current log# 2 seq# {n} mem# 0: /oracle/BX5/origlogB/log_g12m1.dbf\n"
     "  Current log# 2 seq# {n} mem# 1: /oracle/BX5/mirrlogB/log_g12m2.dbf\n",

@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,6 +29,8 @@ from lpmkit.oracle.classify import Class, Rules
 from lpmkit.oracle.follow import AlertFollower, Follower, LocalFollower, Position, find_alert_log
 from lpmkit.oracle.judge import Judge, Window, examine, find_start
 from lpmkit.session import Reply
+from lpmkit.simulator import Simulator
+from lpmkit.ssh import SshSession, route
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 KEYS = {"source", "from", "mark", "host", "command", "moment", "stdin", "status", "stderr", "reader", "expected"}
@@ -531,3 +534,38 @@ def test_the_log_is_found_where_sap_puts_it_or_where_the_instance_says() -> None
     assert find_alert_log(Answers(), "BX5", "/u01/trace/") == "/u01/trace/alert_BX5.log"
     with pytest.raises(NotFound):
         find_alert_log(Answers(), "BX5", "/u01/bdump")
+
+
+def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partition() -> None:
+    """Over real SSH, from where SAP puts it; while the partition is stopped not a byte is written."""
+
+    def events_within(seconds: float) -> list[Event]:
+        found: list[Event] = []
+        end = time.monotonic() + seconds
+        while not found and time.monotonic() < end:
+            found += follower.poll()
+            time.sleep(0.2)
+        return found
+
+    with Simulator(speed=200) as simulator:
+        session = SshSession(route("bxaix85", simulator.ssh_config))
+        try:
+            path = find_alert_log(session, "BX5")
+            follower = AlertFollower(session, path)
+            assert follower.poll() == ()
+            before = events_within(30)
+            host = simulator.hosts["bxaix85"]
+            file = simulator.directory / "partitions" / "bxaix85" / path.lstrip("/")
+            host.suspend()
+            size = file.stat().st_size
+            time.sleep(3.5)
+            assert file.stat().st_size == size
+            host.resume()
+            after = events_within(30)
+        finally:
+            session.close()
+    assert {RULES.classify(event).meaning for event in [*before, *after]} == {Class.ROUTINE}
+    assert before
+    assert after
+    assert follower.position.inode is not None
+    assert not follower.gaps
