@@ -207,6 +207,12 @@ def test_after_a_month_that_nobody_knows_there_is_no_time_and_nothing_is_lost() 
     assert counts.timeless == 2
 
 
+def test_a_line_of_a_block_that_comes_much_later_belongs_to_another() -> None:
+    text = "Fri Aug 15 14:27:20 2003\nFatal NI connect error 12170.\nFri Aug 15 14:27:{}\nTNS-12535: TNS:operation timed out\n"
+    assert len(read_alert_log(text.format("25 2003"))) == 1
+    assert len(read_alert_log(text.format("55 2003"))) == 2
+
+
 def test_two_network_errors_in_a_row_are_two_events() -> None:
     block = text_of(FIXTURES / "oracle-10.2/alert_log/network_block_before_its_stamp.json")
     events, _ = read_whole(block.replace(b"  Client address", b"\n# Client") * 2)
@@ -457,6 +463,17 @@ def test_a_half_line_waits_until_it_is_whole_also_in_the_middle_of_a_letter(foll
         assert texts(follower) == []
     add(log, b"\n")
     assert texts(follower) == ["Größe 日本"]
+
+
+@everywhere
+@pytest.mark.parametrize("coding", ["latin-1", "utf-8"])
+def test_a_line_of_letters_that_both_encodings_have_is_counted_in_bytes(follow: Any, log: Path, coding: str) -> None:
+    log.write_text(HEAD * 3)
+    follower = follow(log)
+    follower.poll()
+    add(log, "Größe überschritten\n".encode(coding))
+    assert texts(follower) == ["Größe überschritten"]
+    assert follower.position.offset == log.stat().st_size
 
 
 @everywhere
