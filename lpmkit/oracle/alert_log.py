@@ -11,6 +11,7 @@ A line belongs to the last stamp above it. `AlertReader` goes line by line and g
 - an indented line, and a line known to go with the one before (`GOES_WITH`), continues an event; any other line begins one;
 - lines shaped like a network error block go to the open block, also when stamps and other messages stand between them. Its own ``Time:`` counts
   where the log prints local time, for there the stamp follows the text (sap-oracle.md 6.1); in a log with zones the stamp above counts;
+- in a trace file a stamp holds for the line below it only; what comes further down lies somewhere before the next one;
 - ``log.xml`` is the same events in ``<msg>`` elements without a root; a block spread over several is joined by process;
 - a stamp whose month is in an unknown language is kept as an event, and it and what follows have no time.
 
@@ -27,7 +28,7 @@ from datetime import timedelta
 from enum import Enum
 from html import unescape
 
-from lpmkit.oracle.stamps import Form, Moment, iso_moment, read_inner_time, read_stamp
+from lpmkit.oracle.stamps import Form, Moment, Stamp, glued_stamp, iso_moment, read_inner_time, read_stamp
 
 MOST_BYTES_IN_A_LINE = 256 * 1024
 MOST_LINES_IN_AN_EVENT = 1000
@@ -39,7 +40,7 @@ BLOCK_AGE, BLOCK_DISTANCE = timedelta(seconds=10), 60
 GOES_WITH: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("Additional information:", "IBM AIX RISC System/6000 Error", "Linux-x86_64 Error", "SVR4 Error")),
     ("Errors in file", ("ORA-", "Incident details in:", "Use ADRCI")),
-    ("Thread ", ("Checkpoint not complete", "Private strand flush not complete")),
+    ("Thread ", ("Checkpoint not complete", "Private strand flush not complete", "All online logs")),
     ("Warning: VKTM detected a time drift", ("Time drifts can result",)),
 )
 _FIRST_WORDS = tuple(beginning for _, beginnings in GOES_WITH for beginning in beginnings)
@@ -50,6 +51,7 @@ _NET = re.compile(
     r"|n[st] (?:main|secondary|OS) err code|Client address:|\(DESCRIPTION ?=|\(CONNECT_DATA ?=)|\(DESCRIPTION ?="
 )
 _NET_FIRST = frozenset(" \t*FT(")
+_OFFSET_SIGNS = (" +", " -")
 _STARS = "*" * 20
 _FATAL = "Fatal NI connect error"
 _TIMED_OUT = "WARNING: inbound connection timed out"
@@ -149,6 +151,7 @@ class AlertReader:
         self._tail = b""
         self._dropping = False
         self._fresh = False
+        self._in_trace = False
         self._open: _Group | None = None
         self._last_inner: Moment | None = None
         self._blocks: dict[str | None, _Group] = {}
@@ -237,6 +240,10 @@ class AlertReader:
         if not line or line.isspace():
             self.counts.blank += 1
             return
+        if line[-7:-5] in _OFFSET_SIGNS and (glued := glued_stamp(line)):
+            self._take(glued[0], offset)
+            self._set_stamp(glued[1])
+            return
         if line[0] in _NET_FIRST and _NET.match(line):
             self._take_block_line(None, [line], 1, offset, None)
             return
@@ -251,7 +258,11 @@ class AlertReader:
         elif stamp.moment is None:
             self._take_unknown_stamp(line, offset)
         else:
-            self._take_stamp(stamp.form, stamp.moment, stamp.rest, offset)
+            self._set_stamp(stamp)
+            if stamp.rest.strip():
+                self._begin(stamp.rest, offset)
+            else:
+                self.counts.stamps += 1
 
     def _goes_on(self, line: str) -> bool:
         group = self._open
@@ -267,8 +278,10 @@ class AlertReader:
     def _begin(self, line: str, offset: int) -> None:
         self._close()
         self._open = _Group(self.stamp, offset, [line])
-        if not self._fresh and line.startswith(_TIMED_OUT):
-            self._open.stamp_follows = self.stamp is not None and not self.stamp.zoned
+        if not self._fresh and self._in_trace:
+            self._open.stamp_follows = True
+        elif not self._fresh and line.startswith(_TIMED_OUT) and (self.stamp is None or not self.stamp.zoned):
+            self._open.stamp_follows = True
             self._open.when = self._later_of(self.stamp, self._last_inner)
         self._fresh = False
 
@@ -278,17 +291,14 @@ class AlertReader:
         after = inner.comes_later_by(stamp) if inner is not None else None
         return inner if after is not None and after > timedelta(0) else stamp
 
-    def _take_stamp(self, form: Form, moment: Moment, rest: str, offset: int) -> None:
+    def _set_stamp(self, stamp: Stamp) -> None:
         forms = self.counts.forms
-        forms[form] = forms.get(form, 0) + 1
-        self._close(moment)
-        self.stamp, self._fresh = moment, True
+        forms[stamp.form] = forms.get(stamp.form, 0) + 1
+        self._close(stamp.moment)
+        self.stamp, self._fresh = stamp.moment, True
+        self._in_trace = stamp.form is Form.TRACE
         if self._blocks:
             self._close_old_blocks()
-        if rest.strip():
-            self._begin(rest, offset)
-        else:
-            self.counts.stamps += 1
 
     def _take_unknown_stamp(self, line: str, offset: int) -> None:
         self._close()
@@ -374,8 +384,14 @@ class AlertReader:
     def _close(self, following: Moment | None = None) -> None:
         group, self._open = self._open, None
         if group is not None:
-            when = group.when.until(following) if group.stamp_follows and group.when else group.when
+            when = self._time_of(group, following) if group.stamp_follows else group.when
             self._give(Event(when, tuple(group.lines), group.offset, group.count))
+
+    def _time_of(self, group: _Group, following: Moment | None) -> Moment | None:
+        """The time of an event whose stamp follows it: after the one above and before the one below, as far as there are any."""
+        if group.when is None or following is None:
+            return group.when.onwards if group.when and self._in_trace else group.when or following
+        return group.when.until(following)
 
     def _give(self, event: Event) -> None:
         counts = self.counts

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from io import StringIO
@@ -99,11 +100,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A length of time that the database measured itself, with the resolution that it prints; negative for a jump backward."""
+    """A length of time that the database measured itself, with the resolution that it prints; negative for a jump backward.
+
+    ``at`` is when, where the line itself says so: VKTM does, in microseconds since 1970, and the stamp above it may be hours older.
+    """
 
     what: str
     seconds: float
     resolution_s: float
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +232,15 @@ def _measured(rule: Rule, text: str) -> Witness | None:
     if found is None or len(found["amount"]) > 15:
         return None
     sign = -1 if found.groupdict().get("direction") == "backward" else 1
-    return Witness(
-        rule.measures.what, sign * int(found["amount"]) / rule.measures.per_second, 1 / rule.measures.per_second
-    )
+    per_second = rule.measures.per_second
+    at = _since_1970(found.groupdict().get("at_us"))
+    return Witness(rule.measures.what, sign * int(found["amount"]) / per_second, 1 / per_second, at)
+
+
+def _since_1970(microseconds: str | None) -> datetime | None:
+    if not microseconds or len(microseconds) > 16:
+        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import MAXYEAR, datetime, timedelta, tzinfo
 from enum import Enum
 from math import sqrt
 from pathlib import Path
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, Event, read_element
 from lpmkit.oracle.classify import Class, Classified, Rules, Witness
-from lpmkit.oracle.stamps import Moment, read_stamp
+from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
 
 #: How many events of each rule are kept as they are; all are counted.
 MOST_KEPT = 20
@@ -70,6 +70,14 @@ class Window:
         if after > timedelta(0):
             return Place.INSIDE
         return Place.USUAL if after > -self.usual else Place.BEFORE
+
+    def as_asked(self, at: datetime) -> Moment | None:
+        """A moment with a zone in the terms of the question; ``None`` when that is the log's own clock and nobody said which zone that is."""
+        if self.since is not None and self.since.tzinfo is None:
+            if self.zone is None:
+                return None
+            at = at.astimezone(self.zone).replace(tzinfo=None)
+        return Moment(at, at + MICROSECOND)
 
     def after_since(self, when: Moment) -> timedelta:
         """How long after the beginning of the window a moment ends. Raises `UsageError` when the zones leave it open."""
@@ -139,7 +147,7 @@ class Judge:
 
     def add(self, found: Classified) -> Place:
         """Count one event; says where it stands."""
-        when = found.event.when
+        when = self._when(found)
         place = self.window.place(when)
         self._follow_time(when, place)
         if place is Place.INSIDE:
@@ -150,6 +158,11 @@ class Judge:
         if place is not Place.BEFORE:
             self._count(found, place)
         return place
+
+    def _when(self, found: Classified) -> Moment | None:
+        """When it was: what the line itself says, where that can be held against the window, is better than the stamp above."""
+        at = found.witness.at if found.witness else None
+        return (self.window.as_asked(at) if at else None) or found.event.when
 
     def _follow_time(self, when: Moment | None, place: Place) -> None:
         if self.window.since is None or when is None or place is Place.BEFORE:
@@ -164,7 +177,7 @@ class Judge:
         if place is Place.USUAL:
             tally.usual += 1
             return
-        when = found.event.when
+        when = self._when(found)
         tally.count += 1
         tally.first, tally.last = tally.first or when, when or tally.last
         if found.meaning not in (Class.ROUTINE, Class.OTHER) and len(tally.kept) < MOST_KEPT:
@@ -328,7 +341,13 @@ def as_dict(found: PostMortem) -> dict[str, Any]:
         ],
         "events": [_event_row(one) for one in said.notable],
         "witnesses": [
-            {"what": one.what, "seconds": one.seconds, "resolution_s": one.resolution_s, "when": _times(when)}
+            {
+                "what": one.what,
+                "seconds": one.seconds,
+                "resolution_s": one.resolution_s,
+                "at": one.at.isoformat() if one.at else None,
+                "when": _times(when),
+            }
             for when, one in said.witnesses
         ],
         "log": {
@@ -348,7 +367,8 @@ def as_dict(found: PostMortem) -> dict[str, Any]:
 def _times(when: Moment | None) -> dict[str, Any] | None:
     if when is None:
         return None
-    return {"earliest": when.earliest.isoformat(), "latest": when.latest.isoformat(), "zoned": when.zoned}
+    latest = None if when.latest.year == MAXYEAR else when.latest.isoformat()
+    return {"earliest": when.earliest.isoformat(), "latest": latest, "zoned": when.zoned}
 
 
 def _event_row(found: Classified) -> dict[str, Any]:

@@ -60,8 +60,13 @@ class Moment:
             return None
         return self.earliest - other.earliest
 
+    @property
+    def onwards(self) -> Moment:
+        """From here on, nobody knows how far."""
+        return Moment(self.earliest, datetime.max.replace(tzinfo=self.earliest.tzinfo))
+
     def __str__(self) -> str:
-        return self.earliest.isoformat(sep=" ", timespec="seconds" if self.resolution_s >= 1 else "auto")
+        return self.earliest.isoformat(sep=" ", timespec="auto" if self.earliest.microsecond else "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ _CTIME = re.compile(r"[^\W\d]+\.? ([^\W\d]+)\.? ([ \d]?\d) (\d\d):(\d\d):(\d\d) 
 _ISO = re.compile(
     r"(\*\*\* )?(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?( ?(?:Z|[+-]\d\d:\d\d))?(?: (.*))?\s*$"
 )
+_GLUED = re.compile(r"(.*\S)(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} [+-]\d\d:\d\d)")
 _INNER = re.compile(r"\s+Time: (\d{1,2})-(\w{3,5})\.?-(\d{4}) (\d\d):(\d\d):(\d\d)")
 
 
@@ -109,7 +115,21 @@ def _iso(line: str) -> Stamp | None:
     if rest and not zone and not trace:
         return None  # a text that begins with a date
     form = Form.TRACE if trace else Form.ISO if between == "T" else Form.ADRCI
+    if trace and (rest or "").startswith("("):
+        rest = ""  # which container it is about: *** 2021-05-04T22:10:09.1+02:00 (CDB$ROOT(1))
     return Stamp(form, iso_moment(date, time, fraction, zone), rest or "")
+
+
+def glued_stamp(line: str) -> tuple[str, Stamp] | None:
+    """The text and the stamp of a line where adrci printed the next stamp right behind a text that had no end of line.
+
+    >>> text, stamp = glued_stamp("'NLS_CALENDAR=GREGORIAN'))2021-12-15 00:41:19.327000 +08:00")
+    >>> print(text, stamp.moment)
+    'NLS_CALENDAR=GREGORIAN')) 2021-12-15 00:41:19.327000+08:00
+    """
+    found = _GLUED.fullmatch(line)
+    stamp = _iso(found[2]) if found else None
+    return (found[1], stamp) if found and stamp and stamp.moment else None
 
 
 def iso_moment(date: str, time: str, fraction: str | None, zone: str | None) -> Moment | None:
