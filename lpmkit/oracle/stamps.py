@@ -123,9 +123,9 @@ def _iso(line: str) -> Stamp | None:
 def glued_stamp(line: str) -> tuple[str, Stamp] | None:
     """The text and the stamp of a line where adrci printed the next stamp right behind a text that had no end of line.
 
-    >>> text, stamp = glued_stamp("'NLS_CALENDAR=GREGORIAN'))2021-12-15 00:41:19.327000 +08:00")
+    >>> text, stamp = glued_stamp("'SYYYY-MM-DD HH24:MI:SS'))2021-12-15 02:00:00.002000 +08:00")
     >>> print(text, stamp.moment)
-    'NLS_CALENDAR=GREGORIAN')) 2021-12-15 00:41:19.327000+08:00
+    'SYYYY-MM-DD HH24:MI:SS')) 2021-12-15 02:00:00.002000+08:00
     """
     found = _GLUED.fullmatch(line)
     stamp = _iso(found[2]) if found else None
