@@ -603,3 +603,14 @@ def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partit
     assert after
     assert follower.position.inode is not None
     assert not follower.gaps
+
+
+def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_named(log: Path) -> None:
+    follower = here(log)
+    follower.poll()
+    add(log, "x" * 99 + "\n")
+    add(log, ("y" * 99 + "\n") * 180_000)
+    events = [*follower.poll(), *follower.poll()]
+    assert follower.position.offset == log.stat().st_size
+    assert {event.text[0] for event in events} == {"y"}
+    assert len(follower.gaps) == 1
