@@ -599,15 +599,12 @@ def print_post_mortem(found: Any, console: Console | None = None) -> None:
     ]
     _table("", rows, out)
     for one in said.notable:
+        client = f" {one.client}" if one.client else ""
         out.print(
-            f"{one.event.when or 'time unknown'}  {one.meaning.value}  {one.event.lines[0] if one.event.lines else ''}",
-            markup=False,
+            f"{one.event.when or 'time unknown'}  {one.meaning.value}  {one.event.headline}{client}", markup=False
         )
     for when, witness in said.witnesses:
-        out.print(
-            f"{when or 'time unknown'}  {witness.what}: {witness.seconds:g} s (printed to {witness.resolution_s:g} s)",
-            markup=False,
-        )
+        out.print(f"{when or 'time unknown'}  {witness}", markup=False)
     counts = found.counts
     out.print(
         f"{counts.lines} lines, {counts.events} events, {said.before} before the time asked for, {said.timeless} without a time. Read from byte {found.started_at} of {found.size}."

@@ -99,6 +99,11 @@ class Event:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    @property
+    def headline(self) -> str:
+        """The line that says most to a person: the first that is not a row of stars."""
+        return next((line.strip() for line in self.lines if not line.startswith(_STARS)), "")
+
 
 @dataclass(slots=True)
 class Counts:

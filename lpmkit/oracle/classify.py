@@ -110,6 +110,10 @@ class Witness:
     resolution_s: float
     at: datetime | None = None
 
+    def __str__(self) -> str:
+        digits = {1.0: 0, 0.001: 3}.get(self.resolution_s, 6)
+        return f"{self.what}: {self.seconds:.{digits}f} s"
+
 
 @dataclass(frozen=True, slots=True)
 class Classified:
