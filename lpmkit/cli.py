@@ -384,6 +384,49 @@ def report(context: click.Context, run_name: str, as_json: bool) -> None:
     _report_and_leave(_run(context, run_name), as_json)
 
 
+@main.command()
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only what came at or after it, such as 2008-08-08T20:14; without a zone it is the log's own clock.",
+)
+@click.option(
+    "--usual",
+    "usual_h",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long before --since says what is usual.",
+)
+@click.option(
+    "--zone", metavar="NAME", help="The database host's zone, such as Europe/Berlin, for a log without zones."
+)
+@click.option(
+    "--rules",
+    "own_rules",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The site's own rules, asked before lpmkit's.",
+)
+@json_option
+@told
+def alert(
+    file: Path, since: str | None, usual_h: float, zone: str | None, own_rules: Path | None, as_json: bool
+) -> None:
+    """Read an Oracle alert log (text or log.xml, any release) and say what in it speaks against a move; changes nothing."""
+    from lpmkit.oracle import judge  # noqa: PLC0415
+    from lpmkit.oracle.classify import Rules  # noqa: PLC0415
+
+    found = judge.examine(file, judge.Window.asked(since, usual_h, zone), Rules.standard(own_rules))
+    if as_json:
+        say_json({"file": str(file), **judge.as_dict(found)})
+    else:
+        print_post_mortem(found)
+    sys.exit(NOT_FINE if found.judgement.verdict == "fail" else FINE)
+
+
 # -- trying and fitting out ----------------------------------------------------------------------------------------------------
 
 
@@ -540,6 +583,35 @@ def print_findings(findings: Sequence[Any], console: Console | None = None, *, o
     count = sum(one.verdict.value == "pass" for one in findings)
     (console or people).print(f"{count} of {len(findings)} checks pass.")
     _table("", rows, console)
+
+
+def print_post_mortem(found: Any, console: Console | None = None) -> None:
+    """What an alert log says: counts by rule, the events behind them, the verdict."""
+    out, said = console or people, found.judgement
+    rows = [
+        {
+            "": _MARKS.get(tally.meaning.value, tally.meaning.value),
+            "rule": tally.key,
+            "count": tally.count,
+            "first": tally.first,
+            "last": tally.last,
+            "because": tally.reason,
+        }
+        for tally in said.tallies
+    ]
+    _table("", rows, out)
+    for one in said.notable:
+        client = f" {one.client}" if one.client else ""
+        out.print(
+            f"{one.event.when or 'time unknown'}  {one.meaning.value}  {one.event.headline}{client}", markup=False
+        )
+    for when, witness in said.witnesses:
+        out.print(f"{when or 'time unknown'}  {witness}", markup=False)
+    counts = found.counts
+    out.print(
+        f"{counts.lines} lines, {counts.events} events, {said.before} before the time asked for, {said.timeless} without a time. Read from byte {found.started_at} of {found.size}."
+    )
+    out.print(f"Verdict: {said.verdict}")
 
 
 def print_validation(word: Any, console: Console | None = None) -> None:

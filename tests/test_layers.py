@@ -21,6 +21,7 @@ ORDER = [
     "arrivals",
     "ssh",
     "control",
+    "oracle",
     "probes",
     "survey",
     "checks",

@@ -260,11 +260,15 @@ def test_the_error_log_begins_quietly(aix):
 
 
 def test_files_of_the_partition(aix):
-    log = "/oracle/BX5/saptrace/background/alert_BX5.log"
+    log = "/etc/motd"  # one that does not grow
     text = aix(f"cat {log}").out
     assert aix(f"wc -c {log}").out.split() == [str(len(text)), log]
     assert aix(f"tail -c +11 {log}").out == text[10:]
     assert aix(f"ls -l {log}").out.startswith("-rw-r--r--")
+    number, name = aix(f"ls -i {log}").out.split()
+    assert number.isdigit()
+    assert name == log
+    assert aix(f"ls -t /nothing {log} /etc/hosts").status == 2
     assert aix("cat /../../../../etc/passwd").status != 0
     assert aix("cat /nothing").err == "cat: 0652-050 Cannot open /nothing.\n"
 

@@ -129,6 +129,9 @@ def main(arguments: list[str]) -> None:
     settings = wire.first()
     guest, root = from_json(settings["guest"]), Path(settings["root"])
     partition_files.furnish(root, guest)
+    if guest.oracle_sid:
+        switching = (root, guest.oracle_sid)
+        threading.Thread(target=partition_files.keep_switching_logs, args=switching, daemon=True).start()
     machine = AixMachine(guest, wire, root)
     book = FaultBook(Fault(**fault) for fault in settings["faults"])
 

@@ -13,6 +13,10 @@ from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Reply
 from lpmkit.simulator.shells.runner import Io, write
 
+#: How 10g prints a time: ctime of the host's own clock, without a zone.
+CTIME = "%a %b %e %H:%M:%S %Y"
+LOG_SWITCH_EVERY_S = 3.0
+
 _APPENDING = threading.Lock()
 
 
@@ -23,9 +27,44 @@ def furnish(root: Path, guest: Guest) -> None:
     _put(root, "etc/motd", f"Welcome to AIX Version 5.3! This is {guest.name}, a simulated partition.\n")
     _put(root, "etc/hosts", f"127.0.0.1 loopback localhost\n{guest.address} {guest.name}\n")
     if guest.oracle_sid:
-        sid, began = guest.oracle_sid, time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(guest.boot_wall_s + 240))
-        text = f"{began}\nStarting ORACLE instance (normal)\n{began}\nDatabase mounted in Exclusive Mode.\nCompleted: ALTER DATABASE OPEN\n"
-        _put(root, f"oracle/{sid}/saptrace/background/alert_{sid}.log", text)
+        _put(root, oracle_alert_log(guest.oracle_sid), _since_the_start(guest.boot_wall_s + 240))
+
+
+def oracle_alert_log(sid: str) -> str:
+    """Where SAP puts the alert log of a 10g instance (sap-oracle.md 6.1, U)."""
+    return f"/oracle/{sid}/saptrace/background/alert_{sid}.log"
+
+
+def _since_the_start(wall_s: float) -> str:
+    began = time.strftime(CTIME, time.gmtime(wall_s))
+    return f"{began}\nStarting ORACLE instance (normal)\n{began}\nDatabase mounted in Exclusive Mode.\nCompleted: ALTER DATABASE OPEN\n"
+
+
+def keep_switching_logs(root: Path, sid: str, every_s: float = LOG_SWITCH_EVERY_S) -> None:
+    """The database's log writer: a log switch in the alert log at an interval, for as long as this process runs. Nothing while it is stopped."""
+    sequence, name = 4711, oracle_alert_log(sid)
+    while True:
+        time.sleep(every_s)
+        sequence += 1
+        append(root, name, log_switch(time.time(), sequence, sid))
+
+
+def log_switch(wall_s: float, sequence: int, sid: str = "BX5") -> str:
+    """What 10g writes at a log switch, with SAP's names of the redo logs.
+
+    >>> print(log_switch(1218226442, 4712))
+    Fri Aug  8 20:14:02 2008
+    Thread 1 advanced to log sequence 4712 (LGWR switch)
+      Current log# 1 seq# 4712 mem# 0: /oracle/BX5/origlogA/log_g11m1.dbf
+      Current log# 1 seq# 4712 mem# 1: /oracle/BX5/mirrlogA/log_g11m2.dbf
+    """
+    group = 1 + sequence % 4
+    letter = "AB"[(group - 1) % 2]
+    lines = [time.strftime(CTIME, time.gmtime(wall_s)), f"Thread 1 advanced to log sequence {sequence} (LGWR switch)"]
+    for member, folder in enumerate(("origlog", "mirrlog")):
+        place = f"/oracle/{sid}/{folder}{letter}/log_g1{group}m{member + 1}.dbf"
+        lines.append(f"  Current log# {group} seq# {sequence} mem# {member}: {place}")
+    return "\n".join(lines)
 
 
 def _put(root: Path, name: str, text: str) -> None:
@@ -126,19 +165,23 @@ def wc(root: Path, arguments: Sequence[str], io: Io) -> int:
 
 
 def ls(root: Path, arguments: Sequence[str], io: Io) -> int:
-    """``ls [-l] [-d] [PATH …]``."""
+    """``ls [-l] [-i] [-t] [PATH …]``; ``-t`` sorts by time, the newest first."""
+    flags = "".join(word[1:] for word in arguments if word.startswith("-"))
     names = [name for name in arguments if not name.startswith("-")] or ["/"]
-    long = any("l" in flag for flag in arguments if flag.startswith("-"))
-    status = 0
+    there = [name for name in names if inside(root, name).exists()]
     for name in names:
+        if name not in there:
+            write(io, Reply(err=f"ls: 0653-341 The file {name} does not exist.\n", status=2))
+    if "t" in flags:
+        there.sort(key=lambda name: -inside(root, name).stat().st_mtime)
+    for name in there:
         path = inside(root, name)
-        if not path.exists():
-            status = write(io, Reply(err=f"ls: 0653-341 The file {name} does not exist.\n", status=2))
-            continue
         shown = sorted(path.iterdir()) if path.is_dir() else [path]
-        rows = [_listed(each, each.name if path.is_dir() else name, long) for each in shown]
+        rows = [_listed(each, each.name if path.is_dir() else name, "l" in flags) for each in shown]
+        if "i" in flags:
+            rows = [f"{each.stat().st_ino:>6} {row}" for each, row in zip(shown, rows, strict=True)]
         io.out("".join(f"{row}\n" for row in rows).encode())
-    return status
+    return 0 if len(there) == len(names) else 2
 
 
 def _listed(path: Path, name: str, long: bool) -> str:

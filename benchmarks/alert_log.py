@@ -1,0 +1,198 @@
+"""How fast an alert log is read, and in how much memory: ``python -m benchmarks.alert_log [--mb 200] [--tail-gb 10]``.
+
+Writes a log of each format to a temporary folder and reads it in a process of its own: read alone, read and judged, and ``grep -c ORA-``
+of the same file in the same run. Then the tail of a sparse log of ten gigabytes beside one of ten megabytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+BEGIN = datetime(2017, 3, 24, 3, 0, tzinfo=UTC)
+NETWORK = """
+***********************************************************************
+
+Fatal NI connect error 12170.
+
+  VERSION INFORMATION:
+\tTNS for IBM/AIX RISC System/6000: Version 11.2.0.4.0 - Production
+  Time: {inner}
+  Tracing not turned on.
+  Tns error struct:
+    ns main err code: 12535
+    
+TNS-12535: TNS:operation timed out
+    ns secondary err code: 12560
+    nt main err code: 505
+    nt secondary err code: 78
+    nt OS err code: 0
+  Client address: (ADDRESS=(PROTOCOL=tcp)(HOST=10.1.1.85)(PORT=32801))
+"""  # noqa: W293 - the blanks are the log's
+ORDINARY = (
+    "Thread 1 advanced to log sequence {n} (LGWR switch)\n  Current log# 2 seq# {n} mem# 0: /oracle/BX5/origlogB/log_g12m1.dbf\n"
+    "  Current log# 2 seq# {n} mem# 1: /oracle/BX5/mirrlogB/log_g12m2.dbf\n",
+    "Archived Log entry {n} added for thread 1 sequence {n} ID 0x2a1b dest 1:\n",
+    "Thread 1 cannot allocate new log, sequence {n}\nCheckpoint not complete\n",
+    "Incremental checkpoint up to RBA [0x{n:x}.2.0], current log tail at RBA [0x{n:x}.1f.0]\n",
+    "Completed checkpoint up to RBA [0x{n:x}.2.10], SCN: {n}\n",
+)
+
+
+def entry(number: int) -> str:
+    """The text of one entry: now and then an error, otherwise what a log is full of."""
+    if number % 400 == 399:
+        return NETWORK.format(inner=f"{BEGIN + timedelta(seconds=37 * number):%d-%b-%Y %H:%M:%S}".upper())
+    if number % 5000 == 4999:
+        return "Errors in file /oracle/BX5/saptrace/usertrace/bx5_ora_1.trc:\nORA-00600: internal error code, arguments: [kcbz], [0]\n"
+    return ORDINARY[number % len(ORDINARY)].format(n=number)
+
+
+def ctime(number: int) -> str:
+    return f"{BEGIN + timedelta(seconds=37 * number):%a %b %e %H:%M:%S %Y}\n{entry(number)}"
+
+
+def iso(number: int) -> str:
+    return f"{(BEGIN + timedelta(seconds=37 * number, microseconds=327480)).isoformat()}\n{entry(number)}"
+
+
+def both(number: int) -> str:
+    return (ctime if number // 1000 % 2 else iso)(number)
+
+
+def xml(number: int) -> str:
+    when = (BEGIN + timedelta(seconds=37 * number)).isoformat(timespec="milliseconds")
+    return (
+        f"<msg time='{when}' org_id='oracle' comp_id='rdbms'\n type='UNKNOWN' level='16' host_id='bxaix85'\n"
+        f" host_addr='10.1.1.85' module='' pid='{number % 90}'>\n <txt>{entry(number)} </txt>\n</msg>\n"
+    )
+
+
+FORMS: dict[str, Callable[[int], str]] = {
+    "9i to 12.1 (ctime)": ctime,
+    "12.2 to 23ai (ISO)": iso,
+    "both in one file": both,
+    "log.xml": xml,
+}
+
+
+def write(path: Path, form: Callable[[int], str], size: int) -> None:
+    """A log of about that many bytes. The entries are made once and repeated in blocks, since making them takes longer than reading."""
+    number, written = 0, 0
+    block: list[bytes] = []
+    with path.open("wb") as file:
+        while written < size:
+            if number < 200_000:
+                block.append(form(number).encode())
+                number += 1
+                if number % 20_000 == 0:
+                    written += file.write(b"".join(block[-20_000:]))
+            else:
+                written += file.write(b"".join(block))
+
+
+def write_tail(path: Path, size: int) -> None:
+    """A log of that length of which only the last five megabytes are there; before them a hole."""
+    tail = b"".join(iso(number).encode() for number in range(60_000))[-5_000_000:]
+    with path.open("wb") as file:
+        file.write(iso(0).encode())
+        file.seek(size - len(tail) - 1)
+        file.write(b"\n" + tail)
+
+
+def read(path: str, what: str, since: str) -> None:
+    """In a process of its own: read a log and print what it took."""
+    from lpmkit.oracle.alert_log import AlertReader, read_events  # noqa: PLC0415
+    from lpmkit.oracle.judge import Window, examine  # noqa: PLC0415
+
+    began = time.perf_counter()
+    if what == "read":
+        reader = AlertReader()
+        with Path(path).open("rb") as file:
+            for _ in read_events(iter(lambda: file.read(1 << 18), b""), reader):
+                pass
+        lines, start = reader.counts.lines, 0
+    else:
+        found = examine(path, Window.asked(since or None))
+        lines, start = found.counts.lines, found.started_at
+    took = time.perf_counter() - began
+    print(json.dumps({"lines": lines, "seconds": took, "peak_mb": peak_mb(), "start": start}))
+
+
+def peak_mb() -> float:
+    """The most memory this process had. Not ``ru_maxrss``: that remembers the parent's from before the program was loaded."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def measured(path: Path, what: str, since: str = "") -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.alert_log", "--child", str(path), what, since]
+    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return found
+
+
+def grep(path: Path) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        ["grep", "-c", "ORA-", str(path)], capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
+    return time.perf_counter() - began
+
+
+def formats(folder: Path, mb: int) -> None:
+    print(
+        f"{'format':<20} {'MB':>5} {'lines':>10} {'read, lines/s':>14} {'judged, lines/s':>16} {'peak MB':>8} {'grep -c ORA-, lines/s':>22}"
+    )
+    for name, form in FORMS.items():
+        path = folder / "alert_BX5.log"
+        write(path, form, mb * 1_000_000)
+        alone, whole, seconds = measured(path, "read"), measured(path, "judged"), grep(path)
+        lines = alone["lines"]
+        print(
+            f"{name:<20} {path.stat().st_size / 1e6:5.0f} {lines:>10,} {lines / alone['seconds']:>14,.0f} {lines / whole['seconds']:>16,.0f} "
+            f"{whole['peak_mb']:>8.0f} {lines / seconds:>22,.0f}",
+            flush=True,
+        )
+        path.unlink()
+
+
+def tails(folder: Path, gb: int) -> None:
+    since = (BEGIN + timedelta(seconds=37 * 59_000)).isoformat()
+    print(f"\n{'the tail since':<20} {'MB':>7} {'seconds':>8} {'peak MB':>8} {'bytes read':>12}")
+    for size in (10_000_000, gb * 1_000_000_000):
+        path = folder / "alert_BX5.log"
+        write_tail(path, size)
+        found = measured(path, "judged", since)
+        length = path.stat().st_size
+        print(
+            f"{since[:19]:<20} {length / 1e6:>7,.0f} {found['seconds']:>8.2f} {found['peak_mb']:>8.0f} {length - found['start']:>12,}"
+        )
+        path.unlink()
+
+
+def main() -> None:
+    """Measure, and print two tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mb", type=int, default=200)
+    parser.add_argument("--tail-gb", type=int, default=10)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        read(*given.child)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        formats(Path(folder), given.mb)
+        tails(Path(folder), given.tail_gb)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+r"""What the events of an alert log mean: rules are data (``rules.yaml``), and judging is counting.
+
+>>> rules = Rules.standard()
+>>> found = rules.classify(*read_alert_log("Fri Aug 15 14:27:20 2003\nORA-600: internal error code, arguments: [kcbz_1], [2]\n"))
+>>> found.meaning, found.rule.key, found.codes, found.argument
+(<Class.FAIL: 'fail'>, 'internal-error', ('ORA-00600',), 'kcbz_1')
+
+Of the rules that fit the gravest counts. A site's own rules are asked first, and the first of them that fits decides. An event with a code
+that no rule knows is `Class.UNKNOWN`, not harmless; one without a code is `Class.OTHER`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import lru_cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lpmkit.errors import SiteFileError
+from lpmkit.oracle.alert_log import Event, read_alert_log
+
+__all__ = ["Class", "Classified", "Measure", "Rule", "Rules", "Witness", "codes_in", "normalised", "read_alert_log"]
+
+#: Bare forms of a code: (what stands before the number, which family it is).
+BARE_FORMS = (
+    (r"due to (?:ORA )?error ", "ORA"),
+    (r"Error (?=\d+ (?:archiving|for archive|received|creating))", "ORA"),
+    (r"Fatal NI connect error ", "TNS"),
+)
+_FAMILIES = ("ORA", "TNS", "CRS", "RMAN", "NZE", "LRM", "KUP", "OPW")
+_BEGINNINGS = tuple(f"{family}-" for family in _FAMILIES)
+_CODE = re.compile(rf"\b({'|'.join(_FAMILIES)})-0*(\d{{1,6}})\b")
+_BARE = tuple((re.compile(before + r"0*(\d{1,6})\b"), family) for before, family in BARE_FORMS)
+_CUT_CODE = re.compile(rf"(?:\b(?:{'|'.join(_FAMILIES)})-|rror )\d*$")
+_ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
+_INCIDENT = re.compile(r"\(incident=(\d+)\)")
+_CLIENT = re.compile(r"Client address:\s*(\(.*\)|\S+)")
+_PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}
+_WORDS = {"key", "class", "reason", "source"}
+_MORE_WORDS = {"codes", "contains", "pattern", "unless", "above_usual", "measures", "mark"}
+
+
+class Class(Enum):
+    """What an event means for the move, gravest first."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    EXPECTED = "expected"
+    ROUTINE = "routine"
+    UNKNOWN = "unknown"
+    OTHER = "other"
+
+
+_GRAVITY = {meaning: place for place, meaning in enumerate(Class)}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a length of time is read off an event, in units of which ``per_second`` make a second."""
+
+    pattern: re.Pattern[str]
+    per_second: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the table; see the head of ``rules.yaml``."""
+
+    key: str
+    meaning: Class
+    reason: str
+    source: str
+    codes: frozenset[str] = frozenset()
+    contains: tuple[str, ...] = ()
+    pattern: re.Pattern[str] | None = None
+    unless: tuple[str, ...] = ()
+    above_usual: bool = False
+    measures: Measure | None = None
+    mark: str = "U"
+
+    def fits(self, text: str, codes: Sequence[str]) -> bool:
+        hit = any(code in self.codes for code in codes) if codes else False
+        if not hit:
+            hit = any(part in text for part in self.contains) if self.contains else not self.codes
+        return (
+            hit
+            and (self.pattern is None or self.pattern.search(text) is not None)
+            and not any(part in text for part in self.unless)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A length of time that the database measured itself, with the resolution that it prints; negative for a jump backward.
+
+    ``at`` is when, where the line itself says so: VKTM does, in microseconds since 1970, and the stamp above it may be hours older.
+    """
+
+    what: str
+    seconds: float
+    resolution_s: float
+    at: datetime | None = None
+
+    def __str__(self) -> str:
+        digits = {1.0: 0, 0.001: 3}.get(self.resolution_s, 6)
+        return f"{self.what}: {self.seconds:.{digits}f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """An event with its meaning. ``rule`` is ``None`` where none fits."""
+
+    event: Event
+    meaning: Class
+    rule: Rule | None
+    codes: tuple[str, ...]
+    witness: Witness | None = None
+
+    @property
+    def argument(self) -> str | None:
+        """The first argument of an internal error."""
+        return _first(_ARGUMENT, self.event.text)
+
+    @property
+    def incident(self) -> str | None:
+        return _first(_INCIDENT, self.event.text)
+
+    @property
+    def client(self) -> str | None:
+        """Whose session it was, as the block says it."""
+        return _first(_CLIENT, self.event.text)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    found = pattern.search(text)
+    return found.group(1) if found else None
+
+
+def normalised(family: str, number: str) -> str:
+    """A code with five digits.
+
+    >>> normalised("ORA", "600"), normalised("TNS", "00505")
+    ('ORA-00600', 'TNS-00505')
+    """
+    return f"{family}-{int(number):05}"
+
+
+def _may_hold_a_code(text: str) -> bool:
+    # A plain loop is several times as fast as the pattern, and this is asked of every event.
+    for beginning in _BEGINNINGS:  # noqa: SIM110 - and faster than a generator
+        if beginning in text:
+            return True
+    return False
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """Every code of a text once, in their order; a code 0 is none.
+
+    >>> codes_in("ORA-3136 and ORA-03136, Result = ORA-0")
+    ('ORA-03136',)
+    >>> codes_in("PMON: terminating the instance due to error 600"), codes_in("Fatal NI connect error 12170.")
+    (('ORA-00600',), ('TNS-12170',))
+    """
+    found = [normalised(family, number) for family, number in _CODE.findall(text)] if _may_hold_a_code(text) else []
+    if "rror " in text:
+        found += [normalised(family, number) for pattern, family in _BARE for number in pattern.findall(text)]
+    return tuple(dict.fromkeys(code for code in found if not code.endswith("-00000")))
+
+
+class Rules:
+    """The table, and a site's own rules before it."""
+
+    def __init__(self, rules: Iterable[Rule], own: Iterable[Rule] = ()) -> None:
+        self.own = tuple(own)
+        self.rules = tuple(sorted(rules, key=lambda rule: _GRAVITY[rule.meaning]))
+        self._texts = tuple((text, place) for place, rule in enumerate(self.rules) for text in rule.contains)
+        self._open = tuple(place for place, rule in enumerate(self.rules) if not rule.contains and not rule.codes)
+        self._by_code: dict[str, list[int]] = {}
+        for place, rule in enumerate(self.rules):
+            for code in rule.codes:
+                self._by_code.setdefault(code, []).append(place)
+
+    @classmethod
+    def standard(cls, own: Path | str | None = None) -> Rules:
+        """lpmkit's table; with ``own`` a file of a site's rules before it. Raises `SiteFileError` naming the rule that cannot be."""
+        return cls(_standard(), read_rules(Path(own)) if own else ())
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter((*self.own, *self.rules))
+
+    def classify(self, event: Event) -> Classified:
+        """The meaning of one event."""
+        text = event.text
+        if not event.whole and (cut := _CUT_CODE.search(text)):
+            return self._classified_cut(event, text[: cut.start()])
+        codes = codes_in(text)
+        rule = self._rule_for(text, codes)
+        if rule is not None:
+            return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
+        return Classified(event, Class.UNKNOWN if codes else Class.OTHER, None, codes)
+
+    def _classified_cut(self, event: Event, text: str) -> Classified:
+        """An event that ends in the middle of a code: ``ORA-0060`` may become ORA-00600. What it says without it counts, else nobody knows."""
+        codes = codes_in(text)
+        rule = self._rule_for(text, codes)
+        if rule is not None and rule.meaning in (Class.FAIL, Class.WARN):
+            return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
+        return Classified(event, Class.UNKNOWN, None, codes)
+
+    def _rule_for(self, text: str, codes: Sequence[str]) -> Rule | None:
+        for rule in self.own:
+            if rule.fits(text, codes):
+                return rule
+        # Only rules of which a text or a code is there are asked in full: most lines of a log meet none.
+        places = [place for part, place in self._texts if part in text]
+        places += self._open
+        for code in codes:
+            places += self._by_code.get(code, ())
+        fitting = (self.rules[place] for place in sorted(places))
+        return next((rule for rule in fitting if rule.fits(text, codes)), None)
+
+
+def _measured(rule: Rule, text: str) -> Witness | None:
+    if rule.measures is None:
+        return None
+    found = rule.measures.pattern.search(text)
+    if found is None or len(found["amount"]) > 15:
+        return None
+    sign = -1 if found.groupdict().get("direction") == "backward" else 1
+    per_second = rule.measures.per_second
+    at = _since_1970(found.groupdict().get("at_us"))
+    return Witness(rule.measures.what, sign * int(found["amount"]) / per_second, 1 / per_second, at)
+
+
+def _since_1970(microseconds: str | None) -> datetime | None:
+    if not microseconds or len(microseconds) > 16:
+        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
+
+
+@lru_cache(maxsize=1)
+def _standard() -> tuple[Rule, ...]:
+    return read_rules(Path(__file__).with_name("rules.yaml"))
+
+
+def read_rules(path: Path) -> tuple[Rule, ...]:
+    """The rules of a file. Raises `SiteFileError` with every rule that cannot be understood."""
+    try:
+        rows = YAML(typ="safe", pure=True).load(StringIO(path.read_text(encoding="utf-8"))) or []
+    except (OSError, UnicodeDecodeError, YAMLError) as trouble:
+        raise SiteFileError(str(path), [str(trouble)]) from trouble
+    if not isinstance(rows, list):
+        raise SiteFileError(str(path), ["a list of rules was expected"])
+    rules: list[Rule] = []
+    problems: list[str] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            rules.append(_rule(row))
+        except (ValueError, TypeError, KeyError, AttributeError, re.error) as trouble:
+            problems.append(f"rule {number} ({row.get('key') if isinstance(row, dict) else row}): {trouble}")
+    problems += [f"the key {key!r} stands there twice" for key in _twice([rule.key for rule in rules])]
+    if problems:
+        raise SiteFileError(str(path), problems)
+    return tuple(rules)
+
+
+def _twice(keys: Sequence[str]) -> list[str]:
+    return sorted({key for key in keys if keys.count(key) > 1})
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    if missing := _WORDS - set(row):
+        raise ValueError(f"missing: {', '.join(sorted(missing))}")
+    if unknown := set(row) - _WORDS - _MORE_WORDS:
+        raise ValueError(f"not known: {', '.join(sorted(unknown))}")
+    meaning = Class(row["class"])
+    if meaning in (Class.UNKNOWN, Class.OTHER):
+        raise ValueError(f"no rule has the class {meaning.value}")
+    if not {"codes", "contains", "pattern"} & set(row):
+        raise ValueError("it says neither codes nor contains nor pattern, and would fit everything")
+    return Rule(
+        key=str(row["key"]),
+        meaning=meaning,
+        reason=str(row["reason"]),
+        source=str(row["source"]),
+        codes=frozenset(code for entry in _texts(row, "codes") for code in _codes(entry)),
+        contains=_texts(row, "contains"),
+        pattern=re.compile(row["pattern"]) if "pattern" in row else None,
+        unless=_texts(row, "unless"),
+        above_usual=bool(row.get("above_usual", False)),
+        measures=_measure(row["measures"]) if "measures" in row else None,
+        mark=str(row.get("mark", "U")),
+    )
+
+
+def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = row.get(name) or []
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+        raise ValueError(f"{name} is a list of texts")
+    return tuple(texts)
+
+
+def _codes(entry: str) -> list[str]:
+    """One code, or a range of them.
+
+    >>> _codes("ORA-600"), _codes("CRS-1609..CRS-1611")
+    (['ORA-00600'], ['CRS-01609', 'CRS-01610', 'CRS-01611'])
+    """
+    ends = [_CODE.fullmatch(part.strip()) for part in entry.split("..")]
+    if not 1 <= len(ends) <= 2 or not all(ends):
+        raise ValueError(f"{entry!r} is not a code such as ORA-00600 or a range of them")
+    first, last = ends[0], ends[-1]
+    assert first is not None
+    assert last is not None
+    return [normalised(first[1], str(number)) for number in range(int(first[2]), int(last[2]) + 1)]
+
+
+def _measure(row: Mapping[str, Any]) -> Measure:
+    pattern = re.compile(row["pattern"])
+    if "amount" not in pattern.groupindex:
+        raise ValueError("the pattern of measures has no group 'amount'")
+    return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))

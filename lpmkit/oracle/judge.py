@@ -1,0 +1,385 @@
+"""From classified events to a verdict: counts by rule, what is more than usual, what stands out.
+
+A `Window` says which events belong to the question. Those of the time before it give what is usual: a rule with ``above_usual`` counts as what
+it says only when it comes more often than then, and is unknown when there is no before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import MAXYEAR, datetime, timedelta, tzinfo
+from enum import Enum
+from math import sqrt
+from pathlib import Path
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
+from lpmkit.oracle.alert_log import AlertReader, Counts, Event, read_element
+from lpmkit.oracle.classify import Class, Classified, Rules, Witness
+from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
+
+#: How many events of each rule are kept as they are; all are counted.
+MOST_KEPT = 20
+#: A local clock goes back by an hour once a year: a start is looked for this much before.
+CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
+PIECE, FIRST_STEP, MOST_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
+
+
+class Place(Enum):
+    """Where an event stands to the window."""
+
+    BEFORE = "before"
+    USUAL = "usual"
+    INSIDE = "inside"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that the question is about, and the time before it that says what is usual.
+
+    ``since`` without a zone is meant as the log prints its times. With a zone it can be held against a log without one only when ``zone``,
+    the database host's, is given. An event without a time cannot be left out and is inside.
+    """
+
+    since: datetime | None = None
+    usual: timedelta = timedelta(hours=1)
+    zone: tzinfo | None = None
+
+    @classmethod
+    def asked(cls, since: str | None, usual_h: float = 1.0, zone: str | None = None) -> Window:
+        """A window from what an operator typed. Raises `UsageError`.
+
+        >>> Window.asked("2008-08-08T20:14").since, Window.asked("2008-08-08T20:14Z").since.tzinfo
+        (datetime.datetime(2008, 8, 8, 20, 14), datetime.timezone.utc)
+        """
+        try:
+            moment = datetime.fromisoformat(since) if since else None
+        except ValueError as trouble:
+            raise UsageError("that is no time", asked=since, next_step="Type it like 2008-08-08T20:14:00.") from trouble
+        try:
+            return cls(moment, timedelta(hours=usual_h), ZoneInfo(zone) if zone else None)
+        except (ValueError, OSError, LookupError, OverflowError) as trouble:
+            raise UsageError("that zone or length of time is not known", asked=zone or str(usual_h)) from trouble
+
+    def place(self, when: Moment | None) -> Place:
+        if self.since is None or when is None:
+            return Place.INSIDE
+        after = self.after_since(when)
+        if after > timedelta(0):
+            return Place.INSIDE
+        return Place.USUAL if after > -self.usual else Place.BEFORE
+
+    def as_asked(self, at: datetime) -> Moment | None:
+        """A moment with a zone in the terms of the question; ``None`` when that is the log's own clock and nobody said which zone that is."""
+        if self.since is not None and self.since.tzinfo is None:
+            if self.zone is None:
+                return None
+            at = at.astimezone(self.zone).replace(tzinfo=None)
+        return Moment(at, at + MICROSECOND)
+
+    def after_since(self, when: Moment) -> timedelta:
+        """How long after the beginning of the window a moment ends. Raises `UsageError` when the zones leave it open."""
+        assert self.since is not None
+        latest, since = when.latest, self.since
+        if since.tzinfo is None:
+            return latest.replace(tzinfo=None) - since
+        if latest.tzinfo is None:
+            if self.zone is None:
+                raise UsageError(
+                    "the log prints local times without a zone, and the time asked for has one",
+                    asked=since.isoformat(),
+                    next_step="Give the time as the database host's clock shows it, without a zone, or name that host's zone.",
+                )
+            latest = latest.replace(tzinfo=self.zone)
+        return latest - since
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often a rule applied inside the window. ``usual_per_hour`` is ``None`` when nothing is known of the time before."""
+
+    key: str
+    meaning: Class
+    reason: str
+    count: int
+    first: Moment | None
+    last: Moment | None
+    usual_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The answer. ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MOST_KEPT` a rule."""
+
+    verdict: str
+    tallies: tuple[Tally, ...]
+    notable: tuple[Classified, ...]
+    witnesses: tuple[tuple[Moment | None, Witness], ...]
+    inside: int
+    before: int
+    timeless: int
+
+    def count(self, meaning: Class) -> int:
+        return sum(tally.count for tally in self.tallies if tally.meaning is meaning)
+
+
+@dataclass(slots=True)
+class _Tally:
+    first_seen: Classified
+    count: int = 0
+    usual: int = 0
+    first: Moment | None = None
+    last: Moment | None = None
+    kept: list[Classified] = field(default_factory=list)
+
+
+class Judge:
+    """Takes classified events one by one and answers at the end. Its memory is that of the table, not of the log."""
+
+    def __init__(self, window: Window | None = None) -> None:
+        self.window = window or Window()
+        self._tallies: dict[str, _Tally] = {}
+        self._witnesses: list[tuple[Moment | None, Witness]] = []
+        self._inside = self._before = self._timeless = 0
+        self._usual_from = self._usual_to = self._last = timedelta(0)
+
+    def add(self, found: Classified) -> Place:
+        """Count one event; says where it stands."""
+        when = self._when(found)
+        place = self.window.place(when)
+        self._follow_time(when, place)
+        if place is Place.INSIDE:
+            self._inside += 1
+            self._timeless += when is None
+        else:
+            self._before += 1
+        if place is not Place.BEFORE:
+            self._count(found, place)
+        return place
+
+    def _when(self, found: Classified) -> Moment | None:
+        """When it was: what the line itself says, where that can be held against the window, is better than the stamp above."""
+        at = found.witness.at if found.witness else None
+        return (self.window.as_asked(at) if at else None) or found.event.when
+
+    def _follow_time(self, when: Moment | None, place: Place) -> None:
+        if self.window.since is None or when is None or place is Place.BEFORE:
+            return
+        after = self.window.after_since(when)
+        self._usual_from = min(self._usual_from, after)
+        self._last = max(self._last, after)
+
+    def _count(self, found: Classified, place: Place) -> None:
+        key = found.rule.key if found.rule else found.meaning.value
+        tally = self._tallies.setdefault(key, _Tally(found))
+        if place is Place.USUAL:
+            tally.usual += 1
+            return
+        when = self._when(found)
+        tally.count += 1
+        tally.first, tally.last = tally.first or when, when or tally.last
+        if found.meaning not in (Class.ROUTINE, Class.OTHER) and len(tally.kept) < MOST_KEPT:
+            tally.kept.append(found)
+        if found.witness is not None and len(self._witnesses) < 1000:
+            self._witnesses.append((when, found.witness))
+
+    def judgement(self) -> Judgement:
+        """The answer as far as the events go."""
+        tallies, notable = [], []
+        for key, tally in self._tallies.items():
+            if tally.count:
+                said = self._said(key, tally)
+                tallies.append(said)
+                notable += [replace(found, meaning=said.meaning) for found in tally.kept]
+        there = {tally.meaning for tally in tallies}
+        verdict = next((one.value for one in (Class.FAIL, Class.WARN, Class.UNKNOWN) if one in there), "pass")
+        if self._timeless and verdict == "pass":
+            verdict = Class.UNKNOWN.value
+        order = list(Class)
+        return Judgement(
+            verdict=verdict,
+            tallies=tuple(sorted(tallies, key=lambda tally: (order.index(tally.meaning), -tally.count))),
+            notable=tuple(sorted(notable, key=lambda found: found.event.offset)),
+            witnesses=tuple(self._witnesses),
+            inside=self._inside,
+            before=self._before,
+            timeless=self._timeless,
+        )
+
+    def _said(self, key: str, tally: _Tally) -> Tally:
+        rule, meaning = tally.first_seen.rule, tally.first_seen.meaning
+        hours = -self._usual_from / timedelta(hours=1)
+        usual = tally.usual / hours if hours > 0 else None
+        if rule is not None and rule.above_usual:
+            meaning = _held_against_usual(meaning, tally.count, usual, self._last / timedelta(hours=1))
+        reason = rule.reason if rule else _WITHOUT_RULE[meaning]
+        return Tally(key, meaning, reason, tally.count, tally.first, tally.last, usual)
+
+
+_WITHOUT_RULE = {Class.UNKNOWN: "a code that no rule knows", Class.OTHER: "a text that no rule knows, without a code"}
+
+
+def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None, hours: float) -> Class:
+    """The rule's class when there are more than chance explains, routine when not, unknown when nothing is known of before.
+
+    >>> _held_against_usual(Class.WARN, 9, 2.0, 1.0), _held_against_usual(Class.WARN, 3, 2.0, 1.0), _held_against_usual(Class.WARN, 3, None, 1.0)
+    (<Class.WARN: 'warn'>, <Class.ROUTINE: 'routine'>, <Class.UNKNOWN: 'unknown'>)
+    """
+    if usual_per_hour is None:
+        return Class.UNKNOWN
+    expected = usual_per_hour * hours
+    return meaning if count > expected + 2 * sqrt(expected) else Class.ROUTINE
+
+
+# -- a whole file --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PostMortem:
+    """What a file said: the judgement, the account of its lines, and from which byte on it was read."""
+
+    judgement: Judgement
+    counts: Counts
+    started_at: int
+    size: int
+
+
+def examine(path: Path | str, window: Window | None = None, rules: Rules | None = None) -> PostMortem:
+    """Read a log that is a local file and judge it. Only what the window needs is read, however long the file is.
+
+    Raises `NotFound` for no such file, `UnexpectedReply` for one that cannot be read or holds no time of any format.
+    """
+    path, window, rules = Path(path), window or Window(), rules or Rules.standard()
+    if not path.is_file():
+        raise NotFound("alert log", str(path))
+    try:
+        with path.open("rb") as file:
+            return _examined(file, window, rules)
+    except OSError as trouble:
+        raise UnexpectedReply(
+            f"it cannot be read: {trouble.strerror}", where=str(path), next_step="Check who may read it."
+        ) from trouble
+    except LpmError as trouble:
+        trouble.where = trouble.where or str(path)
+        raise
+
+
+def _examined(file: BinaryIO, window: Window, rules: Rules) -> PostMortem:
+    size = file.seek(0, 2)
+    start = 0 if window.since is None else find_start(file, size, window)
+    reader, judge = AlertReader(start), Judge(window)
+    for event in _events(file, reader):
+        judge.add(rules.classify(event))
+    if not reader.counts.forms:
+        file.seek(0)
+        raise UnexpectedReply(
+            "this is not an alert log: no line of it is a time",
+            line=file.read(80).decode("latin-1").partition("\n")[0],
+            next_step="Name the file alert_<SID>.log or log.xml, unpacked.",
+        )
+    return PostMortem(judge.judgement(), reader.counts, start, size)
+
+
+def _events(file: BinaryIO, reader: AlertReader) -> Iterator[Event]:
+    file.seek(reader.offset)
+    while piece := file.read(PIECE):
+        yield from reader.feed(piece)
+    yield from reader.finish()
+
+
+def find_start(file: BinaryIO, size: int, window: Window) -> int:
+    """Where to begin so that nothing of the window or of the usual time before it is missed: steps back from the end, each twice the last."""
+    step = FIRST_STEP
+    while step < size:
+        stamp = _first_stamp(file, size - step)
+        if stamp is not None and window.after_since(stamp[1]) < -(window.usual + CLOCK_SET_BACK):
+            return stamp[0]
+        step *= 2
+    return 0
+
+
+def _first_stamp(file: BinaryIO, offset: int) -> tuple[int, Moment] | None:
+    """The first line at or after an offset that is a time, and where it begins. Not looked for beyond a megabyte."""
+    file.seek(offset)
+    data = file.read(MOST_TO_A_STAMP)
+    begin = data.find(b"\n") + 1
+    while begin and (end := data.find(b"\n", begin)) >= 0:
+        moment = _moment_of(data[begin:end])
+        if moment is not None:
+            return offset + begin, moment
+        begin = end + 1
+    return None
+
+
+def _moment_of(raw: bytes) -> Moment | None:
+    line = raw[:1000].decode("latin-1").rstrip("\r")
+    if line.startswith("<msg "):
+        return read_element(line)[0]
+    stamp = read_stamp(line)
+    return stamp.moment if stamp else None
+
+
+def as_dict(found: PostMortem) -> dict[str, Any]:
+    """The answer for programs; times as they are printed in the log, each with its earliest and latest."""
+    said, counts = found.judgement, found.counts
+    return {
+        "verdict": said.verdict,
+        "counts": {one.value: said.count(one) for one in Class},
+        "rules": [
+            {
+                "rule": tally.key,
+                "class": tally.meaning.value,
+                "count": tally.count,
+                "reason": tally.reason,
+                "first": _times(tally.first),
+                "last": _times(tally.last),
+                "usual_per_hour": tally.usual_per_hour,
+            }
+            for tally in said.tallies
+        ],
+        "events": [_event_row(one) for one in said.notable],
+        "witnesses": [
+            {
+                "what": one.what,
+                "seconds": one.seconds,
+                "resolution_s": one.resolution_s,
+                "at": one.at.isoformat() if one.at else None,
+                "when": _times(when),
+            }
+            for when, one in said.witnesses
+        ],
+        "log": {
+            "size_bytes": found.size,
+            "read_from_byte": found.started_at,
+            "lines": counts.lines,
+            "events": counts.events,
+            "events_inside": said.inside,
+            "events_before": said.before,
+            "events_without_time": said.timeless,
+            "cut_bytes": counts.cut_bytes,
+            "time_forms": {form.value: count for form, count in counts.forms.items()},
+        },
+    }
+
+
+def _times(when: Moment | None) -> dict[str, Any] | None:
+    if when is None:
+        return None
+    latest = None if when.latest.year == MAXYEAR else when.latest.isoformat()
+    return {"earliest": when.earliest.isoformat(), "latest": latest, "zoned": when.zoned}
+
+
+def _event_row(found: Classified) -> dict[str, Any]:
+    return {
+        "rule": found.rule.key if found.rule else None,
+        "class": found.meaning.value,
+        "codes": list(found.codes),
+        "when": _times(found.event.when),
+        "byte": found.event.offset,
+        "text": list(found.event.lines[:30]),
+        "argument": found.argument,
+        "incident": found.incident,
+        "client": found.client,
+    }

@@ -1,0 +1,616 @@
+"""The alert log of every release: the recordings, any cut and any damage, following, and what is judged from it.
+
+A recording is two files as in `test_recordings`; ``mark`` is the one of the reference on SAP and Oracle (V verified, S seen in excerpts,
+U recalled), and ``meanings`` is what the table of rules says of each event.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lpmkit.errors import NotFound, SiteFileError, UnexpectedReply, UsageError
+from lpmkit.oracle.alert_log import AlertReader, Counts, Event, Kind, read_alert_log, read_events
+from lpmkit.oracle.classify import Class, Rules
+from lpmkit.oracle.follow import AlertFollower, Follower, LocalFollower, Position, find_alert_log
+from lpmkit.oracle.judge import Judge, Window, examine, find_start
+from lpmkit.session import Reply
+from lpmkit.simulator import Simulator
+from lpmkit.ssh import SshSession, route
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+KEYS = {"source", "from", "mark", "host", "command", "moment", "stdin", "status", "stderr", "reader", "expected"}
+RECORDINGS = sorted(FIXTURES.glob("oracle-*/*/*.json"))
+RULES = Rules.standard()
+
+
+def local(*parts: int) -> datetime:
+    return datetime(*parts)  # noqa: DTZ001 - as a log without zones prints it
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(FIXTURES).with_suffix(""))
+
+
+def as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def text_of(path: Path) -> bytes:
+    return path.with_suffix(".txt").read_bytes()
+
+
+def read_whole(data: bytes) -> tuple[list[Event], Counts]:
+    reader = AlertReader()
+    return list(read_events([data], reader)), reader.counts
+
+
+def accounted(events: Sequence[Event], counts: Counts) -> bool:
+    """Every line is a stamp, blank, or in exactly one event."""
+    in_events = sum(event.line_count for event in events)
+    return in_events == counts.in_events and counts.lines == counts.stamps + counts.blank + in_events
+
+
+# -- recordings ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=named)
+def test_a_recording_is_read_and_classified_as_its_companion_says(path: Path) -> None:
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    events = read_alert_log(text_of(path).decode())
+    assert [as_json(asdict(event)) for event in events] == notes["expected"]
+    for event, meaning in zip(events, notes["meanings"], strict=True):
+        found = RULES.classify(event)
+        said = {
+            "class": found.meaning.value,
+            "rule": found.rule.key if found.rule else None,
+            "codes": list(found.codes),
+        }
+        if found.witness:
+            said["witness"] = as_json(asdict(found.witness))
+        assert said == meaning
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=named)
+def test_a_recording_says_where_it_comes_from(path: Path) -> None:
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    assert set(notes) == KEYS | {"meanings"}
+    assert notes["source"] in ("recorded", "documented", "composed")
+    assert notes["mark"] in ("V", "S", "U")
+    assert notes["from"]
+
+
+def test_every_text_has_its_companion_and_every_form_of_time_a_recording() -> None:
+    assert {path.with_suffix("") for path in FIXTURES.glob("oracle-*/*/*.txt")} == {
+        path.with_suffix("") for path in RECORDINGS
+    }
+    forms = {form.value for path in RECORDINGS for form in read_whole(text_of(path))[1].forms}
+    assert forms == {"ctime", "iso", "adrci", "trace", "xml"}
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=named)
+def test_where_the_pieces_are_cut_changes_nothing(path: Path) -> None:
+    data = text_of(path)
+    whole, counts = read_whole(data)
+    for size in (1, 2, 7, 64):
+        reader = AlertReader()
+        assert list(read_events((data[at : at + size] for at in range(0, len(data), size)), reader)) == whole
+        assert reader.counts == counts
+    assert accounted(whole, counts)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=named)
+def test_an_offset_is_where_the_event_begins(path: Path) -> None:
+    data = text_of(path)
+    for event in read_whole(data)[0]:
+        line = data[event.offset :].split(b"\n", 1)[0].decode()
+        assert event.lines[0] in (line, line[: len(event.lines[0])]) or line.startswith("<msg ")
+
+
+# -- whatever comes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damage_never_breaks_the_reader_and_every_line_is_accounted_for(seed: int) -> None:
+    dice = random.Random(seed)
+    data = bytearray(b"".join(text_of(path) for path in dice.sample(RECORDINGS, 6)))
+    for _ in range(dice.randrange(1, 60)):
+        if len(data) < 300:
+            break
+        at, kind = dice.randrange(len(data)), dice.randrange(4)
+        if kind == 0:
+            data[at] = dice.randrange(256)
+        elif kind == 1:
+            del data[at : at + dice.randrange(1, 80)]
+        elif kind == 2:
+            data[at:at] = dice.choice(
+                [b"\0" * 40, b"\n", b"\xff\xfe", b"<msg ", b"</msg>\n", b"\r\n", b"*" * 71 + b"\n"]
+            )
+        else:
+            data = data[: max(200, at)]
+    reader, judge, events = AlertReader(), Judge(Window(local(2012, 7, 12))), []
+    pieces = (bytes(data[at : at + 97]) for at in range(0, len(data), 97))
+    for event in read_events(pieces, reader):
+        events.append(event)
+        judge.add(RULES.classify(event))
+    assert accounted(events, reader.counts)
+    assert reader.counts.lines == bytes(data).count(b"\n") + (not data.endswith(b"\n"))
+    assert reader.is_idle
+    assert judge.judgement().inside + judge.judgement().before == len(events)
+    assert 0 <= find_start(io.BytesIO(data), len(data), Window(local(2012, 7, 12))) <= len(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"x" * 3_000_000, b"\0" * 3_000_000 + b"\nORA-600\n", b"a\n" + b"y" * 600_000 + b"\nb\n"]
+)
+def test_a_line_without_measure_is_cut_and_counted(data: bytes) -> None:
+    reader = AlertReader()
+    events = list(read_events((data[at : at + 65536] for at in range(0, len(data), 65536)), reader))
+    assert accounted(events, reader.counts)
+    assert reader.counts.cut_bytes > 300_000
+    assert max(len(event.text) for event in events) <= 256 * 1024 + 1
+
+
+def test_memory_does_not_grow_with_the_log() -> None:
+    piece = b"".join(text_of(path) + b"\n" for path in RECORDINGS) * 4
+
+    def peak(times: int) -> int:
+        tracemalloc.start()
+        for _ in read_events(piece for _ in range(times)):
+            pass
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    assert peak(24) < 1.5 * peak(3)
+
+
+def test_an_event_without_end_is_cut_into_bounded_ones() -> None:
+    data = b"Fri Aug 15 14:27:20 2003\nSystem parameters\n" + b"  a = 1\n" * 5000
+    events, counts = read_whole(data)
+    assert accounted(events, counts)
+    assert max(event.line_count for event in events) <= 1000
+
+
+def test_two_encodings_in_one_file_are_both_read() -> None:
+    events, _ = read_whole("Fri Aug 15 14:27:20 2003\nGröße\n".encode() + "Größe\n".encode("latin-1"))
+    assert [event.text for event in events] == ["Größe", "Größe"]
+
+
+def test_after_a_month_that_nobody_knows_there_is_no_time_and_nothing_is_lost() -> None:
+    events, counts = read_whole("Fri Aug 15 14:27:20 2003\na\nVi Août 15 14:27:21 2003\nb\n".encode())
+    assert [(event.when is None, event.kind) for event in events] == [
+        (False, Kind.MESSAGE),
+        (True, Kind.UNKNOWN_STAMP),
+        (True, Kind.MESSAGE),
+    ]
+    assert counts.timeless == 2
+
+
+def test_a_line_of_a_block_that_comes_much_later_belongs_to_another() -> None:
+    text = "Fri Aug 15 14:27:20 2003\nFatal NI connect error 12170.\nFri Aug 15 14:27:{}\nTNS-12535: TNS:operation timed out\n"
+    assert len(read_alert_log(text.format("25 2003"))) == 1
+    assert len(read_alert_log(text.format("55 2003"))) == 2
+
+
+def test_two_network_errors_in_a_row_are_two_events() -> None:
+    block = text_of(FIXTURES / "oracle-10.2/alert_log/network_block_before_its_stamp.json")
+    events, _ = read_whole(block.replace(b"  Client address", b"\n# Client") * 2)
+    assert [event.kind for event in events].count(Kind.NETWORK) == 2
+
+
+# -- rules ---------------------------------------------------------------------------------------------------------------------
+
+
+def meaning_of(line: str, rules: Rules = RULES) -> Class:
+    return rules.classify(Event(None, (line,), 0, 1)).meaning
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("ORA-600: internal error code", Class.FAIL),
+        ("opiodr aborting process unknown ospid (3) as a result of ORA-609", Class.EXPECTED),
+        ("opiodr aborting process unknown ospid (3) as a result of ORA-3136", Class.EXPECTED),
+        ("WARNING: inbound connection timed out (ORA-3136)", Class.WARN),
+        ("Result = ORA-0", Class.OTHER),
+        ("ORA-00478: SMON process terminated with error", Class.FAIL),
+        ("ORA-00312: online log 1 thread 1: '/oracle/BX5/origlogA'", Class.FAIL),
+        ("ORA-28500: nobody has a rule for this", Class.UNKNOWN),
+        ("Thread 1 cannot allocate new log, sequence 5\nPrivate strand flush not complete", Class.ROUTINE),
+        ("PMON (ospid: 12): terminating the instance due to ORA error 484", Class.FAIL),
+        ("Error 16063 archiving LNO:1 to 'stby'", Class.WARN),
+    ],
+)
+def test_the_table_says(line: str, meaning: Class) -> None:
+    assert meaning_of(line) is meaning
+
+
+def test_a_code_that_is_cut_off_is_not_taken_for_another() -> None:
+    events = read_alert_log("Fri Aug 15 14:27:20 2003\nORA-0060")
+    assert RULES.classify(events[0]).meaning is Class.UNKNOWN
+
+
+def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
+    keys = [rule.key for rule in RULES]
+    assert len(keys) == len(set(keys))
+    assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in RULES)
+    assert {rule.key for rule in RULES if rule.mark == "U"} == {"evicted-neighbours"}
+
+
+def test_a_site_s_rule_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("- {key: our-batch, class: routine, codes: [ORA-60], reason: our batch retries, source: us}\n")
+    assert meaning_of("ORA-00060: Deadlock detected.") is Class.WARN
+    assert meaning_of("ORA-00060: Deadlock detected.", Rules.standard(path)) is Class.ROUTINE
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "- {key: a, class: fail, reason: r, source: s}",
+        "- {key: a, class: awful, codes: [ORA-1], reason: r, source: s}",
+        "- {key: a, class: fail, codes: [ORA-x], reason: r, source: s}",
+        "- {key: a, class: fail, contains: text, reason: r, source: s}",
+        "- {key: a, class: fail, pattern: '(', reason: r, source: s}",
+        "- {key: a, class: fail, kodes: [ORA-1], reason: r, source: s}",
+        "- 7",
+        "key: a",
+        "- [",
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(row)
+    with pytest.raises(SiteFileError):
+        Rules.standard(path)
+
+
+# -- judging -------------------------------------------------------------------------------------------------------------------
+
+
+NOON = local(2008, 8, 8, 12)
+
+
+def switches(count: int, every_s: int, text: str, begin: datetime = NOON) -> str:
+    """A log with something at an interval."""
+    return "".join(f"{begin + timedelta(seconds=n * every_s):%a %b %e %H:%M:%S %Y}\n{text}\n" for n in range(count))
+
+
+STALL = "Thread 1 cannot allocate new log, sequence 4712\nCheckpoint not complete"
+
+
+def judged(text: str, since: datetime | None) -> Any:
+    judge = Judge(Window(since))
+    for event in read_alert_log(text):
+        judge.add(RULES.classify(event))
+    return judge.judgement()
+
+
+def test_what_comes_as_often_as_ever_is_routine_and_what_comes_more_often_is_a_warning() -> None:
+    assert judged(switches(240, 60, STALL), local(2008, 8, 8, 14)).verdict == "pass"
+    busier = switches(120, 60, STALL) + switches(240, 30, STALL, local(2008, 8, 8, 14))
+    assert judged(busier, local(2008, 8, 8, 14)).verdict == "warn"
+    assert judged(busier, None).verdict == "unknown"  # nobody knows what is usual
+
+
+def test_only_what_came_since_counts() -> None:
+    text = switches(1, 1, "ORA-00600: old") + switches(2, 1, "Thread 1 advanced to log", local(2008, 8, 8, 14))
+    assert judged(text, None).verdict == "fail"
+    assert judged(text, local(2008, 8, 8, 13, 59)).verdict == "pass"
+
+
+def test_a_second_that_began_before_the_window_and_may_end_in_it_is_inside() -> None:
+    text = switches(1, 1, "ORA-00600: now")
+    assert judged(text, local(2008, 8, 8, 12, 0, 0, 500_000)).verdict == "fail"
+    assert judged(text, local(2008, 8, 8, 12, 0, 1)).verdict == "pass"
+
+
+def test_a_time_with_a_zone_needs_the_zone_of_a_log_without_one() -> None:
+    text = switches(1, 1, "ORA-00600: now")
+    with pytest.raises(UsageError):
+        judged(text, datetime.fromisoformat("2008-08-08T10:00:00Z"))
+    window = Window.asked("2008-08-08T10:00:00Z", zone="Europe/Berlin")
+    judge = Judge(window)
+    judge.add(RULES.classify(read_alert_log(text)[0]))
+    assert judge.judgement().verdict == "fail"
+
+
+def test_only_the_tail_of_a_long_log_is_read_and_its_answer_is_that_of_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "alert_BX5.log"
+    path.write_text(
+        switches(60_000, 1, "Thread 1 advanced to log sequence 1 (LGWR switch)\n  Current log# 1") + "ORA-00600: x\n"
+    )
+    since = local(2008, 8, 8, 12) + timedelta(seconds=59_000)
+    found = examine(path, Window(since, usual=timedelta(minutes=1)))
+    assert found.started_at > found.size / 2
+    assert found.judgement.inside == judged(path.read_text(), since).inside == 1001
+
+
+def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "alert_BX5.log"
+    again = switches(3600, 1, "x", local(2008, 10, 26, 2)) * 2
+    path.write_text(switches(60_000, 1, "x", local(2008, 10, 25)) + again)
+    found = examine(path, Window(local(2008, 10, 26, 2, 30), usual=timedelta(0)))
+    assert found.judgement.inside == 3600
+    assert found.started_at > 0
+
+
+def test_a_jump_of_the_clock_counts_when_it_was_and_not_when_the_stamp_above_was() -> None:
+    text = text_of(FIXTURES / "oracle-11.2/vktm_trace/jumps_under_an_old_stamp.json").decode()
+
+    def jumps(window: Window) -> list[float]:
+        judge = Judge(window)
+        for event in read_alert_log(text):
+            judge.add(RULES.classify(event))
+        return [witness.seconds for _, witness in judge.judgement().witnesses]
+
+    assert jumps(Window()) == [1.604372, 5.100246, 2.900778]
+    assert jumps(Window.asked("2012-07-12T13:00Z", zone="America/New_York")) == [2.900778]
+    assert jumps(Window.asked("2012-07-12T09:00", zone="America/New_York")) == [2.900778]
+    assert jumps(Window.asked("2012-07-12T05:00", zone="America/New_York")) == [5.100246, 2.900778]
+    assert jumps(Window.asked("2012-07-12T09:00")) == [2.900778]
+    assert jumps(Window.asked("2012-07-12T05:00")) == [1.604372, 5.100246, 2.900778]  # the first may have been after
+
+
+def test_what_is_no_alert_log_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    for content in (b"", b"\x1f\x8b\x08" + bytes(range(256)), b"root:x:0:0\n" * 100):
+        path.write_bytes(content)
+        with pytest.raises(UnexpectedReply):
+            examine(path)
+    with pytest.raises(NotFound):
+        examine(tmp_path / "none.log")
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lpmkit.cli", "alert", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_s_exit_statuses(tmp_path: Path) -> None:
+    log = tmp_path / "alert_BX5.log"
+    log.write_text(switches(3, 60, "Thread 1 advanced to log sequence 1"))
+    assert command(str(log)).returncode == 0
+    log.write_text(log.read_text() + "ORA-00600: internal error code, arguments: [a[b]\n")
+    said = command(str(log), "--json")
+    assert said.returncode == 1
+    assert json.loads(said.stdout)["events"][0]["codes"] == ["ORA-00600"]
+    assert command(str(log), "--since", "2008-08-09").returncode == 0
+    assert command(str(log), "--since", "yesterday").returncode == 2
+    assert command(str(log), "--since", "2008-08-08T10:00Z").returncode == 2
+    assert command(str(tmp_path / "none")).returncode == 2
+    log.write_text("nothing\n")
+    assert command(str(log)).returncode == 3
+
+
+# -- following -----------------------------------------------------------------------------------------------------------------
+
+
+class HostWithFiles:
+    """A session that answers ``ls``, ``wc`` and ``tail`` from files here, and decodes what they print as `SshSession` does."""
+
+    where = "bxaix85"
+
+    def __init__(self, *, tells_inodes: bool = True) -> None:
+        self.tells_inodes = tells_inodes
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        words = [word for word in arguments if self.tells_inodes or word != "-i"]
+        done = subprocess.run(list(words), capture_output=True, check=False, env={**os.environ, "LANG": "C"})
+        try:
+            text = done.stdout.decode()
+        except UnicodeDecodeError:
+            text = done.stdout.decode("latin-1")
+        return Reply(self.where, " ".join(words), done.returncode, text, done.stderr.decode())
+
+    def close(self) -> None: ...
+
+
+def over_a_login(path: Path, position: Position | None = None) -> Follower:
+    return AlertFollower(HostWithFiles(), str(path), position)
+
+
+def without_inodes(path: Path, position: Position | None = None) -> Follower:
+    return AlertFollower(HostWithFiles(tells_inodes=False), str(path), position)
+
+
+def here(path: Path, position: Position | None = None) -> Follower:
+    return LocalFollower(str(path), position)
+
+
+everywhere = pytest.mark.parametrize("follow", [here, over_a_login])
+HEAD = "Fri Aug  8 20:14:02 2008\nThread 1 advanced to log sequence 1 (LGWR switch)\n"
+
+
+def texts(follower: Follower, polls: int = 2) -> list[str]:
+    return [event.text for _ in range(polls) for event in follower.poll()]
+
+
+def add(path: Path, data: str | bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "alert_BX5.log"
+    path.write_text(HEAD)
+    return path
+
+
+@everywhere
+def test_only_what_is_new_is_given_and_the_time_above_holds(follow: Any, log: Path) -> None:
+    follower = follow(log)
+    assert texts(follower) == []
+    add(log, "ORA-00600: x\n")
+    events = [*follower.poll(), *follower.poll()]
+    assert [(event.text, str(event.when)) for event in events] == [("ORA-00600: x", "2008-08-08 20:14:02")]
+    assert log.read_bytes()[events[0].offset :] == b"ORA-00600: x\n"
+
+
+@everywhere
+def test_a_half_line_waits_until_it_is_whole_also_in_the_middle_of_a_letter(follow: Any, log: Path) -> None:
+    follower = follow(log)
+    follower.poll()
+    line = "Größe 日本\n".encode()
+    for at in range(len(line) - 1):
+        add(log, line[at : at + 1])
+        assert texts(follower) == []
+    add(log, b"\n")
+    assert texts(follower) == ["Größe 日本"]
+
+
+@everywhere
+@pytest.mark.parametrize("coding", ["latin-1", "utf-8"])
+def test_a_line_of_letters_that_both_encodings_have_is_counted_in_bytes(follow: Any, log: Path, coding: str) -> None:
+    log.write_text(HEAD * 3)
+    follower = follow(log)
+    follower.poll()
+    add(log, "Größe überschritten\n".encode(coding))
+    assert texts(follower) == ["Größe überschritten"]
+    assert follower.position.offset == log.stat().st_size
+
+
+@everywhere
+def test_one_encoding_after_the_other_loses_no_byte(follow: Any, log: Path) -> None:
+    follower = follow(log)
+    follower.poll()
+    for word in ("Größe", "naïve", "Ende"):
+        for coding in ("latin-1", "utf-8"):
+            add(log, f"{word}\n".encode(coding))
+            assert texts(follower) == [word]
+    assert follower.position.offset == log.stat().st_size
+    assert not follower.gaps
+
+
+@everywhere
+def test_a_log_that_was_moved_away_is_read_to_its_end_and_the_new_one_from_its_beginning(
+    follow: Any, log: Path
+) -> None:
+    follower = follow(log)
+    follower.poll()
+    add(log, "the last words\n")
+    log.rename(log.with_name("alert_BX5.log.old"))
+    assert texts(follower, 1) == []  # it is not there just now
+    log.write_text(
+        HEAD + "the first words, of a log that is longer than the old one was, so that its size alone would not tell\n"
+    )
+    assert texts(follower) == [
+        "the last words",
+        "Thread 1 advanced to log sequence 1 (LGWR switch)",
+        "the first words, of a log that is longer than the old one was, so that its size alone would not tell",
+    ]
+    assert not follower.gaps
+
+
+@pytest.mark.parametrize("follow", [here, over_a_login, without_inodes])
+@pytest.mark.parametrize("content", ["short\n", HEAD[::-1].strip() + "\n", "longer than before " * 10 + "\n"])
+def test_a_log_that_was_emptied_or_written_anew_is_read_from_its_beginning_and_the_gap_is_named(
+    follow: Any, log: Path, content: str
+) -> None:
+    follower = follow(log)
+    follower.poll()
+    log.write_text(content)
+    assert "\n".join(texts(follower, 3)) == content.strip("\n")
+    assert len(follower.gaps) == 1
+
+
+@everywhere
+def test_a_position_outlives_the_program(follow: Any, log: Path) -> None:
+    follower = follow(log)
+    follower.poll()
+    position = follower.position
+    add(log, "while nobody looked\n")
+    again = follow(log, position)
+    found = [*again.poll(), *again.poll()]
+    assert [(one.text, str(one.when)) for one in found] == [("while nobody looked", "2008-08-08 20:14:02")]
+
+
+@everywhere
+def test_the_beginning_is_a_position_too(follow: Any, log: Path) -> None:
+    assert texts(follow(log, Position())) == ["Thread 1 advanced to log sequence 1 (LGWR switch)"]
+
+
+def test_a_log_that_is_not_there_is_an_error_and_not_silence(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        here(tmp_path / "none").poll()
+
+
+def test_the_log_is_found_where_sap_puts_it_or_where_the_instance_says() -> None:
+    class Answers(HostWithFiles):
+        def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+            there = [word for word in arguments if word.endswith("/trace/alert_BX5.log")]
+            return Reply("h", "", 0 if there else 2, "\n".join(there), "ls: not found")
+
+    assert find_alert_log(Answers(), "BX5") == "/oracle/BX5/saptrace/diag/rdbms/bx5/BX5/trace/alert_BX5.log"
+    assert find_alert_log(Answers(), "BX5", "/u01/trace/") == "/u01/trace/alert_BX5.log"
+    with pytest.raises(NotFound):
+        find_alert_log(Answers(), "BX5", "/u01/bdump")
+
+
+def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partition() -> None:
+    """Over real SSH, from where SAP puts it; while the partition is stopped not a byte is written."""
+
+    def events_within(seconds: float) -> list[Event]:
+        found: list[Event] = []
+        end = time.monotonic() + seconds
+        while not found and time.monotonic() < end:
+            found += follower.poll()
+            time.sleep(0.2)
+        return found
+
+    with Simulator(speed=200) as simulator:
+        session = SshSession(route("bxaix85", simulator.ssh_config))
+        try:
+            path = find_alert_log(session, "BX5")
+            follower = AlertFollower(session, path)
+            assert follower.poll() == ()
+            before = events_within(30)
+            host = simulator.hosts["bxaix85"]
+            file = simulator.directory / "partitions" / "bxaix85" / path.lstrip("/")
+            host.suspend()
+            size = file.stat().st_size
+            time.sleep(3.5)
+            assert file.stat().st_size == size
+            host.resume()
+            after = events_within(30)
+        finally:
+            session.close()
+    assert {RULES.classify(event).meaning for event in [*before, *after]} == {Class.ROUTINE}
+    assert before
+    assert after
+    assert follower.position.inode is not None
+    assert not follower.gaps
+
+
+def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_named(log: Path) -> None:
+    follower = here(log)
+    follower.poll()
+    add(log, "x" * 99 + "\n")
+    add(log, ("y" * 99 + "\n") * 180_000)
+    events = [*follower.poll(), *follower.poll()]
+    assert follower.position.offset == log.stat().st_size
+    assert {event.text[0] for event in events} == {"y"}
+    assert len(follower.gaps) == 1
