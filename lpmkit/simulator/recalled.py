@@ -187,6 +187,8 @@ def hmc_told(text: str) -> str:
     if code == "VIOSI01040010-0003":
         return said
     key = next((key for key, (known, _) in TEXTS.items() if known == code), "")
+    if key == "partition":
+        said = said.replace("The partition ", "The partition named ", 1)
     for ours, theirs in HMC_WORDING:
         said = said.replace(ours, theirs)
     return f"{HMC_CODES.get(key, HMC_UNKNOWN_CODE)} {said}"
