@@ -562,12 +562,28 @@ def rmc_vios(survey: Survey, side: Side) -> Judgement:
     if silent:
         raise NotKnown(side.name, f"the manager does not say the RMC state of {_listed(silent)}")
     down = [one.name for one in servers if one.rmc_state != "active"]
+    # One that is switched off serves nobody, as long as there is another.
+    idle = len(down) < len(servers) and all(one.state == "Not Activated" for one in servers if one.name in down)
     return _passed(
         not down,
         side.name,
         {f"rmc_state of {one.name}": one.rmc_state for one in servers},
         f"On {_listed(down)} after oem_setup_env, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p; then allow five minutes. "
         "On the HMC: lspartition -dlpar",
+        bad=Verdict.WARN if idle else Verdict.FAIL,
+    )
+
+
+def io_servers_named(survey: Survey, side: Side) -> Judgement:
+    """What an I/O server that the site file does not name would say, no rule has heard."""
+    listed = [one.name for one in _io_servers(survey, side)]
+    left_out = [name for name in listed if name not in side.asked]
+    return _passed(
+        not left_out,
+        side.name,
+        {"I/O servers": _listed(listed), "not asked": _listed(left_out)},
+        f"Add {_listed(left_out)} to frames.{side.name}.vios of the site file, so that its disks, paths and bridges are looked at too.",
+        bad=Verdict.WARN,
     )
 
 
@@ -771,6 +787,7 @@ CHECKS: Sequence[Check] = (
     Check("concurrency", "The system may take one more move", VIOS_ADMIN, each_side(concurrency)),
     Check("vasi", "The mover's device is there", VIOS_ADMIN, each_side(vasi)),
     Check("movers", "An I/O server may move partitions", HMC_ADMIN, each_under_an_hmc(movers)),
+    Check("io-servers", "Every I/O server was looked at", VIOS_ADMIN, each_under_an_hmc(io_servers_named)),
     Check("rmc-vios", "The HMC reaches the I/O servers (RMC)", VIOS_ADMIN, each_under_an_hmc(rmc_vios)),
     Check("rmc-manager", "The manager reaches the partition (RMC)", AIX_ADMIN, once(rmc_manager)),
     Check("rmc-partition", "RMC runs in the partition", AIX_ADMIN, once(rmc_partition)),

@@ -69,6 +69,8 @@ class Side:
     ethernet_adapters: tuple[VirtualEthernetAdapter, ...] | None = None
     vios: Vios | None = None
     manager: str = "ivm"
+    #: The I/O servers that were asked, by the names of the site file; empty where one logs in to the only one.
+    asked: tuple[str, ...] = ()
 
     def partition(self, name: str) -> Partition | None:
         """The partition of that name; ``None`` when it is not listed or the list could not be read."""
@@ -196,6 +198,7 @@ def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
         ethernet_adapters=asking.ask("ethernet adapters", name, control.ethernet_adapters),
         vios=_all_vios(asking, vios, name),
         manager=control.kind,
+        asked=tuple(vios) if control.kind == "hmc" and not isinstance(vios, ViosShell) else (),
     )
 
 

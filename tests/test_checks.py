@@ -243,8 +243,9 @@ def under_an_hmc(**facts: Any) -> Altered:
     """Both sides under one HMC, with these facts of the target's I/O server."""
 
     def alter(survey: Survey) -> Survey:
-        source = replace(survey.source, manager="hmc", partitions=(SERVER, MOVING))
-        target = replace(survey.target, manager="hmc", partitions=(replace(SERVER, **facts),))
+        asked = ("vios1", "vios2")
+        source = replace(survey.source, manager="hmc", asked=asked, partitions=(SERVER, MOVING))
+        target = replace(survey.target, manager="hmc", asked=asked, partitions=(replace(SERVER, **facts),))
         return replace(survey, source=source, target=target, keys=None, one_manager=True)
 
     return alter
@@ -314,7 +315,12 @@ UNKNOWNS: list[tuple[str, Altered]] = [
 ]
 
 
-UNKNOWNS += [("movers", under_an_hmc(msp=None)), ("rmc-vios", under_an_hmc(rmc_state=None))]
+WARNS += [("io-servers", under_an_hmc(name="vios3"))]
+UNKNOWNS += [
+    ("io-servers", under_an_hmc(environment="aixlinux")),
+    ("movers", under_an_hmc(msp=None)),
+    ("rmc-vios", under_an_hmc(rmc_state=None)),
+]
 
 
 def keyed(cases: list[tuple[str, Altered]]) -> list[Any]:
@@ -334,13 +340,13 @@ def test_the_reference_case_is_ready_and_warns_of_the_hardware_key_only() -> Non
 def test_the_reference_case_under_one_hmc_is_ready_and_needs_no_keys() -> None:
     findings = examine(under_an_hmc()(REFERENCE))
     assert ready(findings) is Answer.READY
-    assert {"movers", "rmc-vios"} <= {finding.key for finding in findings}
+    assert {"movers", "rmc-vios", "io-servers"} <= {finding.key for finding in findings}
     (keys,) = (finding for finding in findings if finding.key == "keys")
     assert keys.facts == {"managers": "one and the same"}
 
 
 def test_an_ivm_is_not_asked_what_only_an_hmc_knows() -> None:
-    assert not {"movers", "rmc-vios"} & {finding.key for finding in examine(REFERENCE)}
+    assert not {"movers", "rmc-vios", "io-servers"} & {finding.key for finding in examine(REFERENCE)}
 
 
 @pytest.mark.parametrize(("key", "alter"), keyed(FAILS))
@@ -466,6 +472,15 @@ def test_a_full_second_io_server_is_a_warning_while_the_first_has_room() -> None
     (finding,) = findings_of("virtual-slots", survey)
     assert finding.verdict is Verdict.WARN
     assert "vios2" in finding.remedy
+
+
+def test_an_io_server_that_is_switched_off_hinders_only_when_there_is_no_other() -> None:
+    survey = two_each(a_vios("w2", "10072EA"))
+    off = replace(SERVER, name="vios2", lpar_id=3, state="Not Activated", rmc_state="inactive")
+    one_of_two = replace(survey, target=replace(survey.target, partitions=(SERVER, off)))
+    alone = replace(survey, target=replace(survey.target, partitions=(off,)))
+    assert {finding.verdict for finding in findings_of("rmc-vios", one_of_two)} == {Verdict.PASS, Verdict.WARN}
+    assert Verdict.FAIL in {finding.verdict for finding in findings_of("rmc-vios", alone)}
 
 
 def test_a_client_that_is_not_connected_is_found_by_its_slot() -> None:
