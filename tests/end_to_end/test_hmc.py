@@ -58,7 +58,7 @@ def test_a_refused_validation_is_told_in_the_consoles_words_and_its_code_is_expl
         (explained,) = said.json["explained"]
         assert explained["code"] == "HSCLA246"
         assert "rmcctrl" in explained["known"]["mend"]
-        assert "rmcctrl" in terminal.type("validate", "p7aix01", "--to", "p7b").error
+        assert "rmcctrl" in terminal.type("validate", "p7aix01", "--to", "p7b").output
         said = terminal.type("check", "p7aix01", "--to", "p7b", "--json")
         assert said.status == 1
         assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == ["rmc-vios"]
@@ -87,3 +87,26 @@ def test_stop_in_mid_copy_leaves_the_partition_where_it_is(tmp_path: Path) -> No
         said = terminal.type("attach", str(run.path), "--json")
         assert phases(run)[-1] == "stopped"
         assert said.status == 1
+
+
+def test_a_console_that_answers_in_german_is_understood_all_the_same(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "language:hmc01", landscape="p7pair") as rehearsal:
+        said = Terminal(rehearsal.site_file).type("check", "p7aix01", "--to", "p7b", "--json")
+        assert said.status == 0, said
+        assert said.json["answer"] == "ready"
+
+
+def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_it(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "mover-dies", landscape="p7pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = _validated(terminal)
+        terminal.type("move", *MOVE, "--detach")
+        soon(lambda: "needs-recovery" in phases(run))
+        answers = [event.data for event in run.events() if event.kind == "answer"]
+        assert [answer["status"] for answer in answers] == [None, 1]
+        assert "connection between the movers was lost" in answers[1]["text"]
+        said = terminal.type("recover", str(run.path), "--confirm", "p7aix01")
+        assert said.status == 0, said
+        soon(lambda: phases(run)[-1] == "failed")
+        assert terminal.type("attach", str(run.path)).status == 1
+        assert terminal.type("validate", "p7aix01", "--to", "p7b").status == 0
