@@ -96,6 +96,17 @@ def test_a_console_that_answers_in_german_is_understood_all_the_same(tmp_path: P
         assert said.json["answer"] == "ready"
 
 
+def test_the_doctor_asks_the_console_what_it_is_and_what_it_has(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", landscape="p7pair") as rehearsal:
+        wrong = rehearsal.site_file.read_text().replace("[p7b-vios1]", "[p7b-vios1, p7b-vios2]")
+        rehearsal.site_file.write_text(wrong)
+        rows = {row["what"]: row for row in Terminal(rehearsal.site_file).type("doctor", "--json").json}
+        assert rows["HMC of p7a"]["verdict"] == "pass"
+        assert "7.9.0" in rows["HMC of p7a"]["found"]
+        assert rows["HMC of p7b"]["verdict"] == "fail"
+        assert "p7b-vios2" in rows["HMC of p7b"]["found"]
+
+
 def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_it(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim", "mover-dies", landscape="p7pair") as rehearsal:
         terminal = Terminal(rehearsal.site_file)
