@@ -18,7 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from lpmkit.inventory import Frame, Partition, PhysicalDisk, Vios, VirtualEthernetAdapter, VirtualTarget
-from lpmkit.survey import Side, Survey, adapters_of, bridge_for, disk_named, same_disk, servers_of
+from lpmkit.survey import Side, Survey, adapters_of, bridge_for, disk_named, same_disk, same_disks, servers_of
 
 Value = TypeVar("Value")
 Fact = str | int | float | bool | None
@@ -28,6 +28,7 @@ VIOS_ADMIN = "VIOS administrator"
 SAN_ADMIN = "SAN administrator"
 NETWORK_ADMIN = "network administrator"
 SAP_BASIS = "SAP Basis"
+HMC_ADMIN = "HMC administrator"
 
 #: Descriptions of adapters that a movable partition may have (`GLPI`, A); any other is a piece of the machine it stands on.
 VIRTUAL_ADAPTERS = (
@@ -106,9 +107,14 @@ def each_side(judge: Callable[[Survey, Side], Judgement]) -> Judges:
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey))
 
 
+def each_under_an_hmc(judge: Callable[[Survey, Side], Judgement]) -> Judges:
+    """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
+    return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table; called with a survey it gives one finding or one for each side."""
+    """One line of the table; called with a survey it gives one finding, or one for each side that it is about."""
 
     key: str
     title: str
@@ -212,7 +218,7 @@ def _disks_on(survey: Survey, side: Side) -> tuple[PhysicalDisk, ...]:
     unseen = [disk.name for disk, there in found if there is None]
     if unseen:
         raise NotKnown(side.name, f"{side.name} does not see the LUN of {_listed(unseen)} on {survey.source.name}")
-    return tuple(there for _, there in found if there is not None)
+    return tuple(there for disk in here for there in same_disks(side, disk))
 
 
 def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
@@ -430,7 +436,9 @@ def concurrency(survey: Survey, side: Side) -> Judgement:
 
 
 def keys_exchanged(survey: Survey) -> Judgement:
-    """#2: any output of the test, even with status 0, means that they are not."""
+    """#2: any output of the test, even with status 0, means that they are not. One HMC with both frames needs none."""
+    if survey.one_manager:
+        return Judgement(Verdict.PASS, survey.source.name, {"managers": "one and the same"})
     keys = need(survey.keys, survey, "keys", survey.source.name)
     status = need(keys.status, survey, "keys", survey.source.name)
     return _passed(
@@ -489,26 +497,33 @@ def processor_room(survey: Survey) -> Judgement:
 def virtual_slots(survey: Survey) -> Judgement:
     """#16: the target's I/O server needs a slot for every server adapter that is made there."""
     need(survey.target.partitions, survey, "partitions", survey.target.name)
-    server = survey.target.io_server
-    if server is None or server.max_virtual_slots is None:
+    servers = survey.target.io_servers
+    if not servers or any(server.max_virtual_slots is None for server in servers):
         raise NotKnown(
             survey.target.name, f"{survey.target.name} does not say how many virtual slots its I/O server may have"
         )
     scsi = need(survey.target.scsi_adapters, survey, "scsi adapters", survey.target.name)
     ethernet = need(survey.target.ethernet_adapters, survey, "ethernet adapters", survey.target.name)
-    used = {one.slot for one in scsi if one.lpar_id == server.lpar_id}
-    used |= {one.slot for one in ethernet if one.lpar_id == server.lpar_id}
     moving = _moving(survey)
     clients = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
     wanted = sum(one.lpar_id == moving.lpar_id and one.adapter_type == "client" for one in clients)
-    free = server.max_virtual_slots - len(used) - SERIAL_SLOTS
+    taken = {(one.lpar_id, one.slot) for one in scsi} | {(one.lpar_id, one.slot) for one in ethernet}
+    free = {one: _free_slots(one, sum(owner == one.lpar_id for owner, _ in taken)) for one in servers}
+    # Which adapter goes to which I/O server is the manager's choice, so the fullest one decides whether it is sure.
+    server = min(servers, key=lambda one: free[one])
+    most, least = server.max_virtual_slots or 0, free[server]
     return _passed(
-        wanted <= free,
+        wanted <= least,
         survey.target.name,
-        {"needed": wanted, "free": free, "highest number": server.max_virtual_slots},
-        f'chsyscfg -r prof -i "lpar_name={server.name},max_virtual_slots={server.max_virtual_slots + wanted - free}", '
+        {"needed": wanted, "free": least, "highest number": most},
+        f'chsyscfg -r prof -i "lpar_name={server.name},max_virtual_slots={most + wanted - least}", '
         "then restart the I/O server.",
+        bad=Verdict.WARN if wanted <= sum(max(0, room) for room in free.values()) else Verdict.FAIL,
     )
+
+
+def _free_slots(server: Partition, used: int) -> int:
+    return (server.max_virtual_slots or 0) - used - SERIAL_SLOTS
 
 
 # -- the I/O servers -----------------------------------------------------------------------------------------------------------------
@@ -524,6 +539,59 @@ def vasi(survey: Survey, side: Side) -> Judgement:
         {"vasi": _listed(f"{one.name} {one.status}" for one in found)},
         "cfgdev; if lsdev -virtual still shows none, enter the PowerVM Enterprise activation and restart the I/O server.",
     )
+
+
+def movers(survey: Survey, side: Side) -> Judgement:
+    """#8: under an HMC an I/O server moves only when its ``msp`` is 1; under an IVM the one there is moves always."""
+    servers = _io_servers(survey, side)
+    facts: dict[str, Fact] = {f"msp of {one.name}": one.msp for one in servers}
+    if any(one.msp for one in servers):
+        return Judgement(Verdict.PASS, side.name, facts)
+    silent = [one.name for one in servers if one.msp is None]
+    if silent:
+        raise NotKnown(side.name, f"the manager does not say whether {_listed(silent)} may move partitions (msp)")
+    system = side.frame.name if side.frame else "SYSTEM"
+    remedy = f'chsyscfg -r lpar -m {system} -i "lpar_id={servers[0].lpar_id},msp=1"'
+    return Judgement(Verdict.FAIL, side.name, facts, remedy)
+
+
+def rmc_vios(survey: Survey, side: Side) -> Judgement:
+    """#7: the HMC must reach every I/O server; under an IVM the I/O server is the manager."""
+    servers = _io_servers(survey, side)
+    silent = [one.name for one in servers if one.rmc_state is None]
+    if silent:
+        raise NotKnown(side.name, f"the manager does not say the RMC state of {_listed(silent)}")
+    down = [one.name for one in servers if one.rmc_state != "active"]
+    # One that is switched off serves nobody, as long as there is another.
+    idle = len(down) < len(servers) and all(one.state == "Not Activated" for one in servers if one.name in down)
+    return _passed(
+        not down,
+        side.name,
+        {f"rmc_state of {one.name}": one.rmc_state for one in servers},
+        f"On {_listed(down)} after oem_setup_env, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p; then allow five minutes. "
+        "On the HMC: lspartition -dlpar",
+        bad=Verdict.WARN if idle else Verdict.FAIL,
+    )
+
+
+def io_servers_named(survey: Survey, side: Side) -> Judgement:
+    """What an I/O server that the site file does not name would say, no rule has heard."""
+    listed = [one.name for one in _io_servers(survey, side)]
+    left_out = [name for name in listed if name not in side.asked]
+    return _passed(
+        not left_out,
+        side.name,
+        {"I/O servers": _listed(listed), "not asked": _listed(left_out)},
+        f"Add {_listed(left_out)} to frames.{side.name}.vios of the site file, so that its disks, paths and bridges are looked at too.",
+        bad=Verdict.WARN,
+    )
+
+
+def _io_servers(survey: Survey, side: Side) -> tuple[Partition, ...]:
+    need(side.partitions, survey, "partitions", side.name)
+    if not side.io_servers:
+        raise NotKnown(side.name, f"{side.name} lists no I/O server")
+    return side.io_servers
 
 
 def bridged(survey: Survey, side: Side) -> Judgement:
@@ -570,7 +638,9 @@ def optical(survey: Survey) -> Judgement:
     drives = [one for one in _targets(survey) if _is_optical(one)]
     if not drives:
         return Judgement(Verdict.PASS, survey.partition, {"virtual optical drives": 0})
-    media = dict(need(_vios(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name))
+    found = need(_vios(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
+    # Two I/O servers may both have a vtopt0; of a name that is there twice the loaded one counts.
+    media = dict(sorted(found, key=lambda one: one[1] is not None))
     loaded = {one.name: one.backing or media.get(one.name) for one in drives}
     facts = {name: medium or "empty" for name, medium in loaded.items()}
     name = drives[0].name
@@ -587,7 +657,11 @@ def same_luns(survey: Survey) -> Judgement:
     facts: dict[str, Fact] = {
         disk.name: f"{there.name} by {how}" if there else "not found" for disk, (there, how) in found.items()
     }
-    missing = [disk.name for disk, (there, _) in found.items() if there is None or _contradicts(disk, there)]
+    missing = [
+        disk.name
+        for disk, (there, _) in found.items()
+        if there is None or any(_contradicts(disk, one) for one in same_disks(survey.target, disk))
+    ]
     if missing:
         remedy = f"Zone and mask the LUNs of {_listed(missing)} to {survey.target.name} too, then there: cfgdev"
         return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
@@ -595,7 +669,20 @@ def same_luns(survey: Survey) -> Judgement:
         if how == "PVID" and there is not None:
             side, name = (survey.source, disk.name) if disk.unique_id is None else (survey.target, there.name)
             raise NotKnown(side.name, survey.why_not(f"{name} unique_id", side.name))
-    return Judgement(Verdict.PASS, survey.target.name, facts or {"disks": 0})
+    fewer = [disk.name for disk in here if _ways(here, disk) > len(same_disks(survey.target, disk))]
+    return _passed(
+        not fewer,
+        survey.target.name,
+        facts or {"disks": 0},
+        f"Fewer I/O servers of {survey.target.name} see the LUNs of {_listed(fewer)}: zone and mask them to the others too, then cfgdev; "
+        "else the partition loses a path (the firmware may say HSCLA340).",
+        bad=Verdict.WARN,
+    )
+
+
+def _ways(disks: Sequence[PhysicalDisk], wanted: PhysicalDisk) -> int:
+    """How many of the source's I/O servers give the partition this LUN."""
+    return sum(wanted.unique_id is not None and disk.unique_id == wanted.unique_id for disk in disks)
 
 
 def _contradicts(here: PhysicalDisk, there: PhysicalDisk) -> bool:
@@ -699,6 +786,9 @@ CHECKS: Sequence[Check] = (
     Check("keys", "The managers may talk to each other", VIOS_ADMIN, once(keys_exchanged)),
     Check("concurrency", "The system may take one more move", VIOS_ADMIN, each_side(concurrency)),
     Check("vasi", "The mover's device is there", VIOS_ADMIN, each_side(vasi)),
+    Check("movers", "An I/O server may move partitions", HMC_ADMIN, each_under_an_hmc(movers)),
+    Check("io-servers", "Every I/O server was looked at", VIOS_ADMIN, each_under_an_hmc(io_servers_named)),
+    Check("rmc-vios", "The HMC reaches the I/O servers (RMC)", VIOS_ADMIN, each_under_an_hmc(rmc_vios)),
     Check("rmc-manager", "The manager reaches the partition (RMC)", AIX_ADMIN, once(rmc_manager)),
     Check("rmc-partition", "RMC runs in the partition", AIX_ADMIN, once(rmc_partition)),
     Check("name-free", "The name is free on the target", VIOS_ADMIN, once(name_free)),

@@ -24,6 +24,7 @@ from rich.table import Table
 
 import lpmkit
 from lpmkit.config import PartitionSettings, RunSettings, Site, find_site_file, load_site
+from lpmkit.control.hmc_codes import explain
 from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
 from lpmkit.run import Run
 
@@ -171,7 +172,7 @@ def validate(context: click.Context, partition: str, target: str, source: str | 
     run = book.prepare(book.order(partition, target, source=source))
     word = book.validate(run)
     if as_json:
-        say_json({"run": str(run.path), **asdict(word)})
+        say_json({"run": str(run.path), **asdict(word), "explained": [asdict(one) for one in explain(word.text)]})
     else:
         print_validation(word)
         print_prediction(book.predict(run))
@@ -623,6 +624,20 @@ def print_validation(word: Any, console: Console | None = None) -> None:
     else:
         (console or people).print("The firmware's validation [red]refused[/red] the move:")
         (console or people).print(word.text or "(it says nothing)", markup=False)
+    for line in explanations(word.text):
+        (console or people).print(line, markup=False)
+
+
+def explanations(text: str) -> list[str]:
+    """What is known of an HMC's codes in a reply: one line for each, with what to do about it and how sure that is."""
+    said = []
+    for one in explain(text):
+        if one.known is None:
+            said.append(f"  {one.code}: nothing is known about this code here; the words above are all there is.")
+        else:
+            sure = " (from memory, not from a source)" if one.known.mark == "D" else ""
+            said.append(f"  {one.code}: {one.known.meaning}{sure} {one.known.mend} ({one.known.who})")
+    return said
 
 
 def print_prediction(said: Any, console: Console | None = None) -> None:

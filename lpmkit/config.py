@@ -10,6 +10,7 @@ business and stays in its own configuration; the site file only names the host a
     frames:
       bvio82: {manager: ivm, host: bvio82, mover_address: 192.0.2.82}
       bvio83: {manager: ivm, host: bvio83, mover_address: 192.0.2.83}
+      p7a: {manager: hmc, host: hmc01, system: Server-9117-MMD-SN1045EE7, vios: [p7a-vios1]}
     partitions:
       bxaix85: {host: bxaix85}
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keyring
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -54,12 +55,56 @@ class HostSettings(_Part):
         return value
 
 
-class FrameSettings(HostSettings):
-    """A frame and its manager. ``mover_address`` is what the *other* manager is given as ``migrlpar --ip``."""
+#: The login that another manager is given (``migrlpar -u``) where the site file does not say.
+MANAGER_USERS = {"ivm": "padmin", "hmc": "hscroot"}
 
-    manager: Literal["ivm"] = "ivm"
-    mover_address: str = Field(min_length=1)
-    mover_user: str = "padmin"
+
+class FrameSettings(HostSettings):
+    """A frame and its manager. ``mover_address`` is what the *other* manager is given as ``migrlpar --ip``.
+
+    Under an IVM ``host`` is the VIOS. Under an HMC it is the HMC, ``system`` the managed system there (either of its names) and ``vios``
+    its I/O servers by partition name; ``mover_address`` is the HMC's and needed only where the other frame is under another manager.
+    """
+
+    manager: Literal["ivm", "hmc"] = "ivm"
+    system: str | None = Field(default=None, validate_default=True)
+    vios: tuple[str, ...] = Field(default=(), validate_default=True)
+    mover_address: str = Field(default="", validate_default=True)
+    mover_user: str = Field(default="", validate_default=True)
+
+    @field_validator("system")
+    @classmethod
+    def _system(cls, value: str | None, info: ValidationInfo) -> str | None:
+        manager = info.data.get("manager")
+        if manager == "hmc" and not value:
+            raise ValueError("a frame under an HMC needs the name of the managed system (lssyscfg -r sys -F name)")
+        if manager == "ivm" and value is not None:
+            raise ValueError("an IVM has one system only; leave this out")
+        return value
+
+    @field_validator("vios")
+    @classmethod
+    def _vios(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        manager = info.data.get("manager")
+        if manager == "hmc" and not (value and all(value) and len(set(value)) == len(value)):
+            raise ValueError(
+                "a frame under an HMC needs the partition names of its I/O servers, each once: [vios1, vios2]"
+            )
+        if manager == "ivm" and value:
+            raise ValueError("under an IVM the host is the I/O server; leave this out")
+        return value
+
+    @field_validator("mover_address")
+    @classmethod
+    def _mover_address(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("manager") == "ivm" and not value:
+            raise ValueError("a frame under an IVM needs the address that the other manager is given as migrlpar --ip")
+        return value
+
+    @field_validator("mover_user")
+    @classmethod
+    def _mover_user(cls, value: str, info: ValidationInfo) -> str:
+        return value or MANAGER_USERS.get(info.data.get("manager", ""), "")
 
 
 class PartitionSettings(HostSettings):

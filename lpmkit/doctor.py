@@ -15,8 +15,10 @@ import paramiko
 from packaging.requirements import Requirement
 
 from lpmkit.checks import Verdict
-from lpmkit.config import Site, find_site_file, load_site
+from lpmkit.config import FrameSettings, Site, find_site_file, load_site
+from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.reach import control_of
 from lpmkit.runbook import Runbook
 
 #: A minute of a move with the usual probes takes about 2 MB; a night of watching should fit.
@@ -148,7 +150,8 @@ def _room(site: Site) -> Row:
 
 def _hosts(site: Site) -> Iterator[Row]:
     try:
-        trouble = Runbook(site).unreachable()
+        book = Runbook(site)
+        trouble = book.unreachable()
     except LpmError as error:
         yield Row(Verdict.UNKNOWN, "machines", str(error))
         return
@@ -157,3 +160,27 @@ def _hosts(site: Site) -> Iterator[Row]:
             yield Row(Verdict.FAIL, f"login to {name}", trouble[name], "")
         else:
             yield Row(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")
+            if isinstance(settings, FrameSettings) and settings.system is not None:
+                yield _console(book, name, settings)
+
+
+def _console(book: Runbook, name: str, settings: FrameSettings) -> Row:
+    """Whether the host is an HMC at all, has that system, and the system those I/O servers: by asking it."""
+    control = control_of(book.site, name, secrets=book.secrets)
+    try:
+        level = control.console() if isinstance(control, Hmc) else None
+        listed = {one.name for one in control.partitions() if one.is_vios}
+    except LpmError as error:
+        return Row(Verdict.FAIL, f"HMC of {name}", str(error), f"Correct `host` and `system` of frames.{name}.")
+    finally:
+        control.close()
+    missing = [vios for vios in settings.vios if vios not in listed]
+    if missing:
+        return Row(
+            Verdict.FAIL,
+            f"HMC of {name}",
+            f"{settings.system} has no I/O server {', '.join(missing)}",
+            f"frames.{name}.vios: it has {', '.join(sorted(listed)) or 'none'}",
+        )
+    said = f"version {level.version}, release {level.release}" if level else ""
+    return Row(Verdict.PASS, f"HMC of {name}", f"{said}, has {settings.system}")

@@ -63,6 +63,7 @@ class Partition:
     virtual_processors: int | None = None
     proc_mode: str | None = None
     max_virtual_slots: int | None = None
+    msp: bool | None = None
 
     @property
     def is_vios(self) -> bool:

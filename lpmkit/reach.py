@@ -6,30 +6,71 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 
-from lpmkit.config import HostSettings, Secrets, Site
+from lpmkit.config import FrameSettings, HostSettings, Secrets, Site
 from lpmkit.control import Control, Order
 from lpmkit.control.aix import AixShell, Identity
+from lpmkit.control.hmc import Hmc, ViosThroughHmc
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
-from lpmkit.errors import RemoteError
+from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
-from lpmkit.session import Transcript
+from lpmkit.session import Session, Transcript
 from lpmkit.ssh import SshSession, open_session
 from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather
 
 
 def control_of(site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None) -> Control:
     """The manager of one frame of the site. Nothing is sent before it is used."""
-    return Ivm(frame, open_session(site, site.frame(frame), secrets=secrets, transcript=transcript))
+    settings = site.frame(frame)
+
+    def session() -> SshSession:
+        return open_session(site, settings, secrets=secrets, transcript=transcript)
+
+    if settings.system is None:
+        return Ivm(frame, session())
+    return Hmc(frame, session(), settings.system, open_another=session)
+
+
+def other_manager(site: Site, source: str, target: str) -> tuple[str, str]:
+    """Address and user of the target's manager for ``migrlpar --ip/-u``; both empty when one HMC has both frames.
+
+    Raises `UsageError` when the site file does not say the address.
+    """
+    here, there = site.frame(source), site.frame(target)
+    if here.manager == there.manager == "hmc" and here.host == there.host:
+        return "", ""
+    if not there.mover_address:
+        raise UsageError(
+            f"{source} and {target} are under two managers, and the site file does not say the address of {target}'s",
+            next_step=f"Write it to the site file: frames.{target}.mover_address",
+        )
+    return there.mover_address, there.mover_user
+
+
+def vios_sessions(settings: FrameSettings, session: Session) -> dict[str, Session]:
+    """A command line on each I/O server of a frame, by name: the VIOS that one logs in to, or those behind the HMC."""
+    if settings.system is None:
+        return {settings.host: session}
+    return {name: ViosThroughHmc(session, settings.system, name) for name in settings.vios}
+
+
+def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShell]:
+    """The same as shells. Through an HMC the commands carry no prefix."""
+    prefix = "ioscli" if settings.system is None else ""
+    return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
 
 
 def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Survey:
     """Log in to both frames and, where the site says how, to the partition, and gather everything about a move."""
     with ExitStack() as stack:
 
-        def shell(settings: HostSettings) -> SshSession:
+        def session(settings: HostSettings) -> SshSession:
             return stack.enter_context(closing(open_session(site, settings, secrets=secrets, transcript=transcript)))
+
+        def shells(frame: str) -> dict[str, ViosShell]:
+            return vios_shells(site.frame(frame), session(site.frame(frame)))
 
         def control(frame: str) -> Control:
             return stack.enter_context(closing(control_of(site, frame, secrets=secrets, transcript=transcript)))
@@ -39,9 +80,9 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
             order,
             control(order.source),
             control(order.target),
-            ViosShell(shell(site.frame(order.source))),
-            ViosShell(shell(site.frame(order.target))),
-            AixShell(shell(partition)) if partition else None,
+            shells(order.source),
+            shells(order.target),
+            AixShell(session(partition)) if partition else None,
         )
 
 
@@ -92,13 +133,20 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
         lines.extend(LogLine(where, log, one.stamp, one.resource, one.description, one.identifier) for one in found)
 
     for frame in (order.source, order.target):
-        read(frame, "errlog", site.frame(frame), lambda session: ViosShell(session).error_log())
+        settings = site.frame(frame)
+        for name in settings.vios or (frame,):
+            read(name, "errlog", settings, partial(_error_log, settings, name))
     partition = site.partitions.get(order.partition)
     if partition is None:
         gaps.append(Gap("errpt", order.partition, "the site file does not say how to log in to it"))
     else:
         read(order.partition, "errpt", partition, lambda session: AixShell(session).error_log())
     return Logs(tuple(lines), tuple(gaps))
+
+
+def _error_log(settings: FrameSettings, name: str, session: Session) -> tuple[ErrorEntry, ...]:
+    shells = vios_shells(settings, session)
+    return (shells.get(name) or shells[settings.host]).error_log()
 
 
 def changes(before: Survey, after: Survey) -> tuple[Row, ...]:

@@ -166,6 +166,7 @@ class Follower:
 
     def look(self) -> None:
         """One poll of the control points and what follows from it."""
+        self.hear()
         before = self.source_reading()
         # Asked only when it matters: every look at a manager costs it a login shell's worth of work.
         doubtful = before is not None and before.partition_state in (None, "Not Activated")
@@ -174,6 +175,16 @@ class Follower:
         self.standing = advance(self.standing, sight(before, after))
         if self.standing.phase is not was:
             self._tell(was, str(self.standing.seen.value if self.standing.seen else ""))
+
+    def hear(self) -> None:
+        """Write down what the command to move ended with, where it ends with the move and not before (HMC)."""
+        try:
+            reply = self.source.outcome()
+        except RemoteError as error:
+            self._event("answer", what="migrate", status=None, text=str(error))
+            return
+        if reply is not None:
+            self._event("answer", what="migrate", status=reply.status, text=reply.text)
 
     @property
     def is_deserted(self) -> bool:
@@ -425,6 +436,7 @@ class Recorder:
                 end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
                 follower.look()
             self._end_asked.wait(self.plan.poll_s)
+        follower.hear()
 
     def _tell_logs(self, order: Order) -> None:
         """What the machines' own logs say of the time since the recorder began: a witness in whole seconds or minutes."""

@@ -21,7 +21,7 @@ from lpmkit.move import Phase, Progress, progress
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import ProbeOrder, plan
-from lpmkit.reach import control_of, survey_both_ends
+from lpmkit.reach import control_of, other_manager, survey_both_ends
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.session import Reply
 from lpmkit.ssh import open_session, reachable
@@ -124,7 +124,7 @@ class Runbook:
         Raises what the target said when it cannot be asked, `NotFound` for names that nobody has, `Ambiguous` when two frames list the partition and no ``source`` says which, and `UsageError`
         when source and target are the same.
         """
-        settings = self.site.frame(target)
+        self.site.frame(target)
         if source is not None:
             self.site.frame(source)
         there = self.landscape()
@@ -151,9 +151,8 @@ class Runbook:
                 f"{partition} is on {target} already: source and target are the same",
                 next_step=f"Choose another target: {', '.join(name for name in self.site.frames if name != target)}.",
             )
-        return Order(
-            partition, chosen, target, machine, settings.mover_address, settings.mover_user, dict(mapping or {})
-        )
+        address, user = other_manager(self.site, chosen, target)
+        return Order(partition, chosen, target, machine, address, user, dict(mapping or {}))
 
     def _only(self, holders: Sequence[str], partition: str) -> str:
         if len(holders) > 1:

@@ -10,7 +10,7 @@ stay. `changed` lays a partition's identity before a move beside the one after i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -57,7 +57,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One end of the move. ``None`` is "could not look"; an empty tuple was looked at and holds nothing."""
+    """One end of the move. ``None`` is "could not look"; an empty tuple was looked at and holds nothing.
+
+    ``manager`` is ``ivm`` or ``hmc``. Under an HMC with several I/O servers ``vios`` holds what all of them have, see `together`.
+    """
 
     name: str
     frame: Frame | None = None
@@ -65,15 +68,18 @@ class Side:
     scsi_adapters: tuple[VirtualScsiAdapter, ...] | None = None
     ethernet_adapters: tuple[VirtualEthernetAdapter, ...] | None = None
     vios: Vios | None = None
+    manager: str = "ivm"
+    #: The I/O servers that were asked, by the names of the site file; empty where one logs in to the only one.
+    asked: tuple[str, ...] = ()
 
     def partition(self, name: str) -> Partition | None:
         """The partition of that name; ``None`` when it is not listed or the list could not be read."""
         return next((one for one in self.partitions or () if one.name == name), None)
 
     @property
-    def io_server(self) -> Partition | None:
-        """The partition that is the I/O server; under IVM there is exactly one."""
-        return next((one for one in self.partitions or () if one.is_vios), None)
+    def io_servers(self) -> tuple[Partition, ...]:
+        """The partitions that are I/O servers; under IVM there is exactly one."""
+        return tuple(one for one in self.partitions or () if one.is_vios)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Survey:
     physical_slots: tuple[PhysicalSlot, ...] | None = None
     keys: KeyTest | None = None
     gaps: tuple[Gap, ...] = ()
+    #: One manager has both frames, so there are no keys between managers to be tested.
+    one_manager: bool = False
 
     @property
     def moving(self) -> Partition | None:
@@ -143,15 +151,19 @@ class Gathering:
             return None
 
 
+#: The I/O servers of a frame: the one, or several by name.
+Shells = ViosShell | Mapping[str, ViosShell]
+
+
 def gather(
     order: Order,
     source: Control,
     target: Control,
-    source_vios: ViosShell,
-    target_vios: ViosShell,
+    source_vios: Shells,
+    target_vios: Shells,
     aix: AixShell | None,
 ) -> Survey:
-    """Everything that the checks want to know, from both managers, both I/O servers and the partition itself.
+    """Everything that the checks want to know, from both managers, all I/O servers and the partition itself.
 
     Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
     """
@@ -162,7 +174,8 @@ def gather(
     guest = None if aix is None else _guest(asking, aix, partition)
     if aix is None:
         asking.gaps.append(Gap("partition", partition, f"the site file does not say how to log in to {partition}"))
-    keys = asking.ask("keys", order.source, lambda: source.keys_exchanged(order))
+    one_manager = not order.target_address
+    keys = None if one_manager else asking.ask("keys", order.source, lambda: source.keys_exchanged(order))
     return Survey(
         partition=partition,
         source=source_side,
@@ -172,18 +185,90 @@ def gather(
         physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(partition)),
         keys=None if keys is None else KeyTest(keys.status, keys.text),
         gaps=tuple(asking.gaps),
+        one_manager=one_manager,
     )
 
 
-def _side(asking: Gathering, control: Control, vios: ViosShell, name: str) -> Side:
+def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
     return Side(
         name=name,
         frame=asking.ask("frame", name, control.frame),
         partitions=asking.ask("partitions", name, control.partitions),
         scsi_adapters=asking.ask("scsi adapters", name, control.scsi_adapters),
         ethernet_adapters=asking.ask("ethernet adapters", name, control.ethernet_adapters),
-        vios=_vios(asking, vios, name),
+        vios=_all_vios(asking, vios, name),
+        manager=control.kind,
+        asked=tuple(vios) if control.kind == "hmc" and not isinstance(vios, ViosShell) else (),
     )
+
+
+def _all_vios(asking: Gathering, shells: Shells, name: str) -> Vios:
+    if isinstance(shells, ViosShell):
+        return _vios(asking, shells, name)
+    return together(name, {each: _vios(asking, shell, name) for each, shell in shells.items()})
+
+
+def together(name: str, each: Mapping[str, Vios]) -> Vios:
+    """What several I/O servers have, as one. What a device is called is followed by whose it is: ``hdisk4@vios2``.
+
+    A group that one of them did not tell is not known of all: a part would pass for the whole. One alone is left as it is.
+    """
+    if len(each) == 1:
+        return next(iter(each.values()))
+    owned = [_owned(one, owner) for owner, one in each.items()]
+    levels = {one.level for one in owned}
+    return Vios(
+        name=name,
+        level=None if None in levels else ", ".join(f"{one.level}" for one in owned),
+        scsi_servers=_all_of([one.scsi_servers for one in owned]),
+        shared_ethernets=_all_of([one.shared_ethernets for one in owned]),
+        trunks=_all_of([one.trunks for one in owned]),
+        disks=_all_of([one.disks for one in owned]),
+        paths=_all_of([one.paths for one in owned]),
+        multipath=_all_of([one.multipath for one in owned]),
+        devices=_all_of([one.devices for one in owned]),
+        media=_all_of([one.media for one in owned]),
+    )
+
+
+def _all_of(groups: Sequence[tuple[Value, ...] | None]) -> tuple[Value, ...] | None:
+    if any(group is None for group in groups):
+        return None
+    return tuple(item for group in groups for item in group or ())
+
+
+def _owned(vios: Vios, owner: str) -> Vios:
+    """The same with the owner behind every name that two I/O servers may both use. Virtual targets keep theirs: clients' matters are named so."""
+
+    def mine(name: str) -> str:
+        return f"{name}@{owner}"
+
+    def maybe(name: str | None) -> str | None:
+        return None if name is None else mine(name)
+
+    disks = {disk.name for disk in vios.disks or ()}
+
+    def server(one: VirtualScsiServer) -> VirtualScsiServer:
+        targets = (replace(t, backing=mine(t.backing)) if t.backing in disks else t for t in one.targets)
+        return replace(one, name=mine(one.name), targets=tuple(targets))
+
+    return replace(
+        vios,
+        scsi_servers=_each(vios.scsi_servers, server),
+        shared_ethernets=_each(
+            vios.shared_ethernets,
+            lambda one: replace(one, virtual_adapter=mine(one.virtual_adapter), sea=maybe(one.sea)),
+        ),
+        trunks=_each(vios.trunks, lambda one: replace(one, adapter=mine(one.adapter))),
+        disks=_each(vios.disks, lambda one: replace(one, name=mine(one.name))),
+        paths=_each(vios.paths, lambda one: replace(one, disk=mine(one.disk))),
+        multipath=_each(vios.multipath, lambda one: replace(one, disk=mine(one.disk))),
+        devices=_each(vios.devices, lambda one: replace(one, name=mine(one.name))),
+    )
+
+
+def _each(group: tuple[Value, ...] | None, change: Callable[[Value], Value]) -> tuple[Value, ...] | None:
+    return None if group is None else tuple(change(item) for item in group)
 
 
 def _vios(asking: Gathering, vios: ViosShell, name: str) -> Vios:
@@ -395,6 +480,16 @@ def _network_rows(survey: Survey) -> tuple[MappingRow, ...]:
         for adapter in adapters
         for vlan in adapter.vlans
     )
+
+
+def same_disks(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:
+    """Every sight of that LUN on another side: each of its I/O servers may have one."""
+    first, how = same_disk(side, wanted)
+    if first is None:
+        return ()
+    if how == "PVID":
+        return (first,)
+    return tuple(disk for disk in (side.vios.disks if side.vios else None) or () if disk.unique_id == wanted.unique_id)
 
 
 def bridge_for(side: Side, vlan: int, vswitch: str | None = None) -> str | None:

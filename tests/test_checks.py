@@ -28,7 +28,7 @@ from lpmkit.inventory import (
     VirtualScsiServer,
     VirtualTarget,
 )
-from lpmkit.survey import Gap, Guest, KeyTest, Side, Survey
+from lpmkit.survey import Gap, Guest, KeyTest, Side, Survey, together
 
 LUN1 = PhysicalDisk("hdisk1", "00c71da1e5b1f0a2", unique_id="200B75BALB1400007", reserve_policy="no_reserve")
 LUN2 = PhysicalDisk("hdisk2", "00c71da1e5b21b37", unique_id="200B75BALB1400107", reserve_policy="no_reserve")
@@ -235,6 +235,24 @@ FAILS: list[tuple[str, Altered]] = [
     ("bridged", vios("source", trunks=())),
 ]
 
+#: The reference case under an HMC: its I/O servers are partitions like others, and tell more of themselves.
+SERVER = Partition("vios1", 1, "Running", "vioserver", rmc_state="active", max_virtual_slots=64, msp=True)
+
+
+def under_an_hmc(**facts: Any) -> Altered:
+    """Both sides under one HMC, with these facts of the target's I/O server."""
+
+    def alter(survey: Survey) -> Survey:
+        asked = ("vios1", "vios2")
+        source = replace(survey.source, manager="hmc", asked=asked, partitions=(SERVER, MOVING))
+        target = replace(survey.target, manager="hmc", asked=asked, partitions=(replace(SERVER, **facts),))
+        return replace(survey, source=source, target=target, keys=None, one_manager=True)
+
+    return alter
+
+
+FAILS += [("movers", under_an_hmc(msp=False)), ("rmc-vios", under_an_hmc(rmc_state="inactive"))]
+
 WARNS: list[tuple[str, Altered]] = [
     ("id-free", lists(replace(a_server("10-072EA"), name="bxlin90", lpar_id=2))),
     ("concurrency", frame("source", active_migrations_in_progress=1)),
@@ -297,6 +315,14 @@ UNKNOWNS: list[tuple[str, Altered]] = [
 ]
 
 
+WARNS += [("io-servers", under_an_hmc(name="vios3"))]
+UNKNOWNS += [
+    ("io-servers", under_an_hmc(environment="aixlinux")),
+    ("movers", under_an_hmc(msp=None)),
+    ("rmc-vios", under_an_hmc(rmc_state=None)),
+]
+
+
 def keyed(cases: list[tuple[str, Altered]]) -> list[Any]:
     return [pytest.param(key, alter, id=f"{key}-{number}") for number, (key, alter) in enumerate(cases)]
 
@@ -309,6 +335,18 @@ def test_the_reference_case_is_ready_and_warns_of_the_hardware_key_only() -> Non
     findings = examine(REFERENCE)
     assert ready(findings) is Answer.READY
     assert {finding.key for finding in findings if finding.verdict is not Verdict.PASS} == {"sap-hardware-key"}
+
+
+def test_the_reference_case_under_one_hmc_is_ready_and_needs_no_keys() -> None:
+    findings = examine(under_an_hmc()(REFERENCE))
+    assert ready(findings) is Answer.READY
+    assert {"movers", "rmc-vios", "io-servers"} <= {finding.key for finding in findings}
+    (keys,) = (finding for finding in findings if finding.key == "keys")
+    assert keys.facts == {"managers": "one and the same"}
+
+
+def test_an_ivm_is_not_asked_what_only_an_hmc_knows() -> None:
+    assert not {"movers", "rmc-vios", "io-servers"} & {finding.key for finding in examine(REFERENCE)}
 
 
 @pytest.mark.parametrize(("key", "alter"), keyed(FAILS))
@@ -385,6 +423,64 @@ def test_a_lun_is_found_under_another_name_on_the_target() -> None:
     (finding,) = findings_of("same-luns", renamed)
     assert finding.verdict is Verdict.PASS
     assert finding.facts == {"hdisk1": "hdisk7 by unique_id and PVID", "hdisk2": "hdisk8 by unique_id and PVID"}
+
+
+# -- two I/O servers on a frame ------------------------------------------------------------------------------------------------------
+
+
+def two_each(second: Vios) -> Survey:
+    """The reference case with two I/O servers on either frame; ``second`` is the target's second one."""
+    first, other = a_vios("v1", "10071DA", MAPPED), a_vios("v2", "10071DA", replace(MAPPED, name="vhost5"))
+    survey = under_an_hmc()(REFERENCE)
+    servers = (SERVER, replace(SERVER, name="vios2", lpar_id=3))
+    source = replace(survey.source, vios=together("p7a", {"v1": first, "v2": other}), partitions=(*servers, MOVING))
+    target = replace(
+        survey.target, vios=together("p7b", {"w1": a_vios("w1", "10072EA"), "w2": second}), partitions=servers
+    )
+    return replace(survey, source=source, target=target)
+
+
+def test_both_io_servers_of_a_frame_are_looked_at() -> None:
+    survey = two_each(a_vios("w2", "10072EA"))
+    assert ready(examine(survey)) is Answer.READY
+    (finding,) = findings_of("luns-free", survey)
+    assert set(finding.facts) == {"hdisk1@w1", "hdisk1@w2", "hdisk2@w1", "hdisk2@w2"}
+
+
+SECOND: list[tuple[str, Verdict, dict[str, Any]]] = [
+    ("luns-free", Verdict.FAIL, {"scsi_servers": (NEIGHBOUR,)}),
+    ("reserve-policy", Verdict.FAIL, {"disks": (OWN, replace(LUN1, reserve_policy="single_path"), LUN2)}),
+    ("same-luns", Verdict.WARN, {"disks": (OWN, LUN1)}),
+    ("same-luns", Verdict.UNKNOWN, {"disks": None}),
+    ("paths", Verdict.UNKNOWN, {"paths": None, "multipath": None}),
+    ("luns-free", Verdict.UNKNOWN, {"scsi_servers": None}),
+]
+
+
+@pytest.mark.parametrize(("key", "verdict", "facts"), SECOND)
+def test_what_is_wrong_with_the_second_io_server_only_is_not_passed_over(
+    key: str, verdict: Verdict, facts: dict[str, Any]
+) -> None:
+    survey = two_each(replace(a_vios("w2", "10072EA"), **facts))
+    assert verdict in {finding.verdict for finding in findings_of(key, survey)}
+
+
+def test_a_full_second_io_server_is_a_warning_while_the_first_has_room() -> None:
+    survey = two_each(a_vios("w2", "10072EA"))
+    full = replace(SERVER, name="vios2", lpar_id=3, max_virtual_slots=2)
+    survey = replace(survey, target=replace(survey.target, partitions=(SERVER, full)))
+    (finding,) = findings_of("virtual-slots", survey)
+    assert finding.verdict is Verdict.WARN
+    assert "vios2" in finding.remedy
+
+
+def test_an_io_server_that_is_switched_off_hinders_only_when_there_is_no_other() -> None:
+    survey = two_each(a_vios("w2", "10072EA"))
+    off = replace(SERVER, name="vios2", lpar_id=3, state="Not Activated", rmc_state="inactive")
+    one_of_two = replace(survey, target=replace(survey.target, partitions=(SERVER, off)))
+    alone = replace(survey, target=replace(survey.target, partitions=(off,)))
+    assert {finding.verdict for finding in findings_of("rmc-vios", one_of_two)} == {Verdict.PASS, Verdict.WARN}
+    assert Verdict.FAIL in {finding.verdict for finding in findings_of("rmc-vios", alone)}
 
 
 def test_a_client_that_is_not_connected_is_found_by_its_slot() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.config import Secrets, find_site_file, load_site
+from lpmkit.config import Secrets, Site, find_site_file, load_site
 from lpmkit.errors import NotFound, SiteFileError, UsageError
+from lpmkit.reach import other_manager
 
 GOOD = """\
 ssh_config: ssh_config
@@ -16,6 +17,15 @@ frames:
   bvio83: {manager: ivm, host: bvio83, mover_address: 192.0.2.83}
 partitions:
   bxaix85: {host: bxaix85}
+"""
+
+
+HMC = """\
+frames:
+  p7a: {manager: hmc, host: hmc01, system: "9117-MMD*1045EE7", vios: [v1, v2]}
+  p7b: {manager: hmc, host: hmc01, system: Server-1, vios: [w1]}
+  far: {manager: hmc, host: hmc02, system: Server-2, vios: [x1], mover_address: 192.0.2.99}
+  bvio82: {manager: ivm, host: bvio82, mover_address: 192.0.2.82}
 """
 
 
@@ -32,6 +42,22 @@ def test_a_good_site_file_is_read_and_its_paths_are_absolute(tmp_path: Path) -> 
     assert site.frame("bvio83").mover_user == "padmin"
 
 
+def test_a_frame_under_an_hmc_names_its_system_and_its_io_servers(tmp_path: Path) -> None:
+    site = load_site(_site(tmp_path, HMC))
+    assert site.frame("p7a").vios == ("v1", "v2")
+    assert site.frame("p7a").mover_user == "hscroot"
+    assert Site.model_validate(site.as_data()) == site
+
+
+def test_the_other_manager_is_named_only_where_there_is_another(tmp_path: Path) -> None:
+    site = load_site(_site(tmp_path, HMC))
+    assert other_manager(site, "p7a", "p7b") == ("", "")
+    assert other_manager(site, "p7a", "far") == ("192.0.2.99", "hscroot")
+    assert other_manager(site, "p7a", "bvio82") == ("192.0.2.82", "padmin")
+    with pytest.raises(UsageError, match=r"frames\.p7a\.mover_address"):
+        other_manager(site, "far", "p7a")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key"),
     [
@@ -39,6 +65,11 @@ def test_a_good_site_file_is_read_and_its_paths_are_absolute(tmp_path: Path) -> 
         (GOOD.replace("{host: bxaix85}", "{host: bxaix85, tick_hz: 5000}"), 6, "partitions.bxaix85.tick_hz"),
         (GOOD.replace("{host: bxaix85}", "{host: bxaix85, password: hunter2}"), 6, "env:NAME"),
         (GOOD.replace("manager: ivm, host: bvio82", "manager: vcenter, host: bvio82"), 3, "frames.bvio82.manager"),
+        (GOOD.replace(", mover_address: 192.0.2.83", ""), 4, "frames.bvio83.mover_address"),
+        (GOOD.replace("host: bvio83,", "host: bvio83, system: S,"), 4, "frames.bvio83.system"),
+        (HMC.replace("system: Server-1, ", ""), 3, "frames.p7b.system"),
+        (HMC.replace(", vios: [v1, v2]", ""), 2, "frames.p7a.vios"),
+        (HMC.replace("[v1, v2]", "[v1, v1]"), 2, "frames.p7a.vios"),
         ("frames: [1, 2\n", 2, "expected"),
         ("just words\n", 1, "frames:"),
     ],

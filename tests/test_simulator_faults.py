@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,9 @@ REFUSALS = {
     "migration-limit": "supported number 4",
 }
 
+#: The same under an HMC, where the I/O server is not the manager.
+HMC_REFUSALS = {"no-msp": "mover service partition", "vios-rmc-inactive": "cannot communicate with partition p7b-vios1"}
+
 
 def question(world: World) -> Question:
     moved = world.home("bxaix85")
@@ -61,8 +65,18 @@ def test_every_landscape_fault_is_refused_for_its_reason(name):
     assert re.match(r"\[VIOSE\w{8}-\d{4}\] ", messages[0])
 
 
+@pytest.mark.parametrize("name", sorted(HMC_REFUSALS))
+def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm(name):
+    world = perturb(load(Path("p7pair")), Fault(name))
+    moved = world.home("p7aix01")
+    assert moved is not None
+    (said,) = refusals(Question(world, moved, world.frame("p7a"), world.frame("p7b")))
+    assert HMC_REFUSALS[name] in said
+    assert refusals(question(perturb(load(), Fault(name)))) == []
+
+
 def test_every_landscape_fault_is_tested_here():
-    others = {"keys-not-exchanged", "one-path-lost"}
+    others = {"keys-not-exchanged", "one-path-lost", *HMC_REFUSALS}
     assert set(REFUSALS) | others == set(CHANGES) == {kind.name for kind in KINDS.values() if kind.where == "landscape"}
 
 

@@ -120,6 +120,50 @@ def test_a_target_that_is_silent_leaves_the_source_known() -> None:
     assert {gap.where for gap in survey.gaps} == {"bvio83", "bxaix85"}
 
 
+def two_io_servers(*silent: str) -> Survey:
+    """The reference case, with a second I/O server on the source that answers as the first does or leaves commands unanswered."""
+    replies = recorded_before()
+    source, second, target = (
+        Levelled("bvio82", replies),
+        Levelled("bvio82", replies, silent),
+        Levelled("bvio83", replies),
+    )
+    shells = {"v1": ViosShell(source), "v2": ViosShell(second)}
+    return gather(ORDER, Ivm("bvio82", source), Ivm("bvio83", target), shells, {"w1": ViosShell(target)}, None)
+
+
+def test_what_two_io_servers_have_is_gathered_with_its_owner_and_one_alone_keeps_its_names() -> None:
+    survey = two_io_servers()
+    assert survey.source.vios is not None
+    assert survey.target.vios is not None
+    names = [disk.name for disk in survey.source.vios.disks or ()]
+    assert {"hdisk1@v1", "hdisk1@v2"} <= set(names)
+    assert {path.disk for path in survey.source.vios.paths or ()} <= set(names)
+    assert "hdisk1" in [disk.name for disk in survey.target.vios.disks or ()]
+    rows = [row for row in mapping(survey) if row.kind == "disk"]
+    assert len(rows) == 6
+    assert {row.source_device for row in rows} <= set(names)
+    assert {row.target_device for row in rows} == {"hdisk1", "hdisk2", "hdisk3"}
+    assert survey == Survey.from_dict(json.loads(json.dumps(survey.to_dict())))
+
+
+def test_what_the_second_io_server_does_not_tell_is_not_known_of_the_frame() -> None:
+    survey = two_io_servers("lsmap -all -net", "lspv")
+    assert survey.source.vios is not None
+    assert survey.source.vios.disks is None
+    assert survey.source.vios.shared_ethernets is None
+    assert survey.source.vios.scsi_servers is not None
+    assert "no answer" in survey.why_not("disks", "bvio82")
+
+
+def test_one_manager_with_both_frames_is_asked_for_no_keys() -> None:
+    replies = recorded_before()
+    source, target = Levelled("bvio82", replies), Levelled("bvio83", replies)
+    order = replace(ORDER, target_address="", target_user="")
+    survey = gather(order, Ivm("bvio82", source), Ivm("bvio83", target), ViosShell(source), ViosShell(target), None)
+    assert (survey.keys, survey.one_manager) == (None, True)
+
+
 def test_a_partition_without_a_login_is_a_gap() -> None:
     survey = surveyed(with_partition=False)
     assert survey.guest is None

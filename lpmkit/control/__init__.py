@@ -27,7 +27,8 @@ class Order:
 
     ``source`` and ``target`` are the site file's names of the two frames. ``target_machine`` is the target as firmware names
     it (``7998-61X*10071DA``), ``target_address`` the address of its manager and ``target_user`` the login there, as
-    ``migrlpar -t/--ip/-u`` want them (powervm.md 1.2). ``mapping`` holds attributes for ``-i``, empty for the manager's choice.
+    ``migrlpar -t/--ip/-u`` want them (powervm.md 1.2). An empty address says that one manager has both frames: no ``--ip``, no ``-u``.
+    ``mapping`` holds attributes for ``-i``, empty for the manager's choice.
     """
 
     partition: str
@@ -58,6 +59,11 @@ class Control(Protocol):
     """One frame's manager. Every method asks the machine anew and raises `RemoteError` when it cannot say."""
 
     @property
+    def kind(self) -> str:
+        """``ivm`` or ``hmc``."""
+        ...
+
+    @property
     def frame_name(self) -> str:
         """The site file's name of the frame, for messages."""
         ...
@@ -81,7 +87,14 @@ class Control(Protocol):
         ...
 
     def migrate(self, order: Order) -> Reply:
-        """``migrlpar -o m``, returning as soon as the migration runs. A status other than 0 is not raised."""
+        """``migrlpar -o m``, returning as soon as the migration runs. A status other than 0 is not raised.
+
+        A status of ``None`` says that it runs and that its command has not ended yet; `outcome` will hand the rest out.
+        """
+        ...
+
+    def outcome(self) -> Reply | None:
+        """What the command of `migrate` ended with, once, when it ended after `migrate` had returned; else ``None``."""
         ...
 
     def stop(self, partition: str) -> Reply: ...

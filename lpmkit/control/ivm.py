@@ -167,7 +167,7 @@ def read_system_memory(text: str) -> Capacity:
     >>> read_system_memory("32768,19584,1408,64\n")
     Capacity(configurable=32768, available=19584, firmware_mb=1408, region_mb=64)
     """
-    row = _only(SYSTEM_MEMORY.read_any(text))
+    row = only(SYSTEM_MEMORY.read_any(text))
     return Capacity(
         needed_number(row, "configurable_sys_mem"),
         needed_number(row, "curr_avail_sys_mem"),
@@ -186,7 +186,7 @@ def read_system_processors(text: str) -> Capacity:
     >>> read_system_processors("8.00,5.50\n").available
     5.5
     """
-    row = _only(SYSTEM_PROCESSORS.read_any(text))
+    row = only(SYSTEM_PROCESSORS.read_any(text))
     configurable, available = (units(needed(row, field)) for field in SYSTEM_PROCESSORS.required)
     return Capacity(configurable or 0.0, available or 0.0)
 
@@ -201,11 +201,12 @@ def read_system_migrations(text: str) -> Migrations:
     >>> read_system_migrations("64,8,0,1\n")
     Migrations(inactive_supported=64, active_supported=8, inactive_in_progress=0, active_in_progress=1)
     """
-    row = _only(SYSTEM_MIGRATIONS.read_any(text))
+    row = only(SYSTEM_MIGRATIONS.read_any(text))
     return Migrations(*(needed_number(row, field) for field in SYSTEM_MIGRATIONS.required))
 
 
-def _only(rows: Sequence[Value]) -> Value:
+def only(rows: Sequence[Value]) -> Value:
+    """The one row of a listing that has one; raises `UnexpectedReply` for none or more."""
     if len(rows) != 1:
         raise UnexpectedReply(f"one line was expected and {len(rows)} came")
     return rows[0]
@@ -225,10 +226,10 @@ def read_partitions(text: str) -> tuple[Partition, ...]:
     >>> partition.name, partition.lpar_id, partition.rmc_state
     ('nim1', 5, None)
     """
-    return tuple(_partition(row) for row in PARTITION.read_any(text))
+    return tuple(partition_of(row) for row in PARTITION.read_any(text))
 
 
-def _partition(row: Mapping[str, str]) -> Partition:
+def partition_of(row: Mapping[str, str]) -> Partition:
     """A partition from named fields, of whichever form; fields it does not know are left alone."""
     return Partition(
         name=needed(row, "name"),
@@ -244,6 +245,7 @@ def _partition(row: Mapping[str, str]) -> Partition:
         work_group=known(row.get("work_group_id")),
         redundant_error_path_reporting=flag(row.get("redundant_err_path_reporting")),
         proc_compat_mode=known(row.get("curr_lpar_proc_compat_mode")),
+        msp=flag(row.get("msp")),
     )
 
 
@@ -404,10 +406,10 @@ def read_migrations(text: str) -> tuple[MigrationReading, ...]:
     >>> read_migrations("bxaix85,2,Not Migrating\n")[0].bytes_remaining is None
     True
     """
-    return tuple(_migration(row) for row in MIGRATION.read_any(text))
+    return tuple(migration_of(row) for row in MIGRATION.read_any(text))
 
 
-def _migration(row: Mapping[str, str]) -> MigrationReading:
+def migration_of(row: Mapping[str, str]) -> MigrationReading:
     transmitted, remaining = RECALLED_MIGRATION_COUNTERS
     return MigrationReading(
         partition_state=None,
@@ -481,31 +483,33 @@ def says(reply: Reply, code: str) -> bool:
     return any(message.code == code for message in messages(reply))
 
 
-class Ivm:
-    """One frame under its IVM; fulfils `lpmkit.control.Control`.
+class ManagedSystem:
+    """The listings of one system, which an IVM and an HMC answer alike. ``named`` are the words that say which: ``-m SYSTEM``.
 
     Every method asks anew. What a level does not know is learnt once: a refused group of fields is not asked for again.
     """
 
-    def __init__(self, frame_name: str, session: Session) -> None:
-        self._frame_name = frame_name
+    partition_listing = PARTITION
+
+    def __init__(self, session: Session, named: Sequence[str] = ()) -> None:
         self._session = session
         self._manager = Manager(session)
-
-    @property
-    def frame_name(self) -> str:
-        return self._frame_name
+        self._named = tuple(named)
 
     @property
     def session(self) -> Session:
         return self._session
 
+    def system(self) -> Frame:
+        """Name, machine, state and capabilities, as ``lssyscfg -r sys`` has them."""
+        return only(self._ask(["lssyscfg", "-r", "sys"], SYSTEM, read_systems))
+
     def frame(self) -> Frame:
         """The system with its memory, its processors and its count of moves; raises when one of them cannot be read."""
-        frame = _only(self._manager.ask(["lssyscfg", "-r", "sys"], SYSTEM, read_systems))
+        frame = self.system()
         memory = self._hardware("mem", "sys", SYSTEM_MEMORY, read_system_memory)
         processors = self._hardware("proc", "sys", SYSTEM_PROCESSORS, read_system_processors)
-        moves = self._manager.ask(["lslparmigr", "-r", "sys"], SYSTEM_MIGRATIONS, read_system_migrations)
+        moves = self._ask(["lslparmigr", "-r", "sys"], SYSTEM_MIGRATIONS, read_system_migrations)
         return replace(
             frame,
             memory_configurable_mb=int(memory.configurable),
@@ -521,7 +525,7 @@ class Ivm:
 
     def partitions(self) -> tuple[Partition, ...]:
         """Every partition with its resources. A resource listing that the level refuses leaves its fields ``None``."""
-        listed = self._manager.ask(["lssyscfg", "-r", "lpar"], PARTITION, read_partitions)
+        listed = self._ask(["lssyscfg", "-r", "lpar"], self.partition_listing, self._read_partitions)
         memory = self._resources(["mem"], PARTITION_MEMORY, read_partition_memory)
         processors = self._resources(["proc"], PARTITION_PROCESSORS, read_partition_processors)
         slots = self._resources(["virtualio", "--rsubtype", "slot"], PARTITION_SLOTS, read_partition_slots)
@@ -539,14 +543,51 @@ class Ivm:
         )
 
     def scsi_adapters(self) -> tuple[VirtualScsiAdapter, ...]:
-        return self._manager.ask(
+        return self._ask(
             ["lshwres", "-r", "virtualio", "--rsubtype", "scsi", "--level", "lpar"], SCSI, read_scsi_adapters
         )
 
     def ethernet_adapters(self) -> tuple[VirtualEthernetAdapter, ...]:
-        return self._manager.ask(
+        return self._ask(
             ["lshwres", "-r", "virtualio", "--rsubtype", "eth", "--level", "lpar"], ETHERNET, read_ethernet_adapters
         )
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _read_partitions(self, text: str) -> tuple[Partition, ...]:
+        return tuple(partition_of(row) for row in self.partition_listing.read_any(text))
+
+    def _ask(self, arguments: Sequence[str], listing: Listing, reader: Callable[[str], Value]) -> Value:
+        """A listing of this system: the first two words say what, then which system, then the rest."""
+        return self._manager.ask([*arguments[:3], *self._named, *arguments[3:]], listing, reader)
+
+    def _hardware(self, resource: str, level: str, listing: Listing, reader: Callable[[str], Capacity]) -> Capacity:
+        return self._ask(["lshwres", "-r", resource, "--level", level], listing, reader)
+
+    def _resources(
+        self, resource: Sequence[str], listing: Listing, reader: Callable[[str], tuple[Resources, ...]]
+    ) -> dict[int, Resources]:
+        """Resources by partition; empty when the level refuses the listing, so that every one of them is not known."""
+        try:
+            found = self._ask(["lshwres", "-r", *resource, "--level", "lpar"], listing, reader)
+        except CommandRefused:  # the refusal stays in the transcript
+            return {}
+        return {row.lpar_id: row for row in found}
+
+
+class Ivm(ManagedSystem):
+    """One frame under its IVM; fulfils `lpmkit.control.Control`."""
+
+    kind = "ivm"
+
+    def __init__(self, frame_name: str, session: Session) -> None:
+        super().__init__(session)
+        self._frame_name = frame_name
+
+    @property
+    def frame_name(self) -> str:
+        return self._frame_name
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
         return self._manager.ask(
@@ -561,11 +602,15 @@ class Ivm:
         )
 
     def validate(self, order: Order) -> Reply:
-        return self._session.run([*_migrlpar("v", order), *_mapped(order)], timeout_s=VALIDATION_TIMEOUT_S)
+        return self._session.run([*migrlpar("v", order), *mapped(order)], timeout_s=VALIDATION_TIMEOUT_S)
 
     def migrate(self, order: Order) -> Reply:
         """Returns when validation has passed and the copy has begun (``--async``, IVM only; powervm.md 1.3, B)."""
-        return self._session.run([*_migrlpar("m", order), *_mapped(order), "--async"], timeout_s=VALIDATION_TIMEOUT_S)
+        return self._session.run([*migrlpar("m", order), *mapped(order), "--async"], timeout_s=VALIDATION_TIMEOUT_S)
+
+    def outcome(self) -> Reply | None:
+        """Nothing: `migrate` has handed the command's reply out already."""
+        return None
 
     def stop(self, partition: str) -> Reply:
         return self._session.run(["migrlpar", "-o", "s", *self._system(), "-p", partition], timeout_s=300.0)
@@ -590,22 +635,6 @@ class Ivm:
         """The last reference code of a partition, or nothing when it is not there."""
         return self._found(["lsrefcode", "-r", "lpar"], partition, REFERENCE_CODE, read_reference_codes)
 
-    def close(self) -> None:
-        self._session.close()
-
-    def _hardware(self, resource: str, level: str, listing: Listing, reader: Callable[[str], Capacity]) -> Capacity:
-        return self._manager.ask(["lshwres", "-r", resource, "--level", level], listing, reader)
-
-    def _resources(
-        self, resource: Sequence[str], listing: Listing, reader: Callable[[str], tuple[Resources, ...]]
-    ) -> dict[int, Resources]:
-        """Resources by partition; empty when the level refuses the listing, so that every one of them is not known."""
-        try:
-            found = self._manager.ask(["lshwres", "-r", *resource, "--level", "lpar"], listing, reader)
-        except CommandRefused:  # the refusal stays in the transcript
-            return {}
-        return {row.lpar_id: row for row in found}
-
     def _found(
         self,
         arguments: Sequence[str],
@@ -624,7 +653,7 @@ class Ivm:
     def _system(self) -> list[str]:
         """``-m NAME``, which stop and recover want (`NOVA-IVM`, C); nothing where the manager will not say its name."""
         try:
-            return ["-m", _only(self._manager.ask(["lssyscfg", "-r", "sys"], SYSTEM, read_systems)).name]
+            return ["-m", only(self._manager.ask(["lssyscfg", "-r", "sys"], SYSTEM, read_systems)).name]
         except (CommandRefused, UnexpectedReply):  # one system is all it has; the command goes without
             return []
 
@@ -638,12 +667,12 @@ def _of(resources: Mapping[int, Resources], partition: Partition) -> Resources:
     return resources.get(partition.lpar_id) or Resources(partition.name, partition.lpar_id)
 
 
-def _migrlpar(operation: str, order: Order) -> list[str]:
+def migrlpar(operation: str, order: Order) -> list[str]:
     return [
         *("migrlpar", "-o", operation, "-t", order.target_machine, "--ip", order.target_address),
         *("-u", order.target_user, "-p", order.partition),
     ]
 
 
-def _mapped(order: Order) -> list[str]:
+def mapped(order: Order) -> list[str]:
     return ["-i", attribute_record(order.mapping)] if order.mapping else []

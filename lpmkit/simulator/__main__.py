@@ -29,7 +29,9 @@ def _list_faults(context: click.Context, _option: click.Parameter, wanted: bool)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--landscape", type=FILE, help="Which blades and partitions there are: a file or a built-in name (js22).")
+@click.option(
+    "--landscape", type=FILE, help="Which blades and partitions there are: a file or a built-in name (js22, p7pair)."
+)
 @click.option("--directory", type=FILE, help="Where keys, ssh_config and site.yaml go; a temporary one by default.")
 @click.option("--truth", type=FILE, help="Where what really happened is written, one JSON object a line.")
 @click.option("--speed", default=1.0, show_default=True, help="Shortens moves so many times, but never the suspension.")
@@ -51,7 +53,7 @@ def main(
     seconds: float | None,
     as_json: bool,
 ) -> None:
-    """Simulate two JS22 blades under IVM and an AIX partition, reachable by SSH on loopback."""
+    """Simulate two JS22 blades under IVM (or two servers under an HMC) and an AIX partition, reachable by SSH on loopback."""
     try:
         simulator = Simulator(
             landscape,
@@ -94,8 +96,12 @@ def _facts(simulator: Simulator) -> dict[str, object]:
 def _welcome(simulator: Simulator) -> str:
     config = simulator.ssh_config
     rows = [f"Landscape {simulator.world.name} is up. Log in with:", ""]
+    for hmc in simulator.world.hmcs:
+        systems = ", ".join(frame.system_name for frame in simulator.world.under(hmc.host))
+        rows.append(f"  ssh -F {config} {hmc.host:<10} # hscroot, HMC of {systems}")
     for frame in simulator.world.frames:
-        rows.append(f"  ssh -F {config} {frame.vios.hostname:<10} # padmin, IVM of {frame.system_name}")
+        if frame.hmc is None:
+            rows.append(f"  ssh -F {config} {frame.vios.hostname:<10} # padmin, IVM of {frame.system_name}")
     for found in simulator.world.partitions:
         if found.host:
             rows.append(f"  ssh -F {config} {found.name:<10} # root, AIX on {found.frame}")

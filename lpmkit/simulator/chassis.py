@@ -69,7 +69,7 @@ class LoggedError:
 
 @dataclass(frozen=True, slots=True)
 class Vios:
-    """The I/O server of a frame, which is its manager (IVM) and its mover as well."""
+    """The I/O server of a frame, which is its mover and, where there is no HMC, its manager (IVM) as well."""
 
     name: str
     hostname: str
@@ -86,11 +86,25 @@ class Vios:
     errors: tuple[LoggedError, ...] = ()
     moved_bytes_out: int = 0
     moved_bytes_in: int = 0
+    msp: bool = True
+    rmc_state: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Hmc:
+    """A management console: an appliance of its own, with the level that ``lshmc -V`` tells."""
+
+    host: str
+    address: str
+    version: str
+    release: str
+    service_pack: str
+    build: str
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A managed system: a blade."""
+    """A managed system: a blade under the IVM of its VIOS, or, with ``hmc``, a server under that console."""
 
     name: str
     system_name: str
@@ -112,6 +126,7 @@ class Frame:
     disks: tuple[Disk, ...]
     keys_exchanged: bool = True
     foreign_migrations: int = 0
+    hmc: str | None = None
 
     @property
     def machine(self) -> str:
@@ -259,6 +274,7 @@ class World:
     frames: tuple[Frame, ...]
     partitions: tuple[Partition, ...]
     notes: tuple[str, ...] = field(default=())
+    hmcs: tuple[Hmc, ...] = ()
 
     def frame(self, name: str) -> Frame:
         """The frame that operators call so; `KeyError` when there is none."""
@@ -270,6 +286,10 @@ class World:
     def frame_called(self, name: str) -> Frame | None:
         """The frame that ``-m``/``-t`` means."""
         return next((frame for frame in self.frames if frame.called(name)), None)
+
+    def under(self, hmc: str) -> tuple[Frame, ...]:
+        """The frames that a console manages."""
+        return tuple(frame for frame in self.frames if frame.hmc == hmc)
 
     def on(self, frame: str) -> tuple[Partition, ...]:
         """The partitions that a frame lists, shells included, by id."""

@@ -76,6 +76,8 @@ def _kinds() -> dict[str, Kind]:
         "compat-mode": "the target cannot offer the partition's processor mode",
         "not-enterprise": "the target blade has no PowerVM Enterprise activation",
         "no-vasi": "the target VIOS has no VASI device and cannot move",
+        "no-msp": "the target VIOS is no mover service partition (under an HMC; an IVM's always is)",
+        "vios-rmc-inactive": "the HMC does not reach the target VIOS",
         "rmc-inactive": "the partition has no RMC connection to its manager",
         "not-running": "the partition stands in open firmware",
         "name-taken": "the target blade already has a partition of that name",

@@ -12,6 +12,7 @@ from lpmkit.simulator.chassis import (
     RUNNING,
     Disk,
     Frame,
+    Hmc,
     Memory,
     Partition,
     Processors,
@@ -34,7 +35,7 @@ class LandscapeError(Exception):
 
 
 def load(path: Path | None = None) -> World:
-    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default)."""
+    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, or ``p7pair``)."""
     path = path or BUILT_IN / "js22.yaml"
     if not path.exists() and (BUILT_IN / f"{path}.yaml").exists():
         path = BUILT_IN / f"{path}.yaml"
@@ -54,6 +55,10 @@ def _world(entry: Entry) -> World:
     for each in entry["partitions"]:
         taken = {found.vhost for found in partitions if found.frame == each["frame"]}
         partitions.append(_partition(each, lowest_free(taken, 0)))
+    consoles = {hmc["host"] for hmc in entry.get("hmcs", ())}
+    homeless = {frame.hmc for frame in frames if frame.hmc is not None} - consoles
+    if homeless:
+        raise ValueError(f"hmc: {', '.join(sorted(homeless))}")
     unknown = {found.frame for found in partitions} - {frame.name for frame in frames}
     if unknown:
         raise ValueError(f"frame: {', '.join(sorted(unknown))}")
@@ -65,6 +70,7 @@ def _world(entry: Entry) -> World:
         storage_ports=tuple(str(port) for port in storage["ports"]),
         frames=frames,
         partitions=tuple(partitions),
+        hmcs=tuple(Hmc(**{key: str(value) for key, value in hmc.items()}) for hmc in entry.get("hmcs", ())),
     )
 
 
@@ -88,6 +94,7 @@ def _frame(entry: Entry, luns: Entry) -> Frame:
         unique_frame_id=str(entry["unique_frame_id"]),
         vios=_vios(entry["vios"]),
         disks=tuple(_disk(disk, luns, entry["serial"]) for disk in entry["disks"]),
+        hmc=entry.get("hmc"),
     )
 
 

@@ -64,6 +64,15 @@ def write_site_file(directory: Path, world: World) -> Path:
     """Write ``site.yaml``: the frames and partitions by name, for a program that wants to be pointed at them."""
     rows = ["ssh_config: ssh_config            # relative to the site file", "frames:"]
     for frame in world.frames:
+        if frame.hmc is not None:
+            rows += [
+                f"  {frame.name}:",
+                "    manager: hmc",
+                f"    host: {frame.hmc}",
+                f"    system: {frame.system_name}",
+                f"    vios: [{frame.vios.name}]",
+            ]
+            continue
         rows += [
             f"  {frame.name}:",
             "    manager: ivm",

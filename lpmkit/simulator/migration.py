@@ -106,9 +106,12 @@ class Movers:
 
     def _managers(self, world: World, order: Order, context: Context) -> Reply | None:
         """What must be so before a validation can begin: the other manager is named and talks to this one."""
+        here, there = world.frame(order.source), world.frame(order.target or order.source)
+        if here.hmc is not None and here.hmc == there.hmc and not order.address:
+            return None  # one console has both
         if not order.address:
             return recalled.refusal("flag-missing", context.german, flag="--ip")
-        return remote_manager(world, world.frame(order.source), order.address, order.user, context)
+        return remote_manager(world, here, order.address, order.user, context)
 
     def _refusals(self, order: Order) -> list[str]:
         world = self._chassis.world

@@ -24,7 +24,11 @@ def furnish(root: Path, guest: Guest) -> None:
     """Lay out the files of a system that has been running for a while."""
     boot = time.strftime("%b %e %H:%M:%S", time.gmtime(guest.boot_wall_s))
     _put(root, recalled.SYSLOG, f"{boot} {guest.name} syslog:info syslogd: restart\n")
-    _put(root, "etc/motd", f"Welcome to AIX Version 5.3! This is {guest.name}, a simulated partition.\n")
+    _put(
+        root,
+        "etc/motd",
+        f"Welcome to AIX Version {guest.level[:1]}.{guest.level[1:2]}! This is {guest.name}, a simulated partition.\n",
+    )
     _put(root, "etc/hosts", f"127.0.0.1 loopback localhost\n{guest.address} {guest.name}\n")
     if guest.oracle_sid:
         _put(root, oracle_alert_log(guest.oracle_sid), _since_the_start(guest.boot_wall_s + 240))

@@ -132,6 +132,10 @@ CHANGES: dict[str, Change] = {
     "compat-mode": _on_targets(lambda world, moved, frame: replace(frame, compat_modes=("default", "POWER5"))),
     "not-enterprise": _on_targets(lambda world, moved, frame: replace(frame, enterprise=False)),
     "no-vasi": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, vasi=None))),
+    "no-msp": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, msp=False))),
+    "vios-rmc-inactive": _on_targets(
+        lambda world, moved, frame: replace(frame, vios=replace(frame.vios, rmc_state="inactive"))
+    ),
     "rmc-inactive": _on_partition(lambda moved: replace(moved, rmc_state="inactive")),
     "not-running": _on_partition(lambda moved: replace(moved, state="Open Firmware", rmc_state="inactive")),
     "name-taken": _namesake,

@@ -124,6 +124,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The migration of partition {partition} failed: its memory changes faster than it can be sent.",
     ),
     "failed": ("VIOSE03FF0000-0149", "The migration of partition {partition} failed: {message}"),
+    "msp": (
+        "VIOSE01042041-0123",
+        "No virtual I/O server of {system} is a mover service partition.",
+    ),
     "one-path": ("VIOSI01042040-0301", "Some paths to the physical volume {disk} on {system} are not usable."),
 }
 
@@ -143,6 +147,51 @@ def refusal(key: str, german: bool = False, **facts: object) -> Reply:
 def no_results(german: bool) -> Reply:
     """On standard error with status 0 (NOVA-IVM); the German words are a guess."""
     return Reply(err=f"[VIOSI01040010-0003] {NO_RESULTS[german]}\n")
+
+
+# --- HMC ------------------------------------------------------------------------------------------------------------
+# An HMC prints ``HSCLxxxx text`` on standard output, with status 1 (A: HMCMCP, ZIU). Seen with their wording: HSCL3653 and HSCLA246
+# (A); HSCL8012 is what drivers take for "no such partition" and HSCL05DF for a wrong state (C). HSCLA24E is recalled (D). Which code
+# comes with the other refusals is not known at all: they carry one that no HMC has.
+HMC_UNKNOWN_CODE = "HSCLFFFF"
+HMC_CODES: Mapping[str, str] = {
+    "partition": "HSCL8012",
+    "keys": "HSCL3653",
+    "state": "HSCL05DF",
+    "rmc": "HSCLA246",
+    "lun": "HSCLA24E",
+    "pvid": "HSCLA24E",
+    "paths": "HSCLA24E",
+    "reserve": "HSCLA24E",
+    "in-use": "HSCLA24E",
+}
+#: How the wording of an HMC differs from that of an IVM (HSCLA246 as captured).
+HMC_WORDING: tuple[tuple[str, str], ...] = (
+    ("The management partition cannot communicate", "The management console cannot communicate"),
+    (". Either the network", ".  Either the network"),
+    (
+        "a level of software that supports this operation.",
+        "a level of software that is capable of supporting this operation.  Verify the correct network and setup of the "
+        "partition, and try the operation again.",
+    ),
+)
+#: What an HMC's restricted shell says of a command that is not there.
+HMC_NO_COMMAND = "hmcbash: {command}: command not found"
+
+
+def hmc_told(text: str) -> str:
+    """A manager's message as an HMC words it: another code in another form."""
+    code, bracket, said = text.removeprefix("[").partition("] ")
+    if not bracket or not text.startswith("[VIOS"):
+        return text
+    if code == "VIOSI01040010-0003":
+        return said
+    key = next((key for key, (known, _) in TEXTS.items() if known == code), "")
+    if key == "partition":
+        said = said.replace("The partition ", "The partition named ", 1)
+    for ours, theirs in HMC_WORDING:
+        said = said.replace(ours, theirs)
+    return f"{HMC_CODES.get(key, HMC_UNKNOWN_CODE)} {said}"
 
 
 # --- lslparmigr -----------------------------------------------------------------------------------------------------

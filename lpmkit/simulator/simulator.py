@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,18 +16,19 @@ from typing import Any, Self
 from lpmkit.simulator import guest, landscape, login
 from lpmkit.simulator.chassis import RUNNING, Chassis, Partition, World
 from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
+from lpmkit.simulator.hmc_machine import HmcMachine
 from lpmkit.simulator.host import ProcessHost
 from lpmkit.simulator.isolation import VethLink
 from lpmkit.simulator.migration import Movers
 from lpmkit.simulator.perturbation import perturb
-from lpmkit.simulator.shells.runner import Shell
+from lpmkit.simulator.shells.runner import Machine, Shell
 from lpmkit.simulator.sshd import SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 
 
 class Simulator:
-    """Two blades and what is on them, for as long as the ``with`` block lasts.
+    """Two frames and what is on them, for as long as the ``with`` block lasts: blades under IVM, or servers under an HMC.
 
     ``directory`` receives keys, ``ssh_config`` and ``site.yaml``; without it a temporary one is made and removed at the end.
     ``speed`` shortens everything about a move but the suspension. ``seed`` makes moves repeatable. ``faults`` are `Fault`
@@ -87,29 +89,39 @@ class Simulator:
         self._truth = Truth(self.truth_path)
         client = login.make_key(self.directory / "client_key")
         keys = {_wire_form(client)}
-        names = [frame.vios.hostname for frame in self.world.frames]
+        blades = [frame for frame in self.world.frames if frame.hmc is None]
+        names = [frame.vios.hostname for frame in blades] + [hmc.host for hmc in self.world.hmcs]
         names += [found.name for found in self.world.partitions if found.host]
         host_keys = {name: login.make_key(self.directory / f"host_key_{name}") for name in names}
         addresses = [self._start_partition(found, keys) for found in self.world.partitions if found.host]
         movers = self._movers = Movers(
             self.chassis, self.faults, self._truth, self.hosts, self.drop, speed=self.speed, seed=self.seed
         )
-        for frame in self.world.frames:
-            server = self._vios_server(frame.name, frame.vios.hostname, keys, movers)
-            server.start()
-            self.servers[frame.vios.hostname] = server
-            addresses.append(login.Address(frame.vios.hostname, "padmin", server.address, server.port))
+        for frame in blades:
+            machine = partial(ViosMachine, frame=frame.name)
+            addresses.append(self._manager(frame.vios.hostname, "padmin", machine, keys, movers))
+        for hmc in self.world.hmcs:
+            console = partial(HmcMachine, hmc=hmc)
+            addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
         login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
         login.write_site_file(self.directory, self.world)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
 
-    def _vios_server(self, frame: str, host: str, keys: set[bytes], movers: Movers) -> SshServer:
-        def shell(interactive: bool, variables: Mapping[str, str]) -> Shell:
-            machine = ViosMachine(self.chassis, movers, frame)
-            kept = {"HOME": "/home/padmin", "LOGNAME": "padmin", **variables}
-            return Shell(machine, lambda text: self.faults.on_command(host, text), interactive, kept)
+    def _manager(
+        self, host: str, user: str, machine: Callable[[Chassis, Movers], Machine], keys: set[bytes], movers: Movers
+    ) -> login.Address:
+        """Start the SSH port of a manager; every login gets a machine of its own over the one chassis."""
 
-        return SshServer(host, "padmin", self.directory / f"host_key_{host}", keys, shell)
+        def shell(interactive: bool, variables: Mapping[str, str]) -> Shell:
+            kept = {"HOME": f"/home/{user}", "LOGNAME": user, **variables}
+            return Shell(
+                machine(self.chassis, movers), lambda text: self.faults.on_command(host, text), interactive, kept
+            )
+
+        server = SshServer(host, user, self.directory / f"host_key_{host}", keys, shell)
+        server.start()
+        self.servers[host] = server
+        return login.Address(host, user, server.address, server.port)
 
     def _start_partition(self, found: Partition, keys: set[bytes]) -> login.Address:
         """Start a partition's process; one that does not run has an address where nobody listens."""

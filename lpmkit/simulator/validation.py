@@ -71,6 +71,9 @@ def _state(question: Question) -> Iterator[str]:
 def _rmc(question: Question) -> Iterator[str]:
     if question.active and question.partition.rmc_state != "active":
         yield message("rmc", partition=question.partition.name)
+    for frame in (question.source, question.target):
+        if frame.hmc is not None and frame.vios.rmc_state != "active":
+            yield message("rmc", partition=frame.vios.name)
 
 
 def _capability(question: Question) -> Iterator[str]:
@@ -79,6 +82,8 @@ def _capability(question: Question) -> Iterator[str]:
             yield message("not-enterprise", system=frame.system_name)
         elif question.active and frame.vios.vasi is None:
             yield message("vasi", system=frame.system_name)
+        elif question.active and frame.hmc is not None and not frame.vios.msp:
+            yield message("msp", system=frame.system_name)
     source, target = question.source, question.target
     if source.memory_region_mb != target.memory_region_mb:
         yield message("region", source=source.memory_region_mb, target=target.memory_region_mb)

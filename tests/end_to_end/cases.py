@@ -66,9 +66,9 @@ class Terminal:
         return Run(said.json["run"])
 
 
-def rehearse(folder: Path, *faults: str, speed: float = SPEED) -> Rehearsal:
+def rehearse(folder: Path, *faults: str, speed: float = SPEED, landscape: str = "js22") -> Rehearsal:
     """The simulator, with faults."""
-    options = [word for fault in faults for word in ("--fault", fault)]
+    options = ["--landscape", landscape, *(word for fault in faults for word in ("--fault", fault))]
     return Rehearsal(folder, speed=speed, options=options)
 
 

@@ -56,9 +56,9 @@ def _machine(guest: Guest) -> list[str]:
     return [
         f"System Model: IBM,{here.type_model}",
         f"Machine Serial Number: {here.serial}",
-        "Processor Type: PowerPC_POWER6",
+        f"Processor Type: PowerPC_{guest.compat_mode}",
         f"Processor Implementation Mode: {guest.compat_mode.replace('POWER', 'POWER ')}",
-        "Processor Version: PV_6",
+        f"Processor Version: PV_{guest.compat_mode.removeprefix('POWER')}",
         f"Number Of Processors: {guest.virtual}",
         f"Processor Clock Speed: {here.clock_mhz} MHz",
         "CPU Type: 64-bit",

@@ -241,7 +241,8 @@ def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Co
 
 def remote_manager(world: World, frame: Frame, address: str, user: str, context: Context) -> Reply | None:
     """What stands between this manager and the one at that address, if anything."""
-    there = next((each for each in world.frames if address in (each.vios.address, each.vios.hostname)), None)
+    managers = [each for each in world.frames if each.hmc is None]
+    there = next((each for each in managers if address in (each.vios.address, each.vios.hostname)), None)
     if there is None:
         return recalled.refusal("ip", context.german, address=address)
     if user != "padmin":

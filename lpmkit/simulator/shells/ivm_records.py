@@ -51,8 +51,19 @@ def system(world: World, frame: Frame, sys_time: str) -> Record:
 
 def vios_partition(frame: Frame) -> Record:
     vios = frame.vios
-    record = _lpar(vios.name, frame, vios.lpar_id, "vioserver", RUNNING, f"VIOS {vios.level}", "active", vios.address)
-    return {**record, "-msp": "1"}
+    active = vios.rmc_state == "active"
+    record = _lpar(
+        vios.name,
+        frame,
+        vios.lpar_id,
+        "vioserver",
+        RUNNING,
+        f"VIOS {vios.level}",
+        vios.rmc_state,
+        vios.address if active else "",
+        frame.compat_modes[-1],
+    )
+    return {**record, "-msp": str(int(vios.msp))}
 
 
 def partition(frame: Frame, found: Partition) -> Record:

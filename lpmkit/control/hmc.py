@@ -1,0 +1,372 @@
+"""The Hardware Management Console: what we type at it about one managed system, and what we understand of its answers.
+
+One HMC has many systems, so every listing names the one it is about (``-m SYSTEM``, its own name or ``tttt-mmm*sssssss``; powervm.md
+1.1 and 1.2). The records are those of an IVM, and so are their readers (`lpmkit.control.ivm`), but for what stands here: capabilities
+are a field each, 0 or 1, and ``msp`` says whether a VIOS may move (A `ZIU`, C `AVOCADO`).
+
+Errors come on standard *output* with status 1 and nothing on standard error (A `HMCMCP`, `ZIU`), in whatever language; they are told
+by their status and their code, never by their words. So that "there is no such partition" never has to be recognised at all,
+partitions are not asked for by name: the whole list is asked for and looked through. That also survives an HMC that says "nothing
+found" in another language (A `ZIU`, in Polish).
+
+**Moving.** An HMC has no ``--async``: ``migrlpar -o m`` ends when the move has ended. `Hmc.migrate` runs it in a thread over a connection
+of its own and looks beside it at ``lslparmigr`` until the migration shows; then it returns, and `Hmc.outcome` hands the command's
+reply out when it has ended. If that connection is lost the move goes on and only its last words are missing (powervm.md 5.3, D);
+nobody sends the command again.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lpmkit.control import MigrationReading, Order
+from lpmkit.control.ivm import (
+    MIGRATION,
+    PARTITION_STATE,
+    PHYSICAL_SLOT,
+    VALIDATION_TIMEOUT_S,
+    ManagedSystem,
+    mapped,
+    migration_of,
+    only,
+    read_partitions,
+    read_physical_slots,
+)
+from lpmkit.control.ivm import PARTITION as LISTED_PARTITION
+from lpmkit.control.records import Listing, flag, known, lines, names, needed, split, understood, whole
+from lpmkit.errors import RemoteError, UnexpectedReply, UsageError
+from lpmkit.inventory import Frame, Partition, PhysicalSlot
+from lpmkit.session import Reply, Session, command_line
+from lpmkit.timeline import Clock
+
+#: The longest that ``migrlpar -o m`` is waited for; it takes as long as the move.
+MOVE_TIMEOUT_S = 24 * 3600.0
+#: Says in a reply of `Hmc.migrate` that the command has not ended; ours, not the machine's.
+RUNS_ON = "(the migration runs; its command has not ended yet)"
+
+#: One 0/1 field for each capability (A `ZIU`); the middle group is a list as on an IVM (C `NOVA-IVM`).
+SYSTEM = Listing(
+    ("name", "type_model", "serial_num", "state"),
+    (
+        ("active_lpar_mobility_capable", "inactive_lpar_mobility_capable"),
+        ("lpar_proc_compat_modes",),
+        ("virtual_io_server_capable", "lpar_proc_compat_mode_capable"),
+    ),
+)
+CAPABILITIES = (*SYSTEM.optional[0], *SYSTEM.optional[2])
+#: An IVM's fields and, where the level has it, whether the partition is a mover (C `AVOCADO`, `HMCMCP`).
+PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, ("msp",)))
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLevel:
+    """``lshmc -V``: which HMC this is."""
+
+    version: str
+    release: str
+    build: str
+    service_pack: str | None = None
+    base_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RmcConnection:
+    """``lspartition -dlpar``: a partition as the console's RMC knows it. ``capabilities`` 0 means that nothing dynamic works."""
+
+    lpar_id: int
+    machine: str
+    hostname: str | None
+    address: str | None
+    active: bool
+    os: str | None = None
+    capabilities: int | None = None
+
+
+def read_managed_systems(text: str) -> tuple[Frame, ...]:
+    r"""``lssyscfg -r sys`` of an HMC::
+
+        Server-9117-MMD-SN1045EE7,9117-MMD,1045EE7,Operating,1,1,"default,POWER6,POWER6+,POWER7",1,1
+
+    What the system is capable of is a field each; ``unavailable`` when the system is off (`ZIU`, A).
+
+    >>> line = 'Server-9117-MMD-SN1045EE7,9117-MMD,1045EE7,Operating,1,0,"default,POWER7",1,1\n'
+    >>> read_managed_systems(line)[0].capabilities
+    ('active_lpar_mobility_capable', 'virtual_io_server_capable', 'lpar_proc_compat_mode_capable')
+    """
+    return tuple(_system(row) for row in SYSTEM.read_any(text))
+
+
+def _system(row: Mapping[str, str]) -> Frame:
+    return Frame(
+        name=needed(row, "name"),
+        type_model=needed(row, "type_model"),
+        serial=needed(row, "serial_num"),
+        state=known(row.get("state")),
+        capabilities=tuple(name for name in CAPABILITIES if flag(row.get(name))),
+        proc_compat_modes=names(row.get("lpar_proc_compat_modes")),
+    )
+
+
+def read_console_level(text: str) -> ConsoleLevel:
+    r"""``lshmc -V``: two quoted values over several lines (`ZIU`, A)::
+
+        "version= Version: 7
+         Release: 7.9.0
+         Service Pack: 3
+        HMC Build level 20151216.1
+        ","base_version=V7R7.9.0
+        "
+
+    >>> level = '"version= Version: 8\n Release: 8.2.0\n Service Pack: 0\nHMC Build level 20141006.3\n","base_version=V8R8.2.0\n"\n'
+    >>> read_console_level(level).version, read_console_level(level).build
+    ('8', '20141006.3')
+    """
+    said: dict[str, str] = {}
+    for value in split(text.rstrip("\n")):
+        for line in value.removeprefix("version=").splitlines():
+            build = line.partition("HMC Build level")
+            label, mark, rest = build if build[1] else line.partition("=" if line.startswith("base_version") else ":")
+            said[build[1] or label.strip()] = rest.strip() if mark else ""
+    if not (said.get("Version") and said.get("Release") and said.get("HMC Build level")):
+        raise UnexpectedReply("version, release and build of an HMC were expected", line=text.partition("\n")[0])
+    return ConsoleLevel(
+        said["Version"],
+        said["Release"],
+        said["HMC Build level"],
+        said.get("Service Pack") or None,
+        said.get("base_version") or None,
+    )
+
+
+def read_rmc_connections(text: str) -> tuple[RmcConnection, ...]:
+    r"""``lspartition -dlpar``: two lines for each partition that RMC ever knew (`BOND`, `ZIU`, A)::
+
+        <#0> Partition:<2*8233-E8B*069991R, , 10.8.251.102>
+               Active:<1>, OS:<AIX, 6.1, 6100-07-06-1241>, DCaps:<0x2c5f>, CmdCaps:<0x4000001b, 0x1b>, PinnedMem:<1981>
+
+    The host name may be blank.
+
+    >>> text = "<#0> Partition:<2*8233-E8B*069991R, , 10.8.251.102>\n       Active:<1>, OS:<AIX, 6.1, 6100>, DCaps:<0x2c5f>\n"
+    >>> one, = read_rmc_connections(text)
+    >>> one.lpar_id, one.machine, one.hostname, one.active, hex(one.capabilities)
+    (2, '8233-E8B*069991R', None, True, '0x2c5f')
+    """
+    found = [line for line in lines(text) if line.strip()]
+    heads, details = found[::2], found[1::2]
+    if len(heads) != len(details):
+        raise UnexpectedReply("two lines for each partition were expected", line=found[-1])
+    return tuple(_connection(head, detail) for head, detail in zip(heads, details, strict=True))
+
+
+def _connection(head: str, detail: str) -> RmcConnection:
+    said = _angled(head) | _angled(detail)
+    who = [part.strip() for part in said.get("Partition", "").split(",")]
+    lpar_id, star, machine = who[0].partition("*")
+    if len(who) != 3 or not star or "Active" not in said:
+        raise UnexpectedReply("this is not a partition of lspartition", line=head)
+    capabilities = said.get("DCaps", "")
+    return RmcConnection(
+        whole(lpar_id),
+        machine,
+        who[1] or None,
+        who[2] or None,
+        said["Active"] == "1",
+        said.get("OS") or None,
+        int(capabilities, 16) if capabilities.startswith("0x") else None,
+    )
+
+
+def _angled(line: str) -> dict[str, str]:
+    """``Name:<value>`` pairs of a line."""
+    pairs = (part.partition(":<") for part in line.split(">"))
+    return {name.strip(" ,"): value for name, mark, value in pairs if mark}
+
+
+class ViosThroughHmc:
+    """A VIOS's command line through its HMC (``viosrvcmd``, A `HMCMCP`); fulfils `lpmkit.session.Session`.
+
+    The commands carry no ``ioscli`` there. They have no standard input, and no way to root is tried.
+    """
+
+    def __init__(self, session: Session, system: str, vios: str) -> None:
+        self._session = session
+        self._system, self._vios = system, vios
+
+    @property
+    def where(self) -> str:
+        return f"{self._vios} (through {self._session.where})"
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        if stdin or list(arguments[:1]) == ["oem_setup_env"]:
+            raise RemoteError(
+                "this needs a root shell, which there is none of through an HMC",
+                where=self.where,
+                asked=shlex.join(arguments),
+                next_step="Log in to the VIOS itself to see it; nothing else depends on it.",
+            )
+        inner = shlex.join(arguments)
+        return self._session.run(["viosrvcmd", "-m", self._system, "-p", self._vios, "-c", inner], timeout_s=timeout_s)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class _Background:
+    """One command that blocks, in a thread; what it ended with is kept."""
+
+    def __init__(self, session: Session, arguments: Sequence[str], *, own: bool) -> None:
+        self._session, self._arguments, self._own = session, arguments, own
+        self._ended = threading.Event()
+        self._reply: Reply | None = None
+        self._trouble: RemoteError | None = None
+        threading.Thread(target=self._run, daemon=True, name="migrlpar").start()
+
+    def _run(self) -> None:
+        try:
+            self._reply = self._session.run(self._arguments, timeout_s=MOVE_TIMEOUT_S)
+        except RemoteError as trouble:
+            self._trouble = trouble
+        finally:
+            self._ended.set()
+            if self._own:
+                self._session.close()
+
+    def wait(self, seconds: float) -> bool:
+        return self._ended.wait(seconds)
+
+    def result(self) -> Reply:
+        """Its reply; raises what came instead of one."""
+        if self._trouble is not None:
+            raise self._trouble
+        assert self._reply is not None
+        return self._reply
+
+
+class Hmc(ManagedSystem):
+    """One managed system behind an HMC; fulfils `lpmkit.control.Control`.
+
+    ``open_another`` opens a second connection to the same HMC, for the command that blocks as long as the move lasts; without it
+    the command shares the connection of the questions.
+    """
+
+    kind = "hmc"
+    partition_listing = PARTITION
+
+    def __init__(
+        self,
+        frame_name: str,
+        session: Session,
+        system: str,
+        *,
+        open_another: Callable[[], Session] | None = None,
+        look_every_s: float = 1.0,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(session, ("-m", system))
+        self._frame_name, self._open_another = frame_name, open_another
+        self._look_every_s = look_every_s
+        self._clock = clock or Clock()
+        self._moving: _Background | None = None
+
+    @property
+    def frame_name(self) -> str:
+        return self._frame_name
+
+    def system(self) -> Frame:
+        return only(self._ask(["lssyscfg", "-r", "sys"], SYSTEM, read_managed_systems))
+
+    def console(self) -> ConsoleLevel:
+        """Which HMC this is; raises `CommandRefused` where it is none (C `HMCSCAN`)."""
+        return understood(self._session.run(["lshmc", "-V"]), read_console_level)
+
+    def rmc_connections(self) -> tuple[RmcConnection, ...]:
+        """Every partition that the console's RMC knows, of all its systems."""
+        return understood(self._session.run(["lspartition", "-dlpar"]), read_rmc_connections)
+
+    def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
+        """Those of the partition, out of the system's whole list."""
+        found = self._ask(["lshwres", "-r", "io", "--rsubtype", "slot"], PHYSICAL_SLOT, read_physical_slots)
+        return tuple(slot for slot in found if slot.partition == partition)
+
+    def keys_exchanged(self, order: Order) -> Reply:
+        """``mkauthkeys --test`` to the other manager. Raises `UsageError` when this one has both frames: there is nobody to ask."""
+        if not order.target_address:
+            raise UsageError("one manager has both frames; there are no keys to be tested", where=self._frame_name)
+        return self._session.run(
+            ["mkauthkeys", "--test", "--ip", order.target_address, "-u", order.target_user], timeout_s=60.0
+        )
+
+    def validate(self, order: Order) -> Reply:
+        return self._session.run(self._migrlpar("v", order), timeout_s=VALIDATION_TIMEOUT_S)
+
+    def migrate(self, order: Order) -> Reply:
+        """Returns when the migration shows, with status ``None``, or when the command ended before, with its reply."""
+        session = self._open_another() if self._open_another else self._session
+        command = self._migrlpar("m", order)
+        deadline = self._clock.mono_ns() + int(VALIDATION_TIMEOUT_S * 1e9)
+        work = _Background(session, command, own=session is not self._session)
+        while not work.wait(self._look_every_s):
+            if self._has_begun(order.partition) or self._clock.mono_ns() > deadline:
+                self._moving = work
+                return Reply(self._session.where, command_line(command), None, "", RUNS_ON)
+        return work.result()
+
+    def outcome(self) -> Reply | None:
+        """See `lpmkit.control.Control.outcome`. Raises what came instead of a reply, once."""
+        if self._moving is None or not self._moving.wait(0.0):
+            return None
+        ended, self._moving = self._moving, None
+        return ended.result()
+
+    def stop(self, partition: str) -> Reply:
+        return self._session.run(["migrlpar", "-o", "s", *self._named, "-p", partition], timeout_s=300.0)
+
+    def recover(self, partition: str, *, force: bool = False) -> Reply:
+        forced = ["--force"] if force else []
+        return self._session.run(["migrlpar", "-o", "r", *self._named, "-p", partition, *forced], timeout_s=300.0)
+
+    def migration(self, partition: str) -> MigrationReading:
+        """Where the partition's migration stands. One that the system does not list has no state at all.
+
+        Two questions, so a partition may leave between them: then its state is the last one listed and its migration's is ``None``.
+        """
+        listed = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, read_partitions)
+        found = next((one for one in listed if one.name == partition), None)
+        if found is None:
+            return MigrationReading(partition_state=None, migration_state=None)
+        moves = self._ask(["lslparmigr", "-r", "lpar"], MIGRATION, _migrations_by_name)
+        return _standing(found, moves.get(partition))
+
+    def _has_begun(self, partition: str) -> bool:
+        """Whether the migration shows, or the partition has left already. A look that fails says nothing."""
+        try:
+            seen = self.migration(partition)
+        except RemoteError:  # the command beside it is what counts; the next look may succeed
+            return False
+        state = seen.partition_state
+        return state is None or state.startswith("Migrating") or seen.migration_state not in (None, "Not Migrating")
+
+    def _migrlpar(self, operation: str, order: Order) -> list[str]:
+        """``--ip`` and ``-u`` only where another manager has the target (powervm.md 1.3, B `HMC9`)."""
+        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
+        return [
+            *("migrlpar", "-o", operation, *self._named, "-t", order.target_machine, *remote),
+            *("-p", order.partition, *mapped(order)),
+        ]
+
+
+def _migrations_by_name(text: str) -> dict[str, MigrationReading]:
+    return {needed(row, "name"): migration_of(row) for row in MIGRATION.read_any(text)}
+
+
+def _standing(listed: Partition, moving: MigrationReading | None) -> MigrationReading:
+    return MigrationReading(
+        listed.state,
+        moving.migration_state if moving else None,
+        moving.bytes_transmitted if moving else None,
+        moving.bytes_remaining if moving else None,
+        listed.lpar_id,
+    )

@@ -1,0 +1,174 @@
+"""The commands of a Hardware Management Console, except `migrlpar`, which changes things.
+
+Its listings are an IVM's with ``-m SYSTEM`` in front of them, so most of them are answered by `ivm`. Different are: many systems; a 0/1
+field for each capability (ZIU); errors as ``HSCLxxxx text`` on standard output with status 1 (HMCMCP, ZIU); and ``viosrvcmd``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import Frame, Hmc, World
+from lpmkit.simulator.shells import ivm, vios
+from lpmkit.simulator.shells.grammar import SyntaxProblem, parse
+from lpmkit.simulator.shells.options import read
+from lpmkit.simulator.shells.records import Record, listing
+from lpmkit.simulator.shells.reply import Context, Reply, lines
+
+Handler = Callable[[World, Hmc, Sequence[str], Context], Reply]
+
+LISTINGS = ("lssyscfg", "lshwres", "lslparmigr", "lsrefcode", "lslparutil")
+
+
+def run(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Reply | None:
+    """Answer a command of the console; ``None`` when it is none of them."""
+    name, *arguments = words
+    if name == "viosrvcmd":
+        return viosrvcmd(world, hmc, arguments, context)
+    if name in LISTINGS:
+        return told(_listing(world, hmc, words, context))
+    handler = HANDLERS.get(name)
+    return None if handler is None else told(handler(world, hmc, arguments, context))
+
+
+def told(reply: Reply) -> Reply:
+    """The reply as an HMC gives it: what an IVM says on standard error comes on standard output, with codes of its own."""
+    said = "".join(f"{recalled.hmc_told(line)}\n" for line in reply.err.splitlines())
+    return Reply(reply.out + said, "", reply.status)
+
+
+def named_system(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Frame | Reply:
+    """The system that ``-m`` means, or what is wrong with it. Without ``-m`` an HMC does not know which (IBMDOC:p8hcg_chsyscfg)."""
+    wanted = next((value for flag, value in pairwise(words) if flag == "-m"), None)
+    if wanted is None:
+        return recalled.refusal("flag-missing", context.german, flag="-m")
+    frame = next((each for each in world.under(hmc.host) if each.called(wanted)), None)
+    return frame or recalled.refusal("system", context.german, system=wanted)
+
+
+def _listing(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Reply:
+    options = read(words[1:], ivm.LISTING_FLAGS, "--header --all", optional="-F")
+    if words[0] == "lssyscfg" and options["-r"] == "sys":
+        return _systems(world, hmc, words, context)
+    frame = named_system(world, hmc, words, context)
+    if isinstance(frame, Reply):
+        return frame
+    return ivm.run(world, frame, words, context) or Reply()
+
+
+def _systems(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Reply:
+    """``lssyscfg -r sys``: of all systems, or of the one that ``-m`` names."""
+    options = read(words[1:], ivm.LISTING_FLAGS, "--header", optional="-F")
+    if options.unknown is not None:
+        return recalled.refusal("flag", context.german, flag=options.unknown)
+    chosen = world.under(hmc.host)
+    if options["-m"] is not None:
+        frame = named_system(world, hmc, words, context)
+        if isinstance(frame, Reply):
+            return frame
+        chosen = (frame,)
+    rows = [_system(frame, context.time("%m/%d/%Y %H:%M:%S")) for frame in chosen]
+    return listing(rows, options["-F"], context, header="--header" in options)
+
+
+def _system(frame: Frame, sys_time: str) -> Record:
+    """Field names and 0/1 values ZIU; the list of processor modes as on an IVM (NOVA-IVM)."""
+    capable = str(int(frame.enterprise))
+    return {
+        "name": frame.system_name,
+        "type_model": frame.type_model,
+        "serial_num": frame.serial,
+        "ipaddr": frame.vios.address,
+        "state": "Operating",
+        "sys_time": sys_time,
+        "power_off_policy": "0",
+        "active_lpar_mobility_capable": capable,
+        "inactive_lpar_mobility_capable": capable,
+        "vet_activation_capable": "1",
+        "virtual_io_server_capable": "1",
+        "lpar_proc_compat_mode_capable": "1",
+        "virtual_fc_capable": "0",
+        "max_lpars": "254",
+        "service_lpar_id": "none",
+        "lpar_proc_compat_modes": ",".join(frame.compat_modes),
+    }
+
+
+def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``viosrvcmd -m SYS -p VIOS -c "lsmap -all"``, without ``ioscli`` inside (HMCMCP). Which stream errors take is not known."""
+    options = read(arguments, "-m -p --id -c", "--admin")
+    frame = named_system(world, hmc, arguments, context)
+    if isinstance(frame, Reply):
+        return told(frame)
+    if options["-p"] != frame.vios.name and options["--id"] != str(frame.vios.lpar_id):
+        return told(recalled.refusal("partition", context.german, partition=options["-p"] or options["--id"]))
+    if frame.vios.rmc_state != "active":
+        return told(recalled.refusal("rmc", context.german, partition=frame.vios.name))
+    try:
+        steps = parse(options["-c"] or "")
+    except SyntaxProblem as problem:
+        return Reply(f"{problem}\n", "", 1)
+    out, status = "", 0
+    for step in steps:
+        words = step.pipeline[0].words
+        said = vios.run(world, frame, words, context) if len(step.pipeline) == 1 and words else None
+        said = said or recalled.refusal("command", context.german, command=" ".join(words))
+        out, status = out + said.out + said.err, min(said.status, 1)
+    return Reply(out, "", status)
+
+
+def mkauthkeys(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``--test`` is silent when the keys are exchanged (ANS-HMC). No other manager is in reach of this console."""
+    options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
+    if options.unknown is not None:
+        return recalled.refusal("flag", context.german, flag=options.unknown)
+    address = options["--ip"] or ""
+    if "--test" not in options or address == hmc.address:
+        return Reply()
+    return recalled.refusal("ip", context.german, address=address)
+
+
+def lshmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``lshmc -V``: two quoted values over several lines (ZIU)."""
+    if list(arguments) != ["-V"]:
+        return recalled.refusal("flag-missing", context.german, flag="-V")
+    return lines(
+        f'"version= Version: {hmc.version}',
+        f" Release: {hmc.release}",
+        f" Service Pack: {hmc.service_pack}",
+        f"HMC Build level {hmc.build}",
+        f'","base_version=V{hmc.version}R{hmc.release}',
+        '"',
+    )
+
+
+def lspartition(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``lspartition -dlpar``: two lines for each partition (BOND, ZIU)."""
+    if list(arguments) != ["-dlpar"]:
+        return recalled.refusal("flag-missing", context.german, flag="-dlpar")
+    rows: list[str] = []
+    for frame in world.under(hmc.host):
+        server = frame.vios
+        known = [(server.lpar_id, server.hostname, server.address, server.rmc_state, f"VIOS, {server.level}")]
+        known += [
+            (found.lpar_id, found.name, found.address, found.rmc_state, _os(found.level))
+            for found in world.on(frame.name)
+            if found.address
+        ]
+        for lpar_id, host, address, state, system in known:
+            active = int(state == "active")
+            rows.append(f"<#{len(rows) // 2}> Partition:<{lpar_id}*{frame.machine}, {host}, {address}>")
+            rows.append(
+                f"       Active:<{active}>, OS:<{system}>, DCaps:<{'0x2c5f' if active else '0x0'}>, "
+                "CmdCaps:<0x4000001b, 0x1b>, PinnedMem:<1981>"
+            )
+    return lines(*rows)
+
+
+def _os(level: str) -> str:
+    return f"AIX, {level[:1]}.{level[1:2]}, {level}"
+
+
+HANDLERS: dict[str, Handler] = {"mkauthkeys": mkauthkeys, "lshmc": lshmc, "lspartition": lspartition}

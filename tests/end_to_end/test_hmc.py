@@ -1,0 +1,123 @@
+"""The whole way under an HMC: two servers, one console, the same commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lpmkit.run import Run
+from tests.end_to_end.cases import (
+    Terminal,
+    assert_contains_the_truth,
+    kinds,
+    phases,
+    rehearse,
+    soon,
+    times_asked,
+    truth,
+)
+
+QUICK = ("--lead-in", "4", "--tail", "3")
+MOVE = ("p7aix01", "--to", "p7b", "--confirm", "p7aix01", *QUICK)
+
+
+def _validated(terminal: Terminal) -> Run:
+    said = terminal.type("validate", "p7aix01", "--to", "p7b", "--json")
+    assert said.status == 0, said
+    return Run(said.json["run"])
+
+
+def test_a_partition_is_checked_validated_and_moved_between_two_systems_of_one_hmc(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", landscape="p7pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        said = terminal.type("check", "p7aix01", "--to", "p7b", "--json")
+        assert said.status == 0, said
+        assert said.json["answer"] == "ready"
+        assert {"movers", "rmc-vios"} <= {one["key"] for one in said.json["findings"]}
+        run = _validated(terminal)
+        said = terminal.type("move", *MOVE, "--json")
+        assert said.status == 0, said
+        assert said.json["verdict"]["state"] == "passed"
+        assert phases(run)[-1] == "settled"
+        assert times_asked(run) == 1
+        answers = [event.data["status"] for event in run.events() if event.kind == "answer"]
+        assert answers == [None, 0], "it ran on, and its end is written down too"
+        assert not any("--ip" in reply.command for reply in run.transcript()), "one console has both systems"
+        assert_contains_the_truth(said.json, truth(rehearsal))
+        logged = [event.data["description"] for event in run.events() if event.kind == "log"]
+        assert "Migration completed successfully" in logged, "the movers' own logs, through the console"
+        said = terminal.type("validate", "p7aix01", "--to", "p7a", "--json")
+        assert said.status == 0, "and it can be moved home"
+
+
+def test_a_refused_validation_is_told_in_the_consoles_words_and_its_code_is_explained(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "vios-rmc-inactive", landscape="p7pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        said = terminal.type("validate", "p7aix01", "--to", "p7b", "--json")
+        assert said.status == 1
+        assert "cannot communicate with partition p7b-vios1" in said.json["text"]
+        (explained,) = said.json["explained"]
+        assert explained["code"] == "HSCLA246"
+        assert "rmcctrl" in explained["known"]["mend"]
+        assert "rmcctrl" in terminal.type("validate", "p7aix01", "--to", "p7b").output
+        said = terminal.type("check", "p7aix01", "--to", "p7b", "--json")
+        assert said.status == 1
+        assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == ["rmc-vios"]
+
+
+def test_a_dropped_connection_to_the_console_is_outlived(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "drop-ssh:hmc01,when=copy@50%", speed=12, landscape="p7pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = _validated(terminal)
+        said = terminal.type("move", *MOVE, "--json")
+        assert "control-lost" in kinds(run)
+        assert "control-back" in kinds(run)
+        assert phases(run)[-1] == "settled"
+        assert times_asked(run) == 1
+        assert_contains_the_truth(said.json, truth(rehearsal))
+
+
+def test_stop_in_mid_copy_leaves_the_partition_where_it_is(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", speed=6, landscape="p7pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = _validated(terminal)
+        terminal.type("move", *MOVE, "--detach")
+        soon(lambda: "copying" in phases(run))
+        said = terminal.type("stop", str(run.path), "--confirm", "p7aix01")
+        assert said.status == 0, said
+        said = terminal.type("attach", str(run.path), "--json")
+        assert phases(run)[-1] == "stopped"
+        assert said.status == 1
+
+
+def test_a_console_that_answers_in_german_is_understood_all_the_same(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "language:hmc01", landscape="p7pair") as rehearsal:
+        said = Terminal(rehearsal.site_file).type("check", "p7aix01", "--to", "p7b", "--json")
+        assert said.status == 0, said
+        assert said.json["answer"] == "ready"
+
+
+def test_the_doctor_asks_the_console_what_it_is_and_what_it_has(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", landscape="p7pair") as rehearsal:
+        wrong = rehearsal.site_file.read_text().replace("[p7b-vios1]", "[p7b-vios1, p7b-vios2]")
+        rehearsal.site_file.write_text(wrong)
+        rows = {row["what"]: row for row in Terminal(rehearsal.site_file).type("doctor", "--json").json}
+        assert rows["HMC of p7a"]["verdict"] == "pass"
+        assert "7.9.0" in rows["HMC of p7a"]["found"]
+        assert rows["HMC of p7b"]["verdict"] == "fail"
+        assert "p7b-vios2" in rows["HMC of p7b"]["found"]
+
+
+def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_it(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "mover-dies", landscape="p7pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        run = _validated(terminal)
+        terminal.type("move", *MOVE, "--detach")
+        soon(lambda: "needs-recovery" in phases(run))
+        answers = [event.data for event in run.events() if event.kind == "answer"]
+        assert [answer["status"] for answer in answers] == [None, 1]
+        assert "connection between the movers was lost" in answers[1]["text"]
+        said = terminal.type("recover", str(run.path), "--confirm", "p7aix01")
+        assert said.status == 0, said
+        soon(lambda: phases(run)[-1] == "failed")
+        assert terminal.type("attach", str(run.path)).status == 1
+        assert terminal.type("validate", "p7aix01", "--to", "p7b").status == 0
