@@ -12,7 +12,7 @@ lab: $(VENV)/.installed
 	$(RUN)/lpmkit lab
 
 test: $(VENV)/.installed lint
-	$(RUN)/python -m pytest -n 2 --dist loadgroup
+	$(RUN)/python -m pytest -n 3
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check .
