@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,7 +130,6 @@ def test_an_old_validation_does_not_count(rehearsal: Rehearsal, terminal: Termin
     text = rehearsal.site_file.read_text() + "runs: {validation_holds_minutes: 0.001}\n"
     rehearsal.site_file.write_text(text)
     terminal.validated()
-    time.sleep(0.1)
     said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85")
     assert said.status == 2
     assert "older than" in said.error
