@@ -20,7 +20,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace, seconds, utc
-from lpmkit.run import MISSING, write_file
+from lpmkit.run import write_file
+from lpmkit.samples import MISSING
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
 COLOURS = {"ticks": "#0072b2", "echo": "#d55e00", "connect": "#009e73", "icmp": "#7b3294", "observer": "#6a737d"}

@@ -37,7 +37,8 @@ from lpmkit.analysis import (
     utc,
 )
 from lpmkit.errors import RecordError
-from lpmkit.run import COLUMNS, MISSING, Run, write_document, write_file
+from lpmkit.run import Run, write_document, write_file
+from lpmkit.samples import COLUMNS, MISSING
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.

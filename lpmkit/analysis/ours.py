@@ -9,7 +9,7 @@ import numpy as np
 
 from lpmkit.analysis.signals import noise
 from lpmkit.analysis.values import MILLISECOND, Interval, Noise
-from lpmkit.run import MISSING, Int64Array
+from lpmkit.samples import MISSING, Int64Array
 
 #: Our own ticker may be this late before it counts as a stall, however quiet it usually is.
 LEAST_STALL_NS = 20 * MILLISECOND

@@ -11,7 +11,8 @@ import numpy as np
 from lpmkit.analysis.ours import holes, stalls
 from lpmkit.analysis.signals import Signals
 from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, WallClock
-from lpmkit.run import MISSING, Int64Array, Run, SampleTable
+from lpmkit.run import Run, SampleTable
+from lpmkit.samples import MISSING, Int64Array
 from lpmkit.timeline import Event
 
 #: How long after the end of a move silences still count as its own.

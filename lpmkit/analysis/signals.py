@@ -24,7 +24,7 @@ from lpmkit.analysis.values import (
     Outage,
     Trace,
 )
-from lpmkit.run import MISSING, Int64Array
+from lpmkit.samples import MISSING, Int64Array
 
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 LEAST_SILENCE_NS = 40 * MILLISECOND
