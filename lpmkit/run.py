@@ -226,12 +226,13 @@ def write_document(folder: Path, name: str, value: Any) -> Path:
     return write_file(folder / f"{name}.json", (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def write_file(path: Path, content: bytes) -> Path:
-    """Replace a file atomically. Raises `RecordError` when the disk is full; the old file is still there then."""
+def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Replace a file atomically, by bytes or by pieces of them. Raises `RecordError` when the disk is full; the old file is still there then."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
-            file.write(content)
+            for part in (content,) if isinstance(content, bytes) else content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
