@@ -1,7 +1,7 @@
 """``python -m benchmarks.long_record [--minutes 60]``: what it takes to analyse a long record of ten probes at 1 kHz, and how compact it is.
 
 The records are made up, with a known suspension; a tenth of the length is analysed beside the whole, so that growth shows. Each step runs in a
-process of its own, whose peak memory is what the kernel counted (``ru_maxrss``).
+process of its own, whose peak memory is what the kernel counted (``VmHWM``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -122,12 +121,17 @@ def _apart(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, An
 
 
 def _measured(pipe: Any, work: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> None:
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    idle = _peak_mib()
     began = time.monotonic()
     said = work(*arguments)
     took = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = _peak_mib()
     pipe.send({**said, "seconds": round(took, 1), "peak_mib": round(peak), "of_it_before_mib": round(idle)})
+
+
+def _peak_mib() -> float:
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 def analysed(path: Path) -> dict[str, Any]:

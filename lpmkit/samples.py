@@ -27,8 +27,8 @@ COLUMNS = (*NUMBERS, *TEXTS)
 #: For a time that is not known: the smallest 64-bit integer, which no clock shows.
 MISSING = int(np.iinfo(np.int64).min)
 #: A piece of CSV is read in so many bytes, a packed file has so many rows in a group.
-PIECE_BYTES = 8 * 1024 * 1024
-GROUP_ROWS = 100_000
+PIECE_BYTES = 2 * 1024 * 1024
+GROUP_ROWS = 25_000
 _ROW_BYTES = 90
 #: The times on this machine's clock, by which a piece is found.
 _OURS = ("due_ns", "sent_ns", "answered_ns")

@@ -32,9 +32,9 @@ from lpmkit.analysis.values import (
 from lpmkit.samples import MISSING, Int64Array
 
 #: A record with so many samples of one host is read whole.
-WHOLE_ROWS = 2_000_000
+WHOLE_ROWS = 1_000_000
 #: Otherwise a stretch is so long, and reaches so far over its ends: nothing that lies farther apart bears on the other.
-STRETCH_NS = 60 * SECOND
+STRETCH_NS = 90 * SECOND
 MARGIN_NS = 15 * SECOND
 #: A silence may make a stretch so many times as long.
 _MOST_STRETCHES = 15
@@ -132,7 +132,7 @@ def _part(
         tuple(one for one in still if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in sessions if stretch.contains(one.began.lo_ns)),
     )
-    happened = [one.outer for one in kept.outages] + [one.outer for one in kept.suspensions]
+    happened = [one.outer for one in outages] + [one.outer for one in still]
     busy = [one.widened(_KEPT_NS) for one in happened]
     clipped = (replace(rate, over=over) for rate in found.rates if (over := rate.over.intersect(stretch)))
     thinned = replace(
