@@ -33,21 +33,11 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.rows import COLUMNS, sample_line
 from lpmkit.session import Reply
 from lpmkit.timeline import Clock, Event, Outcome, Sample
 
 FORMAT = 1
-COLUMNS = (
-    "seq",
-    "due_ns",
-    "sent_ns",
-    "answered_ns",
-    "remote_due_ns",
-    "remote_mono_ns",
-    "remote_wall_ns",
-    "outcome",
-    "detail",
-)
 #: In a `SampleTable`, "not known": the smallest 64-bit integer, which no clock shows.
 MISSING = int(np.iinfo(np.int64).min)
 #: Given back to the disk when it is full, so that the run can still say so.
@@ -400,27 +390,6 @@ class RunWriter:
             if error.errno not in _FULL:
                 raise
             self.disk_trouble = error.strerror
-
-
-def sample_line(sample: Sample) -> bytes:
-    """One row of a samples file.
-
-    >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
-    b'7,100,101,,,,,silent,"gave up, 2 s"\\n'
-    """
-    times = (
-        sample.due_ns,
-        sample.sent_ns,
-        sample.answered_ns,
-        sample.remote_due_ns,
-        sample.remote_mono_ns,
-        sample.remote_wall_ns,
-    )
-    detail = sample.detail
-    if detail and any(mark in detail for mark in ',"\r\n'):
-        detail = '"' + detail.replace('"', '""').replace("\r", " ").replace("\n", " ") + '"'
-    numbers = ",".join("" if time is None else str(time) for time in times)
-    return f"{sample.seq},{numbers},{sample.outcome.value},{detail}\n".encode()
 
 
 def _ends_whole(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lpmkit.analysis.ours import holes, stalls
-from lpmkit.analysis.signals import Signals
+from lpmkit.analysis.signals import TOLD_BATCH_NS, Signals
 from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, WallClock
 from lpmkit.run import MISSING, Int64Array, Run, SampleTable
 from lpmkit.timeline import Event
@@ -46,10 +46,11 @@ def read(run: Run) -> Record:
     started = {event.data.get("probe", event.source): event.data for event in events if event.kind == "probe-started"}
     tables = {name: run.samples(name) for name in run.probes()}
     tables = {name: table for name, table in tables.items() if len(table)}
+    paces = _paces(events)
     signals: dict[tuple[str, int], list[Signals]] = {}
     own: list[Signals] = []
     for name, table in tables.items():
-        for one in _signals(name, table, started.get(name, {}), _default_host(run.manifest), shifts):
+        for one in _signals(name, table, started.get(name, {}), _default_host(run.manifest), shifts, paces):
             if one.kind == "observer":
                 own.append(one)
             else:
@@ -97,14 +98,51 @@ def _default_host(manifest: Mapping[str, Any]) -> str:
     return str(hosts[0]) if isinstance(hosts, list) and hosts else str(manifest.get("title", "the host"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """From sample ``first_seq`` of a probe on: the interval, and how long a host gathered its ticks; nanoseconds."""
+
+    first_seq: int
+    interval_ns: int
+    batch_ns: int
+
+
+def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[_Kept]]:
+    """The paces that the probes told they kept, by (probe, segment), in the order of samples."""
+    found: dict[tuple[str, int], list[_Kept]] = {}
+    for event in events:
+        if event.kind == "pace":
+            data = event.data
+            kept = _Kept(int(data["first_seq"]), int(data["interval_ns"]), int(data.get("batch_ns") or TOLD_BATCH_NS))
+            found.setdefault((str(data["probe"]), event.segment), []).append(kept)
+    return {key: sorted(kept, key=lambda one: one.first_seq) for key, kept in found.items()}
+
+
+def _steps(seq: Int64Array, kept: Sequence[_Kept], otherwise_ns: int) -> tuple[Int64Array, Int64Array]:
+    """For each sample the interval that leads to it and the ticks' batch, as told; as found in the samples where nothing was told."""
+    if not kept:
+        return np.full(len(seq), otherwise_ns), np.full(len(seq), TOLD_BATCH_NS)
+    which = np.searchsorted([one.first_seq for one in kept], seq, side="right") - 1
+    which = np.maximum(which, 0)
+    return np.array([one.interval_ns for one in kept])[which], np.array([one.batch_ns for one in kept])[which]
+
+
 def _signals(
-    name: str, table: SampleTable, started: Mapping[str, Any], default_host: str, shifts: Mapping[int, int]
+    name: str,
+    table: SampleTable,
+    started: Mapping[str, Any],
+    default_host: str,
+    shifts: Mapping[int, int],
+    paces: Mapping[tuple[str, int], Sequence[_Kept]],
 ) -> list[Signals]:
     base, _, suffix = name.partition("@")
     host = suffix or str(started.get("host") or "") or default_host
     kind = str(started.get("kind") or _guess_kind(base))
     numbers = np.unique(table.segment).tolist()
-    return [_one_segment(name, host, kind, table, int(number), started, shifts) for number in numbers]
+    return [
+        _one_segment(name, host, kind, table, int(number), started, shifts, paces.get((name, number), ()))
+        for number in numbers
+    ]
 
 
 def _guess_kind(name: str) -> str:
@@ -119,6 +157,7 @@ def _one_segment(
     segment: int,
     started: Mapping[str, Any],
     shifts: Mapping[int, int],
+    kept: Sequence[_Kept],
 ) -> Signals:
     rows = np.flatnonzero(table.segment == segment)
     rows = rows[np.argsort(table.seq[rows], kind="stable")]
@@ -133,18 +172,21 @@ def _one_segment(
     sent = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows])
     due = table.due_ns[rows]
     shift = shifts.get(segment, 0)
+    step, batch = _steps(table.seq[rows], kept, _interval(kind, table, rows, int(started.get("interval_ns") or 0)))
     return Signals(
         probe=name,
         host=host,
         kind=kind,
         segment=segment,
-        interval_ns=_interval(kind, table, rows, int(started.get("interval_ns") or 0)),
+        interval_ns=int(step.min(initial=2**62)) if len(step) else SECOND,
         sent=_moved(due if kind == "observer" else sent, shift),
         answered=_moved(table.answered_ns[rows], shift),
         remote_due=table.remote_due_ns[rows],
         mono=table.remote_mono_ns[rows],
         wall=table.remote_wall_ns[rows],
         spoke=spoke.astype(np.bool_),
+        step=step,
+        batch=batch,
     )
 
 

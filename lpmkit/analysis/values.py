@@ -100,6 +100,7 @@ class Trace:
 
     Fact ``i`` says: the host ran at some instant of ``[alive_lo[i], alive_hi[i]]``. ``due``, ``sent``, ``answered`` are as recorded
     (``MISSING`` where there is none), in the order of the schedule; ``late`` marks ticks that went unanswered beyond the probe's threshold.
+    ``interval_ns`` is the shortest interval that was kept, ``paces`` says (since when, which) where there were several.
     """
 
     probe: str
@@ -114,6 +115,17 @@ class Trace:
     answered: Int64Array
     late: BoolArray
     noise: Noise
+    paces: tuple[tuple[int, int], ...] = ()
+
+    def interval_at(self, moment_ns: int) -> int:
+        """The interval that was kept at a moment: the probes are slower where nothing can happen."""
+        return next((interval for since, interval in reversed(self.paces) if since <= moment_ns), self.interval_ns)
+
+    def intervals_at(self, moments_ns: Int64Array) -> Int64Array:
+        """`interval_at` of each."""
+        since = np.array([one[0] for one in self.paces], dtype=np.int64)
+        intervals = np.array([self.interval_ns, *(one[1] for one in self.paces)], dtype=np.int64)
+        return intervals[np.searchsorted(since, moments_ns, side="right")]
 
 
 @dataclass(frozen=True, slots=True)
