@@ -37,8 +37,9 @@ from lpmkit.analysis import (
     utc,
 )
 from lpmkit.errors import RecordError
+from lpmkit.rows import COLUMNS
 from lpmkit.run import Run, write_document, write_file
-from lpmkit.samples import COLUMNS, MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
+from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.
@@ -237,7 +238,7 @@ def _inline(svg: str, name: str) -> str:
 
 def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
     for host in analysis.hosts:
-        intervals = {trace.probe: trace.interval_ns for trace in host.traces}
+        traces = {trace.probe: trace for trace in host.traces}
         kinds = {trace.probe: trace.kind for trace in host.traces}
         for still in host.suspensions:
             for one in still.witnesses:
@@ -245,7 +246,7 @@ def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
                 yield {
                     "name": one.probe,
                     "what": what,
-                    "resolution": f"{intervals[one.probe] / 1e6:g} ms",
+                    "resolution": f"{traces[one.probe].interval_at(one.core.middle_ns) / 1e6:g} ms",
                     "bias": bias,
                     **_ends(analysis, one.length, one.begin, one.end),
                 }

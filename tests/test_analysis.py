@@ -72,6 +72,12 @@ WORLDS: dict[str, dict[str, Any]] = {
     "clock slewed from it on": {"slew": (12.5, 30.0, -480.0)},
     "clock set just before": {"step": (11.5, -0.25)},
     "clock set just after": {"step": (16.0, 0.25)},
+    "calm until shortly before it": {"calm": (4.0, 11.0), "icmp": True, "tick_hz": 1000},
+    "calm until it begins": {"calm": (4.0, 12.4), "icmp": True, "dropped": True, "tick_hz": 500},
+    "in the midst of a calm": {"calm": (4.0, 20.0), "icmp": True, "tick_hz": 1000},
+    "in the midst of a calm, timebase stood still": {"calm": (4.0, 20.0), "icmp": True, "counted": 0.0},
+    "calm, ticks only": {"calm": (4.0, 20.0), "echo": False, "connect": False},
+    "calm, no ticks": {"calm": (4.0, 20.0), "ticks": False},
 }
 
 
@@ -181,6 +187,27 @@ def test_a_session_waits_longer_than_the_suspension_when_tcp_lost_its_packets(tm
 # --- what it was ------------------------------------------------------------------------------------------------------
 
 QUIET = Made(mode="watch", suspend=None, duration_s=22.0)
+
+
+@pytest.mark.parametrize("ticks", [True, False], ids=["with ticks", "without ticks"])
+def test_a_change_of_the_pace_is_no_silence_and_the_record_says_which_held_when(tmp_path: Path, ticks: bool) -> None:
+    made = Made(duration_s=40.0, suspend=None, calm=(10.0, 25.0), icmp=True, tick_hz=1000, ticks=ticks)
+    found = analyse(make(tmp_path, made))
+    assert not [(one.probe, one.why) for host in found.hosts for one in host.outages]
+    paces = {trace.kind: [round(interval / MS) for _, interval in trace.paces] for trace in found.hosts[0].traces}
+    assert paces["echo"] == [100, 500, 100]
+    assert paces["icmp"] == [10, 500, 10]
+    assert paces.get("ticks", [1, 10, 1]) == [1, 10, 1]
+    echo = next(one for one in summary(found)["hosts"][0]["probes"] if one["kind"] == "echo")
+    assert [one["interval_s"] for one in echo["paces"]] == [0.1, 0.5, 0.1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_quick_again_before_the_suspension_it_is_as_narrow_as_ever(tmp_path: Path, seed: int) -> None:
+    made = _suspended(200 + seed, calm=(4.0, 11.0), icmp=True, tick_hz=1000)
+    found = _found(tmp_path, made)
+    assert found.begin.contains(_truth(made).lo_ns)
+    assert found.length.length_ns <= 15 * MS
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -441,7 +468,7 @@ def test_offset_bounds_hold_and_a_step_starts_a_new_epoch() -> None:
     stamp = sent + MS // 2 + 7 * S
     stamp[100:] += 40 * MS
     none = np.zeros(0, dtype=np.int64)
-    found = align(Exchanges(sent, sent + MS, stamp), none, none, [])
+    found = align(Exchanges(sent, sent + MS, stamp), none, none, [], [])
     (step,) = list(found.steps())
     assert step[1].contains(40 * MS)
     early, late = found.bounds(5 * S, 0), found.bounds(15 * S, 0)
@@ -456,7 +483,7 @@ def test_bounds_are_not_carried_across_a_break() -> None:
     sent = np.array([0, S], dtype=np.int64)
     stamp = sent + MS // 2
     none = np.zeros(0, dtype=np.int64)
-    found = align(Exchanges(sent, sent + MS, stamp), none, none, [Interval(2 * S, 3 * S)])
+    found = align(Exchanges(sent, sent + MS, stamp), none, none, [Interval(2 * S, 3 * S)], [300 * MS])
     assert found.bounds(S, 0) is not None
     assert found.bounds(4 * S, 1) is None
 

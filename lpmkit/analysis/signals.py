@@ -31,10 +31,12 @@ LEAST_SILENCE_NS = 40 * MILLISECOND
 LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
 #: What a kernel answers comes at once or not at all; it is also asked more often.
 LEAST_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
-#: Ticks come in batches, about ten a second; a pause between batches below this says nothing.
+#: Ticks come in batches, about ten a second where the record does not say how many.
+TOLD_BATCH_NS = 100 * MILLISECOND
+#: A pause between batches says nothing below this, longer by what the batches are longer than ten a second.
 LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
-#: A batch may be this late, by its own schedule and on its way.
-_BATCH_NS = 150 * MILLISECOND
+#: A batch may be this late on its way, beyond its own schedule.
+_BATCH_LATE_NS = 50 * MILLISECOND
 #: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
 LEAST_LATENESS_NS = 2 * MILLISECOND
 #: least of all just after everything in the host was resumed at once.
@@ -50,7 +52,10 @@ _SHARED = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.run.SampleTable`."""
+    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.run.SampleTable`.
+
+    ``step`` is the interval that was kept before each sample, ``interval_ns`` the shortest of them; ``batch`` how long ticks were gathered before they were sent.
+    """
 
     probe: str
     host: str
@@ -63,6 +68,13 @@ class Signals:
     mono: Int64Array
     wall: Int64Array
     spoke: BoolArray
+    step: Int64Array
+    batch: Int64Array
+
+    @property
+    def slower(self) -> Int64Array:
+        """How much longer than the shortest the interval before each sample was."""
+        return self.step - self.interval_ns
 
     def stamp(self, clock: str) -> Int64Array:
         return self.mono if clock == "monotonic" else self.wall
@@ -80,6 +92,8 @@ class Signals:
             self.mono[which],
             self.wall[which],
             self.spoke[which],
+            self.step[which],
+            self.batch[which],
         )
 
 
@@ -148,7 +162,7 @@ def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
         stamp = signals.stamp(clock)
         due = signals.remote_due if clock == "monotonic" else np.full(len(stamp), MISSING)
         due = np.where(due == MISSING, stamp, due)
-    late = stamp[1:] - due[:-1] - signals.interval_ns
+    late = stamp[1:] - due[:-1] - signals.step[1:]
     return np.concatenate([[0], np.maximum(late, 0)]).astype(np.int64)
 
 
@@ -183,15 +197,16 @@ def usable_clocks(signals: Sequence[Signals]) -> list[str]:
     ]
 
 
-def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int, arrival_ns: int) -> list[Break]:
+def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> list[Break]:
     """Where the stamps jump (or run backwards) or the arrivals pause."""
     arrival = ticks.answered
-    paused = np.flatnonzero(np.diff(arrival) > arrival_ns) + 1
+    usual = np.maximum(LEAST_ARRIVAL_SILENCE_NS + ticks.batch - TOLD_BATCH_NS, 4 * ticks.step)
+    paused = np.flatnonzero(np.diff(arrival) > _either(usual)) + 1
     breaks: dict[int, Break] = {}
     taken = set()
     if stamp is not None:
         steps = np.diff(stamp)
-        for first in (np.flatnonzero((steps > threshold_ns) | (steps < 0)) + 1).tolist():
+        for first in (np.flatnonzero((steps > threshold_ns + 2 * ticks.slower[1:]) | (steps < 0)) + 1).tolist():
             burst = _burst_start(arrival, stamp, first)
             taken.add(burst)
             breaks[first] = Break(first, Interval(int(arrival[burst - 1]), int(arrival[burst])), stamped=True)
@@ -199,6 +214,11 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int, arr
         if first not in taken:
             breaks[first] = Break(first, Interval(int(arrival[first - 1]), int(arrival[first])), stamped=False)
     return _apart([breaks[first] for first in sorted(breaks)])
+
+
+def _either(values: Int64Array) -> Int64Array:
+    """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old one is not late."""
+    return np.maximum(values[1:], values[:-1])
 
 
 def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
@@ -209,9 +229,12 @@ def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
 
 
 def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
-    """Without ticks: where no answer of any kind came for longer than ``pause_ns``."""
-    arrivals = np.sort(np.concatenate([one.answered[one.spoke] for one in asked] or [np.zeros(0, dtype=np.int64)]))
-    firsts = np.flatnonzero(np.diff(arrivals) > pause_ns) + 1
+    """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that answered last was slower then."""
+    arrivals = np.concatenate([one.answered[one.spoke] for one in asked] or [_NONE])
+    slower = np.concatenate([one.slower[one.spoke] for one in asked] or [_NONE])
+    order = np.argsort(arrivals, kind="stable")
+    arrivals, slower = arrivals[order], slower[order]
+    firsts = np.flatnonzero(np.diff(arrivals) > pause_ns + _either(slower)) + 1 if len(arrivals) else _NONE
     return _apart([Break(-1, Interval(int(arrivals[i - 1]), int(arrivals[i])), stamped=False) for i in firsts.tolist()])
 
 
@@ -234,10 +257,18 @@ def fit(ticks: Signals | None, echo: Sequence[Signals], clock: str, breaks: Sequ
     )
     known = ticks.picked(ticks.stamp(clock) != MISSING) if ticks is not None else None
     arrived, stamp = (known.answered, known.stamp(clock)) if known is not None else (_NONE, _NONE)
-    return align(asked, arrived, stamp, [one.window for one in breaks])
+    return align(asked, arrived, stamp, [one.window for one in breaks], _pending(ticks, breaks))
 
 
 _NONE = np.zeros(0, dtype=np.int64)
+
+
+def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
+    """How long after each break ticks may come that were stamped before it: as long as they were gathered there, and two batches of the usual length."""
+    if ticks is None or not len(ticks.batch):
+        return [3 * TOLD_BATCH_NS for _ in breaks]
+    firsts = [min(max(one.first, 0), len(ticks.batch) - 1) for one in breaks]
+    return [2 * TOLD_BATCH_NS + int(ticks.batch[max(0, first - 1) : first + 1].max()) for first in firsts]
 
 
 def clock_readings(alignments: dict[str, Alignment], breaks: Sequence[Break], over: Outage) -> tuple[ClockReading, ...]:
@@ -345,9 +376,10 @@ def tick_silences(
     """
     lo, hi = facts
     gaps = lo[1:] - hi[:-1]
-    long, found = gaps > level.threshold_ns, []
+    long, found = gaps > level.threshold_ns + 2 * ticks.slower[1:], []
     for span in shared:
-        within_it = Interval(span.lo_ns - ticks.interval_ns, span.hi_ns + ticks.interval_ns)
+        slowest = int(ticks.step.max(initial=0))
+        within_it = Interval(span.lo_ns - slowest, span.hi_ns + slowest)
         first = max(0, int(np.searchsorted(hi, within_it.lo_ns)) - 2)
         last = int(np.searchsorted(hi, within_it.hi_ns)) + 2
         here = slice(first, last)
@@ -359,8 +391,9 @@ def tick_silences(
         due = int(ticks.remote_due[last])
         to_slot = due - int(stamp[last]) if stamp is not None and stamp is ticks.mono and due != MISSING else 0
         before, wake = _local_noise(late, first, level)
-        wake += ticks.interval_ns if slept_on else 0
-        slot = int(hi[last]) + to_slot + ticks.interval_ns
+        step = int(ticks.step[first])
+        wake += step if slept_on else 0
+        slot = int(hi[last]) + to_slot + step
         begin = Interval(int(lo[last]), max(int(hi[last]), slot + before))
         end = Interval(int(lo[first]) - wake, int(hi[first]))
         most = end.hi_ns - begin.lo_ns
@@ -430,8 +463,9 @@ def arrival_silences(
         if one.stamped or any(silence.outer.overlaps(one.window) for silence in silences):
             continue
         last = min(int(facts[0][one.first - 1]), one.window.lo_ns)
-        begin = Interval(last, one.window.lo_ns + _BATCH_NS)
-        end = Interval(max(begin.hi_ns, one.window.hi_ns - _BATCH_NS), one.window.hi_ns)
+        late = int(ticks.batch[one.first]) + _BATCH_LATE_NS
+        begin = Interval(last, one.window.lo_ns + late)
+        end = Interval(max(begin.hi_ns, one.window.hi_ns - late), one.window.hi_ns)
         length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
         found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "arrival of ticks"))
     return found
@@ -611,8 +645,7 @@ def _clocks(
 
 def _breaks(ticks: Signals | None, asked: Sequence[Signals], clock: str | None, known: dict[str, Noise]) -> list[Break]:
     if ticks is not None:
-        pause = max(LEAST_ARRIVAL_SILENCE_NS, 4 * ticks.interval_ns)
-        return tick_breaks(ticks, _stamp(ticks, clock), known[ticks.probe].threshold_ns, pause)
+        return tick_breaks(ticks, _stamp(ticks, clock), known[ticks.probe].threshold_ns)
     pause = max([known[one.probe].threshold_ns + one.interval_ns for one in asked], default=SECOND)
     return asked_breaks(asked, pause)
 
@@ -663,4 +696,14 @@ def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArr
         late=late,
         noise=level,
         signs=int(spoke.sum()),
+        paces=_paces(signals),
     )
+
+
+def _paces(signals: Signals) -> tuple[tuple[int, int], ...]:
+    """Since when which interval was kept, on our clock: by when the first sample of it was sent, or came."""
+    if not len(signals.step):
+        return ()
+    firsts = np.flatnonzero(np.concatenate([[True], np.diff(signals.step) != 0]))
+    moments = np.where(signals.sent == MISSING, signals.answered, signals.sent)
+    return tuple((int(moments[first]), int(signals.step[first])) for first in firsts)

@@ -202,7 +202,14 @@ def _one_each(traces: Sequence[Trace]) -> Iterator[Trace]:
             answered=np.concatenate([one.answered for one in every]),
             late=np.concatenate([one.late for one in every]),
             signs=sum(one.signs for one in every),
+            interval_ns=min(one.interval_ns for one in every),
+            paces=_changes([pace for one in every for pace in one.paces]),
         )
+
+
+def _changes(paces: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Only where the interval changed."""
+    return tuple(pace for was, pace in zip([(0, 0), *paces], paces, strict=False) if was[1] != pace[1])
 
 
 def _joined(rates: Sequence[ClockRate]) -> Iterator[ClockRate]:

@@ -71,7 +71,7 @@ def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
         "suspensions": [_suspension(analysis, one) for one in host.suspensions],
         "session_outages": [_session(analysis, one) for one in host.sessions],
         "silences": [_outage(analysis, one) for one in host.outages],
-        "probes": [_probe(trace) for trace in host.traces],
+        "probes": [_probe(analysis, trace) for trace in host.traces],
         "clock_steps": [
             {
                 "clock": one.clock,
@@ -149,12 +149,15 @@ def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
     }
 
 
-def _probe(trace: Trace) -> dict[str, Any]:
+def _probe(analysis: Analysis, trace: Trace) -> dict[str, Any]:
     return {
         "probe": trace.probe,
         "kind": trace.kind,
         "segment": trace.segment,
         "interval_s": trace.interval_ns / SECOND,
+        "paces": [
+            {"since": _moment(analysis, since), "interval_s": interval / SECOND} for since, interval in trace.paces
+        ],
         "signs_of_life": trace.signs,
         "noise": {
             "p99_9_s": trace.noise.quantile_ns / SECOND,

@@ -100,6 +100,7 @@ class Trace:
 
     Fact ``i`` says: the host ran at some instant of ``[alive_lo[i], alive_hi[i]]``. ``due``, ``sent``, ``answered`` are as recorded
     (``MISSING`` where there is none), in the order of the schedule; ``late`` marks ticks that went unanswered beyond the probe's threshold.
+    ``interval_ns`` is the shortest interval that was kept, ``paces`` says (since when, which) where there were several.
     """
 
     probe: str
@@ -115,12 +116,22 @@ class Trace:
     late: BoolArray
     noise: Noise
     signs: int  #: signs of life in all
+    paces: tuple[tuple[int, int], ...] = ()
     thinned_ns: int = 0  #: where nothing happened, one row of so much time was kept; 0: all were
 
-    @property
-    def apart_ns(self) -> int:
-        """Two signs of life that lie farther apart enclose a silence."""
-        return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.interval_ns
+    def interval_at(self, moment_ns: int) -> int:
+        """The interval that was kept at a moment: the probes are slower where nothing can happen."""
+        return next((interval for since, interval in reversed(self.paces) if since <= moment_ns), self.interval_ns)
+
+    def intervals_at(self, moments_ns: Int64Array) -> Int64Array:
+        """`interval_at` of each."""
+        since = np.array([one[0] for one in self.paces], dtype=np.int64)
+        intervals = np.array([self.interval_ns, *(one[1] for one in self.paces)], dtype=np.int64)
+        return intervals[np.searchsorted(since, moments_ns, side="right")]
+
+    def apart_at(self, moments_ns: Int64Array) -> Int64Array:
+        """How long before each moment the last sign of life may lie without a silence between them."""
+        return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.intervals_at(moments_ns)
 
 
 @dataclass(frozen=True, slots=True)
