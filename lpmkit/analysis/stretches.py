@@ -15,7 +15,7 @@ from lpmkit.analysis.agree import session_outages, suspensions
 from lpmkit.analysis.classing import classed
 from lpmkit.analysis.rates import slews
 from lpmkit.analysis.record import Record, Source
-from lpmkit.analysis.signals import HostTraces, Signals, host_traces
+from lpmkit.analysis.signals import HostTraces, host_traces
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
@@ -26,6 +26,7 @@ from lpmkit.analysis.values import (
     Noise,
     Outage,
     SessionOutage,
+    Signals,
     Suspension,
     Trace,
 )
@@ -162,6 +163,7 @@ def _thinned(trace: Trace, stretch: Interval, busy: Sequence[Interval]) -> Trace
         sent=trace.sent[rows],
         answered=trace.answered[rows],
         late=trace.late[rows],
+        took=trace.took[rows],
         signs=int(heard.sum()),
         thinned_ns=_THIN_NS,
     )
@@ -201,6 +203,7 @@ def _one_each(traces: Sequence[Trace]) -> Iterator[Trace]:
             sent=np.concatenate([one.sent for one in every]),
             answered=np.concatenate([one.answered for one in every]),
             late=np.concatenate([one.late for one in every]),
+            took=np.concatenate([one.took for one in every]),
             signs=sum(one.signs for one in every),
             interval_ns=min(one.interval_ns for one in every),
             paces=_changes([pace for one in every for pace in one.paces]),
