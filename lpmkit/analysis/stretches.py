@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpmkit.analysis.agree import session_outages, suspensions
+from lpmkit.analysis.brownout import brown_outs
 from lpmkit.analysis.classing import classed
 from lpmkit.analysis.rates import slews
 from lpmkit.analysis.record import Record, Source
@@ -20,6 +21,7 @@ from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
     BoolArray,
+    BrownOut,
     ClockRate,
     HostAnalysis,
     Interval,
@@ -52,6 +54,7 @@ class _Part:
     outages: tuple[Outage, ...]
     suspensions: tuple[Suspension, ...]
     sessions: tuple[SessionOutage, ...]
+    brown_outs: tuple[BrownOut, ...]
 
 
 def host_analysis(host: str, record: Record) -> HostAnalysis:
@@ -69,6 +72,7 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         suspensions=tuple(one for part in parts for one in part.suspensions),
         outages=tuple(one for part in parts for one in part.outages),
         sessions=tuple(one for part in parts for one in part.sessions),
+        brown_outs=tuple(one for part in parts for one in part.brown_outs),
         steps=(*(step for part in parts for step in part.found.steps), *slews(list(rates))),
         offset_ns=next((part.found.offset for part in parts if part.found.offset), None),
         rates=rates,
@@ -125,13 +129,15 @@ def _part(
     outages = classed(inside, found.traces, record.stalls)
     still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
     sessions = session_outages(outages, found.traces, still)
+    slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
     if stretch is None:
-        return _Part(found, outages, still, sessions)
+        return _Part(found, outages, still, sessions, slow)
     kept = _Part(
         found,
         tuple(one for one in outages if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in still if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in sessions if stretch.contains(one.began.lo_ns)),
+        tuple(one for one in slow if stretch.contains(one.of.begin.lo_ns)),
     )
     happened = [one.outer for one in outages] + [one.outer for one in still]
     busy = [one.widened(_KEPT_NS) for one in happened]

@@ -293,6 +293,25 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class BrownOut:
+    """What one probe saw after one resume; nanoseconds. ``values`` are round trips of questions, lateness of ticks.
+
+    ``lasted`` is nought to nought where no second was slow. ``high_ns`` is the lead-in's 99 % point; ``slow_median_ns`` and ``worst_ns`` are of the slow time.
+    """
+
+    of: Suspension
+    probe: str
+    kind: str
+    since_ns: int
+    lasted: Interval
+    looked_ns: int
+    usual_ns: int
+    high_ns: int
+    slow_median_ns: int | None
+    worst_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOutage:
     """What a logged-in user felt on one open session.
 
@@ -355,6 +374,7 @@ class HostAnalysis:
     suspensions: tuple[Suspension, ...]
     outages: tuple[Outage, ...]
     sessions: tuple[SessionOutage, ...]
+    brown_outs: tuple[BrownOut, ...]
     steps: tuple[ClockStep, ...]
     offset_ns: Interval | None
     rates: tuple[ClockRate, ...] = ()
