@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -189,6 +190,7 @@ def main() -> None:
             )  # fmt: skip
         print(f"process {child.pid}, {options.results / 'soak.log'}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the namespace is taken down
     sys.exit(1 if soak(options) else 0)
 
 
