@@ -29,6 +29,7 @@ ORDER = [
     "survey",
     "checks",
     "move",
+    "samples",
     "run",
     "prediction",
     "analysis",

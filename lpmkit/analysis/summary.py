@@ -158,7 +158,7 @@ def _probe(analysis: Analysis, trace: Trace) -> dict[str, Any]:
         "paces": [
             {"since": _moment(analysis, since), "interval_s": interval / SECOND} for since, interval in trace.paces
         ],
-        "signs_of_life": len(trace.alive_lo),
+        "signs_of_life": trace.signs,
         "noise": {
             "p99_9_s": trace.noise.quantile_ns / SECOND,
             "median_s": trace.noise.median_ns / SECOND,

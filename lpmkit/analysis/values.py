@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lpmkit.run import Int64Array
+from lpmkit.samples import Int64Array
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -115,7 +115,9 @@ class Trace:
     answered: Int64Array
     late: BoolArray
     noise: Noise
+    signs: int  #: signs of life in all
     paces: tuple[tuple[int, int], ...] = ()
+    thinned_ns: int = 0  #: where nothing happened, one row of so much time was kept; 0: all were
 
     def interval_at(self, moment_ns: int) -> int:
         """The interval that was kept at a moment: the probes are slower where nothing can happen."""
@@ -126,6 +128,10 @@ class Trace:
         since = np.array([one[0] for one in self.paces], dtype=np.int64)
         intervals = np.array([self.interval_ns, *(one[1] for one in self.paces)], dtype=np.int64)
         return intervals[np.searchsorted(since, moments_ns, side="right")]
+
+    def apart_at(self, moments_ns: Int64Array) -> Int64Array:
+        """How long before each moment the last sign of life may lie without a silence between them."""
+        return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.intervals_at(moments_ns)
 
 
 @dataclass(frozen=True, slots=True)
