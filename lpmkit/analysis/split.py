@@ -46,11 +46,13 @@ def waiting_of(event: Mapping[str, Any]) -> Waiting:
     answered = int(event["answered_ns"])
     *during, last = rows
     answering = answered - max(_ANSWERED_NS, 3 * 1000 * int(last["rtt_us"]))
+    heard = [row for row in during if row["mono_ns"] < answering]
+    acknowledged = max((int(row["mono_ns"]) - int(row["since_ack_ms"]) * MILLISECOND for row in heard), default=0)
     sent = [int(row["mono_ns"]) - int(row["since_sent_ms"]) * MILLISECOND for row in during if row["unacked"]]
-    lost = tuple(moment for moment in sent if event["silent_since_ns"] - _TICK_NS <= moment < answering)
+    # a kernel may take 40 ms to acknowledge: only what is still open at the last look was lost
+    lost = tuple(one for one in sent if max(acknowledged, event["silent_since_ns"] - _TICK_NS) <= one < answering)
     repeats = int(last["total_retransmits"]) - int(rows[0]["total_retransmits"]) + int(rows[0]["retransmits"])
-    acknowledged = any(not row["unacked"] and row["mono_ns"] < answering for row in during)
-    return Waiting(answered, lost, repeats, all_acknowledged=acknowledged and not lost and not repeats)
+    return Waiting(answered, lost, repeats, all_acknowledged=bool(heard) and not lost and not repeats)
 
 
 def split_sessions(
@@ -93,7 +95,8 @@ def _split(
         said.append(
             "what it sent after the first sign of life was lost too, so the way was open for a moment in between"
         )
-    end = Interval(max(end.lo_ns, min(lost, end.hi_ns)), end.hi_ns)
+    else:
+        end = Interval(max(end.lo_ns, lost), end.hi_ns)
     path = Interval(max(0, min(way.least_ns, end.lo_ns - way.begin.hi_ns)), max(0, end.hi_ns - way.begin.lo_ns))
     own = Interval(one.ended_ns - end.hi_ns, one.ended_ns - end.lo_ns)
     if waiting and waiting.all_acknowledged:
@@ -153,7 +156,7 @@ def _first_sign(trace: Trace, begin: Interval, ended: int) -> int:
 
 def _login(one: SessionOutage, events: Sequence[Event]) -> str:
     """Whether it is the same login before and after, from what the answering program and our socket said."""
-    mine = [event for event in events if event.data.get("probe") == one.probe]
+    mine = [event for event in events if event.data.get("probe", event.source) == one.probe]
     before = [event for event in mine if event.kind == "session" and event.mono_ns <= one.began.hi_ns]
     after = [event for event in mine if event.kind == "login" and 0 <= event.mono_ns - one.ended_ns <= _SOON_NS]
     again = [
