@@ -25,10 +25,13 @@ from markupsafe import Markup
 from lpmkit import plots
 from lpmkit.analysis import (
     Analysis,
+    BrownOut,
     Interval,
     Kind,
+    Noise,
     Outage,
     SessionOutage,
+    alarms_an_hour,
     analyse,
     identity_of,
     same_boot,
@@ -124,6 +127,8 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
+        "slow": [_slow(one) for host in analysis.hosts for one in host.brown_outs],
+        "alarms": _alarms,
         "noises": [(name, noise) for host in analysis.hosts for name, noise in host.noises.items()],
         "ms": _ms,
         "seconds": seconds,
@@ -282,6 +287,24 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
         "login": one.login,
         "unanswered": str(one.unanswered),
     }
+
+
+def _slow(one: BrownOut) -> dict[str, str]:
+    slow = one.slow_median_ns is not None and one.worst_ns is not None
+    return {
+        "probe": one.probe,
+        "lasted": f"{one.lasted.lo_ns / 1e9:g} … {one.lasted.hi_ns / 1e9:g} s" if slow else "no second was slow",
+        "usual": f"{_ms(one.usual_ns)}, {_ms(one.high_ns)}",
+        "then": f"{_ms(one.slow_median_ns or 0)}, {_ms(one.worst_ns or 0)}" if slow else "",
+        "looked": f"{one.looked_ns / 1e9:.0f} s",
+    }
+
+
+def _alarms(noise: Noise) -> str:
+    most = alarms_an_hour(noise)
+    if most is None:
+        return "not known: no lead-in"
+    return f"{noise.alarms} in {noise.over_ns / 1e9:.0f} s; at most {most:.3g} an hour"
 
 
 def _silences(analysis: Analysis) -> Iterator[dict[str, str]]:

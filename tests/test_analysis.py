@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lpmkit.analysis import Analysis, Interval, Kind, State, Suspension, analyse, summary, write_summary
+from lpmkit.analysis import (
+    Analysis,
+    Interval,
+    Kind,
+    State,
+    Suspension,
+    alarms_an_hour,
+    analyse,
+    summary,
+    write_summary,
+)
 from lpmkit.analysis.clocks import Exchanges, align
 from lpmkit.analysis.ours import holes, stalls
 from lpmkit.run import Run, create
@@ -282,6 +292,31 @@ def test_a_suspension_with_a_break_of_the_network_around_it_stays_one(
     found = analyse(make(tmp_path, replace(made, network_out=((12.0 - before, 13.5 + after),))))
     assert found.suspension is not None
     assert found.suspension.length.contains(1_500 * MS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_slow_time_after_the_resume_is_told_with_its_length_and_a_quick_host_has_none(
+    tmp_path: Path, seed: int
+) -> None:
+    slow = analyse(make(tmp_path / "slow", Made(seed=seed, slow_after_ms=200.0))).hosts[0].brown_outs
+    quick = analyse(make(tmp_path / "quick", Made(seed=seed))).hosts[0].brown_outs
+    by = {one.probe: one for one in slow}
+    # The delay dies away by a half in 1.4 s: 200 ms are down to the noise of half a millisecond after some 12 s.
+    assert 5 * S < by["ssh-echo"].lasted.hi_ns < 20 * S
+    assert by["ssh-echo"].worst_ns is not None
+    assert by["ssh-echo"].worst_ns > 20 * by["ssh-echo"].high_ns
+    assert by["ssh-ticks"].lasted == Interval(0, 0), "its ticker was not slow"
+    assert [one.lasted for one in quick] == [Interval(0, 0)] * len(quick)
+    assert {one.probe for one in quick} >= {"ssh-ticks", "ssh-echo"}
+
+
+def test_the_rate_of_false_alarms_is_bounded_by_what_the_lead_in_showed(tmp_path: Path) -> None:
+    quiet = analyse(make(tmp_path / "quiet", Made())).hosts[0].noises["ssh-ticks"]
+    loud = analyse(make(tmp_path / "loud", Made(micro_stops=((5.0, 5.2), (9.0, 9.3))))).hosts[0].noises["ssh-ticks"]
+    assert (quiet.alarms, loud.alarms) == (0, 2)
+    limits = [alarms_an_hour(one) for one in (quiet, loud)]
+    assert limits[0] == pytest.approx(2.996 * 3600 * S / quiet.over_ns, rel=0.001)
+    assert limits[1] == pytest.approx(6.296 * 3600 * S / loud.over_ns, rel=0.001)
 
 
 def test_our_own_stall_is_not_an_outage_of_the_host(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lpmkit.analysis.ours import LEAST_STALL_NS, holes, stalls
-from lpmkit.analysis.signals import TOLD_BATCH_NS, Signals
-from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, WallClock
+from lpmkit.analysis.signals import TOLD_BATCH_NS
+from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, Signals, WallClock
 from lpmkit.run import Run
 from lpmkit.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event

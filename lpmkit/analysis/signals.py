@@ -11,6 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
+from lpmkit.analysis.noise import (
+    LEAST_ARRIVAL_SILENCE_NS,
+    LEAST_SILENCE_NS,
+    noise_of,
+    stamp_of,
+    tick_lateness,
+)
 from lpmkit.analysis.rates import rates
 from lpmkit.analysis.values import (
     MILLISECOND,
@@ -22,19 +29,13 @@ from lpmkit.analysis.values import (
     Interval,
     Noise,
     Outage,
+    Signals,
     Trace,
 )
 from lpmkit.samples import MISSING, Int64Array
 
-#: A silence shorter than this is never reported, however quiet the lead-in was.
-LEAST_SILENCE_NS = 40 * MILLISECOND
-LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
-#: What a kernel answers comes at once or not at all; it is also asked more often.
-LEAST_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: Ticks come in batches, about ten a second where the record does not say how many.
 TOLD_BATCH_NS = 100 * MILLISECOND
-#: A pause between batches says nothing below this, longer by what the batches are longer than ten a second.
-LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 #: A batch may be this late on its way, beyond its own schedule.
 _BATCH_LATE_NS = 50 * MILLISECOND
 #: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
@@ -45,56 +46,8 @@ LEAST_WAKE_NS = 6 * MILLISECOND
 CLOCK_MISSED_NS = 20 * MILLISECOND
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
-_NOISE_SAMPLE = 2000
 #: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
 _SHARED = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.run.SampleTable`.
-
-    ``step`` is the interval that was kept before each sample, ``interval_ns`` the shortest of them; ``batch`` how long ticks were gathered before they were sent.
-    """
-
-    probe: str
-    host: str
-    kind: str
-    segment: int
-    interval_ns: int
-    sent: Int64Array
-    answered: Int64Array
-    remote_due: Int64Array
-    mono: Int64Array
-    wall: Int64Array
-    spoke: BoolArray
-    step: Int64Array
-    batch: Int64Array
-
-    @property
-    def slower(self) -> Int64Array:
-        """How much longer than the shortest the interval before each sample was."""
-        return self.step - self.interval_ns
-
-    def stamp(self, clock: str) -> Int64Array:
-        return self.mono if clock == "monotonic" else self.wall
-
-    def picked(self, which: BoolArray | Int64Array) -> Signals:
-        return Signals(
-            self.probe,
-            self.host,
-            self.kind,
-            self.segment,
-            self.interval_ns,
-            self.sent[which],
-            self.answered[which],
-            self.remote_due[which],
-            self.mono[which],
-            self.wall[which],
-            self.spoke[which],
-            self.step[which],
-            self.batch[which],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,66 +75,6 @@ class HostTraces:
     breaks: tuple[Break, ...]
     rates: tuple[ClockRate, ...]
     notes: tuple[str, ...]
-
-
-# --- noise ----------------------------------------------------------------------------------------------------------
-
-
-def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
-    """Which moments lie in one of the spans."""
-    inside = np.zeros(len(moments), dtype=np.bool_)
-    for span in spans:
-        inside |= (moments >= span.lo_ns) & (moments <= span.hi_ns)
-    return inside
-
-
-def noise(values: Int64Array, basis: str, threshold: tuple[float, int, int]) -> Noise:
-    """The noise of a probe from its quiet values; ``threshold`` is (factor on the quantile, plus, at least)."""
-    factor, plus, least = threshold
-    quantile = int(np.quantile(values, 0.999)) if len(values) else 0
-    thinned = values[:: max(1, len(values) // _NOISE_SAMPLE)]
-    return Noise(
-        quantile_ns=quantile,
-        median_ns=int(np.median(values)) if len(values) else 0,
-        worst_ns=int(values.max()) if len(values) else 0,
-        count=len(values),
-        threshold_ns=max(least, int(factor * quantile) + plus),
-        basis=basis if len(values) else "no quiet samples: the least threshold stands",
-        sample=np.sort(thinned),
-    )
-
-
-def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
-    """How much later each tick was made than the first free slot after the one before it; the first is 0.
-
-    A ticker that oversleeps skips slots, so its lateness against its own slot never exceeds one period and hides the rest.
-    """
-    if clock is None:
-        stamp, due = signals.answered, signals.answered
-    else:
-        stamp = signals.stamp(clock)
-        due = signals.remote_due if clock == "monotonic" else np.full(len(stamp), MISSING)
-        due = np.where(due == MISSING, stamp, due)
-    late = stamp[1:] - due[:-1] - signals.step[1:]
-    return np.concatenate([[0], np.maximum(late, 0)]).astype(np.int64)
-
-
-def quiet_values(
-    signals: Signals, values: Int64Array, lead_in: Interval, stalls: Sequence[Interval]
-) -> tuple[Int64Array, str]:
-    """The values inside the lead-in while our own monitor was quiet; the whole record when that is too little."""
-    stalled = within(signals.answered, [stall.widened(20 * MILLISECOND) for stall in stalls])
-    usable = (signals.answered != MISSING) & ~stalled
-    inside = usable & (signals.answered >= lead_in.lo_ns) & (signals.answered <= lead_in.hi_ns)
-    where = "the lead-in"
-    if inside.sum() < 20:
-        inside, where = usable, "the whole record: the lead-in is too short"
-    if not inside.any():
-        return values[:0], ""
-    outlying = inside & (values > 250 * MILLISECOND + 3 * int(np.median(values[inside])))
-    inside &= ~outlying
-    left_out = f", {int(outlying.sum())} silences left out" if outlying.any() else ""
-    return values[inside], f"{int(inside.sum())} samples of {where}{left_out}"
 
 
 # --- clocks and breaks ----------------------------------------------------------------------------------------------
@@ -539,7 +432,7 @@ def host_traces(
     clocks = usable_clocks(signals)
     for one in signals:
         if one.probe not in known:
-            known[one.probe] = _noise_of(one, clocks, lead_in, stalls)
+            known[one.probe] = noise_of(one, clocks, lead_in, stalls)
     breaks, clock, alignments = _clocks(ticks, asked, echo, clocks, known)
     alignment = alignments.get(clock) if clock else None
     traces: list[Trace] = []
@@ -554,7 +447,7 @@ def host_traces(
         )
     ]
     if ticks is not None:
-        stamp = _stamp(ticks, clock)
+        stamp = stamp_of(ticks, clock)
         facts = tick_facts(ticks, stamp, alignment, breaks)
         frozen: list[Outage] = []
         doubtful = np.zeros(len(ticks.answered), dtype=np.bool_)
@@ -566,7 +459,7 @@ def host_traces(
         found = tick_silences(
             sure,
             sure_facts,
-            _stamp(sure, clock),
+            stamp_of(sure, clock),
             late,
             known[ticks.probe],
             bool(echo),
@@ -575,13 +468,15 @@ def host_traces(
         )
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, facts, breaks, found)
-        traces.append(_trace(sure, sure_facts, np.zeros(len(sure.answered), dtype=np.bool_), known[ticks.probe]))
+        never = np.zeros(len(sure.answered), dtype=np.bool_)
+        traces.append(_trace(sure, sure_facts, never, late, known[ticks.probe]))
     for one in asked:
-        stamp = _stamp(one, clock)
+        stamp = stamp_of(one, clock)
         facts = asked_facts(one, stamp, alignment, breaks)
         late_ones = late_questions(one, known[one.probe].threshold_ns)
         outages += asked_silences(one, facts, late_ones, known[one.probe])
-        traces.append(_trace(one, facts, late_ones, known[one.probe]))
+        took = np.where(one.spoke, one.answered - one.sent, MISSING)
+        traces.append(_trace(one, facts, late_ones, took, known[one.probe]))
     if clock is None and signals:
         notes.append("the host stamped nothing: its signs of life are placed by their arrival alone")
     elif not echo:
@@ -600,27 +495,6 @@ def host_traces(
         rates=tuple(running),
         notes=tuple(notes),
     )
-
-
-def _stamp(signals: Signals, clock: str | None) -> Int64Array | None:
-    if clock is None:
-        return None
-    stamp = signals.stamp(clock)
-    return stamp if len(stamp) and (stamp != MISSING).mean() > 0.9 else None
-
-
-def _noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls: Sequence[Interval]) -> Noise:
-    if signals.kind == "ticks":
-        clock = next((one for one in clocks if _stamp(signals, one) is not None), None)
-        late, basis = quiet_values(signals, tick_lateness(signals, clock), lead_in, stalls)
-        level = noise(late, basis, (3.0, 2 * signals.interval_ns, LEAST_SILENCE_NS))
-        if clock is None:
-            level = noise(late, basis, (3.0, 2 * signals.interval_ns, LEAST_ARRIVAL_SILENCE_NS))
-        return level
-    answered = signals.picked(signals.spoke)
-    took, basis = quiet_values(answered, answered.answered - answered.sent, lead_in, stalls)
-    least = LEAST_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else LEAST_LATE_ANSWER_NS
-    return noise(took, basis, (2.0, 0, least))
 
 
 def _clocks(
@@ -645,7 +519,7 @@ def _clocks(
 
 def _breaks(ticks: Signals | None, asked: Sequence[Signals], clock: str | None, known: dict[str, Noise]) -> list[Break]:
     if ticks is not None:
-        return tick_breaks(ticks, _stamp(ticks, clock), known[ticks.probe].threshold_ns)
+        return tick_breaks(ticks, stamp_of(ticks, clock), known[ticks.probe].threshold_ns)
     pause = max([known[one.probe].threshold_ns + one.interval_ns for one in asked], default=SECOND)
     return asked_breaks(asked, pause)
 
@@ -679,7 +553,9 @@ def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
     ]
 
 
-def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> Trace:
+def _trace(
+    signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, took: Int64Array, level: Noise
+) -> Trace:
     spoke = signals.spoke
     times = np.concatenate([signals.answered[spoke], signals.sent[signals.sent != MISSING]])
     return Trace(
@@ -694,6 +570,7 @@ def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArr
         sent=signals.sent,
         answered=signals.answered,
         late=late,
+        took=took,
         noise=level,
         signs=int(spoke.sum()),
         paces=_paces(signals),

@@ -48,8 +48,9 @@ def waiting_of(event: Mapping[str, Any]) -> Waiting:
     answering = answered - max(_ANSWERED_NS, 3 * 1000 * int(last["rtt_us"]))
     heard = [row for row in during if row["mono_ns"] < answering]
     acknowledged = max((int(row["mono_ns"]) - int(row["since_ack_ms"]) * MILLISECOND for row in heard), default=0)
-    sent = [int(row["mono_ns"]) - int(row["since_sent_ms"]) * MILLISECOND for row in during if row["unacked"]]
-    # a kernel may take 40 ms to acknowledge: only what is still open at the last look was lost
+    # lost is what nobody had acknowledged at the last look and TCP sent again: a kernel may take 40 ms and more to acknowledge
+    again = [row for row in during if row["unacked"] and row["total_retransmits"] < last["total_retransmits"]]
+    sent = [int(row["mono_ns"]) - int(row["since_sent_ms"]) * MILLISECOND for row in again]
     lost = tuple(one for one in sent if max(acknowledged, event["silent_since_ns"] - _TICK_NS) <= one < answering)
     repeats = int(last["total_retransmits"]) - int(rows[0]["total_retransmits"]) + int(rows[0]["retransmits"])
     return Waiting(answered, lost, repeats, all_acknowledged=bool(heard) and not lost and not repeats)
