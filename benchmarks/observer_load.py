@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.accuracy.rig import Rig
 from benchmarks.observer_cost import whole_cpu_s
 from benchmarks.observing import Watched, cpu_s, memory_mib
-from benchmarks.soak import targets_of
+from benchmarks.soak import Still, targets_of
 from lpmkit.config import PaceSettings, PartitionSettings
 from lpmkit.probes import WATCH, ProbeOrder, plan
 from lpmkit.samples import MISSING
@@ -80,9 +80,12 @@ def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, An
 
 def _late(watched: Watched, names: Sequence[str], since: int, until: int) -> dict[str, Any]:
     """How late questions left, and how many of the samples that were due are there, from the record."""
+    there = set(watched.run.probes())
     late: dict[str, list[int]] = {"ssh-echo": [], "icmp": []}
     for base, values in late.items():
         for name in names:
+            if f"{base}@{name}" not in there:
+                continue  # it had not logged in by then, which the number of sessions tells
             table = watched.run.samples(f"{base}@{name}")
             inside = (table.due_ns >= since) & (table.due_ns < until) & (table.sent_ns != MISSING)
             values.extend((table.sent_ns - table.due_ns)[inside].tolist())
@@ -121,7 +124,7 @@ def main() -> None:
     options = parser.parse_args()
     folder, rows = Path(tempfile.mkdtemp(prefix="lpmkit-load-")), []
     for count in map(int, options.counts.split(",")):
-        with Rig(folder / f"partition-{count}") as rig:
+        with Still(folder / f"partition-{count}") as rig:
             rows.append(measured(folder, rig, count, options.seconds))
         print(json.dumps(rows[-1]), flush=True)
     options.results.mkdir(parents=True, exist_ok=True)
