@@ -241,6 +241,21 @@ def test_quick_again_before_the_suspension_it_is_as_narrow_as_ever(tmp_path: Pat
     assert found.length.length_ns <= 15 * MS
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_suspension_that_nobody_foresaw_is_as_narrow_as_its_calm_ticks(tmp_path: Path, seed: int) -> None:
+    found = _found(tmp_path, _suspended(300 + seed, calm=(4.0, 20.0), icmp=True, tick_hz=1000))
+    assert found.length.length_ns <= 25 * MS
+
+
+def test_connections_whose_syn_was_sent_again_do_not_make_a_break_longer(tmp_path: Path) -> None:
+    """Attempts of the break succeed a second and more after it; those sent after it were answered at once."""
+    made = Made(duration_s=22.0, suspend=None, network_out=((12.0, 12.7),), ticks=False, echo=False)
+    found = analyse(make(tmp_path, made))
+    (one,) = (outage for host in found.hosts for outage in host.outages)
+    assert one.length.lo_ns <= 0.7 * S <= one.length.hi_ns
+    assert one.length.hi_ns < 1.3 * S
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_quiet_watch_shows_nothing(tmp_path: Path, seed: int) -> None:
     found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, seed=seed)))
