@@ -162,11 +162,18 @@ def inputs_of(run: Run) -> Inputs | None:
     mine: dict[str, Any] = next((one for one in listed if one.get("name") == order["partition"]), {})
     if not mine.get("memory_mb"):
         return None
+    memory_bytes = mine["memory_mb"] * 1024.0 * 1024.0
+    use: dict[str, Any] = (survey.get("guest") or {}).get("memory") or {}
+    said: dict[str, Any] = use.get("memory") or {}
+    # As a part of what it calls its memory: where AIX compresses memory it sees more than there is.
+    share = min(1.0, said["in_use"] / said["size"]) if said.get("in_use") and said.get("size") else None
     return Inputs(
         partition=order["partition"],
         movers=f"{order['source']} to {order['target']}",
-        memory_bytes=mine["memory_mb"] * 1024.0 * 1024.0,
+        memory_bytes=memory_bytes,
         virtual_processors=mine.get("virtual_processors"),
+        in_use_bytes=None if share is None else share * memory_bytes,
+        paging_bytes_per_s=use.get("paging_bytes_per_s"),
     )
 
 
