@@ -12,7 +12,9 @@ from lpmkit.errors import UnexpectedReply
 from lpmkit.session import Reply, command_line
 
 SVMON = "               size      inuse       free        pin    virtual\nmemory      1000        900        100        200        600\n"
-VMSTAT_V = "    1000 memory pages\n    150 free pages\n    200 pinned pages\n    20.0 minperm percentage\n    250 file pages\n"
+VMSTAT_V = (
+    "    1000 memory pages\n    150 free pages\n    200 pinned pages\n    20.0 minperm percentage\n    250 file pages\n"
+)
 SECOND = 1_000_000_000
 
 

@@ -16,6 +16,7 @@ from lpmkit.prediction.before import (
     Actual,
     Inputs,
     Outcome,
+    by_paging,
     conformal,
     distance,
     expectation,
@@ -31,6 +32,7 @@ from lpmkit.prediction.experience import (
     history,
     inputs_of,
     reliability,
+    reliable,
 )
 from lpmkit.prediction.forecast import Counting, fitted, forecast, look
 from lpmkit.prediction.rounds import Draws, Rules, play
@@ -346,6 +348,49 @@ def test_distance_is_symmetrical_and_nothing_for_the_same() -> None:
     assert distance(SAP, other) == distance(other, SAP) > 0
 
 
+def test_touched_memory_lies_between_what_is_in_use_and_all_of_it() -> None:
+    bracketed = replace(SAP, in_use_bytes=3000.0 * MB)
+    belief = expectation(bracketed, []).touched_bytes
+    low, high = belief.median * math.exp(-1.2816 * belief.spread), belief.median * math.exp(1.2816 * belief.spread)
+    assert low == pytest.approx(3000 * MB, rel=0.01)
+    assert high == pytest.approx(4096 * MB, rel=0.01)
+    full = expectation(replace(SAP, in_use_bytes=4096.0 * MB), []).touched_bytes
+    assert full.median == pytest.approx(4096 * MB)
+    assert 0 < full.spread < 0.1
+
+
+def test_a_bracket_makes_the_first_days_interval_narrower() -> None:
+    blind, bracketed = predict(SAP), predict(replace(SAP, in_use_bytes=3700.0 * MB))
+    assert bracketed.sent_bytes.p90 / bracketed.sent_bytes.p10 < blind.sent_bytes.p90 / blind.sent_bytes.p10
+
+
+def paged_past(writes: list[float], paging: list[float | None]) -> list[Outcome]:
+    return [
+        past_move(replace(SAP, partition=f"p{number}", paging_bytes_per_s=seen), Copy(dirty=dirty * MB))
+        for number, (dirty, seen) in enumerate(zip(writes, paging, strict=True))
+    ]
+
+
+def test_a_partition_that_pages_more_is_believed_to_write_more_where_past_moves_did_so() -> None:
+    past = paged_past([3, 6, 12, 24, 40], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4.0 * MB])
+    calm, busy = (replace(SAP, partition="new", paging_bytes_per_s=rate * MB) for rate in (0.4, 3.5))
+    less, more = (expectation(one, past).writing.dirty_bytes_per_s.median for one in (calm, busy))
+    assert more > 4 * less
+
+
+def test_paging_that_never_went_with_writing_or_was_seldom_seen_says_nothing() -> None:
+    few = paged_past([3, 6, 12, 24], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB])
+    against = paged_past([24, 12, 6, 3, 2], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4 * MB])
+    busy = replace(SAP, paging_bytes_per_s=50.0 * MB)
+    assert by_paging(few)(busy) == by_paging(against)(busy) == 1.0
+
+
+def test_a_move_whose_paging_nobody_saw_takes_the_middle_of_the_others() -> None:
+    past = paged_past([3, 6, 12, 24, 40], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4.0 * MB])
+    assert by_paging(past)(SAP) == 1.0
+    assert by_paging(past)(replace(SAP, paging_bytes_per_s=1.2 * MB)) == pytest.approx(1.0)
+
+
 # -- what is kept --------------------------------------------------------------------------------------------------------
 
 
@@ -391,6 +436,42 @@ def test_past_moves_are_read_from_their_folders(tmp_path: Path) -> None:
     assert rows["copy_s"].count == 2
     assert rows["suspended_s"].count == 1
     assert rows["copy_s"].covered + rows["copy_s"].below + rows["copy_s"].above == pytest.approx(1)
+
+
+def test_what_the_partition_said_of_its_memory_is_known_before_a_move(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+
+    path = run_folder(tmp_path, "asked")
+    survey = json.loads((path / "survey.json").read_text())
+    memory = {"size": 2000, "in_use": 1500}
+    survey["guest"] = {"memory": {"memory": memory, "paging_bytes_per_s": 5e5, "missing": []}}
+    write_document(path, "survey", survey)
+    found = inputs_of(Run(path))
+    assert found is not None
+    assert found.in_use_bytes == 0.75 * 4096 * 1048576
+    assert found.paging_bytes_per_s == 5e5
+    survey["guest"] = {"memory": {"memory": None, "paging_bytes_per_s": None, "missing": ["svmon: not found"]}}
+    write_document(path, "survey", survey)
+    silent = inputs_of(Run(path))
+    assert silent is not None
+    assert (silent.in_use_bytes, silent.paging_bytes_per_s) == (None, None)
+
+
+def test_reliability_counts_on_either_side_and_says_how_sure_it_is() -> None:
+    said = Quantiles(10, 20, 30)
+    row = reliable("copy_s", [(said, actual) for actual in (5.0, 12.0, 15.0, 25.0, 40.0)])
+    assert (row.below, row.below_middle, row.above) == (0.2, 0.6, 0.2)
+    assert row.covered == pytest.approx(0.6)
+    low, high = row.covered_bounds
+    assert low < 0.3
+    assert high > 0.85
+
+
+def test_the_runs_up_to_one_are_its_past(tmp_path: Path) -> None:
+    first, second = moved(tmp_path, "first", 1.0), moved(tmp_path, "second", 2.0)
+    older, newer = sorted((first.name, second.name))
+    assert len(history(tmp_path, until=older)) == 1
+    assert len(history(tmp_path, until=newer)) == 2
 
 
 def test_folders_that_cannot_be_understood_or_are_not_over_are_passed_over(tmp_path: Path) -> None:

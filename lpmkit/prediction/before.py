@@ -34,6 +34,8 @@ MOST_HISTORY = 80
 LEAST_PAGED = 5
 #: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
 FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
+#: What people call them.
+LABELS = {"copy_s": "copy", "whole_s": "whole move", "sent_bytes": "bytes sent", "suspended_s": "suspension"}
 
 
 @dataclass(frozen=True, slots=True)

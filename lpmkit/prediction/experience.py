@@ -6,6 +6,7 @@ documents of a folder of runs; `reliability` holds the claimed intervals against
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lpmkit.errors import RecordError
-from lpmkit.prediction.before import FIGURES, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
-from lpmkit.prediction.belief import Expectation
+from lpmkit.prediction.before import FIGURES, LABELS, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
+from lpmkit.prediction.belief import Expectation, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
 from lpmkit.run import Run
 from lpmkit.timeline import Event
@@ -195,10 +196,12 @@ def outcome(run: Run) -> Outcome | None:
     return Outcome(kept.inputs, actual, kept.fitted, kept.before)
 
 
-def history(runs_folder: Path) -> list[Outcome]:
-    """Every past move of a folder of runs that can be learned from, oldest first."""
+def history(runs_folder: Path, *, until: str | None = None) -> list[Outcome]:
+    """Every past move of a folder of runs that can be learned from, oldest first; with ``until`` those up to the run of that name."""
     found = []
     for path in sorted(runs_folder.glob("*/prediction.json")):
+        if until is not None and path.parent.name > until:
+            break
         try:
             one = outcome(Run(path.parent))
         except (RecordError, OSError):
@@ -210,14 +213,53 @@ def history(runs_folder: Path) -> list[Outcome]:
 
 @dataclass(frozen=True, slots=True)
 class Reliable:
-    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), the median relative error."""
+    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), below P10, below P50 and above P90
+    (10, 50, 10 % are claimed), the median relative error of P50."""
 
     figure: str
     count: int
     covered: float
     below: float
+    below_middle: float
     above: float
     median_error: float
+
+    @property
+    def covered_bounds(self) -> tuple[float, float]:
+        """What part may really lie between P10 and P90, with 95 % certainty, from so many moves (Wilson)."""
+        return wilson(self.covered, self.count)
+
+    def words(self) -> tuple[str, ...]:
+        """For people, in the order of `RELIABLE_HEADINGS`."""
+        low, high = self.covered_bounds
+        return (
+            LABELS[self.figure],
+            str(self.count),
+            f"{self.covered:.0%} ({low:.0%} … {high:.0%})",
+            f"{self.below:.0%} / {self.below_middle:.0%} / {1 - self.above:.0%}",
+            f"{self.median_error:.1%}",
+        )
+
+
+#: What the columns of a table of reliability are called.
+RELIABLE_HEADINGS = (
+    "",
+    "moves",
+    "between P10 and P90 (80 % claimed)",
+    "below P10 / P50 / P90 (10 / 50 / 90 % claimed)",
+    "median error of P50",
+)
+
+
+def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Bounds of a probability of which ``part`` was seen in ``count`` trials.
+
+    >>> [round(bound, 2) for bound in wilson(0.8, 10)]
+    [0.49, 0.94]
+    """
+    middle = (part + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z * math.sqrt(part * (1 - part) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def reliability(past: Sequence[Outcome]) -> list[Reliable]:
@@ -230,8 +272,14 @@ def reliability(past: Sequence[Outcome]) -> list[Reliable]:
             if one.predicted is not None and getattr(one.actual, name)
         ]
         if pairs:
-            below = float(np.mean([actual < said.p10 for said, actual in pairs]))
-            above = float(np.mean([actual > said.p90 for said, actual in pairs]))
-            error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
-            rows.append(Reliable(name, len(pairs), 1 - below - above, below, above, error))
+            rows.append(reliable(name, pairs))
     return rows
+
+
+def reliable(figure: str, pairs: Sequence[tuple[Quantiles, float]]) -> Reliable:
+    """The row of one figure, from what was said and what happened."""
+    below = float(np.mean([actual < said.p10 for said, actual in pairs]))
+    middle = float(np.mean([actual < said.p50 for said, actual in pairs]))
+    above = float(np.mean([actual > said.p90 for said, actual in pairs]))
+    error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
+    return Reliable(figure, len(pairs), 1 - below - above, below, middle, above, error)
