@@ -407,6 +407,40 @@ def test_a_document_comes_back_whole() -> None:
     assert 0 <= end_s - last_s < 3
 
 
+def test_a_document_of_an_older_version_is_read_as_if_the_model_had_claimed_what_was_said() -> None:
+    forecaster = Forecaster(wide())
+    for reading in Copy().readings(False):
+        forecaster.note(*reading)
+    document = completed(Kept(SAP, predict(SAP, count=200)), forecaster, 100.0).to_dict()
+    document["during"]["rows"] = [row[:5] for row in document["during"]["rows"]]
+    row = Kept.from_dict(document).during[0]
+    assert (row.claimed_p10_s, row.claimed_p90_s) == (row.p10_s, row.p90_s)
+
+
+def test_what_was_said_during_past_copies_widens_what_is_said_during_the_next(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+
+    def said_of(parent: Path, off_s: float) -> float:
+        for number in range(12):
+            path = moved(parent, f"past {number}", 1.7)
+            document = json.loads((path / "prediction.json").read_text())
+            document["copy_ended_s"] = 60.0
+            document["actual"]["copy_s"] = 62.0
+            # The model claimed a second and was off by ten, late and early in turn.
+            document["during"]["rows"] = [
+                [at, 0.0, left, 0.0, 0.0, left - 1.0, left + 1.0]
+                for at in range(0, 50, 5)
+                for left in [60.0 - at + (off_s if number % 2 else -off_s)]
+            ]
+            write_document(path, "prediction", document)
+        foresight = Foresight.of(Run(run_folder(parent, "now")))
+        assert foresight is not None
+        said = [foresight.note(*reading) for reading in Copy().readings(True)]
+        return float(np.median([one.remaining_s.p90 - one.remaining_s.p10 for one in said if one]))
+
+    assert said_of(tmp_path / "wrong", 3.0) > 1.5 * said_of(tmp_path / "right", 0.5)
+
+
 def run_folder(parent: Path, name: str) -> Path:
     order = {"partition": "bxaix85", "source": "blade03", "target": "blade07"}
     run = create(parent, mode="move", title=name, facts={"order": order})

@@ -91,6 +91,13 @@ def table(figures: dict[str, Any]) -> str:
         ("— no past move at all: error / held", _pair(first["error"]["median"], first["covered"]), "", None),
         *_rest_rows("rest of the copy, said half-way", rest["at_half"], judged_too=True),
         *_rest_rows("rest of the copy, from half-way to nine tenths", rest["from_half"], judged_too=True),
+        *_rest_rows("of these, a second or more left", rest["from_half_much"], judged_too=True),
+        (
+            "of these, less than a second left: median error in seconds / held",
+            f"{_number(rest['from_half_little']['seconds']['median'])} / {_part(rest['from_half_little']['covered'])}",
+            "",
+            None,
+        ),
         *_rest_rows("the same when the bandwidth is cut to 60 %, half-way", cut["at_half"], judged_too=False),
         *_still_rows(still),
         (
@@ -120,6 +127,9 @@ def _rest_rows(name: str, rest: dict[str, Any], judged_too: bool) -> list[Row]:
         ("— of the whole copy", _part(rest["of_copy"]["median"]), "", None),
         ("— P90 of the error, of the rest", _part(rest["of_rest"]["p90"]), "", None),
         ("— held by P10–P90", _part(held), goal[1], 0.75 <= held <= 0.85 if judged_too else None),
+        ("— of each copy, the mean", _part(rest["covered_by_copy"]), "", None),
+        ("— held by what the model alone claimed", _part(rest["covered_as_claimed"]), "", None),
+        ("— width of P10–P90 over the rest, median", _part(rest["width"]), "", None),
         ("— percent drawn out in a line, of the rest", _part(rest["line_of_rest"]["median"]), "", None),
     ]
 

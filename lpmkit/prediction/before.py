@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.calibration import Held
 from lpmkit.prediction.forecast import Fitted
 from lpmkit.prediction.rounds import Courses, Rules, play
 
@@ -111,12 +112,13 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A past move: what was known, what was said, what happened and what its copy showed."""
+    """A past move: what was known, what was said before and while it was copied (``held``), what happened and what its copy showed."""
 
     inputs: Inputs
     actual: Actual
     fitted: Fitted | None = None
     predicted: Prediction | None = None
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lpmkit.errors import RecordError
 from lpmkit.prediction.before import FIGURES, LABELS, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
 from lpmkit.prediction.belief import Expectation, Quantiles
+from lpmkit.prediction.calibration import Calibration, Held, gone
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
 from lpmkit.run import Run
 from lpmkit.timeline import Event
@@ -29,8 +30,11 @@ FORECAST_EVERY_S = 2.0
 class Forecaster:
     """Takes the readings of a running move one by one and renews the forecast, at most every ``every_s`` seconds."""
 
-    def __init__(self, expected: Expectation, every_s: float = FORECAST_EVERY_S) -> None:
+    def __init__(
+        self, expected: Expectation, every_s: float = FORECAST_EVERY_S, calibration: Calibration | None = None
+    ) -> None:
         self.expected, self._every_ns = expected, int(every_s * 1e9)
+        self._calibration = calibration or Calibration(())
         self.readings: list[tuple[int, int | None, int | None]] = []
         self._moving_since_ns: int | None = None
         #: Every forecast so far with its moment in monotonic nanoseconds.
@@ -50,9 +54,30 @@ class Forecaster:
         if self.said and at_ns - self.said[-1][0] < self._every_ns:
             return None
         found = forecast(self.readings, self.expected)
-        if found is not None:
-            self.said.append((at_ns, found))
+        if found is None:
+            return None
+        found = found.calibrated(self._calibration)
+        self.said.append((at_ns, found))
         return found
+
+
+class Said(NamedTuple):
+    """One forecast as it is kept: when, in seconds since the first; P10, P50, P90 of the rest of the copy in seconds; the probability of a stall; and
+    P10 and P90 as the model alone had them."""
+
+    since_s: float
+    p10_s: float
+    p50_s: float
+    p90_s: float
+    stall: float
+    claimed_p10_s: float
+    claimed_p90_s: float
+
+    @classmethod
+    def of(cls, since_ns: int, said: Forecast) -> Said:
+        rest, claimed = said.remaining_s, said.claimed
+        figures = (since_ns / 1e9, rest.p10, rest.p50, rest.p90, said.stall, claimed.p10, claimed.p90)
+        return cls(*(round(figure, 3) for figure in figures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +88,7 @@ class Kept:
     before: Prediction
     actual: Actual = field(default_factory=Actual)
     fitted: Fitted | None = None
-    #: Rows of (seconds since the first forecast, P10, P50, P90 of the rest of the copy in seconds, probability of a stall).
-    during: tuple[tuple[float, float, float, float, float], ...] = ()
+    during: tuple[Said, ...] = ()
     #: When the copy ended, in seconds since the first forecast.
     copy_ended_s: float | None = None
 
@@ -75,7 +99,7 @@ class Kept:
             "inputs": asdict(self.inputs),
             "before": self.before.as_data(),
             "during": {
-                "columns": ["since_s", "p10_s", "p50_s", "p90_s", "stall"],
+                "columns": list(Said._fields),
                 "rows": [list(row) for row in self.during],
             },
             "copy_ended_s": self.copy_ended_s,
@@ -91,7 +115,8 @@ class Kept:
             before=Prediction.from_data(kept["before"]),
             actual=Actual(**kept["actual"]),
             fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
-            during=tuple((row[0], row[1], row[2], row[3], row[4]) for row in kept["during"]["rows"]),
+            # Rows of older versions have no claim of their own: what was said was what the model claimed.
+            during=tuple(Said(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in kept["during"]["rows"]),
             copy_ended_s=kept.get("copy_ended_s"),
         )
 
@@ -105,14 +130,9 @@ def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept
         kept,
         actual=Actual(seen.copy_s if seen else None, whole_s, seen.sent_bytes if seen else None),
         fitted=seen,
-        during=tuple(_row(at - began, one) for at, one in forecaster.said),
+        during=tuple(Said.of(at - began, one) for at, one in forecaster.said),
         copy_ended_s=ended_s,
     )
-
-
-def _row(since_ns: int, said: Forecast) -> tuple[float, float, float, float, float]:
-    rest = said.remaining_s
-    return round(since_ns / 1e9, 3), round(rest.p10, 3), round(rest.p50, 3), round(rest.p90, 3), round(said.stall, 3)
 
 
 class Foresight:
@@ -120,7 +140,8 @@ class Foresight:
 
     def __init__(self, kept: Kept, past: Sequence[Outcome]) -> None:
         self.kept = kept
-        self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM))
+        calibration = Calibration([one.held for one in past])
+        self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM), calibration=calibration)
 
     @classmethod
     def of(cls, run: Run) -> Foresight | None:
@@ -193,7 +214,23 @@ def outcome(run: Run) -> Outcome | None:
         return None
     still = ((found or {}).get("suspension") or {}).get("likely") or {}
     actual = replace(kept.actual, suspended_s=still.get("best"))
-    return Outcome(kept.inputs, actual, kept.fitted, kept.before)
+    return Outcome(kept.inputs, actual, kept.fitted, kept.before, held(kept))
+
+
+def held(kept: Kept) -> tuple[Held, ...]:
+    """The forecasts of a copy that is over beside what was really left; those that said it may never end, and those after its end, are left out."""
+    ended_s, copy_s = kept.copy_ended_s, kept.actual.copy_s
+    if ended_s is None or copy_s is None:
+        return ()
+    return tuple(
+        Held(
+            gone(row.since_s - (ended_s - copy_s), row.p50_s),
+            Quantiles(row.claimed_p10_s, row.p50_s, row.claimed_p90_s),
+            ended_s - row.since_s,
+        )
+        for row in kept.during
+        if row.since_s < ended_s and row.stall < 0.5
+    )
 
 
 def history(runs_folder: Path, *, until: str | None = None) -> list[Outcome]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.calibration import Calibration, gone
 from lpmkit.prediction.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
@@ -81,7 +82,10 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The rest of a copy. ``remaining_s`` lasts until the suspension, ``whole_s`` until the move is over; ``stall`` is the probability that the
-    copy never gets small enough. ``dirty_bytes_per_s`` and ``writable_bytes`` are the middle of the guesses that fit."""
+    copy never gets small enough. ``dirty_bytes_per_s`` and ``writable_bytes`` are the middle of the guesses that fit.
+
+    ``age_s`` is how long the copy ran by then. ``claimed`` is the rest as the model alone has it; `calibrated` makes ``remaining_s`` of it.
+    """
 
     remaining_s: Quantiles
     whole_s: Quantiles
@@ -93,6 +97,17 @@ class Forecast:
     bytes_per_s: float
     dirty_bytes_per_s: float
     writable_bytes: float
+    age_s: float
+    claimed: Quantiles
+
+    def calibrated(self, calibration: Calibration) -> Forecast:
+        """The same with intervals as wide as past copies say they have to be."""
+        rest = calibration.stretched(self.claimed, gone(self.age_s, self.claimed.p50))
+        shift = self.whole_s.p50 - self.claimed.p50
+        whole = Quantiles(
+            min(self.whole_s.p10, shift + rest.p10), self.whole_s.p50, max(self.whole_s.p90, shift + rest.p90)
+        )
+        return replace(self, remaining_s=rest, whole_s=whole)
 
     def as_data(self) -> dict[str, Any]:
         """As JSON values."""
@@ -319,8 +334,9 @@ def forecast(
     late = expected.lag_s + expected.lag_error_s * dice.standard_normal(count)
     rest_s = np.maximum(course.copy_s * scatter + late, 0.0)
     stall = float(1 - course.converged.mean())
+    claimed = Quantiles.of(rest_s)
     return Forecast(
-        remaining_s=Quantiles.of(rest_s),
+        remaining_s=claimed,
         whole_s=Quantiles.of(course.whole_s - course.copy_s + rest_s),
         suspended_s=Quantiles.of(course.suspended_s),
         stall=stall,
@@ -331,6 +347,8 @@ def forecast(
         bytes_per_s=seen.bytes_per_s,
         dirty_bytes_per_s=float(np.median(draws.dirty_bytes_per_s)),
         writable_bytes=float(np.median(draws.writable_bytes)),
+        age_s=(seen.at_ns - seen.began_ns) / 1e9,
+        claimed=claimed,
     )
 
 
