@@ -241,6 +241,16 @@ def test_a_change_of_bandwidth_is_followed() -> None:
     assert seen.bytes_per_s == pytest.approx(50 * MB, rel=0.05)
 
 
+def test_a_mover_that_stutters_has_its_mean_rate_and_no_change() -> None:
+    # Two quick seconds and one in which hardly anything goes, again and again; it ends with a slow one.
+    rates = [150, 150, 3] * 8
+    sent = [sum(rates[:n]) * MB for n in range(len(rates) + 1)]
+    seen = look([(n * SECOND, one, 5000 * MB - one) for n, one in enumerate(sent)])
+    assert seen is not None
+    assert seen.bytes_per_s == pytest.approx(101 * MB, rel=0.1)
+    assert seen.bytes_per_s_error > 0.05
+
+
 def test_readings_without_counters_or_from_before_the_copy_say_nothing() -> None:
     assert forecast([], wide()) is None
     assert forecast([(0, None, None), (SECOND, 0, 0), (2 * SECOND, 0, 100)], wide()) is None

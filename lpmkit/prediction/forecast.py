@@ -28,6 +28,8 @@ Reading = tuple[int, int, int]
 WINDOW_S = 30.0
 #: A bandwidth that was different by more than this part in the last so many seconds has changed; the older readings are then left out.
 CHANGED = ((3.0, 0.10), (1.0, 0.25))
+#: A bandwidth whose single seconds lie further apart than this has no rate of its own.
+UNSTEADY = 0.2
 DRAWS = 400
 #: How well two passes of one move agree with the curve; from moves between emulators.
 PASS_ERROR = 0.02
@@ -161,6 +163,8 @@ def look(readings: Sequence[tuple[int, int | None, int | None]]) -> Seen | None:
 def bandwidth(at_s: Floats, sent_bytes: Floats) -> tuple[float | None, float]:
     """The robust slope of the bytes sent over the last half minute, and its relative error; only of the last seconds when it changed.
 
+    Where it goes up and down by more than `UNSTEADY` from second to second, what comes is best told by the mean, and a few slow seconds are no change.
+
     >>> bandwidth(np.arange(5.0), np.arange(5.0) * 80)
     (80.0, 0.02)
     """
@@ -168,12 +172,32 @@ def bandwidth(at_s: Floats, sent_bytes: Floats) -> tuple[float | None, float]:
     found, error = _slope(at_s[recent], sent_bytes[recent]), 0.02 if recent.sum() > 4 else 0.1
     if found is None or len(at_s) < 5:
         return found, error
-    for seconds, part in CHANGED:
-        late = at_s >= min(at_s[-1] - seconds, at_s[-4])
+    scatter, seconds = _unsteady(at_s[recent], sent_bytes[recent])
+    if scatter > UNSTEADY:
+        found = float((sent_bytes[-1] - sent_bytes[recent][0]) / (at_s[-1] - at_s[recent][0]))
+        error = max(error, min(scatter / math.sqrt(seconds), 1.0))
+    for span, part in CHANGED:
+        late = at_s >= min(at_s[-1] - span, at_s[-4])
         short = _slope(at_s[late], sent_bytes[late])
-        if short and abs(math.log(short / found)) > part:
-            found, error = short, 0.05
+        if short and abs(math.log(short / found)) > max(part, 3 * scatter / math.sqrt(span)):
+            found, error = short, max(0.05, min(scatter, 1.0))
     return found, error
+
+
+def _unsteady(at_s: Floats, sent_bytes: Floats) -> tuple[float, int]:
+    """How far the rates of single seconds lie apart (a robust deviation of their logarithms), and how many there were.
+
+    By the steps from one to the next: a rate that changed once is steady before and after.
+    """
+    kept = [0]
+    for index in range(1, len(at_s)):
+        if at_s[index] - at_s[kept[-1]] >= 1.0:
+            kept.append(index)
+    rates = np.diff(sent_bytes[kept]) / np.diff(at_s[kept])
+    if len(rates) < 3:
+        return 0.0, 1
+    logs = np.log(np.maximum(rates, 1e-3 * max(float(rates.max()), 1.0)))
+    return 1.4826 / math.sqrt(2) * float(np.median(np.abs(np.diff(logs)))), len(rates)
 
 
 def _slope(at_s: Floats, values: Floats) -> float | None:
