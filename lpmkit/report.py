@@ -40,6 +40,7 @@ from lpmkit.analysis import (
     utc,
 )
 from lpmkit.errors import RecordError
+from lpmkit.prediction.experience import RELIABLE_HEADINGS, history, reliability
 from lpmkit.rows import COLUMNS
 from lpmkit.run import Run, write_document, write_file
 from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
@@ -124,6 +125,9 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "identity": list(_changes(run)),
         "foreseen": list(_foreseen(run, analysis)),
         "foreseen_by": ((_document(run, "prediction") or {}).get("before") or {}).get("basis", ""),
+        "foreseen_from": list(known_before(_document(run, "prediction"), survey)),
+        "reliability": [one.words() for one in reliability(history(run.path.parent, until=run.path.name))],
+        "reliability_headings": RELIABLE_HEADINGS,
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
@@ -385,6 +389,33 @@ def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str
         said, value = kept["before"][name], really[name]
         bounds = f"{said['p10']:.{digits}f} … {said['p90']:.{digits}f} s"
         yield title, bounds, f"{said['p50']:.{digits}f} s", "not known" if value is None else f"{value:.{digits}f} s"
+
+
+def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:
+    """What the prediction was made from, of the partition's memory; what nobody could tell stands as not known, with the reason."""
+    if not isinstance(kept, dict) or not isinstance(kept.get("inputs"), dict):
+        return
+    known, fitted_ = kept["inputs"], kept.get("fitted") or {}
+    use = ((survey or {}).get("guest") or {}).get("memory") or {}
+    missing = "; ".join(str(one) for one in use.get("missing") or ())
+    yield "memory", _megabytes(known.get("memory_bytes"))
+    yield "of it in use, at least", _megabytes(known.get("in_use_bytes"), missing)
+    rate = known.get("paging_bytes_per_s")
+    watched = use.get("watched_s")
+    paging = f"paging, watched for {watched:.0f} s" if isinstance(watched, int | float) else "paging"
+    yield (
+        f"{paging} (more of it is more writing; not a rate of writing)",
+        "not known" if rate is None else f"{rate / 1e6:.1f} MB/s",
+    )
+    if fitted_:
+        yield "really sent in the first pass", _megabytes(fitted_.get("touched_bytes"))
+        yield "really written, at first", f"{fitted_['dirty_bytes_per_s'] / 1e6:.1f} MB/s"
+
+
+def _megabytes(value: Any, why: str = "") -> str:
+    if not isinstance(value, int | float):
+        return f"not known{f' ({why})' if why else ''}"
+    return f"{value / 1048576:.0f} MiB"
 
 
 def _findings(run: Run) -> list[dict[str, Any]]:
