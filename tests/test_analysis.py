@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,29 @@ def test_a_silence_gets_its_class(tmp_path: Path, changes: dict[str, Any], kind:
     found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, seed=seed, **changes)))
     assert _kinds(found) == {kind}
     assert found.suspension is None
+
+
+@pytest.mark.parametrize("icmp", [True, False], ids=["its kernel was asked too", "by sessions alone"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_process_starved_within_a_break_of_the_network_is_no_suspension(
+    tmp_path: Path, seed: int, icmp: bool
+) -> None:
+    made = Made(mode="watch", suspend=None, duration_s=22.0, seed=seed, icmp=icmp)
+    found = analyse(
+        make(tmp_path, replace(made, network_out=((12.0, 14.0),), micro_stops=((12.9, 13.1 + seed * 0.1),)))
+    )
+    assert _kinds(found) == {Kind.NETWORK, Kind.MICRO_STOP}
+    assert found.suspension is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.3), (0.4, 0.0), (0.3, 0.5)], ids=["late", "early", "both"])
+def test_a_suspension_with_a_break_of_the_network_around_it_stays_one(
+    tmp_path: Path, before: float, after: float
+) -> None:
+    made = Made(mode="watch", suspend=(12.0, 13.5), duration_s=22.0, icmp=True, dropped=True)
+    found = analyse(make(tmp_path, replace(made, network_out=((12.0 - before, 13.5 + after),))))
+    assert found.suspension is not None
+    assert found.suspension.length.contains(1_500 * MS)
 
 
 def test_our_own_stall_is_not_an_outage_of_the_host(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ REACHABILITY = ("ticks", "echo", "connect", "icmp")
 KERNEL = ("icmp",)
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
+#: Two probes that stop for one reason stop within their intervals, their noise and so much.
+_TOGETHER_NS = 20 * MILLISECOND
 #: A probe that gave no sign of life for so long before a silence is deaf, not silent.
 _DEAF_NS = 10_000_000_000
 
@@ -55,6 +57,19 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
     return after - before >= max(4 * trace.interval_ns, core.length_ns + 2 * trace.noise.median_ns)
+
+
+def _began_or_ended_together(outage: Outage, trace: Trace) -> bool:
+    """Whether a probe fell silent or spoke again with the ticks, or was silent for hardly longer.
+
+    A process that is starved while the network is out is silent together with everybody else, but its silence has edges of its own.
+    """
+    middle = outage.core.middle_ns
+    last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
+    first = int(trace.alive_lo[trace.alive_lo > middle].min(initial=2**62))
+    slack = trace.interval_ns + trace.noise.quantile_ns + _TOGETHER_NS
+    together = outage.begin.lo_ns - last <= slack or first - outage.end.hi_ns <= slack
+    return together or 2 * outage.outer.length_ns >= first - last
 
 
 def _spoke_before(trace: Trace, core: Interval) -> bool:
@@ -117,7 +132,12 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
     if kernel.spoke and processes.silent:
         return _as(outage, Kind.SUSPENSION, _disputed(outage, processes, kernel))
     if processes.silent or (kernel.silent and not kernel.spoke):
-        names = ", ".join(one.probe for one in (*processes.silent, *kernel.silent))
+        silent = (*processes.silent, *kernel.silent)
+        names = ", ".join(one.probe for one in silent)
+        finest = min(silent, key=lambda one: one.interval_ns)
+        if not _began_or_ended_together(outage, finest):
+            why = f"in the midst of a longer silence of {finest.probe}, a break of the network, in which nothing else can tell"
+            return _as(outage, Kind.MICRO_STOP, why)
         return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
     if kernel.spoke or blind:
@@ -157,7 +177,7 @@ def _asked_class(
     names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
     if not any(trace.kind == "ticks" and trace.span.overlaps(felt) for trace in traces):
         return _without_ticks(outage, names, traces)
-    if shared is not None and shared.kind is not None:
+    if shared is not None and shared.kind is not None and 2 * shared.outer.length_ns >= felt.length_ns:
         return _as(outage, shared.kind, f"holds the silence that {shared.probe} shows: {shared.why}")
     return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
 
