@@ -22,6 +22,7 @@ ORDER = [
     "ssh",
     "control",
     "oracle",
+    "sap",
     "probes",
     "survey",
     "checks",
