@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -150,7 +150,7 @@ class Functions:
         self.how = ""
         self._interface: str | None = None  # the session in which the job interface is logged on
         self._no_interface = ""
-        self._programs: dict[tuple[str, str], str] = {}
+        self._servers: list[str] | None = None
 
     # -- who --------------------------------------------------------------------------------------------------------
 
@@ -174,7 +174,8 @@ class Functions:
     def servers(self) -> list[str]:
         """TH_SERVER_LIST: the names of the active application servers, ``host_SID_nn``."""
         answer = self.caller.call("TH_SERVER_LIST", tables=("LIST",))
-        return [records.text(row, "NAME") for row in rows_of(answer, "LIST") if records.text(row, "NAME")]
+        self._servers = [records.text(row, "NAME") for row in rows_of(answer, "LIST") if records.text(row, "NAME")]
+        return self._servers
 
     def instances(self) -> tuple[Instance, ...]:
         """The same as instances, their numbers out of their names."""
@@ -189,9 +190,9 @@ class Functions:
     # -- work processes and users -----------------------------------------------------------------------------------
 
     def work_processes(self) -> tuple[WorkProcess, ...]:
-        """TH_WPINFO of every server."""
+        """TH_WPINFO of every server that TH_SERVER_LIST named when it was last asked."""
         found: list[WorkProcess] = []
-        for server in self.servers() or [""]:
+        for server in (self.servers() if self._servers is None else self._servers) or [""]:
             answer = self.caller.call("TH_WPINFO", tables=("WPLIST",), SRVNAME=server)
             rows = [{name.lower(): value for name, value in row.items()} for row in rows_of(answer, "WPLIST")]
             found += [records.work_process_of_rfc(row, server) for row in rows]
@@ -513,6 +514,3 @@ def _good(answer: Mapping[str, Any], function: str, where: str) -> None:
     said = _said(answer)
     if said:
         raise Refused(function, records.text(_returned(answer), "MESSAGE"), said, where)
-
-
-Question = Callable[[], Any]

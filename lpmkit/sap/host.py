@@ -14,7 +14,6 @@ _LABELLED = re.compile(r"^\s*(\S.*?)[ .]*:\s*(.*?)\s*$")
 _OF_THIS = re.compile(r"\s*\(of this computer\)$")
 #: ``dw.sapBX5_DVEBMGS00``: dispatcher and work processes, message server, collector, syslog sender and collector.
 _SAP_PROCESS = re.compile(r"(?:^|[/\s])((dw|ms|se|co|gw|rd|en|er|ig|jc)\.sap([A-Z][A-Z0-9]{2})_([A-Z]+\d\d))(?:\s|$)")
-_PROCESS_LINE = re.compile(r"\s*(\d+)\s+(?:(\d+)\s+)?(\S+)\s+(.*)$")
 _ELAPSED = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)")
 DESCRIPTIONS = {
     "dw": "dispatcher and work processes",
@@ -126,7 +125,7 @@ def elapsed(said: str) -> int:
 
 
 def read_disp_work(said: str) -> str:
-    """``disp+work -version``: the kernel as ``release, patch number``; labels in any order, chatter between (sap-oracle.md 3.2)."""
+    """``disp+work -V``: the kernel as ``release, patch number``; labels in any order, chatter between (sap-oracle.md 3.2)."""
     facts = {}
     for line in said.split("\n"):
         found = re.match(r"(kernel release|patch number)\s{2,}(\S+)\s*$", line.strip())

@@ -36,7 +36,18 @@ LICENCE_LABELS: Mapping[str, str] = {
 }
 #: The end of validity of a licence that does not end.
 FOR_EVER = "99991231"
-#: Headings of dpmon's work-process table: our names for them. Those of the session table were seen (sap-oracle.md 4).
+#: Headings of dpmon's session table in old kernels; ``Logon-Type``, ``Sess-Key``, ``Cli``, ``User``, ``Terminal``, ``Time``, ``Tcode`` were seen.
+DPMON_SESSION_HEADINGS: Mapping[str, str] = {
+    "type": "logon_type",
+    "session": "sess_key",
+    "cl": "cli",
+    "cl.": "cli",
+    "client": "cli",
+    "tcod": "tcode",
+}
+#: Logon types of sessions that a person sits at.
+DIALOG_TYPES = ("", "GUI", "DIALOG", "4")
+#: Headings of dpmon's work-process table: our names for them.
 DPMON_HEADINGS: Mapping[str, str] = {
     "no": "no",
     "no.": "no",
