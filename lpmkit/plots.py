@@ -23,7 +23,14 @@ from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace,
 from lpmkit.run import MISSING, write_file
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
-COLOURS = {"ticks": "#0072b2", "echo": "#d55e00", "connect": "#009e73", "icmp": "#7b3294", "observer": "#6a737d"}
+COLOURS = {
+    "ticks": "#0072b2",
+    "echo": "#d55e00",
+    "connect": "#009e73",
+    "icmp": "#7b3294",
+    "ni": "#b8860b",
+    "observer": "#6a737d",
+}
 _OTHER = "#cc79a7"
 _PHASES = {
     "prepared": "#ffffff",
@@ -63,7 +70,7 @@ def _zero(analysis: Analysis) -> int:
 
 
 def _lanes(analysis: Analysis) -> list[str]:
-    order = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
+    order = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
     kinds = {trace.probe: trace.kind for host in analysis.hosts for trace in host.traces}
     return sorted(kinds, key=lambda name: (name.partition("@")[2], order.get(kinds[name], 9), name))
 

@@ -52,6 +52,10 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "lines asked and answered over an SSH session that stays open",
         "too long: TCP waits before it sends again; too coarse to say when within an interval",
     ),
+    "ni": (
+        "pings over a connection to the SAP dispatcher that stays open",
+        "too long: TCP waits before it sends again; the dispatcher answers, so it says that SAP ran",
+    ),
     "icmp": (
         "echo requests that the host's kernel answers",
         "too long or too short by up to an interval; answered also while no process of the host runs",
@@ -66,6 +70,9 @@ _TIMELINE = {
     "recorder-ended",
     "probe-trouble",
     "session",
+    "ni-connection",
+    "ni-lost",
+    "sap-way",
     "phase",
     "control-lost",
     "control-back",

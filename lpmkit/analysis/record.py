@@ -18,7 +18,7 @@ from lpmkit.timeline import Event
 TAIL_NS = 60 * SECOND
 #: A monotonic clock that stands this much otherwise against the time of day was started anew: the observer was restarted.
 _RESTARTED_NS = 5 * SECOND
-_KINDS = ("ticks", "echo", "connect", "icmp", "observer")
+_KINDS = ("ticks", "echo", "connect", "icmp", "observer", "ni")
 
 
 @dataclass(frozen=True, slots=True)

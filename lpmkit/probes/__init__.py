@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from lpmkit.config import PartitionSettings
+from lpmkit.config import SAP_INTERVALS, PartitionSettings, SapSystemSettings, Site
 from lpmkit.timeline import Sample
 
 
@@ -76,6 +76,14 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "echo requests that the kernel of the host answers, stamped by ours when the reply comes in",
         "one interval; needs no process in the partition; says nothing of a partition whose kernel runs and whose processes do not",
     ),
+    "ni": (
+        "a ping asked and answered over a connection to the SAP dispatcher that stays open",
+        "one interval; includes what TCP waits before it sends again: what a SAP GUI user feels",
+    ),
+    "sap": (
+        "a SAP system's jobs, work processes, queues, users and logs, asked for by whichever way answers",
+        "its interval in the site file; says what became of the work, not when it stood still",
+    ),
     "observer": (
         "our own idle ticker in a process of its own",
         "shows when this machine stood still, not the partition",
@@ -83,6 +91,47 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 OBSERVER = ProbeOrder(name="observer", kind="observer", interval_ns=5_000_000, about=KINDS["observer"][0])
+
+
+def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrder, ...]:
+    """The probes of the SAP systems in a partition: a light one for each dispatcher, and one for each system's states in a process of its own."""
+    found = []
+    for sid, settings in site.sap_of(partition).items():
+        host = sap_host(site, settings)
+        ssh_config = str(site.ssh_config) if site.ssh_config else None
+        numbers = settings.instances if settings.dispatchers is None else settings.dispatchers
+        for number in numbers:
+            found.append(
+                ProbeOrder(
+                    name=f"sap-ni-{sid}-{number}{suffix}",
+                    kind="ni",
+                    interval_ns=settings.ni_interval_ms * 1_000_000,
+                    host=host,
+                    about=KINDS["ni"][0],
+                    ssh_config=ssh_config,
+                    options={"port": settings.dispatcher_ports.get(number, int(f"32{number}"))},
+                )
+            )
+        found.append(
+            ProbeOrder(
+                name=f"sap-{sid}{suffix}",
+                kind="sap",
+                interval_ns=int(min([*settings.every_s.values(), *SAP_INTERVALS.values()]) * 1e9),
+                host=host,
+                about=KINDS["sap"][0],
+                ssh_config=ssh_config,
+                group="sap",
+                options={"sid": sid, "settings": settings.model_dump(mode="json")},
+                lasts_s=settings.watch_after_minutes * 60,
+            )
+        )
+    return tuple(found)
+
+
+def sap_host(site: Site, settings: SapSystemSettings) -> str:
+    """What one types after ``ssh`` for a SAP system's host."""
+    known = site.partitions.get(settings.partition)
+    return settings.host or (known.host if known else settings.partition)
 
 
 def plan(

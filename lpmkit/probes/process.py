@@ -21,6 +21,7 @@ from lpmkit.errors import LpmError
 from lpmkit.probes import ProbeOrder, Sink
 from lpmkit.probes.icmp import IcmpProbe
 from lpmkit.probes.network import ConnectProbe
+from lpmkit.probes.ni import NiProbe
 from lpmkit.probes.observer import ObserverProbe
 from lpmkit.probes.ssh import EchoProbe, TickProbe
 from lpmkit.run import sample_line
@@ -38,7 +39,13 @@ def build(order: ProbeOrder, secrets: Secrets) -> Probe:
     """The probe that an order asks for."""
     if order.kind == "observer":
         return ObserverProbe(order)
+    if order.kind == "sap":
+        from lpmkit.probes.sap import SapProbe  # noqa: PLC0415 - zeep and lxml are only for the process of this group
+
+        return SapProbe(order, secrets)
     way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
+    if order.kind == "ni":
+        return NiProbe(order, way)
     if order.kind == "connect":
         return ConnectProbe(order, way)
     if order.kind == "icmp":
