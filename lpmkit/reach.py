@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -119,34 +119,46 @@ class Logs:
 
 
 def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
-    """Read ``errpt`` of the partition and ``errlog`` of both I/O servers, newest first as they print."""
-    lines: list[LogLine] = []
+    """Read ``errpt`` and the DLPAR lines of the partition's syslog, and ``errlog`` of the I/O servers; of each the newest line first."""
+    found: list[LogLine] = []
     gaps: list[Gap] = []
 
-    def read(where: str, log: str, settings: HostSettings, ask: Callable[[SshSession], tuple[ErrorEntry, ...]]) -> None:
+    def read(where: str, log: str, settings: HostSettings, ask: Callable[[SshSession], Iterable[LogLine]]) -> None:
         try:
             with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
-                found = ask(session)
+                found.extend(ask(session))
         except RemoteError as error:
             gaps.append(Gap(log, where, str(error)))
-            return
-        lines.extend(LogLine(where, log, one.stamp, one.resource, one.description, one.identifier) for one in found)
 
     for frame in (order.source, order.target):
         settings = site.frame(frame)
         for name in settings.vios or (frame,):
-            read(name, "errlog", settings, partial(_error_log, settings, name))
+            read(name, "errlog", settings, partial(_errlog, settings, name))
     partition = site.partitions.get(order.partition)
     if partition is None:
         gaps.append(Gap("errpt", order.partition, "the site file does not say how to log in to it"))
     else:
-        read(order.partition, "errpt", partition, lambda session: AixShell(session).error_log())
-    return Logs(tuple(lines), tuple(gaps))
+        read(order.partition, "errpt", partition, partial(_errpt, order.partition))
+        read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
+    return Logs(tuple(found), tuple(gaps))
 
 
-def _error_log(settings: FrameSettings, name: str, session: Session) -> tuple[ErrorEntry, ...]:
+def _errlog(settings: FrameSettings, name: str, session: Session) -> list[LogLine]:
     shells = vios_shells(settings, session)
-    return (shells.get(name) or shells[settings.host]).error_log()
+    return _entries(name, "errlog", (shells.get(name) or shells[settings.host]).error_log())
+
+
+def _errpt(name: str, session: Session) -> list[LogLine]:
+    return _entries(name, "errpt", AixShell(session).error_log())
+
+
+def _entries(where: str, log: str, entries: Iterable[ErrorEntry]) -> list[LogLine]:
+    return [LogLine(where, log, one.stamp, one.resource, one.description, one.identifier) for one in entries]
+
+
+def _dr_lines(name: str, session: Session) -> list[LogLine]:
+    written = [LogLine(name, "syslog", one.stamp, one.process, one.text) for one in AixShell(session).dr_lines()]
+    return written[::-1]
 
 
 def changes(before: Survey, after: Survey) -> tuple[Row, ...]:

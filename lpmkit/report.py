@@ -331,7 +331,8 @@ def _said(event: Event) -> str:
     if event.kind == "phase":
         return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
     if event.kind == "log":
-        return f"{data.get('where')} {data.get('log')} {data.get('stamp')} (its local time, MMDDhhmmYY): {data.get('resource')}: {data.get('description')}"
+        form = "its local time" if data.get("log") == "syslog" else "its local time, MMDDhhmmYY"
+        return f"{data.get('where')} {data.get('log')} {data.get('stamp')} ({form}): {data.get('resource')}: {data.get('description')}"
     return ", ".join(f"{name} {_short(value)}" for name, value in data.items()) or event.kind
 
 

@@ -132,18 +132,22 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
     if kernel.spoke and processes.silent:
         return _as(outage, Kind.SUSPENSION, _disputed(outage, processes, kernel))
     if processes.silent or (kernel.silent and not kernel.spoke):
-        silent = (*processes.silent, *kernel.silent)
-        names = ", ".join(one.probe for one in silent)
-        finest = min(silent, key=lambda one: one.interval_ns)
-        if not _began_or_ended_together(outage, finest):
-            why = f"in the midst of a longer silence of {finest.probe}, a break of the network, in which nothing else can tell"
-            return _as(outage, Kind.MICRO_STOP, why)
-        return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
+        return _silent_together(outage, (*processes.silent, *kernel.silent))
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
     if kernel.spoke or blind:
         ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
         return _as(outage, Kind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
     return _as(outage, Kind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+
+
+def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:
+    """A suspension, unless the others were silent already and stayed so: then the network was out and only the ticks can tell."""
+    finest = min(silent, key=lambda one: one.interval_ns)
+    if _began_or_ended_together(outage, finest):
+        names = ", ".join(one.probe for one in silent)
+        return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
+    why = f"in the midst of a longer silence of {finest.probe}, a break of the network, in which nothing else can tell"
+    return _as(outage, Kind.MICRO_STOP, why)
 
 
 def _disputed(outage: Outage, processes: Company, kernel: Company) -> str:

@@ -6,6 +6,7 @@ in whole seconds or minutes; they order things and tighten no measurement.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -552,6 +553,44 @@ def read_count(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class SyslogLine:
+    """A line of syslog: ``stamp`` as printed (local time, whole seconds, no year), who wrote it, and what."""
+
+    stamp: str
+    process: str
+    text: str
+
+
+def read_syslog_files(text: str) -> tuple[str, ...]:
+    r"""The files that ``/etc/syslog.conf`` writes to, each once: its second column where that is a path.
+
+    >>> read_syslog_files("# comment\n*.debug\t/var/adm/messages rotate size 1m files 4\nmail.debug @loghost\nauth.info /dev/console\n")
+    ('/var/adm/messages',)
+    """
+    rows = [line.split() for line in lines(text) if line.strip() and not line.lstrip().startswith("#")]
+    files = [row[1] for row in rows if len(row) > 1 and row[1].startswith("/") and not row[1].startswith("/dev/")]
+    return tuple(dict.fromkeys(files))
+
+
+def read_dr_lines(text: str) -> tuple[SyslogLine, ...]:
+    r"""What the dynamic reconfiguration daemon wrote into a syslog file, in the order of the file; any other line is passed over.
+
+    The tag ``DRMGR`` is documented (dr_scripts, AIX 7.2); what it says of a migration was not found, so the words are kept as they come.
+
+    >>> read_dr_lines("Aug  8 20:14:02 bxaix85 daemon:notice DRMGR[241]: post phase\nAug  8 20:14:02 bxaix85 auth:info sshd: x\n")
+    (SyslogLine(stamp='Aug  8 20:14:02', process='DRMGR[241]', text='post phase'),)
+    """
+    return tuple(
+        SyslogLine(found["stamp"], found["process"], found["text"])
+        for one in lines(text)
+        if (found := _DR_LINE.match(one))
+    )
+
+
+_DR_LINE = re.compile(r"(?P<stamp>\w{3} [ \d]\d \d\d:\d\d:\d\d) .*?\b(?P<process>DRMGR(?:\[\d+\])?):\s*(?P<text>.*\S)")
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Part of a file: its text and the offset at which the next piece begins."""
 
@@ -598,6 +637,16 @@ class AixShell:
 
     def error_reports(self) -> tuple[ErrorReport, ...]:
         return self._ask(["errpt", "-a"], read_error_reports)
+
+    def dr_lines(self) -> tuple[SyslogLine, ...]:
+        """What the dynamic reconfiguration daemon wrote lately: the last 500 lines of every file that syslog writes to.
+
+        Raises `RemoteError` when there is no such file or it cannot be read.
+        """
+        files = self._ask(["cat", "/etc/syslog.conf"], read_syslog_files)
+        if not files:
+            raise UnexpectedReply("/etc/syslog.conf names no file: syslog keeps nothing on this machine")
+        return tuple(one for file in files for one in self._ask(["tail", "-n", "500", file], read_dr_lines))
 
     def adapters(self) -> tuple[Device, ...]:
         return self._ask(["lsdev", "-Cc", "adapter"], read_adapters)

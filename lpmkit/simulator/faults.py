@@ -102,6 +102,9 @@ def _kinds() -> dict[str, Kind]:
              Fault("rmc-late", delay_s=5.0)),
         Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
+        Kind("sapstartsrv-hangs", "sap", "sapstartsrv takes connections and never answers"),
+        Kind("sapstartsrv-denies", "sap", "sapstartsrv refuses every user and password (401)"),
+        Kind("sapstartsrv-wsdl", "sap", "the service's description and its answers lack fields and functions"),
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
         Kind("hang", "command", "a command never answers", ("host", "command")),
         Kind("slow", "command", "every command of a host waits so many seconds", ("host", "delay_s")),
@@ -229,6 +232,11 @@ class FaultBook:
         struck = self._strike(
             lambda fault: fault.effect == effect and fault.object in (None, partition) and self._reached(fault)
         )
+        return struck[0] if struck else None
+
+    def on_sap(self, effect: str) -> Fault | None:
+        """The fault of this effect that strikes the SAP system now."""
+        struck = self._strike(lambda fault: fault.effect == effect)
         return struck[0] if struck else None
 
     def _reached(self, fault: Fault) -> bool:

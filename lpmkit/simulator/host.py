@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,7 +85,10 @@ class ProcessHost:
         self._keeper.start()
         self._started.wait(START_TIMEOUT_S)
         self._send(settings)
-        self.port = self._ready(log)
+        ready = self._ready(log)
+        self.port = int(ready["port"])
+        #: The other ports of the partition, by the name of what listens there.
+        self.ports: dict[str, int] = dict(ready["ports"])
 
     @property
     def pid(self) -> int:
@@ -118,7 +121,7 @@ class ProcessHost:
         except OSError:
             pass  # the process has gone; whoever needs it will notice by its port
 
-    def _ready(self, log: Path) -> int:
+    def _ready(self, log: Path) -> dict[str, Any]:
         self._wire.settimeout(START_TIMEOUT_S)
         try:
             with self._wire.makefile("rb") as replies:
@@ -129,7 +132,8 @@ class ProcessHost:
             self.close()
             raise HostError(f"the partition's process did not start: {log.read_text(encoding='utf-8')[-2000:]}")
         self._wire.settimeout(None)
-        return int(json.loads(line)["port"])
+        ready: dict[str, Any] = json.loads(line)
+        return ready
 
     def tell(self, identity: Identity | None = None, errors: Sequence[LoggedError] = (), syslog: str = "") -> None:
         """Send news; a suspended partition hears them when it runs again, before it answers anything."""
@@ -138,6 +142,10 @@ class ProcessHost:
 
     def drop(self, away_s: float) -> None:
         self._send({"drop": away_s})
+
+    def inject(self, fault: Mapping[str, Any]) -> None:
+        """Let a fault come into force inside the partition."""
+        self._send({"fault": dict(fault)})
 
     def suspend(self) -> Bracket:
         """Stop everything in the partition. The bracket spans from before the signal until all were seen stopped."""

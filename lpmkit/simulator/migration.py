@@ -209,7 +209,7 @@ class Movers:
     def _switch(self, move: Move, host: Host) -> None:
         """Suspend the partition here and resume it there. The speed does not shorten this."""
         self._phase(move, "suspend", 0.0)
-        host.tell(syslog=_drmgr(move, "prepare"))
+        host.tell(syslog=_drmgr(move.partition, "prepare"))
         if self._faults.on_move("suspend-refused", move.partition) is not None:
             text = "the partition did not get ready to be suspended in time"
             raise RolledBack(recalled.message("failed", partition=move.partition, message=text))
@@ -349,7 +349,7 @@ class Movers:
         self._chassis.change(lambda world: rolled_back(world, partition, source, target))
         world = self._chassis.world
         error = aix_entry(world, source, partition, "aborted", time.time())
-        self._host_of(partition).tell(errors=[error], syslog=recalled.DRMGR_LINES["undo"])
+        self._host_of(partition).tell(errors=[error], syslog=_drmgr(partition, "undo"))
 
     # --- telling
 
@@ -357,7 +357,7 @@ class Movers:
         """An entry in the partition's error log, and a line in its syslog."""
         frame = move.target if event == "changed" else move.source
         error = aix_entry(self._chassis.world, frame, move.partition, event, time.time())
-        self._host(move).tell(errors=[error], syslog=_drmgr(move, line))
+        self._host(move).tell(errors=[error], syslog=_drmgr(move.partition, line))
 
     def _say(self, move: Move, event: str, bracket: Bracket | None = None, **facts: object) -> None:
         about = {"move": move.number, "partition": move.partition, "source": move.source, "target": move.target}
@@ -381,6 +381,6 @@ def _question(world: World, order: Order) -> Question:
     return Question(world, found, world.frame(order.source), world.frame(order.target))
 
 
-def _drmgr(move: Move, line: str) -> str:
+def _drmgr(partition: str, line: str) -> str:
     stamp = time.strftime("%b %e %H:%M:%S", time.gmtime())
-    return f"{stamp} {move.partition} daemon:notice {recalled.DRMGR_LINES[line]}"
+    return f"{stamp} {partition} daemon:notice {recalled.DRMGR_LINES[line]}"

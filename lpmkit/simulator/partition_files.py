@@ -23,6 +23,7 @@ _APPENDING = threading.Lock()
 def furnish(root: Path, guest: Guest) -> None:
     """Lay out the files of a system that has been running for a while."""
     boot = time.strftime("%b %e %H:%M:%S", time.gmtime(guest.boot_wall_s))
+    _put(root, "etc/syslog.conf", f"# where syslogd writes\n*.info\t{recalled.SYSLOG} rotate size 1m files 4\n")
     _put(root, recalled.SYSLOG, f"{boot} {guest.name} syslog:info syslogd: restart\n")
     _put(
         root,

@@ -52,6 +52,10 @@ def test_the_demo_ends_in_a_verdict_whose_interval_contains_the_truth(tmp_path: 
     assert found["verdict"]["state"] == "passed"
     logged = [event.data["description"] for event in Run(found["run"]).events() if event.kind == "log"]
     assert logged.index("Client Partition Migration Started") < logged.index("Client Partition Migration Completed")
+    daemon = [
+        e.data["description"] for e in Run(found["run"]).events() if e.kind == "log" and e.data["log"] == "syslog"
+    ]
+    assert [line.split()[0] for line in daemon] == ["check", "prepare", "post"]
     report = Path(found["report"]).read_text(encoding="utf-8")
     assert "bxaix85" in report
     assert not re.search(r"""(src|href)=["']?http|url\(["']?http|@import|<script""", report), (
