@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lpmkit.config import FrameSettings, HostSettings, Secrets, Site
@@ -16,6 +16,8 @@ from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
+from lpmkit.probes import sap_host
+from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.session import Session, Transcript
 from lpmkit.ssh import SshSession, open_session
 from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather
@@ -76,7 +78,7 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
             return stack.enter_context(closing(control_of(site, frame, secrets=secrets, transcript=transcript)))
 
         partition = site.partitions.get(order.partition)
-        return gather(
+        found = gather(
             order,
             control(order.source),
             control(order.target),
@@ -84,6 +86,30 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
             shells(order.target),
             AixShell(session(partition)) if partition else None,
         )
+    return replace(found, sap=sap_snapshots(site, order.partition, secrets, transcript))
+
+
+def sap_snapshots(
+    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None
+) -> tuple[SapSnapshot, ...]:
+    """Ask every SAP system of a partition everything once."""
+    if not site.sap_of(partition):
+        return ()
+    from lpmkit.sap.system import open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
+
+    found = []
+    for sid, settings in site.sap_of(partition).items():
+        system = open_system(
+            sid,
+            settings,
+            host=sap_host(site, settings),
+            ssh_config=site.ssh_config,
+            secrets=secrets,
+            transcript=transcript,
+        )
+        with closing(system):
+            found.append(system.snapshot())
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from lpmkit.inventory import (
     VirtualScsiServer,
     VirtualTarget,
 )
+from lpmkit.sap.model import Snapshot as SapSnapshot
 
 Value = TypeVar("Value")
 
@@ -115,6 +116,8 @@ class Survey:
     gaps: tuple[Gap, ...] = ()
     #: One manager has both frames, so there are no keys between managers to be tested.
     one_manager: bool = False
+    #: The SAP systems in the partition that the site file names.
+    sap: tuple[SapSnapshot, ...] = ()
 
     @property
     def moving(self) -> Partition | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Record:
     phases: tuple[Phase, ...]
     readings: tuple[Mapping[str, Any], ...]
     wall: WallClock
+    #: What was added to each segment's monotonic readings.
+    shifts: Mapping[int, int] = field(default_factory=dict)
 
 
 def read(run: Run) -> Record:
@@ -70,6 +72,7 @@ def read(run: Run) -> Record:
         phases=phases,
         readings=tuple({"mono_ns": event.mono_ns, **event.data} for event in events if event.kind == "reading"),
         wall=_wall(events),
+        shifts=shifts,
     )
 
 

@@ -258,26 +258,28 @@ def _job_lines(case: Case) -> list[JobLine]:
 
 def _job_line(case: Case, course: JobCourse, work: Answers, history: JobHistory | None) -> JobLine:
     was = course.at(case.pause.begin_ns)
-    job, delay = course.job, _delay(course, history)
-    heard = any(sight.asked_ns >= case.pause.end_ns for sight in course.sights)
-    late = ""
-    if delay is not None and history is not None:
-        late = f", {delay:+.0f} s against the median of {_plural(history.runs, 'run')}"
+    delay = _delay(course, history)
     if course.status is JobStatus.ABORTED:
         return _aborted(case, course, was, delay)
     if course.status is JobStatus.FINISHED:
-        if _too_late(case, course, history) and was is JobStatus.RUNNING:
-            return JobLine(course, "fail", f"finished later than ever{late}", delay)
-        return JobLine(course, "pass" if was is JobStatus.RUNNING else "", f"finished{late}", delay)
-    if course.status is JobStatus.RUNNING:
-        if course.gone_ns is not None:
-            return _vanished(case, course, was)
-        if not heard:
-            return JobLine(
-                course, "unknown" if was is JobStatus.RUNNING else "", "not looked at after the pause", delay
-            )
-        return _running(case, course, was, work)
-    return JobLine(course, "", job.status.word, delay)
+        return _finished(case, course, was, history)
+    if course.status is not JobStatus.RUNNING:
+        return JobLine(course, "", course.status.word, delay)
+    if course.gone_ns is not None:
+        return _vanished(case, course, was)
+    return _running(case, course, was, work)
+
+
+def _finished(case: Case, course: JobCourse, was: JobStatus | None, history: JobHistory | None) -> JobLine:
+    delay = _delay(course, history)
+    late = ""
+    if delay is not None and history is not None:
+        late = f", {delay:+.0f} s against the median of {_plural(history.runs, 'run')}"
+    if was is not JobStatus.RUNNING:
+        return JobLine(course, "", f"finished{late}", delay)
+    if _too_late(case, course, history):
+        return JobLine(course, "fail", f"finished later than ever{late}", delay)
+    return JobLine(course, "pass", f"finished{late}", delay)
 
 
 def _delay(course: JobCourse, history: JobHistory | None) -> float | None:
@@ -323,24 +325,42 @@ def _reason(case: Case, job: Job) -> str:
 
 def _running(case: Case, course: JobCourse, was: JobStatus | None, work: Answers) -> JobLine:
     """It says that it runs: is there a work process that does it, and has it gone on since?"""
-    job = course.job
-    if job.pid is None or work.last is None:
-        if was is not JobStatus.RUNNING:
-            return JobLine(course, "", "running")
-        return JobLine(course, "unknown", "says that it runs; nothing tells which work process does it")
-    rows = {one.pid: one for one in work.last.rows or ()}
-    now = rows.get(job.pid)
-    if now is None or not now.is_busy:
-        seen_after = work.last.asked_ns >= course.sights[-1].answered_ns
-        if not seen_after:
-            return JobLine(course, "unknown", "says that it runs; its work process was not looked at since")
-        return JobLine(course, "fail", f"says that it runs, and process {job.pid} does not: a stale status")
-    before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == job.pid), None)
-    if was is not JobStatus.RUNNING or before is None:
+    ran = was is JobStatus.RUNNING
+    if not any(sight.asked_ns >= case.pause.end_ns for sight in course.sights):
+        return JobLine(course, "unknown" if ran else "", "not looked at after the pause")
+    look = _look_between(case, course, work)
+    if look is None:
+        why = "says that it runs; its work process was not looked at between two such answers"
+        return JobLine(course, "unknown" if ran else "", why if ran else "running")
+    pids = {sight.job.pid for sight in course.sights if sight.answered_ns >= case.pause.end_ns}
+    now = next((one for one in look.rows or () if one.pid in pids and one.is_busy), None)
+    if now is None:
+        return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status")
+    before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
+    if not ran:
         return JobLine(course, "", "running")
-    if _went_on(before, now, course):
-        return JobLine(course, "pass", f"runs on in process {job.pid}")
-    return JobLine(course, "unknown", f"process {job.pid} is there and has not been seen to go on")
+    if before is not None and _went_on(before, now, course):
+        return JobLine(course, "pass", f"runs on in process {now.pid}")
+    return JobLine(course, "unknown", f"process {now.pid} is there and has not been seen to go on")
+
+
+def _look_between(case: Case, course: JobCourse, work: Answers) -> Observation | None:
+    """The last look at the work processes after the pause with the job running in the answer before it and in the one after.
+
+    Without the answer after it, a job that ended in between would pass for one that only says that it runs.
+    """
+    if course.job.pid is None:
+        return None
+    running = [sight for sight in course.sights if sight.job.status is JobStatus.RUNNING]
+    first, last = running[0], running[-1]
+    looks = [
+        one
+        for one in work.all
+        if one.asked_ns >= max(case.pause.end_ns, first.answered_ns) and one.answered_ns <= last.asked_ns
+    ]
+    if not course.job.name:  # it was read off that very table
+        looks += [one for one in work.all if one.asked_ns >= case.pause.end_ns]
+    return max(looks, key=lambda one: one.asked_ns, default=None)
 
 
 def _went_on(before: WorkProcess, now: WorkProcess, course: JobCourse) -> bool:
