@@ -83,6 +83,7 @@ def _kinds() -> dict[str, Kind]:
         "name-taken": "the target blade already has a partition of that name",
         "slots-full": "the target VIOS has no free virtual slot",
         "keys-not-exchanged": "the two managers do not trust each other",
+        "sap-licence-missing": "SAP has no licence for the hardware key of the target frame",
         "migration-limit": "the target already takes part in as many moves as it supports",
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
@@ -102,6 +103,14 @@ def _kinds() -> dict[str, Kind]:
              Fault("rmc-late", delay_s=5.0)),
         Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
+        Kind("sap-job-cancelled", "sap", "a background job is cancelled by the move: the clock jumped under it", ("object",),
+             Fault("sap-job-cancelled", times=1)),
+        Kind("sap-work-process-died", "sap", "a work process (by number) ends in the move and is started again", ("object",),
+             Fault("sap-work-process-died", times=1)),
+        Kind("sap-user-cut", "sap", "a user's SAP GUI loses its connection in the move", ("object",), Fault("sap-user-cut", times=1)),
+        Kind("sap-dispatcher-gone", "sap", "the dispatcher ends in the move, and everything under it", (),
+             Fault("sap-dispatcher-gone", times=1)),
+        Kind("sap-german", "sap", "the SAP system speaks German"),
         Kind("sapstartsrv-hangs", "sap", "sapstartsrv takes connections and never answers"),
         Kind("sapstartsrv-denies", "sap", "sapstartsrv refuses every user and password (401)"),
         Kind("sapstartsrv-wsdl", "sap", "the service's description and its answers lack fields and functions"),

@@ -28,7 +28,7 @@ from lpmkit.simulator.shells import aix, aix_system
 from lpmkit.simulator.shells.grammar import Command
 from lpmkit.simulator.shells.options import read as options_of
 from lpmkit.simulator.shells.reply import Context, Reply
-from lpmkit.simulator.shells.runner import Io, Shell, answer, read_all, write
+from lpmkit.simulator.shells.runner import Captured, Io, Shell, answer, read_all, write
 from lpmkit.simulator.sshd import SshServer
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -86,6 +86,7 @@ class AixMachine:
         self.server: SshServer | None = None
         self.sap: RunningSap | None = None
         self._lock = threading.Lock()
+        self._news_for_sap: list[Fault | None] = []
 
     def prompt(self) -> str:
         return "# "
@@ -96,6 +97,13 @@ class AixMachine:
         kept = {"HOME": home, "PATH": "/usr/bin:/usr/sbin", "LOGNAME": user, **variables}
         seat = self if user == "root" else UserSeat(self, user)
         return Shell(seat, lambda text: self.book.on_command(self.guest.name, text), interactive, kept)
+
+    def as_administrator(self, line: str) -> tuple[str, int]:
+        """What ``<sid>adm`` gets for a command line, errors and all, and its status (SXPG runs commands so)."""
+        io = Captured()
+        user = self.guest.sap.administrator if self.guest.sap is not None else "root"
+        status = self.login(user, False, {}).execute(line, io)
+        return (io.stdout + io.stderr).decode("utf-8", "replace"), status
 
     def present_machine_id(self) -> str:
         """``uname -m`` as it is after everything that the chassis has said."""
@@ -138,17 +146,26 @@ class AixMachine:
                     self._take(message)
             except EOFError:
                 end()
+            told, self._news_for_sap = self._news_for_sap, []
+        # Outside the lock, for the SAP system has one of its own and asks us things under it.
+        for fault in told:
+            if self.sap is not None and fault is None:
+                self.sap.moved()
+            elif self.sap is not None and fault is not None:
+                self.sap.happen(fault)
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "drop" in message and self.server is not None:
             self.server.drop(float(message["drop"]))
             return
         if "fault" in message:
-            self.book.add(Fault(**message["fault"]))
+            self._news_for_sap.append(Fault(**message["fault"]))
             return
         identity = message.get("identity")
         errors = tuple(LoggedError(**error) for error in message.get("errors", ()))
         self.guest = self.guest.taking(None if identity is None else Identity(**identity), errors)
+        if identity is not None:
+            self._news_for_sap.append(None)
         if message.get("syslog"):
             partition_files.append(self.root, recalled.SYSLOG, str(message["syslog"]))
 
@@ -185,7 +202,15 @@ def main(arguments: list[str]) -> None:
     machine = AixMachine(guest, wire, root, FaultBook(Fault(**fault) for fault in settings["faults"]))
     users, ports = [settings["user"]], dict[str, int]()
     if guest.sap is not None:
-        machine.sap = RunningSap(guest, guest.sap, machine.book, root, settings["address"], machine.present_machine_id)
+        machine.sap = RunningSap(
+            guest,
+            guest.sap,
+            machine.book,
+            root,
+            settings["address"],
+            machine.present_machine_id,
+            machine.as_administrator,
+        )
         machine.sap.start()
         users.append(guest.sap.administrator)
         ports |= machine.sap.numbers

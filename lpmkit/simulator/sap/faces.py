@@ -6,10 +6,12 @@ into the site file.
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 Serve = Callable[[socket.socket], None]
@@ -78,10 +80,12 @@ def _guarded(serve: Serve, connection: socket.socket) -> None:
 
 
 def short_name(path: Path) -> str:
-    """A path as the kernel takes it for a UNIX socket, which may not be longer than 107 bytes."""
-    folder = path.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    import os  # noqa: PLC0415
+    """A path as the kernel takes it for a UNIX socket, which may not be longer than 107 bytes; good for children of this process too."""
+    return f"/proc/{os.getpid()}/fd/{_held(path.parent)}/{path.name}"
 
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    return f"/proc/self/fd/{descriptor}/{path.name}"
+
+@lru_cache(maxsize=8)
+def _held(folder: Path) -> int:
+    """A descriptor of a directory, held for as long as this process lives."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder, os.O_PATH | os.O_DIRECTORY)

@@ -96,6 +96,8 @@ def _sessions(system: System) -> list[str]:
             for job in system.running()
         ]  # fmt: skip
     titles = ["Type", "Session", "Cl.", "User", "Terminal", "Time", "Tcode", "Prio"]
+    if system.installed.has_start_service:
+        titles[:3] = ["Logon-Type", "Sess-Key", "Cli"]
     return [*_title(system, "Session Table"), *_box(titles, rows, (12, 16, 3, 12, 20, 8, 20, 4)), "", f"Found {len(rows)} logons with {len(rows)} sessions", ""]  # fmt: skip
 
 

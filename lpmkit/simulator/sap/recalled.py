@@ -98,3 +98,23 @@ def saplicense_show(sid: str, keys: list[str], installation: str) -> str:
     head = f"{'System':<8}{'Hardware Key':<14}{'Installation':<14}{'Type':<11}{'Valid until':<12}State\n"
     rows = (f"{sid:<8}{key:<14}{installation:<14}{'permanent':<11}{'99991231':<12}valid\n" for key in keys)
     return "\n*** Installed Licenses ***\n\n" + head + "-" * 66 + "\n" + "".join(rows) + "\n"
+
+
+# --- XMI and XBP ----------------------------------------------------------------------------------------------------
+#: The names of the messages are documented (2.3), their numbers in class XM and their words are not known here.
+XMI_MESSAGES: Mapping[str, tuple[str, str]] = {
+    "MSG_PROBLEM_DETECTED": ("999", "Problem detected"),
+    "MSG_CANT_LOG": ("998", "XMI logon or XMI log entry is not possible"),
+    "MSG_NOT_LOGGED_ON": ("997", "Not logged on to the XMI interface XBP"),
+    "MSG_EXT_USER_MISSING": ("996", "Name of the external user is missing"),
+    "MSG_SELECT_JOBNAME_MISSING": ("995", "Job selection without a job name"),
+    "MSG_SELECT_USERNAME_MISSING": ("994", "Job selection without a user name"),
+    "MSG_INVALID_SELECT_OPTION": ("993", "Invalid selection option"),
+    "MSG_NO_JOBS_FOUND": ("992", "No jobs found that match the selection"),
+    "MSG_JOB_DOES_NOT_EXIST": ("991", "Job does not exist"),
+}
+
+# --- SOAP-RFC -------------------------------------------------------------------------------------------------------
+#: A caller who wants to go on in the same session says so in the header of the message and gets a cookie.
+SESSION_WANTED = "enableSession"
+SESSION_COOKIE = "sap-contextid"

@@ -10,18 +10,42 @@ from lpmkit.simulator.sap.work import JobPlan, UserPlan
 DIALOG, UPDATE, ENQUEUE, BACKGROUND, SPOOL, UPDATE_2 = "DIA", "UPD", "ENQ", "BTC", "SPO", "UP2"
 
 
-def date(wall_s: float | None) -> str:
+#: A value of a field as ABAP has it: text or a number.
+Scalar = str | int
+
+
+class Date(str):
+    """A date as ABAP keeps it, ``YYYYMMDD``; `iso` is its form in XML (the patterns of every WSDL of a function module)."""
+
+    __slots__ = ()
+
+    @property
+    def iso(self) -> str:
+        return f"{self[:4]}-{self[4:6]}-{self[6:]}"
+
+
+class Time(str):
+    """A time of day as ABAP keeps it, ``HHMMSS``."""
+
+    __slots__ = ()
+
+    @property
+    def iso(self) -> str:
+        return f"{self[:2]}:{self[2:4]}:{self[4:]}"
+
+
+def date(wall_s: float | None) -> Date:
     """``YYYYMMDD``, and the initial date of something that has not happened (sap-oracle.md 2.2).
 
-    >>> date(1218226442), date(None)
-    ('20080808', '00000000')
+    >>> date(1218226442), date(1218226442).iso, date(None)
+    ('20080808', '2008-08-08', '00000000')
     """
-    return "00000000" if wall_s is None else time.strftime("%Y%m%d", time.gmtime(wall_s))
+    return Date("00000000" if wall_s is None else time.strftime("%Y%m%d", time.gmtime(wall_s)))
 
 
-def clock(wall_s: float | None) -> str:
+def clock(wall_s: float | None) -> Time:
     """``HHMMSS``, initial when it has not happened."""
-    return "000000" if wall_s is None else time.strftime("%H%M%S", time.gmtime(wall_s))
+    return Time("000000" if wall_s is None else time.strftime("%H%M%S", time.gmtime(wall_s)))
 
 
 def stamp(wall_s: float) -> str:

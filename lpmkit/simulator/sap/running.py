@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lpmkit.simulator.faults import FaultBook
+from lpmkit.simulator.faults import Fault, FaultBook
 from lpmkit.simulator.guest import Guest
 from lpmkit.simulator.sap import command_line, dispatcher, startsrv
 from lpmkit.simulator.sap.faces import Ports
 from lpmkit.simulator.sap.http_face import web
 from lpmkit.simulator.sap.installation import Installation
+from lpmkit.simulator.sap.mishaps import AT_THE_MOVE, strike
 from lpmkit.simulator.sap.operations import Seat
+from lpmkit.simulator.sap.rfc import Execute, SoapRfc
 from lpmkit.simulator.sap.system import Heart, System
 from lpmkit.simulator.shells.aix_system import Process
 from lpmkit.simulator.shells.reply import Reply
@@ -32,10 +34,13 @@ class RunningSap:
         root: Path,
         address: str,
         machine_id: Callable[[], str],
+        execute: Execute,
     ) -> None:
         self._installed, self._book, self._root, self._host = installed, book, root, guest.name
-        self.system = System(installed, guest.name, guest.boot_wall_s, time.time(), machine_id)
+        german = book.on_sap("sap-german") is not None
+        self.system = System(installed, guest.name, guest.boot_wall_s, time.time(), machine_id, german)
         self._ports = Ports(address)
+        self._execute = execute
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -48,6 +53,7 @@ class RunningSap:
         self._ports.listen("dispatcher", ports.dispatcher, talk)
         self._ports.listen("gateway", ports.gateway, talk)
         self._ports.listen("message_server", installed.services_ports.message_server, talk)
+        self._ports.listen("http", ports.http, web(SoapRfc(self.system, self._execute).answer))
         if installed.has_start_service:
             self._start_service("start_service", Seat(self.system, central=False))
             if not installed.classic:
@@ -61,6 +67,24 @@ class RunningSap:
         # The local socket asks for no password, for only <sid>adm and root can open it (sap-oracle.md 3.1).
         local = self._root / "tmp" / f".sapstream{numbers.start_service}"
         self._ports.listen_locally(f"{name}_local", local, web(startsrv.serve(seat, self._strikes, trusted=True)))
+
+    def moved(self) -> None:
+        """The partition runs on another frame now: what was to happen then happens."""
+        for effect in AT_THE_MOVE:
+            fault = self._book.on_sap(effect)
+            if fault is not None:
+                self.happen(fault)
+
+    def happen(self, fault: Fault) -> None:
+        """Let a fault come into force now."""
+        if fault.effect not in AT_THE_MOVE:
+            self._book.add(fault)
+            self.system.german = self.system.german or fault.effect == "sap-german"
+            return
+        strike(self.system, fault.effect, fault.object)
+        if not self.system.dispatcher_runs:
+            for name in ("dispatcher", "gateway", "http"):
+                self._ports.close(name)
 
     def _strikes(self, effect: str) -> bool:
         return self._book.on_sap(effect) is not None

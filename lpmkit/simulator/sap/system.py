@@ -84,10 +84,10 @@ class System:
         self.dumps: list[Dump] = []
         self.updates: list[UpdateRequest] = []
         self._next_pid = 10_158_246 if installed.has_start_service else 454_656
-        self.dispatcher_pid = self._new_pid()
+        self.dispatcher_pid = self.new_pid()
         self.work_processes = self._work_processes()
         self._own_pids = {
-            name: self._new_pid()
+            name: self.new_pid()
             for name in ("sapstart", "ms", "en", "gw", "icm", "igs", "se", "co", "os", "srv", "srv2")
         }
         names = ("NOWP", "DIA", "UPD", "ENQ", "BTC", "SPO", "UP2")
@@ -98,7 +98,8 @@ class System:
 
     # --- how it begins ------------------------------------------------------------------------------------------------
 
-    def _new_pid(self) -> int:
+    def new_pid(self) -> int:
+        """The next process id."""
         pid, self._next_pid = self._next_pid, self._next_pid + 4096
         return pid
 
@@ -107,7 +108,7 @@ class System:
         for kind, count in SHAPE:
             spare = 1 if kind == DIALOG and not self.installed.classic else 0
             for _ in range(0 if kind == ENQUEUE and not self.installed.classic else count + spare):
-                found.append(WorkProcess(len(found), kind, self._new_pid(), self.started_s))
+                found.append(WorkProcess(len(found), kind, self.new_pid(), self.started_s))
         for each in found:
             busy = {DIALOG: 2400 / (1 + each.number), BACKGROUND: 5200.0, ENQUEUE: 900.0}.get(each.kind, 310.0)
             each.cpu_s = busy * self.chance.uniform(0.7, 1.3)
