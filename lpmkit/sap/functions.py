@@ -24,7 +24,7 @@ from lpmkit.sap.model import (
     User,
     WorkProcess,
 )
-from lpmkit.sap.recalled import SNAP_ERROR_BLOCK, XBP_STATUS_FLAGS
+from lpmkit.sap.recalled import SNAP_ERROR_BLOCK, XBP_NOTHING_FOUND, XBP_STATUS_FLAGS
 from lpmkit.sap.rfc import Caller, Refused
 
 COMPANY = "LPMKIT"
@@ -193,7 +193,7 @@ class Functions:
         """TH_WPINFO of every server that TH_SERVER_LIST named when it was last asked."""
         found: list[WorkProcess] = []
         for server in (self.servers() if self._servers is None else self._servers) or [""]:
-            answer = self.caller.call("TH_WPINFO", tables=("WPLIST",), SRVNAME=server)
+            answer = self.caller.call("TH_WPINFO", tables=("WPLIST",), SRVNAME=server, WITH_CPU=b"\x01")
             rows = [{name.lower(): value for name, value in row.items()} for row in rows_of(answer, "WPLIST")]
             found += [records.work_process_of_rfc(row, server) for row in rows]
         if not found:
@@ -323,10 +323,10 @@ class Functions:
                 return []
             raise
         said = _said(answer)
-        if "NO_JOBS_FOUND" in said:
+        if any(word in said.lower() for word in XBP_NOTHING_FOUND):
             return []  # an empty result comes as an error (sap-oracle.md 2.3)
-        if "NOT_LOGGED_ON" in said and again:
-            self._interface = None
+        if said and again:
+            self._interface = None  # whatever it says: a conversation that was reopened is not logged on any more
             self._log_on_to_interface()
             return self._select(begin, end, wanted, again=False)
         _good(answer, "BAPI_XBP_JOB_SELECT", self.caller.where)

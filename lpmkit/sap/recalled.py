@@ -81,3 +81,5 @@ SNAP_FIELDS = ("DATUM", "UZEIT", "AHOST", "UNAME", "MANDT", "SEQNO", "FLIST")
 SNAP_ERROR_BLOCK = "FC"
 #: Selection flags of BAPIXMJSEL beside those that the reference names.
 XBP_STATUS_FLAGS = ("PRELIM", "SCHEDUL", "READY", "RUNNING", "FINISHED", "ABORTED")
+#: Words of the error with which BAPI_XBP_JOB_SELECT says that it found nothing, lower case; its name is MSG_NO_JOBS_FOUND.
+XBP_NOTHING_FOUND = ("no_jobs_found", "no jobs", "no job found", "keine jobs")

@@ -125,22 +125,15 @@ def moment(said: str) -> datetime | None:
 
 
 def date_and_time(row: Fields, date: str, time: str) -> datetime | None:
-    """DATE and TIME fields of a table; ``None`` where the date is initial. A date without a time is its first second."""
-    day = text(row, date)
+    """DATE and TIME fields of a table; ``None`` where the date is initial. XML has hyphens and colons in them, RFC has not.
+
+    >>> date_and_time({"ENDDATE": "2008-11-07", "ENDTIME": "00:00:00"}, "ENDDATE", "ENDTIME")
+    datetime.datetime(2008, 11, 7, 0, 0)
+    """
+    day = text(row, date).replace("-", "")
     if not day.strip("0 "):
         return None
-    return moment(f"{day} {text(row, time).strip() or '000000'}") if int_or_zero(text(row, time)) else _midnight(day)
-
-
-def int_or_zero(said: str) -> int:
-    return int(said) if re.fullmatch(r"\d{1,18}", said.strip() or "x") else 0
-
-
-def _midnight(day: str) -> datetime:
-    try:
-        return datetime.strptime(day, "%Y%m%d")  # noqa: DTZ007
-    except ValueError:
-        raise UnexpectedReply("this should be a date", line=day[:80]) from None
+    return moment(f"{day} {text(row, time).replace(':', '') or '000000'}")
 
 
 def duration(row: Fields, *names: str) -> int | None:

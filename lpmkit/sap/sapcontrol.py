@@ -135,11 +135,11 @@ def _past_heading(lines: Sequence[str], function: str) -> tuple[datetime | None,
 def _list_rows(lines: Sequence[str], function: str) -> tuple[dict[str, str], ...]:
     if not lines:
         return ()
+    if function == "EnqGetStatistic" and _PAIR.fullmatch(lines[0].strip()):
+        return (_pairs(lines),)
     names = [records.name_of(part) for part in lines[0].split(",")]
     wanted, loose = COLUMNS.get(function, (tuple(names), None))
-    if not set(names) & set(wanted) or names[0] != wanted[0]:
-        if function == "EnqGetStatistic":
-            return (_pairs(lines),)
+    if names[0] != wanted[0]:
         raise UnexpectedReply(f"this is not the header of {function}", line=lines[0][:200])
     return tuple(_cut(line, names, loose if loose in names else None) for line in lines[1:])
 

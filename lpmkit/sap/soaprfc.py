@@ -1,11 +1,13 @@
 """Function modules over HTTP: ``/sap/bc/soap/rfc``, present since the 4.7 generation, where a site has it switched on.
 
 One request is one conversation: nothing that lives in a session (a job-interface logon) outlives its call. The form of a message is SAP's own documentation's
-(help.sap.com, "Structure of a SOAP message"): namespace ``urn:sap-com:document:sap:rfc:functions``, ``NAME.Response``, rows as ``item``, ``/`` in names as ``_-``.
+(help.sap.com, "Structure of a SOAP message"): namespace ``urn:sap-com:document:sap:rfc:functions``, ``NAME.Response``, rows as ``item``, ``/`` in names as ``_-``. An exception of the module comes as ``NAME.Exception`` with its ``Name``, a refusal of the run time as a
+fault with the useful text in its detail.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,8 @@ def _write(parent: etree._Element, name: str, value: Any) -> None:
     elif isinstance(value, list | tuple):
         for row in value:
             _write(here, "item", row)
+    elif isinstance(value, bytes):
+        here.text = base64.b64encode(value).decode("ascii")
     else:
         here.text = str(value)
 
@@ -121,9 +125,9 @@ def read_answer(content: bytes, function: str, where: str = "") -> dict[str, Any
     answer = next(iter(body), None) if body is not None else None
     if answer is None:
         raise UnexpectedReply("this is no SOAP answer", line=_name(root)[:80], where=where or None)
-    if _name(answer) == "Fault":
+    if _name(answer) in ("Fault", f"{function}.Exception"):
         raise _refused(answer, function, where)
-    if _name(answer) not in (f"{_escaped(function)}.Response", f"{_escaped(function)}Response"):
+    if _name(answer) not in (f"{function}.Response", f"{function}Response"):
         raise UnexpectedReply(f"this does not answer {function}", line=_name(answer)[:80], where=where or None)
     return {_name(part): _value(part) for part in answer}
 
@@ -144,6 +148,6 @@ def _value(element: etree._Element) -> Any:
 
 def _refused(fault: etree._Element, function: str, where: str) -> Refused:
     said = {_name(part): (part.text or "").strip() for part in fault.iter()}
-    text = said.get("faultstring", "") or said.get("message", "")
-    key = said.get("abapException", "") or said.get("Name", "") or (text.split()[-1] if text else "")
-    return Refused(function, key.rsplit(":", 1)[-1], text, where)
+    text = next((said[name] for name in ("message", "Text", "faultstring") if said.get(name)), "")
+    key = next((said[name] for name in ("Name", "abapException", "type") if said.get(name)), "")
+    return Refused(function, key, text, where)

@@ -357,23 +357,36 @@ class CommandsWay:
 
     def _users(self) -> tuple[tuple[Any, ...], str]:
         found = self._instances.each("users", lambda number: dpmon.read_users(self._dpmon(dpmon.USERS, number)))
-        rows = [replace(row, server=self._instances.mark(number)) for number, each in found for row in each]
-        return tuple(rows), "dpmon"
+        # terminals are the dispatcher's: what two profiles show alike is one
+        rows = {
+            row: replace(row, server=self._instances.mark(number)) for number, each in reversed(found) for row in each
+        }
+        return tuple(rows.values()), "dpmon"
 
     def _profile(self, number: str) -> str:
-        """The instance profile: as the site file says, else the one that lies where SAP puts it."""
+        """The instance profile: as the site file says, else as its processes name it in ``ps``, else what lies where SAP puts it."""
         if number not in self._profiles:
-            folder = f"/usr/sap/{self._sid}/SYS/profile"
-            listed = self._run(["ls", folder]).checked("Name it in the site file: commands.profile").output.split()
-            wanted = [name for name in listed if re.fullmatch(rf"{self._sid}_[A-Z]+{number}_[\w-]+", name)]
-            if not wanted:
-                raise UnexpectedReply(
-                    f"no instance profile of {number} in {folder}",
-                    where=self._ssh.where,
-                    next_step="Name it in the site file: commands.profile",
-                )
-            self._profiles[number] = f"{folder}/{wanted[0]}"
+            said = self._run(["ps", "-e", "-o", "pid,etime,args"]).output
+            named = re.search(rf"\bpf=(/\S*/{self._sid}_[A-Z]+{number}_\S+)", said)
+            self._profiles[number] = named[1] if named else self._listed_profile(number, said)
         return self._profiles[number]
+
+    def _listed_profile(self, number: str, processes: str) -> str:
+        folder = f"/usr/sap/{self._sid}/SYS/profile"
+        reply = self._run(["ls", folder])
+        pattern = rf"{self._sid}_[A-Z]+{number}_[\w-]+"
+        wanted = [name for name in reply.output.split() if re.fullmatch(pattern, name)] if reply.status == 0 else []
+        if wanted:
+            return f"{folder}/{wanted[0]}"
+        instance = re.search(rf"\.sap{self._sid}_([A-Z]+{number})\b", processes)
+        if instance is None:
+            raise UnexpectedReply(
+                f"no instance profile of {number} in {folder}, and no process of it in ps",
+                where=self._ssh.where,
+                next_step="Name it in the site file: commands.profile",
+            )
+        name = self._run(["hostname"]).checked().output.strip()
+        return f"{folder}/{self._sid}_{instance[1]}_{name}"
 
     def _licence_tool(self, option: str) -> str:
         """``saplikey``, or ``saplicense`` before 7.00."""

@@ -24,6 +24,7 @@ from lpmkit.simulator.isolation import VethLink
 from lpmkit.simulator.loopback import Loopback
 from lpmkit.simulator.migration import Movers
 from lpmkit.simulator.perturbation import perturb
+from lpmkit.simulator.sap.installation import hardware_key
 from lpmkit.simulator.shells.runner import Machine, Shell
 from lpmkit.simulator.sshd import SshServer
 from lpmkit.simulator.truth import Truth
@@ -112,8 +113,21 @@ class Simulator:
             console = partial(HmcMachine, hmc=hmc)
             addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
         login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
-        login.write_site_file(self.directory, self.world)
+        login.write_site_file(self.directory, self.world, self._sap_faces(addresses), GIVEN_BY)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
+
+    def _sap_faces(self, addresses: list[login.Address]) -> list[login.SapFace]:
+        """The SAP systems of the partitions that run, for the site file."""
+        found = []
+        for each in self.world.partitions:
+            if each.sap is None or each.name not in self.hosts:
+                continue
+            keys = {
+                frame.name: hardware_key(guest.identity(frame, each.lpar_id).machine_id) for frame in self.world.frames
+            }
+            address = next(one.address for one in addresses if one.host == each.name)
+            found.append(login.SapFace(each.name, address, each.sap, self.hosts[each.name].ports, keys))
+        return found
 
     def _manager(
         self, host: str, user: str, machine: Callable[[Chassis, Movers], Machine], keys: set[bytes], movers: Movers
