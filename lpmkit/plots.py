@@ -6,7 +6,7 @@ sign: probes have their lane and name, classes their own hatch or outline. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -594,14 +594,15 @@ def latency_chart(analysis: Analysis) -> Figure | None:
     return figure
 
 
-def save_all(analysis: Analysis, folder: Path) -> list[Path]:
-    """Every chart as SVG and PNG into ``folder``; charts that have nothing to show are left out, old ones removed."""
+def save_all(analysis: Analysis, folder: Path, more: Mapping[str, Figure | None] | None = None) -> list[Path]:
+    """Every chart, and ``more`` by their names, as SVG and PNG into ``folder``; charts that have nothing to show are left out, old ones removed."""
     folder.mkdir(exist_ok=True)
     still = analysis.suspension
     figures = {
         "wall": wall_chart(analysis),
         "ladder": ladder_chart(still) if still else None,
         "latency": latency_chart(analysis),
+        **(more or {}),
     }
     return list(_saved(figures.items(), folder))
 

@@ -31,6 +31,7 @@ ORDER = [
     "prediction",
     "analysis",
     "plots",
+    "sap_plots",
     "report",
     "reach",
     "recorder",

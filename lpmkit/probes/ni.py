@@ -90,7 +90,8 @@ class NiProbe:
             what = "not looked at: the host is reached through another one, so this machine has no TCP way of its own to its dispatcher"
             sink.event(self.order.name, "probe-trouble", what=what)
             return
-        due = self.clock.mono_ns()
+        # the first question is due when there has been time to connect
+        due = self.clock.mono_ns() + self.order.interval_ns
         while not stop.is_set():
             now = self.clock.mono_ns()
             if self._wire is None and now >= self._next_try:

@@ -48,10 +48,11 @@ class SapProbe:
         )
         self._seen: dict[str, Counter[Any]] = {name: Counter() for name in _GROWING}
         self._ways: dict[str, str] = {}
+        self._since = 0
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
-        began = self.clock.wall_ns()
+        began, self._since = self.clock.wall_ns(), self.clock.mono_ns()
         # who it is comes first: it tells the system's own clock
         due = {"identity": 0, **dict.fromkeys(SAP_INTERVALS, 1)}
         next_load = self.clock.mono_ns() + LOAD_EVERY_NS
@@ -102,4 +103,6 @@ class SapProbe:
 
     def _tell_load(self, sink: Sink) -> None:
         counts: Mapping[str, int] = dict(self.system.load.counts)
-        sink.event(self.order.name, "sap-load", requests=counts, limit_per_minute=self.system.load.limit)
+        sink.event(
+            self.order.name, "sap-load", requests=counts, limit_per_minute=self.system.load.limit, since_ns=self._since
+        )

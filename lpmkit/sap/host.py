@@ -12,6 +12,7 @@ from lpmkit.sap.recalled import FOR_EVER, LICENCE_LABELS
 
 _LABELLED = re.compile(r"^\s*(\S.*?)[ .]*:\s*(.*?)\s*$")
 _OF_THIS = re.compile(r"\s*\(of this computer\)$")
+_KEY_IN_ROW = re.compile(r"(?:^|\s)([A-Z]\d{10})(?=\s|$)")
 #: ``dw.sapBX5_DVEBMGS00``: dispatcher and work processes, message server, collector, syslog sender and collector.
 _SAP_PROCESS = re.compile(r"(?:^|[/\s])((dw|ms|se|co|gw|rd|en|er|ig|jc)\.sap([A-Z][A-Z0-9]{2})_([A-Z]+\d\d))(?:\s|$)")
 _ELAPSED = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)")
@@ -38,7 +39,13 @@ def read_hardware_key(said: str) -> str:
 
 
 def read_licences(said: str) -> tuple[Licence, ...]:
-    """``saplikey -show``: every installed licence. Several keys stand side by side, one for each frame it may run on."""
+    """``saplikey -show``: every installed licence. Several keys stand side by side, one for each frame it may run on.
+
+    ``saplicense -show`` of the time before 7.00 is recalled as a table; its rows are known by the key that they hold.
+    """
+    rows = [line for line in said.split("\n") if _KEY_IN_ROW.search(line) and ":" not in line]
+    if rows:
+        return tuple(_licence_of_row(line) for line in rows)
     groups: list[dict[str, str]] = []
     for label, value in _labelled(said):
         if label == "system" or not groups:
@@ -59,6 +66,21 @@ def _labelled(said: str) -> Iterator[tuple[str, str]]:
         if found and not line.lstrip().startswith(("-", "=")):
             label = " ".join(found[1].lower().split())
             yield LICENCE_LABELS.get(label, label), found[2]
+
+
+def _licence_of_row(line: str) -> Licence:
+    words = line.lower().split()
+    found = _KEY_IN_ROW.search(line)
+    assert found is not None
+    kind = next((word for word in words if word.startswith(("perm", "temp"))), "")
+    until = next((word for word in words if re.fullmatch(r"[12]\d{7}|99991231", word)), "")
+    state = next((word for word in words if word in ("valid", "invalid", "expired", "ok")), "")
+    return Licence(
+        key=found[1],
+        permanent=kind.startswith("perm") if kind else None,
+        valid=state in ("valid", "ok") if state else None,
+        until="" if until == FOR_EVER else until,
+    )
 
 
 def _key(value: str) -> str:

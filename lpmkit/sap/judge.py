@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lpmkit.config import SapSlo
 from lpmkit.sap.classify import Class, Rules, Tally, describe
-from lpmkit.sap.course import Answers, JobCourse, Pause, answers, fresh, job_courses
+from lpmkit.sap.course import Answers, JobCourse, Pause, answers, fresh, job_courses, occupancy
 from lpmkit.sap.model import (
     Colour,
     Dump,
@@ -93,6 +93,7 @@ class Outcome:
     jobs: tuple[JobLine, ...]
     log: tuple[Tally, ...]
     ways: Mapping[str, tuple[str, ...]]
+    occupancy: tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...] = ()
 
     def question(self, key: str) -> Said:
         return next(one for one in self.said if one.key == key)
@@ -120,7 +121,9 @@ def judge(case: Case) -> Outcome:
     for one in case.observations:
         if one.rows is not None:
             ways.setdefault(one.question, {})[one.way] = None
-    return Outcome(case.sid, said, jobs, tallies, {name: tuple(each) for name, each in ways.items()})
+    return Outcome(
+        case.sid, said, jobs, tallies, {name: tuple(each) for name, each in ways.items()}, occupancy(case.observations)
+    )
 
 
 def _open(case: Case, key: str, title: str, question: str, found: Answers) -> Said:

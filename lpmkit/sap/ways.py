@@ -183,17 +183,14 @@ class CommandsWay:
     """Commands over SSH: ``sapcontrol``; ``dpmon`` where no start service answers; names in ``ps`` where there is neither."""
 
     name = "commands"
-    questions = frozenset(
+    session = ""
+    #: What ``sapcontrol`` alone tells.
+    _BY_SERVICE = frozenset(["queues", "system_log", "locks", "enqueue", "instances", "alerts"])
+    _ALWAYS = frozenset(
         [
             "work_processes",
             "jobs",
             "processes",
-            "queues",
-            "system_log",
-            "locks",
-            "enqueue",
-            "instances",
-            "alerts",
             "identity",
             "users",
             "licences",
@@ -202,7 +199,6 @@ class CommandsWay:
             "machine_serial",
         ]
     )
-    session = ""
 
     def __init__(
         self,
@@ -221,6 +217,11 @@ class CommandsWay:
         self._time: datetime | None = None
         self._programs: dict[str, str] = {}
         self._without_start_service = False
+
+    @property
+    def questions(self) -> frozenset[str]:
+        """What it can answer: less where there turned out to be no ``sapcontrol`` (4.7 has none)."""
+        return self._ALWAYS if self._without_start_service else self._ALWAYS | self._BY_SERVICE
 
     def ask(self, question: str, window: Window) -> tuple[tuple[Any, ...], str]:
         """See `Way.ask`."""
@@ -257,7 +258,11 @@ class CommandsWay:
 
     def _sapcontrol(self, function: str, number: str) -> str:
         places = ("sapcontrol", f"/usr/sap/{self._sid}/SYS/exe/run/sapcontrol", "/usr/sap/hostctrl/exe/sapcontrol")
-        reply = self._first(places, ["-nr", number, "-format", "list", "-function", function])
+        try:
+            reply = self._first(places, ["-nr", number, "-format", "list", "-function", function])
+        except CommandRefused:
+            self._without_start_service = True  # what is not there will not be there next time either
+            raise
         answer = sapcontrol.read_answer(reply.output, function)  # raises what FAIL says, whatever the exit status
         if reply.status not in (sapcontrol.ANSWERED if function == "GetProcessList" else {0}):
             reply.checked()
@@ -334,8 +339,6 @@ class CommandsWay:
                 return tuple(row for _, rows in found for row in rows), "sapcontrol"
             except (CommandRefused, UnexpectedReply) as error:
                 first = error
-                # a command that is not there will not be there next time either
-                self._without_start_service = "there is no sapcontrol" in error.what
         try:
             found = self._instances.each(other, by_other)
         except RemoteError as error:
