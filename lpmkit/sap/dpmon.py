@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import pairwise
 
 from lpmkit.errors import CommandRefused, UnexpectedReply
@@ -18,7 +17,6 @@ from lpmkit.sap.recalled import DIALOG_TYPES, DPMON_HEADINGS, DPMON_SESSION_HEAD
 
 #: The keys to type: the long work-process table, the sessions.
 WORK_PROCESSES, USERS = "l", "v"
-_TITLE = re.compile(r"Table\b.*?\s([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})")
 
 
 def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
@@ -47,12 +45,6 @@ def read_users(said: str) -> tuple[User, ...]:
         )
         found.setdefault(user.key, user)
     return tuple(found.values())
-
-
-def read_time(said: str) -> datetime | None:
-    """The server's clock in the title, ``None`` where there is no title."""
-    found = _TITLE.search(said)
-    return datetime.strptime(found[1], "%a %b %d %H:%M:%S %Y") if found else None  # noqa: DTZ007 - UTC, by its own word
 
 
 def _whole(said: str) -> list[str]:

@@ -15,6 +15,8 @@ _OF_THIS = re.compile(r"\s*\(of this computer\)$")
 _KEY_IN_ROW = re.compile(r"(?:^|\s)([A-Z]\d{10})(?=\s|$)")
 #: ``dw.sapBX5_DVEBMGS00``: dispatcher and work processes, message server, collector, syslog sender and collector.
 _SAP_PROCESS = re.compile(r"(?:^|[/\s])((dw|ms|se|co|gw|rd|en|er|ig|jc)\.sap([A-Z][A-Z0-9]{2})_([A-Z]+\d\d))(?:\s|$)")
+#: What a process that only ``ps`` shows says of itself; its start is reckoned from its age.
+BY_NAME = "running, by its name in ps"
 _ELAPSED = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)")
 DESCRIPTIONS = {
     "dw": "dispatcher and work processes",
@@ -124,7 +126,7 @@ def read_processes(said: str, sid: str, now: datetime) -> tuple[Process, ...]:
         Process(
             name=name,
             pid=pid,
-            text="running, by its name in ps",
+            text=BY_NAME,
             started=(now - timedelta(seconds=age)).replace(microsecond=0),
             elapsed_s=age,
             description=DESCRIPTIONS[name.split(".", 1)[0]],

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from lpmkit.config import SapSlo
 from lpmkit.sap.classify import Class, Rules, Tally, describe
 from lpmkit.sap.course import Answers, JobCourse, Pause, answers, fresh, job_courses, occupancy
+from lpmkit.sap.host import BY_NAME
 from lpmkit.sap.model import (
+    NO_WAY,
     Colour,
     Dump,
     Job,
@@ -133,7 +135,7 @@ def _open(case: Case, key: str, title: str, question: str, found: Answers) -> Sa
     if found.all:
         return Said(key, title, OPEN, f"it was not looked at after the pause: {found.trouble}")
     trouble = found.trouble
-    configured = bool(found.unanswered) and "no way in the site file" not in trouble
+    configured = bool(found.unanswered) and not trouble.startswith(NO_WAY)
     return Said(key, title, OPEN, trouble if configured else _no_way(question), counts=configured)
 
 
@@ -200,8 +202,7 @@ def _restarted(before: Process, after: Process) -> str:
         return f"{after.name} has another pid ({before.pid}, now {after.pid})"
     if before.pid is not None and after.pid is None:
         return f"{after.name} has no process any more"
-    by_stamp = before.elapsed_s is None or before.text != "running, by its name in ps"
-    if by_stamp and before.started is not None and after.started is not None:
+    if before.text != BY_NAME and before.started is not None and after.started is not None:
         apart = abs((after.started - before.started).total_seconds())
         if apart > SAME_START_S:
             return f"{after.name} started at {after.started:%H:%M:%S}"

@@ -297,6 +297,10 @@ class Alert:
     text: str = ""
 
 
+#: How the trouble of a question begins that nothing in the site file could answer.
+NO_WAY = "no way in the site file tells it"
+
+
 @dataclass(frozen=True, slots=True)
 class Missed:
     """A question that no way in answered, and why; ``configured`` says whether a way for it is in the site file at all."""

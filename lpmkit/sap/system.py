@@ -13,10 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from lpmkit.config import SapSystemSettings, Secrets
-from lpmkit.errors import CommandRefused, LoginRefused, LpmError, UnexpectedReply, UsageError
+from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
-from lpmkit.sap.model import Identity, Missed, Observation, Snapshot
+from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
 from lpmkit.sap.rfc import RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.ways import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
@@ -118,8 +118,8 @@ class System:
                 session=way.session,
                 zone_offset_s=self.offset_s(wall),
             )
-        if not reasons:
-            reasons = [f"no way in the site file tells it ({', '.join(PREFERRED[question])} would)"]
+        if not self.is_configured(question):
+            reasons = [f"{NO_WAY} ({', '.join(PREFERRED[question])} would)", *reasons]
         trouble = "; ".join(reasons)
         return Observation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble)
 
@@ -144,7 +144,10 @@ class System:
 
     def _pause(self, name: str, question: str, error: LpmError) -> None:
         """Leave the way alone for a while: for this question where it answered with a refusal, for all where it did not answer."""
-        of_question = isinstance(error, CommandRefused | UnexpectedReply)
+        # one command that hangs says nothing of the next
+        of_question = isinstance(error, CommandRefused | UnexpectedReply) or (
+            name == "commands" and isinstance(error, NoAnswer)
+        )
         key = (name, question if of_question else "")
         before = self._pauses.get(key)
         length = min(LONGEST_PAUSE_S, 2 * before.length_s if before else FIRST_PAUSE_S)
@@ -283,6 +286,7 @@ def open_system(
             profile=settings.commands.profile,
             timeout_s=settings.commands.timeout_s,
             count=load.taking("commands"),
+            clock=clock,
         )
 
     def by_rfc() -> Way:

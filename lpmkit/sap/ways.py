@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from lpmkit.errors import CommandRefused, LpmError, RemoteError, UnexpectedReply
+from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
 from lpmkit.sap import dpmon, host, records, sapcontrol
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.model import Identity, Process, jobs_of
 from lpmkit.sap.webservice import StartService
 from lpmkit.session import Reply, Session
+from lpmkit.timeline import Clock
 
 Value = TypeVar("Value")
+#: A start service that hangs is not asked again for so long.
+SILENT_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,10 @@ class CommandsWay:
         profile: str = "",
         timeout_s: float = 20.0,
         count: Callable[[], None] = lambda: None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock()
+        self._silent_until = 0
         self._sid, self._ssh, self._numbers = sid, session, tuple(numbers)
         self._instances = _Instances(numbers)
         self._profiles = {numbers[0]: profile} if profile else {}
@@ -258,10 +264,18 @@ class CommandsWay:
 
     def _sapcontrol(self, function: str, number: str) -> str:
         places = ("sapcontrol", f"/usr/sap/{self._sid}/SYS/exe/run/sapcontrol", "/usr/sap/hostctrl/exe/sapcontrol")
+        if self._clock.mono_ns() < self._silent_until:
+            raise NoAnswer(
+                "sapcontrol was not answered a moment ago and is left alone for a minute", where=self._ssh.where
+            )
         try:
             reply = self._first(places, ["-nr", number, "-format", "list", "-function", function])
         except CommandRefused:
             self._without_start_service = True  # what is not there will not be there next time either
+            raise
+        except NoAnswer:
+            # the service behind it hangs, not the login: what needs no sapcontrol is not kept waiting
+            self._silent_until = self._clock.mono_ns() + SILENT_NS
             raise
         answer = sapcontrol.read_answer(reply.output, function)  # raises what FAIL says, whatever the exit status
         if reply.status not in (sapcontrol.ANSWERED if function == "GetProcessList" else {0}):
@@ -337,7 +351,7 @@ class CommandsWay:
             try:
                 found = self._instances.each(function, by_sapcontrol)
                 return tuple(row for _, rows in found for row in rows), "sapcontrol"
-            except (CommandRefused, UnexpectedReply) as error:
+            except (CommandRefused, UnexpectedReply, NoAnswer) as error:
                 first = error
         try:
             found = self._instances.each(other, by_other)

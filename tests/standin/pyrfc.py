@@ -109,7 +109,11 @@ class Connection:
         return self.alive  # and says nothing of the peer
 
     def get_connection_attributes(self) -> dict[str, str]:
-        return {"cpicConvId": self._conversation, "user": self._params["user"], "isoLanguage": self._params.get("lang", "")}
+        return {
+            "cpicConvId": self._conversation,
+            "user": self._params["user"],
+            "isoLanguage": self._params.get("lang", ""),
+        }
 
     def call(self, func_name: str, options: Mapping[str, Any] | None = None, **params: Any) -> Mapping[str, Any]:
         if not self.alive:
