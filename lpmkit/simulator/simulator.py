@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpmkit.simulator import guest, landscape, login
+from lpmkit.simulator import certificates, guest, landscape, login
 from lpmkit.simulator.chassis import RUNNING, Chassis, Partition, World
 from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
 from lpmkit.simulator.hmc_machine import HmcMachine
@@ -73,6 +73,8 @@ class Simulator:
         self.servers: dict[str, SshServer] = {}
         self._links: list[VethLink] = []
         self._loopbacks: list[Loopback] = []
+        #: The address of every partition that runs, for its services.
+        self.addresses: dict[str, str] = {}
         self.sap_password = os.environ.get(GIVEN_BY) or secrets.token_urlsafe(12)
         self._truth: Truth | None = None
         self._movers: Movers | None = None
@@ -157,6 +159,7 @@ class Simulator:
         else:
             self._loopbacks.append(Loopback())
             address = self._loopbacks[-1].address
+        self.addresses[found.name] = address
         root = self.directory / "partitions" / found.name
         root.mkdir(parents=True, exist_ok=True)
         settings: dict[str, Any] = {
@@ -166,10 +169,18 @@ class Simulator:
             "host_key": str(self.directory / f"host_key_{found.name}"),
             "keys": [base64.b64encode(key).decode() for key in keys],
             "address": address,
+            "tls": self._certificate(found, address),
             "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where in ("command", "sap")],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)
         return login.Address(found.name, "root", address, host.port)
+
+    def _certificate(self, found: Partition, address: str) -> dict[str, str] | None:
+        """The certificate of sapstartsrv, where the partition has one."""
+        if found.sap is None or not found.sap.has_start_service:
+            return None
+        made = certificates.make(self.directory, found.name, address)
+        return {"certificate": str(made.certificate), "key": str(made.key)}
 
     def inject(self, fault: Fault | str) -> None:
         """Let a fault come into force now. On a partition's own command lines only faults given at the start strike."""

@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 Serve = Callable[[socket.socket], None]
@@ -37,6 +37,7 @@ class Ports:
 
     def listen_locally(self, name: str, path: Path, serve: Serve) -> None:
         """Open a UNIX socket. Its path may be longer than a socket address may be, so it is named through its directory."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(short_name(path))
@@ -84,8 +85,7 @@ def short_name(path: Path) -> str:
     return f"/proc/{os.getpid()}/fd/{_held(path.parent)}/{path.name}"
 
 
-@lru_cache(maxsize=8)
+@cache
 def _held(folder: Path) -> int:
     """A descriptor of a directory, held for as long as this process lives."""
-    folder.mkdir(parents=True, exist_ok=True)
     return os.open(folder, os.O_PATH | os.O_DIRECTORY)

@@ -145,7 +145,7 @@ def work_processes(asked: Call) -> Result:
             "WP_CPU": f"{int(each.cpu_s // 60)}:{int(each.cpu_s % 60):02}"
             if asked.value("WITH_CPU") not in ("", "0", "00")
             else "",
-            "WP_ELTIME": "" if each.free else str(int(system.work_s - each.since_s)),
+            "WP_ELTIME": "" if each.free else str(int(system.wall_s - each.since_s)),
             "WP_MANDT": each.client,
             "WP_BNAME": each.user,
             "WP_REPORT": each.program,
@@ -228,7 +228,7 @@ def os_command(asked: Call) -> Result:
         raise AbapException("SECURITY_RISK", "The parameters hold characters that are not allowed")
     text, status = asked.execute(f"{program} {given}".strip())
     rows: list[dict[str, Scalar]] = [
-        {"LENGTH": min(len(line), LONGEST_LINE), "MESSAGE": line[at : at + LONGEST_LINE]}
+        {"LENGTH": min(len(line) - at, LONGEST_LINE), "MESSAGE": line[at : at + LONGEST_LINE]}
         for line in text.splitlines()
         for at in range(0, max(1, len(line)), LONGEST_LINE)
     ]

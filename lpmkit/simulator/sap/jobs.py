@@ -62,7 +62,7 @@ def _live_through(system: System, job: Job, for_s: float) -> None:
         return
     job.worker = worker
     job.next_line_s = job.done_s + LINE_EVERY_S
-    worker.take(system.work_s - for_s, whole, job.plan.program, system.installed.client, job.plan.user)
+    worker.take(began, whole, job.plan.program, system.installed.client, job.plan.user)
     worker.job = job
 
 
@@ -75,9 +75,10 @@ def advance(system: System, work_s: float) -> None:
             job.status = "Y"
         if job.status == "Y":
             _try_to_begin(system, job)
-    if len(system.jobs) > KEPT_JOBS:
-        oldest = next(job for job in system.jobs if job.status in "FA")
-        system.jobs.remove(oldest)
+    over = len(system.jobs) - KEPT_JOBS
+    if over > 0:
+        past = [id(job) for job in system.jobs if job.status in "FA"][:over]
+        system.jobs = [job for job in system.jobs if id(job) not in past]
 
 
 def _try_to_begin(system: System, job: Job) -> None:

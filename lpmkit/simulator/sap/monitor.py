@@ -50,7 +50,7 @@ def _work_processes(system: System) -> list[str]:
     with system.lock:
         rows = [
             f"{each.number:>2} {each.kind:<4}{each.pid:>8} {status_text(each, system.german):<8}{each.reason:<6}{yes:<6}{each.errors or '':>3}"
-            f" {'':>3} {lasted(each.cpu_s):>8} {'' if each.free else int(system.work_s - each.since_s):>5} "
+            f" {'':>3} {lasted(each.cpu_s):>8} {'' if each.free else int(system.wall_s - each.since_s):>5} "
             f"{each.program:<16.16} {each.client:<3} {each.user:<12} {each.action:<16} {each.table}".rstrip()
             for each in system.work_processes
         ]

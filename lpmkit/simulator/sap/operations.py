@@ -107,7 +107,7 @@ STATUS_REASON = {"Hold": "RFC"}
 
 def work_process_row(system: System, each: WorkProcess) -> Row:
     """One work process with the fields of ABAPGetWPTable. ``Err`` and ``Time`` are empty when there is nothing to say."""
-    elapsed = "" if each.free else str(int(system.work_s - each.since_s))
+    elapsed = "" if each.free else str(int(system.wall_s - each.since_s))
     errors = str(each.errors) if each.errors else ""
     return (
         each.number, each.kind, each.pid, each.status, each.reason, "yes", errors, "", lasted(each.cpu_s), elapsed,

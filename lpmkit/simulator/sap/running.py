@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lpmkit.simulator.faults import Fault, FaultBook
@@ -23,6 +24,12 @@ KEEPALIVE_S, KEEPALIVE_TIMEOUT_S = 1200.0, 60.0
 """``rdisp/keepalive`` and ``rdisp/keepalive_timeout`` (sap-oracle.md 4)."""
 
 
+def _context(tls: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls["certificate"], tls["key"])
+    return context
+
+
 class RunningSap:
     """Start it once; then it lives in threads of this process and stands still with it. ``machine_id`` is asked for the present ``uname -m``."""
 
@@ -35,12 +42,14 @@ class RunningSap:
         address: str,
         machine_id: Callable[[], str],
         execute: Execute,
+        tls: Mapping[str, str] | None = None,
     ) -> None:
         self._installed, self._book, self._root, self._host = installed, book, root, guest.name
         german = book.on_sap("sap-german") is not None
         self.system = System(installed, guest.name, guest.boot_wall_s, time.time(), machine_id, german)
         self._ports = Ports(address)
         self._execute = execute
+        self._tls = None if tls is None else _context(tls)
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -64,6 +73,9 @@ class RunningSap:
     def _start_service(self, name: str, seat: Seat) -> None:
         numbers = self._installed.services_ports if seat.central else self._installed.ports
         self._ports.listen(name, numbers.start_service, web(startsrv.serve(seat, self._strikes, trusted=False)))
+        if self._tls is not None:
+            secured = web(startsrv.serve(seat, self._strikes, trusted=False), self._tls)
+            self._ports.listen(f"{name}_tls", numbers.start_service_tls, secured)
         # The local socket asks for no password, for only <sid>adm and root can open it (sap-oracle.md 3.1).
         local = self._root / "tmp" / f".sapstream{numbers.start_service}"
         self._ports.listen_locally(f"{name}_local", local, web(startsrv.serve(seat, self._strikes, trusted=True)))

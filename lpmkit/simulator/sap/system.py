@@ -201,7 +201,7 @@ class System:
         if worker is None:
             return None
         queue.passed()
-        worker.take(self.work_s, for_s, program, self.installed.client, user)
+        worker.take(self.wall_s, self.work_s + for_s, program, self.installed.client, user)
         return worker
 
     def _post(self, session: Session) -> None:
