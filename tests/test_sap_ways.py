@@ -379,3 +379,68 @@ def test_a_way_that_cannot_be_set_up_is_kept_with_the_reason(tmp_path: Path) -> 
     said = one.ask("jobs")
     assert "there is no secret behind 'env:NOT_THERE_AT_ALL'" in said.trouble
     assert one.is_configured("jobs")
+
+
+# -- faults of the simulated system, each with the way that answers instead ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("sapstartsrv-hangs", "did not answer in time"),
+        ("sapstartsrv-denies", "user and password"),
+        ("sapstartsrv-wsdl", ""),
+    ],
+)
+def test_a_start_service_that_fails_is_named_and_something_else_answers(fault: str, said: str) -> None:
+    with Simulator(worlds.LANDSCAPES / "p7pair.yaml", speed=25.0, faults=[fault]) as simulator:
+        alone = worlds.simulated(simulator, "webservice")
+        for service in alone.ways["webservice"]._services.values():  # type: ignore[attr-defined]
+            service._transport.operation_timeout = service._transport.load_timeout = 1.0
+        first = alone.ask("work_processes")
+        if said:
+            assert first.rows is None
+            assert said in first.trouble
+        one = worlds.simulated(simulator, "webservice+commands+soap_rfc", slo={})
+        one.ways["commands"]._timeout_s = 1.0  # type: ignore[attr-defined]
+        for service in one.ways["webservice"]._services.values():  # type: ignore[attr-defined]
+            service._transport.operation_timeout = service._transport.load_timeout = 1.0
+        for question in ("work_processes", "jobs", "users", "hardware_key"):
+            answer = one.ask(question)
+            assert answer.rows, (question, answer.trouble)
+        if fault == "sapstartsrv-hangs":
+            # ps tells the processes when sapcontrol hangs as well
+            assert one.ask("processes").way == "ps"
+
+
+def test_a_german_system_is_understood_by_every_way() -> None:
+    with Simulator(worlds.LANDSCAPES / "p7pair.yaml", speed=25.0, faults=["sap-german"]) as simulator:
+        found = {}
+        for way in ("webservice", "commands", "soap_rfc"):
+            rows = worlds.simulated(simulator, way).ask("work_processes").rows or ()
+            found[way] = {(row.number, row.type, row.pid) for row in rows}
+            assert not [row for row in rows if row.activity.value == "other"], way
+        assert found["webservice"] == found["commands"] == found["soap_rfc"]
+
+
+def test_a_german_4_7_is_understood_through_its_dispatcher_monitor() -> None:
+    with Simulator(worlds.LANDSCAPES / "js22.yaml", speed=25.0, faults=["sap-german"]) as simulator:
+        one = worlds.simulated(simulator, "commands", partition="bxaix85", sid="BX5", numbers=("00",))
+        said = one.ask("work_processes")
+        assert said.way == "dpmon", said.trouble
+        assert len(said.rows or ()) == 40
+        assert {row.activity.value for row in said.rows or ()} <= {"waiting", "running", "on hold"}
+        assert one.ask("processes").way == "ps"
+        assert one.ask("licences").rows
+        # there is no sapcontrol: what it alone would tell is not asked for again and again
+        assert not one.is_configured("system_log")
+
+
+def test_a_snapshot_says_which_way_told_what_and_what_it_cost(simulator: Simulator) -> None:
+    found = worlds.simulated(simulator, "webservice+commands+soap_rfc").snapshot()
+    assert found.ways["jobs"].startswith("soap_rfc")
+    assert found.ways["work_processes"] == "webservice"
+    assert found.ways["licences"] == "saplikey"
+    assert found.hardware_key in {licence.key for licence in found.licences or ()}
+    assert sum(found.requests.values()) < 60
+    assert not [gap for gap in found.missed if gap.configured], found.missed

@@ -87,11 +87,18 @@ class System:
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
+    def ask_by(self, name: str, question: str) -> Observation:
+        """Ask one question by one way only."""
+        return self._ask((name,), question, None)
+
     def ask(self, question: str, since_wall_ns: int | None = None) -> Observation:
         """Ask one question; the answer, or why nobody gave one. ``since_wall_ns`` is where its time begins, on the observer's clock (default: now)."""
+        return self._ask(PREFERRED[question], question, since_wall_ns)
+
+    def _ask(self, names: Sequence[str], question: str, since_wall_ns: int | None) -> Observation:
         reasons = []
         asked, wall = self._clock.mono_ns(), self._clock.wall_ns()
-        for name in PREFERRED[question]:
+        for name in names:
             why = self._why_not(name, question)
             if why is not None:
                 if name in self.ways or name in self.unusable:
