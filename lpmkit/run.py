@@ -162,6 +162,25 @@ class Run:
             {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
         ]
 
+    def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, dict[str, Any]]:
+        """The newest answer to each question, as far as the last bytes of the newest file hold them: for a live view, whose cost must not grow."""
+        found = max((one for one in self._observation_files() if one[0] == probe), default=None)
+        if found is None:
+            return {}
+        with found[2].open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - last_bytes))
+            lines = file.read().split(b"\n")
+        newest: dict[str, dict[str, Any]] = {}
+        # The first line may be cut, the last one is empty or not whole yet.
+        for line in lines[1:-1] if size > last_bytes else lines[:-1]:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # whoever reads all of them counts it
+            newest[str(row.get("question"))] = row
+        return newest
+
     def _observation_files(self) -> list[tuple[str, int, Path]]:
         paths = (self.path / "observations").glob("*.jsonl")
         matches = [(path, _OBSERVATIONS.fullmatch(path.name)) for path in paths]
