@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from lpmkit.config import FrameSettings, HostSettings, Secrets, Site
+from lpmkit.config import FrameSettings, HostSettings, Site
 from lpmkit.control import Control, Order
 from lpmkit.control.aix import AixShell, Identity
 from lpmkit.control.hmc import Hmc, ViosThroughHmc
@@ -18,6 +18,7 @@ from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
 from lpmkit.probes import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.secrets import Secrets
 from lpmkit.session import Session, Transcript
 from lpmkit.ssh import SshSession, open_session
 from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather

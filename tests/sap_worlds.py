@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import lpmkit.simulator
-from lpmkit.config import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService, Secrets
+from lpmkit.config import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.system import System, open_system
+from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
 from lpmkit.ssh import route
 

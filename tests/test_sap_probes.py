@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapSystemSettings, Secrets, Site
+from lpmkit.config import SapSystemSettings, Site
 from lpmkit.probes import ProbeOrder, sap_plan
 from lpmkit.probes.ni import PING, PONG, Frames, NiProbe, frame
 from lpmkit.probes.sap import SapProbe
@@ -24,6 +24,7 @@ from lpmkit.sap.load import Load
 from lpmkit.sap.model import LogEntry
 from lpmkit.sap.system import System
 from lpmkit.sap.ways import Window
+from lpmkit.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
 
 

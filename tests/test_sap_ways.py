@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapCommands, SapRfc, SapSystemSettings, SapWebService, Secrets
+from lpmkit.config import SapCommands, SapRfc, SapSystemSettings, SapWebService
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, Unreachable, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
@@ -24,11 +24,17 @@ from lpmkit.sap.rfc import RfcCaller, logon, trouble
 from lpmkit.sap.system import System, open_system
 from lpmkit.sap.ways import Window
 from lpmkit.sap.webservice import start_service
+from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
 from lpmkit.timeline import Clock
 from tests import sap_worlds as worlds
 
 NOW = moment.fromisoformat("2008-11-07T23:59:30")
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LPM_SIMULATOR_SAP_PASSWORD", worlds.PASSWORD)
 
 
 @pytest.fixture

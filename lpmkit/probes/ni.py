@@ -12,9 +12,11 @@ import selectors
 import socket
 import threading
 from collections import deque
+from typing import Any
 
 from lpmkit.arrivals import StampedSocket
 from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.tempo import Keeping, Tempo
 from lpmkit.ssh import Route
 from lpmkit.timeline import Clock, Outcome, Sample
 
@@ -60,7 +62,9 @@ class Frames:
 class NiProbe:
     """Asks the dispatcher every interval whether or not the last question was answered, over one connection for as long as that lives."""
 
-    def __init__(self, order: ProbeOrder, way: Route | None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, order: ProbeOrder, way: Route | None, clock: Clock | None = None, *, tempo: Tempo | None = None
+    ) -> None:
         self.order = order
         self.clock = clock or Clock()
         self._way = way
@@ -76,8 +80,10 @@ class NiProbe:
         self._frames = Frames()
         self._unsent = bytearray()
         self._asked: deque[tuple[int, int, int]] = deque()
+        self._keeping = Keeping(order, tempo)
         self._seq = 0
         self._connections = 0
+        self._found: Any = None
         self._why = ""
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
@@ -92,13 +98,18 @@ class NiProbe:
             return
         # the first question is due when there has been time to connect
         due = self.clock.mono_ns() + self.order.interval_ns
+        self._keeping.tell(sink, 1, due)
         while not stop.is_set():
             now = self.clock.mono_ns()
+            was_ns = self._keeping.interval_ns
+            if self._keeping.follow():
+                due = self._keeping.next_due(due, was_ns, now)
+                self._keeping.tell(sink, self._seq + 1, due)
             if self._wire is None and now >= self._next_try:
                 self._open(sink)
             while due <= now:
                 self._ask(due, sink)
-                due += self.order.interval_ns
+                due += self._keeping.interval_ns
             self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
             if self._wire is not None and not self._connected and now - self._since > CONNECT_TIMEOUT_NS:
                 self._lose(sink, "the connection was not accepted in time")
@@ -113,7 +124,9 @@ class NiProbe:
     def _open(self, sink: Sink) -> None:
         self._since = self.clock.mono_ns()
         try:
-            family = socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)[0]
+            # looked up once: while the host is silent its name server may be too
+            self._found = self._found or socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)[0]
+            family = self._found
             wire = StampedSocket.around(socket.socket(family[0], socket.SOCK_STREAM), self.clock)
             wire.setblocking(False)
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

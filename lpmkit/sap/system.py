@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lpmkit.config import SapSystemSettings, Secrets
+from lpmkit.config import SapSystemSettings
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
@@ -21,6 +21,7 @@ from lpmkit.sap.rfc import RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.ways import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
 from lpmkit.sap.webservice import start_service, start_service_through
+from lpmkit.secrets import Secrets
 from lpmkit.session import Transcript
 from lpmkit.ssh import SshSession, route
 from lpmkit.timeline import Clock
