@@ -98,7 +98,14 @@ _TIMELINE = {
 
 def write_report(path: str | os.PathLike[str]) -> Path:
     """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added."""
-    run = Run(path)
+    try:
+        return _write_report(Run(path))
+    except FileNotFoundError:
+        # a recorder that ended meanwhile has packed a file between its listing and its reading: it does so once
+        return _write_report(Run(path))
+
+
+def _write_report(run: Run) -> Path:
     analysis = analyse(run)
     write_document(run.path, "summary", summary(analysis))
     plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
