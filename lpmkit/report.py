@@ -25,10 +25,13 @@ from markupsafe import Markup
 from lpmkit import plots
 from lpmkit.analysis import (
     Analysis,
+    BrownOut,
     Interval,
     Kind,
+    Noise,
     Outage,
     SessionOutage,
+    alarms_an_hour,
     analyse,
     identity_of,
     same_boot,
@@ -37,10 +40,14 @@ from lpmkit.analysis import (
     utc,
 )
 from lpmkit.errors import RecordError
-from lpmkit.run import COLUMNS, MISSING, Run, write_document, write_file
+from lpmkit.rows import COLUMNS
+from lpmkit.run import Run, write_document, write_file
+from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.
+#: What the common spreadsheets hold, with some room; of a longer record so much on either side of a suspension.
+SPREADSHEET_ROWS, AROUND_NS = 1_000_000, 20_000_000_000
 DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots"})
 #: What each kind of probe can tell: (what it is, its bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
@@ -120,6 +127,8 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
+        "slow": [_slow(one) for host in analysis.hosts for one in host.brown_outs],
+        "alarms": _alarms,
         "noises": [(name, noise) for host in analysis.hosts for name, noise in host.noises.items()],
         "ms": _ms,
         "seconds": seconds,
@@ -234,7 +243,7 @@ def _inline(svg: str, name: str) -> str:
 
 def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
     for host in analysis.hosts:
-        intervals = {trace.probe: trace.interval_ns for trace in host.traces}
+        traces = {trace.probe: trace for trace in host.traces}
         kinds = {trace.probe: trace.kind for trace in host.traces}
         for still in host.suspensions:
             for one in still.witnesses:
@@ -242,7 +251,7 @@ def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
                 yield {
                     "name": one.probe,
                     "what": what,
-                    "resolution": f"{intervals[one.probe] / 1e6:g} ms",
+                    "resolution": f"{traces[one.probe].interval_at(one.core.middle_ns) / 1e6:g} ms",
                     "bias": bias,
                     **_ends(analysis, one.length, one.begin, one.end),
                 }
@@ -274,6 +283,24 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
         "after": seconds(after) if after else "no suspension at that time",
         "unanswered": str(one.unanswered),
     }
+
+
+def _slow(one: BrownOut) -> dict[str, str]:
+    slow = one.slow_median_ns is not None and one.worst_ns is not None
+    return {
+        "probe": one.probe,
+        "lasted": f"{one.lasted.lo_ns / 1e9:g} … {one.lasted.hi_ns / 1e9:g} s" if slow else "no second was slow",
+        "usual": f"{_ms(one.usual_ns)}, {_ms(one.high_ns)}",
+        "then": f"{_ms(one.slow_median_ns or 0)}, {_ms(one.worst_ns or 0)}" if slow else "",
+        "looked": f"{one.looked_ns / 1e9:.0f} s",
+    }
+
+
+def _alarms(noise: Noise) -> str:
+    most = alarms_an_hour(noise)
+    if most is None:
+        return "not known: no lead-in"
+    return f"{noise.alarms} in {noise.over_ns / 1e9:.0f} s; at most {most:.3g} an hour"
 
 
 def _silences(analysis: Analysis) -> Iterator[dict[str, str]]:
@@ -431,32 +458,45 @@ def evidence(folder: Path) -> Iterator[tuple[str, int, str]]:
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
         if path.is_file() and not hidden and name.parts[0] not in DERIVED and name.name != "recorder.lock":
-            content = path.read_bytes()
-            yield str(name), len(content), hashlib.sha256(content).hexdigest()
+            with path.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            yield str(name), path.stat().st_size, digest
 
 
 # --- samples.csv ----------------------------------------------------------------------------------------------------
 
 
-def samples_csv(run: Run, analysis: Analysis) -> bytes:
-    """All samples of all probes as one table; ``utc`` is the time of day when the sample was answered, else sent."""
+def samples_csv(run: Run, analysis: Analysis) -> Iterator[bytes]:
+    """The samples of all probes as one table for a spreadsheet; ``utc`` is the time of day when the sample was answered, else sent.
+
+    Of a record that no spreadsheet would hold (`SPREADSHEET_ROWS`) it has what lies around the suspensions; everything is in ``samples/``.
+    """
+    yield (",".join(["probe", "segment", "utc", *COLUMNS]) + "\n").encode()
+    found = [(file, pieces(file, {})) for file in run.sample_files()]
+    spans = None
+    if sum(piece.rows for _, some in found for piece in some) > SPREADSHEET_ROWS:
+        spans = [one.outer.widened(AROUND_NS) for host in analysis.hosts for one in host.suspensions[:5]]
+    for file, some in found:
+        for piece in some:
+            if spans is None or any(span.overlaps(Interval(piece.lo_ns, piece.hi_ns)) for span in spans):
+                yield _spreadsheet_rows(file, piece, analysis, spans)
+
+
+def _spreadsheet_rows(file: SampleFile, piece: Piece, analysis: Analysis, spans: Sequence[Interval] | None) -> bytes:
+    table, said = columns([piece]), texts([piece])
+    moments = np.where(table.answered_ns == MISSING, table.sent_ns, table.answered_ns)
+    moments = np.where(moments == MISSING, table.due_ns, moments)
+    kept = np.ones(len(moments), dtype=np.bool_)
+    if spans is not None:
+        kept = np.logical_or.reduce([(moments >= span.lo_ns) & (moments <= span.hi_ns) for span in spans])
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["probe", "segment", "utc", *COLUMNS])
-    for probe in run.probes():
-        table = run.samples(probe)
-        numbers = [getattr(table, name) for name in COLUMNS[:-2]]
-        moments = np.where(table.answered_ns == MISSING, table.sent_ns, table.answered_ns)
-        moments = np.where(moments == MISSING, table.due_ns, moments)
-        rows = zip(
-            table.segment.tolist(),
-            _days(moments, analysis),
-            *[_blank(column.tolist()) for column in numbers],
-            table.outcome,
-            table.detail,
-            strict=True,
-        )
-        writer.writerows([probe, *row] for row in rows)
+    rows = zip(
+        _days(moments[kept], analysis),
+        *[_blank(getattr(table, name)[kept].tolist()) for name in NUMBERS],
+        *[said[name][kept] for name in TEXTS],
+        strict=True,
+    )
+    csv.writer(text, lineterminator="\n").writerows([file.probe, file.segment, *row] for row in rows)
     return text.getvalue().encode()
 
 

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy.rig import Moment, Rig
-from lpmkit.config import PartitionSettings
-from lpmkit.probes import OBSERVER, ProbeOrder, plan
+from benchmarks.accuracy.rig import Moment, Rig, urgent
+from lpmkit.config import PaceSettings, PartitionSettings
+from lpmkit.probes import OBSERVER, WATCH, ProbeOrder, plan
 from lpmkit.recorder import ProbeProcess
 from lpmkit.run import Run, RunWriter, create
 from lpmkit.timeline import Clock
@@ -85,8 +85,12 @@ class Record:
         clock = Clock()
         facts = {"hosts": [rig.name], "lead_in_s": LEAD_IN_S, "tail_s": 0}
         self.run: Run = create(parent, mode="watch", title=f"{hz}-hz", facts=facts, clock=clock)
-        settings = PartitionSettings(host=rig.name, tick_hz=hz)
-        wanted = [one for one in plan(rig.name, settings, rig.ssh_config) if hz == 100 or one.kind != "connect"]
+        settings = PartitionSettings(host=rig.name, watch=PaceSettings(tick_hz=hz))
+        wanted = [
+            one
+            for one in plan(rig.name, settings, rig.ssh_config, paces=(WATCH,))
+            if hz == 100 or one.kind != "connect"
+        ]
         self._asked: queue.SimpleQueue[Callable[[RunWriter], object] | None] = queue.SimpleQueue()
         self._log = (parent / f"{hz}-hz.log").open("ab")
         self._thread = threading.Thread(target=self._write)
@@ -156,14 +160,16 @@ class Player:
         return {**asdict(trial), "began": began.as_list(), "ended": ended.as_list(), **more}
 
     def _suspend(self, trial: Trial, frames: str, tail_s: float = 0.0) -> dict[str, Any]:
-        began = self.rig.link(frames).hull(self.rig.freeze())
+        # The truth is when the processes stood still. The link is cut just before and opened just after, by a fraction of a millisecond.
+        self.rig.link(frames)
+        began = self.rig.freeze()
         time.sleep(trial.length_ms / 1000)
-        if tail_s:
-            ended = self.rig.thaw()
-            time.sleep(tail_s)
-            opened = self.rig.link("open")
-            return self._told(trial, began, ended, opened=opened.as_list())
-        return self._told(trial, began, self.rig.thaw().hull(self.rig.link("open")))
+        ended = self.rig.thaw()
+        if not tail_s:
+            self.rig.link("open")
+            return self._told(trial, began, ended)
+        time.sleep(tail_s)
+        return self._told(trial, began, ended, opened=self.rig.link("open").as_list())
 
     def _cut(self, trial: Trial) -> dict[str, Any]:
         began = self.rig.link("drop")
@@ -244,6 +250,7 @@ def play_all(
                 if hz != RATES[0]:
                     cost[str(hz)].pop("frames a second, both ways")
             time.sleep(LEAD_IN_S - 10.0)
+            urgent()  # from here on: what is measured must not be how long this process waited for a processor
             player, done = Player(rig, records, seed), []
             for hogged in (False, True):
                 with hogs(2 if hogged else 0):
