@@ -41,8 +41,8 @@ class Exchange(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if self.headers.get("Transfer-Encoding") or not length.isdigit() or int(length) > LONGEST_REQUEST:
-            self.reply(413 if length.isdigit() else 411, b"", "text/plain")
+        if self.headers.get("Transfer-Encoding") or not length.isdecimal() or int(length) > LONGEST_REQUEST:
+            self.reply(413 if length.isdecimal() else 411, b"", "text/plain")
             self.close_connection = True
             return
         self.method, self.body = "POST", self.rfile.read(int(length))

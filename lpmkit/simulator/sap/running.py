@@ -100,8 +100,9 @@ class RunningSap:
             return
         strike(self.system, fault.effect, fault.object)
         if not self.system.dispatcher_runs:
-            for name in ("dispatcher", "gateway", "http"):
-                self._ports.close(name)
+            self._ports.close("dispatcher", "gateway", "http")
+        if not self.system.start_service_runs:
+            self._ports.close(*(name for name in self._ports.names if name.startswith("start_service")))
 
     def _strikes(self, effect: str) -> bool:
         return self._book.on_sap(effect) is not None

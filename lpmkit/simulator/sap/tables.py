@@ -243,7 +243,7 @@ class _Clause:
         kind, value = self.tokens.pop(0)
         column = self._table.column(name)
         compare = _COMPARE.get(operator)
-        if column is None or compare is None or (kind == "word" and not value.isdigit()):
+        if column is None or compare is None or (kind == "word" and not value.isdecimal()):
             raise BadClause(f"{name} {operator} {value!r}")
         if column.kind == "I":
             value = column.cell(value)
