@@ -264,6 +264,11 @@ def test_sapstartsrv_may_take_connections_and_never_answer():
         sparse = client(simulator).service.GetProcessList()
         assert "pid" not in sparse[0]
         assert sparse[0].name == "disp+work"
+        simulator.inject("sapstartsrv-gone")
+        until(lambda: refused(*at(simulator, "start_service")))
+        gone = as_admin(simulator, "sapcontrol -nr 00 -function GetProcessList")
+        assert (gone.status, "NIECONN_REFUSED" in gone.out) == (1, True)
+        assert not refused(*at(simulator, "dispatcher"))
 
 
 # --- command line ---------------------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lpmkit.simulator.guest import from_json, install
 from lpmkit.simulator.landscape import load
-from lpmkit.simulator.sap import functions, mishaps, monitor
+from lpmkit.simulator.sap import envelope, functions, mishaps, monitor
 from lpmkit.simulator.sap.abap import AbapException, Call, Conversation
 from lpmkit.simulator.sap.alerts import alert_tree
 from lpmkit.simulator.sap.command_line import run, sapcontrol
@@ -25,6 +27,7 @@ from lpmkit.simulator.sap.tables import TABLES, BadClause, select, where
 
 OLD = Installation("BX5", "00", kernel="640", basis="620", licensed=("000071DA4C00", "000072EA4C00"))
 NEW = Installation("P7D", "00", "01", kernel="753", basis="750")
+SYSTEM = System(OLD, "bxaix85", 1215000000.0, 1218226442.0)
 EVENING = 1218226442.0  # Fri Aug  8 20:14:02 2008
 
 
@@ -260,6 +263,26 @@ def test_without_its_dispatcher_a_job_stands_in_the_table_as_running_and_is_not(
     assert called(system, "WM_TRANSFER_ORDERS").done_s == before
 
 
+def test_the_enqueue_server_of_today_has_a_replica_until_it_loses_it():
+    assert not any(lock.backup for lock in system_of(OLD).locks())
+    system = system_of(NEW)
+    statistic = ["-nr", "01", "-function", "EnqGetStatistic"]
+    assert all(lock.backup for lock in system.locks())
+    assert "replication_state: GREEN" in sapcontrol(system, statistic).out
+    mishaps.strike(system, "sap-replication-lost", None)
+    assert not any(lock.backup for lock in system.locks())
+    assert "replication_state: RED" in sapcontrol(system, statistic).out
+
+
+def test_a_very_long_job_log_keeps_its_beginning_and_its_end():
+    system = system_of()
+    work(system, 4000)
+    log = called(system, "MRP_RUN_PLANT_1000").log
+    assert len(log) == 500
+    assert log[0].text == "Job started"
+    assert log[-1].wall_s > system.wall_s - 6
+
+
 def test_a_stale_row_is_recognised_and_mended_by_the_status_check():
     system, mine = system_of(NEW), Conversation({"XBP"})
     job = called(system, "SD_BILLING_VF06")
@@ -334,6 +357,26 @@ def test_an_iso_date_matches_nothing_and_is_no_error():
 def test_a_clause_that_is_none_is_refused(clause):
     with pytest.raises(BadClause):
         where(clause, TABLES["TBTCO"])
+
+
+@given(
+    st.lists(
+        st.sampled_from(["STATUS", "STEPCOUNT", "=", "'R'", "1", "²", "(", ")", "AND", "OR", "NOT", "LIKE", "'", "%"])
+    ).map(" ".join)
+)
+def test_any_clause_is_understood_or_refused(clause):
+    try:
+        select(SYSTEM, TABLES["TBTCO"], clause)
+    except BadClause:
+        pass  # refused, as it should be
+
+
+@given(st.binary() | st.text().map(lambda text: f"<Envelope><Body><a>{text}</a></Body></Envelope>".encode()))
+def test_any_bytes_are_a_request_or_refused(body):
+    try:
+        assert envelope.read(body).name == "a"
+    except envelope.BadRequest:
+        pass  # refused, as it should be
 
 
 def test_like_not_and_quotes_are_understood():

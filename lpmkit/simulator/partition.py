@@ -108,7 +108,9 @@ class AixMachine:
     def connect(self, destination: int | str) -> socket.socket:
         """A connection to one of this system's own ports or UNIX sockets, for who forwards through SSH. Raises `OSError`."""
         if isinstance(destination, int):
-            return socket.create_connection((self.address, destination), timeout=10)
+            made = socket.create_connection((self.address, destination), timeout=10)
+            made.settimeout(None)
+            return made
         path = partition_files.inside(self.root, destination)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

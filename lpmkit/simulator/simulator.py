@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpmkit.simulator import certificates, guest, landscape, login
+from lpmkit.simulator import guest, landscape, login
 from lpmkit.simulator.chassis import RUNNING, Chassis, Partition, World
 from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
 from lpmkit.simulator.hmc_machine import HmcMachine
@@ -179,6 +179,8 @@ class Simulator:
         """The certificate of sapstartsrv, where the partition has one."""
         if found.sap is None or not found.sap.has_start_service:
             return None
+        from lpmkit.simulator import certificates  # noqa: PLC0415 - x509 is loaded only where there is somebody to use it
+
         made = certificates.make(self.directory, found.name, address)
         return {"certificate": str(made.certificate), "key": str(made.key)}
 

@@ -44,12 +44,18 @@ class Ports:
         listener.listen(16)
         self._add(name, listener, serve)
 
-    def close(self, name: str) -> None:
+    @property
+    def names(self) -> list[str]:
+        """What listens."""
+        return list(self._listening)
+
+    def close(self, *names: str) -> None:
         """Stop listening; what is connected stays connected."""
-        listener = self._listening.pop(name, None)
-        if listener is not None:
-            self._selector.unregister(listener)
-            listener.close()
+        for name in names:
+            listener = self._listening.pop(name, None)
+            if listener is not None:
+                self._selector.unregister(listener)
+                listener.close()
 
     def _add(self, name: str, listener: socket.socket, serve: Serve) -> None:
         self._listening[name] = listener

@@ -16,6 +16,8 @@ LINE_EVERY_S = 5.0
 """A job that counts objects says so at this interval of work."""
 PAST_LINE_EVERY_S = 300.0
 KEPT_JOBS = 300
+KEPT_LINES, FIRST_LINES = 500, 10
+"""Of a very long job log the beginning and the end."""
 
 
 def lay_out(system: System) -> list[Job]:
@@ -148,4 +150,6 @@ def _count_line(job: Job, wall_s: float) -> None:
 
 def _line(job: Job, number: str, wall_s: float, /, message_class: str = "00", kind: str = "S", **facts: object) -> None:
     english, german = JOB_LOG[number]
+    if len(job.log) >= KEPT_LINES:
+        del job.log[FIRST_LINES]
     job.log.append(LogLine(wall_s, number, english.format(**facts), german.format(**facts), message_class, kind))

@@ -234,7 +234,7 @@ def enqueue_statistic(seat: Seat, given: Mapping[str, str]) -> list[Row]:
         (
             owners, owners + 9, 18500, "GREEN", locks, locks + 14, 18500, "GREEN", locks, locks + 14, 18500, "GREEN",
             asked, 12, 0, asked - locks, 0, 17_220, 4, 31, 3, "0.01", "0.0", "0.02",
-            "GRAY" if system.installed.classic else "GREEN",
+            "GRAY" if system.installed.classic else ("GREEN" if system.replicated else "RED"),
         )
     ]  # fmt: skip
 
