@@ -24,6 +24,8 @@ class Ports:
         self._address = address
         self._selector = selectors.DefaultSelector()
         self._listening: dict[str, socket.socket] = {}
+        self._connected: dict[socket.socket, str] = {}
+        self._lock = threading.Lock()
         self.numbers: dict[str, int] = {}
 
     def listen(self, name: str, wanted: int, serve: Serve) -> None:
@@ -50,16 +52,23 @@ class Ports:
         return list(self._listening)
 
     def close(self, *names: str) -> None:
-        """Stop listening; what is connected stays connected."""
+        """The program behind a port ends: nobody listens there any more, and the kernel closes what it had open."""
         for name in names:
             listener = self._listening.pop(name, None)
             if listener is not None:
                 self._selector.unregister(listener)
                 listener.close()
+            with self._lock:
+                left = [one for one, theirs in self._connected.items() if theirs == name]
+            for one in left:
+                try:
+                    one.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the other side was first
 
     def _add(self, name: str, listener: socket.socket, serve: Serve) -> None:
         self._listening[name] = listener
-        self._selector.register(listener, selectors.EVENT_READ, serve)
+        self._selector.register(listener, selectors.EVENT_READ, (name, serve))
 
     def start(self) -> None:
         threading.Thread(target=self._accept, daemon=True, name="sap-ports").start()
@@ -74,16 +83,20 @@ class Ports:
                 except OSError:
                     continue  # the client went, or the port was closed, before we came to it
                 threading.Thread(
-                    target=_guarded, args=(key.data, connection), daemon=True, name="sap-connection"
+                    target=self._guarded, args=(*key.data, connection), daemon=True, name="sap-connection"
                 ).start()
 
-
-def _guarded(serve: Serve, connection: socket.socket) -> None:
-    with connection:
-        try:
-            serve(connection)
-        except OSError:
-            pass  # the client went away in the middle; it knows why better than we do
+    def _guarded(self, name: str, serve: Serve, connection: socket.socket) -> None:
+        with self._lock:
+            self._connected[connection] = name
+        with connection:
+            try:
+                serve(connection)
+            except OSError:
+                pass  # the client went away in the middle; it knows why better than we do
+            finally:
+                with self._lock:
+                    del self._connected[connection]
 
 
 def short_name(path: Path) -> str:
