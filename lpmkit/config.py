@@ -250,7 +250,7 @@ class SapSystemSettings(_Part):
     commands: SapCommands | None = None
     rfc: SapRfc | None = None
     soap_rfc: SapSoapRfc | None = None
-    requests_per_minute: int = Field(default=60, ge=1, le=6000)
+    requests_per_minute: int = Field(default=60, ge=6, le=6000)
     every_s: dict[str, float] = Field(default_factory=dict)
     watch_after_minutes: float = Field(default=15.0, ge=0, le=240.0)
     history_days: int = Field(default=7, ge=1, le=60)
@@ -259,6 +259,11 @@ class SapSystemSettings(_Part):
     hardware_keys: dict[str, str] = Field(default_factory=dict)
     rules: Path | None = None
     slo: SapSlo = Field(default_factory=SapSlo)
+
+    @property
+    def kept_for_after(self) -> int:
+        """The part of ``requests_per_minute`` that the probes leave for what is asked once more after the move, while they go on."""
+        return self.requests_per_minute // 6
 
     @property
     def shortest_s(self) -> float:

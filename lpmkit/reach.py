@@ -65,8 +65,13 @@ def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShel
     return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
 
 
-def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Survey:
-    """Log in to both frames and, where the site says how, to the partition, and gather everything about a move."""
+def survey_both_ends(
+    site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+) -> Survey:
+    """Log in to both frames and, where the site says how, to the partition, and gather everything about a move.
+
+    ``after`` it a SAP system is asked only what its probes do not ask.
+    """
     with ExitStack() as stack:
 
         def session(settings: HostSettings) -> SshSession:
@@ -87,16 +92,16 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
             shells(order.target),
             AixShell(session(partition)) if partition else None,
         )
-    return replace(found, sap=sap_snapshots(site, order.partition, secrets, transcript))
+    return replace(found, sap=sap_snapshots(site, order.partition, secrets, transcript, after=after))
 
 
 def sap_snapshots(
-    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None
+    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
 ) -> tuple[SapSnapshot, ...]:
-    """Ask every SAP system of a partition everything once."""
+    """Ask every SAP system of a partition everything once; ``after`` a move, while its probes go on, what they do not ask."""
     if not site.sap_of(partition):
         return ()
-    from lpmkit.sap.system import open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
+    from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
 
     found = []
     for sid, settings in site.sap_of(partition).items():
@@ -107,9 +112,10 @@ def sap_snapshots(
             ssh_config=site.ssh_config,
             secrets=secrets,
             transcript=transcript,
+            requests_per_minute=settings.kept_for_after if after else None,
         )
         with closing(system):
-            found.append(system.snapshot())
+            found.append(system.snapshot(AFTER if after else SNAPSHOT))
     return tuple(found)
 
 

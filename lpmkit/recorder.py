@@ -516,7 +516,11 @@ class Recorder:
 
     def _survey_after(self, follower: Follower) -> None:
         found = survey_both_ends(
-            self.plan.site, follower.order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
+            self.plan.site,
+            follower.order,
+            self._secrets,
+            lambda reply: self._post(lambda w: w.reply(reply)),
+            after=True,
         )
         self._post(lambda writer: writer.document("survey-after", found.to_dict()))
         before = self.run_folder.document("survey")

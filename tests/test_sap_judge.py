@@ -374,6 +374,19 @@ def test_a_conversation_that_reopened_is_a_finding() -> None:
     assert judged(*rows, seen("users", 40, session="95/2")).question("sap-rfc-BX5").state == "failed"
 
 
+def test_a_recorder_that_takes_over_is_no_reconnect_and_reads_nothing_twice() -> None:
+    rows = [seen("users", 5, session="94/1"), replace(seen("users", 40, session="95/2"), segment=2)]
+    assert judged(*rows).question("sap-rfc-BX5").state == "passed"
+    log = [entry(-50, "R68"), entry(33, "Q04"), entry(34, "Q04")]
+    observations = [
+        seen("system_log", 10, log[0]),
+        seen("system_log", 35, *log[1:]),
+        replace(seen("system_log", 60, *log), segment=2),
+    ]
+    (tally,) = judged(*observations).log
+    assert (tally.key, tally.count) == ("user-connection-lost", 2)
+
+
 @pytest.mark.parametrize(
     ("lane", "state"),
     [

@@ -46,6 +46,7 @@ class SapProbe:
             ssh_config=Path(order.ssh_config) if order.ssh_config else None,
             secrets=secrets,
             clock=self.clock,
+            requests_per_minute=self.settings.requests_per_minute - self.settings.kept_for_after,
         )
         self._seen: dict[str, Counter[Any]] = {name: Counter() for name in _GROWING}
         self._ways: dict[str, str] = {}

@@ -5,9 +5,11 @@ Observations know when they were asked and answered; what lies between two of th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from lpmkit.sap.model import Job, JobStatus, Observation
@@ -163,9 +165,15 @@ def fresh(observations: Sequence[Observation], question: str, pause: Pause) -> t
     read = [one for one in observations if one.question == question and one.rows is not None]
     new: list[Any] = []
     old: list[Any] = list(read[0].rows or ()) if read else []
-    for one in read[1:]:
+    known = Counter(old)
+    for before, one in pairwise(read):
+        rows = one.rows or ()
+        if one.segment != before.segment:
+            # another recorder read all of it again
+            rows = tuple((Counter(rows) - known).elements())
+        known.update(rows)
         begin = _local(pause.begin_ns, one)
-        for row in one.rows or ():
+        for row in rows:
             late = one.answered_ns >= pause.begin_ns
             stamped = begin is None or row.at is None or row.at >= begin - timedelta(seconds=1)
             (new if late and stamped else old).append(row)

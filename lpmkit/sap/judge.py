@@ -72,7 +72,6 @@ class Case:
     lanes: Sequence[NiLane] = ()
     rules: Rules = field(default_factory=Rules.standard)
     watch_after_s: float = 900.0
-    observed_until_ns: int = 0
     moved: bool = True
 
 
@@ -544,7 +543,16 @@ def _enqueue(case: Case) -> Said:
         return Said(key, title, FAILED, f"no: {_some(wrong)}", f"by {found.last.way}")
     locks = "" if now.locks is None else f"{_plural(now.locks, 'lock')} held, "
     replica = "no replica" if now.replication in (None, Colour.GRAY) else f"replica {now.replication.value.lower()}"
-    return Said(key, title, PASSED, f"yes: {locks}{replica}", f"by {found.last.way}")
+    return Said(key, title, PASSED, f"yes: {locks}{replica}{_locks_kept(case)}", f"by {found.last.way}")
+
+
+def _locks_kept(case: Case) -> str:
+    """How many locks of before are held still; some are given back meanwhile, as they should be."""
+    if case.before is None or case.after is None or case.before.locks is None or case.after.locks is None:
+        return ""
+    now = {one.key for one in case.after.locks}
+    kept = sum(one.key in now for one in case.before.locks)
+    return f"; {kept} of the {_plural(len(case.before.locks), 'lock')} from before the move still held"
 
 
 def _queues(case: Case) -> Said:
@@ -611,9 +619,10 @@ def _conversation(case: Case) -> list[Said]:
     if not told:
         return []
     key, title = f"sap-rfc-{case.sid}", f"{case.sid}: RFC conversation kept?"
-    others = [one for one in told if one.session != told[0].session]
-    if others:
-        count = len({one.session for one in told}) - 1
+    # a recorder that takes over has a conversation of its own
+    lives = {one.segment for one in told}
+    count = len({(one.segment, one.session) for one in told}) - len(lives)
+    if count:
         return [
             Said(
                 key,

@@ -372,7 +372,8 @@ ROWS: Mapping[str, type] = {
 class Observation:
     """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer was true.
 
-    ``rows`` is ``None`` when nobody answered; ``trouble`` says why. ``session`` is the identity of the conversation that carried it, where a way has one.
+    ``rows`` is ``None`` when nobody answered; ``trouble`` says why. ``session`` is the identity of the conversation that carried it, where a way has one;
+    ``segment`` the recorder's life in which it was asked.
     """
 
     system: str
@@ -385,6 +386,7 @@ class Observation:
     trouble: str = ""
     session: str = ""
     zone_offset_s: int | None = None
+    segment: int = 1
 
     def as_data(self) -> dict[str, Any]:
         """JSON values; rows without what is at its default."""
@@ -428,6 +430,7 @@ def read_observation(data: Mapping[str, Any]) -> Observation:
             trouble=str(data.get("trouble", "")),
             session=str(data.get("session", "")),
             zone_offset_s=data.get("zone_offset_s"),
+            segment=int(data.get("segment", 1)),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise UnexpectedReply(f"this is no observation of a SAP system: {error}", line=str(data)[:200]) from error

@@ -51,6 +51,8 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
 }
 #: What a snapshot holds, in the order of asking: who first, because it tells the system's clock.
 SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps"))
+#: What is asked again after a move; the rest is what the probes saw last.
+AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "machine_serial")
 _ONE_VALUE = ("identity", "hardware_key", "machine_id", "machine_serial")
 #: A way that failed is left alone for so long, twice as long each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
@@ -194,14 +196,14 @@ class System:
 
     # -- everything -------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, questions: Sequence[str] = SNAPSHOT) -> Snapshot:
         """Ask everything once. What is not answered is said in ``missed``."""
         began = self._clock.wall_ns()
         before = dict(self.load.counts)
         found: dict[str, Any] = {}
         ways: dict[str, str] = {}
         missed: list[Missed] = []
-        for question in SNAPSHOT:
+        for question in questions:
             said = self.ask(question, began)
             if said.rows is None:
                 missed.append(Missed(question, said.trouble, self.is_configured(question)))
@@ -236,9 +238,13 @@ def open_system(
     secrets: Secrets,
     transcript: Transcript | None = None,
     clock: Clock | None = None,
+    requests_per_minute: int | None = None,
 ) -> System:
-    """The system with the ways that the site file names. A way that cannot even be set up (no secret, no pyrfc) is kept with the reason."""
-    load = Load(settings.requests_per_minute, clock)
+    """The system with the ways that the site file names. A way that cannot even be set up (no secret, no pyrfc) is kept with the reason.
+
+    ``requests_per_minute`` is this caller's part of the site file's bound, where others ask at the same time.
+    """
+    load = Load(requests_per_minute or settings.requests_per_minute, clock)
     unusable: dict[str, str] = {}
     ways: list[Way] = []
 

@@ -120,7 +120,7 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
         f"    commands: {{host: {installed.administrator}@{face.partition}}}",
         f'    soap_rfc: {{url: "http://{face.address}:{ports["http"]}", client: "{installed.client}", user: {installed.rfc_user}, {secret}}}',
         "    hardware_keys: {" + ", ".join(f"{frame}: {key}" for frame, key in face.keys.items()) + "}",
-        "    watch_after_minutes: 0.1      # a rehearsal; fifteen minutes where it counts",
+        "    watch_after_minutes: 0.15     # a rehearsal; fifteen minutes where it counts",
         "    every_s: {work_processes: 2, jobs: 3, users: 5, system_log: 5, dumps: 5, processes: 5, queues: 5, enqueue: 5, updates: 5}",
         "    requests_per_minute: 300      # of a system that nobody works with",
     ]
