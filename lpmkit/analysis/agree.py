@@ -27,7 +27,7 @@ from lpmkit.analysis.values import (
 )
 from lpmkit.samples import MISSING
 
-_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
+_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it.
@@ -187,10 +187,10 @@ def likely_length(
 def session_outages(
     outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> tuple[SessionOutage, ...]:
-    """What people logged in over an open session felt: every silence of the echo."""
+    """What people logged in over an open session felt: every silence of the echo, and of the connection to a SAP dispatcher."""
     found = []
     for trace in traces:
-        if trace.kind != "echo":
+        if trace.kind not in ("echo", "ni"):
             continue
         for outage in outages:
             if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lpmkit.samples import Int64Array
+from lpmkit.sap.judge import Outcome as SapOutcome
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -417,6 +418,7 @@ class Analysis:
     wall: WallClock = field(repr=False)
     unreadable: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    sap: tuple[SapOutcome, ...] = field(default=(), repr=False)
 
     @property
     def suspension(self) -> Suspension | None:
