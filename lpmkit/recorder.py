@@ -15,7 +15,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -110,12 +110,26 @@ class ProbeProcess:
                 _, probe, length = line.split()
                 content = frames.read(int(length))
                 self._post(lambda writer, probe=probe, content=content: writer.sample_rows(probe.decode(), content))  # type: ignore[misc]
+            elif line.startswith(b"O "):
+                _, probe, length = line.split()
+                content = frames.read(int(length))
+                self._post(
+                    lambda writer, probe=probe, content=content: writer.observation_rows(probe.decode(), content)
+                )  # type: ignore[misc]
             else:
                 event = json.loads(line[2:])
                 self._post(lambda writer, event=event: writer.event(event["source"], event["kind"], **event["data"]))  # type: ignore[misc]
         if not self._ending:
             what = f"the process of {self.names} ended by itself; recorder.log may say why"
             self._post(lambda writer: writer.event("recorder", "probe-trouble", probe=self.names, what=what))
+
+
+def in_groups(orders: Sequence[ProbeOrder]) -> list[tuple[ProbeOrder, ...]]:
+    """The probes by the process that they share."""
+    groups: dict[str, list[ProbeOrder]] = {}
+    for order in orders:
+        groups.setdefault(order.group, []).append(order)
+    return [tuple(group) for group in groups.values()]
 
 
 class Follower:
@@ -285,8 +299,7 @@ class Recorder:
                 known = self._secrets.known()
                 children = [
                     ProbeProcess(orders, known, self._wanted.put, log)
-                    for orders in (self.plan.probes, (OBSERVER,))
-                    if orders
+                    for orders in (*in_groups(self.plan.probes), (OBSERVER,))
                 ]
                 work = threading.Thread(target=self._work, args=(standing, resumed), daemon=True)
                 work.start()

@@ -54,8 +54,10 @@ MISSING = int(np.iinfo(np.int64).min)
 RESERVE_BYTES = 256 * 1024
 #: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
 BACKLOG_BYTES = 64 * 1024 * 1024
+_BULKY = ("samples/", "observations/")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SAMPLE_FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.csv")
+_OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -148,6 +150,22 @@ class Run:
         segments = np.concatenate([np.full(len(table["seq"]), number, dtype=np.int64) for number, table in parts])
         columns = {name: np.concatenate([table[name] for _, table in parts]) for name in COLUMNS}
         return SampleTable(probe=probe, segment=segments, **columns)
+
+    def observed(self) -> tuple[str, ...]:
+        """The names of the probes that left observations, sorted."""
+        return tuple(sorted({name for name, _, _ in self._observation_files()}))
+
+    def observations(self, probe: str) -> list[dict[str, Any]]:
+        """Every state that a probe asked for, in the order of asking, each with the ``segment`` that wrote it."""
+        files = [(segment, path) for name, segment, path in self._observation_files() if name == probe]
+        return [
+            {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
+        ]
+
+    def _observation_files(self) -> list[tuple[str, int, Path]]:
+        paths = (self.path / "observations").glob("*.jsonl")
+        matches = [(path, _OBSERVATIONS.fullmatch(path.name)) for path in paths]
+        return sorted((match["probe"], int(match["segment"]), path) for path, match in matches if match)
 
     def recent(self, probe: str, last_bytes: int = 256 * 1024) -> list[Sample]:
         """The newest samples of one probe, as many as the last bytes of its newest file hold: for a live view, whose cost must not grow."""
@@ -346,6 +364,11 @@ class RunWriter:
         header = (",".join(COLUMNS) + "\n").encode()
         self._append(f"samples/{probe}.{self.segment}.csv", rows, header)
 
+    def observation_rows(self, probe: str, rows: bytes) -> None:
+        """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
+        (self.path / "observations").mkdir(exist_ok=True)
+        self._append(f"observations/{probe}.{self.segment}.jsonl", rows)
+
     def document(self, name: str, value: Any) -> None:
         """Write a JSON document whole or not at all."""
         write_document(self.path, name, value)
@@ -359,7 +382,7 @@ class RunWriter:
         has_room = was is None or self._has_room()
         try:
             for name, file in self._files.items():
-                if has_room or not name.startswith("samples/"):
+                if has_room or not name.startswith(_BULKY):
                     file.flush()
             if has_room:
                 self.disk_trouble = None
@@ -389,7 +412,7 @@ class RunWriter:
 
     def _bound_backlog(self) -> None:
         for name, file in self._files.items():
-            if name.startswith("samples/") and self.waiting_bytes > BACKLOG_BYTES:
+            if name.startswith(_BULKY) and self.waiting_bytes > BACKLOG_BYTES:
                 self.lost_bytes += len(file.waiting)
                 file.waiting.clear()
 

@@ -8,7 +8,7 @@ its schedule, also for the ticks that nobody answered.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ class ProbeOrder:
 
     ``ssh_config`` is the OpenSSH configuration to use, ``password`` a reference for `lpmkit.config.Secrets`. The observer's own ticker has
     no host.
+
+    Probes of one ``group`` share a process; the usual ones have none and keep theirs small, so whatever needs a heavy library gets a group of its own.
+    ``options`` are what a kind needs beyond this, as JSON values; secrets in them are references. ``lasts_s`` is how long after the tail a probe goes on.
     """
 
     name: str
@@ -31,6 +34,9 @@ class ProbeOrder:
     about: str = ""
     ssh_config: str | None = None
     password: str | None = None
+    group: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    lasts_s: float = 0.0
 
     def as_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,6 +52,10 @@ class Sink(Protocol):
     def sample(self, probe: str, sample: Sample) -> None: ...
 
     def event(self, probe: str, kind: str, /, **data: Any) -> None: ...
+
+    def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+        """A state that was asked for, as JSON values; it goes to ``observations/`` and not among the events."""
+        ...
 
 
 #: What each kind of probe tells, for the report: (what it is, resolution, bias).

@@ -2,7 +2,8 @@
 
 Standard input holds one line of JSON (``{"probes": [...], "secrets": {...}}``) and then stays open; when it ends, whoever wanted the probes is
 gone or done, and they end too, so that a recorder that is killed leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of
-rows as in a samples file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in here.
+rows as in a samples file, ``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in
+here; probes that need a heavy library have a ``group`` and so a process of their own, where memory is collected.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ class FrameSink:
         with self._lock:
             self._rows.setdefault(probe, []).append(line)
 
+    def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            self._out.write(f"O {probe} {len(line)}\n".encode() + line)
+            self._out.flush()
+
     def event(self, probe: str, kind: str, /, **data: Any) -> None:
         text = json.dumps({"source": f"probe:{probe}", "kind": kind, "data": {"probe": probe, **data}})
         with self._lock:
@@ -95,9 +102,10 @@ def _probing(order: ProbeOrder, secrets: Secrets, stop: threading.Event, sink: F
 
 def run(orders: list[ProbeOrder], secrets: Mapping[str, str], out: IO[bytes], stop: threading.Event) -> None:
     """Run the probes until ``stop`` is set, each in a thread of its own, and write frames to ``out``."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    if not any(order.group for order in orders):
+        gc.collect()
+        gc.freeze()
+        gc.disable()
     sink = FrameSink(out)
     known = Secrets(secrets, may_ask=False)
     threads = [
