@@ -13,6 +13,8 @@ business and stays in its own configuration; the site file only names the host a
       p7a: {manager: hmc, host: hmc01, system: Server-9117-MMD-SN1045EE7, vios: [p7a-vios1]}
     partitions:
       bxaix85: {host: bxaix85}
+    databases:
+      BX5: {partition: bxaix85}
 """
 
 from __future__ import annotations
@@ -48,11 +50,13 @@ class HostSettings(_Part):
     @field_validator("password")
     @classmethod
     def _reference(cls, value: str | None) -> str | None:
-        if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
-            raise ValueError(
-                "write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt"
-            )
-        return value
+        return _reference_only(value)
+
+
+def _reference_only(value: str | None) -> str | None:
+    if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
+        raise ValueError("write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt")
+    return value
 
 
 #: The login that another manager is given (``migrlpar -u``) where the site file does not say.
@@ -116,6 +120,40 @@ class PartitionSettings(HostSettings):
     icmp_interval_ms: int = Field(default=10, ge=1, le=10_000)
 
 
+
+
+class DatabaseSettings(_Part):
+    """An Oracle database, by its SID. ``partition`` is the partition or host that it runs on, whose login reads its alert log and runs ``sqlplus``.
+
+    ``listener`` is ``HOST:PORT``; without it nothing is asked over the net. ``user`` and ``password`` (a reference) log on to the database; without a
+    user ``sqlplus`` logs on as whoever logs in to the host is known to the database (``connect /``). The grants are in docs/oracle.md. Nothing is written unless
+    ``commit_table`` names a table of one row and a column ``at``.
+    """
+
+    partition: str = Field(min_length=1)
+    version: str | None = Field(default=None, pattern=r"^\d+(\.\d+)*$")
+    way: Literal["auto", "thin", "thick", "cx_oracle", "sqlplus", "none"] = "auto"
+    listener: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    service: str | None = None
+    user: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*$")
+    password: str | None = None
+    client: str | None = None
+    sqlplus: tuple[str, ...] = ("sqlplus",)
+    alert_log: str | None = None
+    rules: Path | None = None
+    interval_ms: int = Field(default=500, ge=50, le=60_000)
+    logon_interval_ms: int = Field(default=5000, ge=500, le=600_000)
+    logon_limit_s: float = Field(default=10.0, ge=0.5, le=120.0)
+    survive_s: float = Field(default=60.0, ge=5.0, le=600.0)
+    alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
+    commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
+
+    @field_validator("password")
+    @classmethod
+    def _reference(cls, value: str | None) -> str | None:
+        return _reference_only(value)
+
+
 class RunSettings(_Part):
     """How a run is made. Seconds."""
 
@@ -132,6 +170,7 @@ class Site(_Part):
     ssh_config: Path | None = None
     frames: dict[str, FrameSettings] = Field(default_factory=dict)
     partitions: dict[str, PartitionSettings] = Field(default_factory=dict)
+    databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
 
     def frame(self, name: str) -> FrameSettings:

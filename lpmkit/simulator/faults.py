@@ -102,6 +102,9 @@ def _kinds() -> dict[str, Kind]:
              Fault("rmc-late", delay_s=5.0)),
         Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
+        Kind("oracle", "move", "something happens to the partition's database: ora600, tns-timeout, interleaved, restart, banner, rotate, truncate, "
+             "kill:USER, checkpoints, old-form, ora:NUMBER, logon-ora:NUMBER, listener-hangs, -refuses, -resets, -answers",
+             ("message",), Fault("oracle", when="copy@50%", times=1)),
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
         Kind("hang", "command", "a command never answers", ("host", "command")),
         Kind("slow", "command", "every command of a host waits so many seconds", ("host", "delay_s")),

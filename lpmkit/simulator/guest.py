@@ -68,6 +68,7 @@ class Guest:
     sap_sid: str = ""
     sap_instance: str = ""
     oracle_sid: str = ""
+    oracle_version: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -128,6 +129,7 @@ def install(world: World, found: Partition, wall_s: float) -> Guest:
         sap_sid=found.sap_sid,
         sap_instance=found.sap_instance,
         oracle_sid=found.oracle_sid,
+        oracle_version=found.oracle_version,
     )
 
 

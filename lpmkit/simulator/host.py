@@ -53,6 +53,8 @@ class Host(Protocol):
 
     def drop(self, away_s: float) -> None: ...
 
+    def tell_oracle(self, what: str) -> None: ...
+
 
 class NoHost:
     """A partition without a process: it is suspended by saying so."""
@@ -68,6 +70,9 @@ class NoHost:
 
     def drop(self, away_s: float) -> None:
         """Nobody is connected."""
+
+    def tell_oracle(self, what: str) -> None:
+        """No database runs."""
 
 
 class ProcessHost:
@@ -85,7 +90,9 @@ class ProcessHost:
         self._keeper.start()
         self._started.wait(START_TIMEOUT_S)
         self._send(settings)
-        self.port = self._ready(log)
+        ready = self._ready(log)
+        self.port = int(ready["port"])
+        self.oracle_port = int(ready.get("oracle", 0))
 
     @property
     def pid(self) -> int:
@@ -118,7 +125,7 @@ class ProcessHost:
         except OSError:
             pass  # the process has gone; whoever needs it will notice by its port
 
-    def _ready(self, log: Path) -> int:
+    def _ready(self, log: Path) -> dict[str, Any]:
         self._wire.settimeout(START_TIMEOUT_S)
         try:
             with self._wire.makefile("rb") as replies:
@@ -129,7 +136,8 @@ class ProcessHost:
             self.close()
             raise HostError(f"the partition's process did not start: {log.read_text(encoding='utf-8')[-2000:]}")
         self._wire.settimeout(None)
-        return int(json.loads(line)["port"])
+        ready: dict[str, Any] = json.loads(line)
+        return ready
 
     def tell(self, identity: Identity | None = None, errors: Sequence[LoggedError] = (), syslog: str = "") -> None:
         """Send news; a suspended partition hears them when it runs again, before it answers anything."""
@@ -138,6 +146,10 @@ class ProcessHost:
 
     def drop(self, away_s: float) -> None:
         self._send({"drop": away_s})
+
+    def tell_oracle(self, what: str) -> None:
+        """What is to happen to the database, as `oracle.instance.Instance.do` has it."""
+        self._send({"oracle": what})
 
     def suspend(self) -> Bracket:
         """Stop everything in the partition. The bracket spans from before the signal until all were seen stopped."""

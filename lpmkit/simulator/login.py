@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from lpmkit.simulator.chassis import World
+from lpmkit.simulator.oracle.alert_log import release_of
+from lpmkit.simulator.oracle.faces import DATABASE_PASSWORD_IN, DATABASE_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def write_ssh_config(directory: Path, addresses: Sequence[Address], host_keys: d
     return path
 
 
-def write_site_file(directory: Path, world: World) -> Path:
+def write_site_file(directory: Path, world: World, listeners: Mapping[str, str] | None = None) -> Path:
     """Write ``site.yaml``: the frames and partitions by name, for a program that wants to be pointed at them."""
     rows = ["ssh_config: ssh_config            # relative to the site file", "frames:"]
     for frame in world.frames:
@@ -81,6 +83,24 @@ def write_site_file(directory: Path, world: World) -> Path:
         ]
     rows.append("partitions:")
     rows += [f"  {found.name}: {{host: {found.name}}}" for found in world.partitions if found.host]
+    rows += _databases(world, listeners or {})
     path = directory / "site.yaml"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def _databases(world: World, listeners: Mapping[str, str]) -> list[str]:
+    """The databases of the partitions that run. Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password."""
+    rows = []
+    for found in world.partitions:
+        if found.name not in listeners:
+            continue
+        rows += [
+            f"  {found.oracle_sid}:",
+            f"    partition: {found.name}",
+            f'    version: "{found.oracle_version}"',
+            f"    listener: {listeners[found.name]}",
+        ]
+        if release_of(found.oracle_version) >= (12, 1):
+            rows += [f"    user: {DATABASE_USER}", f"    password: env:{DATABASE_PASSWORD_IN}"]
+    return ["databases:", *rows] if rows else []

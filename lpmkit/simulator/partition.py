@@ -23,6 +23,7 @@ from lpmkit.simulator import partition_files, partition_perl, recalled
 from lpmkit.simulator.chassis import LoggedError
 from lpmkit.simulator.faults import Fault, FaultBook
 from lpmkit.simulator.guest import Guest, Identity, from_json
+from lpmkit.simulator.oracle.faces import Oracle
 from lpmkit.simulator.shells import aix
 from lpmkit.simulator.shells.grammar import Command
 from lpmkit.simulator.shells.reply import Context
@@ -81,6 +82,7 @@ class AixMachine:
     def __init__(self, guest: Guest, wire: Wire, root: Path) -> None:
         self.guest, self.wire, self.root = guest, wire, root
         self.server: SshServer | None = None
+        self.oracle: Oracle | None = None
         self._lock = threading.Lock()
 
     def prompt(self) -> str:
@@ -89,6 +91,8 @@ class AixMachine:
     def run(self, command: Command, io: Io, context: Context) -> int:
         self.catch_up()
         words = command.words
+        if self.oracle is not None and self.oracle.knows(words):
+            return self.oracle.run(words, io)
         if words[0] in ("perl", "/usr/bin/perl"):
             return partition_perl.run(words[1:], io, self.root)
         read_file = partition_files.HANDLERS.get(words[0])
@@ -108,6 +112,9 @@ class AixMachine:
     def _take(self, message: Mapping[str, Any]) -> None:
         if "drop" in message and self.server is not None:
             self.server.drop(float(message["drop"]))
+            return
+        if "oracle" in message and self.oracle is not None:
+            self.oracle.instance.do(str(message["oracle"]))
             return
         identity = message.get("identity")
         errors = tuple(LoggedError(**error) for error in message.get("errors", ()))
@@ -129,10 +136,9 @@ def main(arguments: list[str]) -> None:
     settings = wire.first()
     guest, root = from_json(settings["guest"]), Path(settings["root"])
     partition_files.furnish(root, guest)
-    if guest.oracle_sid:
-        switching = (root, guest.oracle_sid)
-        threading.Thread(target=partition_files.keep_switching_logs, args=switching, daemon=True).start()
     machine = AixMachine(guest, wire, root)
+    if guest.oracle_sid:
+        machine.oracle = Oracle(guest, root, settings["user"], settings["address"])
     book = FaultBook(Fault(**fault) for fault in settings["faults"])
 
     def login(interactive: bool, variables: Mapping[str, str]) -> Shell:
@@ -143,7 +149,7 @@ def main(arguments: list[str]) -> None:
     server = SshServer(guest.name, settings["user"], Path(settings["host_key"]), keys, login, settings["address"])
     machine.server = server
     server.start()
-    wire.say({"port": server.port})
+    wire.say({"port": server.port, **({"oracle": machine.oracle.port} if machine.oracle else {})})
     while True:
         wire.wait()
         machine.catch_up()

@@ -64,6 +64,7 @@ class Simulator:
         self.site_file = self.directory / "site.yaml"
         self.hosts: dict[str, ProcessHost] = {}
         self.servers: dict[str, SshServer] = {}
+        self._listeners: dict[str, str] = {}
         self._links: list[VethLink] = []
         self._truth: Truth | None = None
         self._movers: Movers | None = None
@@ -104,7 +105,7 @@ class Simulator:
             console = partial(HmcMachine, hmc=hmc)
             addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
         login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
-        login.write_site_file(self.directory, self.world)
+        login.write_site_file(self.directory, self.world, self._listeners)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
 
     def _manager(
@@ -144,6 +145,8 @@ class Simulator:
             "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where == "command"],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)
+        if host.oracle_port:
+            self._listeners[found.name] = f"{address}:{host.oracle_port}"
         return login.Address(found.name, "root", address, host.port)
 
     def inject(self, fault: Fault | str) -> None:
