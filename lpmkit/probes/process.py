@@ -38,6 +38,10 @@ def build(order: ProbeOrder, secrets: Secrets) -> Probe:
     """The probe that an order asks for."""
     if order.kind == "observer":
         return ObserverProbe(order)
+    if order.group == "oracle":
+        from lpmkit.probes import oracle  # noqa: PLC0415 - drivers are only for the process of this group
+
+        return oracle.build(order, secrets)
     way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
     if order.kind == "connect":
         return ConnectProbe(order, way)

@@ -23,7 +23,7 @@ BEAT_TABLE = "lpmkit_beat"
 _SELECT = re.compile(r"\s*(select|with)\b", re.I)
 _CHANGES = re.compile(r"\s*(update|insert|delete|merge)\b", re.I)
 _HARMLESS = re.compile(r"\s*(alter\s+session|set\s+transaction|begin\s+null)\b", re.I)
-_TABLE = re.compile(r"\b(?:from|join|update|into)\s+((?:[\w$#]+\.)?[\w$#]+)(?:\s*,\s*([\w$#]+))?", re.I)
+_TABLE = re.compile(r"\b(?:from|join|update|into)\s+((?:\w+\.)?[\w$]+)|\b(g?v_?\$\w+)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Views:
             ("to_char", 1, lambda value: None if value is None else str(value)),
             ("to_char", 2, to_char),
             ("to_number", 1, lambda value: None if value is None else (int(value) if float(value).is_integer() else float(value))),
-            ("to_timestamp_tz", 2, lambda value, form: value),
+            ("to_timestamp_tz", 2, lambda value, form: str(value).replace(" +", "+")),
             ("to_date", 2, lambda value, form: value),
             ("nvl", 2, lambda value, other: other if value is None else value),
             ("sys_context", 2, self._context),
