@@ -17,6 +17,7 @@ from typing import Any
 
 from lpmkit.analysis.agree import session_outages, suspensions
 from lpmkit.analysis.classing import classed
+from lpmkit.analysis.oracle import databases
 from lpmkit.analysis.record import Record, read
 from lpmkit.analysis.signals import host_traces
 from lpmkit.analysis.summary import summary, utc
@@ -52,7 +53,9 @@ def analyse(run: Run) -> Analysis:
     notes: list[str] = []
     documents = {name: _document(run, name, notes) for name in _DOCUMENTS}
     mode = str(run.manifest.get("mode", "watch"))
-    evidence = Evidence(mode, record, hosts, dict(run.unreadable), documents, run.manifest)
+    found = databases(run, record, hosts, mode)
+    asked = tuple(question for one in found for question in one.questions)
+    evidence = Evidence(mode, record, hosts, dict(run.unreadable), documents, run.manifest, asked)
     return Analysis(
         name=run.name,
         mode=mode,
@@ -68,6 +71,7 @@ def analyse(run: Run) -> Analysis:
         wall=record.wall,
         unreadable=dict(run.unreadable),
         notes=tuple(notes),
+        databases=found,
     )
 
 

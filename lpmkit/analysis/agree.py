@@ -187,10 +187,10 @@ def likely_length(
 def session_outages(
     outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> tuple[SessionOutage, ...]:
-    """What people logged in over an open session felt: every silence of the echo."""
+    """What people logged in over an open session felt: every silence of the echo, and of a session with a database."""
     found = []
     for trace in traces:
-        if trace.kind != "echo":
+        if trace.kind not in ("echo", "sql", "commit"):
             continue
         for outage in outages:
             if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:

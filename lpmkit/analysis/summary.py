@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from lpmkit.analysis.oracle import as_dict
 from lpmkit.analysis.values import (
     SECOND,
     Analysis,
@@ -48,6 +49,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         },
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],
+        "databases": [as_dict(one) for one in analysis.databases],
         "window": _span(analysis, analysis.window),
         "record": _span(analysis, analysis.record),
         "not_observed": [_span(analysis, span) for span in analysis.holes],

@@ -316,6 +316,7 @@ class Analysis:
     wall: WallClock = field(repr=False)
     unreadable: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    databases: tuple[Any, ...] = ()  #: `lpmkit.analysis.oracle.DatabaseAnalysis`, by SID
 
     @property
     def suspension(self) -> Suspension | None:

@@ -282,11 +282,12 @@ class StateProbe:
         began = self.clock.mono_ns()
         try:
             own = facts.beat_of(asked.rows(facts.BEAT, 30.0))
+            answered = self.clock.mono_ns()
             found = facts.gather(asked, 30.0)
         except BaseException:
             asked.close()
             raise
-        when = {"mono_ns": began, "wall_ns": self.clock.wall_ns(), "own": own}
+        when = {"mono_ns": began, "wall_ns": self.clock.wall_ns(), "own": own, "own_sent_ns": began, "own_answered_ns": answered}
         return asked, {**when, **found}
 
 
@@ -302,6 +303,7 @@ class AlertProbe:
         self._followers: dict[str, AlertFollower | DiagFollower] = {}
         self._told: set[str] = set()
         self._traces_known = False
+        self._before: list[tuple[str, Iterable[Event]]] = []
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Follow until ``stop`` is set, then look once more."""
@@ -312,16 +314,16 @@ class AlertProbe:
             if not pending.wait(stop) and not pending.done.wait(3.0):
                 sink.event(self.order.name, "probe-trouble", what="the alert log's last lines were not read when the probe ended")
                 return
-            self._tell(pending, sink, last=False)
+            self._tell(pending, sink)
             if stop.is_set():
                 break
             stop.wait(max(0.0, due - self.clock.mono_ns()) / 1e9)
         last = beside.do(self._finish)
         if last.done.wait(3.0):
-            self._tell(last, sink, last=True)
+            self._tell(last, sink)
         beside.end()
 
-    def _tell(self, pending: _Pending, sink: Sink, *, last: bool) -> None:
+    def _tell(self, pending: _Pending, sink: Sink) -> None:
         if pending.trouble is not None:
             text = str(pending.trouble)
             if text not in self._told:
@@ -337,13 +339,14 @@ class AlertProbe:
             follower.gaps.clear()
             if path not in self._told:
                 self._told.add(path)
-                sink.event(self.order.name, "alert-log", path=path, mono_ns=self.clock.mono_ns(), last=last)
+                sink.event(self.order.name, "alert-log", path=path)
 
     def _poll(self) -> list[tuple[str, Iterable[Event]]]:
         if not self._followers:
             self._begin()
         self._find_traces()
-        return [(path, follower.poll()) for path, follower in list(self._followers.items())]
+        before, self._before = self._before, []
+        return [*before, *((path, follower.poll()) for path, follower in list(self._followers.items()))]
 
     def _finish(self) -> list[tuple[str, Iterable[Event]]]:
         return [(path, (*follower.poll(), *follower.finish())) for path, follower in list(self._followers.items())]
@@ -357,6 +360,7 @@ class AlertProbe:
         follower = AlertFollower(self.database.host, path)
         follower.poll()
         self._followers[path] = follower
+        self._before = [(path, follower.before)]
 
     def _directory(self) -> str | None:
         """Where the instance says that it writes; ``None`` when it cannot be asked, and the usual places are tried."""
