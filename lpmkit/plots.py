@@ -20,7 +20,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace, seconds, utc
-from lpmkit.run import MISSING, write_file
+from lpmkit.run import write_file
+from lpmkit.samples import MISSING
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
 COLOURS = {"ticks": "#0072b2", "echo": "#d55e00", "connect": "#009e73", "icmp": "#7b3294", "observer": "#6a737d"}
@@ -49,6 +50,8 @@ _STYLE: Any = {
     "hatch.linewidth": 0.6,
 }
 _SECOND = 1e9
+#: So many dots are drawn as dots, and more as ranges in so many columns.
+_MOST_DOTS, _COLUMNS = 5_000, 1_200
 
 
 def colour(kind: str) -> str:
@@ -167,7 +170,7 @@ def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
     if not len(trace.alive_lo):
         return
     moments = np.sort((trace.alive_lo + trace.alive_hi) // 2)
-    apart = np.flatnonzero(np.diff(moments) > trace.noise.threshold_ns + 2 * trace.interval_ns)
+    apart = np.flatnonzero(np.diff(moments) > trace.apart_ns)
     begins = moments[np.concatenate([[0], apart + 1])]
     ends = moments[np.concatenate([apart, [len(moments) - 1]])]
     axes.hlines(
@@ -543,7 +546,7 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
         known = trace.answered != MISSING
         took = np.maximum((trace.answered - trace.sent)[known] / 1e6, 1e-3)
         x = (trace.sent[known] - zero) / _SECOND
-        axes.plot(x, took, ".", markersize=2.4, color=colour(trace.kind), zorder=3)
+        _dots(axes, x, took, colour(trace.kind))
         lost = (trace.sent[~known] - zero) / _SECOND
         axes.plot(
             lost,
@@ -574,6 +577,20 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
     _shade_own(axes, analysis, zero)
     axes.set_xlabel(f"sent, seconds since the {'begin of the suspension' if still else 'begin'}")
     return axes
+
+
+def _dots(axes: Axes, x: Any, y: Any, tint: str) -> None:
+    """Every value as a dot; of very many a line from the least to the greatest in each column of the picture, which hides no outlier."""
+    if len(x) <= _MOST_DOTS:
+        axes.plot(x, y, ".", markersize=2.4, color=tint, zorder=3)
+        return
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    column = np.minimum(((x - x[0]) / max(x[-1] - x[0], 1e-9) * _COLUMNS).astype(int), _COLUMNS - 1)
+    first = np.flatnonzero(np.diff(column, prepend=-1))
+    axes.vlines(
+        x[first], np.minimum.reduceat(y, first), np.maximum.reduceat(y, first), color=tint, linewidth=1.0, zorder=3
+    )
 
 
 def latency_chart(analysis: Analysis) -> Figure | None:

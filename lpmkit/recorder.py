@@ -311,6 +311,7 @@ class Recorder:
                 writer.event(
                     "recorder", "disk-full", waiting_bytes=0, lost_bytes=writer.waiting_bytes, error=writer.disk_trouble
                 )
+            writer.pack()
             writer.event("recorder", "recorder-ended", reason=self._reason)
 
     def _write_until_done(self, writer: RunWriter) -> None:

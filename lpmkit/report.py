@@ -37,10 +37,13 @@ from lpmkit.analysis import (
     utc,
 )
 from lpmkit.errors import RecordError
-from lpmkit.run import COLUMNS, MISSING, Run, write_document, write_file
+from lpmkit.run import Run, write_document, write_file
+from lpmkit.samples import COLUMNS, MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.
+#: What the common spreadsheets hold, with some room; of a longer record so much on either side of a suspension.
+SPREADSHEET_ROWS, AROUND_NS = 1_000_000, 20_000_000_000
 DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots"})
 #: What each kind of probe can tell: (what it is, its bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
@@ -431,32 +434,45 @@ def evidence(folder: Path) -> Iterator[tuple[str, int, str]]:
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
         if path.is_file() and not hidden and name.parts[0] not in DERIVED and name.name != "recorder.lock":
-            content = path.read_bytes()
-            yield str(name), len(content), hashlib.sha256(content).hexdigest()
+            with path.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            yield str(name), path.stat().st_size, digest
 
 
 # --- samples.csv ----------------------------------------------------------------------------------------------------
 
 
-def samples_csv(run: Run, analysis: Analysis) -> bytes:
-    """All samples of all probes as one table; ``utc`` is the time of day when the sample was answered, else sent."""
+def samples_csv(run: Run, analysis: Analysis) -> Iterator[bytes]:
+    """The samples of all probes as one table for a spreadsheet; ``utc`` is the time of day when the sample was answered, else sent.
+
+    Of a record that no spreadsheet would hold (`SPREADSHEET_ROWS`) it has what lies around the suspensions; everything is in ``samples/``.
+    """
+    yield (",".join(["probe", "segment", "utc", *COLUMNS]) + "\n").encode()
+    found = [(file, pieces(file, {})) for file in run.sample_files()]
+    spans = None
+    if sum(piece.rows for _, some in found for piece in some) > SPREADSHEET_ROWS:
+        spans = [one.outer.widened(AROUND_NS) for host in analysis.hosts for one in host.suspensions[:5]]
+    for file, some in found:
+        for piece in some:
+            if spans is None or any(span.overlaps(Interval(piece.lo_ns, piece.hi_ns)) for span in spans):
+                yield _spreadsheet_rows(file, piece, analysis, spans)
+
+
+def _spreadsheet_rows(file: SampleFile, piece: Piece, analysis: Analysis, spans: Sequence[Interval] | None) -> bytes:
+    table, said = columns([piece]), texts([piece])
+    moments = np.where(table.answered_ns == MISSING, table.sent_ns, table.answered_ns)
+    moments = np.where(moments == MISSING, table.due_ns, moments)
+    kept = np.ones(len(moments), dtype=np.bool_)
+    if spans is not None:
+        kept = np.logical_or.reduce([(moments >= span.lo_ns) & (moments <= span.hi_ns) for span in spans])
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["probe", "segment", "utc", *COLUMNS])
-    for probe in run.probes():
-        table = run.samples(probe)
-        numbers = [getattr(table, name) for name in COLUMNS[:-2]]
-        moments = np.where(table.answered_ns == MISSING, table.sent_ns, table.answered_ns)
-        moments = np.where(moments == MISSING, table.due_ns, moments)
-        rows = zip(
-            table.segment.tolist(),
-            _days(moments, analysis),
-            *[_blank(column.tolist()) for column in numbers],
-            table.outcome,
-            table.detail,
-            strict=True,
-        )
-        writer.writerows([probe, *row] for row in rows)
+    rows = zip(
+        _days(moments[kept], analysis),
+        *[_blank(getattr(table, name)[kept].tolist()) for name in NUMBERS],
+        *[said[name][kept] for name in TEXTS],
+        strict=True,
+    )
+    csv.writer(text, lineterminator="\n").writerows([file.probe, file.segment, *row] for row in rows)
     return text.getvalue().encode()
 
 

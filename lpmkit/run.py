@@ -2,7 +2,7 @@
 
 ``docs/run-folder.md`` describes it for people who read it without this module. In short: JSON documents for what is known
 once, JSON lines for what is reported one by one (`events.jsonl`, `transcript.jsonl`), CSV for samples, one file for each probe
-and segment. A *segment* is the life of one recorder; a recorder that dies is followed by another on the same folder, which
+and segment (`lpmkit.samples`; packed into Parquet when the recorder ends). A *segment* is the life of one recorder; a recorder that dies is followed by another on the same folder, which
 opens new sample files and never continues a file whose last line may be torn.
 
 There is one writer (`RunWriter`, which holds the folder's lock) and any number of readers (`Run`). Everything is append-only and
@@ -12,7 +12,6 @@ kernel's (``flock``): it cannot be left behind by a recorder that died.
 
 from __future__ import annotations
 
-import csv
 import errno
 import fcntl
 import getpass
@@ -21,10 +20,9 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -33,33 +31,29 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.samples import (
+    COLUMNS,
+    NUMBERS,
+    Int64Array,
+    SampleFile,
+    columns,
+    files,
+    last_rows,
+    pack,
+    pieces,
+    texts,
+)
 from lpmkit.session import Reply
 from lpmkit.timeline import Clock, Event, Outcome, Sample
 
 FORMAT = 1
-COLUMNS = (
-    "seq",
-    "due_ns",
-    "sent_ns",
-    "answered_ns",
-    "remote_due_ns",
-    "remote_mono_ns",
-    "remote_wall_ns",
-    "outcome",
-    "detail",
-)
-#: In a `SampleTable`, "not known": the smallest 64-bit integer, which no clock shows.
-MISSING = int(np.iinfo(np.int64).min)
 #: Given back to the disk when it is full, so that the run can still say so.
 RESERVE_BYTES = 256 * 1024
 #: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
 BACKLOG_BYTES = 64 * 1024 * 1024
 _BULKY = ("samples/", "observations/")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SAMPLE_FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.csv")
 _OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
-
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +132,25 @@ class Run:
 
     def probes(self) -> tuple[str, ...]:
         """The names of the probes that left samples, sorted."""
-        return tuple(sorted({name for name, _, _ in self._sample_files()}))
+        return tuple(sorted({file.probe for file in self.sample_files()}))
 
     def samples(self, probe: str) -> SampleTable:
         """All samples of one probe, every segment one after the other."""
-        parts = [
-            (segment, _read_csv(path, self.unreadable)) for name, segment, path in self._sample_files() if name == probe
-        ]
-        if not parts:
+        mine = [file for file in self.sample_files() if file.probe == probe]
+        if not mine:
             raise NotFound("probe", probe, known=self.probes(), where=str(self.path))
-        segments = np.concatenate([np.full(len(table["seq"]), number, dtype=np.int64) for number, table in parts])
-        columns = {name: np.concatenate([table[name] for _, table in parts]) for name in COLUMNS}
-        return SampleTable(probe=probe, segment=segments, **columns)
+        found = [(file, pieces(file, self.unreadable)) for file in mine]
+        every = [piece for _, some in found for piece in some]
+        read = columns(every)
+        segments = np.concatenate(
+            [np.full(sum(one.rows for one in some), file.segment, dtype=np.int64) for file, some in found]
+        )
+        whole: dict[str, Any] = {name: getattr(read, name) for name in NUMBERS} | texts(every)
+        return SampleTable(probe=probe, segment=segments, **whole)
+
+    def sample_files(self) -> list[SampleFile]:
+        """The files of samples so far, by probe and recorder."""
+        return files(self.path / "samples")
 
     def observed(self) -> tuple[str, ...]:
         """The names of the probes that left observations, sorted."""
@@ -169,15 +170,13 @@ class Run:
 
     def recent(self, probe: str, last_bytes: int = 256 * 1024) -> list[Sample]:
         """The newest samples of one probe, as many as the last bytes of its newest file hold: for a live view, whose cost must not grow."""
-        path = max((found for found in self._sample_files() if found[0] == probe), default=None)
-        if path is None:
-            return []
-        with path[2].open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - last_bytes))
-            lines = file.read().split(b"\n")
-        # The first line may be the header or cut, the last one is empty or not whole yet.
-        return [_sample(line) for line in lines[1:-1]]
+        for _ in range(2):  # a recorder that ends may pack the file between the listing and the reading
+            mine = [file for file in self.sample_files() if file.probe == probe]
+            try:
+                return [_sample(row) for row in last_rows(mine[-1], last_bytes)] if mine else []
+            except FileNotFoundError:
+                continue
+        return []
 
     def is_recorded(self) -> bool:
         """Whether a recorder is alive on this folder now."""
@@ -192,14 +191,6 @@ class Run:
         finally:
             os.close(descriptor)
         return False
-
-    def _sample_files(self) -> list[tuple[str, int, Path]]:
-        found = []
-        for path in (self.path / "samples").glob("*.csv"):
-            match = _SAMPLE_FILE.fullmatch(path.name)
-            if match:
-                found.append((match["probe"], int(match["segment"]), path))
-        return sorted(found)
 
     def _rows(self, name: str) -> Iterator[dict[str, Any]]:
         path = self.path / name
@@ -253,12 +244,13 @@ def write_document(folder: Path, name: str, value: Any) -> Path:
     return write_file(folder / f"{name}.json", (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def write_file(path: Path, content: bytes) -> Path:
-    """Replace a file atomically. Raises `RecordError` when the disk is full; the old file is still there then."""
+def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Replace a file atomically, by bytes or by pieces of them. Raises `RecordError` when the disk is full; the old file is still there then."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
-            file.write(content)
+            for part in (content,) if isinstance(content, bytes) else content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -321,7 +313,7 @@ class RunWriter:
                 where=str(self.path),
                 next_step=f"`lpmkit attach {self.path}` shows what it records.",
             ) from None
-        self.segment = 1 + max((number for _, number, _ in Run(self.path)._sample_files()), default=0)
+        self.segment = 1 + max((file.segment for file in Run(self.path).sample_files()), default=0)
         starts = sum(event.kind == "recorder-started" for event in Run(self.path).events())
         self.segment = max(self.segment, starts + 1)
         self._reserve()
@@ -368,6 +360,22 @@ class RunWriter:
         """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
         (self.path / "observations").mkdir(exist_ok=True)
         self._append(f"observations/{probe}.{self.segment}.jsonl", rows)
+
+    def pack(self) -> None:
+        """Pack every samples file, because nothing more will be written. What cannot be packed stays as CSV and is noted."""
+        self.flush()
+        for name in [name for name in self._files if name.startswith("samples/")]:
+            if self._files[name].waiting:
+                continue  # a full disk: its rows are not all there
+            self._files.pop(name).close()
+        open_still = {self.path / name for name in self._files}
+        for file in Run(self.path).sample_files():
+            if file.is_packed or file.path in open_still:
+                continue
+            try:
+                pack(file, {})
+            except RecordError as error:
+                self.event("recorder", "note", text=f"not packed, and nothing is lost: {error}")
 
     def document(self, name: str, value: Any) -> None:
         """Write a JSON document whole or not at all."""
@@ -452,8 +460,7 @@ def _ends_whole(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _sample(line: bytes) -> Sample:
-    cells = next(csv.reader([line.decode()]))
+def _sample(cells: Sequence[str]) -> Sample:
     due, sent, answered, remote_due, remote_mono, remote_wall = (int(cell) if cell else None for cell in cells[1:7])
     outcome = Outcome(cells[7])
     return Sample(int(cells[0]), due, sent, answered, remote_due, remote_mono, remote_wall, outcome, cells[8])
@@ -461,31 +468,3 @@ def _sample(line: bytes) -> Sample:
 
 def _line(row: Mapping[str, Any]) -> bytes:
     return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
-
-
-def _read_csv(path: Path, unreadable: dict[str, int]) -> dict[str, Any]:
-    import pandas as pd  # noqa: PLC0415 - half a second that only readers of samples pay
-
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    unreadable[f"samples/{path.name}"] = int(len(whole) < len(content))
-    texts = {"outcome", "detail"}
-    types = {name: "str" if name in texts else "Int64" for name in COLUMNS}
-    if not whole:
-        whole = (",".join(COLUMNS) + "\n").encode()
-    try:
-        frame = pd.read_csv(
-            BytesIO(whole), dtype=types, keep_default_na=False, na_values={n: [""] for n in types if n not in texts}
-        )
-    except (ValueError, pd.errors.ParserError) as error:
-        raise RecordError(
-            f"samples/{path.name} cannot be read: {error}",
-            where=str(path.parent.parent),
-            next_step="The other files of the run are untouched; move this one aside to read them.",
-        ) from error
-    return {
-        name: frame[name].to_numpy(dtype=object)
-        if name in texts
-        else frame[name].to_numpy(dtype=np.int64, na_value=MISSING)
-        for name in COLUMNS
-    }

@@ -17,7 +17,7 @@ from benchmarks.accuracy.score import classes_of, rows_of, summary_of, violation
 from benchmarks.accuracy.trials import KINDS, listed
 from lpmkit.probes import ProbeOrder
 from lpmkit.probes.icmp import IcmpProbe
-from lpmkit.run import MISSING
+from lpmkit.samples import MISSING
 from lpmkit.ssh import Route
 from tests.made_runs import MS, START, Made, S, make
 from tests.test_probes import Seen

@@ -26,6 +26,7 @@ ORDER = [
     "survey",
     "checks",
     "move",
+    "samples",
     "run",
     "prediction",
     "analysis",

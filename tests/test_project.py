@@ -16,7 +16,7 @@ from lpmkit.cli import main
 
 TOP = Path(__file__).parent.parent
 #: conda-forge's names for what the index calls otherwise.
-CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-duckdb": "duckdb"}
 
 
 def _requirement(text: str) -> tuple[str, str]:

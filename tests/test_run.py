@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lpmkit.errors import NotFound, RecordError
-from lpmkit.run import MISSING, Run, RunWriter, create, write_document
+from lpmkit.run import Run, RunWriter, create, write_document
+from lpmkit.samples import MISSING
 from lpmkit.session import Reply
 from lpmkit.timeline import Outcome, Sample
 

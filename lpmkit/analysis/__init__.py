@@ -15,11 +15,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lpmkit.analysis.agree import session_outages, suspensions
-from lpmkit.analysis.classing import classed
 from lpmkit.analysis.oracle import databases
-from lpmkit.analysis.record import Record, read
-from lpmkit.analysis.signals import host_traces
+from lpmkit.analysis.record import read
+from lpmkit.analysis.stretches import host_analysis
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.values import (
     Analysis,
@@ -49,7 +47,7 @@ _DOCUMENTS = ("findings", "validation", "survey", "survey-after")
 def analyse(run: Run) -> Analysis:
     """Work out everything from a run folder, also while it is being written."""
     record = read(run)
-    hosts = tuple(_host(host, record) for host in dict.fromkeys(host for host, _ in record.signals))
+    hosts = tuple(host_analysis(host, record) for host in dict.fromkeys(host for host, _ in record.sources))
     notes: list[str] = []
     documents = {name: _document(run, name, notes) for name in _DOCUMENTS}
     mode = str(run.manifest.get("mode", "watch"))
@@ -79,32 +77,6 @@ def write_summary(path: str | os.PathLike[str]) -> Path:
     """Analyse the run folder and write its ``summary.json``."""
     run = Run(path)
     return write_document(run.path, "summary", summary(analyse(run)))
-
-
-def _host(host: str, record: Record) -> HostAnalysis:
-    """One host over all recorders: clocks, silences and suspensions of each recorder's life on their own."""
-    known: dict[str, Noise] = {}
-    parts = []
-    for (name, _), signals in record.signals.items():
-        if name != host:
-            continue
-        found = host_traces(host, signals, record.lead_in, record.stalls, known)
-        inside = [one for one in found.outages if one.outer.overlaps(record.window)]
-        outages = classed(inside, found.traces, record.stalls)
-        still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
-        parts.append((found, outages, still, session_outages(outages, found.traces, still)))
-    return HostAnalysis(
-        host=host,
-        traces=tuple(trace for part in parts for trace in part[0].traces),
-        noises=known,
-        suspensions=tuple(one for part in parts for one in part[2]),
-        outages=tuple(one for part in parts for one in part[1]),
-        sessions=tuple(one for part in parts for one in part[3]),
-        steps=tuple(step for part in parts for step in part[0].steps),
-        offset_ns=next((part[0].offset for part in parts if part[0].offset), None),
-        rates=tuple(rate for part in parts for rate in part[0].rates),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part[0].notes)),
-    )
 
 
 def _document(run: Run, name: str, notes: list[str]) -> Any:

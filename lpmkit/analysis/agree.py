@@ -25,7 +25,7 @@ from lpmkit.analysis.values import (
     Trace,
     uncovered_ns,
 )
-from lpmkit.run import MISSING
+from lpmkit.samples import MISSING
 
 _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
 _NEAR_NS = 30 * SECOND

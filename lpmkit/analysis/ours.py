@@ -9,23 +9,28 @@ import numpy as np
 
 from lpmkit.analysis.signals import noise
 from lpmkit.analysis.values import MILLISECOND, Interval, Noise
-from lpmkit.run import MISSING, Int64Array
+from lpmkit.samples import MISSING, Int64Array
 
 #: Our own ticker may be this late before it counts as a stall, however quiet it usually is.
 LEAST_STALL_NS = 20 * MILLISECOND
 
 
-def stalls(due: Int64Array, answered: Int64Array) -> tuple[tuple[Interval, ...], Noise]:
+def stalls(
+    due: Int64Array, answered: Int64Array, usual: Int64Array | None = None
+) -> tuple[tuple[Interval, ...], Noise]:
     """When our own ticker ran late, and how punctual it is. The stall lasts from when it was due to when it ran.
 
-    The threshold follows the 99 % point: it is the machine as it is today that is judged, and its stalls are what the rest contains.
+    The threshold follows the 99 % point: it is the machine as it is today that is judged, and its stalls are what the rest contains. ``usual`` is an even
+    selection of all latenesses, where ``due`` and ``answered`` hold the late ticks only.
     """
     known = (due != MISSING) & (answered != MISSING)
     late = (answered - due)[known]
-    level = noise(late, f"{len(late)} ticks of our own", (0.0, 0, LEAST_STALL_NS))
-    usual = int(np.quantile(late, 0.99)) if len(late) else 0
-    threshold = max(LEAST_STALL_NS, min(4 * usual, 5 * LEAST_STALL_NS))
-    level = Noise(level.quantile_ns, level.median_ns, level.worst_ns, level.count, threshold, level.basis, level.sample)
+    every = late if usual is None else usual
+    level = noise(every, f"{len(every)} ticks of our own", (0.0, 0, LEAST_STALL_NS))
+    most = int(np.quantile(every, 0.99)) if len(every) else 0
+    threshold = max(LEAST_STALL_NS, min(4 * most, 5 * LEAST_STALL_NS))
+    worst = max(level.worst_ns, int(late.max(initial=0)))
+    level = Noise(level.quantile_ns, level.median_ns, worst, level.count, threshold, level.basis, level.sample)
     where = np.flatnonzero(late > threshold)
     begins, ends = due[known][where], answered[known][where]
     return merged([Interval(int(a), int(b)) for a, b in zip(begins, ends, strict=True)]), level

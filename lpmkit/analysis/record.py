@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lpmkit.analysis.ours import holes, stalls
+from lpmkit.analysis.ours import LEAST_STALL_NS, holes, stalls
 from lpmkit.analysis.signals import Signals
 from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, WallClock
-from lpmkit.run import MISSING, Int64Array, Run, SampleTable
+from lpmkit.run import Run
+from lpmkit.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event
 
 #: How long after the end of a move silences still count as its own.
 TAIL_NS = 60 * SECOND
 #: A monotonic clock that stands this much otherwise against the time of day was started anew: the observer was restarted.
 _RESTARTED_NS = 5 * SECOND
+#: Rows of our own ticker that are looked at together, and how many of its latenesses are kept to judge by.
+_ROWS_AT_ONCE = 500_000
+_OWN_SAMPLE = 200_000
 _KINDS = ("ticks", "echo", "connect", "icmp", "observer")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A run as plain values. ``signals`` are by (host, segment); all times on the first recorder's monotonic clock."""
+class Source:
+    """The samples of one probe in one recorder's life, in the folder; `between` reads some. ``span`` is what they cover, on the first recorder's clock."""
 
-    signals: Mapping[tuple[str, int], tuple[Signals, ...]]
+    probe: str
+    host: str
+    kind: str
+    segment: int
+    told_ns: int
+    shift: int
+    pieces: tuple[Piece, ...]
+    span: Interval
+
+    @property
+    def rows(self) -> int:
+        return sum(piece.rows for piece in self.pieces)
+
+    def between(self, span: Interval) -> Signals:
+        """What was sent or came within ``span``, in the order of the schedule."""
+        lo, hi = span.lo_ns - self.shift, span.hi_ns - self.shift
+        table = columns([piece for piece in self.pieces if piece.lo_ns <= hi and piece.hi_ns >= lo])
+        return _signals(self, table, lo, hi)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run as plain values, and where its samples are, by (host, segment); all times on the first recorder's monotonic clock."""
+
+    sources: Mapping[tuple[str, int], tuple[Source, ...]]
     events: tuple[Event, ...]
     span: Interval
     lead_in: Interval
@@ -44,22 +72,19 @@ def read(run: Run) -> Record:
     shifts = _shifts(events)
     events = [_shifted(event, shifts) for event in events]
     started = {event.data.get("probe", event.source): event.data for event in events if event.kind == "probe-started"}
-    tables = {name: run.samples(name) for name in run.probes()}
-    tables = {name: table for name, table in tables.items() if len(table)}
-    signals: dict[tuple[str, int], list[Signals]] = {}
-    own: list[Signals] = []
-    for name, table in tables.items():
-        for one in _signals(name, table, started.get(name, {}), _default_host(run.manifest), shifts):
-            if one.kind == "observer":
-                own.append(one)
-            else:
-                signals.setdefault((one.host, one.segment), []).append(one)
+    signals: dict[tuple[str, int], list[Source]] = {}
+    own: list[Source] = []
+    for one in _sources(run, started, shifts):
+        if one.kind == "observer":
+            own.append(one)
+        else:
+            signals.setdefault((one.host, one.segment), []).append(one)
     observed = _observed([*own, *(one for group in signals.values() for one in group)])
     span = _span(observed, events)
     phases = _phases(events, span)
     own_stalls, monitor = _own(own)
     return Record(
-        signals={key: tuple(group) for key, group in sorted(signals.items())},
+        sources={key: tuple(group) for key, group in sorted(signals.items())},
         events=tuple(events),
         span=span,
         lead_in=_lead_in(phases, span, run.manifest),
@@ -97,54 +122,48 @@ def _default_host(manifest: Mapping[str, Any]) -> str:
     return str(hosts[0]) if isinstance(hosts, list) and hosts else str(manifest.get("title", "the host"))
 
 
-def _signals(
-    name: str, table: SampleTable, started: Mapping[str, Any], default_host: str, shifts: Mapping[int, int]
-) -> list[Signals]:
-    base, _, suffix = name.partition("@")
-    host = suffix or str(started.get("host") or "") or default_host
-    kind = str(started.get("kind") or _guess_kind(base))
-    numbers = np.unique(table.segment).tolist()
-    return [_one_segment(name, host, kind, table, int(number), started, shifts) for number in numbers]
+def _sources(run: Run, started: Mapping[str, Mapping[str, Any]], shifts: Mapping[int, int]) -> Iterator[Source]:
+    for file in run.sample_files():
+        found = tuple(piece for piece in pieces(file, run.unreadable) if piece.rows)
+        told = started.get(file.probe, {})
+        base, _, suffix = file.probe.partition("@")
+        host = suffix or str(told.get("host") or "") or _default_host(run.manifest)
+        shift = shifts.get(file.segment, 0)
+        times = [t + shift for piece in found for t in (piece.lo_ns, piece.hi_ns) if t != MISSING]
+        if times:
+            span, kind = Interval(min(times), max(times)), str(told.get("kind") or _guess_kind(base))
+            interval = int(told.get("interval_ns") or 0)
+            yield Source(file.probe, host, kind, file.segment, interval, shift, found, span)
 
 
 def _guess_kind(name: str) -> str:
     return next((kind for kind in _KINDS if kind in name), name)
 
 
-def _one_segment(
-    name: str,
-    host: str,
-    kind: str,
-    table: SampleTable,
-    segment: int,
-    started: Mapping[str, Any],
-    shifts: Mapping[int, int],
-) -> Signals:
-    rows = np.flatnonzero(table.segment == segment)
-    rows = rows[np.argsort(table.seq[rows], kind="stable")]
-    spoke = (table.outcome[rows] == "answered") & (table.answered_ns[rows] != MISSING)
-    if kind == "ticks":
-        rows, spoke = rows[spoke], spoke[spoke]
+def _signals(source: Source, table: Columns, lo: int, hi: int) -> Signals:
+    sent = np.where(table.sent_ns == MISSING, table.due_ns, table.sent_ns)
+    came = (table.answered_ns >= lo) & (table.answered_ns <= hi)
+    spoke = table.answered & (table.answered_ns != MISSING)
+    if source.kind == "ticks":
+        wanted = spoke & came
     else:
-        asked = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows]) != MISSING
-        if kind == "icmp":
-            asked = table.sent_ns[rows] != MISSING  # what we did not send says nothing of the host
-        rows, spoke = rows[asked], spoke[asked]
-    sent = np.where(table.sent_ns[rows] == MISSING, table.due_ns[rows], table.sent_ns[rows])
-    due = table.due_ns[rows]
-    shift = shifts.get(segment, 0)
+        # of what we did not send, a kernel says nothing
+        wanted = (table.sent_ns if source.kind == "icmp" else sent) != MISSING
+        wanted &= came | ((sent >= lo) & (sent <= hi))
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.argsort(table.seq[rows], kind="stable")]
     return Signals(
-        probe=name,
-        host=host,
-        kind=kind,
-        segment=segment,
-        interval_ns=_interval(kind, table, rows, int(started.get("interval_ns") or 0)),
-        sent=_moved(due if kind == "observer" else sent, shift),
-        answered=_moved(table.answered_ns[rows], shift),
+        probe=source.probe,
+        host=source.host,
+        kind=source.kind,
+        segment=source.segment,
+        interval_ns=_interval(source.kind, table, rows, source.told_ns),
+        sent=_moved((table.due_ns if source.kind == "observer" else sent)[rows], source.shift),
+        answered=_moved(table.answered_ns[rows], source.shift),
         remote_due=table.remote_due_ns[rows],
         mono=table.remote_mono_ns[rows],
         wall=table.remote_wall_ns[rows],
-        spoke=spoke.astype(np.bool_),
+        spoke=spoke[rows],
     )
 
 
@@ -152,7 +171,7 @@ def _moved(times: Int64Array, shift: int) -> Int64Array:
     return np.where(times == MISSING, MISSING, times + shift) if shift else times
 
 
-def _interval(kind: str, table: SampleTable, rows: Int64Array, told_ns: int) -> int:
+def _interval(kind: str, table: Columns, rows: Int64Array, told_ns: int) -> int:
     """The probe's interval as it was kept: a server may force a slower one than was asked for."""
     due = table.remote_due_ns[rows] if kind == "ticks" else table.due_ns[rows]
     if kind == "ticks" and len(due) and (due == MISSING).any():
@@ -164,14 +183,11 @@ def _interval(kind: str, table: SampleTable, rows: Int64Array, told_ns: int) -> 
     return int(np.median(steps)) if len(steps) >= 5 else told_ns or SECOND
 
 
-def _observed(signals: Sequence[Signals]) -> dict[int, Interval]:
+def _observed(sources: Sequence[Source]) -> dict[int, Interval]:
     """What each recorder's life covers with samples."""
     found: dict[int, Interval] = {}
-    for one in signals:
-        times = np.concatenate([one.sent[one.sent != MISSING], one.answered[one.answered != MISSING]])
-        if len(times):
-            span = Interval(int(times.min()), int(times.max()))
-            found[one.segment] = found[one.segment].hull(span) if one.segment in found else span
+    for one in sources:
+        found[one.segment] = found[one.segment].hull(one.span) if one.segment in found else one.span
     return found
 
 
@@ -181,11 +197,32 @@ def _span(observed: Mapping[int, Interval], events: Sequence[Event]) -> Interval
     return Interval(min(times), max(times))
 
 
-def _own(own: Sequence[Signals]) -> tuple[tuple[Interval, ...], Noise | None]:
-    if not own:
-        return (), None
-    due = np.concatenate([one.sent for one in own])
-    return stalls(due, np.concatenate([one.answered for one in own]))
+def _own(own: Sequence[Source]) -> tuple[tuple[Interval, ...], Noise | None]:
+    """Our stalls. Of a long record only the late ticks and an even selection of all are kept at a time."""
+    every = 1 + sum(one.rows for one in own) // _OWN_SAMPLE
+    due, answered, usual = [], [], []
+    for one in own:
+        for some in _together(one.pieces):
+            table = columns(some)
+            known = (table.due_ns != MISSING) & (table.answered_ns != MISSING)
+            late = (table.answered_ns - table.due_ns)[known]
+            usual.append(late[::every])
+            stood = late > LEAST_STALL_NS
+            due.append(_moved(table.due_ns[known][stood], one.shift))
+            answered.append(_moved(table.answered_ns[known][stood], one.shift))
+    return stalls(np.concatenate(due), np.concatenate(answered), np.concatenate(usual)) if due else ((), None)
+
+
+def _together(some: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Pieces in groups of at most `_ROWS_AT_ONCE` rows."""
+    group: list[Piece] = []
+    for piece in some:
+        if group and sum(one.rows for one in group) + piece.rows > _ROWS_AT_ONCE:
+            yield group
+            group = []
+        group.append(piece)
+    if group:
+        yield group
 
 
 def _phases(events: Sequence[Event], span: Interval) -> tuple[Phase, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
-from lpmkit.analysis.rates import rates, slews
+from lpmkit.analysis.rates import rates
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
@@ -24,7 +24,7 @@ from lpmkit.analysis.values import (
     Outage,
     Trace,
 )
-from lpmkit.run import MISSING, Int64Array
+from lpmkit.samples import MISSING, Int64Array
 
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 LEAST_SILENCE_NS = 40 * MILLISECOND
@@ -558,7 +558,7 @@ def host_traces(
     return HostTraces(
         traces=tuple(traces),
         outages=tuple(sorted(outages, key=lambda one: one.begin)),
-        steps=(*_steps(host, alignments), *slews(running)),
+        steps=tuple(_steps(host, alignments)),
         offset=alignment.bounds(lead_in.hi_ns, 0) if alignment else None,
         clock=clock,
         alignments=alignments,
@@ -662,4 +662,5 @@ def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArr
         answered=signals.answered,
         late=late,
         noise=level,
+        signs=int(spoke.sum()),
     )

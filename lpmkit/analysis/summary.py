@@ -157,7 +157,7 @@ def _probe(trace: Trace) -> dict[str, Any]:
         "kind": trace.kind,
         "segment": trace.segment,
         "interval_s": trace.interval_ns / SECOND,
-        "signs_of_life": len(trace.alive_lo),
+        "signs_of_life": trace.signs,
         "noise": {
             "p99_9_s": trace.noise.quantile_ns / SECOND,
             "median_s": trace.noise.median_ns / SECOND,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lpmkit.run import Int64Array
+from lpmkit.samples import Int64Array
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -114,6 +114,13 @@ class Trace:
     answered: Int64Array
     late: BoolArray
     noise: Noise
+    signs: int  #: signs of life in all
+    thinned_ns: int = 0  #: where nothing happened, one row of so much time was kept; 0: all were
+
+    @property
+    def apart_ns(self) -> int:
+        """Two signs of life that lie farther apart enclose a silence."""
+        return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.interval_ns
 
 
 @dataclass(frozen=True, slots=True)

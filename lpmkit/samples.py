@@ -1,0 +1,274 @@
+"""The sample files of a run, read piece by piece: what is in memory at a time does not grow with the record.
+
+A samples file is CSV while it grows (`lpmkit.run.RunWriter` appends) and may be *packed* into Parquet once nobody writes it any more
+(`pack`): the same rows in the same order, a sixth of the size. Readers here take either. `pieces` lists what there is with the times that
+each piece covers, `columns` reads some of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lpmkit.errors import RecordError
+
+#: The columns that hold whole numbers: the number of the tick, and times in nanoseconds.
+NUMBERS = ("seq", "due_ns", "sent_ns", "answered_ns", "remote_due_ns", "remote_mono_ns", "remote_wall_ns")
+TEXTS = ("outcome", "detail")
+COLUMNS = (*NUMBERS, *TEXTS)
+#: For a time that is not known: the smallest 64-bit integer, which no clock shows.
+MISSING = int(np.iinfo(np.int64).min)
+#: A piece of CSV is read in so many bytes, a packed file has so many rows in a group.
+PIECE_BYTES = 2 * 1024 * 1024
+GROUP_ROWS = 25_000
+_ROW_BYTES = 90
+#: The times on this machine's clock, by which a piece is found.
+_OURS = ("due_ns", "sent_ns", "answered_ns")
+_FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.(?P<ending>csv|parquet)")
+
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFile:
+    """One file of samples: whose, and of which recorder's life."""
+
+    probe: str
+    segment: int
+    path: Path
+
+    @property
+    def is_packed(self) -> bool:
+        return self.path.suffix == ".parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows of a file: bytes of CSV (``start``, ``size``) or a row group (``start``). All its times lie within ``lo_ns`` … ``hi_ns``."""
+
+    file: SampleFile
+    start: int
+    size: int
+    rows: int
+    lo_ns: int
+    hi_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows as columns, in the order in which they were written; `MISSING` where a time is not known."""
+
+    seq: Int64Array
+    due_ns: Int64Array
+    sent_ns: Int64Array
+    answered_ns: Int64Array
+    remote_due_ns: Int64Array
+    remote_mono_ns: Int64Array
+    remote_wall_ns: Int64Array
+    answered: BoolArray  #: whether the outcome is "answered"
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+def files(folder: Path) -> list[SampleFile]:
+    """The sample files in ``samples/`` of a run folder, sorted. Where a packed file stands beside its CSV, the CSV counts: packing was cut short."""
+    found: dict[tuple[str, int], SampleFile] = {}
+    for path in sorted(folder.glob("*.parquet")) + sorted(folder.glob("*.csv")):
+        match = _FILE.fullmatch(path.name)
+        if match:
+            found[match["probe"], int(match["segment"])] = SampleFile(match["probe"], int(match["segment"]), path)
+    return [found[key] for key in sorted(found)]
+
+
+def pieces(file: SampleFile, unreadable: dict[str, int]) -> list[Piece]:
+    """Every piece of a file. A last line that is torn (a kill, or a writer at work) is left out and counted in ``unreadable``."""
+    return list(_groups(file) if file.is_packed else _parts(file, unreadable))
+
+
+def columns(wanted: Sequence[Piece]) -> Columns:
+    """The rows of some pieces, one piece after the other."""
+    import pyarrow as pa  # noqa: PLC0415 - a quarter of a second that only readers of samples pay
+
+    tables = [_table(piece, (*NUMBERS, "outcome")) for piece in wanted]
+    table = pa.concat_tables(tables) if tables else _schema().empty_table().select([*NUMBERS, "outcome"])
+    numbers: dict[str, Any] = {name: _numbers(table[name]) for name in NUMBERS}
+    return Columns(**numbers, answered=_is_answered(table["outcome"]))
+
+
+def texts(wanted: Sequence[Piece]) -> dict[str, npt.NDArray[np.object_]]:
+    """Outcome and detail of some pieces, as text."""
+    tables = [_table(piece, TEXTS) for piece in wanted]
+    return {
+        name: np.concatenate(
+            [np.zeros(0, dtype=object), *[np.asarray(one[name].to_pylist(), dtype=object) for one in tables]]
+        )
+        for name in TEXTS
+    }
+
+
+def last_rows(file: SampleFile, last_bytes: int) -> list[list[str]]:
+    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV hold. Raises `FileNotFoundError` when it was packed meanwhile."""
+    if file.is_packed:
+        group = list(_groups(file))[-1:]
+        table = [_table(one, COLUMNS).slice(max(0, one.rows - last_bytes // _ROW_BYTES)).to_pylist() for one in group]
+        return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for rows in table for row in rows]
+    with file.path.open("rb") as raw:
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(0, size - last_bytes))
+        lines = raw.read().split(b"\n")
+    # The first line may be the heading or cut, the last one is empty or not whole yet.
+    return list(csv.reader(line.decode() for line in lines[1:-1]))
+
+
+def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
+    """Pack a CSV that nobody writes any more into Parquet beside it, and remove the CSV once the packed file is on disk and as long.
+
+    A torn last line is no row and would be lost: such a file stays as it is, and so does one that holds something else than samples. Raises
+    `RecordError` when the disk is full or the file cannot be read; the CSV is still there then.
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    target = file.path.with_suffix(".parquet")
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    torn: dict[str, int] = {}
+    found = pieces(file, torn)
+    if any(torn.values()):
+        unreadable.update(torn)
+        return file.path
+    try:
+        with draft.open("wb") as out:
+            options: dict[str, Any] = {
+                "compression": "zstd",
+                "use_dictionary": list(TEXTS),
+                "column_encoding": dict.fromkeys(NUMBERS, "DELTA_BINARY_PACKED"),
+            }
+            with pq.ParquetWriter(out, _schema(), **options) as writer:
+                for piece in found:
+                    writer.write_table(_table(piece, COLUMNS), row_group_size=GROUP_ROWS)
+            out.flush()
+            os.fsync(out.fileno())
+        if pq.read_metadata(draft).num_rows != sum(piece.rows for piece in found):
+            raise RecordError("the packed file has other rows than the CSV", where=str(file.path))
+        draft.replace(target)
+    except OSError as error:
+        raise RecordError(
+            f"{target.name} cannot be written: {error.strerror or error}",
+            where=str(target.parent),
+            next_step="The samples stay as CSV, and nothing is lost; free some space and pack again.",
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    file.path.unlink()
+    return target
+
+
+def _schema() -> Any:
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    return pa.schema([(name, pa.int64()) for name in NUMBERS] + [(name, pa.string()) for name in TEXTS])
+
+
+def _numbers(column: Any) -> Int64Array:
+    known = column.fill_null(MISSING) if column.null_count else column
+    return np.asarray(known.to_numpy(), dtype=np.int64)
+
+
+def _is_answered(column: Any) -> BoolArray:
+    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+
+    return np.asarray(pc.equal(column, "answered").to_numpy(), dtype=np.bool_)
+
+
+def _table(piece: Piece, names: Sequence[str]) -> Any:
+    if piece.file.is_packed:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+        try:
+            with pq.ParquetFile(piece.file.path) as packed:
+                return packed.read_row_group(piece.start, columns=list(names))
+        except (OSError, ValueError) as error:
+            raise _cannot_read(piece.file, error) from error
+    with piece.file.path.open("rb") as raw:
+        raw.seek(piece.start)
+        return _parsed(piece.file, raw.read(piece.size), names)
+
+
+def _parsed(file: SampleFile, content: bytes, names: Sequence[str]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    from pyarrow import csv as arrow  # noqa: PLC0415 - as above
+
+    schema = _schema()
+    try:
+        return arrow.read_csv(
+            pa.BufferReader(content),
+            read_options=arrow.ReadOptions(column_names=list(COLUMNS), block_size=1 << 20),
+            parse_options=arrow.ParseOptions(newlines_in_values=False),
+            convert_options=arrow.ConvertOptions(
+                column_types=schema, null_values=[""], strings_can_be_null=False, include_columns=list(names)
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if not content.strip():
+            return schema.empty_table().select(list(names))
+        raise _cannot_read(file, error) from error
+
+
+def _cannot_read(file: SampleFile, error: Exception) -> RecordError:
+    return RecordError(
+        f"samples/{file.path.name} cannot be read: {error}",
+        where=str(file.path.parent.parent),
+        next_step="The other files of the run are untouched; move this one aside to read them.",
+    )
+
+
+def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
+    """A CSV in pieces of whole lines."""
+    torn = 0
+    with file.path.open("rb") as raw:
+        start = len(raw.readline())  # the heading
+        while content := raw.read(PIECE_BYTES):
+            whole = content.rfind(b"\n") + 1
+            if not whole:
+                torn = 1
+                break
+            yield _measured(file, start, content[:whole])
+            start += whole
+            raw.seek(start)
+    unreadable[f"samples/{file.path.name}"] = torn
+
+
+def _measured(file: SampleFile, start: int, content: bytes) -> Piece:
+    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+
+    table = _parsed(file, content, _OURS)
+    found = [pc.min_max(table[name]).as_py() for name in _OURS]
+    lows = [one["min"] for one in found if one["min"] is not None]
+    highs = [one["max"] for one in found if one["max"] is not None]
+    return Piece(file, start, len(content), table.num_rows, min(lows, default=MISSING), max(highs, default=MISSING))
+
+
+def _groups(file: SampleFile) -> Iterator[Piece]:
+    """A packed file by its row groups, whose own statistics tell the times."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    try:
+        described = pq.read_metadata(file.path)
+    except (OSError, ValueError) as error:
+        raise _cannot_read(file, error) from error
+    places = {described.schema.column(i).name: i for i in range(described.num_columns)}
+    for number in range(described.num_row_groups):
+        group = described.row_group(number)
+        told = [group.column(places[name]).statistics for name in _OURS]
+        known = [one for one in told if one is not None and one.has_min_max]
+        lo, hi = min((one.min for one in known), default=MISSING), max((one.max for one in known), default=MISSING)
+        yield Piece(file, number, 0, group.num_rows, lo, hi)

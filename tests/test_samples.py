@@ -1,0 +1,147 @@
+"""Sample files: packed, they hold the same rows, and tools that know nothing of lpmkit read them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lpmkit import samples
+from lpmkit.errors import RecordError
+from lpmkit.run import Run, RunWriter, create
+from lpmkit.samples import MISSING, columns, files, pack, pieces, texts
+from lpmkit.timeline import Outcome, Sample
+
+ROWS = [
+    *(Sample(n, 1000 * n, 1000 * n + 1, 1000 * n + 500, None, n, -n) for n in range(1, 300)),
+    Sample(300, 300_000, 300_001, outcome=Outcome.LOST, detail='he said "no", twice\nand left'),
+    Sample(301, 301_000),
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = create(tmp_path, mode="watch", title="a test", facts={"hosts": ["h"]})
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "recorder-started")
+        writer.samples("icmp", ROWS)
+    return run
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "PIECE_BYTES", 700)
+    monkeypatch.setattr(samples, "GROUP_ROWS", 40)
+
+
+def _everything(run: Run) -> list[list[object]]:
+    table = run.samples("icmp")
+    names = [*samples.COLUMNS, "segment"]
+    return [list(row) for row in zip(*(getattr(table, name).tolist() for name in names), strict=True)]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_packed_file_holds_the_same_rows_in_the_same_order(run: Run) -> None:
+    before, newest = _everything(run), run.recent("icmp")
+    with RunWriter(run.path) as writer:
+        writer.pack()
+    (file,) = files(run.path / "samples")
+    assert file.is_packed
+    assert _everything(run) == before
+    assert run.recent("icmp")[-1] == newest[-1]
+    assert len(before) == len(ROWS)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("packed", [False, True], ids=["CSV", "packed"])
+def test_a_piece_tells_between_which_times_its_rows_lie(run: Run, packed: bool) -> None:
+    if packed:
+        with RunWriter(run.path) as writer:
+            writer.pack()
+    found = pieces(files(run.path / "samples")[0], {})
+    assert len(found) > 5
+    assert sum(piece.rows for piece in found) == len(ROWS)
+    for piece in found:
+        rows = columns([piece])
+        times = [
+            t for name in ("due_ns", "sent_ns", "answered_ns") for t in getattr(rows, name).tolist() if t != MISSING
+        ]
+        assert (min(times), max(times)) == (piece.lo_ns, piece.hi_ns)
+    assert texts(found[-1:])["outcome"][-2:].tolist() == ["lost", "answered"]
+
+
+_WITHOUT_US = """
+import sys, pandas, duckdb
+assert not any(name.startswith("lpmkit") for name in sys.modules)
+name = sys.argv[1]
+read = pandas.read_parquet if name.endswith(".parquet") else pandas.read_csv
+frame = read(name)
+print(len(frame), int(frame["answered_ns"].max()), frame["answered_ns"].isna().sum())
+print(*duckdb.sql(f"select count(*), max(answered_ns), count(*) - count(answered_ns) from '{name}'").fetchall()[0])
+"""
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["CSV", "packed"])
+def test_pandas_and_duckdb_read_a_samples_file_without_us(run: Run, packed: bool) -> None:
+    if packed:
+        with RunWriter(run.path) as writer:
+            writer.pack()
+    (file,) = files(run.path / "samples")
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", _WITHOUT_US, str(file.path)], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.splitlines() == ["301 299500 2"] * 2
+
+
+def test_a_torn_file_is_never_packed(run: Run) -> None:
+    (file,) = files(run.path / "samples")
+    with file.path.open("ab") as raw:
+        raw.write(b"302,123")
+    told: dict[str, int] = {}
+    assert pack(file, told) == file.path
+    assert told == {"samples/icmp.1.csv": 1}
+    assert file.path.exists()
+
+
+def test_a_full_disk_leaves_the_csv_and_says_so(run: Run) -> None:
+    (file,) = files(run.path / "samples")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = _everything(run)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(RecordError, match="nothing is lost"):
+            pack(file, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert os.listdir(run.path / "samples") == ["icmp.1.csv"]  # noqa: PTH208 - drafts with a dot count too
+    assert _everything(run) == before
+
+
+def test_packing_that_was_cut_short_counts_no_row_twice(run: Run) -> None:
+    """Killed between the packed file's last byte and the removal of the CSV."""
+    (file,) = files(run.path / "samples")
+    content, before = file.path.read_bytes(), _everything(run)
+    pack(file, {})
+    file.path.write_bytes(content)
+    assert _everything(run) == before
+    with RunWriter(run.path) as writer:
+        writer.pack()
+    assert _everything(run) == before
+    assert [one.is_packed for one in files(run.path / "samples")] == [True]
+
+
+def test_a_file_that_holds_something_else_is_named(run: Run) -> None:
+    (file,) = files(run.path / "samples")
+    file.path.write_bytes(file.path.read_bytes() + b"this,is,no,sample,at,all,x,y,z\n")
+    with pytest.raises(RecordError, match=r"icmp\.1\.csv cannot be read"):
+        run.samples("icmp")
+    with RunWriter(run.path) as writer:
+        writer.pack()
+    assert [event.kind for event in run.events()] == ["recorder-started", "note"]
+    assert file.path.exists()
