@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from lpmkit.analysis.record import Record
-from lpmkit.analysis.values import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Question, State, Suspension
+from lpmkit.analysis.values import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Question, State, Suspension, Trace
 from lpmkit.errors import LpmError
 from lpmkit.oracle import facts
 from lpmkit.oracle.classify import Class, Classified, Rules, Witness, parse_rules
@@ -20,6 +20,7 @@ from lpmkit.oracle.judge import Judge, Judgement, Place, Window
 from lpmkit.oracle.record import from_row
 from lpmkit.oracle.stamps import Moment
 from lpmkit.run import Run
+from lpmkit.samples import MISSING
 from lpmkit.timeline import Event
 
 PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
@@ -91,15 +92,15 @@ class _Clock:
         return Interval(lo - self.offset.hi_ns, hi - self.offset.lo_ns)
 
     def there(self, mono_ns: int) -> datetime:
-        """What the database's clock showed at the latest, at an instant of ours; without a zone, as its log prints it."""
-        micros = (mono_ns + self.offset.hi_ns) // 1000
-        return (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)).astimezone(self.zone).replace(tzinfo=None)  # noqa: UP017
+        """What the database's clock showed at the earliest, at an instant of ours; without a zone, as its log prints it."""
+        micros = (mono_ns + self.offset.lo_ns) // 1000
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).astimezone(self.zone).replace(tzinfo=None)
 
     def _ns(self, moment: datetime) -> int:
         if moment.year >= 9999:
             return 1 << 62
         aware = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
-        return int((aware - datetime(1970, 1, 1, tzinfo=timezone.utc)) / timedelta(microseconds=1)) * 1000  # noqa: UP017
+        return int((aware - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
 
 
 def databases(run: Run, record: Record, hosts: Sequence[HostAnalysis], mode: str) -> tuple[DatabaseAnalysis, ...]:
@@ -279,14 +280,14 @@ class _Database:
 
     def _spoke_after(self) -> bool:
         """Whether our own session gave an answer after the suspension, or late in the record where none was found."""
-        trace = self._trace("sql")
         still = self.suspension
         moment = still.end.hi_ns if still else self.begin_ns
-        return trace is not None and len(trace.alive_lo) > 0 and int(trace.alive_lo[-1]) >= moment
+        return any(len(trace.alive_lo) and int(trace.alive_lo[-1]) >= moment for trace in self._traces("sql"))
 
-    def _trace(self, kind: str) -> Any:
+    def _traces(self, kind: str) -> list[Trace]:
+        """What a probe saw, one trace for each recorder."""
         traces = self.analysed_host.traces if self.analysed_host else ()
-        return next((trace for trace in traces if trace.probe == self.names.get(kind)), None)
+        return [trace for trace in traces if trace.probe == self.names.get(kind)]
 
     def _session(self, title: str, found: DatabaseAnalysis) -> Question:
         name, what = self._key("session"), f"{title} session kept?"
@@ -301,7 +302,7 @@ class _Database:
             late = self.sessions[-1].data
             return Question(name, what, FAILED, f"no: SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another")
         if not self._spoke_after():
-            return Question(name, what, OPEN if self._trace("sql") is None else FAILED, "the session was not heard of after the move")
+            return Question(name, what, FAILED if self._traces("sql") else OPEN, "the session was not heard of after the move")
         waited = [one for one in (self.analysed_host.outages if self.analysed_host else ()) if one.probe == self.names.get("sql")]
         longest = max((one.outer.length_ns for one in waited), default=0)
         felt = f"; its longest wait lay within {longest / SECOND:.1f} s" if longest else "; no answer of it was late"
@@ -334,20 +335,23 @@ class _Database:
 
     def _logons(self, title: str) -> Question:
         name, what = self._key("logon"), f"{title} logons possible?"
-        trace = self._trace("logon")
-        if trace is None:
+        traces = self._traces("logon")
+        if not traces:
             return Question(name, what, OPEN, "fresh logons were not tried", counts="logon" in self.names)
-        excused = [one.outer.widened(LOGON_SLACK_NS) for one in (self.analysed_host.suspensions if self.analysed_host else ())]
-        excused += [one.outer.widened(LOGON_SLACK_NS) for one in (self.analysed_host.outages if self.analysed_host else ()) if one.kind is Kind.NETWORK]
-        failed = [int(s) for s, spoke in zip(trace.sent, trace.answered > 0, strict=True) if not spoke and int(s) >= self.begin_ns]
+        host = self.analysed_host
+        assert host is not None
+        excused = [one.outer.widened(LOGON_SLACK_NS) for one in host.suspensions]
+        excused += [one.outer.widened(LOGON_SLACK_NS) for one in host.outages if one.kind is Kind.NETWORK]
+        tried = [pair for trace in traces for pair in zip(trace.sent.tolist(), (trace.answered != MISSING).tolist(), strict=True)]
+        failed = [sent for sent, spoke in tried if not spoke and sent >= self.begin_ns]
         unexcused = [moment for moment in failed if not any(span.contains(moment) for span in excused)]
-        worked = int((trace.answered > 0).sum())
+        worked = [sent for sent, spoke in tried if spoke]
         if unexcused:
-            return Question(name, what, FAILED, f"no: {len(unexcused)} logons failed while the host ran (of {len(trace.sent)})")
-        if not worked or not len(trace.alive_lo) or int(trace.alive_lo[-1]) < self.begin_ns:
+            return Question(name, what, FAILED, f"no: {len(unexcused)} logons failed while the host ran (of {len(tried)})")
+        if not worked or worked[-1] < self.begin_ns:
             return Question(name, what, OPEN, "no logon worked since the move began")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
-        return Question(name, what, PASSED, f"yes: {worked} fresh logons{during}")
+        return Question(name, what, PASSED, f"yes: {len(worked)} fresh logons{during}")
 
 
 def _commits(title: str, found: DatabaseAnalysis) -> Question:
@@ -388,7 +392,7 @@ def _clock(states: Sequence[Mapping[str, Any]], sessions: Sequence[Event]) -> _C
         if said is None or not isinstance(sent, int) or not isinstance(answered, int):
             continue
         zone = said.tzinfo
-        there = int((said - datetime(1970, 1, 1, tzinfo=timezone.utc)) / timedelta(microseconds=1)) * 1000  # noqa: UP017
+        there = int((said - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
         bounds.append(Interval(there - answered, there - sent))
     if not bounds or zone is None:
         return None

@@ -278,17 +278,27 @@ class StateProbe:
         beside.end()
 
     def _look(self, asked: Asked | None) -> tuple[Asked, Mapping[str, Any]]:
-        asked = asked or self.database.open(20.0)
-        began = self.clock.mono_ns()
+        """One state; over a new session when the old one turns out to be dead."""
+        if asked is not None:
+            try:
+                return asked, self._state(asked)
+            except AskingFailed as trouble:
+                asked.close()
+                if not trouble.dead:
+                    raise
+        asked = self.database.open(20.0)
         try:
-            own = facts.beat_of(asked.rows(facts.BEAT, 30.0))
-            answered = self.clock.mono_ns()
-            found = facts.gather(asked, 30.0)
+            return asked, self._state(asked)
         except BaseException:
             asked.close()
             raise
-        when = {"mono_ns": began, "wall_ns": self.clock.wall_ns(), "own": own, "own_sent_ns": began, "own_answered_ns": answered}
-        return asked, {**when, **found}
+
+    def _state(self, asked: Asked) -> Mapping[str, Any]:
+        wall, sent = self.clock.wall_ns(), self.clock.mono_ns()
+        own = facts.beat_of(asked.rows(facts.BEAT, 30.0))
+        answered = self.clock.mono_ns()
+        when = {"mono_ns": sent, "wall_ns": wall, "own": own, "own_sent_ns": sent, "own_answered_ns": answered}
+        return {**when, **facts.gather(asked, 30.0)}
 
 
 class AlertProbe:

@@ -185,7 +185,7 @@ def network_error(client: str, version: str, wall_s: float) -> list[str]:
         "", STARS, "", "Fatal NI connect error 12170.", "", "  VERSION INFORMATION:",
         f"\tTNS for IBM/AIX RISC System/6000: Version {version} - Production",
         f"\tTCP/IP NT Protocol Adapter for IBM/AIX RISC System/6000: Version {version} - Production",
-        f"  Time: {when}", "  Tracing not turned on.", "  Tns error struct:", "    ns main err code: 12535",
-        "    TNS-12535: TNS:operation timed out", "    ns secondary err code: 12560", "    nt main err code: 505",
-        "    TNS-00505: Operation timed out", "    nt secondary err code: 78", "    nt OS err code: 0", f"  Client address: {client}",
+        f"  Time: {when}", "  Tracing not turned on.", "  Tns error struct:", "    ns main err code: 12535", "    ",
+        "TNS-12535: TNS:operation timed out", "    ns secondary err code: 12560", "    nt main err code: 505", "    ",
+        "TNS-00505: Operation timed out", "    nt secondary err code: 78", "    nt OS err code: 0", f"  Client address: {client}",
     ]  # fmt: skip

@@ -158,7 +158,7 @@ class Instance:
         name, _, argument = what.partition(":")
         deeds: dict[str, Callable[[], None]] = {
             "ora600": self.internal_error,
-            "tns-timeout": lambda: self.log.write_block(argument or _CLIENT, 2.0),
+            "tns-timeout": lambda: self.log.write_block(argument or _CLIENT),
             "interleaved": lambda: self.log.write_interleaved(argument or _CLIENT),
             "restart": lambda: self.restart(float(argument or 3)),
             "banner": self.log.write_banner,

@@ -251,7 +251,8 @@ class Server:
                 self._changed = False
                 self.views.commit(session)
             return ttc.error(cursor=number, rows=answer.changed, flags=ttc.IN_TRANSACTION if self._changed else 0)
-        described = ttc.describe(answer.columns) if call.sql or not known else b""
+        again = known is not None and not call.sql and known.answer.columns == answer.columns
+        described = b"" if again else ttc.describe(answer.columns)
         return described + self._rows(number, cursor, call.rows)
 
     def _fetch(self, call: Call) -> bytes:
