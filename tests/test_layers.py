@@ -31,6 +31,8 @@ ORDER = [
     "prediction",
     "analysis",
     "plots",
+    "database_plots",
+    "database_section",
     "report",
     "reach",
     "recorder",
