@@ -120,8 +120,6 @@ class PartitionSettings(HostSettings):
     icmp_interval_ms: int = Field(default=10, ge=1, le=10_000)
 
 
-
-
 class DatabaseSettings(_Part):
     """An Oracle database, by its SID. ``partition`` is the partition or host that it runs on, whose login reads its alert log and runs ``sqlplus``.
 

@@ -14,7 +14,19 @@ from matplotlib.ticker import MaxNLocator
 from lpmkit.analysis import Analysis
 from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
 from lpmkit.oracle.classify import Class
-from lpmkit.plots import _STYLE, FAINT, PAPER, _extent, _Sheet, _shade_own, _shade_phases, _span, _utc_axis, _zero, latency
+from lpmkit.plots import (
+    _STYLE,
+    FAINT,
+    PAPER,
+    _extent,
+    _shade_own,
+    _shade_phases,
+    _Sheet,
+    _span,
+    _utc_axis,
+    _zero,
+    latency,
+)
 from lpmkit.run import write_file
 
 COLOURS = {Class.FAIL: "#8f1d14", Class.WARN: "#d98a00", Class.UNKNOWN: "#7b3294", Class.EXPECTED: "#0072b2"}
@@ -34,8 +46,17 @@ def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = 
         if end < lo or begin > hi or mark.meaning not in COLOURS:
             continue
         row, colour = rows.index(mark.meaning), COLOURS[mark.meaning]
-        axes.plot([max(begin, lo), min(end, hi)], [row, row], color=colour, linewidth=3, alpha=0.35, solid_capstyle="butt")
-        axes.plot((max(begin, lo) + min(end, hi)) / 2, row, marker=_SHAPES[mark.meaning], markersize=6, color=colour, markeredgewidth=0)
+        axes.plot(
+            [max(begin, lo), min(end, hi)], [row, row], color=colour, linewidth=3, alpha=0.35, solid_capstyle="butt"
+        )
+        axes.plot(
+            (max(begin, lo) + min(end, hi)) / 2,
+            row,
+            marker=_SHAPES[mark.meaning],
+            markersize=6,
+            color=colour,
+            markeredgewidth=0,
+        )
     axes.set_yticks(range(len(rows)), [one.value for one in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -46,7 +67,14 @@ def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = 
     _shade_phases(axes, analysis, zero, named=True)
     _shade_own(axes, analysis, zero)
     if not _within(found.marks, analysis):
-        axes.text(0.5, 0.5, "the log was not read" if found.judgement is None else "nothing but routine", transform=axes.transAxes, ha="center", color=FAINT)
+        axes.text(
+            0.5,
+            0.5,
+            "the log was not read" if found.judgement is None else "nothing but routine",
+            transform=axes.transAxes,
+            ha="center",
+            color=FAINT,
+        )
     return axes
 
 
@@ -71,14 +99,20 @@ def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
             bottom = latency(analysis, traces, sheet.row(2.0, gap=0.25))
             lane.tick_params(axis="x", labelbottom=False, length=0)
         bottom.xaxis.set_major_locator(MaxNLocator(10))
-        bottom.set_xlabel("seconds since the begin of the suspension (else of the record), time of day in UTC below", labelpad=20)
+        bottom.set_xlabel(
+            "seconds since the begin of the suspension (else of the record), time of day in UTC below", labelpad=20
+        )
         _utc_axis(bottom, analysis, _zero(analysis), 0)
     return figure
 
 
 def save_all(analysis: Analysis, folder: Path) -> list[Path]:
     """A chart for each database, as SVG and PNG."""
-    return [path for found in analysis.databases for path in _saved(database_chart(analysis, found), chart_name(found), folder)]
+    return [
+        path
+        for found in analysis.databases
+        for path in _saved(database_chart(analysis, found), chart_name(found), folder)
+    ]
 
 
 def chart_name(found: DatabaseAnalysis) -> str:

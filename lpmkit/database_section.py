@@ -46,7 +46,10 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Section
         before_after=list(_before_after(found)),
         waits=[(one.event, str(one.waits), f"{one.seconds:.3f} s", _bucket(one.longest_ms)) for one in found.waits],
         rules=list(_rules(found)),
-        lines=[(_when(analysis, mark.at.lo_ns, mark.at.hi_ns), mark.printed, mark.meaning.value, mark.text) for mark in lines[:MOST_LINES]],
+        lines=[
+            (_when(analysis, mark.at.lo_ns, mark.at.hi_ns), mark.printed, mark.meaning.value, mark.text)
+            for mark in lines[:MOST_LINES]
+        ],
         more_lines=max(0, len(lines) - MOST_LINES),
         measures=[
             (
@@ -97,10 +100,20 @@ def _before_after(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, bool
         for column in columns:
             old, new = _first(before.get(name), column), _first(after.get(name), column)
             if old is not None or new is not None:
-                yield f"{label} {column.replace('_', ' ')}".strip(), old or "not known", new or "not known", old != new and None not in (old, new)
+                yield (
+                    f"{label} {column.replace('_', ' ')}".strip(),
+                    old or "not known",
+                    new or "not known",
+                    old != new and None not in (old, new),
+                )
     yield from _populations(before.get("population"), after.get("population"))
     if found.kept is not None:
-        yield "sessions from long before", str(found.kept.before), f"{found.kept.same} of them still there", bool(found.kept.lost)
+        yield (
+            "sessions from long before",
+            str(found.kept.before),
+            f"{found.kept.same} of them still there",
+            bool(found.kept.lost),
+        )
     shown = {label for label, *_ in found.changes if label.startswith(("instance", "database"))}
     for label, old, new in found.changes:
         if label not in shown:
@@ -118,11 +131,15 @@ def _first(rows: Sequence[Mapping[str, Any]] | None, column: str) -> str | None:
     return str(rows[0].get(column)) if rows and rows[0].get(column) is not None else None
 
 
-def _populations(before: Sequence[Mapping[str, Any]] | None, after: Sequence[Mapping[str, Any]] | None) -> Iterator[tuple[str, str, str, bool]]:
+def _populations(
+    before: Sequence[Mapping[str, Any]] | None, after: Sequence[Mapping[str, Any]] | None
+) -> Iterator[tuple[str, str, str, bool]]:
     if before is None or after is None:
         return
     old, new = ({(row["type"], row["status"]): row for row in rows} for rows in (before, after))
     for key in sorted({**old, **new}, key=str):
-        texts = [f"{row['count']}, the oldest since {row['oldest_logon']}" if row else "none" for row in (old.get(key), new.get(key))]
+        texts = [
+            f"{row['count']}, the oldest since {row['oldest_logon']}" if row else "none"
+            for row in (old.get(key), new.get(key))
+        ]
         yield f"sessions {key[0]} {key[1]}", texts[0], texts[1], texts[0] != texts[1]
-

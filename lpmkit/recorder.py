@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -113,9 +114,7 @@ class ProbeProcess:
             elif line.startswith(b"O "):
                 _, probe, length = line.split()
                 content = frames.read(int(length))
-                self._post(
-                    lambda writer, probe=probe, content=content: writer.observation_rows(probe.decode(), content)
-                )  # type: ignore[misc]
+                self._post(partial(RunWriter.observation_rows, probe=probe.decode(), rows=content))
             else:
                 event = json.loads(line[2:])
                 self._post(lambda writer, event=event: writer.event(event["source"], event["kind"], **event["data"]))  # type: ignore[misc]

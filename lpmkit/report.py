@@ -72,8 +72,14 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "commits over a session with the database that stays open",
         "too long, as above, and by what the redo log takes",
     ),
-    "logon": ("fresh logons to the database", "too long: a logon takes many round trips; says whether people can log on"),
-    "tnsping": ("pings of the database's listener", "too long or too short by up to an interval; speaks for the listener"),
+    "logon": (
+        "fresh logons to the database",
+        "too long: a logon takes many round trips; says whether people can log on",
+    ),
+    "tnsping": (
+        "pings of the database's listener",
+        "too long or too short by up to an interval; speaks for the listener",
+    ),
 }
 _TIMELINE = {
     "recorder-started",

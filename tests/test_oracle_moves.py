@@ -16,13 +16,25 @@ def verdicts(analysis: Analysis) -> dict[str, str]:
     return {one.key.split("-")[1]: one.state.value for one in analysis.databases[0].questions}
 
 
-GOOD = {"restart": "passed", "session": "passed", "population": "passed", "alert": "passed", "logon": "passed", "commit": "passed"}
+GOOD = {
+    "restart": "passed",
+    "session": "passed",
+    "population": "passed",
+    "alert": "passed",
+    "logon": "passed",
+    "commit": "passed",
+}
 
 
 def test_a_clean_move_passes_and_the_databases_own_measures_agree_with_the_suspension(tmp_path: Path) -> None:
     with Watched(tmp_path) as watched:
         watched.move(1.6)
-        watched.until(lambda: any("VKTM" in text for text in watched.alerts()) and any("kstmchkdrift" in text for text in watched.alerts()))
+        watched.until(
+            lambda: (
+                any("VKTM" in text for text in watched.alerts())
+                and any("kstmchkdrift" in text for text in watched.alerts())
+            )
+        )
         watched.until(tried_after(watched, "logon", 2))
     analysis = watched.analysed()
     (found,) = analysis.databases
@@ -57,7 +69,9 @@ def test_time_outs_at_the_gap_are_told_as_warnings(tmp_path: Path) -> None:
     (found,) = analysis.databases
     assert found.judgement is not None
     assert found.judgement.verdict == "warn"
-    assert [(one.key, one.count) for one in found.judgement.tallies if one.meaning is Class.WARN] == [("session-lost", 2)]
+    assert [(one.key, one.count) for one in found.judgement.tallies if one.meaning is Class.WARN] == [
+        ("session-lost", 2)
+    ]
 
 
 def test_a_real_restart_is_proven_by_the_start_time(tmp_path: Path) -> None:
@@ -86,7 +100,12 @@ def test_a_false_start_banner_is_no_restart(tmp_path: Path) -> None:
 def test_a_log_that_is_rotated_in_mid_move_loses_nothing(tmp_path: Path) -> None:
     with Watched(tmp_path) as watched:
         watched.move(during=["ora600", "rotate"], after=["tns-timeout"])
-        watched.until(lambda: any("12170" in text for text in watched.alerts()) and any("ORA-00600" in text for text in watched.alerts()))
+        watched.until(
+            lambda: (
+                any("12170" in text for text in watched.alerts())
+                and any("ORA-00600" in text for text in watched.alerts())
+            )
+        )
     analysis = watched.analysed()
     assert verdicts(analysis) == {**GOOD, "alert": "failed"}
     assert not [event for event in watched.seen("probe-trouble") if "alert" in event.source]
@@ -102,7 +121,9 @@ def test_a_session_that_was_killed_is_missed(tmp_path: Path) -> None:
     assert [name.partition(" ")[0] for name in analysis.databases[0].kept.lost] == ["SAPR3"]
 
 
-def test_a_listener_that_hangs_after_the_resume_fails_logons_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_that_hangs_after_the_resume_fails_logons_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lpmkit.analysis.oracle.LOGON_SLACK_NS", 500_000_000)
     with Watched(tmp_path) as watched:
         watched.move(after=["listener-hangs"])

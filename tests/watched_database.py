@@ -40,7 +40,9 @@ class Watched:
         site = load_site(self.simulator.site_file)
         self.sid, database = next(iter(site.databases.items()))
         self.partition = database.partition
-        self.site: Site = site.model_copy(update={"databases": {self.sid: database.model_validate({**database.model_dump(), **self._settings})}})
+        self.site: Site = site.model_copy(
+            update={"databases": {self.sid: database.model_validate({**database.model_dump(), **self._settings})}}
+        )
         self.host = self.simulator.hosts[self.partition]
         usual = plan(self.partition, PartitionSettings(host=self.partition), site.ssh_config)
         orders = (*usual[:2], *database_plan(self.site, self.partition))
@@ -55,11 +57,15 @@ class Watched:
         self.say("phase", phase="prepared")
         known = Secrets({f"env:{DATABASE_PASSWORD_IN}": DATABASE_PASSWORD})
         self._log = (self._folder / "recorder.log").open("ab")
-        self._children = [ProbeProcess(group, known.known(), self._posted.put, self._log) for group in in_groups(orders)]
+        self._children = [
+            ProbeProcess(group, known.known(), self._posted.put, self._log) for group in in_groups(orders)
+        ]
         self.until(lambda: self.beats() >= 8 and bool(self.seen("alert-log")) and bool(self.run.observed()))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for child in self._children:
             child.end()
         self._posted.put(None)

@@ -94,7 +94,11 @@ class _Clock:
     def there(self, mono_ns: int) -> datetime:
         """What the database's clock showed at the earliest, at an instant of ours; without a zone, as its log prints it."""
         micros = (mono_ns + self.offset.lo_ns) // 1000
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).astimezone(self.zone).replace(tzinfo=None)
+        return (
+            (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros))
+            .astimezone(self.zone)
+            .replace(tzinfo=None)
+        )
 
     def _ns(self, moment: datetime) -> int:
         if moment.year >= 9999:
@@ -117,16 +121,28 @@ class _Database:
     """The working out of one database."""
 
     def __init__(
-        self, sid: str, orders: Mapping[str, Mapping[str, Any]], run: Run, record: Record, hosts: Sequence[HostAnalysis], mode: str
+        self,
+        sid: str,
+        orders: Mapping[str, Mapping[str, Any]],
+        run: Run,
+        record: Record,
+        hosts: Sequence[HostAnalysis],
+        mode: str,
     ) -> None:
         self.sid, self.orders, self.record, self.mode = sid, orders, record, mode
         self.host = str(next(iter(orders.values())).get("host"))
         self.names = {kind: str(order["name"]) for kind, order in orders.items()}
-        self.analysed_host = next((one for one in hosts if any(trace.probe in self.names.values() for trace in one.traces)), None)
+        self.analysed_host = next(
+            (one for one in hosts if any(trace.probe in self.names.values() for trace in one.traces)), None
+        )
         self.states = run.observations(self.names["db-state"]) if "db-state" in orders else []
         self.rows = run.observations(self.names["alert"]) if "alert" in orders else []
         self.begin_ns = record.window.lo_ns if mode == "move" else record.span.lo_ns
-        self.sessions = [event for event in record.events if event.kind == "db-session" and event.data.get("probe") == self.names.get("sql")]
+        self.sessions = [
+            event
+            for event in record.events
+            if event.kind == "db-session" and event.data.get("probe") == self.names.get("sql")
+        ]
         self.notes: list[str] = []
         self.clock = _clock(self.states, self.sessions)
 
@@ -154,7 +170,11 @@ class _Database:
             judgement=judgement,
             marks=marks,
             measures=measures,
-            paths=tuple(str(e.data.get("path")) for e in self.record.events if e.kind == "alert-log" and e.data.get("probe") == self.names.get("alert")),
+            paths=tuple(
+                str(e.data.get("path"))
+                for e in self.record.events
+                if e.kind == "alert-log" and e.data.get("probe") == self.names.get("alert")
+            ),
             questions=(),
             notes=tuple(self.notes),
         )
@@ -166,14 +186,20 @@ class _Database:
 
     def _before_and_after(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
         """The last state asked for before the move, and the last one of all, when it is later than the move's suspension or end."""
-        early = [row for row in self.states if row["mono_ns"] <= self.begin_ns] if self.mode == "move" else self.states[:1]
+        early = (
+            [row for row in self.states if row["mono_ns"] <= self.begin_ns] if self.mode == "move" else self.states[:1]
+        )
         turn = self.suspension.end.hi_ns if self.suspension else self.begin_ns
         late = [row for row in self.states if row["mono_ns"] > turn and row is not (early[-1] if early else None)]
         return (early[-1] if early else None), (late[-1] if late else None)
 
     def _own(self) -> frozenset[tuple[str, str]]:
         """The sessions of our own probes, as far as they say who they are; fresh logons are recognised by their age."""
-        own = {(str(row["own"]["sid"]), str(row["own"]["serial"])) for row in self.states if isinstance(row.get("own"), dict)}
+        own = {
+            (str(row["own"]["sid"]), str(row["own"]["serial"]))
+            for row in self.states
+            if isinstance(row.get("own"), dict)
+        }
         own |= {(str(event.data.get("sid")), str(event.data.get("serial"))) for event in self.sessions}
         started = self.clock.there(self.record.span.lo_ns) if self.clock else None
         for row in self.states:
@@ -188,7 +214,10 @@ class _Database:
     def _alert(
         self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
     ) -> tuple[Judgement | None, tuple[Mark, ...], tuple[OwnMeasure, ...]]:
-        if not any(event.kind == "alert-log" and event.data.get("probe") == self.names.get("alert") for event in self.record.events):
+        if not any(
+            event.kind == "alert-log" and event.data.get("probe") == self.names.get("alert")
+            for event in self.record.events
+        ):
             return None, (), ()
         rules = self._rules()
         judge = Judge(self._window())
@@ -247,7 +276,9 @@ class _Database:
         still = self.suspension
         agrees = None
         if still is not None:
-            length = Interval(int(witness.seconds * SECOND), int((witness.seconds + witness.resolution_s) * SECOND)).widened(OWN_TICK_NS)
+            length = Interval(
+                int(witness.seconds * SECOND), int((witness.seconds + witness.resolution_s) * SECOND)
+            ).widened(OWN_TICK_NS)
             agrees = length.overlaps(still.length) and at.widened(2 * SECOND).overlaps(still.outer)
         return OwnMeasure(witness.what, witness.seconds, witness.resolution_s, at, agrees)
 
@@ -273,8 +304,14 @@ class _Database:
         name, what = self._key("restart"), f"{title} not restarted?"
         last = max([int(row["mono_ns"]) for row in self.states] + [event.mono_ns for event in self.sessions], default=0)
         if len(set(starts)) > 1:
-            return Question(name, what, FAILED, f"no: started {starts[0]} before, {sorted(set(starts))[-1]} after", "V$INSTANCE.STARTUP_TIME")
-        if not starts or not self._spoke_after() and last <= self.begin_ns:
+            return Question(
+                name,
+                what,
+                FAILED,
+                f"no: started {starts[0]} before, {sorted(set(starts))[-1]} after",
+                "V$INSTANCE.STARTUP_TIME",
+            )
+        if not starts or (not self._spoke_after() and last <= self.begin_ns):
             return Question(name, what, OPEN, "the database was not asked for its start time before and after")
         return Question(name, what, PASSED, f"no restart: started {starts[0]}", "V$INSTANCE.STARTUP_TIME")
 
@@ -293,20 +330,36 @@ class _Database:
         name, what = self._key("session"), f"{title} session kept?"
         if not self.sessions:
             return Question(name, what, OPEN, "no session could be opened")
-        identities = [facts.identity(event.data) for event in self.sessions]  # type: ignore[arg-type]
+        identities = [facts.identity(event.data) for event in self.sessions]
         resumed = any(event.kind == "recorder-started" and event.data.get("resumed") for event in self.record.events)
         first = self.sessions[0].data
         if len(set(identities)) > 1:
             if resumed:
                 return Question(name, what, OPEN, "a second recorder had to open a session of its own")
             late = self.sessions[-1].data
-            return Question(name, what, FAILED, f"no: SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another")
+            return Question(
+                name,
+                what,
+                FAILED,
+                f"no: SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another",
+            )
         if not self._spoke_after():
-            return Question(name, what, FAILED if self._traces("sql") else OPEN, "the session was not heard of after the move")
-        waited = [one for one in (self.analysed_host.outages if self.analysed_host else ()) if one.probe == self.names.get("sql")]
+            return Question(
+                name, what, FAILED if self._traces("sql") else OPEN, "the session was not heard of after the move"
+            )
+        waited = [
+            one
+            for one in (self.analysed_host.outages if self.analysed_host else ())
+            if one.probe == self.names.get("sql")
+        ]
         longest = max((one.outer.length_ns for one in waited), default=0)
         felt = f"; its longest wait lay within {longest / SECOND:.1f} s" if longest else "; no answer of it was late"
-        return Question(name, what, PASSED, f"yes: SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}")
+        return Question(
+            name,
+            what,
+            PASSED,
+            f"yes: SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}",
+        )
 
     def _others(self, title: str, found: DatabaseAnalysis) -> Question:
         name, what = self._key("population"), f"{title} sessions of others kept?"
@@ -324,14 +377,23 @@ class _Database:
         said = found.judgement
         worst = [tally for tally in said.tallies if tally.meaning in (Class.FAIL, Class.WARN, Class.UNKNOWN)]
         text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
-        gaps = [event.data.get("what") for event in self.record.events if event.kind == "probe-trouble" and event.data.get("probe") == self.names.get("alert")]
+        gaps = [
+            event.data.get("what")
+            for event in self.record.events
+            if event.kind == "probe-trouble" and event.data.get("probe") == self.names.get("alert")
+        ]
         if said.verdict == Class.FAIL.value:
             return Question(name, what, FAILED, f"no: {text}")
         if gaps:
             return Question(name, what, OPEN, f"not all of it was seen: {gaps[0]}" + (f"; {text}" if text else ""))
         if said.verdict == Class.UNKNOWN.value:
             return Question(name, what, OPEN, f"nobody knows what to make of: {text or 'lines without a time'}")
-        return Question(name, what, PASSED, f"with warnings: {text}" if text else f"yes: {said.inside} entries, none that speaks against the move")
+        return Question(
+            name,
+            what,
+            PASSED,
+            f"with warnings: {text}" if text else f"yes: {said.inside} entries, none that speaks against the move",
+        )
 
     def _logons(self, title: str) -> Question:
         name, what = self._key("logon"), f"{title} logons possible?"
@@ -342,12 +404,18 @@ class _Database:
         assert host is not None
         excused = [one.outer.widened(LOGON_SLACK_NS) for one in host.suspensions]
         excused += [one.outer.widened(LOGON_SLACK_NS) for one in host.outages if one.kind is Kind.NETWORK]
-        tried = [pair for trace in traces for pair in zip(trace.sent.tolist(), (trace.answered != MISSING).tolist(), strict=True)]
+        tried = [
+            pair
+            for trace in traces
+            for pair in zip(trace.sent.tolist(), (trace.answered != MISSING).tolist(), strict=True)
+        ]
         failed = [sent for sent, spoke in tried if not spoke and sent >= self.begin_ns]
         unexcused = [moment for moment in failed if not any(span.contains(moment) for span in excused)]
         worked = [sent for sent, spoke in tried if spoke]
         if unexcused:
-            return Question(name, what, FAILED, f"no: {len(unexcused)} logons failed while the host ran (of {len(tried)})")
+            return Question(
+                name, what, FAILED, f"no: {len(unexcused)} logons failed while the host ran (of {len(tried)})"
+            )
         if not worked or worked[-1] < self.begin_ns:
             return Question(name, what, OPEN, "no logon worked since the move began")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
@@ -361,7 +429,14 @@ def _commits(title: str, found: DatabaseAnalysis) -> Question:
     if sync is None:
         return Question(name, what, OPEN, "the waits before and after are not known", counts=False)
     bucket = f", the longest below {sync.longest_ms / 1000:g} s" if sync.longest_ms else ""
-    return Question(name, what, PASSED, f"log file sync: {sync.waits} waits, {sync.seconds:.2f} s in all{bucket}", "V$SYSTEM_EVENT, V$EVENT_HISTOGRAM", counts=False)
+    return Question(
+        name,
+        what,
+        PASSED,
+        f"log file sync: {sync.waits} waits, {sync.seconds:.2f} s in all{bucket}",
+        "V$SYSTEM_EVENT, V$EVENT_HISTOGRAM",
+        counts=False,
+    )
 
 
 def _same_start(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
@@ -372,7 +447,9 @@ def _same_start(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
 def _without_false_start(judgement: Judgement) -> Judgement:
     """The judgement with the start banner known to be false: it warns of nothing."""
     tallies = tuple(
-        replace(tally, meaning=Class.EXPECTED, reason="the banner only: the start time is the same as before") if tally.key == BANNER else tally
+        replace(tally, meaning=Class.EXPECTED, reason="the banner only: the start time is the same as before")
+        if tally.key == BANNER
+        else tally
         for tally in judgement.tallies
     )
     there = {tally.meaning for tally in tallies}
@@ -426,7 +503,13 @@ def as_dict(found: DatabaseAnalysis) -> dict[str, Any]:
         "sessions_before": found.kept.before if found.kept else None,
         "sessions_lost": list(found.kept.lost) if found.kept else None,
         "waits": [
-            {"event": one.event, "waits": one.waits, "total_s": one.seconds, "longest_below_ms": one.longest_ms, "method": "counters after minus before"}
+            {
+                "event": one.event,
+                "waits": one.waits,
+                "total_s": one.seconds,
+                "longest_below_ms": one.longest_ms,
+                "method": "counters after minus before",
+            }
             for one in found.waits
         ],
         "changes": [{"what": what, "before": old, "after": new} for what, old, new in found.changes],
@@ -439,11 +522,24 @@ def as_dict(found: DatabaseAnalysis) -> dict[str, Any]:
             "inside": said.inside,
             "before": said.before,
             "rules": [
-                {"rule": t.key, "class": t.meaning.value, "count": t.count, "reason": t.reason, "usual_per_hour": t.usual_per_hour} for t in said.tallies
+                {
+                    "rule": t.key,
+                    "class": t.meaning.value,
+                    "count": t.count,
+                    "reason": t.reason,
+                    "usual_per_hour": t.usual_per_hour,
+                }
+                for t in said.tallies
             ],
         },
         "own_measures": [
-            {"what": one.what, "seconds": one.seconds, "resolution_s": one.resolution_s, "agrees_with_suspension": one.agrees} for one in found.measures
+            {
+                "what": one.what,
+                "seconds": one.seconds,
+                "resolution_s": one.resolution_s,
+                "agrees_with_suspension": one.agrees,
+            }
+            for one in found.measures
         ],
         "notes": list(found.notes),
     }

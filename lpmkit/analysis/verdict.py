@@ -268,7 +268,9 @@ def _application(key: str, name: str) -> Callable[[Evidence], Question]:
         title = f"{name} sessions and work?"
         if key == "ora" and evidence.databases:
             passed = sum(one.state is PASSED for one in evidence.databases)
-            return Question(key, title, PASSED, f"{passed} of {len(evidence.databases)} questions below passed", counts=False)
+            return Question(
+                key, title, PASSED, f"{passed} of {len(evidence.databases)} questions below passed", counts=False
+            )
         traces = [one for host in evidence.hosts for one in host.traces if one.probe.lower().startswith(key)]
         if not traces:
             return Question(key, title, OPEN, "not looked at", counts=False)

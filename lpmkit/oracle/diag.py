@@ -12,7 +12,7 @@ from lpmkit.oracle.stamps import Moment
 from lpmkit.oracle.ways import Asked, Row
 
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
-_NOW = f"select to_char(systimestamp, '{_FORM}') from dual"
+_NOW = f"select to_char(systimestamp, '{_FORM}') from dual"  # noqa: S608 - a form of our own
 _SINCE = (
     f"select to_char(originating_timestamp, '{_FORM}'), component_id, message_type, message_level, process_id, message_text, problem_key"  # noqa: S608 - a time of the database's own
     f" from v$diag_alert_ext where originating_timestamp > to_timestamp_tz('{{mark}}', '{_FORM}') order by originating_timestamp"
@@ -49,7 +49,9 @@ class DiagFollower:
         at = _moment(row[0])
         lines = tuple(line for line in (row[5] or "").splitlines() if line.strip()) or ("",)
         level = int(row[3]) if row[3] and row[3].isdigit() else None
-        tags = Tags(process=row[4], type=_TYPES.get(row[2] or "", row[2]), level=level, component=row[1], problem=row[6])
+        tags = Tags(
+            process=row[4], type=_TYPES.get(row[2] or "", row[2]), level=level, component=row[1], problem=row[6]
+        )
         self._count += 1
         return Event(Moment(at, at + MICROSECOND), lines, self._count, len(lines), Kind.MESSAGE, tags=tags)
 

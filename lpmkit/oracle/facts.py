@@ -103,7 +103,9 @@ class Kept:
     lost: tuple[str, ...]
 
 
-def sessions_kept(before: Mapping[str, Any], after: Mapping[str, Any], own: frozenset[tuple[str, str]] = frozenset()) -> Kept | None:
+def sessions_kept(
+    before: Mapping[str, Any], after: Mapping[str, Any], own: frozenset[tuple[str, str]] = frozenset()
+) -> Kept | None:
     """Sessions by (SID, SERIAL#, logon time). ``own`` are the probes' own, which come and go; ``None`` when one side is not known."""
     early, late = _sessions(before, own), _sessions(after, own)
     if early is None or late is None:
@@ -113,12 +115,17 @@ def sessions_kept(before: Mapping[str, Any], after: Mapping[str, Any], own: froz
     return Kept(len(early), len(late), len(same), lost)
 
 
-def _sessions(facts: Mapping[str, Any], own: frozenset[tuple[str, str]]) -> dict[tuple[str, ...], tuple[str, str]] | None:
+def _sessions(
+    facts: Mapping[str, Any], own: frozenset[tuple[str, str]]
+) -> dict[tuple[str, ...], tuple[str, str]] | None:
     rows = facts.get("facts", {}).get("sessions")
     if rows is None:
         return None
     return {
-        (str(row["sid"]), str(row["serial"]), str(row["logon_time"])): (str(row["username"]), str(row["program"] or "?"))
+        (str(row["sid"]), str(row["serial"]), str(row["logon_time"])): (
+            str(row["username"]),
+            str(row["program"] or "?"),
+        )
         for row in rows
         if (str(row["sid"]), str(row["serial"])) not in own
     }
@@ -143,15 +150,23 @@ def waits_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[
         was = early.get(row["event"])
         if was is None:
             continue
-        waits, micros = _whole(row["total_waits"]) - _whole(was["total_waits"]), _whole(row["time_waited_micro"]) - _whole(was["time_waited_micro"])
+        waits, micros = (
+            _whole(row["total_waits"]) - _whole(was["total_waits"]),
+            _whole(row["time_waited_micro"]) - _whole(was["time_waited_micro"]),
+        )
         if waits < 0 or micros < 0:
             continue
-        found.append(WaitChange(str(row["event"]), waits, micros / 1e6, max(buckets.get(str(row["event"]), ()), default=None)))
+        found.append(
+            WaitChange(str(row["event"]), waits, micros / 1e6, max(buckets.get(str(row["event"]), ()), default=None))
+        )
     return tuple(found)
 
 
 def _buckets_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[int]]:
-    early = {(row["event"], row["wait_time_milli"]): _whole(row["wait_count"]) for row in before.get("facts", {}).get("histogram", ())}
+    early = {
+        (row["event"], row["wait_time_milli"]): _whole(row["wait_count"])
+        for row in before.get("facts", {}).get("histogram", ())
+    }
     grown: dict[str, list[int]] = {}
     for row in after.get("facts", {}).get("histogram", ()):
         if _whole(row["wait_count"]) > early.get((row["event"], row["wait_time_milli"]), 0):
@@ -176,7 +191,9 @@ def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[t
     return rows
 
 
-def _labelled(name: str, early: Sequence[Mapping[str, Any]], late: Sequence[Mapping[str, Any]]) -> list[tuple[str, str | None, str | None]]:
+def _labelled(
+    name: str, early: Sequence[Mapping[str, Any]], late: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str | None, str | None]]:
     key = {"machine": "stat_name", "standby": "dest_id", "cluster": "inst_id", "asm": "name"}.get(name)
     old = {str(row[key]) if key else "": row for row in early}
     new = {str(row[key]) if key else "": row for row in late}

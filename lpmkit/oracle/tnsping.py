@@ -20,7 +20,9 @@ def request() -> bytes:
     >>> request()[4], request().endswith(_DATA), len(request()) == int.from_bytes(request()[:2], "big")
     (1, True, True)
     """
-    body = struct.pack(">HHHHHHHHHHIBB", 315, 300, 0, 8192, 65535, 0x4F98, 0, 1, len(_DATA), 58, 0, 0, 0).ljust(50, b"\0")
+    body = struct.pack(">HHHHHHHHHHIBB", 315, 300, 0, 8192, 65535, 0x4F98, 0, 1, len(_DATA), 58, 0, 0, 0).ljust(
+        50, b"\0"
+    )
     return struct.pack(">HHBBH", 58 + len(_DATA), 0, 1, 0, 0) + body + _DATA
 
 
@@ -53,6 +55,8 @@ def ping(listener: str, limit_s: float) -> None:
     except TimeoutError as trouble:
         raise AskingFailed(f"no answer within {limit_s:g} s", Outcome.SILENT, where=listener) from trouble
     except OSError as trouble:
-        raise AskingFailed(f"the connection was lost: {trouble.strerror or trouble}", Outcome.LOST, where=listener) from trouble
+        raise AskingFailed(
+            f"the connection was lost: {trouble.strerror or trouble}", Outcome.LOST, where=listener
+        ) from trouble
     if not answered(packet):
         raise AskingFailed("what answers there is no listener", Outcome.REFUSED, where=listener)

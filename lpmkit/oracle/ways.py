@@ -104,7 +104,7 @@ def installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def choose(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -> Choice:
+def choose(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -> Choice:  # noqa: PLR0911 - one return for each line of the table
     """The way for a database, by its release and by what is here. The site file's word comes first.
 
     >>> choose(DatabaseSettings(partition="bxaix85", version="10.2.0.2.0")).way
@@ -117,20 +117,34 @@ def choose(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -
         lacks = "listener" if not settings.listener else "user"
         return Choice("sqlplus", f"on its host, with no client here: the site file names no {lacks}")
     if release is None:
-        return Choice("thin", "no client is needed; the site file does not say the release, thin needs 12.1 or later", _missing("thin", settings, has))
+        return Choice(
+            "thin",
+            "no client is needed; the site file does not say the release, thin needs 12.1 or later",
+            _missing("thin", settings, has),
+        )
     if release >= (12, 1):
-        return Choice("thin", f"release {settings.version}: python-oracledb needs no client from 12.1 on", _missing("thin", settings, has))
+        return Choice(
+            "thin",
+            f"release {settings.version}: python-oracledb needs no client from 12.1 on",
+            _missing("thin", settings, has),
+        )
     if release >= (11, 2) and settings.client and has("oracledb"):
         return Choice("thick", f"release {settings.version}: with an Oracle Client 19, which the site file names")
     if release < (11, 2) and settings.client and has("cx_Oracle"):
-        return Choice("cx_oracle", f"release {settings.version}: cx_Oracle is installed and the site file names a client")
+        return Choice(
+            "cx_oracle", f"release {settings.version}: cx_Oracle is installed and the site file names a client"
+        )
     return Choice("sqlplus", f"release {settings.version}: on its host, with no client here")
 
 
 def _missing(way: str, settings: DatabaseSettings, has: Callable[[str], bool]) -> str | None:
     module = {"thin": "oracledb", "thick": "oracledb", "cx_oracle": "cx_Oracle"}.get(way)
     if module is not None and not has(module):
-        extra = "pip install 'lpmkit[oracle10g]' (it builds with setuptools below 81)" if module == "cx_Oracle" else "pip install oracledb"
+        extra = (
+            "pip install 'lpmkit[oracle10g]' (it builds with setuptools below 81)"
+            if module == "cx_Oracle"
+            else "pip install oracledb"
+        )
         return f"{module} is not installed: {extra}, or say `way: sqlplus`"
     if module is not None and not settings.listener:
         return "the site file names no listener (HOST:PORT)"
@@ -208,7 +222,12 @@ def log_on_once(way: Way, password: str | None, host: SshSession | None, limit_s
         return
     # these drivers cannot be broken off while they connect, so they do it in a process that can be ended
     order = json.dumps({"way": way.as_data(), "password": password}).encode()
-    child = subprocess.Popen([sys.executable, "-m", "lpmkit.oracle.ways"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lpmkit.oracle.ways"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         said, _ = child.communicate(order, timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -232,7 +251,9 @@ class ThinAsked:
         self._connection: Any = None
         try:
             self._connection = self._wait(
-                oracledb.connect_async(user=way.user, password=password, dsn=way.dsn, tcp_connect_timeout=limit_s), limit_s, "logon"
+                oracledb.connect_async(user=way.user, password=password, dsn=way.dsn, tcp_connect_timeout=limit_s),
+                limit_s,
+                "logon",
             )
         except BaseException:
             self._loop.close()
@@ -268,7 +289,9 @@ class ThinAsked:
             return self._loop.run_until_complete(asyncio.wait_for(what, limit_s))
         except TimeoutError:
             self._let_go()
-            raise AskingFailed(f"no {noun} within {limit_s:g} s; broken off", Outcome.SILENT, dead=True, where=self._way.sid) from None
+            raise AskingFailed(
+                f"no {noun} within {limit_s:g} s; broken off", Outcome.SILENT, dead=True, where=self._way.sid
+            ) from None
         except self._error as trouble:
             outcome, dead = outcome_of(str(trouble))
             raise AskingFailed(str(trouble), outcome, dead=dead, where=self._way.sid) from trouble
@@ -369,10 +392,10 @@ class SqlPlusAsked:
         except AskingFailed:
             self.close()
             raise
-        trouble = _complaint(said)
-        if trouble:
+        complaint = _complaint(said)
+        if complaint:
             self.close()
-            raise AskingFailed(trouble, Outcome.REFUSED, where=way.sid)
+            raise AskingFailed(complaint, Outcome.REFUSED, where=way.sid)
 
     def rows(self, sql: str, limit_s: float = PATIENCE_S) -> list[Row]:
         said = self._checked(self._ask(f"{sql};", limit_s))
@@ -398,11 +421,15 @@ class SqlPlusAsked:
             while f"{end}\n".encode() not in self._rest:
                 left_ms = (deadline - self._clock.mono_ns()) / 1e6
                 if left_ms <= 0:
-                    raise AskingFailed(f"no answer within {limit_s:g} s; broken off", Outcome.SILENT, dead=True, where=self._way.sid)
+                    raise AskingFailed(
+                        f"no answer within {limit_s:g} s; broken off", Outcome.SILENT, dead=True, where=self._way.sid
+                    )
                 if self._poller.poll(left_ms):
                     self._read()
         except OSError as trouble:
-            raise AskingFailed(f"the login was lost: {trouble}", Outcome.LOST, dead=True, where=self._way.sid) from trouble
+            raise AskingFailed(
+                f"the login was lost: {trouble}", Outcome.LOST, dead=True, where=self._way.sid
+            ) from trouble
         answer, _, self._rest = self._rest.partition(f"{end}\n".encode())
         return answer.decode("utf-8", "replace").splitlines()
 
@@ -411,7 +438,9 @@ class SqlPlusAsked:
         if data:
             self._rest += data
             return
-        complaint = self._channel.recv_stderr(2000).decode("utf-8", "replace") if self._channel.recv_stderr_ready() else ""
+        complaint = (
+            self._channel.recv_stderr(2000).decode("utf-8", "replace") if self._channel.recv_stderr_ready() else ""
+        )
         said = short(complaint + self._rest.decode("utf-8", "replace")) or "nothing"
         raise AskingFailed(f"sqlplus ended by itself and said: {said}", Outcome.LOST, dead=True, where=self._way.sid)
 

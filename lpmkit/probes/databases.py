@@ -22,7 +22,9 @@ def databases_of(site: Site, partition: str) -> dict[str, DatabaseSettings]:
 
 def database_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrder, ...]:
     """Every probe of the databases in a partition; none where the site file names none."""
-    return tuple(order for sid, one in databases_of(site, partition).items() for order in _orders(site, sid, one, suffix))
+    return tuple(
+        order for sid, one in databases_of(site, partition).items() for order in _orders(site, sid, one, suffix)
+    )
 
 
 def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> Iterator[ProbeOrder]:
@@ -51,7 +53,9 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
         yield order("state", "db-state", STATE_EVERY_NS)
     if settings.listener:
         yield order("tnsping", "tnsping", PING_EVERY_NS, listener=settings.listener)
-    yield order("alert", "alert", settings.alert_interval_ms * 1_000_000, alert_log=settings.alert_log, rules=_rules(settings))
+    yield order(
+        "alert", "alert", settings.alert_interval_ms * 1_000_000, alert_log=settings.alert_log, rules=_rules(settings)
+    )
 
 
 def _rules(settings: DatabaseSettings) -> str | None:

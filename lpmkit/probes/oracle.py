@@ -156,7 +156,10 @@ class SessionProbe:
         sent = self.clock.mono_ns()
         pending = beside.do(self._ask)
         if not pending.wait(stop):
-            sink.sample(self.order.name, Sample(seq, due, sent, outcome=Outcome.SILENT, detail="unanswered when the probe ended"))
+            sink.sample(
+                self.order.name,
+                Sample(seq, due, sent, outcome=Outcome.SILENT, detail="unanswered when the probe ended"),
+            )
             return
         if pending.trouble is not None:
             sink.sample(self.order.name, failed_sample(seq, due, sent, self.clock.mono_ns(), pending.trouble))
@@ -218,7 +221,10 @@ class AttemptProbe:
                 continue
             seq += 1
             if len(under_way) >= MOST_OPEN:
-                sink.sample(self.order.name, Sample(seq, due, outcome=Outcome.SILENT, detail=f"not tried: {MOST_OPEN} attempts are unanswered"))
+                sink.sample(
+                    self.order.name,
+                    Sample(seq, due, outcome=Outcome.SILENT, detail=f"not tried: {MOST_OPEN} attempts are unanswered"),
+                )
             else:
                 pending = _Pending(self._timed)
                 under_way[seq] = (due, now, pending)
@@ -226,7 +232,10 @@ class AttemptProbe:
             due += self.order.interval_ns
         self._gather(under_way, sink)
         for number, (due_ns, sent, _) in under_way.items():
-            sink.sample(self.order.name, Sample(number, due_ns, sent, outcome=Outcome.SILENT, detail="unanswered when the probe ended"))
+            sink.sample(
+                self.order.name,
+                Sample(number, due_ns, sent, outcome=Outcome.SILENT, detail="unanswered when the probe ended"),
+            )
 
     def _timed(self) -> int:
         self._attempt()
@@ -260,7 +269,9 @@ class StateProbe:
             due = self.clock.mono_ns() + self.order.interval_ns
             pending = beside.do(lambda asked=asked: self._look(asked))  # type: ignore[misc]
             if not pending.wait(stop) and not pending.done.wait(3.0):
-                sink.event(self.order.name, "probe-trouble", what="the last state was not answered when the probe ended")
+                sink.event(
+                    self.order.name, "probe-trouble", what="the last state was not answered when the probe ended"
+                )
                 return
             if pending.trouble is not None:
                 asked = None
@@ -322,7 +333,11 @@ class AlertProbe:
             due = self.clock.mono_ns() + self.order.interval_ns
             pending = beside.do(self._poll)
             if not pending.wait(stop) and not pending.done.wait(3.0):
-                sink.event(self.order.name, "probe-trouble", what="the alert log's last lines were not read when the probe ended")
+                sink.event(
+                    self.order.name,
+                    "probe-trouble",
+                    what="the alert log's last lines were not read when the probe ended",
+                )
                 return
             self._tell(pending, sink)
             if stop.is_set():
@@ -338,7 +353,9 @@ class AlertProbe:
             text = str(pending.trouble)
             if text not in self._told:
                 self._told.add(text)
-                sink.event(self.order.name, "probe-trouble", what=f"not looked at: {text}" if not self._followers else text)
+                sink.event(
+                    self.order.name, "probe-trouble", what=f"not looked at: {text}" if not self._followers else text
+                )
             return
         for path, events in pending.value:
             for event in events:
@@ -429,5 +446,3 @@ def build(order: ProbeOrder, secrets: Secrets) -> SessionProbe | AttemptProbe | 
     if order.kind == "alert":
         return AlertProbe(order, database)
     return SessionProbe(order, database)
-
-

@@ -150,7 +150,9 @@ class AlertLog:
 
     def trace(self, process: str, *lines: str) -> None:
         """An entry in the trace file of a background process."""
-        path = self.file.with_name(f"{self.sid.lower() if self.release < (11,) else self.sid}_{process}_4063{len(process)}.trc")
+        path = self.file.with_name(
+            f"{self.sid.lower() if self.release < (11,) else self.sid}_{process}_4063{len(process)}.trc"
+        )
         form = "%Y-%m-%d %H:%M:%S"
         wall_s = self.now()
         stamp = f"*** {time.strftime(form, time.gmtime(wall_s))}.{int(wall_s % 1 * 1000):03}"

@@ -115,7 +115,15 @@ class Instance:
         self.state = OPEN
         self.lock = threading.RLock()
         self.sequence = 4711
-        self.events = {name: Waits() for name in ("log file sync", "log file parallel write", "control file parallel write", "db file parallel write")}
+        self.events = {
+            name: Waits()
+            for name in (
+                "log file sync",
+                "log file parallel write",
+                "control file parallel write",
+                "db file parallel write",
+            )
+        }
         self.sessions: dict[int, Session] = {}
         self._next_sid, self._next_serial = 1, 1
         self._populate()
@@ -128,16 +136,25 @@ class Instance:
         for name in BACKGROUND:
             self.log_on("", f"oracle@{self.host} ({name})", self.host, kind="BACKGROUND", at=self.started_wall_s)
         for number in range(14):
-            self.log_on("SAPR3", f"dw.sap{self.sid}_DVEBMGS00@{self.host} (TNS V1-V3)", self.host, at=self.started_wall_s + 60 + number)
+            self.log_on(
+                "SAPR3",
+                f"dw.sap{self.sid}_DVEBMGS00@{self.host} (TNS V1-V3)",
+                self.host,
+                at=self.started_wall_s + 60 + number,
+            )
 
-    def log_on(self, username: str, program: str, machine: str, *, kind: str = "USER", at: float | None = None) -> Session:
+    def log_on(
+        self, username: str, program: str, machine: str, *, kind: str = "USER", at: float | None = None
+    ) -> Session:
         """A new session; numbers of sessions that ended are given again with another serial number."""
         with self.lock:
             if self.state == DOWN:
                 raise OracleError(1034)
             sid = next(number for number in range(1, len(self.sessions) + 2) if number not in self.sessions)
             self._next_serial += 2
-            made = Session(sid, self._next_serial % 65536, username, program, machine, self.log.now() if at is None else at, kind)
+            made = Session(
+                sid, self._next_serial % 65536, username, program, machine, self.log.now() if at is None else at, kind
+            )
             self.sessions[sid] = made
             return made
 
@@ -162,7 +179,7 @@ class Instance:
             "interleaved": lambda: self.log.write_interleaved(argument or _CLIENT),
             "restart": lambda: self.restart(float(argument or 3)),
             "banner": self.log.write_banner,
-            "rotate": lambda: self._rotate(),
+            "rotate": self._rotate,
             "truncate": self.log.truncate,
             "kill": lambda: self.kill(argument or "SAPR3"),
             "old-form": lambda: setattr(self.log, "old_form", True),
@@ -186,7 +203,9 @@ class Instance:
     def checkpoints(self, count: int = 12) -> None:
         """The log writer waits for checkpoints, again and again."""
         for number in range(count):
-            self.log.write(f"Thread 1 cannot allocate new log, sequence {self.sequence + number + 1}", "Checkpoint not complete")
+            self.log.write(
+                f"Thread 1 cannot allocate new log, sequence {self.sequence + number + 1}", "Checkpoint not complete"
+            )
 
     def _rotate(self) -> None:
         self.log.rotate()
@@ -195,7 +214,11 @@ class Instance:
     def kill(self, username: str) -> None:
         """``alter system kill session`` for the oldest session of a user."""
         with self.lock:
-            found = min((one for one in self.sessions.values() if one.username == username), key=lambda one: one.logon_wall_s, default=None)
+            found = min(
+                (one for one in self.sessions.values() if one.username == username),
+                key=lambda one: one.logon_wall_s,
+                default=None,
+            )
             if found is None:
                 return
             found.killed.set()
@@ -212,7 +235,11 @@ class Instance:
         for one in ended:
             one.killed.set()
             one.hang_up()
-        self.log.write("Shutting down instance (abort)", "License high water mark = 32", "Instance terminated by USER, pid = 4063494")
+        self.log.write(
+            "Shutting down instance (abort)",
+            "License high water mark = 32",
+            "Instance terminated by USER, pid = 4063494",
+        )
         threading.Thread(target=self._start_again, args=(down_s,), daemon=True, name="oracle-startup").start()
 
     def _start_again(self, down_s: float) -> None:
@@ -246,7 +273,11 @@ class Instance:
         with self.lock:
             if self.state != OPEN:
                 return
-            for name, times in (("log file parallel write", 1), ("log file sync", 1), ("control file parallel write", late_s > 0.1)):
+            for name, times in (
+                ("log file parallel write", 1),
+                ("log file sync", 1),
+                ("control file parallel write", late_s > 0.1),
+            ):
                 if times:
                     self.events[name].add(took)
         if took > LGWR_ALLOWS_S and self.release >= (10, 2, 0, 4):

@@ -35,6 +35,7 @@ class Listener:
         threading.Thread(target=self._accept, daemon=True, name="tnslsnr").start()
 
     def close(self) -> None:
+        _hang_up(self._socket)  # closing alone would leave the port open while somebody waits in accept
         self._socket.close()
         for connection in list(self._open):
             _hang_up(connection)
@@ -209,7 +210,11 @@ class Server:
 
     def _first_message(self, call: Call) -> bytes:
         facts = dict(call.pairs)
-        self._user, self._program, self._machine = call.user.upper(), facts.get("AUTH_PROGRAM_NM", ""), facts.get("AUTH_MACHINE", "")
+        self._user, self._program, self._machine = (
+            call.user.upper(),
+            facts.get("AUTH_PROGRAM_NM", ""),
+            facts.get("AUTH_MACHINE", ""),
+        )
         # an unknown user gets a challenge as well, so that nobody learns who is known
         self._challenge = Challenge(self.instance.users.get(self._user, "\0nobody"))
         return ttc.parameters(self._challenge.pairs()) + ttc.status()
@@ -269,7 +274,14 @@ class Server:
         flags = ttc.IN_TRANSACTION if self._changed else 0
         if cursor.next_row < len(cursor.answer.rows):
             return b"".join([*body, ttc.error(cursor=number, rows=cursor.next_row, flags=flags)])
-        return b"".join([*body, ttc.error(ttc.NO_MORE_ROWS, "ORA-01403: no data found", cursor=number, rows=cursor.next_row, flags=flags)])
+        return b"".join(
+            [
+                *body,
+                ttc.error(
+                    ttc.NO_MORE_ROWS, "ORA-01403: no data found", cursor=number, rows=cursor.next_row, flags=flags
+                ),
+            ]
+        )
 
     def _wait_while_hung(self, session: Session) -> None:
         """Statements that hang go on when the switch is turned, or end when the client breaks them off or goes away."""

@@ -15,7 +15,9 @@ from lpmkit.simulator.oracle.views import Answer, Views
 from lpmkit.simulator.shells.reply import Reply
 from lpmkit.simulator.shells.runner import Io, write
 
-_CONNECT = re.compile(r"""conn(?:ect)?\s+(?:(?P<user>[\w$#]+)/(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s@"]*))|/)(?P<rest>.*)$""", re.I)
+_CONNECT = re.compile(
+    r"""conn(?:ect)?\s+(?:(?P<user>[\w$#]+)/(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s@"]*))|/)(?P<rest>.*)$""", re.I
+)
 _SQL = ("select", "with", "update", "insert", "delete", "merge", "alter", "begin")
 
 
@@ -90,8 +92,8 @@ class SqlPlus:
 
     def _set(self, line: str) -> None:
         words = re.findall(r"'[^']*'|\S+", line)[1:]
-        for name, value in zip(words[::2], words[1::2], strict=False):
-            name, value = name.lower(), value.strip("'")
+        for word, quoted in zip(words[::2], words[1::2], strict=False):
+            name, value = word.lower(), quoted.strip("'")
             if name in ("heading", "hea", "feedback", "feed"):
                 setattr(self.settings, "heading" if name.startswith("hea") else "feedback", value.lower() == "on")
             elif name in ("pagesize", "pages", "numwidth", "num"):
@@ -151,11 +153,15 @@ class SqlPlus:
             for at, column in enumerate(answer.columns)
         ]
         if self.settings.heading and self.settings.pagesize and shown:
-            names = [c.name.rjust(w) if c.numeric else c.name.ljust(w) for c, w in zip(answer.columns, widths, strict=True)]
+            names = [
+                c.name.rjust(w) if c.numeric else c.name.ljust(w) for c, w in zip(answer.columns, widths, strict=True)
+            ]
             self._say("\n" + self.settings.colsep.join(names).rstrip())
             self._say(self.settings.colsep.join("-" * width for width in widths))
         for row in shown:
-            cells = [v.rjust(w) if c.numeric else v.ljust(w) for v, c, w in zip(row, answer.columns, widths, strict=True)]
+            cells = [
+                v.rjust(w) if c.numeric else v.ljust(w) for v, c, w in zip(row, answer.columns, widths, strict=True)
+            ]
             self._say(self.settings.colsep.join(cells).rstrip())
         if not shown and self.settings.feedback:
             self._say("\nno rows selected\n")

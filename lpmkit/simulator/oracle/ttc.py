@@ -155,7 +155,9 @@ def status(flags: int = 0) -> bytes:
 
 def parameters(pairs: Sequence[tuple[str, str, int]]) -> bytes:
     """Keys, values and flags, as logging on is answered."""
-    body = b"".join(text_twice(key.encode()) + text_twice(value.encode()) + number(flags) for key, value, flags in pairs)
+    body = b"".join(
+        text_twice(key.encode()) + text_twice(value.encode()) + number(flags) for key, value, flags in pairs
+    )
     return bytes([PARAMETER]) + number(len(pairs)) + body
 
 
@@ -264,7 +266,7 @@ def _logon(reader: Reader, function: int) -> Call:
     reader.skip_bytes(2)
     user = b""
     if has_user:
-        user = reader.text() if reader._data[reader._at] == length else reader.raw(length)  # noqa: SLF001 - releases differ in it
+        user = reader.text() if reader._data[reader._at] == length else reader.raw(length)
     pairs = []
     for _ in range(count):
         key, value = reader.text_twice(), reader.text_twice()

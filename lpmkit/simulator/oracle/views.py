@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from lpmkit.simulator.oracle.instance import OPEN, Instance, OracleError, Session
 from lpmkit.simulator.oracle.ttc import Column, Value
@@ -43,10 +44,14 @@ class Views:
         self._lock = threading.Lock()
         self._asking: Session | None = None
         self._memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        functions: tuple[tuple[str, int, Callable[..., Value]], ...] = (
+        functions: tuple[tuple[str, int, Callable[..., Any]], ...] = (
             ("to_char", 1, lambda value: None if value is None else str(value)),
             ("to_char", 2, to_char),
-            ("to_number", 1, lambda value: None if value is None else (int(value) if float(value).is_integer() else float(value))),
+            (
+                "to_number",
+                1,
+                lambda value: None if value is None else (int(value) if float(value).is_integer() else float(value)),
+            ),
             ("to_timestamp_tz", 2, lambda value, form: str(value).replace(" +", "+")),
             ("to_date", 2, lambda value, form: value),
             ("nvl", 2, lambda value, other: other if value is None else value),
@@ -56,7 +61,7 @@ class Views:
         for name, count, function in functions:
             self._memory.create_function(name, count, function)
         self._memory.execute(f"create table {BEAT_TABLE} (at text)")
-        self._memory.execute(f"insert into {BEAT_TABLE} values (null)")
+        self._memory.execute(f"insert into {BEAT_TABLE} values (null)")  # noqa: S608 - a name of our own
 
     def ask(self, sql: str, session: Session) -> Answer:
         """Answer one statement. Raises `OracleError`."""
@@ -98,8 +103,17 @@ class Views:
         except sqlite3.Error as problem:
             raise _as_oracle(str(problem)) from problem
         names = [str(one[0]).replace("_nr_", "#").upper()[:30] for one in cursor.description]
-        numeric = [any(value is not None for value in cells) and not any(isinstance(v, str) for v in cells) for cells in zip(*rows, strict=True)] if rows else [False] * len(names)
-        return Answer(tuple(Column(name, is_number) for name, is_number in zip(names, numeric, strict=True)), tuple(rows))
+        numeric = (
+            [
+                any(value is not None for value in cells) and not any(isinstance(v, str) for v in cells)
+                for cells in zip(*rows, strict=True)
+            ]
+            if rows
+            else [False] * len(names)
+        )
+        return Answer(
+            tuple(Column(name, is_number) for name, is_number in zip(names, numeric, strict=True)), tuple(rows)
+        )
 
     def _lay_out(self, sql: str) -> None:
         """Make the views that a statement names as they are now."""
@@ -162,8 +176,34 @@ def _text(wall_s: float) -> str:
 
 
 def _instance(of: Instance) -> tuple[Sequence[str], Rows]:
-    columns = ("instance_number", "instance_name", "host_name", "version", "startup_time", "status", "parallel", "logins", "archiver", "database_status", "instance_role")
-    return columns, [(1, of.sid, of.host, of.version, _text(of.started_wall_s), "OPEN", "NO", "ALLOWED", "STARTED", "ACTIVE", "PRIMARY_INSTANCE")]
+    columns = (
+        "instance_number",
+        "instance_name",
+        "host_name",
+        "version",
+        "startup_time",
+        "status",
+        "parallel",
+        "logins",
+        "archiver",
+        "database_status",
+        "instance_role",
+    )
+    return columns, [
+        (
+            1,
+            of.sid,
+            of.host,
+            of.version,
+            _text(of.started_wall_s),
+            "OPEN",
+            "NO",
+            "ALLOWED",
+            "STARTED",
+            "ACTIVE",
+            "PRIMARY_INSTANCE",
+        )
+    ]
 
 
 def _gv_instance(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -172,13 +212,24 @@ def _gv_instance(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _database(of: Instance) -> tuple[Sequence[str], Rows]:
-    return ("name", "open_mode", "log_mode", "database_role", "protection_mode"), [(of.sid, "READ WRITE", "ARCHIVELOG", "PRIMARY", "MAXIMUM PERFORMANCE")]
+    return ("name", "open_mode", "log_mode", "database_role", "protection_mode"), [
+        (of.sid, "READ WRITE", "ARCHIVELOG", "PRIMARY", "MAXIMUM PERFORMANCE")
+    ]
 
 
 def _session(of: Instance) -> tuple[Sequence[str], Rows]:
     with of.lock:
         rows: Rows = [
-            (one.sid, one.serial, one.username or None, one.status, one.kind, one.program, one.machine, _text(one.logon_wall_s))
+            (
+                one.sid,
+                one.serial,
+                one.username or None,
+                one.status,
+                one.kind,
+                one.program,
+                one.machine,
+                _text(one.logon_wall_s),
+            )
             for one in of.sessions.values()
         ]
     return ("sid", "serial#", "username", "status", "type", "program", "machine", "logon_time"), rows
@@ -186,28 +237,43 @@ def _session(of: Instance) -> tuple[Sequence[str], Rows]:
 
 def _system_event(of: Instance) -> tuple[Sequence[str], Rows]:
     with of.lock:
-        return ("event", "total_waits", "total_timeouts", "time_waited_micro"), [(name, one.count, 0, one.micros) for name, one in of.events.items()]
+        return ("event", "total_waits", "total_timeouts", "time_waited_micro"), [
+            (name, one.count, 0, one.micros) for name, one in of.events.items()
+        ]
 
 
 def _event_histogram(of: Instance) -> tuple[Sequence[str], Rows]:
     with of.lock:
-        rows: Rows = [(name, edge, count) for name, one in of.events.items() for edge, count in sorted(one.buckets.items())]
+        rows: Rows = [
+            (name, edge, count) for name, one in of.events.items() for edge, count in sorted(one.buckets.items())
+        ]
     return ("event", "wait_time_milli", "wait_count"), rows
 
 
 def _log(of: Instance) -> tuple[Sequence[str], Rows]:
     now = _text(of.log.now())
     return ("group#", "thread#", "sequence#", "status", "first_time"), [
-        (1 + (of.sequence - back) % 4, 1, of.sequence - back, "CURRENT" if not back else "INACTIVE", now) for back in range(4)
+        (1 + (of.sequence - back) % 4, 1, of.sequence - back, "CURRENT" if not back else "INACTIVE", now)
+        for back in range(4)
     ]
 
 
 def _parameter(of: Instance) -> tuple[Sequence[str], Rows]:
-    return ("name", "value"), [("background_dump_dest", of.log.folder), ("cluster_database", "FALSE"), ("db_name", of.sid)]
+    return ("name", "value"), [
+        ("background_dump_dest", of.log.folder),
+        ("cluster_database", "FALSE"),
+        ("db_name", of.sid),
+    ]
 
 
 def _osstat(of: Instance) -> tuple[Sequence[str], Rows]:
-    return ("stat_name", "value"), [("NUM_CPUS", 4), ("NUM_LCPUS", 4), ("NUM_VCPUS", 2), ("LOAD", 0.42), ("PHYSICAL_MEMORY_BYTES", 4294967296)]
+    return ("stat_name", "value"), [
+        ("NUM_CPUS", 4),
+        ("NUM_LCPUS", 4),
+        ("NUM_VCPUS", 2),
+        ("LOAD", 0.42),
+        ("PHYSICAL_MEMORY_BYTES", 4294967296),
+    ]
 
 
 def _diag_info(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -224,7 +290,15 @@ def _diag_alert_ext(of: Instance) -> tuple[Sequence[str], Rows]:
         moment = datetime.fromisoformat(found[1])
         body = found[2].replace("&apos;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
         rows.append((f"{moment:%Y-%m-%d %H:%M:%S.%f+00:00}", "rdbms", 1, 16, "4063494", body + "\n", None))
-    return ("originating_timestamp", "component_id", "message_type", "message_level", "process_id", "message_text", "problem_key"), rows
+    return (
+        "originating_timestamp",
+        "component_id",
+        "message_type",
+        "message_level",
+        "process_id",
+        "message_text",
+        "problem_key",
+    ), rows
 
 
 def _dual(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -252,4 +326,10 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "v$dataguard_stats": _nothing("name", "value", "unit", "time_computed"),
     "v$asm_diskgroup": _nothing("group_number", "name", "state", "type", "offline_disks"),
 }
-_SINCE = {"v$event_histogram": (10,), "v$osstat": (10,), "v$diag_info": (11,), "v$diag_alert_ext": (11, 2), "v$dataguard_stats": (10, 2)}
+_SINCE = {
+    "v$event_histogram": (10,),
+    "v$osstat": (10,),
+    "v$diag_info": (11,),
+    "v$diag_alert_ext": (11, 2),
+    "v$dataguard_stats": (10, 2),
+}
