@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import lpmkit
-from lpmkit.config import PartitionSettings, RunSettings, Site, find_site_file, load_site
+from lpmkit.config import PaceSettings, PartitionSettings, RunSettings, Site, find_site_file, load_site
 from lpmkit.control.hmc_codes import explain
 from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
 from lpmkit.run import Run
@@ -319,7 +319,7 @@ def watch(
     settings = (
         None
         if any(host in book.site.partitions for host in hosts)
-        else PartitionSettings(host=hosts[0], tick_hz=tick_hz)
+        else PartitionSettings(host=hosts[0], watch=PaceSettings(tick_hz=tick_hz))
     )
     run = book.watch(hosts, duration_s=duration_s, settings=settings)
     people.print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))

@@ -1,7 +1,7 @@
 """The site file: which frames, partitions and hosts there are, and how to log in to them.
 
 YAML, because a trouble in it can be named by line and key. It never holds a secret: `password` is a *reference* that says where
-the secret is to be had (see `Secrets`). How to reach a host (address, port, user, key, jump host, known hosts) is OpenSSH's
+the secret is to be had (see `lpmkit.secrets`). How to reach a host (address, port, user, key, jump host, known hosts) is OpenSSH's
 business and stays in its own configuration; the site file only names the host as one would type it after ``ssh``.
 
 ::
@@ -19,13 +19,11 @@ business and stays in its own configuration; the site file only names the host a
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import keyring
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -41,22 +39,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _reference(value: str | None) -> str | None:
+    """A secret is named by where it is, never written."""
+    if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
+        raise ValueError("write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt")
+    return value
+
+
 class HostSettings(_Part):
     """A machine one logs in to. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
 
     host: str = Field(min_length=1)
     password: str | None = None
 
-    @field_validator("password")
-    @classmethod
-    def _reference(cls, value: str | None) -> str | None:
-        return _reference_only(value)
-
-
-def _reference_only(value: str | None) -> str | None:
-    if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
-        raise ValueError("write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt")
-    return value
+    _password = field_validator("password")(_reference)
 
 
 #: The login that another manager is given (``migrlpar -u``) where the site file does not say.
@@ -111,13 +107,43 @@ class FrameSettings(HostSettings):
         return value or MANAGER_USERS.get(info.data.get("manager", ""), "")
 
 
-class PartitionSettings(HostSettings):
-    """A partition that can be watched from inside. Frequencies in ticks a second, intervals in milliseconds."""
+class PaceSettings(_Part):
+    """How often the probes of one partition look. Frequencies in ticks a second, everything else in milliseconds.
+
+    ``tick_batch_ms`` is how long the partition gathers its ticks before it sends them; they are stamped all the same.
+    """
 
     tick_hz: int = Field(default=100, ge=1, le=1000)
+    tick_batch_ms: int = Field(default=100, ge=20, le=1000)
     echo_interval_ms: int = Field(default=100, ge=20, le=10_000)
     connect_interval_ms: int = Field(default=250, ge=100, le=60_000)
     icmp_interval_ms: int = Field(default=10, ge=1, le=10_000)
+
+
+class QuickPace(PaceSettings):
+    """When the partition may be suspended, or nobody knows."""
+
+    tick_hz: int = Field(default=1000, ge=1, le=1000)
+
+
+class CalmPace(PaceSettings):
+    """In the bulk of the copy: at most 20 packets a second for all probes of a partition (``python -m benchmarks.observer_cost``)."""
+
+    tick_batch_ms: int = Field(default=500, ge=20, le=1000)
+    echo_interval_ms: int = Field(default=500, ge=20, le=10_000)
+    connect_interval_ms: int = Field(default=5000, ge=100, le=60_000)
+    icmp_interval_ms: int = Field(default=500, ge=1, le=10_000)
+
+
+class PartitionSettings(HostSettings):
+    """A partition that can be watched from inside, and the paces of its probes.
+
+    During a move lpmkit changes between ``quick`` and ``calm`` by itself. A watch, which nobody tells about phases, keeps ``watch`` throughout.
+    """
+
+    quick: QuickPace = QuickPace()
+    calm: CalmPace = CalmPace()
+    watch: PaceSettings = PaceSettings()
 
 
 class DatabaseSettings(_Part):
@@ -146,10 +172,7 @@ class DatabaseSettings(_Part):
     alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
     commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
 
-    @field_validator("password")
-    @classmethod
-    def _reference(cls, value: str | None) -> str | None:
-        return _reference_only(value)
+    _password = field_validator("password")(_reference)
 
 
 class RunSettings(_Part):
@@ -241,48 +264,3 @@ def _line(data: Any, location: tuple[int | str, ...]) -> int:
         line = data.lc.key(part)[0] + 1
         data = data[part]
     return line
-
-
-class Secrets:
-    """Turns references into secrets, asking at most once for each.
-
-    ``env:NAME`` reads the environment, ``keyring:SERVICE/USER`` the system's keyring, ``prompt`` asks the person. Nothing that it returns is
-    ever written: the recorder, which nobody can ask, gets what was already ``known`` over a pipe.
-    """
-
-    def __init__(self, known: Mapping[str, str] | None = None, *, may_ask: bool = True) -> None:
-        self._known = dict(known or {})
-        self._may_ask = may_ask
-
-    def __repr__(self) -> str:
-        return f"Secrets({len(self._known)} known)"
-
-    def get(self, reference: str | None, host: str) -> str | None:
-        """The secret for ``host``; raises `UsageError` when the reference leads nowhere."""
-        if reference is None:
-            return None
-        name = f"{reference} {host}" if reference == "prompt" else reference
-        if name not in self._known:
-            self._known[name] = self._fetch(reference, host)
-        return self._known[name]
-
-    def known(self) -> dict[str, str]:
-        """What is known so far, to be handed to the recorder's standard input and nowhere else."""
-        return dict(self._known)
-
-    def _fetch(self, reference: str, host: str) -> str:
-        kind, _, rest = reference.partition(":")
-        if kind == "env":
-            value = os.environ.get(rest)
-        elif kind == "keyring":
-            service, _, user = rest.partition("/")
-            value = keyring.get_password(service, user)
-        else:
-            value = getpass.getpass(f"Password for {host}: ") if self._may_ask else None
-        if value is None:
-            raise UsageError(
-                f"there is no secret behind {reference!r}",
-                where=host,
-                next_step="Set it there, or use an SSH key and leave `password` out.",
-            )
-        return value

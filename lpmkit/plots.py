@@ -170,7 +170,7 @@ def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
     if not len(trace.alive_lo):
         return
     moments = np.sort((trace.alive_lo + trace.alive_hi) // 2)
-    apart = np.flatnonzero(np.diff(moments) > trace.apart_ns)
+    apart = np.flatnonzero(np.diff(moments) > trace.apart_at(moments[1:]))
     begins = moments[np.concatenate([[0], apart + 1])]
     ends = moments[np.concatenate([apart, [len(moments) - 1]])]
     axes.hlines(

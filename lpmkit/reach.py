@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
-from lpmkit.config import FrameSettings, HostSettings, Secrets, Site
+from lpmkit.config import FrameSettings, HostSettings, Site
 from lpmkit.control import Control, Order
 from lpmkit.control.aix import AixShell, Identity
 from lpmkit.control.hmc import Hmc, ViosThroughHmc
@@ -16,6 +16,7 @@ from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
+from lpmkit.secrets import Secrets
 from lpmkit.session import Session, Transcript
 from lpmkit.ssh import SshSession, open_session
 from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather

@@ -21,14 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from lpmkit.config import Secrets, Site
+from lpmkit.config import Site
 from lpmkit.control import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RecordError, RemoteError
 from lpmkit.move import Phase, Standing, advance, sight
+from lpmkit.pacing import Pacemaker
 from lpmkit.prediction.experience import Foresight
-from lpmkit.probes import OBSERVER, ProbeOrder
+from lpmkit.probes import OBSERVER, QUICK, ProbeOrder
 from lpmkit.reach import Logs, changes, control_of, logs_of, survey_both_ends
 from lpmkit.run import Run, RunWriter
+from lpmkit.secrets import Secrets
 from lpmkit.session import Reply
 from lpmkit.survey import Survey
 from lpmkit.timeline import Clock, wait_until
@@ -93,11 +95,23 @@ class ProbeProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    def keep(self, pace: str) -> None:
+        """Have its probes keep another pace from now on."""
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.write(json.dumps({"pace": pace}).encode() + b"\n")
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            pass  # it ended by itself, which the end of its output tells the record
+
     def end(self) -> None:
         """Close its standard input, and wait till everything it saw is posted."""
         self._ending = True
         assert self._child.stdin is not None
-        self._child.stdin.close()
+        try:
+            self._child.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended by itself, which the end of its output tells the record
         self._reader.join(timeout=15.0)
         if self._child.poll() is None:
             self._child.terminate()
@@ -144,6 +158,7 @@ class Follower:
         self._out_of_reach: set[str] = set()
         self._heard_ns = clock.mono_ns()
         self.foresight: Foresight | None = None
+        self.pacemaker = Pacemaker(plan.poll_s, standing.phase, clock.mono_ns())
 
         def transcript(reply: Reply) -> None:
             post(lambda writer: writer.reply(reply))
@@ -215,6 +230,8 @@ class Follower:
         try:
             reading = control.migration(self.order.partition)
         except RemoteError as error:
+            if control is self.source:
+                self.pacemaker.lost()
             if where not in self._out_of_reach:
                 self._out_of_reach.add(where)
                 self._event("control-lost", where=where, error=str(error))
@@ -226,6 +243,7 @@ class Follower:
             self._event("control-back", where=where)
         self._event("reading", where=where, **asdict(reading))
         if control is self.source:
+            self.pacemaker.read(self._heard_ns, reading.bytes_transmitted, reading.bytes_remaining)
             self._foresee(reading)
         return reading
 
@@ -240,6 +258,7 @@ class Follower:
             self._event("note", text=f"no forecasts from here on: {type(error).__name__}: {error}")
             return
         if said is not None:
+            self.pacemaker.foreseen(self._clock.mono_ns(), said.remaining_s.p10)
             self._event("forecast", **said.as_data())
 
     def _answered(self, what: str, ask: Callable[[], Reply]) -> None:
@@ -261,6 +280,7 @@ class Follower:
         self._tell(was, why)
 
     def _tell(self, was: Phase, why: str) -> None:
+        self.pacemaker.entered(self.standing.phase, self._clock.mono_ns())
         self._event("phase", phase=self.standing.phase.value, was=was.value, why=why)
 
     def _event(self, kind: str, /, **data: Any) -> None:
@@ -302,7 +322,7 @@ class Recorder:
                 ]
                 work = threading.Thread(target=self._work, args=(standing, resumed), daemon=True)
                 work.start()
-                self._write_until_done(writer)
+                self._write_until_done(writer, children)
                 for child in children:
                     child.end()
             self._drain(writer)
@@ -313,8 +333,8 @@ class Recorder:
             writer.pack()
             writer.event("recorder", "recorder-ended", reason=self._reason)
 
-    def _write_until_done(self, writer: RunWriter) -> None:
-        next_anchor = 0
+    def _write_until_done(self, writer: RunWriter, children: Sequence[ProbeProcess]) -> None:
+        next_anchor, pace = 0, QUICK
         while not self._done.is_set():
             now = self.clock.mono_ns()
             if now >= next_anchor:
@@ -323,6 +343,13 @@ class Recorder:
             self._drain(writer)
             writer.flush()
             self._serve(writer)
+            # asked here, not where the control point is polled: while a poll hangs nobody knows, and the pace must not stay calm
+            wanted = self._follower.pacemaker.wanted(now) if self._follower else QUICK
+            if wanted != pace:
+                pace = wanted
+                writer.event("recorder", "pace-asked", pace=pace)
+                for child in children:
+                    child.keep(pace)
             self._done.wait(FLUSH_S)
 
     def _drain(self, writer: RunWriter) -> None:

@@ -25,10 +25,13 @@ from markupsafe import Markup
 from lpmkit import database_plots, plots
 from lpmkit.analysis import (
     Analysis,
+    BrownOut,
     Interval,
     Kind,
+    Noise,
     Outage,
     SessionOutage,
+    alarms_an_hour,
     analyse,
     identity_of,
     same_boot,
@@ -38,8 +41,9 @@ from lpmkit.analysis import (
 )
 from lpmkit.database_section import sections
 from lpmkit.errors import RecordError
+from lpmkit.rows import COLUMNS
 from lpmkit.run import Run, write_document, write_file
-from lpmkit.samples import COLUMNS, MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
+from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.
@@ -144,6 +148,8 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
+        "slow": [_slow(one) for host in analysis.hosts for one in host.brown_outs],
+        "alarms": _alarms,
         "noises": [(name, noise) for host in analysis.hosts for name, noise in host.noises.items()],
         "ms": _ms,
         "seconds": seconds,
@@ -268,7 +274,7 @@ def _inline(svg: str, name: str) -> str:
 
 def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
     for host in analysis.hosts:
-        intervals = {trace.probe: trace.interval_ns for trace in host.traces}
+        traces = {trace.probe: trace for trace in host.traces}
         kinds = {trace.probe: trace.kind for trace in host.traces}
         for still in host.suspensions:
             for one in still.witnesses:
@@ -276,7 +282,7 @@ def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
                 yield {
                     "name": one.probe,
                     "what": what,
-                    "resolution": f"{intervals[one.probe] / 1e6:g} ms",
+                    "resolution": f"{traces[one.probe].interval_at(one.core.middle_ns) / 1e6:g} ms",
                     "bias": bias,
                     **_ends(analysis, one.length, one.begin, one.end),
                 }
@@ -308,6 +314,24 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
         "after": seconds(after) if after else "no suspension at that time",
         "unanswered": str(one.unanswered),
     }
+
+
+def _slow(one: BrownOut) -> dict[str, str]:
+    slow = one.slow_median_ns is not None and one.worst_ns is not None
+    return {
+        "probe": one.probe,
+        "lasted": f"{one.lasted.lo_ns / 1e9:g} … {one.lasted.hi_ns / 1e9:g} s" if slow else "no second was slow",
+        "usual": f"{_ms(one.usual_ns)}, {_ms(one.high_ns)}",
+        "then": f"{_ms(one.slow_median_ns or 0)}, {_ms(one.worst_ns or 0)}" if slow else "",
+        "looked": f"{one.looked_ns / 1e9:.0f} s",
+    }
+
+
+def _alarms(noise: Noise) -> str:
+    most = alarms_an_hour(noise)
+    if most is None:
+        return "not known: no lead-in"
+    return f"{noise.alarms} in {noise.over_ns / 1e9:.0f} s; at most {most:.3g} an hour"
 
 
 def _silences(analysis: Analysis) -> Iterator[dict[str, str]]:

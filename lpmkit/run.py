@@ -31,8 +31,8 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.rows import COLUMNS, sample_line
 from lpmkit.samples import (
-    COLUMNS,
     NUMBERS,
     Int64Array,
     SampleFile,
@@ -431,27 +431,6 @@ class RunWriter:
             if error.errno not in _FULL:
                 raise
             self.disk_trouble = error.strerror
-
-
-def sample_line(sample: Sample) -> bytes:
-    """One row of a samples file.
-
-    >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
-    b'7,100,101,,,,,silent,"gave up, 2 s"\\n'
-    """
-    times = (
-        sample.due_ns,
-        sample.sent_ns,
-        sample.answered_ns,
-        sample.remote_due_ns,
-        sample.remote_mono_ns,
-        sample.remote_wall_ns,
-    )
-    detail = sample.detail
-    if detail and any(mark in detail for mark in ',"\r\n'):
-        detail = '"' + detail.replace('"', '""').replace("\r", " ").replace("\n", " ") + '"'
-    numbers = ",".join("" if time is None else str(time) for time in times)
-    return f"{sample.seq},{numbers},{sample.outcome.value},{detail}\n".encode()
 
 
 def _ends_whole(path: Path) -> bool:

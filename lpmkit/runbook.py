@@ -13,17 +13,18 @@ from typing import Any
 
 from lpmkit import recorder
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Secrets, Site
+from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, Partition
 from lpmkit.move import Phase, Progress, progress
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
-from lpmkit.probes import ProbeOrder, plan
+from lpmkit.probes import WATCH, ProbeOrder, plan
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.reach import control_of, other_manager, survey_both_ends
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
+from lpmkit.secrets import Secrets
 from lpmkit.session import Reply
 from lpmkit.ssh import open_session, reachable
 from lpmkit.survey import Survey
@@ -311,6 +312,7 @@ class Runbook:
                 known,
                 self.site.ssh_config,
                 suffix=f"@{host}" if len(hosts) > 1 else "",
+                paces=(WATCH,),
             )
             probes += database_plan(self.site, host, suffix=f"@{host}" if len(hosts) > 1 else "")
         facts = {

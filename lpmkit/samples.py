@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lpmkit.errors import RecordError
+from lpmkit.rows import COLUMNS
 
-#: The columns that hold whole numbers: the number of the tick, and times in nanoseconds.
-NUMBERS = ("seq", "due_ns", "sent_ns", "answered_ns", "remote_due_ns", "remote_mono_ns", "remote_wall_ns")
-TEXTS = ("outcome", "detail")
-COLUMNS = (*NUMBERS, *TEXTS)
+#: The columns that hold whole numbers (the number of the tick, and times in nanoseconds), and the ones that hold texts.
+NUMBERS, TEXTS = COLUMNS[:7], COLUMNS[7:]
 #: For a time that is not known: the smallest 64-bit integer, which no clock shows.
 MISSING = int(np.iinfo(np.int64).min)
 #: A piece of CSV is read in so many bytes, a packed file has so many rows in a group.

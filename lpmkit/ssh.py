@@ -15,11 +15,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paramiko
 
 from lpmkit.arrivals import StampedSocket
-from lpmkit.config import HostSettings, Secrets, Site
 from lpmkit.errors import (
     ConnectionLost,
     HostKeyRefused,
@@ -29,8 +29,13 @@ from lpmkit.errors import (
     Unreachable,
     UsageError,
 )
+from lpmkit.secrets import Secrets
 from lpmkit.session import Reply, Transcript, command_line
 from lpmkit.timeline import Clock
+
+if TYPE_CHECKING:
+    # a probes' process opens sessions and reads no site file
+    from lpmkit.config import HostSettings, Site
 
 CONNECT_TIMEOUT_S = 15.0
 _CHUNK = 65536

@@ -60,6 +60,7 @@ class Made:
     hole: tuple[float, float] | None = None  #: no recorder
     relogin_at: float | None = None
     slow_after_ms: float = 0.0  #: brown-out: extra round trip after the resume, dying away in seconds
+    calm: tuple[float, float] | None = None  #: all probes keep a slow pace meanwhile
     phases: tuple[tuple[float, str], ...] = ()
     host: str = "bxaix85"
     suffix: str = ""
@@ -87,12 +88,21 @@ class _World:
 
     made: Made
     rng: np.random.Generator = field(init=False)
+    paces: dict[str, list[tuple[int, int, int]]] = field(
+        default_factory=dict
+    )  #: by kind: (first sample, interval, batch)
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.made.seed)
 
     def ns(self, seconds: float) -> int:
         return START + round(seconds * S)
+
+    def is_calm(self, t_ns: int) -> bool:
+        return self.made.calm is not None and self.ns(self.made.calm[0]) <= t_ns < self.ns(self.made.calm[1])
+
+    def turned(self, kind: str, first_seq: int, interval_ns: int, batch_ns: int = 0) -> None:
+        self.paces.setdefault(kind, []).append((first_seq, interval_ns, batch_ns))
 
     def guest(self, t_ns: int, counted: float | None = None) -> int:
         """The guest's monotonic clock at our instant ``t_ns``."""
@@ -159,7 +169,8 @@ def _resent(sent_ns: int, free_ns: int) -> int:
 def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, period = world.made, S // world.made.tick_hz
     start = world.guest(world.ns(since))
-    number, batch, flushed = 0, [], start
+    number, batch, flushed, base, every = 0, [], start, 0, 100 * MS
+    world.turned("ticks", 1, period, every)
     while True:
         number += 1
         now = world.run_at(world.when(start + number * period), made.micro_stops)
@@ -168,8 +179,8 @@ def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
         guest = world.guest(now)
         number += max(0, (guest - start - number * period) // period)
         due = start + number * period
-        batch.append((number, due, guest, world.wall(now)))
-        if guest - flushed >= 100 * MS or guest < flushed:
+        batch.append((base + number, due, guest, world.wall(now)))
+        if guest - flushed >= every or guest < flushed:
             arrived = world.seen(world.carry(now))
             for seq, was_due, mono, wall in batch:
                 yield Sample(
@@ -180,20 +191,28 @@ def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
                     remote_wall_ns=wall if made.wall_clock else None,
                 )
             batch, flushed = [], guest
+            if world.is_calm(now) != (every > 100 * MS):
+                start, base, number = due, base + number, 0
+                period, every = (10 * MS, 500 * MS) if every == 100 * MS else (S // made.tick_hz, 100 * MS)
+                world.turned("ticks", base + 1, period, every)
 
 
-def _asked(world: _World, since: float, until: float, every_ms: int) -> Iterator[tuple[int, int, int]]:
+def _asked(world: _World, since: float, until: float, kind: str, every_ms: int) -> Iterator[tuple[int, int, int]]:
     """(number, due, sent) on schedule, as late as our machine is."""
-    due, number = world.ns(since), 0
+    due, number, every, usual = world.ns(since), 0, every_ms * MS, every_ms * MS
+    world.turned(kind, 1, every)
     while due < world.ns(until):
+        if world.is_calm(due) != (every != usual):
+            every = (5000 if kind == "connect" else 500) * MS if every == usual else usual
+            world.turned(kind, number + 1, every)
         number += 1
         yield number, due, world.seen(due)
-        due += every_ms * MS
+        due += every
 
 
 def _echo(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, blocked_until, first_lost = world.made, 0, None
-    for number, due, sent in _asked(world, since, until, 100):
+    for number, due, sent in _asked(world, since, until, "echo", 100):
         there = blocked_until = max(world.carry(sent), blocked_until)  # one session: nothing overtakes
         frozen = world.held(there, world.frozen)
         if made.dropped and frozen != there:
@@ -221,7 +240,7 @@ def _brown(world: _World, t_ns: int) -> float:
 
 
 def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
-    for number, due, sent in _asked(world, since, until, 500):
+    for number, due, sent in _asked(world, since, until, "connect", 500):
         there = world.carry(sent)
         for pause in (1000, 2000, 4000):
             if not (world.made.dropped and world.held(there, world.frozen) != there):
@@ -237,7 +256,7 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
 def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
     made = world.made
     frozen = () if made.kernel_runs else world.frozen
-    for number, due, sent in _asked(world, since, until, made.icmp_ms):
+    for number, due, sent in _asked(world, since, until, "icmp", made.icmp_ms):
         there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
         lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
         free = world.held(there, frozen)
@@ -289,11 +308,20 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
     for number, (since, until) in enumerate(lives):
         clock.now_ns = world.ns(since)
         with RunWriter(run.path, clock) as writer:
+            world.paces.clear()
+            seen = {name: list(_PROBES[name][1](world, since, until)) for name in _wanted(made)}
             _tell(writer, clock, world, _events(made, since, until, resumed=number > 0))
-            for name in _wanted(made):
-                kind, play, _ = _PROBES[name]
-                own = kind == "observer"
-                writer.samples(name if own else name + made.suffix, play(world, since, until))
+            for name, samples in seen.items():
+                if made.calm:
+                    _tell(writer, clock, world, _paces(world, made, name, since))
+                own = _PROBES[name][0] == "observer"
+                writer.samples(name if own else name + made.suffix, samples)
+
+
+def _paces(world: _World, made: Made, name: str, since: float) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
+    for first_seq, interval_ns, batch_ns in world.paces.get(_PROBES[name][0], ()):
+        told = {"probe": name + made.suffix, "first_seq": first_seq, "interval_ns": interval_ns, "batch_ns": batch_ns}
+        yield since, name + made.suffix, "pace", told
 
 
 def _wanted(made: Made) -> list[str]:

@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lpmkit.analysis import Analysis, Interval, Kind, State, Suspension, analyse, summary, write_summary
+from lpmkit.analysis import (
+    Analysis,
+    Interval,
+    Kind,
+    State,
+    Suspension,
+    alarms_an_hour,
+    analyse,
+    summary,
+    write_summary,
+)
 from lpmkit.analysis.clocks import Exchanges, align
 from lpmkit.analysis.ours import holes, stalls
 from lpmkit.run import Run, create
@@ -72,6 +82,12 @@ WORLDS: dict[str, dict[str, Any]] = {
     "clock slewed from it on": {"slew": (12.5, 30.0, -480.0)},
     "clock set just before": {"step": (11.5, -0.25)},
     "clock set just after": {"step": (16.0, 0.25)},
+    "calm until shortly before it": {"calm": (4.0, 11.0), "icmp": True, "tick_hz": 1000},
+    "calm until it begins": {"calm": (4.0, 12.4), "icmp": True, "dropped": True, "tick_hz": 500},
+    "in the midst of a calm": {"calm": (4.0, 20.0), "icmp": True, "tick_hz": 1000},
+    "in the midst of a calm, timebase stood still": {"calm": (4.0, 20.0), "icmp": True, "counted": 0.0},
+    "calm, ticks only": {"calm": (4.0, 20.0), "echo": False, "connect": False},
+    "calm, no ticks": {"calm": (4.0, 20.0), "ticks": False},
 }
 
 
@@ -183,6 +199,27 @@ def test_a_session_waits_longer_than_the_suspension_when_tcp_lost_its_packets(tm
 QUIET = Made(mode="watch", suspend=None, duration_s=22.0)
 
 
+@pytest.mark.parametrize("ticks", [True, False], ids=["with ticks", "without ticks"])
+def test_a_change_of_the_pace_is_no_silence_and_the_record_says_which_held_when(tmp_path: Path, ticks: bool) -> None:
+    made = Made(duration_s=40.0, suspend=None, calm=(10.0, 25.0), icmp=True, tick_hz=1000, ticks=ticks)
+    found = analyse(make(tmp_path, made))
+    assert not [(one.probe, one.why) for host in found.hosts for one in host.outages]
+    paces = {trace.kind: [round(interval / MS) for _, interval in trace.paces] for trace in found.hosts[0].traces}
+    assert paces["echo"] == [100, 500, 100]
+    assert paces["icmp"] == [10, 500, 10]
+    assert paces.get("ticks", [1, 10, 1]) == [1, 10, 1]
+    echo = next(one for one in summary(found)["hosts"][0]["probes"] if one["kind"] == "echo")
+    assert [one["interval_s"] for one in echo["paces"]] == [0.1, 0.5, 0.1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_quick_again_before_the_suspension_it_is_as_narrow_as_ever(tmp_path: Path, seed: int) -> None:
+    made = _suspended(200 + seed, calm=(4.0, 11.0), icmp=True, tick_hz=1000)
+    found = _found(tmp_path, made)
+    assert found.begin.contains(_truth(made).lo_ns)
+    assert found.length.length_ns <= 15 * MS
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_quiet_watch_shows_nothing(tmp_path: Path, seed: int) -> None:
     found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, seed=seed)))
@@ -240,6 +277,31 @@ def test_a_suspension_with_a_break_of_the_network_around_it_stays_one(
     found = analyse(make(tmp_path, replace(made, network_out=((12.0 - before, 13.5 + after),))))
     assert found.suspension is not None
     assert found.suspension.length.contains(1_500 * MS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_slow_time_after_the_resume_is_told_with_its_length_and_a_quick_host_has_none(
+    tmp_path: Path, seed: int
+) -> None:
+    slow = analyse(make(tmp_path / "slow", Made(seed=seed, slow_after_ms=200.0))).hosts[0].brown_outs
+    quick = analyse(make(tmp_path / "quick", Made(seed=seed))).hosts[0].brown_outs
+    by = {one.probe: one for one in slow}
+    # The delay dies away by a half in 1.4 s: 200 ms are down to the noise of half a millisecond after some 12 s.
+    assert 5 * S < by["ssh-echo"].lasted.hi_ns < 20 * S
+    assert by["ssh-echo"].worst_ns is not None
+    assert by["ssh-echo"].worst_ns > 20 * by["ssh-echo"].high_ns
+    assert by["ssh-ticks"].lasted == Interval(0, 0), "its ticker was not slow"
+    assert [one.lasted for one in quick] == [Interval(0, 0)] * len(quick)
+    assert {one.probe for one in quick} >= {"ssh-ticks", "ssh-echo"}
+
+
+def test_the_rate_of_false_alarms_is_bounded_by_what_the_lead_in_showed(tmp_path: Path) -> None:
+    quiet = analyse(make(tmp_path / "quiet", Made())).hosts[0].noises["ssh-ticks"]
+    loud = analyse(make(tmp_path / "loud", Made(micro_stops=((5.0, 5.2), (9.0, 9.3))))).hosts[0].noises["ssh-ticks"]
+    assert (quiet.alarms, loud.alarms) == (0, 2)
+    limits = [alarms_an_hour(one) for one in (quiet, loud)]
+    assert limits[0] == pytest.approx(2.996 * 3600 * S / quiet.over_ns, rel=0.001)
+    assert limits[1] == pytest.approx(6.296 * 3600 * S / loud.over_ns, rel=0.001)
 
 
 def test_our_own_stall_is_not_an_outage_of_the_host(tmp_path: Path) -> None:
@@ -441,7 +503,7 @@ def test_offset_bounds_hold_and_a_step_starts_a_new_epoch() -> None:
     stamp = sent + MS // 2 + 7 * S
     stamp[100:] += 40 * MS
     none = np.zeros(0, dtype=np.int64)
-    found = align(Exchanges(sent, sent + MS, stamp), none, none, [])
+    found = align(Exchanges(sent, sent + MS, stamp), none, none, [], [])
     (step,) = list(found.steps())
     assert step[1].contains(40 * MS)
     early, late = found.bounds(5 * S, 0), found.bounds(15 * S, 0)
@@ -456,7 +518,7 @@ def test_bounds_are_not_carried_across_a_break() -> None:
     sent = np.array([0, S], dtype=np.int64)
     stamp = sent + MS // 2
     none = np.zeros(0, dtype=np.int64)
-    found = align(Exchanges(sent, sent + MS, stamp), none, none, [Interval(2 * S, 3 * S)])
+    found = align(Exchanges(sent, sent + MS, stamp), none, none, [Interval(2 * S, 3 * S)], [300 * MS])
     assert found.bounds(S, 0) is not None
     assert found.bounds(4 * S, 1) is None
 

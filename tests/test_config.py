@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.config import Secrets, Site, find_site_file, load_site
+from lpmkit.config import Site, find_site_file, load_site
 from lpmkit.errors import NotFound, SiteFileError, UsageError
 from lpmkit.reach import other_manager
+from lpmkit.secrets import Secrets
 
 GOOD = """\
 ssh_config: ssh_config

@@ -227,8 +227,8 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
 def test_a_session_survives_a_freeze_of_three_seconds_and_the_outage_is_measured(tmp_path: Path) -> None:
     with Simulator("p7pair", directory=tmp_path) as simulator:
         (host,) = simulator.hosts.values()
-        way = Way("P7O", "thin", "P7O", f"127.0.0.1:{host.oracle_port}", "LPMKIT")
-        order = ProbeOrder("ora-sql-P7O", "sql", 100_000_000)
+        way = Way("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
+        order = ProbeOrder("ora-sql-P7D", "sql", 100_000_000)
         probe = SessionProbe(
             order, Database(way, DATABASE_PASSWORD, SshSession(route("p7aix01", simulator.ssh_config)), 60.0)
         )

@@ -21,11 +21,12 @@ from typing import Any
 import pytest
 
 from lpmkit.arrivals import SO_TIMESTAMPNS, KernelStamps
-from lpmkit.probes import OBSERVER, ProbeOrder
+from lpmkit.probes import OBSERVER, Pace, ProbeOrder
 from lpmkit.probes.network import POLITE_INTERVAL_NS, ConnectProbe
 from lpmkit.probes.observer import ObserverProbe
 from lpmkit.probes.process import FrameSink, run
 from lpmkit.probes.ssh import EchoProbe, TickProbe
+from lpmkit.probes.tempo import Tempo
 from lpmkit.ssh import Route, SshSession, route
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
 from tests.real_host import RealHost
@@ -99,6 +100,109 @@ def test_ticks_come_on_an_absolute_schedule_with_both_clocks_of_the_host(host: R
     dues = {(sample.remote_due_ns or 0) - sample.seq * 10_000_000 for sample in seen.samples}
     assert len(dues) == 1, "the schedule does not slip"
     assert seen.of("session")[0]["how"] == "perl"
+
+
+PACES = {"quick": Pace(2_000_000), "calm": Pace(20_000_000, 300_000_000)}
+
+
+@pytest.mark.parametrize("how", ["perl", "python3", "shell"])
+def test_ticks_change_their_pace_without_losing_a_slot(host: RealHost, tmp_path: Path, how: str) -> None:
+    class Poor(SshSession):
+        def stream(self, arguments: Any, prepare: Any = None) -> Any:
+            known = {"perl": "perl", "python3": "python3", "shell": "sh"}[how]
+            return super().stream(arguments if arguments[0] == known else ["false"], prepare)
+
+    order = ProbeOrder("ssh-ticks", "ticks", 2_000_000, host="realhost", pace="quick", paces=PACES)
+    tempo = Tempo()
+    with Running(TickProbe(order, Poor(route(host.name, host.ssh_config)), tempo=tempo)) as seen:
+        _soon(lambda: len(seen.samples) >= 3)
+        for number, pace in enumerate(("calm", "quick"), start=2):
+            tempo.wanted = pace
+            if how == "shell":
+                break
+            _soon(lambda number=number: len(seen.of("pace")) == number)
+            count = len(seen.samples)
+            _soon(lambda count=count: len(seen.samples) > count + 20)
+    told = seen.of("pace")
+    wanted = [("quick", 2_000_000), ("calm", 20_000_000), ("quick", 2_000_000)]
+    assert [(one["pace"], one["interval_ns"]) for one in told] == (
+        wanted if how != "shell" else [("quick", 1_000_000_000)]
+    )
+    assert told[0]["first_seq"] == 1
+    by_number = {sample.seq: sample for sample in seen.samples}
+    assert list(by_number) == sorted(by_number)
+    for before, after in itertools.pairwise(seen.samples):
+        kept = [one["interval_ns"] for one in told if one["first_seq"] <= after.seq][-1]
+        # across a change too: the new schedule begins at the slot where the old one ended
+        apart = (after.remote_due_ns or 0) - (before.remote_due_ns or 0)
+        assert abs(apart - (after.seq - before.seq) * kept) <= 2
+    if how != "shell":
+        calm = [sample for sample in seen.samples if told[1]["first_seq"] <= sample.seq < told[2]["first_seq"]]
+        batches = {sample.answered_ns for sample in calm}
+        assert len(calm) >= 8 * len(batches), "fifteen ticks of 20 ms come in one batch of 300 ms"
+
+
+def test_the_three_that_ask_change_their_pace_and_owe_a_sample_for_every_slot(host: RealHost) -> None:
+    way, tempo = route(host.name, host.ssh_config), Tempo()
+    paces = {"quick": Pace(50_000_000), "calm": Pace(400_000_000)}
+
+    def order(kind: str) -> ProbeOrder:
+        return ProbeOrder(kind, kind, 50_000_000, host="realhost", pace="quick", paces=paces)
+
+    probes = [EchoProbe(order("echo"), SshSession(way), tempo=tempo), ConnectProbe(order("connect"), way, tempo=tempo)]
+    with Running(probes[0]) as echo, Running(probes[1]) as connect:
+        for number, pace in enumerate(("", "calm", "quick"), start=1):
+            tempo.wanted = pace
+            for seen in (echo, connect):
+                _soon(lambda seen=seen, number=number: len(seen.of("pace")) == number)
+                count = len(seen.samples)
+                _soon(lambda seen=seen, count=count: len(seen.samples) > count + 3)
+    for seen in (echo, connect):
+        samples, told = sorted(seen.samples, key=lambda one: one.seq), seen.of("pace")
+        assert [one["interval_ns"] for one in told] == [50_000_000, 400_000_000, 50_000_000]
+        assert [sample.seq for sample in samples] == list(range(1, len(samples) + 1))
+        for before, after in itertools.pairwise(samples):
+            change = next((one for one in told if one["first_seq"] == after.seq), None)
+            kept = [one["interval_ns"] for one in told if one["first_seq"] <= after.seq][-1]
+            apart = (after.due_ns or 0) - (before.due_ns or 0)
+            assert apart == kept or (change and apart >= kept and after.due_ns == change["since_ns"])
+
+
+def test_a_process_of_probes_takes_the_pace_from_its_standard_input(host: RealHost) -> None:
+    order = ProbeOrder(
+        "ssh-echo", "echo", 20_000_000, host.name, ssh_config=str(host.ssh_config), pace="quick",
+        paces={"quick": Pace(20_000_000), "calm": Pace(200_000_000)},
+    )  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lpmkit.probes.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(json.dumps({"probes": [order.as_data()]}).encode() + b"\n")
+    child.stdin.flush()
+    kept = []
+    while len(kept) < 2:
+        line = child.stdout.readline()
+        if line.startswith(b"E ") and (event := json.loads(line[2:]))["kind"] == "pace":
+            kept.append((event["data"]["pace"], event["data"]["interval_ns"]))
+            child.stdin.write(b'{"pace": "calm"}\n')
+            child.stdin.flush()
+    child.stdin.close()
+    child.stdout.read()
+    assert child.wait(timeout=30) == 0
+    assert kept == [("quick", 20_000_000), ("calm", 200_000_000)]
+
+
+def test_our_own_ticker_loads_next_to_nothing() -> None:
+    """What a process of probes costs in memory is what it loads: no SSH for the ticker, no site file, no tables for anybody."""
+    code = (
+        "import sys, io, threading\nfrom lpmkit.probes import OBSERVER, ProbeOrder\nfrom lpmkit.probes.process import run\n"
+        "stop = threading.Event(); stop.set()\nheavy = ('paramiko', 'numpy', 'pandas', 'pydantic', 'keyring', 'ruamel')\n"
+        "for order in (OBSERVER, ProbeOrder('x', 'echo', 1, host='x', ssh_config='/nothing')):\n"
+        "    run([order], {}, io.BytesIO(), stop); print([name for name in heavy if name in sys.modules])\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "[]\n['paramiko']\n"
 
 
 def test_a_frozen_host_leaves_missing_ticks_and_sends_the_first_one_by_itself(host: RealHost) -> None:
@@ -207,7 +311,7 @@ def test_a_server_that_penalises_callers_without_login_is_asked_rarely() -> None
                     continue
                 wire.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
                 served.append(wire)
-    assert probe._interval_ns == POLITE_INTERVAL_NS
+    assert seen.of("pace")[-1]["interval_ns"] == POLITE_INTERVAL_NS
     assert "penalises" in seen.of("probe-trouble")[0]["what"]
     for wire in served:
         wire.close()

@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from lpmkit.analysis import Analysis, analyse
-from lpmkit.config import PartitionSettings, Secrets, Site, load_site
+from lpmkit.config import PartitionSettings, Site, load_site
 from lpmkit.probes import plan
 from lpmkit.probes.databases import database_plan
 from lpmkit.recorder import ProbeProcess, in_groups
 from lpmkit.run import Run, RunWriter, create
+from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle.faces import DATABASE_PASSWORD, DATABASE_PASSWORD_IN
 

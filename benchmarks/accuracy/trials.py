@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy.rig import Moment, Rig, urgent
-from lpmkit.config import PartitionSettings
-from lpmkit.probes import OBSERVER, ProbeOrder, plan
+from lpmkit.config import PaceSettings, PartitionSettings
+from lpmkit.probes import OBSERVER, WATCH, ProbeOrder, plan
 from lpmkit.recorder import ProbeProcess
 from lpmkit.run import Run, RunWriter, create
 from lpmkit.timeline import Clock
@@ -85,8 +85,12 @@ class Record:
         clock = Clock()
         facts = {"hosts": [rig.name], "lead_in_s": LEAD_IN_S, "tail_s": 0}
         self.run: Run = create(parent, mode="watch", title=f"{hz}-hz", facts=facts, clock=clock)
-        settings = PartitionSettings(host=rig.name, tick_hz=hz)
-        wanted = [one for one in plan(rig.name, settings, rig.ssh_config) if hz == 100 or one.kind != "connect"]
+        settings = PartitionSettings(host=rig.name, watch=PaceSettings(tick_hz=hz))
+        wanted = [
+            one
+            for one in plan(rig.name, settings, rig.ssh_config, paces=(WATCH,))
+            if hz == 100 or one.kind != "connect"
+        ]
         self._asked: queue.SimpleQueue[Callable[[RunWriter], object] | None] = queue.SimpleQueue()
         self._log = (parent / f"{hz}-hz.log").open("ab")
         self._thread = threading.Thread(target=self._write)

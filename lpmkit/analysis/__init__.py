@@ -15,12 +15,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lpmkit.analysis.noise import alarms_an_hour
 from lpmkit.analysis.oracle import databases
 from lpmkit.analysis.record import read
 from lpmkit.analysis.stretches import host_analysis
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.values import (
     Analysis,
+    BrownOut,
     ClockRate,
     ClockReading,
     ClockStep,
@@ -89,6 +91,7 @@ def _document(run: Run, name: str, notes: list[str]) -> Any:
 
 __all__ = [
     "Analysis",
+    "BrownOut",
     "ClockRate",
     "ClockReading",
     "ClockStep",
@@ -104,6 +107,7 @@ __all__ = [
     "Suspension",
     "Trace",
     "Verdict",
+    "alarms_an_hour",
     "analyse",
     "identity_of",
     "same_boot",

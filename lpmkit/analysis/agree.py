@@ -93,7 +93,7 @@ def agree(
     trace = next(one for one in traces if one.probe == reference.probe)
     length = Interval(least, most)
     kernels = [one for one in traces if one.kind in KERNEL and all(one is not other for other in contradicted)]
-    slot = reference.begin.lo_ns + trace.interval_ns
+    slot = reference.begin.lo_ns + trace.interval_at(reference.begin.lo_ns)
     missed = _missed_from(begin.lo_ns, slot, reference.core.middle_ns, kernels)
     likely, best = likely_length(begin, end, length, trace, missed)
     return Suspension(

@@ -50,13 +50,14 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
 
 def _was_silent(trace: Trace, core: Interval) -> bool:
     """Whether a probe without a sign of life in ``core`` should have given one."""
-    needed = trace.interval_ns + trace.noise.quantile_ns + 20 * MILLISECOND
+    interval = trace.interval_at(core.middle_ns)
+    needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
     # by when the replies came: a request that waited in a queue was sent in the midst of the silence
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
-    return after - before >= max(4 * trace.interval_ns, core.length_ns + 2 * trace.noise.median_ns)
+    return after - before >= max(4 * interval, core.length_ns + 2 * trace.noise.median_ns)
 
 
 def _began_or_ended_together(outage: Outage, trace: Trace) -> bool:
@@ -67,13 +68,13 @@ def _began_or_ended_together(outage: Outage, trace: Trace) -> bool:
     middle = outage.core.middle_ns
     last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
     first = int(trace.alive_lo[trace.alive_lo > middle].min(initial=2**62))
-    slack = trace.interval_ns + trace.noise.quantile_ns + _TOGETHER_NS
+    slack = trace.interval_at(middle) + trace.noise.quantile_ns + _TOGETHER_NS
     together = outage.begin.lo_ns - last <= slack or first - outage.end.hi_ns <= slack
     return together or 2 * outage.outer.length_ns >= first - last
 
 
 def _spoke_before(trace: Trace, core: Interval) -> bool:
-    since = core.lo_ns - max(_DEAF_NS, 3 * trace.interval_ns)
+    since = core.lo_ns - max(_DEAF_NS, 3 * trace.interval_at(core.lo_ns))
     return bool(((trace.alive_hi >= since) & (trace.alive_hi <= core.lo_ns)).any())
 
 
@@ -121,7 +122,7 @@ def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage |
 
 def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Interval]) -> Outage:
     mine = next(trace for trace in traces if trace.probe == outage.probe)
-    ours = _ours(outage, stalls, mine.interval_ns)
+    ours = _ours(outage, stalls, mine.interval_at(outage.core.middle_ns))
     if ours is not None:
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
@@ -142,7 +143,7 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
 
 def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:
     """A suspension, unless the others were silent already and stayed so: then the network was out and only the ticks can tell."""
-    finest = min(silent, key=lambda one: one.interval_ns)
+    finest = min(silent, key=lambda one: one.interval_at(outage.core.middle_ns))
     if _began_or_ended_together(outage, finest):
         names = ", ".join(one.probe for one in silent)
         return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")

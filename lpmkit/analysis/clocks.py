@@ -24,7 +24,7 @@ DRIFT = 600e-6
 DELIVERY_NS = 50 * MILLISECOND
 #: and it is taken from ticks that came over at least this long: all that came in a shorter time may have been held up together.
 _ENOUGH_NS = SECOND
-#: Ticks that arrive so soon after a break may have been stamped before it.
+#: Where a step is looked for, before the first sample that shows it.
 _PENDING_NS = 300 * MILLISECOND
 
 
@@ -133,14 +133,23 @@ class Alignment:
                 yield Interval(earlier.until_ns - _PENDING_NS, later.since_ns), step
 
 
-def align(asked: Exchanges, arrived: Int64Array, arrived_stamp: Int64Array, breaks: Sequence[Interval]) -> Alignment:
-    """Fit θ separately between ``breaks`` (sorted, apart). A break's interval is taken out altogether."""
+def align(
+    asked: Exchanges,
+    arrived: Int64Array,
+    arrived_stamp: Int64Array,
+    breaks: Sequence[Interval],
+    pending_ns: Sequence[int],
+) -> Alignment:
+    """Fit θ separately between ``breaks`` (sorted, apart). A break's interval is taken out altogether.
+
+    Ticks that arrive within ``pending_ns`` after a break, one figure for each, may have been stamped before it.
+    """
     stretches = []
     edges = [-(2**62), *(edge for one in breaks for edge in (one.lo_ns, one.hi_ns)), 2**62]
     for index in range(0, len(edges), 2):
         since, until = edges[index], edges[index + 1]
         exchange = (asked.sent >= since) & (asked.answered <= until)
-        settled = since + _PENDING_NS if index else since
+        settled = since + pending_ns[index // 2 - 1] if index else since
         tick = (arrived >= settled) & (arrived <= until)
         stretches.append(
             tuple(

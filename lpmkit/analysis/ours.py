@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lpmkit.analysis.signals import noise
+from lpmkit.analysis.noise import noise
 from lpmkit.analysis.values import MILLISECOND, Interval, Noise
 from lpmkit.samples import MISSING, Int64Array
 
@@ -30,7 +30,7 @@ def stalls(
     most = int(np.quantile(every, 0.99)) if len(every) else 0
     threshold = max(LEAST_STALL_NS, min(4 * most, 5 * LEAST_STALL_NS))
     worst = max(level.worst_ns, int(late.max(initial=0)))
-    level = Noise(level.quantile_ns, level.median_ns, worst, level.count, threshold, level.basis, level.sample)
+    level = Noise(level.quantile_ns, level.median_ns, worst, level.count, threshold, level.basis, sample=level.sample)
     where = np.flatnonzero(late > threshold)
     begins, ends = due[known][where], answered[known][where]
     return merged([Interval(int(a), int(b)) for a, b in zip(begins, ends, strict=True)]), level

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lpmkit.analysis.ours import LEAST_STALL_NS, holes, stalls
-from lpmkit.analysis.signals import Signals
-from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, WallClock
+from lpmkit.analysis.signals import TOLD_BATCH_NS
+from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, Signals, WallClock
 from lpmkit.run import Run
 from lpmkit.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event
@@ -26,6 +26,15 @@ _KINDS = ("ticks", "echo", "connect", "icmp", "observer")
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """From sample ``first_seq`` of a probe on: the interval, and how long a host gathered its ticks; nanoseconds."""
+
+    first_seq: int
+    interval_ns: int
+    batch_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The samples of one probe in one recorder's life, in the folder; `between` reads some. ``span`` is what they cover, on the first recorder's clock."""
 
@@ -34,6 +43,7 @@ class Source:
     kind: str
     segment: int
     told_ns: int
+    kept: tuple[Kept, ...]
     shift: int
     pieces: tuple[Piece, ...]
     span: Interval
@@ -74,7 +84,7 @@ def read(run: Run) -> Record:
     started = {event.data.get("probe", event.source): event.data for event in events if event.kind == "probe-started"}
     signals: dict[tuple[str, int], list[Source]] = {}
     own: list[Source] = []
-    for one in _sources(run, started, shifts):
+    for one in _sources(run, started, shifts, _paces(events)):
         if one.kind == "observer":
             own.append(one)
         else:
@@ -122,7 +132,32 @@ def _default_host(manifest: Mapping[str, Any]) -> str:
     return str(hosts[0]) if isinstance(hosts, list) and hosts else str(manifest.get("title", "the host"))
 
 
-def _sources(run: Run, started: Mapping[str, Mapping[str, Any]], shifts: Mapping[int, int]) -> Iterator[Source]:
+def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[Kept]]:
+    """The paces that the probes told they kept, by (probe, segment), in the order of samples."""
+    found: dict[tuple[str, int], list[Kept]] = {}
+    for event in events:
+        if event.kind == "pace":
+            data = event.data
+            kept = Kept(int(data["first_seq"]), int(data["interval_ns"]), int(data.get("batch_ns") or TOLD_BATCH_NS))
+            found.setdefault((str(data["probe"]), event.segment), []).append(kept)
+    return {key: sorted(kept, key=lambda one: one.first_seq) for key, kept in found.items()}
+
+
+def _steps(seq: Int64Array, kept: Sequence[Kept], otherwise_ns: int) -> tuple[Int64Array, Int64Array]:
+    """For each sample the interval that leads to it and the ticks' batch, as told; as found in the samples where nothing was told."""
+    if not kept:
+        return np.full(len(seq), otherwise_ns), np.full(len(seq), TOLD_BATCH_NS)
+    which = np.searchsorted([one.first_seq for one in kept], seq, side="right") - 1
+    which = np.maximum(which, 0)
+    return np.array([one.interval_ns for one in kept])[which], np.array([one.batch_ns for one in kept])[which]
+
+
+def _sources(
+    run: Run,
+    started: Mapping[str, Mapping[str, Any]],
+    shifts: Mapping[int, int],
+    paces: Mapping[tuple[str, int], Sequence[Kept]],
+) -> Iterator[Source]:
     for file in run.sample_files():
         found = tuple(piece for piece in pieces(file, run.unreadable) if piece.rows)
         told = started.get(file.probe, {})
@@ -132,8 +167,8 @@ def _sources(run: Run, started: Mapping[str, Mapping[str, Any]], shifts: Mapping
         times = [t + shift for piece in found for t in (piece.lo_ns, piece.hi_ns) if t != MISSING]
         if times:
             span, kind = Interval(min(times), max(times)), str(told.get("kind") or _guess_kind(base))
-            interval = int(told.get("interval_ns") or 0)
-            yield Source(file.probe, host, kind, file.segment, interval, shift, found, span)
+            interval, kept = int(told.get("interval_ns") or 0), tuple(paces.get((file.probe, file.segment), ()))
+            yield Source(file.probe, host, kind, file.segment, interval, kept, shift, found, span)
 
 
 def _guess_kind(name: str) -> str:
@@ -152,18 +187,21 @@ def _signals(source: Source, table: Columns, lo: int, hi: int) -> Signals:
         wanted &= came | ((sent >= lo) & (sent <= hi))
     rows = np.flatnonzero(wanted)
     rows = rows[np.argsort(table.seq[rows], kind="stable")]
+    step, batch = _steps(table.seq[rows], source.kept, _interval(source.kind, table, rows, source.told_ns))
     return Signals(
         probe=source.probe,
         host=source.host,
         kind=source.kind,
         segment=source.segment,
-        interval_ns=_interval(source.kind, table, rows, source.told_ns),
+        interval_ns=int(step.min()) if len(step) else SECOND,
         sent=_moved((table.due_ns if source.kind == "observer" else sent)[rows], source.shift),
         answered=_moved(table.answered_ns[rows], source.shift),
         remote_due=table.remote_due_ns[rows],
         mono=table.remote_mono_ns[rows],
         wall=table.remote_wall_ns[rows],
         spoke=spoke[rows],
+        step=step,
+        batch=batch,
     )
 
 

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
+from lpmkit.analysis.noise import (
+    LEAST_ARRIVAL_SILENCE_NS,
+    LEAST_SILENCE_NS,
+    noise_of,
+    stamp_of,
+    tick_lateness,
+)
 from lpmkit.analysis.rates import rates
 from lpmkit.analysis.values import (
     MILLISECOND,
@@ -22,19 +29,15 @@ from lpmkit.analysis.values import (
     Interval,
     Noise,
     Outage,
+    Signals,
     Trace,
 )
 from lpmkit.samples import MISSING, Int64Array
 
-#: A silence shorter than this is never reported, however quiet the lead-in was.
-LEAST_SILENCE_NS = 40 * MILLISECOND
-LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
-#: What a kernel answers comes at once or not at all; it is also asked more often.
-LEAST_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
-#: Ticks come in batches, about ten a second; a pause between batches below this says nothing.
-LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
-#: A batch may be this late, by its own schedule and on its way.
-_BATCH_NS = 150 * MILLISECOND
+#: Ticks come in batches, about ten a second where the record does not say how many.
+TOLD_BATCH_NS = 100 * MILLISECOND
+#: A batch may be this late on its way, beyond its own schedule.
+_BATCH_LATE_NS = 50 * MILLISECOND
 #: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
 LEAST_LATENESS_NS = 2 * MILLISECOND
 #: least of all just after everything in the host was resumed at once.
@@ -43,44 +46,8 @@ LEAST_WAKE_NS = 6 * MILLISECOND
 CLOCK_MISSED_NS = 20 * MILLISECOND
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
-_NOISE_SAMPLE = 2000
 #: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
 _SHARED = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.run.SampleTable`."""
-
-    probe: str
-    host: str
-    kind: str
-    segment: int
-    interval_ns: int
-    sent: Int64Array
-    answered: Int64Array
-    remote_due: Int64Array
-    mono: Int64Array
-    wall: Int64Array
-    spoke: BoolArray
-
-    def stamp(self, clock: str) -> Int64Array:
-        return self.mono if clock == "monotonic" else self.wall
-
-    def picked(self, which: BoolArray | Int64Array) -> Signals:
-        return Signals(
-            self.probe,
-            self.host,
-            self.kind,
-            self.segment,
-            self.interval_ns,
-            self.sent[which],
-            self.answered[which],
-            self.remote_due[which],
-            self.mono[which],
-            self.wall[which],
-            self.spoke[which],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,66 +77,6 @@ class HostTraces:
     notes: tuple[str, ...]
 
 
-# --- noise ----------------------------------------------------------------------------------------------------------
-
-
-def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
-    """Which moments lie in one of the spans."""
-    inside = np.zeros(len(moments), dtype=np.bool_)
-    for span in spans:
-        inside |= (moments >= span.lo_ns) & (moments <= span.hi_ns)
-    return inside
-
-
-def noise(values: Int64Array, basis: str, threshold: tuple[float, int, int]) -> Noise:
-    """The noise of a probe from its quiet values; ``threshold`` is (factor on the quantile, plus, at least)."""
-    factor, plus, least = threshold
-    quantile = int(np.quantile(values, 0.999)) if len(values) else 0
-    thinned = values[:: max(1, len(values) // _NOISE_SAMPLE)]
-    return Noise(
-        quantile_ns=quantile,
-        median_ns=int(np.median(values)) if len(values) else 0,
-        worst_ns=int(values.max()) if len(values) else 0,
-        count=len(values),
-        threshold_ns=max(least, int(factor * quantile) + plus),
-        basis=basis if len(values) else "no quiet samples: the least threshold stands",
-        sample=np.sort(thinned),
-    )
-
-
-def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
-    """How much later each tick was made than the first free slot after the one before it; the first is 0.
-
-    A ticker that oversleeps skips slots, so its lateness against its own slot never exceeds one period and hides the rest.
-    """
-    if clock is None:
-        stamp, due = signals.answered, signals.answered
-    else:
-        stamp = signals.stamp(clock)
-        due = signals.remote_due if clock == "monotonic" else np.full(len(stamp), MISSING)
-        due = np.where(due == MISSING, stamp, due)
-    late = stamp[1:] - due[:-1] - signals.interval_ns
-    return np.concatenate([[0], np.maximum(late, 0)]).astype(np.int64)
-
-
-def quiet_values(
-    signals: Signals, values: Int64Array, lead_in: Interval, stalls: Sequence[Interval]
-) -> tuple[Int64Array, str]:
-    """The values inside the lead-in while our own monitor was quiet; the whole record when that is too little."""
-    stalled = within(signals.answered, [stall.widened(20 * MILLISECOND) for stall in stalls])
-    usable = (signals.answered != MISSING) & ~stalled
-    inside = usable & (signals.answered >= lead_in.lo_ns) & (signals.answered <= lead_in.hi_ns)
-    where = "the lead-in"
-    if inside.sum() < 20:
-        inside, where = usable, "the whole record: the lead-in is too short"
-    if not inside.any():
-        return values[:0], ""
-    outlying = inside & (values > 250 * MILLISECOND + 3 * int(np.median(values[inside])))
-    inside &= ~outlying
-    left_out = f", {int(outlying.sum())} silences left out" if outlying.any() else ""
-    return values[inside], f"{int(inside.sum())} samples of {where}{left_out}"
-
-
 # --- clocks and breaks ----------------------------------------------------------------------------------------------
 
 
@@ -183,15 +90,16 @@ def usable_clocks(signals: Sequence[Signals]) -> list[str]:
     ]
 
 
-def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int, arrival_ns: int) -> list[Break]:
+def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> list[Break]:
     """Where the stamps jump (or run backwards) or the arrivals pause."""
     arrival = ticks.answered
-    paused = np.flatnonzero(np.diff(arrival) > arrival_ns) + 1
+    usual = np.maximum(LEAST_ARRIVAL_SILENCE_NS + ticks.batch - TOLD_BATCH_NS, 4 * ticks.step)
+    paused = np.flatnonzero(np.diff(arrival) > _either(usual)) + 1
     breaks: dict[int, Break] = {}
     taken = set()
     if stamp is not None:
         steps = np.diff(stamp)
-        for first in (np.flatnonzero((steps > threshold_ns) | (steps < 0)) + 1).tolist():
+        for first in (np.flatnonzero((steps > threshold_ns + 2 * ticks.slower[1:]) | (steps < 0)) + 1).tolist():
             burst = _burst_start(arrival, stamp, first)
             taken.add(burst)
             breaks[first] = Break(first, Interval(int(arrival[burst - 1]), int(arrival[burst])), stamped=True)
@@ -199,6 +107,11 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int, arr
         if first not in taken:
             breaks[first] = Break(first, Interval(int(arrival[first - 1]), int(arrival[first])), stamped=False)
     return _apart([breaks[first] for first in sorted(breaks)])
+
+
+def _either(values: Int64Array) -> Int64Array:
+    """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old one is not late."""
+    return np.maximum(values[1:], values[:-1])
 
 
 def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
@@ -209,9 +122,12 @@ def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
 
 
 def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
-    """Without ticks: where no answer of any kind came for longer than ``pause_ns``."""
-    arrivals = np.sort(np.concatenate([one.answered[one.spoke] for one in asked] or [np.zeros(0, dtype=np.int64)]))
-    firsts = np.flatnonzero(np.diff(arrivals) > pause_ns) + 1
+    """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that answered last was slower then."""
+    arrivals = np.concatenate([one.answered[one.spoke] for one in asked] or [_NONE])
+    slower = np.concatenate([one.slower[one.spoke] for one in asked] or [_NONE])
+    order = np.argsort(arrivals, kind="stable")
+    arrivals, slower = arrivals[order], slower[order]
+    firsts = np.flatnonzero(np.diff(arrivals) > pause_ns + _either(slower)) + 1 if len(arrivals) else _NONE
     return _apart([Break(-1, Interval(int(arrivals[i - 1]), int(arrivals[i])), stamped=False) for i in firsts.tolist()])
 
 
@@ -234,10 +150,18 @@ def fit(ticks: Signals | None, echo: Sequence[Signals], clock: str, breaks: Sequ
     )
     known = ticks.picked(ticks.stamp(clock) != MISSING) if ticks is not None else None
     arrived, stamp = (known.answered, known.stamp(clock)) if known is not None else (_NONE, _NONE)
-    return align(asked, arrived, stamp, [one.window for one in breaks])
+    return align(asked, arrived, stamp, [one.window for one in breaks], _pending(ticks, breaks))
 
 
 _NONE = np.zeros(0, dtype=np.int64)
+
+
+def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
+    """How long after each break ticks may come that were stamped before it: as long as they were gathered there, and two batches of the usual length."""
+    if ticks is None or not len(ticks.batch):
+        return [3 * TOLD_BATCH_NS for _ in breaks]
+    firsts = [min(max(one.first, 0), len(ticks.batch) - 1) for one in breaks]
+    return [2 * TOLD_BATCH_NS + int(ticks.batch[max(0, first - 1) : first + 1].max()) for first in firsts]
 
 
 def clock_readings(alignments: dict[str, Alignment], breaks: Sequence[Break], over: Outage) -> tuple[ClockReading, ...]:
@@ -345,9 +269,10 @@ def tick_silences(
     """
     lo, hi = facts
     gaps = lo[1:] - hi[:-1]
-    long, found = gaps > level.threshold_ns, []
+    long, found = gaps > level.threshold_ns + 2 * ticks.slower[1:], []
     for span in shared:
-        within_it = Interval(span.lo_ns - ticks.interval_ns, span.hi_ns + ticks.interval_ns)
+        slowest = int(ticks.step.max(initial=0))
+        within_it = Interval(span.lo_ns - slowest, span.hi_ns + slowest)
         first = max(0, int(np.searchsorted(hi, within_it.lo_ns)) - 2)
         last = int(np.searchsorted(hi, within_it.hi_ns)) + 2
         here = slice(first, last)
@@ -359,8 +284,9 @@ def tick_silences(
         due = int(ticks.remote_due[last])
         to_slot = due - int(stamp[last]) if stamp is not None and stamp is ticks.mono and due != MISSING else 0
         before, wake = _local_noise(late, first, level)
-        wake += ticks.interval_ns if slept_on else 0
-        slot = int(hi[last]) + to_slot + ticks.interval_ns
+        step = int(ticks.step[first])
+        wake += step if slept_on else 0
+        slot = int(hi[last]) + to_slot + step
         begin = Interval(int(lo[last]), max(int(hi[last]), slot + before))
         end = Interval(int(lo[first]) - wake, int(hi[first]))
         most = end.hi_ns - begin.lo_ns
@@ -430,8 +356,9 @@ def arrival_silences(
         if one.stamped or any(silence.outer.overlaps(one.window) for silence in silences):
             continue
         last = min(int(facts[0][one.first - 1]), one.window.lo_ns)
-        begin = Interval(last, one.window.lo_ns + _BATCH_NS)
-        end = Interval(max(begin.hi_ns, one.window.hi_ns - _BATCH_NS), one.window.hi_ns)
+        late = int(ticks.batch[one.first]) + _BATCH_LATE_NS
+        begin = Interval(last, one.window.lo_ns + late)
+        end = Interval(max(begin.hi_ns, one.window.hi_ns - late), one.window.hi_ns)
         length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
         found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "arrival of ticks"))
     return found
@@ -505,7 +432,7 @@ def host_traces(
     clocks = usable_clocks(signals)
     for one in signals:
         if one.probe not in known:
-            known[one.probe] = _noise_of(one, clocks, lead_in, stalls)
+            known[one.probe] = noise_of(one, clocks, lead_in, stalls)
     breaks, clock, alignments = _clocks(ticks, asked, echo, clocks, known)
     alignment = alignments.get(clock) if clock else None
     traces: list[Trace] = []
@@ -520,7 +447,7 @@ def host_traces(
         )
     ]
     if ticks is not None:
-        stamp = _stamp(ticks, clock)
+        stamp = stamp_of(ticks, clock)
         facts = tick_facts(ticks, stamp, alignment, breaks)
         frozen: list[Outage] = []
         doubtful = np.zeros(len(ticks.answered), dtype=np.bool_)
@@ -532,7 +459,7 @@ def host_traces(
         found = tick_silences(
             sure,
             sure_facts,
-            _stamp(sure, clock),
+            stamp_of(sure, clock),
             late,
             known[ticks.probe],
             bool(echo),
@@ -541,13 +468,15 @@ def host_traces(
         )
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, facts, breaks, found)
-        traces.append(_trace(sure, sure_facts, np.zeros(len(sure.answered), dtype=np.bool_), known[ticks.probe]))
+        never = np.zeros(len(sure.answered), dtype=np.bool_)
+        traces.append(_trace(sure, sure_facts, never, late, known[ticks.probe]))
     for one in asked:
-        stamp = _stamp(one, clock)
+        stamp = stamp_of(one, clock)
         facts = asked_facts(one, stamp, alignment, breaks)
         late_ones = late_questions(one, known[one.probe].threshold_ns)
         outages += asked_silences(one, facts, late_ones, known[one.probe])
-        traces.append(_trace(one, facts, late_ones, known[one.probe]))
+        took = np.where(one.spoke, one.answered - one.sent, MISSING)
+        traces.append(_trace(one, facts, late_ones, took, known[one.probe]))
     if clock is None and signals:
         notes.append("the host stamped nothing: its signs of life are placed by their arrival alone")
     elif not echo:
@@ -566,27 +495,6 @@ def host_traces(
         rates=tuple(running),
         notes=tuple(notes),
     )
-
-
-def _stamp(signals: Signals, clock: str | None) -> Int64Array | None:
-    if clock is None:
-        return None
-    stamp = signals.stamp(clock)
-    return stamp if len(stamp) and (stamp != MISSING).mean() > 0.9 else None
-
-
-def _noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls: Sequence[Interval]) -> Noise:
-    if signals.kind == "ticks":
-        clock = next((one for one in clocks if _stamp(signals, one) is not None), None)
-        late, basis = quiet_values(signals, tick_lateness(signals, clock), lead_in, stalls)
-        level = noise(late, basis, (3.0, 2 * signals.interval_ns, LEAST_SILENCE_NS))
-        if clock is None:
-            level = noise(late, basis, (3.0, 2 * signals.interval_ns, LEAST_ARRIVAL_SILENCE_NS))
-        return level
-    answered = signals.picked(signals.spoke)
-    took, basis = quiet_values(answered, answered.answered - answered.sent, lead_in, stalls)
-    least = LEAST_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else LEAST_LATE_ANSWER_NS
-    return noise(took, basis, (2.0, 0, least))
 
 
 def _clocks(
@@ -611,8 +519,7 @@ def _clocks(
 
 def _breaks(ticks: Signals | None, asked: Sequence[Signals], clock: str | None, known: dict[str, Noise]) -> list[Break]:
     if ticks is not None:
-        pause = max(LEAST_ARRIVAL_SILENCE_NS, 4 * ticks.interval_ns)
-        return tick_breaks(ticks, _stamp(ticks, clock), known[ticks.probe].threshold_ns, pause)
+        return tick_breaks(ticks, stamp_of(ticks, clock), known[ticks.probe].threshold_ns)
     pause = max([known[one.probe].threshold_ns + one.interval_ns for one in asked], default=SECOND)
     return asked_breaks(asked, pause)
 
@@ -646,7 +553,9 @@ def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
     ]
 
 
-def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> Trace:
+def _trace(
+    signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, took: Int64Array, level: Noise
+) -> Trace:
     spoke = signals.spoke
     times = np.concatenate([signals.answered[spoke], signals.sent[signals.sent != MISSING]])
     return Trace(
@@ -661,6 +570,17 @@ def _trace(signals: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArr
         sent=signals.sent,
         answered=signals.answered,
         late=late,
+        took=took,
         noise=level,
         signs=int(spoke.sum()),
+        paces=_paces(signals),
     )
+
+
+def _paces(signals: Signals) -> tuple[tuple[int, int], ...]:
+    """Since when which interval was kept, on our clock: by when the first sample of it was sent, or came."""
+    if not len(signals.step):
+        return ()
+    firsts = np.flatnonzero(np.concatenate([[True], np.diff(signals.step) != 0]))
+    moments = np.where(signals.sent == MISSING, signals.answered, signals.sent)
+    return tuple((int(moments[first]), int(signals.step[first])) for first in firsts)

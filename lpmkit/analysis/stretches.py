@@ -12,20 +12,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpmkit.analysis.agree import session_outages, suspensions
+from lpmkit.analysis.brownout import brown_outs
 from lpmkit.analysis.classing import classed
 from lpmkit.analysis.rates import slews
 from lpmkit.analysis.record import Record, Source
-from lpmkit.analysis.signals import HostTraces, Signals, host_traces
+from lpmkit.analysis.signals import HostTraces, host_traces
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
     BoolArray,
+    BrownOut,
     ClockRate,
     HostAnalysis,
     Interval,
     Noise,
     Outage,
     SessionOutage,
+    Signals,
     Suspension,
     Trace,
 )
@@ -51,6 +54,7 @@ class _Part:
     outages: tuple[Outage, ...]
     suspensions: tuple[Suspension, ...]
     sessions: tuple[SessionOutage, ...]
+    brown_outs: tuple[BrownOut, ...]
 
 
 def host_analysis(host: str, record: Record) -> HostAnalysis:
@@ -68,6 +72,7 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         suspensions=tuple(one for part in parts for one in part.suspensions),
         outages=tuple(one for part in parts for one in part.outages),
         sessions=tuple(one for part in parts for one in part.sessions),
+        brown_outs=tuple(one for part in parts for one in part.brown_outs),
         steps=(*(step for part in parts for step in part.found.steps), *slews(list(rates))),
         offset_ns=next((part.found.offset for part in parts if part.found.offset), None),
         rates=rates,
@@ -124,13 +129,15 @@ def _part(
     outages = classed(inside, found.traces, record.stalls)
     still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
     sessions = session_outages(outages, found.traces, still)
+    slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
     if stretch is None:
-        return _Part(found, outages, still, sessions)
+        return _Part(found, outages, still, sessions, slow)
     kept = _Part(
         found,
         tuple(one for one in outages if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in still if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in sessions if stretch.contains(one.began.lo_ns)),
+        tuple(one for one in slow if stretch.contains(one.of.begin.lo_ns)),
     )
     happened = [one.outer for one in outages] + [one.outer for one in still]
     busy = [one.widened(_KEPT_NS) for one in happened]
@@ -162,6 +169,7 @@ def _thinned(trace: Trace, stretch: Interval, busy: Sequence[Interval]) -> Trace
         sent=trace.sent[rows],
         answered=trace.answered[rows],
         late=trace.late[rows],
+        took=trace.took[rows],
         signs=int(heard.sum()),
         thinned_ns=_THIN_NS,
     )
@@ -201,8 +209,16 @@ def _one_each(traces: Sequence[Trace]) -> Iterator[Trace]:
             sent=np.concatenate([one.sent for one in every]),
             answered=np.concatenate([one.answered for one in every]),
             late=np.concatenate([one.late for one in every]),
+            took=np.concatenate([one.took for one in every]),
             signs=sum(one.signs for one in every),
+            interval_ns=min(one.interval_ns for one in every),
+            paces=_changes([pace for one in every for pace in one.paces]),
         )
+
+
+def _changes(paces: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Only where the interval changed."""
+    return tuple(pace for was, pace in zip([(0, 0), *paces], paces, strict=False) if was[1] != pace[1])
 
 
 def _joined(rates: Sequence[ClockRate]) -> Iterator[ClockRate]:

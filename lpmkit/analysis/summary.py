@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from lpmkit.analysis.noise import alarms_an_hour
 from lpmkit.analysis.oracle import as_dict
 from lpmkit.analysis.values import (
     SECOND,
     Analysis,
+    BrownOut,
     HostAnalysis,
     Interval,
     Outage,
@@ -22,6 +24,8 @@ METHODS = {
     "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
     "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
     "likely": "95 %: begin even from the last sign of life to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed",
+    "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded the lead-in's 99 % point, until three in a row do not; known to a second",
+    "false alarms": "upper 95 % Poisson limit for what the probe alone showed in the lead-in, where nothing happened; a suspension needs a second witness besides",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
 }
 
@@ -72,8 +76,9 @@ def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
         "host": host.host,
         "suspensions": [_suspension(analysis, one) for one in host.suspensions],
         "session_outages": [_session(analysis, one) for one in host.sessions],
+        "brown_outs": [_brown_out(analysis, one) for one in host.brown_outs],
         "silences": [_outage(analysis, one) for one in host.outages],
-        "probes": [_probe(trace) for trace in host.traces],
+        "probes": [_probe(analysis, trace) for trace in host.traces],
         "clock_steps": [
             {
                 "clock": one.clock,
@@ -140,6 +145,20 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, Any]:
     }
 
 
+def _brown_out(analysis: Analysis, one: BrownOut) -> dict[str, Any]:
+    return {
+        "probe": one.probe,
+        "values": "lateness of ticks" if one.kind == "ticks" else "round trips",
+        "since": _moment(analysis, one.since_ns),
+        "lasted": _figure(one.lasted, METHODS["brown-out"]),
+        "looked_s": one.looked_ns / SECOND,
+        "usual_median_s": one.usual_ns / SECOND,
+        "usual_p99_s": one.high_ns / SECOND,
+        "slow_median_s": None if one.slow_median_ns is None else one.slow_median_ns / SECOND,
+        "worst_s": None if one.worst_ns is None else one.worst_ns / SECOND,
+    }
+
+
 def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
     return {
         "probe": one.probe,
@@ -151,12 +170,15 @@ def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
     }
 
 
-def _probe(trace: Trace) -> dict[str, Any]:
+def _probe(analysis: Analysis, trace: Trace) -> dict[str, Any]:
     return {
         "probe": trace.probe,
         "kind": trace.kind,
         "segment": trace.segment,
         "interval_s": trace.interval_ns / SECOND,
+        "paces": [
+            {"since": _moment(analysis, since), "interval_s": interval / SECOND} for since, interval in trace.paces
+        ],
         "signs_of_life": trace.signs,
         "noise": {
             "p99_9_s": trace.noise.quantile_ns / SECOND,
@@ -164,6 +186,12 @@ def _probe(trace: Trace) -> dict[str, Any]:
             "worst_s": trace.noise.worst_ns / SECOND,
             "threshold_s": trace.noise.threshold_ns / SECOND,
             "basis": trace.noise.basis,
+            "false_alarms": {
+                "seen": trace.noise.alarms,
+                "over_s": trace.noise.over_ns / SECOND,
+                "at_most_an_hour": alarms_an_hour(trace.noise),
+                "method": METHODS["false alarms"],
+            },
         },
     }
 

@@ -95,11 +95,59 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.run.SampleTable`.
+
+    ``step`` is the interval that was kept before each sample, ``interval_ns`` the shortest of them; ``batch`` how long ticks were gathered before they were sent.
+    """
+
+    probe: str
+    host: str
+    kind: str
+    segment: int
+    interval_ns: int
+    sent: Int64Array
+    answered: Int64Array
+    remote_due: Int64Array
+    mono: Int64Array
+    wall: Int64Array
+    spoke: BoolArray
+    step: Int64Array
+    batch: Int64Array
+
+    @property
+    def slower(self) -> Int64Array:
+        """How much longer than the shortest the interval before each sample was."""
+        return self.step - self.interval_ns
+
+    def stamp(self, clock: str) -> Int64Array:
+        return self.mono if clock == "monotonic" else self.wall
+
+    def picked(self, which: BoolArray | Int64Array) -> Signals:
+        return Signals(
+            self.probe,
+            self.host,
+            self.kind,
+            self.segment,
+            self.interval_ns,
+            self.sent[which],
+            self.answered[which],
+            self.remote_due[which],
+            self.mono[which],
+            self.wall[which],
+            self.spoke[which],
+            self.step[which],
+            self.batch[which],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What one probe saw in one recorder's life: signs of life as facts, and the silences between them.
 
     Fact ``i`` says: the host ran at some instant of ``[alive_lo[i], alive_hi[i]]``. ``due``, ``sent``, ``answered`` are as recorded
     (``MISSING`` where there is none), in the order of the schedule; ``late`` marks ticks that went unanswered beyond the probe's threshold.
+    ``interval_ns`` is the shortest interval that was kept, ``paces`` says (since when, which) where there were several.
     """
 
     probe: str
@@ -113,14 +161,25 @@ class Trace:
     sent: Int64Array
     answered: Int64Array
     late: BoolArray
+    took: Int64Array  #: of questions the round trip, of ticks the lateness; `MISSING` where there was no answer
     noise: Noise
     signs: int  #: signs of life in all
+    paces: tuple[tuple[int, int], ...] = ()
     thinned_ns: int = 0  #: where nothing happened, one row of so much time was kept; 0: all were
 
-    @property
-    def apart_ns(self) -> int:
-        """Two signs of life that lie farther apart enclose a silence."""
-        return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.interval_ns
+    def interval_at(self, moment_ns: int) -> int:
+        """The interval that was kept at a moment: the probes are slower where nothing can happen."""
+        return next((interval for since, interval in reversed(self.paces) if since <= moment_ns), self.interval_ns)
+
+    def intervals_at(self, moments_ns: Int64Array) -> Int64Array:
+        """`interval_at` of each."""
+        since = np.array([one[0] for one in self.paces], dtype=np.int64)
+        intervals = np.array([self.interval_ns, *(one[1] for one in self.paces)], dtype=np.int64)
+        return intervals[np.searchsorted(since, moments_ns, side="right")]
+
+    def apart_at(self, moments_ns: Int64Array) -> Int64Array:
+        """How long before each moment the last sign of life may lie without a silence between them."""
+        return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.intervals_at(moments_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +196,8 @@ class Noise:
     count: int
     threshold_ns: int
     basis: str
+    alarms: int = 0  #: how often the lead-in exceeded the threshold: false alarms, since nothing happened there
+    over_ns: int = 0  #: how much of the lead-in the probe saw
     sample: Int64Array = field(repr=False, default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
@@ -232,6 +293,25 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class BrownOut:
+    """What one probe saw after one resume; nanoseconds. ``values`` are round trips of questions, lateness of ticks.
+
+    ``lasted`` is nought to nought where no second was slow. ``high_ns`` is the lead-in's 99 % point; ``slow_median_ns`` and ``worst_ns`` are of the slow time.
+    """
+
+    of: Suspension
+    probe: str
+    kind: str
+    since_ns: int
+    lasted: Interval
+    looked_ns: int
+    usual_ns: int
+    high_ns: int
+    slow_median_ns: int | None
+    worst_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOutage:
     """What a logged-in user felt on one open session.
 
@@ -294,6 +374,7 @@ class HostAnalysis:
     suspensions: tuple[Suspension, ...]
     outages: tuple[Outage, ...]
     sessions: tuple[SessionOutage, ...]
+    brown_outs: tuple[BrownOut, ...]
     steps: tuple[ClockStep, ...]
     offset_ns: Interval | None
     rates: tuple[ClockRate, ...] = ()

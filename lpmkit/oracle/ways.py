@@ -427,6 +427,9 @@ class SqlPlusAsked:
                 if self._poller.poll(left_ms):
                     self._read()
         except OSError as trouble:
+            if self._channel.recv_stderr_ready() or self._channel.recv_ready():
+                self._rest += self._channel.recv(65536) if self._channel.recv_ready() else b""
+                raise self._ended() from trouble
             raise AskingFailed(
                 f"the login was lost: {trouble}", Outcome.LOST, dead=True, where=self._way.sid
             ) from trouble
@@ -435,14 +438,15 @@ class SqlPlusAsked:
 
     def _read(self) -> None:
         data = self._channel.recv(65536)
-        if data:
-            self._rest += data
-            return
-        complaint = (
-            self._channel.recv_stderr(2000).decode("utf-8", "replace") if self._channel.recv_stderr_ready() else ""
-        )
-        said = short(complaint + self._rest.decode("utf-8", "replace")) or "nothing"
-        raise AskingFailed(f"sqlplus ended by itself and said: {said}", Outcome.LOST, dead=True, where=self._way.sid)
+        if not data:
+            raise self._ended()
+        self._rest += data
+
+    def _ended(self) -> AskingFailed:
+        """What the program said when it ended by itself: mostly that it is not there."""
+        said = self._channel.recv_stderr(2000) if self._channel.recv_stderr_ready() else b""
+        text = short((said + self._rest).decode("utf-8", "replace")) or "nothing"
+        return AskingFailed(f"sqlplus ended by itself and said: {text}", Outcome.LOST, dead=True, where=self._way.sid)
 
     def close(self) -> None:
         try:

@@ -7,21 +7,35 @@ its schedule, also for the ticks that nobody answered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lpmkit.config import PartitionSettings
 from lpmkit.timeline import Sample
+
+if TYPE_CHECKING:
+    # a probes' process reads no site file
+    from lpmkit.config import PaceSettings, PartitionSettings
+
+#: The names of the paces. During a move the recorder changes between the first two; see `lpmkit.pacing`.
+QUICK, CALM, WATCH = "quick", "calm", "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often one probe looks. ``batch_ns``: how long a host gathers its ticks before it sends them."""
+
+    interval_ns: int
+    batch_ns: int = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOrder:
     """One probe to be run: its name in the record, its kind, the host as after ``ssh``, and how often.
 
-    ``ssh_config`` is the OpenSSH configuration to use, ``password`` a reference for `lpmkit.config.Secrets`. The observer's own ticker has
-    no host.
+    ``interval_ns`` and ``batch_ns`` hold from the start, under the name ``pace``; ``paces`` are the others that it can be told to keep. ``ssh_config`` is
+    the OpenSSH configuration to use, ``password`` a reference for `lpmkit.secrets.Secrets`. The observer's own ticker has no host.
 
     Probes of one ``group`` share a process; the usual ones have none and keep theirs small, so whatever needs a heavy library gets a group of its own.
     ``options`` are what a kind needs beyond this, as JSON values; secrets in them are references. ``lasts_s`` is how long after the tail a probe goes on.
@@ -34,6 +48,9 @@ class ProbeOrder:
     about: str = ""
     ssh_config: str | None = None
     password: str | None = None
+    batch_ns: int = 100_000_000
+    pace: str = WATCH
+    paces: Mapping[str, Pace] = field(default_factory=dict)
     group: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     lasts_s: float = 0.0
@@ -43,7 +60,8 @@ class ProbeOrder:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ProbeOrder:
-        return cls(**data)
+        paces = {name: Pace(**pace) for name, pace in data.get("paces", {}).items()}
+        return cls(**{**data, "paces": paces})
 
 
 class Sink(Protocol):
@@ -110,24 +128,39 @@ OBSERVER = ProbeOrder(name="observer", kind="observer", interval_ns=5_000_000, a
 
 
 def plan(
-    host_name: str, settings: PartitionSettings, ssh_config: Path | None, *, suffix: str = ""
+    host_name: str,
+    settings: PartitionSettings,
+    ssh_config: Path | None,
+    *,
+    suffix: str = "",
+    paces: Sequence[str] = (QUICK, CALM),
 ) -> tuple[ProbeOrder, ...]:
-    """The usual probes for one host. ``suffix`` tells several hosts of one watch apart (``@bxaix85``)."""
-    intervals = {
-        "ssh-ticks": ("ticks", 1_000_000_000 // settings.tick_hz),
-        "ssh-echo": ("echo", settings.echo_interval_ms * 1_000_000),
-        "tcp-connect": ("connect", settings.connect_interval_ms * 1_000_000),
-        "icmp": ("icmp", settings.icmp_interval_ms * 1_000_000),
-    }
+    """The usual probes for one host, which begin with the first of ``paces``. ``suffix`` tells several hosts of one watch apart (``@bxaix85``)."""
+    kept = {name: _paces(getattr(settings, name)) for name in paces}
+    names = {"ticks": "ssh-ticks", "echo": "ssh-echo", "connect": "tcp-connect", "icmp": "icmp"}
     return tuple(
         ProbeOrder(
             name=name + suffix,
             kind=kind,
-            interval_ns=interval_ns,
+            interval_ns=kept[paces[0]][kind].interval_ns,
             host=host_name,
             about=KINDS[kind][0],
             ssh_config=str(ssh_config) if ssh_config else None,
             password=settings.password,
+            batch_ns=kept[paces[0]][kind].batch_ns,
+            pace=paces[0],
+            paces={pace: of[kind] for pace, of in kept.items()},
         )
-        for name, (kind, interval_ns) in intervals.items()
+        for kind, name in names.items()
     )
+
+
+def _paces(settings: PaceSettings) -> dict[str, Pace]:
+    """By kind of probe."""
+    ms = 1_000_000
+    return {
+        "ticks": Pace(1_000_000_000 // settings.tick_hz, settings.tick_batch_ms * ms),
+        "echo": Pace(settings.echo_interval_ms * ms),
+        "connect": Pace(settings.connect_interval_ms * ms),
+        "icmp": Pace(settings.icmp_interval_ms * ms),
+    }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lpmkit.config import DatabaseSettings, Secrets, Site
+from lpmkit.config import DatabaseSettings, Site
 from lpmkit.oracle.classify import read_rules
 from lpmkit.oracle.ways import Way
 from lpmkit.probes import KINDS, ProbeOrder
+from lpmkit.secrets import Secrets
 
 GROUP = "oracle"
 #: How often states are asked for (a dozen small questions), and a listener pinged.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from lpmkit.arrivals import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
 from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.tempo import Keeping, Tempo
 from lpmkit.ssh import Route
 from lpmkit.timeline import Clock, Outcome, Sample
 
@@ -46,8 +47,11 @@ class Peer:
 class IcmpProbe:
     """An echo request every interval, sent when it is due; every one owes a sample."""
 
-    def __init__(self, order: ProbeOrder, way: Route, clock: Clock | None = None) -> None:
+    def __init__(
+        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: Tempo | None = None
+    ) -> None:
         self.order, self.way = order, way
+        self._keeping = Keeping(order, tempo)
         self.clock = clock or Clock()
         self._token = os.urandom(8)
         self._open: dict[int, tuple[int, int]] = {}
@@ -71,14 +75,20 @@ class IcmpProbe:
         poller = select.poll()
         poller.register(wire.fileno(), select.POLLIN)
         due = began = self.clock.mono_ns()
+        self._keeping.tell(sink, 1, due)
         while not stop.is_set():
             now = self.clock.mono_ns()
+            interval = self._keeping.interval_ns
+            if self._keeping.follow():
+                due = self._keeping.next_due(due, interval, now)
+                interval = self._keeping.interval_ns
+                self._keeping.tell(sink, self._seq + 1, due)
             while due <= now:
-                if now - due < BURST * self.order.interval_ns:
+                if now - due < BURST * interval:
                     self._ask(wire, due, sink)
                 else:
                     self._skip(due, sink)
-                due += self.order.interval_ns
+                due += interval
             if poller.poll(min(250.0, max(0.0, (due - self.clock.mono_ns()) / 1e6))):
                 self._listen(wire, stamps, sink)
             self._give_up(sink, now - GIVE_UP_NS, f"no reply within {GIVE_UP_NS / 1e9:g} s")

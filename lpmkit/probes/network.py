@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import selectors
 import socket
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.tempo import Keeping, Tempo
 from lpmkit.ssh import Route
+from lpmkit.tcp_info import tcp_info
 from lpmkit.timeline import Clock, Outcome, Sample
 
 #: An attempt that got no banner for so long is closed. It also bounds how many stand open in a server that is frozen:
@@ -18,6 +23,8 @@ GIVE_UP_NS = 2_400_000_000
 #: OpenSSH from 9.8 on penalises an address whose connections never log in (PerSourcePenalties, `noauth` one second each), and would soon
 #: lock us, and our other sessions, out. At this interval nothing adds up.
 POLITE_INTERVAL_NS = 15_000_000_000
+#: A name that leads to no address is looked up again after so long.
+LOOK_UP_S = 5.0
 
 
 @dataclass(slots=True)
@@ -31,18 +38,21 @@ class _Attempt:
 class ConnectProbe:
     """A new connection every interval, each on its own schedule, counted as answered when the peer's banner arrives.
 
-    A kernel accepts connections for a program that does not run; only the banner shows that the program does.
+    A kernel accepts connections for a program that does not run; only the banner shows that the program does. An attempt whose SYN was lost succeeds
+    when our kernel sends it again (after 1 s, then 2 s); its sample says so, and no other attempt waits for it.
     """
 
-    def __init__(self, order: ProbeOrder, way: Route, clock: Clock | None = None) -> None:
+    def __init__(
+        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: Tempo | None = None
+    ) -> None:
         self.order = order
         self.way = way
         self.clock = clock or Clock()
-        self._interval_ns = order.interval_ns
+        self._keeping = Keeping(order, tempo)
         self._seq = 0
         self._waiting: dict[int, _Attempt] = {}
         self._selector = selectors.DefaultSelector()
-        self._polite = False
+        self._polite = self._resents = False
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
@@ -53,26 +63,54 @@ class ConnectProbe:
                 what="not looked at: the host is reached through another one, so this machine has no TCP way of its own to it",
             )
             return
+        found = self._addressed(stop, sink)
+        if found is None:
+            return
+        self._family, self._address = found
         due = self.clock.mono_ns()
+        self._keeping.tell(sink, 1, due)
         while not stop.is_set():
             now = self.clock.mono_ns()
+            interval = self._keeping.interval_ns
+            if self._keeping.follow():
+                self._slow_down_if_asked()
+                due = self._keeping.next_due(due, interval, now)
+                self._keeping.tell(sink, self._seq + 1, due)
             while due <= now:
                 self._attempt(due, sink)
-                due += self._interval_ns
+                due += self._keeping.interval_ns
             self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
             self._give_up(sink, self.clock.mono_ns() - GIVE_UP_NS, f"no banner within {GIVE_UP_NS / 1e9:g} s")
         self._give_up(sink, None, "unanswered when the probe ended")
         self._selector.close()
 
+    def _addressed(self, stop: threading.Event, sink: Sink) -> tuple[int, Any] | None:
+        """The address behind the name, looked up once: while a host is silent its name server may be too, and no attempt may wait for that."""
+        told = False
+        while not stop.is_set():
+            try:
+                family, _, _, _, address = socket.getaddrinfo(
+                    self.way.hostname, self.way.port, type=socket.SOCK_STREAM
+                )[0]
+            except OSError as error:
+                if not told:
+                    told = True
+                    what = f"{self.way.hostname} has no address: {error.strerror}"
+                    sink.event(self.order.name, "probe-trouble", what=what)
+                stop.wait(LOOK_UP_S)
+                continue
+            return family, address
+        return None
+
     def _attempt(self, due: int, sink: Sink) -> None:
         self._seq += 1
-        wire = socket.socket()
+        wire = socket.socket(self._family, socket.SOCK_STREAM)
         wire.setblocking(False)
         sent = self.clock.mono_ns()
-        error = wire.connect_ex((self.way.hostname, self.way.port))
+        error = wire.connect_ex(self._address)
         attempt = _Attempt(self._seq, due, sent, wire)
-        if error not in (0, 115, 11):  # EINPROGRESS, EAGAIN
-            self._end(attempt, Outcome.REFUSED, f"error {error}", sink, None)
+        if error not in (0, errno.EINPROGRESS, errno.EAGAIN):
+            self._end(attempt, Outcome.REFUSED, os.strerror(error), sink, None)
             return
         self._waiting[self._seq] = attempt
         self._selector.register(wire, selectors.EVENT_READ, attempt)
@@ -88,7 +126,7 @@ class ConnectProbe:
                 continue
             text = said.decode("ascii", "replace").strip()
             if said.startswith(b"SSH-"):
-                self._end(attempt, Outcome.ANSWERED, "", sink, arrived)
+                self._end(attempt, Outcome.ANSWERED, _sent_again(attempt.wire), sink, arrived)
                 self._mind(text, sink)
             else:
                 self._end(attempt, Outcome.REFUSED, text or "closed before the banner", sink, None)
@@ -99,13 +137,21 @@ class ConnectProbe:
             return
         self._polite = True
         version = re.search(r"OpenSSH_(\d+)\.(\d+)", banner)
-        if version and (int(version[1]), int(version[2])) >= (9, 8) and self._interval_ns < POLITE_INTERVAL_NS:
-            self._interval_ns = POLITE_INTERVAL_NS
+        self._resents = version is not None and (int(version[1]), int(version[2])) >= (9, 8)
+        if self._slow_down_if_asked():
+            self._keeping.tell(sink, self._seq + 1, self.clock.mono_ns())
             sink.event(
                 self.order.name,
                 "probe-trouble",
                 what=f"{banner} penalises connections that do not log in: one attempt in {POLITE_INTERVAL_NS / 1e9:g} s instead of {self.order.interval_ns / 1e9:g} s",
             )
+
+    def _slow_down_if_asked(self) -> bool:
+        """Keep no shorter interval than a server that resents callers without login bears."""
+        slower = self._resents and self._keeping.interval_ns < POLITE_INTERVAL_NS
+        if slower:
+            self._keeping.interval_ns = POLITE_INTERVAL_NS
+        return slower
 
     def _give_up(self, sink: Sink, before_ns: int | None, why: str) -> None:
         for attempt in [one for one in self._waiting.values() if before_ns is None or one.sent_ns < before_ns]:
@@ -126,3 +172,9 @@ class ConnectProbe:
                 detail=detail,
             ),
         )
+
+
+def _sent_again(wire: socket.socket) -> str:
+    """How often the SYN of a connection was repeated, in words; empty when the first one arrived or nobody can tell."""
+    said = tcp_info(wire)
+    return f"its SYN was sent {1 + said.total_retransmits} times" if said and said.total_retransmits else ""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lpmkit.config import Secrets
 from lpmkit.errors import LpmError
 from lpmkit.oracle import facts
 from lpmkit.oracle.alert_log import Event
@@ -23,6 +22,7 @@ from lpmkit.oracle.record import as_row
 from lpmkit.oracle.tnsping import ping
 from lpmkit.oracle.ways import Asked, AskingFailed, Way, log_on_once, open_asked
 from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.secrets import Secrets
 from lpmkit.ssh import SshSession, route
 from lpmkit.timeline import Clock, Outcome, Sample
 
@@ -432,12 +432,12 @@ _DIAG_TRACE = "select value from v$diag_info where name = 'Diag Trace'"
 _DUMP_DEST = "select value from v$parameter where name = 'background_dump_dest'"
 
 
-def build(order: ProbeOrder, secrets: Secrets) -> SessionProbe | AttemptProbe | StateProbe | AlertProbe:
+def build(order: ProbeOrder, known: Mapping[str, str]) -> SessionProbe | AttemptProbe | StateProbe | AlertProbe:
     """The probe that an order asks for."""
     if order.kind == "tnsping":
         listener = str(order.options["listener"])
         return AttemptProbe(order, lambda: ping(listener, PING_LIMIT_S))
-    database = Database.of(order, secrets)
+    database = Database.of(order, Secrets(known, may_ask=False))
     if order.kind == "logon":
         limit_s = float(order.options["logon_limit_s"])
         return AttemptProbe(order, lambda: log_on_once(database.way, database.password, database.host, limit_s))

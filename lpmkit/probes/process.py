@@ -1,9 +1,10 @@
 """The probes' own process: ``python -m lpmkit.probes.process``.
 
-Standard input holds one line of JSON (``{"probes": [...], "secrets": {...}}``) and then stays open; when it ends, whoever wanted the probes is
-gone or done, and they end too, so that a recorder that is killed leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of
-rows as in a samples file, ``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in
-here; probes that need a heavy library have a ``group`` and so a process of their own, where memory is collected.
+Standard input holds one line of JSON (``{"probes": [...], "secrets": {...}}``), then a line for every change of the pace (``{"pace": "calm"}``). When it ends,
+whoever wanted the probes is gone or done, and they end too, so that a recorder that is killed leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of
+rows as in a samples file, ``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in here, and what one kind
+of probe needs is loaded where one of that kind is asked for: our own ticker, in a process of its own, needs next to nothing; probes that need a heavy library have a
+``group`` and so a process of their own, where memory is collected.
 """
 
 from __future__ import annotations
@@ -16,15 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from lpmkit.config import Secrets
 from lpmkit.errors import LpmError
 from lpmkit.probes import ProbeOrder, Sink
-from lpmkit.probes.icmp import IcmpProbe
-from lpmkit.probes.network import ConnectProbe
-from lpmkit.probes.observer import ObserverProbe
-from lpmkit.probes.ssh import EchoProbe, TickProbe
-from lpmkit.run import sample_line
-from lpmkit.ssh import SshSession, route
+from lpmkit.probes.tempo import Tempo
+from lpmkit.rows import sample_line
 from lpmkit.timeline import Sample
 
 FLUSH_S = 0.2
@@ -34,21 +30,29 @@ class Probe(Protocol):
     def run(self, stop: threading.Event, sink: Sink) -> None: ...
 
 
-def build(order: ProbeOrder, secrets: Secrets) -> Probe:
-    """The probe that an order asks for."""
+def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo) -> Probe:
+    """The probe that an order asks for, with no more loaded than it needs."""
     if order.kind == "observer":
+        from lpmkit.probes.observer import ObserverProbe  # noqa: PLC0415
+
         return ObserverProbe(order)
     if order.group == "oracle":
         from lpmkit.probes import oracle  # noqa: PLC0415 - drivers are only for the process of this group
 
         return oracle.build(order, secrets)
+    from lpmkit.probes.icmp import IcmpProbe  # noqa: PLC0415
+    from lpmkit.probes.network import ConnectProbe  # noqa: PLC0415
+    from lpmkit.probes.ssh import EchoProbe, TickProbe  # noqa: PLC0415
+    from lpmkit.secrets import Secrets  # noqa: PLC0415
+    from lpmkit.ssh import SshSession, route  # noqa: PLC0415
+
     way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
     if order.kind == "connect":
-        return ConnectProbe(order, way)
+        return ConnectProbe(order, way, tempo=tempo)
     if order.kind == "icmp":
-        return IcmpProbe(order, way)
-    session = SshSession(way, password=secrets.get(order.password, order.host))
-    return TickProbe(order, session) if order.kind == "ticks" else EchoProbe(order, session)
+        return IcmpProbe(order, way, tempo=tempo)
+    session = SshSession(way, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
+    return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, tempo=tempo)
 
 
 class FrameSink:
@@ -85,9 +89,11 @@ class FrameSink:
             self._out.flush()
 
 
-def _probing(order: ProbeOrder, secrets: Secrets, stop: threading.Event, sink: FrameSink) -> None:
+def _probing(
+    order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo, stop: threading.Event, sink: FrameSink
+) -> None:
     try:
-        probe = build(order, secrets)
+        probe = build(order, secrets, tempo)
         sink.event(
             order.name,
             "probe-started",
@@ -104,16 +110,24 @@ def _probing(order: ProbeOrder, secrets: Secrets, stop: threading.Event, sink: F
         sink.event(order.name, "probe-trouble", what=f"defect: {type(error).__name__}: {error}")
 
 
-def run(orders: list[ProbeOrder], secrets: Mapping[str, str], out: IO[bytes], stop: threading.Event) -> None:
-    """Run the probes until ``stop`` is set, each in a thread of its own, and write frames to ``out``."""
+def run(
+    orders: list[ProbeOrder],
+    secrets: Mapping[str, str],
+    out: IO[bytes],
+    stop: threading.Event,
+    tempo: Tempo | None = None,
+) -> None:
+    """Run the probes until ``stop`` is set, each in a thread of its own, at the pace that ``tempo`` says, and write frames to ``out``."""
+    if any(order.kind != "observer" and not order.group for order in orders):
+        from lpmkit.probes import icmp, network, ssh  # noqa: F401, PLC0415 - what loading leaves behind is still collected
     if not any(order.group for order in orders):
         gc.collect()
         gc.freeze()
         gc.disable()
     sink = FrameSink(out)
-    known = Secrets(secrets, may_ask=False)
+    tempo = tempo or Tempo()
     threads = [
-        threading.Thread(target=_probing, args=(order, known, stop, sink), name=order.name, daemon=True)
+        threading.Thread(target=_probing, args=(order, secrets, tempo, stop, sink), name=order.name, daemon=True)
         for order in orders
     ]
     for thread in threads:
@@ -128,16 +142,17 @@ def run(orders: list[ProbeOrder], secrets: Mapping[str, str], out: IO[bytes], st
 def main() -> None:
     """Read the order from standard input, probe until it ends."""
     wanted = json.loads(sys.stdin.buffer.readline())
-    stop = threading.Event()
+    stop, tempo = threading.Event(), Tempo()
 
-    def wait_for_the_end() -> None:
-        sys.stdin.buffer.read()
+    def listen() -> None:
+        while line := sys.stdin.buffer.readline():
+            tempo.wanted = json.loads(line)["pace"]
         stop.set()
 
-    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    threading.Thread(target=listen, daemon=True).start()
     orders = [ProbeOrder.from_data(data) for data in wanted["probes"]]
     try:
-        run(orders, wanted.get("secrets", {}), sys.stdout.buffer, stop)
+        run(orders, wanted.get("secrets", {}), sys.stdout.buffer, stop, tempo)
     except BrokenPipeError:
         # nobody listens any more: the recorder was killed
         sys.stderr.close()

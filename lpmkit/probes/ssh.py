@@ -20,11 +20,12 @@ from paramiko.buffered_pipe import BufferedPipe
 from lpmkit.arrivals import arrival_of
 from lpmkit.errors import ConnectionLost, LpmError, RemoteError
 from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.silence import Silence
+from lpmkit.probes.tempo import Keeping, Tempo
 from lpmkit.ssh import SshSession
+from lpmkit.tcp_info import tcp_info
 from lpmkit.timeline import Clock, Outcome, Sample
 
-#: Ticks are sent about ten times a second, whatever their rate: the load on the network does not grow with it.
-FLUSH_S = 0.1
 #: A program on the host that nobody hears any more ends by itself.
 LIFE_S = 12 * 3600
 #: How long a host may take to show the first line.
@@ -98,15 +99,23 @@ class Lines:
         self._count += len(line) + 1
         return self.arrivals.of(self._count), line.decode("ascii", "replace")
 
+    @property
+    def wire(self) -> Any:
+        """What carries the session: a socket of ours, or something that leads through another host."""
+        return getattr(self.channel.transport, "sock", None)
+
 
 class _OverSsh:
     """What both probes share: a session that is opened again when it breaks, and the right program for the host."""
 
     program: str
 
-    def __init__(self, order: ProbeOrder, session: SshSession, clock: Clock | None = None) -> None:
+    def __init__(
+        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, tempo: Tempo | None = None
+    ) -> None:
         self.order = order
         self.session = session
+        self._keeping = Keeping(order, tempo)
         self.clock = clock or Clock()
         self._how: str | None = None
 
@@ -140,11 +149,12 @@ class _OverSsh:
                 continue
             self._how = how
             self._begin(header)
+            self._login = {"remote_pid": int(header[1]), **self._started_at(header), **_ends(lines.wire)}
             sink.event(
                 self.order.name,
                 "session",
                 connection=self.session.connections,
-                remote_pid=int(header[1]),
+                **self._login,
                 how=how,
                 host=self.order.host,
                 stamps="kernel" if lines.arrivals.kernel else "user",
@@ -173,6 +183,10 @@ class _OverSsh:
     def _begin(self, header: list[str]) -> None:
         """The host's program has introduced itself."""
 
+    def _started_at(self, header: list[str]) -> dict[str, int]:
+        """Since when the host's program runs, where it says so."""
+        return {}
+
     def _told(self) -> dict[str, Any]:
         """What else the `session` event says."""
         return {}
@@ -191,13 +205,11 @@ class TickProbe(_OverSsh):
     """Ticks from inside: the partition is the sender, so its first sign of life after a suspension needs nobody's question."""
 
     program = "ticks"
-
-    def __init__(self, order: ProbeOrder, session: SshSession, clock: Clock | None = None) -> None:
-        super().__init__(order, session, clock)
-        self._last = 0
+    _last = 0
 
     def _arguments(self, how: str) -> list[str]:
-        arguments = [f"{self.order.interval_ns / 1e9:g}", f"{FLUSH_S:g}", str(LIFE_S)]
+        pace = self._keeping.pace
+        arguments = [f"{pace.interval_ns / 1e9:g}", f"{pace.batch_ns / 1e9:g}", str(LIFE_S)]
         # `sh -c SOURCE NAME ARGUMENTS`: the first one after the source is the name
         return ["lpmkit", *arguments] if how == "shell" else arguments
 
@@ -209,12 +221,26 @@ class TickProbe(_OverSsh):
 
     def _told(self) -> dict[str, Any]:
         """The period that is kept: what was wished for, or what the host's timer can do where that is slower."""
-        return {"interval_ns": self._period, "wished_ns": self.order.interval_ns, "timer_ns": self._timer}
+        return {"interval_ns": self._period, "wished_ns": self._keeping.interval_ns, "timer_ns": self._timer}
 
     def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+        self._keeping.tell(sink, self._last + 1, self.clock.mono_ns(), self._period)
         while not stop.is_set():
+            # a shell's ticks come once a second whatever is asked for
+            if self._keeping.follow() and self._how != "shell":
+                pace = self._keeping.pace
+                lines.channel.sendall(b"%.9f %.9f\n" % (pace.interval_ns / 1e9, pace.batch_ns / 1e9))
             for arrived, text in lines.wait(0.5):
-                sink.sample(self.order.name, self._tick(text, arrived))
+                if text.startswith("lpmkit-pace "):
+                    self._turn(text.split(), arrived, sink)
+                else:
+                    sink.sample(self.order.name, self._tick(text, arrived))
+
+    def _turn(self, said: list[str], arrived: int, sink: Sink) -> None:
+        """The host has taken up another period; its numbers begin anew."""
+        self._start, self._period = int(said[1]), int(said[2])
+        self._base = self._last
+        self._keeping.tell(sink, self._last + 1, arrived, self._period)
 
     def _tick(self, text: str, arrived: int) -> Sample:
         number, late, drift = (int(word) for word in text.split())
@@ -234,8 +260,10 @@ class EchoProbe(_OverSsh):
 
     program = "echo"
 
-    def __init__(self, order: ProbeOrder, session: SshSession, clock: Clock | None = None) -> None:
-        super().__init__(order, session, clock)
+    def __init__(
+        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, tempo: Tempo | None = None
+    ) -> None:
+        super().__init__(order, session, clock, tempo=tempo)
         self._seq = 0
         self._open: dict[int, tuple[int, int]] = {}
 
@@ -246,17 +274,39 @@ class EchoProbe(_OverSsh):
         self._two_clocks = header[2] == "1"
         self._stamped = self._how != "shell"
 
+    def _started_at(self, header: list[str]) -> dict[str, int]:
+        return {"remote_started": int(header[3])}
+
     def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
         due = self.clock.mono_ns()
+        self._keeping.tell(sink, self._seq + 1, due)
+        silence = Silence(self.clock, lines.wire)
         while not stop.is_set():
             now = self.clock.mono_ns()
+            interval = self._keeping.interval_ns
+            if self._keeping.follow():
+                due = self._keeping.next_due(due, interval, now)
+                self._keeping.tell(sink, self._seq + 1, due)
             while due <= now:
                 self._seq += 1
                 self._open[self._seq] = (due, self.clock.mono_ns())
                 lines.channel.sendall(b"%d\n" % self._seq)
-                due += self.order.interval_ns
-            for arrived, text in lines.wait(min(0.5, (due - now) / 1e9)):
+                due += self._keeping.interval_ns
+            oldest = next(iter(self._open.values()), None)
+            longest_s = silence.look(oldest[1] if oldest else None)
+            for arrived, text in lines.wait(min(longest_s, (due - now) / 1e9)):
+                if text.startswith("lpmkit-"):
+                    self._same_login(text.split(), lines, sink)
+                    continue
+                if told := silence.ended(arrived):
+                    sink.event(self.order.name, "tcp", **told)
+                    # who answers now? the answer goes into the record beside who answered before
+                    lines.channel.sendall(b"?\n")
                 self._answer(text, arrived, sink)
+
+    def _same_login(self, header: list[str], lines: Lines, sink: Sink) -> None:
+        now = {"remote_pid": int(header[1]), **self._started_at(header), **_ends(lines.wire)}
+        sink.event(self.order.name, "login", connection=self.session.connections, same=now == self._login, **now)
 
     def _answer(self, text: str, arrived: int, sink: Sink) -> None:
         seq, mono, wall = (int(word) for word in text.split())
@@ -283,6 +333,14 @@ class EchoProbe(_OverSsh):
         for seq, (due, sent) in self._open.items():
             sink.sample(self.order.name, Sample(seq=seq, due_ns=due, sent_ns=sent, outcome=outcome, detail=why))
         self._open.clear()
+
+
+def _ends(wire: Any) -> dict[str, Any]:
+    """Both ends of our connection to the host, and whether its TCP can be looked into; nothing of one that leads through another host."""
+    if tcp_info(wire) is None:
+        return {"tcp": "not looked at: not Linux, or the session goes through another host"}
+    here, there = wire.getsockname(), wire.getpeername()
+    return {"local_address": f"{here[0]} {here[1]}", "remote_address": f"{there[0]} {there[1]}", "tcp": "looked at"}
 
 
 def _first_line(lines: Lines, clock: Clock) -> list[str]:

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from lpmkit.simulator.sap.installation import Installation
+
 RUNNING = "Running"
 NOT_ACTIVATED = "Not Activated"
 MIGRATING_RUNNING = "Migrating - Running"
@@ -252,8 +254,7 @@ class Partition:
     physical_slots: tuple[PhysicalSlot, ...] = ()
     migration: Migration | None = None
     is_shell: bool = False
-    sap_sid: str = ""
-    sap_instance: str = ""
+    sap: Installation | None = None
     oracle_sid: str = ""
     oracle_version: str = ""
 

@@ -83,6 +83,7 @@ def _kinds() -> dict[str, Kind]:
         "name-taken": "the target blade already has a partition of that name",
         "slots-full": "the target VIOS has no free virtual slot",
         "keys-not-exchanged": "the two managers do not trust each other",
+        "sap-licence-missing": "SAP has no licence for the hardware key of the target frame",
         "migration-limit": "the target already takes part in as many moves as it supports",
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
@@ -105,6 +106,17 @@ def _kinds() -> dict[str, Kind]:
         Kind("oracle", "move", "something happens to the partition's database: ora600, tns-timeout, interleaved, restart, banner, rotate, truncate, "
              "kill:USER, checkpoints, old-form, ora:NUMBER, logon-ora:NUMBER, listener-hangs, -refuses, -resets, -answers",
              ("message",), Fault("oracle", when="copy@50%", times=1)),
+        Kind("sap-job-cancelled", "sap", "a background job is cancelled by the move: the clock jumped under it", ("object",),
+             Fault("sap-job-cancelled", times=1)),
+        Kind("sap-work-process-died", "sap", "a work process (by number) ends in the move and is started again", ("object",),
+             Fault("sap-work-process-died", times=1)),
+        Kind("sap-user-cut", "sap", "a user's SAP GUI loses its connection in the move", ("object",), Fault("sap-user-cut", times=1)),
+        Kind("sap-dispatcher-gone", "sap", "the dispatcher ends in the move, and everything under it", (),
+             Fault("sap-dispatcher-gone", times=1)),
+        Kind("sap-german", "sap", "the SAP system speaks German"),
+        Kind("sapstartsrv-hangs", "sap", "sapstartsrv takes connections and never answers"),
+        Kind("sapstartsrv-denies", "sap", "sapstartsrv refuses every user and password (401)"),
+        Kind("sapstartsrv-wsdl", "sap", "the service's description and its answers lack fields and functions"),
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
         Kind("hang", "command", "a command never answers", ("host", "command")),
         Kind("slow", "command", "every command of a host waits so many seconds", ("host", "delay_s")),
@@ -232,6 +244,11 @@ class FaultBook:
         struck = self._strike(
             lambda fault: fault.effect == effect and fault.object in (None, partition) and self._reached(fault)
         )
+        return struck[0] if struck else None
+
+    def on_sap(self, effect: str) -> Fault | None:
+        """The fault of this effect that strikes the SAP system now."""
+        struck = self._strike(lambda fault: fault.effect == effect)
         return struck[0] if struck else None
 
     def _reached(self, fault: Fault) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lpmkit.simulator.chassis import Frame, LoggedError, Partition, World
+from lpmkit.simulator.sap.installation import Installation
 
 UP_SINCE_S = 41 * 86400 + 5 * 3600 + 42 * 60
 
@@ -65,8 +66,7 @@ class Guest:
     errors: tuple[LoggedError, ...]
     rmc_active: bool
     physical: tuple[str, ...] = ()
-    sap_sid: str = ""
-    sap_instance: str = ""
+    sap: Installation | None = None
     oracle_sid: str = ""
     oracle_version: str = ""
 
@@ -97,7 +97,7 @@ def identity(frame: Frame, lpar_id: int) -> Identity:
     )
 
 
-def install(world: World, found: Partition, wall_s: float) -> Guest:
+def install(world: World, found: Partition, wall_s: float, sap_password: str = "") -> Guest:
     """The AIX of a partition as it is when the simulator starts: up for six weeks, with an ordinary error log."""
     frame = world.frame(found.frame)
     here = identity(frame, found.lpar_id)
@@ -126,11 +126,18 @@ def install(world: World, found: Partition, wall_s: float) -> Guest:
         errors=_history(here.machine_id, boot),
         rmc_active=found.rmc_state == "active",
         physical=tuple(slot.description for slot in found.physical_slots),
-        sap_sid=found.sap_sid,
-        sap_instance=found.sap_instance,
+        sap=_installed(world, found, sap_password),
         oracle_sid=found.oracle_sid,
         oracle_version=found.oracle_version,
     )
+
+
+def _installed(world: World, found: Partition, password: str) -> Installation | None:
+    """The SAP system with its password, and with licences for the hardware keys of every frame unless the world says of which only."""
+    if found.sap is None:
+        return None
+    every = tuple(identity(frame, found.lpar_id).machine_id for frame in world.frames)
+    return replace(found.sap, password=password, licensed=found.sap.licensed or every)
 
 
 def _disks(frame: Frame, found: Partition) -> tuple[GuestDisk, ...]:
@@ -160,4 +167,6 @@ def from_json(text: str) -> Guest:
     entry["disks"] = tuple(GuestDisk(**disk) for disk in entry["disks"])
     entry["errors"] = tuple(LoggedError(**error) for error in entry["errors"])
     entry["physical"] = tuple(entry["physical"])
+    if entry["sap"] is not None:
+        entry["sap"] = Installation(**{**entry["sap"], "licensed": tuple(entry["sap"]["licensed"])})
     return Guest(**entry)

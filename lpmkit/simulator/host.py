@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,7 +92,8 @@ class ProcessHost:
         self._send(settings)
         ready = self._ready(log)
         self.port = int(ready["port"])
-        self.oracle_port = int(ready.get("oracle", 0))
+        #: The other ports of the partition, by the name of what listens there.
+        self.ports: dict[str, int] = dict(ready["ports"])
 
     @property
     def pid(self) -> int:
@@ -150,6 +151,10 @@ class ProcessHost:
     def tell_oracle(self, what: str) -> None:
         """What is to happen to the database, as `oracle.instance.Instance.do` has it."""
         self._send({"oracle": what})
+
+    def inject(self, fault: Mapping[str, Any]) -> None:
+        """Let a fault come into force inside the partition."""
+        self._send({"fault": dict(fault)})
 
     def suspend(self) -> Bracket:
         """Stop everything in the partition. The bracket spans from before the signal until all were seen stopped."""

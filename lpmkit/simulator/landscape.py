@@ -23,6 +23,7 @@ from lpmkit.simulator.chassis import (
     World,
     lowest_free,
 )
+from lpmkit.simulator.sap import installation
 
 #: A mapping out of the YAML file; its values are whatever the file says.
 Entry = Mapping[str, Any]
@@ -144,7 +145,7 @@ def _disk(entry: Entry, luns: Entry, serial: str) -> Disk:
 
 def _partition(entry: Entry, vhost: int) -> Partition:
     state, host = entry["state"], bool(entry.get("host", False))
-    sap, oracle = entry.get("sap", {}), entry.get("oracle", {})
+    oracle = entry.get("oracle", {})
     return Partition(
         name=entry["name"],
         frame=entry["frame"],
@@ -167,8 +168,7 @@ def _partition(entry: Entry, vhost: int) -> Partition:
         rmc_state=entry.get("rmc_state", _rmc_state(state, host)),
         workload=Workload(**{key: float(value) for key, value in entry.get("workload", {}).items()}),
         compat_mode=entry.get("compat_mode", "POWER6"),
-        sap_sid=str(sap.get("sid", "")),
-        sap_instance=str(sap.get("instance", "")),
+        sap=installation.from_entry(entry.get("sap", {})),
         oracle_sid=str(oracle.get("sid", "")),
         oracle_version=str(oracle.get("version", "")),
     )

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from lpmkit.simulator.chassis import LoggedError
 from lpmkit.simulator.faults import Fault, FaultBook
 from lpmkit.simulator.guest import Guest, Identity, from_json
 from lpmkit.simulator.oracle.faces import Oracle
-from lpmkit.simulator.shells import aix
+from lpmkit.simulator.sap.running import RunningSap
+from lpmkit.simulator.shells import aix, aix_system
 from lpmkit.simulator.shells.grammar import Command
-from lpmkit.simulator.shells.reply import Context
-from lpmkit.simulator.shells.runner import Io, Shell, answer
+from lpmkit.simulator.shells.options import read as options_of
+from lpmkit.simulator.shells.reply import Context, Reply
+from lpmkit.simulator.shells.runner import Captured, Io, Shell, answer, read_all, write
 from lpmkit.simulator.sshd import SshServer
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -77,28 +79,68 @@ class Wire:
 
 
 class AixMachine:
-    """The AIX of the partition: its state, its files, its ``perl``."""
+    """The AIX of the partition: its state, its files, its ``perl``, and what is installed in it."""
 
-    def __init__(self, guest: Guest, wire: Wire, root: Path) -> None:
+    def __init__(self, guest: Guest, wire: Wire, root: Path, book: FaultBook | None = None) -> None:
         self.guest, self.wire, self.root = guest, wire, root
+        self.book = book or FaultBook()
         self.server: SshServer | None = None
         self.oracle: Oracle | None = None
+        self.sap: RunningSap | None = None
         self._lock = threading.Lock()
+        self._news_for_sap: list[Fault | None] = []
 
     def prompt(self) -> str:
         return "# "
 
-    def run(self, command: Command, io: Io, context: Context) -> int:
+    def login(self, user: str, interactive: bool, variables: Mapping[str, str]) -> Shell:
+        """A shell of one of the users that may log in."""
+        home = "/" if user == "root" else f"/home/{user}"
+        kept = {"HOME": home, "PATH": "/usr/bin:/usr/sbin", "LOGNAME": user, **variables}
+        seat = self if user == "root" else UserSeat(self, user)
+        return Shell(seat, lambda text: self.book.on_command(self.guest.name, text), interactive, kept)
+
+    def as_administrator(self, line: str) -> tuple[str, int]:
+        """What ``<sid>adm`` gets for a command line, errors and all, and its status (SXPG runs commands so)."""
+        io = Captured()
+        user = self.guest.sap.administrator if self.guest.sap is not None else "root"
+        status = self.login(user, False, {}).execute(line, io)
+        return (io.stdout + io.stderr).decode("utf-8", "replace"), status
+
+    def present_machine_id(self) -> str:
+        """``uname -m`` as it is after everything that the chassis has said."""
+        self.catch_up()
+        return self.guest.identity.machine_id
+
+    def run(self, command: Command, io: Io, context: Context, user: str = "root") -> int:  # noqa: PLR0911 - one return for each program
         self.catch_up()
         words = command.words
         if self.oracle is not None and self.oracle.knows(words):
-            return self.oracle.run(words, io)
+            return self.oracle.run(words, io, user)
+        if words[0] in ("su", "/usr/bin/su"):
+            return self._switch_user(words[1:], io, user)
+        if words[0].rsplit("/", 1)[-1] == "ps" and self.sap is not None:
+            return write(io, aix_system.ps(self.guest, words[1:], context, self.sap.processes()))
         if words[0] in ("perl", "/usr/bin/perl"):
             return partition_perl.run(words[1:], io, self.root)
         read_file = partition_files.HANDLERS.get(words[0])
         if read_file is not None:
             return read_file(self.root, words[1:], io)
-        return answer(aix.run(self.guest, words, context), words[0], io)
+        if self.sap is not None and (user != "root" or "/" in words[0]):
+            name = words[0].rsplit("/", 1)[-1]
+            reply = self.sap.command(name, words[1:], lambda: read_all(io), lambda: bool(io.closed.wait()))
+            if reply is not None:
+                return write(io, reply)
+        return answer(aix.run(self.guest, words, context, user), words[0], io)
+
+    def _switch_user(self, words: Sequence[str], io: Io, user: str) -> int:
+        """``su - USER -c COMMAND`` by root, for whoever may log in."""
+        options = options_of([word for word in words if word != "-"], "-c")
+        target = options.words[0] if options.words else "root"
+        known = {"root"} | ({self.guest.sap.administrator} if self.guest.sap is not None else set())
+        if user != "root" or target not in known or options["-c"] is None:
+            return write(io, Reply(err="3004-300 You entered an invalid login name or password.\n", status=1))
+        return self.login(target, False, {}).execute(options["-c"], io)
 
     def catch_up(self) -> None:
         """Take in what the chassis has said."""
@@ -108,6 +150,13 @@ class AixMachine:
                     self._take(message)
             except EOFError:
                 end()
+            told, self._news_for_sap = self._news_for_sap, []
+        # Outside the lock, for the SAP system has one of its own and asks us things under it.
+        for fault in told:
+            if self.sap is not None and fault is None:
+                self.sap.moved()
+            elif self.sap is not None and fault is not None:
+                self.sap.happen(fault)
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "drop" in message and self.server is not None:
@@ -115,12 +164,29 @@ class AixMachine:
             return
         if "oracle" in message and self.oracle is not None:
             self.oracle.instance.do(str(message["oracle"]))
+        if "fault" in message:
+            self._news_for_sap.append(Fault(**message["fault"]))
             return
         identity = message.get("identity")
         errors = tuple(LoggedError(**error) for error in message.get("errors", ()))
         self.guest = self.guest.taking(None if identity is None else Identity(**identity), errors)
+        if identity is not None:
+            self._news_for_sap.append(None)
         if message.get("syslog"):
             partition_files.append(self.root, recalled.SYSLOG, str(message["syslog"]))
+
+
+class UserSeat:
+    """The machine as another user than root sees it."""
+
+    def __init__(self, machine: AixMachine, user: str) -> None:
+        self._machine, self._user = machine, user
+
+    def prompt(self) -> str:
+        return "$ "
+
+    def run(self, command: Command, io: Io, context: Context) -> int:
+        return self._machine.run(command, io, context, self._user)
 
 
 def end() -> None:
@@ -136,20 +202,29 @@ def main(arguments: list[str]) -> None:
     settings = wire.first()
     guest, root = from_json(settings["guest"]), Path(settings["root"])
     partition_files.furnish(root, guest)
-    machine = AixMachine(guest, wire, root)
+    machine = AixMachine(guest, wire, root, FaultBook(Fault(**fault) for fault in settings["faults"]))
+    users, ports = [settings["user"]], dict[str, int]()
+    if guest.sap is not None:
+        machine.sap = RunningSap(
+            guest,
+            guest.sap,
+            machine.book,
+            root,
+            settings["address"],
+            machine.present_machine_id,
+            machine.as_administrator,
+        )
+        machine.sap.start()
+        users.append(guest.sap.administrator)
+        ports |= machine.sap.numbers
     if guest.oracle_sid:
         machine.oracle = Oracle(guest, root, settings["user"], settings["address"])
-    book = FaultBook(Fault(**fault) for fault in settings["faults"])
-
-    def login(interactive: bool, variables: Mapping[str, str]) -> Shell:
-        kept = {"HOME": "/", "PATH": "/usr/bin:/usr/sbin", "LOGNAME": "root", **variables}
-        return Shell(machine, lambda text: book.on_command(guest.name, text), interactive, kept)
-
+        ports["oracle"] = machine.oracle.port
     keys = {base64.b64decode(key) for key in settings["keys"]}
-    server = SshServer(guest.name, settings["user"], Path(settings["host_key"]), keys, login, settings["address"])
+    server = SshServer(guest.name, users, Path(settings["host_key"]), keys, machine.login, settings["address"])
     machine.server = server
     server.start()
-    wire.say({"port": server.port, **({"oracle": machine.oracle.port} if machine.oracle else {})})
+    wire.say({"port": server.port, "ports": ports})
     while True:
         wire.wait()
         machine.catch_up()

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lpmkit.simulator.sap.faces import short_name
 from lpmkit.simulator.shells.reply import not_found
 from lpmkit.simulator.shells.runner import Io, write
 
@@ -31,7 +32,7 @@ def run(arguments: Sequence[str], io: Io, root: Path) -> int:
     if not Path(PERL).exists():
         return write(io, not_found("perl"))
     child = subprocess.Popen(  # noqa: S603  this is what the user logged in for; he is alone here
-        [PERL, *arguments],
+        [PERL, *(_as_this_machine_calls_it(word, root) for word in arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -52,6 +53,14 @@ def run(arguments: Sequence[str], io: Io, root: Path) -> int:
     child.stdout.close()
     child.stderr.close()
     return status if status >= 0 else 128 - status
+
+
+def _as_this_machine_calls_it(word: str, root: Path) -> str:
+    """The name of one of the partition's UNIX sockets is absolute there; other words stay as they are."""
+    path = root / word.lstrip("/")
+    return (
+        short_name(path) if word.startswith("/") and "\0" not in word and len(word) < 100 and path.is_socket() else word
+    )
 
 
 def _relay(descriptor: int, out: Callable[[bytes], None]) -> None:

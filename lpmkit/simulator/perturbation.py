@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lpmkit.simulator.chassis import NOT_ACTIVATED, Disk, Frame, Partition, PhysicalSlot, VirtualDisk, World
 from lpmkit.simulator.faults import Fault
+from lpmkit.simulator.guest import identity
 
 Change = Callable[[World, Partition, Fault], World]
 
@@ -113,7 +114,15 @@ def _namesake(world: World, moved: Partition, fault: Fault) -> World:
     return world
 
 
+def _licensed_here_only(world: World, moved: Partition, fault: Fault) -> World:
+    if moved.sap is None:
+        return world
+    here = identity(world.frame(moved.frame), moved.lpar_id).machine_id
+    return world.with_partition(replace(moved, sap=replace(moved.sap, licensed=(here,))))
+
+
 CHANGES: dict[str, Change] = {
+    "sap-licence-missing": _licensed_here_only,
     "no-room-memory": _on_targets(_little_memory),
     "no-room-processors": _on_targets(_few_processors),
     "physical-adapter": _on_partition(_with_adapter),

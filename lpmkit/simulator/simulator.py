@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -19,12 +21,16 @@ from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
 from lpmkit.simulator.hmc_machine import HmcMachine
 from lpmkit.simulator.host import ProcessHost
 from lpmkit.simulator.isolation import VethLink
+from lpmkit.simulator.loopback import Loopback
 from lpmkit.simulator.migration import Movers
 from lpmkit.simulator.perturbation import perturb
 from lpmkit.simulator.shells.runner import Machine, Shell
 from lpmkit.simulator.sshd import SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
+
+#: Where the password of the simulated SAP systems may be given; made up otherwise. The site file refers to it.
+GIVEN_BY = "LPM_SIMULATOR_SAP_PASSWORD"
 
 
 class Simulator:
@@ -66,6 +72,8 @@ class Simulator:
         self.servers: dict[str, SshServer] = {}
         self._listeners: dict[str, str] = {}
         self._links: list[VethLink] = []
+        self._loopbacks: list[Loopback] = []
+        self.sap_password = os.environ.get(GIVEN_BY) or secrets.token_urlsafe(12)
         self._truth: Truth | None = None
         self._movers: Movers | None = None
         self._lock = threading.Lock()
@@ -113,13 +121,13 @@ class Simulator:
     ) -> login.Address:
         """Start the SSH port of a manager; every login gets a machine of its own over the one chassis."""
 
-        def shell(interactive: bool, variables: Mapping[str, str]) -> Shell:
+        def shell(login_name: str, interactive: bool, variables: Mapping[str, str]) -> Shell:
             kept = {"HOME": f"/home/{user}", "LOGNAME": user, **variables}
             return Shell(
                 machine(self.chassis, movers), lambda text: self.faults.on_command(host, text), interactive, kept
             )
 
-        server = SshServer(host, user, self.directory / f"host_key_{host}", keys, shell)
+        server = SshServer(host, [user], self.directory / f"host_key_{host}", keys, shell)
         server.start()
         self.servers[host] = server
         return login.Address(host, user, server.address, server.port)
@@ -132,26 +140,37 @@ class Simulator:
         if self.isolate:
             link = VethLink.create()
             self._links.append(link)
-        address = "127.0.0.1" if link is None else link.inside
+            address = link.inside
+        else:
+            self._loopbacks.append(Loopback())
+            address = self._loopbacks[-1].address
         root = self.directory / "partitions" / found.name
         root.mkdir(parents=True, exist_ok=True)
         settings: dict[str, Any] = {
-            "guest": guest.install(self.world, found, time.time()).to_json(),
+            "guest": guest.install(self.world, found, time.time(), self.sap_password).to_json(),
             "root": str(root),
             "user": "root",
             "host_key": str(self.directory / f"host_key_{found.name}"),
             "keys": [base64.b64encode(key).decode() for key in keys],
             "address": address,
-            "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where == "command"],
+            "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where in ("command", "sap")],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)
-        if host.oracle_port:
-            self._listeners[found.name] = f"{address}:{host.oracle_port}"
+        if "oracle" in host.ports:
+            self._listeners[found.name] = f"{address}:{host.ports['oracle']}"
         return login.Address(found.name, "root", address, host.port)
+
+    def listener_of(self, partition: str) -> str:
+        """Where the database of a partition is reached: ``ADDRESS:PORT``."""
+        return self._listeners[partition]
 
     def inject(self, fault: Fault | str) -> None:
         """Let a fault come into force now. On a partition's own command lines only faults given at the start strike."""
         made = parse(fault) if isinstance(fault, str) else fault
+        if KINDS[made.effect].where == "sap":
+            for host in self.hosts.values():
+                host.inject(made.as_dict())
+            return
         self.chassis.change(lambda world: perturb(world, made))
         self.faults.add(made)
 
@@ -173,7 +192,10 @@ class Simulator:
                 host.close()
             for link in self._links:
                 link.remove()
+            for loopback in self._loopbacks:
+                loopback.close()
             self._links.clear()
+            self._loopbacks.clear()
             if self._truth is not None:
                 self._truth.close()
             if self._own_directory:

@@ -1,4 +1,4 @@
-"""The bytes: an SSH server of one simulated host, on loopback, for one user and his keys.
+"""The bytes: an SSH server of one simulated host, on loopback, for a few users and their keys.
 
 It knows nothing of PowerVM. A channel's command line goes to a `Shell`; what the shell writes goes to the channel at once.
 One thread per connection (paramiko's own) and one or two per channel that runs something.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import paramiko
@@ -30,8 +30,8 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 #: What paramiko raises when the client went away in the middle of something.
 GONE = (OSError, EOFError, paramiko.SSHException)
 
-#: Makes the shell of a login: interactive or not, with the variables that the client sent.
-ShellFactory = Callable[[bool, Mapping[str, str]], Shell]
+#: Makes the shell of a login: the user, interactive or not, with the variables that the client sent.
+ShellFactory = Callable[[str, bool, Mapping[str, str]], Shell]
 
 
 class ChannelIo:
@@ -97,7 +97,7 @@ class _Login(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        known = username == self._server.user and key.asbytes() in self._server.keys
+        known = username in self._server.users and key.asbytes() in self._server.keys
         return AUTH_SUCCESSFUL if known else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
@@ -137,7 +137,8 @@ class _Login(paramiko.ServerInterface):
 
     def _grant(self, channel: paramiko.Channel, line: str | None) -> None:
         number = channel.get_id()
-        shell = self._server.factory(line is None, self._variables.get(number, {}))
+        user = self._transport.get_username() or ""
+        shell = self._server.factory(user, line is None, self._variables.get(number, {}))
         terminal = self._terminals.get(number)
         name = f"{self._server.host}-channel"
         work = threading.Thread(target=serve, args=(channel, shell, line, terminal), daemon=True, name=name)
@@ -190,13 +191,13 @@ class SshServer:
     def __init__(
         self,
         host: str,
-        user: str,
+        users: Sequence[str],
         host_key: Path,
         client_keys: set[bytes],
         factory: ShellFactory,
         address: str = "127.0.0.1",
     ) -> None:
-        self.host, self.user, self.keys, self.factory = host, user, client_keys, factory
+        self.host, self.users, self.keys, self.factory = host, frozenset(users), client_keys, factory
         self._host_key = paramiko.Ed25519Key(filename=str(host_key))
         self._transports: set[Transport] = set()
         self._lock = threading.Lock()

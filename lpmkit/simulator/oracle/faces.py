@@ -27,6 +27,8 @@ class Oracle:
         version = guest.oracle_version or "10.2.0.2.0"
         log = AlertLog(root, guest.oracle_sid, version)
         users = {DATABASE_USER: DATABASE_PASSWORD, f"OPS${os_user.upper()}": ""}
+        if guest.sap is not None:
+            users[f"OPS${guest.sap.administrator.upper()}"] = ""
         started = guest.boot_wall_s + _STARTED_AFTER_S
         log.write("Starting ORACLE instance (normal)", wall_s=started)
         log.write("Database mounted in Exclusive Mode.", "Completed: ALTER DATABASE OPEN", wall_s=started)
@@ -42,11 +44,11 @@ class Oracle:
         """Whether a command line is for a program of the database; ``env`` in front of it sets what it needs."""
         return _program(words)[:1] in (["sqlplus"], ["tnsping"])
 
-    def run(self, words: Sequence[str], io: Io) -> int:
+    def run(self, words: Sequence[str], io: Io, user: str = "") -> int:
         program, *arguments = _program(words)
         if program == "tnsping":
             return tnsping(self.instance, self.port, arguments, io)
-        return SqlPlus(self.instance, self.views, self._os_user, io).run(arguments)
+        return SqlPlus(self.instance, self.views, user or self._os_user, io).run(arguments)
 
 
 def _program(words: Sequence[str]) -> list[str]:

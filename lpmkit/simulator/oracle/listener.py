@@ -19,7 +19,7 @@ from lpmkit.simulator.oracle.wire import Gone, Packet, Peer
 
 _SERVICE = re.compile(r"\((?:SERVICE_NAME|SID)\s*=\s*([^)]*)\)", re.I)
 _PING = re.compile(r"\(COMMAND\s*=\s*ping\)", re.I)
-MOST_CURSORS = 300
+MOST_CURSORS, USUAL_PORT = 300, 1521
 
 
 class Listener:
@@ -27,7 +27,7 @@ class Listener:
 
     def __init__(self, instance: Instance, views: Views, address: str = "127.0.0.1") -> None:
         self.instance, self.views = instance, views
-        self._socket = socket.create_server((address, 0), backlog=64)
+        self._socket = _server(address)
         self.port = int(self._socket.getsockname()[1])
         self._open: set[socket.socket] = set()
 
@@ -85,6 +85,14 @@ class Listener:
     def _known(self, wanted: str) -> bool:
         found = _SERVICE.search(wanted)
         return found is not None and found[1].strip().upper().partition(".")[0] == self.instance.sid.upper()
+
+
+def _server(address: str) -> socket.socket:
+    """The usual port where the address is the partition's own, any free one else."""
+    try:
+        return socket.create_server((address, USUAL_PORT if address != "127.0.0.1" else 0), backlog=64)
+    except OSError:
+        return socket.create_server((address, 0), backlog=64)
 
 
 def _wait_for_the_end(connection: socket.socket, still: Callable[[], bool]) -> None:

@@ -11,9 +11,11 @@ from lpmkit.simulator.shells.reply import Context, Reply, lines
 Handler = Callable[[Guest, Sequence[str], Context], Reply]
 
 
-def run(guest: Guest, words: Sequence[str], context: Context) -> Reply | None:
+def run(guest: Guest, words: Sequence[str], context: Context, user: str = "root") -> Reply | None:
     """Answer a command; ``None`` when there is none of that name (``python3`` is none on an AIX 5.3)."""
     name = words[0].rsplit("/", 1)[-1] if words[0].startswith(("/usr/", "/bin/", "/sbin/", "/etc/")) else words[0]
+    if user != "root" and name in ("whoami", "id"):
+        return lines(user if name == "whoami" else f"uid=205({user}) gid=201(sapsys) groups=202(oper),203(dba)")
     handler = HANDLERS.get(name)
     return None if handler is None else handler(guest, words[1:], context)
 

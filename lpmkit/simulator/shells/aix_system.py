@@ -25,7 +25,8 @@ def who(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     if any("b" in word for word in arguments):
         boot = time.strftime("%b %d %H:%M", time.gmtime(guest.boot_wall_s))
         return lines(f"   .        system boot {boot}     ")
-    return lines(f"{'bx5adm':<12}{'pts/0':<12}{context.time('%b %d')} 08:11     (192.0.2.17)")
+    user = guest.sap.administrator if guest.sap is not None else "root"
+    return lines(f"{user:<12}{'pts/0':<12}{context.time('%b %d')} 08:11     (192.0.2.17)")
 
 
 def date(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
@@ -68,9 +69,11 @@ class Process:
     ppid: int
     command: str
     arguments: str
+    started_s: float | None = None
 
     def column(self, name: str, guest: Guest, context: Context) -> str:
-        elapsed = int(context.wall_s - guest.boot_wall_s) - self.pid // 10000
+        began = guest.boot_wall_s + self.pid // 10000 if self.started_s is None else self.started_s
+        elapsed = int(context.wall_s - began)
         days, rest = divmod(max(0, elapsed), 86400)
         clock = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
         known = {
@@ -91,7 +94,7 @@ class Process:
 
 
 def processes(guest: Guest) -> list[Process]:
-    """Plausible processes: AIX, sshd, an R/3 instance, its database."""
+    """Plausible processes: AIX, sshd, a database. Those of an SAP system are its own affair."""
     found = [("root", 1, 0, "init", "/etc/init"), ("root", 155726, 1, "syncd", "/usr/sbin/syncd 60")]
     daemons = ("srcmstr", "errdemon", "cron", "syslogd", "rmcd", "IBM.DRMd", "sshd")
     found += [("root", 188500 + 4096 * at, 1, name, f"/usr/sbin/{name}") for at, name in enumerate(daemons)]
@@ -100,55 +103,39 @@ def processes(guest: Guest) -> list[Process]:
         for at, name in enumerate(("pmon", "psp0", "mman", "dbw0", "lgwr", "ckpt", "smon", "reco", "arc0", "arc1")):
             found.append((user, 323600 + 4096 * at, 1, "oracle", f"ora_{name}_{guest.oracle_sid}"))
         found.append((user, 401408, 1, "tnslsnr", "/oracle/bin/tnslsnr LISTENER -inherit"))
-    if guest.sap_sid:
-        user, central = f"{guest.sap_sid.lower()}adm", f"DVEBMGS{guest.sap_instance}"
-        work = f"dw.sap{guest.sap_sid}_{central}"
-        found.append(
-            (
-                user,
-                450560,
-                1,
-                f"sap{guest.sap_sid}_{guest.sap_instance}",
-                f"/usr/sap/{guest.sap_sid}/SYS/exe/run/sapstart",
-            )
-        )
-        found += [
-            (
-                user,
-                454656 + 4096 * at,
-                450560,
-                work,
-                f"{work} pf=/usr/sap/{guest.sap_sid}/SYS/profile/{guest.sap_sid}_{central}_{guest.name}",
-            )
-            for at in range(12)
-        ]
-        found.append((user, 520192, 450560, "ms.sap", f"ms.sap{guest.sap_sid}_{central}"))
     return [Process(*each) for each in found]
 
 
-def ps(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``ps -ef``, ``ps -e -o user,pid=,args``. Columns of ``-o`` are joined by single blanks; a name with ``=`` has no heading."""
-    words = list(arguments)
+def ps(guest: Guest, arguments: Sequence[str], context: Context, others: Sequence[Process] = ()) -> Reply:
+    """``ps -ef``, ``ps -e -o user,pid=,args``; ``others`` are the processes of what is installed besides. Columns of ``-o`` are joined by single blanks; a name with ``=`` has no heading."""
+    words, there = list(arguments), [*processes(guest), *others]
     asked = [words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("-") and word.endswith("o")]
     if asked:
-        return _columns(guest, ",".join(asked).split(","), context)
+        return _columns(guest, there, ",".join(asked).split(","), context)
     if not any("f" in word for word in words):
-        return lines("    PID    TTY  TIME CMD", *(_short(each) for each in processes(guest)[:4]))
+        return lines("    PID    TTY  TIME CMD", *(_short(each) for each in there[:4]))
     boot = time.strftime("%b %d", time.gmtime(guest.boot_wall_s))
     rows = [
-        f"{each.user:>8} {each.pid:>7} {each.ppid:>7}   0   {boot}      -  1:12 {each.arguments}"
-        for each in processes(guest)
+        f"{each.user:>8} {each.pid:>7} {each.ppid:>7}   0   {_since(each, boot, context)}      -  1:12 {each.arguments}"
+        for each in there
     ]
     return lines("     UID     PID    PPID   C    STIME    TTY  TIME CMD", *rows)
+
+
+def _since(process: Process, boot: str, context: Context) -> str:
+    """The day, or the time of day of a process younger than that."""
+    if process.started_s is None or context.wall_s - process.started_s > 86400:
+        return boot
+    return time.strftime("%H:%M:%S", time.gmtime(process.started_s))
 
 
 def _short(process: Process) -> str:
     return f"{process.pid:>7}      -  1:12 {process.command}"
 
 
-def _columns(guest: Guest, asked: Sequence[str], context: Context) -> Reply:
+def _columns(guest: Guest, there: Sequence[Process], asked: Sequence[str], context: Context) -> Reply:
     names = [name.partition("=")[0].strip() for name in asked]
     titles = {"args": "COMMAND", "comm": "COMMAND", "etime": "ELAPSED", "pcpu": "%CPU", "ruser": "RUSER"}
     head = " ".join(titles.get(name, name.upper()) for name, full in zip(names, asked, strict=True) if "=" not in full)
-    rows = [" ".join(each.column(name, guest, context) for name in names) for each in processes(guest)]
+    rows = [" ".join(each.column(name, guest, context) for name in names) for each in there]
     return lines(head, *rows) if head else lines(*rows)

@@ -1,0 +1,83 @@
+"""What the benchmarks of the observer share: a run folder that lpmkit's own probe processes fill, without a move and without a front end, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lpmkit.probes import OBSERVER, ProbeOrder
+from lpmkit.recorder import ProbeProcess
+from lpmkit.run import Run, RunWriter, create
+
+
+class Watched:
+    """A run that grows: the probes of all targets in one process and our own ticker in another, their frames written as the recorder does."""
+
+    def __init__(self, parent: Path, title: str, hosts: Sequence[str], probes: Sequence[ProbeOrder], lead_in_s: float):
+        facts = {"hosts": list(hosts), "lead_in_s": lead_in_s, "tail_s": 0}
+        self.run: Run = create(parent, mode="watch", title=title, facts=facts)
+        self._asked: queue.SimpleQueue[Callable[[RunWriter], object] | None] = queue.SimpleQueue()
+        self._log = (self.run.path / "recorder.log").open("ab")
+        self._thread = threading.Thread(target=self._write)
+        self._thread.start()
+        self.watching = ProbeProcess(tuple(probes), {}, self._asked.put, self._log)
+        self.ticker = ProbeProcess((OBSERVER,), {}, self._asked.put, self._log)
+
+    def _write(self) -> None:
+        with RunWriter(self.run.path) as writer:
+            writer.event("recorder", "recorder-started", pid=os.getpid(), mode="watch", resumed=False)
+            anchored = 0.0
+            while True:
+                if time.monotonic() - anchored > 10:
+                    anchored = time.monotonic()
+                    writer.event("recorder", "clock", uncertainty_ns=writer.clock.anchor().uncertainty_ns)
+                try:
+                    write = self._asked.get(timeout=0.5)
+                except queue.Empty:
+                    writer.flush()
+                    continue
+                if write is None:
+                    return
+                write(writer)
+
+    def keep(self, pace: str) -> None:
+        self.watching.keep(pace)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"watching": self.watching._child.pid, "own ticker": self.ticker._child.pid}
+
+    def programs(self) -> dict[str, int]:
+        """The processes on the hosts, by probe."""
+        return {event.data["probe"]: event.data["remote_pid"] for event in self.run.events() if event.kind == "session"}
+
+    def wait_for_sessions(self, count: int, timeout_s: float) -> int:
+        """Wait until so many sessions stand; how many do."""
+        deadline = time.monotonic() + timeout_s
+        while (found := len(self.programs())) < count and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return found
+
+    def end(self) -> None:
+        for one in (self.watching, self.ticker):
+            one.end()
+        self._asked.put(None)
+        self._thread.join()
+        self._log.close()
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> dict[str, float]:
+    """What a process holds in memory: all of it (``rss``), and with its part only of what it shares with others (``pss``)."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]]
+    values = {row[0].rstrip(":").lower(): int(row[1]) / 1024 for row in rows if len(row) == 3}
+    return {name: values[name] for name in ("rss", "pss")}

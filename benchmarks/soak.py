@@ -1,0 +1,196 @@
+"""Hours in which nothing happens: how many suspensions are made up? ``python -m benchmarks.soak [--hours 8] [--targets 4] [--hogs 4] [--detach]``.
+
+Several targets (names of one OpenSSH server in a network namespace, each with all its probes) are watched while the pace changes between quick and calm
+every few minutes. The time is cut into slices; each is a run folder that is analysed as any other, and leaves a line in ``benchmarks/results/soak.jsonl``;
+``soak.md`` is made anew from all lines. A suspension found here was made up, unless it is blamed on this machine (class "observer"). A slice
+in which one was found is kept for reading. With ``--hogs`` that many busy loops run beside it. Needs root, as `benchmarks.accuracy` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy.rig import Rig
+from benchmarks.accuracy.trials import hogs
+from benchmarks.observing import Watched, cpu_s, memory_mib
+from lpmkit.analysis import analyse
+from lpmkit.config import CalmPace, PartitionSettings, QuickPace
+from lpmkit.probes import CALM, QUICK, ProbeOrder, plan
+from lpmkit.run import Run
+
+RESULTS = Path(__file__).parent / "results"
+LEAD_IN_S = 60.0
+#: Longest time between two looks at what the processes hold.
+LOOK_S = 30.0
+
+
+def targets_of(rig: Rig, count: int) -> tuple[list[str], Path]:
+    """Several names for one server, each of which is watched by sessions of its own."""
+    names = [f"target{n}" for n in range(1, count + 1)]
+    text = rig.ssh_config.read_text()
+    path = rig.folder / "ssh_config_of_targets"
+    path.write_text("".join(text.replace(f"Host {rig.name}\n", f"Host {name}\n") for name in names))
+    return names, path
+
+
+def probes_of(names: list[str], ssh_config: Path) -> list[ProbeOrder]:
+    """Everything that watches a partition in a move; the first target's ticks as fast as can be, the others' at 100 Hz."""
+    found: list[ProbeOrder] = []
+    for number, name in enumerate(names):
+        settings = PartitionSettings(host=name, quick=QuickPace(tick_hz=1000 if number == 0 else 100), calm=CalmPace())
+        found += plan(name, settings, ssh_config, suffix=f"@{name}")
+    return found
+
+
+def slice_of(folder: Path, rig: Rig, count: int, seconds: float, turn_s: float) -> tuple[Run, dict[str, Any]]:
+    """One slice of the soak, and what it cost."""
+    names, ssh_config = targets_of(rig, count)
+    watched = Watched(folder, "soak", names, probes_of(names, ssh_config), LEAD_IN_S)
+    try:
+        assert watched.wait_for_sessions(2 * count, 60.0) == 2 * count, "not every session came about"
+        time.sleep(10.0)
+        began, used = time.monotonic(), {name: cpu_s(pid) for name, pid in watched.pids.items()}
+        held, pace, turned, loads = [], QUICK, time.monotonic(), []
+        while time.monotonic() - began < seconds:
+            time.sleep(min(LOOK_S, max(0.1, seconds - (time.monotonic() - began))))
+            held.append({name: memory_mib(pid) for name, pid in watched.pids.items()})
+            loads.append(os.getloadavg()[0])
+            if time.monotonic() - turned > turn_s:
+                pace, turned = (CALM if pace == QUICK else QUICK), time.monotonic()
+                watched.keep(pace)
+        took = time.monotonic() - began
+        cpu = sum(cpu_s(pid) - used[name] for name, pid in watched.pids.items())
+    finally:
+        watched.end()
+
+    def sums(kind: str) -> list[float]:
+        return [round(sum(one[kind] for one in row.values()), 1) for row in (held[0], held[-1])]
+
+    return watched.run, {
+        "seconds": round(took),
+        "cpu_percent_of_a_core": round(100 * cpu / took, 2),
+        "rss_mib_first_and_last": sums("rss"),
+        "pss_mib_first_and_last": sums("pss"),
+        "load_median": round(sorted(loads)[len(loads) // 2], 1),
+        "load_worst": round(max(loads), 1),
+    }
+
+
+def judged(run: Run) -> dict[str, Any]:
+    """What the analysis finds in a slice in which nothing happened."""
+    began = time.monotonic()
+    found = analyse(run)
+    kinds = Counter(str(one.kind) for host in found.hosts for one in host.outages)
+    made_up = [
+        {"host": one.host, "length_ms": [one.length.lo_ns / 1e6, one.length.hi_ns / 1e6], "own_stalls_ms": one.stalled_ns / 1e6}
+        for host in found.hosts
+        for one in host.suspensions
+    ]  # fmt: skip
+    troubles = [event.data.get("what") for event in run.events() if event.kind == "probe-trouble"]
+    return {
+        "made_up": made_up,
+        "silences": dict(kinds),
+        "own_stalls": len(found.stalls),
+        "longest_own_stall_ms": max((round(one.length_ns / 1e6) for one in found.stalls), default=0),
+        "paces": len([event for event in run.events() if event.kind == "pace"]),
+        "troubles": troubles,
+        "analysis_s": round(time.monotonic() - began, 1),
+    }
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table for people, a line a slice, and the sum."""
+    hours = sum(row["seconds"] * row["targets"] for row in rows) / 3600
+    busy = sum(row["seconds"] * row["targets"] for row in rows if row["hogs"]) / 3600
+    count = sum(len(row["made_up"]) for row in rows)
+    lines = [
+        "<!-- made by: python -m benchmarks.soak -->",
+        f"{hours:.1f} partition-hours in which nothing happened ({busy:.1f} of them beside busy loops): **{count} suspensions made up**.",
+        "",
+        "Load is the machine's load average: where it is above the number of cores although no busy loops are named, other work ran at the same time.",
+        "",
+        "| began | minutes × targets | busy loops / cores | load, median / worst | made up | other silences | own stalls, longest | processor | memory, first → last |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        kinds = ", ".join(f"{n} × {name}" for name, n in row["silences"].items()) or "none"
+        rss, pss = row["rss_mib_first_and_last"], row["pss_mib_first_and_last"]
+        lines.append(
+            f"| {row['began']} | {row['seconds'] / 60:.0f} × {row['targets']} | {row['hogs']} / {row['cores']} | {row['load_median']} / {row['load_worst']} "
+            f"| {len(row['made_up'])} | {kinds} | {row['own_stalls']}, {row['longest_own_stall_ms']} ms | {row['cpu_percent_of_a_core']} % of a core "
+            f"| RSS {rss[0]} → {rss[1]} MiB, PSS {pss[0]} → {pss[1]} MiB |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def soak(options: argparse.Namespace) -> int:
+    """Slice after slice; returns how many suspensions were made up."""
+    folder = Path(tempfile.mkdtemp(prefix="lpmkit-soak-"))
+    left, count = options.hours * 3600, 0
+    with Rig(folder / "partition") as rig, hogs(options.hogs):
+        while left > 1:
+            began = datetime.now(UTC)
+            seconds = min(left, options.slice_minutes * 60)
+            left -= seconds
+            run, cost = slice_of(folder, rig, options.targets, seconds, options.turn_s)
+            row = {
+                "began": f"{began:%Y-%m-%d %H:%M}",
+                "targets": options.targets,
+                "hogs": options.hogs,
+                "cores": os.cpu_count(),
+            }
+            row |= cost | judged(run)
+            count += len(row["made_up"])
+            if row["made_up"]:
+                print(f"{run.path}: {row['made_up']}", flush=True)
+            else:
+                shutil.rmtree(run.path)
+            options.results.mkdir(parents=True, exist_ok=True)
+            with (options.results / "soak.jsonl").open("a") as lines:
+                lines.write(json.dumps(row) + "\n")
+            rows = [json.loads(line) for line in (options.results / "soak.jsonl").read_text().splitlines()]
+            (options.results / "soak.md").write_text(markdown(rows))
+            print(json.dumps(row), flush=True)
+    return count
+
+
+def main() -> None:
+    """Soak; exits with 1 when a suspension was made up."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--targets", type=int, default=4)
+    parser.add_argument("--hogs", type=int, default=0, help="busy loops beside it; twice the cores is the hard case")
+    parser.add_argument("--slice-minutes", type=float, default=60.0)
+    parser.add_argument("--turn-s", type=float, default=120.0, help="the pace changes so often")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="go on without this terminal; the output goes to soak.log beside the results",
+    )
+    options = parser.parse_args()
+    if options.detach:
+        options.results.mkdir(parents=True, exist_ok=True)
+        with (options.results / "soak.log").open("ab") as log:
+            words = [word for word in sys.argv[1:] if word != "--detach"]
+            child = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.soak", *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )  # fmt: skip
+        print(f"process {child.pid}, {options.results / 'soak.log'}")
+        return
+    sys.exit(1 if soak(options) else 0)
+
+
+if __name__ == "__main__":
+    main()

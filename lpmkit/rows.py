@@ -1,0 +1,39 @@
+"""A sample as a row of text: how it travels from a probes' process, which knows nothing else of a run folder's format."""
+
+from __future__ import annotations
+
+from lpmkit.timeline import Sample
+
+COLUMNS = (
+    "seq",
+    "due_ns",
+    "sent_ns",
+    "answered_ns",
+    "remote_due_ns",
+    "remote_mono_ns",
+    "remote_wall_ns",
+    "outcome",
+    "detail",
+)
+
+
+def sample_line(sample: Sample) -> bytes:
+    """One row of a samples file.
+
+    >>> from lpmkit.timeline import Outcome
+    >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
+    b'7,100,101,,,,,silent,"gave up, 2 s"\\n'
+    """
+    times = (
+        sample.due_ns,
+        sample.sent_ns,
+        sample.answered_ns,
+        sample.remote_due_ns,
+        sample.remote_mono_ns,
+        sample.remote_wall_ns,
+    )
+    detail = sample.detail
+    if detail and any(mark in detail for mark in ',"\r\n'):
+        detail = '"' + detail.replace('"', '""').replace("\r", " ").replace("\n", " ") + '"'
+    numbers = ",".join("" if time is None else str(time) for time in times)
+    return f"{sample.seq},{numbers},{sample.outcome.value},{detail}\n".encode()

@@ -1,0 +1,56 @@
+"""References to secrets, and how they become secrets. Nothing here ever writes one."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+
+from lpmkit.errors import UsageError
+
+
+class Secrets:
+    """Turns references into secrets, asking at most once for each.
+
+    ``env:NAME`` reads the environment, ``keyring:SERVICE/USER`` the system's keyring, ``prompt`` asks the person. Nothing that it returns is
+    ever written: the recorder, which nobody can ask, gets what was already ``known`` over a pipe.
+    """
+
+    def __init__(self, known: Mapping[str, str] | None = None, *, may_ask: bool = True) -> None:
+        self._known = dict(known or {})
+        self._may_ask = may_ask
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._known)} known)"
+
+    def get(self, reference: str | None, host: str) -> str | None:
+        """The secret for ``host``; raises `UsageError` when the reference leads nowhere."""
+        if reference is None:
+            return None
+        name = f"{reference} {host}" if reference == "prompt" else reference
+        if name not in self._known:
+            self._known[name] = self._fetch(reference, host)
+        return self._known[name]
+
+    def known(self) -> dict[str, str]:
+        """What is known so far, to be handed to the recorder's standard input and nowhere else."""
+        return dict(self._known)
+
+    def _fetch(self, reference: str, host: str) -> str:
+        kind, _, rest = reference.partition(":")
+        if kind == "env":
+            value = os.environ.get(rest)
+        elif kind == "keyring":
+            service, _, user = rest.partition("/")
+            import keyring  # noqa: PLC0415 - the probes' process stays small without it
+
+            value = keyring.get_password(service, user)
+        else:
+            value = getpass.getpass(f"Password for {host}: ") if self._may_ask else None
+        if value is None:
+            raise UsageError(
+                f"there is no secret behind {reference!r}",
+                where=host,
+                next_step="Set it there, or use an SSH key and leave `password` out.",
+            )
+        return value
