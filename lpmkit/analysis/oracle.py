@@ -377,11 +377,7 @@ class _Database:
         said = found.judgement
         worst = [tally for tally in said.tallies if tally.meaning in (Class.FAIL, Class.WARN, Class.UNKNOWN)]
         text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
-        gaps = [
-            event.data.get("what")
-            for event in self.record.events
-            if event.kind == "probe-trouble" and event.data.get("probe") == self.names.get("alert")
-        ]
+        gaps = self._gaps_of_the_log()
         if said.verdict == Class.FAIL.value:
             return Question(name, what, FAILED, f"no: {text}")
         if gaps:
@@ -394,6 +390,15 @@ class _Database:
             PASSED,
             f"with warnings: {text}" if text else f"yes: {said.inside} entries, none that speaks against the move",
         )
+
+    def _gaps_of_the_log(self) -> list[str]:
+        """What of the log was not seen since the move began. Trouble that was over before is none."""
+        mine = [event for event in self.record.events if event.data.get("probe") == self.names.get("alert")]
+        found_by = min((event.mono_ns for event in mine if event.kind == "alert-log"), default=1 << 62)
+        over = found_by if found_by <= self.begin_ns else 0
+        return [
+            str(event.data.get("what")) for event in mine if event.kind == "probe-trouble" and event.mono_ns >= over
+        ]
 
     def _logons(self, title: str) -> Question:
         name, what = self._key("logon"), f"{title} logons possible?"
