@@ -30,7 +30,6 @@ from lpmkit.probes.oracle import AttemptProbe, Database, SessionProbe
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle import ttc
 from lpmkit.simulator.oracle.alert_log import AlertLog
-from lpmkit.simulator.oracle.faces import DATABASE_PASSWORD
 from lpmkit.simulator.oracle.instance import Instance, OracleError
 from lpmkit.simulator.oracle.listener import Listener
 from lpmkit.simulator.oracle.views import Views
@@ -230,7 +229,7 @@ def test_a_session_survives_a_freeze_of_three_seconds_and_the_outage_is_measured
         way = Way("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
         order = ProbeOrder("ora-sql-P7D", "sql", 100_000_000)
         probe = SessionProbe(
-            order, Database(way, DATABASE_PASSWORD, SshSession(route("p7aix01", simulator.ssh_config)), 60.0)
+            order, Database(way, simulator.sap_password, SshSession(route("p7aix01", simulator.ssh_config)), 60.0)
         )
         kept, stop = Kept(), threading.Event()
         runner = threading.Thread(target=probe.run, args=(stop, kept))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lpmkit.analysis import Analysis, State
 from lpmkit.oracle.classify import Class
+from lpmkit.report import write_report
 from tests.watched_database import Watched, tried_after
 
 
@@ -156,3 +158,23 @@ def test_commits_stall_with_the_partition_and_the_alert_log_can_be_read_by_sql(t
     assert verdicts(analysis) == {**GOOD, "alert": "failed"}
     felt = {one.probe.split("-")[1]: one for one in analysis.hosts[0].sessions}
     assert felt["commit"].bounds.hi_ns > 1.1e9
+
+
+def test_more_checkpoints_than_usual_are_a_warning_and_a_hidden_view_is_a_gap(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(after=["checkpoints", "old-form"])
+        watched.until(lambda: sum("Checkpoint not complete" in text for text in watched.alerts()) == 12)
+        watched.host.tell_oracle("tns-timeout")
+        watched.until(lambda: any("12170" in text for text in watched.alerts()))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == GOOD
+    (found,) = analysis.databases
+    assert found.judgement is not None
+    warned = {one.key: one.count for one in found.judgement.tallies if one.meaning is Class.WARN}
+    assert warned == {"checkpoint-not-complete": 12, "session-lost": 1}, "both forms of time stand in one file"
+    html = write_report(watched.run.path).read_text()
+    assert "Oracle P7D on p7aix01" in html
+    assert "checkpoint-not-complete" in html
+    assert (watched.run.path / "plots" / "database-P7D.svg").exists()
+    summary = json.loads((watched.run.path / "summary.json").read_text())
+    assert summary["databases"][0]["alert_log"]["verdict"] == "warn"

@@ -18,7 +18,7 @@ from lpmkit.recorder import ProbeProcess, in_groups
 from lpmkit.run import Run, RunWriter, create
 from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
-from lpmkit.simulator.oracle.faces import DATABASE_PASSWORD, DATABASE_PASSWORD_IN
+from lpmkit.simulator.simulator import GIVEN_BY
 
 HURRIED = {
     "interval_ms": 100,
@@ -56,7 +56,7 @@ class Watched:
         self.say("recorder-started", resumed=False)
         self.say("clock", uncertainty_ns=1000)
         self.say("phase", phase="prepared")
-        known = Secrets({f"env:{DATABASE_PASSWORD_IN}": DATABASE_PASSWORD})
+        known = Secrets({f"env:{GIVEN_BY}": self.simulator.sap_password})
         self._log = (self._folder / "recorder.log").open("ab")
         self._children = [
             ProbeProcess(group, known.known(), self._posted.put, self._log) for group in in_groups(orders)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lpmkit.config import DatabaseSettings, Site
+from lpmkit.errors import UsageError
 from lpmkit.oracle.classify import read_rules
 from lpmkit.oracle.ways import Way
 from lpmkit.probes import KINDS, ProbeOrder
@@ -68,8 +69,11 @@ def _rules(settings: DatabaseSettings) -> str | None:
 
 
 def learn_secrets(orders: Sequence[Mapping[str, Any]], secrets: Secrets) -> None:
-    """Have the passwords of the databases at hand, as long as somebody is there to be asked. Raises `lpmkit.errors.UsageError`."""
+    """Have the passwords of the databases at hand, as long as somebody is there to be asked. One that leads nowhere is told by its probe."""
     for order in orders:
         options = order.get("options") or {}
         if order.get("group") == GROUP and options.get("password"):
-            secrets.get(options["password"], f"database {options['sid']}")
+            try:
+                secrets.get(options["password"], f"database {options['sid']}")
+            except UsageError:
+                continue  # the rest of the run does not depend on it

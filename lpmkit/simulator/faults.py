@@ -146,6 +146,10 @@ ALIASES: Mapping[str, str] = {
     "media": "optical-media",
 }
 
+#: What may happen to a database, see `oracle.instance.Instance.do`; with a colon in it, it is given as ``message=``.
+ORACLE_DEEDS = re.compile(
+    r"ora600|tns-timeout|interleaved|restart|banner|rotate|truncate|kill|checkpoints|old-form|listener-(?:hangs|refuses|resets|answers)"
+)
 _SETTING = re.compile(r",(?=(?:host|command|object|after|times|when|message|delay)=)")
 
 
@@ -162,6 +166,8 @@ def parse(text: str) -> Fault:
     kind = KINDS.get(ALIASES.get(name, name))
     if kind is None:
         raise FaultProblem(f"no fault is called {name!r}; --list-faults shows them")
+    if kind.name == "oracle" and arguments and not ORACLE_DEEDS.fullmatch(arguments[0]):
+        raise FaultProblem(f"{text!r}: {kind.situation}")
     if len(arguments) > len(kind.arguments):
         raise FaultProblem(f"{text!r}: the form is {kind.form}")
     found = kind.default or Fault(kind.name)

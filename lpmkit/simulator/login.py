@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from lpmkit.simulator.chassis import World
 from lpmkit.simulator.oracle.alert_log import release_of
-from lpmkit.simulator.oracle.faces import DATABASE_PASSWORD_IN, DATABASE_USER
+from lpmkit.simulator.oracle.faces import DATABASE_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ def write_ssh_config(directory: Path, addresses: Sequence[Address], host_keys: d
     return path
 
 
-def write_site_file(directory: Path, world: World, listeners: Mapping[str, str] | None = None) -> Path:
+def write_site_file(
+    directory: Path, world: World, listeners: Mapping[str, str] | None = None, password: str = ""
+) -> Path:
     """Write ``site.yaml``: the frames and partitions by name, for a program that wants to be pointed at them."""
     rows = ["ssh_config: ssh_config            # relative to the site file", "frames:"]
     for frame in world.frames:
@@ -83,13 +85,13 @@ def write_site_file(directory: Path, world: World, listeners: Mapping[str, str] 
         ]
     rows.append("partitions:")
     rows += [f"  {found.name}: {{host: {found.name}}}" for found in world.partitions if found.host]
-    rows += _databases(world, listeners or {})
+    rows += _databases(world, listeners or {}, password)
     path = directory / "site.yaml"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
 
 
-def _databases(world: World, listeners: Mapping[str, str]) -> list[str]:
+def _databases(world: World, listeners: Mapping[str, str], password: str) -> list[str]:
     """The databases of the partitions that run. Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password."""
     rows = []
     for found in world.partitions:
@@ -102,5 +104,5 @@ def _databases(world: World, listeners: Mapping[str, str]) -> list[str]:
             f"    listener: {listeners[found.name]}",
         ]
         if release_of(found.oracle_version) >= (12, 1):
-            rows += [f"    user: {DATABASE_USER}", f"    password: env:{DATABASE_PASSWORD_IN}"]
+            rows += [f"    user: {DATABASE_USER}", f"    password: env:{password}"]
     return ["databases:", *rows] if rows else []

@@ -218,7 +218,7 @@ def main(arguments: list[str]) -> None:
         users.append(guest.sap.administrator)
         ports |= machine.sap.numbers
     if guest.oracle_sid:
-        machine.oracle = Oracle(guest, root, settings["user"], settings["address"])
+        machine.oracle = Oracle(guest, root, settings["user"], settings["address"], settings["password"])
         ports["oracle"] = machine.oracle.port
     keys = {base64.b64decode(key) for key in settings["keys"]}
     server = SshServer(guest.name, users, Path(settings["host_key"]), keys, machine.login, settings["address"])

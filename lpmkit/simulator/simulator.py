@@ -29,7 +29,7 @@ from lpmkit.simulator.sshd import SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 
-#: Where the password of the simulated SAP systems may be given; made up otherwise. The site file refers to it.
+#: Where the password of the simulated SAP systems and databases may be given; made up otherwise. The site file refers to it.
 GIVEN_BY = "LPM_SIMULATOR_SAP_PASSWORD"
 
 
@@ -113,7 +113,7 @@ class Simulator:
             console = partial(HmcMachine, hmc=hmc)
             addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
         login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
-        login.write_site_file(self.directory, self.world, self._listeners)
+        login.write_site_file(self.directory, self.world, self._listeners, GIVEN_BY)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
 
     def _manager(
@@ -153,6 +153,7 @@ class Simulator:
             "host_key": str(self.directory / f"host_key_{found.name}"),
             "keys": [base64.b64encode(key).decode() for key in keys],
             "address": address,
+            "password": self.sap_password,
             "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where in ("command", "sap")],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)

@@ -14,8 +14,8 @@ from lpmkit.simulator.oracle.sqlplus import SqlPlus, tnsping
 from lpmkit.simulator.oracle.views import Views
 from lpmkit.simulator.shells.runner import Io
 
-#: The user that a program logs on as over the net, where its password is found, and what it is: it opens nothing but a simulation.
-DATABASE_USER, DATABASE_PASSWORD_IN, DATABASE_PASSWORD = "LPMKIT", "LPM_SIMULATOR_ORACLE", "simulated"
+#: The user that a program logs on as over the net.
+DATABASE_USER = "LPMKIT"
 #: How long after the machine a database is up.
 _STARTED_AFTER_S = 240
 
@@ -23,10 +23,10 @@ _STARTED_AFTER_S = 240
 class Oracle:
     """Starts with the partition and lives as long as its process."""
 
-    def __init__(self, guest: Guest, root: Path, os_user: str, address: str) -> None:
+    def __init__(self, guest: Guest, root: Path, os_user: str, address: str, password: str) -> None:
         version = guest.oracle_version or "10.2.0.2.0"
         log = AlertLog(root, guest.oracle_sid, version)
-        users = {DATABASE_USER: DATABASE_PASSWORD, f"OPS${os_user.upper()}": ""}
+        users = {DATABASE_USER: password, f"OPS${os_user.upper()}": ""}
         if guest.sap is not None:
             users[f"OPS${guest.sap.administrator.upper()}"] = ""
         started = guest.boot_wall_s + _STARTED_AFTER_S
