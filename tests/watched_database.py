@@ -90,7 +90,7 @@ class Watched:
         name = f"ora-{probe}-{self.sid}"
         return sum(sample.outcome == "answered" for sample in self.run.recent(name)) if name in self.run.probes() else 0
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, "it did not come to that"
