@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import struct
@@ -21,10 +22,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lpmkit.config import DatabaseSettings
+from lpmkit.config import DatabaseSettings, load_site
 from lpmkit.oracle import facts
+from lpmkit.oracle.doctor import look_at
 from lpmkit.oracle.tnsping import answered, ping
-from lpmkit.oracle.ways import AskingFailed, Way, advice, choose, log_on_once, open_asked, outcome_of, short
+from lpmkit.oracle.ways import AskingFailed, Way, advice, choose, log_on_once, open_asked, outcome_of, read_rows, short
 from lpmkit.probes import ProbeOrder
 from lpmkit.probes.oracle import AttemptProbe, Database, SessionProbe
 from lpmkit.simulator import Simulator
@@ -439,3 +441,62 @@ def test_garbage_at_the_listener_ends_that_connection_only(served: Served) -> No
                 wire.shutdown(socket.SHUT_WR)
                 wire.recv(100)
     ping(served.address, 2.0)
+
+
+# --- recordings -----------------------------------------------------------------------------------------------------
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("sqlplus-*/*/*.json")), ids=lambda path: path.stem)
+def test_what_sqlplus_prints_is_read_as_recorded(path: Path) -> None:
+    lines = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    assert [list(row) for row in read_rows(lines)] == json.loads(path.read_text(encoding="utf-8"))["expected"]
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("oracledb-*/errors/*.json")), ids=lambda path: path.stem)
+def test_what_drivers_say_is_understood_as_recorded(path: Path) -> None:
+    text = path.with_suffix(".txt").read_text(encoding="utf-8")
+    expected = json.loads(path.read_text(encoding="utf-8"))["expected"]
+    outcome, dead = outcome_of(text)
+    assert {"outcome": outcome.value, "dead": dead, "short": short(text), "advice": advice(text)} == expected
+
+
+@given(st.lists(st.text(max_size=40), max_size=6))
+def test_any_lines_of_sqlplus_are_rows_of_texts(lines: list[str]) -> None:
+    assert all(cell is None or cell.strip() == cell for row in read_rows(lines) for cell in row)
+
+
+# --- the doctor -----------------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_says_which_way_a_site_will_use_why_and_whether_it_works(tmp_path: Path) -> None:
+    with Simulator("p7pair", directory=tmp_path) as simulator:
+        (sid, settings), *_ = load_site(simulator.site_file).databases.items()
+        host = SshSession(route("p7aix01", simulator.ssh_config))
+        good = look_at(sid, settings, simulator.sap_password, host)
+        wrong = look_at(sid, settings, "wrong", host)
+        simulator.hosts["p7aix01"].tell_oracle("listener-resets")
+        until(lambda: look_at(sid, settings, simulator.sap_password, host)[1].works is False)
+        by_sqlplus = look_at(sid, settings.model_copy(update={"way": "sqlplus", "user": None}), None, host)
+        host.close()
+    assert [(one.what, one.works) for one in good] == [
+        (f"way to database {sid}", True),
+        (f"listener of {sid}", True),
+        (f"logon to {sid}", True),
+    ]
+    assert good[0].found == "thin: release 19.0.0.0.0: python-oracledb needs no client from 12.1 on"
+    assert "release 19.0.0.0.0, OPEN" in good[2].found
+    assert wrong[2].works is False
+    assert "password:" in wrong[2].next_step
+    assert by_sqlplus[-1].works is True, "it needs no listener"
+
+
+def test_what_changed_in_cluster_standby_and_asm_is_told() -> None:
+    before = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}, {"inst_id": "2", "status": "OPEN"}], "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "0"}],
+                        "standby": [{"dest_id": "2", "status": "VALID", "error": None}]}}  # fmt: skip
+    after = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}], "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "2"}],
+                       "standby": [{"dest_id": "2", "status": "ERROR", "error": "ORA-03135"}]}}  # fmt: skip
+    assert facts.state_changes(before, after) == [
+        ("standby 2 status", "VALID", "ERROR"), ("standby 2 error", "—", "ORA-03135"), ("cluster 2 status", "OPEN", "—"), ("asm DATA offline_disks", "0", "2"),
+    ]  # fmt: skip

@@ -168,7 +168,9 @@ class Judge:
         if self.window.since is None or when is None:
             return
         if place is Place.BEFORE:
-            self._usual_from = -self.window.usual  # what was read reaches over all of it, also where nothing was written
+            self._usual_from = (
+                -self.window.usual
+            )  # what was read reaches over all of it, also where nothing was written
             return
         after = self.window.after_since(when)
         self._usual_from = min(self._usual_from, after)

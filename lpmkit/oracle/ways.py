@@ -35,6 +35,8 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"DPY-3015|DPY-4008", "The password of that user is kept in the form of 10g; set it anew (alter user … identified by …), or say `way: sqlplus`."),
     (r"DPY-3001|ORA-12660", "The database demands native network encryption, which needs an Oracle Client: say `way: thick` or `way: sqlplus`."),
     (r"DPY-6001|ORA-12514|DPY-6003|ORA-12505", "The listener knows no such service: correct `service:`; `lsnrctl status` on the host lists them."),
+    (r"Errno 111|ORA-12541", "Nothing listens there: correct `listener:`; `lsnrctl status` on the host says where it listens."),
+    (r"ORA-1252[68]", "The instance lets nobody in at present (starting, restricted, or blocked by its DBA)."),
     (r"ORA-01017|ORA-1017", "Check `user:` and what `password:` refers to; docs/oracle.md has the script that makes the user."),
     (r"ORA-01031", "Whoever logs in to the host may not connect as SYSDBA; docs/oracle.md shows a user identified externally instead."),
     (r"ORA-28000", "The account is locked: alter user … account unlock."),
@@ -398,8 +400,7 @@ class SqlPlusAsked:
             raise AskingFailed(complaint, Outcome.REFUSED, where=way.sid)
 
     def rows(self, sql: str, limit_s: float = PATIENCE_S) -> list[Row]:
-        said = self._checked(self._ask(f"{sql};", limit_s))
-        return [tuple(cell.strip() or None for cell in line.split(COLUMN_END)) for line in said if line.strip()]
+        return read_rows(self._checked(self._ask(f"{sql};", limit_s)))
 
     def change(self, sql: str, limit_s: float = PATIENCE_S) -> None:
         self._checked(self._ask(f"{sql};\ncommit;", limit_s))
@@ -462,6 +463,15 @@ _SETTINGS = "\n".join(
         f"set colsep '{COLUMN_END}'",
     ]
 )
+
+
+def read_rows(said: Sequence[str]) -> list[Row]:
+    """The rows that ``sqlplus`` printed with the settings above: padded columns, a blank for NULL.
+
+    >>> read_rows(["                     12~|~OPEN      ~|~", ""])
+    [('12', 'OPEN', None)]
+    """
+    return [tuple(cell.strip() or None for cell in line.split(COLUMN_END)) for line in said if line.strip()]
 
 
 def _complaint(said: Sequence[str]) -> str | None:
