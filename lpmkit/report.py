@@ -22,7 +22,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from lpmkit import plots
+from lpmkit import database_plots, plots
 from lpmkit.analysis import (
     Analysis,
     BrownOut,
@@ -39,6 +39,7 @@ from lpmkit.analysis import (
     summary,
     utc,
 )
+from lpmkit.database_section import sections
 from lpmkit.errors import RecordError
 from lpmkit.prediction.experience import RELIABLE_HEADINGS, history, reliability
 from lpmkit.rows import COLUMNS
@@ -74,6 +75,22 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "new TCP connections that wait for the service to speak",
         "too long or too short by up to an interval; a lost first packet is sent again after a second",
     ),
+    "sql": (
+        "questions over a session with the database that stays open",
+        "too long: a session is a queue, and TCP waits before it sends again; too coarse to say when within an interval",
+    ),
+    "commit": (
+        "commits over a session with the database that stays open",
+        "too long, as above, and by what the redo log takes",
+    ),
+    "logon": (
+        "fresh logons to the database",
+        "too long: a logon takes many round trips; says whether people can log on",
+    ),
+    "tnsping": (
+        "pings of the database's listener",
+        "too long or too short by up to an interval; speaks for the listener",
+    ),
 }
 _TIMELINE = {
     "recorder-started",
@@ -94,6 +111,8 @@ _TIMELINE = {
     "log",
     "note",
     "request",
+    "db-session",
+    "alert-log",
 }
 
 
@@ -110,6 +129,7 @@ def _write_report(run: Run) -> Path:
     analysis = analyse(run)
     write_document(run.path, "summary", summary(analysis))
     plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
+    database_plots.save_all(analysis, run.path / "plots")
     write_file(run.path / "samples.csv", samples_csv(run, analysis))
     return write_file(run.path / "report.html", render(run, analysis).encode())
 
@@ -132,6 +152,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "figures": list(_figures(analysis)),
         "about": list(_about(run, analysis)),
         "charts": _charts(run),
+        "databases": sections(analysis, _database_charts(run, analysis)),
         "witnesses": list(_witnesses(analysis)),
         "sessions": [_session(analysis, one) for host in analysis.hosts for one in host.sessions],
         "silences": list(_silences(analysis)),
@@ -247,6 +268,16 @@ def _charts(run: Run) -> dict[str, Markup]:
         path = run.path / "plots" / f"{name}.svg"
         if path.exists():
             found[name] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - our own plots wrote it, escaped
+    return found
+
+
+def _database_charts(run: Run, analysis: Analysis) -> dict[str, Markup]:
+    found = {}
+    for one in analysis.databases:
+        name = database_plots.chart_name(one)
+        path = run.path / "plots" / f"{name}.svg"
+        if path.exists():
+            found[one.sid] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - as above
     return found
 
 
