@@ -601,3 +601,32 @@ def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
         writer.event("recorder", "forecast", **said.as_data())
         writer.event("recorder", "reading", where="blade03", bytes_transmitted=3001 * MB, bytes_remaining=999 * MB)
     assert state(Run(path)).progress.remaining_s == pytest.approx(said.remaining_s.p50, abs=0.5)
+
+
+def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_any(tmp_path: Path) -> None:
+    from click.testing import CliRunner  # noqa: PLC0415
+
+    from lpmkit.cli import predictions  # noqa: PLC0415
+
+    empty, runs, picture = tmp_path / "empty", tmp_path / "runs", tmp_path / "held.svg"
+    empty.mkdir()
+    assert CliRunner().invoke(predictions, ["--runs", str(empty)]).exit_code == 3
+    moved(runs, "one", 1.7)
+    asked = CliRunner().invoke(predictions, ["--runs", str(runs), "--plot", str(picture), "--json"])
+    assert asked.exit_code == 0
+    assert {row["figure"]: row["count"] for row in json.loads(asked.stdout)["figures"]}["copy_s"] == 1
+    assert b"<svg" in picture.read_bytes()
+    wrong = CliRunner().invoke(predictions, ["--runs", str(runs), "--plot", str(tmp_path / "held.nothing")])
+    assert wrong.exit_code == 2
+
+
+def test_the_report_of_a_move_says_what_was_known_of_the_memory_and_what_was_not() -> None:
+    from lpmkit.report import known_before  # noqa: PLC0415
+
+    kept = Kept(replace(SAP, memory_bytes=4096 * 1048576.0, in_use_bytes=3072 * 1048576.0), predict(SAP, count=50))
+    rows = dict(known_before(kept.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))
+    assert rows["of it in use, at least"] == "3072 MiB"
+    silent = Kept(SAP, predict(SAP, count=50))
+    rows = dict(known_before(silent.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))
+    assert rows["of it in use, at least"] == "not known (vmstat: not found)"
+    assert list(known_before(None, None)) == []
