@@ -285,6 +285,10 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
         "waited": f"{one.waited_ns / 1e9:.3f} s",
         "bounds": seconds(one.bounds),
         "after": seconds(after) if after else "no suspension at that time",
+        "closed": seconds(one.split.path_ns) if one.split else "not worked out",
+        "tcp": seconds(one.split.waited_ns) if one.split else "not worked out",
+        "how": one.split.how if one.split else "",
+        "login": one.login,
         "unanswered": str(one.unanswered),
     }
 

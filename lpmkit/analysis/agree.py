@@ -200,12 +200,13 @@ def session_outages(
 
 def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) -> SessionOutage:
     known = trace.answered > 0
-    early = known & (trace.answered <= outage.end.hi_ns) & (trace.sent < outage.end.hi_ns) & ~trace.late
-    last_answer = int(trace.answered[early].max(initial=outage.begin.lo_ns))
     typed = trace.late & (trace.sent >= outage.begin.lo_ns) & (trace.sent <= outage.end.hi_ns)
     answered = trace.answered[known & (trace.answered >= outage.end.hi_ns)]
     ended = int(answered.min(initial=2**62)) if len(answered) else outage.end.hi_ns
     first = int(trace.sent[typed].min(initial=outage.begin.hi_ns))
+    # of what was asked before: a question from the last moments of the outage is answered in time, with the others
+    early = known & (trace.sent < first) & (trace.answered <= outage.end.hi_ns) & ~trace.late
+    last_answer = int(trace.answered[early].max(initial=outage.begin.lo_ns))
     its_answer = trace.answered[typed & known]
     waited = (int(its_answer[0]) if len(its_answer) else ended) - first
     during = next((one for one in agreed if one.outer.overlaps(outage.outer)), None)
