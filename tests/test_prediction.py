@@ -53,6 +53,7 @@ class Copy:
     small: float = 20 * MB
     every_s: float = 1.0
     began_s: float = 50.0
+    pause_s: float = 0.0  #: between two passes nothing is sent
 
     def written(self, seconds: float) -> float:
         return self.span * (1 - math.exp(-self.dirty * seconds / self.span))
@@ -63,7 +64,7 @@ class Copy:
         while len(found) < most:
             took = size / self.rate
             found.append((at, size, took))
-            at, size = at + took, min(self.touched, self.written(took))
+            at, size = at + took + self.pause_s, min(self.touched, self.written(took))
             if size <= self.small:
                 break
         return found
@@ -326,6 +327,22 @@ def test_intervals_made_of_errors_hold_as_often_as_they_claim() -> None:
         said = predict(SAP, known, count=300).copy_s
         held += [said.p10 <= (one.actual.copy_s or 0) <= said.p90 for one in moves[ENOUGH:]]
     assert 0.55 <= np.mean(held) <= 0.97
+
+
+def test_what_every_pass_costs_besides_sending_is_learned() -> None:
+    past = [
+        past_move(SAP, Copy(dirty=dirty * MB, span=1500 * MB, every_s=0.25, pause_s=0.8))
+        for dirty in (2, 10, 20, 35, 45, 55, 60)
+    ]
+    found = expectation(SAP, past)
+    assert found.lag_per_pass_s == pytest.approx(0.8, rel=0.35)
+    smooth = [past_move(SAP, Copy(dirty=dirty * MB, span=1500 * MB, every_s=0.25)) for dirty in (2, 10, 20, 35, 45, 55)]
+    assert expectation(SAP, smooth).lag_per_pass_s < 0.1
+
+
+def test_too_few_past_copies_say_nothing_about_a_pass() -> None:
+    past = [past_move(SAP, Copy(dirty=dirty * MB, every_s=0.25, pause_s=0.8)) for dirty in (2, 60)]
+    assert expectation(SAP, past).lag_per_pass_s == 0
 
 
 def test_the_nearer_the_past_move_the_more_it_counts() -> None:
