@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
 from lpmkit.inventory import Frame, Partition, PhysicalDisk, Vios, VirtualEthernetAdapter, VirtualTarget
+from lpmkit.sap.model import Colour, JobStatus
+from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.survey import Side, Survey, adapters_of, bridge_for, disk_named, same_disk, same_disks, servers_of
 
 Value = TypeVar("Value")
@@ -110,6 +113,23 @@ def each_side(judge: Callable[[Survey, Side], Judgement]) -> Judges:
 def each_under_an_hmc(judge: Callable[[Survey, Side], Judgement]) -> Judges:
     """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
+
+
+def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], Judgement]) -> Judges:
+    """A rule about each SAP system in the partition; it has nothing to say where the site file names no way in that tells."""
+    return lambda survey: tuple(
+        partial(_of_sap, survey, one, question, judge)
+        for one in survey.sap
+        if not any(gap.question == question and not gap.configured for gap in one.missed)
+    )
+
+
+def _of_sap(
+    survey: Survey, one: SapSnapshot, question: str, judge: Callable[[Survey, SapSnapshot], Judgement]
+) -> Judgement:
+    if getattr(one, question) is None:
+        raise NotKnown(one.system, one.why_not(question))
+    return judge(survey, one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -769,6 +789,138 @@ def sap_hardware_key(survey: Survey) -> Judgement:
     return _passed(then == now, survey.partition, facts, remedy, bad=Verdict.WARN)
 
 
+def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
+    """Every frame has a hardware key of its own, and a licence belongs to a key (sap-oracle.md 5.1)."""
+    key = one.hardware_keys.get(survey.target.name)
+    if key is None:
+        raise NotKnown(
+            one.system,
+            f"the site file does not say the hardware key of {survey.target.name}: "
+            f"sap_systems.{one.system}.hardware_keys, as saplikey -get printed it there",
+        )
+    mine = [licence for licence in one.licences or () if licence.key == key]
+    good = [licence for licence in mine if licence.permanent is not False and licence.valid is not False]
+    facts: dict[str, Fact] = {
+        "hardware key now": one.hardware_key,
+        f"on {survey.target.name}": key,
+        "licences installed": _listed(sorted({licence.key for licence in one.licences or ()})),
+    }
+    return _passed(
+        bool(good),
+        one.system,
+        facts,
+        f"Order a permanent licence for {key} and install it before the move, beside the present one (transaction SLICENSE, or saplikey -install).",
+        bad=Verdict.WARN,
+    )
+
+
+def sap_long_jobs(survey: Survey, one: SapSnapshot) -> Judgement:
+    """A job that has run for long would be the dearest to lose."""
+    limit = one.slo.get("long_job_s", 3600.0)
+    now = _sap_now(one)
+    running = [job for job in one.jobs or () if job.status is JobStatus.RUNNING]
+    long = {
+        job.title: f"for {(now - job.started).total_seconds() / 60:.0f} minutes"
+        for job in running
+        if now is not None and job.started is not None and (now - job.started).total_seconds() > limit
+    }
+    work = {(row.pid, row.program): row.request_s for row in one.work_processes or ()}
+    for job in running:
+        for_s = work.get((job.pid, job.program))
+        if job.started is None and for_s is not None and for_s > limit:
+            long[job.title] = f"for {for_s / 60:.0f} minutes"
+    return _passed(
+        not long,
+        one.system,
+        {"jobs running": len(running), **long},
+        "They go on through the move; wait for them, or know that they are what is at stake.",
+        bad=Verdict.WARN,
+    )
+
+
+def sap_next_jobs(survey: Survey, one: SapSnapshot) -> Judgement:
+    """A job that starts during the move meets a busy partition, and a pause."""
+    now = _sap_now(one)
+    if now is None:
+        raise NotKnown(one.system, "its time zone is not known: sap_systems.SID.zone in the site file says it")
+    if one.ways.get("jobs", "").startswith(("webservice", "sapcontrol", "dpmon")):
+        raise NotKnown(one.system, f"{one.ways['jobs']} shows what runs and no schedule; RFC or SOAP-RFC would")
+    window = timedelta(seconds=one.slo.get("window_s", 3600.0))
+    soon = [
+        job
+        for job in one.jobs or ()
+        if job.status in (JobStatus.RELEASED, JobStatus.READY, JobStatus.PUT_ACTIVE)
+        and job.planned is not None
+        and job.planned <= now + window
+    ]
+    return _passed(
+        not soon,
+        one.system,
+        {
+            "system time": f"{now:%H:%M:%S}",
+            **{job.title: f"at {job.planned:%H:%M:%S}" for job in soon if job.planned is not None},
+        },
+        "Move before or after, or put them off in SM37.",
+        bad=Verdict.WARN,
+    )
+
+
+def _sap_now(one: SapSnapshot) -> datetime | None:
+    """The system's own clock when it was asked."""
+    if one.zone_offset_s is None:
+        return None
+    at = datetime.fromtimestamp(one.wall_ns / 1e9, tz=UTC).replace(tzinfo=None)
+    return at + timedelta(seconds=one.zone_offset_s)
+
+
+def sap_updates(survey: Survey, one: SapSnapshot) -> Judgement:
+    """Update requests in error before the move would be taken for its doing."""
+    failed = [update for update in one.updates or () if update.failed]
+    return _passed(
+        not failed,
+        one.system,
+        {"waiting or failed": len(one.updates or ()), "failed": len(failed)},
+        "Look at them in SM13 first.",
+        bad=Verdict.WARN,
+    )
+
+
+def sap_enqueue(survey: Survey, one: SapSnapshot) -> Judgement:
+    """A lock server or replica that is unwell already."""
+    said = next(iter(one.enqueue or ()), None)
+    if said is None:
+        raise NotKnown(one.system, "no lock server answered")
+    good = said.state is not Colour.RED and said.replication not in (Colour.RED, Colour.YELLOW)
+    return _passed(
+        good,
+        one.system,
+        {
+            "state": said.state.value if said.state else None,
+            "replica": said.replication.value if said.replication else None,
+            "errors": said.errors,
+        },
+        "See SM12 and the lock server's trace first.",
+        bad=Verdict.WARN,
+    )
+
+
+def sap_work_processes(survey: Survey, one: SapSnapshot) -> Judgement:
+    """Work processes that are down before the move."""
+    rows = one.work_processes or ()
+    down = [row for row in rows if row.activity.is_down]
+    return _passed(
+        not down,
+        one.system,
+        {
+            "by": one.ways.get("work_processes"),
+            "work processes": len(rows),
+            "down": _listed(f"{row.type} {row.number}" for row in down),
+        },
+        "Restart them in SM50 first.",
+        bad=Verdict.WARN,
+    )
+
+
 def machine_id_of(serial: str) -> str:
     """``uname -m`` as it follows from a blade's serial: ``000``, its last five characters, the model, ``00`` (derived, D).
 
@@ -811,4 +963,12 @@ CHECKS: Sequence[Check] = (
     Check("paths", "The disks' paths are healthy", SAN_ADMIN, each_side(paths)),
     Check("bridged", "The partition's VLANs are bridged", NETWORK_ADMIN, each_side(bridged)),
     Check("sap-hardware-key", "The SAP hardware key stays", SAP_BASIS, once(sap_hardware_key)),
+    Check("sap-licence", "SAP has a licence for the target's key", SAP_BASIS, each_sap("licences", sap_licence)),
+    Check(
+        "sap-work-processes", "SAP's work processes are up", SAP_BASIS, each_sap("work_processes", sap_work_processes)
+    ),
+    Check("sap-long-jobs", "No long SAP job is running", SAP_BASIS, each_sap("jobs", sap_long_jobs)),
+    Check("sap-next-jobs", "No SAP job starts in the window", SAP_BASIS, each_sap("jobs", sap_next_jobs)),
+    Check("sap-updates", "No SAP update is in error", SAP_BASIS, each_sap("updates", sap_updates)),
+    Check("sap-enqueue", "SAP's lock server is well", SAP_BASIS, each_sap("enqueue", sap_enqueue)),
 )

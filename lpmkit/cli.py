@@ -752,6 +752,10 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
     found = Run(run.path).document("summary")
     print_summary(found, console)
     console.print(f"Report: {path}", soft_wrap=True)
+    if run.is_recorded():
+        console.print(
+            f"SAP's logs are read on; `lpmkit report {run.path}` makes the report again when they are.", soft_wrap=True
+        )
     if as_json:
         say_json({**found, "run": str(run.path), "report": str(path)})
     sys.exit(status_of_verdict(found))

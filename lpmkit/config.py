@@ -13,6 +13,10 @@ business and stays in its own configuration; the site file only names the host a
       p7a: {manager: hmc, host: hmc01, system: Server-9117-MMD-SN1045EE7, vios: [p7a-vios1]}
     partitions:
       bxaix85: {host: bxaix85}
+    sap_systems:                      # optional, see docs/sap.md
+      BX5: {partition: bxaix85, instances: ["00"], commands: {host: bx5adm@bxaix85}}
+    databases:                        # optional, see docs/oracle.md
+      BX5: {partition: bxaix85}
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
@@ -37,20 +42,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _reference(value: str | None) -> str | None:
+    """A secret is named by where it is, never written."""
+    if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
+        raise ValueError("write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt")
+    return value
+
+
 class HostSettings(_Part):
     """A machine one logs in to. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
 
     host: str = Field(min_length=1)
     password: str | None = None
 
-    @field_validator("password")
-    @classmethod
-    def _reference(cls, value: str | None) -> str | None:
-        if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
-            raise ValueError(
-                "write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt"
-            )
-        return value
+    _password = field_validator("password")(_reference)
 
 
 #: The login that another manager is given (``migrlpar -u``) where the site file does not say.
@@ -144,6 +149,190 @@ class PartitionSettings(HostSettings):
     watch: PaceSettings = PaceSettings()
 
 
+class SapWebService(_Part):
+    """SAPControl (``sapctrl<nn>``, port 5<nn>13, with TLS 5<nn>14). ``through_ssh`` uses the host's local socket instead, as whoever ``commands`` logs in as.
+
+    ``host`` is an address; left out, it is where ``ssh`` finds the system's host. ``ports`` are by instance number, where they are not the usual ones.
+    """
+
+    host: str = ""
+    ports: dict[str, int] = Field(default_factory=dict)
+    tls: bool = False
+    ca_file: Path | None = None
+    user: str | None = None
+    password: str | None = None
+    through_ssh: bool = False
+    timeout_s: float = Field(default=10.0, gt=0, le=120.0)
+
+    _password = field_validator("password")(_reference)
+
+
+class SapCommands(_Part):
+    """``sapcontrol``, ``dpmon``, ``saplikey`` and ``ps`` over SSH, as ``<sid>adm``: ``host`` is what one would type after ``ssh`` for that user."""
+
+    host: str = Field(min_length=1)
+    password: str | None = None
+    profile: str = ""
+    timeout_s: float = Field(default=20.0, gt=0, le=120.0)
+
+    _password = field_validator("password")(_reference)
+
+
+class SapRfc(_Part):
+    """RFC by pyrfc, where this machine has it. ``host`` and ``number`` as in SAP Logon."""
+
+    host: str = ""
+    number: str = ""
+    client: str = Field(pattern=r"^\d{3}$")
+    user: str = Field(min_length=1)
+    password: str
+    router: str | None = None
+    timeout_s: float = Field(default=20.0, gt=0, le=120.0)
+
+    _password = field_validator("password")(_reference)
+
+
+class SapSoapRfc(_Part):
+    """Function modules over HTTP (``/sap/bc/soap/rfc``). ``url`` is up to the port: ``https://bxaix85:8001``."""
+
+    url: str = Field(pattern=r"^https?://[^/]+/?$")
+    client: str = Field(pattern=r"^\d{3}$")
+    user: str = Field(min_length=1)
+    password: str
+    ca_file: Path | None = None
+    timeout_s: float = Field(default=20.0, gt=0, le=120.0)
+
+    _password = field_validator("password")(_reference)
+
+
+class SapSlo(_Part):
+    """What a move may cost a SAP system. A job's delay is held against the longest and the median of its own history."""
+
+    ni_gap_s: float = Field(default=15.0, gt=0)
+    ni_reconnects: int = Field(default=0, ge=0)
+    job_delay_s: float = Field(default=60.0, ge=0)
+    aborted_jobs: int = Field(default=0, ge=0)
+    lost_users: int = Field(default=0, ge=0)
+    work_process_errors: int = Field(default=0, ge=0)
+    update_errors: int = Field(default=0, ge=0)
+    long_job_s: float = Field(default=3600.0, gt=0)
+    window_s: float = Field(default=3600.0, gt=0)
+    queue_now: int = Field(default=50, ge=0)
+
+
+#: How often a question is put to a SAP system, seconds; ``requests_per_minute`` bounds all of them together.
+SAP_INTERVALS: Mapping[str, float] = {
+    "work_processes": 4.0,
+    "jobs": 10.0,
+    "processes": 15.0,
+    "queues": 15.0,
+    "users": 30.0,
+    "enqueue": 30.0,
+    "system_log": 30.0,
+    "dumps": 60.0,
+    "updates": 60.0,
+}
+
+
+class SapSystemSettings(_Part):
+    """A SAP system that runs in a partition, and the ways in that a site has to it (any of the four; the best that answers is used).
+
+    ``partition`` is whose move concerns it, ``host`` what one types after ``ssh`` for it (default: the partition's), ``instances`` its numbers there.
+    ``dispatcher_ports`` are by instance number, 32nn else; ``[]`` in ``dispatchers`` leaves the NI ping out. ``hardware_keys`` are the keys of the
+    frames as ``saplikey -get`` prints them there; ``watch_after_minutes`` is how long the system log is read on.
+    """
+
+    partition: str = Field(min_length=1)
+    host: str = ""
+    instances: tuple[str, ...] = ("00",)
+    dispatchers: tuple[str, ...] | None = None
+    dispatcher_ports: dict[str, int] = Field(default_factory=dict)
+    ni_interval_ms: int = Field(default=100, ge=10, le=10_000)
+    webservice: SapWebService | None = None
+    commands: SapCommands | None = None
+    rfc: SapRfc | None = None
+    soap_rfc: SapSoapRfc | None = None
+    requests_per_minute: int = Field(default=60, ge=6, le=6000)
+    every_s: dict[str, float] = Field(default_factory=dict)
+    watch_after_minutes: float = Field(default=15.0, ge=0, le=240.0)
+    history_days: int = Field(default=7, ge=1, le=60)
+    lsconf_command: str = "ZLSCONF"
+    zone: str | None = None
+    hardware_keys: dict[str, str] = Field(default_factory=dict)
+    rules: Path | None = None
+    slo: SapSlo = Field(default_factory=SapSlo)
+
+    @property
+    def kept_for_after(self) -> int:
+        """The part of ``requests_per_minute`` that the probes leave for what is asked once more after the move, while they go on."""
+        return self.requests_per_minute // 6
+
+    @property
+    def shortest_s(self) -> float:
+        """How often the question that is put most often is put, seconds."""
+        return min({**SAP_INTERVALS, **self.every_s}.values())
+
+    @field_validator("instances", "dispatchers")
+    @classmethod
+    def _numbers(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for number in value or ():
+            if not (len(number) == 2 and number.isdigit()):
+                raise ValueError(f'an instance number has two digits and stands in quotes, like "00", not {number!r}')
+        return value
+
+    @field_validator("every_s")
+    @classmethod
+    def _intervals(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, seconds in value.items():
+            if name not in SAP_INTERVALS or not 0.5 <= seconds <= 3600:
+                raise ValueError(f"half a second to an hour for {', '.join(SAP_INTERVALS)}")
+        return value
+
+    @field_validator("hardware_keys")
+    @classmethod
+    def _keys(cls, value: dict[str, str]) -> dict[str, str]:
+        for key in value.values():
+            if not (len(key) == 11 and key[0].isalpha() and key[1:].isdigit()):
+                raise ValueError(f"a hardware key is a letter and ten digits, as saplikey -get prints it, not {key!r}")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(f"there is no time zone {value!r}; write it like Europe/Berlin")
+        return value
+
+
+class DatabaseSettings(_Part):
+    """An Oracle database, by its SID. ``partition`` is the partition or host that it runs on, whose login reads its alert log and runs ``sqlplus``.
+
+    ``listener`` is ``HOST:PORT``; without it nothing is asked over the net. ``user`` and ``password`` (a reference) log on to the database; without a
+    user ``sqlplus`` logs on as whoever logs in to the host is known to the database (``connect /``). The grants are in docs/oracle.md. Nothing is written unless
+    ``commit_table`` names a table of one row and a column ``at``.
+    """
+
+    partition: str = Field(min_length=1)
+    version: str | None = Field(default=None, pattern=r"^\d+(\.\d+)*$")
+    way: Literal["auto", "thin", "thick", "cx_oracle", "sqlplus", "none"] = "auto"
+    listener: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    service: str | None = None
+    user: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*$")
+    password: str | None = None
+    client: str | None = None
+    sqlplus: tuple[str, ...] = ("sqlplus",)
+    alert_log: str | None = None
+    rules: Path | None = None
+    interval_ms: int = Field(default=500, ge=50, le=60_000)
+    logon_interval_ms: int = Field(default=5000, ge=500, le=600_000)
+    logon_limit_s: float = Field(default=10.0, ge=0.5, le=120.0)
+    survive_s: float = Field(default=60.0, ge=5.0, le=600.0)
+    alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
+    commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
+
+    _password = field_validator("password")(_reference)
+
+
 class RunSettings(_Part):
     """How a run is made. Seconds."""
 
@@ -160,6 +349,8 @@ class Site(_Part):
     ssh_config: Path | None = None
     frames: dict[str, FrameSettings] = Field(default_factory=dict)
     partitions: dict[str, PartitionSettings] = Field(default_factory=dict)
+    sap_systems: dict[str, SapSystemSettings] = Field(default_factory=dict)
+    databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
 
     def frame(self, name: str) -> FrameSettings:
@@ -167,6 +358,10 @@ class Site(_Part):
         if name not in self.frames:
             raise NotFound("frame in the site file", name, known=self.frames)
         return self.frames[name]
+
+    def sap_of(self, partition: str) -> dict[str, SapSystemSettings]:
+        """The SAP systems that run in a partition, by SID."""
+        return {sid: one for sid, one in self.sap_systems.items() if one.partition == partition}
 
     def as_data(self) -> dict[str, Any]:
         """JSON values for a run folder; references to secrets stay references."""
@@ -216,7 +411,17 @@ def load_site(path: str | os.PathLike[str]) -> Site:
 def _absolute(site: Site, folder: Path) -> Site:
     runs = site.runs.model_copy(update={"folder": folder / site.runs.folder.expanduser()})
     ssh_config = folder / site.ssh_config.expanduser() if site.ssh_config else None
-    return site.model_copy(update={"runs": runs, "ssh_config": ssh_config})
+    sap = {sid: one.model_copy(update=_absolute_sap(one, folder)) for sid, one in site.sap_systems.items()}
+    return site.model_copy(update={"runs": runs, "ssh_config": ssh_config, "sap_systems": sap})
+
+
+def _absolute_sap(one: SapSystemSettings, folder: Path) -> dict[str, Any]:
+    changed: dict[str, Any] = {"rules": folder / one.rules.expanduser() if one.rules else None}
+    for name in ("webservice", "soap_rfc"):
+        way = getattr(one, name)
+        if way is not None and way.ca_file is not None:
+            changed[name] = way.model_copy(update={"ca_file": folder / way.ca_file.expanduser()})
+    return changed
 
 
 def _key(location: tuple[int | str, ...]) -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,11 +16,16 @@ import paramiko
 from packaging.requirements import Requirement
 
 from lpmkit.checks import Verdict
-from lpmkit.config import FrameSettings, Site, find_site_file, load_site
+from lpmkit.config import DatabaseSettings, FrameSettings, Site, find_site_file, load_site
 from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.oracle.doctor import look_at
+from lpmkit.probes import sap_host
 from lpmkit.reach import control_of
 from lpmkit.runbook import Runbook
+from lpmkit.sap.rfc import trouble
+from lpmkit.sap.system import System, open_system
+from lpmkit.ssh import SshSession, route
 
 #: A minute of a move with the usual probes takes about 2 MB; a night of watching should fit.
 ROOM_MB = 2000
@@ -91,15 +97,15 @@ def _package(wanted: Requirement, *, optional: bool) -> Row:
 
 
 def _rfc() -> Row:
-    try:
-        return Row(Verdict.PASS, "package pyrfc", metadata.version("pyrfc"))
-    except metadata.PackageNotFoundError:
-        return Row(
-            Verdict.WARN,
-            "package pyrfc",
-            "not installed",
-            "Withdrawn from the index and never needed; a site that has it may use it.",
-        )
+    why = trouble()
+    if why is None:
+        return Row(Verdict.PASS, "package pyrfc", "can be used")
+    return Row(
+        Verdict.WARN,
+        "package pyrfc",
+        why,
+        "Withdrawn from the index and never needed: SOAP-RFC tells the same without it.",
+    )
 
 
 def _ssh_client() -> Row:
@@ -162,6 +168,66 @@ def _hosts(site: Site) -> Iterator[Row]:
             yield Row(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")
             if isinstance(settings, FrameSettings) and settings.system is not None:
                 yield _console(book, name, settings)
+    yield from _sap(book)
+    for sid, database in site.databases.items():
+        yield from _database(book, sid, database)
+
+
+def _sap(book: Runbook) -> Iterator[Row]:
+    """Which ways in each SAP system of the site has: every way is asked one question that it alone answers for."""
+    for sid, settings in book.site.sap_systems.items():
+        try:
+            system = open_system(
+                sid,
+                settings,
+                host=sap_host(book.site, settings),
+                ssh_config=book.site.ssh_config,
+                secrets=book.secrets,
+            )
+        except LpmError as error:
+            yield Row(Verdict.UNKNOWN, f"SAP {sid}", str(error))
+            continue
+        with closing(system):
+            for name, why in system.unusable.items():
+                yield Row(
+                    Verdict.FAIL, f"SAP {sid} by {name}", why, f"Correct sap_systems.{sid}.{name}, or leave it out."
+                )
+            for name in system.ways:
+                yield _way(system, sid, name)
+        if not (system.ways or system.unusable):
+            yield Row(
+                Verdict.WARN,
+                f"SAP {sid}",
+                "the site file names no way in",
+                f"sap_systems.{sid}: webservice, commands, rfc or soap_rfc; the NI ping needs none.",
+            )
+
+
+def _way(system: System, sid: str, name: str) -> Row:
+    said = system.ask_by(name, "work_processes")
+    what = f"SAP {sid} by {name}"
+    if said.rows is None:
+        return Row(Verdict.FAIL, what, said.trouble, f"Correct sap_systems.{sid}.{name}, or leave it out.")
+    return Row(Verdict.PASS, what, f"{len(said.rows)} work processes, by {said.way}")
+
+
+def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[Row]:
+    """By which way a database will be asked and why, and whether that works: by logging on once."""
+    known = book.site.partitions.get(settings.partition)
+    host = known.host if known else settings.partition
+    try:
+        way = route(host, book.site.ssh_config)
+        session = SshSession(way, password=book.secrets.get(known.password if known else None, host))
+        password = book.secrets.get(settings.password, f"database {sid}")
+    except LpmError as error:
+        yield Row(Verdict.UNKNOWN, f"database {sid}", error.what, error.next_step or "")
+        return
+    try:
+        for look in look_at(sid, settings, password, session):
+            verdict = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.WARN}[look.works]
+            yield Row(verdict, look.what, look.found, look.next_step)
+    finally:
+        session.close()
 
 
 def _console(book: Runbook, name: str, settings: FrameSettings) -> Row:

@@ -6,7 +6,7 @@ sign: probes have their lane and name, classes their own hatch or outline. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,14 @@ from lpmkit.run import write_file
 from lpmkit.samples import MISSING
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
-COLOURS = {"ticks": "#0072b2", "echo": "#d55e00", "connect": "#009e73", "icmp": "#7b3294", "observer": "#6a737d"}
+COLOURS = {
+    "ticks": "#0072b2",
+    "echo": "#d55e00",
+    "connect": "#009e73",
+    "icmp": "#7b3294",
+    "ni": "#b8860b",
+    "observer": "#6a737d",
+}
 _OTHER = "#cc79a7"
 _PHASES = {
     "prepared": "#ffffff",
@@ -66,7 +73,7 @@ def _zero(analysis: Analysis) -> int:
 
 
 def _lanes(analysis: Analysis) -> list[str]:
-    order = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
+    order = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
     kinds = {trace.probe: trace.kind for host in analysis.hosts for trace in host.traces}
     return sorted(kinds, key=lambda name: (name.partition("@")[2], order.get(kinds[name], 9), name))
 
@@ -604,14 +611,15 @@ def latency_chart(analysis: Analysis) -> Figure | None:
     return figure
 
 
-def save_all(analysis: Analysis, folder: Path) -> list[Path]:
-    """Every chart as SVG and PNG into ``folder``; charts that have nothing to show are left out, old ones removed."""
+def save_all(analysis: Analysis, folder: Path, more: Mapping[str, Figure | None] | None = None) -> list[Path]:
+    """Every chart, and ``more`` by their names, as SVG and PNG into ``folder``; charts that have nothing to show are left out, old ones removed."""
     folder.mkdir(exist_ok=True)
     still = analysis.suspension
     figures = {
         "wall": wall_chart(analysis),
         "ladder": ladder_chart(still) if still else None,
         "latency": latency_chart(analysis),
+        **(more or {}),
     }
     return list(_saved(figures.items(), folder))
 

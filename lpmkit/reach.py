@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lpmkit.config import FrameSettings, HostSettings, Site
@@ -16,6 +16,8 @@ from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
+from lpmkit.probes import sap_host
+from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.secrets import Secrets
 from lpmkit.session import Session, Transcript
 from lpmkit.ssh import SshSession, open_session
@@ -63,8 +65,13 @@ def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShel
     return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
 
 
-def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Survey:
-    """Log in to both frames and, where the site says how, to the partition, and gather everything about a move."""
+def survey_both_ends(
+    site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+) -> Survey:
+    """Log in to both frames and, where the site says how, to the partition, and gather everything about a move.
+
+    ``after`` it a SAP system is asked only what its probes do not ask.
+    """
     with ExitStack() as stack:
 
         def session(settings: HostSettings) -> SshSession:
@@ -77,7 +84,7 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
             return stack.enter_context(closing(control_of(site, frame, secrets=secrets, transcript=transcript)))
 
         partition = site.partitions.get(order.partition)
-        return gather(
+        found = gather(
             order,
             control(order.source),
             control(order.target),
@@ -85,6 +92,31 @@ def survey_both_ends(site: Site, order: Order, secrets: Secrets, transcript: Tra
             shells(order.target),
             AixShell(session(partition)) if partition else None,
         )
+    return replace(found, sap=sap_snapshots(site, order.partition, secrets, transcript, after=after))
+
+
+def sap_snapshots(
+    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+) -> tuple[SapSnapshot, ...]:
+    """Ask every SAP system of a partition everything once; ``after`` a move, while its probes go on, what they do not ask."""
+    if not site.sap_of(partition):
+        return ()
+    from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
+
+    found = []
+    for sid, settings in site.sap_of(partition).items():
+        system = open_system(
+            sid,
+            settings,
+            host=sap_host(site, settings),
+            ssh_config=site.ssh_config,
+            secrets=secrets,
+            transcript=transcript,
+            requests_per_minute=settings.kept_for_after if after else None,
+        )
+        with closing(system):
+            found.append(system.snapshot(AFTER if after else SNAPSHOT))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

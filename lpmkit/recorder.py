@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,6 +84,8 @@ class ProbeProcess:
     def __init__(self, orders: tuple[ProbeOrder, ...], secrets: Mapping[str, str], post: Post, log: IO[bytes]) -> None:
         self._post = post
         self.names = ", ".join(order.name for order in orders)
+        #: How long it goes on after the tail, seconds.
+        self.lasts_s = max(order.lasts_s for order in orders)
         self._child = subprocess.Popen(
             [sys.executable, "-m", "lpmkit.probes.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
         )
@@ -95,7 +98,9 @@ class ProbeProcess:
         self._reader.start()
 
     def keep(self, pace: str) -> None:
-        """Have its probes keep another pace from now on."""
+        """Have its probes keep another pace from now on, unless it has been ended already."""
+        if self._ending:
+            return
         assert self._child.stdin is not None
         try:
             self._child.stdin.write(json.dumps({"pace": pace}).encode() + b"\n")
@@ -104,7 +109,9 @@ class ProbeProcess:
             pass  # it ended by itself, which the end of its output tells the record
 
     def end(self) -> None:
-        """Close its standard input, and wait till everything it saw is posted."""
+        """Close its standard input, and wait till everything it saw is posted; a second time does nothing."""
+        if self._ending:
+            return
         self._ending = True
         assert self._child.stdin is not None
         try:
@@ -124,12 +131,24 @@ class ProbeProcess:
                 _, probe, length = line.split()
                 content = frames.read(int(length))
                 self._post(lambda writer, probe=probe, content=content: writer.sample_rows(probe.decode(), content))  # type: ignore[misc]
+            elif line.startswith(b"O "):
+                _, probe, length = line.split()
+                content = frames.read(int(length))
+                self._post(partial(RunWriter.observation_rows, probe=probe.decode(), rows=content))
             else:
                 event = json.loads(line[2:])
                 self._post(lambda writer, event=event: writer.event(event["source"], event["kind"], **event["data"]))  # type: ignore[misc]
         if not self._ending:
             what = f"the process of {self.names} ended by itself; recorder.log may say why"
             self._post(lambda writer: writer.event("recorder", "probe-trouble", probe=self.names, what=what))
+
+
+def in_groups(orders: Sequence[ProbeOrder]) -> list[tuple[ProbeOrder, ...]]:
+    """The probes by the process that they share."""
+    groups: dict[str, list[ProbeOrder]] = {}
+    for order in orders:
+        groups.setdefault(order.group, []).append(order)
+    return [tuple(group) for group in groups.values()]
 
 
 class Follower:
@@ -294,6 +313,7 @@ class Recorder:
         self._done = threading.Event()
         self._end_asked = threading.Event()
         self._follower: Follower | None = None
+        self._children: list[ProbeProcess] = []
 
     def record(self) -> None:
         """Make the segment, from taking the lock to the last flush."""
@@ -303,15 +323,14 @@ class Recorder:
             writer.event("recorder", "recorder-started", pid=os.getpid(), mode=self.plan.mode, resumed=resumed)
             with (self.run_folder.path / "recorder.log").open("ab") as log:
                 known = self._secrets.known()
-                children = [
+                self._children = [
                     ProbeProcess(orders, known, self._wanted.put, log)
-                    for orders in (self.plan.probes, (OBSERVER,))
-                    if orders
+                    for orders in (*in_groups(self.plan.probes), (OBSERVER,))
                 ]
                 work = threading.Thread(target=self._work, args=(standing, resumed), daemon=True)
                 work.start()
-                self._write_until_done(writer, children)
-                for child in children:
+                self._write_until_done(writer, self._children)
+                for child in self._children:
                     child.end()
             self._drain(writer)
             if not wait_until(lambda: _flushed(writer), clock=self.clock, timeout_s=LAST_PATIENCE_S, every_s=1.0):
@@ -456,6 +475,7 @@ class Recorder:
 
     def _after(self, follower: Follower) -> None:
         """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered anew."""
+        began = self.clock.mono_ns()
         self._survey_after(follower)
         self._tell_logs(follower.order)
         end = self.clock.mono_ns() + int(self.plan.tail_s * 1e9)
@@ -465,6 +485,20 @@ class Recorder:
                 follower.look()
             self._end_asked.wait(self.plan.poll_s)
         follower.hear()
+        self._watch_on(began)
+
+    def _watch_on(self, since_ns: int) -> None:
+        """End the usual probes; those whose subject speaks late (SAP's system log, its dumps) go on for as long as they last."""
+        lasts_s = max((child.lasts_s for child in self._children), default=0.0)
+        left_s = lasts_s - (self.clock.mono_ns() - since_ns) / 1e9
+        if left_s <= 0 or self._end_asked.is_set():
+            return
+        lasting = [child for child in self._children if child.lasts_s > 0]
+        for child in self._children:
+            if child not in lasting:
+                child.end()
+        self._tell("tail-over", goes_on_s=left_s, probes=", ".join(child.names for child in lasting))
+        self._end_asked.wait(left_s)
 
     def _tell_logs(self, order: Order) -> None:
         """What the machines' own logs say of the time since the recorder began: a witness in whole seconds or minutes."""
@@ -482,7 +516,11 @@ class Recorder:
 
     def _survey_after(self, follower: Follower) -> None:
         found = survey_both_ends(
-            self.plan.site, follower.order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
+            self.plan.site,
+            follower.order,
+            self._secrets,
+            lambda reply: self._post(lambda w: w.reply(reply)),
+            after=True,
         )
         self._post(lambda writer: writer.document("survey-after", found.to_dict()))
         before = self.run_folder.document("survey")

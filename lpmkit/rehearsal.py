@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from lpmkit.timeline import Clock, wait_until
 
 #: A simulator whose owner was killed, or whose kernel was restarted and never came back, ends by itself.
 LIFE_S = 4 * 3600
+#: Where the site file of a rehearsal says that the password of its SAP systems is.
+SAP_PASSWORD = "LPM_SIMULATOR_SAP_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 class Rehearsal:
@@ -40,7 +43,11 @@ class Rehearsal:
         found = self._at_work()
         if found is None:
             found = self._start(speed, options)
-            self._note.write_text(json.dumps(found), encoding="utf-8")
+            # The machines are made up and so is their password: whoever comes back to them needs it again.
+            self._note.touch(mode=0o600)
+            self._note.write_text(json.dumps({**found, "sap_password": os.environ[SAP_PASSWORD]}), encoding="utf-8")
+        elif "sap_password" in found:
+            os.environ[SAP_PASSWORD] = str(found["sap_password"])
         self.pid = int(found["pid"])
 
     @property
@@ -48,6 +55,7 @@ class Rehearsal:
         return load_site(self.site_file)
 
     def _start(self, speed: float, options: Sequence[str]) -> dict[str, Any]:
+        os.environ.setdefault(SAP_PASSWORD, secrets.token_urlsafe(12))
         command = [
             sys.executable,
             "-m",

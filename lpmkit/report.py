@@ -22,7 +22,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from lpmkit import plots
+from lpmkit import database_plots, plots
 from lpmkit.analysis import (
     Analysis,
     BrownOut,
@@ -39,11 +39,14 @@ from lpmkit.analysis import (
     summary,
     utc,
 )
+from lpmkit.database_section import sections
 from lpmkit.errors import RecordError
 from lpmkit.prediction.experience import RELIABLE_HEADINGS, history, reliability
 from lpmkit.rows import COLUMNS
 from lpmkit.run import Run, write_document, write_file
 from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
+from lpmkit.sap.judge import Outcome as SapOutcome
+from lpmkit.sap_plots import sap_figures
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.
@@ -60,6 +63,10 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "lines asked and answered over an SSH session that stays open",
         "too long: TCP waits before it sends again; too coarse to say when within an interval",
     ),
+    "ni": (
+        "pings over a connection to the SAP dispatcher that stays open",
+        "too long: TCP waits before it sends again; the dispatcher answers, so it says that SAP ran",
+    ),
     "icmp": (
         "echo requests that the host's kernel answers",
         "too long or too short by up to an interval; answered also while no process of the host runs",
@@ -68,12 +75,32 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "new TCP connections that wait for the service to speak",
         "too long or too short by up to an interval; a lost first packet is sent again after a second",
     ),
+    "sql": (
+        "questions over a session with the database that stays open",
+        "too long: a session is a queue, and TCP waits before it sends again; too coarse to say when within an interval",
+    ),
+    "commit": (
+        "commits over a session with the database that stays open",
+        "too long, as above, and by what the redo log takes",
+    ),
+    "logon": (
+        "fresh logons to the database",
+        "too long: a logon takes many round trips; says whether people can log on",
+    ),
+    "tnsping": (
+        "pings of the database's listener",
+        "too long or too short by up to an interval; speaks for the listener",
+    ),
 }
 _TIMELINE = {
     "recorder-started",
     "recorder-ended",
     "probe-trouble",
     "session",
+    "ni-connection",
+    "ni-lost",
+    "sap-way",
+    "tail-over",
     "phase",
     "control-lost",
     "control-back",
@@ -84,15 +111,25 @@ _TIMELINE = {
     "log",
     "note",
     "request",
+    "db-session",
+    "alert-log",
 }
 
 
 def write_report(path: str | os.PathLike[str]) -> Path:
     """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added."""
-    run = Run(path)
+    try:
+        return _write_report(Run(path))
+    except FileNotFoundError:
+        # a recorder that ended meanwhile has packed a file between its listing and its reading: it does so once
+        return _write_report(Run(path))
+
+
+def _write_report(run: Run) -> Path:
     analysis = analyse(run)
     write_document(run.path, "summary", summary(analysis))
-    plots.save_all(analysis, run.path / "plots")
+    plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
+    database_plots.save_all(analysis, run.path / "plots")
     write_file(run.path / "samples.csv", samples_csv(run, analysis))
     return write_file(run.path / "report.html", render(run, analysis).encode())
 
@@ -115,6 +152,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "figures": list(_figures(analysis)),
         "about": list(_about(run, analysis)),
         "charts": _charts(run),
+        "databases": sections(analysis, _database_charts(run, analysis)),
         "witnesses": list(_witnesses(analysis)),
         "sessions": [_session(analysis, one) for host in analysis.hosts for one in host.sessions],
         "silences": list(_silences(analysis)),
@@ -128,6 +166,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "foreseen_from": list(known_before(_document(run, "prediction"), survey)),
         "reliability": [one.words() for one in reliability(history(run.path.parent, until=run.path.name))],
         "reliability_headings": RELIABLE_HEADINGS,
+        "sap": [_sap(outcome, events) for outcome in analysis.sap],
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
@@ -225,10 +264,20 @@ def _clock(wall_ns: int, digits: int = 0) -> str:
 
 def _charts(run: Run) -> dict[str, Markup]:
     found = {}
-    for name in ("wall", "ladder", "latency"):
+    for name in ("wall", "ladder", "latency", *(path.stem for path in (run.path / "plots").glob("sap-*.svg"))):
         path = run.path / "plots" / f"{name}.svg"
         if path.exists():
             found[name] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - our own plots wrote it, escaped
+    return found
+
+
+def _database_charts(run: Run, analysis: Analysis) -> dict[str, Markup]:
+    found = {}
+    for one in analysis.databases:
+        name = database_plots.chart_name(one)
+        path = run.path / "plots" / f"{name}.svg"
+        if path.exists():
+            found[one.sid] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - as above
     return found
 
 
@@ -367,6 +416,53 @@ def _said(event: Event) -> str:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 240 else text[:240] + " …"
+
+
+def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
+    """One SAP system: which way told what, its jobs, its log, what it was asked."""
+    mine = [
+        event
+        for event in events
+        if event.kind == "sap-load" and str(event.data.get("probe", "")).split("@")[0] == f"sap-{outcome.sid}"
+    ]
+    return {
+        "sid": outcome.sid,
+        "chart": f"sap-{outcome.sid}",
+        "ways": [(question.replace("_", " "), ", then ".join(each)) for question, each in outcome.ways.items()],
+        "jobs": [
+            {
+                "job": line.course.job.title,
+                "runs": line.course.job.program,
+                "user": line.course.job.user,
+                "status": line.course.status.word,
+                "verdict": line.verdict,
+                "text": line.text,
+                "delay": "" if line.delay_s is None else f"{line.delay_s:+.0f} s",
+            }
+            for line in sorted(outcome.jobs, key=lambda line: _SAP_ORDER.get(line.verdict, 4))
+        ],
+        "log": outcome.log,
+        "load": list(_sap_load(mine)),
+    }
+
+
+_SAP_ORDER = {"fail": 0, "unknown": 1, "pass": 2}
+
+
+def _sap_load(told: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
+    """(way, requests in all, requests a minute) as the probe counted them."""
+    if not told:
+        return
+    began = min(event.mono_ns for event in told)
+    last = told[-1]
+    started = next((event.data.get("since_ns") for event in told if event.data.get("since_ns")), None)
+    minutes = max(1 / 60, (last.mono_ns - int(started or began)) / 6e10)
+    for way, count in sorted(last.data.get("requests", {}).items()):
+        yield (
+            way,
+            str(count),
+            f"{count / minutes:.0f} a minute, the bound for all ways is {last.data.get('limit_per_minute')}",
+        )
 
 
 def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str]]:

@@ -51,7 +51,9 @@ FORMAT = 1
 RESERVE_BYTES = 256 * 1024
 #: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
 BACKLOG_BYTES = 64 * 1024 * 1024
+_BULKY = ("samples/", "observations/")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,41 @@ class Run:
     def sample_files(self) -> list[SampleFile]:
         """The files of samples so far, by probe and recorder."""
         return files(self.path / "samples")
+
+    def observed(self) -> tuple[str, ...]:
+        """The names of the probes that left observations, sorted."""
+        return tuple(sorted({name for name, _, _ in self._observation_files()}))
+
+    def observations(self, probe: str) -> list[dict[str, Any]]:
+        """Every state that a probe asked for, in the order of asking, each with the ``segment`` that wrote it."""
+        files = [(segment, path) for name, segment, path in self._observation_files() if name == probe]
+        return [
+            {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
+        ]
+
+    def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, dict[str, Any]]:
+        """The newest answer to each question, as far as the last bytes of the newest file hold them: for a live view, whose cost must not grow."""
+        found = max((one for one in self._observation_files() if one[0] == probe), default=None)
+        if found is None:
+            return {}
+        with found[2].open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - last_bytes))
+            lines = file.read().split(b"\n")
+        newest: dict[str, dict[str, Any]] = {}
+        # The first line may be cut, the last one is empty or not whole yet.
+        for line in lines[1:-1] if size > last_bytes else lines[:-1]:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # whoever reads all of them counts it
+            newest[str(row.get("question"))] = row
+        return newest
+
+    def _observation_files(self) -> list[tuple[str, int, Path]]:
+        paths = (self.path / "observations").glob("*.jsonl")
+        matches = [(path, _OBSERVATIONS.fullmatch(path.name)) for path in paths]
+        return sorted((match["probe"], int(match["segment"]), path) for path, match in matches if match)
 
     def recent(self, probe: str, last_bytes: int = 256 * 1024) -> list[Sample]:
         """The newest samples of one probe, as many as the last bytes of its newest file hold: for a live view, whose cost must not grow."""
@@ -338,6 +375,11 @@ class RunWriter:
         header = (",".join(COLUMNS) + "\n").encode()
         self._append(f"samples/{probe}.{self.segment}.csv", rows, header)
 
+    def observation_rows(self, probe: str, rows: bytes) -> None:
+        """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
+        (self.path / "observations").mkdir(exist_ok=True)
+        self._append(f"observations/{probe}.{self.segment}.jsonl", rows)
+
     def pack(self) -> None:
         """Pack every samples file, because nothing more will be written. What cannot be packed stays as CSV and is noted."""
         self.flush()
@@ -367,7 +409,7 @@ class RunWriter:
         has_room = was is None or self._has_room()
         try:
             for name, file in self._files.items():
-                if has_room or not name.startswith("samples/"):
+                if has_room or not name.startswith(_BULKY):
                     file.flush()
             if has_room:
                 self.disk_trouble = None
@@ -397,7 +439,7 @@ class RunWriter:
 
     def _bound_backlog(self) -> None:
         for name, file in self._files.items():
-            if name.startswith("samples/") and self.waiting_bytes > BACKLOG_BYTES:
+            if name.startswith(_BULKY) and self.waiting_bytes > BACKLOG_BYTES:
                 self.lost_bytes += len(file.waiting)
                 file.waiting.clear()
 

@@ -20,7 +20,8 @@ from lpmkit.inventory import Frame, Partition
 from lpmkit.move import Phase, Progress, progress
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
-from lpmkit.probes import WATCH, ProbeOrder, plan
+from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
+from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.reach import control_of, other_manager, survey_both_ends
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
@@ -76,11 +77,13 @@ class State:
     progress: Progress
     trouble: tuple[str, ...] = ()
     lead_in_left_s: float | None = None
+    #: The move and its tail are over; SAP's logs are read on for so long since then.
+    reads_on_s: float | None = None
 
     @property
     def is_over(self) -> bool:
-        """Nothing more will be written unless somebody attaches."""
-        return self.ended is not None or not self.recorded
+        """Nothing more will be written unless somebody attaches, but for logs that are read on."""
+        return self.ended is not None or not self.recorded or self.reads_on_s is not None
 
 
 class Runbook:
@@ -202,9 +205,10 @@ class Runbook:
         return found
 
     def probes_of(self, partition: str) -> tuple[ProbeOrder, ...]:
-        """The probes for a partition of the site file; none when it does not say how to log in to it."""
+        """The probes for a partition of the site file, and for the SAP systems in it; none when it does not say how to log in to it."""
         settings = self.site.partitions.get(partition)
-        return plan(settings.host, settings, self.site.ssh_config) if settings else ()
+        usual = plan(settings.host, settings, self.site.ssh_config) if settings else ()
+        return (*usual, *sap_plan(self.site, partition), *database_plan(self.site, partition))
 
     def survey(self, run: Run) -> Survey:
         """Gather every fact from both ends and keep it in the folder."""
@@ -312,6 +316,8 @@ class Runbook:
                 suffix=f"@{host}" if len(hosts) > 1 else "",
                 paces=(WATCH,),
             )
+            suffix = f"@{host}" if len(hosts) > 1 else ""
+            probes += sap_plan(self.site, host, suffix=suffix) + database_plan(self.site, host, suffix=suffix)
         facts = {
             "hosts": list(hosts),
             "site": self.site.as_data(),
@@ -341,6 +347,8 @@ class Runbook:
 
     def _start(self, run: Run) -> None:
         before = len(run.events())
+        self._know_secrets()
+        learn_secrets(run.manifest.get("probes") or (), self.secrets)
         recorder.start(run, self.secrets)
         if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
             said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -350,6 +358,21 @@ class Runbook:
                 answered=said or None,
                 next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
             )
+
+    def _know_secrets(self) -> None:
+        """Resolve what SAP's ways need while somebody can be asked; the recorder gets what is known. One that leads nowhere is told by its probe."""
+        for sid, settings in self.site.sap_systems.items():
+            host = sap_host(self.site, settings)
+            for way in (settings.webservice, settings.rfc, settings.soap_rfc):
+                self._know(way.password if way else None, f"{sid} on {host}")
+            if settings.commands is not None:
+                self._know(settings.commands.password, settings.commands.host)
+
+    def _know(self, reference: str | None, host: str) -> None:
+        try:
+            self.secrets.get(reference, host)
+        except UsageError:
+            return  # its probe says so, and the rest of the run does not depend on it
 
     def end(self, run: Run) -> None:
         """Ask the recorder of a watch to end."""
@@ -414,7 +437,7 @@ def state(run: Run, clock: Clock | None = None) -> State:
     """Where a run stands, read from its folder."""
     events = run.events()
     phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
-    ended = None
+    ended = reads_on = None
     trouble: list[str] = []
     for event in events:
         if event.kind == "phase":
@@ -422,7 +445,9 @@ def state(run: Run, clock: Clock | None = None) -> State:
         elif event.kind == "recorder-ended":
             ended = event.data["reason"]
         elif event.kind == "recorder-started":
-            ended = None
+            ended = reads_on = None
+        elif event.kind == "tail-over":
+            reads_on = float(event.data["goes_on_s"])
         elif event.kind == "disk-full":
             trouble.append(
                 f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
@@ -445,7 +470,7 @@ def state(run: Run, clock: Clock | None = None) -> State:
     lead_in = None
     if phase is Phase.PREPARED and events:
         lead_in = max(0.0, run.manifest["lead_in_s"] - ((clock or Clock()).mono_ns() - events[0].mono_ns) / 1e9)
-    return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in)
+    return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on)
 
 
 def as_row(finding: Finding) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from lpmkit.inventory import (
     VirtualScsiServer,
     VirtualTarget,
 )
+from lpmkit.sap.model import Snapshot as SapSnapshot
 
 Value = TypeVar("Value")
 
@@ -118,6 +119,8 @@ class Survey:
     gaps: tuple[Gap, ...] = ()
     #: One manager has both frames, so there are no keys between managers to be tested.
     one_manager: bool = False
+    #: The SAP systems in the partition that the site file names.
+    sap: tuple[SapSnapshot, ...] = ()
 
     @property
     def moving(self) -> Partition | None:

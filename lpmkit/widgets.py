@@ -24,6 +24,7 @@ from lpmkit.errors import LpmError, UsageError
 from lpmkit.move import PROPOSALS, Phase
 from lpmkit.run import Run
 from lpmkit.runbook import Landscape, Runbook, State, Validation, state
+from lpmkit.sap.model import JobStatus
 from lpmkit.timeline import Clock
 
 REDRAW_S = 0.5
@@ -35,7 +36,13 @@ _SIGNS = {
     "fail": ("✗", "FAIL", "#b42318"),
     "unknown": ("?", "unknown", "#6f42c1"),
 }
-_LANE_COLOURS = {"ssh-ticks": "#0072B2", "ssh-echo": "#D55E00", "tcp-connect": "#009E73", "icmp": "#7B3294"}
+_LANE_COLOURS = {
+    "ssh-ticks": "#0072B2",
+    "ssh-echo": "#D55E00",
+    "tcp-connect": "#009E73",
+    "icmp": "#7B3294",
+    "sap-ni": "#B8860B",
+}
 
 
 # -- plain output --------------------------------------------------------------------------------------------------------------
@@ -234,9 +241,10 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="60em"))
         self.lanes = w.HTML()
         self.image = w.Image(format="png", layout=w.Layout(width="60em"))
+        self.jobs = w.HTML()
         self.trouble = w.HTML()
         self._end = threading.Event()
-        super().__init__([self.headline, self.bar, self.image, self.lanes, self.trouble])
+        super().__init__([self.headline, self.bar, self.image, self.lanes, self.jobs, self.trouble])
         self.redraw()
         self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {run.name}")
         self._thread.start()
@@ -253,6 +261,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.headline.value = _headline(self._run, now)
             self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
             self.lanes.value = _lane_text(self._run)
+            self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
             self.trouble.value = "".join(f"<p>! {_cell(line)}</p>" for line in now.trouble[-3:])
             self.image.value = lanes_png(self._run)
         return now
@@ -304,6 +313,40 @@ def _lane_text(run: Run) -> str:
     return f"<table>{''.join(rows)}</table>" if rows else "<p>No probe has reported yet.</p>"
 
 
+def sap_systems_of(run: Run) -> list[str]:
+    """The SAP systems that the run watches."""
+    return [str(probe["options"]["sid"]) for probe in run.manifest.get("probes") or () if probe.get("kind") == "sap"]
+
+
+def jobs_table(run: Run, sid: str) -> HTML:
+    """The background jobs of a SAP system as they were last seen, what runs first; plain output, also during the run."""
+    rows = run.newest(f"sap-{sid}")
+    said, work = rows.get("jobs"), rows.get("work_processes")
+    if said is None:
+        return HTML(f"<p>{_cell(sid)}: no job list yet.</p>")
+    if "rows" not in said:
+        return HTML(f"<p>{_cell(sid)}: the jobs could not be looked at: {_cell(said.get('trouble'))}</p>")
+    busy = {row.get("pid"): row for row in (work or {}).get("rows", ())}
+    order = {"R": 0, "A": 1, "Y": 2, "Z": 2, "S": 3}
+    shown = []
+    for row in sorted(said["rows"], key=lambda one: order.get(one["status"], 4))[:40]:
+        process = busy.get(row.get("pid")) or {}
+        cpu = process.get("cpu_s")
+        shown.append(
+            {
+                "job": row.get("name") or row.get("program"),
+                "status": JobStatus(row["status"]).word,
+                "started": str(row.get("started") or row.get("planned") or "")[11:19],
+                "program": row.get("program") or process.get("program"),
+                "user": row.get("user"),
+                "work process": "" if row.get("pid") is None else f"{row.get('work_process')}, pid {row['pid']}",
+                "CPU s": cpu,
+            }
+        )
+    age = (Clock().mono_ns() - int(said["answered_ns"])) / 1e9
+    return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago")
+
+
 def lanes_png(run: Run) -> bytes:
     """The last half minute, a lane for each probe: a mark for every sign of life, so silence shows as a hole."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only a live view pays
@@ -318,7 +361,7 @@ def lanes_png(run: Run) -> bytes:
     end = max((one.answered_ns or 0 for rows in recent.values() for one in rows), default=0)
     for lane, (name, rows) in enumerate(recent.items()):
         times = [((one.answered_ns or 0) - end) / 1e9 for one in rows]
-        base = name.split("@")[0]
+        base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
         axes.plot(times, [lane] * len(times), "|", markersize=18, color=_LANE_COLOURS.get(base, "#444444"))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(max(1, len(names)) - 0.5, -0.5)

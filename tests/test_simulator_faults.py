@@ -76,7 +76,7 @@ def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm
 
 
 def test_every_landscape_fault_is_tested_here():
-    others = {"keys-not-exchanged", "one-path-lost", *HMC_REFUSALS}
+    others = {"keys-not-exchanged", "one-path-lost", "sap-licence-missing", *HMC_REFUSALS}
     assert set(REFUSALS) | others == set(CHANGES) == {kind.name for kind in KINDS.values() if kind.where == "landscape"}
 
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 import lpmkit
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.__main__ import main
-from lpmkit.simulator.faults import KINDS
+from lpmkit.simulator.faults import KINDS, FaultBook
 from lpmkit.simulator.guest import identity, install
 from lpmkit.simulator.host import all_stopped, members
 from lpmkit.simulator.isolation import IsolationError, VethLink
@@ -183,7 +183,7 @@ def test_a_resumed_partition_is_never_stale(tmp_path):
     with ours, theirs:
         world = load()
         moved = world.home("bxaix85")
-        machine = AixMachine(install(world, moved, 1e9), Wire(theirs), tmp_path)
+        machine = AixMachine(install(world, moved, 1e9), Wire(theirs), tmp_path, FaultBook(), "127.0.0.1")
         told = {"identity": asdict(identity(world.frame("bvio83"), 3)), "errors": [], "syslog": ""}
         ours.sendall(json.dumps(told).encode() + b"\n")
         io = Captured()

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.analysis.noise import alarms_an_hour
+from lpmkit.analysis.oracle import databases
 from lpmkit.analysis.record import read
+from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.stretches import host_analysis
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.values import (
@@ -52,7 +54,11 @@ def analyse(run: Run) -> Analysis:
     notes: list[str] = []
     documents = {name: _document(run, name, notes) for name in _DOCUMENTS}
     mode = str(run.manifest.get("mode", "watch"))
-    evidence = Evidence(mode, record, hosts, dict(run.unreadable), documents, run.manifest)
+    sap = sap_outcomes(run, record, hosts, documents, notes)
+    found = databases(run, record, hosts, mode)
+    asked = tuple(question for one in found for question in one.questions)
+    unreadable = dict(run.unreadable)
+    evidence = Evidence(mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked)
     return Analysis(
         name=run.name,
         mode=mode,
@@ -68,6 +74,8 @@ def analyse(run: Run) -> Analysis:
         wall=record.wall,
         unreadable=dict(run.unreadable),
         notes=tuple(notes),
+        sap=sap,
+        databases=found,
     )
 
 

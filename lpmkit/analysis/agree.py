@@ -17,6 +17,7 @@ from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clo
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
+    SESSIONS,
     Interval,
     Kind,
     Outage,
@@ -27,7 +28,7 @@ from lpmkit.analysis.values import (
 )
 from lpmkit.samples import MISSING
 
-_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "connect": 3}
+_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it.
@@ -187,10 +188,10 @@ def likely_length(
 def session_outages(
     outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> tuple[SessionOutage, ...]:
-    """What people logged in over an open session felt: every silence of the echo."""
+    """What people logged in over an open session felt: every silence of the echo, of the connection to a SAP dispatcher and of a session with a database."""
     found = []
     for trace in traces:
-        if trace.kind != "echo":
+        if trace.kind not in SESSIONS:
             continue
         for outage in outages:
             if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from lpmkit.analysis.values import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
-REACHABILITY = ("ticks", "echo", "connect", "icmp")
+REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
 #: Probes that a kernel answers, whether or not any process of the host runs.
 KERNEL = ("icmp",)
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ _RESTARTED_NS = 5 * SECOND
 #: Rows of our own ticker that are looked at together, and how many of its latenesses are kept to judge by.
 _ROWS_AT_ONCE = 500_000
 _OWN_SAMPLE = 200_000
-_KINDS = ("ticks", "echo", "connect", "icmp", "observer")
+_KINDS = ("ticks", "echo", "connect", "icmp", "observer", "ni")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Record:
     phases: tuple[Phase, ...]
     readings: tuple[Mapping[str, Any], ...]
     wall: WallClock
+    #: What was added to each segment's monotonic readings.
+    shifts: Mapping[int, int] = field(default_factory=dict)
 
 
 def read(run: Run) -> Record:
@@ -105,6 +107,7 @@ def read(run: Run) -> Record:
         phases=phases,
         readings=tuple({"mono_ns": event.mono_ns, **event.data} for event in events if event.kind == "reading"),
         wall=_wall(events),
+        shifts=shifts,
     )
 
 

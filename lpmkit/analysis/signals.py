@@ -22,6 +22,7 @@ from lpmkit.analysis.rates import rates
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
+    SESSIONS,
     BoolArray,
     ClockRate,
     ClockReading,
@@ -434,7 +435,7 @@ def _least_end(asked: Signals, begin_ns: int, resumed_ns: int, last: int, usual_
     A new connection is its own question: the last one that was late was sent before. On a session TCP may have waited before it sent again; it
     doubles its pauses, so at least about half of the silence was real.
     """
-    if asked.kind == "echo":
+    if asked.kind in SESSIONS:
         return begin_ns + max(0, (resumed_ns - begin_ns - 200 * MILLISECOND) // 2)
     return max(begin_ns, min(int(asked.sent[last]), resumed_ns) - usual_ns)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lpmkit.analysis.noise import alarms_an_hour
+from lpmkit.analysis.oracle import as_dict
 from lpmkit.analysis.values import (
     SECOND,
     Analysis,
@@ -54,6 +55,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         },
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],
+        "databases": [as_dict(one) for one in analysis.databases],
         "window": _span(analysis, analysis.window),
         "record": _span(analysis, analysis.record),
         "not_observed": [_span(analysis, span) for span in analysis.holes],

@@ -15,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lpmkit.samples import Int64Array
+from lpmkit.sap.judge import Outcome as SapOutcome
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+#: Kinds of probes that keep a session open: TCP may wait before it sends again, and people on such a session wait with it.
+SESSIONS = ("echo", "ni", "sql", "commit")
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
@@ -417,6 +420,8 @@ class Analysis:
     wall: WallClock = field(repr=False)
     unreadable: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    sap: tuple[SapOutcome, ...] = field(default=(), repr=False)
+    databases: tuple[Any, ...] = ()  #: `lpmkit.analysis.oracle.DatabaseAnalysis`, by SID
 
     @property
     def suspension(self) -> Suspension | None:

@@ -2,8 +2,8 @@
 
 Standard input holds one line of JSON (``{"probes": [...], "secrets": {...}}``), then a line for every change of the pace (``{"pace": "calm"}``). When it ends,
 whoever wanted the probes is gone or done, and they end too, so that a recorder that is killed leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of
-rows as in a samples file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in here, and what one kind of probe needs is loaded
-where one of that kind is asked for: our own ticker, in a process of its own, needs next to nothing.
+rows as in a samples file, ``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in here, and what one kind of probe needs is loaded
+where one of that kind is asked for: our own ticker, in a process of its own, needs next to nothing. Probes that need a heavy library have a ``group`` and so a process of their own, where memory is collected.
 """
 
 from __future__ import annotations
@@ -35,19 +35,36 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo) -> Probe:
         from lpmkit.probes.observer import ObserverProbe  # noqa: PLC0415
 
         return ObserverProbe(order)
+    if order.group:
+        return _of_a_group(order, secrets)
     from lpmkit.probes.icmp import IcmpProbe  # noqa: PLC0415
     from lpmkit.probes.network import ConnectProbe  # noqa: PLC0415
+    from lpmkit.probes.ni import NiProbe  # noqa: PLC0415
     from lpmkit.probes.ssh import EchoProbe, TickProbe  # noqa: PLC0415
     from lpmkit.secrets import Secrets  # noqa: PLC0415
     from lpmkit.ssh import SshSession, route  # noqa: PLC0415
 
     way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
+    if order.kind == "ni":
+        return NiProbe(order, way, tempo=tempo)
     if order.kind == "connect":
         return ConnectProbe(order, way, tempo=tempo)
     if order.kind == "icmp":
         return IcmpProbe(order, way, tempo=tempo)
     session = SshSession(way, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
     return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, tempo=tempo)
+
+
+def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
+    """A probe that needs a heavy library: zeep and lxml, or a driver of a database."""
+    if order.group == "oracle":
+        from lpmkit.probes import oracle  # noqa: PLC0415
+
+        return oracle.build(order, secrets)
+    from lpmkit.probes.sap import SapProbe  # noqa: PLC0415
+    from lpmkit.secrets import Secrets  # noqa: PLC0415
+
+    return SapProbe(order, Secrets(secrets, may_ask=False))
 
 
 class FrameSink:
@@ -62,6 +79,12 @@ class FrameSink:
         line = sample_line(sample)
         with self._lock:
             self._rows.setdefault(probe, []).append(line)
+
+    def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            self._out.write(f"O {probe} {len(line)}\n".encode() + line)
+            self._out.flush()
 
     def event(self, probe: str, kind: str, /, **data: Any) -> None:
         text = json.dumps({"source": f"probe:{probe}", "kind": kind, "data": {"probe": probe, **data}})
@@ -107,11 +130,12 @@ def run(
     tempo: Tempo | None = None,
 ) -> None:
     """Run the probes until ``stop`` is set, each in a thread of its own, at the pace that ``tempo`` says, and write frames to ``out``."""
-    if any(order.kind != "observer" for order in orders):
-        from lpmkit.probes import icmp, network, ssh  # noqa: F401, PLC0415 - what loading leaves behind is still collected
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    if not any(order.group for order in orders):
+        if any(order.kind != "observer" for order in orders):
+            from lpmkit.probes import icmp, network, ssh  # noqa: F401, PLC0415 - what loading leaves behind is still collected
+        gc.collect()
+        gc.freeze()
+        gc.disable()
     sink = FrameSink(out)
     tempo = tempo or Tempo()
     threads = [

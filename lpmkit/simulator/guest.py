@@ -70,6 +70,7 @@ class Guest:
     oracle_sid: str = ""
     touched_mb: float = 0.0
     dirty_mb_per_second: float = 0.0
+    oracle_version: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -131,6 +132,7 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         oracle_sid=found.oracle_sid,
         touched_mb=found.workload.touched_mb,
         dirty_mb_per_second=found.workload.dirty_mb_per_second,
+        oracle_version=found.oracle_version,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from lpmkit.simulator.chassis import World
+from lpmkit.simulator.oracle.alert_log import release_of
+from lpmkit.simulator.oracle.faces import DATABASE_USER
+from lpmkit.simulator.sap.installation import Installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,17 @@ class Address:
     user: str
     address: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SapFace:
+    """A SAP system as the site file names it: its ports by the name of what listens, and the hardware key of each frame."""
+
+    partition: str
+    address: str
+    installed: Installation
+    ports: Mapping[str, int]
+    keys: Mapping[str, str]
 
 
 def make_key(path: Path) -> bytes:
@@ -60,8 +74,18 @@ def write_ssh_config(directory: Path, addresses: Sequence[Address], host_keys: d
     return path
 
 
-def write_site_file(directory: Path, world: World) -> Path:
-    """Write ``site.yaml``: the frames and partitions by name, for a program that wants to be pointed at them."""
+def write_site_file(
+    directory: Path,
+    world: World,
+    sap: Sequence[SapFace] = (),
+    listeners: Mapping[str, str] | None = None,
+    password: str = "",
+) -> Path:
+    """Write ``site.yaml``: the frames, partitions, SAP systems and databases by name, for a program that wants to be pointed at them.
+
+    ``listeners`` is where the database of each partition is reached; ``password`` is the name of the environment variable that holds the password of
+    the SAP systems and databases.
+    """
     rows = ["ssh_config: ssh_config            # relative to the site file", "frames:"]
     for frame in world.frames:
         if frame.hmc is not None:
@@ -81,6 +105,57 @@ def write_site_file(directory: Path, world: World) -> Path:
         ]
     rows.append("partitions:")
     rows += [f"  {found.name}: {{host: {found.name}}}" for found in world.partitions if found.host]
+    if sap:
+        rows.append("sap_systems:")
+        for face in sap:
+            rows += _sap_rows(face, password)
+    rows += _databases(world, listeners or {}, password)
     path = directory / "site.yaml"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def _sap_rows(face: SapFace, password: str) -> list[str]:
+    """One SAP system: every way in that it has, and the bounds of a rehearsal."""
+    installed, ports = face.installed, face.ports
+    numbers = [installed.number, *([] if installed.classic else [installed.central_services])]
+    quoted = ", ".join(f'"{number}"' for number in numbers)
+    secret = f'password: "env:{password}"'
+    rows = [
+        f"  {installed.sid}:",
+        f"    partition: {face.partition}",
+        f"    instances: [{quoted}]",
+        f'    dispatchers: ["{installed.number}"]',
+        f'    dispatcher_ports: {{"{installed.number}": {ports["dispatcher"]}}}',
+        f"    commands: {{host: {installed.administrator}@{face.partition}}}",
+        f'    soap_rfc: {{url: "http://{face.address}:{ports["http"]}", client: "{installed.client}", user: {installed.rfc_user}, {secret}}}',
+        "    hardware_keys: {" + ", ".join(f"{frame}: {key}" for frame, key in face.keys.items()) + "}",
+        "    watch_after_minutes: 0.15     # a rehearsal; fifteen minutes where it counts",
+        "    every_s: {work_processes: 2, jobs: 3, users: 5, system_log: 5, dumps: 5, processes: 5, queues: 5, enqueue: 5, updates: 5}",
+        "    requests_per_minute: 300      # of a system that nobody works with",
+    ]
+    if installed.has_start_service:
+        central = {} if installed.classic else {installed.central_services: ports["start_service_central"]}
+        listening = {installed.number: ports["start_service"], **central}
+        shown = ", ".join(f'"{number}": {port}' for number, port in listening.items())
+        rows.append(
+            f"    webservice: {{host: {face.address}, user: {installed.administrator}, {secret}, ports: {{{shown}}}}}"
+        )
+    return rows
+
+
+def _databases(world: World, listeners: Mapping[str, str], password: str) -> list[str]:
+    """The databases of the partitions that run. Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password."""
+    rows = []
+    for found in world.partitions:
+        if found.name not in listeners:
+            continue
+        rows += [
+            f"  {found.oracle_sid}:",
+            f"    partition: {found.name}",
+            f'    version: "{found.oracle_version}"',
+            f"    listener: {listeners[found.name]}",
+        ]
+        if release_of(found.oracle_version) >= (12, 1):
+            rows += [f"    user: {DATABASE_USER}", f"    password: env:{password}"]
+    return ["databases:", *rows] if rows else []

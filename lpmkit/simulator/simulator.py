@@ -24,12 +24,13 @@ from lpmkit.simulator.isolation import VethLink
 from lpmkit.simulator.loopback import Loopback
 from lpmkit.simulator.migration import Movers
 from lpmkit.simulator.perturbation import perturb
+from lpmkit.simulator.sap.installation import hardware_key
 from lpmkit.simulator.shells.runner import Machine, Shell
 from lpmkit.simulator.sshd import SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 
-#: Where the password of the simulated SAP systems may be given; made up otherwise. The site file refers to it.
+#: Where the password of the simulated SAP systems and databases may be given; made up otherwise. The site file refers to it.
 GIVEN_BY = "LPM_SIMULATOR_SAP_PASSWORD"
 
 
@@ -70,8 +71,11 @@ class Simulator:
         self.site_file = self.directory / "site.yaml"
         self.hosts: dict[str, ProcessHost] = {}
         self.servers: dict[str, SshServer] = {}
+        self._listeners: dict[str, str] = {}
         self._links: list[VethLink] = []
         self._loopbacks: list[Loopback] = []
+        #: The address of every partition that runs, for its services.
+        self.addresses: dict[str, str] = {}
         self.sap_password = os.environ.get(GIVEN_BY) or secrets.token_urlsafe(12)
         self._truth: Truth | None = None
         self._movers: Movers | None = None
@@ -112,8 +116,21 @@ class Simulator:
             console = partial(HmcMachine, hmc=hmc)
             addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
         login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
-        login.write_site_file(self.directory, self.world)
+        login.write_site_file(self.directory, self.world, self._sap_faces(addresses), self._listeners, GIVEN_BY)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
+
+    def _sap_faces(self, addresses: list[login.Address]) -> list[login.SapFace]:
+        """The SAP systems of the partitions that run, for the site file."""
+        found = []
+        for each in self.world.partitions:
+            if each.sap is None or each.name not in self.hosts:
+                continue
+            keys = {
+                frame.name: hardware_key(guest.identity(frame, each.lpar_id).machine_id) for frame in self.world.frames
+            }
+            address = next(one.address for one in addresses if one.host == each.name)
+            found.append(login.SapFace(each.name, address, each.sap, self.hosts[each.name].ports, keys))
+        return found
 
     def _manager(
         self, host: str, user: str, machine: Callable[[Chassis, Movers], Machine], keys: set[bytes], movers: Movers
@@ -143,6 +160,7 @@ class Simulator:
         else:
             self._loopbacks.append(Loopback())
             address = self._loopbacks[-1].address
+        self.addresses[found.name] = address
         root = self.directory / "partitions" / found.name
         root.mkdir(parents=True, exist_ok=True)
         settings: dict[str, Any] = {
@@ -152,10 +170,27 @@ class Simulator:
             "host_key": str(self.directory / f"host_key_{found.name}"),
             "keys": [base64.b64encode(key).decode() for key in keys],
             "address": address,
+            "tls": self._certificate(found, address),
+            "password": self.sap_password,
             "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where in ("command", "sap")],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)
+        if "oracle" in host.ports:
+            self._listeners[found.name] = f"{address}:{host.ports['oracle']}"
         return login.Address(found.name, "root", address, host.port)
+
+    def _certificate(self, found: Partition, address: str) -> dict[str, str] | None:
+        """The certificate of sapstartsrv, where the partition has one."""
+        if found.sap is None or not found.sap.has_start_service:
+            return None
+        from lpmkit.simulator import certificates  # noqa: PLC0415 - x509 is loaded only where there is somebody to use it
+
+        made = certificates.make(self.directory, found.name, address)
+        return {"certificate": str(made.certificate), "key": str(made.key)}
+
+    def listener_of(self, partition: str) -> str:
+        """Where the database of a partition is reached: ``ADDRESS:PORT``."""
+        return self._listeners[partition]
 
     def inject(self, fault: Fault | str) -> None:
         """Let a fault come into force now. On a partition's own command lines only faults given at the start strike."""

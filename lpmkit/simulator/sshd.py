@@ -18,9 +18,11 @@ from paramiko.common import (
     AUTH_SUCCESSFUL,
     MSG_CHANNEL_REQUEST,
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_FAILED_CONNECT_FAILED,
     OPEN_SUCCEEDED,
 )
 
+from lpmkit.simulator.forwarding import STREAM_LOCAL, Connect, relay
 from lpmkit.simulator.shells.runner import LoggedOut, Shell
 from lpmkit.simulator.terminal import Terminal
 
@@ -71,12 +73,32 @@ class Transport(paramiko.Transport):
     """
 
     granted: dict[int, Callable[[], None]]
+    wanted: str = ""
+    """The UNIX socket that the channel which is being opened is for."""
     _channel_handler_table: Mapping[int, Callable[[paramiko.Channel, paramiko.Message], None]]
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self.granted = {}
+        #: Where a channel leads that a client opened to somewhere.
+        self.connected: dict[int, socket.socket] = {}
         self._channel_handler_table = {**self._channel_handler_table, MSG_CHANNEL_REQUEST: self._request}
+
+    def _parse_channel_open(self, message: paramiko.Message) -> None:
+        look = paramiko.Message(message.asbytes())
+        if look.get_text() == STREAM_LOCAL:
+            for _ in range(3):
+                look.get_int()
+            self.wanted = look.get_text()
+        super()._parse_channel_open(message)  # type: ignore[misc]  # paramiko's own, which has no public name
+
+    def _queue_incoming_channel(self, channel: paramiko.Channel) -> None:
+        """Whoever opened a channel to somewhere is connected to it, now that he was told that it is open."""
+        connection = self.connected.pop(channel.get_id(), None)
+        if connection is None:
+            super()._queue_incoming_channel(channel)  # type: ignore[misc]
+        else:
+            relay(channel, connection)
 
     def _request(self, channel: paramiko.Channel, message: paramiko.Message) -> None:
         channel._handle_request(message)  # type: ignore[attr-defined]  # the method that stood in paramiko's own table
@@ -101,7 +123,25 @@ class _Login(paramiko.ServerInterface):
         return AUTH_SUCCESSFUL if known else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
+        if kind == STREAM_LOCAL:
+            return self._forward(chanid, self._transport.wanted)
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        host, port = destination
+        mine = (self._server.host, self._server.address, "localhost", "127.0.0.1", "loopback")
+        return self._forward(chanid, port) if host in mine else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def _forward(self, chanid: int, destination: int | str) -> int:
+        if self._server.connect is None:
+            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        try:
+            self._transport.connected[chanid] = self._server.connect(destination)
+        except OSError:
+            return OPEN_FAILED_CONNECT_FAILED
+        return OPEN_SUCCEEDED
 
     def check_channel_env_request(self, channel: paramiko.Channel, name: bytes, value: bytes) -> bool:
         text = name.decode("ascii", "replace")
@@ -196,8 +236,10 @@ class SshServer:
         client_keys: set[bytes],
         factory: ShellFactory,
         address: str = "127.0.0.1",
+        connect: Connect | None = None,
     ) -> None:
         self.host, self.users, self.keys, self.factory = host, frozenset(users), client_keys, factory
+        self.connect = connect
         self._host_key = paramiko.Ed25519Key(filename=str(host_key))
         self._transports: set[Transport] = set()
         self._lock = threading.Lock()

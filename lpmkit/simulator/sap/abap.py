@@ -47,7 +47,7 @@ class Call:
 
     def number(self, name: str) -> int:
         text = self.value(name)
-        return int(text) if text.isdigit() else 0
+        return int(text) if text.isdecimal() else 0
 
     def table(self, name: str) -> Sequence[Mapping[str, str]]:
         return self.tables.get(name, ())

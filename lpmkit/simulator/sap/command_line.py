@@ -55,12 +55,12 @@ def sapcontrol(system: System, arguments: Sequence[str]) -> Reply:
         del words[at : at + 3]
     options = read(words, "-nr -format -prot -host -repeat -systempki")
     form, number = options["-format"] or "list", options["-nr"]
-    if number is None or not given or not number.isdigit() or form not in ("list", "script"):
+    if number is None or not given or not number.isdecimal() or form not in ("list", "script"):
         return Reply(SAPCONTROL_USAGE, status=FAILED)
     head = f"\n{time.strftime('%d.%m.%Y %H:%M:%S', time.gmtime(time.time()))}\n{given[0]}\n"
     installed = system.installed
     seats = {int(installed.number): False} | ({} if installed.classic else {int(installed.central_services): True})
-    if int(number) not in seats:
+    if int(number) not in seats or not system.start_service_runs:
         return Reply(f"{head}FAIL: {REFUSED}\n", status=FAILED)
     operation = OPERATIONS.get(given[0])
     if operation is None:

@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 Serve = Callable[[socket.socket], None]
@@ -24,6 +24,8 @@ class Ports:
         self._address = address
         self._selector = selectors.DefaultSelector()
         self._listening: dict[str, socket.socket] = {}
+        self._connected: dict[socket.socket, str] = {}
+        self._lock = threading.Lock()
         self.numbers: dict[str, int] = {}
 
     def listen(self, name: str, wanted: int, serve: Serve) -> None:
@@ -37,22 +39,36 @@ class Ports:
 
     def listen_locally(self, name: str, path: Path, serve: Serve) -> None:
         """Open a UNIX socket. Its path may be longer than a socket address may be, so it is named through its directory."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(short_name(path))
         listener.listen(16)
         self._add(name, listener, serve)
 
-    def close(self, name: str) -> None:
-        """Stop listening; what is connected stays connected."""
-        listener = self._listening.pop(name, None)
-        if listener is not None:
-            self._selector.unregister(listener)
-            listener.close()
+    @property
+    def names(self) -> list[str]:
+        """What listens."""
+        return list(self._listening)
+
+    def close(self, *names: str) -> None:
+        """The program behind a port ends: nobody listens there any more, and the kernel closes what it had open."""
+        for name in names:
+            listener = self._listening.pop(name, None)
+            if listener is not None:
+                self._selector.unregister(listener)
+                listener.close()
+            with self._lock:
+                left = [one for one, theirs in self._connected.items() if theirs == name]
+            for one in left:
+                try:
+                    one.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the other side was first
 
     def _add(self, name: str, listener: socket.socket, serve: Serve) -> None:
         self._listening[name] = listener
-        self._selector.register(listener, selectors.EVENT_READ, serve)
+        self._selector.register(listener, selectors.EVENT_READ, (name, serve))
 
     def start(self) -> None:
         threading.Thread(target=self._accept, daemon=True, name="sap-ports").start()
@@ -67,16 +83,20 @@ class Ports:
                 except OSError:
                     continue  # the client went, or the port was closed, before we came to it
                 threading.Thread(
-                    target=_guarded, args=(key.data, connection), daemon=True, name="sap-connection"
+                    target=self._guarded, args=(*key.data, connection), daemon=True, name="sap-connection"
                 ).start()
 
-
-def _guarded(serve: Serve, connection: socket.socket) -> None:
-    with connection:
-        try:
-            serve(connection)
-        except OSError:
-            pass  # the client went away in the middle; it knows why better than we do
+    def _guarded(self, name: str, serve: Serve, connection: socket.socket) -> None:
+        with self._lock:
+            self._connected[connection] = name
+        with connection:
+            try:
+                serve(connection)
+            except OSError:
+                pass  # the client went away in the middle; it knows why better than we do
+            finally:
+                with self._lock:
+                    del self._connected[connection]
 
 
 def short_name(path: Path) -> str:
@@ -84,8 +104,7 @@ def short_name(path: Path) -> str:
     return f"/proc/{os.getpid()}/fd/{_held(path.parent)}/{path.name}"
 
 
-@lru_cache(maxsize=8)
+@cache
 def _held(folder: Path) -> int:
     """A descriptor of a directory, held for as long as this process lives."""
-    folder.mkdir(parents=True, exist_ok=True)
     return os.open(folder, os.O_PATH | os.O_DIRECTORY)

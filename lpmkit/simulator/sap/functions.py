@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lpmkit.simulator.sap import monitor, xbp
 from lpmkit.simulator.sap.abap import AbapException, Call, Result
-from lpmkit.simulator.sap.recalled import GERMAN_ACTION, GERMAN_ANSWER
+from lpmkit.simulator.sap.recalled import (
+    GERMAN_ACTION,
+    GERMAN_ANSWER,
+    MSGTYPES,
+    WP_ISTATUS,
+    WP_ITYPES,
+    enqueue_row,
+)
 from lpmkit.simulator.sap.records import Scalar, clock
 from lpmkit.simulator.sap.tables import TABLES, BadClause, Column, Table, joined, select
 
@@ -116,10 +123,6 @@ def _chosen(asked: Call, table: Table) -> Sequence[Column]:
     return columns
 
 
-_ITYPES = {"DIA": 1, "UPD": 2, "ENQ": 3, "BTC": 4, "SPO": 5, "UP2": 6}
-_ISTATUS = {"Wait": 2, "Run": 4, "Hold": 5, "Stop": 7, "Ended": 7}
-
-
 def work_processes(asked: Call) -> Result:
     """TH_WPINFO; texts follow the language of the logon (sap-oracle.md 2.4), and BTC is called BGD in old releases."""
     system = asked.system
@@ -131,10 +134,10 @@ def work_processes(asked: Call) -> Result:
         {
             "WP_NO": f"{each.number:>2}",
             "WP_INDEX": each.number,
-            "WP_ITYPE": _ITYPES[each.kind],
+            "WP_ITYPE": WP_ITYPES[each.kind],
             "WP_TYP": {"BTC": background}.get(each.kind, each.kind),
             "WP_PID": str(each.pid),
-            "WP_ISTATUS": _ISTATUS[each.status],
+            "WP_ISTATUS": WP_ISTATUS[each.status],
             "WP_STATUS": monitor.status_text(each, asked.german)[:7],
             "WP_IWAIT": 0,
             "WP_WAITING": each.reason,
@@ -145,7 +148,7 @@ def work_processes(asked: Call) -> Result:
             "WP_CPU": f"{int(each.cpu_s // 60)}:{int(each.cpu_s % 60):02}"
             if asked.value("WITH_CPU") not in ("", "0", "00")
             else "",
-            "WP_ELTIME": "" if each.free else str(int(system.work_s - each.since_s)),
+            "WP_ELTIME": "" if each.free else str(int(system.wall_s - each.since_s)),
             "WP_MANDT": each.client,
             "WP_BNAME": each.user,
             "WP_REPORT": each.program,
@@ -179,13 +182,13 @@ def users(asked: Call) -> Result:
 
 
 def servers(asked: Call) -> Result:
-    """TH_SERVER_LIST: one application server with all services (the mask as hexadecimal text is recalled)."""
+    """TH_SERVER_LIST: one application server with all services."""
     system = asked.system
     row = {
         "NAME": system.installed.server(system.host),
         "HOST": system.host,
         "SERV": f"sapdp{system.installed.number}",
-        "MSGTYPES": "BF" if system.installed.classic else "BD",
+        "MSGTYPES": MSGTYPES[system.installed.classic],
         "HOSTADR": "C0000255",
         "SERVNO": f"{system.installed.ports.dispatcher:04X}",
     }
@@ -193,26 +196,9 @@ def servers(asked: Call) -> Result:
 
 
 def locks(asked: Call) -> Result:
-    """ENQUEUE_READ; empty selections mean all (names of its fields recalled)."""
+    """ENQUEUE_READ; empty selections mean all."""
     user = asked.value("GUNAME")
-    rows: list[dict[str, Scalar]] = [
-        {
-            "GNAME": each.table,
-            "GARG": each.argument,
-            "GMODE": each.mode,
-            "GUSR": each.owner,
-            "GUSRVB": each.owner,
-            "GUSE": 0,
-            "GUSEVB": 1,
-            "GOBJ": each.object,
-            "GCLIENT": each.client,
-            "GUNAME": each.user,
-            "GTCODE": each.transaction,
-            "GBCKTYPE": "X" if each.backup else "",
-        }
-        for each in asked.system.locks()
-        if user in ("", "*", each.user)
-    ]
+    rows = [enqueue_row(each) for each in asked.system.locks() if user in ("", "*", each.user)]
     return Result({"NUMBER": len(rows), "SUBRC": 0}, {"ENQ": rows})
 
 
@@ -228,7 +214,7 @@ def os_command(asked: Call) -> Result:
         raise AbapException("SECURITY_RISK", "The parameters hold characters that are not allowed")
     text, status = asked.execute(f"{program} {given}".strip())
     rows: list[dict[str, Scalar]] = [
-        {"LENGTH": min(len(line), LONGEST_LINE), "MESSAGE": line[at : at + LONGEST_LINE]}
+        {"LENGTH": min(len(line) - at, LONGEST_LINE), "MESSAGE": line[at : at + LONGEST_LINE]}
         for line in text.splitlines()
         for at in range(0, max(1, len(line)), LONGEST_LINE)
     ]

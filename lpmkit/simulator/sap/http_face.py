@@ -21,14 +21,16 @@ class Exchange(BaseHTTPRequestHandler):
     """A connection's requests, one after the other, each handed to the server's ``answer``."""
 
     protocol_version = "HTTP/1.1"
-    server_version, sys_version = "gSOAP/2.7", ""
     timeout = IDLE_S
 
-    def __init__(self, connection: socket.socket, answer: Answer, secure: bool) -> None:
-        self._answer, self._secure = answer, secure
+    def __init__(self, connection: socket.socket, answer: Answer, name: str, secure: bool = False) -> None:
+        self._answer, self._name, self._secure = answer, name, secure
         self.method, self.body = "", b""
         server: Any = None
         super().__init__(connection, ("", 0), server)
+
+    def version_string(self) -> str:
+        return self._name
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nobody reads it."""
@@ -39,8 +41,8 @@ class Exchange(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if self.headers.get("Transfer-Encoding") or not length.isdigit() or int(length) > LONGEST_REQUEST:
-            self.reply(413 if length.isdigit() else 411, b"", "text/plain")
+        if self.headers.get("Transfer-Encoding") or not length.isdecimal() or int(length) > LONGEST_REQUEST:
+            self.reply(413 if length.isdecimal() else 411, b"", "text/plain")
             self.close_connection = True
             return
         self.method, self.body = "POST", self.rfile.read(int(length))
@@ -95,17 +97,17 @@ class Exchange(BaseHTTPRequestHandler):
             pass  # it has gone
 
 
-def web(answer: Answer, context: ssl.SSLContext | None = None) -> Callable[[socket.socket], None]:
-    """How to serve a connection of a web server, with TLS when there is a context."""
+def web(answer: Answer, name: str, context: ssl.SSLContext | None = None) -> Callable[[socket.socket], None]:
+    """How to serve a connection of a web server of that name, with TLS when there is a context."""
 
     def serve(connection: socket.socket) -> None:
         if connection.family == socket.AF_INET:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is None:
-            Exchange(connection, answer, False)
+            Exchange(connection, answer, name)
             return
         connection.settimeout(IDLE_S)
         with context.wrap_socket(connection, server_side=True) as secured:
-            Exchange(secured, answer, True)
+            Exchange(secured, answer, name, secure=True)
 
     return serve

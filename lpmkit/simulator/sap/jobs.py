@@ -16,6 +16,8 @@ LINE_EVERY_S = 5.0
 """A job that counts objects says so at this interval of work."""
 PAST_LINE_EVERY_S = 300.0
 KEPT_JOBS = 300
+KEPT_LINES, FIRST_LINES = 500, 10
+"""Of a very long job log the beginning and the end."""
 
 
 def lay_out(system: System) -> list[Job]:
@@ -62,7 +64,7 @@ def _live_through(system: System, job: Job, for_s: float) -> None:
         return
     job.worker = worker
     job.next_line_s = job.done_s + LINE_EVERY_S
-    worker.take(system.work_s - for_s, whole, job.plan.program, system.installed.client, job.plan.user)
+    worker.take(began, whole, job.plan.program, system.installed.client, job.plan.user)
     worker.job = job
 
 
@@ -75,9 +77,10 @@ def advance(system: System, work_s: float) -> None:
             job.status = "Y"
         if job.status == "Y":
             _try_to_begin(system, job)
-    if len(system.jobs) > KEPT_JOBS:
-        oldest = next(job for job in system.jobs if job.status in "FA")
-        system.jobs.remove(oldest)
+    over = len(system.jobs) - KEPT_JOBS
+    if over > 0:
+        past = [id(job) for job in system.jobs if job.status in "FA"][:over]
+        system.jobs = [job for job in system.jobs if id(job) not in past]
 
 
 def _try_to_begin(system: System, job: Job) -> None:
@@ -147,4 +150,6 @@ def _count_line(job: Job, wall_s: float) -> None:
 
 def _line(job: Job, number: str, wall_s: float, /, message_class: str = "00", kind: str = "S", **facts: object) -> None:
     english, german = JOB_LOG[number]
+    if len(job.log) >= KEPT_LINES:
+        del job.log[FIRST_LINES]
     job.log.append(LogLine(wall_s, number, english.format(**facts), german.format(**facts), message_class, kind))

@@ -19,7 +19,7 @@ def job_cancelled(system: System, named: str | None) -> None:
 
 def work_process_died(system: System, named: str | None) -> None:
     """A work process ends and is started again: another pid, one more error, and its request is gone; else the first dialog one."""
-    number = int(named) if named and named.isdigit() else 0
+    number = int(named) if named and named.isdecimal() else 0
     if number >= len(system.work_processes):
         return
     worker = system.work_processes[number]
@@ -60,12 +60,24 @@ def dispatcher_gone(system: System, named: str | None) -> None:
     system.sessions.clear()
 
 
+def start_service_gone(system: System, named: str | None) -> None:
+    """sapstartsrv ends; what it started runs on."""
+    system.start_service_runs = False
+
+
+def replication_lost(system: System, named: str | None) -> None:
+    """The enqueue server loses its replica: no lock has a copy any more."""
+    system.replicated = False
+
+
 #: What strikes when the partition has moved; asked with the object that the fault names.
 AT_THE_MOVE: Mapping[str, Callable[[System, str | None], None]] = {
     "sap-job-cancelled": job_cancelled,
     "sap-work-process-died": work_process_died,
     "sap-user-cut": user_cut,
     "sap-dispatcher-gone": dispatcher_gone,
+    "sap-replication-lost": replication_lost,
+    "sapstartsrv-gone": start_service_gone,
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from lpmkit.simulator.sap.recalled import GERMAN_ANSWER, GERMAN_STATUS
+from lpmkit.simulator.sap.recalled import DPMON_HEAD, GERMAN_ANSWER, GERMAN_STATUS, dpmon_row
 from lpmkit.simulator.sap.records import DIALOG, WorkProcess, lasted
 from lpmkit.simulator.sap.system import System
 from lpmkit.simulator.shells.reply import Reply
@@ -49,14 +49,14 @@ def _work_processes(system: System) -> list[str]:
     yes = GERMAN_ANSWER["Yes"] if system.german else "yes"
     with system.lock:
         rows = [
-            f"{each.number:>2} {each.kind:<4}{each.pid:>8} {status_text(each, system.german):<8}{each.reason:<6}{yes:<6}{each.errors or '':>3}"
-            f" {'':>3} {lasted(each.cpu_s):>8} {'' if each.free else int(system.work_s - each.since_s):>5} "
-            f"{each.program:<16.16} {each.client:<3} {each.user:<12} {each.action:<16} {each.table}".rstrip()
+            dpmon_row(
+                number=each.number, kind=each.kind, pid=each.pid, status=status_text(each, system.german), cause=each.reason, start=yes,
+                err=each.errors or "", sem="", cpu=lasted(each.cpu_s), time="" if each.free else int(system.wall_s - each.since_s),
+                program=each.program, client=each.client, user=each.user, action=each.action, table=each.table,
+            )
             for each in system.work_processes
-        ]
-    head = f"{'No':>2} {'Ty.':<4}{'Pid':>8} {'Status':<8}{'Cause':<6}{'Start':<6}{'Err':>3} {'Sem':>3} {'CPU':>8} {'Time':>5} "
-    head += f"{'Program':<16} {'Cl':<3} {'User':<12} {'Action':<16} Table"
-    return [*_title(system, "Workprocess Table"), head, "-" * 120, *rows, ""]
+        ]  # fmt: skip
+    return [*_title(system, "Workprocess Table"), DPMON_HEAD, "-" * 120, *rows, ""]
 
 
 def _box(titles: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:

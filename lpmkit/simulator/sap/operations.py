@@ -107,7 +107,7 @@ STATUS_REASON = {"Hold": "RFC"}
 
 def work_process_row(system: System, each: WorkProcess) -> Row:
     """One work process with the fields of ABAPGetWPTable. ``Err`` and ``Time`` are empty when there is nothing to say."""
-    elapsed = "" if each.free else str(int(system.work_s - each.since_s))
+    elapsed = "" if each.free else str(int(system.wall_s - each.since_s))
     errors = str(each.errors) if each.errors else ""
     return (
         each.number, each.kind, each.pid, each.status, each.reason, "yes", errors, "", lasted(each.cpu_s), elapsed,
@@ -234,7 +234,7 @@ def enqueue_statistic(seat: Seat, given: Mapping[str, str]) -> list[Row]:
         (
             owners, owners + 9, 18500, "GREEN", locks, locks + 14, 18500, "GREEN", locks, locks + 14, 18500, "GREEN",
             asked, 12, 0, asked - locks, 0, 17_220, 4, 31, 3, "0.01", "0.0", "0.02",
-            "GRAY" if system.installed.classic else "GREEN",
+            "GRAY" if system.installed.classic else ("GREEN" if system.replicated else "RED"),
         )
     ]  # fmt: skip
 

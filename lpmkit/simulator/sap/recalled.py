@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lpmkit.simulator.sap.records import Lock, LogLine, Scalar, clock, date
+
 # --- faults of sapstartsrv ------------------------------------------------------------------------------------------
 # ``DpAttachStartService failed`` is seen (3.1); its sister for the enqueue server and the refusals are not.
 NO_DISPATCHER = "DpAttachStartService failed"
@@ -118,3 +120,56 @@ XMI_MESSAGES: Mapping[str, tuple[str, str]] = {
 #: A caller who wants to go on in the same session says so in the header of the message and gets a cookie.
 SESSION_WANTED = "enableSession"
 SESSION_COOKIE = "sap-contextid"
+SERVER_HEADER = {
+    True: "SAP Web Application Server (1.0;{kernel})",
+    False: "SAP NetWeaver Application Server / ABAP {kernel}",
+}
+"""What the ICM calls itself, of a kernel before 7.00 and after."""
+
+# --- numbers and fields of function modules and tables ----------------------------------------------------------------
+#: 2 for waiting is documented (2.4), the others are not.
+WP_ISTATUS: Mapping[str, int] = {"Wait": 2, "Run": 4, "Hold": 5, "Stop": 7, "Ended": 7}
+WP_ITYPES: Mapping[str, int] = {"DIA": 1, "UPD": 2, "ENQ": 3, "BTC": 4, "SPO": 5, "UP2": 6}
+MSGTYPES: Mapping[bool, str] = {True: "BF", False: "BD"}
+"""Services of an application server as TH_SERVER_LIST shows them, with an enqueue work process and without."""
+
+
+def snap_blocks(**blocks: str) -> str:
+    """SNAP-FLIST: two letters, three digits of length, the value, one block after the other.
+
+    >>> snap_blocks(FC="TIME_OUT", AP="SAPLABCD")
+    'FC008TIME_OUTAP008SAPLABCD'
+    """
+    return "".join(f"{name}{len(value):03}{value}" for name, value in blocks.items())
+
+
+def enqueue_row(lock: Lock) -> dict[str, Scalar]:
+    """A row of ENQUEUE_READ."""
+    return {
+        "GNAME": lock.table, "GARG": lock.argument, "GMODE": lock.mode, "GUSR": lock.owner, "GUSRVB": lock.owner, "GUSE": 0, "GUSEVB": 1,
+        "GOBJ": lock.object, "GCLIENT": lock.client, "GUNAME": lock.user, "GTCODE": lock.transaction, "GBCKTYPE": "X" if lock.backup else "",
+    }  # fmt: skip
+
+
+def job_log_row(line: LogLine, german: bool) -> dict[str, Scalar]:
+    """A row of JOB_PROTOCOL."""
+    return {
+        "ENTERDATE": date(line.wall_s), "ENTERTIME": clock(line.wall_s), "MSGID": line.message_class, "MSGNO": line.number,
+        "MSGTYPE": line.kind, "TEXT": line.german if german else line.text,
+    }  # fmt: skip
+
+
+# --- dpmon --------------------------------------------------------------------------------------------------------------
+#: The work process table in columns, as old kernels print it. The boxed tables are seen (4).
+DPMON_ROW = (
+    "{number:>2} {kind:<4}{pid:>8} {status:<8}{cause:<6}{start:<6}{err:>3} {sem:>3} {cpu:>8} {time:>5} {program:<16.16} {client:<3} "
+    "{user:<12} {action:<16} {table}"
+)
+DPMON_HEAD = DPMON_ROW.format(
+    number="No", kind="Ty.", pid="Pid", status="Status", cause="Cause", start="Start", err="Err", sem="Sem", cpu="CPU", time="Time",
+    program="Program", client="Cl", user="User", action="Action", table="Table",
+)  # fmt: skip
+
+
+def dpmon_row(**cells: object) -> str:
+    return DPMON_ROW.format(**cells).rstrip()

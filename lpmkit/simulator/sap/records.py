@@ -65,7 +65,7 @@ def lasted(seconds: float) -> str:
 
 @dataclass(slots=True)
 class WorkProcess:
-    """One work process. ``until_s`` and ``since_s`` are on the clock of work done, which stands while the partition does."""
+    """One work process. ``since_s`` is when it took its request; ``until_s`` is on the clock of work done, which stands while the partition does."""
 
     number: int
     kind: str
@@ -88,9 +88,9 @@ class WorkProcess:
     def free(self) -> bool:
         return self.status == "Wait"
 
-    def take(self, now_s: float, for_s: float, program: str, client: str, user: str) -> None:
-        """Begin a request that is done after so many seconds of work."""
-        self.status, self.since_s, self.until_s = "Run", now_s, now_s + for_s
+    def take(self, wall_s: float, until_s: float, program: str, client: str, user: str) -> None:
+        """Begin a request that is done when so much work was done in all."""
+        self.status, self.since_s, self.until_s = "Run", wall_s, until_s
         self.program, self.client, self.user = program, client, user
 
     def let_go(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lpmkit.simulator.faults import Fault, FaultBook
@@ -14,13 +15,21 @@ from lpmkit.simulator.sap.http_face import web
 from lpmkit.simulator.sap.installation import Installation
 from lpmkit.simulator.sap.mishaps import AT_THE_MOVE, strike
 from lpmkit.simulator.sap.operations import Seat
+from lpmkit.simulator.sap.recalled import SERVER_HEADER
 from lpmkit.simulator.sap.rfc import Execute, SoapRfc
 from lpmkit.simulator.sap.system import Heart, System
 from lpmkit.simulator.shells.aix_system import Process
 from lpmkit.simulator.shells.reply import Reply
 
+GSOAP = "gSOAP/2.7"
 KEEPALIVE_S, KEEPALIVE_TIMEOUT_S = 1200.0, 60.0
 """``rdisp/keepalive`` and ``rdisp/keepalive_timeout`` (sap-oracle.md 4)."""
+
+
+def _context(tls: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls["certificate"], tls["key"])
+    return context
 
 
 class RunningSap:
@@ -35,12 +44,14 @@ class RunningSap:
         address: str,
         machine_id: Callable[[], str],
         execute: Execute,
+        tls: Mapping[str, str] | None = None,
     ) -> None:
         self._installed, self._book, self._root, self._host = installed, book, root, guest.name
         german = book.on_sap("sap-german") is not None
         self.system = System(installed, guest.name, guest.boot_wall_s, time.time(), machine_id, german)
         self._ports = Ports(address)
         self._execute = execute
+        self._tls = None if tls is None else _context(tls)
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -53,7 +64,8 @@ class RunningSap:
         self._ports.listen("dispatcher", ports.dispatcher, talk)
         self._ports.listen("gateway", ports.gateway, talk)
         self._ports.listen("message_server", installed.services_ports.message_server, talk)
-        self._ports.listen("http", ports.http, web(SoapRfc(self.system, self._execute).answer))
+        icm = SERVER_HEADER[not installed.has_start_service].format(kernel=installed.kernel)
+        self._ports.listen("http", ports.http, web(SoapRfc(self.system, self._execute).answer, icm))
         if installed.has_start_service:
             self._start_service("start_service", Seat(self.system, central=False))
             if not installed.classic:
@@ -63,10 +75,15 @@ class RunningSap:
 
     def _start_service(self, name: str, seat: Seat) -> None:
         numbers = self._installed.services_ports if seat.central else self._installed.ports
-        self._ports.listen(name, numbers.start_service, web(startsrv.serve(seat, self._strikes, trusted=False)))
+        self._ports.listen(name, numbers.start_service, web(startsrv.serve(seat, self._strikes, trusted=False), GSOAP))
+        if self._tls is not None:
+            secured = web(startsrv.serve(seat, self._strikes, trusted=False), GSOAP, self._tls)
+            self._ports.listen(f"{name}_tls", numbers.start_service_tls, secured)
         # The local socket asks for no password, for only <sid>adm and root can open it (sap-oracle.md 3.1).
         local = self._root / "tmp" / f".sapstream{numbers.start_service}"
-        self._ports.listen_locally(f"{name}_local", local, web(startsrv.serve(seat, self._strikes, trusted=True)))
+        self._ports.listen_locally(
+            f"{name}_local", local, web(startsrv.serve(seat, self._strikes, trusted=True), GSOAP)
+        )
 
     def moved(self) -> None:
         """The partition runs on another frame now: what was to happen then happens."""
@@ -83,8 +100,9 @@ class RunningSap:
             return
         strike(self.system, fault.effect, fault.object)
         if not self.system.dispatcher_runs:
-            for name in ("dispatcher", "gateway", "http"):
-                self._ports.close(name)
+            self._ports.close("dispatcher", "gateway", "http")
+        if not self.system.start_service_runs:
+            self._ports.close(*(name for name in self._ports.names if name.startswith("start_service")))
 
     def _strikes(self, effect: str) -> bool:
         return self._book.on_sap(effect) is not None

@@ -79,6 +79,9 @@ class System:
         self.work_s = 0.0
         self.started_s = boot_wall_s + 300
         self.dispatcher_runs = True
+        self.start_service_runs = installed.has_start_service
+        #: Whether the enqueue server, where there is one, has its replica, which is on another host.
+        self.replicated = not installed.classic
         self.jobs: list[Job] = []
         self.syslog: list[LogEntry] = []
         self.dumps: list[Dump] = []
@@ -201,7 +204,7 @@ class System:
         if worker is None:
             return None
         queue.passed()
-        worker.take(self.work_s, for_s, program, self.installed.client, user)
+        worker.take(self.wall_s, self.work_s + for_s, program, self.installed.client, user)
         return worker
 
     def _post(self, session: Session) -> None:
@@ -242,31 +245,23 @@ class System:
     def locks(self) -> list[Lock]:
         """The lock table: who changes something holds a lock, and so does a job that writes."""
         with self.lock:
-            client = self.installed.client
             found = []
             for session in self.sessions:
-                table, argument = session.plan.locks
-                if table:
+                plan = session.plan
+                if plan.locks[0]:
                     owner = self._owner(session.logon_s, session.number)
-                    found.append(
-                        Lock(
-                            table,
-                            argument,
-                            owner,
-                            client,
-                            session.plan.name,
-                            session.plan.transaction,
-                            session.plan.object,
-                        )
-                    )
+                    found.append(self._lock(*plan.locks, owner, plan.name, plan.transaction, plan.object))
             for job in self.running():
                 if job.plan.table and job.started_s is not None:
-                    owner = self._owner(job.started_s, job.worker_number)
-                    argument = f"{client}{job.name[:20]}"
-                    found.append(
-                        Lock(job.plan.table, argument, owner, client, job.plan.user, "", f"E_{job.plan.table}")
+                    owner, argument = (
+                        self._owner(job.started_s, job.worker_number),
+                        f"{self.installed.client}{job.name[:20]}",
                     )
+                    found.append(self._lock(job.plan.table, argument, owner, job.plan.user, "", f"E_{job.plan.table}"))
             return found
+
+    def _lock(self, table: str, argument: str, owner: str, user: str, transaction: str, name: str) -> Lock:
+        return Lock(table, argument, owner, self.installed.client, user, transaction, name, backup=self.replicated)
 
     def _owner(self, wall_s: float, number: int) -> str:
         """``20240304081502123456000012host…``: since when, which work process, where."""
@@ -333,7 +328,7 @@ class System:
             name = f"{installed.sid}_{installed.instance}"
             found.append(Process(pids["co"], pids["sapstart"], "co.sap", f"co.sap{name} -F pf={profile}", "", since))
             found.append(Process(pids["se"], pids["sapstart"], "se.sap", f"se.sap{name} -F pf={profile}", "", since))
-        if installed.has_start_service:
+        if self.start_service_runs:
             found.append(Process(pids["srv"], 1, "sapstartsrv", f"/usr/sap/{installed.sid}/{installed.instance}/exe/sapstartsrv pf={profile} -D", "", since - 40))  # fmt: skip
             if not installed.classic:
                 services = profile.replace(installed.instance, installed.services_instance)

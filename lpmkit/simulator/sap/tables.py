@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lpmkit.simulator.sap.recalled import snap_blocks
 from lpmkit.simulator.sap.records import Dump, Job, Scalar, UpdateRequest, clock, date
 from lpmkit.simulator.sap.system import System
 
@@ -112,11 +113,11 @@ def _steps(system: System) -> list[dict[str, Scalar]]:
 
 
 def _dump_facts(dump: Dump) -> dict[str, Scalar]:
-    """SNAP: the error's name is the first block of FLIST, ``FC``, three digits of length, the value (recalled)."""
+    """SNAP: the error's name is in FLIST."""
     return {
         "DATUM": date(dump.wall_s), "UZEIT": clock(dump.wall_s), "AHOST": dump.host, "UNAME": dump.user, "MANDT": dump.client,
         "MODNO": 0, "SEQNO": "000",
-        "FLIST": f"FC{len(dump.error):03}{dump.error}AP{len(dump.program):03}{dump.program}",
+        "FLIST": snap_blocks(FC=dump.error, AP=dump.program),
     }  # fmt: skip
 
 
@@ -242,7 +243,7 @@ class _Clause:
         kind, value = self.tokens.pop(0)
         column = self._table.column(name)
         compare = _COMPARE.get(operator)
-        if column is None or compare is None or (kind == "word" and not value.isdigit()):
+        if column is None or compare is None or (kind == "word" and not value.isdecimal()):
             raise BadClause(f"{name} {operator} {value!r}")
         if column.kind == "I":
             value = column.cell(value)

@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Callable, Mapping
 
 from lpmkit.simulator.sap.abap import AbapException, Call, Result
-from lpmkit.simulator.sap.recalled import XMI_MESSAGES
+from lpmkit.simulator.sap.recalled import XMI_MESSAGES, job_log_row
 from lpmkit.simulator.sap.records import Job, Scalar, clock, date
 from lpmkit.simulator.sap.tables import job_facts
 
@@ -142,16 +142,10 @@ def definition(asked: Call) -> Result:
 
 
 def log(asked: Call) -> Result:
-    """The job's log, in the language of the logon (its fields recalled)."""
+    """The job's log, in the language of the logon."""
     job, said = _one(asked)
     lines = [] if job is None else job.log
-    rows: list[dict[str, Scalar]] = [
-        {
-            "ENTERDATE": date(line.wall_s), "ENTERTIME": clock(line.wall_s), "MSGID": line.message_class, "MSGNO": line.number,
-            "MSGTYPE": line.kind, "TEXT": line.german if asked.german else line.text,
-        }
-        for line in lines
-    ]  # fmt: skip
+    rows = [job_log_row(line, asked.german) for line in lines]
     return Result({"RETURN": said}, {"JOB_PROTOCOL": rows})
 
 

@@ -1,0 +1,138 @@
+"""From a run folder to the questions about its SAP systems: observations, snapshots and the connections to the dispatchers, held against the suspension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from lpmkit.analysis.record import Record
+from lpmkit.analysis.values import HostAnalysis, Question, State
+from lpmkit.config import SapSystemSettings
+from lpmkit.errors import LpmError, UnexpectedReply
+from lpmkit.run import Run
+from lpmkit.sap.classify import Rules
+from lpmkit.sap.course import Pause
+from lpmkit.sap.judge import Case, NiLane, Outcome, judge
+from lpmkit.sap.model import Observation, Snapshot, read_observation
+
+_SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...])
+
+
+def sap_outcomes(
+    run: Run, record: Record, hosts: Sequence[HostAnalysis], documents: Mapping[str, Any], notes: list[str]
+) -> tuple[Outcome, ...]:
+    """Every SAP system of the run, judged. What of it cannot be read is noted, never taken for absent."""
+    found = []
+    for data in run.manifest.get("probes") or ():
+        if data.get("kind") != "sap":
+            continue
+        try:
+            settings = SapSystemSettings.model_validate(data["options"]["settings"])
+            sid, probe = str(data["options"]["sid"]), str(data["name"])
+        except (KeyError, TypeError, ValidationError) as error:
+            notes.append(f"a SAP system of this run cannot be judged: {error}")
+            continue
+        observations = observations_of(run, probe, record, notes)
+        case = Case(
+            sid=sid,
+            slo=settings.slo,
+            observations=observations,
+            pause=_pause(record, hosts, data.get("host", "")),
+            before=_snapshot(documents.get("survey"), sid, notes),
+            after=_snapshot(documents.get("survey-after"), sid, notes),
+            lanes=tuple(_lanes(record, hosts, run, sid)),
+            rules=_rules(settings.rules, notes),
+            watch_after_s=settings.watch_after_minutes * 60 if run.manifest.get("mode") == "move" else 0.0,
+            moved=run.manifest.get("mode") == "move",
+        )
+        found.append(judge(case))
+    return tuple(found)
+
+
+def observations_of(run: Run, probe: str, record: Record, notes: list[str]) -> list[Observation]:
+    """A probe's observations, on the first recorder's monotonic clock like everything in a `Record`."""
+    found, unreadable = [], 0
+    for row in run.observations(probe):
+        shift = record.shifts.get(int(row.get("segment", 0)), 0)
+        try:
+            one = read_observation(row)
+        except UnexpectedReply:
+            unreadable += 1
+            continue
+        found.append(replace(one, asked_ns=one.asked_ns + shift, answered_ns=one.answered_ns + shift) if shift else one)
+    if unreadable:
+        notes.append(f"{probe}: {unreadable} observations could not be read")
+    return found
+
+
+def _pause(record: Record, hosts: Sequence[HostAnalysis], host: str) -> Pause:
+    """The suspension of the host, else of the longest; without one the time from the begin of the move to its end, or nothing at all."""
+    mine = [one for one in hosts if one.host == host and one.suspension] or [one for one in hosts if one.suspension]
+    still = max((one.suspension for one in mine if one.suspension), key=lambda one: one.length.hi_ns, default=None)
+    if still is not None:
+        return Pause(still.begin.lo_ns, still.end.hi_ns)
+    begin = next((phase.since_ns for phase in record.phases if phase.name != "prepared"), None)
+    finals = [one.since_ns for one in record.phases if one.name in ("settled", "failed", "stopped", "needs-recovery")]
+    if begin is not None:
+        return Pause(begin, max([begin, *finals]))
+    # A watch without any suspension: everything after its first look is compared with that.
+    first = record.span.lo_ns + min(30_000_000_000, record.span.length_ns // 2)
+    return Pause(first, first)
+
+
+def _snapshot(document: Any, sid: str, notes: list[str]) -> Snapshot | None:
+    rows = document.get("sap") if isinstance(document, dict) else None
+    if not rows:
+        return None
+    try:
+        return next((one for one in _SNAPSHOTS.validate_python(rows) if one.system == sid), None)
+    except ValidationError as error:
+        notes.append(f"the snapshot of {sid} cannot be read: {error}")
+        return None
+
+
+def _rules(own: Path | None, notes: list[str]) -> Rules:
+    try:
+        return Rules.standard(own)
+    except LpmError as error:
+        notes.append(f"the site's own rules for SAP's log are left out: {error}")
+        return Rules.standard()
+
+
+def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) -> list[NiLane]:
+    found = []
+    for data in run.manifest.get("probes") or ():
+        if data.get("kind") != "ni" or not str(data.get("name", "")).startswith(f"sap-ni-{sid}-"):
+            continue
+        probe = str(data["name"])
+        events = [event for event in record.events if event.data.get("probe") == probe]
+        waits = [one.waited_ns / 1e9 for host in hosts for one in host.sessions if one.probe == probe]
+        traces = [trace for host in hosts for trace in host.traces if trace.probe == probe]
+        found.append(
+            NiLane(
+                probe=probe,
+                connections=sum(event.kind == "ni-connection" for event in events),
+                lost=sum(event.kind == "ni-lost" for event in events),
+                longest_s=max(waits, default=None),
+                answered=any(len(trace.alive_lo) for trace in traces),
+                trouble=next((str(event.data.get("what")) for event in events if event.kind == "probe-trouble"), ""),
+            )
+        )
+    return found
+
+
+def questions_of_sap(outcomes: Sequence[Outcome]) -> tuple[Question, ...]:
+    """The answers as questions of the verdict; one that says that nobody looked where the site file names no SAP system."""
+    if not outcomes:
+        return (
+            Question("sap", "SAP sessions and work?", State.NOT_EVALUATED, "no SAP system was watched", counts=False),
+        )
+    return tuple(
+        Question(one.key, one.title, State(one.state), one.answer, one.why, one.counts)
+        for outcome in outcomes
+        for one in outcome.said
+    )

@@ -1,0 +1,192 @@
+"""The course of things, from observations: each job from its first sight to its last, each question's answers before and after a pause.
+
+Observations know when they were asked and answered; what lies between two of them is not known and not filled in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from lpmkit.sap.model import Job, JobStatus, Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The time that is judged, on the observer's monotonic clock: it stood still somewhere in ``[begin_ns, end_ns]``, or a move went on there."""
+
+    begin_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answered observations of one question, and the three that matter to a pause."""
+
+    question: str
+    all: tuple[Observation, ...]
+    before: Observation | None
+    after: Observation | None
+    last: Observation | None
+    unanswered: tuple[Observation, ...] = ()
+
+    @property
+    def trouble(self) -> str:
+        return self.unanswered[-1].trouble if self.unanswered else "nobody asked"
+
+
+def answers(observations: Sequence[Observation], question: str, pause: Pause) -> Answers:
+    """What was answered to one question. ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
+
+    An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and ``last`` are those of
+    the same way where there are any.
+    """
+    mine = [one for one in observations if one.question == question]
+    answered = [one for one in mine if one.rows is not None]
+    before = [one for one in answered if one.answered_ns <= pause.begin_ns]
+    chosen = before[-1] if before else None
+    after = [one for one in answered if one.asked_ns >= pause.end_ns]
+    same = [one for one in after if chosen is not None and one.way.split(",")[0] == chosen.way.split(",")[0]]
+    after = same or after
+    return Answers(
+        question,
+        tuple(answered),
+        chosen,
+        after[0] if after else None,
+        after[-1] if after else None,
+        tuple(one for one in mine if one.rows is None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A job in one observation: when, and as what."""
+
+    asked_ns: int
+    answered_ns: int
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobCourse:
+    """One job through the record: every sight of it, and its start and end on the observer's clock where the system told them."""
+
+    key: str
+    sights: tuple[Sight, ...]
+    started_ns: int | None
+    ended_ns: int | None
+    gone_ns: int | None  #: asked at this time it was not listed any more
+
+    @property
+    def job(self) -> Job:
+        """As it was last seen."""
+        return self.sights[-1].job
+
+    @property
+    def status(self) -> JobStatus:
+        return self.sights[-1].job.status
+
+    def at(self, moment_ns: int) -> JobStatus | None:
+        """Its status in the last observation that was answered by then."""
+        known = [sight.job.status for sight in self.sights if sight.answered_ns <= moment_ns]
+        return known[-1] if known else None
+
+    @property
+    def took_s(self) -> float | None:
+        """How long it ran by the system's own stamps, whole seconds."""
+        job = self.job
+        if job.started is None or job.ended is None:
+            return None
+        return (job.ended - job.started).total_seconds()
+
+
+def job_courses(observations: Sequence[Observation]) -> tuple[JobCourse, ...]:
+    """Every job that was seen, in the order of its start."""
+    listed = [one for one in observations if one.question == "jobs" and one.rows is not None]
+    sights: dict[str, list[Sight]] = {}
+    gone: dict[str, int] = {}
+    for one in listed:
+        here = set()
+        for job in one.rows or ():
+            key = job.key
+            here.add(key)
+            sights.setdefault(key, []).append(Sight(one.asked_ns, one.answered_ns, job))
+        for key in sights.keys() - here:
+            gone.setdefault(key, one.asked_ns)
+        for key in here:
+            gone.pop(key, None)  # it was only not listed once
+    anchor = next(((one.wall_ns - one.asked_ns) for one in listed), 0)
+    offset = next((one.zone_offset_s for one in reversed(listed) if one.zone_offset_s is not None), None)
+    courses = [
+        JobCourse(
+            key=key,
+            sights=tuple(each),
+            started_ns=_moment(each[-1].job.started, offset, anchor),
+            ended_ns=_moment(each[-1].job.ended, offset, anchor),
+            gone_ns=gone.get(key),
+        )
+        for key, each in sights.items()
+    ]
+    return tuple(sorted(courses, key=lambda one: (one.started_ns or one.sights[0].asked_ns, one.key)))
+
+
+def _moment(at: datetime | None, offset_s: int | None, anchor_ns: int) -> int | None:
+    """A time of the system's clock on the observer's monotonic one; ``None`` where its zone is not known."""
+    if at is None or offset_s is None:
+        return None
+    utc = (at - timedelta(seconds=offset_s)).replace(tzinfo=UTC)
+    return int(utc.timestamp() * 1e9) - anchor_ns
+
+
+def occupancy(observations: Sequence[Observation]) -> tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...]:
+    """For each look at the work processes: the moment, and by type how many were busy, how many down, of how many."""
+    found = []
+    for one in observations:
+        if one.question != "work_processes" or one.rows is None:
+            continue
+        by_type: dict[str, tuple[int, int, int]] = {}
+        for row in one.rows:
+            busy, down, count = by_type.get(row.type, (0, 0, 0))
+            by_type[row.type] = (busy + row.is_busy, down + row.activity.is_down, count + 1)
+        found.append(((one.asked_ns + one.answered_ns) // 2, by_type))
+    return tuple(found)
+
+
+def fresh(observations: Sequence[Observation], question: str, pause: Pause) -> tuple[list[Any], list[Any], int | None]:
+    """Of a growing answer: what is new since the pause began, what was there in the hour before the record, and when it was last read.
+
+    What the first reading holds is from before. A row that came with a later reading is new since the one before it; where the system's clock is known, one
+    that is stamped earlier than the pause is not counted.
+    """
+    read = [one for one in observations if one.question == question and one.rows is not None]
+    new: list[Any] = []
+    old: list[Any] = list(read[0].rows or ()) if read else []
+    known = Counter(old)
+    for before, one in pairwise(read):
+        rows = one.rows or ()
+        if one.segment != before.segment:
+            # another recorder read all of it again
+            rows = tuple((Counter(rows) - known).elements())
+        known.update(rows)
+        begin = _local(pause.begin_ns, one)
+        for row in rows:
+            late = one.answered_ns >= pause.begin_ns
+            stamped = begin is None or row.at is None or row.at >= begin - timedelta(seconds=1)
+            (new if late and stamped else old).append(row)
+    if read:
+        start = _local(read[0].asked_ns, read[0])
+        if start is not None:
+            old = [row for row in old if row.at is None or row.at >= start - timedelta(hours=1)]
+    return new, old, read[-1].asked_ns if read else None
+
+
+def _local(moment_ns: int, one: Observation) -> datetime | None:
+    """A moment of the observer's monotonic clock, on the system's clock."""
+    if one.zone_offset_s is None:
+        return None
+    wall = moment_ns + one.wall_ns - one.asked_ns
+    return datetime.fromtimestamp(wall / 1e9, tz=UTC).replace(tzinfo=None) + timedelta(seconds=one.zone_offset_s)

@@ -1,0 +1,113 @@
+"""What the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (sap-oracle.md 4).
+
+It reads the dispatcher's shared memory, so it answers where neither a logon nor sapstartsrv does. Tables are boxed with ``|``; which columns there are is
+read from the heading (``Plgs`` is optional). The heading of the work-process table is recalled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from lpmkit.errors import CommandRefused, UnexpectedReply
+from lpmkit.sap import records
+from lpmkit.sap.model import User, WorkProcess
+from lpmkit.sap.recalled import DIALOG_TYPES, DPMON_HEADINGS, DPMON_SESSION_HEADINGS
+
+#: The keys to type: the long work-process table, the sessions.
+WORK_PROCESSES, USERS = "l", "v"
+
+
+def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
+    """``dpmon pf=… l``: boxed, or in columns under a heading as older kernels print it. Programs may be cut at the width of their column."""
+    lines = _whole(said)
+    boxed = any(line.lstrip().startswith("|") for line in lines)
+    needed = ("typ", "pid", "status")
+    rows = _boxed(lines, needed, DPMON_HEADINGS) if boxed else _in_columns(lines, needed, DPMON_HEADINGS)
+    return tuple(records.work_process(row) for row in rows)
+
+
+def read_users(said: str) -> tuple[User, ...]:
+    """``dpmon pf=… v``: who sits at a session, by its key ``T31_U3669_M0``, once for all the modes of a terminal."""
+    found: dict[str, User] = {}
+    for row in _boxed(_whole(said), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
+        if records.text(row, "logon_type").upper() not in DIALOG_TYPES:
+            continue
+        user = User(
+            tid=records.required(row, "sess_key").split("_", 1)[0],
+            client=records.text(row, "cli"),
+            name=records.text(row, "user"),
+            transaction=records.text(row, "tcode"),
+            terminal=records.text(row, "terminal"),
+            last=records.text(row, "time"),
+            type=records.text(row, "logon_type"),
+        )
+        found.setdefault(user.key, user)
+    return tuple(found.values())
+
+
+def _whole(said: str) -> list[str]:
+    if said and not said.endswith("\n"):
+        raise UnexpectedReply("the reply stops in the middle of a line", line=said.rsplit("\n", 1)[-1][:200])
+    for line in said.split("\n"):
+        if "DpMonInit failed" in line:
+            raise CommandRefused("dpmon cannot reach the dispatcher's memory", status=1, answered=line.strip()[:200])
+    return [line.rstrip("\r") for line in said.split("\n")]
+
+
+def _boxed(lines: list[str], needed: tuple[str, ...], headings: Mapping[str, str]) -> list[dict[str, str]]:
+    names: list[str] | None = None
+    rows: list[dict[str, str]] = []
+    for line in lines:
+        bare = line.strip()
+        if not bare.startswith("|"):
+            continue
+        if not bare.endswith("|") or len(bare) < 2:
+            raise UnexpectedReply("a row of the table is cut", line=line[:200])
+        cells = [cell.strip() for cell in bare[1:-1].split("|")]
+        if not any(cell.strip("-") for cell in cells):
+            continue  # the rule below the heading
+        if names is None:
+            names = _named(cells, needed, headings, line)
+        elif len(cells) != len(names):
+            raise UnexpectedReply(f"a row with {len(cells)} cells under {len(names)} headings", line=line[:200])
+        else:
+            rows.append(dict(zip(names, cells, strict=True)))
+    if names is None:
+        raise UnexpectedReply("dpmon printed no table", line=next((one for one in lines if one.strip()), "")[:200])
+    return rows
+
+
+def _named(cells: list[str], needed: tuple[str, ...], headings: Mapping[str, str], line: str) -> list[str]:
+    names = [headings.get(cell.strip().lower()) or records.name_of(cell) for cell in cells]
+    if not set(needed) <= set(names):
+        raise UnexpectedReply("this is not the heading of the table asked for", line=line[:200])
+    return names
+
+
+def _in_columns(lines: list[str], needed: tuple[str, ...], headings: Mapping[str, str]) -> list[dict[str, str]]:
+    """Rows below a heading, cut where no value is split: numbers stand under the right end of their heading, texts under the left."""
+    start = next(
+        (at for at, line in enumerate(lines) if line.split()[:1] and line.split()[0].lower() in ("no", "no.")), None
+    )
+    if start is None:
+        raise UnexpectedReply("dpmon printed no table", line=next((one for one in lines if one.strip()), "")[:200])
+    heads = list(re.finditer(r"\S+", lines[start]))
+    names = _named([head[0] for head in heads], needed, headings, lines[start])
+    rows = []
+    for line in lines[start + 1 :]:
+        if not line.strip():
+            break
+        if line.strip("- "):
+            rows.append(line)
+    cuts = [0, *(_cut_between(one.end(), two.start(), rows) for one, two in pairwise(heads)), None]
+    return [dict(zip(names, [row[begin:end].strip() for begin, end in pairwise(cuts)], strict=True)) for row in rows]
+
+
+def _cut_between(end: int, begin: int, rows: list[str]) -> int:
+    """Where the column after a heading that ends at ``end`` begins: as near to the next heading as splits no value."""
+    for place in range(begin, end - 1, -1):
+        if not any(row[place - 1 : place].strip() and row[place : place + 1].strip() for row in rows):
+            return place
+    return begin

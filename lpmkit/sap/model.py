@@ -1,0 +1,455 @@
+"""What there is to know of a SAP system, as plain values. Every way in fills the same ones.
+
+A value that a way does not tell is ``None`` (or an empty text where SAP itself prints nothing); it is never guessed. Times are as the SAP system's clock
+shows them, without a zone, unless their name says otherwise; `Snapshot.zone_offset_s` ties them to UTC. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lpmkit.errors import UnexpectedReply
+
+
+class Colour(StrEnum):
+    """How SAP rates a process or a queue (``dispstatus``)."""
+
+    GRAY = "GRAY"
+    GREEN = "GREEN"
+    YELLOW = "YELLOW"
+    RED = "RED"
+
+
+class Activity(StrEnum):
+    """What a work process does, in one vocabulary for all ways and languages."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ON_HOLD = "on hold"
+    STOPPED = "stopped"
+    ENDED = "ended"
+    SHUTDOWN = "shutdown"
+    OTHER = "other"  #: a word that nobody has seen; `WorkProcess.said` holds it
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nobody is served by it any more."""
+        return self in (Activity.STOPPED, Activity.ENDED, Activity.SHUTDOWN)
+
+
+class JobStatus(StrEnum):
+    """TBTCO-STATUS."""
+
+    SCHEDULED = "P"
+    RELEASED = "S"
+    READY = "Y"
+    PUT_ACTIVE = "Z"
+    RUNNING = "R"
+    FINISHED = "F"
+    ABORTED = "A"
+    UNKNOWN = "X"
+
+    @property
+    def word(self) -> str:
+        """As SM37 says it."""
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of an instance, as its start service lists it; from ``ps`` there are only name, pid and start."""
+
+    name: str
+    pid: int | None = None
+    colour: Colour = Colour.GRAY
+    text: str = ""
+    started: datetime | None = None
+    elapsed_s: int | None = None
+    description: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkProcess:
+    """A row of SM50. ``type`` is DIA, BTC, UPD, UP2, ENQ, SPO; ``errors`` how often it was terminated and started again."""
+
+    number: int
+    type: str
+    pid: int | None
+    activity: Activity
+    said: str = ""
+    reason: str = ""
+    restarts: bool | None = None
+    errors: int = 0
+    semaphore: str = ""
+    cpu_s: int | None = None
+    request_s: int | None = None
+    program: str = ""
+    client: str = ""
+    user: str = ""
+    action: str = ""
+    table: str = ""
+    server: str = ""
+
+    @property
+    def is_busy(self) -> bool:
+        return self.activity in (Activity.RUNNING, Activity.ON_HOLD, Activity.OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A background job. ``name`` and ``count`` are its identity; both are empty where a way only shows the work that a BTC process does.
+
+    ``pid`` and ``work_process`` are of the work process that runs it, ``program``, ``client`` and ``user`` of its present step.
+    """
+
+    name: str
+    count: str
+    status: JobStatus
+    program: str = ""
+    client: str = ""
+    user: str = ""
+    server: str = ""
+    work_process: int | None = None
+    pid: int | None = None
+    planned: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    steps: int | None = None
+    periodic: bool | None = None
+    log_lines: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other job: name and count, else the process and what that runs."""
+        return f"{self.name}/{self.count}" if self.name else f"pid {self.pid}: {self.program} {self.client} {self.user}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.count}" if self.name else f"{self.program} ({self.user})"
+
+    @property
+    def work(self) -> tuple[int | None, str, str, str]:
+        """What every way shows of a running job: the process, the program, the client, the user."""
+        return self.pid, self.program, self.client, self.user
+
+
+@dataclass(frozen=True, slots=True)
+class JobHistory:
+    """How long the finished jobs of one name took lately, seconds."""
+
+    name: str
+    runs: int
+    median_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A request queue of the dispatcher: how many wait now, the most since the start, its length."""
+
+    type: str
+    now: int
+    high: int
+    most: int
+    writes: int
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A logged-on user's session; ``tid`` is the terminal id, the identity of a session as long as it lives."""
+
+    tid: str
+    client: str
+    name: str
+    transaction: str = ""
+    terminal: str = ""
+    last: str = ""
+    type: str = ""
+    server: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.server}/{self.tid}/{self.client}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A row of the system log (SM21). ``number`` is the message number (``Q04``)."""
+
+    at: datetime | None
+    type: str
+    client: str
+    user: str
+    transaction: str
+    number: str
+    text: str
+    colour: Colour = Colour.GRAY
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A short dump (ST22); ``error`` is its name, ``ZDATE_LARGE_TIME_DIFF`` say."""
+
+    at: datetime | None
+    host: str
+    user: str
+    client: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A row of the lock table (SM12)."""
+
+    name: str
+    argument: str
+    mode: str
+    owner: str
+    client: str = ""
+    user: str = ""
+    transaction: str = ""
+    object: str = ""
+    backup: bool | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.owner}/{self.name}/{self.argument}"
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """The lock server's own figures. ``replication`` is ``replication-state``, grey where there is none."""
+
+    locks: int | None
+    locks_most: int | None
+    requests: int | None
+    rejects: int | None
+    errors: int | None
+    replication: Colour | None
+    state: Colour | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update request that has not been carried out or failed (SM13, VBHDR)."""
+
+    key: str
+    at: datetime | None
+    user: str
+    client: str
+    state: str
+
+    @property
+    def failed(self) -> bool | None:
+        """``None`` where the way does not tell the state."""
+        return bool(self.state.strip("0 ")) if self.state else None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An application server of the system."""
+
+    host: str
+    number: str
+    features: tuple[str, ...] = ()
+    colour: Colour = Colour.GRAY
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """An installed licence. ``permanent`` and ``valid`` are ``None`` where it does not say."""
+
+    key: str
+    product: str = ""
+    permanent: bool | None = None
+    valid: bool | None = None
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the system says it is: ``host`` and ``kernel`` among it, and the clock it counts by."""
+
+    sid: str
+    host: str = ""
+    release: str = ""
+    kernel: str = ""
+    machine: str = ""
+    database: str = ""
+    zone_offset_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A node of the alert tree that is not green: its path from the root, and what it says."""
+
+    path: str
+    colour: Colour
+    text: str = ""
+
+
+#: How the trouble of a question begins that nothing in the site file could answer.
+NO_WAY = "no way in the site file tells it"
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A question that no way in answered, and why; ``configured`` says whether a way for it is in the site file at all."""
+
+    question: str
+    why: str
+    configured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything about a system at one time. ``None`` was not answered, an empty tuple was and holds nothing.
+
+    ``ways`` says for each question which way answered. ``wall_ns`` is the observer's time of day at the begin, ``zone_offset_s`` how far the system's
+    clock is before UTC. ``machine_id`` is ``uname -m``, ``hardware_key`` what SAP's licence tool makes of it.
+    """
+
+    system: str
+    wall_ns: int
+    ways: Mapping[str, str]
+    missed: tuple[Missed, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
+    zone_offset_s: int | None = None
+    identity: Identity | None = None
+    instances: tuple[Instance, ...] | None = None
+    processes: tuple[Process, ...] | None = None
+    work_processes: tuple[WorkProcess, ...] | None = None
+    queues: tuple[Queue, ...] | None = None
+    jobs: tuple[Job, ...] | None = None
+    history: tuple[JobHistory, ...] | None = None
+    users: tuple[User, ...] | None = None
+    locks: tuple[Lock, ...] | None = None
+    enqueue: tuple[Enqueue, ...] | None = None
+    updates: tuple[Update, ...] | None = None
+    alerts: tuple[Alert, ...] | None = None
+    licences: tuple[Licence, ...] | None = None
+    hardware_key: str | None = None
+    machine_id: str | None = None
+    machine_serial: str | None = None
+    #: What the site file says beside the system itself: the hardware key of each frame, thresholds.
+    hardware_keys: Mapping[str, str] = field(default_factory=dict)
+    slo: Mapping[str, float] = field(default_factory=dict)
+
+    def why_not(self, question: str) -> str:
+        return next((one.why for one in self.missed if one.question == question), "it was not asked")
+
+
+#: What a question's rows are. Questions whose answer is one value have one row.
+ROWS: Mapping[str, type] = {
+    "identity": Identity,
+    "instances": Instance,
+    "processes": Process,
+    "work_processes": WorkProcess,
+    "queues": Queue,
+    "jobs": Job,
+    "history": JobHistory,
+    "users": User,
+    "system_log": LogEntry,
+    "dumps": Dump,
+    "locks": Lock,
+    "enqueue": Enqueue,
+    "updates": Update,
+    "alerts": Alert,
+    "licences": Licence,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer was true.
+
+    ``rows`` is ``None`` when nobody answered; ``trouble`` says why. ``session`` is the identity of the conversation that carried it, where a way has one;
+    ``segment`` the recorder's life in which it was asked.
+    """
+
+    system: str
+    question: str
+    way: str
+    asked_ns: int
+    answered_ns: int
+    wall_ns: int
+    rows: tuple[Any, ...] | None = None
+    trouble: str = ""
+    session: str = ""
+    zone_offset_s: int | None = None
+    segment: int = 1
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON values; rows without what is at its default."""
+        kept = {
+            "system": self.system,
+            "question": self.question,
+            "way": self.way,
+            "asked_ns": self.asked_ns,
+            "answered_ns": self.answered_ns,
+            "wall_ns": self.wall_ns,
+        }
+        if self.rows is None:
+            return {**kept, "trouble": self.trouble}
+        rows = _adapter(ROWS[self.question]).dump_python(self.rows, mode="json", exclude_defaults=True)
+        more = {"session": self.session, "zone_offset_s": self.zone_offset_s}
+        return {**kept, **{name: value for name, value in more.items() if value not in ("", None)}, "rows": rows}
+
+
+Row = TypeVar("Row")
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(row: type) -> TypeAdapter[Any]:
+    if row not in _ADAPTERS:
+        _ADAPTERS[row] = TypeAdapter(tuple[row, ...])  # type: ignore[valid-type]
+    return _ADAPTERS[row]
+
+
+def read_observation(data: Mapping[str, Any]) -> Observation:
+    """An observation that was kept with `Observation.as_data`. Raises `UnexpectedReply` for something else."""
+    try:
+        rows = data.get("rows")
+        return Observation(
+            system=str(data["system"]),
+            question=str(data["question"]),
+            way=str(data["way"]),
+            asked_ns=int(data["asked_ns"]),
+            answered_ns=int(data["answered_ns"]),
+            wall_ns=int(data["wall_ns"]),
+            rows=None if rows is None else _adapter(ROWS[data["question"]]).validate_python(rows),
+            trouble=str(data.get("trouble", "")),
+            session=str(data.get("session", "")),
+            zone_offset_s=data.get("zone_offset_s"),
+            segment=int(data.get("segment", 1)),
+        )
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise UnexpectedReply(f"this is no observation of a SAP system: {error}", line=str(data)[:200]) from error
+
+
+def jobs_of(work_processes: tuple[WorkProcess, ...]) -> tuple[Job, ...]:
+    """The background work that the work processes themselves show: no names, but what runs, for whom, in which process."""
+    return tuple(
+        Job(
+            name="",
+            count="",
+            status=JobStatus.RUNNING,
+            program=one.program,
+            client=one.client,
+            user=one.user,
+            server=one.server,
+            work_process=one.number,
+            pid=one.pid,
+        )
+        for one in work_processes
+        if one.type == "BTC" and one.is_busy
+    )

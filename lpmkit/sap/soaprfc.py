@@ -1,0 +1,153 @@
+"""Function modules over HTTP: ``/sap/bc/soap/rfc``, present since the 4.7 generation, where a site has it switched on.
+
+One request is one conversation: nothing that lives in a session (a job-interface logon) outlives its call. The form of a message is SAP's own documentation's
+(help.sap.com, "Structure of a SOAP message"): namespace ``urn:sap-com:document:sap:rfc:functions``, ``NAME.Response``, rows as ``item``, ``/`` in names as ``_-``. An exception of the module comes as ``NAME.Exception`` with its ``Name``, a refusal of the run time as a
+fault with the useful text in its detail.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+from lxml import etree
+
+from lpmkit.errors import LoginRefused, NoAnswer, UnexpectedReply, Unreachable
+from lpmkit.sap.rfc import Refused
+
+PATH = "/sap/bc/soap/rfc"
+_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+_FUNCTIONS = "urn:sap-com:document:sap:rfc:functions"
+
+
+class SoapCaller:
+    """Calls function modules by SOAP. ``url`` is up to the port: ``http://host:8000``."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client: str,
+        user: str,
+        password: str,
+        language: str = "EN",
+        ca_file: Path | None = None,
+        timeout_s: float = 20.0,
+        count: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.where = url.rstrip("/") + PATH
+        self._timeout_s, self._count = timeout_s, count
+        self._web = requests.Session()
+        self._web.trust_env = False
+        self._web.verify = str(ca_file) if ca_file else True
+        self._web.auth = (user.encode("utf-8"), password.encode("utf-8"))  # type: ignore[assignment] # SAP wants UTF-8
+        self._web.params = {"sap-client": client, "sap-language": language}
+
+    @property
+    def session(self) -> str:
+        """Empty: every call is a conversation of its own."""
+        return ""
+
+    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> Mapping[str, Any]:
+        """See `lpmkit.sap.rfc.Caller.call`."""
+        self._count()
+        try:
+            reply = self._web.post(
+                self.where,
+                data=envelope(function, tables, imports),
+                headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""'},
+                timeout=self._timeout_s,
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise NoAnswer(f"{function} was not answered in {self._timeout_s:g} s", where=self.where) from None
+        except (requests.RequestException, OSError) as error:
+            raise Unreachable(f"no connection: {str(error)[:300]}", where=self.where) from None
+        if reply.status_code in (401, 403):
+            raise LoginRefused(
+                f"it does not let this user in (HTTP {reply.status_code})",
+                where=self.where,
+                next_step="soap_rfc.user in the site file.",
+            )
+        if reply.status_code not in (200, 500):
+            raise UnexpectedReply(
+                f"HTTP {reply.status_code} instead of an answer",
+                where=self.where,
+                next_step=f"Is the service {PATH} active (transaction SICF)?",
+            )
+        return read_answer(reply.content, function, self.where)
+
+    def close(self) -> None:
+        self._web.close()
+
+
+def envelope(function: str, tables: Sequence[str], imports: Mapping[str, Any]) -> bytes:
+    """The message that calls a function module; tables that are wanted back are named, empty."""
+    root = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"SOAP-ENV": _SOAP})
+    body = etree.SubElement(root, f"{{{_SOAP}}}Body")
+    call = etree.SubElement(body, f"{{{_FUNCTIONS}}}{_escaped(function)}", nsmap={"rfc": _FUNCTIONS})
+    for name, value in {**imports, **{name: [] for name in tables if name not in imports}}.items():
+        _write(call, name, value)
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="utf-8"))
+
+
+def _write(parent: etree._Element, name: str, value: Any) -> None:
+    here = etree.SubElement(parent, _escaped(name))
+    if isinstance(value, Mapping):
+        for field, part in value.items():
+            _write(here, field, part)
+    elif isinstance(value, list | tuple):
+        for row in value:
+            _write(here, "item", row)
+    elif isinstance(value, bytes):
+        here.text = base64.b64encode(value).decode("ascii")
+    else:
+        here.text = str(value)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("/", "_-")
+
+
+def read_answer(content: bytes, function: str, where: str = "") -> dict[str, Any]:
+    """Exports and tables of an answer. Raises `Refused` for a fault and `UnexpectedReply` for anything that is no answer to ``function``."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise UnexpectedReply(
+            f"this is no XML: {error}", line=content[:80].decode("latin-1", "replace"), where=where or None
+        ) from None
+    body = next((one for one in root if _name(one) == "Body"), None) if _name(root) == "Envelope" else None
+    answer = next(iter(body), None) if body is not None else None
+    if answer is None:
+        raise UnexpectedReply("this is no SOAP answer", line=_name(root)[:80], where=where or None)
+    if _name(answer) in ("Fault", f"{function}.Exception"):
+        raise _refused(answer, function, where)
+    if _name(answer) not in (f"{function}.Response", f"{function}Response"):
+        raise UnexpectedReply(f"this does not answer {function}", line=_name(answer)[:80], where=where or None)
+    return {_name(part): _value(part) for part in answer}
+
+
+def _name(element: etree._Element) -> str:
+    return etree.QName(element).localname.replace("_-", "/") if isinstance(element.tag, str) else ""
+
+
+def _value(element: etree._Element) -> Any:
+    """A text, a structure, or a table; a table without rows looks like an empty text, so whoever wants one asks with `rows_of`."""
+    parts = list(element)
+    if not parts:
+        return (element.text or "").rstrip()
+    if all(_name(part) == "item" for part in parts):
+        return [_value(part) if len(part) else {"": (part.text or "").rstrip()} for part in parts]
+    return {_name(part): _value(part) for part in parts}
+
+
+def _refused(fault: etree._Element, function: str, where: str) -> Refused:
+    said = {_name(part): (part.text or "").strip() for part in fault.iter()}
+    text = next((said[name] for name in ("message", "Text", "faultstring") if said.get(name)), "")
+    key = next((said[name] for name in ("Name", "abapException", "type") if said.get(name)), "")
+    return Refused(function, key, text, where)

@@ -1,0 +1,355 @@
+"""One SAP system, asked by whichever way in answers.
+
+Every question has an order of ways, best first (`PREFERRED`). A way that does not answer is passed over and tried again later; every answer says which way gave it, and a
+question that none answers says why each did not. ``System.ask`` never raises for what a machine does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from lpmkit.config import SapSystemSettings
+from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
+from lpmkit.sap.functions import Functions
+from lpmkit.sap.load import Load
+from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
+from lpmkit.sap.rfc import RfcCaller, logon
+from lpmkit.sap.soaprfc import SoapCaller
+from lpmkit.sap.ways import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
+from lpmkit.sap.webservice import start_service, start_service_through
+from lpmkit.secrets import Secrets
+from lpmkit.session import Transcript
+from lpmkit.ssh import SshSession, route
+from lpmkit.timeline import Clock
+
+_FUNCTIONS_FIRST = ("rfc", "soap_rfc", "webservice", "commands")
+_SERVICE_FIRST = ("webservice", "rfc", "soap_rfc", "commands")
+#: The ways of each question, the one that tells most first.
+PREFERRED: Mapping[str, tuple[str, ...]] = {
+    "identity": _FUNCTIONS_FIRST,
+    "instances": _SERVICE_FIRST,
+    "processes": ("webservice", "commands"),
+    "work_processes": _SERVICE_FIRST,
+    "queues": ("webservice", "commands"),
+    "jobs": _FUNCTIONS_FIRST,
+    "history": ("rfc", "soap_rfc"),
+    "users": ("rfc", "soap_rfc", "commands"),
+    "system_log": ("webservice", "commands"),
+    "dumps": ("rfc", "soap_rfc"),
+    "locks": ("webservice", "commands"),
+    "enqueue": ("webservice", "commands"),
+    "updates": ("rfc", "soap_rfc"),
+    "alerts": ("webservice", "commands"),
+    "licences": ("commands",),
+    "hardware_key": ("commands",),
+    "machine_id": ("commands",),
+    "machine_serial": ("rfc", "soap_rfc", "commands"),
+}
+#: What a snapshot holds, in the order of asking: who first, because it tells the system's clock.
+SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps"))
+#: What is asked again after a move; the rest is what the probes saw last.
+AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "machine_serial")
+_ONE_VALUE = ("identity", "hardware_key", "machine_id", "machine_serial")
+#: A way that failed is left alone for so long, twice as long each time.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
+#: Where the system's clock is not known, a question about a time asks for so much more on either side.
+ANY_ZONE = timedelta(hours=14)
+_QUARTER_S = 900
+
+
+@dataclass(slots=True)
+class _Pause:
+    until_ns: int
+    length_s: float
+    why: str
+
+
+class System:
+    """A SAP system and its ways in. Nothing is sent before the first question."""
+
+    def __init__(
+        self,
+        sid: str,
+        settings: SapSystemSettings,
+        ways: Sequence[Way],
+        load: Load,
+        *,
+        unusable: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.sid, self.settings, self.load = sid, settings, load
+        self.ways = {way.name: way for way in ways}
+        self.unusable = dict(unusable or {})
+        self.zone_offset_s: int | None = None
+        self._clock = clock or Clock()
+        self._pauses: dict[tuple[str, str], _Pause] = {}
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    def ask_by(self, name: str, question: str) -> Observation:
+        """Ask one question by one way only."""
+        return self._ask((name,), question, None)
+
+    def ask(self, question: str, since_wall_ns: int | None = None) -> Observation:
+        """Ask one question; the answer, or why nobody gave one. ``since_wall_ns`` is where its time begins, on the observer's clock (default: now)."""
+        return self._ask(PREFERRED[question], question, since_wall_ns)
+
+    def _ask(self, names: Sequence[str], question: str, since_wall_ns: int | None) -> Observation:
+        reasons = []
+        asked, wall = self._clock.mono_ns(), self._clock.wall_ns()
+        for name in names:
+            why = self._why_not(name, question)
+            if why is not None:
+                if name in self.ways or name in self.unusable:
+                    reasons.append(f"{name}: {why}")
+                continue
+            way = self.ways[name]
+            asked, wall = self._clock.mono_ns(), self._clock.wall_ns()
+            try:
+                rows, how = way.ask(question, self._window(since_wall_ns or wall, wall))
+            except LpmError as error:
+                self._pause(name, question, error)
+                reasons.append(f"{name}: {error}")
+                continue
+            self._went_well(name, question)
+            self._learn_clock(question, rows, way, wall)
+            return Observation(
+                system=self.sid,
+                question=question,
+                way=how,
+                asked_ns=asked,
+                answered_ns=self._clock.mono_ns(),
+                wall_ns=wall,
+                rows=rows,
+                session=way.session,
+                zone_offset_s=self.offset_s(wall),
+            )
+        if not self.is_configured(question):
+            reasons = [f"{NO_WAY} ({', '.join(PREFERRED[question])} would)", *reasons]
+        trouble = "; ".join(reasons)
+        return Observation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble)
+
+    def is_configured(self, question: str) -> bool:
+        """Whether the site file names any way that could answer."""
+        return any(
+            name in self.unusable or (name in self.ways and question in self.ways[name].questions)
+            for name in PREFERRED[question]
+        )
+
+    def _why_not(self, name: str, question: str) -> str | None:
+        if name in self.unusable:
+            return self.unusable[name]
+        way = self.ways.get(name)
+        if way is None or question not in way.questions:
+            return "not told by it"
+        for key in ((name, ""), (name, question)):
+            pause = self._pauses.get(key)
+            if pause is not None and self._clock.mono_ns() < pause.until_ns:
+                return pause.why
+        return None
+
+    def _pause(self, name: str, question: str, error: LpmError) -> None:
+        """Leave the way alone for a while: for this question where it answered with a refusal, for all where it did not answer."""
+        # one command that hangs says nothing of the next
+        of_question = isinstance(error, CommandRefused | UnexpectedReply) or (
+            name == "commands" and isinstance(error, NoAnswer)
+        )
+        key = (name, question if of_question else "")
+        before = self._pauses.get(key)
+        length = min(LONGEST_PAUSE_S, 2 * before.length_s if before else FIRST_PAUSE_S)
+        if isinstance(error, LoginRefused | UsageError):
+            length = LONGEST_PAUSE_S  # a user that is refused again and again is locked
+        self._pauses[key] = _Pause(self._clock.mono_ns() + int(length * 1e9), length, str(error))
+
+    def _went_well(self, name: str, question: str) -> None:
+        self._pauses.pop((name, ""), None)
+        self._pauses.pop((name, question), None)
+
+    # -- the system's clock -----------------------------------------------------------------------------------------
+
+    def offset_s(self, wall_ns: int) -> int | None:
+        """How far the system's clock is before UTC: as the site file's zone says, else as the system told, in quarters of an hour."""
+        if self.settings.zone:
+            offset = datetime.fromtimestamp(wall_ns / 1e9, tz=ZoneInfo(self.settings.zone)).utcoffset()
+            return int(offset.total_seconds()) if offset is not None else None
+        return self.zone_offset_s
+
+    def _window(self, since_wall_ns: int, now_wall_ns: int) -> Window:
+        offset = self.offset_s(now_wall_ns)
+        if offset is None:
+            return Window(utc_now(since_wall_ns) - ANY_ZONE, utc_now(now_wall_ns) + ANY_ZONE)
+        local = timedelta(seconds=offset)
+        return Window(utc_now(since_wall_ns) + local, utc_now(now_wall_ns) + local)
+
+    def _learn_clock(self, question: str, rows: Sequence[Any], way: Way, wall_ns: int) -> None:
+        if question == "identity" and isinstance(rows[0], Identity) and rows[0].zone_offset_s is not None:
+            self.zone_offset_s = rows[0].zone_offset_s
+            return
+        told = way.server_time()
+        if told is not None and self.zone_offset_s is None:
+            apart = (told - utc_now(wall_ns)).total_seconds()
+            self.zone_offset_s = round(apart / _QUARTER_S) * _QUARTER_S
+
+    # -- everything -------------------------------------------------------------------------------------------------
+
+    def snapshot(self, questions: Sequence[str] = SNAPSHOT) -> Snapshot:
+        """Ask everything once. What is not answered is said in ``missed``."""
+        began = self._clock.wall_ns()
+        before = dict(self.load.counts)
+        found: dict[str, Any] = {}
+        ways: dict[str, str] = {}
+        missed: list[Missed] = []
+        for question in questions:
+            said = self.ask(question, began)
+            if said.rows is None:
+                missed.append(Missed(question, said.trouble, self.is_configured(question)))
+                continue
+            ways[question] = said.way
+            found[question] = said.rows[0] if question in _ONE_VALUE else said.rows
+        requests = {name: count - before.get(name, 0) for name, count in self.load.counts.items()}
+        return Snapshot(
+            system=self.sid,
+            wall_ns=began,
+            ways=ways,
+            missed=tuple(missed),
+            requests=requests,
+            zone_offset_s=self.offset_s(began),
+            hardware_keys=dict(self.settings.hardware_keys),
+            slo=self.settings.slo.model_dump(),
+            **found,
+        )
+
+    def close(self) -> None:
+        """Close every way."""
+        for way in self.ways.values():
+            way.close()
+
+
+def open_system(
+    sid: str,
+    settings: SapSystemSettings,
+    *,
+    host: str,
+    ssh_config: Any,
+    secrets: Secrets,
+    transcript: Transcript | None = None,
+    clock: Clock | None = None,
+    requests_per_minute: int | None = None,
+) -> System:
+    """The system with the ways that the site file names. A way that cannot even be set up (no secret, no pyrfc) is kept with the reason.
+
+    ``requests_per_minute`` is this caller's part of the site file's bound, where others ask at the same time.
+    """
+    load = Load(requests_per_minute or settings.requests_per_minute, clock)
+    unusable: dict[str, str] = {}
+    ways: list[Way] = []
+
+    def secret(reference: str | None) -> str | None:
+        return secrets.get(reference, f"{sid} on {host}")
+
+    def address(given: str) -> str:
+        return given or route(host, ssh_config).hostname
+
+    def commands() -> SshSession:
+        assert settings.commands is not None
+        login = settings.commands
+        password = secrets.get(login.password, login.host)
+        return SshSession(route(login.host, ssh_config), password=password, transcript=transcript)
+
+    def by_web() -> Way:
+        web = settings.webservice
+        assert web is not None
+        count = load.taking("webservice")
+        if web.through_ssh:
+            if settings.commands is None:
+                raise UsageError("through_ssh needs `commands`, whose login it uses", where=sid)
+            session = commands()
+            return WebServiceWay(
+                sid,
+                {
+                    number: start_service_through(session, number, timeout_s=web.timeout_s, count=count)
+                    for number in settings.instances
+                },
+            )
+        there, password = address(web.host), secret(web.password)
+        services = {}
+        for number in settings.instances:
+            port = web.ports.get(number, int(f"5{number}{14 if web.tls else 13}"))
+            services[number] = start_service(
+                there,
+                port,
+                tls=web.tls,
+                user=web.user,
+                password=password,
+                ca_file=web.ca_file,
+                timeout_s=web.timeout_s,
+                count=count,
+            )
+        return WebServiceWay(sid, services)
+
+    def by_commands() -> Way:
+        assert settings.commands is not None
+        return CommandsWay(
+            sid,
+            commands(),
+            settings.instances,
+            profile=settings.commands.profile,
+            timeout_s=settings.commands.timeout_s,
+            count=load.taking("commands"),
+            clock=clock,
+        )
+
+    def by_rfc() -> Way:
+        login = settings.rfc
+        assert login is not None
+        parameters = logon(
+            host=address(login.host),
+            number=login.number or settings.instances[0],
+            client=login.client,
+            user=login.user,
+            password=secret(login.password) or "",
+            router=login.router,
+        )
+        caller = RfcCaller(
+            f"rfc {parameters['ashost']} {parameters['sysnr']}",
+            parameters,
+            timeout_s=login.timeout_s,
+            count=load.taking("rfc"),
+        )
+        return _functions("rfc", Functions(caller))
+
+    def by_soap() -> Way:
+        login = settings.soap_rfc
+        assert login is not None
+        caller = SoapCaller(
+            login.url,
+            client=login.client,
+            user=login.user,
+            password=secret(login.password) or "",
+            ca_file=login.ca_file,
+            timeout_s=login.timeout_s,
+            count=load.taking("soap_rfc"),
+        )
+        return _functions("soap_rfc", Functions(caller))
+
+    def _functions(name: str, functions: Functions) -> Way:
+        return FunctionsWay(name, functions, history_days=settings.history_days, lsconf_command=settings.lsconf_command)
+
+    makers: dict[str, Callable[[], Way]] = {
+        "webservice": by_web,
+        "commands": by_commands,
+        "rfc": by_rfc,
+        "soap_rfc": by_soap,
+    }
+    for name, make in makers.items():
+        if getattr(settings, name) is None:
+            continue
+        try:
+            ways.append(make())
+        except LpmError as error:
+            unusable[name] = str(error)
+    return System(sid, settings, ways, load, unusable=unusable, clock=clock)

@@ -1,0 +1,131 @@
+"""What is said of a SAP system before a move, in the doctor's list and in a notebook."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lpmkit.checks import Finding, Verdict, examine
+from lpmkit.run import Run, RunWriter, create
+from lpmkit.sap.model import (
+    Activity,
+    Colour,
+    Enqueue,
+    Job,
+    JobStatus,
+    Licence,
+    Missed,
+    Observation,
+    Snapshot,
+    Update,
+    WorkProcess,
+)
+from lpmkit.survey import Side, Survey
+from lpmkit.widgets import jobs_table
+
+WALL = 1_226_088_000 * 1_000_000_000
+NOW = datetime.fromisoformat("2008-11-07T20:00:00") + timedelta(hours=1)
+WELL = Snapshot(
+    "BX5",
+    WALL,
+    ways={"jobs": "rfc, XBP 2.0", "work_processes": "rfc"},
+    zone_offset_s=3600,
+    work_processes=(WorkProcess(0, "DIA", 1, Activity.WAITING),),
+    jobs=(Job("SHORT", "1", JobStatus.RUNNING, started=NOW - timedelta(minutes=5)),),
+    enqueue=(Enqueue(1, 9, 1, 0, 0, Colour.GREEN),),
+    updates=(),
+    licences=(Licence("A0000000001", permanent=True, valid=True), Licence("B0000000002", permanent=True, valid=True)),
+    hardware_key="A0000000001",
+    hardware_keys={"bvio83": "B0000000002"},
+)
+
+
+def findings(one: Snapshot) -> dict[str, Finding]:
+    survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(one,))
+    return {found.key: found for found in examine(survey) if found.about == "BX5"}
+
+
+def test_a_system_that_is_well_passes_every_rule() -> None:
+    found = findings(WELL)
+    assert len(found) == 6
+    assert {one.verdict for one in found.values()} == {Verdict.PASS}, found
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("sap-licence", {"licences": WELL.licences[:1] if WELL.licences else ()}),
+        ("sap-licence", {"licences": (Licence("B0000000002", permanent=False, valid=True),)}),
+        ("sap-licence", {"licences": (Licence("B0000000002", permanent=True, valid=False),)}),
+        ("sap-work-processes", {"work_processes": (WorkProcess(0, "DIA", 1, Activity.STOPPED),)}),
+        ("sap-long-jobs", {"jobs": (Job("LONG", "1", JobStatus.RUNNING, started=NOW - timedelta(hours=3)),)}),
+        ("sap-next-jobs", {"jobs": (Job("SOON", "1", JobStatus.RELEASED, planned=NOW + timedelta(minutes=40)),)}),
+        ("sap-next-jobs", {"jobs": (Job("LATE", "1", JobStatus.RELEASED, planned=NOW - timedelta(minutes=40)),)}),
+        ("sap-updates", {"updates": (Update("1", None, "A", "100", "13"),)}),
+        ("sap-enqueue", {"enqueue": (Enqueue(1, 9, 1, 0, 0, Colour.RED),)}),
+    ],
+)
+def test_each_rule_warns_of_its_own_fact_and_hinders_nothing(key: str, change: dict[str, Any]) -> None:
+    found = findings(replace(WELL, **change))
+    assert {name for name, one in found.items() if one.verdict is not Verdict.PASS} == {key}
+    assert found[key].verdict is Verdict.WARN
+    assert found[key].remedy
+
+
+def test_a_job_that_starts_after_the_window_is_no_matter() -> None:
+    later = Job("MUCH", "1", JobStatus.RELEASED, planned=NOW + timedelta(hours=2))
+    assert findings(replace(WELL, jobs=(later,)))["sap-next-jobs"].verdict is Verdict.PASS
+
+
+def test_what_could_not_be_looked_at_is_unknown_and_what_no_way_tells_is_not_asked() -> None:
+    failed = replace(WELL, updates=None, missed=(Missed("updates", "rfc: it does not answer"),))
+    assert findings(failed)["sap-updates"].verdict is Verdict.UNKNOWN
+    assert "does not answer" in str(findings(failed)["sap-updates"].facts)
+    without = replace(WELL, updates=None, missed=(Missed("updates", "no way", configured=False),))
+    assert "sap-updates" not in findings(without)
+
+
+def test_without_the_key_of_the_target_nothing_is_said_of_its_licence() -> None:
+    found = findings(replace(WELL, hardware_keys={}))["sap-licence"]
+    assert found.verdict is Verdict.UNKNOWN
+    assert "hardware_keys" in str(found.facts)
+
+
+def test_a_survey_with_sap_comes_back_whole() -> None:
+    survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(WELL,))
+    assert Survey.from_dict(survey.to_dict()) == survey
+
+
+# -- the live table ------------------------------------------------------------------------------------------------------------
+
+
+def a_run(folder: Path, *observations: Observation) -> Run:
+    probes = [{"name": "sap-BX5", "kind": "sap", "options": {"sid": "BX5", "settings": {"partition": "bxaix85"}}}]
+    run = create(folder, mode="watch", title="bxaix85", facts={"hosts": ["bxaix85"], "probes": probes})
+    with RunWriter(run.path) as writer:
+        for one in observations:
+            writer.observation_rows("sap-BX5", json.dumps(one.as_data()).encode() + b"\n")
+    return Run(run.path)
+
+
+def test_the_live_table_shows_the_newest_answer_and_how_old_it_is(tmp_path: Path) -> None:
+    was = Observation("BX5", "jobs", "rfc, XBP 2.0", 1, 2, 3, (Job("OLD", "1", JobStatus.RUNNING),))
+    now = Observation(
+        "BX5", "jobs", "rfc, XBP 2.0", 4, 5, 6, (Job("NEW <b>", "1", JobStatus.ABORTED, pid=4711, work_process=9),)
+    )
+    text = jobs_table(a_run(tmp_path, was, now), "BX5").data
+    assert "NEW &lt;b&gt;" in text
+    assert "OLD" not in text
+    assert "aborted" in text
+    assert "rfc, XBP 2.0" in text
+
+
+def test_the_live_table_says_when_nobody_answers(tmp_path: Path) -> None:
+    silent = Observation("BX5", "jobs", "", 1, 2, 3, None, "rfc: no answer")
+    assert "rfc: no answer" in jobs_table(a_run(tmp_path, silent), "BX5").data
+    assert "no job list yet" in jobs_table(a_run(tmp_path), "BX5").data

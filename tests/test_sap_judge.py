@@ -1,0 +1,405 @@
+"""What is said of a SAP system after a move, from made observations with a known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lpmkit.config import SapSlo
+from lpmkit.errors import SiteFileError
+from lpmkit.sap.classify import Class, Rules
+from lpmkit.sap.course import Pause
+from lpmkit.sap.judge import Case, NiLane, judge
+from lpmkit.sap.model import (
+    NO_WAY,
+    Activity,
+    Colour,
+    Dump,
+    Enqueue,
+    Job,
+    JobHistory,
+    JobStatus,
+    Licence,
+    LogEntry,
+    Missed,
+    Observation,
+    Process,
+    Queue,
+    Snapshot,
+    Update,
+    User,
+    WorkProcess,
+)
+
+S = 1_000_000_000
+#: The record begins here on both clocks; the pause is from 30 s to 32 s.
+MONO, WALL = 5_000 * S, 1_226_088_000 * S
+PAUSE = Pause(MONO + 30 * S, MONO + 32 * S)
+ZERO = datetime.fromisoformat("2008-11-07T20:00:00")
+
+
+def at(second: float) -> datetime:
+    """A second of the record on the system's clock, which is UTC here."""
+    return ZERO + timedelta(seconds=second)
+
+
+def seen(
+    question: str, second: float, *rows: Any, way: str = "rfc", trouble: str = "", session: str = ""
+) -> Observation:
+    asked = MONO + int(second * S)
+    return Observation(
+        "BX5",
+        question,
+        "" if trouble else way,
+        asked,
+        asked + S // 100,
+        WALL + int(second * S),
+        None if trouble else rows,
+        trouble,
+        session,
+        zone_offset_s=0,
+    )
+
+
+def judged(*observations: Observation, **more: Any) -> Any:
+    return judge(Case("BX5", observations=observations, pause=PAUSE, **{"slo": SapSlo(), **more}))
+
+
+def job(
+    name: str, status: str, pid: int | None = None, started: float = -60, ended: float | None = None, **more: Any
+) -> Job:
+    return Job(
+        name,
+        "20000001",
+        JobStatus(status),
+        user="BATCH",
+        pid=pid,
+        started=None if status in "SYP" else at(started),
+        ended=None if ended is None else at(ended),
+        **more,
+    )
+
+
+def btc(pid: int, cpu: int, number: int = 9, activity: Activity = Activity.RUNNING, **more: Any) -> WorkProcess:
+    return WorkProcess(
+        number,
+        "BTC",
+        pid,
+        activity,
+        cpu_s=cpu,
+        program="ZJOB" if activity is Activity.RUNNING else "",
+        user="BATCH",
+        **more,
+    )
+
+
+def jobs_and_work(
+    before: Sequence[Job], after: Sequence[Job], work: Sequence[WorkProcess], then: Sequence[WorkProcess]
+) -> list[Observation]:
+    """One look at each before the pause, and after it jobs, work, jobs."""
+    return [
+        seen("jobs", 20, *before),
+        seen("work_processes", 21, *work),
+        seen("jobs", 35, *after),
+        seen("work_processes", 40, *then),
+        seen("jobs", 45, *after),
+    ]
+
+
+# -- jobs -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_runs_on_in_its_process_and_uses_the_processor_passes() -> None:
+    one = job("LONG", "R", 4711)
+    found = judged(*jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 19)]))
+    assert found.question("sap-jobs-BX5").state == "passed"
+    assert found.jobs[0].text == "runs on in process 4711"
+
+
+def test_a_job_whose_process_stands_still_is_not_known_to_run() -> None:
+    one = job("LONG", "R", 4711)
+    found = judged(*jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 10)]))
+    assert found.question("sap-jobs-BX5").state == "not evaluated"
+
+
+def test_a_status_without_a_process_is_stale_and_fails() -> None:
+    one = job("LONG", "R", 4711)
+    found = judged(*jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 10, activity=Activity.WAITING)]))
+    assert found.question("sap-jobs-BX5").state == "failed"
+    assert "stale" in found.question("sap-jobs-BX5").answer
+
+
+def test_a_job_that_ended_between_two_looks_is_not_called_stale() -> None:
+    one = job("LONG", "R", 4711)
+    done = job("LONG", "F", started=-60, ended=38)
+    observations = [
+        seen("jobs", 20, one),
+        seen("work_processes", 21, btc(4711, 10)),
+        seen("jobs", 35, one),
+        seen("work_processes", 40, btc(4711, 20, activity=Activity.WAITING)),
+        seen("jobs", 45, done),
+    ]
+    assert judged(*observations).question("sap-jobs-BX5").state == "passed"
+
+
+def test_a_job_that_the_move_aborted_fails_with_its_reason() -> None:
+    broken = job("LONG", "A", started=-60, ended=33)
+    found = judged(
+        *jobs_and_work([job("LONG", "R", 4711)], [broken], [btc(4711, 10)], []),
+        seen("dumps", 10),
+        seen("dumps", 46, Dump(at(33), "bxaix85", "BATCH", "100", "ZDATE_LARGE_TIME_DIFF")),
+    )
+    said = found.question("sap-jobs-BX5")
+    assert said.state == "failed"
+    assert "ZDATE_LARGE_TIME_DIFF" in said.answer
+    assert found.question("sap-log-BX5").state == "failed"
+
+
+def test_a_job_that_failed_for_its_own_reasons_before_is_nobodys_fault() -> None:
+    broken = job("OWN", "A", started=-600, ended=5)
+    one = job("LONG", "R", 4711)
+    found = judged(*jobs_and_work([one, broken], [one, broken], [btc(4711, 10)], [btc(4711, 19)]))
+    assert found.question("sap-jobs-BX5").state == "passed"
+    assert next(line for line in found.jobs if line.course.job.name == "OWN").text.startswith(
+        "aborted before the pause"
+    )
+
+
+def test_an_abort_in_the_last_looks_shadow_is_placed_by_the_systems_stamp() -> None:
+    """The last look before the pause was ten seconds ago: who ended within them is known by the stamp alone."""
+    observations = [seen("jobs", 20, job("X", "R", 1)), seen("jobs", 35, job("X", "A", started=-60, ended=24))]
+    assert judged(*observations).question("sap-jobs-BX5").state == "passed"
+    observations = [seen("jobs", 20, job("X", "R", 1)), seen("jobs", 35, job("X", "A", started=-60, ended=30))]
+    assert judged(*observations).question("sap-jobs-BX5").state == "failed"
+
+
+@pytest.mark.parametrize(("ended", "state"), [(60, "passed"), (400, "failed")])
+def test_a_finished_job_is_held_against_its_own_history(ended: float, state: str) -> None:
+    before = Snapshot("BX5", WALL, {}, history=(JobHistory("LONG", 5, 100.0, 150.0),))
+    one, done = job("LONG", "R", 4711), job("LONG", "F", started=-60, ended=ended)
+    observations = [seen("jobs", 20, one), seen("jobs", 35, one), seen("jobs", 500, done)]
+    found = judged(*observations, before=before)
+    assert found.question("sap-jobs-BX5").state == state
+    assert found.jobs[0].delay_s == ended + 60 - 100
+
+
+def test_a_job_after_midnight_is_on_the_same_axis() -> None:
+    night = datetime.fromisoformat("2008-11-07T23:59:50")
+    shift = (night - ZERO).total_seconds()
+    one = replace(job("N", "F"), started=night, ended=night + timedelta(seconds=25))
+    observation = seen("jobs", shift + 40, one)
+    found = judge(Case("BX5", SapSlo(), [observation], PAUSE))
+    course = found.jobs[0].course
+    assert course.started_ns == MONO + int(shift * S)
+    assert course.ended_ns == MONO + int((shift + 25) * S)
+
+
+def test_work_that_a_way_shows_without_names_is_followed_by_its_process() -> None:
+    one = Job("", "", JobStatus.RUNNING, program="ZJOB", user="BATCH", pid=4711)
+    gone = Job("", "", JobStatus.RUNNING, program="ZOTHER", user="EDI", pid=4712)
+    log = LogEntry(at(33), "BTC", "100", "EDI", "", "AB0", 'Run-time error "TIME_OUT" occurred')
+    observations = [
+        *jobs_and_work([one, gone], [one], [btc(4711, 10), btc(4712, 3, number=10)], [btc(4711, 12)]),
+        seen("system_log", 10),
+    ]
+    found = judged(*observations, seen("system_log", 50))
+    assert found.question("sap-jobs-BX5").state == "passed"
+    found = judged(*observations, seen("system_log", 50, log))
+    assert found.question("sap-jobs-BX5").state == "failed"
+    assert "TIME_OUT" in found.question("sap-jobs-BX5").answer
+    found = judged(*observations[:-1])
+    assert found.question("sap-jobs-BX5").state == "not evaluated"  # nobody tells how it ended
+
+
+# -- processes and work processes ---------------------------------------------------------------------------------------------
+
+
+def dispatcher(**more: Any) -> Process:
+    return Process(
+        **{"name": "disp+work", "pid": 1, "colour": Colour.GREEN, "started": at(-9000), "instance": "00", **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        (dispatcher(), "passed"),
+        (dispatcher(started=at(-8999)), "passed"),
+        (dispatcher(pid=2), "failed"),
+        (dispatcher(started=at(33)), "failed"),
+        (dispatcher(pid=None, colour=Colour.GRAY), "failed"),
+        (dispatcher(colour=Colour.RED), "failed"),
+        (dispatcher(colour=Colour.YELLOW), "passed"),
+        (dispatcher(name="gwrd"), "failed"),
+    ],
+    ids=["same", "a second of rounding", "pid", "start", "stopped", "red", "yellow", "gone"],
+)
+def test_a_process_is_the_same_by_pid_and_start(then: Process, state: str) -> None:
+    found = judged(seen("processes", 20, dispatcher()), seen("processes", 40, then))
+    assert found.question("sap-processes-BX5").state == state
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        (btc(1, 5), "passed"),
+        (btc(2, 5), "failed"),
+        (btc(1, 5, errors=1), "failed"),
+        (btc(1, 5, activity=Activity.STOPPED), "failed"),
+        (btc(1, 5, activity=Activity.ENDED), "failed"),
+        (btc(1, 5, number=8), "failed"),
+    ],
+    ids=["same", "restarted", "terminated", "stopped", "ended", "gone"],
+)
+def test_a_work_process_is_intact_or_named(then: WorkProcess, state: str) -> None:
+    found = judged(seen("work_processes", 20, btc(1, 5)), seen("work_processes", 40, then))
+    assert found.question("sap-work-processes-BX5").state == state
+
+
+def test_an_answer_that_spans_the_pause_is_neither_before_nor_after() -> None:
+    spanning = replace(seen("work_processes", 29, btc(2, 5)), answered_ns=PAUSE.end_ns + S)
+    assert judged(spanning).question("sap-work-processes-BX5").state == "not evaluated"
+
+
+# -- users, logs, the rest -------------------------------------------------------------------------------------------------------
+
+
+def test_a_user_that_is_gone_right_after_the_pause_fails_one_that_leaves_later_does_not() -> None:
+    a, b = User("T1", "100", "A"), User("T2", "100", "B")
+    assert judged(seen("users", 20, a, b), seen("users", 35, a)).question("sap-users-BX5").state == "failed"
+    later = judged(seen("users", 20, a, b), seen("users", 35, a, b), seen("users", 65, a))
+    assert later.question("sap-users-BX5").state == "passed"
+    assert "1 session ended later" in later.question("sap-users-BX5").answer
+    allowed = judged(seen("users", 20, a, b), seen("users", 35, a), slo=SapSlo(lost_users=1))
+    assert allowed.question("sap-users-BX5").state == "passed"
+
+
+def entry(second: float, number: str, text: str = "", user: str = "A") -> LogEntry:
+    return LogEntry(at(second), "DIA", "100", user, "", number, text)
+
+
+def test_the_log_is_judged_from_the_pause_on_and_only_by_what_is_new() -> None:
+    old = entry(-100, "BYM", "SQL error 3113")
+    found = judged(seen("system_log", 10, old), seen("system_log", 930, entry(40, "R68")))
+    assert found.question("sap-log-BX5").state == "passed"
+    found = judged(seen("system_log", 10), seen("system_log", 930, entry(40, "BYM")))
+    assert found.question("sap-log-BX5").state == "failed"
+    found = judged(seen("system_log", 10), seen("system_log", 930, entry(40, "BYM"), entry(44, "BYY")))
+    assert found.question("sap-log-BX5").state == "passed"
+    assert "work-process-lost-database" in found.question("sap-log-BX5").answer  # and is to be read
+
+
+def test_an_entry_that_comes_late_but_was_stamped_before_the_pause_is_not_the_moves() -> None:
+    found = judged(seen("system_log", 10), seen("system_log", 930, entry(25, "BYM")))
+    assert found.question("sap-log-BX5").state == "passed"
+
+
+def test_a_log_that_was_not_read_for_the_quarter_of_an_hour_does_not_pass() -> None:
+    found = judged(seen("system_log", 10), seen("system_log", 60))
+    assert found.question("sap-log-BX5").state == "not evaluated"
+    assert "15 are asked for" in found.question("sap-log-BX5").answer
+
+
+def test_what_comes_as_often_as_before_is_routine() -> None:
+    rules = Rules.standard()
+    usual = [entry(-n, "R49") for n in range(10)]
+    assert rules.tallies([entry(40, "R49")] * 3, usual, 0.25)[0].meaning is Class.ROUTINE
+    assert rules.tallies([entry(40, "R49")] * 30, usual, 0.25)[0].meaning is Class.WARN
+    assert rules.tallies([entry(40, "ZZ9")], usual, 0.25)[0].meaning is Class.UNKNOWN
+
+
+def test_a_sites_own_rules_come_first_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "rules.yaml"
+    own.write_text("- {key: ours, class: routine, numbers: [BYM], reason: known, source: us}\n")
+    assert Rules.standard(own).tallies([entry(40, "BYM")], [], 0.25)[0].meaning is Class.ROUTINE
+    own.write_text("- {key: ours, class: terrible, numbers: [BYM], reason: known, source: us}\n- {key: other}\n")
+    with pytest.raises(SiteFileError, match=r"rule 1 .*rule 2"):
+        Rules.standard(own)
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        (Enqueue(3, 100, 5, 0, 0, Colour.GREEN), "passed"),
+        (Enqueue(3, 100, 5, 0, 0, Colour.RED), "failed"),
+        (Enqueue(3, 100, 5, 0, 2, Colour.GREEN), "failed"),
+    ],
+)
+def test_the_lock_servers_replica_has_to_be_green_again(then: Enqueue, state: str) -> None:
+    was = Enqueue(3, 100, 4, 0, 0, Colour.GREEN)
+    assert judged(seen("enqueue", 20, was), seen("enqueue", 40, then)).question("sap-enqueue-BX5").state == state
+
+
+def test_updates_and_queues_are_held_against_their_limits() -> None:
+    was, now = Update("1", None, "A", "100", "13"), Update("2", None, "A", "100", "13")
+    assert judged(seen("updates", 20, was), seen("updates", 40, was)).question("sap-updates-BX5").state == "passed"
+    assert judged(seen("updates", 20, was), seen("updates", 40, was, now)).question("sap-updates-BX5").state == "failed"
+    queue = Queue("ABAP/DIA", 0, 5, 14000, 1, 1)
+    full = replace(queue, now=400, high=400)
+    assert judged(seen("queues", 20, queue), seen("queues", 40, full)).question("sap-queues-BX5").state == "failed"
+
+
+def snapshot(key: str, *licences: Licence) -> Snapshot:
+    return Snapshot("BX5", WALL, {}, licences=licences, hardware_key=key)
+
+
+def test_the_licence_is_judged_by_the_key_of_the_machine_it_runs_on_now() -> None:
+    old, new = Licence("A0000000001", permanent=True, valid=True), Licence("B0000000002", permanent=True, valid=True)
+    before = snapshot("A0000000001", old)
+    key = "sap-licence-BX5"
+    assert judged(before=before, after=snapshot("B0000000002", old, new)).question(key).state == "passed"
+    assert judged(before=before, after=snapshot("B0000000002", old)).question(key).state == "failed"
+    temporary = replace(new, permanent=False)
+    assert judged(before=before, after=snapshot("B0000000002", old, temporary)).question(key).state == "failed"
+    assert judged(before=before).question(key).state == "not evaluated"
+
+
+def test_a_way_that_is_missing_does_not_count_against_the_move_one_that_failed_does() -> None:
+    without = judged(seen("updates", 5, trouble=f"{NO_WAY} (rfc, soap_rfc would)")).question("sap-updates-BX5")
+    broken = judged(seen("updates", 5, trouble="rfc: it does not let LPMKIT in")).question("sap-updates-BX5")
+    assert (without.state, without.counts) == ("not evaluated", False)
+    assert (broken.state, broken.counts) == ("not evaluated", True)
+    gap = Snapshot("BX5", WALL, {}, missed=(Missed("licences", "x", False), Missed("hardware_key", "x", False)))
+    assert judged(before=gap, after=gap).question("sap-licence-BX5").counts is False
+
+
+def test_a_conversation_that_reopened_is_a_finding() -> None:
+    rows = [seen("users", second, session="94/1") for second in (5, 20)]
+    assert judged(*rows).question("sap-rfc-BX5").state == "passed"
+    assert judged(*rows, seen("users", 40, session="95/2")).question("sap-rfc-BX5").state == "failed"
+
+
+def test_a_recorder_that_takes_over_is_no_reconnect_and_reads_nothing_twice() -> None:
+    rows = [seen("users", 5, session="94/1"), replace(seen("users", 40, session="95/2"), segment=2)]
+    assert judged(*rows).question("sap-rfc-BX5").state == "passed"
+    log = [entry(-50, "R68"), entry(33, "Q04"), entry(34, "Q04")]
+    observations = [
+        seen("system_log", 10, log[0]),
+        seen("system_log", 35, *log[1:]),
+        replace(seen("system_log", 60, *log), segment=2),
+    ]
+    (tally,) = judged(*observations).log
+    assert (tally.key, tally.count) == ("user-connection-lost", 2)
+
+
+@pytest.mark.parametrize(
+    ("lane", "state"),
+    [
+        (NiLane("sap-ni-BX5-00", 1, 0, 2.1, answered=True), "passed"),
+        (NiLane("sap-ni-BX5-00", 2, 1, 2.1, answered=True), "failed"),
+        (NiLane("sap-ni-BX5-00", 1, 0, 40.0, answered=True), "failed"),
+        (NiLane("sap-ni-BX5-00", 0, 0, None, answered=False, trouble="refused"), "not evaluated"),
+    ],
+    ids=["kept", "reconnect", "too long", "never there"],
+)
+def test_the_connection_to_the_dispatcher_is_kept_or_lost(lane: NiLane, state: str) -> None:
+    assert judged(lanes=[lane]).question("sap-ni-BX5").state == state
+
+
+def test_nothing_seen_passes_nothing() -> None:
+    assert {one.state for one in judged().said} == {"not evaluated"}

@@ -1,0 +1,268 @@
+"""Every reader of what a SAP system prints: recordings, and whatever else may come."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lpmkit.errors import LpmError, UnexpectedReply
+from lpmkit.sap import dpmon, functions, host, records, sapcontrol, soaprfc
+from lpmkit.sap.model import Activity, Observation, WorkProcess, read_observation
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+RECORDINGS = sorted(path for folder in FIXTURES.glob("sap-*") for path in folder.glob("*/*.json"))
+KEYS = {"source", "from", "mark", "command", "reader", "arguments", "expected"}
+NOW = datetime.fromisoformat("2008-11-07T20:14:02")
+quick = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(FIXTURES).with_suffix(""))
+
+
+def reader_of(notes: dict[str, Any]) -> Callable[[str], Any]:
+    module, _, function = notes["reader"].partition(":")
+    found = getattr(importlib.import_module(module), function)
+    arguments = [datetime.fromisoformat(one) if "T" in one and "-" in one else one for one in notes["arguments"]]
+    return lambda text: found(text, *arguments)
+
+
+def as_json(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: as_json(item) for key, item in asdict(value).items()}
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=named)
+def test_a_recording_is_read_as_its_companion_says(path: Path) -> None:
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    assert set(notes) == KEYS
+    assert notes["source"] in ("recorded", "documented", "composed")
+    assert notes["mark"] in ("V", "S", "U")
+    assert notes["from"]
+    assert as_json(reader_of(notes)(path.with_suffix(".txt").read_text(encoding="utf-8"))) == notes["expected"]
+
+
+def test_every_reader_has_a_recording() -> None:
+    recorded = {json.loads(path.read_text(encoding="utf-8"))["reader"] for path in RECORDINGS}
+    readers = {
+        f"{module.__name__}:{name}"
+        for module in (sapcontrol, dpmon, host)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.startswith("read_") and function.__module__ == module.__name__
+    }
+    assert readers - recorded == {"lpmkit.sap.sapcontrol:read_answer"}
+
+
+def test_every_text_has_its_companion() -> None:
+    texts = {path.with_suffix("") for folder in FIXTURES.glob("sap-*") for path in folder.glob("*/*.txt")}
+    assert texts == {path.with_suffix("") for path in RECORDINGS}
+
+
+# -- any text gives records or our error ---------------------------------------------------------------------------------
+
+READERS: list[Callable[[str], Any]] = [
+    *(
+        reader_of({"reader": f"lpmkit.sap.sapcontrol:{name}", "arguments": []})
+        for name in dir(sapcontrol)
+        if name.startswith("read_") and name != "read_answer"
+    ),
+    dpmon.read_work_processes,
+    dpmon.read_users,
+    host.read_hardware_key,
+    host.read_licences,
+    host.read_disp_work,
+    lambda text: host.read_processes(text, "BX5", NOW),
+    lambda text: soaprfc.read_answer(text.encode("utf-8", "surrogatepass"), "RFC_PING"),
+    functions.dump_error,
+    records.moment,
+]
+SAMPLES = [path.with_suffix(".txt").read_text(encoding="utf-8") for path in RECORDINGS]
+
+
+def read_by_all(text: str) -> None:
+    for reader in READERS:
+        try:
+            reader(text)
+        except LpmError:
+            continue
+
+
+@quick
+@given(st.binary(max_size=400))
+def test_any_bytes_give_records_or_our_error(content: bytes) -> None:
+    read_by_all(content.decode("latin-1"))
+
+
+@quick
+@given(st.sampled_from(SAMPLES), st.integers(0, 3000), st.integers(0, 40), st.text(max_size=30))
+def test_a_damaged_answer_gives_records_or_our_error(sample: str, at: int, gone: int, put: str) -> None:
+    at %= len(sample)
+    read_by_all(sample[:at] + put + sample[at + gone :])
+
+
+@quick
+@given(
+    st.sampled_from(
+        [
+            path
+            for path in RECORDINGS
+            if "sap-7.53/" in str(path) and "read_enqueue" not in path.read_text() and "/list" in str(path)
+        ]
+    ),
+    st.data(),
+)
+def test_no_row_is_lost_in_silence(path: Path, data: st.DataObject) -> None:
+    """A line put between the rows either becomes a row or is refused; it never takes another with it."""
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(notes["expected"], list) or notes["reader"].endswith("read_alerts"):
+        return
+    lines = path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    header = len(lines) - len(notes["expected"])
+    at = data.draw(st.integers(header, len(lines)))
+    line = data.draw(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), max_size=60))
+    try:
+        found = reader_of(notes)("\n".join([*lines[:at], line, *lines[at:]]) + "\n")
+    except LpmError:
+        return
+    assert len(found) == len(notes["expected"]) + (1 if line.strip() else 0)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in RECORDINGS if "saplikey" not in str(path) and "saplicense" not in str(path)], ids=named
+)
+def test_an_answer_cut_in_its_last_line_is_refused(path: Path) -> None:
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    if notes["reader"].startswith("lpmkit.sap.host"):
+        return  # these print no tables; a key or a label that is cut is no key
+    text = path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
+    with pytest.raises(UnexpectedReply):
+        reader_of(notes)(text[:-1])
+
+
+@quick
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "FIELDNAME": st.text(max_size=5),
+                "OFFSET": st.one_of(st.none(), st.text(max_size=6)),
+                "LENGTH": st.text(max_size=6),
+            }
+        ),
+        max_size=4,
+    ),
+    st.lists(st.fixed_dictionaries({"WA": st.text(max_size=40)}), max_size=4),
+)
+def test_any_table_is_cut_or_refused(fields: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    try:
+        found = functions.cut_rows({"FIELDS": fields, "DATA": rows})
+    except LpmError:
+        return
+    assert len(found) == len(rows)
+
+
+@quick
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["JOBNAME", "JOBCOUNT", "STATUS", "STRTDATE", "STRTTIME", "ENDDATE", "ENDTIME", "WPPROCID", "STEPCOUNT"]
+        ),
+        st.text(max_size=10),
+    )
+)
+@example({"JOBNAME": "A", "JOBCOUNT": "1", "STATUS": "R", "STRTDATE": "20081199", "STRTTIME": "250000"})
+def test_any_job_row_gives_a_job_or_our_error(row: dict[str, str]) -> None:
+    try:
+        functions.job_of(row)
+    except LpmError:
+        return
+
+
+@quick
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(
+                st.sampled_from(
+                    ["system", "question", "way", "asked_ns", "answered_ns", "wall_ns", "rows", "number", "type"]
+                ),
+                inner,
+                max_size=9,
+            ),
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_line_of_an_observations_file_gives_an_observation_or_our_error(row: Any) -> None:
+    if not isinstance(row, dict):
+        return
+    try:
+        read_observation(row)
+    except LpmError:
+        return
+
+
+def test_an_observation_comes_back_as_it_was_kept() -> None:
+    rows = (WorkProcess(3, "BTC", 4711, Activity.RUNNING, said="Run", errors=2, cpu_s=7, program="RSBTCRTE"),)
+    kept = Observation("BX5", "work_processes", "rfc", 1, 2, 3, rows, session="94/0815", zone_offset_s=3600)
+    assert read_observation(json.loads(json.dumps(kept.as_data()))) == kept
+
+
+# -- what a naive reader would miss ----------------------------------------------------------------------------------------
+
+
+def test_a_status_text_with_commas_is_kept_whole() -> None:
+    text = (FIXTURES / "sap-7.53/GetProcessList/comma_in_text.txt").read_text()
+    assert (
+        sapcontrol.read_processes(text)[1].text == "Running, Message Server connection ok, Dialog Queue time: 0.00 sec"
+    )
+
+
+def test_a_failure_is_told_in_the_servers_words() -> None:
+    said = "\n29.01.2019 01:20:26\nGetProcessList\nFAIL: NIECONN_REFUSED (Connection refused), NiRawConnect failed in plugin_fopen()\n"
+    with pytest.raises(LpmError, match="NIECONN_REFUSED"):
+        sapcontrol.read_processes(said)
+
+
+def test_a_state_in_another_language_is_never_taken_for_waiting() -> None:
+    row = {"wp_no": "1", "wp_typ": "BGD", "wp_pid": "10158250", "wp_status": "čeká"}
+    assert records.work_process_of_rfc(row).activity is Activity.OTHER
+    assert records.work_process_of_rfc({**row, "wp_istatus": 2}).activity is Activity.WAITING
+    assert records.work_process_of_rfc({**row, "wp_istatus": 2}).type == "BTC"
+
+
+def test_columns_are_cut_by_the_offsets_that_come_back_whatever_their_order() -> None:
+    answer = {
+        "FIELDS": [
+            {"FIELDNAME": "STATUS", "OFFSET": "000000", "LENGTH": "000001"},
+            {"FIELDNAME": "JOBNAME", "OFFSET": "000001", "LENGTH": "000008"},
+        ],
+        "DATA": [{"WA": "RA|B,C"}],
+    }
+    assert functions.cut_rows(answer) == [{"STATUS": "R", "JOBNAME": "A|B,C"}]
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_a_long_clause_is_cut_between_words_and_never_in_quotes(width: int) -> None:
+    where = " AND ".join(f"NAME{n} = 'a b  c{n}'" for n in range(width))
+    lines = functions.option_lines(where)
+    assert all(len(line) <= functions.OPTION_WIDTH for line in lines)
+    assert " ".join(lines) == where
+    assert all(line.count("'") % 2 == 0 for line in lines)

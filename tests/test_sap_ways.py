@@ -1,0 +1,452 @@
+"""Ways in to a SAP system: what each makes of what comes, and which one answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import datetime as moment
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from lpmkit.config import SapCommands, SapRfc, SapSystemSettings, SapWebService
+from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, Unreachable, UsageError
+from lpmkit.sap.functions import Functions
+from lpmkit.sap.load import Load
+from lpmkit.sap.model import JobStatus
+from lpmkit.sap.rfc import RfcCaller, logon, trouble
+from lpmkit.sap.system import System, open_system
+from lpmkit.sap.ways import Window
+from lpmkit.sap.webservice import start_service
+from lpmkit.secrets import Secrets
+from lpmkit.simulator import Simulator
+from lpmkit.timeline import Clock
+from tests import sap_worlds as worlds
+
+NOW = moment.fromisoformat("2008-11-07T23:59:30")
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LPM_SIMULATOR_SAP_PASSWORD", worlds.PASSWORD)
+
+
+@pytest.fixture
+def pyrfc() -> Iterator[Any]:
+    with worlds.standin() as module:
+        yield module
+
+
+@pytest.fixture
+def memory(pyrfc: Any) -> Any:
+    pyrfc.BACKEND = worlds.Memory(
+        jobs=[
+            worlds.job("LONG", "R", pid=10158250, started=NOW - timedelta(hours=3)),
+            worlds.job("DONE", "F", started=NOW - timedelta(minutes=9), lasts_s=60),
+            worlds.job("BROKEN", "A", started=NOW - timedelta(minutes=5), lasts_s=10),
+            worlds.job("SOON", "S", started=NOW + timedelta(minutes=10)),
+        ],
+        work_processes=[worlds.worker(9, 10158250, program="ZLONG", user="BATCHUSR"), worlds.worker(10, 10158300)],
+    )
+    return pyrfc.BACKEND
+
+
+def caller(**more: Any) -> RfcCaller:
+    return RfcCaller(
+        "rfc", logon(host="bxaix85", number="00", client="100", user="LPMKIT", password=worlds.PASSWORD), **more
+    )
+
+
+# -- RFC -------------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_come_by_the_highest_version_of_the_job_interface(memory: Any) -> None:
+    functions = Functions(caller())
+    jobs = {job.name: job for job in functions.jobs(NOW - timedelta(hours=1), NOW)}
+    assert functions.how == "XBP 2.0"
+    assert {name: job.status.value for name, job in jobs.items()} == {
+        "LONG": "R",
+        "DONE": "F",
+        "BROKEN": "A",
+        "SOON": "S",
+    }
+    # where it runs is in the table alone, what it runs in the work process
+    assert (jobs["LONG"].pid, jobs["LONG"].program, jobs["LONG"].user) == (10158250, "ZLONG", "BATCHUSR")
+
+
+def test_without_the_interface_jobs_come_from_the_table_whatever_the_order_of_its_columns(memory: Any) -> None:
+    memory.versions = ()
+    found = []
+    for memory.table_order in (True, False):
+        functions = Functions(caller())
+        found.append(functions.jobs(NOW - timedelta(hours=1), NOW))
+        assert functions.how == "RFC_READ_TABLE on TBTCO"
+    assert found[0] == found[1]
+    assert {job.name: job.status for job in found[0]}["BROKEN"] is JobStatus.ABORTED
+
+
+def test_an_empty_selection_is_an_error_for_sap_and_no_job_for_us(memory: Any) -> None:
+    memory.jobs = []
+    assert Functions(caller()).jobs(NOW - timedelta(hours=1), NOW) == ()
+
+
+def test_a_connection_that_reopened_itself_is_another_session_and_logs_on_anew(memory: Any, pyrfc: Any) -> None:
+    one = caller()
+    functions = Functions(one)
+    functions.jobs(NOW, NOW)
+    before = one.session
+    memory.trouble = pyrfc.Timeout()
+    with pytest.raises(NoAnswer):
+        functions.users()
+    functions.jobs(NOW, NOW)
+    assert one.session != before
+    assert memory.calls.count("BAPI_XMI_LOGON") == 2
+    assert functions.how == "XBP 2.0"
+
+
+def test_a_broken_connection_is_lost_and_the_next_answer_says_that_it_is_another(memory: Any, pyrfc: Any) -> None:
+    one = caller()
+    one.call("RFC_PING")
+    before = one.session
+    memory.trouble = pyrfc.Broken("partner not reached")
+    with pytest.raises(LpmError):
+        one.call("RFC_PING")
+    one.call("RFC_PING")
+    assert one.session != before
+
+
+def test_a_module_that_is_not_there_is_refused_by_its_name(memory: Any) -> None:
+    with pytest.raises(CommandRefused, match="FU_NOT_FOUND"):
+        caller().call("Z_NOT_THERE")
+
+
+def test_a_german_system_shows_the_same_work_processes(memory: Any) -> None:
+    english = Functions(caller()).work_processes()
+    memory.german = True
+    german = Functions(caller()).work_processes()
+    assert [(one.type, one.pid, one.activity) for one in german] == [
+        (one.type, one.pid, one.activity) for one in english
+    ]
+
+
+def test_a_missing_pyrfc_is_explained_and_never_fatal() -> None:
+    why = trouble()
+    assert why is not None
+    assert "not installed" in why
+    with pytest.raises(UsageError, match="not installed"):
+        caller().call("RFC_PING")
+
+
+def test_a_pyrfc_without_its_compiled_part_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyrfc", ModuleType("pyrfc"))
+    why = trouble()
+    assert why is not None
+    assert "compiled part" in why
+
+
+def test_the_password_is_in_no_error_and_no_representation(memory: Any, pyrfc: Any) -> None:
+    one = caller()
+    memory.trouble = pyrfc.LogonError(f"Name or password is incorrect ({worlds.PASSWORD})")
+    with pytest.raises(LpmError) as caught:
+        one.call("RFC_PING")
+    assert worlds.PASSWORD not in str(caught.value) + repr(one) + repr(caught.value.__cause__)
+
+
+# -- the simulated system --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    os.environ["LPM_SIMULATOR_SAP_PASSWORD"] = worlds.PASSWORD
+    with Simulator(worlds.LANDSCAPES / "p7pair.yaml", speed=25.0) as running:
+        yield running
+
+
+def _rows(one: System, question: str) -> Any:
+    said = one.ask(question)
+    assert said.rows is not None, said.trouble
+    return said.rows
+
+
+@pytest.mark.parametrize(
+    "question", ["work_processes", "processes", "queues", "system_log", "enqueue", "locks", "instances"]
+)
+def test_soap_and_command_line_tell_the_same(simulator: Simulator, question: str) -> None:
+    web, commands = (worlds.simulated(simulator, way) for way in ("webservice", "commands"))
+    left, right = ({_still(row) for row in _rows(one, question)} for one in (web, commands))
+    assert left
+    assert left == right
+
+
+def _still(row: Any) -> Any:
+    """What of a row does not change from one second to the next."""
+    names = (
+        "number",
+        "pid",
+        "type",
+        "name",
+        "started",
+        "features",
+        "text",
+        "argument",
+        "host",
+        "at",
+        "replication",
+        "most",
+    )
+    return tuple(
+        getattr(row, name) for name in names if hasattr(row, name) and not (name == "text" and "Queue time" in row.text)
+    )
+
+
+def test_the_local_socket_needs_no_password(simulator: Simulator) -> None:
+    settings = SapSystemSettings(
+        partition="p7aix01",
+        instances=("00",),
+        webservice=SapWebService(through_ssh=True),
+        commands=SapCommands(host="p7dadm@p7aix01"),
+    )
+    one = open_system("P7D", settings, host="p7aix01", ssh_config=simulator.ssh_config, secrets=Secrets())
+    said = one.ask("work_processes")
+    assert said.way == "webservice", said.trouble
+    assert len(said.rows or ()) == 40
+
+
+def test_a_wrong_password_is_told_as_such_and_not_tried_again_at_once(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LPM_SIMULATOR_SAP_PASSWORD", "wrong")
+    one = worlds.simulated(simulator, "webservice")
+    first, second = one.ask("work_processes"), one.ask("work_processes")
+    assert first.rows is None
+    assert "user and password" in first.trouble or "refuses" in first.trouble
+    assert second.rows is None
+    assert one.load.counts["webservice"] <= 4  # the WSDL and one call of each instance
+    assert "wrong" not in first.trouble
+
+
+def test_soap_rfc_with_a_wrong_password_is_told(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LPM_SIMULATOR_SAP_PASSWORD", "wrong")
+    said = worlds.simulated(simulator, "soap_rfc").ask("users")
+    assert "does not let this user in" in said.trouble
+
+
+def test_where_one_way_is_closed_the_next_answers_and_is_named(simulator: Simulator) -> None:
+    one = worlds.simulated(simulator, "webservice+commands")
+    one.ways["webservice"]._services["00"].url = "http://127.0.0.1:9"  # type: ignore[attr-defined]
+    one.ways["webservice"]._services.pop("01")  # type: ignore[attr-defined]
+    one.ways["webservice"]._instances._numbers = ("00",)  # type: ignore[attr-defined]
+    one.ways["webservice"]._services["00"]._transport._where = "http://127.0.0.1:9"  # type: ignore[attr-defined]
+    said = one.ask("work_processes")
+    assert said.way == "sapcontrol"
+    assert len(said.rows or ()) == 40
+
+
+def test_a_question_that_no_way_tells_says_which_would(simulator: Simulator) -> None:
+    said = worlds.simulated(simulator, "webservice").ask("updates")
+    assert said.rows is None
+    assert "no way in the site file tells it (rfc, soap_rfc would)" in said.trouble
+
+
+def test_the_systems_clock_is_learned_from_what_it_says(simulator: Simulator) -> None:
+    for way in ("webservice", "commands", "soap_rfc"):
+        one = worlds.simulated(simulator, way)
+        one.ask("identity")
+        one.ask("processes")
+        assert one.zone_offset_s == 0, way
+
+
+def test_a_window_holds_before_and_after_midnight_in_the_systems_own_zone() -> None:
+    settings = SapSystemSettings(partition="p", zone="Asia/Kolkata")
+    one = System("BX5", settings, [], Load(60))
+    noon = int(moment.fromisoformat("2008-11-07T18:29:00+00:00").timestamp() * 1e9)
+    assert one._window(noon, noon) == Window(
+        moment.fromisoformat("2008-11-07T23:59:00"), moment.fromisoformat("2008-11-07T23:59:00")
+    )
+
+
+# -- servers that misbehave -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                held.append(listener.accept()[0])
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.close()
+    for one in held:
+        one.close()
+
+
+def test_a_start_service_that_never_answers_is_silent_and_not_down(silent_port: int) -> None:
+    with pytest.raises(NoAnswer):
+        start_service("127.0.0.1", silent_port, timeout_s=0.2).call("GetProcessList")
+
+
+def test_a_closed_port_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(Unreachable):
+        start_service("127.0.0.1", port).call("GetProcessList")
+
+
+def answering(content: bytes) -> tuple[socket.socket, int]:
+    """A server that answers everything with the same bytes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                wire, _ = listener.accept()
+            except OSError:
+                return
+            with wire:
+                wire.recv(65536)
+                wire.sendall(content)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener, listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<a></a>",
+        b"nonsense\r\n",
+        b"",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 122\r\n\r\n<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><definitions xmlns="http://schemas.xmlsoap.org/wsdl/">&a;',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 113\r\n\r\n<definitions xmlns="http://schemas.xmlsoap.org/wsdl/"><import namespace="urn:x" location="file:///etc/passwd"/>  ',
+    ],
+    ids=["text", "no wsdl", "no http", "nothing", "entity", "import"],
+)
+def test_a_server_that_is_no_start_service_ends_in_our_error(content: bytes) -> None:
+    listener, port = answering(content)
+    with listener, pytest.raises((UnexpectedReply, Unreachable)):
+        start_service("127.0.0.1", port, timeout_s=2.0).call("GetProcessList")
+
+
+def test_http_401_on_the_description_is_a_refused_login() -> None:
+    listener, port = answering(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+    with listener, pytest.raises(LoginRefused):
+        start_service("127.0.0.1", port, user="bx5adm", password=worlds.PASSWORD, timeout_s=2.0).call("GetProcessList")
+
+
+# -- the bound on requests ---------------------------------------------------------------------------------------------------
+
+
+class Hands(Clock):
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def mono_ns(self) -> int:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(1, int(seconds * 1e9))
+
+
+def test_no_minute_has_more_requests_than_the_site_file_allows() -> None:
+    clock = Hands()
+    load = Load(30, clock)
+    times = []
+    for number in range(100):
+        load.take("rfc" if number % 2 else "commands")
+        times.append(clock.mono_ns())
+    for first in times:
+        assert sum(first <= one < first + 60_000_000_000 for one in times) <= 30
+    assert dict(load.counts) == {"commands": 50, "rfc": 50}
+
+
+def test_a_way_that_cannot_be_set_up_is_kept_with_the_reason(tmp_path: Path) -> None:
+    settings = SapSystemSettings(
+        partition="bxaix85",
+        rfc=SapRfc(host="127.0.0.1", client="100", user="LPMKIT", password="env:NOT_THERE_AT_ALL"),
+    )
+    one = open_system("BX5", settings, host="localhost", ssh_config=None, secrets=Secrets(may_ask=False))
+    said = one.ask("jobs")
+    assert "there is no secret behind 'env:NOT_THERE_AT_ALL'" in said.trouble
+    assert one.is_configured("jobs")
+
+
+# -- faults of the simulated system, each with the way that answers instead ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("sapstartsrv-hangs", "did not answer in time"),
+        ("sapstartsrv-denies", "user and password"),
+        ("sapstartsrv-wsdl", ""),
+    ],
+)
+def test_a_start_service_that_fails_is_named_and_something_else_answers(fault: str, said: str) -> None:
+    with Simulator(worlds.LANDSCAPES / "p7pair.yaml", speed=25.0, faults=[fault]) as simulator:
+        alone = worlds.simulated(simulator, "webservice")
+        for service in alone.ways["webservice"]._services.values():  # type: ignore[attr-defined]
+            service._transport.operation_timeout = service._transport.load_timeout = 1.0
+        first = alone.ask("work_processes")
+        if said:
+            assert first.rows is None
+            assert said in first.trouble
+        one = worlds.simulated(simulator, "webservice+commands+soap_rfc", slo={})
+        one.ways["commands"]._timeout_s = 1.0  # type: ignore[attr-defined]
+        for service in one.ways["webservice"]._services.values():  # type: ignore[attr-defined]
+            service._transport.operation_timeout = service._transport.load_timeout = 1.0
+        for question in ("work_processes", "jobs", "users", "hardware_key"):
+            answer = one.ask(question)
+            assert answer.rows, (question, answer.trouble)
+        if fault == "sapstartsrv-hangs":
+            # ps tells the processes when sapcontrol hangs as well
+            assert one.ask("processes").way == "ps"
+
+
+def test_a_german_system_is_understood_by_every_way() -> None:
+    with Simulator(worlds.LANDSCAPES / "p7pair.yaml", speed=25.0, faults=["sap-german"]) as simulator:
+        found = {}
+        for way in ("webservice", "commands", "soap_rfc"):
+            rows = worlds.simulated(simulator, way).ask("work_processes").rows or ()
+            found[way] = {(row.number, row.type, row.pid) for row in rows}
+            assert not [row for row in rows if row.activity.value == "other"], way
+        assert found["webservice"] == found["commands"] == found["soap_rfc"]
+
+
+def test_a_german_4_7_is_understood_through_its_dispatcher_monitor() -> None:
+    with Simulator(worlds.LANDSCAPES / "js22.yaml", speed=25.0, faults=["sap-german"]) as simulator:
+        one = worlds.simulated(simulator, "commands", partition="bxaix85", sid="BX5", numbers=("00",))
+        said = one.ask("work_processes")
+        assert said.way == "dpmon", said.trouble
+        assert len(said.rows or ()) == 40
+        assert {row.activity.value for row in said.rows or ()} <= {"waiting", "running", "on hold"}
+        assert one.ask("processes").way == "ps"
+        assert one.ask("licences").rows
+        # there is no sapcontrol: what it alone would tell is not asked for again and again
+        assert not one.is_configured("system_log")
+
+
+def test_a_snapshot_says_which_way_told_what_and_what_it_cost(simulator: Simulator) -> None:
+    found = worlds.simulated(simulator, "webservice+commands+soap_rfc").snapshot()
+    assert found.ways["jobs"].startswith("soap_rfc")
+    assert found.ways["work_processes"] == "webservice"
+    assert found.ways["licences"] == "saplikey"
+    assert found.hardware_key in {licence.key for licence in found.licences or ()}
+    assert sum(found.requests.values()) < 60
+    assert not [gap for gap in found.missed if gap.configured], found.missed
