@@ -496,9 +496,11 @@ def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:
     missing = "; ".join(str(one) for one in use.get("missing") or ())
     yield "memory", _megabytes(known.get("memory_bytes"))
     yield "of it in use, at least", _megabytes(known.get("in_use_bytes"), missing)
+    if use.get("mode"):
+        yield "memory mode", str(use["mode"])
     rate = known.get("paging_bytes_per_s")
     watched = use.get("watched_s")
-    paging = f"paging, watched for {watched:.0f} s" if isinstance(watched, int | float) else "paging"
+    paging = f"paging, watched for {watched:.1f} s" if isinstance(watched, int | float) else "paging"
     yield (
         f"{paging} (more of it is more writing; not a rate of writing)",
         "not known" if rate is None else f"{rate / 1e6:.1f} MB/s",
