@@ -122,8 +122,8 @@ class Simulator:
         """The SAP systems of the partitions that run, for the site file."""
         found = []
         for each in self.world.partitions:
-            if each.sap is None or each.name not in self.hosts:
-                continue
+            if each.sap is None or each.name not in self.hosts or each.sap.sid in {one.installed.sid for one in found}:
+                continue  # two partitions of one name have one system between them in a site file
             keys = {
                 frame.name: hardware_key(guest.identity(frame, each.lpar_id).machine_id) for frame in self.world.frames
             }
