@@ -386,6 +386,44 @@ def report(context: click.Context, run_name: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--runs", "folder", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Instead of the site's."
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw every prediction into this file (.svg, .png, .pdf).",
+)
+@json_option
+@click.pass_context
+@told
+def predictions(context: click.Context, folder: Path | None, plot: Path | None, as_json: bool) -> None:
+    """Say how well past predictions held: what they claimed beside what happened, over the site's runs."""
+    from lpmkit.prediction.experience import RELIABLE_HEADINGS, history, reliability  # noqa: PLC0415
+
+    folder = folder or _runbook(context).site.runs.folder
+    past = history(folder)
+    found = reliability(past)
+    if plot and found:
+        from lpmkit.prediction.pictures import save_reliability  # noqa: PLC0415
+
+        save_reliability(past, plot)
+    if as_json:
+        say_json({"runs": str(folder), "moves": len(past), "figures": [asdict(one) for one in found]})
+    elif found:
+        _table(
+            f"{len(past)} past moves in {folder}",
+            [dict(zip(RELIABLE_HEADINGS, one.words(), strict=True)) for one in found],
+        )
+        people.print("Few moves say little: in brackets is what the part may really be, with 95 % certainty.")
+    else:
+        people.print(
+            f"No move in {folder} was predicted and has ended well, so there is nothing to hold predictions against."
+        )
+    sys.exit(FINE if found else COULD_NOT_TELL)
+
+
+@main.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--since",

@@ -15,6 +15,8 @@ business and stays in its own configuration; the site file only names the host a
       bxaix85: {host: bxaix85}
     sap_systems:                      # optional, see docs/sap.md
       BX5: {partition: bxaix85, instances: ["00"], commands: {host: bx5adm@bxaix85}}
+    databases:                        # optional, see docs/oracle.md
+      BX5: {partition: bxaix85}
 """
 
 from __future__ import annotations
@@ -302,6 +304,35 @@ class SapSystemSettings(_Part):
         return value
 
 
+class DatabaseSettings(_Part):
+    """An Oracle database, by its SID. ``partition`` is the partition or host that it runs on, whose login reads its alert log and runs ``sqlplus``.
+
+    ``listener`` is ``HOST:PORT``; without it nothing is asked over the net. ``user`` and ``password`` (a reference) log on to the database; without a
+    user ``sqlplus`` logs on as whoever logs in to the host is known to the database (``connect /``). The grants are in docs/oracle.md. Nothing is written unless
+    ``commit_table`` names a table of one row and a column ``at``.
+    """
+
+    partition: str = Field(min_length=1)
+    version: str | None = Field(default=None, pattern=r"^\d+(\.\d+)*$")
+    way: Literal["auto", "thin", "thick", "cx_oracle", "sqlplus", "none"] = "auto"
+    listener: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    service: str | None = None
+    user: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*$")
+    password: str | None = None
+    client: str | None = None
+    sqlplus: tuple[str, ...] = ("sqlplus",)
+    alert_log: str | None = None
+    rules: Path | None = None
+    interval_ms: int = Field(default=500, ge=50, le=60_000)
+    logon_interval_ms: int = Field(default=5000, ge=500, le=600_000)
+    logon_limit_s: float = Field(default=10.0, ge=0.5, le=120.0)
+    survive_s: float = Field(default=60.0, ge=5.0, le=600.0)
+    alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
+    commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
+
+    _password = field_validator("password")(_reference)
+
+
 class RunSettings(_Part):
     """How a run is made. Seconds."""
 
@@ -319,6 +350,7 @@ class Site(_Part):
     frames: dict[str, FrameSettings] = Field(default_factory=dict)
     partitions: dict[str, PartitionSettings] = Field(default_factory=dict)
     sap_systems: dict[str, SapSystemSettings] = Field(default_factory=dict)
+    databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
 
     def frame(self, name: str) -> FrameSettings:

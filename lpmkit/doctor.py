@@ -16,14 +16,16 @@ import paramiko
 from packaging.requirements import Requirement
 
 from lpmkit.checks import Verdict
-from lpmkit.config import FrameSettings, Site, find_site_file, load_site
+from lpmkit.config import DatabaseSettings, FrameSettings, Site, find_site_file, load_site
 from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.oracle.doctor import look_at
 from lpmkit.probes import sap_host
 from lpmkit.reach import control_of
 from lpmkit.runbook import Runbook
 from lpmkit.sap.rfc import trouble
 from lpmkit.sap.system import System, open_system
+from lpmkit.ssh import SshSession, route
 
 #: A minute of a move with the usual probes takes about 2 MB; a night of watching should fit.
 ROOM_MB = 2000
@@ -167,6 +169,8 @@ def _hosts(site: Site) -> Iterator[Row]:
             if isinstance(settings, FrameSettings) and settings.system is not None:
                 yield _console(book, name, settings)
     yield from _sap(book)
+    for sid, database in site.databases.items():
+        yield from _database(book, sid, database)
 
 
 def _sap(book: Runbook) -> Iterator[Row]:
@@ -205,6 +209,25 @@ def _way(system: System, sid: str, name: str) -> Row:
     if said.rows is None:
         return Row(Verdict.FAIL, what, said.trouble, f"Correct sap_systems.{sid}.{name}, or leave it out.")
     return Row(Verdict.PASS, what, f"{len(said.rows)} work processes, by {said.way}")
+
+
+def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[Row]:
+    """By which way a database will be asked and why, and whether that works: by logging on once."""
+    known = book.site.partitions.get(settings.partition)
+    host = known.host if known else settings.partition
+    try:
+        way = route(host, book.site.ssh_config)
+        session = SshSession(way, password=book.secrets.get(known.password if known else None, host))
+        password = book.secrets.get(settings.password, f"database {sid}")
+    except LpmError as error:
+        yield Row(Verdict.UNKNOWN, f"database {sid}", error.what, error.next_step or "")
+        return
+    try:
+        for look in look_at(sid, settings, password, session):
+            verdict = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.WARN}[look.works]
+            yield Row(verdict, look.what, look.found, look.next_step)
+    finally:
+        session.close()
 
 
 def _console(book: Runbook, name: str, settings: FrameSettings) -> Row:

@@ -22,7 +22,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from lpmkit import plots
+from lpmkit import database_plots, plots
 from lpmkit.analysis import (
     Analysis,
     BrownOut,
@@ -39,7 +39,9 @@ from lpmkit.analysis import (
     summary,
     utc,
 )
+from lpmkit.database_section import sections
 from lpmkit.errors import RecordError
+from lpmkit.prediction.experience import RELIABLE_HEADINGS, history, reliability
 from lpmkit.rows import COLUMNS
 from lpmkit.run import Run, write_document, write_file
 from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
@@ -73,6 +75,22 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "new TCP connections that wait for the service to speak",
         "too long or too short by up to an interval; a lost first packet is sent again after a second",
     ),
+    "sql": (
+        "questions over a session with the database that stays open",
+        "too long: a session is a queue, and TCP waits before it sends again; too coarse to say when within an interval",
+    ),
+    "commit": (
+        "commits over a session with the database that stays open",
+        "too long, as above, and by what the redo log takes",
+    ),
+    "logon": (
+        "fresh logons to the database",
+        "too long: a logon takes many round trips; says whether people can log on",
+    ),
+    "tnsping": (
+        "pings of the database's listener",
+        "too long or too short by up to an interval; speaks for the listener",
+    ),
 }
 _TIMELINE = {
     "recorder-started",
@@ -93,6 +111,8 @@ _TIMELINE = {
     "log",
     "note",
     "request",
+    "db-session",
+    "alert-log",
 }
 
 
@@ -109,6 +129,7 @@ def _write_report(run: Run) -> Path:
     analysis = analyse(run)
     write_document(run.path, "summary", summary(analysis))
     plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
+    database_plots.save_all(analysis, run.path / "plots")
     write_file(run.path / "samples.csv", samples_csv(run, analysis))
     return write_file(run.path / "report.html", render(run, analysis).encode())
 
@@ -131,6 +152,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "figures": list(_figures(analysis)),
         "about": list(_about(run, analysis)),
         "charts": _charts(run),
+        "databases": sections(analysis, _database_charts(run, analysis)),
         "witnesses": list(_witnesses(analysis)),
         "sessions": [_session(analysis, one) for host in analysis.hosts for one in host.sessions],
         "silences": list(_silences(analysis)),
@@ -141,6 +163,9 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "identity": list(_changes(run)),
         "foreseen": list(_foreseen(run, analysis)),
         "foreseen_by": ((_document(run, "prediction") or {}).get("before") or {}).get("basis", ""),
+        "foreseen_from": list(known_before(_document(run, "prediction"), survey)),
+        "reliability": [one.words() for one in reliability(history(run.path.parent, until=run.path.name))],
+        "reliability_headings": RELIABLE_HEADINGS,
         "sap": [_sap(outcome, events) for outcome in analysis.sap],
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
@@ -246,6 +271,16 @@ def _charts(run: Run) -> dict[str, Markup]:
     return found
 
 
+def _database_charts(run: Run, analysis: Analysis) -> dict[str, Markup]:
+    found = {}
+    for one in analysis.databases:
+        name = database_plots.chart_name(one)
+        path = run.path / "plots" / f"{name}.svg"
+        if path.exists():
+            found[one.sid] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - as above
+    return found
+
+
 def _inline(svg: str, name: str) -> str:
     """An SVG for inside HTML: without prologue, as wide as it is given, its ids its own."""
     svg = svg[svg.index("<svg") :]
@@ -299,6 +334,10 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
         "waited": f"{one.waited_ns / 1e9:.3f} s",
         "bounds": seconds(one.bounds),
         "after": seconds(after) if after else "no suspension at that time",
+        "closed": seconds(one.split.path_ns) if one.split else "not worked out",
+        "tcp": seconds(one.split.waited_ns) if one.split else "not worked out",
+        "how": one.split.how if one.split else "",
+        "login": one.login,
         "unanswered": str(one.unanswered),
     }
 
@@ -446,6 +485,33 @@ def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str
         said, value = kept["before"][name], really[name]
         bounds = f"{said['p10']:.{digits}f} … {said['p90']:.{digits}f} s"
         yield title, bounds, f"{said['p50']:.{digits}f} s", "not known" if value is None else f"{value:.{digits}f} s"
+
+
+def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:
+    """What the prediction was made from, of the partition's memory; what nobody could tell stands as not known, with the reason."""
+    if not isinstance(kept, dict) or not isinstance(kept.get("inputs"), dict):
+        return
+    known, fitted_ = kept["inputs"], kept.get("fitted") or {}
+    use = ((survey or {}).get("guest") or {}).get("memory") or {}
+    missing = "; ".join(str(one) for one in use.get("missing") or ())
+    yield "memory", _megabytes(known.get("memory_bytes"))
+    yield "of it in use, at least", _megabytes(known.get("in_use_bytes"), missing)
+    rate = known.get("paging_bytes_per_s")
+    watched = use.get("watched_s")
+    paging = f"paging, watched for {watched:.0f} s" if isinstance(watched, int | float) else "paging"
+    yield (
+        f"{paging} (more of it is more writing; not a rate of writing)",
+        "not known" if rate is None else f"{rate / 1e6:.1f} MB/s",
+    )
+    if fitted_:
+        yield "really sent in the first pass", _megabytes(fitted_.get("touched_bytes"))
+        yield "really written, at first", f"{fitted_['dirty_bytes_per_s'] / 1e6:.1f} MB/s"
+
+
+def _megabytes(value: Any, why: str = "") -> str:
+    if not isinstance(value, int | float):
+        return f"not known{f' ({why})' if why else ''}"
+    return f"{value / 1048576:.0f} MiB"
 
 
 def _findings(run: Run) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from lpmkit.move import Phase, Progress, progress
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
+from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.reach import control_of, other_manager, survey_both_ends
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
@@ -207,7 +208,7 @@ class Runbook:
         """The probes for a partition of the site file, and for the SAP systems in it; none when it does not say how to log in to it."""
         settings = self.site.partitions.get(partition)
         usual = plan(settings.host, settings, self.site.ssh_config) if settings else ()
-        return (*usual, *sap_plan(self.site, partition))
+        return (*usual, *sap_plan(self.site, partition), *database_plan(self.site, partition))
 
     def survey(self, run: Run) -> Survey:
         """Gather every fact from both ends and keep it in the folder."""
@@ -315,7 +316,8 @@ class Runbook:
                 suffix=f"@{host}" if len(hosts) > 1 else "",
                 paces=(WATCH,),
             )
-            probes += sap_plan(self.site, host, suffix=f"@{host}" if len(hosts) > 1 else "")
+            suffix = f"@{host}" if len(hosts) > 1 else ""
+            probes += sap_plan(self.site, host, suffix=suffix) + database_plan(self.site, host, suffix=suffix)
         facts = {
             "hosts": list(hosts),
             "site": self.site.as_data(),
@@ -346,6 +348,7 @@ class Runbook:
     def _start(self, run: Run) -> None:
         before = len(run.events())
         self._know_secrets()
+        learn_secrets(run.manifest.get("probes") or (), self.secrets)
         recorder.start(run, self.secrets)
         if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
             said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]

@@ -342,7 +342,8 @@ class SshSession:
                 # The exit status may follow the end of file by a moment.
                 channel.status_event.wait(5.0)
                 return None if channel.exit_status == -1 else channel.exit_status
-            if channel.closed:
+            if channel.closed and not channel.recv_ready() and not channel.recv_stderr_ready():
+                # Output, end of file and close may all have come since the buffers were last looked at.
                 return None if channel.exit_status == -1 else channel.exit_status
             left_ms = (deadline - self.clock.mono_ns()) // 1_000_000
             if left_ms <= 0:

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from lpmkit.control import Control, MigrationReading, Order
 from lpmkit.control.aix import AixShell, Identity, Subsystem
+from lpmkit.control.aix_memory import MemoryUse, MemoryWatch
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError
 from lpmkit.inventory import (
@@ -92,6 +93,8 @@ class Guest:
     disks: tuple[PhysicalDisk, ...] | None = None
     paths: tuple[DiskPath, ...] | None = None
     rmc: Subsystem | None = None
+    #: What a forecast can use. Whatever a level lacks of it is no gap: no check needs it.
+    memory: MemoryUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +175,10 @@ def gather(
     """
     asking = Gathering()
     partition = order.partition
+    watch = None if aix is None else MemoryWatch(aix)
     source_side = _side(asking, source, source_vios, order.source)
     target_side = _side(asking, target, target_vios, order.target)
-    guest = None if aix is None else _guest(asking, aix, partition)
+    guest = None if aix is None or watch is None else _guest(asking, aix, watch, partition)
     if aix is None:
         asking.gaps.append(Gap("partition", partition, f"the site file does not say how to log in to {partition}"))
     one_manager = not order.target_address
@@ -332,7 +336,7 @@ def _paths(
     return tuple(path for paths in found for path in paths or ())
 
 
-def _guest(asking: Gathering, aix: AixShell, partition: str) -> Guest:
+def _guest(asking: Gathering, aix: AixShell, watch: MemoryWatch, partition: str) -> Guest:
     identity = aix.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
     return Guest(
@@ -341,6 +345,7 @@ def _guest(asking: Gathering, aix: AixShell, partition: str) -> Guest:
         disks=asking.ask("partition disks", partition, aix.disks),
         paths=asking.ask("partition paths", partition, aix.paths),
         rmc=asking.ask("rmc", partition, aix.rmc),
+        memory=watch.end(),
     )
 
 

@@ -22,12 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lpmkit.errors import NotFound, SiteFileError, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, Event, Kind, read_alert_log, read_events
 from lpmkit.oracle.classify import Class, Rules
 from lpmkit.oracle.follow import AlertFollower, Follower, LocalFollower, Position, find_alert_log
 from lpmkit.oracle.judge import Judge, Window, examine, find_start
+from lpmkit.oracle.record import as_row, from_row
 from lpmkit.session import Reply
 from lpmkit.simulator import Simulator
 from lpmkit.ssh import SshSession, route
@@ -614,3 +617,35 @@ def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_
     assert follower.position.offset == log.stat().st_size
     assert {event.text[0] for event in events} == {"y"}
     assert len(follower.gaps) == 1
+
+
+WORDS = st.sampled_from(
+    [
+        "Fri Aug 15 14:27:20 2003", "2017-03-24T17:49:39.327480+09:00", "*** 2012-06-04 12:19:37.462", "ORA-00600: internal error", "",
+        "Fatal NI connect error 12170.", "    ns main err code: 12535", "*" * 71, "  Client address: (ADDRESS=x)", "<msg time='2017-03-24T17:49:39.327+09:00'",
+        " type='UNKNOWN'>", " <txt>x &lt; y", " </txt>", "</msg>", "Thread 1 cannot allocate new log, sequence 8", "Checkpoint not complete", "WARNING: inbound connection timed out (ORA-3136)",
+    ]
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.one_of(WORDS, st.text(max_size=30)), max_size=25),
+    st.lists(st.integers(0, 400), max_size=6),
+    st.booleans(),
+)
+def test_any_lines_in_any_pieces_are_accounted_for_and_come_back_from_a_run(
+    lines: list[str], cuts: list[int], ended: bool
+) -> None:
+    data = "\n".join(lines).encode("utf-8", "surrogatepass") + (b"\n" if ended else b"")
+    reader, events, at = AlertReader(), [], 0
+    for cut in [*sorted(cuts), len(data)]:
+        events += reader.feed(data[at:cut])
+        at = max(at, cut)
+    events += reader.finish()
+    counts = reader.counts
+    assert counts.lines == counts.stamps + counts.blank + counts.in_events
+    assert sum(event.line_count for event in events) == counts.in_events
+    for event in events:
+        back = from_row(json.loads(json.dumps(as_row(event, "alert.log", 1, 2))))
+        assert (back.when, back.kind, back.lines) == (event.when, event.kind, event.lines[:60])
+        Rules.standard().classify(back)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -142,8 +143,29 @@ def test_without_the_right_to_send_the_reason_is_told(monkeypatch: pytest.Monkey
 
 @root
 def test_the_socket_does_not_wait() -> None:
-    with echo_socket(socket.AF_INET) as wire, pytest.raises(BlockingIOError):
+    with echo_socket(socket.AF_INET, bytes(8)) as wire, pytest.raises(BlockingIOError):
         wire.recv(10)
+
+
+@root
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_probe_is_not_woken_by_the_replies_to_another_one(family: socket.AddressFamily, address: str) -> None:
+    """A raw socket is given every reply that this machine gets: with two hundred probes each would wake for all."""
+    tokens = (b"lpmkit-a", b"lpmkit-b")
+    with echo_socket(family, tokens[0]) as one, echo_socket(family, tokens[1]) as other:
+        for number in range(1, 4):
+            one.sendto(request(family, 7, number, tokens[0]), (address, 0))
+            other.sendto(request(family, 7, number, tokens[1]), (address, 0))
+        for wire, token in ((one, tokens[0]), (other, tokens[1])):
+            answered: list[int] = []
+            while len(answered) < 3:
+                select.select([wire], [], [], 10.0)
+                content = wire.recv(2048)
+                assert token in content
+                answered += (
+                    [number] if (number := reply(content, family, token)) else []
+                )  # loopback shows the requests too
+            assert answered == [1, 2, 3]
 
 
 def test_an_answer_to_somebody_elses_request_is_not_ours() -> None:

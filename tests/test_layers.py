@@ -36,6 +36,8 @@ ORDER = [
     "analysis",
     "plots",
     "sap_plots",
+    "database_plots",
+    "database_section",
     "report",
     "reach",
     "pacing",

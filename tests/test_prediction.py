@@ -16,6 +16,7 @@ from lpmkit.prediction.before import (
     Actual,
     Inputs,
     Outcome,
+    by_paging,
     conformal,
     distance,
     expectation,
@@ -31,6 +32,7 @@ from lpmkit.prediction.experience import (
     history,
     inputs_of,
     reliability,
+    reliable,
 )
 from lpmkit.prediction.forecast import Counting, fitted, forecast, look
 from lpmkit.prediction.rounds import Draws, Rules, play
@@ -239,6 +241,16 @@ def test_a_change_of_bandwidth_is_followed() -> None:
     assert seen.bytes_per_s == pytest.approx(50 * MB, rel=0.05)
 
 
+def test_a_mover_that_stutters_has_its_mean_rate_and_no_change() -> None:
+    # Two quick seconds and one in which hardly anything goes, again and again; it ends with a slow one.
+    rates = [150, 150, 3] * 8
+    sent = [sum(rates[:n]) * MB for n in range(len(rates) + 1)]
+    seen = look([(n * SECOND, one, 5000 * MB - one) for n, one in enumerate(sent)])
+    assert seen is not None
+    assert seen.bytes_per_s == pytest.approx(101 * MB, rel=0.1)
+    assert seen.bytes_per_s_error > 0.05
+
+
 def test_readings_without_counters_or_from_before_the_copy_say_nothing() -> None:
     assert forecast([], wide()) is None
     assert forecast([(0, None, None), (SECOND, 0, 0), (2 * SECOND, 0, 100)], wide()) is None
@@ -346,6 +358,49 @@ def test_distance_is_symmetrical_and_nothing_for_the_same() -> None:
     assert distance(SAP, other) == distance(other, SAP) > 0
 
 
+def test_touched_memory_lies_between_what_is_in_use_and_all_of_it() -> None:
+    bracketed = replace(SAP, in_use_bytes=3000.0 * MB)
+    belief = expectation(bracketed, []).touched_bytes
+    low, high = belief.median * math.exp(-1.2816 * belief.spread), belief.median * math.exp(1.2816 * belief.spread)
+    assert low == pytest.approx(3000 * MB, rel=0.01)
+    assert high == pytest.approx(4096 * MB, rel=0.01)
+    full = expectation(replace(SAP, in_use_bytes=4096.0 * MB), []).touched_bytes
+    assert full.median == pytest.approx(4096 * MB)
+    assert 0 < full.spread < 0.1
+
+
+def test_a_bracket_makes_the_first_days_interval_narrower() -> None:
+    blind, bracketed = predict(SAP), predict(replace(SAP, in_use_bytes=3700.0 * MB))
+    assert bracketed.sent_bytes.p90 / bracketed.sent_bytes.p10 < blind.sent_bytes.p90 / blind.sent_bytes.p10
+
+
+def paged_past(writes: list[float], paging: list[float | None]) -> list[Outcome]:
+    return [
+        past_move(replace(SAP, partition=f"p{number}", paging_bytes_per_s=seen), Copy(dirty=dirty * MB))
+        for number, (dirty, seen) in enumerate(zip(writes, paging, strict=True))
+    ]
+
+
+def test_a_partition_that_pages_more_is_believed_to_write_more_where_past_moves_did_so() -> None:
+    past = paged_past([3, 6, 12, 24, 40], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4.0 * MB])
+    calm, busy = (replace(SAP, partition="new", paging_bytes_per_s=rate * MB) for rate in (0.4, 3.5))
+    less, more = (expectation(one, past).writing.dirty_bytes_per_s.median for one in (calm, busy))
+    assert more > 4 * less
+
+
+def test_paging_that_never_went_with_writing_or_was_seldom_seen_says_nothing() -> None:
+    few = paged_past([3, 6, 12, 24], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB])
+    against = paged_past([24, 12, 6, 3, 2], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4 * MB])
+    busy = replace(SAP, paging_bytes_per_s=50.0 * MB)
+    assert by_paging(few)(busy) == by_paging(against)(busy) == 1.0
+
+
+def test_a_move_whose_paging_nobody_saw_takes_the_middle_of_the_others() -> None:
+    past = paged_past([3, 6, 12, 24, 40], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4.0 * MB])
+    assert by_paging(past)(SAP) == 1.0
+    assert by_paging(past)(replace(SAP, paging_bytes_per_s=1.2 * MB)) == pytest.approx(1.0)
+
+
 # -- what is kept --------------------------------------------------------------------------------------------------------
 
 
@@ -360,6 +415,40 @@ def test_a_document_comes_back_whole() -> None:
     end_s, (last_s, *_) = kept.copy_ended_s, kept.during[-1]
     assert end_s is not None
     assert 0 <= end_s - last_s < 3
+
+
+def test_a_document_of_an_older_version_is_read_as_if_the_model_had_claimed_what_was_said() -> None:
+    forecaster = Forecaster(wide())
+    for reading in Copy().readings(False):
+        forecaster.note(*reading)
+    document = completed(Kept(SAP, predict(SAP, count=200)), forecaster, 100.0).to_dict()
+    document["during"]["rows"] = [row[:5] for row in document["during"]["rows"]]
+    row = Kept.from_dict(document).during[0]
+    assert (row.claimed_p10_s, row.claimed_p90_s) == (row.p10_s, row.p90_s)
+
+
+def test_what_was_said_during_past_copies_widens_what_is_said_during_the_next(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+
+    def said_of(parent: Path, off_s: float) -> float:
+        for number in range(12):
+            path = moved(parent, f"past {number}", 1.7)
+            document = json.loads((path / "prediction.json").read_text())
+            document["copy_ended_s"] = 60.0
+            document["actual"]["copy_s"] = 62.0
+            # The model claimed a second and was off by ten, late and early in turn.
+            document["during"]["rows"] = [
+                [at, 0.0, left, 0.0, 0.0, left - 1.0, left + 1.0]
+                for at in range(0, 50, 5)
+                for left in [60.0 - at + (off_s if number % 2 else -off_s)]
+            ]
+            write_document(path, "prediction", document)
+        foresight = Foresight.of(Run(run_folder(parent, "now")))
+        assert foresight is not None
+        said = [foresight.note(*reading) for reading in Copy().readings(True)]
+        return float(np.median([one.remaining_s.p90 - one.remaining_s.p10 for one in said if one]))
+
+    assert said_of(tmp_path / "wrong", 3.0) > 1.5 * said_of(tmp_path / "right", 0.5)
 
 
 def run_folder(parent: Path, name: str) -> Path:
@@ -391,6 +480,42 @@ def test_past_moves_are_read_from_their_folders(tmp_path: Path) -> None:
     assert rows["copy_s"].count == 2
     assert rows["suspended_s"].count == 1
     assert rows["copy_s"].covered + rows["copy_s"].below + rows["copy_s"].above == pytest.approx(1)
+
+
+def test_what_the_partition_said_of_its_memory_is_known_before_a_move(tmp_path: Path) -> None:
+    from lpmkit.run import Run  # noqa: PLC0415
+
+    path = run_folder(tmp_path, "asked")
+    survey = json.loads((path / "survey.json").read_text())
+    memory = {"size": 2000, "in_use": 1500}
+    survey["guest"] = {"memory": {"memory": memory, "paging_bytes_per_s": 5e5, "missing": []}}
+    write_document(path, "survey", survey)
+    found = inputs_of(Run(path))
+    assert found is not None
+    assert found.in_use_bytes == 0.75 * 4096 * 1048576
+    assert found.paging_bytes_per_s == 5e5
+    survey["guest"] = {"memory": {"memory": None, "paging_bytes_per_s": None, "missing": ["svmon: not found"]}}
+    write_document(path, "survey", survey)
+    silent = inputs_of(Run(path))
+    assert silent is not None
+    assert (silent.in_use_bytes, silent.paging_bytes_per_s) == (None, None)
+
+
+def test_reliability_counts_on_either_side_and_says_how_sure_it_is() -> None:
+    said = Quantiles(10, 20, 30)
+    row = reliable("copy_s", [(said, actual) for actual in (5.0, 12.0, 15.0, 25.0, 40.0)])
+    assert (row.below, row.below_middle, row.above) == (0.2, 0.6, 0.2)
+    assert row.covered == pytest.approx(0.6)
+    low, high = row.covered_bounds
+    assert low < 0.3
+    assert high > 0.85
+
+
+def test_the_runs_up_to_one_are_its_past(tmp_path: Path) -> None:
+    first, second = moved(tmp_path, "first", 1.0), moved(tmp_path, "second", 2.0)
+    older, newer = sorted((first.name, second.name))
+    assert len(history(tmp_path, until=older)) == 1
+    assert len(history(tmp_path, until=newer)) == 2
 
 
 def test_folders_that_cannot_be_understood_or_are_not_over_are_passed_over(tmp_path: Path) -> None:

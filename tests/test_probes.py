@@ -286,6 +286,51 @@ def test_a_connection_counts_only_when_the_service_speaks() -> None:
     assert all(sample.answered_ns is None for sample in seen.samples)
 
 
+def test_a_lost_syn_delays_its_own_attempt_only_and_its_sample_says_so() -> None:
+    """A full backlog drops SYNs, as a cut way does; when it is emptied our kernel sends the old ones again, a second after the first time."""
+    served: list[socket.socket] = []
+    with socket.socket() as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen(0)
+        way = Route("slow", "127.0.0.1", slow.getsockname()[1], "nobody")
+        with Running(ConnectProbe(_order("connect", 100), way)) as seen:
+            time.sleep(0.6)  # not a condition that could be waited for: nothing happens but SYNs that are dropped
+            slow.settimeout(0.05)
+
+            def serve() -> bool:
+                try:
+                    wire, _ = slow.accept()
+                except TimeoutError:
+                    return False
+                wire.sendall(b"SSH-2.0-a\r\n")
+                served.append(wire)
+                return False
+
+            repeated = lambda: [one for one in seen.samples if "sent 2 times" in one.detail]  # noqa: E731
+            _soon(lambda: serve() or len(repeated()) >= 2)
+    samples = sorted(seen.samples, key=lambda one: one.seq)
+    dues = [sample.due_ns or 0 for sample in samples]
+    assert {after - before for before, after in itertools.pairwise(dues)} == {100_000_000}
+    assert max((one.sent_ns or 0) - (one.due_ns or 0) for one in samples) < 90_000_000, "no attempt waits for another"
+    took = [(one.answered_ns or 0) - (one.sent_ns or 0) for one in repeated()]
+    assert min(took) > 900_000_000, "the first repetition of a SYN comes after a second"
+    first_late = repeated()[0]
+    prompt = [one for one in samples if one.outcome is Outcome.ANSWERED and not one.detail and one.seq > first_late.seq]
+    assert [one for one in prompt if (one.answered_ns or 0) < (first_late.answered_ns or 0)], (
+        "later attempts overtake it"
+    )
+    for wire in served:
+        wire.close()
+
+
+def test_a_name_without_an_address_is_looked_up_again_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lpmkit.probes.network.LOOK_UP_S", 0.01)
+    with Running(ConnectProbe(_order("connect", 100), Route("x", "no-such-host.invalid", 22, "x"))) as seen:
+        _soon(lambda: seen.of("probe-trouble"))
+        time.sleep(0.05)
+    assert ["no address" in one["what"] for one in seen.of("probe-trouble")] == [True]
+
+
 def test_a_closed_port_is_refused_not_silent() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -206,6 +206,11 @@ def test_the_site_file_is_what_was_agreed(simulator):
         "    mover_address: 192.0.2.83\n"
         "partitions:\n"
         "  bxaix85: {host: bxaix85}\n"
+        "databases:\n"
+        "  BX5:\n"
+        "    partition: bxaix85\n"
+        '    version: "10.2.0.2.0"\n'
+        f"    listener: {simulator.listener_of('bxaix85')}\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +131,40 @@ def test_a_key_in_the_agent_is_used(host: RealHost, tmp_path: Path, monkeypatch:
     finally:
         agent.terminate()
         agent.wait()
+
+
+class EndsAtOnce:
+    """A channel on which everything comes between two looks: output, end of file, status, close."""
+
+    def __init__(self) -> None:
+        self.looks, self.left = 0, b"/etc/motd\n"
+        self.closed = self.eof_received = True
+        self.exit_status, self.status_event = 0, threading.Event()
+        self.status_event.set()
+
+    def fileno(self) -> int:
+        return 0
+
+    def recv_ready(self) -> bool:
+        self.looks += 1
+        return self.looks > 1 and bool(self.left)
+
+    def recv(self, count: int) -> bytes:
+        data, self.left = self.left, b""
+        return data
+
+    def recv_stderr_ready(self) -> bool:
+        return False
+
+
+def test_output_that_comes_together_with_the_close_is_not_lost(tmp_path):
+    session = SshSession(route("nowhere", _config(tmp_path)))
+    output = bytearray()
+    assert session._collect(EndsAtOnce(), output, bytearray(), 5.0, "ls") == 0
+    assert output == b"/etc/motd\n"
+
+
+def _config(folder):
+    path = folder / "config"
+    path.write_text("Host nowhere\n    HostName 127.0.0.1\n", encoding="ascii")
+    return path

@@ -1,5 +1,5 @@
 # A guest in one boot sector: fills its memory, then on every timer tick writes one word in each of so many pages and
-# prints "TICK TSC" in hexadecimal on the first serial port. The figures at `settings` are filled in by guest.py.
+# prints "TICK TSC" in hexadecimal on the first serial port, and a byte that came in there behind it. The figures at `settings` are filled in by guest.py.
         .set    MEMORY, 0x200000        # the pages written begin here
         .set    IDT, 0x500
 
@@ -71,17 +71,32 @@ tick:   mov     $0x20, %al
         incl    MEMORY(%edx)
         loop    1b
 
-print:  mov     count, %ebx
+print:  xor     %esi, %esi              # a byte that was asked, if there is one; taken before the counter is read,
+        mov     $0x3fd, %edx            # so that the line's stamp lies between question and answer
+        in      (%dx), %al
+        test    $1, %al
+        jz      1f
+        mov     $0xf8, %dl
+        in      (%dx), %al
+        movzbl  %al, %esi
+1:      rdtsc
+        push    %eax
+        push    %edx
+        mov     count, %ebx
         call    hex
         mov     $32, %al
         out     %al, (%dx)
-        rdtsc
-        push    %eax
-        mov     %edx, %ebx
+        pop     %ebx
         call    hex
         pop     %ebx
         call    hex
-        mov     $10, %al
+        test    %esi, %esi
+        jz      1f
+        mov     $32, %al
+        out     %al, (%dx)
+        mov     %esi, %eax
+        out     %al, (%dx)
+1:      mov     $10, %al
         out     %al, (%dx)
         add     $12, %esp               # back to the loop without iret, which some nested KVM cannot carry out
         jmp     idle

@@ -6,7 +6,7 @@ beforehand is what the operator of such a rig knows: memory, the limit of the ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
 from lpmkit.prediction.before import Actual, Inputs, Outcome, Prior, expectation, predict
-from lpmkit.prediction.belief import Belief, Expectation
+from lpmkit.prediction.belief import Belief, Expectation, Quantiles
+from lpmkit.prediction.calibration import Calibration, Held, gone
 from lpmkit.prediction.forecast import fitted, forecast
 from lpmkit.prediction.rounds import Rules
 
@@ -75,6 +76,10 @@ def judged(moves: Sequence[Moved], changed: Sequence[Moved] = ()) -> dict[str, A
     left_out = [[*past[:n], *past[n + 1 :]] for n in range(len(past))]
     unseen = [[o for o, m in zip(past, ended, strict=True) if m.cell != moved.cell] for moved in ended]
     endless = [moved for moved in moves if moved.copy_s is None]
+    held = [held_of(moved, known) for moved, known in zip(ended, left_out, strict=True)]
+    held_out = [[*held[:n], *held[n + 1 :]] for n in range(len(held))]
+    held_unseen = [[h for h, m in zip(held, ended, strict=True) if m.cell != moved.cell] for moved in ended]
+    cut = [moved for moved in changed if moved.copy_s is not None]
     return {
         "moves": len(moves),
         "ended": len(ended),
@@ -82,9 +87,9 @@ def judged(moves: Sequence[Moved], changed: Sequence[Moved] = ()) -> dict[str, A
         "copy_unseen": before(ended, unseen),
         "copy_first_day": before(ended, [[] for _ in ended]),
         "suspension": suspension(ended, past, left_out),
-        "remaining": during(ended, left_out),
-        "remaining_unseen": during(ended, unseen),
-        "remaining_cut": during([m for m in changed if m.copy_s is not None], [past for m in changed if m.copy_s]),
+        "remaining": during(ended, left_out, held_out),
+        "remaining_unseen": during(ended, unseen, held_unseen),
+        "remaining_cut": during(cut, [past] * len(cut), [held] * len(cut)),
         "warnings": warnings([*endless, *ended], past),
         "own_downtime_ms": spread(
             moved.own_downtime_ms - 1000 * moved.suspended_s
@@ -165,69 +170,92 @@ def _factor(said: float, actual: float) -> float:
     return max(said / actual, actual / said)
 
 
+#: With less than this left, QEMU's slices of 0.1 s are a tenth of it and more: an error as a part of the rest then says little, and seconds are told.
+LITTLE_S = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """One forecast: how far it was off as a part of the rest and of the whole copy, whether the interval held, the line's error likewise."""
+    """One forecast and what was really left, in seconds; ``part`` of the copy was over. ``line_s`` is percent drawn out in a line."""
 
-    of_rest: float
-    of_copy: float
-    inside: bool
-    line_of_rest: float
-    line_of_copy: float
+    said: Quantiles
+    left_s: float
+    line_s: float
+    copy_s: float
+    claimed: Quantiles
+
+    @property
+    def part(self) -> float:
+        return 1 - self.left_s / self.copy_s
+
+    def inside(self, said: Quantiles) -> bool:
+        return said.p10 <= self.left_s <= said.p90
 
 
-def during(moves: Sequence[Moved], pasts: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
-    """The rest of the copy as said from half-way on."""
-    at_half: list[Rest] = []
-    later: list[Rest] = []
-    for moved, past in zip(moves, pasts, strict=True):
-        rests = _rests(moved, expectation(inputs(moved.cell), past, QEMU))
-        at_half += rests[:1]
-        later += rests
+def during(
+    moves: Sequence[Moved], pasts: Sequence[Sequence[Outcome]], helds: Sequence[Sequence[Sequence[Held]]]
+) -> dict[str, Any]:
+    """The rest of the copy as said from half-way on. ``helds`` are the forecasts of the past copies that each may know."""
+    every: list[list[Rest]] = []
+    for moved, past, held in zip(moves, pasts, helds, strict=True):
+        every.append(_rests(moved, expectation(inputs(moved.cell), past, QEMU), Calibration(held)))
+    half = [[one for one in rests if one.part >= 0.5][:1] for rests in every]
+    later = [[one for one in rests if 0.5 <= one.part <= 0.9] for rests in every]
     return {
-        "at_half": _rest_figures(at_half),
+        "at_half": _rest_figures(half),
         "from_half": _rest_figures(later),
+        "from_half_much": _rest_figures([[one for one in rests if one.left_s >= LITTLE_S] for rests in later]),
+        "from_half_little": _rest_figures([[one for one in rests if one.left_s < LITTLE_S] for rests in later]),
     }
 
 
-def _rest_figures(rests: Sequence[Rest]) -> dict[str, Any]:
-    def errors(take: Callable[[Rest], float]) -> dict[str, float | int | None]:
-        return spread(abs(take(one)) for one in rests)
-
+def _rest_figures(rests: Sequence[Sequence[Rest]]) -> dict[str, Any]:
+    """The figures over all forecasts; what was held is counted by copy, so that a long one has no more votes than a short one."""
+    flat = [one for each in rests for one in each]
     return {
-        "of_rest": errors(lambda one: one.of_rest),
-        "of_copy": errors(lambda one: one.of_copy),
-        "covered": _share(one.inside for one in rests),
-        "line_of_rest": errors(lambda one: one.line_of_rest),
-        "line_of_copy": errors(lambda one: one.line_of_copy),
+        "of_rest": spread(abs(one.said.p50 / one.left_s - 1) for one in flat),
+        "of_copy": spread(abs(one.said.p50 - one.left_s) / one.copy_s for one in flat),
+        "seconds": spread(abs(one.said.p50 - one.left_s) for one in flat),
+        "covered": _share(one.inside(one.said) for one in flat),
+        "covered_by_copy": _mean(_share(one.inside(one.said) for one in each) for each in rests),
+        "covered_as_claimed": _share(one.inside(one.claimed) for one in flat),
+        "width": spread((one.said.p90 - one.said.p10) / one.left_s for one in flat)["median"],
+        "line_of_rest": spread(abs(one.line_s / one.left_s - 1) for one in flat),
+        "line_of_copy": spread(abs(one.line_s - one.left_s) / one.copy_s for one in flat),
     }
 
 
-def _rests(moved: Moved, expected: Expectation) -> list[Rest]:
-    """The forecasts of one move from half-way on, one every quarter of a second, as long as a tenth of the copy is left."""
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+#: A forecast is made so often, from a tenth of the copy on, as long as a twentieth of it is left.
+EVERY_S, FIRST_PART, LAST_PART = 0.25, 0.1, 0.95
+
+
+def _rests(moved: Moved, expected: Expectation, calibration: Calibration) -> list[Rest]:
+    """The forecasts of one move."""
     assert moved.copy_s is not None
-    seen, found, next_s = readings(moved), [], moved.copy_s / 2
+    seen, found, next_s = readings(moved), list[Rest](), FIRST_PART * moved.copy_s
     for number, (at_ns, sent, left) in enumerate(seen):
         gone_s = (at_ns - moved.asked_ns) / 1e9
         rest_s = moved.copy_s - gone_s
-        if gone_s < next_s or rest_s < 0.1 * moved.copy_s or not sent:
+        if gone_s < next_s or rest_s < (1 - LAST_PART) * moved.copy_s or not sent:
             continue
-        next_s = gone_s + 0.25
+        next_s = gone_s + EVERY_S
         said = forecast(seen[: number + 1], expected)
-        if said is None:
-            continue
-        line_s = gone_s * (left or 0) / sent
-        said_s = said.remaining_s
-        found.append(
-            Rest(
-                said_s.p50 / rest_s - 1,
-                (said_s.p50 - rest_s) / moved.copy_s,
-                said_s.p10 <= rest_s <= said_s.p90,
-                line_s / rest_s - 1,
-                (line_s - rest_s) / moved.copy_s,
-            )
-        )
+        if said is not None:
+            told = said.calibrated(calibration)
+            line_s = gone_s * (left or 0) / sent
+            found.append(Rest(told.remaining_s, rest_s, line_s, moved.copy_s, said.claimed))
     return found
+
+
+def held_of(moved: Moved, past: Sequence[Outcome]) -> list[Held]:
+    """The forecasts of one move as a later one knows them."""
+    rests = _rests(moved, expectation(inputs(moved.cell), past, QEMU), Calibration(()))
+    return [Held(gone(one.copy_s - one.left_s, one.claimed.p50), one.claimed, one.left_s) for one in rests]
 
 
 def warnings(moves: Sequence[Moved], past: Sequence[Outcome]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,10 +93,15 @@ def cells(count: int, *, changes: bool = False, accelerator: str = "kvm", seed: 
 
 
 def collect(wanted: list[Cell], path: Path) -> list[Moved]:
-    """Move once for each cell and add each to ``path``, a JSON line each, as soon as it is over."""
-    done = []
+    """Move once for each cell and add each to ``path``, a JSON line each, as soon as it is over; moves that are there already are not done again."""
+    done = read(path) if path.exists() else []
+    missing = Counter(wanted)
+    missing.subtract(moved.cell for moved in done)
     with path.open("a", encoding="utf-8") as file:
         for number, cell in enumerate(wanted, start=1):
+            if missing[cell] < 1:
+                continue
+            missing[cell] -= 1
             began = time.monotonic()
             try:
                 moved = _move(cell)

@@ -29,12 +29,16 @@ START_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One whole line of the guest: ``tick`` counts its timer interrupts, ``tsc`` its counter; ``arrived_ns`` is our monotonic clock."""
+    """One whole line of the guest: ``tick`` counts its timer interrupts, ``tsc`` its counter; ``arrived_ns`` is our monotonic clock.
+
+    ``asked`` is the byte that the guest had found on its serial port, and answers with this line.
+    """
 
     tick: int
     tsc: int
     arrived_ns: int
     from_target: bool
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +213,19 @@ class Listener:
         *whole, self._kept = (self._kept + content).split(b"\n")
         for text in whole:
             words = text.split()
-            if len(words) == 2 and len(words[0]) == 8 and len(words[1]) == 16:
+            if len(words) in (2, 3) and len(words[0]) == 8 and len(words[1]) == 16:
+                asked = "".join(word.decode("latin-1") for word in words[2:])
                 try:
-                    self.lines.append(Line(int(words[0], 16), int(words[1], 16), now, from_target))
+                    self.lines.append(Line(int(words[0], 16), int(words[1], 16), now, from_target, asked))
                 except ValueError:
                     continue
+
+    def ask(self, byte: bytes) -> None:
+        """Put a byte on the serial port of the side that spoke last."""
+        here = self.lines[-1].from_target if self.lines else False
+        for port, from_target in list(self._ports.items()):
+            if from_target is here:
+                port.sendall(byte)
 
     def end(self) -> tuple[Line, ...]:
         self._ended.set()
@@ -274,13 +286,18 @@ def migrate(
     timeout_s: float = 40.0,
     poll_s: float = 0.05,
     during: Callable[[Rig, float], None] | None = None,
+    begun: Callable[[Rig], None] | None = None,
 ) -> Migration:
     """Do one real migration of ``guest`` and tell its truth.
 
     ``cap_bytes_per_s`` limits the copy (not the final one, which QEMU does not limit). A copy that is not through after ``timeout_s`` is
-    cancelled. ``during`` is called at every poll with the rig and the seconds since the request. Raises RuntimeError when QEMU refuses.
+    cancelled. ``during`` is called at every poll with the rig and the seconds since the request, ``begun`` once the
+    guest ticks. Raises RuntimeError when QEMU refuses.
     """
     with Rig(guest, accelerator=accelerator) as rig:
+        rig.until_alive(3)
+        if begun is not None:
+            begun(rig)
         rig.until_alive(max(3, int(lead_in_s * guest.tick_hz)))
         rig.set_cap(cap_bytes_per_s)
         rig.source.do("migrate-set-parameters", **{"downtime-limit": downtime_limit_ms})

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.analysis.noise import alarms_an_hour
+from lpmkit.analysis.oracle import databases
 from lpmkit.analysis.record import read
 from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.stretches import host_analysis
@@ -54,7 +55,10 @@ def analyse(run: Run) -> Analysis:
     documents = {name: _document(run, name, notes) for name in _DOCUMENTS}
     mode = str(run.manifest.get("mode", "watch"))
     sap = sap_outcomes(run, record, hosts, documents, notes)
-    evidence = Evidence(mode, record, hosts, dict(run.unreadable), documents, run.manifest, sap=questions_of_sap(sap))
+    found = databases(run, record, hosts, mode)
+    asked = tuple(question for one in found for question in one.questions)
+    unreadable = dict(run.unreadable)
+    evidence = Evidence(mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked)
     return Analysis(
         name=run.name,
         mode=mode,
@@ -71,6 +75,7 @@ def analyse(run: Run) -> Analysis:
         unreadable=dict(run.unreadable),
         notes=tuple(notes),
         sap=sap,
+        databases=found,
     )
 
 

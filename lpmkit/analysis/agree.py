@@ -17,6 +17,7 @@ from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clo
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
+    SESSIONS,
     Interval,
     Kind,
     Outage,
@@ -187,10 +188,10 @@ def likely_length(
 def session_outages(
     outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> tuple[SessionOutage, ...]:
-    """What people logged in over an open session felt: every silence of the echo, and of the connection to a SAP dispatcher."""
+    """What people logged in over an open session felt: every silence of the echo, of the connection to a SAP dispatcher and of a session with a database."""
     found = []
     for trace in traces:
-        if trace.kind not in ("echo", "ni"):
+        if trace.kind not in SESSIONS:
             continue
         for outage in outages:
             if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:
@@ -200,12 +201,13 @@ def session_outages(
 
 def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) -> SessionOutage:
     known = trace.answered > 0
-    early = known & (trace.answered <= outage.end.hi_ns) & (trace.sent < outage.end.hi_ns) & ~trace.late
-    last_answer = int(trace.answered[early].max(initial=outage.begin.lo_ns))
     typed = trace.late & (trace.sent >= outage.begin.lo_ns) & (trace.sent <= outage.end.hi_ns)
     answered = trace.answered[known & (trace.answered >= outage.end.hi_ns)]
     ended = int(answered.min(initial=2**62)) if len(answered) else outage.end.hi_ns
     first = int(trace.sent[typed].min(initial=outage.begin.hi_ns))
+    # of what was asked before: a question from the last moments of the outage is answered in time, with the others
+    early = known & (trace.sent < first) & (trace.answered <= outage.end.hi_ns) & ~trace.late
+    last_answer = int(trace.answered[early].max(initial=outage.begin.lo_ns))
     its_answer = trace.answered[typed & known]
     waited = (int(its_answer[0]) if len(its_answer) else ended) - first
     during = next((one for one in agreed if one.outer.overlaps(outage.outer)), None)

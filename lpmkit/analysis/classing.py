@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from lpmkit.analysis.values import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
 
@@ -126,8 +127,9 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
     if ours is not None:
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
-    processes = company(deep(outage.core), [one for one in others if one.kind not in KERNEL])
-    kernel = company(deep(outage.core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
+    core = _where_all_were_silent(outage, others)
+    processes = company(deep(core), [one for one in others if one.kind not in KERNEL])
+    kernel = company(deep(core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
     if processes.spoke:
         return _as(outage, Kind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
     if kernel.spoke and processes.silent:
@@ -139,6 +141,24 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
         ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
         return _as(outage, Kind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
     return _as(outage, Kind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+
+
+def _where_all_were_silent(outage: Outage, others: Sequence[Trace]) -> Interval:
+    """The core of a silence; of one whose length is known better than its place, the middle of the widest gap that others leave for it."""
+    if outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns:
+        return outage.core
+    outer = outage.outer
+    edges = [(outer.lo_ns, outer.lo_ns), (outer.hi_ns, outer.hi_ns)]
+    for trace in others:
+        inside = (trace.alive_lo >= outer.lo_ns) & (trace.alive_hi <= outer.hi_ns)
+        edges += zip(trace.alive_lo[inside].tolist(), trace.alive_hi[inside].tolist(), strict=True)
+    edges.sort()
+    gaps = [Interval(before[1], max(before[1], after[0])) for before, after in pairwise(edges)]
+    widest = max(gaps, key=lambda one: one.length_ns)
+    if widest.length_ns < outage.length.lo_ns:
+        return outage.core
+    half = outage.length.lo_ns // 2
+    return Interval(widest.middle_ns - half, widest.middle_ns + half)
 
 
 def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:

@@ -87,20 +87,24 @@ class Exchanges:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """θ over a record: ``stretches[i]`` are the epochs between break ``i − 1`` and break ``i``."""
+    """θ over a record: ``stretches[i]`` are the epochs between break ``i − 1`` and break ``i``, ``doubts[i]`` where one epoch became the next."""
 
     stretches: tuple[tuple[Epoch, ...], ...]
+    doubts: tuple[tuple[Interval, ...], ...]
 
     def at(self, moments_ns: Int64Array, stretch: int) -> tuple[Int64Array, Int64Array] | None:
-        """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it."""
+        """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it. Where the clock may have stood either way, both ways."""
         epochs = self.stretches[stretch]
         if not _telling(epochs):
             return None
         lower, upper = epochs[0].at(moments_ns)
-        for epoch in epochs[1:]:
-            here = moments_ns >= epoch.since_ns
+        for epoch, doubt in zip(epochs[1:], self.doubts[stretch], strict=True):
+            here = moments_ns >= doubt.lo_ns
             if here.any():
-                lower[here], upper[here] = epoch.at(moments_ns[here])
+                sure = moments_ns[here] > doubt.hi_ns
+                lo, hi = epoch.at(moments_ns[here])
+                lower[here] = np.where(sure, lo, np.minimum(lo, lower[here]))
+                upper[here] = np.where(sure, hi, np.maximum(hi, upper[here]))
         return lower, upper
 
     def nearest(
@@ -125,12 +129,12 @@ class Alignment:
 
     def steps(self) -> Iterator[tuple[Interval, Interval]]:
         """Where the clock was stepped in the middle of a quiet stretch, and by how much (bounds)."""
-        for epochs in self.stretches:
-            for earlier, later in pairwise(epochs):
+        for epochs, doubts in zip(self.stretches, self.doubts, strict=True):
+            for (earlier, later), doubt in zip(pairwise(epochs), doubts, strict=True):
                 moment = np.array([later.since_ns], dtype=np.int64)
                 was, now = earlier.at(moment), later.at(moment)
                 step = Interval(int(now[0][0] - was[1][0]), int(now[1][0] - was[0][0]))
-                yield Interval(earlier.until_ns - _PENDING_NS, later.since_ns), step
+                yield Interval(min(doubt.lo_ns, earlier.until_ns - _PENDING_NS), later.since_ns), step
 
 
 def align(
@@ -139,10 +143,11 @@ def align(
     arrived_stamp: Int64Array,
     breaks: Sequence[Interval],
     pending_ns: Sequence[int],
+    held_ns: int,
 ) -> Alignment:
     """Fit θ separately between ``breaks`` (sorted, apart). A break's interval is taken out altogether.
 
-    Ticks that arrive within ``pending_ns`` after a break, one figure for each, may have been stamped before it.
+    Ticks that arrive within ``pending_ns`` after a break, one figure for each, may have been stamped before it; ``held_ns`` is how long any may be held.
     """
     stretches = []
     edges = [-(2**62), *(edge for one in breaks for edge in (one.lo_ns, one.hi_ns)), 2**62]
@@ -161,7 +166,25 @@ def align(
                 )
             )
         )
-    return Alignment(tuple(stretches))
+    doubts = [tuple(_doubt(a, b, held_ns) for a, b in pairwise(epochs)) for epochs in stretches]
+    return Alignment(tuple(stretches), tuple(doubts))
+
+
+def _doubt(earlier: Epoch, later: Epoch, held_ns: int) -> Interval:
+    """Between two epochs: from when the clock may already have been as in the later one to when it surely was, for what may have been held up.
+
+    A constraint of the earlier one that the later one's offset contradicts proves the earlier.
+    """
+    lower_t, upper_t = earlier.lower_t, earlier.upper_t
+    base_t, base_v = earlier.base_t, earlier.base_v
+    proofs = [float(earlier.since_ns - base_t)]
+    if len(lower_t):
+        _, most = later.at((lower_t + base_t).astype(np.int64))
+        proofs += lower_t[earlier.lower_v > (most - base_v)][-1:].tolist()
+    if len(upper_t):
+        least, _ = later.at((upper_t + base_t).astype(np.int64))
+        proofs += upper_t[earlier.upper_v < (least - base_v)][-1:].tolist()
+    return Interval(base_t + int(max(proofs)), later.since_ns + held_ns)
 
 
 def _epochs(lower_t: Int64Array, lower_v: Int64Array, upper_t: Int64Array, upper_v: Int64Array) -> Iterator[Epoch]:

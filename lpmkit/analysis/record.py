@@ -124,7 +124,11 @@ def _shifted(event: Event, shifts: Mapping[int, int]) -> Event:
     shift = shifts.get(event.segment, 0)
     if not shift:
         return event
-    return Event(event.mono_ns + shift, event.wall_ns, event.segment, event.source, event.kind, event.data)
+    data = event.data
+    if event.kind == "tcp":
+        rows = [[row[0] + shift, *row[1:]] for row in data["rows"]]
+        data = {**data, "rows": rows, **{name: data[name] + shift for name in ("silent_since_ns", "answered_ns")}}
+    return Event(event.mono_ns + shift, event.wall_ns, event.segment, event.source, event.kind, data)
 
 
 def _default_host(manifest: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ Pure functions of arrays. `host_traces` does one host in one recorder's life; cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from lpmkit.analysis.rates import rates
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
+    SESSIONS,
     BoolArray,
     ClockRate,
     ClockReading,
@@ -109,6 +110,27 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> 
     return _apart([breaks[first] for first in sorted(breaks)])
 
 
+def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> list[Break]:
+    """Where a clock fell back while no tick came for as long and a batch besides: it stood still, and so did the host.
+
+    Its stamps show nothing of that, and a pause of a few batches alone would be too short to count.
+    """
+    arrival, pauses = ticks.answered, np.diff(ticks.answered)
+    found: dict[int, Break] = {}
+    for alignment in alignments:
+        for at, step in alignment.steps():
+            first = max(1, int(np.searchsorted(arrival, at.lo_ns)))
+            last = min(len(pauses), int(np.searchsorted(arrival, at.hi_ns)) + 2)
+            if step.hi_ns > -CLOCK_MISSED_NS or first >= last:
+                continue
+            longest = first - 1 + int(np.argmax(pauses[first - 1 : last]))
+            usual = int(np.median(pauses[max(0, longest - 200) : longest][pauses[max(0, longest - 200) : longest] > 0]))
+            if pauses[longest] >= usual // 2 - step.hi_ns:
+                window = Interval(int(arrival[longest]), int(arrival[longest + 1]))
+                found[longest + 1] = Break(longest + 1, window, stamped=False)
+    return list(found.values())
+
+
 def _either(values: Int64Array) -> Int64Array:
     """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old one is not late."""
     return np.maximum(values[1:], values[:-1])
@@ -150,7 +172,8 @@ def fit(ticks: Signals | None, echo: Sequence[Signals], clock: str, breaks: Sequ
     )
     known = ticks.picked(ticks.stamp(clock) != MISSING) if ticks is not None else None
     arrived, stamp = (known.answered, known.stamp(clock)) if known is not None else (_NONE, _NONE)
-    return align(asked, arrived, stamp, [one.window for one in breaks], _pending(ticks, breaks))
+    held = 2 * TOLD_BATCH_NS + (int(ticks.batch.max(initial=0)) if ticks is not None else 0)
+    return align(asked, arrived, stamp, [one.window for one in breaks], _pending(ticks, breaks), held)
 
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -323,24 +346,26 @@ def frozen_silences(
 ) -> tuple[list[Outage], BoolArray]:
     """Silences that the guest clock did not count at all: its stamps run on, its offset jumps.
 
-    The size of the jump is the length, hard. Returns also which facts cannot be placed before or after the jump.
+    The jump is a hard bound of the length from below; above it the clock may have counted what lies between two ticks, which their stamps show.
+    Returns also which facts cannot be placed before or after the jump.
     """
     lo, hi = facts
-    found, doubtful = [], np.zeros(len(lo), dtype=np.bool_)
+    found, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
     for index, one in enumerate(breaks):
         before = alignment.bounds(one.window.lo_ns, index)
         after = alignment.bounds(one.window.hi_ns, index + 1)
         if one.stamped or before is None or after is None:
             continue
-        length = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
-        if length.lo_ns < CLOCK_MISSED_NS:
+        missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
+        if missed.lo_ns < CLOCK_MISSED_NS:
             continue
         last, resumed = int(lo[one.first - 1]), one.window.hi_ns
+        pending = (numbers >= one.first) & (lo < resumed)
+        near = stamp[one.first - 1 : one.first + int(pending.sum()) + 2]
+        length = Interval(missed.lo_ns, missed.hi_ns + int(np.diff(near).max(initial=0)))
         begin = Interval(last, max(last, resumed - length.lo_ns))
         end = Interval(min(resumed, last + length.lo_ns), resumed)
         found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "jump of the guest clock's offset"))
-        numbers = np.arange(len(lo))
-        pending = (numbers >= one.first) & (lo < resumed)
         doubtful |= pending
         lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
         hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
@@ -410,7 +435,7 @@ def _least_end(asked: Signals, begin_ns: int, resumed_ns: int, last: int, usual_
     A new connection is its own question: the last one that was late was sent before. On a session TCP may have waited before it sent again; it
     doubles its pauses, so at least about half of the silence was real.
     """
-    if asked.kind in ("echo", "ni"):
+    if asked.kind in SESSIONS:
         return begin_ns + max(0, (resumed_ns - begin_ns - 200 * MILLISECOND) // 2)
     return max(begin_ns, min(int(asked.sent[last]), resumed_ns) - usual_ns)
 
@@ -508,7 +533,12 @@ def _clocks(
     fits: dict[str, tuple[list[Break], dict[str, Alignment]]] = {}
     for clock in clocks:
         breaks = _breaks(ticks, asked, clock, known)
-        fits[clock] = breaks, {name: fit(ticks, echo, name, breaks) for name in clocks}
+        found = {name: fit(ticks, echo, name, breaks) for name in clocks}
+        stopped = stopped_clock_breaks(ticks, found.values()) if ticks is not None else []
+        if stopped:
+            breaks = _apart(sorted([*breaks, *stopped], key=lambda one: one.first))
+            found = {name: fit(ticks, echo, name, breaks) for name in clocks}
+        fits[clock] = breaks, found
     if not fits:
         return _breaks(ticks, asked, None, known), None, {}
     chosen = clocks[0]

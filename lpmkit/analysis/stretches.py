@@ -17,6 +17,7 @@ from lpmkit.analysis.classing import classed
 from lpmkit.analysis.rates import slews
 from lpmkit.analysis.record import Record, Source
 from lpmkit.analysis.signals import HostTraces, host_traces
+from lpmkit.analysis.split import split_sessions
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
@@ -128,7 +129,9 @@ def _part(
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
     outages = classed(inside, found.traces, record.stalls)
     still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
-    sessions = session_outages(outages, found.traces, still)
+    sessions = split_sessions(
+        session_outages(outages, found.traces, still), outages, found.traces, still, record.events
+    )
     slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
     if stretch is None:
         return _Part(found, outages, still, sessions, slow)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lpmkit.analysis.noise import alarms_an_hour
+from lpmkit.analysis.oracle import as_dict
 from lpmkit.analysis.values import (
     SECOND,
     Analysis,
@@ -23,6 +24,8 @@ METHODS = {
     "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
     "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
     "likely": "95 %: begin even from the last sign of life to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed",
+    "way closed": "begin and end of the silence of echo requests, or of the agreed suspension; its end lies after whatever our TCP sent and nobody acknowledged",
+    "own TCP": "from that end to the session's first answer",
     "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded the lead-in's 99 % point, until three in a row do not; known to a second",
     "false alarms": "upper 95 % Poisson limit for what the probe alone showed in the lead-in, where nothing happened; a suspension needs a second witness besides",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
@@ -52,6 +55,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         },
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],
+        "databases": [as_dict(one) for one in analysis.databases],
         "window": _span(analysis, analysis.window),
         "record": _span(analysis, analysis.record),
         "not_observed": [_span(analysis, span) for span in analysis.holes],
@@ -140,6 +144,15 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, Any]:
         else None,
         "slow_until": _moment(analysis, one.slow_until_ns),
         "unanswered": one.unanswered,
+        "split": {
+            "way_closed": _figure(one.split.path_ns, METHODS["way closed"]),
+            "own_tcp_waited": _figure(one.split.waited_ns, METHODS["own TCP"]),
+            "repeats": one.split.repeats,
+            "how": one.split.how,
+        }
+        if one.split
+        else None,
+        "same_login": one.login or None,
     }
 
 

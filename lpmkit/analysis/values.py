@@ -19,6 +19,8 @@ from lpmkit.sap.judge import Outcome as SapOutcome
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+#: Kinds of probes that keep a session open: TCP may wait before it sends again, and people on such a session wait with it.
+SESSIONS = ("echo", "ni", "sql", "commit")
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
@@ -294,6 +296,17 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """Whose part a session outage is. ``path_ns``: how long the way was closed or the host stood still. ``waited_ns``: how long after that our own
+    TCP still waited to send again. ``repeats``: how often it had sent again, ``None`` where it could not be looked at; ``how`` says by what it is known."""
+
+    path_ns: Interval
+    waited_ns: Interval
+    repeats: int | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class BrownOut:
     """What one probe saw after one resume; nanoseconds. ``values`` are round trips of questions, lateness of ticks.
 
@@ -317,7 +330,7 @@ class SessionOutage:
     """What a logged-in user felt on one open session.
 
     ``waited_ns``: someone who typed at the first unanswered moment waited this long. ``bounds``: the least and most that anybody could have
-    waited. ``after_resume_ns``: the part of it after the agreed end of the suspension (our own TCP's retransmission wait, queues), if there is one.
+    waited. ``split`` says whose part it is, ``login`` whether the same program answered before and after. ``after_resume_ns``: the part of it after the agreed end of the suspension (our own TCP's retransmission wait, queues), if there is one.
     """
 
     probe: str
@@ -329,6 +342,8 @@ class SessionOutage:
     after_resume_ns: Interval | None
     slow_until_ns: int
     unanswered: int
+    split: Split | None = None
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +421,7 @@ class Analysis:
     unreadable: Mapping[str, int]
     notes: tuple[str, ...] = ()
     sap: tuple[SapOutcome, ...] = field(default=(), repr=False)
+    databases: tuple[Any, ...] = ()  #: `lpmkit.analysis.oracle.DatabaseAnalysis`, by SID
 
     @property
     def suspension(self) -> Suspension | None:

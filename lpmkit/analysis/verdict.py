@@ -34,6 +34,7 @@ class Evidence:
     documents: Mapping[str, Any]
     manifest: Mapping[str, Any]
     sap: Sequence[Question] = ()
+    databases: Sequence[Question] = ()
 
     @property
     def phase(self) -> str | None:
@@ -52,7 +53,7 @@ def seconds(span: Interval) -> str:
 def judge(evidence: Evidence) -> Verdict:
     """Every question's answer, and one over all: failed when one failed, passed when all that count passed."""
     asked = _MOVE if evidence.mode == "move" else _WATCH
-    questions = (*(question(evidence) for question in asked), *evidence.sap)
+    questions = (*(question(evidence) for question in asked), *evidence.sap, *evidence.databases)
     counting = [one for one in questions if one.counts]
     failed = [one for one in counting if one.state is FAILED]
     still_open = [one for one in counting if one.state is OPEN]
@@ -276,6 +277,11 @@ def _outages(evidence: Evidence) -> Question:
 def _application(key: str, name: str) -> Callable[[Evidence], Question]:
     def question(evidence: Evidence) -> Question:
         title = f"{name} sessions and work?"
+        if key == "ora" and evidence.databases:
+            passed = sum(one.state is PASSED for one in evidence.databases)
+            return Question(
+                key, title, PASSED, f"{passed} of {len(evidence.databases)} questions below passed", counts=False
+            )
         traces = [one for host in evidence.hosts for one in host.traces if one.probe.lower().startswith(key)]
         if not traces:
             return Question(key, title, OPEN, "not looked at", counts=False)

@@ -255,11 +255,20 @@ def _standard() -> tuple[Rule, ...]:
 def read_rules(path: Path) -> tuple[Rule, ...]:
     """The rules of a file. Raises `SiteFileError` with every rule that cannot be understood."""
     try:
-        rows = YAML(typ="safe", pure=True).load(StringIO(path.read_text(encoding="utf-8"))) or []
-    except (OSError, UnicodeDecodeError, YAMLError) as trouble:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
         raise SiteFileError(str(path), [str(trouble)]) from trouble
+    return parse_rules(text, str(path))
+
+
+def parse_rules(text: str, where: str) -> tuple[Rule, ...]:
+    """The rules of a file's text, as it was kept in a run. Raises as `read_rules`."""
+    try:
+        rows = YAML(typ="safe", pure=True).load(StringIO(text)) or []
+    except YAMLError as trouble:
+        raise SiteFileError(where, [str(trouble)]) from trouble
     if not isinstance(rows, list):
-        raise SiteFileError(str(path), ["a list of rules was expected"])
+        raise SiteFileError(where, ["a list of rules was expected"])
     rules: list[Rule] = []
     problems: list[str] = []
     for number, row in enumerate(rows, 1):
@@ -269,7 +278,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
             problems.append(f"rule {number} ({row.get('key') if isinstance(row, dict) else row}): {trouble}")
     problems += [f"the key {key!r} stands there twice" for key in _twice([rule.key for rule in rules])]
     if problems:
-        raise SiteFileError(str(path), problems)
+        raise SiteFileError(where, problems)
     return tuple(rules)
 
 

@@ -56,6 +56,8 @@ class Follower:
     def __init__(self, path: str, position: Position | None = None) -> None:
         self.path = path
         self.gaps: list[str] = []
+        #: What stood at the end of the log when the place was taken: what is usual there.
+        self.before: tuple[Event, ...] = ()
         self._position = position
         self._reader = AlertReader(position.offset, position.stamp) if position else AlertReader()
 
@@ -99,8 +101,7 @@ class Follower:
         data = self._read(start)
         skip = data.find(b"\n") + 1 if start else 0
         self._begin(Position(facts.inode, start + skip))
-        self._take(data[skip:], facts.inode)
-        self._reader.settle()
+        self.before = (*self._take(data[skip:], facts.inode), *self._reader.settle())
 
     def _was_replaced(self, facts: FileFacts) -> bool:
         """Whether this is another log than the one read so far."""

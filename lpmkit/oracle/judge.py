@@ -165,7 +165,12 @@ class Judge:
         return (self.window.as_asked(at) if at else None) or found.event.when
 
     def _follow_time(self, when: Moment | None, place: Place) -> None:
-        if self.window.since is None or when is None or place is Place.BEFORE:
+        if self.window.since is None or when is None:
+            return
+        if place is Place.BEFORE:
+            self._usual_from = (
+                -self.window.usual
+            )  # what was read reaches over all of it, also where nothing was written
             return
         after = self.window.after_since(when)
         self._usual_from = min(self._usual_from, after)

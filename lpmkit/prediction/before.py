@@ -9,14 +9,16 @@ Nothing here reads or writes anything. docs/prediction.md has the arithmetic and
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.calibration import Held
 from lpmkit.prediction.forecast import Fitted
 from lpmkit.prediction.rounds import Courses, Rules, play
 
@@ -29,8 +31,12 @@ NEIGHBOURS = 5
 ENOUGH = 20
 #: The newest past moves that are looked at.
 MOST_HISTORY = 80
+#: So many past moves whose paging was seen say how writing goes with it.
+LEAST_PAGED = 5
 #: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
 FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
+#: What people call them.
+LABELS = {"copy_s": "copy", "whole_s": "whole move", "sent_bytes": "bytes sent", "suspended_s": "suspension"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,24 @@ class Inputs:
     writable_bytes: float | None = None
     link_bytes_per_s: float | None = None
     virtual_processors: int | None = None
+    #: What the partition says is in use: touched memory lies between this and all of it.
+    in_use_bytes: float | None = None
+    #: Pages that came and went, in bytes a second: more of them is more writing, and no more is known of it.
+    paging_bytes_per_s: float | None = None
+
+    @property
+    def bracket_bytes(self) -> float | None:
+        """The middle of what is in use and all memory, by ratio."""
+        return math.sqrt(min(self.in_use_bytes, self.memory_bytes) * self.memory_bytes) if self.in_use_bytes else None
 
     @property
     def known_bytes(self) -> float:
-        """Touched memory where it is known, all of it otherwise."""
-        return self.touched_bytes or self.memory_bytes
+        """Touched memory where it is known or bracketed, all of it otherwise."""
+        return self.touched_bytes or self.bracket_bytes or self.memory_bytes
+
+
+#: A factor that follows from what is known of a move.
+Scale = Callable[[Inputs], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +112,13 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A past move: what was known, what was said, what happened and what its copy showed."""
+    """A past move: what was known, what was said before and while it was copied (``held``), what happened and what its copy showed."""
 
     inputs: Inputs
     actual: Actual
     fitted: Fitted | None = None
     predicted: Prediction | None = None
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +205,18 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
     """What is believed of a move, from its inputs and past moves."""
     looked = [one for one in past if one.fitted is not None]
 
-    def learn(belief: Belief, figure: str, given: str | None, *alike: str) -> Belief:
+    def learn(belief: Belief, figure: str, given: str | Scale | None, *alike: str) -> Belief:
         """The belief about ``figure`` of `Fitted`, as a factor on the input ``given``; ``alike`` are the inputs that narrow it down."""
-        scale = float(getattr(inputs, given) or 0) if given else 1.0
+
+        def scale_of(known: Inputs) -> float:
+            if given is None:
+                return 1.0
+            return float((given(known) if callable(given) else getattr(known, given)) or 0)
+
+        scale = scale_of(inputs)
         values: list[list[float]] = [[] for _ in range(len(alike) + 1)]
         for one in looked:
-            reference = float(getattr(one.inputs, given) or 0) if given else 1.0
+            reference = scale_of(one.inputs)
             if reference > 0:
                 depth = _depth(inputs, one.inputs, alike)
                 values[depth].append(getattr(one.fitted, figure) / reference)
@@ -198,27 +224,21 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
         found = pooled(belief, list(zip(values, apart, strict=True)))
         return Belief(found.median * scale, found.spread)
 
-    touched = "touched_bytes" if inputs.touched_bytes else "memory_bytes"
+    touched_belief, touched = _touched(inputs, prior)
     span = "writable_bytes" if inputs.writable_bytes else "known_bytes"
     link = "link_bytes_per_s" if inputs.link_bytes_per_s else None
-    dirty = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else None
+    dirty: str | Scale = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else by_paging(looked)
+    dirty_belief = prior.dirty_of_known if inputs.dirty_bytes_per_s else prior.dirty
     fixed, switch = _switch_over(inputs, looked, prior)
     around = [_around(one) for one in looked]
     lag_s, lag_error_s = _lag(looked)
     return Expectation(
-        touched_bytes=learn(
-            prior.touched_of_known if inputs.touched_bytes else prior.touched_of_memory,
-            "touched_bytes",
-            touched,
-            "partition",
-        ),
+        touched_bytes=learn(touched_belief, "touched_bytes", touched, "partition"),
         bytes_per_s=learn(
             prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"
         ),
         writing=Writing(
-            _still(
-                inputs, learn(prior.dirty_of_known if dirty else prior.dirty, "dirty_bytes_per_s", dirty, "partition")
-            ),
+            _still(inputs, learn(dirty_belief, "dirty_bytes_per_s", dirty, "partition")),
             learn(
                 prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched,
                 "writable_bytes",
@@ -237,6 +257,42 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
         lag_error_s=lag_error_s,
         rules=prior.rules,
     )
+
+
+def _touched(inputs: Inputs, prior: Prior) -> tuple[Belief, str]:
+    """The belief in touched memory as a factor on an input, and which input. A bracket is taken for P10 and P90."""
+    if inputs.touched_bytes:
+        return prior.touched_of_known, "touched_bytes"
+    if inputs.in_use_bytes:
+        width = math.log(inputs.memory_bytes / min(inputs.in_use_bytes, inputs.memory_bytes))
+        return Belief(1.0, max(width / 2.563, prior.touched_of_known.spread)), "bracket_bytes"
+    return prior.touched_of_memory, "memory_bytes"
+
+
+def by_paging(past: Sequence[Outcome]) -> Scale:
+    """How the rate of writing went with the paging that was seen before past moves, as a factor; 1 where too little is known.
+
+    The factor is the paging to a power: the median slope of all pairs of moves (Theil and Sen) on logarithms, from 0 to 1, times how much more pairs
+    agree in their order than do not (Kendall). Five moves are the least; what goes up and down by chance gets a power near 0.
+    """
+    seen = [
+        (math.log(one.inputs.paging_bytes_per_s + MB / 100), math.log(one.fitted.dirty_bytes_per_s))
+        for one in past
+        if one.fitted and one.inputs.paging_bytes_per_s is not None and one.fitted.dirty_bytes_per_s > 0
+    ]
+    pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.combinations(seen, 2) if abs(b[0] - a[0]) > 0.05]
+    if len(seen) < LEAST_PAGED or not pairs:
+        return lambda _: 1.0
+    slope = min(1.0, max(0.0, float(np.median([up / along for along, up in pairs]))))
+    agreed = float(np.mean([np.sign(along * up) for along, up in pairs]))
+    power, middle = slope * max(0.0, agreed), float(np.median([along for along, _ in seen]))
+
+    def factor(inputs: Inputs) -> float:
+        if inputs.paging_bytes_per_s is None:
+            return 1.0
+        return math.exp(power * (math.log(inputs.paging_bytes_per_s + MB / 100) - middle))
+
+    return factor
 
 
 def _in_order(inputs: Inputs, past: Sequence[Outcome]) -> float:
@@ -413,7 +469,7 @@ def distance(one: Inputs, other: Inputs) -> float:
     """
     total = 0.5 * (one.partition != other.partition) + 0.5 * (one.movers != other.movers)
     total += abs(math.log(one.known_bytes / other.known_bytes))
-    for name in ("dirty_bytes_per_s", "link_bytes_per_s", "writable_bytes"):
+    for name in ("dirty_bytes_per_s", "link_bytes_per_s", "writable_bytes", "paging_bytes_per_s"):
         mine, theirs = getattr(one, name), getattr(other, name)
         if mine is not None and theirs is not None:
             total += abs(math.log((mine + 1 * MB) / (theirs + 1 * MB)))

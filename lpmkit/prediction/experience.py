@@ -6,16 +6,18 @@ documents of a folder of runs; `reliability` holds the claimed intervals against
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lpmkit.errors import RecordError
-from lpmkit.prediction.before import FIGURES, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
-from lpmkit.prediction.belief import Expectation
+from lpmkit.prediction.before import FIGURES, LABELS, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
+from lpmkit.prediction.belief import Expectation, Quantiles
+from lpmkit.prediction.calibration import Calibration, Held, gone
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
 from lpmkit.run import Run
 from lpmkit.timeline import Event
@@ -28,8 +30,11 @@ FORECAST_EVERY_S = 2.0
 class Forecaster:
     """Takes the readings of a running move one by one and renews the forecast, at most every ``every_s`` seconds."""
 
-    def __init__(self, expected: Expectation, every_s: float = FORECAST_EVERY_S) -> None:
+    def __init__(
+        self, expected: Expectation, every_s: float = FORECAST_EVERY_S, calibration: Calibration | None = None
+    ) -> None:
         self.expected, self._every_ns = expected, int(every_s * 1e9)
+        self._calibration = calibration or Calibration(())
         self.readings: list[tuple[int, int | None, int | None]] = []
         self._moving_since_ns: int | None = None
         #: Every forecast so far with its moment in monotonic nanoseconds.
@@ -49,9 +54,30 @@ class Forecaster:
         if self.said and at_ns - self.said[-1][0] < self._every_ns:
             return None
         found = forecast(self.readings, self.expected)
-        if found is not None:
-            self.said.append((at_ns, found))
+        if found is None:
+            return None
+        found = found.calibrated(self._calibration)
+        self.said.append((at_ns, found))
         return found
+
+
+class Said(NamedTuple):
+    """One forecast as it is kept: when, in seconds since the first; P10, P50, P90 of the rest of the copy in seconds; the probability of a stall; and
+    P10 and P90 as the model alone had them."""
+
+    since_s: float
+    p10_s: float
+    p50_s: float
+    p90_s: float
+    stall: float
+    claimed_p10_s: float
+    claimed_p90_s: float
+
+    @classmethod
+    def of(cls, since_ns: int, said: Forecast) -> Said:
+        rest, claimed = said.remaining_s, said.claimed
+        figures = (since_ns / 1e9, rest.p10, rest.p50, rest.p90, said.stall, claimed.p10, claimed.p90)
+        return cls(*(round(figure, 3) for figure in figures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +88,7 @@ class Kept:
     before: Prediction
     actual: Actual = field(default_factory=Actual)
     fitted: Fitted | None = None
-    #: Rows of (seconds since the first forecast, P10, P50, P90 of the rest of the copy in seconds, probability of a stall).
-    during: tuple[tuple[float, float, float, float, float], ...] = ()
+    during: tuple[Said, ...] = ()
     #: When the copy ended, in seconds since the first forecast.
     copy_ended_s: float | None = None
 
@@ -74,7 +99,7 @@ class Kept:
             "inputs": asdict(self.inputs),
             "before": self.before.as_data(),
             "during": {
-                "columns": ["since_s", "p10_s", "p50_s", "p90_s", "stall"],
+                "columns": list(Said._fields),
                 "rows": [list(row) for row in self.during],
             },
             "copy_ended_s": self.copy_ended_s,
@@ -90,7 +115,8 @@ class Kept:
             before=Prediction.from_data(kept["before"]),
             actual=Actual(**kept["actual"]),
             fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
-            during=tuple((row[0], row[1], row[2], row[3], row[4]) for row in kept["during"]["rows"]),
+            # Rows of older versions have no claim of their own: what was said was what the model claimed.
+            during=tuple(Said(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in kept["during"]["rows"]),
             copy_ended_s=kept.get("copy_ended_s"),
         )
 
@@ -104,14 +130,9 @@ def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept
         kept,
         actual=Actual(seen.copy_s if seen else None, whole_s, seen.sent_bytes if seen else None),
         fitted=seen,
-        during=tuple(_row(at - began, one) for at, one in forecaster.said),
+        during=tuple(Said.of(at - began, one) for at, one in forecaster.said),
         copy_ended_s=ended_s,
     )
-
-
-def _row(since_ns: int, said: Forecast) -> tuple[float, float, float, float, float]:
-    rest = said.remaining_s
-    return round(since_ns / 1e9, 3), round(rest.p10, 3), round(rest.p50, 3), round(rest.p90, 3), round(said.stall, 3)
 
 
 class Foresight:
@@ -119,7 +140,8 @@ class Foresight:
 
     def __init__(self, kept: Kept, past: Sequence[Outcome]) -> None:
         self.kept = kept
-        self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM))
+        calibration = Calibration([one.held for one in past])
+        self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM), calibration=calibration)
 
     @classmethod
     def of(cls, run: Run) -> Foresight | None:
@@ -162,11 +184,18 @@ def inputs_of(run: Run) -> Inputs | None:
     mine: dict[str, Any] = next((one for one in listed if one.get("name") == order["partition"]), {})
     if not mine.get("memory_mb"):
         return None
+    memory_bytes = mine["memory_mb"] * 1024.0 * 1024.0
+    use: dict[str, Any] = (survey.get("guest") or {}).get("memory") or {}
+    said: dict[str, Any] = use.get("memory") or {}
+    # As a part of what it calls its memory: where AIX compresses memory it sees more than there is.
+    share = min(1.0, said["in_use"] / said["size"]) if said.get("in_use") and said.get("size") else None
     return Inputs(
         partition=order["partition"],
         movers=f"{order['source']} to {order['target']}",
-        memory_bytes=mine["memory_mb"] * 1024.0 * 1024.0,
+        memory_bytes=memory_bytes,
         virtual_processors=mine.get("virtual_processors"),
+        in_use_bytes=None if share is None else share * memory_bytes,
+        paging_bytes_per_s=use.get("paging_bytes_per_s"),
     )
 
 
@@ -185,13 +214,31 @@ def outcome(run: Run) -> Outcome | None:
         return None
     still = ((found or {}).get("suspension") or {}).get("likely") or {}
     actual = replace(kept.actual, suspended_s=still.get("best"))
-    return Outcome(kept.inputs, actual, kept.fitted, kept.before)
+    return Outcome(kept.inputs, actual, kept.fitted, kept.before, held(kept))
 
 
-def history(runs_folder: Path) -> list[Outcome]:
-    """Every past move of a folder of runs that can be learned from, oldest first."""
+def held(kept: Kept) -> tuple[Held, ...]:
+    """The forecasts of a copy that is over beside what was really left; those that said it may never end, and those after its end, are left out."""
+    ended_s, copy_s = kept.copy_ended_s, kept.actual.copy_s
+    if ended_s is None or copy_s is None:
+        return ()
+    return tuple(
+        Held(
+            gone(row.since_s - (ended_s - copy_s), row.p50_s),
+            Quantiles(row.claimed_p10_s, row.p50_s, row.claimed_p90_s),
+            ended_s - row.since_s,
+        )
+        for row in kept.during
+        if row.since_s < ended_s and row.stall < 0.5
+    )
+
+
+def history(runs_folder: Path, *, until: str | None = None) -> list[Outcome]:
+    """Every past move of a folder of runs that can be learned from, oldest first; with ``until`` those up to the run of that name."""
     found = []
     for path in sorted(runs_folder.glob("*/prediction.json")):
+        if until is not None and path.parent.name > until:
+            break
         try:
             one = outcome(Run(path.parent))
         except (RecordError, OSError):
@@ -203,14 +250,53 @@ def history(runs_folder: Path) -> list[Outcome]:
 
 @dataclass(frozen=True, slots=True)
 class Reliable:
-    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), the median relative error."""
+    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), below P10, below P50 and above P90
+    (10, 50, 10 % are claimed), the median relative error of P50."""
 
     figure: str
     count: int
     covered: float
     below: float
+    below_middle: float
     above: float
     median_error: float
+
+    @property
+    def covered_bounds(self) -> tuple[float, float]:
+        """What part may really lie between P10 and P90, with 95 % certainty, from so many moves (Wilson)."""
+        return wilson(self.covered, self.count)
+
+    def words(self) -> tuple[str, ...]:
+        """For people, in the order of `RELIABLE_HEADINGS`."""
+        low, high = self.covered_bounds
+        return (
+            LABELS[self.figure],
+            str(self.count),
+            f"{self.covered:.0%} ({low:.0%} … {high:.0%})",
+            f"{self.below:.0%} / {self.below_middle:.0%} / {1 - self.above:.0%}",
+            f"{self.median_error:.1%}",
+        )
+
+
+#: What the columns of a table of reliability are called.
+RELIABLE_HEADINGS = (
+    "",
+    "moves",
+    "between P10 and P90 (80 % claimed)",
+    "below P10 / P50 / P90 (10 / 50 / 90 % claimed)",
+    "median error of P50",
+)
+
+
+def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Bounds of a probability of which ``part`` was seen in ``count`` trials.
+
+    >>> [round(bound, 2) for bound in wilson(0.8, 10)]
+    [0.49, 0.94]
+    """
+    middle = (part + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z * math.sqrt(part * (1 - part) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def reliability(past: Sequence[Outcome]) -> list[Reliable]:
@@ -223,8 +309,14 @@ def reliability(past: Sequence[Outcome]) -> list[Reliable]:
             if one.predicted is not None and getattr(one.actual, name)
         ]
         if pairs:
-            below = float(np.mean([actual < said.p10 for said, actual in pairs]))
-            above = float(np.mean([actual > said.p90 for said, actual in pairs]))
-            error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
-            rows.append(Reliable(name, len(pairs), 1 - below - above, below, above, error))
+            rows.append(reliable(name, pairs))
     return rows
+
+
+def reliable(figure: str, pairs: Sequence[tuple[Quantiles, float]]) -> Reliable:
+    """The row of one figure, from what was said and what happened."""
+    below = float(np.mean([actual < said.p10 for said, actual in pairs]))
+    middle = float(np.mean([actual < said.p50 for said, actual in pairs]))
+    above = float(np.mean([actual > said.p90 for said, actual in pairs]))
+    error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
+    return Reliable(figure, len(pairs), 1 - below - above, below, middle, above, error)

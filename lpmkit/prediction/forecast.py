@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.calibration import Calibration, gone
 from lpmkit.prediction.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
@@ -27,6 +28,8 @@ Reading = tuple[int, int, int]
 WINDOW_S = 30.0
 #: A bandwidth that was different by more than this part in the last so many seconds has changed; the older readings are then left out.
 CHANGED = ((3.0, 0.10), (1.0, 0.25))
+#: A bandwidth whose single seconds lie further apart than this has no rate of its own.
+UNSTEADY = 0.2
 DRAWS = 400
 #: How well two passes of one move agree with the curve; from moves between emulators.
 PASS_ERROR = 0.02
@@ -81,7 +84,10 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """The rest of a copy. ``remaining_s`` lasts until the suspension, ``whole_s`` until the move is over; ``stall`` is the probability that the
-    copy never gets small enough. ``dirty_bytes_per_s`` and ``writable_bytes`` are the middle of the guesses that fit."""
+    copy never gets small enough. ``dirty_bytes_per_s`` and ``writable_bytes`` are the middle of the guesses that fit.
+
+    ``age_s`` is how long the copy ran by then. ``claimed`` is the rest as the model alone has it; `calibrated` makes ``remaining_s`` of it.
+    """
 
     remaining_s: Quantiles
     whole_s: Quantiles
@@ -93,6 +99,17 @@ class Forecast:
     bytes_per_s: float
     dirty_bytes_per_s: float
     writable_bytes: float
+    age_s: float
+    claimed: Quantiles
+
+    def calibrated(self, calibration: Calibration) -> Forecast:
+        """The same with intervals as wide as past copies say they have to be."""
+        rest = calibration.stretched(self.claimed, gone(self.age_s, self.claimed.p50))
+        shift = self.whole_s.p50 - self.claimed.p50
+        whole = Quantiles(
+            min(self.whole_s.p10, shift + rest.p10), self.whole_s.p50, max(self.whole_s.p90, shift + rest.p90)
+        )
+        return replace(self, remaining_s=rest, whole_s=whole)
 
     def as_data(self) -> dict[str, Any]:
         """As JSON values."""
@@ -146,6 +163,8 @@ def look(readings: Sequence[tuple[int, int | None, int | None]]) -> Seen | None:
 def bandwidth(at_s: Floats, sent_bytes: Floats) -> tuple[float | None, float]:
     """The robust slope of the bytes sent over the last half minute, and its relative error; only of the last seconds when it changed.
 
+    Where it goes up and down by more than `UNSTEADY` from second to second, what comes is best told by the mean, and a few slow seconds are no change.
+
     >>> bandwidth(np.arange(5.0), np.arange(5.0) * 80)
     (80.0, 0.02)
     """
@@ -153,12 +172,32 @@ def bandwidth(at_s: Floats, sent_bytes: Floats) -> tuple[float | None, float]:
     found, error = _slope(at_s[recent], sent_bytes[recent]), 0.02 if recent.sum() > 4 else 0.1
     if found is None or len(at_s) < 5:
         return found, error
-    for seconds, part in CHANGED:
-        late = at_s >= min(at_s[-1] - seconds, at_s[-4])
+    scatter, seconds = _unsteady(at_s[recent], sent_bytes[recent])
+    if scatter > UNSTEADY:
+        found = float((sent_bytes[-1] - sent_bytes[recent][0]) / (at_s[-1] - at_s[recent][0]))
+        error = max(error, min(scatter / math.sqrt(seconds), 1.0))
+    for span, part in CHANGED:
+        late = at_s >= min(at_s[-1] - span, at_s[-4])
         short = _slope(at_s[late], sent_bytes[late])
-        if short and abs(math.log(short / found)) > part:
-            found, error = short, 0.05
+        if short and abs(math.log(short / found)) > max(part, 3 * scatter / math.sqrt(span)):
+            found, error = short, max(0.05, min(scatter, 1.0))
     return found, error
+
+
+def _unsteady(at_s: Floats, sent_bytes: Floats) -> tuple[float, int]:
+    """How far the rates of single seconds lie apart (a robust deviation of their logarithms), and how many there were.
+
+    By the steps from one to the next: a rate that changed once is steady before and after.
+    """
+    kept = [0]
+    for index in range(1, len(at_s)):
+        if at_s[index] - at_s[kept[-1]] >= 1.0:
+            kept.append(index)
+    rates = np.diff(sent_bytes[kept]) / np.diff(at_s[kept])
+    if len(rates) < 3:
+        return 0.0, 1
+    logs = np.log(np.maximum(rates, 1e-3 * max(float(rates.max()), 1.0)))
+    return 1.4826 / math.sqrt(2) * float(np.median(np.abs(np.diff(logs)))), len(rates)
 
 
 def _slope(at_s: Floats, values: Floats) -> float | None:
@@ -319,8 +358,9 @@ def forecast(
     late = expected.lag_s + expected.lag_error_s * dice.standard_normal(count)
     rest_s = np.maximum(course.copy_s * scatter + late, 0.0)
     stall = float(1 - course.converged.mean())
+    claimed = Quantiles.of(rest_s)
     return Forecast(
-        remaining_s=Quantiles.of(rest_s),
+        remaining_s=claimed,
         whole_s=Quantiles.of(course.whole_s - course.copy_s + rest_s),
         suspended_s=Quantiles.of(course.suspended_s),
         stall=stall,
@@ -331,6 +371,8 @@ def forecast(
         bytes_per_s=seen.bytes_per_s,
         dirty_bytes_per_s=float(np.median(draws.dirty_bytes_per_s)),
         writable_bytes=float(np.median(draws.writable_bytes)),
+        age_s=(seen.at_ns - seen.began_ns) / 1e9,
+        claimed=claimed,
     )
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lpmkit.prediction.before import FIGURES, Outcome
+from lpmkit.errors import UsageError
+from lpmkit.prediction.before import FIGURES, LABELS, Outcome
 from lpmkit.prediction.experience import Kept
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LABELS = {
-    "copy_s": "copy",
-    "whole_s": "whole move",
-    "sent_bytes": "bytes sent",
-    "suspended_s": "suspension",
-}
 
 
 def plot_reliability(past: Sequence[Outcome], axes: Axes | None = None) -> Axes:
@@ -48,6 +43,20 @@ def plot_reliability(past: Sequence[Outcome], axes: Axes | None = None) -> Axes:
     axes.set_yticks([place for place, _ in ticks], [text for _, text in ticks])
     axes.invert_yaxis()
     return axes
+
+
+def save_reliability(past: Sequence[Outcome], path: Path) -> None:
+    """`plot_reliability` as a file; the ending says which kind. Raises `UsageError` for one that cannot be drawn."""
+    axes = plot_reliability(past)
+    axes.set_title("Predictions of past moves")
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    kinds = figure.canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in kinds:
+        raise UsageError(
+            f"{path.name} is no kind of picture that can be drawn", next_step=f"End it with one of: {', '.join(kinds)}."
+        )
+    figure.savefig(path)
 
 
 def plot_forecast(kept: Kept, axes: Axes | None = None) -> Axes:

@@ -102,6 +102,30 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "a SAP system's jobs, work processes, queues, users and logs, asked for by whichever way answers",
         "its interval in the site file; says what became of the work, not when it stood still",
     ),
+    "sql": (
+        "a session with the database that stays open and is asked who it is",
+        "one interval; a session is a queue: what falls due meanwhile waits; includes what TCP waits before it sends again",
+    ),
+    "commit": (
+        "a row that is changed and committed over a session that stays open",
+        "one interval; the answer comes when redo is on disk",
+    ),
+    "logon": (
+        "a fresh logon to the database, broken off at its limit",
+        "one interval; whether people can log on, not when the host stood still",
+    ),
+    "tnsping": (
+        "a ping of the database's listener, without a user",
+        "one interval; speaks for the listener only",
+    ),
+    "db-state": (
+        "what the database says of its sessions, waits, redo, standby and disks",
+        "its interval; says what became of the work, not when it stood still",
+    ),
+    "alert": (
+        "the alert log and the traces of VKTM and the log writer, as they grow",
+        "whole seconds up to 12.1, microseconds later; the traces tell lengths of their own",
+    ),
     "observer": (
         "our own idle ticker in a process of its own",
         "shows when this machine stood still, not the partition",

@@ -6,11 +6,13 @@ datagram socket is used where ``net.ipv4.ping_group_range`` allows it, else a ra
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import os
 import select
 import socket
 import struct
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ GIVE_UP_NS = 20_000_000_000
 DEAF_NS = 5_000_000_000
 #: So many requests at most leave at once when we were held up ourselves; the ones before them are told as not sent.
 BURST = 20
+#: A classic packet filter on a socket (socket(7)); Python does not name it.
+_SO_ATTACH_FILTER = 26
 _HEAD = struct.Struct("!BBHHH")
 _BODY = struct.Struct("!8sQ")
 _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
@@ -62,7 +66,7 @@ class IcmpProbe:
         """Probe until ``stop`` is set."""
         try:
             self._peer = peer(self.way)
-            wire = echo_socket(self._peer.family)
+            wire = echo_socket(self._peer.family, self._token)
         except NotLookedAt as why:
             sink.event(self.order.name, "probe-trouble", what=f"not looked at: {why}")
             return
@@ -168,16 +172,37 @@ def is_own(one: Peer) -> bool:
         return bool(probe.getsockname()[0] == one.address[0])
 
 
-def echo_socket(family: socket.AddressFamily) -> socket.socket:
-    """A socket for echo requests that does not block. Raises `NotLookedAt` when this user may have none."""
+def echo_socket(family: socket.AddressFamily, token: bytes) -> socket.socket:
+    """A socket for echo requests that does not block, and gets no more than what bears ``token``. Raises `NotLookedAt` when this user may have none."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         try:
             wire = socket.socket(family, kind, _PROTOCOL[family])
         except OSError:
             continue
         wire.setblocking(False)
+        if kind == socket.SOCK_RAW and sys.platform.startswith("linux"):
+            _only(wire, family, token)
         return wire
     raise NotLookedAt("this user may send no echo requests here (net.ipv4.ping_group_range, or CAP_NET_RAW)")
+
+
+def _only(wire: socket.socket, family: socket.AddressFamily, token: bytes) -> None:
+    """Have the kernel keep from a raw socket what is not its own: else each of many probes would wake for every other one's replies."""
+    header = (
+        (0xB1, 0, 0, 0) if family == socket.AF_INET else (0x01, 0, 0, 0)
+    )  # the length of the IP header, which IPv6 does not show
+    first, second = struct.unpack("!II", token)
+    program = (
+        header,
+        (0x40, 0, 0, _HEAD.size),
+        (0x15, 0, 3, first),
+        (0x40, 0, 0, _HEAD.size + 4),
+        (0x15, 0, 1, second),
+        (0x06, 0, 0, 0xFFFF),
+        (0x06, 0, 0, 0),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *one) for one in program))
+    wire.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
 
 
 def request(family: int, identifier: int, number: int, token: bytes) -> bytes:

@@ -35,11 +35,8 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo) -> Probe:
         from lpmkit.probes.observer import ObserverProbe  # noqa: PLC0415
 
         return ObserverProbe(order)
-    if order.kind == "sap":
-        from lpmkit.probes.sap import SapProbe  # noqa: PLC0415 - zeep and lxml are only for the process of this group
-        from lpmkit.secrets import Secrets  # noqa: PLC0415
-
-        return SapProbe(order, Secrets(secrets, may_ask=False))
+    if order.group:
+        return _of_a_group(order, secrets)
     from lpmkit.probes.icmp import IcmpProbe  # noqa: PLC0415
     from lpmkit.probes.network import ConnectProbe  # noqa: PLC0415
     from lpmkit.probes.ni import NiProbe  # noqa: PLC0415
@@ -56,6 +53,18 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo) -> Probe:
         return IcmpProbe(order, way, tempo=tempo)
     session = SshSession(way, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
     return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, tempo=tempo)
+
+
+def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
+    """A probe that needs a heavy library: zeep and lxml, or a driver of a database."""
+    if order.group == "oracle":
+        from lpmkit.probes import oracle  # noqa: PLC0415
+
+        return oracle.build(order, secrets)
+    from lpmkit.probes.sap import SapProbe  # noqa: PLC0415
+    from lpmkit.secrets import Secrets  # noqa: PLC0415
+
+    return SapProbe(order, Secrets(secrets, may_ask=False))
 
 
 class FrameSink:

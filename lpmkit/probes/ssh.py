@@ -31,6 +31,10 @@ LIFE_S = 12 * 3600
 #: How long a host may take to show the first line.
 START_S = 20.0
 RECONNECT_S = 2.0
+#: So many probes of a process log in at a time: a hundred at once exhaust both sides, run into their time-outs and begin again together.
+LOGINS = 6
+#: Nobody waits longer than this for those before it, which may be trying hosts that are gone.
+LOGIN_TURN_S = 60.0
 #: (how it is called, interpreter and option, file in on_host/)
 INTERPRETERS = (
     ("perl", ("perl", "-e"), "pl"),
@@ -38,6 +42,20 @@ INTERPRETERS = (
     ("python", ("python", "-c"), "python"),
     ("shell", ("sh", "-c"), "sh"),
 )
+
+
+_logins = threading.BoundedSemaphore(LOGINS)
+
+
+@contextmanager
+def _its_turn() -> Iterator[None]:
+    """Let a few log in at a time."""
+    held = _logins.acquire(timeout=LOGIN_TURN_S)
+    try:
+        yield
+    finally:
+        if held:
+            _logins.release()
 
 
 class Arrivals(BufferedPipe):  # type: ignore[type-arg] # generic in the stubs only
@@ -175,7 +193,8 @@ class _OverSsh:
             made.append(Arrivals(getattr(channel.transport, "sock", None), self.clock))
             channel.in_buffer = made[0]
 
-        return Lines(self.session.stream(command, prepare), made[0])
+        with _its_turn():
+            return Lines(self.session.stream(command, prepare), made[0])
 
     def _arguments(self, how: str) -> list[str]:
         return []

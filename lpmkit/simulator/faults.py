@@ -103,6 +103,9 @@ def _kinds() -> dict[str, Kind]:
              Fault("rmc-late", delay_s=5.0)),
         Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
+        Kind("oracle", "move", "something happens to the partition's database: ora600, tns-timeout, interleaved, restart, banner, rotate, truncate, "
+             "kill:USER, checkpoints, old-form, ora:NUMBER, logon-ora:NUMBER, listener-hangs, -refuses, -resets, -answers",
+             ("message",), Fault("oracle", when="copy@50%", times=1)),
         Kind("sap-job-cancelled", "sap", "a background job is cancelled by the move: the clock jumped under it", ("object",),
              Fault("sap-job-cancelled", times=1)),
         Kind("sap-work-process-died", "sap", "a work process (by number) ends in the move and is started again", ("object",),
@@ -146,6 +149,10 @@ ALIASES: Mapping[str, str] = {
     "media": "optical-media",
 }
 
+#: What may happen to a database, see `oracle.instance.Instance.do`; with a colon in it, it is given as ``message=``.
+ORACLE_DEEDS = re.compile(
+    r"ora600|tns-timeout|interleaved|restart|banner|rotate|truncate|kill|checkpoints|old-form|listener-(?:hangs|refuses|resets|answers)"
+)
 _SETTING = re.compile(r",(?=(?:host|command|object|after|times|when|message|delay)=)")
 
 
@@ -162,6 +169,8 @@ def parse(text: str) -> Fault:
     kind = KINDS.get(ALIASES.get(name, name))
     if kind is None:
         raise FaultProblem(f"no fault is called {name!r}; --list-faults shows them")
+    if kind.name == "oracle" and arguments and not ORACLE_DEEDS.fullmatch(arguments[0]):
+        raise FaultProblem(f"{text!r}: {kind.situation}")
     if len(arguments) > len(kind.arguments):
         raise FaultProblem(f"{text!r}: the form is {kind.form}")
     found = kind.default or Fault(kind.name)

@@ -68,6 +68,9 @@ class Guest:
     physical: tuple[str, ...] = ()
     sap: Installation | None = None
     oracle_sid: str = ""
+    touched_mb: float = 0.0
+    dirty_mb_per_second: float = 0.0
+    oracle_version: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -127,6 +130,9 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         physical=tuple(slot.description for slot in found.physical_slots),
         sap=_installed(world, found, sap_password),
         oracle_sid=found.oracle_sid,
+        touched_mb=found.workload.touched_mb,
+        dirty_mb_per_second=found.workload.dirty_mb_per_second,
+        oracle_version=found.oracle_version,
     )
 
 

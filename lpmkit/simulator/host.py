@@ -53,6 +53,8 @@ class Host(Protocol):
 
     def drop(self, away_s: float) -> None: ...
 
+    def tell_oracle(self, what: str) -> None: ...
+
 
 class NoHost:
     """A partition without a process: it is suspended by saying so."""
@@ -68,6 +70,9 @@ class NoHost:
 
     def drop(self, away_s: float) -> None:
         """Nobody is connected."""
+
+    def tell_oracle(self, what: str) -> None:
+        """No database runs."""
 
 
 class ProcessHost:
@@ -142,6 +147,10 @@ class ProcessHost:
 
     def drop(self, away_s: float) -> None:
         self._send({"drop": away_s})
+
+    def tell_oracle(self, what: str) -> None:
+        """What is to happen to the database, as `oracle.instance.Instance.do` has it."""
+        self._send({"oracle": what})
 
     def inject(self, fault: Mapping[str, Any]) -> None:
         """Let a fault come into force inside the partition."""

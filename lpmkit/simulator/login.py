@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from lpmkit.simulator.chassis import World
+from lpmkit.simulator.oracle.alert_log import release_of
+from lpmkit.simulator.oracle.faces import DATABASE_USER
 from lpmkit.simulator.sap.installation import Installation
 
 
@@ -72,10 +74,17 @@ def write_ssh_config(directory: Path, addresses: Sequence[Address], host_keys: d
     return path
 
 
-def write_site_file(directory: Path, world: World, sap: Sequence[SapFace] = (), password: str = "") -> Path:
-    """Write ``site.yaml``: the frames, partitions and SAP systems by name, for a program that wants to be pointed at them.
+def write_site_file(
+    directory: Path,
+    world: World,
+    sap: Sequence[SapFace] = (),
+    listeners: Mapping[str, str] | None = None,
+    password: str = "",
+) -> Path:
+    """Write ``site.yaml``: the frames, partitions, SAP systems and databases by name, for a program that wants to be pointed at them.
 
-    ``password`` is the name of the environment variable that holds the password of the SAP systems.
+    ``listeners`` is where the database of each partition is reached; ``password`` is the name of the environment variable that holds the password of
+    the SAP systems and databases.
     """
     rows = ["ssh_config: ssh_config            # relative to the site file", "frames:"]
     for frame in world.frames:
@@ -100,6 +109,7 @@ def write_site_file(directory: Path, world: World, sap: Sequence[SapFace] = (), 
         rows.append("sap_systems:")
         for face in sap:
             rows += _sap_rows(face, password)
+    rows += _databases(world, listeners or {}, password)
     path = directory / "site.yaml"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
@@ -132,3 +142,20 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
             f"    webservice: {{host: {face.address}, user: {installed.administrator}, {secret}, ports: {{{shown}}}}}"
         )
     return rows
+
+
+def _databases(world: World, listeners: Mapping[str, str], password: str) -> list[str]:
+    """The databases of the partitions that run. Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password."""
+    rows = []
+    for found in world.partitions:
+        if found.name not in listeners:
+            continue
+        rows += [
+            f"  {found.oracle_sid}:",
+            f"    partition: {found.name}",
+            f'    version: "{found.oracle_version}"',
+            f"    listener: {listeners[found.name]}",
+        ]
+        if release_of(found.oracle_version) >= (12, 1):
+            rows += [f"    user: {DATABASE_USER}", f"    password: env:{password}"]
+    return ["databases:", *rows] if rows else []

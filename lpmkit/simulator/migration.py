@@ -296,6 +296,9 @@ class Movers:
         if dropped is not None and dropped.host is not None:
             self._say(move, "ssh-dropped", host=dropped.host)
             self._drop(dropped.host, dropped.delay_s)
+        while (deed := self._faults.on_move("oracle", move.partition)) is not None:
+            self._say(move, "oracle", what=deed.message)
+            self._host(move).tell_oracle(deed.message or "")
         if phase in ("prepare", "copy") and self._faults.on_move("mover-dies", move.partition) is not None:
             raise Broken(recalled.message("mover-died", partition=move.partition))
         if phase == "copy" and self._faults.on_move("mover-hangs", move.partition) is not None:

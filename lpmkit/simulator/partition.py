@@ -23,6 +23,7 @@ from lpmkit.simulator import partition_files, partition_perl, recalled
 from lpmkit.simulator.chassis import LoggedError
 from lpmkit.simulator.faults import Fault, FaultBook
 from lpmkit.simulator.guest import Guest, Identity, from_json
+from lpmkit.simulator.oracle.faces import Oracle
 from lpmkit.simulator.sap.faces import short_name
 from lpmkit.simulator.sap.running import RunningSap
 from lpmkit.simulator.shells import aix, aix_system
@@ -84,6 +85,7 @@ class AixMachine:
     def __init__(self, guest: Guest, wire: Wire, root: Path, book: FaultBook, address: str) -> None:
         self.guest, self.wire, self.root, self.book, self.address = guest, wire, root, book, address
         self.server: SshServer | None = None
+        self.oracle: Oracle | None = None
         self.sap: RunningSap | None = None
         self._lock = threading.Lock()
         self._news_for_sap: list[Fault | None] = []
@@ -125,9 +127,11 @@ class AixMachine:
         self.catch_up()
         return self.guest.identity.machine_id
 
-    def run(self, command: Command, io: Io, context: Context, user: str = "root") -> int:
+    def run(self, command: Command, io: Io, context: Context, user: str = "root") -> int:  # noqa: PLR0911 - one return for each program
         self.catch_up()
         words = command.words
+        if self.oracle is not None and self.oracle.knows(words):
+            return self.oracle.run(words, io, user)
         if words[0] in ("su", "/usr/bin/su"):
             return self._switch_user(words[1:], io, user)
         if words[0].rsplit("/", 1)[-1] == "ps" and self.sap is not None:
@@ -173,6 +177,8 @@ class AixMachine:
         if "drop" in message and self.server is not None:
             self.server.drop(float(message["drop"]))
             return
+        if "oracle" in message and self.oracle is not None:
+            self.oracle.instance.do(str(message["oracle"]))
         if "fault" in message:
             self._news_for_sap.append(Fault(**message["fault"]))
             return
@@ -211,9 +217,6 @@ def main(arguments: list[str]) -> None:
     settings = wire.first()
     guest, root = from_json(settings["guest"]), Path(settings["root"])
     partition_files.furnish(root, guest)
-    if guest.oracle_sid:
-        switching = (root, guest.oracle_sid)
-        threading.Thread(target=partition_files.keep_switching_logs, args=switching, daemon=True).start()
     book = FaultBook(Fault(**fault) for fault in settings["faults"])
     machine = AixMachine(guest, wire, root, book, settings["address"])
     users, ports = [settings["user"]], dict[str, int]()
@@ -231,6 +234,9 @@ def main(arguments: list[str]) -> None:
         machine.sap.start()
         users.append(guest.sap.administrator)
         ports |= machine.sap.numbers
+    if guest.oracle_sid:
+        machine.oracle = Oracle(guest, root, settings["user"], settings["address"], settings["password"])
+        ports["oracle"] = machine.oracle.port
     keys = {base64.b64decode(key) for key in settings["keys"]}
     server = SshServer(
         guest.name, users, Path(settings["host_key"]), keys, machine.login, settings["address"], machine.connect

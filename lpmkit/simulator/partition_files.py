@@ -13,10 +13,6 @@ from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Reply
 from lpmkit.simulator.shells.runner import Io, write
 
-#: How 10g prints a time: ctime of the host's own clock, without a zone.
-CTIME = "%a %b %e %H:%M:%S %Y"
-LOG_SWITCH_EVERY_S = 3.0
-
 _APPENDING = threading.Lock()
 
 
@@ -31,45 +27,6 @@ def furnish(root: Path, guest: Guest) -> None:
         f"Welcome to AIX Version {guest.level[:1]}.{guest.level[1:2]}! This is {guest.name}, a simulated partition.\n",
     )
     _put(root, "etc/hosts", f"127.0.0.1 loopback localhost\n{guest.address} {guest.name}\n")
-    if guest.oracle_sid:
-        _put(root, oracle_alert_log(guest.oracle_sid), _since_the_start(guest.boot_wall_s + 240))
-
-
-def oracle_alert_log(sid: str) -> str:
-    """Where SAP puts the alert log of a 10g instance (sap-oracle.md 6.1, U)."""
-    return f"/oracle/{sid}/saptrace/background/alert_{sid}.log"
-
-
-def _since_the_start(wall_s: float) -> str:
-    began = time.strftime(CTIME, time.gmtime(wall_s))
-    return f"{began}\nStarting ORACLE instance (normal)\n{began}\nDatabase mounted in Exclusive Mode.\nCompleted: ALTER DATABASE OPEN\n"
-
-
-def keep_switching_logs(root: Path, sid: str, every_s: float = LOG_SWITCH_EVERY_S) -> None:
-    """The database's log writer: a log switch in the alert log at an interval, for as long as this process runs. Nothing while it is stopped."""
-    sequence, name = 4711, oracle_alert_log(sid)
-    while True:
-        time.sleep(every_s)
-        sequence += 1
-        append(root, name, log_switch(time.time(), sequence, sid))
-
-
-def log_switch(wall_s: float, sequence: int, sid: str = "BX5") -> str:
-    """What 10g writes at a log switch, with SAP's names of the redo logs.
-
-    >>> print(log_switch(1218226442, 4712))
-    Fri Aug  8 20:14:02 2008
-    Thread 1 advanced to log sequence 4712 (LGWR switch)
-      Current log# 1 seq# 4712 mem# 0: /oracle/BX5/origlogA/log_g11m1.dbf
-      Current log# 1 seq# 4712 mem# 1: /oracle/BX5/mirrlogA/log_g11m2.dbf
-    """
-    group = 1 + sequence % 4
-    letter = "AB"[(group - 1) % 2]
-    lines = [time.strftime(CTIME, time.gmtime(wall_s)), f"Thread 1 advanced to log sequence {sequence} (LGWR switch)"]
-    for member, folder in enumerate(("origlog", "mirrlog")):
-        place = f"/oracle/{sid}/{folder}{letter}/log_g1{group}m{member + 1}.dbf"
-        lines.append(f"  Current log# {group} seq# {sequence} mem# {member}: {place}")
-    return "\n".join(lines)
 
 
 def _put(root: Path, name: str, text: str) -> None:

@@ -30,7 +30,7 @@ from lpmkit.simulator.sshd import SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 
-#: Where the password of the simulated SAP systems may be given; made up otherwise. The site file refers to it.
+#: Where the password of the simulated SAP systems and databases may be given; made up otherwise. The site file refers to it.
 GIVEN_BY = "LPM_SIMULATOR_SAP_PASSWORD"
 
 
@@ -71,6 +71,7 @@ class Simulator:
         self.site_file = self.directory / "site.yaml"
         self.hosts: dict[str, ProcessHost] = {}
         self.servers: dict[str, SshServer] = {}
+        self._listeners: dict[str, str] = {}
         self._links: list[VethLink] = []
         self._loopbacks: list[Loopback] = []
         #: The address of every partition that runs, for its services.
@@ -115,7 +116,7 @@ class Simulator:
             console = partial(HmcMachine, hmc=hmc)
             addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
         login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
-        login.write_site_file(self.directory, self.world, self._sap_faces(addresses), GIVEN_BY)
+        login.write_site_file(self.directory, self.world, self._sap_faces(addresses), self._listeners, GIVEN_BY)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
 
     def _sap_faces(self, addresses: list[login.Address]) -> list[login.SapFace]:
@@ -170,9 +171,12 @@ class Simulator:
             "keys": [base64.b64encode(key).decode() for key in keys],
             "address": address,
             "tls": self._certificate(found, address),
+            "password": self.sap_password,
             "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where in ("command", "sap")],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)
+        if "oracle" in host.ports:
+            self._listeners[found.name] = f"{address}:{host.ports['oracle']}"
         return login.Address(found.name, "root", address, host.port)
 
     def _certificate(self, found: Partition, address: str) -> dict[str, str] | None:
@@ -183,6 +187,10 @@ class Simulator:
 
         made = certificates.make(self.directory, found.name, address)
         return {"certificate": str(made.certificate), "key": str(made.key)}
+
+    def listener_of(self, partition: str) -> str:
+        """Where the database of a partition is reached: ``ADDRESS:PORT``."""
+        return self._listeners[partition]
 
     def inject(self, fault: Fault | str) -> None:
         """Let a fault come into force now. On a partition's own command lines only faults given at the start strike."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lpmkit.simulator.guest import Guest
-from lpmkit.simulator.shells import aix_devices, aix_errors, aix_identity, aix_system
+from lpmkit.simulator.shells import aix_devices, aix_errors, aix_identity, aix_memory, aix_system
 from lpmkit.simulator.shells.reply import Context, Reply, lines
 
 Handler = Callable[[Guest, Sequence[str], Context], Reply]
@@ -47,6 +47,8 @@ HANDLERS: dict[str, Handler] = {
     "ps": aix_system.ps,
     "date": aix_system.date,
     "hostname": aix_system.hostname,
+    "svmon": aix_memory.svmon,
+    "vmstat": aix_memory.vmstat,
     "whoami": whoami,
     "id": user_id,
 }

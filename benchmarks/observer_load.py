@@ -1,0 +1,137 @@
+"""How one observer grows from 1 to 200 partitions: ``python -m benchmarks.observer_load [--counts 1,10,50,100,200]``.
+
+All partitions are names of one real OpenSSH server in a network namespace; each has its own two sessions, perl programs, echo requests and connections. At 10 Hz: ticks stamped,
+lines asked and echo requests sent ten times a second, a connection every 5 s. For each count: processor time and memory of the process that watches and of our own ticker, threads, how late
+questions leave and our own ticker runs (median, 99 %, worst), how many samples came of those that were due. The partitions share the machine's cores with the observer, so
+what it says of lateness is a worst case. Writes ``benchmarks/results/observer_load.json`` and ``.md``. Needs root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy.rig import Rig
+from benchmarks.observer_cost import whole_cpu_s
+from benchmarks.observing import Watched, cpu_s, memory_mib
+from benchmarks.soak import Still, targets_of
+from lpmkit.config import PaceSettings, PartitionSettings
+from lpmkit.probes import WATCH, ProbeOrder, plan
+from lpmkit.samples import MISSING
+
+RESULTS = Path(__file__).parent / "results"
+TEN_HZ = PaceSettings(
+    tick_hz=10, tick_batch_ms=500, echo_interval_ms=100, icmp_interval_ms=100, connect_interval_ms=5000
+)
+
+
+def probes_of(names: Sequence[str], ssh_config: Path) -> list[ProbeOrder]:
+    found: list[ProbeOrder] = []
+    for name in names:
+        settings = PartitionSettings(host=name, watch=TEN_HZ)
+        found += plan(name, settings, ssh_config, suffix=f"@{name}", paces=(WATCH,))
+    return found
+
+
+def _figures(values_ns: Sequence[int]) -> list[float]:
+    return [round(float(one) / 1e6, 2) for one in np.quantile(values_ns, [0.5, 0.99, 1.0])]
+
+
+def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, Any]:
+    """One count."""
+    names, ssh_config = targets_of(rig, count)
+    watched = Watched(folder, f"load-{count}", names, probes_of(names, ssh_config), 5.0)
+    began = time.monotonic()
+    try:
+        stood = watched.wait_for_sessions(2 * count, 40.0 + 0.6 * count)
+        took_to_stand = time.monotonic() - began
+        time.sleep(3.0)
+        pids = watched.pids
+        used, there, since = {name: cpu_s(pid) for name, pid in pids.items()}, whole_cpu_s(rig), time.monotonic_ns()
+        time.sleep(seconds)
+        until = time.monotonic_ns()
+        share = {name: 100e9 * (cpu_s(pid) - used[name]) / (until - since) for name, pid in pids.items()}
+        there = 100e9 * (whole_cpu_s(rig) - there) / (until - since)
+        threads = len(list(Path(f"/proc/{pids['watching']}/task").iterdir()))
+        memory = {name: memory_mib(pid) for name, pid in pids.items()}
+    finally:
+        watched.end()
+    return {
+        "partitions": count,
+        "sessions": stood,
+        "until all stood, s": round(took_to_stand, 1),
+        "threads": threads,
+        "watching, % of a core": round(share["watching"], 1),
+        "own ticker, % of a core": round(share["own ticker"], 2),
+        "partitions, % of a core": round(there, 1),
+        "RSS, MiB": round(sum(one["rss"] for one in memory.values()), 1),
+        "PSS, MiB": round(sum(one["pss"] for one in memory.values()), 1),
+        **_late(watched, names, since, until),
+    }
+
+
+def _late(watched: Watched, names: Sequence[str], since: int, until: int) -> dict[str, Any]:
+    """How late questions left, and how many of the samples that were due are there, from the record."""
+    there = set(watched.run.probes())
+    late: dict[str, list[int]] = {"ssh-echo": [], "icmp": []}
+    for base, values in late.items():
+        for name in names:
+            if f"{base}@{name}" not in there:
+                continue  # it had not logged in by then, which the number of sessions tells
+            table = watched.run.samples(f"{base}@{name}")
+            inside = (table.due_ns >= since) & (table.due_ns < until) & (table.sent_ns != MISSING)
+            values.extend((table.sent_ns - table.due_ns)[inside].tolist())
+    own = watched.run.samples("observer")
+    inside = (own.due_ns >= since) & (own.due_ns < until)
+    due = len(names) * (until - since) / 1e8
+    return {
+        "echo leaves late, ms": _figures(late["ssh-echo"]),
+        "icmp leaves late, ms": _figures(late["icmp"]),
+        "own ticker late, ms": _figures((own.answered_ns - own.due_ns)[inside].tolist()),
+        "echo samples of those due, %": round(100 * len(late["ssh-echo"]) / due, 1),
+    }
+
+
+def markdown(rows: Sequence[dict[str, Any]], seconds: float) -> str:
+    """The table for people: a column for each count."""
+    lines = [
+        f"<!-- made by: python -m benchmarks.observer_load --seconds {seconds:g} -->",
+        f"Late: median / 99 % / worst. The machine has {os.cpu_count()} cores, which the partitions use too.",
+        "",
+        "| " + " | ".join(["partitions", *(str(row["partitions"]) for row in rows)]) + " |",
+        "|---|" + "---|" * len(rows),
+    ]
+    for name in [name for name in rows[0] if name != "partitions"]:
+        values = [" / ".join(map(str, row[name])) if isinstance(row[name], list) else str(row[name]) for row in rows]
+        lines.append("| " + " | ".join([name, *values]) + " |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.observer_load", description=__doc__)
+    parser.add_argument("--counts", default="1,10,50,100,200")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    folder, rows = Path(tempfile.mkdtemp(prefix="lpmkit-load-")), []
+    for count in map(int, options.counts.split(",")):
+        with Still(folder / f"partition-{count}") as rig:
+            rows.append(measured(folder, rig, count, options.seconds))
+        print(json.dumps(rows[-1]), flush=True)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "observer_load.json").write_text(json.dumps(rows, indent=1))
+    (options.results / "observer_load.md").write_text(markdown(rows, options.seconds))
+    print(markdown(rows, options.seconds))
+
+
+if __name__ == "__main__":
+    main()

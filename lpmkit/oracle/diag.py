@@ -1,0 +1,66 @@
+"""The alert log by SQL: ``V$DIAG_ALERT_EXT`` (12.1 on, where 11.2 is said to have it too), for a host that nobody may log in to.
+
+The view reads Oracle's XML files from end to end, so every question is bounded in time. The mark up to which it was read is in the database's own time, never in ours.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lpmkit.oracle.alert_log import Event, Kind, Tags
+from lpmkit.oracle.stamps import Moment
+from lpmkit.oracle.ways import Asked, Row
+
+_FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
+_NOW = f"select to_char(systimestamp, '{_FORM}') from dual"  # noqa: S608 - a form of our own
+_SINCE = (
+    f"select to_char(originating_timestamp, '{_FORM}'), component_id, message_type, message_level, process_id, message_text, problem_key"  # noqa: S608 - a time of the database's own
+    f" from v$diag_alert_ext where originating_timestamp > to_timestamp_tz('{{mark}}', '{_FORM}') order by originating_timestamp"
+)
+_TYPES = {"1": "UNKNOWN", "2": "INCIDENT_ERROR", "3": "ERROR", "4": "WARNING", "5": "NOTIFICATION", "6": "TRACE"}
+MICROSECOND = timedelta(microseconds=1)
+
+
+class DiagFollower:
+    """Follows the view. The first `poll` takes its place at the database's present moment and gives nothing."""
+
+    path = "V$DIAG_ALERT_EXT"
+
+    def __init__(self, asked: Asked, limit_s: float = 30.0) -> None:
+        self.gaps: list[str] = []
+        self._asked, self._limit_s = asked, limit_s
+        self._mark: datetime | None = None
+        self._count = 0
+
+    def poll(self) -> tuple[Event, ...]:
+        """What is new. Raises `lpmkit.oracle.ways.AskingFailed`."""
+        if self._mark is None:
+            self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
+            return ()
+        mark = f"{self._mark:%Y-%m-%d %H:%M:%S.%f} " + f"{self._mark:%z}"[:3] + ":" + f"{self._mark:%z}"[3:5]
+        events = [self._event(row) for row in self._asked.rows(_SINCE.format(mark=mark), self._limit_s)]
+        self._mark = max([self._mark, *(event.when.earliest for event in events if event.when)])
+        return tuple(events)
+
+    def finish(self) -> tuple[Event, ...]:
+        return ()
+
+    def _event(self, row: Row) -> Event:
+        at = _moment(row[0])
+        lines = tuple(line for line in (row[5] or "").splitlines() if line.strip()) or ("",)
+        level = int(row[3]) if row[3] and row[3].isdigit() else None
+        tags = Tags(
+            process=row[4], type=_TYPES.get(row[2] or "", row[2]), level=level, component=row[1], problem=row[6]
+        )
+        self._count += 1
+        return Event(Moment(at, at + MICROSECOND), lines, self._count, len(lines), Kind.MESSAGE, tags=tags)
+
+
+def _moment(text: str | None) -> datetime:
+    """
+    >>> _moment("2026-11-25 04:00:24.782172 +01:00").utcoffset()
+    datetime.timedelta(seconds=3600)
+    """
+    if text is None:
+        raise ValueError("the database says no time")
+    return datetime.strptime(text.strip(), "%Y-%m-%d %H:%M:%S.%f %z")

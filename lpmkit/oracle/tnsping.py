@@ -1,0 +1,62 @@
+"""``tnsping``: whether a listener answers. No user, no password, no driver; it says nothing of the database behind it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import suppress
+
+from lpmkit.oracle.ways import AskingFailed
+from lpmkit.timeline import Outcome
+
+_DATA = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
+#: ACCEPT, REFUSE, REDIRECT, RESEND: whatever it answers, it answers.
+_ANSWERS = frozenset({2, 4, 5, 11})
+
+
+def request() -> bytes:
+    """The packet that ``tnsping`` sends: a CONNECT whose data is a command (sap-oracle.md 7.4).
+
+    >>> request()[4], request().endswith(_DATA), len(request()) == int.from_bytes(request()[:2], "big")
+    (1, True, True)
+    """
+    body = struct.pack(">HHHHHHHHHHIBB", 315, 300, 0, 8192, 65535, 0x4F98, 0, 1, len(_DATA), 58, 0, 0, 0).ljust(
+        50, b"\0"
+    )
+    return struct.pack(">HHBBH", 58 + len(_DATA), 0, 1, 0, 0) + body + _DATA
+
+
+def answered(packet: bytes) -> bool:
+    """Whether what came is a listener's answer.
+
+    >>> answered(bytes([0, 60, 0, 0, 4, 0, 0, 0])), answered(b"SSH-2.0-OpenSSH_9.2")
+    (True, False)
+    """
+    return len(packet) >= 8 and packet[4] in _ANSWERS and int.from_bytes(packet[:2], "big") >= 8
+
+
+def ping(listener: str, limit_s: float) -> None:
+    """Ask ``HOST:PORT`` once. Raises `AskingFailed`: refused, lost, or silent past the limit, which is what a frozen partition's listener is."""
+    host, _, port = listener.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=limit_s) as wire:
+            wire.settimeout(limit_s)
+            wire.sendall(request())
+            packet = b""
+            while len(packet) < 8:
+                piece = wire.recv(4096)
+                if not piece:
+                    raise AskingFailed("the listener hung up", Outcome.LOST, where=listener)
+                packet += piece
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+    except ConnectionRefusedError as trouble:
+        raise AskingFailed("nothing listens there", Outcome.REFUSED, where=listener) from trouble
+    except TimeoutError as trouble:
+        raise AskingFailed(f"no answer within {limit_s:g} s", Outcome.SILENT, where=listener) from trouble
+    except OSError as trouble:
+        raise AskingFailed(
+            f"the connection was lost: {trouble.strerror or trouble}", Outcome.LOST, where=listener
+        ) from trouble
+    if not answered(packet):
+        raise AskingFailed("what answers there is no listener", Outcome.REFUSED, where=listener)

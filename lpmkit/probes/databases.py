@@ -1,0 +1,79 @@
+"""The probes for the databases of a partition, as the site file names them. No driver is loaded for this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lpmkit.config import DatabaseSettings, Site
+from lpmkit.errors import UsageError
+from lpmkit.oracle.classify import read_rules
+from lpmkit.oracle.ways import Way
+from lpmkit.probes import KINDS, ProbeOrder
+from lpmkit.secrets import Secrets
+
+GROUP = "oracle"
+#: How often states are asked for (a dozen small questions), and a listener pinged.
+STATE_EVERY_NS, PING_EVERY_NS = 20_000_000_000, 1_000_000_000
+
+
+def databases_of(site: Site, partition: str) -> dict[str, DatabaseSettings]:
+    """The databases that run in a partition, by SID."""
+    return {sid: one for sid, one in site.databases.items() if one.partition == partition}
+
+
+def database_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrder, ...]:
+    """Every probe of the databases in a partition; none where the site file names none."""
+    return tuple(
+        order for sid, one in databases_of(site, partition).items() for order in _orders(site, sid, one, suffix)
+    )
+
+
+def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> Iterator[ProbeOrder]:
+    known = site.partitions.get(settings.partition)
+    way = Way.of(sid, settings)
+
+    def order(name: str, kind: str, interval_ns: int, **more: Any) -> ProbeOrder:
+        return ProbeOrder(
+            name=f"ora-{name}-{sid}{suffix}",
+            kind=kind,
+            interval_ns=interval_ns,
+            host=known.host if known else settings.partition,
+            about=f"{KINDS[kind][0]} ({way.way})" if kind in ("sql", "commit", "logon") else KINDS[kind][0],
+            ssh_config=str(site.ssh_config) if site.ssh_config else None,
+            password=known.password if known else None,
+            group=GROUP,
+            options={"sid": sid, "way": way.as_data(), "password": settings.password, **more},
+        )
+
+    if settings.way != "none":
+        beat_ns = settings.interval_ms * 1_000_000
+        yield order("sql", "sql", beat_ns, limit_s=settings.survive_s)
+        if settings.commit_table:
+            yield order("commit", "commit", beat_ns, limit_s=settings.survive_s, commit_table=settings.commit_table)
+        yield order("logon", "logon", settings.logon_interval_ms * 1_000_000, logon_limit_s=settings.logon_limit_s)
+        yield order("state", "db-state", STATE_EVERY_NS)
+    if settings.listener:
+        yield order("tnsping", "tnsping", PING_EVERY_NS, listener=settings.listener)
+    yield order(
+        "alert", "alert", settings.alert_interval_ms * 1_000_000, alert_log=settings.alert_log, rules=_rules(settings)
+    )
+
+
+def _rules(settings: DatabaseSettings) -> str | None:
+    """A site's own rules as they are now: the run keeps them. Raises `lpmkit.errors.SiteFileError` for what cannot be understood."""
+    if settings.rules is None:
+        return None
+    read_rules(settings.rules)
+    return settings.rules.read_text(encoding="utf-8")
+
+
+def learn_secrets(orders: Sequence[Mapping[str, Any]], secrets: Secrets) -> None:
+    """Have the passwords of the databases at hand, as long as somebody is there to be asked. One that leads nowhere is told by its probe."""
+    for order in orders:
+        options = order.get("options") or {}
+        if order.get("group") == GROUP and options.get("password"):
+            try:
+                secrets.get(options["password"], f"database {options['sid']}")
+            except UsageError:
+                continue  # the rest of the run does not depend on it

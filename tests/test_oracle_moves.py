@@ -1,0 +1,180 @@
+"""What becomes of a database in a move, and what lpmkit says of it: each of these happens in a partition that is really stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lpmkit.analysis import Analysis, State
+from lpmkit.oracle.classify import Class
+from lpmkit.report import write_report
+from tests.watched_database import Watched, tried_after
+
+
+def verdicts(analysis: Analysis) -> dict[str, str]:
+    """What was answered, by the short name of the question."""
+    return {one.key.split("-")[1]: one.state.value for one in analysis.databases[0].questions}
+
+
+GOOD = {
+    "restart": "passed",
+    "session": "passed",
+    "population": "passed",
+    "alert": "passed",
+    "logon": "passed",
+    "commit": "passed",
+}
+
+
+def test_a_clean_move_passes_and_the_databases_own_measures_agree_with_the_suspension(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(1.6)
+        watched.until(
+            lambda: (
+                any("VKTM" in text for text in watched.alerts())
+                and any("kstmchkdrift" in text for text in watched.alerts())
+            )
+        )
+        watched.until(tried_after(watched, "logon", 2))
+    analysis = watched.analysed()
+    (found,) = analysis.databases
+    assert verdicts(analysis) == GOOD
+    assert {one.what: one.agrees for one in found.measures} == {"VKTM clock jump": True, "LGWR write": True}
+    assert {one.meaning for one in found.marks} == {Class.EXPECTED}
+    still = analysis.suspension
+    assert still is not None
+    assert "sql" in still.mechanisms
+    sync = next(one for one in found.waits if one.event == "log file sync")
+    assert sync.longest_ms == 2048, "a wait of 1.6 s lies in the bucket below 2048 ms"
+    felt = next(one for one in analysis.hosts[0].sessions if one.probe.startswith("ora-sql"))
+    assert 1.3e9 < felt.bounds.hi_ns < 2.6e9
+
+
+def test_an_internal_error_during_the_copy_fails(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(during=["ora600"])
+        watched.until(lambda: any("ORA-00600" in text for text in watched.alerts()))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == {**GOOD, "alert": "failed"}
+    assert analysis.verdict.state is State.FAILED
+    assert any(mark.rule == "internal-error" and mark.meaning is Class.FAIL for mark in analysis.databases[0].marks)
+
+
+def test_time_outs_at_the_gap_are_told_as_warnings(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(after=["tns-timeout", "interleaved"])
+        watched.until(lambda: sum("Fatal NI connect error 12170" in text for text in watched.alerts()) == 2)
+    analysis = watched.analysed()
+    assert verdicts(analysis) == GOOD
+    (found,) = analysis.databases
+    assert found.judgement is not None
+    assert found.judgement.verdict == "warn"
+    assert [(one.key, one.count) for one in found.judgement.tallies if one.meaning is Class.WARN] == [
+        ("session-lost", 2)
+    ]
+
+
+def test_a_real_restart_is_proven_by_the_start_time(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(after=["restart:1"])
+        watched.until(lambda: len(watched.seen("db-session")) == 2)
+        watched.until(tried_after(watched, "logon", 2))
+    analysis = watched.analysed()
+    assert {key: state for key, state in verdicts(analysis).items() if key in ("restart", "session", "population", "alert")} == {
+        "restart": "failed", "session": "failed", "population": "failed", "alert": "failed"
+    }  # fmt: skip
+
+
+def test_a_false_start_banner_is_no_restart(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(after=["banner"])
+        watched.until(lambda: any("Starting ORACLE instance" in text and "OS id" in text for text in watched.alerts()))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == GOOD
+    (found,) = analysis.databases
+    assert found.judgement is not None
+    assert found.judgement.verdict == "pass"
+    assert any(one.key == "start-banner" and one.meaning is Class.EXPECTED for one in found.judgement.tallies)
+
+
+def test_a_log_that_is_rotated_in_mid_move_loses_nothing(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(during=["ora600", "rotate"], after=["tns-timeout"])
+        watched.until(
+            lambda: (
+                any("12170" in text for text in watched.alerts())
+                and any("ORA-00600" in text for text in watched.alerts())
+            )
+        )
+    analysis = watched.analysed()
+    assert verdicts(analysis) == {**GOOD, "alert": "failed"}
+    assert not [event for event in watched.seen("probe-trouble") if "alert" in event.source]
+
+
+def test_a_session_that_was_killed_is_missed(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(after=["kill:SAPR3"])
+        watched.until(lambda: any("ORA-28" in text for text in watched.alerts()))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == {**GOOD, "population": "failed"}
+    assert analysis.databases[0].kept is not None
+    assert [name.partition(" ")[0] for name in analysis.databases[0].kept.lost] == ["SAPR3"]
+
+
+def test_a_listener_that_hangs_after_the_resume_fails_logons_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lpmkit.analysis.oracle.LOGON_SLACK_NS", 500_000_000)
+    with Watched(tmp_path) as watched:
+        watched.move(after=["listener-hangs"])
+        watched.until(tried_after(watched, "logon", 5))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == {**GOOD, "logon": "failed"}
+    hung = [sample for sample in watched.run.recent(f"ora-logon-{watched.sid}") if sample.outcome == "silent"]
+    assert hung
+    assert all("within 0.6 s; broken off" in sample.detail or "unanswered" in sample.detail for sample in hung)
+
+
+def test_a_10g_database_is_watched_by_sqlplus_with_the_same_samples(tmp_path: Path) -> None:
+    with Watched(tmp_path, "js22") as watched:
+        watched.move(1.2, after=["tns-timeout"])
+        watched.until(lambda: any("12170" in text for text in watched.alerts()))
+        watched.until(tried_after(watched, "logon", 2))
+    analysis = watched.analysed()
+    assert analysis.databases[0].way == "sqlplus"
+    assert verdicts(analysis) == GOOD
+    assert analysis.databases[0].judgement is not None
+    assert analysis.databases[0].judgement.verdict == "warn"
+
+
+def test_commits_stall_with_the_partition_and_the_alert_log_can_be_read_by_sql(tmp_path: Path) -> None:
+    with Watched(tmp_path, commit_table="lpmkit_beat", alert_log="V$DIAG_ALERT_EXT") as watched:
+        watched.move(1.2, after=["ora600"])
+        watched.until(lambda: any("ORA-00600" in text for text in watched.alerts()))
+        watched.until(tried_after(watched, "commit", 3))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == {**GOOD, "alert": "failed"}
+    felt = {one.probe.split("-")[1]: one for one in analysis.hosts[0].sessions}
+    assert felt["commit"].bounds.hi_ns > 1.1e9
+
+
+def test_more_checkpoints_than_usual_are_a_warning_and_a_hidden_view_is_a_gap(tmp_path: Path) -> None:
+    with Watched(tmp_path) as watched:
+        watched.move(after=["checkpoints", "old-form"])
+        watched.until(lambda: sum("Checkpoint not complete" in text for text in watched.alerts()) == 12)
+        watched.host.tell_oracle("tns-timeout")
+        watched.until(lambda: any("12170" in text for text in watched.alerts()))
+    analysis = watched.analysed()
+    assert verdicts(analysis) == GOOD
+    (found,) = analysis.databases
+    assert found.judgement is not None
+    warned = {one.key: one.count for one in found.judgement.tallies if one.meaning is Class.WARN}
+    assert warned == {"checkpoint-not-complete": 12, "session-lost": 1}, "both forms of time stand in one file"
+    html = write_report(watched.run.path).read_text()
+    assert "Oracle P7D on p7aix01" in html
+    assert "checkpoint-not-complete" in html
+    assert (watched.run.path / "plots" / "database-P7D.svg").exists()
+    summary = json.loads((watched.run.path / "summary.json").read_text())
+    assert summary["databases"][0]["alert_log"]["verdict"] == "warn"
