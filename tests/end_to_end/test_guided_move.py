@@ -226,7 +226,7 @@ def test_a_secret_of_the_site_is_in_no_file(tmp_path: Path) -> None:
         assert said.status == 0, said
         assert not files_with(tmp_path, "correct-horse-battery")
         assert "correct-horse-battery" not in said.output + said.error
-        assert run.probes() == ("observer", "ssh-echo", "ssh-ticks", "tcp-connect")
+        assert {"observer", "ssh-echo", "ssh-ticks", "tcp-connect", "ora-sql-BX5"} <= set(run.probes())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
