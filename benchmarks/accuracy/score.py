@@ -97,14 +97,9 @@ def violations(rows: Iterable[dict[str, Any]], made_up: int) -> list[str]:
             said.append(
                 f"{name}: the hull does not hold the truth: {row['begin_off_ms']} {row['end_off_ms']} {row['found_ms']}"
             )
-        if row["kind"] in NOT_SUSPENDED and row["class"].startswith("suspension") and _is_it(row):
+        if row["kind"] in NOT_SUSPENDED and row["class"].startswith("suspension"):
             said.append(f"{name}: called a {row['class']} of {row['found_ms']} ms")
     return said
-
-
-def _is_it(row: dict[str, Any]) -> bool:
-    """Whether the suspension found is what was done, and not a process of the host that was really starved for a part of it."""
-    return bool(row["found_ms"][1] >= 0.5 * row["truth_ms"][0])
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float]:
