@@ -50,6 +50,8 @@ class RealHost:
         (self.folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
+            # bash reads ~/.bashrc for what a remote login runs, except below another shell; a login's own things must not hang a test
+            "SetEnv SHLVL=1\n"
         )
         self.write_client_config((self.folder / "host_key.pub").read_text())
         log = (self.folder / "sshd.log").open("wb")
