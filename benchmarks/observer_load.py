@@ -60,7 +60,8 @@ def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, An
         until = time.monotonic_ns()
         share = {name: 100e9 * (cpu_s(pid) - used[name]) / (until - since) for name, pid in pids.items()}
         there = 100e9 * (whole_cpu_s(rig) - there) / (until - since)
-        threads = len(list(Path(f"/proc/{pids['watching']}/task").iterdir()))
+        watching = [name for name in pids if name.startswith("watching")]
+        threads = sum(len(list(Path(f"/proc/{pids[name]}/task").iterdir())) for name in watching)
         memory = {name: memory_mib(pid) for name, pid in pids.items()}
     finally:
         watched.end()
@@ -68,8 +69,9 @@ def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, An
         "partitions": count,
         "sessions": stood,
         "until all stood, s": round(took_to_stand, 1),
+        "processes that watch": len(watching),
         "threads": threads,
-        "watching, % of a core": round(share["watching"], 1),
+        "watching, % of a core": round(sum(share[name] for name in watching), 1),
         "own ticker, % of a core": round(share["own ticker"], 2),
         "partitions, % of a core": round(there, 1),
         "RSS, MiB": round(sum(one["rss"] for one in memory.values()), 1),

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lpmkit.probes import OBSERVER, ProbeOrder
-from lpmkit.recorder import ProbeProcess
+from lpmkit.recorder import ProbeProcess, in_groups
 from lpmkit.run import Run, RunWriter, create
 
 
 class Watched:
-    """A run that grows: the probes of all targets in one process and our own ticker in another, their frames written as the recorder does."""
+    """A run that grows: the probes of all targets in as few processes as lpmkit takes and our own ticker in another, their frames written as the recorder does."""
 
     def __init__(self, parent: Path, title: str, hosts: Sequence[str], probes: Sequence[ProbeOrder], lead_in_s: float):
         facts = {"hosts": list(hosts), "lead_in_s": lead_in_s, "tail_s": 0}
@@ -24,7 +24,7 @@ class Watched:
         self._log = (self.run.path / "recorder.log").open("ab")
         self._thread = threading.Thread(target=self._write)
         self._thread.start()
-        self.watching = ProbeProcess(tuple(probes), {}, self._asked.put, self._log)
+        self.watchers = [ProbeProcess(some, {}, self._asked.put, self._log) for some in in_groups(probes)]
         self.ticker = ProbeProcess((OBSERVER,), {}, self._asked.put, self._log)
 
     def _write(self) -> None:
@@ -45,11 +45,13 @@ class Watched:
                 write(writer)
 
     def keep(self, pace: str) -> None:
-        self.watching.keep(pace)
+        for one in self.watchers:
+            one.keep(pace)
 
     @property
     def pids(self) -> dict[str, int]:
-        return {"watching": self.watching._child.pid, "own ticker": self.ticker._child.pid}
+        watching = {f"watching {number}": one._child.pid for number, one in enumerate(self.watchers[1:], start=2)}
+        return {"watching": self.watchers[0]._child.pid, **watching, "own ticker": self.ticker._child.pid}
 
     def programs(self) -> dict[str, int]:
         """The processes on the hosts, by probe."""
@@ -63,7 +65,7 @@ class Watched:
         return found
 
     def end(self) -> None:
-        for one in (self.watching, self.ticker):
+        for one in (*self.watchers, self.ticker):
             one.end()
         self._asked.put(None)
         self._thread.join()
