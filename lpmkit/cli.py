@@ -412,7 +412,7 @@ def predictions(context: click.Context, folder: Path | None, plot: Path | None, 
         say_json({"runs": str(folder), "moves": len(past), "figures": [asdict(one) for one in found]})
     elif found:
         _table(
-            f"{len(past)} past moves in {folder}",
+            f"Past moves in {folder}: {len(past)}",
             [dict(zip(RELIABLE_HEADINGS, one.words(), strict=True)) for one in found],
         )
         people.print("Few moves say little: in brackets is what the part may really be, with 95 % certainty.")

@@ -166,7 +166,10 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "foreseen_from": list(known_before(_document(run, "prediction"), survey)),
         "reliability": [one.words() for one in reliability(history(run.path.parent, until=run.path.name))],
         "reliability_headings": RELIABLE_HEADINGS,
-        "sap": [_sap(outcome, events) for outcome in analysis.sap],
+        "sap": [
+            {**_sap(outcome, events), "who": list(_sap_identity(outcome.sid, survey, after))}
+            for outcome in analysis.sap
+        ],
         "gaps": list(_gaps(survey, after)),
         "unseen": list(_unseen(analysis, events)),
         "evidence": list(evidence(run.path)),
@@ -446,6 +449,22 @@ def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
     }
 
 
+def _sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
+    """Who SAP and its host said they are, before and after: (what, before, after)."""
+    told: list[dict[str, Any]] = [
+        next((one for one in (document or {}).get("sap") or () if one.get("system") == sid), {}) for document in surveys
+    ]
+    was, now = told
+    labels = {
+        "hardware_key": "hardware key (saplikey -get)",
+        "machine_id": "uname -m",
+        "machine_serial": f"machine serial (lsconf, by {now.get('ways', {}).get('machine_serial', 'nobody')})",
+    }
+    for name, label in labels.items():
+        if was.get(name) or now.get(name):
+            yield label, _shown(was.get(name)), _shown(now.get(name))
+
+
 _SAP_ORDER = {"fail": 0, "unknown": 1, "pass": 2}
 
 
@@ -496,9 +515,11 @@ def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:
     missing = "; ".join(str(one) for one in use.get("missing") or ())
     yield "memory", _megabytes(known.get("memory_bytes"))
     yield "of it in use, at least", _megabytes(known.get("in_use_bytes"), missing)
+    if use.get("mode"):
+        yield "memory mode", str(use["mode"])
     rate = known.get("paging_bytes_per_s")
     watched = use.get("watched_s")
-    paging = f"paging, watched for {watched:.0f} s" if isinstance(watched, int | float) else "paging"
+    paging = f"paging, watched for {watched:.1f} s" if isinstance(watched, int | float) else "paging"
     yield (
         f"{paging} (more of it is more writing; not a rate of writing)",
         "not known" if rate is None else f"{rate / 1e6:.1f} MB/s",

@@ -53,6 +53,7 @@ class Copy:
     small: float = 20 * MB
     every_s: float = 1.0
     began_s: float = 50.0
+    pause_s: float = 0.0  #: between two passes nothing is sent
 
     def written(self, seconds: float) -> float:
         return self.span * (1 - math.exp(-self.dirty * seconds / self.span))
@@ -63,7 +64,7 @@ class Copy:
         while len(found) < most:
             took = size / self.rate
             found.append((at, size, took))
-            at, size = at + took, min(self.touched, self.written(took))
+            at, size = at + took + self.pause_s, min(self.touched, self.written(took))
             if size <= self.small:
                 break
         return found
@@ -326,6 +327,22 @@ def test_intervals_made_of_errors_hold_as_often_as_they_claim() -> None:
         said = predict(SAP, known, count=300).copy_s
         held += [said.p10 <= (one.actual.copy_s or 0) <= said.p90 for one in moves[ENOUGH:]]
     assert 0.55 <= np.mean(held) <= 0.97
+
+
+def test_what_every_pass_costs_besides_sending_is_learned() -> None:
+    past = [
+        past_move(SAP, Copy(dirty=dirty * MB, span=1500 * MB, every_s=0.25, pause_s=0.8))
+        for dirty in (2, 10, 20, 35, 45, 55, 60)
+    ]
+    found = expectation(SAP, past)
+    assert found.lag_per_pass_s == pytest.approx(0.8, rel=0.35)
+    smooth = [past_move(SAP, Copy(dirty=dirty * MB, span=1500 * MB, every_s=0.25)) for dirty in (2, 10, 20, 35, 45, 55)]
+    assert expectation(SAP, smooth).lag_per_pass_s < 0.1
+
+
+def test_too_few_past_copies_say_nothing_about_a_pass() -> None:
+    past = [past_move(SAP, Copy(dirty=dirty * MB, every_s=0.25, pause_s=0.8)) for dirty in (2, 60)]
+    assert expectation(SAP, past).lag_per_pass_s == 0
 
 
 def test_the_nearer_the_past_move_the_more_it_counts() -> None:
@@ -601,3 +618,32 @@ def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
         writer.event("recorder", "forecast", **said.as_data())
         writer.event("recorder", "reading", where="blade03", bytes_transmitted=3001 * MB, bytes_remaining=999 * MB)
     assert state(Run(path)).progress.remaining_s == pytest.approx(said.remaining_s.p50, abs=0.5)
+
+
+def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_any(tmp_path: Path) -> None:
+    from click.testing import CliRunner  # noqa: PLC0415
+
+    from lpmkit.cli import predictions  # noqa: PLC0415
+
+    empty, runs, picture = tmp_path / "empty", tmp_path / "runs", tmp_path / "held.svg"
+    empty.mkdir()
+    assert CliRunner().invoke(predictions, ["--runs", str(empty)]).exit_code == 3
+    moved(runs, "one", 1.7)
+    asked = CliRunner().invoke(predictions, ["--runs", str(runs), "--plot", str(picture), "--json"])
+    assert asked.exit_code == 0
+    assert {row["figure"]: row["count"] for row in json.loads(asked.stdout)["figures"]}["copy_s"] == 1
+    assert b"<svg" in picture.read_bytes()
+    wrong = CliRunner().invoke(predictions, ["--runs", str(runs), "--plot", str(tmp_path / "held.nothing")])
+    assert wrong.exit_code == 2
+
+
+def test_the_report_of_a_move_says_what_was_known_of_the_memory_and_what_was_not() -> None:
+    from lpmkit.report import known_before  # noqa: PLC0415
+
+    kept = Kept(replace(SAP, memory_bytes=4096 * 1048576.0, in_use_bytes=3072 * 1048576.0), predict(SAP, count=50))
+    rows = dict(known_before(kept.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))
+    assert rows["of it in use, at least"] == "3072 MiB"
+    silent = Kept(SAP, predict(SAP, count=50))
+    rows = dict(known_before(silent.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))
+    assert rows["of it in use, at least"] == "not known (vmstat: not found)"
+    assert list(known_before(None, None)) == []

@@ -266,3 +266,26 @@ def test_a_long_clause_is_cut_between_words_and_never_in_quotes(width: int) -> N
     assert all(len(line) <= functions.OPTION_WIDTH for line in lines)
     assert " ".join(lines) == where
     assert all(line.count("'") % 2 == 0 for line in lines)
+
+
+@pytest.mark.parametrize("put", ["rubbish", "0 name", "0name: x", "1 pid 2813", "|cut", "0 name: twice"])
+def test_a_line_of_the_script_format_that_is_none_is_refused(put: str) -> None:
+    lines = (FIXTURES / "sap-7.53/GetProcessList/script.txt").read_text().rstrip("\n").split("\n")
+    for at in range(5, len(lines) + 1):
+        with pytest.raises(UnexpectedReply):
+            sapcontrol.read_processes("\n".join([*lines[:at], put, *lines[at:]]) + "\n")
+
+
+@pytest.mark.parametrize("put", ["|GUI |T9_U1_M0 |100|X|", "|GUI", "|a|b|c|d|e|f|g|h|i|j|k|l|m|n|"])
+def test_a_row_of_the_dispatcher_monitor_that_does_not_fit_its_heading_is_refused(put: str) -> None:
+    lines = (FIXTURES / "sap-7.53/dpmon_v/sessions.txt").read_text().rstrip("\n").split("\n")
+    heading = next(at for at, line in enumerate(lines) if line.startswith("|Logon"))
+    for at in range(heading + 1, len(lines)):
+        with pytest.raises(UnexpectedReply):
+            dpmon.read_users("\n".join([*lines[:at], put, *lines[at:]]) + "\n")
+
+
+def test_a_list_that_counts_more_licences_than_could_be_read_is_refused() -> None:
+    text = (FIXTURES / "sap-7.77/saplikey_show/a4h.txt").read_text()
+    with pytest.raises(UnexpectedReply, match="2 license keys listed"):
+        host.read_licences(text.replace("Hardware Key          : D1889390344", "Hardware Kex          : D1889390344"))

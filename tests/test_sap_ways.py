@@ -26,6 +26,7 @@ from lpmkit.sap.ways import Window
 from lpmkit.sap.webservice import start_service
 from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
+from lpmkit.ssh import route
 from lpmkit.timeline import Clock
 from tests import sap_worlds as worlds
 
@@ -216,6 +217,22 @@ def test_the_local_socket_needs_no_password(simulator: Simulator) -> None:
     said = one.ask("work_processes")
     assert said.way == "webservice", said.trouble
     assert len(said.rows or ()) == 40
+
+
+def test_over_tls_the_certificate_is_verified_always(simulator: Simulator) -> None:
+    ports = simulator.hosts["p7aix01"].ports
+    settings = {"host": route("p7aix01", simulator.ssh_config).hostname, "tls": True, "user": "p7dadm"}
+    settings |= {"password": "env:LPM_SIMULATOR_SAP_PASSWORD", "ports": {"00": ports["start_service_tls"]}}
+    said = []
+    for ca_file in (simulator.directory / "sap_p7aix01.pem", None):
+        way = SapWebService(ca_file=ca_file, **settings)
+        system = SapSystemSettings(partition="p7aix01", webservice=way)
+        one = open_system("P7D", system, host="p7aix01", ssh_config=simulator.ssh_config, secrets=Secrets())
+        said.append(one.ask("work_processes"))
+    trusted, unknown = said
+    assert len(trusted.rows or ()) == 40, trusted.trouble
+    assert unknown.rows is None
+    assert "its certificate cannot be verified" in unknown.trouble
 
 
 def test_a_wrong_password_is_told_as_such_and_not_tried_again_at_once(

@@ -151,6 +151,8 @@ class Rig:
         (self.folder / "sshd_config").write_text(
             f"Port 22\nListenAddress {self.address}\nHostKey {self.folder}/host_key\nMaxStartups 200\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
+            # bash under sshd reads .bashrc, with whatever this machine's user has in there, unless another shell is above it
+            "SetEnv SHLVL=2\n"
         )
         (self.folder / "known_hosts").write_text(f"{self.name} {(self.folder / 'host_key.pub').read_text()}")
         self.ssh_config.write_text(

@@ -135,6 +135,20 @@ def _move(cell: Cell) -> Moved:
     return Moved.of(cell, seen)
 
 
+#: A guest that wrote less than this part of what it was told to was starved by the machine: what was known of it beforehand was not so.
+LEAST_ACHIEVED = 0.9
+
+
+def undisturbed(moves: list[Moved]) -> list[Moved]:
+    """The moves in which the guest did what it was told to. Nothing of how long they took decides."""
+    return [
+        moved
+        for moved in moves
+        if moved.achieved_dirty_bytes_per_s is None
+        or moved.achieved_dirty_bytes_per_s >= LEAST_ACHIEVED * moved.known_dirty_bytes_per_s
+    ]
+
+
 def read(path: Path) -> list[Moved]:
     """The moves that `collect` kept."""
     return list(_rows(path))

@@ -72,10 +72,20 @@ def _sentence(evidence: Evidence, state: State, questions: Sequence[Question], b
     if state is PASSED:
         return f"{head}. Every question that was looked at passed."
     texts = "; ".join(
-        f"{one.title.rstrip('?').lower()}: {one.answer.removeprefix('no: ')}" for one in because if one.key != "outages"
+        f"{_within_a_sentence(one.title)}: {one.answer.removeprefix('no: ')}" for one in because if one.key != "outages"
     )
     word = "Failed" if state is FAILED else "Not evaluated"
     return f"{head}. {word}: {texts}." if texts else f"{head}."
+
+
+def _within_a_sentence(title: str) -> str:
+    """A question's title in the midst of a text; the name of a system before it stays as it is.
+
+    >>> _within_a_sentence("BX5: jobs ran on?"), _within_a_sentence("Moved?")
+    ('BX5: jobs ran on', 'moved')
+    """
+    system, colon, rest = title.rstrip("?").rpartition(": ")
+    return f"{system}{colon}{rest.lower()}"
 
 
 def _longest(hosts: Sequence[HostAnalysis]) -> Any:

@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 #: ``svmon`` and ``vmstat`` count in pages of 4 KB, whatever sizes there are besides (manual pages of both, B).
 PAGE_BYTES = 4096
 #: Counters that are nearer to each other in time say nothing about a rate.
-LEAST_WATCH_S = 0.5
+LEAST_WATCH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)

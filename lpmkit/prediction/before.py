@@ -33,6 +33,8 @@ ENOUGH = 20
 MOST_HISTORY = 80
 #: So many past moves whose paging was seen say how writing goes with it.
 LEAST_PAGED = 5
+#: So many past copies say what a pass costs besides sending.
+LEAST_LAGS = 5
 #: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
 FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
 #: What people call them.
@@ -231,7 +233,7 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
     dirty_belief = prior.dirty_of_known if inputs.dirty_bytes_per_s else prior.dirty
     fixed, switch = _switch_over(inputs, looked, prior)
     around = [_around(one) for one in looked]
-    lag_s, lag_error_s = _lag(looked)
+    lag_s, lag_per_pass_s, lag_error_s = _lag(looked)
     return Expectation(
         touched_bytes=learn(touched_belief, "touched_bytes", touched, "partition"),
         bytes_per_s=learn(
@@ -254,6 +256,7 @@ def expectation(inputs: Inputs, past: Sequence[Outcome], prior: Prior = POWERVM)
         residual_share=prior.residual_share,
         most_bytes=inputs.memory_bytes * 1.1,
         lag_s=lag_s,
+        lag_per_pass_s=lag_per_pass_s,
         lag_error_s=lag_error_s,
         rules=prior.rules,
     )
@@ -327,13 +330,23 @@ def _around(one: Outcome) -> float | None:
     return actual.whole_s - actual.copy_s - (actual.suspended_s or 0.0)
 
 
-def _lag(past: Sequence[Outcome]) -> tuple[float, float]:
-    """How much later than the rounds say past copies ended, in seconds, and how far these figures lie apart; drawn towards none while there are few."""
-    lags = [one.fitted.lag_s for one in past if one.fitted]
-    if not lags:
-        return 0.0, 0.0
-    middle = float(np.median(lags))
-    return middle * len(lags) / (len(lags) + 2), 1.4826 * float(np.median(np.abs(np.asarray(lags) - middle)))
+def _lag(past: Sequence[Outcome]) -> tuple[float, float, float]:
+    """How much later than the rounds say past copies ended, in seconds: whatever they were like, for each pass that was to come, and how far what is left of
+    it lies apart. Drawn towards none while there are few."""
+    lags = np.array([(one.fitted.lag_s, one.fitted.lag_passes) for one in past if one.fitted]).reshape(-1, 2)
+    if not len(lags):
+        return 0.0, 0.0, 0.0
+    drawn = len(lags) / (len(lags) + 2)
+    first, second = np.triu_indices(len(lags), 1)
+    more = lags[second, 1] - lags[first, 1]
+    apart = np.abs(more) >= 1.0
+    each = 0.0
+    if len(lags) >= LEAST_LAGS and apart.any():
+        slopes = (lags[second, 0] - lags[first, 0])[apart] / more[apart]
+        each = max(0.0, float(np.median(slopes))) * drawn
+    left = lags[:, 0] - each * lags[:, 1]
+    middle = float(np.median(left))
+    return middle * drawn, each, 1.4826 * float(np.median(np.abs(left - middle)))
 
 
 def _switch_over(inputs: Inputs, past: Sequence[Outcome], prior: Prior) -> tuple[Belief, Belief]:

@@ -77,7 +77,8 @@ class Expectation:
     around_s: Belief
     residual_share: float = 1.0
     most_bytes: float = float("inf")
-    lag_s: float = 0.0  #: how much later past copies ended than the rounds said
+    lag_s: float = 0.0  #: how much later past copies ended than the rounds said, whatever their number
+    lag_per_pass_s: float = 0.0  #: and besides for every pass that was still to come
     lag_error_s: float = 0.0
     rules: Rules = field(default_factory=Rules)
 

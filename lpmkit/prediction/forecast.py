@@ -355,7 +355,7 @@ def forecast(
     course = play(draws, expected.rules, seen.pass_left_bytes, seen.pass_age_s, seen.pass_number == 1)
     dice = np.random.default_rng(seed + 1)
     scatter = np.exp(0.02 * dice.standard_normal(count))
-    late = expected.lag_s + expected.lag_error_s * dice.standard_normal(count)
+    late = expected.lag_s + expected.lag_per_pass_s * course.passes + expected.lag_error_s * dice.standard_normal(count)
     rest_s = np.maximum(course.copy_s * scatter + late, 0.0)
     stall = float(1 - course.converged.mean())
     claimed = Quantiles.of(rest_s)
@@ -420,6 +420,7 @@ class Fitted:
     copy_s: float
     passes: int
     lag_s: float = 0.0
+    lag_passes: float = 0.0
 
 
 def fitted(
@@ -450,11 +451,13 @@ def fitted(
         copy_s=end_s - began_s,
         passes=seen.pass_number,
     )
-    return replace(found, lag_s=_lag_s(series, found, expected, end_s))
+    lag_s, lag_passes = _lag(series, found, expected, end_s)
+    return replace(found, lag_s=lag_s, lag_passes=lag_passes)
 
 
-def _lag_s(series: Sequence[Reading], found: Fitted, expected: Expectation, end_s: float) -> float:
-    """How much later the copy ended than the rounds say with all parameters known: what a manager does besides sending. The mean of a few moments."""
+def _lag(series: Sequence[Reading], found: Fitted, expected: Expectation, end_s: float) -> tuple[float, float]:
+    """How much later the copy ended than the rounds say with all parameters known: what a manager does besides sending. And the passes that it still
+    took. The means of a few moments."""
     lags = []
     for part in (0.5, 0.6, 0.7, 0.8):
         index = int(part * len(series))
@@ -472,8 +475,10 @@ def _lag_s(series: Sequence[Reading], found: Fitted, expected: Expectation, end_
         )
         course = play(one, expected.rules, seen.pass_left_bytes, seen.pass_age_s, seen.pass_number == 1)
         if course.converged[0]:
-            lags.append(end_s - seen.at_ns / 1e9 - float(course.copy_s[0]))
-    return float(np.mean(lags)) if lags else 0.0
+            lags.append((end_s - seen.at_ns / 1e9 - float(course.copy_s[0]), float(course.passes[0])))
+    return (
+        (float(np.mean([lag for lag, _ in lags])), float(np.mean([count for _, count in lags]))) if lags else (0.0, 0.0)
+    )
 
 
 def _last_sent(series: Sequence[Reading]) -> float:

@@ -63,6 +63,7 @@ class Courses:
     sent_bytes: Floats
     suspended_s: Floats
     converged: Flags
+    passes: Floats  #: begun from here on, the one that runs among them
 
 
 def dirtied_bytes(
@@ -111,12 +112,13 @@ def play(
     age = np.broadcast_to(np.asarray(pass_age_s, float), count).copy()
     small = np.maximum(draws.stop_bytes, rules.stop_s * draws.bytes_per_s)
     floor = rules.pass_ends_s * draws.bytes_per_s
-    copy, sent = np.zeros(count), np.zeros(count)
+    copy, sent, passes = np.zeros(count), np.zeros(count), np.zeros(count)
     open_, converged = np.ones(count, bool), np.zeros(count, bool)
     for number in range(rules.most_passes):
         sending = np.where(open_, np.maximum(left - floor, 0.0), 0.0)
         copy += sending / draws.bytes_per_s
         sent += sending
+        passes += open_
         seconds = age + sending / draws.bytes_per_s
         written = dirtied_bytes(draws.dirty_bytes_per_s, draws.writable_bytes, draws.in_order, seconds)
         kept = left - sending
@@ -127,11 +129,11 @@ def play(
         open_ &= ~converged & (copy < rules.window_s)
         if not open_.any():
             break
-    return _ended(draws, copy, sent, left, converged)
+    return _ended(draws, copy, sent, left, converged, passes)
 
 
-def _ended(draws: Draws, copy_s: Floats, sent: Floats, left: Floats, converged: Flags) -> Courses:
+def _ended(draws: Draws, copy_s: Floats, sent: Floats, left: Floats, converged: Flags, passes: Floats) -> Courses:
     urgent = left * draws.residual_share
     suspended = draws.fixed_s + urgent / draws.switch_bytes_per_s
     fetched_s = (left - urgent) / draws.bytes_per_s
-    return Courses(copy_s, draws.around_s + copy_s + suspended + fetched_s, sent + left, suspended, converged)
+    return Courses(copy_s, draws.around_s + copy_s + suspended + fetched_s, sent + left, suspended, converged, passes)

@@ -18,7 +18,7 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 
 from lpmkit.arrivals import arrival_of
-from lpmkit.errors import ConnectionLost, LpmError, RemoteError
+from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
 from lpmkit.probes import ProbeOrder, Sink
 from lpmkit.probes.silence import Silence
 from lpmkit.probes.tempo import Keeping, Tempo
@@ -371,7 +371,7 @@ def _first_line(lines: Lines, clock: Clock) -> list[str]:
             if words and words[0].startswith("lpmkit-"):
                 return words
             raise ConnectionLost("something else spoke first", answered=came[0][1])
-    raise LpmError(f"the host did not start the probe within {START_S:g} s")
+    raise NoAnswer(f"the host did not start the probe within {START_S:g} s")
 
 
 def _source(program: str, ending: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, Unex
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
-from lpmkit.sap.rfc import RfcCaller, logon
+from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.ways import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
 from lpmkit.sap.webservice import start_service, start_service_through
@@ -229,12 +230,116 @@ class System:
             way.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What it takes to set up the ways of one system; each method makes the way of its name. Nothing is sent by that."""
+
+    sid: str
+    settings: SapSystemSettings
+    host: str
+    ssh_config: Path | None
+    secrets: Secrets
+    transcript: Transcript | None
+    load: Load
+    clock: Clock | None
+
+    def webservice(self) -> Way:
+        web = self.settings.webservice
+        assert web is not None
+        count = self.load.taking("webservice")
+        if web.through_ssh:
+            session = self._login()
+            return WebServiceWay(
+                self.sid,
+                {
+                    number: start_service_through(session, number, timeout_s=web.timeout_s, count=count)
+                    for number in self.settings.instances
+                },
+            )
+        address, password = self._address(web.host), self._secret(web.password)
+        return WebServiceWay(
+            self.sid,
+            {
+                number: start_service(
+                    address,
+                    web.ports.get(number, int(f"5{number}{14 if web.tls else 13}")),
+                    tls=web.tls,
+                    user=web.user,
+                    password=password,
+                    ca_file=web.ca_file,
+                    timeout_s=web.timeout_s,
+                    count=count,
+                )
+                for number in self.settings.instances
+            },
+        )
+
+    def commands(self) -> Way:
+        login = self.settings.commands
+        assert login is not None
+        return CommandsWay(
+            self.sid,
+            self._login(),
+            self.settings.instances,
+            profile=login.profile,
+            timeout_s=login.timeout_s,
+            count=self.load.taking("commands"),
+            clock=self.clock,
+        )
+
+    def rfc(self) -> Way:
+        login = self.settings.rfc
+        assert login is not None
+        parameters = logon(
+            host=self._address(login.host),
+            number=login.number or self.settings.instances[0],
+            client=login.client,
+            user=login.user,
+            password=self._secret(login.password) or "",
+            router=login.router,
+        )
+        where = f"rfc {parameters['ashost']} {parameters['sysnr']}"
+        caller = RfcCaller(where, parameters, timeout_s=login.timeout_s, count=self.load.taking("rfc"))
+        return self._functions("rfc", caller)
+
+    def soap_rfc(self) -> Way:
+        login = self.settings.soap_rfc
+        assert login is not None
+        caller = SoapCaller(
+            login.url,
+            client=login.client,
+            user=login.user,
+            password=self._secret(login.password) or "",
+            ca_file=login.ca_file,
+            timeout_s=login.timeout_s,
+            count=self.load.taking("soap_rfc"),
+        )
+        return self._functions("soap_rfc", caller)
+
+    def _functions(self, name: str, caller: Caller) -> Way:
+        days, command = self.settings.history_days, self.settings.lsconf_command
+        return FunctionsWay(name, Functions(caller), history_days=days, lsconf_command=command)
+
+    def _login(self) -> SshSession:
+        login = self.settings.commands
+        if login is None:
+            raise UsageError("through_ssh needs `commands`, whose login it uses", where=self.sid)
+        password = self.secrets.get(login.password, login.host)
+        return SshSession(route(login.host, self.ssh_config), password=password, transcript=self.transcript)
+
+    def _secret(self, reference: str | None) -> str | None:
+        return self.secrets.get(reference, f"{self.sid} on {self.host}")
+
+    def _address(self, given: str) -> str:
+        return given or route(self.host, self.ssh_config).hostname
+
+
 def open_system(
     sid: str,
     settings: SapSystemSettings,
     *,
     host: str,
-    ssh_config: Any,
+    ssh_config: Path | None,
     secrets: Secrets,
     transcript: Transcript | None = None,
     clock: Clock | None = None,
@@ -245,106 +350,15 @@ def open_system(
     ``requests_per_minute`` is this caller's part of the site file's bound, where others ask at the same time.
     """
     load = Load(requests_per_minute or settings.requests_per_minute, clock)
-    unusable: dict[str, str] = {}
-    ways: list[Way] = []
-
-    def secret(reference: str | None) -> str | None:
-        return secrets.get(reference, f"{sid} on {host}")
-
-    def address(given: str) -> str:
-        return given or route(host, ssh_config).hostname
-
-    def commands() -> SshSession:
-        assert settings.commands is not None
-        login = settings.commands
-        password = secrets.get(login.password, login.host)
-        return SshSession(route(login.host, ssh_config), password=password, transcript=transcript)
-
-    def by_web() -> Way:
-        web = settings.webservice
-        assert web is not None
-        count = load.taking("webservice")
-        if web.through_ssh:
-            if settings.commands is None:
-                raise UsageError("through_ssh needs `commands`, whose login it uses", where=sid)
-            session = commands()
-            return WebServiceWay(
-                sid,
-                {
-                    number: start_service_through(session, number, timeout_s=web.timeout_s, count=count)
-                    for number in settings.instances
-                },
-            )
-        there, password = address(web.host), secret(web.password)
-        services = {}
-        for number in settings.instances:
-            port = web.ports.get(number, int(f"5{number}{14 if web.tls else 13}"))
-            services[number] = start_service(
-                there,
-                port,
-                tls=web.tls,
-                user=web.user,
-                password=password,
-                ca_file=web.ca_file,
-                timeout_s=web.timeout_s,
-                count=count,
-            )
-        return WebServiceWay(sid, services)
-
-    def by_commands() -> Way:
-        assert settings.commands is not None
-        return CommandsWay(
-            sid,
-            commands(),
-            settings.instances,
-            profile=settings.commands.profile,
-            timeout_s=settings.commands.timeout_s,
-            count=load.taking("commands"),
-            clock=clock,
-        )
-
-    def by_rfc() -> Way:
-        login = settings.rfc
-        assert login is not None
-        parameters = logon(
-            host=address(login.host),
-            number=login.number or settings.instances[0],
-            client=login.client,
-            user=login.user,
-            password=secret(login.password) or "",
-            router=login.router,
-        )
-        caller = RfcCaller(
-            f"rfc {parameters['ashost']} {parameters['sysnr']}",
-            parameters,
-            timeout_s=login.timeout_s,
-            count=load.taking("rfc"),
-        )
-        return _functions("rfc", Functions(caller))
-
-    def by_soap() -> Way:
-        login = settings.soap_rfc
-        assert login is not None
-        caller = SoapCaller(
-            login.url,
-            client=login.client,
-            user=login.user,
-            password=secret(login.password) or "",
-            ca_file=login.ca_file,
-            timeout_s=login.timeout_s,
-            count=load.taking("soap_rfc"),
-        )
-        return _functions("soap_rfc", Functions(caller))
-
-    def _functions(name: str, functions: Functions) -> Way:
-        return FunctionsWay(name, functions, history_days=settings.history_days, lsconf_command=settings.lsconf_command)
-
-    makers: dict[str, Callable[[], Way]] = {
-        "webservice": by_web,
-        "commands": by_commands,
-        "rfc": by_rfc,
-        "soap_rfc": by_soap,
+    opening = _Opening(sid, settings, host, ssh_config, secrets, transcript, load, clock)
+    makers: Mapping[str, Callable[[], Way]] = {
+        "webservice": opening.webservice,
+        "commands": opening.commands,
+        "rfc": opening.rfc,
+        "soap_rfc": opening.soap_rfc,
     }
+    ways: list[Way] = []
+    unusable: dict[str, str] = {}
     for name, make in makers.items():
         if getattr(settings, name) is None:
             continue

@@ -157,8 +157,13 @@ class ProcessHost:
         self._send({"fault": dict(fault)})
 
     def suspend(self) -> Bracket:
-        """Stop everything in the partition. The bracket spans from before the signal until all were seen stopped."""
+        """Stop everything in the partition. The bracket spans from before the signal until all were seen stopped.
+
+        The link goes down before and comes up after: a kernel that answers while no process runs would be none that was suspended.
+        """
         with self._lock:
+            if self._link is not None:
+                self._link.down()
             before = now()
             os.killpg(self.pid, signal.SIGSTOP)
             self._suspended = True
@@ -167,18 +172,17 @@ class ProcessHost:
                 if time.monotonic() > deadline:
                     raise HostError("the partition's processes did not stop")
                 time.sleep(0.0002)
-            if self._link is not None:
-                self._link.down()
             return Bracket(before, now())
 
     def resume(self) -> Bracket:
         with self._lock:
             before = now()
-            if self._link is not None:
-                self._link.up()
             self._suspended = False
             os.killpg(self.pid, signal.SIGCONT)
-            return Bracket(before, now())
+            bracket = Bracket(before, now())
+            if self._link is not None:
+                self._link.up()
+            return bracket
 
     def close(self) -> None:
         """End the partition and everything in it."""

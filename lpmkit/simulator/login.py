@@ -131,8 +131,8 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
         f'    soap_rfc: {{url: "http://{face.address}:{ports["http"]}", client: "{installed.client}", user: {installed.rfc_user}, {secret}}}',
         "    hardware_keys: {" + ", ".join(f"{frame}: {key}" for frame, key in face.keys.items()) + "}",
         "    watch_after_minutes: 0.15     # a rehearsal; fifteen minutes where it counts",
-        "    every_s: {work_processes: 2, jobs: 3, users: 5, system_log: 5, dumps: 5, processes: 5, queues: 5, enqueue: 5, updates: 5}",
-        "    requests_per_minute: 300      # of a system that nobody works with",
+        "    every_s: {work_processes: 1, jobs: 1.5, users: 2, system_log: 4, dumps: 4, processes: 3, queues: 4, enqueue: 4, updates: 4}",
+        "    requests_per_minute: 600      # of a system that nobody works with",
     ]
     if installed.has_start_service:
         central = {} if installed.classic else {installed.central_services: ports["start_service_central"]}
@@ -146,10 +146,10 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
 
 def _databases(world: World, listeners: Mapping[str, str], password: str) -> list[str]:
     """The databases of the partitions that run. Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password."""
-    rows = []
+    rows: list[str] = []
     for found in world.partitions:
-        if found.name not in listeners:
-            continue
+        if found.name not in listeners or f"  {found.oracle_sid}:" in rows:
+            continue  # it does not run, or two partitions of one name have one database between them
         rows += [
             f"  {found.oracle_sid}:",
             f"    partition: {found.name}",

@@ -121,10 +121,10 @@ class Simulator:
 
     def _sap_faces(self, addresses: list[login.Address]) -> list[login.SapFace]:
         """The SAP systems of the partitions that run, for the site file."""
-        found = []
+        found: list[login.SapFace] = []
         for each in self.world.partitions:
-            if each.sap is None or each.name not in self.hosts:
-                continue
+            if each.sap is None or each.name not in self.hosts or each.sap.sid in {one.installed.sid for one in found}:
+                continue  # two partitions of one name have one system between them in a site file
             keys = {
                 frame.name: hardware_key(guest.identity(frame, each.lpar_id).machine_id) for frame in self.world.frames
             }
