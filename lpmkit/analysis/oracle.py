@@ -238,10 +238,7 @@ class _Database:
                 marks.append(Mark(at, found.meaning, rule, found.event.headline, place, str(found.event.when or "")))
             if found.witness is not None and place is Place.INSIDE:
                 measures.append(self._measure(found.witness, at))
-        judgement = judge.judgement()
-        if same:
-            judgement = _without_false_start(judgement)
-        return judgement, tuple(marks), tuple(measures)
+        return judge.judgement(), tuple(marks), tuple(measures)
 
     def _rules(self) -> Rules:
         text = (self.orders["alert"].get("options") or {}).get("rules")
@@ -447,21 +444,6 @@ def _commits(title: str, found: DatabaseAnalysis) -> Question:
 def _same_start(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
     starts = [str((state.get("own") or {}).get("startup_time")) for state in (before, after) if state]
     return len(starts) == 2 and starts[0] == starts[1] and starts[0] != "None"
-
-
-def _without_false_start(judgement: Judgement) -> Judgement:
-    """The judgement with the start banner known to be false: it warns of nothing."""
-    tallies = tuple(
-        replace(tally, meaning=Class.EXPECTED, reason="the banner only: the start time is the same as before")
-        if tally.key == BANNER
-        else tally
-        for tally in judgement.tallies
-    )
-    there = {tally.meaning for tally in tallies}
-    verdict = next((one.value for one in (Class.FAIL, Class.WARN, Class.UNKNOWN) if one in there), "pass")
-    if judgement.timeless and verdict == "pass":
-        verdict = Class.UNKNOWN.value
-    return replace(judgement, tallies=tallies, verdict=verdict)
 
 
 def _clock(states: Sequence[Mapping[str, Any]], sessions: Sequence[Event]) -> _Clock | None:
