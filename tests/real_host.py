@@ -50,8 +50,6 @@ class RealHost:
         (self.folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
-            # bash under sshd reads .bashrc, with whatever this machine's user has in there, unless another shell is above it
-            "SetEnv SHLVL=2\n"
             # bash reads ~/.bashrc for what a remote login runs, except below another shell; a login's own things must not hang a test
             "SetEnv SHLVL=1\n"
         )
