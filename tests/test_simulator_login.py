@@ -16,6 +16,7 @@ import paramiko
 import pytest
 
 from lpmkit.simulator import Simulator
+from lpmkit.simulator.simulator import GIVEN_BY
 from tests.simulator_cases import FAST, TICKER, connected, ssh, until
 
 
@@ -193,7 +194,9 @@ def test_a_program_ends_with_its_channel(simulator):
 
 
 def test_the_site_file_is_what_was_agreed(simulator):
-    assert simulator.site_file.read_text() == (
+    text = simulator.site_file.read_text()
+    address, ports = simulator.addresses["bxaix85"], simulator.hosts["bxaix85"].ports
+    assert text.startswith(
         "ssh_config: ssh_config            # relative to the site file\n"
         "frames:\n"
         "  bvio82:\n"
@@ -206,6 +209,16 @@ def test_the_site_file_is_what_was_agreed(simulator):
         "    mover_address: 192.0.2.83\n"
         "partitions:\n"
         "  bxaix85: {host: bxaix85}\n"
+        "sap_systems:\n"
+        "  BX5:\n"
+        "    partition: bxaix85\n"
+        '    instances: ["00"]\n'
+        '    dispatchers: ["00"]\n'
+        f'    dispatcher_ports: {{"00": {ports["dispatcher"]}}}\n'
+        "    commands: {host: bx5adm@bxaix85}\n"
+        f'    soap_rfc: {{url: "http://{address}:{ports["http"]}", client: "100", user: LPMKIT, password: "env:{GIVEN_BY}"}}\n'
+    )
+    assert text.endswith(
         "databases:\n"
         "  BX5:\n"
         "    partition: bxaix85\n"
