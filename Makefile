@@ -12,7 +12,7 @@ lab: $(VENV)/.installed
 	$(RUN)/lpmkit lab
 
 test: $(VENV)/.installed lint
-	$(RUN)/python -m pytest -n 3 --dist worksteal
+	$(RUN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check .

@@ -187,12 +187,15 @@ class Run:
         matches = [(path, _OBSERVATIONS.fullmatch(path.name)) for path in paths]
         return sorted((match["probe"], int(match["segment"]), path) for path, match in matches if match)
 
-    def recent(self, probe: str, last_bytes: int = 256 * 1024) -> list[Sample]:
-        """The newest samples of one probe, as many as the last bytes of its newest file hold: for a live view, whose cost must not grow."""
+    def recent(self, probe: str, last_bytes: int = 256 * 1024, at_most: int = 4000) -> list[Sample]:
+        """The newest samples of one probe, as many as the last bytes of its newest file hold, of more than ``at_most`` an even selection.
+
+        It is for a live view, whose cost must not grow.
+        """
         for _ in range(2):  # a recorder that ends may pack the file between the listing and the reading
             mine = [file for file in self.sample_files() if file.probe == probe]
             try:
-                return [_sample(row) for row in last_rows(mine[-1], last_bytes)] if mine else []
+                return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
             except FileNotFoundError:
                 continue
         return []

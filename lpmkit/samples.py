@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ _ROW_BYTES = 90
 _OURS = ("due_ns", "sent_ns", "answered_ns")
 _FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.(?P<ending>csv|parquet)")
 
+Row = TypeVar("Row")
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -115,18 +116,28 @@ def texts(wanted: Sequence[Piece]) -> dict[str, npt.NDArray[np.object_]]:
     }
 
 
-def last_rows(file: SampleFile, last_bytes: int) -> list[list[str]]:
-    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV hold. Raises `FileNotFoundError` when it was packed meanwhile."""
+def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]]:
+    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV hold; of more than ``at_most`` an even selection, with the newest.
+
+    Raises `FileNotFoundError` when it was packed meanwhile.
+    """
     if file.is_packed:
-        group = list(_groups(file))[-1:]
-        table = [_table(one, COLUMNS).slice(max(0, one.rows - last_bytes // _ROW_BYTES)).to_pylist() for one in group]
-        return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for rows in table for row in rows]
+        wanted = last_bytes // _ROW_BYTES
+        groups = list(_groups(file))[-1 - wanted // GROUP_ROWS :]
+        rows = [row for one in groups for row in _table(one, COLUMNS).to_pylist()][-wanted:]
+        return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
     with file.path.open("rb") as raw:
         size = raw.seek(0, os.SEEK_END)
         raw.seek(max(0, size - last_bytes))
         lines = raw.read().split(b"\n")
     # The first line may be the heading or cut, the last one is empty or not whole yet.
-    return list(csv.reader(line.decode() for line in lines[1:-1]))
+    return list(csv.reader(line.decode() for line in _some(lines[1:-1], at_most)))
+
+
+def _some(rows: list[Row], at_most: int) -> list[Row]:
+    """Every row, or an even selection that ends with the last one."""
+    step = max(1, -(-len(rows) // at_most))
+    return rows[::-1][::step][::-1]
 
 
 def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:

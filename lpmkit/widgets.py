@@ -269,11 +269,16 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _keep(self) -> None:
         started = False
         while not self._end.wait(REDRAW_S):
-            now = self.redraw()
-            if self._panel is not None:
-                self._panel.refresh()
+            try:
+                now = self.redraw()
+                if self._panel is not None:
+                    self._panel.refresh()
+            except (LpmError, OSError) as error:
+                # the folder could not be read this time: said, and looked at again
+                self.trouble.value = f"<p>! {_cell(error)}</p>"
+                continue
             started = started or now.recorded
-            if started and now.is_over:
+            if started and not now.recorded:
                 return
 
     def picture(self) -> Any:
@@ -297,6 +302,8 @@ def _headline(run: Run, now: State) -> str:
             text += f", {copied.bytes_per_s / 1e6:.0f} MB/s"
         if copied.remaining_s is not None and now.phase is Phase.COPYING:
             text += f", about {copied.remaining_s:.0f} s to go"
+    if now.recorded and now.reads_on_s is not None:
+        text += f" — logs are read on, {now.reads_on_s:.0f} s to go"
     text += "" if now.recorded else f" — not recorded now{', ' + _cell(now.ended) if now.ended else ''}"
     return f"<p role='status'>{text}<br><code>{_cell(run.path)}</code></p>"
 
@@ -357,7 +364,9 @@ def lanes_png(run: Run) -> bytes:
     if not names:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "No probe has reported yet.", ha="center", va="center", transform=axes.transAxes)
-    recent = {name: [one for one in run.recent(name, 1 << 18) if one.answered_ns is not None] for name in names}
+    recent = {
+        name: [one for one in run.recent(name, 3 << 20, at_most=1500) if one.answered_ns is not None] for name in names
+    }
     end = max((one.answered_ns or 0 for rows in recent.values() for one in rows), default=0)
     for lane, (name, rows) in enumerate(recent.items()):
         times = [((one.answered_ns or 0) - end) / 1e9 for one in rows]

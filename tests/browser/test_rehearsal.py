@@ -35,7 +35,7 @@ def test_the_rehearsal_is_clicked_through_and_the_board_shows_the_move(tmp_path:
             expect(stop).to_be_enabled()
             into_view(page, page.locator("img.widget-image"))
             shot(page, "rehearsal-2-copying")
-            page.get_by_text(re.compile("not recorded now, settled")).first.wait_for()
+            page.get_by_text(re.compile("not recorded now, settled")).first.wait_for(timeout=150_000)
             into_view(page, page.locator("img.widget-image"))
             shot(page, "rehearsal-3-settled")
             run_verdict(page)
