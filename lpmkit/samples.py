@@ -83,7 +83,9 @@ class Columns:
 def files(folder: Path) -> list[SampleFile]:
     """The sample files in ``samples/`` of a run folder, sorted. Where a packed file stands beside its CSV, the CSV counts: packing was cut short."""
     found: dict[tuple[str, int], SampleFile] = {}
-    for path in sorted(folder.glob("*.parquet")) + sorted(folder.glob("*.csv")):
+    # in this order: a file that is packed between the two listings is in both, never in neither
+    growing = sorted(folder.glob("*.csv"))
+    for path in sorted(folder.glob("*.parquet")) + growing:
         match = _FILE.fullmatch(path.name)
         if match:
             found[match["probe"], int(match["segment"])] = SampleFile(match["probe"], int(match["segment"]), path)
@@ -123,8 +125,12 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
     """
     if file.is_packed:
         wanted = last_bytes // _ROW_BYTES
-        groups = list(_groups(file))[-1 - wanted // GROUP_ROWS :]
-        rows = [row for one in groups for row in _table(one, COLUMNS).to_pylist()][-wanted:]
+        rows: list[dict[str, Any]] = []
+        for group in reversed(list(_groups(file))):
+            rows = _table(group, COLUMNS).to_pylist() + rows
+            if len(rows) >= wanted:
+                break
+        rows = rows[-wanted:]
         return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
     with file.path.open("rb") as raw:
         size = raw.seek(0, os.SEEK_END)

@@ -98,6 +98,16 @@ def test_pandas_and_duckdb_read_a_samples_file_without_us(run: Run, packed: bool
     assert said.stdout.splitlines() == ["301 299500 2"] * 2
 
 
+@pytest.mark.usefixtures("small_pieces")
+def test_the_newest_rows_reach_back_over_many_groups_and_are_thinned_evenly(run: Run) -> None:
+    with RunWriter(run.path) as writer:
+        writer.pack()
+    reached = run.recent("icmp", 250 * 90)
+    assert [one.seq for one in reached] == list(range(52, 302))
+    few = [one.seq for one in run.recent("icmp", 250 * 90, at_most=50)]
+    assert few == list(range(56, 302, 5))
+
+
 def test_a_torn_file_is_never_packed(run: Run) -> None:
     (file,) = files(run.path / "samples")
     with file.path.open("ab") as raw:
