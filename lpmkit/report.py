@@ -118,14 +118,7 @@ _TIMELINE = {
 
 def write_report(path: str | os.PathLike[str]) -> Path:
     """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added."""
-    try:
-        return _write_report(Run(path))
-    except FileNotFoundError:
-        # a recorder that ended meanwhile has packed a file between its listing and its reading: it does so once
-        return _write_report(Run(path))
-
-
-def _write_report(run: Run) -> Path:
+    run = Run(path)
     analysis = analyse(run)
     write_document(run.path, "summary", summary(analysis))
     plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
@@ -606,13 +599,20 @@ def _unseen(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
 
 def evidence(folder: Path) -> Iterator[tuple[str, int, str]]:
     """(name, bytes, SHA-256) of everything that was recorded, not of what is worked out from it."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.is_file() and not hidden and name.parts[0] not in DERIVED and name.name != "recorder.lock":
-            with path.open("rb") as content:
-                digest = hashlib.file_digest(content, "sha256").hexdigest()
-            yield str(name), path.stat().st_size, digest
+    for found in sorted(folder.rglob("*")):
+        parts = found.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if not found.is_file() or hidden or parts[0] in DERIVED or found.name == "recorder.lock":
+            continue
+        path = found
+        try:
+            content = path.open("rb")
+        except FileNotFoundError:  # a recorder that ended meanwhile has packed it
+            path = found.with_suffix(".parquet")
+            content = path.open("rb")
+        with content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        yield str(path.relative_to(folder)), path.stat().st_size, digest
 
 
 # --- samples.csv ----------------------------------------------------------------------------------------------------

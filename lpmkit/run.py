@@ -192,13 +192,8 @@ class Run:
 
         It is for a live view, whose cost must not grow.
         """
-        for _ in range(2):  # a recorder that ends may pack the file between the listing and the reading
-            mine = [file for file in self.sample_files() if file.probe == probe]
-            try:
-                return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
-            except FileNotFoundError:
-                continue
-        return []
+        mine = [file for file in self.sample_files() if file.probe == probe]
+        return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
 
     def is_recorded(self) -> bool:
         """Whether a recorder is alive on this folder now."""

@@ -11,7 +11,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,11 +53,15 @@ class SampleFile:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows of a file: bytes of CSV (``start``, ``size``) or a row group (``start``). All its times lie within ``lo_ns`` … ``hi_ns``."""
+    """Some rows of a file: bytes of CSV (``start``, ``size``) or a row group (``start``). All its times lie within ``lo_ns`` … ``hi_ns``.
+
+    ``first_row`` is how many rows of the file stand before it: a piece of a CSV that was packed since is found again by it.
+    """
 
     file: SampleFile
     start: int
     size: int
+    first_row: int
     rows: int
     lo_ns: int
     hi_ns: int
@@ -94,7 +98,12 @@ def files(folder: Path) -> list[SampleFile]:
 
 def pieces(file: SampleFile, unreadable: dict[str, int]) -> list[Piece]:
     """Every piece of a file. A last line that is torn (a kill, or a writer at work) is left out and counted in ``unreadable``."""
-    return list(_groups(file) if file.is_packed else _parts(file, unreadable))
+    if file.is_packed:
+        return list(_groups(file))
+    try:
+        return list(_parts(file, unreadable))
+    except FileNotFoundError:
+        return list(_groups(_packed_since(file)))
 
 
 def columns(wanted: Sequence[Piece]) -> Columns:
@@ -119,10 +128,7 @@ def texts(wanted: Sequence[Piece]) -> dict[str, npt.NDArray[np.object_]]:
 
 
 def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]]:
-    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV hold; of more than ``at_most`` an even selection, with the newest.
-
-    Raises `FileNotFoundError` when it was packed meanwhile.
-    """
+    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV hold; of more than ``at_most`` an even selection, with the newest."""
     if file.is_packed:
         wanted = last_bytes // _ROW_BYTES
         rows: list[dict[str, Any]] = []
@@ -132,10 +138,13 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
                 break
         rows = rows[-wanted:]
         return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
-    with file.path.open("rb") as raw:
-        size = raw.seek(0, os.SEEK_END)
-        raw.seek(max(0, size - last_bytes))
-        lines = raw.read().split(b"\n")
+    try:
+        with file.path.open("rb") as raw:
+            size = raw.seek(0, os.SEEK_END)
+            raw.seek(max(0, size - last_bytes))
+            lines = raw.read().split(b"\n")
+    except FileNotFoundError:
+        return last_rows(_packed_since(file), last_bytes, at_most)
     # The first line may be the heading or cut, the last one is empty or not whole yet.
     return list(csv.reader(line.decode() for line in _some(lines[1:-1], at_most)))
 
@@ -214,9 +223,33 @@ def _table(piece: Piece, names: Sequence[str]) -> Any:
                 return packed.read_row_group(piece.start, columns=list(names))
         except (OSError, ValueError) as error:
             raise _cannot_read(piece.file, error) from error
-    with piece.file.path.open("rb") as raw:
-        raw.seek(piece.start)
-        return _parsed(piece.file, raw.read(piece.size), names)
+    try:
+        with piece.file.path.open("rb") as raw:
+            raw.seek(piece.start)
+            return _parsed(piece.file, raw.read(piece.size), names)
+    except FileNotFoundError:
+        return _rows_again(piece, names)
+
+
+def _packed_since(file: SampleFile) -> SampleFile:
+    """The packed file that took the place of a CSV, because a recorder may end while somebody reads."""
+    return replace(file, path=file.path.with_suffix(".parquet"))
+
+
+def _rows_again(piece: Piece, names: Sequence[str]) -> Any:
+    """The rows of a piece of CSV out of the packed file that took its place: the same rows in the same order."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    last_row = piece.first_row + piece.rows
+    groups = [
+        group
+        for group in _groups(_packed_since(piece.file))
+        if group.first_row < last_row and group.first_row + group.rows > piece.first_row
+    ]
+    if not groups:
+        return _schema().empty_table().select(list(names))
+    table = pa.concat_tables([_table(group, names) for group in groups])
+    return table.slice(piece.first_row - groups[0].first_row, piece.rows)
 
 
 def _parsed(file: SampleFile, content: bytes, names: Sequence[str]) -> Any:
@@ -249,7 +282,7 @@ def _cannot_read(file: SampleFile, error: Exception) -> RecordError:
 
 def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
     """A CSV in pieces of whole lines."""
-    torn = 0
+    torn = rows = 0
     with file.path.open("rb") as raw:
         start = len(raw.readline())  # the heading
         while content := raw.read(PIECE_BYTES):
@@ -257,20 +290,22 @@ def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
             if not whole:
                 torn = 1
                 break
-            yield _measured(file, start, content[:whole])
-            start += whole
+            part = _measured(file, start, rows, content[:whole])
+            yield part
+            start, rows = start + whole, rows + part.rows
             raw.seek(start)
     unreadable[f"samples/{file.path.name}"] = torn
 
 
-def _measured(file: SampleFile, start: int, content: bytes) -> Piece:
+def _measured(file: SampleFile, start: int, first_row: int, content: bytes) -> Piece:
     import pyarrow.compute as pc  # noqa: PLC0415 - as above
 
     table = _parsed(file, content, _OURS)
     found = [pc.min_max(table[name]).as_py() for name in _OURS]
     lows = [one["min"] for one in found if one["min"] is not None]
     highs = [one["max"] for one in found if one["max"] is not None]
-    return Piece(file, start, len(content), table.num_rows, min(lows, default=MISSING), max(highs, default=MISSING))
+    lo, hi = min(lows, default=MISSING), max(highs, default=MISSING)
+    return Piece(file, start, len(content), first_row, table.num_rows, lo, hi)
 
 
 def _groups(file: SampleFile) -> Iterator[Piece]:
@@ -282,9 +317,11 @@ def _groups(file: SampleFile) -> Iterator[Piece]:
     except (OSError, ValueError) as error:
         raise _cannot_read(file, error) from error
     places = {described.schema.column(i).name: i for i in range(described.num_columns)}
+    rows = 0
     for number in range(described.num_row_groups):
         group = described.row_group(number)
         told = [group.column(places[name]).statistics for name in _OURS]
         known = [one for one in told if one is not None and one.has_min_max]
         lo, hi = min((one.min for one in known), default=MISSING), max((one.max for one in known), default=MISSING)
-        yield Piece(file, number, 0, group.num_rows, lo, hi)
+        yield Piece(file, number, 0, rows, group.num_rows, lo, hi)
+        rows += group.num_rows

@@ -14,7 +14,7 @@ import pytest
 from lpmkit import samples
 from lpmkit.errors import RecordError
 from lpmkit.run import Run, RunWriter, create
-from lpmkit.samples import MISSING, columns, files, pack, pieces, texts
+from lpmkit.samples import MISSING, columns, files, last_rows, pack, pieces, texts
 from lpmkit.timeline import Outcome, Sample
 
 ROWS = [
@@ -131,6 +131,27 @@ def test_a_full_disk_leaves_the_csv_and_says_so(run: Run) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert os.listdir(run.path / "samples") == ["icmp.1.csv"]  # noqa: PTH208 - drafts with a dot count too
     assert _everything(run) == before
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_file_that_is_packed_between_its_listing_and_its_reading_gives_the_same_rows(run: Run) -> None:
+    (file,) = files(run.path / "samples")
+    listed = pieces(file, {})
+    assert len(listed) > 2
+    one_by_one = [(columns([piece]).due_ns.tolist(), texts([piece])["detail"].tolist()) for piece in listed]
+    newest = last_rows(file, 400, 100)
+    pack(file, {})
+    assert [(columns([piece]).due_ns.tolist(), texts([piece])["detail"].tolist()) for piece in listed] == one_by_one
+    assert sum(piece.rows for piece in pieces(file, {})) == len(ROWS)
+    assert last_rows(file, 400, 100)[-1] == newest[-1]
+
+
+def test_a_file_that_is_gone_is_named(run: Run) -> None:
+    (file,) = files(run.path / "samples")
+    listed = pieces(file, {})
+    file.path.unlink()
+    with pytest.raises(RecordError, match=r"icmp\.1\.parquet cannot be read"):
+        columns(listed)
 
 
 def test_packing_that_was_cut_short_counts_no_row_twice(run: Run) -> None:
