@@ -38,7 +38,15 @@ LOOK_S = 30.0
 
 
 class Still(Rig):
-    """A partition that nobody cuts off: its link is the kernel's own pair of interfaces, so that no process of the rig can be starved and be taken for the partition."""
+    """A partition that nobody cuts off, and that stands for another machine: what is short of a core here is the observer.
+
+    Its link is the kernel's own pair of interfaces, and its processes run before all others, so that no process of the rig can be starved and be
+    taken for the partition.
+    """
+
+    def _server(self) -> None:
+        super()._server()
+        os.sched_setscheduler(self._sshd.pid, os.SCHED_FIFO, os.sched_param(10))  # and what it starts for a login
 
     def _link(self) -> None:
         _ip("netns", "add", self.space)
@@ -135,7 +143,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "",
         "Load is the machine's load average: where it is above the number of cores although no busy loops are named, other work ran at the same time.",
         "",
-        "(*) over a link that a process of the rig carried: short of a core, it is silent together with the partition's programs, and a suspension is what that looks like.",
+        "The partition's processes run before all others of this machine, for it stands for another one; its link is the kernel's.",
         "",
         "| began | minutes × targets | busy loops / cores | load, median / worst | made up | other silences | own stalls, longest | processor | memory, first → last |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -144,7 +152,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         kinds = ", ".join(f"{n} × {name}" for name, n in row["silences"].items()) or "none"
         rss, pss = row["rss_mib_first_and_last"], row["pss_mib_first_and_last"]
         lines.append(
-            f"| {row['began']}{'' if row['link'] == 'veth' else ' (*)'} | {row['seconds'] / 60:.0f} × {row['targets']} | {row['hogs']} / {row['cores']} | {row['load_median']} / {row['load_worst']} "
+            f"| {row['began']} | {row['seconds'] / 60:.0f} × {row['targets']} | {row['hogs']} / {row['cores']} | {row['load_median']} / {row['load_worst']} "
             f"| {len(row['made_up'])} | {kinds} | {row['own_stalls']}, {row['longest_own_stall_ms']} ms | {row['cpu_percent_of_a_core']} % of a core "
             f"| RSS {rss[0]} → {rss[1]} MiB, PSS {pss[0]} → {pss[1]} MiB |"
         )
@@ -167,7 +175,7 @@ def soak(options: argparse.Namespace) -> int:
                 "hogs": options.hogs,
                 "cores": os.cpu_count(),
             }
-            row |= {"link": "veth"} | cost | judged(run)
+            row |= {"link": "veth", "partition": "first"} | cost | judged(run)
             count += len(row["made_up"])
             if row["made_up"]:
                 print(f"{run.path}: {row['made_up']}", flush=True)

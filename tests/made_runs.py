@@ -56,6 +56,7 @@ class Made:
     stalls: Spans = ()  #: our machine stands still
     network_out: Spans = ()
     micro_stops: Spans = ()  #: the ticker alone stands still
+    starved: Spans = ()  #: every process of the host waits for a processor, its kernel answers
     banner_out: Spans = ()  #: the service behind the connect probe alone
     hole: tuple[float, float] | None = None  #: no recorder
     relogin_at: float | None = None
@@ -144,7 +145,7 @@ class _World:
     def run_at(self, t_ns: int, *more: Spans) -> int:
         """When a process that wants to run at ``t_ns`` really runs."""
         t_ns += round(self.rng.lognormal(np.log(self.made.jitter_ms * MS), 0.8))
-        free = self.held(t_ns, self.frozen, *more)
+        free = self.held(t_ns, self.frozen, self.made.starved, *more)
         return free + round(self.rng.exponential(self.made.wake_ms * MS)) if free != t_ns else t_ns
 
     def carry(self, t_ns: int) -> int:

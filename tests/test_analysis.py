@@ -139,6 +139,19 @@ def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decide
     assert analysis.verdict.question("suspended").state is State.NOT_EVALUATED
 
 
+def test_a_starved_host_is_not_suspended_where_its_own_kernel_is_known_to_answer(tmp_path: Path) -> None:
+    """The same kernel fell silent in the suspension: so nobody else answers for that address."""
+    starved: dict[str, Any] = {"icmp": True, "starved": ((9.0, 9.6), (18.0, 18.3))}
+    analysis = analyse(make(tmp_path / "moved", _suspended(1, **starved)))
+    (found,) = analysis.hosts[0].suspensions
+    assert not found.contradicted
+    stopped = [one for one in analysis.hosts[0].outages if one.kind is Kind.MICRO_STOP and one.probe == "ssh-ticks"]
+    assert len(stopped) == 2
+    assert all("waited for a processor" in one.why for one in stopped)
+    still = analyse(make(tmp_path / "still", _suspended(1, suspend=None, **starved)))
+    assert [one.contradicted for one in still.hosts[0].suspensions] == [("icmp",)] * 2
+
+
 def test_two_mechanisms_tell_a_short_suspension_that_one_alone_could_not(tmp_path: Path) -> None:
     short: dict[str, Any] = {"suspend": (23.03, 23.11), "mode": "watch", "duration_s": 30.0}
     assert _kinds(analyse(make(tmp_path / "one", Made(**short)))) == {Kind.MICRO_STOP}

@@ -63,6 +63,11 @@ def suspensions(
     )
 
 
+def answered_by_itself(stills: Sequence[Suspension]) -> frozenset[str]:
+    """The probes that were silent with a host in a suspension: what a kernel answers there, the host's own answers, and nobody else for its address."""
+    return frozenset(witness.probe for one in stills if not one.contradicted for witness in one.witnesses)
+
+
 def agree(
     reference: Outage,
     witnesses: Sequence[Outage],

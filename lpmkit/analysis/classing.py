@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -90,11 +90,16 @@ def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
     return Interval(core.lo_ns + margin, core.hi_ns - margin)
 
 
-def classed(outages: Sequence[Outage], traces: Sequence[Trace], stalls: Sequence[Interval]) -> tuple[Outage, ...]:
-    """The same silences with their class and why. ``traces`` and ``outages`` are of one host."""
+def classed(
+    outages: Sequence[Outage], traces: Sequence[Trace], stalls: Sequence[Interval], its_own: Container[str] = ()
+) -> tuple[Outage, ...]:
+    """The same silences with their class and why. ``traces`` and ``outages`` are of one host.
+
+    ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a suspension.
+    """
     stamps = [one for one in outages if _from_stamps(one, traces)]
     rest = [one for one in outages if one not in stamps]
-    done = [_ticks_class(one, traces, stalls) for one in stamps]
+    done = [_ticks_class(one, traces, stalls, its_own) for one in stamps]
     done += [_asked_class(one, rest, done[: len(stamps)], traces, stalls) for one in rest]
     return tuple(sorted(done, key=lambda one: one.begin))
 
@@ -121,7 +126,9 @@ def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage |
     return None
 
 
-def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Interval]) -> Outage:
+def _ticks_class(
+    outage: Outage, traces: Sequence[Trace], stalls: Sequence[Interval], its_own: Container[str]
+) -> Outage:
     mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.interval_at(outage.core.middle_ns))
     if ours is not None:
@@ -133,7 +140,7 @@ def _ticks_class(outage: Outage, traces: Sequence[Trace], stalls: Sequence[Inter
     if processes.spoke:
         return _as(outage, Kind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
     if kernel.spoke and processes.silent:
-        return _as(outage, Kind.SUSPENSION, _disputed(outage, processes, kernel))
+        return _disputed(outage, processes, kernel, its_own)
     if processes.silent or (kernel.silent and not kernel.spoke):
         return _silent_together(outage, (*processes.silent, *kernel.silent))
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
@@ -171,12 +178,17 @@ def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:
     return _as(outage, Kind.MICRO_STOP, why)
 
 
-def _disputed(outage: Outage, processes: Company, kernel: Company) -> str:
-    """Every process stood still and a kernel answered: a host that hangs, or an answer that was not the host's. Shown, not decided."""
-    return (
-        f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet; "
-        f"but {kernel.names('spoke')} was answered meanwhile"
-    )
+def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
+    """Every process stood still and a kernel answered: processes that waited where it is known to be the host's own.
+
+    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided.
+    """
+    names = kernel.names("spoke")
+    if any(one.probe in its_own for one in kernel.spoke):
+        why = f"{names} answered meanwhile, which the host's own kernel does: its processes waited for a processor"
+        return _as(outage, Kind.MICRO_STOP, why)
+    together = f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet"
+    return _as(outage, Kind.SUSPENSION, f"{together}; but {names} was answered meanwhile")
 
 
 def _asked_class(

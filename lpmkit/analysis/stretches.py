@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lpmkit.analysis.agree import session_outages, suspensions
+from lpmkit.analysis.agree import answered_by_itself, session_outages, suspensions
 from lpmkit.analysis.brownout import brown_outs
 from lpmkit.analysis.classing import classed
 from lpmkit.analysis.rates import slews
@@ -61,10 +61,11 @@ class _Part:
 def host_analysis(host: str, record: Record) -> HostAnalysis:
     """One host over all recorders: clocks, silences and suspensions of each recorder's life on their own."""
     known: dict[str, Noise] = {}
-    parts: list[_Part] = []
-    for (name, _), sources in record.sources.items():
-        if name == host:
-            parts += _life(host, sources, record, known)
+    parts = _lives(host, record, known, frozenset())
+    its_own = answered_by_itself([still for part in parts for still in part.suspensions])
+    if any(its_own.intersection(still.contradicted) for part in parts for still in part.suspensions):
+        # whose kernel answers is known from one suspension of the record, and decides what other silences were
+        parts = _lives(host, record, known, its_own)
     rates = tuple(_joined([rate for part in parts for rate in part.found.rates]))
     return HostAnalysis(
         host=host,
@@ -81,18 +82,30 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
     )
 
 
-def _life(host: str, sources: Sequence[Source], record: Record, known: dict[str, Noise]) -> Iterator[_Part]:
+def _lives(host: str, record: Record, known: dict[str, Noise], its_own: frozenset[str]) -> list[_Part]:
+    return [
+        part
+        for (name, _), sources in record.sources.items()
+        if name == host
+        for part in _life(host, sources, record, known, its_own)
+    ]
+
+
+def _life(
+    host: str, sources: Sequence[Source], record: Record, known: dict[str, Noise], its_own: frozenset[str]
+) -> Iterator[_Part]:
     """The stretches of one recorder's life."""
     span = sources[0].span
     for one in sources[1:]:
         span = span.hull(one.span)
     if sum(one.rows for one in sources) <= WHOLE_ROWS:
-        yield _part(host, [one.between(span) for one in sources], record, known, None)
+        yield _part(host, [one.between(span) for one in sources], record, known, its_own, None)
         return
     since = span.lo_ns
     while since < span.hi_ns:
         until, signals = _stretch(sources, since, span)
-        yield _part(host, signals, record, known, Interval(since, until - 1 if until < span.hi_ns else until))
+        stretch = Interval(since, until - 1 if until < span.hi_ns else until)
+        yield _part(host, signals, record, known, its_own, stretch)
         since = until
 
 
@@ -123,11 +136,16 @@ def _ends_later(signals: Signals, sources: Sequence[Source], reach: Interval) ->
 
 
 def _part(
-    host: str, signals: Sequence[Signals], record: Record, known: dict[str, Noise], stretch: Interval | None
+    host: str,
+    signals: Sequence[Signals],
+    record: Record,
+    known: dict[str, Noise],
+    its_own: frozenset[str],
+    stretch: Interval | None,
 ) -> _Part:
     found = host_traces(host, signals, record.lead_in, record.stalls, known)
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
-    outages = classed(inside, found.traces, record.stalls)
+    outages = classed(inside, found.traces, record.stalls, its_own)
     still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
     sessions = split_sessions(
         session_outages(outages, found.traces, still), outages, found.traces, still, record.events
