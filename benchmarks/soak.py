@@ -44,10 +44,6 @@ class Still(Rig):
     taken for the partition.
     """
 
-    def _server(self) -> None:
-        super()._server()
-        os.sched_setscheduler(self._sshd.pid, os.SCHED_FIFO, os.sched_param(10))  # and what it starts for a login
-
     def _link(self) -> None:
         _ip("netns", "add", self.space)
         _ip("link", "add", self.ours, "type", "veth", "peer", "name", "en0", "netns", self.space)
@@ -163,7 +159,7 @@ def soak(options: argparse.Namespace) -> int:
     """Slice after slice; returns how many suspensions were made up."""
     folder = Path(tempfile.mkdtemp(prefix="lpmkit-soak-"))
     left, count = options.hours * 3600, 0
-    with Still(folder / "partition") as rig, hogs(options.hogs):
+    with Still(folder / "partition", goes_first=True) as rig, hogs(options.hogs):
         while left > 1:
             began = datetime.now(UTC)
             seconds = min(left, options.slice_minutes * 60)

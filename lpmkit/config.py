@@ -142,11 +142,13 @@ class PartitionSettings(HostSettings):
     """A partition that can be watched from inside, and the paces of its probes.
 
     During a move lpmkit changes between ``quick`` and ``calm`` by itself. A watch, which nobody tells about phases, keeps ``watch`` throughout.
+    ``nmon`` is the folder that nmon records into there, if it does: its own note of the move is read before and after.
     """
 
     quick: QuickPace = QuickPace()
     calm: CalmPace = CalmPace()
     watch: PaceSettings = PaceSettings()
+    nmon: str | None = Field(default=None, pattern="^/")
 
 
 class SapWebService(_Part):

@@ -152,7 +152,7 @@ class Logs:
 
 
 def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
-    """Read ``errpt`` and the DLPAR lines of the partition's syslog, and ``errlog`` of the I/O servers; of each the newest line first."""
+    """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O servers; of each the newest line first."""
     found: list[LogLine] = []
     gaps: list[Gap] = []
 
@@ -173,6 +173,8 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
     else:
         read(order.partition, "errpt", partition, partial(_errpt, order.partition))
         read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
+        if partition.nmon is not None:
+            read(order.partition, "nmon", partition, partial(_change_rows, order.partition, partition.nmon))
     return Logs(tuple(found), tuple(gaps))
 
 
@@ -192,6 +194,10 @@ def _entries(where: str, log: str, entries: Iterable[ErrorEntry]) -> list[LogLin
 def _dr_lines(name: str, session: Session) -> list[LogLine]:
     written = [LogLine(name, "syslog", one.stamp, one.process, one.text) for one in AixShell(session).dr_lines()]
     return written[::-1]
+
+
+def _change_rows(name: str, folder: str, session: Session) -> list[LogLine]:
+    return [LogLine(name, "nmon", one.stamp, "nmon", one.text) for one in AixShell(session).change_rows(folder)][::-1]
 
 
 def changes(before: Survey, after: Survey) -> tuple[Row, ...]:

@@ -404,7 +404,7 @@ def _said(event: Event) -> str:
     if event.kind == "phase":
         return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
     if event.kind == "log":
-        form = "its local time" if data.get("log") == "syslog" else "its local time, MMDDhhmmYY"
+        form = "its local time" if data.get("log") in ("syslog", "nmon") else "its local time, MMDDhhmmYY"
         return f"{data.get('where')} {data.get('log')} {data.get('stamp')} ({form}): {data.get('resource')}: {data.get('description')}"
     return ", ".join(f"{name} {_short(value)}" for name, value in data.items()) or event.kind
 

@@ -184,7 +184,7 @@ def test_a_resumed_partition_is_never_stale(tmp_path):
         world = load()
         moved = world.home("bxaix85")
         machine = AixMachine(install(world, moved, 1e9), Wire(theirs), tmp_path, FaultBook(), "127.0.0.1")
-        told = {"identity": asdict(identity(world.frame("bvio83"), 3)), "errors": [], "syslog": ""}
+        told = {"identity": asdict(identity(world.frame("bvio83"), 3)), "errors": [], "logs": {}}
         ours.sendall(json.dumps(told).encode() + b"\n")
         io = Captured()
         assert machine.run(Command(("uname", "-L")), io, Context()) == 0

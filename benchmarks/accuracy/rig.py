@@ -103,12 +103,16 @@ def _free_network(rigs: list[str]) -> str:
 
 
 class Rig:
-    """The partition; a ``with`` block. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``."""
+    """The partition; a ``with`` block. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``.
+
+    ``goes_first`` lets its processes run before all others here: it stands for another machine, and what is short of a core is the observer alone.
+    """
 
     name = "partition"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, goes_first: bool = False) -> None:
         self.folder = folder
+        self.goes_first = goes_first
         self.space = f"lpmbench-{os.getpid()}"
         self.cgroup = FREEZER / self.space
         self.ours = f"lpmb{os.getpid() % 100000}"
@@ -170,6 +174,8 @@ class Rig:
             start_new_session=True,
         )
         (self.cgroup / "cgroup.procs").write_text(str(self._sshd.pid))
+        if self.goes_first:
+            os.sched_setscheduler(self._sshd.pid, os.SCHED_FIFO, os.sched_param(10))  # and what it starts for a login
         assert wait_until(self._listens, clock=Clock(), timeout_s=20), (self.folder / "sshd.log").read_text()
 
     def _listens(self) -> bool:

@@ -234,10 +234,10 @@ def costs(rig: Rig, record: Record, over_s: float) -> dict[str, float]:
 
 
 def play_all(
-    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]
+    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None], *, goes_first: bool = False
 ) -> tuple[dict[int, Run], dict[str, Any]]:
     """Make the records and play the trials. Returns a run for each rate, and what was really done (also in ``truth.json``)."""
-    with Rig(folder / "partition") as rig:
+    with Rig(folder / "partition", goes_first=goes_first) as rig:
         records, cost = [], {}
         try:
             for hz in RATES:

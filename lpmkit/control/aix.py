@@ -591,6 +591,35 @@ _DR_LINE = re.compile(r"(?P<stamp>\w{3} [ \d]\d \d\d:\d\d:\d\d) .*?\b(?P<process
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """What nmon noted of a change of the machine it runs on: ``stamp`` is the row's time where it has one, ``text`` the row as it came."""
+
+    stamp: str
+    text: str
+
+
+def read_change_rows(text: str) -> tuple[ChangeRow, ...]:
+    r"""The ``BBBR`` rows of an nmon recording, in its order; any other line is passed over.
+
+    nmon for AIX has itself signalled when the machine is reconfigured or has moved, and notes the check, the pre and the post phase in such rows (IBM
+    support document 1115625). How their fields are laid out was not found in print, so they are kept as they come; the time is the field that is one.
+
+    >>> read_change_rows("ZZZZ,T0007,20:13:59,08-AUG-2008\nBBBR,T0007,20:14:02,08-AUG-2008,post,migrate\n")
+    (ChangeRow(stamp='20:14:02', text='T0007,08-AUG-2008,post,migrate'),)
+    """
+    found = []
+    for one in lines(text):
+        tag, *fields = [field.strip() for field in one.split(",")]
+        if tag == "BBBR":
+            stamp = next((field for field in fields if _TIME_OF_DAY.fullmatch(field)), "")
+            found.append(ChangeRow(stamp, ",".join(field for field in fields if field != stamp)))
+    return tuple(found)
+
+
+_TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Part of a file: its text and the offset at which the next piece begins."""
 
@@ -647,6 +676,18 @@ class AixShell:
         if not files:
             raise UnexpectedReply("/etc/syslog.conf names no file: syslog keeps nothing on this machine")
         return tuple(one for file in files for one in self._ask(["tail", "-n", "500", file], read_dr_lines))
+
+    def change_rows(self, folder: str) -> tuple[ChangeRow, ...]:
+        """What nmon noted of changes in the newest recording (``*.nmon``) of a folder.
+
+        Raises `RemoteError` when there is none or it cannot be read.
+        """
+        names = self._ask(["ls", "-t", folder], lambda text: [one.strip() for one in lines(text)])
+        newest = next((name for name in names if name.endswith(".nmon")), None)
+        if newest is None:
+            raise UnexpectedReply(f"{folder} holds no recording of nmon (*.nmon)")
+        reply = self._session.run(["grep", "^BBBR", f"{folder.rstrip('/')}/{newest}"])
+        return () if reply.status == 1 and not reply.error.strip() else understood(reply, read_change_rows)
 
     def adapters(self) -> tuple[Device, ...]:
         return self._ask(["lsdev", "-Cc", "adapter"], read_adapters)

@@ -49,7 +49,12 @@ class Host(Protocol):
 
     def resume(self) -> Bracket: ...
 
-    def tell(self, identity: Identity | None = None, errors: Sequence[LoggedError] = (), syslog: str = "") -> None: ...
+    def tell(
+        self,
+        identity: Identity | None = None,
+        errors: Sequence[LoggedError] = (),
+        logs: Mapping[str, str] | None = None,
+    ) -> None: ...
 
     def drop(self, away_s: float) -> None: ...
 
@@ -65,7 +70,12 @@ class NoHost:
     def resume(self) -> Bracket:
         return Bracket(now(), now())
 
-    def tell(self, identity: Identity | None = None, errors: Sequence[LoggedError] = (), syslog: str = "") -> None:
+    def tell(
+        self,
+        identity: Identity | None = None,
+        errors: Sequence[LoggedError] = (),
+        logs: Mapping[str, str] | None = None,
+    ) -> None:
         """Nobody listens."""
 
     def drop(self, away_s: float) -> None:
@@ -140,10 +150,15 @@ class ProcessHost:
         ready: dict[str, Any] = json.loads(line)
         return ready
 
-    def tell(self, identity: Identity | None = None, errors: Sequence[LoggedError] = (), syslog: str = "") -> None:
+    def tell(
+        self,
+        identity: Identity | None = None,
+        errors: Sequence[LoggedError] = (),
+        logs: Mapping[str, str] | None = None,
+    ) -> None:
         """Send news; a suspended partition hears them when it runs again, before it answers anything."""
         told = None if identity is None else asdict(identity)
-        self._send({"identity": told, "errors": [asdict(error) for error in errors], "syslog": syslog})
+        self._send({"identity": told, "errors": [asdict(error) for error in errors], "logs": dict(logs or {})})
 
     def drop(self, away_s: float) -> None:
         self._send({"drop": away_s})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import World
 from lpmkit.simulator.oracle.alert_log import release_of
 from lpmkit.simulator.oracle.faces import DATABASE_USER
@@ -104,7 +105,8 @@ def write_site_file(
             f"    mover_address: {frame.vios.address}",
         ]
     rows.append("partitions:")
-    rows += [f"  {found.name}: {{host: {found.name}}}" for found in world.partitions if found.host]
+    nmon = PurePosixPath(recalled.NMON).parent
+    rows += [f"  {found.name}: {{host: {found.name}, nmon: {nmon}}}" for found in world.partitions if found.host]
     if sap:
         rows.append("sap_systems:")
         for face in sap:

@@ -209,7 +209,7 @@ class Movers:
     def _switch(self, move: Move, host: Host) -> None:
         """Suspend the partition here and resume it there. The speed does not shorten this."""
         self._phase(move, "suspend", 0.0)
-        host.tell(syslog=_drmgr(move.partition, "prepare"))
+        host.tell(logs=_dr_logs(move.partition, "prepare"))
         if self._faults.on_move("suspend-refused", move.partition) is not None:
             text = "the partition did not get ready to be suspended in time"
             raise RolledBack(recalled.message("failed", partition=move.partition, message=text))
@@ -352,7 +352,7 @@ class Movers:
         self._chassis.change(lambda world: rolled_back(world, partition, source, target))
         world = self._chassis.world
         error = aix_entry(world, source, partition, "aborted", time.time())
-        self._host_of(partition).tell(errors=[error], syslog=_drmgr(partition, "undo"))
+        self._host_of(partition).tell(errors=[error], logs=_dr_logs(partition, "undo"))
 
     # --- telling
 
@@ -360,7 +360,7 @@ class Movers:
         """An entry in the partition's error log, and a line in its syslog."""
         frame = move.target if event == "changed" else move.source
         error = aix_entry(self._chassis.world, frame, move.partition, event, time.time())
-        self._host(move).tell(errors=[error], syslog=_drmgr(move.partition, line))
+        self._host(move).tell(errors=[error], logs=_dr_logs(move.partition, line))
 
     def _say(self, move: Move, event: str, bracket: Bracket | None = None, **facts: object) -> None:
         about = {"move": move.number, "partition": move.partition, "source": move.source, "target": move.target}
@@ -384,6 +384,10 @@ def _question(world: World, order: Order) -> Question:
     return Question(world, found, world.frame(order.source), world.frame(order.target))
 
 
-def _drmgr(partition: str, line: str) -> str:
+def _dr_logs(partition: str, line: str) -> dict[str, str]:
+    """What the partition's own logs say of a phase: syslog, and nmon's recording where it notes that phase."""
     stamp = time.strftime("%b %e %H:%M:%S", time.gmtime())
-    return f"{stamp} {partition} daemon:notice {recalled.DRMGR_LINES[line]}"
+    logs = {recalled.SYSLOG: f"{stamp} {partition} daemon:notice {recalled.DRMGR_LINES[line]}"}
+    if line in recalled.NMON_ROWS:
+        logs[recalled.NMON] = recalled.NMON_ROWS[line].format(stamp=stamp.split()[-1])
+    return logs

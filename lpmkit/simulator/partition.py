@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lpmkit.simulator import partition_files, partition_perl, recalled
+from lpmkit.simulator import partition_files, partition_perl
 from lpmkit.simulator.chassis import LoggedError
 from lpmkit.simulator.faults import Fault, FaultBook
 from lpmkit.simulator.guest import Guest, Identity, from_json
@@ -187,8 +187,8 @@ class AixMachine:
         self.guest = self.guest.taking(None if identity is None else Identity(**identity), errors)
         if identity is not None:
             self._news_for_sap.append(None)
-        if message.get("syslog"):
-            partition_files.append(self.root, recalled.SYSLOG, str(message["syslog"]))
+        for name, line in message.get("logs", {}).items():
+            partition_files.append(self.root, name, str(line))
 
 
 class UserSeat:

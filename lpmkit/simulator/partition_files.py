@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.guest import Guest
+from lpmkit.simulator.shells import filters
 from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Reply
 from lpmkit.simulator.shells.runner import Io, write
@@ -21,6 +23,7 @@ def furnish(root: Path, guest: Guest) -> None:
     boot = time.strftime("%b %e %H:%M:%S", time.gmtime(guest.boot_wall_s))
     _put(root, "etc/syslog.conf", f"# where syslogd writes\n*.info\t{recalled.SYSLOG} rotate size 1m files 4\n")
     _put(root, recalled.SYSLOG, f"{boot} {guest.name} syslog:info syslogd: restart\n")
+    _put(root, recalled.NMON, recalled.NMON_HEADING)
     _put(
         root,
         "etc/motd",
@@ -146,6 +149,20 @@ def ls(root: Path, arguments: Sequence[str], io: Io) -> int:
     return 0 if len(there) == len(names) else 2
 
 
+def grep(root: Path, arguments: Sequence[str], io: Io) -> int:
+    """``grep [-ivcE] PATTERN FILE …``; what reads its input is a filter of the shell's."""
+    pattern, *names = [word for word in arguments if not word.startswith("-")]
+    flags = [word for word in arguments if word.startswith("-")]
+    status = 1
+    for name in names:
+        path = inside(root, name)
+        if not path.is_file():
+            return write(io, Reply(err=f"grep: can't open {name}\n", status=2))
+        text = path.read_text(encoding="utf-8", errors="replace")
+        status = min(status, write(io, filters.grep([*flags, pattern], partial(str, text))))
+    return status
+
+
 def _listed(path: Path, name: str, long: bool) -> str:
     if not long:
         return name
@@ -161,4 +178,5 @@ HANDLERS: dict[str, Callable[[Path, Sequence[str], Io], int]] = {
     "head": head,
     "wc": wc,
     "ls": ls,
+    "grep": grep,
 }

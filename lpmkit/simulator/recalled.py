@@ -229,6 +229,16 @@ DRMGR_LINES = {
 }
 
 
+# nmon for AIX notes the three phases of a reconfiguration in BBBR rows (IBM support document 1115625); the fields behind the tag are made up.
+NMON = "/var/perf/nmon/recording.nmon"
+NMON_HEADING = "AAA,progname,topas_nmon\nAAA,interval,60\n"
+NMON_ROWS = {
+    "check": "BBBR,{stamp},DR check,partition migration",
+    "prepare": "BBBR,{stamp},DR pre,partition migration",
+    "post": "BBBR,{stamp},DR post,partition migration",
+}
+
+
 # --- vasistat -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Stream:

@@ -199,7 +199,8 @@ class Shell:
             seconds = float(arguments[0]) if arguments and arguments[0].replace(".", "", 1).isdigit() else 0.0
             return 130 if io.closed.wait(seconds) else 0
         simple = filters.SIMPLE.get(name)
-        if simple is not None:
+        names_files = name == "grep" and len([word for word in arguments if not word.startswith("-")]) > 1
+        if simple is not None and not names_files:
             return write(io, simple(arguments, lambda: read_all(io)))
         return self.machine.run(command, io, context)
 
