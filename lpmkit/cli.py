@@ -6,64 +6,38 @@ tell (a machine did not answer, something was not looked at, the record cannot b
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 import lpmkit
+from lpmkit import paperwork
 from lpmkit.config import PaceSettings, PartitionSettings, RunSettings, Site, find_site_file, load_site
 from lpmkit.control.hmc_codes import explain
-from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
+from lpmkit.errors import UsageError
 from lpmkit.run import Run
-
-FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
-
-#: People read standard error when a program reads standard output.
-people = Console(stderr=False, highlight=False)
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def status_of(error: LpmError) -> int:
-    """The exit status that an error ends with."""
-    if isinstance(error, UsageError):
-        return USAGE
-    if isinstance(error, MoveError):
-        return NOT_FINE
-    return COULD_NOT_TELL
-
-
-def told(command: Command) -> Command:
-    """Turn the library's errors into one clear message and the documented exit status."""
-
-    @wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        try:
-            return command(*arguments, **options)
-        except click.Abort:
-            click.echo("\nlpmkit: interrupted; nothing was asked of any machine.", err=True)
-            sys.exit(INTERRUPTED)
-        except LpmError as error:
-            click.echo(f"lpmkit: {error}", err=True)
-            sys.exit(status_of(error))
-
-    return wrapped  # type: ignore[return-value]
-
-
-def say_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+from lpmkit.terminal import (
+    COULD_NOT_TELL,
+    FINE,
+    INTERRUPTED,
+    MARKS,
+    NOT_FINE,
+    Command,
+    json_option,
+    named_run,
+    people,
+    print_table,
+    say_json,
+    told,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -82,22 +56,6 @@ def _runbook(context: click.Context) -> Any:
     from lpmkit.runbook import Runbook  # noqa: PLC0415 - `lpmkit --help` should not load paramiko
 
     return Runbook(load_site(find_site_file(context.obj)))
-
-
-def _run(context: click.Context, name: str) -> Run:
-    """A run by its path, or by its name in the site's folder of runs."""
-    if Path(name).is_dir():
-        return Run(name)
-    folder = load_site(find_site_file(context.obj)).runs.folder
-    known = [path.parent.name for path in sorted(folder.glob("*/run.json"))]
-    if name not in known:
-        raise NotFound("run", name, known=known[-5:], where=str(folder))
-    return Run(folder / name)
-
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the answer for programs, last on standard output."
-)
 
 
 def order_arguments(command: Command) -> Command:
@@ -134,7 +92,7 @@ def survey(context: click.Context, partition: str, target: str, source: str | No
         from lpmkit.survey import mapping  # noqa: PLC0415
 
         people.print(f"Facts about [b]{partition}[/b] and both ends are in {run.path / 'survey.json'}")
-        _table("What becomes of the mapping", [mapping_row(row) for row in mapping(found)])
+        print_table("What becomes of the mapping", [mapping_row(row) for row in mapping(found)])
         for gap in found.gaps:
             people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
     sys.exit(COULD_NOT_TELL if found.gaps else FINE)
@@ -228,7 +186,7 @@ def attach(context: click.Context, run_name: str, as_json: bool) -> None:
     """Show a run that is being recorded; starts a new recorder when the old one died, never a second migration."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
-    run = _run(context, run_name)
+    run = named_run(context, run_name)
     book = Runbook(Site.model_validate(run.manifest["site"]))
     if book.attach(run):
         people.print(
@@ -263,7 +221,7 @@ def _request(
 ) -> None:
     from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
 
-    run = _run(context, run_name)
+    run = named_run(context, run_name)
     book = Runbook(Site.model_validate(run.manifest["site"]))
     if typed is None:
         typed = click.prompt(f"Type the partition's name to {what} its migration", err=True)
@@ -364,7 +322,7 @@ def analyse(context: click.Context, run_name: str, as_json: bool) -> None:
     from lpmkit.analysis import analyse as work_out  # noqa: PLC0415
     from lpmkit.analysis import summary, write_summary  # noqa: PLC0415
 
-    run = _run(context, run_name)
+    run = named_run(context, run_name)
     worked_out = work_out(run)
     write_summary(run.path)
     found = summary(worked_out)
@@ -382,7 +340,7 @@ def analyse(context: click.Context, run_name: str, as_json: bool) -> None:
 @told
 def report(context: click.Context, run_name: str, as_json: bool) -> None:
     """Write report.html, summary.json, the plots and samples.csv into a run folder."""
-    _report_and_leave(_run(context, run_name), as_json)
+    _report_and_leave(named_run(context, run_name), as_json)
 
 
 @main.command()
@@ -411,7 +369,7 @@ def predictions(context: click.Context, folder: Path | None, plot: Path | None, 
     if as_json:
         say_json({"runs": str(folder), "moves": len(past), "figures": [asdict(one) for one in found]})
     elif found:
-        _table(
+        print_table(
             f"Past moves in {folder}: {len(past)}",
             [dict(zip(RELIABLE_HEADINGS, one.words(), strict=True)) for one in found],
         )
@@ -559,21 +517,14 @@ def doctor(context: click.Context, as_json: bool) -> None:
     if as_json:
         say_json([asdict(row) for row in rows])
     else:
-        _table(
-            "", [{"": _MARKS[row.verdict], "what": row.what, "found": row.found, "next": row.next_step} for row in rows]
+        print_table(
+            "", [{"": MARKS[row.verdict], "what": row.what, "found": row.found, "next": row.next_step} for row in rows]
         )
     verdicts = {row.verdict for row in rows}
     sys.exit(NOT_FINE if "fail" in verdicts else COULD_NOT_TELL if "unknown" in verdicts else FINE)
 
 
 # -- printing ------------------------------------------------------------------------------------------------------------------
-
-_MARKS = {
-    "pass": "[green]✓ pass[/green]",
-    "warn": "[yellow]! warn[/yellow]",
-    "fail": "[red]✗ FAIL[/red]",
-    "unknown": "[magenta]? unknown[/magenta]",
-}
 
 
 def mapping_row(row: Any) -> dict[str, Any]:
@@ -590,28 +541,12 @@ def mapping_row(row: Any) -> dict[str, Any]:
     }
 
 
-def _shown(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
-    if not rows:
-        return
-    table = Table(title=title or None, title_justify="left", show_lines=False)
-    for name in rows[0]:
-        table.add_column(str(name))
-    for row in rows:
-        # What a machine said may hold square brackets; only the marks are ours.
-        table.add_row(*(text if text in _MARKS.values() else escape(text) for text in map(_shown, row.values())))
-    (console or people).print(table)
-
-
 def print_findings(findings: Sequence[Any], console: Console | None = None, *, only_trouble: bool = False) -> None:
     """The findings as a table: verdict, what, facts, remedy, who."""
     shown = [one for one in findings if one.verdict.value != "pass"] if only_trouble else findings
     rows = [
         {
-            "": _MARKS[one.verdict.value],
+            "": MARKS[one.verdict.value],
             "check": one.title,
             "about": one.about,
             "facts": ", ".join(f"{key}: {value}" for key, value in one.facts.items()),
@@ -621,7 +556,7 @@ def print_findings(findings: Sequence[Any], console: Console | None = None, *, o
     ]
     count = sum(one.verdict.value == "pass" for one in findings)
     (console or people).print(f"{count} of {len(findings)} checks pass.")
-    _table("", rows, console)
+    print_table("", rows, console)
 
 
 def print_post_mortem(found: Any, console: Console | None = None) -> None:
@@ -629,7 +564,7 @@ def print_post_mortem(found: Any, console: Console | None = None) -> None:
     out, said = console or people, found.judgement
     rows = [
         {
-            "": _MARKS.get(tally.meaning.value, tally.meaning.value),
+            "": MARKS.get(tally.meaning.value, tally.meaning.value),
             "rule": tally.key,
             "count": tally.count,
             "first": tally.first,
@@ -638,7 +573,7 @@ def print_post_mortem(found: Any, console: Console | None = None) -> None:
         }
         for tally in said.tallies
     ]
-    _table("", rows, out)
+    print_table("", rows, out)
     for one in said.notable:
         client = f" {one.client}" if one.client else ""
         out.print(
@@ -760,6 +695,9 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
         say_json({**found, "run": str(run.path), "report": str(path)})
     sys.exit(status_of_verdict(found))
 
+
+for _command in paperwork.COMMANDS:
+    main.add_command(_command)
 
 if __name__ == "__main__":
     main()

@@ -345,6 +345,14 @@ class RunSettings(_Part):
     validation_holds_minutes: float = Field(default=30.0, gt=0, le=24 * 60)
 
 
+class WriteUpSettings(_Part):
+    """How the verification for the change record is written: ``language`` (``en``, ``de``), a Jinja ``template`` and a ``logo`` of the site."""
+
+    language: Literal["en", "de"] = "en"
+    template: Path | None = None
+    logo: Path | None = None
+
+
 class Site(_Part):
     """What the site file says. Paths are absolute once it is loaded."""
 
@@ -354,6 +362,7 @@ class Site(_Part):
     sap_systems: dict[str, SapSystemSettings] = Field(default_factory=dict)
     databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
+    write_up: WriteUpSettings = Field(default_factory=WriteUpSettings)
 
     def frame(self, name: str) -> FrameSettings:
         """The settings of one frame; raises `NotFound` with the nearest name."""
@@ -413,8 +422,12 @@ def load_site(path: str | os.PathLike[str]) -> Site:
 def _absolute(site: Site, folder: Path) -> Site:
     runs = site.runs.model_copy(update={"folder": folder / site.runs.folder.expanduser()})
     ssh_config = folder / site.ssh_config.expanduser() if site.ssh_config else None
+    paths = {
+        name: folder / given.expanduser() for name in ("template", "logo") if (given := getattr(site.write_up, name))
+    }
+    write_up = site.write_up.model_copy(update=paths)
     sap = {sid: one.model_copy(update=_absolute_sap(one, folder)) for sid, one in site.sap_systems.items()}
-    return site.model_copy(update={"runs": runs, "ssh_config": ssh_config, "sap_systems": sap})
+    return site.model_copy(update={"runs": runs, "ssh_config": ssh_config, "sap_systems": sap, "write_up": write_up})
 
 
 def _absolute_sap(one: SapSystemSettings, folder: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ from lpmkit.timeline import Event
 #: What is worked out, as opposed to recorded: not part of the evidence index.
 #: What the common spreadsheets hold, with some room; of a longer record so much on either side of a suspension.
 SPREADSHEET_ROWS, AROUND_NS = 1_000_000, 20_000_000_000
-DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots"})
+DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots", "write-up"})
 #: What each kind of probe can tell: (what it is, its bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
     "ticks": (
@@ -119,7 +119,11 @@ _TIMELINE = {
 def write_report(path: str | os.PathLike[str]) -> Path:
     """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added."""
     run = Run(path)
-    analysis = analyse(run)
+    return write_analysed(run, analyse(run))
+
+
+def write_analysed(run: Run, analysis: Analysis) -> Path:
+    """The files of the report from an analysis that is there already."""
     write_document(run.path, "summary", summary(analysis))
     plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
     database_plots.save_all(analysis, run.path / "plots")
@@ -137,7 +141,7 @@ def render(run: Run, analysis: Analysis) -> str:
 
 def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
     events = run.events()
-    survey, after = _document(run, "survey"), _document(run, "survey-after")
+    survey, after = document_of(run, "survey"), document_of(run, "survey-after")
     return {
         "run": run,
         "analysis": analysis,
@@ -146,25 +150,24 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "about": list(_about(run, analysis)),
         "charts": _charts(run),
         "databases": sections(analysis, _database_charts(run, analysis)),
-        "witnesses": list(_witnesses(analysis)),
-        "sessions": [_session(analysis, one) for host in analysis.hosts for one in host.sessions],
+        "witnesses": list(witnesses_of(analysis)),
+        "sessions": [session_row(analysis, one) for host in analysis.hosts for one in host.sessions],
         "silences": list(_silences(analysis)),
         "clocks": list(_clocks(analysis)),
         "timeline": list(_timeline(analysis, events)),
-        "findings": _findings(run),
-        "validation": _document(run, "validation"),
-        "identity": list(_changes(run)),
+        "findings": findings_of(run),
+        "validation": document_of(run, "validation"),
+        "identity": list(identity_changes(run)),
         "foreseen": list(_foreseen(run, analysis)),
-        "foreseen_by": ((_document(run, "prediction") or {}).get("before") or {}).get("basis", ""),
-        "foreseen_from": list(known_before(_document(run, "prediction"), survey)),
+        "foreseen_by": ((document_of(run, "prediction") or {}).get("before") or {}).get("basis", ""),
+        "foreseen_from": list(known_before(document_of(run, "prediction"), survey)),
         "reliability": [one.words() for one in reliability(history(run.path.parent, until=run.path.name))],
         "reliability_headings": RELIABLE_HEADINGS,
         "sap": [
-            {**_sap(outcome, events), "who": list(_sap_identity(outcome.sid, survey, after))}
-            for outcome in analysis.sap
+            {**_sap(outcome, events), "who": list(sap_identity(outcome.sid, survey, after))} for outcome in analysis.sap
         ],
-        "gaps": list(_gaps(survey, after)),
-        "unseen": list(_unseen(analysis, events)),
+        "gaps": list(survey_gaps(survey, after)),
+        "unseen": list(not_looked_at(analysis, events)),
         "evidence": list(evidence(run.path)),
         "slow": [_slow(one) for host in analysis.hosts for one in host.brown_outs],
         "alarms": _alarms,
@@ -175,7 +178,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _document(run: Run, name: str) -> Any:
+def document_of(run: Run, name: str) -> Any:
     try:
         return run.document(name)
     except RecordError:
@@ -290,7 +293,7 @@ def _inline(svg: str, name: str) -> str:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def _witnesses(analysis: Analysis) -> Iterator[dict[str, Any]]:
+def witnesses_of(analysis: Analysis) -> Iterator[dict[str, Any]]:
     for host in analysis.hosts:
         traces = {trace.probe: trace for trace in host.traces}
         kinds = {trace.probe: trace.kind for trace in host.traces}
@@ -322,7 +325,7 @@ def _ends(analysis: Analysis, length: Interval, begin: Interval, end: Interval) 
     }
 
 
-def _session(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
+def session_row(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
     after = one.after_resume_ns
     return {
         "probe": one.probe,
@@ -396,10 +399,10 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
     for event in events:
         if event.kind in _TIMELINE:
             at = f"{(event.mono_ns - analysis.window.lo_ns) / 1e9:+.1f}"
-            yield _clock(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {_said(event)}"
+            yield _clock(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {said_of(event)}"
 
 
-def _said(event: Event) -> str:
+def said_of(event: Event) -> str:
     data = event.data
     if event.kind == "phase":
         return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
@@ -442,7 +445,7 @@ def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
     }
 
 
-def _sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
+def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     """Who SAP and its host said they are, before and after: (what, before, after)."""
     told: list[dict[str, Any]] = [
         next((one for one in (document or {}).get("sap") or () if one.get("system") == sid), {}) for document in surveys
@@ -455,7 +458,7 @@ def _sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     }
     for name, label in labels.items():
         if was.get(name) or now.get(name):
-            yield label, _shown(was.get(name)), _shown(now.get(name))
+            yield label, shown(was.get(name)), shown(now.get(name))
 
 
 _SAP_ORDER = {"fail": 0, "unknown": 1, "pass": 2}
@@ -479,7 +482,7 @@ def _sap_load(told: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
 
 def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str]]:
     """What was said before the move beside what happened: (what, P10 … P90, P50, really)."""
-    kept = _document(run, "prediction")
+    kept = document_of(run, "prediction")
     if not isinstance(kept, dict) or not isinstance(kept.get("before"), dict):
         return
     actual = kept.get("actual") or {}
@@ -528,8 +531,8 @@ def _megabytes(value: Any, why: str = "") -> str:
     return f"{value / 1048576:.0f} MiB"
 
 
-def _findings(run: Run) -> list[dict[str, Any]]:
-    found = _document(run, "findings")
+def findings_of(run: Run) -> list[dict[str, Any]]:
+    found = document_of(run, "findings")
     if isinstance(found, dict):
         found = found.get("findings")
     order = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
@@ -547,30 +550,30 @@ def compared(before: Any, after: Any) -> Iterator[tuple[str, str, str, str]]:
         known = old not in (None, "") and new not in (None, "")
         same = old == new or ("boot" in label.lower() and same_boot(str(old), str(new)))
         changed = ("same" if same else "changed") if known else "not known"
-        yield label.replace("_", " "), _shown(old), _shown(new), changed
+        yield label.replace("_", " "), shown(old), shown(new), changed
 
 
-def _changes(run: Run) -> Iterator[tuple[str, str, str, str]]:
+def identity_changes(run: Run) -> Iterator[tuple[str, str, str, str]]:
     """Before and after as the run itself judged it, else as the two surveys show it."""
-    judged = _document(run, "changes")
+    judged = document_of(run, "changes")
     rows = [one for one in judged if isinstance(one, dict)] if isinstance(judged, list) else []
     if not rows:
-        yield from compared(_document(run, "survey"), _document(run, "survey-after"))
+        yield from compared(document_of(run, "survey"), document_of(run, "survey-after"))
     for row in rows:
         changed = str(row.get("change") or "not known")
         wrong = ", not as it should be" if row.get("as_it_should") is False else ""
-        yield str(row.get("what", "")), _shown(row.get("before")), _shown(row.get("after")), changed + wrong
+        yield str(row.get("what", "")), shown(row.get("before")), shown(row.get("after")), changed + wrong
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if value in (None, "", [], {}):
         return "–"
     if isinstance(value, list):
-        return ", ".join(" ".join(map(str, one)) if isinstance(one, list) else _shown(one) for one in value)
+        return ", ".join(" ".join(map(str, one)) if isinstance(one, list) else shown(one) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _gaps(*surveys: Any) -> Iterator[str]:
+def survey_gaps(*surveys: Any) -> Iterator[str]:
     """What a survey could not gather, however it says so."""
     for document, name in zip(surveys, ("before", "after"), strict=True):
         gaps = document.get("gaps") if isinstance(document, dict) else None
@@ -579,7 +582,7 @@ def _gaps(*surveys: Any) -> Iterator[str]:
             yield f"survey {name}: {text}"
 
 
-def _unseen(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
+def not_looked_at(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
     """What was not looked at, and why."""
     for question in analysis.verdict.questions:
         if question.state.value == "not evaluated":

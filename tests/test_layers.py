@@ -39,6 +39,8 @@ ORDER = [
     "database_plots",
     "database_section",
     "report",
+    "remarks",
+    "writeup",
     "reach",
     "pacing",
     "recorder",
@@ -47,6 +49,8 @@ ORDER = [
     "notebooks",
     "doctor",
     "widgets",
+    "terminal",
+    "paperwork",
     "cli",
 ]
 

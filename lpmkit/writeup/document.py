@@ -1,0 +1,92 @@
+"""What a write-up is before it has a form: sections of blocks, plain values. Every form is made from these and says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of short texts."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values, two columns without a heading."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings. ``states`` are the column numbers that hold a state, which a form may mark (never by colour alone)."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    states: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plot of the run folder: ``name`` is its file's stem in ``plots/``, ``alt`` what it shows for who cannot see it."""
+
+    name: str
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """What a machine said, as it came."""
+
+    text: str
+
+
+Block = Text | Items | Facts | Table | Picture | Verbatim
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the write-up; ``key`` is its name in every language, for a site's template."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the numbers at the top: its name, the number, what stands below it."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole write-up. ``state`` is ``passed``, ``failed`` or ``not evaluated``; ``state_word`` says it in the document's language."""
+
+    title: str
+    language: str
+    run: str
+    state: str
+    state_word: str
+    sentence: str
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+    footer: str
+    states: dict[str, str] = field(
+        default_factory=dict
+    )  #: the words of this language for pass, fail … and which of them they are

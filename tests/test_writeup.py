@@ -1,0 +1,246 @@
+"""The write-up in every form, as the people find it who put it into a change record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+import zipfile
+from pathlib import Path
+
+import docx
+import pypdf
+import pytest
+from click.testing import CliRunner
+
+from lpmkit.analysis import analyse
+from lpmkit.cli import main
+from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
+from lpmkit.remarks import NAME, change_of
+from lpmkit.run import Run, create, write_document
+from lpmkit.writeup import FORMS, Words, add_remark, remarks, write_up, written
+from lpmkit.writeup.whereabouts import whereabouts
+from lpmkit.writeup.words import texts_of
+from tests.made_runs import Made, make
+from tests.test_report import DOCUMENTS, MOVE
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    made = make(tmp_path_factory.mktemp("write-up"), MOVE, **DOCUMENTS)
+    add_remark(made.path, "change", fields={"number": "CHG-1", "window": "05:00–06:00", "approver": "M. Schulz"})
+    add_remark(made.path, "change", fields={"number": "CHG0042317"})
+    add_remark(made.path, "deviation", "Backup ran | late <b>", owner="Backup")
+    add_remark(made.path, "remark", "Users were told.")
+    add_remark(made.path, "sign-off", "carried out", by="schulz")
+    return made
+
+
+@pytest.fixture(scope="module")
+def files(run: Run) -> dict[str, Path]:
+    return write_up(run)
+
+
+def _texts(files: dict[str, Path]) -> dict[str, str]:
+    """What a reader finds in each form, without the marks of the form; line breaks are spaces."""
+    word = docx.Document(str(files["docx"]))
+    cells = [cell.text for table in word.tables for row in table.rows for cell in row.cells]
+    found = {
+        "html": files["html"].read_text(encoding="utf-8"),
+        "pdf": "\n".join(page.extract_text() for page in pypdf.PdfReader(files["pdf"]).pages),
+        "docx": "\n".join([*(one.text for one in word.paragraphs), *cells]),
+        "md": files["md"].read_text(encoding="utf-8").replace("\\", ""),
+    }
+    return {form: " ".join(text.replace("\u00a0", " ").split()) for form, text in found.items()}
+
+
+def test_every_form_says_the_verdict_the_five_numbers_and_what_people_added(run: Run, files: dict[str, Path]) -> None:
+    document = written(run, analyse(run), Words("en"))
+    assert len(document.figures) == 5
+    said = [document.sentence, "CHG0042317", "05:00–06:00", "M. Schulz", "Users were told.", "schulz"]
+    said += [one.value.replace("\u00a0", " ") for one in document.figures]
+    for form, text in _texts(files).items():
+        assert [one for one in said if one not in text] == [], form
+        assert "CHG-1 " not in text, "what was said last counts"
+    assert "Backup ran | late &lt;b&gt;" in files["html"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_both_languages_have_every_section_and_all_of_their_own_words(run: Run, language: str) -> None:
+    document = written(run, analyse(run), Words(language))
+    keys = [section.key for section in document.sections]
+    assert keys == ["header", "scope", "before-after", "checks", "timeline", "measurements", "sessions", "deviations", "licence", "follow-up", "not-looked-at", "remarks", "evidence"]  # fmt: skip
+    other = Words("de" if language == "en" else "en")
+    assert all(section.title != other(f"section.{section.key}") for section in document.sections)
+    assert document.state_word == Words(language)(f"state.{document.state}")
+
+
+def test_the_texts_of_both_languages_have_the_same_places_to_fill() -> None:
+    english, german = texts_of("en"), texts_of("de")
+    of_its_own = ("verdict.", "fact.", "question.")  # English says these as the analysis does
+    assert {key for key in german if not key.startswith(of_its_own)} == set(english) - {"verdict", "fact"}
+
+    def places(text: str) -> set[str | None]:
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+    for key, text in english.items():
+        if key in german:
+            assert places(text) == places(german[key]), key
+
+
+def test_numbers_are_written_as_the_language_writes_them(run: Run) -> None:
+    german = written(run, analyse(run), Words("de"))
+    assert german.sentence.startswith("Verschoben, angehalten 1,5")
+    assert "," in german.figures[0].value
+    assert "." not in german.figures[0].value
+
+
+def test_the_html_and_the_word_file_describe_their_pictures(files: dict[str, Path]) -> None:
+    html = files["html"].read_text(encoding="utf-8")
+    assert html.count("<img") == html.count('<img src="data:image/png;base64,') > 1
+    assert 'alt="Lanes of all probes' in html
+    word = docx.Document(str(files["docx"]))
+    assert all(shape._inline.docPr.get("descr") for shape in word.inline_shapes)
+    assert len(word.inline_shapes) > 1
+
+
+def test_the_bundle_holds_everything_and_its_hashes_fit(run: Run, files: dict[str, Path]) -> None:
+    with zipfile.ZipFile(files["zip"]) as bundle:
+        names = set(bundle.namelist())
+        sums = bundle.read(f"{run.name}/SHA256SUMS").decode().splitlines()
+        for line in sums:
+            digest, _, name = line.partition("  ")
+            assert hashlib.sha256(bundle.read(f"{run.name}/{name}")).hexdigest() == digest
+    listed = {line.partition("  ")[2] for line in sums}
+    assert names == {f"{run.name}/{name}" for name in listed} | {f"{run.name}/SHA256SUMS"}
+    assert {"summary.json", "samples.csv", "report.html", "events.jsonl", "remarks.jsonl"} <= listed
+    assert {f"write-up/{name}" for form, name in FORMS.items() if form != "zip"} <= listed
+
+
+def test_writing_up_again_changes_no_evidence(run: Run, files: dict[str, Path]) -> None:
+    rows = [line for line in files["md"].read_text().splitlines() if "samples/" in line or "events.jsonl" in line]
+    again = write_up(run, ("md",))
+    assert list(again) == ["md"]
+    assert [
+        line for line in again["md"].read_text().splitlines() if "samples/" in line or "events.jsonl" in line
+    ] == rows
+    assert rows
+
+
+def test_a_site_s_template_extends_ours_and_shows_its_logo(run: Run, tmp_path: Path) -> None:
+    template, logo = tmp_path / "ours.html.j2", tmp_path / "logo.png"
+    template.write_text(
+        '{% extends "writeup.html.j2" %}{% block top %}<h1>ACME {{ document.sentence }}</h1><img src="{{ logo }}">{% endblock %}'
+    )
+    logo.write_bytes((run.path / "plots" / "ladder.png").read_bytes())
+    text = write_up(run, ("html",), template=template, logo=logo)["html"].read_text(encoding="utf-8")
+    assert "<h1>ACME Moved, suspended" in text
+    assert '<img src="data:image/png;base64,' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("{% for x in document.sections %}", UsageError, r"cannot be filled.*"),
+        ('{{ picture("nothing") }}', NotFound, "nothing.png"),
+        ('<img src="http://192.0.2.1/logo.png">', UsageError, "fetches nothing"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_is_named(
+    run: Run, tmp_path: Path, text: str, error: type[LpmError], says: str
+) -> None:
+    template = tmp_path / "site.html.j2"
+    template.write_text(text)
+    with pytest.raises(error, match=says):
+        write_up(run, ("pdf",), template=template)
+
+
+def test_a_watch_is_written_up_without_what_only_a_move_has(tmp_path: Path) -> None:
+    watched = make(tmp_path, Made(mode="watch", duration_s=26.0, suspend=(15.0, 16.5)))
+    document = written(watched, analyse(watched), Words("en"))
+    keys = {section.key for section in document.sections}
+    assert {"before-after", "checks", "licence"}.isdisjoint(keys)
+    assert document.title == "bxaix85: watched while somebody else moved it"
+    assert document.figures[2].value == "not part of a watch"
+
+
+# --- remarks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "fields", "says"),
+    [
+        ("gossip", "x", {}, "no kind of remark"),
+        ("remark", "  ", {}, "empty"),
+        ("change", "", {"colour": "red"}, "no field colour"),
+        ("remark", "x", {"number": "1"}, "belong to the change"),
+    ],
+)
+def test_a_remark_that_makes_no_sense_is_refused(
+    tmp_path: Path, kind: str, text: str, fields: dict[str, str], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        add_remark(tmp_path, kind, text, fields=fields)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_torn_line_of_remarks_loses_nothing_else_and_is_counted(run: Run, tmp_path: Path) -> None:
+    add_remark(tmp_path, "remark", "first")
+    with (tmp_path / NAME).open("ab") as file:
+        file.write(b'{"wall_ns": 1, "by": "x"')
+    add_remark(tmp_path, "change", fields={"number": "C1"})
+    said, unreadable = remarks(tmp_path)
+    assert [one.text for one in said] == ["first", ""]
+    assert unreadable == 1
+    assert change_of(said) == {"number": "C1"}
+
+
+def test_a_remark_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(RecordError, match=r"remarks\.jsonl cannot be written"):
+        add_remark(tmp_path, "remark", "x")
+
+
+# --- where the partition was ----------------------------------------------------------------------------------------
+
+
+def _moved(parent: Path, number: int, source: str, target: str, hour: int, partition: str = "bxaix85") -> Run:
+    order = {"partition": partition, "source": source, "target": target, "target_machine": f"machine of {target}"}
+    made = create(parent, mode="move", title=f"{number}-{partition}", facts={"order": order})
+    settled = {"phase": "settled", "began": {"utc": f"2026-03-01T{hour:02d}:00:00.000000Z"}}
+    write_document(made.path, "summary", {"phases": [{"phase": "copying", "began": {"utc": "x"}}, settled]})
+    write_document(made.path, "survey", {"source": {"frame": {"type_model": "7998-61X", "serial": source}}})
+    return made
+
+
+def test_the_stays_of_a_partition_follow_from_its_runs_and_what_is_missing_is_not_known(tmp_path: Path) -> None:
+    _moved(tmp_path, 1, "a", "b", 1)
+    _moved(tmp_path, 2, "b", "a", 3)
+    _moved(tmp_path, 3, "a", "x", 4, partition="other")
+    last = _moved(tmp_path, 4, "c", "b", 7)  # somebody moved it from a to c without lpmkit
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    stays, unreadable = whereabouts(last)
+    hours = [tuple(None if at is None else at // 3_600_000_000_000 % 24 for at in (one.since_ns, one.until_ns)) for one in stays]  # fmt: skip
+    assert [(one.frame, *span) for one, span in zip(stays, hours, strict=True)] == [
+        ("a", None, 1), ("b", 1, 3), ("a", 3, None), ("c", None, 7), ("b", 7, None),
+    ]  # fmt: skip
+    assert stays[0].machine == "7998-61X*a"
+    assert stays[1].machine == "machine of b"
+    assert unreadable == ["broken"]
+
+
+# --- the commands ---------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_add_a_remark_and_write_one_form(run: Run, tmp_path: Path) -> None:
+    terminal = CliRunner()
+    said = terminal.invoke(main, ["remark", str(run.path), "Plan B was at hand", "--kind", "back-out"])
+    assert said.exit_code == 0, said.output
+    made = terminal.invoke(main, ["write-up", str(run.path), "--form", "md", "--language", "de", "--json"])
+    assert made.exit_code == 0, made.output
+    text = Path(json.loads(made.stdout)["md"]).read_text(encoding="utf-8")
+    assert "Rückweg: Plan B was at hand" in text
+    refused = terminal.invoke(main, ["remark", str(run.path), "", "--kind", "remark"])
+    assert refused.exit_code == 2
+    assert "empty" in refused.output
