@@ -125,7 +125,7 @@ def main() -> None:
                 trials,
                 options.seed + number,
                 lambda text: print(text, file=sys.stderr),
-                goes_first=options.short,
+                always_first=options.short,
             )
             truth["runs"] = {hz: run.name for hz, run in runs.items()}
             (place / "truth.json").write_text(json.dumps(truth))

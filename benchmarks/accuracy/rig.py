@@ -183,6 +183,11 @@ class Rig:
             probe.settimeout(1)
             return probe.connect_ex((self.address, 22)) == 0
 
+    def shares_cores(self) -> None:
+        """From now on the partition's processes wait for a core as everybody else does."""
+        for pid in (self.cgroup / "cgroup.procs").read_text().split():
+            os.sched_setscheduler(int(pid), os.SCHED_OTHER, os.sched_param(0))
+
     def __exit__(self, *_: object) -> None:
         if self.cgroup.exists():
             self.thaw()
