@@ -36,6 +36,7 @@ from lpmkit.terminal import (
     people,
     print_table,
     say_json,
+    site_or_none,
     told,
 )
 
@@ -273,7 +274,7 @@ def watch(
     """Watch any hosts you can log in to, without a move: for moves that somebody starts elsewhere."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
-    book = Runbook(_site_to_watch(context, folder, ssh_config))
+    book = Runbook(site_or_none(context, folder, ssh_config))
     settings = (
         None
         if any(host in book.site.partitions for host in hosts)
@@ -289,24 +290,6 @@ def watch(
         for _ in book.follow(run):
             pass
     _report_and_leave(run, as_json)
-
-
-def _site_to_watch(context: click.Context, folder: Path | None, ssh_config: Path | None) -> Site:
-    """The site file's site when there is one; a watch needs none."""
-    try:
-        site = load_site(find_site_file(context.obj))
-    except UsageError:
-        if context.obj or os.environ.get("LPMKIT_SITE"):
-            raise
-        site = Site.model_construct(
-            ssh_config=None, frames={}, partitions={}, runs=RunSettings(folder=Path("runs").resolve())
-        )
-    changes: dict[str, Any] = {}
-    if folder:
-        changes["runs"] = site.runs.model_copy(update={"folder": folder.resolve()})
-    if ssh_config:
-        changes["ssh_config"] = ssh_config.resolve()
-    return site.model_copy(update=changes)
 
 
 # -- afterwards ----------------------------------------------------------------------------------------------------------------

@@ -15,9 +15,9 @@ from lpmkit.analysis import Analysis
 from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
 from lpmkit.oracle.classify import Class
 from lpmkit.plots import (
-    _STYLE,
     FAINT,
     PAPER,
+    STYLE,
     _extent,
     _shade_own,
     _shade_phases,
@@ -90,7 +90,7 @@ def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
         for trace in host.traces
         if trace.kind in SESSION_KINDS and trace.probe.partition("@")[0].endswith(f"-{found.sid}")
     ]
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 4.6 if traces else 2.6), facecolor=PAPER)
         sheet = _Sheet(figure, left=0.9, right=0.95, top=0.45)
         lane = alert_lane(analysis, found, sheet.row(1.0))
@@ -124,6 +124,6 @@ def _saved(figure: Figure, name: str, folder: Path) -> Iterator[Path]:
     for ending in ("svg", "png"):
         picture = BytesIO()
         metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
-        with rc_context(_STYLE):
+        with rc_context(STYLE):
             figure.savefig(picture, format=ending, dpi=150, metadata=metadata)
         yield write_file(folder / f"{name}.{ending}", picture.getvalue())

@@ -1,9 +1,12 @@
-"""The commands for what comes after a move: the write-up, what people add to it."""
+"""The commands for what comes after moves: the write-up and what people add to it, runs side by side, a site's history, a partition's own past."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -11,7 +14,7 @@ from rich.console import Console
 from lpmkit.config import WriteUpSettings, find_site_file, load_site
 from lpmkit.errors import UsageError
 from lpmkit.remarks import CHANGE_FIELDS, KINDS
-from lpmkit.terminal import json_option, named_run, say_json, told
+from lpmkit.terminal import json_option, named_run, print_table, say_json, site_or_none, told
 
 _FORMS = ("html", "pdf", "docx", "md", "zip")
 
@@ -108,4 +111,123 @@ def remark(
         click.echo(f"{made.kind}: kept in {run.path / 'remarks.jsonl'}")
 
 
-COMMANDS = (write_up, remark)
+runs_option = click.option(
+    "--runs",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="This folder of runs instead of the site's.",
+)
+page_option = click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page into this file."
+)
+
+
+@click.command()
+@click.argument("run_names", metavar="RUN RUN...", nargs=-1, required=True)
+@page_option
+@json_option
+@click.pass_context
+@told
+def compare(context: click.Context, run_names: Sequence[str], page: Path | None, as_json: bool) -> None:
+    """Put the figures of several runs side by side; with --html their suspensions are laid over each other too."""
+    from lpmkit.analysis import analyse  # noqa: PLC0415
+    from lpmkit.comparison import comparison_page, figures  # noqa: PLC0415
+    from lpmkit.run import write_file  # noqa: PLC0415
+
+    analyses = [analyse(named_run(context, name)) for name in run_names]
+    if page is not None:
+        write_file(page, comparison_page(analyses).encode())
+    rows = figures(analyses)
+    if as_json:
+        say_json({"rows": rows, "page": None if page is None else str(page)})
+        return
+    print_table("", rows)
+    if page is not None:
+        click.echo(str(page))
+
+
+@click.command()
+@click.option("--partition", help="Only this partition's.")
+@click.option("--frame", help="Only what left or came to this frame.")
+@click.option("--way", nargs=2, metavar="FROM TO", help="Only from one frame to another: the same pair of movers.")
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="So many of the newest.")
+@runs_option
+@page_option
+@json_option
+@click.pass_context
+@told
+def history(
+    context: click.Context,
+    partition: str | None,
+    frame: str | None,
+    way: tuple[str, str] | None,
+    last: int,
+    folder: Path | None,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """List the runs of a site with their figures, and what was far from the usual; --html writes all of them as a page with the trend."""
+    from lpmkit.history import History  # noqa: PLC0415
+
+    past = History(folder or site_or_none(context).runs.folder)
+    moves = past.moves(partition=partition, frame=frame, way=way)
+    for name, why in past.unreadable.items():
+        click.echo(f"{name} cannot be read: {why}", err=True)
+    if not past.kept:
+        click.echo("The index cannot be kept in that folder; it was made in memory.", err=True)
+    if page is not None:
+        from lpmkit.comparison import history_page  # noqa: PLC0415
+        from lpmkit.run import write_file  # noqa: PLC0415
+
+        about = partition or frame or " to ".join(way or ()) or str(past.folder)
+        write_file(page, history_page(past, moves, f"Runs: {about}").encode())
+    if as_json:
+        say_json(
+            {
+                "runs": [_as_data(past, one) for one in moves[-last:]],
+                "unreadable": past.unreadable,
+                "page": None if page is None else str(page),
+            }
+        )
+        return
+    from lpmkit.comparison import HISTORY_HEAD, history_rows  # noqa: PLC0415
+
+    print_table("", [dict(zip(HISTORY_HEAD, row, strict=True)) for row in history_rows(past, moves[-last:])])
+    if page is not None:
+        click.echo(str(page))
+
+
+def _as_data(past: Any, move: Any) -> dict[str, Any]:
+    return {**asdict(move), "beside_the_usual": [asdict(one) for one in past.beside_the_usual(move)]}
+
+
+@click.command("was-moved")
+@click.argument("host")
+@click.option("--ssh-config", type=click.Path(dir_okay=False, path_type=Path), help="This OpenSSH configuration.")
+@json_option
+@click.pass_context
+@told
+def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_json: bool) -> None:
+    """Ask an AIX partition when it was moved lately and from where, by its error log, serial number and boot time. Nothing is asked of a frame."""
+    from lpmkit.config import HostSettings  # noqa: PLC0415
+    from lpmkit.control.aix import AixShell  # noqa: PLC0415
+    from lpmkit.secrets import Secrets  # noqa: PLC0415
+    from lpmkit.ssh import open_session  # noqa: PLC0415
+    from lpmkit.was_moved import was_moved as ask  # noqa: PLC0415
+
+    site = site_or_none(context, None, ssh_config)
+    settings = site.partitions.get(host) or HostSettings(host=host)
+    with closing(open_session(site, settings, secrets=Secrets())) as session:
+        found = ask(host, AixShell(session))
+    if as_json:
+        say_json({**asdict(found), "conclusion": found.conclusion})
+        return
+    print_table("", [asdict(one) for one in found.moves])
+    identity = found.identity
+    click.echo(f"Now: serial {identity.serial or 'not known'}, machine id {identity.machine_id or 'not known'}.")
+    for text in identity.missing:
+        click.echo(f"could not look: {text}", err=True)
+    click.echo(found.conclusion)
+
+
+COMMANDS = (write_up, remark, compare, history, was_moved)

@@ -41,7 +41,7 @@ _PHASES = {
     "switched": "#d3dfeb",
     "settled": "#eef6ee",
 }
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
     "axes.edgecolor": FAINT,
@@ -370,7 +370,7 @@ def edge(analysis: Analysis, still: Suspension, which: str, axes: Axes | None = 
 
 def wall_chart(analysis: Analysis) -> Figure:
     """Everything on one sheet: lanes with silences and phases, bytes left, and the suspension close up."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         count, still = max(1, len(_lanes(analysis))), analysis.suspension
         with_copy = analysis.mode == "move"
         heights = [
@@ -533,7 +533,7 @@ def ladder(still: Suspension, axes: Axes | None = None) -> Axes:
 
 def ladder_chart(still: Suspension) -> Figure:
     """The ladder as a figure of its own."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 0.95 + 0.36 * (len(still.witnesses) + 1)), facecolor=PAPER)
         sheet = _Sheet(figure, left=1.15, right=1.75, top=0.18)
         ladder(still, sheet.row(0.36 * (len(still.witnesses) + 1)))
@@ -605,7 +605,7 @@ def latency_chart(analysis: Analysis) -> Figure | None:
     traces = [trace for host in analysis.hosts for trace in host.traces if trace.kind == "echo"]
     if not traces:
         return None
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 2.7), facecolor=PAPER)
         latency(analysis, traces, _Sheet(figure, left=0.75, right=0.95, top=0.12).row(2.0))
     return figure
@@ -633,6 +633,6 @@ def _saved(figures: Iterable[tuple[str, Figure | None]], folder: Path) -> Iterab
                 continue
             metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
             picture = BytesIO()
-            with rc_context(_STYLE):
+            with rc_context(STYLE):
                 figure.savefig(picture, format=ending, dpi=150, metadata=metadata)
             yield write_file(path, picture.getvalue())

@@ -140,7 +140,7 @@ def sap_chart(analysis: Analysis, outcome: Outcome) -> Figure | None:
         *([1.2] if outcome.occupancy else []),
         *([1.4] if lanes else []),
     ]
-    with rc_context(plots._STYLE):
+    with rc_context(plots.STYLE):
         figure = Figure(figsize=(11, sum(heights) + 0.18 * len(heights) + 1.4), facecolor=PAPER)
         sheet = plots._Sheet(figure, left=3.1, right=1.0, top=0.5)
         axes: list[Axes] = []

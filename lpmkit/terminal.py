@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lpmkit.config import find_site_file, load_site
+from lpmkit.config import RunSettings, Site, find_site_file, load_site
 from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
 from lpmkit.run import Run
 
@@ -97,3 +98,21 @@ def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | N
         # What a machine said may hold square brackets; only the marks are ours.
         table.add_row(*(text if text in MARKS.values() else escape(text) for text in map(_shown, row.values())))
     (console or people).print(table)
+
+
+def site_or_none(context: click.Context, folder: Path | None = None, ssh_config: Path | None = None) -> Site:
+    """The site file's site when there is one, with another folder of runs or OpenSSH configuration where given; else a site that names nothing."""
+    try:
+        site = load_site(find_site_file(context.obj))
+    except UsageError:
+        if context.obj or os.environ.get("LPMKIT_SITE"):
+            raise
+        site = Site.model_construct(
+            ssh_config=None, frames={}, partitions={}, runs=RunSettings(folder=Path("runs").resolve())
+        )
+    changes: dict[str, Any] = {}
+    if folder:
+        changes["runs"] = site.runs.model_copy(update={"folder": folder.resolve()})
+    if ssh_config:
+        changes["ssh_config"] = ssh_config.resolve()
+    return site.model_copy(update=changes)

@@ -1,0 +1,277 @@
+"""The moves of a site over time: an index of its run folders, kept beside them, and what is usual for a partition, a frame, a pair of frames.
+
+The index is an SQLite file in the folder of runs. It holds nothing that is not in the run folders: it is read again where a run's
+``summary.json`` changed, and may be deleted.
+
+    past = History(site.runs.folder)
+    past.moves(partition="bxaix85")
+    past.beside_the_usual(move)          # "suspended 3.1 s, 2.0 times the usual 1.6 s (median of 7 earlier moves of bxaix85)"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lpmkit.errors import RecordError
+
+NAME = ".history.sqlite"
+#: Raised when what is kept of a run changes; an index of another format is made anew.
+FORMAT = 2
+#: So many earlier moves make something usual.
+LEAST_USUAL = 3
+#: From here on a figure stands out beside the usual one, upwards or downwards.
+STANDS_OUT = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One run of the history. Seconds; times in nanoseconds since 1970; ``None`` where the run does not tell.
+
+    ``state`` is the verdict's; a run that was never analysed has the state ``not analysed`` and no figures.
+    """
+
+    run: str
+    mode: str
+    created_ns: int
+    partition: str
+    source: str
+    target: str
+    by: str
+    state: str
+    line: str
+    outcome: str  #: the last phase of a move: settled, failed, stopped, needs-recovery …
+    suspended_low_s: float | None
+    suspended_high_s: float | None
+    suspended_s: float | None
+    session_s: float | None
+    whole_s: float | None
+    copy_s: float | None
+    memory_mb: float | None
+    own_stall_s: float | None
+    change: str
+
+
+_COLUMNS = tuple(field.name for field in fields(Move))
+#: The figures that are held beside the usual ones: (field, what it is called).
+FIGURES = (
+    ("suspended_s", "suspended"),
+    ("session_s", "session outage"),
+    ("copy_s", "copy"),
+    ("whole_s", "the whole move"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """A figure beside the median of earlier moves: ``ratio`` is this one over the usual."""
+
+    figure: str
+    value_s: float
+    usual_s: float
+    ratio: float
+    of: str
+    count: int
+
+    @property
+    def stands_out(self) -> bool:
+        return self.ratio >= STANDS_OUT or self.ratio <= 1 / STANDS_OUT
+
+    def __str__(self) -> str:
+        return f"{self.figure} {self.value_s:.3g} s, {self.ratio:.1f} times the usual {self.usual_s:.3g} s (median of {self.count} earlier moves of {self.of})"
+
+
+class History:
+    """The index of one folder of runs. Opening it reads what changed since; ``unreadable`` names the runs that cannot be read, with the reason.
+
+    Raises `RecordError` when there is no such folder. Where the index cannot be kept (a folder that one may only read) it is made in memory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise RecordError(
+                "there is no folder of runs", where=str(folder), next_step="Name one with --runs, or make a run first."
+            )
+        self.folder = folder
+        self.unreadable: dict[str, str] = {}
+        self.kept = True
+        try:
+            with closing(_opened(folder / NAME)) as index:
+                self._refresh(index)
+                self._moves = list(_all(index))
+        except (sqlite3.Error, OSError):
+            self.kept = False
+            with closing(_opened(None)) as index:
+                self._refresh(index)
+                self._moves = list(_all(index))
+
+    def _refresh(self, index: sqlite3.Connection) -> None:
+        known = {row[0]: row[1] for row in index.execute("SELECT run, stamp FROM runs")}
+        there: dict[str, str] = {}
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                stamp = _stamp(entry.path) if entry.is_dir() else ""
+                if stamp:
+                    there[entry.name] = stamp
+        index.executemany("DELETE FROM runs WHERE run = ?", [(name,) for name in known if name not in there])
+        for name in sorted(there):
+            if known.get(name) == there[name]:
+                continue
+            try:
+                move = _read(self.folder / name)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                index.execute("DELETE FROM runs WHERE run = ?", (name,))
+                self.unreadable[name] = f"{type(error).__name__}: {error}"
+                continue
+            values = asdict(move)
+            index.execute(
+                f"INSERT OR REPLACE INTO runs (stamp, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})",  # noqa: S608 - our own names
+                (there[name], *(values[column] for column in _COLUMNS)),
+            )
+        index.commit()
+
+    def moves(
+        self, *, partition: str | None = None, frame: str | None = None, way: tuple[str, str] | None = None
+    ) -> list[Move]:
+        """The runs, oldest first: of one partition, from or to one frame, from one frame to another (the pair of movers)."""
+        return [
+            one
+            for one in self._moves
+            if (partition is None or one.partition == partition)
+            and (frame is None or frame in (one.source, one.target))
+            and (way is None or (one.source, one.target) == way)
+        ]
+
+    def move(self, run: str) -> Move | None:
+        """One run by its name."""
+        return next((one for one in self._moves if one.run == run), None)
+
+    def beside_the_usual(self, move: Move) -> list[Usual]:
+        """Each figure of a move beside the median of the earlier, settled moves of its partition; of its pair of frames where those are too few."""
+        found = []
+        for name, figure in FIGURES:
+            value = getattr(move, name)
+            if value is None or value <= 0:
+                continue
+            for of, some in self._alike(move):
+                past = [one for other in some if (one := getattr(other, name)) is not None and one > 0]
+                if len(past) >= LEAST_USUAL:
+                    usual = statistics.median(past)
+                    found.append(Usual(figure, value, usual, value / usual, of, len(past)))
+                    break
+        return found
+
+    def _alike(self, move: Move) -> Iterator[tuple[str, Sequence[Move]]]:
+        earlier = [one for one in self._moves if one.created_ns < move.created_ns and one.outcome == "settled"]
+        yield move.partition, [one for one in earlier if one.partition == move.partition]
+        way = (move.source, move.target)
+        yield f"{move.source} to {move.target}", [one for one in earlier if (one.source, one.target) == way]
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    index = sqlite3.connect(path or ":memory:", timeout=10.0)
+    columns = ", ".join(f"{name} {'TEXT PRIMARY KEY' if name == 'run' else ''}" for name in _COLUMNS)
+    if index.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+        index.execute("DROP TABLE IF EXISTS runs")
+        index.execute(f"PRAGMA user_version = {FORMAT}")
+    index.execute(f"CREATE TABLE IF NOT EXISTS runs ({columns}, stamp TEXT)")
+    return index
+
+
+def _all(index: sqlite3.Connection) -> Iterator[Move]:
+    for row in index.execute(f"SELECT {', '.join(_COLUMNS)} FROM runs ORDER BY created_ns, run"):  # noqa: S608 - our own names
+        yield Move(*row)
+
+
+def _stamp(folder: str) -> str:
+    """When the files that the history is made of were last written; empty for a folder that is no run."""
+    found = []
+    for name in ("run.json", "summary.json", "remarks.jsonl"):
+        try:
+            facts = os.stat(f"{folder}/{name}")  # noqa: PTH116 - thousands of them: a path object for each costs more than the call
+        except OSError:
+            if name == "run.json":
+                return ""
+            found.append("-")
+            continue
+        found.append(f"{facts.st_mtime_ns}.{facts.st_size}")
+    return " ".join(found)
+
+
+def _read(folder: Path) -> Move:
+    manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    order = manifest.get("order") or {}
+    summary: dict[str, Any] = {}
+    if (folder / "summary.json").exists():
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    still = summary.get("suspension") or {}
+    length = still.get("length") or {}
+    phases = summary.get("phases") or []
+    verdict = summary.get("verdict") or {}
+    waited = [
+        one["waited"]["typed_at_first_unanswered"]
+        for host in summary.get("hosts") or ()
+        for one in host.get("session_outages") or ()
+    ]
+    return Move(
+        run=folder.name,
+        mode=str(manifest.get("mode", "")),
+        created_ns=_wall_ns(manifest["created"]),
+        partition=str(order.get("partition") or ", ".join(map(str, manifest.get("hosts") or ()))),
+        source=str(order.get("source") or ""),
+        target=str(order.get("target") or ""),
+        by=str(manifest.get("by", "")),
+        state=str(verdict.get("state") or "not analysed"),
+        line=str(verdict.get("line") or ""),
+        outcome=str(phases[-1]["phase"]) if phases else "",
+        suspended_low_s=length.get("low"),
+        suspended_high_s=length.get("high"),
+        suspended_s=(still.get("likely") or {}).get("best"),
+        session_s=max(waited, default=None),
+        whole_s=_between(phases, ("asked", "starting", "copying"), "settled"),
+        copy_s=_copied(folder),
+        memory_mb=_memory(folder),
+        own_stall_s=((summary.get("own_stalls") or {}).get("total") or {}).get("high"),
+        change=_change(folder),
+    )
+
+
+def _between(phases: Sequence[dict[str, Any]], first: Sequence[str], last: str) -> float | None:
+    begins = [one["began"]["mono_ns"] for one in phases if one["phase"] in first]
+    ends = [one["began"]["mono_ns"] for one in phases if one["phase"] == last]
+    return (ends[-1] - begins[0]) / 1e9 if begins and ends else None
+
+
+def _copied(folder: Path) -> float | None:
+    """How long the copy took, as the run's own prediction keeps it."""
+    actual = (_document(folder, "prediction").get("actual") or {}).get("copy_s")
+    return None if actual is None else float(actual)
+
+
+def _memory(folder: Path) -> float | None:
+    size = (_document(folder, "prediction").get("inputs") or {}).get("memory_bytes")
+    return None if size is None else size / 1048576
+
+
+def _document(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def _change(folder: Path) -> str:
+    from lpmkit.remarks import change_of, remarks  # noqa: PLC0415 - only where there are any
+
+    return change_of(remarks(folder)[0]).get("number", "") if (folder / "remarks.jsonl").exists() else ""
+
+
+def _wall_ns(text: str) -> int:
+    return round(datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp() * 1e6) * 1000

@@ -1,0 +1,139 @@
+"""When a partition was moved lately, and from where, by what the partition itself kept: its error log, its serial number, its time of boot.
+
+Each entry of AIX's error log carries the machine id of the moment (`errpt -a`, ``Machine Id``: what ``uname -m`` said then). A move writes an entry
+when it begins and one when it has ended; where those were cleaned away, a machine id that changes between two entries still tells that it moved in between.
+Nothing is asked of any frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lpmkit.control.aix import AixShell, ErrorReport, Identity
+
+_STARTED, _DONE, _ABORTED = "CLIENT_PMIG_STARTED", "CLIENT_PMIG_DONE", "CLIENT_PMIG_ABORTED"
+
+
+@dataclass(frozen=True, slots=True)
+class PastMove:
+    """A move that the error log shows. Times as the log prints them, in the partition's local time; empty where nothing says so.
+
+    ``came_from`` and ``went_to`` are machine ids. Without its own entries a move lies somewhere between ``started`` and ``ended``.
+    """
+
+    started: str
+    ended: str
+    came_from: str
+    went_to: str
+    outcome: str  #: "completed", "aborted", "still under way, or its end is not logged", "between two entries"
+
+
+@dataclass(frozen=True, slots=True)
+class PastMoves:
+    """What a partition knows of its past: ``moves`` oldest first, since when the log reaches back, who the partition is now."""
+
+    host: str
+    identity: Identity
+    moves: tuple[PastMove, ...]
+    since: str
+    entries: int
+    booted: datetime | None
+
+    @property
+    def conclusion(self) -> str:
+        """One sentence for a person."""
+        done = [one for one in self.moves if one.outcome in ("completed", "between two entries")]
+        reach = f"its error log reaches back to {self.since}" if self.since else "its error log is empty"
+        if not done:
+            return f"No finished move is on record; {reach}."
+        last = done[-1]
+        where = (
+            f" from {last.came_from} to {last.went_to}"
+            if last.came_from != last.went_to
+            else f", now on {last.went_to}"
+        )
+        when = last.ended if last.outcome == "completed" else f"some time from {last.started} to {last.ended}"
+        boot = f" It has not been started since {self.booted:%Y-%m-%d %H:%M} UTC." if self.booted else ""
+        return f"Moved last{where}: {when}; {len(done)} move{'s' if len(done) > 1 else ''} on record, {reach}.{boot}"
+
+
+def was_moved(host: str, shell: AixShell) -> PastMoves:
+    """Ask one partition. Raises `RemoteError` when its error log cannot be read."""
+    reports = shell.error_reports()
+    identity = shell.identity()
+    oldest_first = sorted(reports, key=lambda one: one.sequence)
+    return PastMoves(
+        host=host,
+        identity=identity,
+        moves=tuple(past_moves(oldest_first, identity.machine_id or "")),
+        since=oldest_first[0].at if oldest_first else "",
+        entries=len(oldest_first),
+        booted=identity.booted,
+    )
+
+
+def past_moves(reports: Sequence[ErrorReport], machine_id: str = "") -> list[PastMove]:
+    """The moves that entries of an error log show, which are given oldest first; ``machine_id`` is what ``uname -m`` says now.
+
+    Where a move's own two entries carry one machine id, the ids before and after it say where it went.
+    """
+    found: list[PastMove] = []
+    began: int | None = None
+    settled = 0  # entries before this one are told of already
+    for number, one in enumerate(reports):
+        if one.label == _STARTED:
+            found += _unlogged(reports[settled : number + 1])
+            if began is not None:
+                found.append(_open(reports, began))
+            began, settled = number, number
+        elif one.label in (_DONE, _ABORTED):
+            start = reports[began] if began is not None else None
+            before = _known(reports[: (began if began is not None else number) + 1]) or one.machine_id
+            after = (_known(reports[number:], last=False) or one.machine_id) if one.label == _DONE else before
+            if one.label == _DONE and after == before:
+                after = _next(reports[number + 1 :], machine_id, before)
+            outcome = "completed" if one.label == _DONE else "aborted"
+            found.append(PastMove(start.at if start else "", one.at, before, after, outcome))
+            there = (later for later in range(number, len(reports)) if reports[later].machine_id == after)
+            began, settled = None, next(there, len(reports))
+    found += _unlogged(reports[settled:])
+    if began is not None:
+        found.append(_open(reports, began))
+    return found
+
+
+def _known(reports: Sequence[ErrorReport], *, last: bool = True) -> str:
+    ids = [one.machine_id for one in reports if _MACHINE_ID.fullmatch(one.machine_id)]
+    return ids[-1 if last else 0] if ids else ""
+
+
+def _next(reports: Sequence[ErrorReport], machine_id: str, before: str) -> str:
+    """The first machine id after an end whose own entry was still written under the old one: until the next move begins."""
+    for one in reports:
+        if one.label == _STARTED:
+            return one.machine_id if _MACHINE_ID.fullmatch(one.machine_id) else before
+        if one.machine_id != before and _MACHINE_ID.fullmatch(one.machine_id):
+            return one.machine_id
+    return machine_id or before
+
+
+def _unlogged(reports: Sequence[ErrorReport]) -> list[PastMove]:
+    """Moves that left no entry of their own: the machine id changes from one entry to the next."""
+    known = [one for one in reports if _MACHINE_ID.fullmatch(one.machine_id)]
+    return [
+        PastMove(a.at, b.at, a.machine_id, b.machine_id, "between two entries")
+        for a, b in itertools.pairwise(known)
+        if a.machine_id != b.machine_id
+    ]
+
+
+def _open(reports: Sequence[ErrorReport], began: int) -> PastMove:
+    start = reports[began]
+    return PastMove(start.at, "", start.machine_id, "", "still under way, or its end is not logged")
+
+
+_MACHINE_ID = re.compile(r"[0-9A-F]{12}")
