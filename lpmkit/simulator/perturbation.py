@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from lpmkit.simulator.chassis import NOT_ACTIVATED, Disk, Frame, Partition, PhysicalSlot, VirtualDisk, World
+from lpmkit.simulator.chassis import (
+    NOT_ACTIVATED,
+    Disk,
+    Frame,
+    Partition,
+    PhysicalSlot,
+    ScsiPair,
+    Vios,
+    VirtualDisk,
+    World,
+)
 from lpmkit.simulator.faults import Fault
 from lpmkit.simulator.guest import identity
 
@@ -46,15 +57,26 @@ def _on_target_disk(change: Callable[[Disk], Disk | None]) -> Change:
     def changed(world: World, moved: Partition, fault: Fault) -> World:
         source = world.frame(moved.frame)
         backing = [disk.backing for disk in moved.disks if disk.kind == "lun"]
-        wanted = source.disk(fault.object if fault.object in backing and fault.object else backing[-1])
+        if not backing:
+            return world
+        here = source.server(moved.scsi[0].server)
+        wanted = here.disk(fault.object if fault.object in backing and fault.object else backing[-1])
         for frame in world.frames:
             if wanted is None or frame.name == moved.frame:
                 continue
-            seen = [change(disk) if disk.unique_id == wanted.unique_id else disk for disk in frame.disks]
-            world = world.with_frame(replace(frame, disks=tuple(disk for disk in seen if disk is not None)))
+            world = world.with_frame(frame.each_server(partial(_seeing, wanted=wanted, change=change)))
         return world
 
     return changed
+
+
+def _seeing(server: Vios, wanted: Disk, change: Callable[[Disk], Disk | None]) -> Vios:
+    seen = [change(disk) if disk.unique_id == wanted.unique_id else disk for disk in server.disks]
+    return replace(server, disks=tuple(disk for disk in seen if disk is not None))
+
+
+def _on_target_servers(change: Callable[[Vios], Vios]) -> Change:
+    return _on_targets(lambda world, moved, frame: frame.each_server(change))
 
 
 def _little_memory(world: World, moved: Partition, frame: Frame) -> Frame:
@@ -64,21 +86,26 @@ def _little_memory(world: World, moved: Partition, frame: Frame) -> Frame:
 
 def _few_processors(world: World, moved: Partition, frame: Frame) -> Frame:
     taken = world.free_processor_units(frame) - moved.processors.units / 2
-    return replace(frame, vios=replace(frame.vios, proc_units=round(frame.vios.proc_units + taken, 2)))
+    return frame.with_server(replace(frame.vios, proc_units=round(frame.vios.proc_units + taken, 2)))
 
 
 def _other_backing(kind: str, backing: str) -> Callable[[Partition], Partition]:
     def changed(moved: Partition) -> Partition:
         first, *others = moved.disks
         name = backing.format(name=moved.name)
-        return replace(moved, disks=(replace(first, kind=kind, backing=name), *others))
+        return _with_disks(moved, (replace(first, kind=kind, backing=name), *others))
 
     return changed
 
 
 def _with_media(moved: Partition) -> Partition:
     drive = VirtualDisk("vtopt0", "/var/vio/VMLibrary/aix53tl7_1.iso", "optical")
-    return replace(moved, disks=(*moved.disks, drive))
+    return _with_disks(moved, (*moved.disks, drive))
+
+
+def _with_disks(moved: Partition, disks: tuple[VirtualDisk, ...]) -> Partition:
+    """The partition with other disks behind its first virtual SCSI adapter."""
+    return replace(moved, scsi=(replace(moved.scsi[0], disks=disks), *moved.scsi[1:])) if moved.scsi else moved
 
 
 def _with_adapter(moved: Partition) -> Partition:
@@ -87,12 +114,17 @@ def _with_adapter(moved: Partition) -> Partition:
 
 
 def _other_vlan(world: World, moved: Partition, fault: Fault) -> World:
-    source = world.frame(moved.frame)
-    sea = source.vios.sea
-    if sea is not None:
-        bridged = replace(sea, additional_vlan_ids=(*sea.additional_vlan_ids, 20))
-        world = world.with_frame(replace(source, vios=replace(source.vios, sea=bridged)))
-    return world.with_partition(replace(moved, port_vlan_id=20))
+    def bridging(server: Vios) -> Vios:
+        sea = server.sea
+        return (
+            server
+            if sea is None
+            else replace(server, sea=replace(sea, additional_vlan_ids=(*sea.additional_vlan_ids, 20)))
+        )
+
+    world = world.with_frame(world.frame(moved.frame).each_server(bridging))
+    ethernets = tuple(replace(one, port_vlan_id=20) for one in moved.ethernets)
+    return world.with_partition(replace(moved, ethernets=ethernets))
 
 
 def _namesake(world: World, moved: Partition, fault: Fault) -> World:
@@ -103,10 +135,11 @@ def _namesake(world: World, moved: Partition, fault: Fault) -> World:
                 frame=frame.name,
                 lpar_id=world.free_lpar_id(frame),
                 state=NOT_ACTIVATED,
-                server_slot=world.free_server_slot(frame),
-                vhost=world.free_vhost(frame),
+                scsi=(ScsiPair(2, frame.vios.name, world.free_server_slot(frame), 98),),
+                fc=(),
+                vnics=(),
+                npiv_disks=(),
                 host=False,
-                disks=(),
                 rmc_state="none",
                 os_version="Unknown",
             )
@@ -135,22 +168,20 @@ CHANGES: dict[str, Change] = {
     "path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=99)),
     "one-path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=1)),
     "reserve-policy": _on_target_disk(lambda disk: replace(disk, reserve_policy="single_path")),
-    "no-sea": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, sea=None))),
+    "no-sea": _on_target_servers(lambda server: replace(server, sea=None)),
     "vlan-missing": _other_vlan,
     "region-size": _on_targets(lambda world, moved, frame: replace(frame, memory_region_mb=frame.memory_region_mb * 2)),
     "compat-mode": _on_targets(lambda world, moved, frame: replace(frame, compat_modes=("default", "POWER5"))),
     "not-enterprise": _on_targets(lambda world, moved, frame: replace(frame, enterprise=False)),
-    "no-vasi": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, vasi=None))),
-    "no-msp": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, msp=False))),
-    "vios-rmc-inactive": _on_targets(
-        lambda world, moved, frame: replace(frame, vios=replace(frame.vios, rmc_state="inactive"))
-    ),
+    "no-vasi": _on_target_servers(lambda server: replace(server, vasi=None)),
+    "no-msp": _on_target_servers(lambda server: replace(server, msp=False)),
+    "vios-rmc-inactive": _on_target_servers(lambda server: replace(server, rmc_state="inactive")),
     "rmc-inactive": _on_partition(lambda moved: replace(moved, rmc_state="inactive")),
     "not-running": _on_partition(lambda moved: replace(moved, state="Open Firmware", rmc_state="inactive")),
     "name-taken": _namesake,
     "slots-full": _on_targets(
-        lambda world, moved, frame: replace(
-            frame, vios=replace(frame.vios, max_virtual_slots=world.free_server_slot(frame))
+        lambda world, moved, frame: frame.each_server(
+            lambda server: replace(server, max_virtual_slots=world.free_server_slot(frame, server.name))
         )
     ),
     "keys-not-exchanged": _on_targets(lambda world, moved, frame: replace(frame, keys_exchanged=False)),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Frame, World
+from lpmkit.simulator.placement import Wishes, wishes_of
 from lpmkit.simulator.shells import ivm
 from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply
@@ -27,7 +28,7 @@ class Order:
     wait: bool
     verbose: bool
     force: bool
-    dest_lpar_id: int | None = None
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
@@ -44,6 +45,9 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
     if name is None:
         asked = options["-p"] or options["--id"] or ""
         return recalled.refusal("partition", context.german, partition=asked)
+    wishes = wishes_of(options["-i"])
+    if wishes.bad is not None:
+        return recalled.refusal("attribute", context.german, attribute=wishes.bad)
     target = world.frame_called(options["-t"] or "")
     if operation in ("v", "m") and target is None:
         return recalled.refusal("system", context.german, system=options["-t"])
@@ -57,7 +61,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         wait="--async" not in options,
         verbose="-v" in options,
         force="--force" in options,
-        dest_lpar_id=_dest_lpar_id(options["-i"]),
+        wishes=wishes,
     )
 
 
@@ -65,12 +69,4 @@ def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None
     for found in world.on(frame.name):
         if found.name == name or (name is None and str(found.lpar_id) == lpar_id):
             return found.name
-    return None
-
-
-def _dest_lpar_id(attributes: str | None) -> int | None:
-    for part in (attributes or "").replace('"', "").split(","):
-        key, _, value = part.partition("=")
-        if key.strip() == "dest_lpar_id" and value.strip().isdigit():
-            return int(value)
     return None
