@@ -18,8 +18,10 @@ from lpmkit.control.hmc_resources import (
 )
 from lpmkit.control.vios import read_fc_map_fields, read_fc_ports, read_scsi_map
 from lpmkit.simulator.chassis import Fabric, World
+from lpmkit.simulator.faults import Fault
 from lpmkit.simulator.landscape import load
 from lpmkit.simulator.move_changes import begun, finished
+from lpmkit.simulator.perturbation import perturb
 from lpmkit.simulator.placement import Wishes, place, wishes_of
 from lpmkit.simulator.shells import hmc
 from lpmkit.simulator.shells.migrlpar import Order, understand
@@ -183,6 +185,54 @@ def test_only_the_mover_of_the_move_counts_its_bytes(world: World) -> None:
             moving = moving.with_partition(replace(found, migration=replace(found.migration, bytes_transmitted=4096)))
     after = finished(moving, "p8aix01", "p8a", "p8b", "active").frame("p8a")
     assert [server.moved_bytes_out for server in after.servers] == [0, 4096]
+
+
+#: What each refusal must mention, of which partition; the wording is recalled, the cause is not.
+REFUSALS = {
+    "wwpn-not-zoned": ("p8npiv01", "slot 6"),
+    "fc-ports-full": ("p8npiv01", "cannot be hosted"),
+    "no-link": ("p8vnic01", "no physical port"),
+    "vswitch-differs": ("p8aix01", "virtual LAN 100"),
+    "huge-pages": ("p8aix01", "huge pages"),
+    "bsr-arrays": ("p8aix01", "barrier"),
+    "hea-port": ("p8aix01", "host Ethernet"),
+    "error-path-reporting": ("p8aix01", "error path"),
+    "work-group": ("p8aix01", "workload group"),
+    "mobility-disabled": ("p8aix01", "disabled"),
+    "shared-memory": ("p8aix01", "shared memory"),
+    "serial-adapter": ("p8aix01", "slot 9"),
+    "os-not-ready": ("p8aix01", "not ready"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSALS))
+def test_every_fault_of_a_frame_is_refused_for_its_reason(world: World, name: str) -> None:
+    partition, word = REFUSALS[name]
+    messages = refusals(question(perturb(world, Fault(name, object=partition)), partition))
+    assert messages
+    assert word in messages[0]
+
+
+def test_masking_is_tested_only_where_the_order_asks_for_it(world: World) -> None:
+    unmasked = perturb(world, Fault("wwpn-not-masked"))
+    assert refusals(question(unmasked, "p8npiv01")) == []
+    (said,) = refusals(replace(question(unmasked, "p8npiv01"), disks_tested=True))
+    assert "c050760871fa0013" in said
+
+
+def test_what_stands_in_a_partitions_way_stands_in_its_listings_too(world: World) -> None:
+    for name, line in (
+        (
+            "huge-pages",
+            f"lshwres -r mem --level lpar -m {A} -F lpar_name,run_num_huge_pages --filter lpar_names=p8aix01",
+        ),
+        ("work-group", f"lssyscfg -r lpar -m {A} -F name,work_group_id --filter lpar_names=p8aix01"),
+        ("mobility-disabled", f"lssyscfg -r lpar -m {A} -F name,migration_disabled --filter lpar_names=p8aix01"),
+        ("bsr-arrays", f"lssyscfg -r prof -m {A} -F lpar_name,bsr_arrays --filter lpar_names=p8aix01"),
+    ):
+        before, after = typed(world, line).out, typed(perturb(world, Fault(name, object="p8aix01")), line).out
+        assert before != after, name
+        assert after.startswith("p8aix01,1"), name
 
 
 def test_one_io_server_less_on_the_target_is_a_warning_and_no_refusal(world: World) -> None:

@@ -404,6 +404,13 @@ class Partition:
     max_virtual_slots: int = 10
     profiles: tuple[str, ...] = ()
     uuid: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Fields of the listings that are not as usual: ``("work_group_id", "1")``. The checks of a move look at the same fields."""
+    serial_slots: tuple[int, ...] = ()
+    """Virtual serial adapters besides the two that every partition has."""
+    ready: bool = True
+    """Whether the operating system and its DR scripts would let a move happen."""
+    vterm_open: bool = False
 
     @property
     def disks(self) -> tuple[VirtualDisk, ...]:
@@ -416,10 +423,14 @@ class Partition:
         addresses = [one.mac for one in self.ethernets] + [one.mac for one in self.vnics]
         return addresses[0] if addresses else ""
 
+    def says(self, field: str, usually: str) -> str:
+        """What a listing says of the partition in a field."""
+        return dict(self.attributes).get(field, usually)
+
     @property
     def slots(self) -> dict[int, str]:
         """The slots that are taken and by what."""
-        own = {0: "serial", 1: "serial"}
+        own = dict.fromkeys((0, 1, *self.serial_slots), "serial")
         own |= {pair.slot: "scsi" for pair in self.scsi} | {pair.slot: "fc" for pair in self.fc}
         return own | {one.slot: "eth" for one in self.ethernets} | {one.slot: "vnic" for one in self.vnics}
 

@@ -386,7 +386,9 @@ def _question(world: World, order: Order) -> Question:
     found: Partition | None = world.partition(order.source, order.partition)
     if found is None or order.target is None:
         raise KeyError(order.partition)
-    return Question(world, found, world.frame(order.source), world.frame(order.target), order.wishes)
+    return Question(
+        world, found, world.frame(order.source), world.frame(order.target), order.wishes, order.disks_tested
+    )
 
 
 def _noted(world: World, move: Move, template: recalled.LogTemplate) -> World:

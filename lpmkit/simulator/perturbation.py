@@ -34,7 +34,11 @@ def perturb(world: World, fault: Fault) -> World:
 def _concerned(world: World, fault: Fault) -> Partition:
     """The partition that the fault names, else the first one that can be logged in to."""
     named = world.home(fault.object) if fault.object else None
-    return named or next((found for found in world.partitions if found.host), world.partitions[0])
+    has: Callable[[Partition], object] = {
+        "wwpn-not-zoned": lambda found: found.fc,
+        "wwpn-not-masked": lambda found: found.fc,
+    }.get(fault.effect, lambda found: found.host)
+    return named or next((found for found in world.partitions if has(found)), world.partitions[0])
 
 
 def _on_targets(change: Callable[[World, Partition, Frame], Frame]) -> Change:
@@ -154,7 +158,64 @@ def _licensed_here_only(world: World, moved: Partition, fault: Fault) -> World:
     return world.with_partition(replace(moved, sap=replace(moved.sap, licensed=(here,))))
 
 
+def _last_wwpn(moved: Partition) -> str:
+    return moved.fc[-1].wwpns[1] if moved.fc else ""
+
+
+def _without_zone(world: World, moved: Partition, fault: Fault) -> World:
+    unzoned = fault.object if fault.object and fault.object != moved.name else _last_wwpn(moved)
+    fabrics = (replace(one, zones=tuple(zone for zone in one.zones if zone[0] != unzoned)) for one in world.fabrics)
+    return replace(world, fabrics=tuple(fabrics))
+
+
+def _without_mask(world: World, moved: Partition, fault: Fault) -> World:
+    hidden = fault.object if fault.object and fault.object != moved.name else _last_wwpn(moved)
+    return replace(world, masked=tuple(one for one in world.masked if one[0] != hidden))
+
+
+def _one_server(world: World, moved: Partition, frame: Frame) -> Frame:
+    return frame.with_server(replace(frame.servers[-1], rmc_state="inactive"))
+
+
+def _without_npiv(world: World, moved: Partition, frame: Frame) -> Frame:
+    """As many ports as are taken already."""
+
+    def full(server: Vios) -> Vios:
+        taken = [pair.port for _, pair in world.fc_of(frame, server.name)]
+        return replace(server, fc_ports=tuple(replace(port, ports=taken.count(port.name)) for port in server.fc_ports))
+
+    return frame.each_server(full)
+
+
+def _on_another_switch(server: Vios) -> Vios:
+    return server if server.sea is None else replace(server, sea=replace(server.sea, vswitch="VSWITCH2"))
+
+
+def _saying(**fields: str) -> Change:
+    """A field of the partition's listings is not as usual."""
+    return _on_partition(lambda moved: replace(moved, attributes=(*moved.attributes, *fields.items())))
+
+
 CHANGES: dict[str, Change] = {
+    "wwpn-not-zoned": _without_zone,
+    "wwpn-not-masked": _without_mask,
+    "fc-ports-full": _on_targets(_without_npiv),
+    "no-link": _on_targets(
+        lambda world, moved, frame: replace(frame, sriov=tuple(replace(port, link_up=False) for port in frame.sriov))
+    ),
+    "pool-missing": _on_targets(lambda world, moved, frame: replace(frame, pools=())),
+    "vswitch-differs": _on_target_servers(_on_another_switch),
+    "one-vios": _on_targets(_one_server),
+    "huge-pages": _saying(curr_num_huge_pages="16", pend_num_huge_pages="16", run_num_huge_pages="16"),
+    "bsr-arrays": _saying(bsr_arrays="1"),
+    "hea-port": _saying(lhea_logical_ports="23000000/1/1/5/none"),
+    "error-path-reporting": _saying(redundant_err_path_reporting="1"),
+    "work-group": _saying(work_group_id="1"),
+    "mobility-disabled": _saying(migration_disabled="1"),
+    "shared-memory": _saying(mem_mode="shared"),
+    "serial-adapter": _on_partition(lambda moved: replace(moved, serial_slots=(*moved.serial_slots, 9))),
+    "os-not-ready": _on_partition(lambda moved: replace(moved, ready=False)),
+    "vterm-open": _on_partition(lambda moved: replace(moved, vterm_open=True)),
     "sap-licence-missing": _licensed_here_only,
     "no-room-memory": _on_targets(_little_memory),
     "no-room-processors": _on_targets(_few_processors),

@@ -133,9 +133,35 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "VIOSE01042041-0123",
         "No virtual I/O server of {system} is a mover service partition.",
     ),
+    "huge-pages": (
+        "VIOSE01042050-0130",
+        "The partition {partition} uses huge pages and cannot be migrated while it runs.",
+    ),
+    "bsr": ("VIOSE01042051-0131", "The partition {partition} uses barrier synchronization register arrays."),
+    "hea": ("VIOSE01042052-0132", "The partition {partition} has a logical port of a host Ethernet adapter."),
+    "error-path": ("VIOSE01042053-0133", "Redundant error path reporting is enabled for partition {partition}."),
+    "work-group": ("VIOSE01042054-0134", "The partition {partition} is in a partition workload group."),
+    "disabled": ("VIOSE01042055-0135", "Migration is disabled for partition {partition}."),
+    "shared-memory": (
+        "VIOSE01042056-0136",
+        "The partition {partition} uses shared memory, and the destination has no paging device for it.",
+    ),
+    "serial": (
+        "VIOSE01042057-0137",
+        "The virtual serial adapter in slot {slot} of partition {partition} cannot be migrated.",
+    ),
+    "not-ready": (
+        "VIOSE01042058-0138",
+        "The operating system of partition {partition}, or an application in it, is not ready for the migration.",
+    ),
+    "vterm": ("VIOSI01042059-0303", "A virtual terminal of partition {partition} is open. Its session will be closed."),
     "no-fc-port": (
         "VIOSE01042043-0125",
         "The virtual Fibre Channel adapter in slot {slot} of partition {partition} cannot be hosted by the virtual I/O servers of {system}.",
+    ),
+    "no-fc-disk": (
+        "VIOSE01042047-0128",
+        "The virtual Fibre Channel adapter in slot {slot} of partition {partition} does not see its disks through {wwpn}.",
     ),
     "no-nic-port": (
         "VIOSE01042044-0126",
@@ -183,7 +209,10 @@ HMC_CODES: Mapping[str, str] = {
     "reserve": "HSCLA24E",
     "in-use": "HSCLA24E",
     "no-fc-port": "HSCLA319",
+    "no-fc-disk": "HSCLA319",
     "multipath": "HSCLA340",
+    "not-ready": "HSCLA257",
+    "vterm": "HSCLA291",
 }
 #: How the wording of an HMC differs from that of an IVM (HSCLA246 as captured).
 HMC_WORDING: tuple[tuple[str, str], ...] = (

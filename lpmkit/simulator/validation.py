@@ -25,6 +25,7 @@ class Question:
     source: Frame
     target: Frame
     wishes: Wishes = field(default_factory=Wishes)
+    disks_tested: bool = False
 
     def placed(self) -> Placement:
         """Where every adapter would be."""
@@ -61,6 +62,8 @@ def warnings(question: Question) -> list[str]:
     moved, placed = question.partition, question.placed()
     fewer_scsi = len({pair.server for pair in placed.scsi}) < len({pair.server for pair in moved.scsi})
     fewer_fc = len({pair.server for pair in placed.fc}) < len({pair.server for pair in moved.fc})
+    if moved.vterm_open:
+        found.append(message("vterm", partition=moved.name))
     if fewer_scsi or fewer_fc:
         found.append(message("multipath", partition=moved.name))
     return found
@@ -157,8 +160,33 @@ def _resources(question: Question) -> Iterator[str]:
 
 
 def _adapters(question: Question) -> Iterator[str]:
-    for slot in question.partition.physical_slots:
+    moved = question.partition
+    for slot in moved.physical_slots:
         yield message("physical", slot=f"{question.source.planar}-P1-{slot.location}")
+    for number in moved.serial_slots:
+        yield message("serial", slot=number, partition=moved.name)
+    for name, usually, key, only_active in UNFIT:
+        if moved.says(name, usually) != usually and (question.active or not only_active):
+            yield message(key, partition=moved.name)
+
+
+#: Fields of a partition's listings that stand in the way of a move, what they must say, the message, and whether only an active move minds
+#: (powervm.md 4.3, #17 to #22, #37 and #38).
+UNFIT = (
+    ("run_num_huge_pages", "0", "huge-pages", True),
+    ("bsr_arrays", "0", "bsr", True),
+    ("lhea_logical_ports", "none", "hea", True),
+    ("redundant_err_path_reporting", "0", "error-path", False),
+    ("work_group_id", "none", "work-group", True),
+    ("migration_disabled", "0", "disabled", False),
+    ("mem_mode", "ded", "shared-memory", False),
+)
+
+
+def _readiness(question: Question) -> Iterator[str]:
+    """What the operating system says when it is asked, last of all (IBMDOC:iphc3ivmvalidation #8)."""
+    if question.active and not question.partition.ready:
+        yield message("not-ready", partition=question.partition.name)
 
 
 def _storage(question: Question) -> Iterator[str]:
@@ -177,6 +205,17 @@ def _storage(question: Question) -> Iterator[str]:
     for kind, slot in question.placed().homeless:
         facts = {"partition": question.partition.name, "slot": slot, "system": question.target.system_name}
         yield message("no-fc-port" if kind == "fc" else "no-nic-port", **facts)
+    if question.disks_tested:
+        yield from _masking(question)
+
+
+def _masking(question: Question) -> Iterator[str]:
+    """``--npivval portdisk``: that every WWPN is shown all the disks, and not only zoned (HMC8)."""
+    wanted = {disk.lun for disk in question.partition.npiv_disks}
+    for pair in question.partition.fc:
+        for wwpn in pair.wwpns:
+            if not wanted <= set(question.world.luns_of(wwpn)):
+                yield message("no-fc-disk", partition=question.partition.name, slot=pair.slot, wwpn=wwpn)
 
 
 def _luns(question: Question) -> Iterator[tuple[Vios, ScsiPair, Disk]]:
@@ -214,5 +253,5 @@ def _network(question: Question) -> Iterator[str]:
 
 
 GROUPS: tuple[Group, ...] = (
-    _ends, _state, _rmc, _capability, _limits, _resources, _adapters, _storage, _network
+    _ends, _state, _rmc, _capability, _limits, _resources, _adapters, _storage, _network, _readiness
 )  # fmt: skip

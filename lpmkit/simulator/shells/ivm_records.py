@@ -73,7 +73,13 @@ def partition(frame: Frame, found: Partition) -> Record:
         found.name, frame, found.lpar_id, found.environment, found.state, version, rmc, address, found.compat_mode
     )
     own = {"default_profile": found.profiles[0], "curr_profile": found.profiles[0]} if found.profiles else {}
-    return {**record, **own, "-msp": "0", "-migration_disabled": "0", **({"-uuid": found.uuid} if found.uuid else {})}
+    whole = {**record, **own, "-msp": "0", "-migration_disabled": "0", **({"-uuid": found.uuid} if found.uuid else {})}
+    return otherwise(whole, found)
+
+
+def otherwise(record: Record, found: Partition) -> Record:
+    """The record with the fields in it that are not as usual of this partition."""
+    return {key: found.says(key.lstrip("-"), value) for key, value in record.items()}
 
 
 def _lpar(
@@ -127,7 +133,7 @@ def profile(frame: Frame, found: Partition) -> Record:
     shape, memory = found.processors, found.memory
     pool = next((each for each in frame.every_pool if each.number == found.pool), frame.every_pool[0])
     pooled = {"shared_proc_pool_id": str(pool.number), "shared_proc_pool_name": pool.name} if frame.hmc else {}
-    return {
+    record = {
         "name": found.profiles[0] if found.profiles else found.name,
         "lpar_name": found.name,
         "lpar_id": str(found.lpar_id),
@@ -152,7 +158,7 @@ def profile(frame: Frame, found: Partition) -> Record:
         "io_slots": ",".join(f"{slot.drc_index}/none/1" for slot in found.physical_slots) or "none",
         "lpar_io_pool_ids": "none",
         "max_virtual_slots": str(found.max_virtual_slots),
-        "virtual_serial_adapters": "0/server/1/any//any/1,1/server/1/any//any/1",
+        "virtual_serial_adapters": ",".join(f"{slot}/server/1/any//any/1" for slot in (0, 1, *found.serial_slots)),
         "virtual_scsi_adapters": ",".join(_scsi_of(frame, pair) for pair in found.scsi) or "none",
         "virtual_eth_adapters": ",".join(_ethernet_of(frame, one) for one in found.ethernets) or "none",
         **({"virtual_fc_adapters": _fc_of(frame, found)} if found.fc else {}),
@@ -164,6 +170,7 @@ def profile(frame: Frame, found: Partition) -> Record:
         "lhea_logical_ports": "none",
         "lpar_proc_compat_mode": "default",
     }
+    return otherwise(record, found)
 
 
 def _scsi_of(frame: Frame, pair: ScsiPair) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Frame, Partition, PhysicalSlot, Vios, World, lowest_free
-from lpmkit.simulator.shells.ivm_records import units
+from lpmkit.simulator.shells.ivm_records import otherwise, units
 from lpmkit.simulator.shells.records import Record
 
 
@@ -31,7 +31,9 @@ def memory_of_vios(vios: Vios) -> Record:
 def memory_of_partition(found: Partition) -> Record:
     memory = found.memory
     run = memory.mb if found.holds_memory else 0
-    return _memory(found.name, found.lpar_id, memory.min_mb, memory.mb, memory.max_mb, run, client=True)
+    return otherwise(
+        _memory(found.name, found.lpar_id, memory.min_mb, memory.mb, memory.max_mb, run, client=True), found
+    )
 
 
 def _memory(name: str, lpar_id: int, least: int, now: int, most: int, run: int, *, client: bool) -> Record:
@@ -301,8 +303,9 @@ def _ethernet(
 
 def serial_adapters(world: World, frame: Frame) -> list[Record]:
     servers = ((each.name, each.lpar_id) for each in frame.servers)
-    owners = [*servers, *((each.name, each.lpar_id) for each in world.on(frame.name))]
-    return [_serial(name, lpar_id, slot) for name, lpar_id in owners for slot in (0, 1)]
+    owners: list[tuple[str, int, tuple[int, ...]]] = [(*server, (0, 1)) for server in servers]
+    owners += [(each.name, each.lpar_id, (0, 1, *each.serial_slots)) for each in world.on(frame.name)]
+    return [_serial(name, lpar_id, slot) for name, lpar_id, slots in owners for slot in slots]
 
 
 def _serial(name: str, lpar_id: int, slot: int) -> Record:

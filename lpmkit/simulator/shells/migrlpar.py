@@ -13,6 +13,8 @@ from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply
 
 FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
+#: What an HMC has besides (HMC7, HMC8).
+HMC_FLAGS = "--redundantpgvios --redundantvios --mpio --vlanbridge --vsi --uuid --protectstorage --npivval --requirerr --redundantvnicbkdev --redundantmsps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,14 @@ class Order:
     verbose: bool
     force: bool
     wishes: Wishes = field(default_factory=Wishes)
+    disks_tested: bool = False
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
     """Read the words (synopses of IVM-migrlpar), or say what is wrong with them."""
-    options = read(arguments, FLAGS, "--async -v --force --help --nodetails")
+    options = read(
+        arguments, FLAGS if frame.hmc is None else f"{FLAGS} {HMC_FLAGS}", "--async -v --force --help --nodetails"
+    )
     required = "-o -t" if options["-o"] in ("v", "m") else "-o"
     wrong = ivm.problem(world, frame, options, context, required)
     if wrong is not None:
@@ -62,6 +67,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         verbose="-v" in options,
         force="--force" in options,
         wishes=wishes,
+        disks_tested=options["--npivval"] == "portdisk",
     )
 
 
