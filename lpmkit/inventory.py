@@ -35,6 +35,11 @@ class Frame:
         return f"{self.type_model}*{self.serial}"
 
     @property
+    def virtual_fc_capable(self) -> bool | None:
+        """Whether it can have virtual Fibre Channel; ``None`` where the manager told no capabilities at all."""
+        return "virtual_fc_capable" in self.capabilities if self.capabilities else None
+
+    @property
     def active_mobility_capable(self) -> bool:
         """PowerVM Enterprise shows as this capability (powervm.md 1.6, 4.3 #1)."""
         return "active_lpar_mobility_capable" in self.capabilities
@@ -64,6 +69,16 @@ class Partition:
     proc_mode: str | None = None
     max_virtual_slots: int | None = None
     msp: bool | None = None
+    #: The shared processor pool; ``None`` for dedicated processors, or where the manager does not say.
+    pool_id: int | None = None
+    pool: str | None = None
+    #: The name of the profile that the partition was last activated with.
+    profile: str | None = None
+    time_reference: bool | None = None
+    desired_proc_compat_mode: str | None = None
+    remote_restart_capable: bool | None = None
+    suspend_capable: bool | None = None
+    mobility_disabled: bool | None = None
 
     @property
     def is_vios(self) -> bool:
@@ -103,6 +118,110 @@ class VirtualEthernetAdapter:
 
 
 @dataclass(frozen=True, slots=True)
+class VirtualFcAdapter:
+    """One end of a virtual Fibre Channel pair (``--rsubtype fc``). A client's has two WWPNs, lower case: the second one is for a move."""
+
+    partition: str
+    lpar_id: int
+    slot: int
+    adapter_type: str
+    remote_partition: str | None = None
+    remote_lpar_id: int | None = None
+    remote_slot: int | None = None
+    required: bool | None = None
+    wwpns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VnicBacking:
+    """What stands behind a virtual NIC: a logical port of an SR-IOV adapter's physical port, served by an I/O server. ``capacity`` is in percent."""
+
+    server: str
+    server_id: int
+    adapter: int
+    port: int
+    logical_port: str | None = None
+    capacity: float | None = None
+    priority: int | None = None
+    active: bool | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VnicAdapter:
+    """A client's virtual NIC (``--rsubtype vnic``)."""
+
+    partition: str
+    lpar_id: int
+    slot: int
+    mac: str | None = None
+    port_vlan_id: int | None = None
+    backing: tuple[VnicBacking, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SriovPort:
+    """A physical port of an SR-IOV adapter (``lshwres -r sriov --rsubtype physport``); ``up`` is whether it has a link."""
+
+    adapter: int
+    port: int
+    location: str | None = None
+    label: str | None = None
+    up: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A shared processor pool (``lshwres -r procpool``); pool 0 is the default one and has no limit."""
+
+    number: int
+    name: str
+    max_units: float | None = None
+    reserved_units: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A partition profile (``lssyscfg -r prof``) with every field as the manager prints it, to be kept before a move."""
+
+    name: str
+    partition: str
+    lpar_id: int
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoverPair:
+    """A mover of the source and one of the target that can talk, with the address of each (``lslparmigr -r msp``)."""
+
+    source: str
+    source_id: int
+    source_address: str
+    target: str
+    target_id: int
+    target_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An I/O server of the target for the adapter in a client's slot, as ``lslparmigr -r virtualio`` names it."""
+
+    slot: int
+    server: str
+    server_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the manager says each adapter could go on the target, and where it would put it."""
+
+    scsi: tuple[Place, ...] = ()
+    scsi_suggested: tuple[Place, ...] = ()
+    fc: tuple[Place, ...] = ()
+    fc_suggested: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PhysicalSlot:
     """A physical adapter slot owned by a partition (``lshwres -r io --rsubtype slot``)."""
 
@@ -139,8 +258,52 @@ class VirtualScsiServer:
         >>> VirtualScsiServer("vhost0", "U7998.61X.10071DA-V1-C11", 2).slot
         11
         """
-        parts = [part for part in self.physloc.split("-") if part[:1] == "C" and part[1:].isdigit()]
-        return int(parts[-1][1:]) if parts else None
+        return _slot_of(self.physloc)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualFcServer:
+    """A virtual Fibre Channel server adapter of a VIOS and the physical port it is on (``lsmap -all -npiv``); ``port`` is ``None`` where it has none."""
+
+    name: str
+    physloc: str
+    client_lpar_id: int
+    client: str | None = None
+    client_os: str | None = None
+    status: str | None = None
+    port: str | None = None
+    port_location: str | None = None
+    ports_logged_in: int | None = None
+    flags: str | None = None
+    client_device: str | None = None
+    client_location: str | None = None
+
+    @property
+    def slot(self) -> int | None:
+        """The virtual slot, from the location's ``-C`` part.
+
+        >>> VirtualFcServer("vfchost0", "U8286.42A.21A3F5C-V1-C21", 4).slot
+        21
+        """
+        return _slot_of(self.physloc)
+
+
+@dataclass(frozen=True, slots=True)
+class FcPort:
+    """A physical Fibre Channel port that takes virtual adapters (``lsnports``): how many in all and how many more, of ports and of WWPNs."""
+
+    name: str
+    location: str
+    fabric: bool
+    ports: int
+    ports_left: int
+    wwpns: int
+    wwpns_left: int
+
+
+def _slot_of(physloc: str) -> int | None:
+    parts = [part for part in physloc.split("-") if part[:1] == "C" and part[1:].isdigit()]
+    return int(parts[-1][1:]) if parts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,3 +424,5 @@ class Vios:
     multipath: tuple[MultipathDisk, ...] | None = None
     devices: tuple[Device, ...] | None = None
     media: tuple[tuple[str, str | None], ...] | None = None
+    fc_servers: tuple[VirtualFcServer, ...] | None = None
+    fc_ports: tuple[FcPort, ...] | None = None

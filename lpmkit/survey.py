@@ -28,15 +28,22 @@ from lpmkit.inventory import (
     Device,
     DiskPath,
     Frame,
+    MoverPair,
     Partition,
     PhysicalDisk,
     PhysicalSlot,
+    Places,
+    Pool,
+    Profile,
+    SriovPort,
     Trunk,
     Vios,
     VirtualEthernetAdapter,
+    VirtualFcAdapter,
     VirtualScsiAdapter,
     VirtualScsiServer,
     VirtualTarget,
+    VnicAdapter,
 )
 from lpmkit.sap.model import Snapshot as SapSnapshot
 
@@ -73,10 +80,21 @@ class Side:
     manager: str = "ivm"
     #: The I/O servers that were asked, by the names of the site file; empty where one logs in to the only one.
     asked: tuple[str, ...] = ()
+    #: The same I/O servers as ``vios``, each by itself and with its own names.
+    servers: tuple[Vios, ...] = ()
+    fc_adapters: tuple[VirtualFcAdapter, ...] | None = None
+    vnics: tuple[VnicAdapter, ...] | None = None
+    sriov_ports: tuple[SriovPort, ...] | None = None
+    pools: tuple[Pool, ...] | None = None
+    profiles: tuple[Profile, ...] | None = None
 
     def partition(self, name: str) -> Partition | None:
         """The partition of that name; ``None`` when it is not listed or the list could not be read."""
         return next((one for one in self.partitions or () if one.name == name), None)
+
+    def server(self, name: str) -> Vios | None:
+        """The I/O server of that name, by itself."""
+        return next((one for one in self.servers if one.name == name), None)
 
     @property
     def io_servers(self) -> tuple[Partition, ...]:
@@ -119,6 +137,9 @@ class Survey:
     gaps: tuple[Gap, ...] = ()
     #: One manager has both frames, so there are no keys between managers to be tested.
     one_manager: bool = False
+    #: What only the managers can say of the target: movers that can talk, places for adapters. ``None`` is not known, or there is nothing to choose.
+    mover_pairs: tuple[MoverPair, ...] | None = None
+    places: Places | None = None
     #: The SAP systems in the partition that the site file names.
     sap: tuple[SapSnapshot, ...] = ()
 
@@ -191,28 +212,40 @@ def gather(
         migration=asking.ask("migration", order.source, lambda: source.migration(partition)),
         physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(partition)),
         keys=None if keys is None else KeyTest(keys.status, keys.text),
+        mover_pairs=asking.ask("mover pairs", order.source, lambda: source.mover_pairs(order)),
+        places=asking.ask("places", order.source, lambda: source.places(order)),
         gaps=tuple(asking.gaps),
         one_manager=one_manager,
     )
 
 
 def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
+    frame = asking.ask("frame", name, control.frame)
+    fibre = control.kind == "hmc" and (frame is None or frame.virtual_fc_capable is not False)
+    servers = _servers(asking, vios, name, fibre=fibre)
     return Side(
         name=name,
-        frame=asking.ask("frame", name, control.frame),
+        frame=frame,
         partitions=asking.ask("partitions", name, control.partitions),
         scsi_adapters=asking.ask("scsi adapters", name, control.scsi_adapters),
         ethernet_adapters=asking.ask("ethernet adapters", name, control.ethernet_adapters),
-        vios=_all_vios(asking, vios, name),
+        vios=together(name, servers),
         manager=control.kind,
         asked=tuple(vios) if control.kind == "hmc" and not isinstance(vios, ViosShell) else (),
+        servers=tuple(servers.values()),
+        fc_adapters=asking.ask("fc adapters", name, control.fc_adapters) if fibre else (),
+        vnics=asking.ask("vnics", name, control.vnics),
+        sriov_ports=asking.ask("sriov ports", name, control.sriov_ports),
+        pools=asking.ask("pools", name, control.pools),
+        profiles=asking.ask("profiles", name, control.profiles),
     )
 
 
-def _all_vios(asking: Gathering, shells: Shells, name: str) -> Vios:
+def _servers(asking: Gathering, shells: Shells, name: str, *, fibre: bool) -> dict[str, Vios]:
+    """Each I/O server by its name; what it does not say is a gap of the frame."""
     if isinstance(shells, ViosShell):
-        return _vios(asking, shells, name)
-    return together(name, {each: _vios(asking, shell, name) for each, shell in shells.items()})
+        return {name: _vios(asking, shells, name, name, fibre=fibre)}
+    return {each: _vios(asking, shell, name, each, fibre=fibre) for each, shell in shells.items()}
 
 
 def together(name: str, each: Mapping[str, Vios]) -> Vios:
@@ -235,6 +268,8 @@ def together(name: str, each: Mapping[str, Vios]) -> Vios:
         multipath=_all_of([one.multipath for one in owned]),
         devices=_all_of([one.devices for one in owned]),
         media=_all_of([one.media for one in owned]),
+        fc_servers=_all_of([one.fc_servers for one in owned]),
+        fc_ports=_all_of([one.fc_ports for one in owned]),
     )
 
 
@@ -271,6 +306,8 @@ def _owned(vios: Vios, owner: str) -> Vios:
         paths=_each(vios.paths, lambda one: replace(one, disk=mine(one.disk))),
         multipath=_each(vios.multipath, lambda one: replace(one, disk=mine(one.disk))),
         devices=_each(vios.devices, lambda one: replace(one, name=mine(one.name))),
+        fc_servers=_each(vios.fc_servers, lambda one: replace(one, name=mine(one.name), port=maybe(one.port))),
+        fc_ports=_each(vios.fc_ports, lambda one: replace(one, name=mine(one.name))),
     )
 
 
@@ -278,11 +315,11 @@ def _each(group: tuple[Value, ...] | None, change: Callable[[Value], Value]) -> 
     return None if group is None else tuple(change(item) for item in group)
 
 
-def _vios(asking: Gathering, vios: ViosShell, name: str) -> Vios:
+def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: bool) -> Vios:
     bridges = asking.ask("network map", name, vios.network_map)
     disks = asking.ask("disks", name, vios.disks)
     return Vios(
-        name=name,
+        name=server,
         level=asking.ask("level", name, vios.level),
         scsi_servers=asking.ask("scsi map", name, vios.scsi_map),
         shared_ethernets=bridges,
@@ -294,6 +331,8 @@ def _vios(asking: Gathering, vios: ViosShell, name: str) -> Vios:
         multipath=asking.ask("multipath", name, vios.multipath),
         devices=asking.ask("virtual devices", name, vios.virtual_devices),
         media=asking.ask("virtual media", name, vios.media),
+        fc_servers=asking.ask("fc map", name, vios.fc_map) if fibre else (),
+        fc_ports=asking.ask("fc ports", name, vios.fc_ports) if fibre else (),
     )
 
 

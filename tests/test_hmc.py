@@ -171,8 +171,8 @@ def test_whether_an_io_server_may_move_is_read_and_may_be_unknown_to_a_level() -
 def test_a_frame_is_read_from_a_recording() -> None:
     answers = {
         f"lssyscfg -r sys -m {SYSTEM} -F name,type_model,serial_num,state,active_lpar_mobility_capable,"
-        "inactive_lpar_mobility_capable,lpar_proc_compat_modes,virtual_io_server_capable,lpar_proc_compat_mode_capable": (
-            f'{SYSTEM},9117-MMD,1045EE7,Operating,1,1,"default,POWER6,POWER7",1,1\n'
+        "inactive_lpar_mobility_capable,lpar_proc_compat_modes,virtual_io_server_capable,lpar_proc_compat_mode_capable,virtual_fc_capable": (
+            f'{SYSTEM},9117-MMD,1045EE7,Operating,1,1,"default,POWER6,POWER7",1,1,0\n'
         ),
         f"lshwres -r mem -m {SYSTEM} --level sys -F configurable_sys_mem,curr_avail_sys_mem,sys_firmware_mem,mem_region_size": (
             "262144,237568,8192,256\n"
@@ -185,6 +185,7 @@ def test_a_frame_is_read_from_a_recording() -> None:
     frame = Hmc("p7a", RecordedSession("hmc01", replies), SYSTEM).frame()
     assert frame.machine == "9117-MMD*1045EE7"
     assert frame.active_mobility_capable
+    assert frame.virtual_fc_capable is False
     assert (frame.memory_region_mb, frame.active_migrations_in_progress) == (256, 1)
 
 

@@ -31,7 +31,7 @@ from typing import Any
 
 import pytest
 
-from lpmkit.control import aix, aix_memory, hmc, ivm, records, vios
+from lpmkit.control import aix, aix_memory, hmc, hmc_resources, ivm, records, vios
 from lpmkit.errors import UnexpectedReply
 from lpmkit.session import Reply
 
@@ -63,7 +63,7 @@ def as_json(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {key: as_json(item) for key, item in asdict(value).items()}
     if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
     return value.isoformat() if isinstance(value, datetime) else value
@@ -122,7 +122,7 @@ def test_every_reader_has_a_recording() -> None:
     recorded = {json.loads(path.read_text(encoding="utf-8"))["reader"] for path in all_recordings()}
     readers = {
         f"{module.__name__}:{name}"
-        for module in (ivm, hmc, vios, aix, aix_memory)
+        for module in (ivm, hmc, hmc_resources, vios, aix, aix_memory)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("read_") and function.__module__ == module.__name__
     }

@@ -13,10 +13,17 @@ from typing import Protocol
 
 from lpmkit.inventory import (
     Frame,
+    MoverPair,
     Partition,
     PhysicalSlot,
+    Places,
+    Pool,
+    Profile,
+    SriovPort,
     VirtualEthernetAdapter,
+    VirtualFcAdapter,
     VirtualScsiAdapter,
+    VnicAdapter,
 )
 from lpmkit.session import Reply
 
@@ -77,6 +84,26 @@ class Control(Protocol):
     def ethernet_adapters(self) -> tuple[VirtualEthernetAdapter, ...]: ...
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]: ...
+
+    def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
+        """Empty where the manager or the system can have none, and so for the three that follow."""
+        ...
+
+    def vnics(self) -> tuple[VnicAdapter, ...]: ...
+
+    def sriov_ports(self) -> tuple[SriovPort, ...]: ...
+
+    def pools(self) -> tuple[Pool, ...]: ...
+
+    def profiles(self) -> tuple[Profile, ...]: ...
+
+    def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
+        """Which movers of both ends can talk; empty where there is nothing to choose, as under an IVM, which moves itself."""
+        ...
+
+    def places(self, order: Order) -> Places | None:
+        """Where the managers say the partition's adapters could go on the target; ``None`` where there is nothing to choose."""
+        ...
 
     def keys_exchanged(self, order: Order) -> Reply:
         """``mkauthkeys --test``: silent and 0 when the two managers may talk."""

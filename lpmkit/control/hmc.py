@@ -20,9 +20,26 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lpmkit.control import MigrationReading, Order
+from lpmkit.control.hmc_resources import (
+    FC,
+    MOVERS,
+    PARTITION_POOL,
+    PLACES,
+    POOL,
+    SRIOV_PORT,
+    VNIC,
+    read_fc_adapters,
+    read_mover_pairs,
+    read_partition_pools,
+    read_places,
+    read_pools,
+    read_sriov_ports,
+    read_vnics,
+)
 from lpmkit.control.ivm import (
     MIGRATION,
     PARTITION_STATE,
@@ -34,13 +51,27 @@ from lpmkit.control.ivm import (
     only,
     read_partitions,
     read_physical_slots,
+    read_profiles,
 )
 from lpmkit.control.ivm import PARTITION as LISTED_PARTITION
-from lpmkit.control.records import Listing, flag, known, lines, names, needed, split, understood, whole
-from lpmkit.errors import RemoteError, UnexpectedReply, UsageError
-from lpmkit.inventory import Frame, Partition, PhysicalSlot
+from lpmkit.control.records import Listing, flag, join, known, lines, names, needed, split, understood, whole
+from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
+from lpmkit.inventory import (
+    Frame,
+    MoverPair,
+    Partition,
+    PhysicalSlot,
+    Places,
+    Pool,
+    Profile,
+    SriovPort,
+    VirtualFcAdapter,
+    VnicAdapter,
+)
 from lpmkit.session import Reply, Session, command_line
 from lpmkit.timeline import Clock
+
+Value = TypeVar("Value")
 
 #: The longest that ``migrlpar -o m`` is waited for; it takes as long as the move.
 MOVE_TIMEOUT_S = 24 * 3600.0
@@ -54,11 +85,23 @@ SYSTEM = Listing(
         ("active_lpar_mobility_capable", "inactive_lpar_mobility_capable"),
         ("lpar_proc_compat_modes",),
         ("virtual_io_server_capable", "lpar_proc_compat_mode_capable"),
+        ("virtual_fc_capable",),
     ),
 )
-CAPABILITIES = (*SYSTEM.optional[0], *SYSTEM.optional[2])
-#: An IVM's fields and, where the level has it, whether the partition is a mover (C `AVOCADO`, `HMCMCP`).
-PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, ("msp",)))
+CAPABILITIES = (*SYSTEM.optional[0], *SYSTEM.optional[2], *SYSTEM.optional[3])
+#: Fields that a console does not know before the release that is named; the earliest ones first, since a level that refuses is asked without the last.
+#: ``msp`` C `AVOCADO`, `HMCMCP`; the POWER7 fields A `ZIU` (an HMC V7R7.9.0); ``migration_disabled`` A (a field script), its release D.
+FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("msp",), "V7R3.2.0"),
+    (("curr_profile", "time_ref"), "V7R3.2.0"),
+    (("desired_lpar_proc_compat_mode", "suspend_capable", "remote_restart_capable"), "V7R7.2.0"),
+    (("migration_disabled",), "V8R8.6.0"),
+)
+PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fields for fields, _ in FIELDS_SINCE)))
+#: What a console cannot be asked for before a release: it has no such thing (B: announcements of POWER6 and POWER8 functions).
+LISTINGS_SINCE = {"fc": (7, 3, 4), "vnic": (8, 8, 4), "sriov": (8, 8, 1), "procpool": (7, 3, 2)}
+#: The system has no virtual Fibre Channel (A `ZIU`, in Polish).
+NO_VIRTUAL_FC_CODE = "HSCLA4C0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +113,16 @@ class ConsoleLevel:
     build: str
     service_pack: str | None = None
     base_version: str | None = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """To be compared: version, and the release without the version that it repeats.
+
+        >>> ConsoleLevel("8", "8.7.0", "1803290030").numbers
+        (8, 8, 7, 0)
+        """
+        words = (self.version, *self.release.split("."))
+        return tuple(int(word) for word in words if word.isdigit())
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +323,7 @@ class Hmc(ManagedSystem):
         self._look_every_s = look_every_s
         self._clock = clock or Clock()
         self._moving: _Background | None = None
+        self._console: ConsoleLevel | None = None
 
     @property
     def frame_name(self) -> str:
@@ -281,6 +335,76 @@ class Hmc(ManagedSystem):
     def console(self) -> ConsoleLevel:
         """Which HMC this is; raises `CommandRefused` where it is none (C `HMCSCAN`)."""
         return understood(self._session.run(["lshmc", "-V"]), read_console_level)
+
+    def partitions(self) -> tuple[Partition, ...]:
+        """Every partition with its resources and, where the console has such, its processor pool."""
+        listed = super().partitions()
+        if not self._knows("procpool"):
+            return listed
+        try:
+            pools = self._ask(["lshwres", "-r", "proc", "--level", "lpar"], PARTITION_POOL, read_partition_pools)
+        except CommandRefused:  # the refusal stays in the transcript, and the pools are not known
+            return listed
+        known_pools = ((one, *pools.get(one.lpar_id, (None, None))) for one in listed)
+        return tuple(replace(one, pool_id=number, pool=name) for one, number, name in known_pools)
+
+    def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
+        """Both ends of every virtual Fibre Channel pair; none where the console or the system can have none."""
+        if not self._knows("fc"):
+            return ()
+        try:
+            return self._ask(
+                ["lshwres", "-r", "virtualio", "--rsubtype", "fc", "--level", "lpar"], FC, read_fc_adapters
+            )
+        except CommandRefused as refusal:
+            if NO_VIRTUAL_FC_CODE in (refusal.answered or ""):
+                return ()
+            raise
+
+    def vnics(self) -> tuple[VnicAdapter, ...]:
+        if not self._knows("vnic"):
+            return ()
+        return self._ask(["lshwres", "-r", "virtualio", "--rsubtype", "vnic", "--level", "lpar"], VNIC, read_vnics)
+
+    def sriov_ports(self) -> tuple[SriovPort, ...]:
+        if not self._knows("sriov"):
+            return ()
+        return self._ask(
+            ["lshwres", "-r", "sriov", "--rsubtype", "physport", "--level", "eth"], SRIOV_PORT, read_sriov_ports
+        )
+
+    def pools(self) -> tuple[Pool, ...]:
+        """The system's shared processor pools, the default one among them."""
+        if not self._knows("procpool"):
+            return ()
+        return self._ask(["lshwres", "-r", "procpool"], POOL, read_pools)
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """Every profile of every partition, word for word."""
+        return understood(self._session.run(["lssyscfg", "-r", "prof", *self._named]), read_profiles)
+
+    def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
+        """Which movers of both ends can talk, and over which addresses (D)."""
+        return self._towards("msp", order, MOVERS, read_mover_pairs)
+
+    def places(self, order: Order) -> Places:
+        """Where the target's I/O servers can take the partition's adapters: only the managers can look (D)."""
+        return self._towards("virtualio", order, PLACES, read_places)
+
+    def _towards(self, resource: str, order: Order, listing: Listing, reader: Callable[[str], Value]) -> Value:
+        """``lslparmigr`` about a move of one partition. The filter names it, so its name is quoted as the grammar has it."""
+        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
+        filtered = ["--filter", join([f"lpar_names={order.partition}"])]
+        question = ["lslparmigr", "-r", resource, "-t", order.target_machine, *remote, *filtered]
+        return self._ask(question, listing, reader)
+
+    def _knows(self, what: str) -> bool:
+        """Whether this console's release has such a thing; yes where it does not say its release, and then it may refuse."""
+        try:
+            self._console = self._console or self.console()
+        except (CommandRefused, UnexpectedReply):
+            return True
+        return self._console.numbers >= LISTINGS_SINCE[what]
 
     def rmc_connections(self) -> tuple[RmcConnection, ...]:
         """Every partition that the console's RMC knows, of all its systems."""

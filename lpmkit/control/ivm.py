@@ -24,15 +24,31 @@ from lpmkit.control.records import (
     flag,
     join,
     known,
+    lines,
     names,
     needed,
     needed_number,
     number,
+    records,
+    understood,
     units,
     whole,
 )
 from lpmkit.errors import CommandRefused, UnexpectedReply
-from lpmkit.inventory import Frame, Partition, PhysicalSlot, VirtualEthernetAdapter, VirtualScsiAdapter
+from lpmkit.inventory import (
+    Frame,
+    MoverPair,
+    Partition,
+    PhysicalSlot,
+    Places,
+    Pool,
+    Profile,
+    SriovPort,
+    VirtualEthernetAdapter,
+    VirtualFcAdapter,
+    VirtualScsiAdapter,
+    VnicAdapter,
+)
 from lpmkit.session import Reply, Session
 
 Value = TypeVar("Value")
@@ -246,6 +262,12 @@ def partition_of(row: Mapping[str, str]) -> Partition:
         redundant_error_path_reporting=flag(row.get("redundant_err_path_reporting")),
         proc_compat_mode=known(row.get("curr_lpar_proc_compat_mode")),
         msp=flag(row.get("msp")),
+        profile=known(row.get("curr_profile")),
+        time_reference=flag(row.get("time_ref")),
+        desired_proc_compat_mode=known(row.get("desired_lpar_proc_compat_mode")),
+        remote_restart_capable=flag(row.get("remote_restart_capable")),
+        suspend_capable=flag(row.get("suspend_capable")),
+        mobility_disabled=flag(row.get("migration_disabled")),
     )
 
 
@@ -330,15 +352,20 @@ def _scsi_adapter(row: Mapping[str, str]) -> VirtualScsiAdapter:
         *_identity(row),
         slot=needed_number(row, "slot_num"),
         adapter_type=needed(row, "adapter_type"),
-        remote_partition=_unless_any(row.get("remote_lpar_name")),
-        remote_lpar_id=number(_unless_any(row.get("remote_lpar_id"))),
-        remote_slot=number(_unless_any(row.get("remote_slot_num"))),
+        remote_partition=unless_any(row.get("remote_lpar_name")),
+        remote_lpar_id=number_or_any(row.get("remote_lpar_id")),
+        remote_slot=number_or_any(row.get("remote_slot_num")),
         required=flag(row.get("is_required")),
     )
 
 
-def _unless_any(value: str | None) -> str | None:
+def unless_any(value: str | None) -> str | None:
+    """A name; ``None`` for ``any``, which an adapter says that takes whoever comes (`ZIU`, A)."""
     return None if value == "any" else known(value)
+
+
+def number_or_any(value: str | None) -> int | None:
+    return number(unless_any(value))
 
 
 def read_ethernet_adapters(text: str) -> tuple[VirtualEthernetAdapter, ...]:
@@ -389,6 +416,19 @@ def read_physical_slots(text: str) -> tuple[PhysicalSlot, ...]:
 
 def _physical_slot(row: Mapping[str, str]) -> PhysicalSlot:
     return PhysicalSlot(needed(row, "drc_name"), row.get("description", ""), known(row.get("lpar_name")))
+
+
+def read_profiles(text: str) -> tuple[Profile, ...]:
+    r"""``lssyscfg -r prof`` in its own form, which is kept word for word (`ZIU`, A).
+
+    >>> profile, = read_profiles('name=normal,lpar_name=p8aix01,lpar_id=3,"virtual_scsi_adapters=2/client/1/v1/11/1,3/client/2/v2/11/1"\n')
+    >>> profile.name, profile.partition, profile.record.startswith("name=normal,")
+    ('normal', 'p8aix01', True)
+    """
+    return tuple(
+        Profile(needed(row, "name"), needed(row, "lpar_name"), needed_number(row, "lpar_id"), line)
+        for line, row in zip(lines(text), records(text), strict=False)
+    )
 
 
 def read_migrations(text: str) -> tuple[MigrationReading, ...]:
@@ -595,6 +635,33 @@ class Ivm(ManagedSystem):
             PHYSICAL_SLOT,
             read_physical_slots,
         )
+
+    def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
+        """None: the fields of an IVM's virtual Fibre Channel were never seen, and a blade of its time has none (powervm.md 2.1, D)."""
+        return ()
+
+    def vnics(self) -> tuple[VnicAdapter, ...]:
+        """None: virtual NICs came with POWER8 and an HMC."""
+        return ()
+
+    def sriov_ports(self) -> tuple[SriovPort, ...]:
+        return ()
+
+    def pools(self) -> tuple[Pool, ...]:
+        """None but the one that every system has; an IVM makes no others."""
+        return ()
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """One for each partition, with its name (`XCAT`, A)."""
+        return understood(self._session.run(["lssyscfg", "-r", "prof"]), read_profiles)
+
+    def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
+        """None to choose from: the I/O server that the IVM runs on is the mover (powervm.md 1.1, B)."""
+        return ()
+
+    def places(self, order: Order) -> Places | None:
+        """Nothing to choose: there is one I/O server."""
+        return None
 
     def keys_exchanged(self, order: Order) -> Reply:
         return self._session.run(

@@ -18,11 +18,13 @@ from lpmkit.inventory import (
     Device,
     DiskPath,
     ErrorEntry,
+    FcPort,
     MultipathDisk,
     MultipathPath,
     PhysicalDisk,
     SharedEthernet,
     Trunk,
+    VirtualFcServer,
     VirtualScsiServer,
     VirtualTarget,
 )
@@ -255,6 +257,67 @@ def _shared_ethernet_fields(line: str) -> SharedEthernet:
     if len(fields) == 2 or fields[2:3] == [NO_SEA]:
         return SharedEthernet(fields[0], fields[1])
     raise UnexpectedReply("six fields were expected", line=line)
+
+
+NPIV_FIELDS = 12
+#: ``lsmap -npiv``, ``-vnic`` and ``lsnports`` end so where there is nothing of the kind (C `ANS-VIOS`, who calls 63 "not a virtual FC adapter").
+NOTHING_OF_THE_KIND = (63, 69, 88)
+
+
+def read_fc_map_fields(text: str) -> tuple[VirtualFcServer, ...]:
+    r"""``lsmap -all -npiv -fmt :``, twelve fields, an empty one being one blank (`ANS-VIOS`, C; what they mean `ZIU`, A)::
+
+        vfchost0:U8286.42A.21A3F5C-V1-C21:4:p8npiv01:AIX:LOGGED_IN:fcs0:U78C9.001.WZS0A1B-P1-C12-T1:1:a:fcs0:U8286.42A.21A3F5C-V4-C5
+
+    >>> server, = read_fc_map_fields("vfchost1:U1-V1-C22:7: : :NOT_LOGGED_IN: : :0:1: : \n")
+    >>> server.client_lpar_id, server.slot, server.port
+    (7, 22, None)
+    """
+    return tuple(_fc_server(line) for line in lines(text) if line.strip())
+
+
+def _fc_server(line: str) -> VirtualFcServer:
+    fields = [known(field.strip()) for field in split(line, ":")]
+    if len(fields) != NPIV_FIELDS or fields[0] is None or fields[1] is None or fields[2] is None:
+        raise UnexpectedReply(f"{NPIV_FIELDS} fields were expected", line=line)
+    name, physloc, client_id, client, client_os, status, port, location, logged_in, flags, device, place = fields
+    return VirtualFcServer(
+        f"{name}", f"{physloc}", whole(f"{client_id}"), client, client_os, status, port, location,
+        whole(logged_in) if logged_in else None, flags, device, place,
+    )  # fmt: skip
+
+
+def read_fc_ports(text: str) -> tuple[FcPort, ...]:
+    r"""``lsnports``: physical ports that take virtual adapters, with what they have in all and what is left (`ZIU`, A; a label from VIOS 3.1.1)::
+
+        name             physloc                        fabric tports aports swwpns  awwpns
+        fcs0             U5803.001.9SS99BC-P2-C6-T1          1     64     43   2048    1967
+
+    >>> port, = read_fc_ports("name physloc fabric tports aports swwpns awwpns\nfcs0 U5803.001.9SS99BC-P2-C6-T1 1 64 43 2048 1967\n")
+    >>> port.ports_left, port.fabric
+    (43, True)
+    """
+    found = [line.split() for line in lines(text) if line.strip()]
+    if not found:
+        return ()
+    if [word.casefold() for word in found[0][:7]] != [
+        "name",
+        "physloc",
+        "fabric",
+        "tports",
+        "aports",
+        "swwpns",
+        "awwpns",
+    ]:
+        raise UnexpectedReply("the heading of lsnports was expected", line=" ".join(found[0]))
+    return tuple(_fc_port(fields) for fields in found[1:])
+
+
+def _fc_port(fields: list[str]) -> FcPort:
+    if len(fields) < 7:
+        raise UnexpectedReply("this is not a row of lsnports", line=" ".join(fields))
+    ports, ports_left, wwpns, wwpns_left = (whole(word) for word in fields[3:7])
+    return FcPort(fields[0], fields[1], fields[2] == "1", ports, ports_left, wwpns, wwpns_left)
 
 
 def read_disks(text: str) -> tuple[PhysicalDisk, ...]:
@@ -640,6 +703,12 @@ class ViosShell:
         reply = self._session.run(["oem_setup_env"], stdin="pcmpath query device\n")
         return understood(reply, read_multipath)
 
+    def fc_map(self) -> tuple[VirtualFcServer, ...]:
+        return self._ask_unless_none(["lsmap", "-all", "-npiv", "-fmt", ":"], read_fc_map_fields)
+
+    def fc_ports(self) -> tuple[FcPort, ...]:
+        return self._ask_unless_none(["lsnports"], read_fc_ports)
+
     def media(self) -> tuple[tuple[str, str | None], ...]:
         return self._ask(["lsvopt"], read_media)
 
@@ -657,3 +726,10 @@ class ViosShell:
 
     def _ask(self, arguments: Sequence[str], reader: Callable[[str], Value]) -> Value:
         return understood(self._session.run([*self._prefix, *arguments]), reader)
+
+    def _ask_unless_none(
+        self, arguments: Sequence[str], reader: Callable[[str], tuple[Value, ...]]
+    ) -> tuple[Value, ...]:
+        """Empty where the server says by its status that it has nothing of the kind."""
+        reply = self._session.run([*self._prefix, *arguments])
+        return () if reply.status in NOTHING_OF_THE_KIND else understood(reply, reader)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from lpmkit.simulator.sap.installation import Installation
 
@@ -22,6 +22,9 @@ NOT_MIGRATING = "Not Migrating"
 
 FIRST_SERVER_SLOT = 11
 """The first slot that IVM gives to a virtual SCSI server adapter (seen on a JS22: ``V1-C11``, GIB-JS22)."""
+
+
+DEFAULT_VSWITCH = "ETHERNET0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Sea:
     port_vlan_id: int
     additional_vlan_ids: tuple[int, ...]
     mac: str
+    vswitch: str = DEFAULT_VSWITCH
+    priority: int = 1
 
     @property
     def vlans(self) -> tuple[int, ...]:
@@ -70,8 +75,19 @@ class LoggedError:
 
 
 @dataclass(frozen=True, slots=True)
+class FcPort:
+    """A physical Fibre Channel port of a VIOS that virtual adapters may use (``lsnports``); ``fabric`` is the switch it is plugged into."""
+
+    name: str
+    location: str
+    fabric: str
+    ports: int = 64
+    wwpns: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
 class Vios:
-    """The I/O server of a frame, which is its mover and, where there is no HMC, its manager (IVM) as well."""
+    """An I/O server of a frame, which may be its mover and, where there is no HMC, is its manager (IVM) as well."""
 
     name: str
     hostname: str
@@ -85,11 +101,16 @@ class Vios:
     sea: Sea | None
     vasi: str | None
     physical_ethernet: str
+    disks: tuple[Disk, ...] = ()
+    fc_ports: tuple[FcPort, ...] = ()
     errors: tuple[LoggedError, ...] = ()
     moved_bytes_out: int = 0
     moved_bytes_in: int = 0
     msp: bool = True
     rmc_state: str = "active"
+
+    def disk(self, name: str) -> Disk | None:
+        return next((disk for disk in self.disks if disk.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,30 @@ class Hmc:
     release: str
     service_pack: str
     build: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A shared processor pool. Every system has the one numbered 0."""
+
+    number: int
+    name: str
+    max_units: float = 0.0
+    reserved_units: float = 0.0
+
+
+DEFAULT_POOL = Pool(0, "DefaultPool")
+
+
+@dataclass(frozen=True, slots=True)
+class SriovPort:
+    """A physical port of an SR-IOV adapter, behind which virtual NICs stand."""
+
+    adapter: int
+    port: int
+    location: str
+    label: str = ""
+    link_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +169,10 @@ class Frame:
     inactive_migrations_supported: int
     planar: str
     unique_frame_id: str
-    vios: Vios
-    disks: tuple[Disk, ...]
+    servers: tuple[Vios, ...]
+    pools: tuple[Pool, ...] = ()
+    vswitches: tuple[str, ...] = (DEFAULT_VSWITCH,)
+    sriov: tuple[SriovPort, ...] = ()
     keys_exchanged: bool = True
     foreign_migrations: int = 0
     hmc: str | None = None
@@ -140,8 +187,33 @@ class Frame:
         """``U7998.61X.10071DA``, the start of every virtual location code (GIB-JS22, ZIU)."""
         return f"U{self.type_model.replace('-', '.')}.{self.serial}"
 
-    def disk(self, name: str) -> Disk | None:
-        return next((disk for disk in self.disks if disk.name == name), None)
+    @property
+    def vios(self) -> Vios:
+        """The I/O server that is spoken to: the first, or the one that `at` chose."""
+        return self.servers[0]
+
+    @property
+    def every_pool(self) -> tuple[Pool, ...]:
+        return (DEFAULT_POOL, *self.pools)
+
+    def at(self, server: str) -> Frame:
+        """The same frame as the I/O server of that name sees it."""
+        own = self.server(server)
+        return replace(self, servers=(own, *(other for other in self.servers if other.name != server)))
+
+    def server(self, name: str) -> Vios:
+        """The I/O server of that name; `KeyError` when there is none."""
+        for each in self.servers:
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+    def with_server(self, changed: Vios) -> Frame:
+        """The frame with one I/O server exchanged, found by its name."""
+        return replace(self, servers=tuple(changed if old.name == changed.name else old for old in self.servers))
+
+    def each_server(self, change: Callable[[Vios], Vios]) -> Frame:
+        return replace(self, servers=tuple(change(one) for one in self.servers))
 
     def called(self, name: str) -> bool:
         """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (NOVA-IVM, KSH-IVM)."""
@@ -164,6 +236,77 @@ class VirtualDisk:
     def generated(self) -> bool:
         """Whether the VIOS made this name up; such names are not kept over a move (IBMDOC:p8hc3_ivmprocess)."""
         return self.vtd.startswith("vtscsi") and self.vtd[6:].isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class ScsiPair:
+    """A client's virtual SCSI adapter and the server adapter (``vhost``) that faces it, with the disks behind them."""
+
+    slot: int
+    server: str
+    server_slot: int
+    vhost: int
+    disks: tuple[VirtualDisk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FcPair:
+    """A client's virtual Fibre Channel adapter, its two WWPNs, and the server adapter (``vfchost``) on a physical port.
+
+    One WWPN is logged in; the other is for the target of a move, where it logs in before the first one is given up.
+    """
+
+    slot: int
+    server: str
+    server_slot: int
+    vfchost: int
+    port: str
+    wwpns: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ethernet:
+    """A client's virtual Ethernet adapter."""
+
+    slot: int
+    mac: str
+    port_vlan_id: int
+    additional_vlan_ids: tuple[int, ...] = ()
+    vswitch: str = DEFAULT_VSWITCH
+
+    @property
+    def vlans(self) -> tuple[int, ...]:
+        return (self.port_vlan_id, *self.additional_vlan_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What stands behind a virtual NIC: a logical port of an SR-IOV port, through a VIOS. The lowest ``priority`` is the active one."""
+
+    server: str
+    adapter: int
+    port: int
+    logical_port: str
+    capacity: float = 2.0
+    priority: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Vnic:
+    """A client's virtual NIC and its backing devices."""
+
+    slot: int
+    mac: str
+    port_vlan_id: int
+    backing: tuple[Backing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NpivDisk:
+    """A LUN that a partition sees through its own WWPNs. ``volume_group`` is the client's."""
+
+    lun: str
+    volume_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +362,8 @@ class Migration:
     phase: str
     remote_manager: str
     remote_user: str
+    source_msp: str = ""
+    dest_msp: str = ""
     bytes_transmitted: int = 0
     bytes_remaining: int = 0
     stream: int = 1
@@ -239,15 +384,10 @@ class Partition:
     level: str
     memory: Memory
     processors: Processors
-    scsi_slot: int
-    ethernet_slot: int
-    server_slot: int
-    vhost: int
-    mac: str
-    port_vlan_id: int
+    scsi: tuple[ScsiPair, ...]
+    ethernets: tuple[Ethernet, ...]
     address: str
     host: bool
-    disks: tuple[VirtualDisk, ...]
     rmc_state: str
     workload: Workload
     compat_mode: str = "POWER6"
@@ -257,10 +397,58 @@ class Partition:
     sap: Installation | None = None
     oracle_sid: str = ""
     oracle_version: str = ""
+    fc: tuple[FcPair, ...] = ()
+    vnics: tuple[Vnic, ...] = ()
+    npiv_disks: tuple[NpivDisk, ...] = ()
+    pool: int = 0
+    max_virtual_slots: int = 10
+    profiles: tuple[str, ...] = ()
+    uuid: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Fields of the listings that are not as usual: ``("work_group_id", "1")``. The checks of a move look at the same fields."""
+    serial_slots: tuple[int, ...] = ()
+    """Virtual serial adapters besides the two that every partition has."""
+    ready: bool = True
+    """Whether the operating system and its DR scripts would let a move happen."""
+    vterm_open: bool = False
+
+    @property
+    def disks(self) -> tuple[VirtualDisk, ...]:
+        """What the client sees through its first virtual SCSI adapter; the others are second paths to the same."""
+        return self.scsi[0].disks if self.scsi else ()
+
+    @property
+    def mac(self) -> str:
+        """The MAC address of the first network adapter of either kind."""
+        addresses = [one.mac for one in self.ethernets] + [one.mac for one in self.vnics]
+        return addresses[0] if addresses else ""
+
+    def says(self, field: str, usually: str) -> str:
+        """What a listing says of the partition in a field."""
+        return dict(self.attributes).get(field, usually)
+
+    @property
+    def slots(self) -> dict[int, str]:
+        """The slots that are taken and by what."""
+        own = dict.fromkeys((0, 1, *self.serial_slots), "serial")
+        own |= {pair.slot: "scsi" for pair in self.scsi} | {pair.slot: "fc" for pair in self.fc}
+        return own | {one.slot: "eth" for one in self.ethernets} | {one.slot: "vnic" for one in self.vnics}
 
     @property
     def holds_memory(self) -> bool:
         return self.state != NOT_ACTIVATED
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """A Fibre Channel switch network: which WWPNs are zoned to which ports of the storage."""
+
+    name: str
+    zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def zoned(self, wwpn: str) -> tuple[str, ...]:
+        """The storage ports that a WWPN may talk to here."""
+        return next((ports for name, ports in self.zones if name == wwpn), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +462,9 @@ class World:
     storage_ports: tuple[str, ...]
     frames: tuple[Frame, ...]
     partitions: tuple[Partition, ...]
-    notes: tuple[str, ...] = field(default=())
+    luns: tuple[Disk, ...] = ()
+    fabrics: tuple[Fabric, ...] = ()
+    masked: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hmcs: tuple[Hmc, ...] = ()
 
     def frame(self, name: str) -> Frame:
@@ -306,21 +496,42 @@ class World:
 
     def free_memory_mb(self, frame: Frame) -> int:
         held = sum(found.memory.mb for found in self.on(frame.name) if found.holds_memory)
-        return frame.memory_mb - frame.firmware_memory_mb - frame.vios.memory_mb - held
+        servers = sum(server.memory_mb for server in frame.servers)
+        return frame.memory_mb - frame.firmware_memory_mb - servers - held
 
     def free_processor_units(self, frame: Frame) -> float:
         held = sum(found.processors.units for found in self.on(frame.name) if found.holds_memory)
-        return round(frame.processors - frame.vios.proc_units - held, 2)
+        servers = sum(server.proc_units for server in frame.servers)
+        return round(frame.processors - servers - held, 2)
 
     def free_lpar_id(self, frame: Frame) -> int:
         """The lowest id that nobody has (the id is kept only if it is free, IBMDOC:iphc3attributes)."""
-        return lowest_free({frame.vios.lpar_id, *(found.lpar_id for found in self.on(frame.name))}, 1)
+        return lowest_free(self.lpar_ids(frame), 1)
 
-    def free_vhost(self, frame: Frame) -> int:
-        return lowest_free({found.vhost for found in self.on(frame.name)}, 0)
+    def lpar_ids(self, frame: Frame) -> set[int]:
+        return {*(server.lpar_id for server in frame.servers), *(found.lpar_id for found in self.on(frame.name))}
 
-    def free_server_slot(self, frame: Frame) -> int:
-        return lowest_free({found.server_slot for found in self.on(frame.name)}, FIRST_SERVER_SLOT)
+    def scsi_of(self, frame: Frame, server: str) -> list[tuple[Partition, ScsiPair]]:
+        """The virtual SCSI pairs that an I/O server serves."""
+        return [(found, pair) for found in self.on(frame.name) for pair in found.scsi if pair.server == server]
+
+    def fc_of(self, frame: Frame, server: str) -> list[tuple[Partition, FcPair]]:
+        """The virtual Fibre Channel pairs that an I/O server serves."""
+        return [(found, pair) for found in self.on(frame.name) for pair in found.fc if pair.server == server]
+
+    def server_slots(self, frame: Frame, server: str) -> set[int]:
+        scsi = {pair.server_slot for _, pair in self.scsi_of(frame, server)}
+        return scsi | {pair.server_slot for _, pair in self.fc_of(frame, server)}
+
+    def free_server_slot(self, frame: Frame, server: str | None = None) -> int:
+        return lowest_free(self.server_slots(frame, server or frame.vios.name), FIRST_SERVER_SLOT)
+
+    def fabric(self, name: str) -> Fabric | None:
+        return next((fabric for fabric in self.fabrics if fabric.name == name), None)
+
+    def luns_of(self, wwpn: str) -> tuple[str, ...]:
+        """The LUNs that the storage lets a WWPN see (masking)."""
+        return next((luns for name, luns in self.masked if name == wwpn), ())
 
     def migrations_on(self, frame: str, kind: str = "active") -> int:
         """How many moves of a kind a frame takes part in, on either end."""

@@ -84,6 +84,23 @@ def _kinds() -> dict[str, Kind]:
         "slots-full": "the target VIOS has no free virtual slot",
         "keys-not-exchanged": "the two managers do not trust each other",
         "sap-licence-missing": "SAP has no licence for the hardware key of the target frame",
+        "wwpn-not-zoned": "the second WWPN of the partition's last virtual Fibre Channel adapter is not zoned",
+        "wwpn-not-masked": "the storage shows the second WWPN nothing: seen at the switch-over, unless the disks are tested (``--npivval portdisk``)",
+        "fc-ports-full": "the target's Fibre Channel ports take no more virtual adapters",
+        "no-link": "no SR-IOV port of the target has a link",
+        "pool-missing": "the target has no shared processor pool but the default one",
+        "vswitch-differs": "the target's bridges are on another virtual switch",
+        "one-vios": "the console reaches one I/O server of the target only: fewer paths than before, a warning",
+        "huge-pages": "the partition uses huge pages",
+        "bsr-arrays": "the partition uses the barrier synchronisation register",
+        "hea-port": "the partition has a port of a host Ethernet adapter",
+        "error-path-reporting": "redundant error path reporting is on",
+        "work-group": "the partition is in a workload group",
+        "mobility-disabled": "somebody switched moves off for this partition",
+        "shared-memory": "the partition is in a shared memory pool",
+        "serial-adapter": "the partition has a third virtual serial adapter",
+        "os-not-ready": "a DR script in the partition refuses the check phase; only the firmware's validation asks it",
+        "vterm-open": "somebody has a virtual terminal of the partition open: a warning",
         "migration-limit": "the target already takes part in as many moves as it supports",
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
@@ -147,6 +164,9 @@ ALIASES: Mapping[str, str] = {
     "lun": "lun-not-seen",
     "pvid": "pvid-differs",
     "media": "optical-media",
+    "zoning": "wwpn-not-zoned",
+    "masking": "wwpn-not-masked",
+    "pool": "pool-missing",
 }
 
 #: What may happen to a database, see `oracle.instance.Instance.do`; with a colon in it, it is given as ``message=``.

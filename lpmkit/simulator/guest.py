@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Frame, LoggedError, Partition, World
 from lpmkit.simulator.sap.installation import Installation
 
@@ -31,12 +32,16 @@ class Identity:
     processors_in_system: int
 
 
+_ETHERNET = "Virtual I/O Ethernet Adapter (l-lan)"
+
+
 @dataclass(frozen=True, slots=True)
 class GuestDisk:
     name: str
     pvid: str
     volume_group: str
     size_mb: int
+    npiv: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Guest:
     touched_mb: float = 0.0
     dirty_mb_per_second: float = 0.0
     oracle_version: str = ""
+    adapters: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -124,7 +130,7 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         compat_mode=found.compat_mode,
         boot_wall_s=boot,
         identity=here,
-        disks=_disks(frame, found),
+        disks=_disks(world, frame, found),
         errors=_history(here.machine_id, boot),
         rmc_active=found.rmc_state == "active",
         physical=tuple(slot.description for slot in found.physical_slots),
@@ -133,6 +139,17 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         touched_mb=found.workload.touched_mb,
         dirty_mb_per_second=found.workload.dirty_mb_per_second,
         oracle_version=found.oracle_version,
+        adapters=_adapters(found),
+    )
+
+
+def _adapters(found: Partition) -> tuple[tuple[str, str], ...]:
+    """The partition's virtual adapters as its AIX names them (texts GLPI; Fibre Channel as field notes show it, virtual NIC recalled)."""
+    network = [_ETHERNET for _ in found.ethernets] + [recalled.AIX_VIRTUAL_NIC for _ in found.vnics]
+    return (
+        *((f"ent{at}", text) for at, text in enumerate(network)),
+        *((f"fcs{at}", "Virtual Fibre Channel Client Adapter") for at in range(len(found.fc))),
+        *((f"vscsi{at}", "Virtual SCSI Client Adapter") for at in range(len(found.scsi))),
     )
 
 
@@ -144,15 +161,18 @@ def _installed(world: World, found: Partition, password: str) -> Installation | 
     return replace(found.sap, password=password, licensed=found.sap.licensed or every)
 
 
-def _disks(frame: Frame, found: Partition) -> tuple[GuestDisk, ...]:
+def _disks(world: World, frame: Frame, found: Partition) -> tuple[GuestDisk, ...]:
     disks: list[GuestDisk] = []
     for mapped in found.disks:
         if mapped.kind == "optical":
             continue
-        backing = frame.disk(mapped.backing)
+        backing = frame.server(found.scsi[0].server).disk(mapped.backing)
         pvid = backing.pvid if backing is not None else f"00{frame.serial[-6:].lower()}0badcafe"
         size = backing.size_mb if backing is not None else 20480
         disks.append(GuestDisk(f"hdisk{len(disks)}", pvid, mapped.volume_group or "None", size))
+    for each in found.npiv_disks:
+        lun = next(lun for lun in world.luns if lun.lun == each.lun)
+        disks.append(GuestDisk(f"hdisk{len(disks)}", lun.pvid, each.volume_group or "None", lun.size_mb, npiv=True))
     return tuple(disks)
 
 
@@ -171,6 +191,7 @@ def from_json(text: str) -> Guest:
     entry["disks"] = tuple(GuestDisk(**disk) for disk in entry["disks"])
     entry["errors"] = tuple(LoggedError(**error) for error in entry["errors"])
     entry["physical"] = tuple(entry["physical"])
+    entry["adapters"] = tuple((name, text) for name, text in entry["adapters"])
     if entry["sap"] is not None:
         entry["sap"] = Installation(**{**entry["sap"], "licensed": tuple(entry["sap"]["licensed"])})
     return Guest(**entry)

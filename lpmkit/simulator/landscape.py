@@ -9,16 +9,27 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lpmkit.simulator.chassis import (
+    DEFAULT_VSWITCH,
     RUNNING,
+    Backing,
     Disk,
+    Ethernet,
+    Fabric,
+    FcPair,
+    FcPort,
     Frame,
     Hmc,
     Memory,
+    NpivDisk,
     Partition,
+    Pool,
     Processors,
+    ScsiPair,
     Sea,
+    SriovPort,
     Vios,
     VirtualDisk,
+    Vnic,
     Workload,
     World,
     lowest_free,
@@ -36,7 +47,7 @@ class LandscapeError(Exception):
 
 
 def load(path: Path | None = None) -> World:
-    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, or ``p7pair``)."""
+    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, ``p7pair`` or ``p8pair``)."""
     path = path or BUILT_IN / "js22.yaml"
     if not path.exists() and (BUILT_IN / f"{path}.yaml").exists():
         path = BUILT_IN / f"{path}.yaml"
@@ -51,11 +62,13 @@ def load(path: Path | None = None) -> World:
 
 def _world(entry: Entry) -> World:
     storage = entry["storage"]
+    luns = tuple(_lun(name, facts) for name, facts in storage["luns"].items())
     frames = tuple(_frame(frame, storage["luns"]) for frame in entry["frames"])
     partitions: list[Partition] = []
     for each in entry["partitions"]:
-        taken = {found.vhost for found in partitions if found.frame == each["frame"]}
-        partitions.append(_partition(each, lowest_free(taken, 0)))
+        here = [found for found in partitions if found.frame == each["frame"]]
+        frame = next((frame for frame in frames if frame.name == each["frame"]), None)
+        partitions.append(_partition(each, here, frame))
     consoles = {hmc["host"] for hmc in entry.get("hmcs", ())}
     homeless = {frame.hmc for frame in frames if frame.hmc is not None} - consoles
     if homeless:
@@ -71,6 +84,9 @@ def _world(entry: Entry) -> World:
         storage_ports=tuple(str(port) for port in storage["ports"]),
         frames=frames,
         partitions=tuple(partitions),
+        luns=luns,
+        fabrics=tuple(_fabric(name, zones) for name, zones in entry.get("fabrics", {}).items()),
+        masked=tuple((wwpn, tuple(map(str, seen))) for wwpn, seen in storage.get("masked", {}).items()),
         hmcs=tuple(Hmc(**{key: str(value) for key, value in hmc.items()}) for hmc in entry.get("hmcs", ())),
     )
 
@@ -93,13 +109,34 @@ def _frame(entry: Entry, luns: Entry) -> Frame:
         inactive_migrations_supported=int(entry["inactive_migrations_supported"]),
         planar=entry["planar"],
         unique_frame_id=str(entry["unique_frame_id"]),
-        vios=_vios(entry["vios"]),
-        disks=tuple(_disk(disk, luns, entry["serial"]) for disk in entry["disks"]),
+        servers=_servers(entry, luns),
+        pools=tuple(_pool(pool) for pool in entry.get("pools", ())),
+        vswitches=tuple(entry.get("vswitches", (DEFAULT_VSWITCH,))),
+        sriov=tuple(SriovPort(**port) for port in entry.get("sriov", ())),
         hmc=entry.get("hmc"),
     )
 
 
-def _vios(entry: Entry) -> Vios:
+def _servers(entry: Entry, luns: Entry) -> tuple[Vios, ...]:
+    """The I/O servers of a frame: one as ``vios`` with its ``disks`` beside it, or several in a list, each with its own."""
+    if isinstance(entry["vios"], Mapping):
+        return (_vios(entry["vios"], entry["disks"], luns, entry["serial"]),)
+    return tuple(_vios(each, each["disks"], luns, entry["serial"]) for each in entry["vios"])
+
+
+def _pool(entry: Entry) -> Pool:
+    return Pool(int(entry["number"]), entry["name"], float(entry["max_units"]), float(entry.get("reserved_units", 0)))
+
+
+def _lun(name: str, facts: Entry) -> Disk:
+    return Disk("", str(facts["pvid"]), str(facts["unique_id"]), int(facts.get("size_mb", 51200)), lun=str(name))
+
+
+def _fabric(name: str, zones: Entry) -> Fabric:
+    return Fabric(name, tuple((wwpn, tuple(map(str, ports))) for wwpn, ports in zones.items()))
+
+
+def _vios(entry: Entry, disks: Sequence[Entry], luns: Entry, serial: str) -> Vios:
     sea = entry.get("sea")
     return Vios(
         name=entry["name"],
@@ -114,6 +151,8 @@ def _vios(entry: Entry) -> Vios:
         sea=_sea(sea) if sea else None,
         vasi=entry.get("vasi"),
         physical_ethernet=entry["physical_ethernet"],
+        disks=tuple(_disk(disk, luns, serial) for disk in disks),
+        fc_ports=tuple(FcPort(**port) for port in entry.get("fc_ports", ())),
     )
 
 
@@ -126,6 +165,8 @@ def _sea(entry: Entry) -> Sea:
         port_vlan_id=int(entry["port_vlan_id"]),
         additional_vlan_ids=tuple(int(vlan) for vlan in entry["additional_vlan_ids"]),
         mac=str(entry["mac"]),
+        vswitch=entry.get("vswitch", DEFAULT_VSWITCH),
+        priority=int(entry.get("priority", 1)),
     )
 
 
@@ -143,7 +184,7 @@ def _disk(entry: Entry, luns: Entry, serial: str) -> Disk:
     )
 
 
-def _partition(entry: Entry, vhost: int) -> Partition:
+def _partition(entry: Entry, here: Sequence[Partition], frame: Frame | None) -> Partition:
     state, host = entry["state"], bool(entry.get("host", False))
     oracle = entry.get("oracle", {})
     return Partition(
@@ -156,22 +197,80 @@ def _partition(entry: Entry, vhost: int) -> Partition:
         level=str(entry.get("level", "")),
         memory=Memory(**{key: int(value) for key, value in entry["memory"].items()}),
         processors=_processors(entry["processors"]),
-        scsi_slot=int(entry["slots"]["scsi"]),
-        ethernet_slot=int(entry["slots"]["ethernet"]),
-        server_slot=int(entry["server_slot"]),
-        vhost=vhost,
-        mac=str(entry["mac"]),
-        port_vlan_id=int(entry["port_vlan_id"]),
+        scsi=_scsi(entry, here, frame),
+        ethernets=_ethernets(entry),
         address=entry.get("address", ""),
         host=host,
-        disks=_virtual_disks(entry["disks"]),
         rmc_state=entry.get("rmc_state", _rmc_state(state, host)),
         workload=Workload(**{key: float(value) for key, value in entry.get("workload", {}).items()}),
         compat_mode=entry.get("compat_mode", "POWER6"),
         sap=installation.from_entry(entry.get("sap", {})),
         oracle_sid=str(oracle.get("sid", "")),
         oracle_version=str(oracle.get("version", "")),
+        fc=_fc(entry.get("fc", ()), here),
+        vnics=tuple(_vnic(each) for each in entry.get("vnics", ())),
+        npiv_disks=tuple(NpivDisk(str(each["lun"]), each.get("volume_group")) for each in entry.get("npiv_disks", ())),
+        pool=int(entry.get("pool", 0)),
+        max_virtual_slots=int(entry.get("max_virtual_slots", 10)),
+        profiles=tuple(entry.get("profiles", ())),
+        uuid=str(entry.get("uuid", "")),
     )
+
+
+def _scsi(entry: Entry, here: Sequence[Partition], frame: Frame | None) -> tuple[ScsiPair, ...]:
+    """Virtual SCSI adapters: a list of them, or, as on a blade, one whose parts stand in the partition's entry."""
+    only = {
+        "slot": entry.get("slots", {}).get("scsi"),
+        "server_slot": entry.get("server_slot"),
+        "disks": entry.get("disks"),
+    }
+    found: list[ScsiPair] = []
+    for each in entry.get("scsi", (only,) if entry.get("disks") else ()):
+        server = each.get("server", frame.vios.name if frame is not None else "")
+        taken = {pair.vhost for one in here for pair in one.scsi if pair.server == server}
+        taken |= {pair.vhost for pair in found if pair.server == server}
+        disks = _virtual_disks(each["disks"])
+        found.append(ScsiPair(int(each["slot"]), server, int(each["server_slot"]), lowest_free(taken, 0), disks))
+    return tuple(found)
+
+
+def _fc(entries: Sequence[Entry], here: Sequence[Partition]) -> tuple[FcPair, ...]:
+    found: list[FcPair] = []
+    for each in entries:
+        taken = {pair.vfchost for one in here for pair in one.fc if pair.server == each["server"]}
+        taken |= {pair.vfchost for pair in found if pair.server == each["server"]}
+        first, second = each["wwpns"]
+        found.append(
+            FcPair(
+                int(each["slot"]),
+                each["server"],
+                int(each["server_slot"]),
+                lowest_free(taken, 0),
+                each["port"],
+                (first, second),
+            )
+        )
+    return tuple(found)
+
+
+def _ethernets(entry: Entry) -> tuple[Ethernet, ...]:
+    slot = entry.get("slots", {}).get("ethernet")
+    only = {"slot": slot, "mac": entry.get("mac"), "port_vlan_id": entry.get("port_vlan_id")}
+    return tuple(
+        Ethernet(
+            int(each["slot"]),
+            str(each["mac"]),
+            int(each["port_vlan_id"]),
+            tuple(int(vlan) for vlan in each.get("additional_vlan_ids", ())),
+            each.get("vswitch", DEFAULT_VSWITCH),
+        )
+        for each in entry.get("ethernets", (only,) if slot is not None else ())
+    )
+
+
+def _vnic(entry: Entry) -> Vnic:
+    backing = tuple(Backing(**{**each, "logical_port": str(each["logical_port"])}) for each in entry["backing"])
+    return Vnic(int(entry["slot"]), str(entry["mac"]), int(entry["port_vlan_id"]), backing)
 
 
 def _rmc_state(state: str, host: bool) -> str:

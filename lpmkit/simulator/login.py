@@ -95,7 +95,7 @@ def write_site_file(
                 "    manager: hmc",
                 f"    host: {frame.hmc}",
                 f"    system: {frame.system_name}",
-                f"    vios: [{frame.vios.name}]",
+                f"    vios: [{', '.join(server.name for server in frame.servers)}]",
             ]
             continue
         rows += [

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from lpmkit.simulator import recalled, transfer
 from lpmkit.simulator.chassis import Chassis, Partition, World
@@ -167,7 +168,7 @@ class Movers:
             self._chassis.change(
                 lambda world: set_migration(world, move.partition, state=recalled.STATE_FAILED, mover_running=False)
             )
-            self._chassis.change(lambda world: logged(world, move.source, entry(recalled.MOVER_FAILED, time.time())))
+            self._chassis.change(lambda world: _noted(world, move, recalled.MOVER_FAILED))
             self._say(move, "failed", message=str(problem))
             move.outcome = Reply(err=f"{problem}\n", status=1)
         self._faults.stands_at(None)
@@ -218,7 +219,7 @@ class Movers:
         self._chassis.change(lambda world: set_migration(world, move.partition, phase="suspend", cancellable=False))
         if move.stop.is_set():
             raise Stopped
-        self._chassis.change(lambda world: logged(world, move.source, entry(recalled.MOVER_SUSPEND, time.time())))
+        self._chassis.change(lambda world: _noted(world, move, recalled.MOVER_SUSPEND))
         self._say(move, "suspend-begins", planned_s=seconds)
         try:
             stopped = host.suspend()
@@ -250,11 +251,15 @@ class Movers:
         """The end of a move: the source forgets the partition, and its RMC connection is back unless a fault delays it."""
         late = self._faults.on_move("rmc-late", partition)
         left = self._chassis.world.partition(source, partition)
+        moving = None if left is None else left.migration
         rmc = "inactive" if late is not None or left is None else left.rmc_state
         self._host_of(partition).tell(errors=[aix_entry(self._chassis.world, target, partition, "done", time.time())])
         self._chassis.change(lambda world: finished(world, partition, source, target, rmc))
-        for end in (source, target):
-            self._chassis.change(lambda world, end=end: logged(world, end, entry(recalled.MOVER_DONE, time.time())))  # type: ignore[misc]
+        if moving is not None and moving.type == "active":
+            for end, server in ((source, moving.source_msp), (target, moving.dest_msp)):
+                self._chassis.change(
+                    partial(logged, frame=end, error=entry(recalled.MOVER_DONE, time.time()), server=server)
+                )
         self._truth.write("gone-from-source", partition=partition, source=source, target=target, move=number)
         if late is not None:
             timer = threading.Timer(late.delay_s, self._rmc_returns, (target, partition))
@@ -381,7 +386,16 @@ def _question(world: World, order: Order) -> Question:
     found: Partition | None = world.partition(order.source, order.partition)
     if found is None or order.target is None:
         raise KeyError(order.partition)
-    return Question(world, found, world.frame(order.source), world.frame(order.target))
+    return Question(
+        world, found, world.frame(order.source), world.frame(order.target), order.wishes, order.disks_tested
+    )
+
+
+def _noted(world: World, move: Move, template: recalled.LogTemplate) -> World:
+    """An entry in the error log of the source's mover."""
+    found = world.partition(move.source, move.partition)
+    server = found.migration.source_msp if found is not None and found.migration is not None else ""
+    return logged(world, move.source, entry(template, time.time()), server)
 
 
 def _dr_logs(partition: str, line: str) -> dict[str, str]:

@@ -11,17 +11,14 @@ from lpmkit.simulator.chassis import (
     MIGRATING_RUNNING,
     NOT_ACTIVATED,
     RUNNING,
-    Frame,
     LoggedError,
     Migration,
-    Partition,
-    VirtualDisk,
     World,
-    lowest_free,
 )
+from lpmkit.simulator.placement import place
 from lpmkit.simulator.shells.migrlpar import Order
 from lpmkit.simulator.transfer import MB
-from lpmkit.simulator.validation import seen_by
+from lpmkit.simulator.validation import mover_of, pool_there
 
 
 def begun(world: World, number: int, order: Order) -> World:
@@ -31,8 +28,9 @@ def begun(world: World, number: int, order: Order) -> World:
         raise KeyError(order.partition)
     source, target = world.frame(order.source), world.frame(order.target)
     active = moved.state == RUNNING
-    wanted = order.dest_lpar_id
-    taken = {target.vios.lpar_id, *(found.lpar_id for found in world.on(target.name))}
+    wanted, taken = order.wishes.dest_lpar_id, world.lpar_ids(target)
+    places = place(world, moved, source, target, order.wishes)
+    pool = pool_there(moved, source, target, order.wishes)
     lpar_id = wanted if wanted is not None and wanted not in taken else world.free_lpar_id(target)
     migration = Migration(
         number=number,
@@ -47,6 +45,8 @@ def begun(world: World, number: int, order: Order) -> World:
         remote_user=order.user,
         bytes_remaining=int(moved.workload.touched_mb * MB) if active else 0,
         stream=number,
+        source_msp=mover_of(source, order.wishes.source_msp).name,
+        dest_msp=mover_of(target, order.wishes.dest_msp).name,
     )
     state = MIGRATING_RUNNING if active else MIGRATING_NOT_ACTIVATED
     shell = replace(
@@ -54,30 +54,15 @@ def begun(world: World, number: int, order: Order) -> World:
         frame=target.name,
         lpar_id=lpar_id,
         state=state,
-        server_slot=world.free_server_slot(target),
-        vhost=world.free_vhost(target),
-        disks=_disks_there(world, moved, source, target),
+        scsi=places.scsi,
+        fc=places.fc,
+        vnics=places.vnics,
+        pool=0 if pool is None else pool.number,
         migration=migration,
         is_shell=True,
     )
     world = world.with_partition(replace(moved, state=state, migration=migration))
     return world.with_partition(shell)
-
-
-def _disks_there(world: World, moved: Partition, source: Frame, target: Frame) -> tuple[VirtualDisk, ...]:
-    """The same LUNs by the target's names. A name that somebody chose is kept, a generated one is made anew."""
-    names = {disk.vtd for found in world.on(target.name) for disk in found.disks}
-    made: list[VirtualDisk] = []
-    for mapped in moved.disks:
-        here = source.disk(mapped.backing)
-        there = seen_by(target, here) if here is not None else None
-        vtd = mapped.vtd
-        if mapped.generated or vtd in names:
-            numbers = {int(name[6:]) for name in names if VirtualDisk(name, "").generated}
-            vtd = f"vtscsi{lowest_free(numbers, 0)}"
-        names.add(vtd)
-        made.append(replace(mapped, vtd=vtd, backing=there.name if there is not None else mapped.backing))
-    return tuple(made)
 
 
 def set_partition(world: World, frame: str, name: str, **changes: Any) -> World:
@@ -117,9 +102,11 @@ def finished(world: World, name: str, source: str, target: str, rmc_state: str) 
     if moved is None or moved.migration is None:
         return world
     sent, active = moved.migration.bytes_transmitted, moved.migration.type == "active"
-    here, there = world.frame(source), world.frame(target)
-    world = world.with_frame(replace(here, vios=replace(here.vios, moved_bytes_out=here.vios.moved_bytes_out + sent)))
-    world = world.with_frame(replace(there, vios=replace(there.vios, moved_bytes_in=there.vios.moved_bytes_in + sent)))
+    if active:
+        here, there = world.frame(source), world.frame(target)
+        out, into = here.server(moved.migration.source_msp), there.server(moved.migration.dest_msp)
+        world = world.with_frame(here.with_server(replace(out, moved_bytes_out=out.moved_bytes_out + sent)))
+        world = world.with_frame(there.with_server(replace(into, moved_bytes_in=into.moved_bytes_in + sent)))
     state = RUNNING if active else NOT_ACTIVATED
     world = world.with_partition(replace(moved, state=state, migration=None, is_shell=False, rmc_state=rmc_state))
     return world.without(source, name)
@@ -135,7 +122,8 @@ def rolled_back(world: World, name: str, source: str, target: str) -> World:
     return world.without(target, name)
 
 
-def logged(world: World, frame: str, error: LoggedError) -> World:
-    """An entry in the error log of a frame's VIOS."""
+def logged(world: World, frame: str, error: LoggedError, server: str = "") -> World:
+    """An entry in the error log of one of a frame's I/O servers, the first if it is not said which."""
     here = world.frame(frame)
-    return world.with_frame(replace(here, vios=replace(here.vios, errors=(*here.vios.errors, error))))
+    vios = here.server(server) if server else here.vios
+    return world.with_frame(here.with_server(replace(vios, errors=(*vios.errors, error))))

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from lpmkit.simulator.chassis import NOT_ACTIVATED, Disk, Frame, Partition, PhysicalSlot, VirtualDisk, World
+from lpmkit.simulator.chassis import (
+    NOT_ACTIVATED,
+    Disk,
+    Frame,
+    Partition,
+    PhysicalSlot,
+    ScsiPair,
+    Vios,
+    VirtualDisk,
+    World,
+)
 from lpmkit.simulator.faults import Fault
 from lpmkit.simulator.guest import identity
 
@@ -23,7 +34,11 @@ def perturb(world: World, fault: Fault) -> World:
 def _concerned(world: World, fault: Fault) -> Partition:
     """The partition that the fault names, else the first one that can be logged in to."""
     named = world.home(fault.object) if fault.object else None
-    return named or next((found for found in world.partitions if found.host), world.partitions[0])
+    has: Callable[[Partition], object] = {
+        "wwpn-not-zoned": lambda found: found.fc,
+        "wwpn-not-masked": lambda found: found.fc,
+    }.get(fault.effect, lambda found: found.host)
+    return named or next((found for found in world.partitions if has(found)), world.partitions[0])
 
 
 def _on_targets(change: Callable[[World, Partition, Frame], Frame]) -> Change:
@@ -46,15 +61,26 @@ def _on_target_disk(change: Callable[[Disk], Disk | None]) -> Change:
     def changed(world: World, moved: Partition, fault: Fault) -> World:
         source = world.frame(moved.frame)
         backing = [disk.backing for disk in moved.disks if disk.kind == "lun"]
-        wanted = source.disk(fault.object if fault.object in backing and fault.object else backing[-1])
+        if not backing:
+            return world
+        here = source.server(moved.scsi[0].server)
+        wanted = here.disk(fault.object if fault.object in backing and fault.object else backing[-1])
         for frame in world.frames:
             if wanted is None or frame.name == moved.frame:
                 continue
-            seen = [change(disk) if disk.unique_id == wanted.unique_id else disk for disk in frame.disks]
-            world = world.with_frame(replace(frame, disks=tuple(disk for disk in seen if disk is not None)))
+            world = world.with_frame(frame.each_server(partial(_seeing, wanted=wanted, change=change)))
         return world
 
     return changed
+
+
+def _seeing(server: Vios, wanted: Disk, change: Callable[[Disk], Disk | None]) -> Vios:
+    seen = [change(disk) if disk.unique_id == wanted.unique_id else disk for disk in server.disks]
+    return replace(server, disks=tuple(disk for disk in seen if disk is not None))
+
+
+def _on_target_servers(change: Callable[[Vios], Vios]) -> Change:
+    return _on_targets(lambda world, moved, frame: frame.each_server(change))
 
 
 def _little_memory(world: World, moved: Partition, frame: Frame) -> Frame:
@@ -64,21 +90,26 @@ def _little_memory(world: World, moved: Partition, frame: Frame) -> Frame:
 
 def _few_processors(world: World, moved: Partition, frame: Frame) -> Frame:
     taken = world.free_processor_units(frame) - moved.processors.units / 2
-    return replace(frame, vios=replace(frame.vios, proc_units=round(frame.vios.proc_units + taken, 2)))
+    return frame.with_server(replace(frame.vios, proc_units=round(frame.vios.proc_units + taken, 2)))
 
 
 def _other_backing(kind: str, backing: str) -> Callable[[Partition], Partition]:
     def changed(moved: Partition) -> Partition:
         first, *others = moved.disks
         name = backing.format(name=moved.name)
-        return replace(moved, disks=(replace(first, kind=kind, backing=name), *others))
+        return _with_disks(moved, (replace(first, kind=kind, backing=name), *others))
 
     return changed
 
 
 def _with_media(moved: Partition) -> Partition:
     drive = VirtualDisk("vtopt0", "/var/vio/VMLibrary/aix53tl7_1.iso", "optical")
-    return replace(moved, disks=(*moved.disks, drive))
+    return _with_disks(moved, (*moved.disks, drive))
+
+
+def _with_disks(moved: Partition, disks: tuple[VirtualDisk, ...]) -> Partition:
+    """The partition with other disks behind its first virtual SCSI adapter."""
+    return replace(moved, scsi=(replace(moved.scsi[0], disks=disks), *moved.scsi[1:])) if moved.scsi else moved
 
 
 def _with_adapter(moved: Partition) -> Partition:
@@ -87,12 +118,17 @@ def _with_adapter(moved: Partition) -> Partition:
 
 
 def _other_vlan(world: World, moved: Partition, fault: Fault) -> World:
-    source = world.frame(moved.frame)
-    sea = source.vios.sea
-    if sea is not None:
-        bridged = replace(sea, additional_vlan_ids=(*sea.additional_vlan_ids, 20))
-        world = world.with_frame(replace(source, vios=replace(source.vios, sea=bridged)))
-    return world.with_partition(replace(moved, port_vlan_id=20))
+    def bridging(server: Vios) -> Vios:
+        sea = server.sea
+        return (
+            server
+            if sea is None
+            else replace(server, sea=replace(sea, additional_vlan_ids=(*sea.additional_vlan_ids, 20)))
+        )
+
+    world = world.with_frame(world.frame(moved.frame).each_server(bridging))
+    ethernets = tuple(replace(one, port_vlan_id=20) for one in moved.ethernets)
+    return world.with_partition(replace(moved, ethernets=ethernets))
 
 
 def _namesake(world: World, moved: Partition, fault: Fault) -> World:
@@ -103,10 +139,11 @@ def _namesake(world: World, moved: Partition, fault: Fault) -> World:
                 frame=frame.name,
                 lpar_id=world.free_lpar_id(frame),
                 state=NOT_ACTIVATED,
-                server_slot=world.free_server_slot(frame),
-                vhost=world.free_vhost(frame),
+                scsi=(ScsiPair(2, frame.vios.name, world.free_server_slot(frame), 98),),
+                fc=(),
+                vnics=(),
+                npiv_disks=(),
                 host=False,
-                disks=(),
                 rmc_state="none",
                 os_version="Unknown",
             )
@@ -121,7 +158,64 @@ def _licensed_here_only(world: World, moved: Partition, fault: Fault) -> World:
     return world.with_partition(replace(moved, sap=replace(moved.sap, licensed=(here,))))
 
 
+def _last_wwpn(moved: Partition) -> str:
+    return moved.fc[-1].wwpns[1] if moved.fc else ""
+
+
+def _without_zone(world: World, moved: Partition, fault: Fault) -> World:
+    unzoned = fault.object if fault.object and fault.object != moved.name else _last_wwpn(moved)
+    fabrics = (replace(one, zones=tuple(zone for zone in one.zones if zone[0] != unzoned)) for one in world.fabrics)
+    return replace(world, fabrics=tuple(fabrics))
+
+
+def _without_mask(world: World, moved: Partition, fault: Fault) -> World:
+    hidden = fault.object if fault.object and fault.object != moved.name else _last_wwpn(moved)
+    return replace(world, masked=tuple(one for one in world.masked if one[0] != hidden))
+
+
+def _one_server(world: World, moved: Partition, frame: Frame) -> Frame:
+    return frame.with_server(replace(frame.servers[-1], rmc_state="inactive"))
+
+
+def _without_npiv(world: World, moved: Partition, frame: Frame) -> Frame:
+    """As many ports as are taken already."""
+
+    def full(server: Vios) -> Vios:
+        taken = [pair.port for _, pair in world.fc_of(frame, server.name)]
+        return replace(server, fc_ports=tuple(replace(port, ports=taken.count(port.name)) for port in server.fc_ports))
+
+    return frame.each_server(full)
+
+
+def _on_another_switch(server: Vios) -> Vios:
+    return server if server.sea is None else replace(server, sea=replace(server.sea, vswitch="VSWITCH2"))
+
+
+def _saying(**fields: str) -> Change:
+    """A field of the partition's listings is not as usual."""
+    return _on_partition(lambda moved: replace(moved, attributes=(*moved.attributes, *fields.items())))
+
+
 CHANGES: dict[str, Change] = {
+    "wwpn-not-zoned": _without_zone,
+    "wwpn-not-masked": _without_mask,
+    "fc-ports-full": _on_targets(_without_npiv),
+    "no-link": _on_targets(
+        lambda world, moved, frame: replace(frame, sriov=tuple(replace(port, link_up=False) for port in frame.sriov))
+    ),
+    "pool-missing": _on_targets(lambda world, moved, frame: replace(frame, pools=())),
+    "vswitch-differs": _on_target_servers(_on_another_switch),
+    "one-vios": _on_targets(_one_server),
+    "huge-pages": _saying(curr_num_huge_pages="16", pend_num_huge_pages="16", run_num_huge_pages="16"),
+    "bsr-arrays": _saying(bsr_arrays="1"),
+    "hea-port": _saying(lhea_logical_ports="23000000/1/1/5/none"),
+    "error-path-reporting": _saying(redundant_err_path_reporting="1"),
+    "work-group": _saying(work_group_id="1"),
+    "mobility-disabled": _saying(migration_disabled="1"),
+    "shared-memory": _saying(mem_mode="shared"),
+    "serial-adapter": _on_partition(lambda moved: replace(moved, serial_slots=(*moved.serial_slots, 9))),
+    "os-not-ready": _on_partition(lambda moved: replace(moved, ready=False)),
+    "vterm-open": _on_partition(lambda moved: replace(moved, vterm_open=True)),
     "sap-licence-missing": _licensed_here_only,
     "no-room-memory": _on_targets(_little_memory),
     "no-room-processors": _on_targets(_few_processors),
@@ -135,22 +229,20 @@ CHANGES: dict[str, Change] = {
     "path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=99)),
     "one-path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=1)),
     "reserve-policy": _on_target_disk(lambda disk: replace(disk, reserve_policy="single_path")),
-    "no-sea": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, sea=None))),
+    "no-sea": _on_target_servers(lambda server: replace(server, sea=None)),
     "vlan-missing": _other_vlan,
     "region-size": _on_targets(lambda world, moved, frame: replace(frame, memory_region_mb=frame.memory_region_mb * 2)),
     "compat-mode": _on_targets(lambda world, moved, frame: replace(frame, compat_modes=("default", "POWER5"))),
     "not-enterprise": _on_targets(lambda world, moved, frame: replace(frame, enterprise=False)),
-    "no-vasi": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, vasi=None))),
-    "no-msp": _on_targets(lambda world, moved, frame: replace(frame, vios=replace(frame.vios, msp=False))),
-    "vios-rmc-inactive": _on_targets(
-        lambda world, moved, frame: replace(frame, vios=replace(frame.vios, rmc_state="inactive"))
-    ),
+    "no-vasi": _on_target_servers(lambda server: replace(server, vasi=None)),
+    "no-msp": _on_target_servers(lambda server: replace(server, msp=False)),
+    "vios-rmc-inactive": _on_target_servers(lambda server: replace(server, rmc_state="inactive")),
     "rmc-inactive": _on_partition(lambda moved: replace(moved, rmc_state="inactive")),
     "not-running": _on_partition(lambda moved: replace(moved, state="Open Firmware", rmc_state="inactive")),
     "name-taken": _namesake,
     "slots-full": _on_targets(
-        lambda world, moved, frame: replace(
-            frame, vios=replace(frame.vios, max_virtual_slots=world.free_server_slot(frame))
+        lambda world, moved, frame: frame.each_server(
+            lambda server: replace(server, max_virtual_slots=world.free_server_slot(frame, server.name))
         )
     ),
     "keys-not-exchanged": _on_targets(lambda world, moved, frame: replace(frame, keys_exchanged=False)),

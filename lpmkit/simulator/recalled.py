@@ -10,8 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from lpmkit.simulator.placement import Wishes, fc_ports_for, movers, place, scsi_servers_for
 from lpmkit.simulator.shells.reply import Reply
+
+if TYPE_CHECKING:
+    from lpmkit.simulator.chassis import Backing, Frame, Partition, Vios, World
 
 # --- messages -------------------------------------------------------------------------------------------------------
 # The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (KSH-IVM, NOVA-IVM). So are the codes VIOSE010401A1-0042
@@ -128,6 +133,45 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "VIOSE01042041-0123",
         "No virtual I/O server of {system} is a mover service partition.",
     ),
+    "huge-pages": (
+        "VIOSE01042050-0130",
+        "The partition {partition} uses huge pages and cannot be migrated while it runs.",
+    ),
+    "bsr": ("VIOSE01042051-0131", "The partition {partition} uses barrier synchronization register arrays."),
+    "hea": ("VIOSE01042052-0132", "The partition {partition} has a logical port of a host Ethernet adapter."),
+    "error-path": ("VIOSE01042053-0133", "Redundant error path reporting is enabled for partition {partition}."),
+    "work-group": ("VIOSE01042054-0134", "The partition {partition} is in a partition workload group."),
+    "disabled": ("VIOSE01042055-0135", "Migration is disabled for partition {partition}."),
+    "shared-memory": (
+        "VIOSE01042056-0136",
+        "The partition {partition} uses shared memory, and the destination has no paging device for it.",
+    ),
+    "serial": (
+        "VIOSE01042057-0137",
+        "The virtual serial adapter in slot {slot} of partition {partition} cannot be migrated.",
+    ),
+    "not-ready": (
+        "VIOSE01042058-0138",
+        "The operating system of partition {partition}, or an application in it, is not ready for the migration.",
+    ),
+    "vterm": ("VIOSI01042059-0303", "A virtual terminal of partition {partition} is open. Its session will be closed."),
+    "no-fc-port": (
+        "VIOSE01042043-0125",
+        "The virtual Fibre Channel adapter in slot {slot} of partition {partition} cannot be hosted by the virtual I/O servers of {system}.",
+    ),
+    "no-fc-disk": (
+        "VIOSE01042047-0128",
+        "The virtual Fibre Channel adapter in slot {slot} of partition {partition} does not see its disks through {wwpn}.",
+    ),
+    "no-nic-port": (
+        "VIOSE01042044-0126",
+        "The virtual NIC in slot {slot} of partition {partition} has no physical port on {system}.",
+    ),
+    "pool": ("VIOSE01042045-0127", "The shared processor pool {pool} does not exist on {system}."),
+    "multipath": (
+        "VIOSI01042046-0302",
+        "The multipath I/O configuration of partition {partition} may not be replicated on the destination.",
+    ),
     "one-path": ("VIOSI01042040-0301", "Some paths to the physical volume {disk} on {system} are not usable."),
 }
 
@@ -164,6 +208,11 @@ HMC_CODES: Mapping[str, str] = {
     "paths": "HSCLA24E",
     "reserve": "HSCLA24E",
     "in-use": "HSCLA24E",
+    "no-fc-port": "HSCLA319",
+    "no-fc-disk": "HSCLA319",
+    "multipath": "HSCLA340",
+    "not-ready": "HSCLA257",
+    "vterm": "HSCLA291",
 }
 #: How the wording of an HMC differs from that of an IVM (HSCLA246 as captured).
 HMC_WORDING: tuple[tuple[str, str], ...] = (
@@ -194,10 +243,67 @@ def hmc_told(text: str) -> str:
     return f"{HMC_CODES.get(key, HMC_UNKNOWN_CODE)} {said}"
 
 
+#: Whether a partition that is moved without a word about its pool comes into one of the same name (nobody could be asked; the manuals have it
+#: chosen by the operator).
+POOL_GOES_WITH_ITS_NAME = False
+
+
+def backing_device(one: Backing, server_id: int) -> str:
+    """A backing device of a virtual NIC as ``lshwres`` prints it; seen are the fields up to the port (avocado)."""
+    capacity = f"{one.capacity:.1f}"
+    place = f"sriov/{one.server}/{server_id}/{one.adapter}/{one.port}"
+    return f"{place}/{one.logical_port}/{capacity}/{capacity}/{one.priority}/100.0/100.0"
+
+
 # --- lslparmigr -----------------------------------------------------------------------------------------------------
 STATE_STARTING = "Migration Starting"
 STATE_FAILED = "Migration Failed"
 STATE_CANCELLING = "Migration Cancelling"
+
+
+def mover_pairs(source: Frame, target: Frame) -> list[dict[str, str]]:
+    """``lslparmigr -r msp``: for each mover of the source the movers of the target, with the addresses that can talk."""
+    there = movers(target)
+    return [
+        {
+            "source_msp_name": here.name,
+            "source_msp_id": str(here.lpar_id),
+            "dest_msp_names": ",".join(one.name for one in there),
+            "dest_msp_ids": ",".join(str(one.lpar_id) for one in there),
+            "ipaddr_mappings": ",".join(f"{here.address}//{one.lpar_id}/{one.name}/{one.address}" for one in there),
+        }
+        for here in movers(source)
+    ]
+
+
+def possible_mappings(world: World, moved: Partition, source: Frame, target: Frame) -> dict[str, str]:
+    """``lslparmigr -r virtualio``: where each virtual SCSI and Fibre Channel adapter could go, and where it would."""
+    placed = place(world, moved, source, target, Wishes())
+
+    def at(slot: int, server: Vios) -> str:
+        return f"{slot}/{server.name}/{server.lpar_id}"
+
+    scsi = [(pair, server) for pair in moved.scsi for server in scsi_servers_for(world, source, target, pair)]
+    able = {pair.slot for pair, _ in scsi}
+    fc = [at(pair.slot, server) for pair in moved.fc for server, _ in fc_ports_for(world, target, pair)]
+    return {
+        "possible_virtual_scsi_mappings": ",".join(at(pair.slot, server) for pair, server in scsi) or "none",
+        "suggested_virtual_scsi_mappings": ",".join(
+            at(pair.slot, target.server(pair.server)) for pair in placed.scsi if pair.slot in able
+        )
+        or "none",
+        "possible_virtual_fc_mappings": ",".join(dict.fromkeys(fc)) or "none",
+        "suggested_virtual_fc_mappings": ",".join(at(pair.slot, target.server(pair.server)) for pair in placed.fc)
+        or "none",
+    }
+
+
+def possible_pools(target: Frame) -> dict[str, str]:
+    """``lslparmigr -r procpool``."""
+    return {
+        "shared_proc_pool_ids": ",".join(str(pool.number) for pool in target.every_pool),
+        "shared_proc_pool_names": ",".join(pool.name for pool in target.every_pool),
+    }
 
 
 # --- error log of a mover -------------------------------------------------------------------------------------------
@@ -216,6 +322,10 @@ class LogTemplate:
 MOVER_SUSPEND = LogTemplate("6CB10B8D", "MVR_MIG_SUSPEND", "I", "S", "unspecified", "Client partition suspend issued")
 MOVER_DONE = LogTemplate("3EB09F5A", "MVR_MIG_COMPLETED", "I", "S", "Migration", "Migration completed successfully")
 MOVER_FAILED = LogTemplate("B3B6A8F1", "MVR_MIG_FAILED", "P", "S", "Migration", "Migration failed")
+
+#: How AIX calls a client of an SR-IOV port and a disk of a DS8000 that it sees through its own WWPNs.
+AIX_VIRTUAL_NIC = "Virtual NIC Client Adapter (vnic)"
+AIX_NPIV_DISK = "MPIO IBM 2107 FC Disk"
 
 # --- AIX ------------------------------------------------------------------------------------------------------------
 # Identifier and label of the aborted move are seen, type, class and resource are not.
@@ -293,4 +403,6 @@ LSPV_HEADER = f"{'NAME':<16} {'PVID':<36} {'VG':<16} STATUS"
 LSPV_ROW = "{name:<16} {pvid:<36} {vg:<16} {status}"
 LSPV_SIZE_HEADER = f"{'NAME':<16}{'PVID':<36}SIZE(megabytes)"
 LSPV_SIZE_ROW = "{name:<16}{pvid:<36}{size}"
+NO_VNIC = "There is no vNIC server adapter."
+NO_NPORTS = "There is no Fibre Channel port that virtual adapters could use."
 NO_NPIV = "No virtual Fibre Channel adapter was found."

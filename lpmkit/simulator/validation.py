@@ -8,9 +8,11 @@ that is wrong. The wording is in `recalled`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lpmkit.simulator.chassis import NOT_ACTIVATED, RUNNING, Disk, Frame, Partition, VirtualDisk, World
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import NOT_ACTIVATED, RUNNING, Disk, Frame, Partition, Pool, ScsiPair, Vios, World
+from lpmkit.simulator.placement import Placement, Wish, Wishes, luns_behind, movers, place, seen_by, servers_with_sea
 from lpmkit.simulator.recalled import message
 
 
@@ -22,6 +24,12 @@ class Question:
     partition: Partition
     source: Frame
     target: Frame
+    wishes: Wishes = field(default_factory=Wishes)
+    disks_tested: bool = False
+
+    def placed(self) -> Placement:
+        """Where every adapter would be."""
+        return place(self.world, self.partition, self.source, self.target, self.wishes)
 
     @property
     def active(self) -> bool:
@@ -47,9 +55,17 @@ def refusals(question: Question) -> list[str]:
 def warnings(question: Question) -> list[str]:
     """What ``-v`` adds: a LUN with fewer paths on the target than it could have."""
     found: list[str] = []
-    for _, disk in _luns(question):
-        if disk is not None and 0 < disk.failed_paths < len(question.world.storage_ports):
-            found.append(message("one-path", disk=disk.name, system=question.target.system_name))
+    for server, _, disk in _luns(question):
+        there = seen_by(server, disk)
+        if there is not None and 0 < there.failed_paths < len(question.world.storage_ports):
+            found.append(message("one-path", disk=there.name, system=question.target.system_name))
+    moved, placed = question.partition, question.placed()
+    fewer_scsi = len({pair.server for pair in placed.scsi}) < len({pair.server for pair in moved.scsi})
+    fewer_fc = len({pair.server for pair in placed.fc}) < len({pair.server for pair in moved.fc})
+    if moved.vterm_open:
+        found.append(message("vterm", partition=moved.name))
+    if fewer_scsi or fewer_fc:
+        found.append(message("multipath", partition=moved.name))
     return found
 
 
@@ -72,23 +88,51 @@ def _rmc(question: Question) -> Iterator[str]:
     if question.active and question.partition.rmc_state != "active":
         yield message("rmc", partition=question.partition.name)
     for frame in (question.source, question.target):
-        if frame.hmc is not None and frame.vios.rmc_state != "active":
-            yield message("rmc", partition=frame.vios.name)
+        if frame.hmc is not None:
+            unreached = [server.name for server in frame.servers if server.rmc_state != "active"]
+            if len(unreached) == len(frame.servers):
+                yield message("rmc", partition=unreached[0])
 
 
 def _capability(question: Question) -> Iterator[str]:
     for frame in (question.source, question.target):
         if not frame.enterprise:
             yield message("not-enterprise", system=frame.system_name)
-        elif question.active and frame.vios.vasi is None:
+        elif question.active and all(server.vasi is None for server in frame.servers):
             yield message("vasi", system=frame.system_name)
-        elif question.active and frame.hmc is not None and not frame.vios.msp:
+        elif question.active and not movers(frame):
             yield message("msp", system=frame.system_name)
+    yield from _chosen_movers(question)
     source, target = question.source, question.target
     if source.memory_region_mb != target.memory_region_mb:
         yield message("region", source=source.memory_region_mb, target=target.memory_region_mb)
     if question.partition.compat_mode not in target.compat_modes:
         yield message("compat", mode=question.partition.compat_mode)
+
+
+def _chosen_movers(question: Question) -> Iterator[str]:
+    """Movers that the order names must be such."""
+    if not question.active:
+        return
+    for frame, wish in ((question.source, question.wishes.source_msp), (question.target, question.wishes.dest_msp)):
+        if wish is not None and movers(frame) and not any(wish.means(one) for one in movers(frame)):
+            yield message("msp", system=frame.system_name)
+
+
+def mover_of(frame: Frame, wish: Wish | None) -> Vios:
+    """The I/O server that moves a partition: the one asked for, else the first that can, else the first."""
+    able = movers(frame) or frame.servers
+    return next((one for one in able if wish is not None and wish.means(one)), able[0])
+
+
+def pool_there(moved: Partition, source: Frame, target: Frame, wishes: Wishes) -> Pool | None:
+    """The shared processor pool on the target: the one asked for by name or number, ``None`` when there is none such."""
+    if wishes.pool is not None:
+        asked = [pool for pool in target.every_pool if wishes.pool in (pool.name, str(pool.number))]
+        return asked[0] if asked else None
+    name = next((pool.name for pool in source.every_pool if pool.number == moved.pool), "")
+    kept = [pool for pool in target.every_pool if recalled.POOL_GOES_WITH_ITS_NAME and pool.name == name]
+    return (*kept, *target.every_pool)[0]
 
 
 def _limits(question: Question) -> Iterator[str]:
@@ -105,41 +149,84 @@ def _resources(question: Question) -> Iterator[str]:
         yield message("memory", needed=moved.memory.mb, available=memory)
     if processors < moved.processors.units:
         yield message("processors", needed=f"{moved.processors.units:.2f}", available=f"{processors:.2f}")
-    if world.free_server_slot(target) >= target.vios.max_virtual_slots:
-        yield message("slots", system=target.system_name)
+    placed = question.placed()
+    for server in target.servers:
+        used = [pair.server_slot for pair in placed.scsi if pair.server == server.name]
+        used += [pair.server_slot for pair in placed.fc if pair.server == server.name]
+        if any(slot >= server.max_virtual_slots for slot in used):
+            yield message("slots", system=target.system_name)
+    if pool_there(moved, question.source, target, question.wishes) is None:
+        yield message("pool", pool=question.wishes.pool, system=target.system_name)
 
 
 def _adapters(question: Question) -> Iterator[str]:
-    for slot in question.partition.physical_slots:
+    moved = question.partition
+    for slot in moved.physical_slots:
         yield message("physical", slot=f"{question.source.planar}-P1-{slot.location}")
+    for number in moved.serial_slots:
+        yield message("serial", slot=number, partition=moved.name)
+    for name, usually, key, only_active in UNFIT:
+        if moved.says(name, usually) != usually and (question.active or not only_active):
+            yield message(key, partition=moved.name)
+
+
+#: Fields of a partition's listings that stand in the way of a move, what they must say, the message, and whether only an active move minds
+#: (powervm.md 4.3, #17 to #22, #37 and #38).
+UNFIT = (
+    ("run_num_huge_pages", "0", "huge-pages", True),
+    ("bsr_arrays", "0", "bsr", True),
+    ("lhea_logical_ports", "none", "hea", True),
+    ("redundant_err_path_reporting", "0", "error-path", False),
+    ("work_group_id", "none", "work-group", True),
+    ("migration_disabled", "0", "disabled", False),
+    ("mem_mode", "ded", "shared-memory", False),
+)
+
+
+def _readiness(question: Question) -> Iterator[str]:
+    """What the operating system says when it is asked, last of all (IBMDOC:iphc3ivmvalidation #8)."""
+    if question.active and not question.partition.ready:
+        yield message("not-ready", partition=question.partition.name)
 
 
 def _storage(question: Question) -> Iterator[str]:
-    for mapped in question.partition.disks:
-        if mapped.kind == "optical":
-            yield message("media", vtd=mapped.vtd, backing=mapped.backing.rsplit("/", 1)[-1])
-        elif mapped.kind != "lun" or question.source.disk(mapped.backing) is None:
-            yield message("backing", vtd=mapped.vtd, backing=mapped.backing)
-    for mapped, there in _luns(question):
-        yield from _lun(question, mapped, there)
+    told: set[str] = set()
+    for pair in question.partition.scsi:
+        for mapped in pair.disks:
+            if mapped.kind == "optical":
+                yield message("media", vtd=mapped.vtd, backing=mapped.backing.rsplit("/", 1)[-1])
+            elif mapped.kind != "lun" or question.source.server(pair.server).disk(mapped.backing) is None:
+                yield message("backing", vtd=mapped.vtd, backing=mapped.backing)
+    for server, _, disk in _luns(question):
+        for text in _lun(question, server, disk):
+            if text not in told:
+                told.add(text)
+                yield text
+    for kind, slot in question.placed().homeless:
+        facts = {"partition": question.partition.name, "slot": slot, "system": question.target.system_name}
+        yield message("no-fc-port" if kind == "fc" else "no-nic-port", **facts)
+    if question.disks_tested:
+        yield from _masking(question)
 
 
-def _luns(question: Question) -> Iterator[tuple[VirtualDisk, Disk | None]]:
-    """The partition's LUNs, and each as the target sees it: the same ``unique_id``, whatever its name."""
-    for mapped in question.partition.disks:
-        here = question.source.disk(mapped.backing) if mapped.kind == "lun" else None
-        if here is not None:
-            yield mapped, seen_by(question.target, here)
+def _masking(question: Question) -> Iterator[str]:
+    """``--npivval portdisk``: that every WWPN is shown all the disks, and not only zoned (HMC8)."""
+    wanted = {disk.lun for disk in question.partition.npiv_disks}
+    for pair in question.partition.fc:
+        for wwpn in pair.wwpns:
+            if not wanted <= set(question.world.luns_of(wwpn)):
+                yield message("no-fc-disk", partition=question.partition.name, slot=pair.slot, wwpn=wwpn)
 
 
-def seen_by(frame: Frame, disk: Disk) -> Disk | None:
-    return next((each for each in frame.disks if each.unique_id == disk.unique_id), None)
+def _luns(question: Question) -> Iterator[tuple[Vios, ScsiPair, Disk]]:
+    """The partition's LUNs as the source's I/O servers see them, each with the server of the target that would serve it."""
+    for before, after in zip(question.partition.scsi, question.placed().scsi, strict=True):
+        for _, disk in luns_behind(question.source, before):
+            yield question.target.server(after.server), before, disk
 
 
-def _lun(question: Question, mapped: VirtualDisk, there: Disk | None) -> Iterator[str]:
-    here, system = question.source.disk(mapped.backing), question.target.system_name
-    if here is None:
-        return
+def _lun(question: Question, server: Vios, here: Disk) -> Iterator[str]:
+    system, there = question.target.system_name, seen_by(server, here)
     if here.reserve_policy != "no_reserve":
         policy = here.reserve_policy
         yield message("reserve", disk=here.name, system=question.source.system_name, policy=policy)
@@ -152,17 +239,19 @@ def _lun(question: Question, mapped: VirtualDisk, there: Disk | None) -> Iterato
         yield message("pvid", disk=there.name, source=here.pvid, target=there.pvid)
     if there.reserve_policy != "no_reserve":
         yield message("reserve", disk=there.name, system=system, policy=there.reserve_policy)
-    mapped_there = {each.backing for found in question.world.on(question.target.name) for each in found.disks}
+    served = question.world.scsi_of(question.target, server.name)
+    mapped_there = {each.backing for _, pair in served for each in pair.disks}
     if there.volume_group is not None or there.name in mapped_there:
         yield message("in-use", disk=there.name, system=system)
 
 
 def _network(question: Question) -> Iterator[str]:
-    sea = question.target.vios.sea
-    if sea is None or question.partition.port_vlan_id not in sea.vlans:
-        yield message("vlan", vlan=question.partition.port_vlan_id)
+    for adapter in question.partition.ethernets:
+        for vlan in adapter.vlans:
+            if not any(servers_with_sea(question.target, vlan, adapter.vswitch)):
+                yield message("vlan", vlan=vlan)
 
 
 GROUPS: tuple[Group, ...] = (
-    _ends, _state, _rmc, _capability, _limits, _resources, _adapters, _storage, _network
+    _ends, _state, _rmc, _capability, _limits, _resources, _adapters, _storage, _network, _readiness
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.simulator import recalled
 from lpmkit.simulator.guest import Guest
 from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply, lines
@@ -22,17 +23,14 @@ def lsdev(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 
 def _disks(guest: Guest) -> list[tuple[str, str, str]]:
-    return [(disk.name, "", "Virtual SCSI Disk Drive") for disk in guest.disks]
+    return [(disk.name, "", recalled.AIX_NPIV_DISK if disk.npiv else "Virtual SCSI Disk Drive") for disk in guest.disks]
 
 
 def _adapters(guest: Guest) -> list[tuple[str, str, str]]:
-    real = [(f"ent{at}", "02-08", text) for at, text in enumerate(guest.physical, start=1)]
-    return [
-        ("ent0", "", "Virtual I/O Ethernet Adapter (l-lan)"),
-        *real,
-        ("vsa0", "", "LPAR Virtual Serial Adapter"),
-        ("vscsi0", "", "Virtual SCSI Client Adapter"),
-    ]
+    network = [(name, "", text) for name, text in guest.adapters if name.startswith("ent")]
+    storage = [(name, "", text) for name, text in guest.adapters if not name.startswith("ent")]
+    real = [(f"ent{at}", "02-08", text) for at, text in enumerate(guest.physical, start=len(network))]
+    return [*network, *real, ("vsa0", "", "LPAR Virtual Serial Adapter"), *storage]
 
 
 def lspv(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
@@ -75,7 +73,13 @@ def lsvg(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 
 def lspath(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    return lines(*(f"Enabled {disk.name} vscsi0" for disk in guest.disks))
+    """One path through every adapter of the disk's kind: ``Enabled hdisk0 vscsi0``."""
+    names = [name for name, _ in guest.adapters]
+    scsi = [name for name in names if name.startswith("vscsi")]
+    fibre = [name.replace("fcs", "fscsi") for name in names if name.startswith("fcs")]
+    return lines(
+        *(f"Enabled {disk.name} {parent}" for disk in guest.disks for parent in (fibre if disk.npiv else scsi))
+    )
 
 
 def lsattr(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:

@@ -89,7 +89,7 @@ def _system(frame: Frame, sys_time: str) -> Record:
         "vet_activation_capable": "1",
         "virtual_io_server_capable": "1",
         "lpar_proc_compat_mode_capable": "1",
-        "virtual_fc_capable": "0",
+        "virtual_fc_capable": str(int(any(server.fc_ports for server in frame.servers))),
         "max_lpars": "254",
         "service_lpar_id": "none",
         "lpar_proc_compat_modes": ",".join(frame.compat_modes),
@@ -102,8 +102,10 @@ def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
     frame = named_system(world, hmc, arguments, context)
     if isinstance(frame, Reply):
         return told(frame)
-    if options["-p"] != frame.vios.name and options["--id"] != str(frame.vios.lpar_id):
+    named = [one for one in frame.servers if options["-p"] == one.name or options["--id"] == str(one.lpar_id)]
+    if not named:
         return told(recalled.refusal("partition", context.german, partition=options["-p"] or options["--id"]))
+    frame = frame.at(named[0].name)
     if frame.vios.rmc_state != "active":
         return told(recalled.refusal("rmc", context.german, partition=frame.vios.name))
     try:
@@ -150,8 +152,10 @@ def lspartition(world: World, hmc: Hmc, arguments: Sequence[str], context: Conte
         return recalled.refusal("flag-missing", context.german, flag="-dlpar")
     rows: list[str] = []
     for frame in world.under(hmc.host):
-        server = frame.vios
-        known = [(server.lpar_id, server.hostname, server.address, server.rmc_state, f"VIOS, {server.level}")]
+        known = [
+            (server.lpar_id, server.hostname, server.address, server.rmc_state, f"VIOS, {server.level}")
+            for server in frame.servers
+        ]
         known += [
             (found.lpar_id, found.name, found.address, found.rmc_state, _os(found.level))
             for found in world.on(frame.name)

@@ -38,7 +38,7 @@ def problem(world: World, frame: Frame, options: Options, context: Context, requ
     system = options["-m"]
     if system is not None and not frame.called(system):
         return recalled.refusal("system", german, system=system)
-    there = {frame.vios.name, *(found.name for found in world.on(frame.name))}
+    there = {*(server.name for server in frame.servers), *(found.name for found in world.on(frame.name))}
     for name in asked_names(options["--filter"]):
         if name not in there:
             return recalled.refusal("partition", german, partition=name)
@@ -60,7 +60,8 @@ def lssyscfg(world: World, frame: Frame, arguments: Sequence[str], context: Cont
     if options["-r"] == "sys":
         return _print([ivm_records.system(world, frame, context.time("%m/%d/%Y %H:%M:%S"))], options, context)
     if options["-r"] == "lpar":
-        rows = [ivm_records.vios_partition(frame), *(ivm_records.partition(frame, found) for found in here)]
+        servers = (ivm_records.vios_partition(frame, server) for server in frame.servers)
+        rows = [*servers, *(ivm_records.partition(frame, found) for found in here)]
         return _print(rows, options, context)
     if options["-r"] == "prof":
         return _print([ivm_records.profile(frame, found) for found in here], options, context)
@@ -84,13 +85,13 @@ def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level
     listings: dict[tuple[str, str | None, str | None], Callable[[], list[Record]]] = {
         ("mem", None, "sys"): lambda: [ivm_resources.memory_of_system(world, frame)],
         ("mem", None, "lpar"): lambda: [
-            ivm_resources.memory_of_vios(frame),
+            *(ivm_resources.memory_of_vios(server) for server in frame.servers),
             *(ivm_resources.memory_of_partition(found) for found in here),
         ],
         ("proc", None, "sys"): lambda: [ivm_resources.processors_of_system(world, frame)],
         ("proc", None, "lpar"): lambda: [
-            ivm_resources.processors_of_vios(frame),
-            *(ivm_resources.processors_of_partition(found) for found in here),
+            *(ivm_resources.processors_of_vios(frame, server) for server in frame.servers),
+            *(ivm_resources.processors_of_partition(frame, found) for found in here),
         ],
         ("virtualio", "scsi", "lpar"): lambda: ivm_resources.scsi_adapters(world, frame),
         ("virtualio", "eth", "lpar"): lambda: ivm_resources.ethernet_adapters(world, frame),
@@ -99,6 +100,15 @@ def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level
         ("virtualio", "slot", "slot"): lambda: ivm_resources.slots(world, frame),
         ("io", "slot", None): lambda: ivm_resources.physical_slots(world, frame),
     }
+    if frame.hmc is not None:
+        listings |= {
+            ("virtualio", "fc", "lpar"): lambda: ivm_resources.fc_adapters(world, frame),
+            ("virtualio", "vnic", "lpar"): lambda: ivm_resources.vnics(world, frame),
+            ("virtualio", "vnic", None): lambda: ivm_resources.vnics(world, frame),
+            ("virtualio", "vswitch", None): lambda: ivm_resources.switches(world, frame),
+            ("sriov", "physport", "eth"): lambda: ivm_resources.sriov_ports(world, frame),
+            ("procpool", None, None): lambda: ivm_resources.pools(world, frame),
+        }
     made = listings.get((kind, subtype, level))
     return None if made is None else made()
 
@@ -162,10 +172,10 @@ def _moving_values(world: World, moving: Migration) -> tuple[str, ...]:
         moving.type,
         target.system_name,
         str(moving.dest_lpar_id),
-        source.vios.name,
-        str(source.vios.lpar_id),
-        target.vios.name,
-        str(target.vios.lpar_id),
+        moving.source_msp,
+        str(source.server(moving.source_msp).lpar_id),
+        moving.dest_msp,
+        str(target.server(moving.dest_msp).lpar_id),
         str(moving.bytes_transmitted),
         str(moving.bytes_remaining),
         moving.remote_manager,
@@ -182,30 +192,15 @@ def _possibilities(world: World, frame: Frame, resource: str, options: Options, 
     if target is None:
         return recalled.refusal("system", context.german, system=options["-t"])
     chosen = [found for found in world.on(frame.name) if found.name in asked_names(options["--filter"])]
-    made = {"msp": _movers, "virtualio": _mappings, "procpool": _pools}[resource]
-    return listing(
-        [made(frame, target, found) for found in chosen], options["-F"], context, header="--header" in options
-    )
+    if resource == "msp":
+        return _listed([row for found in chosen for row in recalled.mover_pairs(frame, target)], options, context)
+    if resource == "virtualio":
+        return _listed([recalled.possible_mappings(world, found, frame, target) for found in chosen], options, context)
+    return _listed([recalled.possible_pools(target) for found in chosen], options, context)
 
 
-def _movers(frame: Frame, target: Frame, found: Partition) -> Record:
-    here, there = frame.vios, target.vios
-    return {
-        "source_msp_name": here.name,
-        "source_msp_id": str(here.lpar_id),
-        "dest_msp_names": there.name,
-        "dest_msp_ids": str(there.lpar_id),
-        "ipaddr_mappings": f"{here.address}//{there.lpar_id}/{there.name}/{there.address}",
-    }
-
-
-def _mappings(frame: Frame, target: Frame, found: Partition) -> Record:
-    mapping = f"{found.scsi_slot}/{target.vios.name}/{target.vios.lpar_id}"
-    return {"possible_virtual_scsi_mappings": mapping, "suggested_virtual_scsi_mappings": mapping}
-
-
-def _pools(frame: Frame, target: Frame, found: Partition) -> Record:
-    return {"shared_proc_pool_ids": "0", "shared_proc_pool_names": "DefaultPool"}
+def _listed(rows: Sequence[Record], options: Options, context: Context) -> Reply:
+    return listing(rows, options["-F"], context, header="--header" in options)
 
 
 def lsrefcode(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:

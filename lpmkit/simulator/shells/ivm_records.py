@@ -6,7 +6,7 @@ Field names, their order and their values follow powervm.md 1.6 (ZIU, NOVA-IVM, 
 
 from __future__ import annotations
 
-from lpmkit.simulator.chassis import RUNNING, Frame, Partition, World
+from lpmkit.simulator.chassis import RUNNING, Ethernet, Frame, Partition, ScsiPair, Vios, World
 from lpmkit.simulator.shells.records import Record
 
 HEX_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -49,8 +49,7 @@ def system(world: World, frame: Frame, sys_time: str) -> Record:
     }
 
 
-def vios_partition(frame: Frame) -> Record:
-    vios = frame.vios
+def vios_partition(frame: Frame, vios: Vios) -> Record:
     active = vios.rmc_state == "active"
     record = _lpar(
         vios.name,
@@ -73,7 +72,14 @@ def partition(frame: Frame, found: Partition) -> Record:
     record = _lpar(
         found.name, frame, found.lpar_id, found.environment, found.state, version, rmc, address, found.compat_mode
     )
-    return {**record, "-msp": "0"}
+    own = {"default_profile": found.profiles[0], "curr_profile": found.profiles[0]} if found.profiles else {}
+    whole = {**record, **own, "-msp": "0", "-migration_disabled": "0", **({"-uuid": found.uuid} if found.uuid else {})}
+    return otherwise(whole, found)
+
+
+def otherwise(record: Record, found: Partition) -> Record:
+    """The record with the fields in it that are not as usual of this partition."""
+    return {key: found.says(key.lstrip("-"), value) for key, value in record.items()}
 
 
 def _lpar(
@@ -88,6 +94,7 @@ def _lpar(
     compat_mode: str = "POWER6",
 ) -> dict[str, str]:
     capable = str(int(rmc_state == "active"))
+    power7 = {"suspend_capable": "0", "remote_restart_capable": "0"} if "POWER7" in frame.compat_modes else {}
     return {
         "name": name,
         "lpar_id": str(lpar_id),
@@ -112,6 +119,7 @@ def _lpar(
         "lpar_avail_priority": "127",
         "desired_lpar_proc_compat_mode": "default",
         "curr_lpar_proc_compat_mode": compat_mode,
+        **power7,
         "-dlpar_mem_capable": capable,
         "-dlpar_proc_capable": capable,
         "-dlpar_io_capable": capable,
@@ -123,9 +131,10 @@ def _lpar(
 def profile(frame: Frame, found: Partition) -> Record:
     """A line of ``lssyscfg -r prof``; IVM has one per partition, with the partition's name (XCAT)."""
     shape, memory = found.processors, found.memory
-    server = f"{found.scsi_slot}/client/{frame.vios.lpar_id}/{frame.vios.name}/{found.server_slot}/1"
-    return {
-        "name": found.name,
+    pool = next((each for each in frame.every_pool if each.number == found.pool), frame.every_pool[0])
+    pooled = {"shared_proc_pool_id": str(pool.number), "shared_proc_pool_name": pool.name} if frame.hmc else {}
+    record = {
+        "name": found.profiles[0] if found.profiles else found.name,
         "lpar_name": found.name,
         "lpar_id": str(found.lpar_id),
         "lpar_env": found.environment,
@@ -145,12 +154,15 @@ def profile(frame: Frame, found: Partition) -> Record:
         "max_procs": str(shape.max_virtual),
         "sharing_mode": shape.sharing,
         "uncap_weight": str(shape.weight),
+        **pooled,
         "io_slots": ",".join(f"{slot.drc_index}/none/1" for slot in found.physical_slots) or "none",
         "lpar_io_pool_ids": "none",
-        "max_virtual_slots": "10",
-        "virtual_serial_adapters": "0/server/1/any//any/1,1/server/1/any//any/1",
-        "virtual_scsi_adapters": server,
-        "virtual_eth_adapters": f"{found.ethernet_slot}/0/{found.port_vlan_id}//0/1",
+        "max_virtual_slots": str(found.max_virtual_slots),
+        "virtual_serial_adapters": ",".join(f"{slot}/server/1/any//any/1" for slot in (0, 1, *found.serial_slots)),
+        "virtual_scsi_adapters": ",".join(_scsi_of(frame, pair) for pair in found.scsi) or "none",
+        "virtual_eth_adapters": ",".join(_ethernet_of(frame, one) for one in found.ethernets) or "none",
+        **({"virtual_fc_adapters": _fc_of(frame, found)} if found.fc else {}),
+        **({"vnic_adapters": _vnics_of(frame, found)} if found.vnics else {}),
         "boot_mode": "norm",
         "auto_start": "1",
         "power_ctrl_lpar_ids": "none",
@@ -158,3 +170,39 @@ def profile(frame: Frame, found: Partition) -> Record:
         "lhea_logical_ports": "none",
         "lpar_proc_compat_mode": "default",
     }
+    return otherwise(record, found)
+
+
+def _scsi_of(frame: Frame, pair: ScsiPair) -> str:
+    """slot/client/remote id/remote name/remote slot/required (XCAT)."""
+    server = frame.server(pair.server)
+    return f"{pair.slot}/client/{server.lpar_id}/{server.name}/{pair.server_slot}/1"
+
+
+def _ethernet_of(frame: Frame, one: Ethernet) -> str:
+    """slot/IEEE/PVID/[more VLANs]/trunk priority/required, and on an HMC [/vswitch/MAC/allowed/qos] (ZIU)."""
+    more = ",".join(map(str, one.additional_vlan_ids))
+    text = f"{one.slot}/{int(bool(more))}/{one.port_vlan_id}/{more}/0/1"
+    text = f"{text}/{one.vswitch}/{one.mac}/all/none" if frame.hmc else text
+    return f'"{text}"' if more else text
+
+
+def _fc_of(frame: Frame, found: Partition) -> str:
+    """Each in quotes of its own, for its two WWPNs have a comma between them (ZIU)."""
+    return ",".join(
+        f'"{pair.slot}/client/{frame.server(pair.server).lpar_id}/{pair.server}/{pair.server_slot}/{",".join(pair.wwpns)}/1"'
+        for pair in found.fc
+    )
+
+
+def _vnics_of(frame: Frame, found: Partition) -> str:
+    """slot:ded:…:sriov/vios/id/adapter/port/capacity/priority/max capacity, as op-test takes it apart."""
+    rows = []
+    for nic in found.vnics:
+        behind = ",".join(
+            f"sriov/{one.server}/{frame.server(one.server).lpar_id}/{one.adapter}/{one.port}/{one.capacity}/{one.priority}/100.0"
+            for one in nic.backing
+        )
+        row = f"{nic.slot}:ded:1:{nic.port_vlan_id}:0:all::all:0:{behind}"
+        rows.append(f'"{row}"' if "," in row else row)
+    return ",".join(rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lpmkit.simulator.chassis import FIRST_SERVER_SLOT, Frame, Partition, PhysicalSlot, World
-from lpmkit.simulator.shells.ivm_records import units
+from lpmkit.simulator import recalled
+from lpmkit.simulator.chassis import Frame, Partition, PhysicalSlot, Vios, World, lowest_free
+from lpmkit.simulator.shells.ivm_records import otherwise, units
 from lpmkit.simulator.shells.records import Record
 
 
@@ -22,16 +23,17 @@ def memory_of_system(world: World, frame: Frame) -> Record:
     }
 
 
-def memory_of_vios(frame: Frame) -> Record:
+def memory_of_vios(vios: Vios) -> Record:
     """Lines of a VIOS lack the huge-page fields (ZIU)."""
-    vios = frame.vios
     return _memory(vios.name, vios.lpar_id, 512, vios.memory_mb, vios.memory_mb * 2, vios.memory_mb, client=False)
 
 
 def memory_of_partition(found: Partition) -> Record:
     memory = found.memory
     run = memory.mb if found.holds_memory else 0
-    return _memory(found.name, found.lpar_id, memory.min_mb, memory.mb, memory.max_mb, run, client=True)
+    return otherwise(
+        _memory(found.name, found.lpar_id, memory.min_mb, memory.mb, memory.max_mb, run, client=True), found
+    )
 
 
 def _memory(name: str, lpar_id: int, least: int, now: int, most: int, run: int, *, client: bool) -> Record:
@@ -64,14 +66,13 @@ def processors_of_system(world: World, frame: Frame) -> Record:
     }
 
 
-def processors_of_vios(frame: Frame) -> Record:
-    vios = frame.vios
+def processors_of_vios(frame: Frame, vios: Vios) -> Record:
     least, most = min(0.1, vios.proc_units), float(frame.processors)
     bounds = (least, vios.proc_units, most, 1, vios.virtual_processors, frame.processors)
     return _processors(vios.name, vios.lpar_id, "shared", bounds, "uncap", 192, running=True)
 
 
-def processors_of_partition(found: Partition) -> Record:
+def processors_of_partition(frame: Frame, found: Partition) -> Record:
     shape = found.processors
     bounds = (
         shape.min_units,
@@ -81,9 +82,41 @@ def processors_of_partition(found: Partition) -> Record:
         shape.virtual,
         shape.max_virtual,
     )
-    return _processors(
+    record = _processors(
         found.name, found.lpar_id, shape.mode, bounds, shape.sharing, shape.weight, running=found.holds_memory
     )
+    if frame.hmc is None or shape.mode != "shared":
+        return record
+    pool = next(each for each in frame.every_pool if each.number == found.pool)
+    return {**record, "curr_shared_proc_pool_id": str(pool.number), "curr_shared_proc_pool_name": pool.name}
+
+
+def pools(world: World, frame: Frame) -> list[Record]:
+    """``lshwres -r procpool``: fields as monitoring programs ask for them; pool 0 has neither limit nor reserve (C)."""
+    rows: list[Record] = []
+    for pool in frame.every_pool:
+        inside = [
+            found for found in world.on(frame.name) if found.pool == pool.number and found.processors.mode == "shared"
+        ]
+        limits = (
+            dict.fromkeys(("-max_pool_proc_units", "-curr_reserved_pool_proc_units"), "null")
+            if pool.number == 0
+            else {
+                "max_pool_proc_units": units(pool.max_units),
+                "curr_reserved_pool_proc_units": units(pool.reserved_units),
+                "pend_reserved_pool_proc_units": units(pool.reserved_units),
+            }
+        )
+        rows.append(
+            {
+                "name": pool.name,
+                "shared_proc_pool_id": str(pool.number),
+                **limits,
+                "lpar_ids": ",".join(str(found.lpar_id) for found in inside) or "none",
+                "lpar_names": ",".join(found.name for found in inside) or "none",
+            }
+        )
+    return rows
 
 
 def _processors(
@@ -116,12 +149,12 @@ def _processors(
 
 def scsi_adapters(world: World, frame: Frame) -> list[Record]:
     """Client adapters of the partitions and the server adapters on the VIOS that face them."""
-    vios = frame.vios
     rows: list[Record] = []
-    for found in world.on(frame.name):
-        client = (found.name, found.lpar_id, found.scsi_slot)
-        server = (vios.name, vios.lpar_id, found.server_slot)
-        rows += [_scsi(client, "client", server), _scsi(server, "server", client)]
+    for vios in frame.servers:
+        for found, pair in world.scsi_of(frame, vios.name):
+            client = (found.name, found.lpar_id, pair.slot)
+            server = (vios.name, vios.lpar_id, pair.server_slot)
+            rows += [_scsi(client, "client", server), _scsi(server, "server", client)]
     return sorted(rows, key=lambda row: (int(row["lpar_id"]), int(row["slot_num"])))
 
 
@@ -142,22 +175,113 @@ def _scsi(own: tuple[str, int, int], side: str, remote: tuple[str, int, int]) ->
     }
 
 
+def fc_adapters(world: World, frame: Frame) -> list[Record]:
+    """``--rsubtype fc``: both ends of every pair; the client's has its two WWPNs in ``wwpns`` (C: monitoring programs read them there)."""
+    rows: list[Record] = []
+    for vios in frame.servers:
+        for found, pair in world.fc_of(frame, vios.name):
+            client = (found.name, found.lpar_id, pair.slot)
+            server = (vios.name, vios.lpar_id, pair.server_slot)
+            rows.append({**_scsi(client, "client", server), "wwpns": ",".join(pair.wwpns), "topology": "1"})
+            rows.append({**_scsi(server, "server", client), "wwpns": "", "topology": "1"})
+    return sorted(rows, key=lambda row: (int(row["lpar_id"]), int(row["slot_num"])))
+
+
+def vnics(world: World, frame: Frame) -> list[Record]:
+    """``--rsubtype vnic``. ``backing_devices`` up to the port is C (avocado), the rest of it recalled; states C."""
+    rows: list[Record] = []
+    for found in world.on(frame.name):
+        for nic in found.vnics:
+            active = min((one.priority for one in nic.backing), default=0)
+            ordered = sorted(nic.backing, key=lambda one: one.priority)
+            rows.append(
+                {
+                    "lpar_name": found.name,
+                    "lpar_id": str(found.lpar_id),
+                    "slot_num": str(nic.slot),
+                    "desired_mode": "ded",
+                    "curr_mode": "ded",
+                    "auto_priority_failover": "1",
+                    "port_vlan_id": str(nic.port_vlan_id),
+                    "pvid_priority": "0",
+                    "allowed_vlan_ids": "all",
+                    "mac_addr": nic.mac,
+                    "allowed_os_mac_addrs": "all",
+                    "desired_capacity": "",
+                    "backing_devices": ",".join(
+                        recalled.backing_device(one, frame.server(one.server).lpar_id) for one in ordered
+                    ),
+                    "backing_device_states": ",".join(
+                        f"sriov/{one.logical_port}/{int(one.priority == active)}/Operational" for one in ordered
+                    ),
+                }
+            )
+    return rows
+
+
+def sriov_ports(world: World, frame: Frame) -> list[Record]:
+    """``lshwres -r sriov --rsubtype physport --level eth``: fields as monitoring programs ask for them (C)."""
+    rows: list[Record] = []
+    for port in frame.sriov:
+        used = sum(
+            one.capacity
+            for found in world.on(frame.name)
+            for nic in found.vnics
+            for one in nic.backing
+            if (one.adapter, one.port) == (port.adapter, port.port)
+        )
+        rows.append(
+            {
+                "adapter_id": str(port.adapter),
+                "phys_port_id": str(port.port),
+                "state": str(int(port.link_up)),
+                "phys_port_type": "eth",
+                "phys_port_label": port.label,
+                "phys_port_sub_label": "",
+                "phys_port_loc": port.location,
+                "curr_eth_logical_ports": str(int(used > 0)),
+                "allocated_capacity": f"{used:.1f}",
+            }
+        )
+    return rows
+
+
+def switches(world: World, frame: Frame) -> list[Record]:
+    """``--rsubtype vswitch``: the virtual switches of a system (C)."""
+    rows: list[Record] = []
+    for name in frame.vswitches:
+        vlans = {vlan for vios in frame.servers if vios.sea and vios.sea.vswitch == name for vlan in vios.sea.vlans}
+        vlans |= {
+            vlan
+            for found in world.on(frame.name)
+            for one in found.ethernets
+            if one.vswitch == name
+            for vlan in one.vlans
+        }
+        rows.append({"vswitch": name, "switch_mode": "VEB", "vlan_ids": ",".join(map(str, sorted(vlans))) or "none"})
+    return rows
+
+
 def ethernet_adapters(world: World, frame: Frame) -> list[Record]:
     rows: list[Record] = []
-    sea = frame.vios.sea
-    if sea is not None:
-        owner = (frame.vios.name, frame.vios.lpar_id, sea.slot)
-        rows.append(_ethernet(owner, sea.port_vlan_id, sea.mac, trunk=True, additional=sea.additional_vlan_ids))
+    for vios in frame.servers:
+        sea = vios.sea
+        if sea is not None:
+            owner = (vios.name, vios.lpar_id, sea.slot)
+            rows.append(_ethernet(owner, sea.port_vlan_id, sea.mac, sea.vswitch, sea.additional_vlan_ids, sea.priority))
     for found in world.on(frame.name):
-        owner = (found.name, found.lpar_id, found.ethernet_slot)
-        rows.append(_ethernet(owner, found.port_vlan_id, found.mac, trunk=False))
+        for one in found.ethernets:
+            owner = (found.name, found.lpar_id, one.slot)
+            rows.append(_ethernet(owner, one.port_vlan_id, one.mac, one.vswitch, one.additional_vlan_ids))
     return rows
 
 
 def _ethernet(
-    owner: tuple[str, int, int], vlan: int, mac: str, *, trunk: bool, additional: tuple[int, ...] = ()
+    owner: tuple[str, int, int], vlan: int, mac: str, vswitch: str, additional: tuple[int, ...] = (), priority: int = 0
 ) -> Record:
+    """An adapter; one with a trunk ``priority`` is the trunk of a bridge."""
     name, lpar_id, slot = owner
+    trunk = priority > 0
     row = {
         "lpar_name": name,
         "lpar_id": str(lpar_id),
@@ -167,19 +291,21 @@ def _ethernet(
         "is_trunk": str(int(trunk)),
     }
     if trunk:
-        row["trunk_priority"] = "1"
+        row["trunk_priority"] = str(priority)
     return row | {
         "ieee_virtual_eth": str(int(bool(additional))),
         "port_vlan_id": str(vlan),
-        "vswitch": "ETHERNET0",
+        "vswitch": vswitch,
         "addl_vlan_ids": ",".join(map(str, additional)),
         "mac_addr": mac,
     }
 
 
 def serial_adapters(world: World, frame: Frame) -> list[Record]:
-    owners = [(frame.vios.name, frame.vios.lpar_id), *((each.name, each.lpar_id) for each in world.on(frame.name))]
-    return [_serial(name, lpar_id, slot) for name, lpar_id in owners for slot in (0, 1)]
+    servers = ((each.name, each.lpar_id) for each in frame.servers)
+    owners: list[tuple[str, int, tuple[int, ...]]] = [(*server, (0, 1)) for server in servers]
+    owners += [(each.name, each.lpar_id, (0, 1, *each.serial_slots)) for each in world.on(frame.name)]
+    return [_serial(name, lpar_id, slot) for name, lpar_id, slots in owners for slot in slots]
 
 
 def _serial(name: str, lpar_id: int, slot: int) -> Record:
@@ -201,13 +327,13 @@ def _serial(name: str, lpar_id: int, slot: int) -> Record:
 def slot_limits(world: World, frame: Frame) -> list[Record]:
     """``--rsubtype slot --level lpar`` (ZIU)."""
     rows: list[Record] = [
-        _limit(frame.vios.name, frame.vios.lpar_id, frame.vios.max_virtual_slots, next_slot(world, frame))
+        _limit(vios.name, vios.lpar_id, vios.max_virtual_slots, world.free_server_slot(frame, vios.name))
+        for vios in frame.servers
     ]
-    return rows + [_limit(found.name, found.lpar_id, 10, 5) for found in world.on(frame.name)]
-
-
-def next_slot(world: World, frame: Frame) -> int:
-    return max(world.free_server_slot(frame), FIRST_SERVER_SLOT)
+    return rows + [
+        _limit(found.name, found.lpar_id, found.max_virtual_slots, lowest_free(set(found.slots), 5))
+        for found in world.on(frame.name)
+    ]
 
 
 def _limit(name: str, lpar_id: int, most: int, following: int) -> Record:
@@ -222,15 +348,16 @@ def _limit(name: str, lpar_id: int, most: int, following: int) -> Record:
 
 def slots(world: World, frame: Frame) -> list[Record]:
     """``--rsubtype slot --level slot``: every slot and what is in it (NOVA-IVM: ``0,serial`` ``2,scsi`` ``3,reserved``)."""
-    vios = frame.vios
-    inside = {0: "serial", 1: "serial", 2: "reserved"}
-    if vios.sea is not None:
-        inside[vios.sea.slot] = "eth"
-    inside |= {found.server_slot: "scsi" for found in world.on(frame.name)}
-    rows = [_slot(vios.name, vios.lpar_id, slot, what) for slot, what in sorted(inside.items())]
+    rows: list[Record] = []
+    for vios in frame.servers:
+        inside = {0: "serial", 1: "serial", 2: "reserved"}
+        if vios.sea is not None:
+            inside[vios.sea.slot] = "eth"
+        inside |= {pair.server_slot: "scsi" for _, pair in world.scsi_of(frame, vios.name)}
+        inside |= {pair.server_slot: "fc" for _, pair in world.fc_of(frame, vios.name)}
+        rows += [_slot(vios.name, vios.lpar_id, slot, what) for slot, what in sorted(inside.items())]
     for found in world.on(frame.name):
-        client = {0: "serial", 1: "serial", found.scsi_slot: "scsi", found.ethernet_slot: "eth"}
-        rows += [_slot(found.name, found.lpar_id, slot, what) for slot, what in sorted(client.items())]
+        rows += [_slot(found.name, found.lpar_id, slot, what) for slot, what in sorted(found.slots.items())]
     return rows
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Frame, World
+from lpmkit.simulator.placement import Wishes, wishes_of
 from lpmkit.simulator.shells import ivm
 from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply
 
 FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
+#: What an HMC has besides (HMC7, HMC8).
+HMC_FLAGS = "--redundantpgvios --redundantvios --mpio --vlanbridge --vsi --uuid --protectstorage --npivval --requirerr --redundantvnicbkdev --redundantmsps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,15 @@ class Order:
     wait: bool
     verbose: bool
     force: bool
-    dest_lpar_id: int | None = None
+    wishes: Wishes = field(default_factory=Wishes)
+    disks_tested: bool = False
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
     """Read the words (synopses of IVM-migrlpar), or say what is wrong with them."""
-    options = read(arguments, FLAGS, "--async -v --force --help --nodetails")
+    options = read(
+        arguments, FLAGS if frame.hmc is None else f"{FLAGS} {HMC_FLAGS}", "--async -v --force --help --nodetails"
+    )
     required = "-o -t" if options["-o"] in ("v", "m") else "-o"
     wrong = ivm.problem(world, frame, options, context, required)
     if wrong is not None:
@@ -44,6 +50,9 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
     if name is None:
         asked = options["-p"] or options["--id"] or ""
         return recalled.refusal("partition", context.german, partition=asked)
+    wishes = wishes_of(options["-i"])
+    if wishes.bad is not None:
+        return recalled.refusal("attribute", context.german, attribute=wishes.bad)
     target = world.frame_called(options["-t"] or "")
     if operation in ("v", "m") and target is None:
         return recalled.refusal("system", context.german, system=options["-t"])
@@ -57,7 +66,8 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         wait="--async" not in options,
         verbose="-v" in options,
         force="--force" in options,
-        dest_lpar_id=_dest_lpar_id(options["-i"]),
+        wishes=wishes,
+        disks_tested=options["--npivval"] == "portdisk",
     )
 
 
@@ -65,12 +75,4 @@ def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None
     for found in world.on(frame.name):
         if found.name == name or (name is None and str(found.lpar_id) == lpar_id):
             return found.name
-    return None
-
-
-def _dest_lpar_id(attributes: str | None) -> int | None:
-    for part in (attributes or "").replace('"', "").split(","):
-        key, _, value = part.partition("=")
-        if key.strip() == "dest_lpar_id" and value.strip().isdigit():
-            return int(value)
     return None

@@ -72,7 +72,8 @@ def vasistat(world: World, frame: Frame, arguments: Sequence[str], context: Cont
     device = (*options.words, vios.vasi or "")[0]
     if options.unknown is not None or options.missing is not None or vios.vasi is None or device != vios.vasi:
         return Reply(err=f"vasistat: 0909-003 Unable to connect to device {device}, errno = 19\n", status=1)
-    moving = [found.migration for found in world.on(frame.name) if found.migration is not None]
+    every = [found.migration for found in world.on(frame.name) if found.migration is not None]
+    moving = [each for each in every if (each.source_msp if each.source == frame.name else each.dest_msp) == vios.name]
     streams = tuple(
         recalled.Stream(
             each.stream,
@@ -151,6 +152,8 @@ HANDLERS: dict[str, Handler] = {
     "lsdev": vios_devices.lsdev,
     "lspv": vios_devices.lspv,
     "lspath": vios_devices.lspath,
+    "lsnports": vios_devices.lsnports,
+    "chkdev": vios_devices.chkdev,
     "lsrep": vios_devices.lsrep,
     "lsvopt": vios_devices.lsvopt,
     "entstat": vios_devices.entstat,

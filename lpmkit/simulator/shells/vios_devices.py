@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import Disk, Frame, World
+from lpmkit.simulator.chassis import Disk, Frame, Sea, VirtualDisk, World
 from lpmkit.simulator.shells.options import Options, read
 from lpmkit.simulator.shells.reply import Context, Reply, lines
 from lpmkit.simulator.shells.vios_maps import lun_id
@@ -41,10 +41,12 @@ def devices(world: World, frame: Frame) -> list[Device]:
         found.append(Device(sea.name, "sea", True, "Shared Ethernet Adapter"))
     if vios.vasi is not None:
         found.append(Device(vios.vasi, "adapter", True, "Virtual Asynchronous Services Interface (VASI)"))
-    found += [Device(disk.name, "disk", False, _disk_description(disk)) for disk in frame.disks]
-    for partition in world.on(frame.name):
-        found.append(Device(f"vhost{partition.vhost}", "adapter", True, "Virtual SCSI Server Adapter"))
-        for mapped in partition.disks:
+    found += [Device(disk.name, "disk", False, _disk_description(disk)) for disk in vios.disks]
+    for _, pair in world.fc_of(frame, vios.name):
+        found.append(Device(f"vfchost{pair.vfchost}", "adapter", True, "Virtual FC Server Adapter"))
+    for _, served in world.scsi_of(frame, vios.name):
+        found.append(Device(f"vhost{served.vhost}", "adapter", True, "Virtual SCSI Server Adapter"))
+        for mapped in served.disks:
             text = f"Virtual Target Device - {KINDS_OF_BACKING[mapped.kind]}"
             found.append(Device(mapped.vtd, "optical" if mapped.kind == "optical" else "disk", True, text))
     return sorted(found, key=lambda device: device.name)
@@ -102,7 +104,7 @@ Attribute = tuple[str, str, str, bool]
 
 def attributes(world: World, frame: Frame, device: Device) -> list[Attribute]:
     """Name, value, description, user_settable. Of the SEA only that ``lsdev -attr`` has such lines is seen (HMCSCAN)."""
-    disk, sea = frame.disk(device.name), frame.vios.sea
+    disk, sea = frame.vios.disk(device.name), frame.vios.sea
     if disk is not None:
         return _disk_attributes(world, disk)
     if sea is not None and device.name == sea.name:
@@ -152,7 +154,7 @@ def _attributes(world: World, frame: Frame, device: Device, wanted: str) -> Repl
 
 
 def in_use(world: World, frame: Frame, disk: Disk) -> bool:
-    mapped = {each.backing for partition in world.on(frame.name) for each in partition.disks}
+    mapped = {each.backing for _, pair in world.scsi_of(frame, frame.vios.name) for each in pair.disks}
     return disk.volume_group is not None or disk.name in mapped
 
 
@@ -160,7 +162,7 @@ def lspv(world: World, frame: Frame, arguments: Sequence[str], context: Context)
     options = read(arguments, "-fmt -field", "-size -free -avail")
     if options.unknown is not None or options.missing is not None:
         return Reply(err="Option flag is not valid\n", status=1)
-    found = list(frame.disks)
+    found = list(frame.vios.disks)
     if "-free" in options or "-avail" in options:
         found = [disk for disk in found if not in_use(world, frame, disk)]
     sized = "-size" in options or "-free" in options
@@ -196,9 +198,9 @@ def lspath(world: World, frame: Frame, arguments: Sequence[str], context: Contex
     name = options["-dev"]
     if options.unknown is not None or options.missing is not None:
         return Reply(err="Option flag is not valid\n", status=1)
-    if name is not None and frame.disk(name) is None:
+    if name is not None and frame.vios.disk(name) is None:
         return Reply(err=f'"{name}": No such device.\n', status=1)
-    chosen = [disk for disk in frame.disks if name in (None, disk.name)]
+    chosen = [disk for disk in frame.vios.disks if name in (None, disk.name)]
     rows = [(status, disk.name, parent, where) for disk in chosen for status, parent, where in paths(world, disk)]
     if "-fmt" in options:
         return lines(*((options["-fmt"] or ":").join(row) for row in rows))
@@ -206,9 +208,13 @@ def lspath(world: World, frame: Frame, arguments: Sequence[str], context: Contex
     return lines(head, *(f"{status:<10}{disk:<8}{parent:<8}{where}" for status, disk, parent, where in rows))
 
 
+def _served(world: World, frame: Frame) -> list[VirtualDisk]:
+    return [disk for _, pair in world.scsi_of(frame, frame.vios.name) for disk in pair.disks]
+
+
 def lsrep(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
     """The media library (layout GIB-JS22, NOVA-IVM)."""
-    media = [disk.backing for partition in world.on(frame.name) for disk in partition.disks if disk.kind == "optical"]
+    media = [disk.backing for disk in _served(world, frame) if disk.kind == "optical"]
     rows = [f"{name.rsplit('/', 1)[-1]:<40}{4096:>9} {'vtopt0':<15} ro" for name in media]
     return lines(
         "Size(mb) Free(mb) Parent Pool         Parent Size      Parent Free",
@@ -221,7 +227,7 @@ def lsrep(world: World, frame: Frame, arguments: Sequence[str], context: Context
 
 def lsvopt(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
     """``No Media`` in an empty drive; any loaded medium blocks a move (KSH-IVM)."""
-    drives = [disk for partition in world.on(frame.name) for disk in partition.disks if disk.kind == "optical"]
+    drives = [disk for disk in _served(world, frame) if disk.kind == "optical"]
     rows = []
     for drive in drives:
         name = drive.backing.rsplit("/", 1)[-1]
@@ -231,7 +237,7 @@ def lsvopt(world: World, frame: Frame, arguments: Sequence[str], context: Contex
 
 def pcmpath(world: World, frame: Frame) -> Reply:
     """``pcmpath query device`` of SDDPCM (layout BOND)."""
-    luns = [disk for disk in frame.disks if disk.lun is not None]
+    luns = [disk for disk in frame.vios.disks if disk.lun is not None]
     rows = ["", f"Total Dual Active and Active/Asymmetric Devices : {len(luns)}", ""]
     for disk in luns:
         number = disk.name.removeprefix("hdisk")
@@ -287,6 +293,7 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
         "    < THREAD >",
         "VLAN Ids :",
         f"    {sea.trunk}: {' '.join(map(str, sea.vlans))}",
+        *_high_availability(frame, sea),
         "Real Side Statistics:",
         "    Packets received: 51200913",
         "    Packets bridged: 51100214",
@@ -308,11 +315,56 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
         "-" * 57,
         "RQ Length: 4481",
         "Trunk Adapter: True",
-        "  Priority: 1  Active: True",
+        f"  Priority: {sea.priority}  Active: {sea.priority == min(_priorities(frame, sea))}",
         f"Port VLAN ID: {sea.port_vlan_id:>5}",
         f"VLAN Tag IDs: {tags:>5}",
-        "Switch ID: ETHERNET0",
+        f"Switch ID: {sea.vswitch}",
     )
+
+
+def _priorities(frame: Frame, sea: Sea) -> list[int]:
+    """The trunk priorities of all bridges of the same VLAN on the same switch; the lowest one is active."""
+    others = [server.sea for server in frame.servers if server.sea is not None]
+    return [one.priority for one in others if one.vswitch == sea.vswitch and set(one.vlans) & set(sea.vlans)]
+
+
+def _high_availability(frame: Frame, sea: Sea) -> list[str]:
+    """What a bridge says that has a partner (SNAP)."""
+    if len(_priorities(frame, sea)) < 2:
+        return []
+    state = "PRIMARY" if sea.priority == min(_priorities(frame, sea)) else "BACKUP"
+    mode = "All" if state == "PRIMARY" else "None"
+    return [
+        "High Availability Statistics:",
+        f"    State: {state}",
+        f"    Bridge Mode: {mode}",
+        f"    Priority: {sea.priority}",
+    ]
+
+
+def lsnports(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """The ports that take virtual adapters, and how many more: ports and WWPNs in all and left (ZIU)."""
+    options = read(arguments, "-fmt -field")
+    rows = [("name", "physloc", "fabric", "tports", "aports", "swwpns", "awwpns")]
+    for port in frame.vios.fc_ports:
+        used = sum(1 for _, pair in world.fc_of(frame, frame.vios.name) if pair.port == port.name)
+        left = (port.ports - used, port.wwpns - 2 * used)
+        rows.append((port.name, port.location, "1", str(port.ports), str(left[0]), str(port.wwpns), str(left[1])))
+    if len(rows) == 1:
+        return Reply(err=f"{recalled.NO_NPORTS}\n", status=63)
+    if "-fmt" in options:
+        return lines(*((options["-fmt"] or ":").join(row) for row in rows[1:]))
+    return lines(
+        *(f"{row[0]:<16} {row[1]:<30} {row[2]:>6} {row[3]:>6} {row[4]:>6} {row[5]:>7} {row[6]:>7}" for row in rows)
+    )
+
+
+def chkdev(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """``chkdev -fmt : -field name identifier``: every disk's ``unique_id`` at once (HMCSCAN asks so)."""
+    options = read(arguments, "-fmt -field -dev", "-verbose")
+    if "-fmt" not in options or {options["-field"], *options.words} != {"name", "identifier"}:
+        return Reply(err="Option flag is not valid\n", status=1)
+    return lines(*((options["-fmt"] or ":").join((disk.name, disk.unique_id)) for disk in frame.vios.disks))
 
 
 def _mac(address: str) -> str:

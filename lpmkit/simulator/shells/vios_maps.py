@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import Disk, Frame, Partition, World
+from lpmkit.simulator.chassis import Disk, FcPair, FcPort, Frame, Partition, ScsiPair, Vnic, World
 from lpmkit.simulator.shells.options import Options, read
 from lpmkit.simulator.shells.reply import Context, Reply
 
 FLAGS = "-vadapter -fmt -field -plc -type"
 SCSI_FIELDS = ("svsa", "physloc", "clientid", "vtd", "status", "lun", "backing", "bdphysloc")
 NET_FIELDS = ("svea", "physloc", "sea", "backing", "status", "bdphysloc")
+NPIV_FIELDS = (
+    "name", "physloc", "clntid", "clntname", "clntos", "status", "fc", "fcphysloc", "ports", "flags", "vfcclient", "vfcclientdrc"
+)  # fmt: skip
+"""The order of ``lsmap -all -npiv -fmt :`` (ANS-VIOS)."""
 FIRST_LUN = 0x81
 
 
@@ -53,32 +57,34 @@ def lun_id(volume: str) -> str:
 
 
 def adapters(world: World, frame: Frame) -> list[Adapter]:
-    """Every server adapter of a frame, in the order of its number."""
-    found = sorted(world.on(frame.name), key=lambda partition: partition.vhost)
-    return [_adapter(world, frame, partition) for partition in found]
+    """Every server adapter of the I/O server, in the order of its number."""
+    found = sorted(world.scsi_of(frame, frame.vios.name), key=lambda each: each[1].vhost)
+    return [_adapter(world, frame, partition, pair) for partition, pair in found]
 
 
-def _adapter(world: World, frame: Frame, found: Partition) -> Adapter:
+def _adapter(world: World, frame: Frame, found: Partition, pair: ScsiPair) -> Adapter:
     devices: list[Device] = []
-    for position, mapped in enumerate(found.disks):
-        disk = frame.disk(mapped.backing) if mapped.kind == "lun" else None
+    for position, mapped in enumerate(pair.disks):
+        disk = frame.vios.disk(mapped.backing) if mapped.kind == "lun" else None
         place = disk_location(world, frame, disk) if disk is not None else ""
         devices.append(Device(mapped.vtd, f"0x{FIRST_LUN + position:02x}00000000000000", mapped.backing, place))
     client = found.lpar_id if found.holds_memory else 0
     return Adapter(
-        f"vhost{found.vhost}",
-        f"{frame.unit}-V{frame.vios.lpar_id}-C{found.server_slot}",
+        f"vhost{pair.vhost}",
+        f"{frame.unit}-V{frame.vios.lpar_id}-C{pair.server_slot}",
         f"0x{client:08x}",
         tuple(sorted(devices, key=lambda device: device.vtd)),
     )
 
 
 def lsmap(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    options = read(arguments, FLAGS, "-all -net -npiv")
+    options = read(arguments, FLAGS, "-all -net -npiv -vnic")
     if options.unknown is not None or options.missing is not None:
         return Reply(err="Option flag is not valid\n", status=1)
     if "-npiv" in options:
-        return Reply(err=f"{recalled.NO_NPIV}\n", status=63)
+        return _npiv(world, frame, options)
+    if "-vnic" in options:
+        return _vnics(world, frame, options)
     if "-net" in options:
         return _net(frame, options)
     return _scsi(adapters(world, frame), options)
@@ -170,3 +176,97 @@ def _net(frame: Frame, options: Options) -> Reply:
         "",
     ]
     return Reply("\n".join(rows))
+
+
+def _npiv(world: World, frame: Frame, options: Options) -> Reply:
+    """``lsmap -all -npiv``: every virtual Fibre Channel server adapter (layout ZIU, ``-fmt`` ANS-VIOS)."""
+    found = sorted(world.fc_of(frame, frame.vios.name), key=lambda each: each[1].vfchost)
+    wanted = options["-vadapter"]
+    if wanted is not None:
+        found = [each for each in found if f"vfchost{each[1].vfchost}" == wanted]
+    if not found:
+        return Reply(err=f"{recalled.NO_NPIV}\n", status=63)
+    rows = [_npiv_row(world, frame, partition, pair) for partition, pair in found]
+    if "-fmt" in options:
+        asked, between = _fields(options, NPIV_FIELDS), options["-fmt"] or ":"
+        return Reply(
+            "".join(between.join(row[name] or " " for name in NPIV_FIELDS if name in asked) + "\n" for row in rows)
+        )
+    return Reply("\n".join(_npiv_page(row) for row in rows))
+
+
+def _npiv_row(world: World, frame: Frame, found: Partition, pair: FcPair) -> dict[str, str]:
+    port = next((port for port in frame.vios.fc_ports if port.name == pair.port), None)
+    logged_in = found.holds_memory and not found.is_shell and port is not None
+    client = f"fcs{found.fc.index(pair)}" if logged_in else ""
+    return {
+        "name": f"vfchost{pair.vfchost}",
+        "physloc": f"{frame.unit}-V{frame.vios.lpar_id}-C{pair.server_slot}",
+        "clntid": str(found.lpar_id),
+        "clntname": found.name if logged_in else "",
+        "clntos": ("AIX" if found.level else "Linux") if logged_in else "",
+        "status": "LOGGED_IN" if logged_in else "NOT_LOGGED_IN",
+        "fc": pair.port if port is not None else "",
+        "fcphysloc": port.location if port is not None else "",
+        "ports": str(len(_storage_ports(world, port, pair))) if logged_in else "0",
+        "flags": "a" if logged_in else ("4" if port is not None else "1"),
+        "vfcclient": client,
+        "vfcclientdrc": f"{frame.unit}-V{found.lpar_id}-C{pair.slot}" if logged_in else "",
+    }
+
+
+def _storage_ports(world: World, port: FcPort | None, pair: FcPair) -> tuple[str, ...]:
+    fabric = world.fabric(port.fabric) if port is not None else None
+    return fabric.zoned(pair.wwpns[0]) if fabric is not None else ()
+
+
+FLAGS_SAID = {"a": "LOGGED_IN,STRIP_MERGE", "4": "NOT_LOGGED", "1": "NOT_MAPPED,NOT_CONNECTED"}
+
+
+def _npiv_page(row: dict[str, str]) -> str:
+    return "\n".join(
+        [
+            "Name          Physloc                            ClntID ClntName       ClntOS",
+            "------------- ---------------------------------- ------ -------------- -------",
+            f"{row['name']:<13} {row['physloc']:<34} {row['clntid']:>6} {row['clntname']:<14} {row['clntos']}".rstrip(),
+            "",
+            f"Status:{row['status']}",
+            f"{'FC name:' + row['fc']:<32}FC loc code:{row['fcphysloc']}",
+            f"Ports logged in:{row['ports']}",
+            f"Flags:{row['flags']}<{FLAGS_SAID[row['flags']]}>",
+            f"{'VFC client name:' + row['vfcclient']:<32}VFC client DRC:{row['vfcclientdrc']}",
+            "",
+        ]
+    )
+
+
+def _vnics(world: World, frame: Frame, options: Options) -> Reply:
+    """``lsmap -all -vnic``: ``label:value`` without padding, ``N/A`` for what is not known (SNAP); which labels there are is recalled."""
+    served = [
+        (found, nic, one)
+        for found in world.on(frame.name)
+        for nic in found.vnics
+        for one in nic.backing
+        if one.server == frame.vios.name
+    ]
+    if not served:
+        return Reply(err=f"{recalled.NO_VNIC}\n", status=88)
+    return Reply("\n".join(_vnic_page(frame, found, nic, at) for at, (found, nic, _) in enumerate(served)))
+
+
+def _vnic_page(frame: Frame, found: Partition, nic: Vnic, number: int) -> str:
+    server = f"vnicserver{number}"
+    return "\n".join(
+        [
+            "Name          Physloc                            ClntID ClntName       ClntOS",
+            "------------- ---------------------------------- ------ -------------- -------",
+            f"{server:<13} {f'{frame.unit}-V{frame.vios.lpar_id}-C{32897 + number}':<34} {found.lpar_id:>6} {found.name:<14} {'AIX' if found.level else 'N/A'}",
+            "",
+            f"Backing device:ent{8 + number}",
+            "Status:Available",
+            "Physloc:N/A",
+            f"Client device name:ent{found.vnics.index(nic) + len(found.ethernets)}",
+            f"Client device physloc:{frame.unit}-V{found.lpar_id}-C{nic.slot}",
+            "",
+        ]
+    )

@@ -1,0 +1,237 @@
+"""What an HMC says of virtual Fibre Channel, virtual NICs, SR-IOV ports, processor pools, profiles, and of what a move could use on the target.
+
+Marks are those of powervm.md. Where the name of a field is recalled only (D) the docstring says so; all of them are asked for by name, so a level that knows
+none of them refuses, and the fact is a gap of the survey and never an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lpmkit.control.ivm import number_or_any, unless_any
+from lpmkit.control.records import (
+    Listing,
+    flag,
+    known,
+    names,
+    needed,
+    needed_number,
+    number,
+    units,
+    whole,
+)
+from lpmkit.errors import UnexpectedReply
+from lpmkit.inventory import (
+    MoverPair,
+    Place,
+    Places,
+    Pool,
+    SriovPort,
+    VirtualFcAdapter,
+    VnicAdapter,
+    VnicBacking,
+)
+
+FC = Listing(
+    (
+        "lpar_name",
+        "lpar_id",
+        "slot_num",
+        "adapter_type",
+        "remote_lpar_name",
+        "remote_lpar_id",
+        "remote_slot_num",
+        "wwpns",
+    ),
+    (("is_required",),),
+)
+VNIC = Listing(
+    ("lpar_name", "lpar_id", "slot_num", "backing_devices"), (("backing_device_states",), ("port_vlan_id", "mac_addr"))
+)
+SRIOV_PORT = Listing(("adapter_id", "phys_port_id"), (("phys_port_label", "phys_port_loc"), ("state",)))
+POOL = Listing(("name", "shared_proc_pool_id"), (("max_pool_proc_units", "curr_reserved_pool_proc_units"),))
+PARTITION_POOL = Listing(("lpar_name", "lpar_id", "curr_shared_proc_pool_id", "curr_shared_proc_pool_name"))
+MOVERS = Listing(("source_msp_name", "source_msp_id", "ipaddr_mappings"))
+PLACES = Listing(
+    ("possible_virtual_scsi_mappings", "suggested_virtual_scsi_mappings"),
+    (("possible_virtual_fc_mappings", "suggested_virtual_fc_mappings"),),
+)
+
+
+def read_fc_adapters(text: str) -> tuple[VirtualFcAdapter, ...]:
+    r"""``lshwres -r virtualio --rsubtype fc --level lpar``::
+
+        p8a-vios1,1,21,server,p8npiv01,4,5,,0
+        p8npiv01,4,5,client,p8a-vios1,1,21,"c050760871fa0010,c050760871fa0011",1
+
+    Both ends of each pair; the field ``wwpns`` as monitoring programs read it (C), a sample of the whole row is not known (D).
+
+    >>> adapter, = read_fc_adapters('p,4,5,client,v1,1,21,"C050760871FA0010,c050760871fa0011",1\n')
+    >>> adapter.wwpns, adapter.remote_slot
+    (('c050760871fa0010', 'c050760871fa0011'), 21)
+    """
+    return tuple(_fc_adapter(row) for row in FC.read_any(text))
+
+
+def _fc_adapter(row: Mapping[str, str]) -> VirtualFcAdapter:
+    return VirtualFcAdapter(
+        needed(row, "lpar_name"),
+        needed_number(row, "lpar_id"),
+        needed_number(row, "slot_num"),
+        needed(row, "adapter_type"),
+        unless_any(row.get("remote_lpar_name")),
+        number_or_any(row.get("remote_lpar_id")),
+        number_or_any(row.get("remote_slot_num")),
+        flag(row.get("is_required")),
+        tuple(wwpn.lower() for wwpn in names(row.get("wwpns"))),
+    )
+
+
+def read_vnics(text: str) -> tuple[VnicAdapter, ...]:
+    r"""``lshwres -r virtualio --rsubtype vnic --level lpar``::
+
+        p8vnic01,5,7,"sriov/v1/1/1/0/27004001/2.0/2.0/50/100.0/100.0","sriov/27004001/1/Operational",100,2E8F11005007
+
+    Virtual NICs with their backing devices: ``sriov/VIOS/id/adapter/port/…`` (C, avocado), behind that the logical port, the capacity and the priority
+    (D: taken where they are found); states ``sriov/logical port/active/state`` (C).
+
+    >>> nic, = read_vnics('p,5,7,sriov/v1/1/2/0/27004001/2.0/2.0/50/100.0/100.0,sriov/27004001/1/Operational,100,2E8F11005007\n')
+    >>> backing, = nic.backing
+    >>> (backing.server, backing.adapter, backing.port), backing.capacity, backing.priority, backing.active, backing.state
+    (('v1', 2, 0), 2.0, 50, True, 'Operational')
+    """
+    return tuple(_vnic(row) for row in VNIC.read_any(text))
+
+
+def _vnic(row: Mapping[str, str]) -> VnicAdapter:
+    states = {
+        parts[1]: (parts[2] == "1", parts[3])
+        for item in names(row.get("backing_device_states"))
+        if len(parts := item.split("/")) >= 4
+    }
+    return VnicAdapter(
+        needed(row, "lpar_name"),
+        needed_number(row, "lpar_id"),
+        needed_number(row, "slot_num"),
+        known(row.get("mac_addr")),
+        number(row.get("port_vlan_id")),
+        tuple(_with_state(_backing(item), states) for item in names(row.get("backing_devices"))),
+    )
+
+
+def _backing(item: str) -> VnicBacking:
+    parts = item.split("/")
+    if len(parts) < 5 or parts[0] != "sriov":
+        raise UnexpectedReply("a backing device as sriov/VIOS/id/adapter/port/… was expected", line=item)
+    _, server, server_id, adapter, port, *rest = parts
+    found = VnicBacking(server, whole(server_id), whole(adapter), whole(port))
+    if len(rest) >= 4:
+        found = replace(found, logical_port=rest[0], capacity=units(rest[1]), priority=number(rest[3]))
+    return found
+
+
+def _with_state(backing: VnicBacking, states: Mapping[str, tuple[bool, str]]) -> VnicBacking:
+    active, state = states.get(backing.logical_port or "", (None, None))
+    return replace(backing, active=active, state=state)
+
+
+def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
+    r"""``lshwres -r sriov --rsubtype physport --level eth``: fields as monitoring programs ask for them (C); ``state`` 1 has a link (D).
+
+    >>> read_sriov_ports("1,0,prod,U78C9.001.WZS0A1B-P1-C6-T1,1\n")[0].label
+    'prod'
+    """
+    return tuple(
+        SriovPort(
+            needed_number(row, "adapter_id"),
+            needed_number(row, "phys_port_id"),
+            known(row.get("phys_port_loc")),
+            known(row.get("phys_port_label")),
+            flag(row.get("state")),
+        )
+        for row in SRIOV_PORT.read_any(text)
+    )
+
+
+def read_pools(text: str) -> tuple[Pool, ...]:
+    r"""``lshwres -r procpool``: fields as monitoring programs ask for them; the default pool has no limits (C).
+
+    >>> read_pools("DefaultPool,0,null,null\nSAP pool,1,12.00,0.00\n")[1]
+    Pool(number=1, name='SAP pool', max_units=12.0, reserved_units=0.0)
+    """
+    return tuple(
+        Pool(
+            needed_number(row, "shared_proc_pool_id"),
+            needed(row, "name"),
+            units(row.get("max_pool_proc_units")),
+            units(row.get("curr_reserved_pool_proc_units")),
+        )
+        for row in POOL.read_any(text)
+    )
+
+
+def read_partition_pools(text: str) -> dict[int, tuple[int | None, str | None]]:
+    r"""The pool's number and name of each partition, out of ``lshwres -r proc --level lpar`` (C); none for dedicated processors and I/O servers.
+
+    >>> read_partition_pools("p8aix01,3,1,SAP pool\nbig,4,null,null\n")
+    {3: (1, 'SAP pool'), 4: (None, None)}
+    """
+    return {
+        needed_number(row, "lpar_id"): (
+            number(row.get("curr_shared_proc_pool_id")),
+            known(row.get("curr_shared_proc_pool_name")),
+        )
+        for row in PARTITION_POOL.read_any(text)
+    }
+
+
+def read_mover_pairs(text: str) -> tuple[MoverPair, ...]:
+    r"""``lslparmigr -r msp`` (D)::
+
+        v1,1,"10.0.0.1//1/v1b/10.0.0.2,10.0.0.1//2/v2b/10.0.0.3"
+
+    For each mover of the source, the movers of the target that its address reaches.
+
+    >>> [(one.source, one.target, one.target_address) for one in read_mover_pairs('v1,1,"10.0.0.1//1/v1b/10.0.0.2,10.0.0.1//2/v2b/10.0.0.3"\n')]
+    [('v1', 'v1b', '10.0.0.2'), ('v1', 'v2b', '10.0.0.3')]
+    """
+    return tuple(
+        _mover_pair(needed(row, "source_msp_name"), needed_number(row, "source_msp_id"), item)
+        for row in MOVERS.read_any(text)
+        for item in names(row.get("ipaddr_mappings"))
+    )
+
+
+def _mover_pair(source: str, source_id: int, item: str) -> MoverPair:
+    parts = item.split("/")
+    if len(parts) != 5:
+        raise UnexpectedReply("a pair of addresses as ADDRESS//ID/NAME/ADDRESS was expected", line=item)
+    return MoverPair(source, source_id, parts[0], parts[3], whole(parts[2]), parts[4])
+
+
+def read_places(text: str) -> Places:
+    r"""``lslparmigr -r virtualio`` (D)::
+
+        "2/p8b-vios1/1,2/p8b-vios2/2",2/p8b-vios1/1,none,none
+
+    >>> places = read_places('"2/p8b-vios1/1,2/p8b-vios2/2",2/p8b-vios1/1,none,none\n')
+    >>> [place.server for place in places.scsi], places.fc
+    (['p8b-vios1', 'p8b-vios2'], ())
+    """
+    rows = PLACES.read_any(text)
+    if len(rows) != 1:
+        raise UnexpectedReply(f"one line was expected and {len(rows)} came")
+    fields = (
+        field
+        for kind in ("scsi", "fc")
+        for field in (f"possible_virtual_{kind}_mappings", f"suggested_virtual_{kind}_mappings")
+    )
+    return Places(*(tuple(_place(item) for item in names(rows[0].get(field))) for field in fields))
+
+
+def _place(item: str) -> Place:
+    parts = item.split("/")
+    if len(parts) < 3:
+        raise UnexpectedReply("a mapping as SLOT/VIOS/ID was expected", line=item)
+    return Place(whole(parts[0]), parts[1], whole(parts[2]))
