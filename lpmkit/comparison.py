@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +16,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis, Interval, seconds
-from lpmkit.history import History, Move, Usual
+from lpmkit.history import HEAD, History, Move
 from lpmkit.plots import FAINT, INK, STYLE
 from lpmkit.samples import MISSING
 
@@ -166,54 +165,35 @@ def comparison_page(analyses: Sequence[Analysis]) -> str:
 
 # --- the history ----------------------------------------------------------------------------------------------------
 
-HISTORY_HEAD = ("when (UTC)", "partition", "from → to", "outcome", "verdict", "suspended", "session outage", "copy", "whole move", "beside the usual", "change", "run")  # fmt: skip
 
-
-def history_rows(past: History, moves: Sequence[Move]) -> list[list[str]]:
-    """The runs as rows under `HISTORY_HEAD`, in the order given."""
-    return [_history_row(past, move) for move in moves]
-
-
-def _history_row(past: History, move: Move) -> list[str]:
-    when = f"{datetime.fromtimestamp(move.created_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
-    way = f"{move.source} → {move.target}" if move.target else move.mode
-    unusual = "; ".join(_short(one) for one in past.beside_the_usual(move) if one.stands_out)
-    bounds = "–" if move.suspended_low_s is None else f"{move.suspended_low_s:.3f} … {move.suspended_high_s:.3f} s"
-    spans = [_s(move.session_s, 3), _s(move.copy_s, 0), _s(move.whole_s, 0)]
-    return [when, move.partition, way, move.outcome or "–", move.state, bounds, *spans, unusual, move.change, move.run]
-
-
-def _short(one: Usual) -> str:
-    return f"{one.figure} {one.ratio:.1f} × the usual {one.usual_s:.3g} s ({one.of}, {one.count} moves)"
-
-
-def _s(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f} s"
+#: So many partitions have a hue, a mark and a name of their own in the trend.
+_MOST_NAMED = 14
 
 
 def trend(moves: Sequence[Move]) -> Figure | None:
-    """The suspensions over time with their bounds, a mark and a hue for each partition; ``None`` without any."""
+    """The suspensions over time with their bounds, a mark and a hue for each of a few partitions; ``None`` without any."""
     known = [one for one in moves if one.suspended_s is not None]
     if not known:
         return None
     names = sorted({one.partition for one in known})
+    named = len(names) <= _MOST_NAMED
     with rc_context(STYLE):
         figure = Figure(figsize=(9.6, 3.4), layout="constrained")
         axes = figure.subplots()
-        for number, name in enumerate(names):
-            mine = [one for one in known if one.partition == name]
+        # more partitions than a legend holds are one crowd
+        groups = {name: [one for one in known if one.partition == name] for name in names} if named else {"": known}
+        for number, (name, mine) in enumerate(groups.items()):
             x = np.array([one.created_ns for one in mine], dtype="datetime64[ns]")
             y = np.array([one.suspended_s for one in mine], dtype=float)
             low = np.array([one.suspended_low_s or one.suspended_s for one in mine], dtype=float)
             high = np.array([one.suspended_high_s or one.suspended_s for one in mine], dtype=float)
-            hue, mark = (_HUES[number % len(_HUES)], "osD^vP*X"[number % 8]) if number < 56 else (FAINT, ".")
+            look: dict[str, Any] = {"color": _HUES[number % len(_HUES)], "markersize": 4, "linewidth": 0.8}
             bars = np.maximum(0.0, np.vstack([y - low, high - y]))
-            label = name if len(names) <= 14 else None
-            axes.errorbar(x, y, yerr=bars, fmt=mark, color=hue, markersize=4, linewidth=0.8, label=label)
+            axes.errorbar(x, y, yerr=bars, fmt="osD^vP*X"[number % 8], label=name or None, **look)
         axes.set_ylabel("suspended, s")
         axes.set_ylim(bottom=0)
         axes.set_xlabel("when the run was made (UTC)")
-        if len(names) <= 14:
+        if named:
             axes.legend(frameon=False, fontsize=8, ncols=min(4, len(names)), loc="upper left")
         figure.autofmt_xdate()
     return figure
@@ -225,8 +205,8 @@ def history_page(past: History, moves: Sequence[Move], title: str) -> str:
     notes = [f"{name} cannot be read: {why}" for name, why in sorted(past.unreadable.items())]
     return _environment().get_template("comparison.html.j2").render(
         title=title,
-        head=HISTORY_HEAD,
-        rows=history_rows(past, list(reversed(moves))),
+        head=HEAD,
+        rows=past.rows(list(reversed(moves))),
         pictures=[("Suspensions over time, with their bounds", _uri(drawn))] if drawn else [],
         notes=notes,
     )  # fmt: skip
@@ -241,8 +221,8 @@ def _environment() -> Environment:
 def _uri(figure: Figure) -> str:
     kept = BytesIO()
     with rc_context(STYLE):
-        figure.savefig(kept, format="png", dpi=150)
+        figure.savefig(kept, format="png", dpi=130)
     return f"data:image/png;base64,{base64.b64encode(kept.getvalue()).decode()}"
 
 
-__all__ = ["HISTORY_HEAD", "comparison_page", "figures", "history_page", "history_rows", "labels", "overlay", "trend"]
+__all__ = ["comparison_page", "figures", "history_page", "labels", "overlay", "trend"]

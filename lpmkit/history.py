@@ -14,10 +14,12 @@ import json
 import os
 import sqlite3
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,10 @@ FIGURES = (
 )
 
 
+#: The headings of `History.rows`.
+HEAD = ("when (UTC)", "partition", "from → to", "outcome", "verdict", "suspended", "session outage", "copy", "whole move", "beside the usual", "change", "run")  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Usual:
     """A figure beside the median of earlier moves: ``ratio`` is this one over the usual."""
@@ -84,6 +90,10 @@ class Usual:
     @property
     def stands_out(self) -> bool:
         return self.ratio >= STANDS_OUT or self.ratio <= 1 / STANDS_OUT
+
+    @property
+    def short(self) -> str:
+        return f"{self.figure} {self.ratio:.1f} × the usual {self.usual_s:.3g} s ({self.of}, {self.count} moves)"
 
     def __str__(self) -> str:
         return f"{self.figure} {self.value_s:.3g} s, {self.ratio:.1f} times the usual {self.usual_s:.3g} s (median of {self.count} earlier moves of {self.of})"
@@ -169,11 +179,49 @@ class History:
                     break
         return found
 
+    def rows(self, moves: Sequence[Move]) -> list[list[str]]:
+        """Runs as rows under `HEAD`, in the order given."""
+        return [self._row(move) for move in moves]
+
+    def _row(self, move: Move) -> list[str]:
+        when = f"{datetime.fromtimestamp(move.created_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
+        way = f"{move.source} → {move.target}" if move.target else move.mode
+        unusual = "; ".join(one.short for one in self.beside_the_usual(move) if one.stands_out)
+        bounds = "–" if move.suspended_low_s is None else f"{move.suspended_low_s:.3f} … {move.suspended_high_s:.3f} s"
+        spans = [_shown(move.session_s, 3), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
+        return [
+            when,
+            move.partition,
+            way,
+            move.outcome or "–",
+            move.state,
+            bounds,
+            *spans,
+            unusual,
+            move.change,
+            move.run,
+        ]
+
     def _alike(self, move: Move) -> Iterator[tuple[str, Sequence[Move]]]:
-        earlier = [one for one in self._moves if one.created_ns < move.created_ns and one.outcome == "settled"]
-        yield move.partition, [one for one in earlier if one.partition == move.partition]
-        way = (move.source, move.target)
-        yield f"{move.source} to {move.target}", [one for one in earlier if (one.source, one.target) == way]
+        for of, key in (
+            (move.partition, move.partition),
+            (f"{move.source} to {move.target}", (move.source, move.target)),
+        ):
+            yield of, [one for one in self._settled.get(key, ()) if one.created_ns < move.created_ns]
+
+    @cached_property
+    def _settled(self) -> dict[object, list[Move]]:
+        """The moves that ended on their target, by partition and by pair of frames."""
+        found: dict[object, list[Move]] = defaultdict(list)
+        for one in self._moves:
+            if one.outcome == "settled":
+                found[one.partition].append(one)
+                found[one.source, one.target].append(one)
+        return found
+
+
+def _shown(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f} s"
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:

@@ -167,7 +167,7 @@ def history(
     as_json: bool,
 ) -> None:
     """List the runs of a site with their figures, and what was far from the usual; --html writes all of them as a page with the trend."""
-    from lpmkit.history import History  # noqa: PLC0415
+    from lpmkit.history import HEAD, History  # noqa: PLC0415
 
     past = History(folder or site_or_none(context).runs.folder)
     moves = past.moves(partition=partition, frame=frame, way=way)
@@ -190,9 +190,7 @@ def history(
             }
         )
         return
-    from lpmkit.comparison import HISTORY_HEAD, history_rows  # noqa: PLC0415
-
-    print_table("", [dict(zip(HISTORY_HEAD, row, strict=True)) for row in history_rows(past, moves[-last:])])
+    print_table("", [dict(zip(HEAD, row, strict=True)) for row in past.rows(moves[-last:])])
     if page is not None:
         click.echo(str(page))
 

@@ -99,6 +99,20 @@ def test_a_killed_front_end_leaves_the_recorder_at_work_and_attach_shows_the_sam
         limit = said.json["suspension"]["length"]["high"] + 3.0
         assert longest <= limit, f"{probe}: nothing recorded is missing but what the suspension took"
     assert_contains_the_truth(said.json, truth(rehearsal))
+    _the_partition_and_the_history_tell_of_it(terminal, run)
+
+
+def _the_partition_and_the_history_tell_of_it(terminal: Terminal, run: Run) -> None:
+    asked = terminal.type("was-moved", "bxaix85", "--json")
+    assert asked.status == 0, asked
+    told = asked.json["moves"][-1]
+    assert (told["outcome"], told["came_from"], told["went_to"]) == ("completed", "000071DA4C00", "000072EA4C00")
+    assert "has not been started since" in asked.json["conclusion"]
+    listed = terminal.type("history", "--json").json["runs"]
+    assert [(one["run"], one["outcome"], one["target"]) for one in listed] == [(run.name, "settled", "bvio83")]
+    written = terminal.type("write-up", str(run.path), "--form", "pdf", "--language", "de", "--json")
+    assert written.status == 0, written
+    assert Path(written.json["pdf"]).read_bytes().startswith(b"%PDF")
 
 
 def test_a_killed_recorder_is_followed_by_one_that_looks_on_and_the_hole_is_not_an_outage(
