@@ -1,7 +1,9 @@
-"""How fast an alert log is read, and in how much memory: ``python -m benchmarks.alert_log [--mb 200] [--tail-gb 10]``.
+"""How fast an alert log is read, and in how much memory: ``python -m benchmarks.alert_log [--mb 1000] [--tail-gb 10] [--other FILE]``.
 
 Writes a log of each format to a temporary folder and reads it in a process of its own: read alone, read and judged, and ``grep -c ORA-``
-of the same file in the same run. Then the tail of a sparse log of ten gigabytes beside one of ten megabytes.
+of the same file in the same run; with ``--other`` a public parser too, a Python program that takes the path of a log, such as ``alert_log_parser.py`` of
+github.com/db2ai/oracle-alert-log-parser (it keeps the whole log in memory, knows ctime stamps only, and classifies nothing; what it makes of other formats is one
+entry). Then the tail of a sparse log of ten gigabytes beside one of ten megabytes. The tables go to ``results/alert_log.md``.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -148,50 +151,101 @@ def grep(path: Path) -> float:
     return time.perf_counter() - began
 
 
-def formats(folder: Path, mb: int) -> None:
-    print(
-        f"{'format':<20} {'MB':>5} {'lines':>10} {'read, lines/s':>14} {'judged, lines/s':>16} {'peak MB':>8} {'grep -c ORA-, lines/s':>22}"
-    )
+#: The other parser may take so much memory and time; where it needs more, that is its figure.
+OTHER_MB, OTHER_S = 12_000, 600
+
+
+def other(program: Path, path: Path) -> tuple[float, float] | None:
+    """Seconds and megabytes at most of the other parser over the same file; ``None`` where it needed more than it may."""
+    limit = f"ulimit -v {OTHER_MB * 1024}; exec /usr/bin/env python3 -c {shlex.quote(_RUN_AND_TELL)} {shlex.quote(str(program))} {shlex.quote(str(path))}"
+    began = time.perf_counter()
+    try:
+        done = subprocess.run(["sh", "-c", limit], capture_output=True, text=True, check=False, timeout=OTHER_S)
+    except subprocess.TimeoutExpired:
+        return None
+    if done.returncode != 0:
+        return None
+    return time.perf_counter() - began, float(done.stderr.split()[-1])
+
+
+#: Runs a program as it would be typed, its output to nowhere, and tells its peak memory in megabytes.
+_RUN_AND_TELL = (
+    "import atexit,os,runpy,sys\n"
+    "def tell():\n"
+    "    peak=next(l for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
+    "    os.write(2,(str(int(peak.split()[1])/1024)+chr(10)).encode())\n"
+    "atexit.register(tell)\n"
+    "sys.argv=sys.argv[1:]; sys.stdout=open(os.devnull,'w')\n"
+    "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+)
+
+
+def formats(folder: Path, mb: int, program: Path | None) -> list[str]:
+    rows = [
+        "| format | MB | lines | read, lines/s | read and judged, lines/s | peak MB | `grep -c ORA-`, lines/s | a public parser, lines/s | its peak MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for name, form in FORMS.items():
         path = folder / "alert_BX5.log"
         write(path, form, mb * 1_000_000)
         alone, whole, seconds = measured(path, "read"), measured(path, "judged"), grep(path)
         lines = alone["lines"]
-        print(
-            f"{name:<20} {path.stat().st_size / 1e6:5.0f} {lines:>10,} {lines / alone['seconds']:>14,.0f} {lines / whole['seconds']:>16,.0f} "
-            f"{whole['peak_mb']:>8.0f} {lines / seconds:>22,.0f}",
-            flush=True,
+        theirs = other(program, path) if program else None
+        more = (
+            (f"{lines / theirs[0]:,.0f}", f"{theirs[1]:,.0f}")
+            if theirs
+            else (f"none within {OTHER_S} s" if program else "not run", "")
         )
+        cells = (
+            name,
+            f"{path.stat().st_size / 1e6:.0f}",
+            f"{lines:,}",
+            f"{lines / alone['seconds']:,.0f}",
+            f"{lines / whole['seconds']:,.0f}",
+            f"{whole['peak_mb']:.0f}",
+            f"{lines / seconds:,.0f}",
+            *more,
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+        print(rows[-1], flush=True)
         path.unlink()
+    return rows
 
 
-def tails(folder: Path, gb: int) -> None:
+def tails(folder: Path, gb: int) -> list[str]:
     since = (BEGIN + timedelta(seconds=37 * 59_000)).isoformat()
-    print(f"\n{'the tail since':<20} {'MB':>7} {'seconds':>8} {'peak MB':>8} {'bytes read':>12}")
+    rows = ["| the tail of a log of, MB | seconds | peak MB | bytes read |", "|---|---|---|---|"]
     for size in (10_000_000, gb * 1_000_000_000):
         path = folder / "alert_BX5.log"
         write_tail(path, size)
         found = measured(path, "judged", since)
         length = path.stat().st_size
-        print(
-            f"{since[:19]:<20} {length / 1e6:>7,.0f} {found['seconds']:>8.2f} {found['peak_mb']:>8.0f} {length - found['start']:>12,}"
+        rows.append(
+            f"| {length / 1e6:,.0f} | {found['seconds']:.2f} | {found['peak_mb']:.0f} | {length - found['start']:,} |"
         )
+        print(rows[-1], flush=True)
         path.unlink()
+    return rows
 
 
 def main() -> None:
-    """Measure, and print two tables."""
+    """Measure, print two tables and keep them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mb", type=int, default=200)
+    parser.add_argument("--mb", type=int, default=1000)
     parser.add_argument("--tail-gb", type=int, default=10)
+    parser.add_argument("--other", type=Path, help="a public parser to run beside it")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         read(*given.child)
         return
     with tempfile.TemporaryDirectory() as folder:
-        formats(Path(folder), given.mb)
-        tails(Path(folder), given.tail_gb)
+        rows = [*formats(Path(folder), given.mb, given.other), "", *tails(Path(folder), given.tail_gb)]
+    given.results.mkdir(parents=True, exist_ok=True)
+    (given.results / "alert_log.md").write_text(
+        "\n".join(["<!-- made by: python -m benchmarks.alert_log -->", *rows, ""]), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -165,22 +165,25 @@ class Run:
 
     def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, dict[str, Any]]:
         """The newest answer to each question, as far as the last bytes of the newest file hold them: for a live view, whose cost must not grow."""
+        return {str(row.get("question")): row for row in self.latest(probe, last_bytes)}
+
+    def latest(self, probe: str, last_bytes: int = 256 * 1024) -> list[dict[str, Any]]:
+        """The newest observations of one probe, oldest first, as many as the last bytes of its newest file hold."""
         found = max((one for one in self._observation_files() if one[0] == probe), default=None)
         if found is None:
-            return {}
+            return []
         with found[2].open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - last_bytes))
             lines = file.read().split(b"\n")
-        newest: dict[str, dict[str, Any]] = {}
+        rows: list[dict[str, Any]] = []
         # The first line may be cut, the last one is empty or not whole yet.
         for line in lines[1:-1] if size > last_bytes else lines[:-1]:
             try:
-                row = json.loads(line)
+                rows.append(json.loads(line))
             except ValueError:
                 continue  # whoever reads all of them counts it
-            newest[str(row.get("question"))] = row
-        return newest
+        return rows
 
     def _observation_files(self) -> list[tuple[str, int, Path]]:
         paths = (self.path / "observations").glob("*.jsonl")

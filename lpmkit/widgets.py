@@ -11,6 +11,8 @@ import html
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from lpmkit.checks import Finding
 from lpmkit.control import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.move import PROPOSALS, Phase
+from lpmkit.oracle.classify import Classified, Rules, parse_rules
+from lpmkit.oracle.record import from_row
 from lpmkit.run import Run
 from lpmkit.runbook import Landscape, Runbook, State, Validation, state
 from lpmkit.sap.model import JobStatus
@@ -242,9 +246,10 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.lanes = w.HTML()
         self.image = w.Image(format="png", layout=w.Layout(width="60em"))
         self.jobs = w.HTML()
+        self.alerts = w.HTML()
         self.trouble = w.HTML()
         self._end = threading.Event()
-        super().__init__([self.headline, self.bar, self.image, self.lanes, self.jobs, self.trouble])
+        super().__init__([self.headline, self.bar, self.image, self.lanes, self.jobs, self.alerts, self.trouble])
         self.redraw()
         self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {run.name}")
         self._thread.start()
@@ -262,6 +267,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
             self.lanes.value = _lane_text(self._run)
             self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
+            self.alerts.value = "".join(alert_lines(self._run, sid).data for sid in databases_of(self._run))
             self.trouble.value = "".join(f"<p>! {_cell(line)}</p>" for line in now.trouble[-3:])
             self.image.value = lanes_png(self._run)
         return now
@@ -354,8 +360,63 @@ def jobs_table(run: Run, sid: str) -> HTML:
     return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago")
 
 
+def databases_of(run: Run) -> list[str]:
+    """The databases whose alert log the run follows."""
+    return [str(probe["options"]["sid"]) for probe in run.manifest.get("probes") or () if probe.get("kind") == "alert"]
+
+
+def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
+    """What the alert log said lately, each with its class by the rules that the run keeps; of an unreadable row nothing."""
+    order = next(
+        probe for probe in run.manifest["probes"] if probe.get("kind") == "alert" and probe["options"]["sid"] == sid
+    )
+    rules = _alert_rules(str(order["options"].get("rules") or ""))
+    found = []
+    for row in run.latest(str(order["name"]), 64 * 1024):
+        try:
+            found.append((row, rules.classify(from_row(row))))
+        except (KeyError, TypeError, ValueError):
+            continue  # the report counts it
+    return found
+
+
+@lru_cache(maxsize=8)
+def _alert_rules(text: str) -> Rules:
+    try:
+        return Rules(Rules.standard().rules, parse_rules(text, "the site's rules")) if text else Rules.standard()
+    except LpmError:
+        return Rules.standard()  # the report says that the site's rules cannot be read
+
+
+def alert_lines(run: Run, sid: str) -> HTML:
+    """The newest entries of a database's alert log with their class, newest first; plain output, also during the run."""
+    rows = _alert_rows(run, sid)
+    if not rows:
+        return HTML(f"<p>{_cell(sid)}: the alert log has said nothing since the run began.</p>")
+    shown = [
+        {
+            "seen (UTC)": f"{datetime.fromtimestamp(row['wall_ns'] / 1e9, tz=UTC):%H:%M:%S}",
+            "class": f"{_CLASS_MARKS.get(found.meaning.value, '·')} {found.meaning.value}",
+            "stands at": str((row.get("when") or [""])[0])[11:19],
+            "line": found.event.headline[:160],
+        }
+        for row, found in rows[-8:][::-1]
+    ]
+    return table(shown, f"{sid}: alert log, the newest first")
+
+
+#: How a class of alert lines is marked: in the table as text, in the lanes as a shape.
+_CLASS_MARKS = {"fail": "✗", "warn": "!", "expected": "✓", "unknown": "?"}
+_CLASS_SHAPES = {
+    "fail": ("X", "#d55e00"),
+    "warn": ("^", "#b8860b"),
+    "unknown": ("P", "#7b3294"),
+    "expected": ("o", "#0072b2"),
+}
+
+
 def lanes_png(run: Run) -> bytes:
-    """The last half minute, a lane for each probe: a mark for every sign of life, so silence shows as a hole."""
+    """The last half minute, a lane for each probe: a mark for every sign of life, so silence shows as a hole; alert logs by class: ✗ fail, ▲ warn, ● expected."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only a live view pays
 
     figure = Figure(figsize=(9.6, 2.6), dpi=100, layout="constrained")
@@ -372,8 +433,14 @@ def lanes_png(run: Run) -> bytes:
         times = [((one.answered_ns or 0) - end) / 1e9 for one in rows]
         base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
         axes.plot(times, [lane] * len(times), "|", markersize=18, color=_LANE_COLOURS.get(base, "#444444"))
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
+    labels = list(names)
+    for sid in databases_of(run) if end else ():
+        for row, found in _alert_rows(run, sid):
+            shape, hue = _CLASS_SHAPES.get(found.meaning.value, (".", "#6a737d"))
+            axes.plot([(row["mono_ns"] - end) / 1e9], [len(labels)], shape, color=hue, markersize=7)
+        labels.append(f"{sid} alert log")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
     axes.set_xlim(-LIVE_WINDOW_S, 0.3)
     axes.set_xlabel("seconds before the newest sign of life")
     for side in ("top", "right", "left"):

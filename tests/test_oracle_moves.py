@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 
 from lpmkit.analysis import Analysis, State
+from lpmkit.oracle.alert_log import Event, Kind
 from lpmkit.oracle.classify import Class
+from lpmkit.oracle.record import as_row
+from lpmkit.oracle.stamps import Moment
 from lpmkit.report import write_report
+from lpmkit.run import Run, RunWriter, create
+from lpmkit.timeline import Sample
+from lpmkit.widgets import alert_lines, lanes_png
 from tests.watched_database import Watched, tried_after
 
 
@@ -24,6 +33,7 @@ GOOD = {
     "population": "passed",
     "alert": "passed",
     "logon": "passed",
+    "around": "passed",
     "commit": "passed",
 }
 
@@ -144,7 +154,7 @@ def test_a_10g_database_is_watched_by_sqlplus_with_the_same_samples(tmp_path: Pa
         watched.until(tried_after(watched, "logon", 2))
     analysis = watched.analysed()
     assert analysis.databases[0].way == "sqlplus"
-    assert verdicts(analysis) == GOOD
+    assert verdicts(analysis) == {name: state for name, state in GOOD.items() if name != "around"}, "it stands alone"
     assert analysis.databases[0].judgement is not None
     assert analysis.databases[0].judgement.verdict == "warn"
 
@@ -178,3 +188,68 @@ def test_more_checkpoints_than_usual_are_a_warning_and_a_hidden_view_is_a_gap(tm
     assert (watched.run.path / "plots" / "database-P7D.svg").exists()
     summary = json.loads((watched.run.path / "summary.json").read_text())
     assert summary["databases"][0]["alert_log"]["verdict"] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("way", "deed", "says"),
+    [
+        ("thin", "standby-lost", "standby destination 2 is ERROR: ORA-03135"),
+        ("sqlplus", "disk-offline:DATA", "disk group DATA has 1 disks offline, 0 before"),
+        ("thin", "evict:P7D2", "instance P7D2 on p7aix24 is gone from the cluster"),
+    ],
+)
+def test_what_the_move_broke_around_the_database_is_named(tmp_path: Path, way: str, deed: str, says: str) -> None:
+    landscape = tmp_path / "cluster.yaml"
+    text = (resources.files("lpmkit.simulator") / "landscapes" / "p7pair.yaml").read_text(encoding="utf-8")
+    landscape.write_text(text.replace("asm: [DATA, RECO]", "asm: [DATA, RECO], members: [P7D2@p7aix24]"))
+    with Watched(tmp_path, str(landscape), way=way) as watched:
+        watched.move(after=[deed])
+        watched.until(tried_after(watched, "logon", 1))
+    question = next(one for one in watched.analysed().databases[0].questions if one.key.startswith("oracle-around"))
+    assert question.state is State.FAILED
+    assert says in question.answer
+
+
+# --- the live view --------------------------------------------------------------------------------------------------
+
+
+def _followed(folder: Path, *texts: str, rules: str | None = None) -> Run:
+    """A run that follows an alert log and has seen these entries."""
+    probes = [{"name": "ora-alert-BX5", "kind": "alert", "options": {"sid": "BX5", "rules": rules}}]
+    run = create(folder, mode="watch", title="bxaix85", facts={"hosts": ["bxaix85"], "probes": probes})
+    stamp = Moment(*[datetime(2026, 3, 24, 21, 4, 5, tzinfo=UTC)] * 2)
+    with RunWriter(run.path) as writer:
+        now = writer.clock.mono_ns()
+        writer.samples("ssh-ticks", [Sample(seq=1, answered_ns=now)])
+        for number, text in enumerate(texts):
+            row = as_row(Event(stamp, (text,), number, 1, Kind.MESSAGE), "alert.log", now - number, writer.clock.wall_ns())
+            writer.observation_rows("ora-alert-BX5", json.dumps(row).encode() + b"\n")
+    return Run(run.path)
+
+
+def test_the_board_shows_the_alert_log_with_its_classes_and_a_lane_of_markers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[str]] = []
+    really = Axes.set_yticks
+
+    def noted(axes: Axes, ticks: object, labels: list[str], **more: object) -> object:
+        drawn.append(list(labels))
+        return really(axes, ticks, labels, **more)
+
+    monkeypatch.setattr(Axes, "set_yticks", noted)
+    run = _followed(tmp_path, "Thread 1 advanced to log sequence 7", "ORA-00600: internal error <x>")
+    text = alert_lines(run, "BX5").data
+    assert text.index("ORA-00600: internal error &lt;x&gt;") < text.index("advanced to log sequence"), (
+        "the newest first"
+    )
+    assert "✗ fail" in text
+    assert "21:04:05" in text
+    assert lanes_png(run).startswith(b"\x89PNG")
+    assert drawn == [["ssh-ticks", "BX5 alert log"]]
+
+
+def test_the_board_judges_by_the_rules_that_the_run_keeps_and_says_when_nothing_was_written(tmp_path: Path) -> None:
+    own = "- {key: ours, contains: [backup of BX5], class: warn, reason: ours, source: site}\n"
+    assert "! warn" in alert_lines(_followed(tmp_path / "a", "backup of BX5 began", rules=own), "BX5").data
+    assert "has said nothing" in alert_lines(_followed(tmp_path / "b"), "BX5").data

@@ -6,7 +6,7 @@ whole seconds orders events and tightens nothing; lengths that VKTM or the log w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -289,6 +289,7 @@ class _Database:
             self._others(title, found),
             self._log(title, found),
             self._logons(title),
+            *_around(title, found),
             _commits(title, found),
         ]
 
@@ -422,6 +423,23 @@ class _Database:
             return Question(name, what, OPEN, "no logon worked since the move began")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
         return Question(name, what, PASSED, f"yes: {len(worked)} fresh logons{during}")
+
+
+def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
+    """Standby databases, ASM disk groups, other instances: only where there are any before the move or after it."""
+    name, what = f"oracle-around-{found.sid}", f"{title} standby, disk groups and other instances well?"
+    if not found.before or not found.after:
+        return
+    there = facts.surroundings(found.before), facts.surroundings(found.after)
+    if not any(there):
+        return
+    wrong = facts.worse_around(found.before, found.after)
+    if wrong:
+        yield Question(name, what, FAILED, f"no: {'; '.join(wrong)}")
+        return
+    lag = facts.lag_s(found.after)
+    behind = f"; the standby is {lag} s behind" if lag else ""
+    yield Question(name, what, PASSED, f"yes: {', '.join(there[1] or there[0])}{behind}")
 
 
 def _commits(title: str, found: DatabaseAnalysis) -> Question:

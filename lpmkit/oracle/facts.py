@@ -5,6 +5,7 @@ Every question stands alone: what a release does not have, or the user may not s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -176,6 +177,72 @@ def _buckets_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dic
 
 def _whole(value: Any) -> int:
     return int(float(value or 0))
+
+
+def surroundings(state: Mapping[str, Any]) -> list[str]:
+    """What there is beside the instance, in words: standby destinations, disk groups, other instances of a cluster."""
+    facts, words = state.get("facts", {}), []
+    words += [f"standby destination {row['dest_id']}" for row in facts.get("standby", ())]
+    words += [f"disk group {row['name']}" for row in facts.get("asm", ())]
+    if len(facts.get("cluster", ())) > 1:
+        words += [f"instance {row['instance_name']}" for row in facts["cluster"]]
+    return words
+
+
+#: States in which ASM and a database see a group that is in use (V$ASM_DISKGROUP).
+_GROUP_IN_USE = ("MOUNTED", "CONNECTED")
+
+
+def worse_around(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What of the surroundings is worse than before. What was wrong already is not the move's; what could not be asked is not said to be gone."""
+    early, late = before.get("facts", {}), after.get("facts", {})
+    found: list[str] = []
+    for old, new in _pairs(early, late, "standby", "dest_id"):
+        if old["status"] == "VALID" and new is not None and new["status"] != "VALID":
+            found.append(
+                f"standby destination {old['dest_id']} is {new['status']}{': ' + str(new['error']) if new['error'] else ''}"
+            )
+    for old, new in _pairs(early, late, "asm", "name"):
+        if new is None or (old["state"] in _GROUP_IN_USE and new["state"] not in _GROUP_IN_USE):
+            found.append(f"disk group {old['name']} is {new['state'] if new else 'gone'}")
+        elif _whole(new["offline_disks"]) > _whole(old["offline_disks"]):
+            found.append(
+                f"disk group {old['name']} has {new['offline_disks']} disks offline, {old['offline_disks']} before"
+            )
+    for old, new in _pairs(early, late, "cluster", "instance_name"):
+        if new is None:
+            found.append(f"instance {old['instance_name']} on {old['host_name']} is gone from the cluster")
+        elif new["startup_time"] != old["startup_time"]:
+            found.append(f"instance {old['instance_name']} was started again")
+        elif old["status"] == "OPEN" != new["status"]:
+            found.append(f"instance {old['instance_name']} is {new['status']}")
+    return found
+
+
+def _pairs(
+    early: Mapping[str, Any], late: Mapping[str, Any], name: str, key: str
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Each row of a fact before the move with its row after it; nothing where one side was not asked."""
+    if name not in early or name not in late:
+        return []
+    new = {row[key]: row for row in late[name]}
+    return [(row, new.get(row[key])) for row in early[name]]
+
+
+def lag_s(state: Mapping[str, Any]) -> int | None:
+    """The greatest lag of the standby in whole seconds; ``None`` where nothing tells.
+
+    >>> lag_s({"facts": {"standby_lag": [{"name": "apply lag", "value": "+00 00:01:35"}]}})
+    95
+    """
+    found = [_LAG.fullmatch(str(row["value"]).strip()) for row in state.get("facts", {}).get("standby_lag", ())]
+    spans = [tuple(map(int, one.groups())) for one in found if one is not None]
+    return max(
+        (((days * 24 + hours) * 60 + minutes) * 60 + seconds for days, hours, minutes, seconds in spans), default=None
+    )
+
+
+_LAG = re.compile(r"\+?(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)?")
 
 
 def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -397,6 +397,8 @@ class Partition:
     sap: Installation | None = None
     oracle_sid: str = ""
     oracle_version: str = ""
+    #: What else there is of a database: names of standby databases (``standby``), of disk groups (``asm``), other instances as NAME@HOST (``members``).
+    oracle_around: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fc: tuple[FcPair, ...] = ()
     vnics: tuple[Vnic, ...] = ()
     npiv_disks: tuple[NpivDisk, ...] = ()

@@ -7,7 +7,8 @@ error log entries; the rest (boot time, disks, address, processes) stays, as it 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lpmkit.simulator import recalled
@@ -76,6 +77,7 @@ class Guest:
     touched_mb: float = 0.0
     dirty_mb_per_second: float = 0.0
     oracle_version: str = ""
+    oracle_around: Mapping[str, Sequence[str]] = field(default_factory=dict)
     adapters: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> str:
@@ -139,6 +141,7 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         touched_mb=found.workload.touched_mb,
         dirty_mb_per_second=found.workload.dirty_mb_per_second,
         oracle_version=found.oracle_version,
+        oracle_around=dict(found.oracle_around),
         adapters=_adapters(found),
     )
 

@@ -207,6 +207,9 @@ def _partition(entry: Entry, here: Sequence[Partition], frame: Frame | None) -> 
         sap=installation.from_entry(entry.get("sap", {})),
         oracle_sid=str(oracle.get("sid", "")),
         oracle_version=str(oracle.get("version", "")),
+        oracle_around=tuple(
+            (name, tuple(map(str, oracle[name]))) for name in ("standby", "asm", "members") if name in oracle
+        ),
         fc=_fc(entry.get("fc", ()), here),
         vnics=tuple(_vnic(each) for each in entry.get("vnics", ())),
         npiv_disks=tuple(NpivDisk(str(each["lun"]), each.get("volume_group")) for each in entry.get("npiv_disks", ())),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lpmkit.simulator.guest import Guest
 from lpmkit.simulator.oracle.alert_log import AlertLog
-from lpmkit.simulator.oracle.instance import Instance
+from lpmkit.simulator.oracle.instance import Around, DiskGroup, Instance, Member, Standby
 from lpmkit.simulator.oracle.listener import Listener
 from lpmkit.simulator.oracle.sqlplus import SqlPlus, tnsping
 from lpmkit.simulator.oracle.views import Views
@@ -32,7 +32,12 @@ class Oracle:
         started = guest.boot_wall_s + _STARTED_AFTER_S
         log.write("Starting ORACLE instance (normal)", wall_s=started)
         log.write("Database mounted in Exclusive Mode.", "Completed: ALTER DATABASE OPEN", wall_s=started)
-        self.instance = Instance(log, guest.name, started, users=users)
+        around = Around(
+            standbys=[Standby(name) for name in guest.oracle_around.get("standby", ())],
+            disk_groups=[DiskGroup(name) for name in guest.oracle_around.get("asm", ())],
+            members=[_member(text, started) for text in guest.oracle_around.get("members", ())],
+        )
+        self.instance = Instance(log, guest.name, started, users=users, around=around)
         self.views = Views(self.instance)
         self._os_user = os_user
         self._listener = Listener(self.instance, self.views, address)
@@ -49,6 +54,11 @@ class Oracle:
         if program == "tnsping":
             return tnsping(self.instance, self.port, arguments, io)
         return SqlPlus(self.instance, self.views, user or self._os_user, io).run(arguments)
+
+
+def _member(text: str, started_wall_s: float) -> Member:
+    name, _, host = text.partition("@")
+    return Member(name, host, started_wall_s - 60)
 
 
 def _program(words: Sequence[str]) -> list[str]:

@@ -103,10 +103,57 @@ class Switches:
     hidden: frozenset[str] = frozenset()
 
 
+@dataclass(slots=True)
+class Standby:
+    """A destination of redo: what ``V$ARCHIVE_DEST`` says of it, and how far the other side is behind."""
+
+    name: str
+    status: str = "VALID"
+    error: str | None = None
+    lag_s: int = 0
+
+
+@dataclass(slots=True)
+class DiskGroup:
+    """An ASM disk group as a database sees it."""
+
+    name: str
+    state: str = "CONNECTED"
+    offline_disks: int = 0
+
+
+@dataclass(slots=True)
+class Member:
+    """Another instance of a cluster database."""
+
+    name: str
+    host: str
+    started_wall_s: float
+    status: str = "OPEN"
+
+
+@dataclass(slots=True)
+class Around:
+    """What else there is: standby databases, disk groups, the other instances (``NAME@HOST``)."""
+
+    standbys: list[Standby] = field(default_factory=list)
+    disk_groups: list[DiskGroup] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+
+
 class Instance:
     """An instance that has been up for a while."""
 
-    def __init__(self, log: AlertLog, host: str, started_wall_s: float, *, users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        log: AlertLog,
+        host: str,
+        started_wall_s: float,
+        *,
+        users: dict[str, str] | None = None,
+        around: Around | None = None,
+    ) -> None:
+        self.around = around or Around()
         self.log, self.host = log, host
         self.sid, self.version = log.sid, log.version
         self.started_wall_s = started_wall_s
@@ -184,6 +231,9 @@ class Instance:
             "kill": lambda: self.kill(argument or "SAPR3"),
             "old-form": lambda: setattr(self.log, "old_form", True),
             "checkpoints": self.checkpoints,
+            "standby-lost": self.lose_standby,
+            "disk-offline": lambda: self.lose_disk(argument),
+            "evict": lambda: self.evict(argument),
             "ora": lambda: setattr(self.switches, "sql_error", int(argument or 0)),
             "logon-ora": lambda: setattr(self.switches, "logon_error", int(argument or 0)),
         }
@@ -199,6 +249,22 @@ class Instance:
         trace = f"{self.log.folder}/{self.sid}_ora_4063494.trc"
         incident = " (incident=41234)" if self.release >= (11,) else ""
         self.log.write(f"Errors in file {trace}{incident}:", message(600))
+
+    def lose_standby(self) -> None:
+        """The first standby can no longer be reached: redo stays here."""
+        lost = self.around.standbys[0]
+        lost.status, lost.error, lost.lag_s = "ERROR", "ORA-03135: connection lost contact", 95
+        self.log.write(f"Error 3135 for archive log file 2 to '{lost.name}'", "ORA-03135: connection lost contact")
+
+    def lose_disk(self, group: str) -> None:
+        """A disk of a group is taken offline after an error."""
+        found = next(one for one in self.around.disk_groups if one.name == group)
+        found.offline_disks += 1
+
+    def evict(self, name: str) -> None:
+        """Another instance leaves the cluster."""
+        self.around.members = [one for one in self.around.members if one.name != name]
+        self.log.write("Reconfiguration started (old inc 4, new inc 6)", "List of instances (total 1) :", " 1")
 
     def checkpoints(self, count: int = 12) -> None:
         """The log writer waits for checkpoints, again and again."""

@@ -207,8 +207,44 @@ def _instance(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _gv_instance(of: Instance) -> tuple[Sequence[str], Rows]:
-    columns, rows = _instance(of)
-    return ("inst_id", *columns), [(1, *row) for row in rows]
+    columns, ((*mine,),) = _instance(of)
+    rows: Rows = [(1, *mine)]
+    for number, one in enumerate(of.around.members, start=2):
+        told: dict[str, Value] = {
+            "instance_number": number,
+            "instance_name": one.name,
+            "host_name": one.host,
+            "startup_time": _text(one.started_wall_s),
+            "status": one.status,
+            "parallel": "YES",
+        }
+        rows.append((number, *(told.get(column, value) for column, value in zip(columns, mine, strict=True))))
+    return ("inst_id", *columns), rows
+
+
+def _archive_dest(of: Instance) -> tuple[Sequence[str], Rows]:
+    return ("dest_id", "status", "target", "destination", "error"), [
+        (number, one.status, "STANDBY", one.name, one.error) for number, one in enumerate(of.around.standbys, start=2)
+    ]
+
+
+def _dataguard_stats(of: Instance) -> tuple[Sequence[str], Rows]:
+    """As intervals are printed: ``+00 00:01:35``. On a primary the view is empty in life; here it tells of the first standby."""
+    rows: Rows = []
+    for one in of.around.standbys[:1]:
+        minutes, seconds = divmod(one.lag_s, 60)
+        rows += [
+            (name, f"+00 00:{minutes:02d}:{seconds:02d}", "day(2) to second(0) interval", "")
+            for name in ("transport lag", "apply lag")
+        ]
+    return ("name", "value", "unit", "time_computed"), rows
+
+
+def _asm_diskgroup(of: Instance) -> tuple[Sequence[str], Rows]:
+    return ("group_number", "name", "state", "type", "offline_disks"), [
+        (number, one.name, one.state, "NORMAL", one.offline_disks)
+        for number, one in enumerate(of.around.disk_groups, start=1)
+    ]
 
 
 def _database(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -305,10 +341,6 @@ def _dual(of: Instance) -> tuple[Sequence[str], Rows]:
     return ("dummy",), [("X",)]
 
 
-def _nothing(*columns: str) -> Callable[[Instance], tuple[Sequence[str], Rows]]:
-    return lambda of: (columns, [])
-
-
 _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "dual": _dual,
     "v$instance": _instance,
@@ -322,9 +354,9 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "v$osstat": _osstat,
     "v$diag_info": _diag_info,
     "v$diag_alert_ext": _diag_alert_ext,
-    "v$archive_dest": _nothing("dest_id", "status", "target", "destination", "error"),
-    "v$dataguard_stats": _nothing("name", "value", "unit", "time_computed"),
-    "v$asm_diskgroup": _nothing("group_number", "name", "state", "type", "offline_disks"),
+    "v$archive_dest": _archive_dest,
+    "v$dataguard_stats": _dataguard_stats,
+    "v$asm_diskgroup": _asm_diskgroup,
 }
 _SINCE = {
     "v$event_histogram": (10,),
