@@ -56,7 +56,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def markdown(found: Mapping[str, Any]) -> str:
     """The tables for people. Figures are median / p95 / worst in milliseconds.
 
-    The truth lies in a bracket. *Off* is the distance from the bracket's middle, *outside* how far beyond the bracket; the 95 % interval is held
+    "All" is every suspension that began while all probes spoke; "twice" are two within a twentieth of a second, held to the same bounds. The truth lies in a bracket. *Off* is the distance from the bracket's middle, *outside* how far beyond the bracket; the 95 % interval is held
     against the bracket (can it be right?) and against its middle.
     """
     lines = [f"# Accuracy of the suspend time: {found['trials']} trials, seed {found['seed']}", ""]

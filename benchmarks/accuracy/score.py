@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.accuracy.peers import PEERS, Pings, estimate
-from benchmarks.accuracy.trials import SUSPENDED
+from benchmarks.accuracy.trials import SUSPENDED, TWICE
 from lpmkit.analysis import Analysis, HostAnalysis, Interval, Kind, Suspension, analyse
 from lpmkit.run import Run
 
@@ -35,8 +35,8 @@ def rows_of(
 def _row(done: dict[str, Any], host: HostAnalysis, pings: Pings, hz: int) -> dict[str, Any]:
     inside = Interval(done["began"][1], max(done["began"][1], done["ended"][0]))
     least, most = max(0, done["ended"][0] - done["began"][1]), done["ended"][1] - done["began"][0]
-    kind = "dropped" if done["kind"] == "twice" else done["kind"]
-    row: dict[str, Any] = {"hz": hz, **done, "kind": kind, "truth_ms": [least / MS, most / MS]}
+    kind = done["kind"]
+    row: dict[str, Any] = {"hz": hz, **done, "truth_ms": [least / MS, most / MS]}
     found = max(
         (one for one in host.suspensions if one.outer.overlaps(inside)),
         key=lambda one: min(one.outer.hi_ns, inside.hi_ns) - max(one.outer.lo_ns, inside.lo_ns),
@@ -114,9 +114,10 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A line for each rate, load and way of suspending."""
     groups: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        if row["kind"] in SUSPENDED:
+        if row["kind"] in (*SUSPENDED, TWICE):
             load = "2 busy loops" if row["hogged"] else "quiet"
-            groups[(row["hz"], f"{load}, all")].append(row)
+            if row["kind"] != TWICE:
+                groups[(row["hz"], f"{load}, all")].append(row)
             groups[(row["hz"], f"{load}, {row['kind']}")].append(row)
     lines = []
     for (hz, name), group in sorted(groups.items()):
@@ -151,7 +152,13 @@ def classes_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
     """How often what was done got which class."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        length = "" if row["kind"] not in SUSPENDED else ", below 50 ms" if row["length_ms"] < 50 else ", from 50 ms"
+        length = (
+            ""
+            if row["kind"] not in (*SUSPENDED, TWICE)
+            else ", below 50 ms"
+            if row["length_ms"] < 50
+            else ", from 50 ms"
+        )
         found[f"{row['hz']} Hz, {row['kind']}{length}"][row["class"]] += 1
     return {name: dict(count.most_common()) for name, count in sorted(found.items())}
 
