@@ -7,6 +7,7 @@ tell (a machine did not answer, something was not looked at, the record cannot b
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -59,9 +60,35 @@ def _runbook(context: click.Context) -> Any:
     return Runbook(load_site(find_site_file(context.obj)))
 
 
+def _order(book: Any, partition: str, target: str, source: str | None, keep_mapping: bool, asked: Sequence[str]) -> Any:
+    """The order that the arguments mean; says what of a mapping cannot be kept."""
+    said = dict(text.partition("=")[::2] for text in asked)
+    if not all(name and value for name, value in said.items()):
+        raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")
+    order = book.order(partition, target, source=source, mapping=said)
+    if not keep_mapping:
+        return order
+    order, kept = book.keep_mapping(order)
+    for trouble in kept.troubles:
+        click.echo(f"not kept: {trouble}", err=True)
+    return order
+
+
 def order_arguments(command: Command) -> Command:
-    """PARTITION --to TARGET [--from SOURCE], the same everywhere."""
+    """PARTITION --to TARGET [--from SOURCE] [--keep-mapping] [--map NAME=VALUE]…, the same everywhere."""
     for decorate in (
+        click.option(
+            "--map",
+            "asked",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="An attribute for migrlpar -i, such as dest_lpar_id=12; goes before --keep-mapping. May be repeated.",
+        ),
+        click.option(
+            "--keep-mapping",
+            is_flag=True,
+            help="Say with -i where each adapter goes, so that the mapping stays (`lpmkit mapping` shows it).",
+        ),
         click.option(
             "--from", "source", metavar="FRAME", help="Only needed when more than one frame lists the partition."
         ),
@@ -82,21 +109,34 @@ def order_arguments(command: Command) -> Command:
 @json_option
 @click.pass_context
 @told
-def survey(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
+def survey(
+    context: click.Context,
+    partition: str,
+    target: str,
+    source: str | None,
+    keep_mapping: bool,
+    asked: Sequence[str],
+    as_json: bool,
+) -> None:
     """Gather every fact about a move from both ends; changes nothing."""
     book = _runbook(context)
-    run = book.prepare(book.order(partition, target, source=source))
+    run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
     found = book.survey(run)
     if as_json:
         say_json(found.to_dict())
     else:
-        from lpmkit.survey import mapping  # noqa: PLC0415
+        from lpmkit.mapping import as_row, lay_out  # noqa: PLC0415
 
         people.print(f"Facts about [b]{partition}[/b] and both ends are in {run.path / 'survey.json'}")
-        print_table("What becomes of the mapping", [mapping_row(row) for row in mapping(found)])
+        print_table("What becomes of the mapping", [as_row(line) for line in lay_out(found, _record(run))])
         for gap in found.gaps:
             people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
     sys.exit(COULD_NOT_TELL if found.gaps else FINE)
+
+
+def _record(run: Run) -> dict[str, str] | None:
+    """The -i record of a run's order; None where the manager chooses."""
+    return dict(run.manifest["order"]["mapping"]) or None
 
 
 @main.command()
@@ -104,13 +144,59 @@ def survey(context: click.Context, partition: str, target: str, source: str | No
 @json_option
 @click.pass_context
 @told
-def check(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
+def mapping(
+    context: click.Context,
+    partition: str,
+    target: str,
+    source: str | None,
+    keep_mapping: bool,
+    asked: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Show what serves the partition on both ends, what stays and what is renamed; changes nothing.
+
+    Without --keep-mapping and --map: as the manager would choose. With them: as the record says that migrlpar -i would get.
+    """
+    from lpmkit.control.records import attribute_record  # noqa: PLC0415
+    from lpmkit.mapping import LOST, UNKNOWN, as_row, lay_out  # noqa: PLC0415
+
+    book = _runbook(context)
+    run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
+    found, record = book.survey(run), _record(run)
+    lines = lay_out(found, record)
+    if as_json:
+        said = None if record is None else attribute_record(record)
+        say_json({"run": str(run.path), "record": record, "i": said, "lines": [asdict(line) for line in lines]})
+    else:
+        print_table(f"{partition} on both ends", [as_row(line) for line in lines])
+        if record is not None:
+            people.print(f"migrlpar -i {shlex.quote(attribute_record(record))}", markup=False, soft_wrap=True)
+        if (run.path / "profiles.txt").exists():
+            people.print(f"Its profiles are kept in {run.path / 'profiles.txt'}")
+    states = {line.state for line in lines}
+    sys.exit(NOT_FINE if LOST in states else COULD_NOT_TELL if UNKNOWN in states else FINE)
+
+
+@main.command()
+@order_arguments
+@json_option
+@click.pass_context
+@told
+def check(
+    context: click.Context,
+    partition: str,
+    target: str,
+    source: str | None,
+    keep_mapping: bool,
+    asked: Sequence[str],
+    as_json: bool,
+) -> None:
     """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing."""
     from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.runbook import as_row  # noqa: PLC0415
 
     book = _runbook(context)
-    run = book.prepare(book.order(partition, target, source=source))
+    run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
     findings = book.check(run)
     if as_json:
         say_json({"run": str(run.path), "answer": ready(findings).value, "findings": [as_row(one) for one in findings]})
@@ -125,10 +211,18 @@ def check(context: click.Context, partition: str, target: str, source: str | Non
 @json_option
 @click.pass_context
 @told
-def validate(context: click.Context, partition: str, target: str, source: str | None, as_json: bool) -> None:
+def validate(
+    context: click.Context,
+    partition: str,
+    target: str,
+    source: str | None,
+    keep_mapping: bool,
+    asked: Sequence[str],
+    as_json: bool,
+) -> None:
     """Ask the firmware whether the move would be accepted (migrlpar -o v); changes nothing."""
     book = _runbook(context)
-    run = book.prepare(book.order(partition, target, source=source))
+    run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
     word = book.validate(run)
     if as_json:
         say_json({"run": str(run.path), **asdict(word), "explained": [asdict(one) for one in explain(word.text)]})
@@ -158,6 +252,8 @@ def move(
     partition: str,
     target: str,
     source: str | None,
+    keep_mapping: bool,
+    asked: Sequence[str],
     typed: str | None,
     lead_in_s: float | None,
     tail_s: float | None,
@@ -168,7 +264,7 @@ def move(
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
-    run = book.prepare(book.order(partition, target, source=source))
+    run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
     if typed is None:
         typed = click.prompt(f"Type the partition's name to move it to {target}", err=True)
     book.move(run, typed)
@@ -508,20 +604,6 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 
 # -- printing ------------------------------------------------------------------------------------------------------------------
-
-
-def mapping_row(row: Any) -> dict[str, Any]:
-    """What a person compares of a mapping; the rest stands in the survey."""
-    return {
-        "kind": row.kind,
-        "name": row.name,
-        "name there": row.name_after or "chosen there",
-        "adapter": row.source_adapter,
-        "device here": row.source_device,
-        "device there": row.target_device or "none",
-        "same by": row.recognised_by or (f"VLAN {row.vlan}" if row.vlan is not None else None),
-        "remark": row.remark,
-    }
 
 
 def print_findings(findings: Sequence[Any], console: Console | None = None, *, only_trouble: bool = False) -> None:

@@ -16,6 +16,7 @@ from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
+from lpmkit.mapping import arrived
 from lpmkit.probes import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.secrets import Secrets
@@ -201,8 +202,10 @@ def _change_rows(name: str, folder: str, session: Session) -> list[LogLine]:
 
 
 def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
-    """What became of the partition's identity between two surveys: on which frame it is, who it says it is, when it booted."""
-    return changed(_snapshot(before), _snapshot(after))
+    """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
+    rows = changed(_snapshot(before), _snapshot(after))
+    there = after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
+    return (*rows, *arrived(before, after)) if there else rows
 
 
 def _snapshot(survey: Survey) -> Snapshot:

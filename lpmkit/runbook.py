@@ -17,6 +17,7 @@ from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, Partition
+from lpmkit.mapping_record import KeptMapping, keep
 from lpmkit.move import Phase, Progress, progress
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
@@ -158,6 +159,14 @@ class Runbook:
         address, user = other_manager(self.site, chosen, target)
         return Order(partition, chosen, target, machine, address, user, dict(mapping or {}))
 
+    def keep_mapping(self, order: Order) -> tuple[Order, KeptMapping]:
+        """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at both ends, changes nothing.
+
+        What the order's own record says goes before what is worked out.
+        """
+        kept = keep(survey_both_ends(self.site, order, self.secrets, self._asked.append))
+        return replace(order, mapping={**kept.record, **order.mapping}), kept
+
     def _only(self, holders: Sequence[str], partition: str) -> str:
         if len(holders) > 1:
             raise Ambiguous("partition", partition, [f"--from {name}" for name in holders])
@@ -215,7 +224,14 @@ class Runbook:
         with RunWriter(run.path, self.clock) as writer:
             found = survey_both_ends(self.site, _order(run), self.secrets, writer.reply)
             writer.document("survey", found.to_dict())
+        self._keep_profiles(run, found)
         return found
+
+    def _keep_profiles(self, run: Run, found: Survey) -> None:
+        """The partition's profiles word for word, in a file of their own: a move replaces or renames them (powervm.md 4.3 #33)."""
+        mine = [profile.record for profile in found.source.profiles or () if profile.partition == found.partition]
+        if mine and not run.events():
+            write_file(run.path / "profiles.txt", "".join(f"{record}\n" for record in mine).encode())
 
     def check(self, run: Run) -> tuple[Finding, ...]:
         """Survey, judge every rule, and keep the findings in the folder. Of a run that moves or has moved: the findings from before."""

@@ -4,8 +4,7 @@ A survey asks and never decides. One question that fails does not end it, and ne
 ``None`` and a `Gap` says what could not be looked at, where and why. `lpmkit.checks` reads it; it can be kept as JSON and judged
 again a year later, since the rules are functions of these values alone.
 
-`mapping` lays the partition's adapters and disks on the source beside what the target has for them, and says which names will
-stay. `changed` lays a partition's identity before a move beside the one after it.
+`changed` lays a partition's identity before a move beside the one after it; `lpmkit.mapping` does so for its adapters, disks and networks.
 """
 
 from __future__ import annotations
@@ -42,7 +41,6 @@ from lpmkit.inventory import (
     VirtualFcAdapter,
     VirtualScsiAdapter,
     VirtualScsiServer,
-    VirtualTarget,
     VnicAdapter,
 )
 from lpmkit.sap.model import Snapshot as SapSnapshot
@@ -388,41 +386,6 @@ def _guest(asking: Gathering, aix: AixShell, watch: MemoryWatch, partition: str)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class MappingRow:
-    """One disk or network of the partition, on the source and as the target has it; ``None`` is not found or not known.
-
-    For a disk the adapter is the vhost with its slot and the device an hdisk; for a network the adapter is the partition's own and
-    the device the SEA that carries the VLAN. ``name_after`` is ``None`` where the target will choose.
-    """
-
-    kind: str
-    name: str
-    name_after: str | None
-    source_adapter: str | None
-    source_device: str | None
-    target_device: str | None
-    lun: str | None = None
-    pvid: str | None = None
-    unique_id: str | None = None
-    recognised_by: str | None = None
-    size_mb: int | None = None
-    vlan: int | None = None
-    remark: str = ""
-
-
-def mapping(survey: Survey) -> tuple[MappingRow, ...]:
-    """The partition's disks and networks on both sides, to be shown before anything moves.
-
-    What could not be read stands as a row that says so: an empty table would look as if there were nothing.
-    """
-    return (*_disk_rows(survey), *_network_rows(survey))
-
-
-def _unread(kind: str, why: str) -> tuple[MappingRow, ...]:
-    return (MappingRow(kind, "not known", None, None, None, None, remark=why),)
-
-
 def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
     """The source's server adapters that serve the partition; ``None`` when that cannot be told.
 
@@ -441,33 +404,6 @@ def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
         server
         for server in vios.scsi_servers
         if server.client_lpar_id == moving.lpar_id or (server.client_lpar_id == 0 and server.slot in slots)
-    )
-
-
-def _disk_rows(survey: Survey) -> tuple[MappingRow, ...]:
-    servers = servers_of(survey)
-    if servers is None:
-        return _unread("disk", survey.why_not("scsi map", survey.source.name))
-    return tuple(_disk_row(survey, server, target) for server in servers for target in server.targets)
-
-
-def _disk_row(survey: Survey, server: VirtualScsiServer, target: VirtualTarget) -> MappingRow:
-    here = disk_named(survey.source, target.backing)
-    there, found_by = (None, None) if here is None else same_disk(survey.target, here)
-    keeps = keeps_its_name(target.name)
-    return MappingRow(
-        kind="disk",
-        name=target.name,
-        name_after=target.name if keeps else None,
-        source_adapter=f"{server.name}, slot {server.slot}",
-        source_device=target.backing,
-        target_device=there.name if there else None,
-        lun=target.lun,
-        pvid=here.pvid if here else None,
-        unique_id=here.unique_id if here else None,
-        recognised_by=found_by,
-        size_mb=here.size_mb if here else None,
-        remark="keeps its name" if keeps else "will get another number",
     )
 
 
@@ -507,26 +443,6 @@ def adapters_of(survey: Survey) -> tuple[VirtualEthernetAdapter, ...] | None:
     if moving is None or listed is None:
         return None
     return tuple(adapter for adapter in listed if adapter.lpar_id == moving.lpar_id)
-
-
-def _network_rows(survey: Survey) -> tuple[MappingRow, ...]:
-    adapters = adapters_of(survey)
-    if adapters is None:
-        return _unread("network", survey.why_not("ethernet adapters", survey.source.name))
-    return tuple(
-        MappingRow(
-            kind="network",
-            name=adapter.mac or f"slot {adapter.slot}",
-            name_after=adapter.mac or f"slot {adapter.slot}",
-            source_adapter=f"slot {adapter.slot}",
-            source_device=bridge_for(survey.source, vlan, adapter.vswitch),
-            target_device=bridge_for(survey.target, vlan, adapter.vswitch),
-            vlan=vlan,
-            remark="keeps its MAC address",
-        )
-        for adapter in adapters
-        for vlan in adapter.vlans
-    )
 
 
 def same_disks(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:

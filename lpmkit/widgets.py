@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
@@ -455,12 +454,14 @@ def lanes_png(run: Run) -> bytes:
 
 def mapping_table(run: Run) -> HTML:
     """What becomes of the virtual adapters and disks, from the survey in the folder."""
-    from lpmkit.survey import Survey, mapping  # noqa: PLC0415
+    from lpmkit.mapping import as_row, lay_out  # noqa: PLC0415
+    from lpmkit.survey import Survey  # noqa: PLC0415
 
     found = run.document("survey")
     if found is None:
         raise UsageError("there is no survey yet", where=run.name, next_step="Run the cell that checks first.")
-    return table([asdict(row) for row in mapping(Survey.from_dict(found))], "mapping")
+    record = run.manifest["order"]["mapping"] or None
+    return table([as_row(line) for line in lay_out(Survey.from_dict(found), record)], "mapping")
 
 
 def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:

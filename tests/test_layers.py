@@ -28,6 +28,8 @@ ORDER = [
     "sap",
     "probes",
     "survey",
+    "mapping",
+    "mapping_record",
     "checks",
     "move",
     "samples",

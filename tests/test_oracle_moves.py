@@ -222,7 +222,9 @@ def _followed(folder: Path, *texts: str, rules: str | None = None) -> Run:
         now = writer.clock.mono_ns()
         writer.samples("ssh-ticks", [Sample(seq=1, answered_ns=now)])
         for number, text in enumerate(texts):
-            row = as_row(Event(stamp, (text,), number, 1, Kind.MESSAGE), "alert.log", now - number, writer.clock.wall_ns())
+            row = as_row(
+                Event(stamp, (text,), number, 1, Kind.MESSAGE), "alert.log", now - number, writer.clock.wall_ns()
+            )
             writer.observation_rows("ora-alert-BX5", json.dumps(row).encode() + b"\n")
     return Run(run.path)
 

@@ -18,7 +18,7 @@ from lpmkit.control.vios import ViosShell
 from lpmkit.errors import NoAnswer
 from lpmkit.inventory import PhysicalDisk
 from lpmkit.session import RecordedSession, Reply, command_line
-from lpmkit.survey import Change, Snapshot, Survey, changed, gather, mapping, same_disk
+from lpmkit.survey import Change, Snapshot, Survey, changed, gather, same_disk
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")
@@ -140,10 +140,8 @@ def test_what_two_io_servers_have_is_gathered_with_its_owner_and_one_alone_keeps
     assert {"hdisk1@v1", "hdisk1@v2"} <= set(names)
     assert {path.disk for path in survey.source.vios.paths or ()} <= set(names)
     assert "hdisk1" in [disk.name for disk in survey.target.vios.disks or ()]
-    rows = [row for row in mapping(survey) if row.kind == "disk"]
-    assert len(rows) == 6
-    assert {row.source_device for row in rows} <= set(names)
-    assert {row.target_device for row in rows} == {"hdisk1", "hdisk2", "hdisk3"}
+    assert [server.name for server in survey.source.servers] == ["v1", "v2"]
+    assert "hdisk1" in [disk.name for disk in survey.source.servers[1].disks or ()]
     assert survey == Survey.from_dict(json.loads(json.dumps(survey.to_dict())))
 
 
@@ -180,27 +178,6 @@ def test_one_path_listing_that_fails_makes_all_paths_unknown() -> None:
 def test_a_survey_comes_back_whole_from_json() -> None:
     survey = surveyed(silent=["lsdev -virtual"])
     assert Survey.from_dict(json.loads(json.dumps(survey.to_dict()))) == survey
-
-
-def test_the_mapping_lays_both_sides_beside_each_other() -> None:
-    rows = {row.name: row for row in mapping(surveyed())}
-    root = rows["bxaix85_rvg"]
-    assert (root.source_adapter, root.source_device, root.target_device) == ("vhost0, slot 11", "hdisk1", "hdisk1")
-    assert (root.recognised_by, root.size_mb, root.name_after) == ("unique_id and PVID", 20480, "bxaix85_rvg")
-    network = rows["6A8880001204"]
-    assert (network.vlan, network.source_device, network.target_device) == (1, "ent6", "ent6")
-
-
-def test_a_generated_name_is_announced_as_one_that_will_change() -> None:
-    row = next(row for row in mapping(surveyed()) if row.name == "vtscsi2")
-    assert row.name_after is None
-    assert row.remark == "will get another number"
-
-
-def test_a_mapping_that_cannot_be_read_says_so() -> None:
-    row = mapping(surveyed(silent=["lsmap -all"]))[0]
-    assert row.name == "not known"
-    assert "no answer" in row.remark
 
 
 def test_a_disk_is_the_same_by_its_unique_id_whatever_its_name_and_number() -> None:
