@@ -32,6 +32,7 @@ class Made:
     mode: str = "move"
     duration_s: float = 60.0
     suspend: tuple[float, float] | None = (30.0, 31.537)
+    again: Spans = ()  #: further suspensions, which the guest's clocks count
     counted: float = 1.0  #: which part of the suspension the guest's monotonic clock counts
     wall_counted: float = 1.0
     tick_hz: int = 100
@@ -41,6 +42,7 @@ class Made:
     drift: float = 12e-6
     offset_s: float = -4321.0
     step: tuple[float, float] | None = None  #: (at, seconds): the guest's monotonic clock is set
+    wall_step: tuple[float, float] | None = None  #: (at, seconds): its time of day is set
     slew: tuple[float, float, float] | None = None  #: (from, to, millionths): the guest's clocks are slewed
     dropped: bool = False  #: packets to a suspended host are dropped, not queued
     ticks: bool = True
@@ -121,7 +123,9 @@ class _World:
 
     def wall(self, t_ns: int) -> int:
         """The guest's time of day: 3 s off, and whatever part of the suspension it counts."""
-        return self.guest(t_ns, self.made.wall_counted) - round(self.made.offset_s * S) + WALL - START + 3 * S
+        was_set = self.made.wall_step
+        step = round(was_set[1] * S) if was_set and t_ns >= self.ns(was_set[0]) else 0
+        return self.guest(t_ns, self.made.wall_counted) - round(self.made.offset_s * S) + WALL - START + 3 * S + step
 
     def when(self, guest_ns: int) -> int:
         """Our instant at which the guest's clock reaches a reading."""
@@ -140,7 +144,7 @@ class _World:
 
     @property
     def frozen(self) -> Spans:
-        return (self.made.suspend,) if self.made.suspend else ()
+        return ((self.made.suspend,) if self.made.suspend else ()) + self.made.again
 
     def run_at(self, t_ns: int, *more: Spans) -> int:
         """When a process that wants to run at ``t_ns`` really runs."""

@@ -139,6 +139,19 @@ def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decide
     assert analysis.verdict.question("suspended").state is State.NOT_EVALUATED
 
 
+@pytest.mark.parametrize("step_s", [-30.0, 30.0])
+def test_a_time_of_day_that_is_set_makes_up_nothing_where_the_other_clock_stood_still_once(
+    tmp_path: Path, step_s: float
+) -> None:
+    """Neither clock is to be trusted throughout: one slept through the second suspension, the other was set in the first."""
+    made = Made(seed=3, duration_s=30.0, again=((9.0, 10.0), (12.3, 12.5)), wall_step=(9.5, step_s), suspend=(18.1, 19.6), counted=0.0, icmp=True, dropped=True)  # fmt: skip
+    analysis = analyse(make(tmp_path, made))
+    for found, truth in zip(analysis.hosts[0].suspensions, (1.0e9, 0.2e9, 1.5e9), strict=True):
+        assert found.length.lo_ns <= truth <= found.length.hi_ns
+        assert found.length.length_ns < 0.2e9
+    assert max(one.length.hi_ns for one in analysis.hosts[0].outages) < 4e9
+
+
 def test_a_starved_host_is_not_suspended_where_its_own_kernel_is_known_to_answer(tmp_path: Path) -> None:
     """The same kernel fell silent in the suspension: so nobody else answers for that address."""
     starved: dict[str, Any] = {"icmp": True, "starved": ((9.0, 9.6), (18.0, 18.3))}

@@ -122,12 +122,30 @@ class Rig:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            self._clock()
             self._link()
             self._server()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _clock(self) -> None:
+        """The clocks of the partition's programs, which a script may hold back: built with the machine's C compiler, where it has one."""
+        self.has_clock = shutil.which("cc") is not None
+        if not self.has_clock:
+            return
+        self._missed = self.folder / "clock"
+        self._missed.write_bytes(struct.pack("qq", 0, 0))
+        source = Path(__file__).with_name("clocks.c")
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(self.folder / "clocks.so"), str(source)], check=True)
+
+    def clocks_miss(self, monotonic_ns: int, time_of_day_ns: int) -> None:
+        """From now on the partition's clocks are so much further behind; to be called while it stands still."""
+        with self._missed.open("r+b") as file:
+            was = struct.unpack("qq", file.read(16))
+            file.seek(0)
+            file.write(struct.pack("qq", was[0] + monotonic_ns, was[1] + time_of_day_ns))
 
     def _link(self) -> None:
         _ip("netns", "add", self.space)
@@ -156,7 +174,7 @@ class Rig:
             f"Port 22\nListenAddress {self.address}\nHostKey {self.folder}/host_key\nMaxStartups 200\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
             # bash under sshd reads .bashrc, with whatever this machine's user has in there, unless another shell is above it
-            "SetEnv SHLVL=2\n"
+            f"SetEnv SHLVL=2{self._preloaded()}\n"
         )
         (self.folder / "known_hosts").write_text(f"{self.name} {(self.folder / 'host_key.pub').read_text()}")
         self.ssh_config.write_text(
@@ -177,6 +195,11 @@ class Rig:
         if self.goes_first:
             os.sched_setscheduler(self._sshd.pid, os.SCHED_FIFO, os.sched_param(10))  # and what it starts for a login
         assert wait_until(self._listens, clock=Clock(), timeout_s=20), (self.folder / "sshd.log").read_text()
+
+    def _preloaded(self) -> str:
+        if not self.has_clock:
+            return ""
+        return f" LD_PRELOAD={self.folder.resolve()}/clocks.so LPM_CLOCK={self._missed.resolve()}"
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.accuracy.peers import PEERS, Pings, estimate
-from benchmarks.accuracy.trials import SUSPENDED, TWICE
+from benchmarks.accuracy.trials import CLOCKS, SUSPENDED, TWICE
 from lpmkit.analysis import Analysis, HostAnalysis, Interval, Kind, Suspension, analyse
 from lpmkit.run import Run
 
 MS = 1_000_000
 #: A suspension found so far from anything that was done was made up.
 NEAR_NS = 400 * MS
+#: Suspensions that are told apart from the others, and held to the same bounds.
+APART = (TWICE, *CLOCKS)
 #: What must never be called a suspension.
 NOT_SUSPENDED = ("cut", "probes stopped", "all ours stopped")
 
@@ -114,9 +116,9 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A line for each rate, load and way of suspending."""
     groups: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        if row["kind"] in (*SUSPENDED, TWICE):
+        if row["kind"] in (*SUSPENDED, *APART):
             load = "2 busy loops" if row["hogged"] else "quiet"
-            if row["kind"] != TWICE:
+            if row["kind"] not in APART:
                 groups[(row["hz"], f"{load}, all")].append(row)
             groups[(row["hz"], f"{load}, {row['kind']}")].append(row)
     lines = []
@@ -154,7 +156,7 @@ def classes_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
     for row in rows:
         length = (
             ""
-            if row["kind"] not in (*SUSPENDED, TWICE)
+            if row["kind"] not in (*SUSPENDED, *APART)
             else ", below 50 ms"
             if row["length_ms"] < 50
             else ", from 50 ms"

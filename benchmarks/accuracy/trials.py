@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,6 +43,9 @@ LENGTHS = (
 SUSPENDED = ("dropped", "queued", "late tail")
 #: Two of them within a twentieth of a second: between them there is no echo, so the clocks are tied by a few ticks alone. Told apart from the others.
 TWICE = "twice"
+#: Suspensions over which the partition's clocks do what a script says: the monotonic one counts nothing of it, or one second at most, or counts all while
+#: the time of day is set by half a minute. Each has sittings of its own: a machine's clocks do the same thing every time.
+CLOCKS = ("clock stood still", "clock capped", "time of day set")
 #: The next trial begins when so many echoes in a row were answered, or after so long.
 RECOVERED_ECHOES, RECOVERY_S = 8, 30.0
 KINDS = (
@@ -68,12 +71,13 @@ class Trial:
     hogged: bool
 
 
-def listed(count: int, seed: int, longest_ms: int = 8000) -> list[Trial]:
-    """``count`` trials in a random order that a seed repeats; the last quarter of them with busy processors."""
+def listed(count: int, seed: int, longest_ms: int = 8000, only: Sequence[str] = ()) -> list[Trial]:
+    """``count`` trials in a random order that a seed repeats, of some kinds ``only``; the last quarter of them with busy processors."""
     chance = random.Random(seed)
     lengths = [one for one in LENGTHS if one[0] <= longest_ms]
-    kinds = chance.choices([kind for kind, _ in KINDS], [often for _, often in KINDS], k=count)
-    kinds[: len(KINDS)] = [kind for kind, _ in KINDS][:count]  # each at least once
+    there = [one for one in KINDS if not only or one[0] in only] + [(one, 1) for one in CLOCKS if one in only]
+    kinds = chance.choices([kind for kind, _ in there], [often for _, often in there], k=count)
+    kinds[: len(there)] = [kind for kind, _ in there][:count]  # each at least once
     ms = chance.choices([length for length, _ in lengths], [often for _, often in lengths], k=count)
     ms = [
         max(one, 200) if kind in ("cut", "probes stopped", "all ours stopped") else one
@@ -108,7 +112,7 @@ class Record:
     def _write(self) -> None:
         with RunWriter(self.run.path) as writer:
             writer.event("recorder", "recorder-started", pid=os.getpid(), mode="watch", resumed=False)
-            anchored = 0.0
+            anchored = flushed = 0.0
             while True:
                 if time.monotonic() - anchored > 10:
                     anchored = time.monotonic()
@@ -121,6 +125,9 @@ class Record:
                 if write is None:
                     return
                 write(writer)
+                if time.monotonic() - flushed > 0.3:  # whoever waits for the probes reads the files
+                    flushed = time.monotonic()
+                    writer.flush()
 
     def pids(self) -> tuple[int, int]:
         return self.watching._child.pid, self.ticker._child.pid
@@ -147,6 +154,9 @@ class Player:
             "queued": lambda: self._suspend(trial, "queue"),
             "late tail": lambda: self._suspend(trial, "drop", TAIL_S),
             "twice": lambda: self._suspend(trial, "drop"),
+            "clock stood still": lambda: self._suspend(trial, "drop", clocks=lambda length: (length, 0)),
+            "clock capped": lambda: self._suspend(trial, "drop", clocks=lambda length: (max(0, length - 10**9), 0)),
+            "time of day set": lambda: self._suspend(trial, "drop", clocks=lambda length: (0, self._half_a_minute())),
             "cut": lambda: self._cut(trial),
             "kernel runs": lambda: self._frozen_alone(trial),
             "probes stopped": lambda: self._ours(trial, [one.pids()[0] for one in self.records]),
@@ -177,11 +187,18 @@ class Player:
     def _told(self, trial: Trial, began: Moment, ended: Moment, **more: Any) -> dict[str, Any]:
         return {**asdict(trial), "began": began.as_list(), "ended": ended.as_list(), **more}
 
-    def _suspend(self, trial: Trial, frames: str, tail_s: float = 0.0) -> dict[str, Any]:
+    def _half_a_minute(self) -> int:
+        return self._chance.choice((-1, 1)) * 30_000_000_000
+
+    def _suspend(
+        self, trial: Trial, frames: str, tail_s: float = 0.0, clocks: Callable[[int], tuple[int, int]] | None = None
+    ) -> dict[str, Any]:
         # The truth is when the processes stood still. The link is cut just before and opened just after, by a fraction of a millisecond.
         self.rig.link(frames)
         began = self.rig.freeze()
         time.sleep(trial.length_ms / 1000)
+        if clocks is not None:
+            self.rig.clocks_miss(*clocks(time.monotonic_ns() - began.before_ns))
         ended = self.rig.thaw()
         if not tail_s:
             self.rig.link("open")
@@ -259,6 +276,9 @@ def play_all(
     The partition goes first, as another machine would, until busy loops run: then it shares the cores with them, unless it goes first always.
     """
     with Rig(folder / "partition", goes_first=True) as rig:
+        if not rig.has_clock:
+            say("no C compiler here: the trials with scripted clocks are left out")
+            trials = [one for one in trials if one.kind not in CLOCKS]
         records, cost = [], {}
         try:
             for hz in RATES:

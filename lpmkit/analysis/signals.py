@@ -45,6 +45,8 @@ LEAST_LATENESS_NS = 2 * MILLISECOND
 LEAST_WAKE_NS = 6 * MILLISECOND
 #: A guest clock that missed more than this of a silence did not count it.
 CLOCK_MISSED_NS = 20 * MILLISECOND
+#: Ticks come at a thousand a second at most.
+_MOST_IN_A_SECOND = 1500
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
 #: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
@@ -138,7 +140,10 @@ def _either(values: Int64Array) -> Int64Array:
 
 def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
     """The first tick of the batch that came when the host ran again: a pending batch was stamped before and came after."""
-    oldest = max(0, int(np.searchsorted(stamp[:first], stamp[first - 1] - SECOND)))
+    since = max(0, first - _MOST_IN_A_SECOND)
+    set_back = np.flatnonzero(np.diff(stamp[since:first]) < 0)
+    since += int(set_back[-1]) + 1 if len(set_back) else 0  # before that the stamps are in no order with these
+    oldest = since + int(np.searchsorted(stamp[since:first], stamp[first - 1] - SECOND))
     pauses = np.diff(arrival[oldest : first + 1])
     return oldest + 1 + int(np.argmax(pauses)) if len(pauses) else first
 
@@ -529,7 +534,7 @@ def _clocks(
     clocks: Sequence[str],
     known: dict[str, Noise],
 ) -> tuple[list[Break], str | None, dict[str, Alignment]]:
-    """The guest clock to trust: the monotonic one, unless it missed a silence that the time of day counted."""
+    """The guest clock to trust: the monotonic one, unless it missed a silence that the time of day counted, and nobody set that."""
     fits: dict[str, tuple[list[Break], dict[str, Alignment]]] = {}
     for clock in clocks:
         breaks = _breaks(ticks, asked, clock, known)
@@ -542,7 +547,7 @@ def _clocks(
     if not fits:
         return _breaks(ticks, asked, None, known), None, {}
     chosen = clocks[0]
-    if len(clocks) == 2 and _missed(*fits[chosen], chosen) and not _missed(*fits[clocks[1]], clocks[1]):
+    if len(clocks) == 2 and _missed(*fits[chosen], chosen) and not _is_unsteady(*fits[clocks[1]], clocks[1]):
         chosen = clocks[1]
     return fits[chosen][0], chosen, fits[chosen][1]
 
@@ -566,6 +571,19 @@ def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: st
         if before and after and before.lo_ns - after.hi_ns > CLOCK_MISSED_NS:
             return True
     return False
+
+
+def _is_unsteady(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: str) -> bool:
+    """Whether a clock missed a part of a silence, or was set: over a silence or while the host ran. Its stamps then show gaps that were none."""
+    if _missed(breaks, alignments, clock):
+        return True
+    for index, one in enumerate(breaks):
+        before = alignments[clock].bounds(one.window.lo_ns, index)
+        after = alignments[clock].bounds(one.window.hi_ns, index + 1)
+        if before and after and before.hi_ns - after.lo_ns < -CLOCK_MISSED_NS:
+            return True
+    steps = alignments[clock].steps()
+    return any(step.lo_ns > CLOCK_MISSED_NS or step.hi_ns < -CLOCK_MISSED_NS for _, step in steps)
 
 
 def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
