@@ -88,7 +88,7 @@ def test_every_question_says_which_system() -> None:
     with pytest.raises(CommandRefused):
         hmc.migration("p7aix01")
     hmc.stop("p7aix01")
-    hmc.recover("p7aix01", force=True)
+    hmc.recover(ORDER, force=True)
     assert all(f" -m {SYSTEM}" in command for command in session.asked)
     assert session.asked[-2:] == [
         f"migrlpar -o s -m {SYSTEM} -p p7aix01",

@@ -82,11 +82,11 @@ def test_stop_and_recover_name_the_system() -> None:
     session = Typed({system: "Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating\n"})
     ivm = Ivm("bvio82", session)
     ivm.stop("bxaix85")
-    ivm.recover("bxaix85", force=True)
+    ivm.recover(ORDER, force=True)
     asked = [command for command in session.asked if command.startswith("migrlpar")]
     assert asked == [
         "migrlpar -o s -m Server-7998-61X-SN10071DA -p bxaix85",
-        "migrlpar -o r -m Server-7998-61X-SN10071DA -p bxaix85 --force",
+        f"migrlpar -o r -m Server-7998-61X-SN10071DA --ip {ORDER.target_address} -u padmin -p bxaix85 --force",
     ]
 
 

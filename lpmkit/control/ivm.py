@@ -682,9 +682,11 @@ class Ivm(ManagedSystem):
     def stop(self, partition: str) -> Reply:
         return self._session.run(["migrlpar", "-o", "s", *self._system(), "-p", partition], timeout_s=300.0)
 
-    def recover(self, partition: str, *, force: bool = False) -> Reply:
+    def recover(self, order: Order, *, force: bool = False) -> Reply:
+        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
-        return self._session.run(["migrlpar", "-o", "r", *self._system(), "-p", partition, *forced], timeout_s=300.0)
+        words = ["migrlpar", "-o", "r", *self._system(), *remote, "-p", order.partition, *forced]
+        return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
         """Where the partition's migration stands. A partition that the manager does not list has no state at all.

@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import NOT_ACTIVATED, RUNNING, Disk, Frame, Partition, Pool, ScsiPair, Vios, World
+from lpmkit.simulator.chassis import (
+    NOT_ACTIVATED,
+    OPERATING,
+    RUNNING,
+    Disk,
+    Frame,
+    Partition,
+    Pool,
+    ScsiPair,
+    Vios,
+    World,
+)
 from lpmkit.simulator.placement import Placement, Wish, Wishes, luns_behind, movers, place, seen_by, servers_with_sea
 from lpmkit.simulator.recalled import message
 
@@ -96,6 +107,9 @@ def _rmc(question: Question) -> Iterator[str]:
 
 def _capability(question: Question) -> Iterator[str]:
     for frame in (question.source, question.target):
+        if frame.state != OPERATING:
+            yield message("system-state", system=frame.system_name, state=frame.state)
+            continue
         if not frame.enterprise:
             yield message("not-enterprise", system=frame.system_name)
         elif question.active and all(server.vasi is None for server in frame.servers):

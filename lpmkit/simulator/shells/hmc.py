@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import Frame, Hmc, World
+from lpmkit.simulator.chassis import OPERATING, Frame, Hmc, World
 from lpmkit.simulator.shells import ivm, vios
 from lpmkit.simulator.shells.grammar import SyntaxProblem, parse
 from lpmkit.simulator.shells.options import read
@@ -75,13 +75,13 @@ def _systems(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> 
 
 def _system(frame: Frame, sys_time: str) -> Record:
     """Field names and 0/1 values ZIU; the list of processor modes as on an IVM (NOVA-IVM)."""
-    capable = str(int(frame.enterprise))
+    capable = str(int(frame.enterprise)) if frame.state == OPERATING else "unavailable"
     return {
         "name": frame.system_name,
         "type_model": frame.type_model,
         "serial_num": frame.serial,
         "ipaddr": frame.vios.address,
-        "state": "Operating",
+        "state": frame.state,
         "sys_time": sys_time,
         "power_off_policy": "0",
         "active_lpar_mobility_capable": capable,
@@ -106,7 +106,7 @@ def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
     if not named:
         return told(recalled.refusal("partition", context.german, partition=options["-p"] or options["--id"]))
     frame = frame.at(named[0].name)
-    if frame.vios.rmc_state != "active":
+    if frame.vios.rmc_state != "active" or frame.state != OPERATING:
         return told(recalled.refusal("rmc", context.german, partition=frame.vios.name))
     try:
         steps = parse(options["-c"] or "")

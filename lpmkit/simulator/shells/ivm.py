@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import NOT_MIGRATING, Frame, Migration, Partition, World
+from lpmkit.simulator.chassis import NOT_MIGRATING, OPERATING, Frame, Migration, Partition, World
 from lpmkit.simulator.shells import ivm_records, ivm_resources
 from lpmkit.simulator.shells.options import Options, read
 from lpmkit.simulator.shells.records import Record, asked_names, filtered, listing
@@ -73,6 +73,8 @@ def lshwres(world: World, frame: Frame, arguments: Sequence[str], context: Conte
     wrong = problem(world, frame, options, context)
     if wrong is not None:
         return wrong
+    if frame.state != OPERATING:
+        return recalled.refusal("system-state", context.german, system=frame.system_name, state=frame.state)
     rows = _resources(world, frame, options["-r"] or "", options["--rsubtype"], options["--level"])
     if rows is None:
         asked = " ".join(filter(None, (options["-r"], options["--rsubtype"], options["--level"])))
