@@ -72,6 +72,15 @@ class End:
     def is_off(self) -> bool:
         return self.system in WITHOUT_POWER
 
+    @property
+    def is_silent(self) -> bool:
+        """Nobody can say what runs there: its manager could not be asked, or has no connection to it."""
+        return self.reading is None or (self.system not in (None, "Operating", "Standby") and not self.is_off)
+
+    @property
+    def surely_does_not_run_it(self) -> bool:
+        return not self.is_silent and (self.is_off or self.state in (None, "Not Activated", "Error"))
+
     def words(self) -> str:
         """
         >>> End("p8a", MigrationReading("Running", "Not Migrating"), "Operating").words()
@@ -171,14 +180,14 @@ RULES: tuple[Rule, ...] = (
         lambda ends: not ends.source.lists_it and ends.target.migrates and not ends.target.broken,
     ),
     Rule(
-        "gone-target-silent", "gone from the source, the target's manager could not be asked", Way.HANDS_OFF,
+        "gone-target-silent", "gone from the source, nobody can say what the target runs", Way.HANDS_OFF,
         "It is most likely on the target. Look again when its manager answers; start it nowhere.",
-        lambda ends: not ends.source.lists_it and ends.target.reading is None,
+        lambda ends: not ends.source.lists_it and ends.target.is_silent,
     ),
     Rule(
         "down-there", "gone from the source, on the target but not running", Way.START,
         "The move is over and the partition is down: past the point of no return it lost its memory. Nothing is left to recover; activate it on the target.",
-        lambda ends: not ends.source.lists_it and ends.target.lists_it,
+        lambda ends: not ends.source.lists_it and ends.target.lists_it and ends.target.surely_does_not_run_it,
     ),
     Rule(
         "nowhere", "listed by neither", Way.HANDS_OFF,
@@ -196,9 +205,9 @@ RULES: tuple[Rule, ...] = (
         lambda ends: ends.source.broken and ends.target.is_off and ends.recover_refused > 0,
     ),
     Rule(
-        "failed-target-silent", "the migration failed, the target's manager could not be asked; recovery was refused", Way.HANDS_OFF,
+        "failed-target-silent", "the migration failed, nobody can say what the target runs; recovery was refused", Way.HANDS_OFF,
         "The target may run it. Do not force while nobody knows; look again when its manager answers.",
-        lambda ends: ends.source.broken and ends.target.reading is None and ends.recover_refused > 0,
+        lambda ends: ends.source.broken and (ends.target.is_silent or ends.target.system is None) and ends.recover_refused > 0,
     ),
     Rule(
         "failed-again", "the migration failed; recovery was refused twice", Way.FORCE,
@@ -253,7 +262,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "down-here", "on the source and not running, no migration", Way.START,
         "The move is over and the partition is down: it was given up by the source and lost by the target. Activate it on the source, after a look that the target does not run it.",
-        lambda ends: ends.source.state in ("Not Activated", "Error") and not ends.target.runs_it,
+        lambda ends: ends.source.state in ("Not Activated", "Error") and ends.target.surely_does_not_run_it,
     ),
 )  # fmt: skip
 
