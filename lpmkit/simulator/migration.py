@@ -33,7 +33,7 @@ from lpmkit.simulator.move_changes import (
     set_partition,
 )
 from lpmkit.simulator.move_log import aix_entry, entry
-from lpmkit.simulator.shells.ivm import remote_manager
+from lpmkit.simulator.shells.ivm import Manager, remote_manager
 from lpmkit.simulator.shells.migrlpar import Order
 from lpmkit.simulator.shells.reply import Context, Reply
 from lpmkit.simulator.truth import Bracket, Truth
@@ -117,7 +117,10 @@ class Movers:
             return None  # one console has both
         if not order.address:
             return recalled.refusal("flag-missing", context.german, flag="--ip")
-        return remote_manager(world, here, order.address, order.user, context)
+        refused = remote_manager(world, here, order.address, order.user, context)
+        if refused is None and order.address not in Manager.of(world, there).addresses:
+            return recalled.refusal("system", context.german, system=there.system_name)
+        return refused
 
     def _struck_in_validation(self, order: Order) -> list[str]:
         """What goes wrong while the managers look: nothing has begun, and so nothing is left anywhere."""

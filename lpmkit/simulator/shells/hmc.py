@@ -122,14 +122,17 @@ def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
 
 
 def mkauthkeys(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``--test`` is silent when the keys are exchanged (ANS-HMC). No other manager is in reach of this console."""
+    """``--test`` is silent when the keys are exchanged (ANS-HMC)."""
     options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
     if options.unknown is not None:
         return recalled.refusal("flag", context.german, flag=options.unknown)
     address = options["--ip"] or ""
     if "--test" not in options or address == hmc.address:
         return Reply()
-    return recalled.refusal("ip", context.german, address=address)
+    own = world.under(hmc.host)
+    if not own:
+        return recalled.refusal("ip", context.german, address=address)
+    return ivm.remote_manager(world, own[0], address, options["-u"] or "hscroot", context) or Reply()
 
 
 def lshmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import NOT_MIGRATING, OPERATING, Frame, Migration, Partition, World
@@ -236,15 +237,47 @@ def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Co
     return remote_manager(world, frame, options["--ip"] or "", user, context) or Reply()
 
 
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A console or an IVM as another manager reaches it; ``keys`` is whether it has exchanged keys."""
+
+    addresses: tuple[str, ...]
+    user: str
+    frames: tuple[str, ...]
+    keys: bool
+
+    @classmethod
+    def of(cls, world: World, frame: Frame) -> Manager:
+        """Whoever manages a frame."""
+        return next(one for one in managers(world) if frame.name in one.frames)
+
+
+def managers(world: World) -> tuple[Manager, ...]:
+    """Every manager there is."""
+    alone = [frame for frame in world.frames if frame.hmc is None]
+    consoles = [
+        Manager(
+            (hmc.address, hmc.host),
+            "hscroot",
+            tuple(frame.name for frame in world.under(hmc.host)),
+            all(frame.keys_exchanged for frame in world.under(hmc.host)),
+        )
+        for hmc in world.hmcs
+    ]
+    return (
+        *(Manager((one.vios.address, one.vios.hostname), "padmin", (one.name,), one.keys_exchanged) for one in alone),
+        *consoles,
+    )
+
+
 def remote_manager(world: World, frame: Frame, address: str, user: str, context: Context) -> Reply | None:
-    """What stands between this manager and the one at that address, if anything."""
-    managers = [each for each in world.frames if each.hmc is None]
-    there = next((each for each in managers if address in (each.vios.address, each.vios.hostname)), None)
+    """What stands between this frame's manager and the one at that address, if anything."""
+    there = next((one for one in managers(world) if address in one.addresses), None)
     if there is None:
         return recalled.refusal("ip", context.german, address=address)
-    if user != "padmin":
+    if user != there.user:
         return recalled.refusal("authority", context.german, user=user, address=address)
-    if not (frame.keys_exchanged and there.keys_exchanged):
+    if not (Manager.of(world, frame).keys and there.keys):
         return recalled.refusal("keys", context.german, user=user, address=address)
     return None
 

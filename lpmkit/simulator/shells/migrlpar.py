@@ -62,7 +62,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         partition=name,
         target=None if target is None else target.name,
         address=options["--ip"] or "",
-        user=options["-u"] or "padmin",
+        user=options["-u"] or ("padmin" if frame.hmc is None else "hscroot"),
         wait="--async" not in options,
         verbose="-v" in options,
         force="--force" in options,
