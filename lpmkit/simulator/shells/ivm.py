@@ -194,7 +194,8 @@ def _possibilities(world: World, frame: Frame, resource: str, options: Options, 
     target = world.frame_called(options["-t"] or "")
     if target is None:
         return recalled.refusal("system", context.german, system=options["-t"])
-    chosen = [found for found in world.on(frame.name) if found.name in asked_names(options["--filter"])]
+    listed = [(found, {"lpar_name": found.name, "lpar_id": str(found.lpar_id)}) for found in world.on(frame.name)]
+    chosen = [found for found, row in listed if filtered([row], options["--filter"])]
     if resource == "msp":
         return _listed([row for found in chosen for row in recalled.mover_pairs(frame, target)], options, context)
     if resource == "virtualio":
