@@ -1,4 +1,4 @@
-"""Make ``docs/commands.md`` from the commands, and the README's picture of the phases from their table: ``make docs``."""
+"""Make ``docs/commands.md`` from the commands, the README's picture of the phases and the table of ``docs/recovery.md`` from theirs: ``make docs``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from lpmkit.cli import main
 from lpmkit.move import FINAL, TRANSITIONS, Phase
+from lpmkit.recovery import RULES
 
 TOP = Path(__file__).parent.parent
 
@@ -51,7 +52,20 @@ def readme_with_phases(text: str) -> str:
     return re.sub(r"```mermaid\n.*?\n```", lambda _: phases(), text, flags=re.DOTALL)
 
 
+def ways_out() -> str:
+    """The table of what to do, in the order in which its rules are tried."""
+    rows = [f"| {rule.seen} | **{rule.way.value}** | {rule.why} |" for rule in RULES]
+    return "\n".join(["| seen | what to do | why |", "|---|---|---|", *rows])
+
+
+def page_with_ways_out(text: str) -> str:
+    """``docs/recovery.md`` with its table made anew."""
+    return re.sub(r"\| seen \|.*?(?=\n\n)", lambda _: ways_out(), text, flags=re.DOTALL)
+
+
 if __name__ == "__main__":
     (TOP / "docs" / "commands.md").write_text(reference(), encoding="utf-8")
     readme = TOP / "README.md"
     readme.write_text(readme_with_phases(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    page = TOP / "docs" / "recovery.md"
+    page.write_text(page_with_ways_out(page.read_text(encoding="utf-8")), encoding="utf-8")

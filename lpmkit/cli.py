@@ -299,23 +299,73 @@ def attach(context: click.Context, run_name: str, as_json: bool) -> None:
 @told
 def stop(context: click.Context, run_name: str, typed: str | None) -> None:
     """Ask the source's manager to stop the migration; the partition stays where it is."""
-    _request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name))
+    sys.exit(_request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name)))
 
 
 @main.command()
 @click.argument("run_name", metavar="RUN")
 @click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
 @click.option("--force", is_flag=True, help="Go on after errors; the last resort.")
+@click.option("--look", "only_look", is_flag=True, help="Only say what both ends say and what to do; changes nothing.")
 @click.pass_context
 @told
-def recover(context: click.Context, run_name: str, typed: str | None, force: bool) -> None:
-    """Ask the source's manager to clean up after a migration that was left in between."""
-    _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
+def recover(context: click.Context, run_name: str, typed: str | None, force: bool, only_look: bool) -> None:
+    """Ask the source's manager to clean up after a migration that was left in between.
+
+    Says first what both ends say, and which of wait, stop, recover, recover with force or hands off applies and why.
+    """
+    from lpmkit.runbook import Runbook  # noqa: PLC0415
+
+    run = named_run(context, run_name)
+    book = Runbook(Site.model_validate(run.manifest["site"]))
+    proposal = book.way_out(run)
+    print_proposal(proposal)
+    if only_look:
+        print_left_behind(book.left_behind(run))
+        sys.exit(
+            STATUS_OF_WAY.get(proposal.way.value, NOT_FINE) if proposal.rule not in NOBODY_KNOWS else COULD_NOT_TELL
+        )
+    status = _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
+    if status == FINE:
+        print_left_behind(book.left_behind(run))
+    sys.exit(status)
+
+
+#: What a look at a run ends with: 1 where somebody has to type something, 3 where nobody could tell.
+STATUS_OF_WAY = {"hands off": FINE, "wait": FINE}
+NOBODY_KNOWS = (
+    "nobody-answers",
+    "source-silent",
+    "gone-target-silent",
+    "failed-target-silent",
+    "nowhere",
+    "unheard-of",
+)
+
+
+def print_proposal(proposal: Any) -> None:
+    """What to do about a move, why, and what to type."""
+    for said in proposal.said:
+        people.print(f"  {said}", markup=False, soft_wrap=True)
+    people.print(f"What to do: {proposal.way.value}. {proposal.why}", markup=False, soft_wrap=True)
+    for command in proposal.commands:
+        people.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def print_left_behind(found: Sequence[Any] | None) -> None:
+    """What stands on the end where the partition is not."""
+    if found is None:
+        people.print("Whether anything is left behind could not be told: not everybody could be asked.", style="yellow")
+    elif not found:
+        people.print("Nothing is left behind on the other end.")
+    for one in found or ():
+        people.print(f"left behind on {one.frame}: {one.what}", markup=False, style="yellow")
 
 
 def _request(
     context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Any, Run, str], None]
-) -> None:
+) -> int:
+    """Ask the recorder, print the answer, and return the exit status that it means."""
     from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
 
     run = named_run(context, run_name)
@@ -330,7 +380,7 @@ def _request(
         markup=False,
     )
     people.print(f"`lpmkit attach {run.path}` shows what becomes of it.")
-    sys.exit(FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL)
+    return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL
 
 
 # -- watching ------------------------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ class Choice:
         only = survey.target.io_servers
         self._only = only[0] if len(only) == 1 else None
         self._ids = {one.lpar_id: one.name for one in only}
+        self._pools = {pool.number: pool.name for pool in survey.target.pools or ()}
 
     def of(self, kind: str, slot: int) -> Seat | None:
         asked = self._asked({SCSI: "virtual_scsi_mappings", FC: "virtual_fc_mappings"}[kind]).get(slot)
@@ -104,9 +105,10 @@ class Choice:
                 return Seat(self._server(parts[2], parts[3]), device=f"adapter {parts[4]} port {parts[5]}")
         return None
 
-    @property
-    def pool(self) -> str | None:
-        return self._record.get("shared_proc_pool_name")
+    def pool(self, number: int) -> bool:
+        """Whether the record names the target's pool of this number, by its number or its name."""
+        asked = self._record.get("shared_proc_pool_id"), self._record.get("shared_proc_pool_name")
+        return asked in ((str(number), None), (None, self._pools.get(number, "")))
 
     def _asked(self, attribute: str) -> dict[int, Seat]:
         found: dict[int, Seat] = {}
@@ -431,7 +433,7 @@ def _pool_lines(survey: Survey, choice: Choice, *, told: bool) -> tuple[Line, ..
                 state=LOST if survey.target.pools is not None else UNKNOWN,
             ),
         )
-    if choice.pool != moving.pool:
+    if not choice.pool(there):
         remark = "the record does not name it" if told else "may come into the default pool: the order does not name it"
         return (Line(POOL, moving.pool, None, None, here, None, "name", remark=remark),)
     number = "" if there == moving.pool_id else f"its number is {there} there"

@@ -64,7 +64,7 @@ def keep(survey: Survey) -> KeptMapping:
         "virtual_scsi_mappings": keeping.scsi(),
         "virtual_fc_mappings": keeping.fc(),
         "vnic_mappings": keeping.nics(),
-        "shared_proc_pool_name": keeping.pool(),
+        **keeping.pool(),
         "dest_lpar_id": keeping.lpar_id(),
         **keeping.movers(),
     }
@@ -242,17 +242,20 @@ class _Keeping:
             items.append(f"{nic.slot}/ded/{place}/{capacity}/{one.adapter}/{one.port}")
         return items
 
-    def pool(self) -> str:
+    def pool(self) -> dict[str, str]:
+        """The pool of the same name, by its number where the name would be taken apart."""
         moving, target = self._moving, self._survey.target
         if moving.pool is None or moving.pool_id == DEFAULT_POOL:
-            return ""
-        if pool_named(target, moving.pool) is not None:
-            return moving.pool
+            return {}
+        number = pool_named(target, moving.pool)
+        if number is not None:
+            unsafe = UNSAFE & set(moving.pool)
+            return {"shared_proc_pool_id": str(number)} if unsafe else {"shared_proc_pool_name": moving.pool}
         why = "has no such pool" if target.pools is not None else "did not say which pools it has"
         self.troubles.append(
             f"the processor pool {moving.pool!r}: {target.name} {why}, and the partition will come into another one"
         )
-        return ""
+        return {}
 
     def lpar_id(self) -> str:
         listed = self._survey.target.partitions

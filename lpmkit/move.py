@@ -93,9 +93,40 @@ PATIENCE: Mapping[tuple[Phase, Sight], int] = {
 
 _BROKEN_WORDS = ("fail", "recover", "invalid")
 
+#: What a partition's state can be (powervm.md 1.6: A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later one brought it. Another
+#: word, of a newer release or another language, is not understood, and what is not understood never ends a move.
+STATES: Mapping[str, str | None] = {
+    "Not Activated": None,
+    "Starting": None,
+    "Running": None,
+    "Shutting Down": None,
+    "Open Firmware": None,
+    "Error": None,
+    "Not Available": None,
+    "Hardware Discovery": "V7R3.2.0",
+    "Migrating - Running": "V7R3.2.0",
+    "Migrating - Not Activated": "V7R3.2.0",
+    "Suspended": "V7R7.2.0",
+    "Suspending": "V7R7.2.0",
+    "Resuming": "V7R7.2.0",
+}
 
-def sight(source: MigrationReading | None, target: MigrationReading | None) -> Sight:
+
+def is_migrating(reading: MigrationReading) -> bool:
+    """Whether a reading says that the partition is in a migration, well or not."""
+    migration = (reading.migration_state or "").lower()
+    return (reading.partition_state or "").startswith("Migrating") or migration not in ("", "not migrating")
+
+
+def needs_recovery(reading: MigrationReading) -> bool:
+    """Whether a reading's migration has failed or asks to be recovered."""
+    return any(word in (reading.migration_state or "").lower() for word in _BROKEN_WORDS)
+
+
+def sight(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Sight:
     """What two readings mean together; ``None`` stands for a control point that could not be asked.
+
+    ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the target" is where it is meant to be.
 
     >>> sight(MigrationReading("Migrating - Running", "Migration Starting", 10, 90), None).name
     'COPYING'
@@ -105,25 +136,25 @@ def sight(source: MigrationReading | None, target: MigrationReading | None) -> S
     if source is None:
         return Sight.UNKNOWN
     if source.partition_state is None:
-        return _away(target)
-    migration = (source.migration_state or "").lower()
-    if any(word in migration for word in _BROKEN_WORDS):
+        return _away(target, inactive=inactive)
+    # The second: it runs there, and its shell was left behind here (powervm.md 5.1, last row).
+    left = source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running"
+    if needs_recovery(source) or left:
         return Sight.BROKEN
-    if source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running":
-        # It runs there, and its shell was left behind here (powervm.md 5.1, last row).
-        return Sight.BROKEN
-    migrating = source.partition_state.startswith("Migrating") or migration not in ("", "not migrating")
-    if not migrating:
+    if source.partition_state not in STATES and not is_migrating(source):
+        return Sight.UNKNOWN
+    if not is_migrating(source):
         return Sight.AT_HOME
     return Sight.COPYING if source.bytes_transmitted else Sight.STARTING
 
 
-def _away(target: MigrationReading | None) -> Sight:
+def _away(target: MigrationReading | None, *, inactive: bool) -> Sight:
     if target is None:
         return Sight.UNKNOWN
     if target.partition_state is None:
         return Sight.NOWHERE
-    return Sight.ARRIVED if target.partition_state == "Running" else Sight.ARRIVING
+    meant = "Not Activated" if inactive else "Running"
+    return Sight.ARRIVED if target.partition_state == meant and not is_migrating(target) else Sight.ARRIVING
 
 
 @dataclass(frozen=True, slots=True)

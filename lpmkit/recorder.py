@@ -29,6 +29,7 @@ from lpmkit.pacing import Pacemaker
 from lpmkit.prediction.experience import Foresight
 from lpmkit.probes import OBSERVER, QUICK, ProbeOrder
 from lpmkit.reach import Logs, changes, control_of, logs_of, survey_both_ends
+from lpmkit.recovery import was_inactive
 from lpmkit.run import Run, RunWriter
 from lpmkit.secrets import Secrets
 from lpmkit.session import Reply
@@ -169,6 +170,8 @@ class Follower:
         self.standing = standing
         self._asked = threading.Lock()
         self._out_of_reach: set[str] = set()
+        #: The partition was not activated when the move was asked for; ``None`` before anybody looked.
+        self.inactive: bool | None = None
         self._heard_ns = clock.mono_ns()
         self.foresight: Foresight | None = None
         self.pacemaker = Pacemaker(plan.poll_s, standing.phase, clock.mono_ns())
@@ -203,7 +206,7 @@ class Follower:
     def recover(self, *, force: bool) -> None:
         """Ask the source's manager to clean up after a migration that was left in between."""
         self._post(lambda writer: writer.event("recorder", "intent", what="recover", force=force))
-        self._answered("recover", lambda: self._desk.recover(self.order.partition, force=force))
+        self._answered("recover", lambda: self._desk.recover(self.order, force=force))
 
     def look(self) -> None:
         """One poll of the control points and what follows from it."""
@@ -213,7 +216,7 @@ class Follower:
         doubtful = before is not None and before.partition_state in (None, "Not Activated")
         after = self.target_reading() if doubtful else None
         was = self.standing.phase
-        self.standing = advance(self.standing, sight(before, after))
+        self.standing = advance(self.standing, sight(before, after, inactive=bool(self.inactive)))
         if self.standing.phase is not was:
             self._tell(was, str(self.standing.seen.value if self.standing.seen else ""))
 
@@ -256,6 +259,8 @@ class Follower:
             self._event("control-back", where=where)
         self._event("reading", where=where, **asdict(reading))
         if control is self.source:
+            if self.inactive is None:
+                self.inactive = reading.partition_state == "Not Activated"
             self.pacemaker.read(self._heard_ns, reading.bytes_transmitted, reading.bytes_remaining)
             self._foresee(reading)
         return reading
@@ -422,6 +427,8 @@ class Recorder:
         if resumed and standing.phase is Phase.PREPARED:
             return "the recorder before this one ended before the move was asked for; nothing was moved"
         follower = Follower(self.plan, order, self._secrets, self._wanted.put, self.clock, standing)
+        if resumed:
+            follower.inactive = was_inactive(self.run_folder.events(), order.source)
         self._follower = follower
         try:
             follower.foresight = self._predicted(follower)
@@ -431,7 +438,8 @@ class Recorder:
                 self._logs_before = logs_of(
                     self.plan.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
                 )
-                if self._end_asked.wait(self.plan.lead_in_s):
+                # A partition that is not activated has no workload, and so no noise to know of.
+                if self._end_asked.wait(0.0 if follower.inactive else self.plan.lead_in_s):
                     return "asked to end before the move"
                 follower.ask_to_move()
             while not follower.standing.phase.is_final and not self._end_asked.is_set():

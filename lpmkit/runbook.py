@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.reach import control_of, other_manager, survey_both_ends
+from lpmkit.recovery import Leftover, Proposal, left_behind, look, propose, recorded
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
 from lpmkit.session import Reply
@@ -393,6 +395,41 @@ class Runbook:
     def end(self, run: Run) -> None:
         """Ask the recorder of a watch to end."""
         self._request(run, {"what": "end"})
+
+    def way_out(self, run: Run) -> Proposal:
+        """What to do about a move that was left in between, from what both managers say now and what the run recorded; changes nothing."""
+        order = _order(run)
+        inactive, still_s, stop_refused, recover_refused = recorded(run.events(), order.source)
+        with ExitStack() as stack:
+            source, target = (
+                stack.enter_context(
+                    closing(control_of(self.site, frame, secrets=self.secrets, transcript=self._asked.append))
+                )
+                for frame in (order.source, order.target)
+            )
+            ends = look(
+                order,
+                source,
+                target,
+                inactive=inactive,
+                still_s=still_s,
+                stop_refused=stop_refused,
+                recover_refused=recover_refused,
+            )
+        self._keep_unless_recorded(run)
+        return propose(ends, str(run.path))
+
+    def left_behind(self, run: Run) -> tuple[Leftover, ...] | None:
+        """What stands of the partition on the end where it is not; looks at both ends, changes nothing."""
+        found = left_behind(survey_both_ends(self.site, _order(run), self.secrets, self._asked.append))
+        self._keep_unless_recorded(run)
+        return found
+
+    def _keep_unless_recorded(self, run: Run) -> None:
+        """What was asked goes into the run's transcript, unless a recorder is its writer."""
+        if not run.is_recorded():
+            self._kept(run)
+        self._asked.clear()
 
     def stop(self, run: Run, typed_name: str) -> None:
         """Ask the source's manager to stop the migration; the recorder carries it out and records the answer."""

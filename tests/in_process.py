@@ -6,6 +6,7 @@ What goes over a real connection is tested elsewhere; the shells, the grammar an
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,10 +91,21 @@ class Place:
         self.faults.add(fault)
 
     def drop(self, host: str, away_s: float = 0.0) -> None:
-        """Cut every command that runs on a manager; what it began goes on."""
+        """Cut every command that runs on a manager, and let nobody in for a while; what was begun goes on."""
+        if away_s > 0:
+            self.away.add(host)
         for where, io in list(self.open_commands.values()):
             if where == host:
                 io.closed.set()
+        if 0 < away_s < threading.TIMEOUT_MAX:
+            timer = threading.Timer(min(away_s, 1e6), self.away.discard, (host,))
+            timer.daemon = True
+            timer.start()
+
+    def power(self, frame: str) -> None:
+        """The power of a frame is back."""
+        self.chassis.change(lambda world: world.with_frame(replace(world.frame(frame), state="Operating")))
+        self.away.discard(self.manager(frame))
 
     def shell(self, host: str) -> Shell:
         console = next((hmc for hmc in self.world.hmcs if hmc.host == host), None)

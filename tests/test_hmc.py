@@ -88,7 +88,7 @@ def test_every_question_says_which_system() -> None:
     with pytest.raises(CommandRefused):
         hmc.migration("p7aix01")
     hmc.stop("p7aix01")
-    hmc.recover("p7aix01", force=True)
+    hmc.recover(ORDER, force=True)
     assert all(f" -m {SYSTEM}" in command for command in session.asked)
     assert session.asked[-2:] == [
         f"migrlpar -o s -m {SYSTEM} -p p7aix01",
@@ -146,7 +146,7 @@ def test_a_partition_that_has_left_is_told_by_its_absence_in_whatever_language()
 
 def test_a_sentence_in_another_language_is_no_empty_list() -> None:
     with pytest.raises(UnexpectedReply):
-        an_hmc(Typed({STATE: "Nie znaleziono wyników.\n"})).migration("p7aix01")
+        an_hmc(Typed({STATE: "Ei tuloksia.\n"})).migration("p7aix01")
 
 
 def test_physical_slots_of_others_are_left_out() -> None:

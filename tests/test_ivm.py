@@ -82,11 +82,11 @@ def test_stop_and_recover_name_the_system() -> None:
     session = Typed({system: "Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating\n"})
     ivm = Ivm("bvio82", session)
     ivm.stop("bxaix85")
-    ivm.recover("bxaix85", force=True)
+    ivm.recover(ORDER, force=True)
     asked = [command for command in session.asked if command.startswith("migrlpar")]
     assert asked == [
         "migrlpar -o s -m Server-7998-61X-SN10071DA -p bxaix85",
-        "migrlpar -o r -m Server-7998-61X-SN10071DA -p bxaix85 --force",
+        f"migrlpar -o r -m Server-7998-61X-SN10071DA --ip {ORDER.target_address} -u padmin -p bxaix85 --force",
     ]
 
 
@@ -176,11 +176,14 @@ def test_two_systems_are_one_too_many() -> None:
         Ivm("bvio82", Typed({"lssyscfg -r sys -F name,type_model,serial_num,state": line * 2})).frame()
 
 
-def test_a_name_with_a_comma_is_quoted_in_the_filter() -> None:
-    session = Typed({})
+def test_a_name_with_a_comma_would_be_a_list_of_names_and_so_is_called_by_its_id() -> None:
+    listed = "lssyscfg -r lpar -F name,lpar_id,state"
+    session = Typed({listed: '"a,b",7,Running\nb,8,Running\n'})
     with pytest.raises(CommandRefused):
         Ivm("bvio82", session).physical_slots("a,b")
-    assert """--filter '"lpar_names=a,b"'""" in session.asked[0]
+    assert "--filter lpar_ids=7" in session.asked[1]
+    Ivm("bvio82", session).stop("a,b")
+    assert session.asked[-1].endswith("migrlpar -o s --id 7")
 
 
 def test_messages_are_read_in_order_with_their_codes() -> None:

@@ -32,6 +32,7 @@ ORDER = [
     "mapping_record",
     "checks",
     "move",
+    "recovery",
     "samples",
     "run",
     "prediction",

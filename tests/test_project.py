@@ -53,6 +53,8 @@ def test_the_command_reference_and_the_picture_of_the_phases_are_made_from_the_c
     readme = (TOP / "README.md").read_text(encoding="utf-8")
     assert (TOP / "docs" / "commands.md").read_text(encoding="utf-8") == generate.reference(), "run `make docs`"
     assert readme == generate.readme_with_phases(readme), "run `make docs`"
+    page = (TOP / "docs" / "recovery.md").read_text(encoding="utf-8")
+    assert page == generate.page_with_ways_out(page), "run `make docs`"
     assert "stateDiagram-v2" in readme
 
 

@@ -79,7 +79,7 @@ def test_a_quote_that_is_not_closed_is_refused_with_its_line() -> None:
         "name=client08,cl\nient08=1,lpar_id=3\n",  # a terminal wrapped the line in mid-word
         "name=a,lpar_id=3,state=Runn\ning,rmc_state=active\n",
         "name=a,lpar_id=3,\nstate=Running\n",
-        "Nie znaleziono wyników.\n",
+        "Ei tuloksia.\n",
         "ksh: lssyscfg:  not found.\n",
         "name=a,name=b\n",
         "name=a,lpar_id=3",  # the connection ended
@@ -92,7 +92,7 @@ def test_what_is_not_a_record_is_refused(text: str) -> None:
 
 def test_a_reply_in_another_language_is_called_so() -> None:
     with pytest.raises(UnexpectedReply) as caught:
-        rows("Nie znaleziono wyników.\n")
+        rows("Ei tuloksia.\n")
     assert "language" in str(caught.value)
 
 

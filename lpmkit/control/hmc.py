@@ -54,7 +54,7 @@ from lpmkit.control.ivm import (
     read_profiles,
 )
 from lpmkit.control.ivm import PARTITION as LISTED_PARTITION
-from lpmkit.control.records import Listing, flag, join, known, lines, names, needed, split, understood, whole
+from lpmkit.control.records import Listing, flag, known, lines, names, needed, split, understood, whole
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
@@ -392,10 +392,9 @@ class Hmc(ManagedSystem):
         return self._towards("virtualio", order, PLACES, read_places)
 
     def _towards(self, resource: str, order: Order, listing: Listing, reader: Callable[[str], Value]) -> Value:
-        """``lslparmigr`` about a move of one partition. The filter names it, so its name is quoted as the grammar has it."""
+        """``lslparmigr`` about a move of one partition."""
         remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
-        filtered = ["--filter", join([f"lpar_names={order.partition}"])]
-        question = ["lslparmigr", "-r", resource, "-t", order.target_machine, *remote, *filtered]
+        question = ["lslparmigr", "-r", resource, "-t", order.target_machine, *remote, *self._only(order.partition)]
         return self._ask(question, listing, reader)
 
     def _knows(self, what: str) -> bool:
@@ -446,11 +445,13 @@ class Hmc(ManagedSystem):
         return ended.result()
 
     def stop(self, partition: str) -> Reply:
-        return self._session.run(["migrlpar", "-o", "s", *self._named, "-p", partition], timeout_s=300.0)
+        return self._session.run(["migrlpar", "-o", "s", *self._named, *self._called(partition)], timeout_s=300.0)
 
-    def recover(self, partition: str, *, force: bool = False) -> Reply:
+    def recover(self, order: Order, *, force: bool = False) -> Reply:
+        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
-        return self._session.run(["migrlpar", "-o", "r", *self._named, "-p", partition, *forced], timeout_s=300.0)
+        words = ["migrlpar", "-o", "r", *self._named, *remote, *self._called(order.partition), *forced]
+        return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
         """Where the partition's migration stands. One that the system does not list has no state at all.
@@ -478,7 +479,7 @@ class Hmc(ManagedSystem):
         remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         return [
             *("migrlpar", "-o", operation, *self._named, "-t", order.target_machine, *remote),
-            *("-p", order.partition, *mapped(order)),
+            *(*self._called(order.partition), *mapped(order)),
         ]
 
 

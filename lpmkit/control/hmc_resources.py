@@ -58,6 +58,9 @@ PLACES = Listing(
     (("possible_virtual_fc_mappings", "suggested_virtual_fc_mappings"),),
 )
 
+#: Fields of a backing device behind the I/O server's name: id, adapter, port (C), logical port, two capacities, priority, two limits (D).
+BEHIND_THE_NAME = 9
+
 
 def read_fc_adapters(text: str) -> tuple[VirtualFcAdapter, ...]:
     r"""``lshwres -r virtualio --rsubtype fc --level lpar``::
@@ -124,7 +127,9 @@ def _backing(item: str) -> VnicBacking:
     parts = item.split("/")
     if len(parts) < 5 or parts[0] != "sriov":
         raise UnexpectedReply("a backing device as sriov/VIOS/id/adapter/port/… was expected", line=item)
-    _, server, server_id, adapter, port, *rest = parts
+    behind = min(len(parts) - 2, BEHIND_THE_NAME)  # a name may hold the separator itself
+    server = "/".join(parts[1:-behind])
+    server_id, adapter, port, *rest = parts[-behind:]
     found = VnicBacking(server, whole(server_id), whole(adapter), whole(port))
     if len(rest) >= 4:
         found = replace(found, logical_port=rest[0], capacity=units(rest[1]), priority=number(rest[3]))
@@ -205,9 +210,9 @@ def read_mover_pairs(text: str) -> tuple[MoverPair, ...]:
 
 def _mover_pair(source: str, source_id: int, item: str) -> MoverPair:
     parts = item.split("/")
-    if len(parts) != 5:
+    if len(parts) < 5:
         raise UnexpectedReply("a pair of addresses as ADDRESS//ID/NAME/ADDRESS was expected", line=item)
-    return MoverPair(source, source_id, parts[0], parts[3], whole(parts[2]), parts[4])
+    return MoverPair(source, source_id, parts[0], "/".join(parts[3:-1]), whole(parts[2]), parts[-1])
 
 
 def read_places(text: str) -> Places:
@@ -234,4 +239,4 @@ def _place(item: str) -> Place:
     parts = item.split("/")
     if len(parts) < 3:
         raise UnexpectedReply("a mapping as SLOT/VIOS/ID was expected", line=item)
-    return Place(whole(parts[0]), parts[1], whole(parts[2]))
+    return Place(whole(parts[0]), "/".join(parts[1:-1]), whole(parts[-1]))

@@ -22,7 +22,7 @@ from lpmkit.control.records import (
     Manager,
     attribute_record,
     flag,
-    join,
+    is_plain,
     known,
     lines,
     names,
@@ -34,7 +34,7 @@ from lpmkit.control.records import (
     units,
     whole,
 )
-from lpmkit.errors import CommandRefused, UnexpectedReply
+from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
 from lpmkit.inventory import (
     Frame,
     MoverPair,
@@ -595,6 +595,22 @@ class ManagedSystem:
     def close(self) -> None:
         self._session.close()
 
+    def _called(self, partition: str) -> list[str]:
+        """``-p NAME``, or ``--id N`` where the name would be read as a list of names. Raises `NotFound` when nobody has such a name."""
+        return ["-p", partition] if is_plain(partition) else ["--id", str(self._id_of(partition))]
+
+    def _only(self, partition: str) -> list[str]:
+        """``--filter`` for one partition, by name or, as above, by id."""
+        told = f"lpar_names={partition}" if is_plain(partition) else f"lpar_ids={self._id_of(partition)}"
+        return ["--filter", told]
+
+    def _id_of(self, partition: str) -> int:
+        listed = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, read_partitions)
+        found = next((one.lpar_id for one in listed if one.name == partition), None)
+        if found is None:
+            raise NotFound("partition", partition, known=[one.name for one in listed], where=self._session.where)
+        return found
+
     def _read_partitions(self, text: str) -> tuple[Partition, ...]:
         return tuple(partition_of(row) for row in self.partition_listing.read_any(text))
 
@@ -630,11 +646,8 @@ class Ivm(ManagedSystem):
         return self._frame_name
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
-        return self._manager.ask(
-            ["lshwres", "-r", "io", "--rsubtype", "slot", "--filter", _only_named(partition)],
-            PHYSICAL_SLOT,
-            read_physical_slots,
-        )
+        question = ["lshwres", "-r", "io", "--rsubtype", "slot", *self._only(partition)]
+        return self._manager.ask(question, PHYSICAL_SLOT, read_physical_slots)
 
     def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
         """None: the fields of an IVM's virtual Fibre Channel were never seen, and a blade of its time has none (powervm.md 2.1, D)."""
@@ -669,22 +682,26 @@ class Ivm(ManagedSystem):
         )
 
     def validate(self, order: Order) -> Reply:
-        return self._session.run([*migrlpar("v", order), *mapped(order)], timeout_s=VALIDATION_TIMEOUT_S)
+        return self._session.run([*self._migrlpar("v", order), *mapped(order)], timeout_s=VALIDATION_TIMEOUT_S)
 
     def migrate(self, order: Order) -> Reply:
         """Returns when validation has passed and the copy has begun (``--async``, IVM only; powervm.md 1.3, B)."""
-        return self._session.run([*migrlpar("m", order), *mapped(order), "--async"], timeout_s=VALIDATION_TIMEOUT_S)
+        words = [*self._migrlpar("m", order), *mapped(order), "--async"]
+        return self._session.run(words, timeout_s=VALIDATION_TIMEOUT_S)
 
     def outcome(self) -> Reply | None:
         """Nothing: `migrate` has handed the command's reply out already."""
         return None
 
     def stop(self, partition: str) -> Reply:
-        return self._session.run(["migrlpar", "-o", "s", *self._system(), "-p", partition], timeout_s=300.0)
+        words = ["migrlpar", "-o", "s", *self._system(), *self._called(partition)]
+        return self._session.run(words, timeout_s=300.0)
 
-    def recover(self, partition: str, *, force: bool = False) -> Reply:
+    def recover(self, order: Order, *, force: bool = False) -> Reply:
+        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
-        return self._session.run(["migrlpar", "-o", "r", *self._system(), "-p", partition, *forced], timeout_s=300.0)
+        words = ["migrlpar", "-o", "r", *self._system(), *remote, *self._called(order.partition), *forced]
+        return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
         """Where the partition's migration stands. A partition that the manager does not list has no state at all.
@@ -697,6 +714,12 @@ class Ivm(ManagedSystem):
         migrations = self._found(["lslparmigr", "-r", "lpar"], partition, MIGRATION, read_migrations)
         reading = migrations[0] if migrations else MigrationReading(None, None)
         return replace(reading, partition_state=states[0].state, lpar_id=states[0].lpar_id)
+
+    def _migrlpar(self, operation: str, order: Order) -> list[str]:
+        return [
+            *("migrlpar", "-o", operation, "-t", order.target_machine, "--ip", order.target_address),
+            *("-u", order.target_user, *self._called(order.partition)),
+        ]
 
     def reference_codes(self, partition: str) -> tuple[ReferenceCode, ...]:
         """The last reference code of a partition, or nothing when it is not there."""
@@ -711,7 +734,9 @@ class Ivm(ManagedSystem):
     ) -> tuple[Value, ...]:
         """Rows of one partition; none when the manager says that there is no such partition."""
         try:
-            return self._manager.ask([*arguments, "--filter", _only_named(partition)], listing, reader)
+            return self._manager.ask([*arguments, *self._only(partition)], listing, reader)
+        except NotFound:
+            return ()
         except CommandRefused as refusal:
             if NOT_FOUND_CODE in (refusal.answered or ""):
                 return ()
@@ -725,20 +750,8 @@ class Ivm(ManagedSystem):
             return []
 
 
-def _only_named(partition: str) -> str:
-    """The value of ``--filter``; a name with a comma is quoted as the grammar has it."""
-    return join([f"lpar_names={partition}"])
-
-
 def _of(resources: Mapping[int, Resources], partition: Partition) -> Resources:
     return resources.get(partition.lpar_id) or Resources(partition.name, partition.lpar_id)
-
-
-def migrlpar(operation: str, order: Order) -> list[str]:
-    return [
-        *("migrlpar", "-o", operation, "-t", order.target_machine, "--ip", order.target_address),
-        *("-u", order.target_user, "-p", order.partition),
-    ]
 
 
 def mapped(order: Order) -> list[str]:

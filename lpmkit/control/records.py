@@ -29,8 +29,9 @@ Value = TypeVar("Value")
 
 #: IVM says "nothing found" with this code, whatever the language (`NOVA-IVM`, A).
 NO_RESULTS_CODE = "VIOSI01040010-0003"
-#: An HMC says it in a sentence; only the English one is accepted, since every command is sent with ``LANG=C``.
-NO_RESULTS = "No results were found."
+#: An HMC says it in a sentence. Every command is sent with ``LANG=C``; a console that ignores that says it in its own language, and only sentences that were
+#: seen (English and Polish A `ZIU`) or that an IBM translation has (German, D) are taken for it: any other sentence is refused, never read as "nothing".
+NO_RESULTS = frozenset({"No results were found.", "Nie znaleziono wyników.", "Es wurden keine Ergebnisse gefunden."})
 #: Words that stand where a value is absent.
 ABSENT = frozenset({"", "null", "unavailable"})
 WRONG_LANGUAGE = (
@@ -47,19 +48,19 @@ def lines(text: str) -> list[str]:
     """
     if text and not text.endswith("\n"):
         raise UnexpectedReply("the reply stops in the middle of a line", line=text.rsplit("\n", 1)[-1])
-    return text.splitlines()
+    return [line.removesuffix("\r") for line in text.split("\n")[:-1]] if text else []
 
 
 def is_empty(text: str) -> bool:
-    """Whether a manager says that it found nothing: no output, the English sentence, or the code in any language.
+    """Whether a manager says that it found nothing: no output, a sentence that is known, or the code in any language.
 
     >>> is_empty("[VIOSI01040010-0003] Keine Ergebnisse gefunden.")
     True
-    >>> is_empty("Nie znaleziono wyników.")
-    False
+    >>> is_empty("Nie znaleziono wyników."), is_empty("Ei tuloksia.")
+    (True, False)
     """
     said = text.strip()
-    return said in ("", NO_RESULTS) or said.startswith(f"[{NO_RESULTS_CODE}]")
+    return not said or said in NO_RESULTS or said.startswith(f"[{NO_RESULTS_CODE}]")
 
 
 def split(line: str, delimiter: str = ",", *, loose: bool = False) -> list[str]:
@@ -84,6 +85,15 @@ def join(values: Sequence[str]) -> str:
     '"virtual_scsi_mappings=12/vios1//16,13/vios1//17",dest_lpar_id=4'
     """
     return ",".join('"' + value.replace('"', '""') + '"' if set(value) & set(',"') else value for value in values)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can stand in a list of names (``-p a,b``, ``--filter lpar_names=a,b``); one that cannot is called by its id.
+
+    >>> is_plain("teacher02 9.200.104.218"), is_plain("a,b")
+    (True, False)
+    """
+    return not set(name) & set(',"')
 
 
 def attribute_record(attributes: Mapping[str, str]) -> str:

@@ -19,6 +19,8 @@ NOT_ACTIVATED = "Not Activated"
 MIGRATING_RUNNING = "Migrating - Running"
 MIGRATING_NOT_ACTIVATED = "Migrating - Not Activated"
 NOT_MIGRATING = "Not Migrating"
+OPERATING = "Operating"
+POWER_OFF = "Power Off"
 
 FIRST_SERVER_SLOT = 11
 """The first slot that IVM gives to a virtual SCSI server adapter (seen on a JS22: ``V1-C11``, GIB-JS22)."""
@@ -176,6 +178,7 @@ class Frame:
     keys_exchanged: bool = True
     foreign_migrations: int = 0
     hmc: str | None = None
+    state: str = OPERATING
 
     @property
     def machine(self) -> str:

@@ -114,6 +114,13 @@ def _kinds() -> dict[str, Kind]:
         Kind("suspend-for", "move", "the suspension lasts so many seconds", ("delay_s",), Fault("suspend-for")),
         Kind("mover-hangs", "move", "the movers stop sending and say nothing; after ``migrlpar -o s`` the state is still "
              "intermediate until it is recovered", ("object",), Fault("mover-hangs", when="copy@50%", times=1)),
+        Kind("link-dies", "move", "the movers cannot reach each other any more: before the switch-over the partition runs on where it is, in the "
+             "last phase (``when=fetch``) it has lost memory and nobody runs it", ("object",), Fault("link-dies", when="copy@50%", times=1)),
+        Kind("rmc-lost", "move", "the partition's RMC connection is lost: its system cannot be asked to suspend, or not be told that it has moved",
+             ("object",), Fault("rmc-lost", when="copy@50%", times=1)),
+        Kind("hmc-restarts", "move", "the console is restarted: it is away for some seconds, and leaves its moves as they are",
+             ("delay_s",), Fault("hmc-restarts", when="copy@50%", times=1, delay_s=3.0)),
+        Kind("target-power-lost", "move", "the target system loses its power", ("object",), Fault("target-power-lost", when="copy@50%", times=1)),
         Kind("finish-fails", "move", "after the resume the source is not cleaned up: both blades list the partition until "
              "``migrlpar -o r``", ("object",), Fault("finish-fails", times=1)),
         Kind("rmc-late", "move", "the partition's RMC connection comes back so many seconds after the move", ("delay_s",),

@@ -14,29 +14,34 @@ from dataclasses import replace
 from functools import partial
 
 from lpmkit.simulator import recalled, transfer
-from lpmkit.simulator.chassis import Chassis, Partition, World
+from lpmkit.simulator.chassis import OPERATING, Chassis, Partition, World
 from lpmkit.simulator.faults import FaultBook
 from lpmkit.simulator.guest import identity
 from lpmkit.simulator.host import Host, HostError, NoHost
-from lpmkit.simulator.move import Broken, Move, RolledBack, Stopped
+from lpmkit.simulator.move import Broken, Crashed, Move, RolledBack, Stopped
 from lpmkit.simulator.move_changes import (
     advanced,
     begun,
     committed,
+    crashed,
     finished,
+    given_back,
     logged,
+    powered_off,
     rolled_back,
     set_migration,
     set_partition,
 )
 from lpmkit.simulator.move_log import aix_entry, entry
-from lpmkit.simulator.shells.ivm import remote_manager
+from lpmkit.simulator.shells.ivm import Manager, remote_manager
 from lpmkit.simulator.shells.migrlpar import Order
 from lpmkit.simulator.shells.reply import Context, Reply
 from lpmkit.simulator.truth import Bracket, Truth
 from lpmkit.simulator.validation import Question, refusals, warnings
 
 TICK_S = 0.05
+#: Nobody comes back from there while a simulation runs.
+FOR_EVER_S = 1e6
 
 
 class Movers:
@@ -89,7 +94,7 @@ class Movers:
         self._faults.stands_at("validate")
         if self._closing.wait(plan.overheads.validate_s / self._speed):
             return Reply(status=1)
-        messages = self._refusals(order)
+        messages = self._struck_in_validation(order) or self._refusals(order)
         if messages:
             self._truth.write("refused", partition=order.partition, messages=messages)
             return _told(messages, 1)
@@ -112,7 +117,30 @@ class Movers:
             return None  # one console has both
         if not order.address:
             return recalled.refusal("flag-missing", context.german, flag="--ip")
-        return remote_manager(world, here, order.address, order.user, context)
+        refused = remote_manager(world, here, order.address, order.user, context)
+        if refused is None and order.address not in Manager.of(world, there).addresses:
+            return recalled.refusal("system", context.german, system=there.system_name)
+        return refused
+
+    def _struck_in_validation(self, order: Order) -> list[str]:
+        """What goes wrong while the managers look: nothing has begun, and so nothing is left anywhere."""
+        about = {"partition": order.partition}
+        for effect in ("mover-dies", "link-dies"):
+            if self._faults.on_move(effect, order.partition) is not None:
+                return [recalled.message("mover-died", **about)]
+        if self._faults.on_move("rmc-lost", order.partition) is not None:
+            self._chassis.change(partial(set_partition, frame=order.source, name=order.partition, rmc_state="inactive"))
+        restarted = self._faults.on_move("hmc-restarts", order.partition)
+        console = self._chassis.world.frame(order.source).hmc
+        if restarted is not None and console is not None:
+            self._drop(console, restarted.delay_s)
+            return [recalled.message("console-restarted", **about)]
+        if order.target and self._faults.on_move("target-power-lost", order.partition) is not None:
+            self._chassis.change(partial(powered_off, frame=order.target))
+        dropped = self._faults.on_move("drop-ssh", order.partition)
+        if dropped is not None and dropped.host is not None:
+            self._drop(dropped.host, dropped.delay_s)
+        return []
 
     def _refusals(self, order: Order) -> list[str]:
         world = self._chassis.world
@@ -164,17 +192,25 @@ class Movers:
             self._undo(move, "stopped", recalled.message("stopped", partition=move.partition))
         except RolledBack as problem:
             self._undo(move, "rolled-back", str(problem))
+        except Crashed as problem:
+            self._chassis.change(lambda world: crashed(world, move.partition))
+            self._host(move).suspend()
+            self._fail(move, str(problem))
         except (Broken, HostError) as problem:
-            self._chassis.change(
-                lambda world: set_migration(world, move.partition, state=recalled.STATE_FAILED, mover_running=False)
-            )
-            self._chassis.change(lambda world: _noted(world, move, recalled.MOVER_FAILED))
-            self._say(move, "failed", message=str(problem))
-            move.outcome = Reply(err=f"{problem}\n", status=1)
+            self._fail(move, str(problem))
         self._faults.stands_at(None)
         with self._lock:
             self._moves.pop(move.partition, None)
         move.ended.set()
+
+    def _fail(self, move: Move, problem: str) -> None:
+        """The move cannot go on, and its state stays as it is."""
+        self._chassis.change(
+            lambda world: set_migration(world, move.partition, state=recalled.STATE_FAILED, mover_running=False)
+        )
+        self._chassis.change(lambda world: _noted(world, move, recalled.MOVER_FAILED))
+        self._say(move, "failed", message=problem)
+        move.outcome = Reply(err=f"{problem}\n", status=1)
 
     def _carry_out(self, move: Move) -> None:
         host = self._host(move)
@@ -304,13 +340,46 @@ class Movers:
         while (deed := self._faults.on_move("oracle", move.partition)) is not None:
             self._say(move, "oracle", what=deed.message)
             self._host(move).tell_oracle(deed.message or "")
-        if phase in ("prepare", "copy") and self._faults.on_move("mover-dies", move.partition) is not None:
-            raise Broken(recalled.message("mover-died", partition=move.partition))
+        self._deaths(move, phase)
         if phase == "copy" and self._faults.on_move("mover-hangs", move.partition) is not None:
             self._say(move, "mover-hangs")
             while not move.stop.wait(0.1) and not self._closing.is_set():
                 pass
             raise Broken(recalled.message("mover-died", partition=move.partition))
+
+    def _deaths(self, move: Move, phase: str) -> None:
+        """What dies now, and what that does to the move (powervm.md 5.3)."""
+        about = {"partition": move.partition}
+        committed = phase in ("fetch", "finish")
+        for effect in ("mover-dies", "link-dies"):
+            if self._faults.on_move(effect, move.partition) is not None:
+                self._say(move, effect, phase=phase)
+                if phase == "fetch" and move.active:
+                    raise Crashed(recalled.message("lost", **about))
+                if effect == "link-dies" and phase == "suspend":
+                    raise RolledBack(recalled.message("mover-died", **about))
+                raise Broken(recalled.message("mover-died", **about))
+        if self._faults.on_move("rmc-lost", move.partition) is not None:
+            self._say(move, "rmc-lost", phase=phase)
+            for end in (move.source, move.target):
+                self._chassis.change(partial(set_partition, frame=end, name=move.partition, rmc_state="inactive"))
+            if move.active:
+                raise Broken(recalled.message("rmc-lost", **about))
+        restarted = self._faults.on_move("hmc-restarts", move.partition)
+        console = self._chassis.world.frame(move.source).hmc
+        if restarted is not None and console is not None:
+            self._say(move, "hmc-restarts", phase=phase)
+            self._drop(console, restarted.delay_s)
+            raise Broken(recalled.message("console-restarted", **about))
+        if self._faults.on_move("target-power-lost", move.partition) is not None:
+            self._say(move, "target-power-lost", phase=phase)
+            self._chassis.change(lambda world: powered_off(world, move.target))
+            target = self._chassis.world.frame(move.target)
+            if target.hmc is None:
+                self._drop(target.vios.hostname, FOR_EVER_S)
+            if committed and move.active:
+                raise Crashed(recalled.message("lost", **about))
+            raise Broken(recalled.message("mover-died", **about))
 
     # --- stop and recover
 
@@ -341,7 +410,12 @@ class Movers:
         if moving.mover_running:
             return recalled.refusal("recover-busy", partition=order.partition)
         home = self._chassis.world.home(order.partition)
-        if home is not None and home.frame == moving.target:
+        target = self._chassis.world.frame(moving.target)
+        if target.state != OPERATING:
+            if not order.force:
+                return recalled.refusal("recover-remote", system=target.system_name, partition=order.partition)
+            self._chassis.change(lambda world: given_back(world, order.partition, order.source))
+        elif home is not None and home.frame == moving.target:
             self._done(order.partition, moving.source, moving.target, moving.number)
         else:
             self._roll_back(order.partition, moving.source, moving.target)

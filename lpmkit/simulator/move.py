@@ -17,6 +17,10 @@ class Broken(Exception):
     """The move cannot go on; its state stays as it is. The argument is the message."""
 
 
+class Crashed(Exception):
+    """Past the point of no return the partition lost what it needs: nobody runs it any more. The argument is the message."""
+
+
 class RolledBack(Exception):
     """The move did not succeed and was undone. The argument is the message."""
 

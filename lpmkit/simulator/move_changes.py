@@ -10,6 +10,7 @@ from lpmkit.simulator.chassis import (
     MIGRATING_NOT_ACTIVATED,
     MIGRATING_RUNNING,
     NOT_ACTIVATED,
+    POWER_OFF,
     RUNNING,
     LoggedError,
     Migration,
@@ -96,6 +97,32 @@ def committed(world: World, name: str, target: str) -> World:
     return set_migration(world, name, cancellable=False, phase="resume")
 
 
+def crashed(world: World, name: str) -> World:
+    """Nobody runs the partition any more: not the target, which had taken it over, and not the source, which had given it up."""
+    for found in world.partitions:
+        if found.name == name and found.migration is not None:
+            state = recalled.PARTITION_LOST if not found.is_shell else NOT_ACTIVATED
+            world = world.with_partition(replace(found, state=state, rmc_state="inactive"))
+    return world
+
+
+def given_back(world: World, name: str, source: str) -> World:
+    """What a forced recovery does without the target: the source's record is the partition, not activated if it was given up; the target's is left behind."""
+    moved = world.partition(source, name)
+    if moved is None or moved.migration is None:
+        return world
+    lost = moved.is_shell
+    state = RUNNING if moved.migration.type == "active" and not lost else NOT_ACTIVATED
+    for found in world.partitions:
+        if found.name == name and found.frame == moved.migration.target:
+            world = world.with_partition(replace(found, state=NOT_ACTIVATED, migration=None, is_shell=True))
+    return world.with_partition(replace(moved, state=state, migration=None, is_shell=False))
+
+
+def powered_off(world: World, frame: str) -> World:
+    return world.with_frame(replace(world.frame(frame), state=POWER_OFF))
+
+
 def finished(world: World, name: str, source: str, target: str, rmc_state: str) -> World:
     """Gone from the source, running on the target; the movers have counted what they moved."""
     moved = world.partition(target, name)
@@ -107,7 +134,7 @@ def finished(world: World, name: str, source: str, target: str, rmc_state: str) 
         out, into = here.server(moved.migration.source_msp), there.server(moved.migration.dest_msp)
         world = world.with_frame(here.with_server(replace(out, moved_bytes_out=out.moved_bytes_out + sent)))
         world = world.with_frame(there.with_server(replace(into, moved_bytes_in=into.moved_bytes_in + sent)))
-    state = RUNNING if active else NOT_ACTIVATED
+    state = RUNNING if active and moved.state != recalled.PARTITION_LOST else NOT_ACTIVATED
     world = world.with_partition(replace(moved, state=state, migration=None, is_shell=False, rmc_state=rmc_state))
     return world.without(source, name)
 

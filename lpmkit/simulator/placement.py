@@ -60,6 +60,7 @@ class Wishes:
     vnics: Mapping[int, tuple[VnicWish, ...]] = field(default_factory=dict)
     dest_lpar_id: int | None = None
     pool: str | None = None
+    pool_id: int | None = None
     source_msp: Wish | None = None
     dest_msp: Wish | None = None
     bad: str | None = None
@@ -101,7 +102,8 @@ def wishes_of(record: str | None) -> Wishes:
             fc=dict(_adapter(item) for item in _items(said.get("virtual_fc_mappings"))),
             vnics=_vnic_wishes(_items(said.get("vnic_mappings"))),
             dest_lpar_id=int(said["dest_lpar_id"]) if "dest_lpar_id" in said else None,
-            pool=said.get("shared_proc_pool_name", said.get("shared_proc_pool_id")),
+            pool=said.get("shared_proc_pool_name"),
+            pool_id=int(said["shared_proc_pool_id"]) if "shared_proc_pool_id" in said else None,
             source_msp=_mover(said, "source"),
             dest_msp=_mover(said, "dest"),
         )

@@ -119,6 +119,23 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "stop-mover": ("VIOSE01042032-0203", "The mover does not answer. Recover partition {partition}."),
     "recover-none": ("VIOSE01042033-0204", "The partition {partition} does not need to be recovered."),
     "recover-busy": ("VIOSE01042034-0205", "The migration of partition {partition} is still running. Stop it first."),
+    "recover-remote": (
+        "VIOSE01042060-0209",
+        "The destination managed system {system} cannot be asked to recover partition {partition}. Use the --force flag to go on without it.",
+    ),
+    "system-state": ("VIOSE01042061-0210", "The managed system {system} is in the state {state}."),
+    "rmc-lost": (
+        "VIOSE01042062-0211",
+        "The migration of partition {partition} failed: the partition could not be reached any more. Recover the partition.",
+    ),
+    "lost": (
+        "VIOSE01042063-0212",
+        "The migration of partition {partition} failed after the partition was resumed: its memory cannot be fetched any more. Recover the partition.",
+    ),
+    "console-restarted": (
+        "VIOSE01042064-0213",
+        "The migration of partition {partition} was left by the management console when it was restarted. Recover the partition.",
+    ),
     "stopped": ("VIOSE01042035-0206", "The migration of partition {partition} was stopped."),
     "mover-died": (
         "VIOSE01042036-0207",
@@ -258,6 +275,8 @@ def backing_device(one: Backing, server_id: int) -> str:
 # --- lslparmigr -----------------------------------------------------------------------------------------------------
 STATE_STARTING = "Migration Starting"
 STATE_FAILED = "Migration Failed"
+#: A partition that lost its memory in the last phase of a move, as the target lists it until it is recovered.
+PARTITION_LOST = "Error"
 STATE_CANCELLING = "Migration Cancelling"
 
 

@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import NOT_ACTIVATED, RUNNING, Disk, Frame, Partition, Pool, ScsiPair, Vios, World
+from lpmkit.simulator.chassis import (
+    NOT_ACTIVATED,
+    OPERATING,
+    RUNNING,
+    Disk,
+    Frame,
+    Partition,
+    Pool,
+    ScsiPair,
+    Vios,
+    World,
+)
 from lpmkit.simulator.placement import Placement, Wish, Wishes, luns_behind, movers, place, seen_by, servers_with_sea
 from lpmkit.simulator.recalled import message
 
@@ -96,6 +107,9 @@ def _rmc(question: Question) -> Iterator[str]:
 
 def _capability(question: Question) -> Iterator[str]:
     for frame in (question.source, question.target):
+        if frame.state != OPERATING:
+            yield message("system-state", system=frame.system_name, state=frame.state)
+            continue
         if not frame.enterprise:
             yield message("not-enterprise", system=frame.system_name)
         elif question.active and all(server.vasi is None for server in frame.servers):
@@ -127,9 +141,9 @@ def mover_of(frame: Frame, wish: Wish | None) -> Vios:
 
 def pool_there(moved: Partition, source: Frame, target: Frame, wishes: Wishes) -> Pool | None:
     """The shared processor pool on the target: the one asked for by name or number, ``None`` when there is none such."""
-    if wishes.pool is not None:
-        asked = [pool for pool in target.every_pool if wishes.pool in (pool.name, str(pool.number))]
-        return asked[0] if asked else None
+    if wishes.pool is not None or wishes.pool_id is not None:
+        asked = (pool for pool in target.every_pool if wishes.pool == pool.name or wishes.pool_id == pool.number)
+        return next(asked, None)
     name = next((pool.name for pool in source.every_pool if pool.number == moved.pool), "")
     kept = [pool for pool in target.every_pool if recalled.POOL_GOES_WITH_ITS_NAME and pool.name == name]
     return (*kept, *target.every_pool)[0]
@@ -156,7 +170,7 @@ def _resources(question: Question) -> Iterator[str]:
         if any(slot >= server.max_virtual_slots for slot in used):
             yield message("slots", system=target.system_name)
     if pool_there(moved, question.source, target, question.wishes) is None:
-        yield message("pool", pool=question.wishes.pool, system=target.system_name)
+        yield message("pool", pool=question.wishes.pool or question.wishes.pool_id, system=target.system_name)
 
 
 def _adapters(question: Question) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import Frame, Hmc, World
+from lpmkit.simulator.chassis import OPERATING, Frame, Hmc, World
 from lpmkit.simulator.shells import ivm, vios
 from lpmkit.simulator.shells.grammar import SyntaxProblem, parse
 from lpmkit.simulator.shells.options import read
@@ -75,13 +75,13 @@ def _systems(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> 
 
 def _system(frame: Frame, sys_time: str) -> Record:
     """Field names and 0/1 values ZIU; the list of processor modes as on an IVM (NOVA-IVM)."""
-    capable = str(int(frame.enterprise))
+    capable = str(int(frame.enterprise)) if frame.state == OPERATING else "unavailable"
     return {
         "name": frame.system_name,
         "type_model": frame.type_model,
         "serial_num": frame.serial,
         "ipaddr": frame.vios.address,
-        "state": "Operating",
+        "state": frame.state,
         "sys_time": sys_time,
         "power_off_policy": "0",
         "active_lpar_mobility_capable": capable,
@@ -106,7 +106,7 @@ def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
     if not named:
         return told(recalled.refusal("partition", context.german, partition=options["-p"] or options["--id"]))
     frame = frame.at(named[0].name)
-    if frame.vios.rmc_state != "active":
+    if frame.vios.rmc_state != "active" or frame.state != OPERATING:
         return told(recalled.refusal("rmc", context.german, partition=frame.vios.name))
     try:
         steps = parse(options["-c"] or "")
@@ -122,14 +122,17 @@ def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
 
 
 def mkauthkeys(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``--test`` is silent when the keys are exchanged (ANS-HMC). No other manager is in reach of this console."""
+    """``--test`` is silent when the keys are exchanged (ANS-HMC)."""
     options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
     if options.unknown is not None:
         return recalled.refusal("flag", context.german, flag=options.unknown)
     address = options["--ip"] or ""
     if "--test" not in options or address == hmc.address:
         return Reply()
-    return recalled.refusal("ip", context.german, address=address)
+    own = world.under(hmc.host)
+    if not own:
+        return recalled.refusal("ip", context.german, address=address)
+    return ivm.remote_manager(world, own[0], address, options["-u"] or "hscroot", context) or Reply()
 
 
 def lshmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from lpmkit.simulator import recalled
-from lpmkit.simulator.chassis import NOT_MIGRATING, Frame, Migration, Partition, World
+from lpmkit.simulator.chassis import NOT_MIGRATING, OPERATING, Frame, Migration, Partition, World
 from lpmkit.simulator.shells import ivm_records, ivm_resources
 from lpmkit.simulator.shells.options import Options, read
 from lpmkit.simulator.shells.records import Record, asked_names, filtered, listing
@@ -73,6 +74,8 @@ def lshwres(world: World, frame: Frame, arguments: Sequence[str], context: Conte
     wrong = problem(world, frame, options, context)
     if wrong is not None:
         return wrong
+    if frame.state != OPERATING:
+        return recalled.refusal("system-state", context.german, system=frame.system_name, state=frame.state)
     rows = _resources(world, frame, options["-r"] or "", options["--rsubtype"], options["--level"])
     if rows is None:
         asked = " ".join(filter(None, (options["-r"], options["--rsubtype"], options["--level"])))
@@ -191,7 +194,8 @@ def _possibilities(world: World, frame: Frame, resource: str, options: Options, 
     target = world.frame_called(options["-t"] or "")
     if target is None:
         return recalled.refusal("system", context.german, system=options["-t"])
-    chosen = [found for found in world.on(frame.name) if found.name in asked_names(options["--filter"])]
+    listed = [(found, {"lpar_name": found.name, "lpar_id": str(found.lpar_id)}) for found in world.on(frame.name)]
+    chosen = [found for found, row in listed if filtered([row], options["--filter"])]
     if resource == "msp":
         return _listed([row for found in chosen for row in recalled.mover_pairs(frame, target)], options, context)
     if resource == "virtualio":
@@ -234,15 +238,47 @@ def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Co
     return remote_manager(world, frame, options["--ip"] or "", user, context) or Reply()
 
 
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A console or an IVM as another manager reaches it; ``keys`` is whether it has exchanged keys."""
+
+    addresses: tuple[str, ...]
+    user: str
+    frames: tuple[str, ...]
+    keys: bool
+
+    @classmethod
+    def of(cls, world: World, frame: Frame) -> Manager:
+        """Whoever manages a frame."""
+        return next(one for one in managers(world) if frame.name in one.frames)
+
+
+def managers(world: World) -> tuple[Manager, ...]:
+    """Every manager there is."""
+    alone = [frame for frame in world.frames if frame.hmc is None]
+    consoles = [
+        Manager(
+            (hmc.address, hmc.host),
+            "hscroot",
+            tuple(frame.name for frame in world.under(hmc.host)),
+            all(frame.keys_exchanged for frame in world.under(hmc.host)),
+        )
+        for hmc in world.hmcs
+    ]
+    return (
+        *(Manager((one.vios.address, one.vios.hostname), "padmin", (one.name,), one.keys_exchanged) for one in alone),
+        *consoles,
+    )
+
+
 def remote_manager(world: World, frame: Frame, address: str, user: str, context: Context) -> Reply | None:
-    """What stands between this manager and the one at that address, if anything."""
-    managers = [each for each in world.frames if each.hmc is None]
-    there = next((each for each in managers if address in (each.vios.address, each.vios.hostname)), None)
+    """What stands between this frame's manager and the one at that address, if anything."""
+    there = next((one for one in managers(world) if address in one.addresses), None)
     if there is None:
         return recalled.refusal("ip", context.german, address=address)
-    if user != "padmin":
+    if user != there.user:
         return recalled.refusal("authority", context.german, user=user, address=address)
-    if not (frame.keys_exchanged and there.keys_exchanged):
+    if not (Manager.of(world, frame).keys and there.keys):
         return recalled.refusal("keys", context.german, user=user, address=address)
     return None
 

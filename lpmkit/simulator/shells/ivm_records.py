@@ -6,7 +6,7 @@ Field names, their order and their values follow powervm.md 1.6 (ZIU, NOVA-IVM, 
 
 from __future__ import annotations
 
-from lpmkit.simulator.chassis import RUNNING, Ethernet, Frame, Partition, ScsiPair, Vios, World
+from lpmkit.simulator.chassis import OPERATING, RUNNING, Ethernet, Frame, Partition, ScsiPair, Vios, World
 from lpmkit.simulator.shells.records import Record
 
 HEX_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -50,27 +50,42 @@ def system(world: World, frame: Frame, sys_time: str) -> Record:
 
 
 def vios_partition(frame: Frame, vios: Vios) -> Record:
-    active = vios.rmc_state == "active"
+    active = vios.rmc_state == "active" and frame.state == OPERATING
     record = _lpar(
         vios.name,
         frame,
         vios.lpar_id,
         "vioserver",
-        RUNNING,
+        RUNNING if frame.state == OPERATING else "Not Available",
         f"VIOS {vios.level}",
-        vios.rmc_state,
+        vios.rmc_state if active else "inactive",
         vios.address if active else "",
         frame.compat_modes[-1],
     )
     return {**record, "-msp": str(int(vios.msp))}
 
 
+def state_of(frame: Frame, found: Partition) -> str:
+    """A system without power says that of its partitions (state ZIU; that it is this one is recalled)."""
+    return found.state if frame.state == OPERATING else "Not Available"
+
+
 def partition(frame: Frame, found: Partition) -> Record:
     """A line of ``lssyscfg -r lpar``. A shell on the target has not told anything of its system yet."""
     rmc, version = ("inactive", "Unknown") if found.is_shell else (found.rmc_state, found.os_version)
+    if frame.state != OPERATING:
+        rmc = "inactive"
     address = found.address if rmc == "active" else ""
     record = _lpar(
-        found.name, frame, found.lpar_id, found.environment, found.state, version, rmc, address, found.compat_mode
+        found.name,
+        frame,
+        found.lpar_id,
+        found.environment,
+        state_of(frame, found),
+        version,
+        rmc,
+        address,
+        found.compat_mode,
     )
     own = {"default_profile": found.profiles[0], "curr_profile": found.profiles[0]} if found.profiles else {}
     whole = {**record, **own, "-msp": "0", "-migration_disabled": "0", **({"-uuid": found.uuid} if found.uuid else {})}

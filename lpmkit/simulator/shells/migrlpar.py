@@ -62,7 +62,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         partition=name,
         target=None if target is None else target.name,
         address=options["--ip"] or "",
-        user=options["-u"] or "padmin",
+        user=options["-u"] or ("padmin" if frame.hmc is None else "hscroot"),
         wait="--async" not in options,
         verbose="-v" in options,
         force="--force" in options,
@@ -72,6 +72,9 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
 
 
 def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None) -> str | None:
+    """The partition that is meant. On an HMC ``-p`` takes a list (HMC7), so a name with a comma is two names there; several at once are not to be had here."""
+    if frame.hmc is not None and name is not None and "," in name:
+        return None
     for found in world.on(frame.name):
         if found.name == name or (name is None and str(found.lpar_id) == lpar_id):
             return found.name

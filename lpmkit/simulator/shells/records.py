@@ -6,6 +6,7 @@ part of the plain listing.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 
@@ -95,9 +96,12 @@ def _conditions(text: str) -> list[tuple[str, set[str]]]:
     ['a', 'b']
     """
     conditions: list[tuple[str, set[str]]] = []
-    for part in re.findall(r'"([^"]*)"|([^,"]+=[^=]*?)(?=,[A-Za-z_]+=|$)', text):
-        name, _, values = (part[0] or part[1]).strip('"\\').partition("=")
-        conditions.append((name.strip(), set(values.split(","))))
+    for part in next(csv.reader([text.strip("\\")]), []):
+        name, equals, values = part.partition("=")
+        if equals and name.strip().replace("_", "").isalpha():
+            conditions.append((name.strip(), set(values.split(","))))
+        elif conditions:  # several values without quotes around the whole
+            conditions[-1][1].add(part)
     return conditions
 
 

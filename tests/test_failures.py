@@ -1,0 +1,268 @@
+"""Each phase of a move, and each thing that may die in it: the right end, the right proposal, and one partition that runs once.
+
+The recorder's own follower asks the simulated managers, in this process and without probes. Afterwards somebody does what lpmkit proposes, and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from lpmkit import recorder
+from lpmkit.config import RunSettings, Site
+from lpmkit.control import Order
+from lpmkit.move import Phase, Standing
+from lpmkit.recorder import Follower, Plan
+from lpmkit.recovery import Proposal, Way, left_behind, look, propose, recorded
+from lpmkit.secrets import Secrets
+from lpmkit.simulator.chassis import RUNNING
+from lpmkit.simulator.move_changes import set_partition
+from lpmkit.timeline import Clock, Event
+from tests.in_process import Place
+
+PHASES = ("validate", "prepare", "copy", "suspend", "fetch", "finish")
+SOURCE, TARGET = "source", "target"
+
+
+@dataclass(frozen=True)
+class End:
+    """How a move ends that lost something: its phase, what is proposed one after the other, where the partition runs then, and whether the other end keeps something."""
+
+    phase: Phase
+    ways: tuple[Way, ...]
+    runs_on: str
+    keeps: bool = False
+
+
+GOES_ON = End(Phase.SETTLED, (), TARGET)
+NEVER_BEGAN = End(Phase.FAILED, (), SOURCE)
+BACK = End(Phase.NEEDS_RECOVERY, (Way.RECOVER,), SOURCE)
+THERE = End(Phase.NEEDS_RECOVERY, (Way.RECOVER,), TARGET)
+STARTED_THERE = End(Phase.NEEDS_RECOVERY, (Way.RECOVER, Way.START), TARGET)
+FORCED_BACK = End(Phase.NEEDS_RECOVERY, (Way.RECOVER, Way.FORCE), SOURCE, keeps=True)
+FORCED_AND_STARTED = End(Phase.NEEDS_RECOVERY, (Way.RECOVER, Way.FORCE, Way.START), SOURCE, keeps=True)
+
+#: Under an HMC, in the order of `PHASES`.
+HMC_ENDS = {
+    "mover-dies": (NEVER_BEGAN, BACK, BACK, BACK, STARTED_THERE, THERE),
+    "link-dies": (NEVER_BEGAN, BACK, BACK, NEVER_BEGAN, STARTED_THERE, THERE),
+    "drop-ssh:hmc02": (GOES_ON, GOES_ON, GOES_ON, GOES_ON, GOES_ON, GOES_ON),
+    "rmc-lost": (NEVER_BEGAN, BACK, BACK, BACK, THERE, THERE),
+    "hmc-restarts": (NEVER_BEGAN, BACK, BACK, BACK, THERE, THERE),
+    "target-power-lost": (NEVER_BEGAN, FORCED_BACK, FORCED_BACK, FORCED_BACK, FORCED_AND_STARTED, FORCED_AND_STARTED),
+}
+#: Under an IVM the target's manager dies with its server, and nobody can say whether it has power: nothing is forced, and it is recovered when power is back.
+POWER_BACK = (Way.RECOVER, Way.HANDS_OFF, Way.RECOVER)
+IVM_ENDS = {
+    "mover-dies": HMC_ENDS["mover-dies"],
+    "link-dies": HMC_ENDS["link-dies"],
+    "drop-ssh:bvio82": HMC_ENDS["drop-ssh:hmc02"],
+    "rmc-lost": HMC_ENDS["rmc-lost"],
+    "target-power-lost": (
+        NEVER_BEGAN,
+        *[End(Phase.NEEDS_RECOVERY, POWER_BACK, SOURCE)] * 3,
+        *[End(Phase.NEEDS_RECOVERY, (*POWER_BACK, Way.START), TARGET)] * 2,
+    ),
+}
+CASES = [
+    pytest.param(landscape, fault, phase, end, id=f"{landscape}-{fault.partition(':')[0]}-{phase}")
+    for landscape, ends in (("p8pair", HMC_ENDS), ("js22", IVM_ENDS))
+    for fault, row in ends.items()
+    for phase, end in zip(PHASES, row, strict=True)
+]
+WHO = {"p8pair": ("p8aix01", "p8a", "p8b"), "js22": ("bxaix85", "bvio82", "bvio83")}
+
+
+@dataclass
+class Book:
+    """What the follower writes down: events, as a run folder would hold them."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def post(self, write: Callable[[Any], object]) -> None:
+        write(self)
+
+    def event(self, source: str, kind: str, /, **data: Any) -> Event:
+        made = Event(time.monotonic_ns(), time.time_ns(), 1, source, kind, data)
+        self.events.append(made)
+        return made
+
+    def reply(self, reply: object) -> None:
+        """The transcript is not looked at here."""
+
+
+@dataclass
+class Watched:
+    """A move that is followed to its end."""
+
+    site: Place
+    order: Order
+    book: Book
+    follower: Follower
+
+    def proposal(self) -> Proposal:
+        inactive, still_s, stop_refused, recover_refused = recorded(self.book.events, self.order.source)
+        ends = look(
+            self.order,
+            self.site.control(self.order.source),
+            self.site.control(self.order.target),
+            inactive=inactive,
+            still_s=still_s,
+            stop_refused=stop_refused,
+            recover_refused=recover_refused,
+        )
+        return propose(ends)
+
+    def obey(self) -> list[Proposal]:
+        """Do what is proposed until hands are to be kept off; the power of the target comes back when nothing else can be done."""
+        done: list[Proposal] = []
+        while len(done) < 8:
+            said = self.proposal()
+            if said.rule in ("nobody-answers", "source-silent"):
+                time.sleep(0.01)
+                continue
+            if said.way is Way.HANDS_OFF and said.rule != "failed-target-silent":
+                return done
+            done.append(said)
+            self._act(said)
+        raise AssertionError(f"it does not end: {[one.rule for one in done]}")
+
+    def _act(self, said: Proposal) -> None:
+        if said.way in (Way.RECOVER, Way.FORCE):
+            self.follower.recover(force=said.way is Way.FORCE)
+        elif said.way is Way.HANDS_OFF:
+            self.site.power(self.order.target)
+        elif said.way is Way.START:
+            word = said.commands[0].split()[4]
+            frame = self.order.target if word == "TARGET" else self.order.source
+            self.site.chassis.change(lambda world: set_partition(world, frame, self.order.partition, state=RUNNING))
+        elif said.way is Way.STOP:
+            self.follower.stop()
+        elif said.way is Way.CLEAN:
+            raise AssertionError("nothing here needs a hand")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "RETRY_S", 0.005)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watched]]:
+    up: list[Place] = []
+
+    def begin(site: Place, partition: str, source: str, target: str) -> Watched:
+        up.append(site)
+        monkeypatch.setattr(recorder, "control_of", lambda _, frame, **__: site.control(frame))
+        book, order = Book(), site.order(partition, source, target)
+        plan = Plan(Site(runs=RunSettings(poll_s=0.2)), order, (), 0.0, 0.0, 0.0, None)
+        follower = Follower(plan, order, Secrets(), book.post, Clock(), Standing(Phase.PREPARED))
+        return Watched(site, order, book, follower)
+
+    yield begin
+    for site in up:
+        site.close()
+
+
+def followed(move: Watched) -> Phase:
+    """Ask for the move and look until it is over."""
+    move.follower.source_reading()
+    asking = threading.Thread(target=move.follower.ask_to_move, daemon=True)
+    asking.start()
+    asking.join(20)
+    deadline = time.monotonic() + 20
+    while not move.follower.standing.phase.is_final:
+        move.follower.look()
+        time.sleep(0.002)
+        assert time.monotonic() < deadline, [event.data for event in move.book.events[-5:]]
+    return move.follower.standing.phase
+
+
+def runs_on(site: Place, partition: str) -> list[str]:
+    """The frames on which the partition really runs, which no manager is asked for."""
+    return [
+        found.frame
+        for found in site.world.partitions
+        if found.name == partition and not found.is_shell and found.state == RUNNING
+    ]
+
+
+@pytest.mark.parametrize(("landscape", "fault", "phase", "end"), CASES)
+def test_whatever_dies_in_whatever_phase_the_partition_runs_once_and_what_is_left_is_told(
+    watched: Callable[..., Watched], landscape: str, fault: str, phase: str, end: End
+) -> None:
+    partition, source, target = WHO[landscape]
+    settings = ",delay=0.05" if fault.startswith(("drop-ssh", "hmc-restarts")) else ""
+    move = watched(Place(landscape, [f"{fault},when={phase}{settings}"]), partition, source, target)
+    assert followed(move) is end.phase
+    done = move.obey()
+    assert tuple(one.way for one in done) == end.ways
+    assert runs_on(move.site, partition) == [{SOURCE: source, TARGET: target}[end.runs_on]]
+    left = left_behind(move.site.survey(move.order))
+    assert left is not None
+    other = {SOURCE: target, TARGET: source}[end.runs_on]
+    assert {one.frame for one in left} == ({other} if end.keeps else set())
+    assert bool(left) == (move.site.world.partition(other, partition) is not None)
+
+
+def test_what_a_forced_recovery_leaves_on_a_target_without_power_is_named_to_the_last_adapter(
+    watched: Callable[..., Watched],
+) -> None:
+    move = watched(Place("p8pair", ["target-power-lost,when=copy"]), "p8aix01", "p8a", "p8b")
+    followed(move)
+    move.obey()
+    move.site.power("p8b")
+    assert (move.proposal().way, move.proposal().rule) == (Way.CLEAN, "shell-left-there")
+    left = left_behind(move.site.survey(move.order))
+    assert left is not None
+    words = [one.what for one in left]
+    assert words[0].startswith("the partition p8aix01 (id ")
+    assert sum("virtual SCSI server adapter" in one for one in words) == 2
+    assert any("the virtual target p8aix01_rvg on vhost0 of p8b-vios2 (hdisk4)" in one for one in words)
+
+
+def test_a_copy_that_stands_still_for_minutes_is_to_be_stopped_and_then_recovered(
+    watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = watched(Place("p8pair", ["mover-hangs"]), "p8aix01", "p8a", "p8b")
+    move.follower.source_reading()
+    threading.Thread(target=move.follower.ask_to_move, daemon=True).start()
+    deadline = time.monotonic() + 20
+    while (move.follower.standing.phase is not Phase.COPYING) and time.monotonic() < deadline:
+        move.follower.look()
+        time.sleep(0.005)
+    assert move.proposal().way is Way.WAIT
+    monkeypatch.setattr("lpmkit.recovery.STILL_S", 0.05)
+    for _ in range(20):
+        move.follower.look()
+        time.sleep(0.01)
+    assert [one.way for one in move.obey()] == [Way.STOP, Way.RECOVER]
+    assert runs_on(move.site, "p8aix01") == ["p8a"]
+
+
+def test_a_partition_that_is_not_activated_moves_too_and_is_not_activated_there(
+    watched: Callable[..., Watched],
+) -> None:
+    move = watched(Place("p8pair"), "p8aix06", "p8a", "p8b")
+    assert followed(move) is Phase.SETTLED
+    assert move.follower.inactive is True
+    assert move.obey() == []
+    assert move.proposal().rule == "settled-inactive"
+    there = move.site.world.partition("p8b", "p8aix06")
+    assert there is not None
+    assert there.state == "Not Activated"
+    assert left_behind(move.site.survey(move.order)) == ()
+
+
+def test_an_active_partition_that_arrives_without_running_has_not_moved_well(watched: Callable[..., Watched]) -> None:
+    """The same readings that are the success of an inactive move."""
+    move = watched(Place("p8pair", ["link-dies,when=fetch"]), "p8aix01", "p8a", "p8b")
+    followed(move)
+    move.follower.recover(force=False)
+    assert move.proposal().rule == "down-there"
+    assert replace(move.proposal(), said=()).commands[0].startswith("chsysstate -r lpar -m TARGET -o on -n p8aix01")

@@ -1,0 +1,130 @@
+"""The table of what to do: complete, and never dangerous."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from lpmkit.control import MigrationReading, Order
+from lpmkit.recovery import RULES, End, Ends, Way, propose, stillness_s, tried
+
+ORDER = Order("p8 aix;01", "p8a", "p8b", "8286-42A*21A40BC", "192.0.2.99", "hscroot")
+STATES = (
+    None,
+    "Running",
+    "Not Activated",
+    "Error",
+    "Not Available",
+    "Migrating - Running",
+    "Migrating - Not Activated",
+    "Nicht aktiviert",
+)
+MIGRATIONS = ("Not Migrating", "Migration Starting", "Migration Failed")
+SYSTEMS = ("Operating", "Power Off", "No Connection", None)
+
+
+def every_end(frame: str) -> list[End]:
+    asked = [
+        End(frame, MigrationReading(state, None if state is None else migration), system)
+        for state, migration, system in product(STATES, MIGRATIONS, SYSTEMS)
+    ]
+    return [End(frame), *asked]
+
+
+def every_pair() -> list[Ends]:
+    return [
+        Ends(ORDER, source, target, inactive, still_s, stop_refused, refused)
+        for source in every_end("p8a")
+        for target in every_end("p8b")
+        for inactive in (False, True)
+        for still_s, stop_refused in ((None, False), (500.0, False), (500.0, True))
+        for refused in (0, 1, 2)
+    ]
+
+
+@pytest.fixture(scope="module")
+def proposals() -> list[tuple[Ends, Way, str]]:
+    found = []
+    for ends in every_pair():
+        said = propose(ends)
+        found.append((ends, said.way, said.rule))
+    return found
+
+
+def test_nothing_is_forced_while_nobody_knows_what_the_target_runs(proposals: list[tuple[Ends, Way, str]]) -> None:
+    forced = [ends for ends, way, _ in proposals if way is Way.FORCE]
+    assert forced
+    assert {ends.target.system for ends in forced} == {"Operating", "Power Off"}
+    assert all(ends.target.reading is not None and ends.recover_refused for ends in forced)
+
+
+def test_a_partition_is_started_only_where_the_other_end_surely_does_not_run_it(
+    proposals: list[tuple[Ends, Way, str]],
+) -> None:
+    started = [ends for ends, way, _ in proposals if way is Way.START]
+    assert started
+    for ends in started:
+        assert not ends.source.migrates
+        assert not ends.target.runs_it
+        assert ends.target.system not in ("No Connection",)
+        assert ends.target.reading is not None
+
+
+def test_hands_are_kept_off_two_that_run_and_off_what_nobody_could_say(proposals: list[tuple[Ends, Way, str]]) -> None:
+    for ends, way, rule in proposals:
+        if ends.source.runs_it and ends.target.runs_it:
+            assert (way, rule) == (Way.HANDS_OFF, "runs-twice")
+        if ends.source.reading is None:
+            assert way is Way.HANDS_OFF
+
+
+def test_recovery_comes_before_force_and_stop_before_recovery(proposals: list[tuple[Ends, Way, str]]) -> None:
+    for ends, way, _ in proposals:
+        if way is Way.FORCE:
+            assert ends.recover_refused > 0
+        if way is Way.RECOVER and not ends.source.broken and not ends.target.runs_it:
+            assert ends.stop_refused
+
+
+def test_a_state_that_nobody_has_heard_of_proposes_nothing(proposals: list[tuple[Ends, Way, str]]) -> None:
+    foreign = [
+        (way, rule)
+        for ends, way, rule in proposals
+        if ends.source.state == "Nicht aktiviert"
+        and not ends.source.migrates
+        and not ends.target.migrates
+        and not ends.target.runs_it
+    ]
+    assert foreign
+    assert set(foreign) == {(Way.HANDS_OFF, "unheard-of")}
+
+
+def test_every_row_of_the_table_is_of_use(proposals: list[tuple[Ends, Way, str]]) -> None:
+    used = {rule for _, _, rule in proposals}
+    assert {rule.key for rule in RULES} <= used
+    assert len({rule.key for rule in RULES}) == len(RULES)
+
+
+def test_what_is_to_be_typed_names_the_other_manager_and_cannot_be_taken_apart() -> None:
+    here = End("p8a", MigrationReading("Migrating - Running", "Migration Failed"), "Operating")
+    said = propose(
+        Ends(ORDER, here, End("p8b", MigrationReading(None, None), "Operating"), recover_refused=2), "runs/x"
+    )
+    assert said.commands == (
+        "lpmkit recover runs/x --force",
+        "migrlpar -o r -m SOURCE --ip 192.0.2.99 -u hscroot -p 'p8 aix;01' --force",
+    )
+
+
+def test_bytes_stand_still_since_they_last_changed() -> None:
+    second = 1_000_000_000
+    assert stillness_s([(0, 5), (10 * second, 9), (70 * second, 9), (80 * second, None)]) == 60.0
+    assert stillness_s([(0, 5)]) is None
+
+
+def test_a_recovery_that_went_through_wipes_the_slate() -> None:
+    refused, done = {"what": "recover", "status": 1}, {"what": "recover", "status": 0}
+    assert tried([refused, refused]) == (False, 2)
+    assert tried([refused, done]) == (False, 0)
+    assert tried([{"what": "recover", "status": None}]) == (False, 0)
