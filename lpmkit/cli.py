@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -272,6 +273,40 @@ def move(
         click.echo(str(run.path))
         sys.exit(FINE)
     _follow_and_report(book, run, as_json)
+
+
+@main.command()
+@click.argument("partition", required=False)
+@click.option(
+    "--confirm",
+    "typed",
+    metavar="NAME",
+    help="The partition's name, typed: move it home. Without it the firmware is only asked.",
+)
+@click.option("--keep-mapping", is_flag=True, help="Keep the names of adapters and disks that it has now.")
+@json_option
+@click.pass_context
+@told
+def home(context: click.Context, partition: str | None, typed: str | None, keep_mapping: bool, as_json: bool) -> None:
+    """List which partitions are away from the frame they came from, when they left, under which change; with a name, validate its way home or move it."""
+    from lpmkit.home import away, ledger  # noqa: PLC0415
+
+    folder = load_site(find_site_file(context.obj)).runs.folder
+    if partition is None:
+        found = ledger(folder) if folder.is_dir() else []
+        if as_json:
+            say_json([asdict(one) for one in found])
+            return
+        print_table("Away from home", [{"partition": one.partition, "home": one.home, "now on": one.now_on, "left (UTC)": f"{datetime.fromtimestamp(one.left_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}", "change": one.change, "by": one.by, "mapping at home": "; ".join(one.mapping)} for one in found])  # fmt: skip
+        if not found:
+            people.print("Nobody is away: every partition that lpmkit moved is where it came from.")
+        return
+    one = away(folder, partition)
+    back = {"partition": one.partition, "target": one.home, "source": one.now_on, "keep_mapping": keep_mapping, "asked": (), "as_json": as_json}  # fmt: skip
+    if typed is None:
+        context.invoke(validate, **back)
+    else:
+        context.invoke(move, **back, typed=typed, lead_in_s=None, tail_s=None, detach=False)
 
 
 @main.command()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis, Interval, seconds
 from lpmkit.history import HEAD, History, Move
-from lpmkit.plots import FAINT, INK, STYLE
+from lpmkit.plots import FAINT, INK, STYLE, as_png
 from lpmkit.samples import MISSING
 
 #: How much of the time before and after each suspension is laid over the others'.
@@ -219,10 +218,7 @@ def _environment() -> Environment:
 
 
 def _uri(figure: Figure) -> str:
-    kept = BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(kept, format="png", dpi=130)
-    return f"data:image/png;base64,{base64.b64encode(kept.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(as_png(figure)).decode()}"
 
 
 __all__ = ["comparison_page", "figures", "history_page", "labels", "overlay", "trend"]

@@ -624,6 +624,14 @@ def save_all(analysis: Analysis, folder: Path, more: Mapping[str, Figure | None]
     return list(_saved(figures.items(), folder))
 
 
+def as_png(figure: Figure, dpi: int = 130) -> bytes:
+    """A figure as the bytes of a PNG, drawn in this module's style."""
+    picture = BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(picture, format="png", dpi=dpi, metadata={"Software": "lpmkit"})
+    return picture.getvalue()
+
+
 def _saved(figures: Iterable[tuple[str, Figure | None]], folder: Path) -> Iterable[Path]:
     for name, figure in figures:
         for ending in ("svg", "png"):

@@ -215,6 +215,10 @@ class Runbook:
                 continue
         return found
 
+    def order_of(self, run: Run) -> Order:
+        """What a run was prepared to move. Raises `RecordError` for a folder that holds no move."""
+        return _order(run)
+
     def probes_of(self, partition: str) -> tuple[ProbeOrder, ...]:
         """The probes for a partition of the site file, and for the SAP systems in it; none when it does not say how to log in to it."""
         settings = self.site.partitions.get(partition)

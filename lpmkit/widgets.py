@@ -25,6 +25,7 @@ from lpmkit.errors import LpmError, UsageError
 from lpmkit.move import PROPOSALS, Phase
 from lpmkit.oracle.classify import Classified, Rules, parse_rules
 from lpmkit.oracle.record import from_row
+from lpmkit.remarks import add_remark
 from lpmkit.run import Run
 from lpmkit.runbook import Landscape, Runbook, State, Validation, state
 from lpmkit.sap.model import JobStatus
@@ -186,13 +187,20 @@ class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.move = w.Button(description="Move", icon="truck", button_style="warning")
         self.stop = w.Button(description="Stop", icon="hand-paper")
         self.recover = w.Button(description="Recover", icon="medkit")
+        self.approver = w.Text(placeholder="a second person's name, if your site wants one", description="approved by")
+        self.approve = w.Button(description="Record approval", icon="check")
+        self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
         self.says = w.HTML()
         self.move.on_click(lambda _: self._do("moving", lambda: book.move(run, self.typed.value)))
         self.stop.on_click(lambda _: self._do("asked to stop", lambda: book.stop(run, self.typed.value)))
         self.recover.on_click(lambda _: self._do("asked to recover", lambda: book.recover(run, self.typed.value)))
         self.typed.observe(lambda _: self.refresh(), names="value")
         self.refresh()
-        super().__init__([w.HBox([self.typed, self.move, self.stop, self.recover]), self.says])
+        approval = w.HBox([self.approver, self.approve])
+        super().__init__([approval, w.HBox([self.typed, self.move, self.stop, self.recover]), self.says])
+
+    def _approved(self) -> None:
+        add_remark(self._run.path, "approval", self.approver.value)
 
     def refresh(self) -> None:
         """Enable what applies now, and say why the rest does not."""
@@ -223,9 +231,12 @@ class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         try:
             act()
         except LpmError as error:
-            self.says.value = f"<p>✗ {_cell(error)}</p>"
+            self.says.value = f"<p role='alert'>✗ {_cell(error)}</p>"
             return
-        self.says.value = f"<p>✓ {_cell(done)}; the recorder works on by itself, whatever becomes of this notebook.</p>"
+        after = (
+            "; the recorder works on by itself, whatever becomes of this notebook" if state(self._run).recorded else ""
+        )
+        self.says.value = f"<p role='status'>✓ {_cell(done)}{after}.</p>"
         self.refresh()
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from lpmkit.analysis import Analysis, Interval, Kind, Question, State
+from lpmkit.home import disk_mapping
 from lpmkit.remarks import Remark, change_of, remarks
 from lpmkit.report import (
     document_of,
@@ -324,7 +325,7 @@ def _held(before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
             yield name, shown(values[0]), shown(values[1])
     levels = [[str(vios.get("level")) for vios in _listed(one[0].get("vios"))] if one else None for one in (was, now)]
     yield "VIOS", shown(levels[0]), shown(levels[1])
-    mapped = [_mapping(*one) if one else [] for one in (was, now)]
+    mapped = [list(disk_mapping(one[0], one[1].get("name"))) if one else [] for one in (was, now)]
     if any(mapped):
         yield "mapping", "; ".join(mapped[0]) or "–", "; ".join(mapped[1]) or "–"
 
@@ -339,17 +340,6 @@ def _placed(survey: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
             if one.get("name") == survey.get("partition") and one.get("state") == "Running":
                 return found, one
     return None
-
-
-def _mapping(side: dict[str, Any], partition: dict[str, Any]) -> list[str]:
-    """Virtual target, logical unit and backing device of each of the partition's disks."""
-    return [
-        f"{server.get('name')}: {target.get('name')} {target.get('lun')} → {target.get('backing')}"
-        for vios in _listed(side.get("vios"))
-        for server in vios.get("scsi_servers") or ()
-        if server.get("client_lpar_id") == partition.get("lpar_id")
-        for target in server.get("targets") or ()
-    ]
 
 
 def _checks(source: Source) -> Section:

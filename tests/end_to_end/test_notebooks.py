@@ -53,20 +53,27 @@ def test_the_rehearsal_runs_top_to_bottom_and_ends_in_a_verdict(tmp_path: Path) 
     assert (run.path / "report.html").exists()
 
 
-def test_the_move_runs_top_to_bottom_with_the_site_file_it_is_given(tmp_path: Path) -> None:
+def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the_partition_home(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim") as rehearsal:
-        notebook = _run(
-            "10_move_a_partition",
-            tmp_path,
-            SITE=str(rehearsal.site_file),
-            PARTITION="bxaix85",
-            TARGET="bvio83",
-            LEAD_IN_S=4.0,
-            TAIL_S=3.0,
-            CONFIRM="bxaix85",
-            WAIT=True,
-        )
-    assert "Moved" in _plain(notebook)
+        site = {"SITE": str(rehearsal.site_file)}
+        short = {"LEAD_IN_S": 4.0, "TAIL_S": 3.0, "CONFIRM": "bxaix85", "WAIT": True}
+        checked = _plain(_run("10_survey_and_check", tmp_path, **site, PARTITION="bxaix85", TARGET="bvio83"))
+        assert "The firmware accepts the move" in checked
+        assert "Moved, suspended" in _plain(_run("20_move_and_watch", tmp_path, **site, **short))
+        (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
+        assert phases(run)[-1] == "settled"
+        written = _plain(_run("30_verify_and_write_up", tmp_path, **site, FORMS=["pdf", "zip"], LANGUAGE="de"))
+        assert (run.path / "write-up" / "write-up.pdf").exists()
+        assert "Moved, suspended" in written
+        again = _plain(_run("20_move_and_watch", tmp_path, **site, WAIT=True))
+        assert "Moved, suspended" in again, "a run that has moved is shown, and nothing is asked of anybody"
+        assert times_asked(run) == 1
+        home = _plain(_run("50_move_it_home", tmp_path, **site, **short))
+        assert "vtscsi2 0x8300000000000000" in home, "the ledger says what its disks were called at home"
+        assert "Moved, suspended" in home
+        assert "Nobody is away" in home
+        compared = _plain(_run("40_compare_runs", tmp_path, **site))
+        assert compared.count("bxaix85-to-") >= 4
 
 
 def test_without_the_name_typed_nothing_moves(tmp_path: Path) -> None:
