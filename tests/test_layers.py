@@ -58,6 +58,7 @@ ORDER = [
     "widgets",
     "record_widgets",
     "terminal",
+    "advice",
     "paperwork",
     "cli",
 ]
