@@ -51,6 +51,7 @@ ORDER = [
     "reach",
     "pacing",
     "recorder",
+    "nightly",
     "runbook",
     "rehearsal",
     "notebooks",

@@ -189,7 +189,10 @@ def virtual_slots(survey: Survey) -> Judgement:
         return Judgement(Verdict.WARN, survey.target.name, facts, remedy)
     if survey.target.manager == "ivm":
         return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
-    raise NotKnown(survey.target.name, f"free slots below {FIRST_MOVED_SLOT} only: whether the console would use them is not known; {remedy}")
+    raise NotKnown(
+        survey.target.name,
+        f"free slots below {FIRST_MOVED_SLOT} only: whether the console would use them is not known; {remedy}",
+    )
 
 
 def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
