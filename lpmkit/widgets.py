@@ -479,15 +479,24 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     """The verdict of a run that is over, and the chart. ``wait`` keeps this cell busy until then (no button works meanwhile)."""
     from IPython.display import SVG, display  # noqa: PLC0415
 
+    if wait:
+        for _ in book.follow(run):
+            pass
+    found = verdict_table(book, run)
+    chart = run.path / "plots" / "wall.svg"
+    if chart.exists() and state(run).is_over:
+        display(SVG(filename=str(chart)))
+    return found
+
+
+def verdict_table(book: Runbook, run: Run) -> HTML:
+    """Every question with its state and answer, worked out now; where the run stands while it is not over."""
     from lpmkit.report import write_report  # noqa: PLC0415
 
-    now = state(run)
-    if wait:
-        for now in book.follow(run):  # noqa: B007 - the last one counts
-            pass
+    now = state(run, book.clock)
     if not now.is_over or now.phase is Phase.PREPARED:
         return HTML(
-            f"<p>Not over yet: <b>{_cell(now.phase.value if now.phase else 'watching')}</b>. Run this cell again later.</p>"
+            f"<p>Not over yet: <b>{_cell(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
         )
     write_report(run.path)
     found = Run(run.path).document("summary")
@@ -495,9 +504,6 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
         {"question": row["question"], "state": row["state"], "answer": row["answer"]}
         for row in found["verdict"]["questions"]
     ]
-    chart = run.path / "plots" / "wall.svg"
-    if chart.exists():
-        display(SVG(filename=str(chart)))
     return table(rows, found["verdict"]["line"])
 
 

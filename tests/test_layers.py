@@ -57,6 +57,7 @@ ORDER = [
     "doctor",
     "widgets",
     "record_widgets",
+    "application",
     "terminal",
     "paperwork",
     "cli",
