@@ -693,6 +693,7 @@ def app(context: click.Context, port: int, no_browser: bool, voila_options: Sequ
             str(notebook),
             f"--port={port}",
             "--Voila.ip=127.0.0.1",
+            "--template=lpmkit",
             *voila_options,
         ]
         command += ["--no-browser"] if no_browser else []
