@@ -11,6 +11,7 @@ from functools import partial
 from lpmkit.config import FrameSettings, HostSettings, Site
 from lpmkit.control import Control, Order
 from lpmkit.control.aix import AixShell, Identity
+from lpmkit.control.dialect import Dialect, confirm, dialect_of
 from lpmkit.control.hmc import Hmc, ViosThroughHmc
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
@@ -35,6 +36,15 @@ def control_of(site: Site, frame: str, *, secrets: Secrets, transcript: Transcri
     if settings.system is None:
         return Ivm(frame, session())
     return Hmc(frame, session(), settings.system, open_another=session)
+
+
+def confirm_dialect(site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None) -> Dialect:
+    """Ask the manager of a frame what it is. Raises `UsageError` where the site file says something else."""
+    settings = site.frame(frame)
+    with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
+        found = dialect_of(session)
+    confirm(found, settings.manager, frame)
+    return found
 
 
 def other_manager(site: Site, source: str, target: str) -> tuple[str, str]:

@@ -147,6 +147,7 @@ def _kinds() -> dict[str, Kind]:
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
         Kind("hang", "command", "a command never answers", ("host", "command")),
         Kind("slow", "command", "every command of a host waits so many seconds", ("host", "delay_s")),
+        Kind("wrap", "command", "the lines of a reply are broken at 80 columns, as a terminal does it", ("host", "command")),
         Kind("language", "command", "a host answers in German", ("host",)),
         Kind("refuse", "command", "a command fails with a message", ("host", "command", "message")),
     ]  # fmt: skip

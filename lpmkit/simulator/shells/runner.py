@@ -111,6 +111,20 @@ def cut_short(text: bytes) -> bytes:
     return text[: middle + max(1, ((end if end >= 0 else len(text)) - middle) // 2)]
 
 
+def as_on_a_terminal(text: bytes, columns: int = 80) -> bytes:
+    """A reply with its long lines broken in the middle of a word (BOND).
+
+    >>> as_on_a_terminal(b"abcdefg\\n12\\n", 3)
+    b'abc\\ndef\\ng\\n12\\n'
+    """
+    lines = [line for whole in text.split(b"\n") for line in _broken(whole, columns)]
+    return b"\n".join(lines)
+
+
+def _broken(line: bytes, columns: int) -> list[bytes]:
+    return [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
+
+
 class LoggedOut(Exception):
     """The user typed ``exit``; the argument is the status."""
 
@@ -166,7 +180,7 @@ class Shell:
 
     def _struck(self, command: Command, io: Io, context: Context) -> int:
         """Run a command with the faults that strike it."""
-        cut = False
+        cut = wrapped = False
         for fault in self.strike(command.text):
             if fault.effect == "slow" and io.closed.wait(fault.delay_s):
                 return 130
@@ -178,11 +192,13 @@ class Shell:
             if fault.effect == "language":
                 context = Context("de_DE", context.wall_s, context.interactive)
             cut = cut or fault.effect == "cut-reply"
-        if not cut:
+            wrapped = wrapped or fault.effect == "wrap"
+        if not cut and not wrapped:
             return self._builtin(command, io, context)
         pipe = Captured(closed=io.closed)
         status = self._builtin(command, _Piped(io, pipe, io), context)
-        io.out(cut_short(pipe.stdout))
+        said = as_on_a_terminal(pipe.stdout) if wrapped else pipe.stdout
+        io.out(cut_short(said) if cut else said)
         return status
 
     def _builtin(self, command: Command, io: Io, context: Context) -> int:
