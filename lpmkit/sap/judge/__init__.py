@@ -9,7 +9,7 @@ from __future__ import annotations
 from lpmkit.sap.course import occupancy
 from lpmkit.sap.judge.jobs import job_lines, jobs
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
-from lpmkit.sap.judge.machine import conversation, licence
+from lpmkit.sap.judge.machine import conversation, host, licence
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, Outcome, Said
 from lpmkit.sap.judge.work import enqueue, ni, processes, queues, updates, users, work_processes
 
@@ -32,6 +32,7 @@ def judge(case: Case) -> Outcome:
         enqueue(case),
         queues(case),
         licence(case),
+        host(case),
         *conversation(case),
     )
     ways: dict[str, dict[str, None]] = {}

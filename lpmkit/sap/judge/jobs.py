@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.sap.classify import describe
-from lpmkit.sap.course import Answers, JobCourse, Pause, answers, fresh, job_courses
+from lpmkit.sap.course import Answers, JobCourse, Pause, Progress, answers, fresh, job_courses, progress
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
     FAILED,
@@ -24,13 +24,16 @@ from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, Observa
 def job_lines(case: Case) -> list[JobLine]:
     history = {one.name: one for snapshot in (case.before,) if snapshot for one in snapshot.history or ()}
     work = answers(case.observations, "work_processes", case.pause)
-    lines = []
-    for course in job_courses(case.observations):
-        lines.append(_job_line(case, course, work, history.get(course.job.name)))
-    return lines
+    logs = progress(case.observations, case.pause)
+    return [
+        _job_line(case, course, work, history.get(course.job.name), logs.get(course.key))
+        for course in job_courses(case.observations)
+    ]
 
 
-def _job_line(case: Case, course: JobCourse, work: Answers, history: JobHistory | None) -> JobLine:
+def _job_line(
+    case: Case, course: JobCourse, work: Answers, history: JobHistory | None, log: Progress | None
+) -> JobLine:
     was = course.at(case.pause.begin_ns)
     delay = _delay(course, history)
     if course.status is JobStatus.ABORTED:
@@ -41,7 +44,7 @@ def _job_line(case: Case, course: JobCourse, work: Answers, history: JobHistory 
         return JobLine(course, "", course.status.word, delay)
     if course.gone_ns is not None:
         return _vanished(case, course, was)
-    return _running(case, course, was, work)
+    return _running(case, course, was, work, history, log)
 
 
 def _finished(case: Case, course: JobCourse, was: JobStatus | None, history: JobHistory | None) -> JobLine:
@@ -97,25 +100,51 @@ def _reason(case: Case, job: Job) -> str:
     return ""
 
 
-def _running(case: Case, course: JobCourse, was: JobStatus | None, work: Answers) -> JobLine:
-    """It says that it runs: is there a work process that does it, and has it gone on since?"""
+def _running(
+    case: Case,
+    course: JobCourse,
+    was: JobStatus | None,
+    work: Answers,
+    history: JobHistory | None,
+    log: Progress | None,
+) -> JobLine:
+    """It says that it runs: is there a work process that does it, and has it gone on since, by its log or by the processor?"""
     ran = was is JobStatus.RUNNING
     if not any(sight.asked_ns >= case.pause.end_ns for sight in course.sights):
         return JobLine(course, "unknown" if ran else "", "not looked at after the pause")
     look = _look_between(case, course, work)
+    far = _how_far(course, history, log)
+    wrote = log is not None and log.went_on
     if look is None:
         why = "says that it runs; its work process was not looked at between two such answers"
-        return JobLine(course, "unknown" if ran else "", why if ran else "running")
+        verdict, text = ("pass", f"runs on{far}") if wrote else ("unknown", f"{why}{far}")
+        return JobLine(course, verdict if ran else "", text if ran else f"running{far}")
     pids = {sight.job.pid for sight in course.sights if sight.answered_ns >= case.pause.end_ns}
     now = next((one for one in look.rows or () if one.pid in pids and one.is_busy), None)
     if now is None:
-        return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status")
+        return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status{far}")
     before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
     if not ran:
-        return JobLine(course, "", "running")
-    if before is not None and _went_on(before, now, course):
-        return JobLine(course, "pass", f"runs on in process {now.pid}")
-    return JobLine(course, "unknown", f"process {now.pid} is there and has not been seen to go on")
+        return JobLine(course, "", f"running{far}")
+    if wrote or (before is not None and _went_on(before, now)):
+        return JobLine(course, "pass", f"runs on in process {now.pid}{far}")
+    return JobLine(course, "unknown", f"process {now.pid} is there and has not been seen to go on{far}")
+
+
+def _how_far(course: JobCourse, history: JobHistory | None, log: Progress | None) -> str:
+    """Its step and its log, and for how long it has run beside its usual time; empty where nothing of it is told."""
+    said = ""
+    if log is not None:
+        if log.last.step is not None:
+            said += f", step {log.last.step}" + (f" of {course.job.steps}" if course.job.steps else "")
+        if log.went_on:
+            said += f", its log went on: {log.last.last}" if log.last.last else ", its log went on"
+        elif log.last.lines is not None:
+            said += ", nothing new in its log since"
+    if history is not None and course.started_ns is not None:
+        so_far = (course.sights[-1].answered_ns - course.started_ns) / 1e9
+        said += f"; {so_far:.0f} s so far, usually {history.median_s:.0f} s (median of {plural(history.runs, 'run')})"
+    return said
 
 
 def _look_between(case: Case, course: JobCourse, work: Answers) -> Observation | None:
@@ -137,14 +166,11 @@ def _look_between(case: Case, course: JobCourse, work: Answers) -> Observation |
     return max(looks, key=lambda one: one.asked_ns, default=None)
 
 
-def _went_on(before: WorkProcess, now: WorkProcess, course: JobCourse) -> bool:
-    """Whether the work process has used the processor since, or does something else, or its job wrote to its log."""
+def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
+    """Whether the work process has used the processor since, or does something else."""
     if before.cpu_s is not None and now.cpu_s is not None and now.cpu_s > before.cpu_s:
         return True
-    if (before.action, before.table, before.program) != (now.action, now.table, now.program):
-        return True
-    lines = [sight.job.log_lines for sight in course.sights if sight.job.log_lines is not None]
-    return bool(lines) and lines[-1] > lines[0]
+    return (before.action, before.table, before.program) != (now.action, now.table, now.program)
 
 
 def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:

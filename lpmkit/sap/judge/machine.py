@@ -1,8 +1,10 @@
-"""What the new machine means to the system: the licence, and the conversation that crossed over with it."""
+"""What the new machine means to the system: the licence, what ``lsconf`` says from inside, and the conversation that crossed over."""
 
 from __future__ import annotations
 
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, no_way, plural
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, no_way, plural, some
+from lpmkit.sap.lsconf import OF_THE_PARTITION, SERIAL, changes, head_of
+from lpmkit.sap.model import Observation
 
 
 def licence(case: Case) -> Said:
@@ -43,15 +45,47 @@ def licence(case: Case) -> Said:
     )
 
 
+def host(case: Case) -> Said:
+    """``lsconf`` from inside SAP before and after: another machine as it should be, the partition the same, and every other line that changed by its name."""
+    key, title = f"sap-host-{case.sid}", f"{case.sid}: the host seen from inside as it should be?"
+    if case.before is None or case.after is None:
+        asked = case.before is not None and case.before.lsconf is not None
+        return Said(key, title, OPEN, "nobody looked before and after the move", counts=asked and case.moved)
+    for snapshot, when in ((case.before, "before"), (case.after, "after")):
+        if snapshot.lsconf is None:
+            configured = next((one.configured for one in snapshot.missed if one.question == "lsconf"), True)
+            why = f"could not look {when} the move: {snapshot.why_not('lsconf')}"
+            return Said(key, title, OPEN, why if configured else no_way("lsconf"), counts=configured)
+    assert case.before.lsconf is not None
+    assert case.after.lsconf is not None
+    found = changes(case.before.lsconf, case.after.lsconf)
+    was, now = (head_of(lines).get(SERIAL, "") for lines in (case.before.lsconf, case.after.lsconf))
+    by = f"lsconf by {case.before.ways.get('lsconf', '?')} before and by {case.after.ways.get('lsconf', '?')} after"
+    wrong = list(found.partition)
+    if case.moved and was == now:
+        wrong.insert(0, f"{SERIAL} is {now} still")
+    elif case.moved and case.target_serial and now != case.target_serial:
+        wrong.insert(0, f"{SERIAL} is {now}, and the target's is {case.target_serial}")
+    elif not case.moved and was != now:
+        wrong.insert(0, f"{SERIAL}: {was} → {now}")
+    if wrong:
+        return Said(key, title, FAILED, f"no: {some(wrong)}", by)
+    kept = head_of(case.after.lsconf)
+    same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
+    machine = f"changed with the machine: {some(found.machine, 8)}; " if found.machine else ""
+    others = f"; changed besides: {some(found.others, 6)}" if found.others else "; no other line changed"
+    return Said(key, title, PASSED, f"yes: {machine}the same: {same}{others}", by)
+
+
 def conversation(case: Case) -> list[Said]:
     """Whether the RFC conversation lived through it, where there was one. The library opens another without a word."""
     told = [one for one in case.observations if one.session and one.rows is not None]
     if not told:
         return []
-    key, title = f"sap-rfc-{case.sid}", f"{case.sid}: RFC conversation kept?"
-    # a recorder that takes over has a conversation of its own
-    lives = {one.segment for one in told}
-    count = len({(one.segment, one.session) for one in told}) - len(lives)
+    key, title = f"sap-rfc-{case.sid}", f"{case.sid}: conversation with function modules kept?"
+    # a recorder that takes over has a conversation of its own, and so has each way
+    lives = {(one.segment, way_of(one)) for one in told}
+    count = len({(one.segment, way_of(one), one.session) for one in told}) - len(lives)
     if count:
         return [
             Said(
@@ -59,7 +93,11 @@ def conversation(case: Case) -> list[Said]:
                 title,
                 FAILED,
                 f"no: it was reopened {plural(count, 'time')} behind our back",
-                "its handle and conversation id changed; whatever lived in it is gone",
+                "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; whatever lived in it is gone",
             )
         ]
-    return [Said(key, title, PASSED, "yes: the same handle and conversation id in every answer")]
+    return [Said(key, title, PASSED, "yes: the same identity in every answer")]
+
+
+def way_of(one: Observation) -> str:
+    return one.way.split(",")[0]

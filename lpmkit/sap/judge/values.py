@@ -53,6 +53,7 @@ class Case:
     rules: Rules = field(default_factory=Rules.standard)
     watch_after_s: float = 900.0
     moved: bool = True
+    target_serial: str = ""  #: the serial number of the machine that it was to come to, where that is known
 
 
 @dataclass(frozen=True, slots=True)
