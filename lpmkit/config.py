@@ -226,6 +226,7 @@ class SapSlo(_Part):
 SAP_INTERVALS: Mapping[str, float] = {
     "work_processes": 4.0,
     "jobs": 10.0,
+    "job_logs": 30.0,
     "processes": 15.0,
     "queues": 15.0,
     "users": 30.0,

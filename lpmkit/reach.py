@@ -18,6 +18,7 @@ from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
 from lpmkit.mapping import arrived
+from lpmkit.past_keys import with_past_keys
 from lpmkit.probes import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.secrets import Secrets
@@ -103,7 +104,9 @@ def survey_both_ends(
             shells(order.target),
             AixShell(session(partition)) if partition else None,
         )
-    return replace(found, sap=sap_snapshots(site, order.partition, secrets, transcript, after=after))
+    serials = {side.name: side.frame.serial for side in (found.source, found.target) if side.frame is not None}
+    snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)
+    return replace(found, sap=tuple(with_past_keys(one, site.runs.folder, serials) for one in snapshots))
 
 
 def sap_snapshots(

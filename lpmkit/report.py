@@ -454,7 +454,7 @@ def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     labels = {
         "hardware_key": "hardware key (saplikey -get)",
         "machine_id": "uname -m",
-        "machine_serial": f"machine serial (lsconf, by {now.get('ways', {}).get('machine_serial', 'nobody')})",
+        "machine_serial": f"machine serial (lsconf, by {now.get('ways', {}).get('lsconf', 'nobody')})",
     }
     for name, label in labels.items():
         if was.get(name) or now.get(name):

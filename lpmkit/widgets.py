@@ -349,6 +349,7 @@ def jobs_table(run: Run, sid: str) -> HTML:
         return HTML(f"<p>{_cell(sid)}: no job list yet.</p>")
     if "rows" not in said:
         return HTML(f"<p>{_cell(sid)}: the jobs could not be looked at: {_cell(said.get('trouble'))}</p>")
+    logs = {(row["name"], row["count"]): row for row in rows.get("job_logs", {}).get("rows", ())}
     busy = {row.get("pid"): row for row in (work or {}).get("rows", ())}
     order = {"R": 0, "A": 1, "Y": 2, "Z": 2, "S": 3}
     shown = []
@@ -364,10 +365,19 @@ def jobs_table(run: Run, sid: str) -> HTML:
                 "user": row.get("user"),
                 "work process": "" if row.get("pid") is None else f"{row.get('work_process')}, pid {row['pid']}",
                 "CPU s": cpu,
+                "its log": _job_log(logs.get((row.get("name"), row.get("count"))), row.get("steps")),
             }
         )
     age = (Clock().mono_ns() - int(said["answered_ns"])) / 1e9
     return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago")
+
+
+def _job_log(log: dict[str, Any] | None, steps: Any) -> str:
+    """The step that a job is at and the last line of its log."""
+    if log is None:
+        return ""
+    step = f"step {log['step']} of {steps or '?'}: " if log.get("step") else ""
+    return f"{step}{log.get('last', '')}"
 
 
 def databases_of(run: Run) -> list[str]:

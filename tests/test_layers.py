@@ -26,6 +26,7 @@ ORDER = [
     "control",
     "oracle",
     "sap",
+    "past_keys",
     "probes",
     "survey",
     "mapping",

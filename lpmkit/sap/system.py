@@ -17,6 +17,7 @@ from lpmkit.config import SapSystemSettings
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
+from lpmkit.sap.lsconf import SERIAL, head_of
 from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
@@ -37,6 +38,8 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "work_processes": _SERVICE_FIRST,
     "queues": ("webservice", "commands"),
     "jobs": _FUNCTIONS_FIRST,
+    "job_list": ("rfc", "soap_rfc"),
+    "job_logs": ("rfc", "soap_rfc"),
     "history": ("rfc", "soap_rfc"),
     "users": ("rfc", "soap_rfc", "commands"),
     "system_log": ("webservice", "commands"),
@@ -48,13 +51,13 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "licences": ("commands",),
     "hardware_key": ("commands",),
     "machine_id": ("commands",),
-    "machine_serial": ("rfc", "soap_rfc", "commands"),
+    "lsconf": ("rfc", "soap_rfc", "commands"),
 }
 #: What a snapshot holds, in the order of asking: who first, because it tells the system's clock.
-SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps"))
+SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))
 #: What is asked again after a move; the rest is what the probes saw last.
-AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "machine_serial")
-_ONE_VALUE = ("identity", "hardware_key", "machine_id", "machine_serial")
+AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf")
+_ONE_VALUE = ("identity", "hardware_key", "machine_id")
 #: A way that failed is left alone for so long, twice as long each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 #: Where the system's clock is not known, a question about a time asks for so much more on either side.
@@ -219,7 +222,9 @@ class System:
             missed=tuple(missed),
             requests=requests,
             zone_offset_s=self.offset_s(began),
+            machine_serial=head_of(found["lsconf"]).get(SERIAL) if "lsconf" in found else None,
             hardware_keys=dict(self.settings.hardware_keys),
+            keys_from=dict.fromkeys(self.settings.hardware_keys, "the site file"),
             slo=self.settings.slo.model_dump(),
             **found,
         )

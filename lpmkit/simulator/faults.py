@@ -141,6 +141,7 @@ def _kinds() -> dict[str, Kind]:
              Fault("sap-replication-lost", times=1)),
         Kind("sapstartsrv-gone", "sap", "sapstartsrv ends in the move; what it started runs on", (), Fault("sapstartsrv-gone", times=1)),
         Kind("sap-german", "sap", "the SAP system speaks German"),
+        Kind("sap-soap-stateless", "sap", "SOAP-RFC keeps no session: every request is a conversation of its own"),
         Kind("sapstartsrv-hangs", "sap", "sapstartsrv takes connections and never answers"),
         Kind("sapstartsrv-denies", "sap", "sapstartsrv refuses every user and password (401)"),
         Kind("sapstartsrv-wsdl", "sap", "the service's description and its answers lack fields and functions"),
