@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import lpmkit
-from lpmkit import paperwork
+from lpmkit import advice, paperwork
 from lpmkit.config import PaceSettings, PartitionSettings, RunSettings, Site, find_site_file, load_site
-from lpmkit.control.hmc_codes import explain
+from lpmkit.control.codes import explain
 from lpmkit.errors import UsageError
 from lpmkit.run import Run
 from lpmkit.terminal import (
@@ -779,20 +779,8 @@ def print_validation(word: Any, console: Console | None = None) -> None:
     else:
         (console or people).print("The firmware's validation [red]refused[/red] the move:")
         (console or people).print(word.text or "(it says nothing)", markup=False)
-    for line in explanations(word.text):
-        (console or people).print(line, markup=False)
-
-
-def explanations(text: str) -> list[str]:
-    """What is known of an HMC's codes in a reply: one line for each, with what to do about it and how sure that is."""
-    said = []
-    for one in explain(text):
-        if one.known is None:
-            said.append(f"  {one.code}: nothing is known about this code here; the words above are all there is.")
-        else:
-            sure = " (from memory, not from a source)" if one.known.mark == "D" else ""
-            said.append(f"  {one.code}: {one.known.meaning}{sure} {one.known.mend} ({one.known.who})")
-    return said
+    for one in explain(word.text):
+        (console or people).print(f"  {one.sentences()}", markup=False)
 
 
 def print_prediction(said: Any, console: Console | None = None) -> None:
@@ -878,7 +866,7 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
     sys.exit(status_of_verdict(found))
 
 
-for _command in paperwork.COMMANDS:
+for _command in (*advice.COMMANDS, *paperwork.COMMANDS):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from lpmkit.analysis import (
     summary,
     utc,
 )
+from lpmkit.control.codes import explain
 from lpmkit.database_section import sections
 from lpmkit.errors import RecordError
 from lpmkit.prediction.experience import RELIABLE_HEADINGS, history, reliability
@@ -157,6 +158,7 @@ def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
         "timeline": list(_timeline(analysis, events)),
         "findings": findings_of(run),
         "validation": document_of(run, "validation"),
+        "explained": [one.sentences() for one in explain(str((document_of(run, "validation") or {}).get("text", "")))],
         "identity": list(identity_changes(run)),
         "foreseen": list(_foreseen(run, analysis)),
         "foreseen_by": ((document_of(run, "prediction") or {}).get("before") or {}).get("basis", ""),

@@ -60,6 +60,7 @@ ORDER = [
     "record_widgets",
     "application",
     "terminal",
+    "advice",
     "paperwork",
     "cli",
 ]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from lpmkit.analysis import Analysis, Interval, Kind, Question, State
+from lpmkit.control.codes import explain
 from lpmkit.home import disk_mapping
 from lpmkit.remarks import Remark, change_of, remarks
 from lpmkit.report import (
@@ -372,6 +373,7 @@ def _checks(source: Source) -> Section:
         blocks.append(Text(words("checks.validation", state=passed_word, status=shown(told.get("status")))))
         if told.get("text"):
             blocks.append(Verbatim(str(told["text"])))
+            blocks += [Text(one.sentences()) for one in explain(str(told["text"]))]
     else:
         blocks.append(Text(words("checks.no_validation")))
     return Section("checks", words("section.checks"), tuple(blocks))

@@ -1,0 +1,207 @@
+"""What a check is: a question put to a survey, its verdict with facts, remedy and who must act, and the reason where a fact is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import TypeVar
+
+from lpmkit.inventory import Frame, Partition, Vios
+from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.survey import Side, Survey
+
+Value = TypeVar("Value")
+
+
+Fact = str | int | float | bool | None
+
+
+AIX_ADMIN = "AIX administrator"
+
+
+VIOS_ADMIN = "VIOS administrator"
+
+
+SAN_ADMIN = "SAN administrator"
+
+
+NETWORK_ADMIN = "network administrator"
+
+
+SAP_BASIS = "SAP Basis"
+
+
+HMC_ADMIN = "HMC administrator"
+
+
+class Verdict(StrEnum):
+    """What a rule says. ``UNKNOWN`` is a fact of its own: it could not be looked at."""
+
+    PASS = "pass"  # noqa: S105 - a word, not a secret
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Answer(StrEnum):
+    """What all rules together say."""
+
+    READY = "ready"
+    NOT_READY = "not ready"
+    COULD_NOT_TELL = "could not tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's answer: about which machine or partition, from which facts, what to type, and who must."""
+
+    key: str
+    title: str
+    verdict: Verdict
+    about: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    remedy: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one rule makes of the facts about one thing."""
+
+    verdict: Verdict
+    about: str
+    facts: Mapping[str, Fact]
+    remedy: str = ""
+
+
+class NotKnown(Exception):
+    """A rule's way of saying that a fact it needs is missing. It never leaves this module."""
+
+    def __init__(self, about: str, why: str) -> None:
+        self.about, self.why = about, why
+        super().__init__(why)
+
+
+#: What a line of the table does with a survey: the questions to be judged, one or one for each side.
+Judges = Callable[[Survey], tuple[Callable[[], Judgement], ...]]
+
+
+def once(judge: Callable[[Survey], Judgement]) -> Judges:
+    """A rule about the move as a whole."""
+    return lambda survey: (partial(judge, survey),)
+
+
+def each_side(judge: Callable[[Survey, Side], Judgement]) -> Judges:
+    """A rule that answers for the source and for the target."""
+    return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey))
+
+
+def each_under_an_hmc(judge: Callable[[Survey, Side], Judgement]) -> Judges:
+    """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
+    return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
+
+
+def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], Judgement]) -> Judges:
+    """A rule about each SAP system in the partition; it has nothing to say where the site file names no way in that tells."""
+    return lambda survey: tuple(
+        partial(_of_sap, survey, one, question, judge)
+        for one in survey.sap
+        if not any(gap.question == question and not gap.configured for gap in one.missed)
+    )
+
+
+def _of_sap(
+    survey: Survey, one: SapSnapshot, question: str, judge: Callable[[Survey, SapSnapshot], Judgement]
+) -> Judgement:
+    if getattr(one, question) is None:
+        raise NotKnown(one.system, one.why_not(question))
+    return judge(survey, one)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the table; called with a survey it gives one finding, or one for each side that it is about."""
+
+    key: str
+    title: str
+    who: str
+    judges: Judges
+
+    def __call__(self, survey: Survey) -> tuple[Finding, ...]:
+        return tuple(self._found(judge) for judge in self.judges(survey))
+
+    def _found(self, judge: Callable[[], Judgement]) -> Finding:
+        try:
+            said = judge()
+        except NotKnown as missing:
+            said = Judgement(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
+        return Finding(self.key, self.title, said.verdict, said.about, said.facts, said.remedy, self.who)
+
+
+def ready(findings: Iterable[Finding]) -> Answer:
+    """Whether the partition may move. One failure says no; else one unknown says that it cannot be told; warnings do not hinder.
+
+    >>> ready([Finding("memory-room", "", Verdict.WARN, "bvio83"), Finding("keys", "", Verdict.PASS, "bvio82")])
+    <Answer.READY: 'ready'>
+    >>> ready([])
+    <Answer.COULD_NOT_TELL: 'could not tell'>
+    """
+    verdicts = {finding.verdict for finding in findings}
+    if Verdict.FAIL in verdicts:
+        return Answer.NOT_READY
+    return Answer.COULD_NOT_TELL if Verdict.UNKNOWN in verdicts or not verdicts else Answer.READY
+
+
+def sides(survey: Survey) -> tuple[Side, Side]:
+    return survey.source, survey.target
+
+
+def need(value: Value | None, survey: Survey, what: str, where: str) -> Value:
+    """The value, or `NotKnown` with the reason that the survey kept under this name."""
+    if value is None:
+        raise NotKnown(where, survey.why_not(what, where))
+    return value
+
+
+def look_again(about: str) -> str:
+    return f"See that {about} answers, then survey again."
+
+
+def frame_of(survey: Survey, side: Side) -> Frame:
+    return need(side.frame, survey, "frame", side.name)
+
+
+def vios_of(survey: Survey, side: Side, what: str) -> Vios:
+    return need(side.vios, survey, what, side.name)
+
+
+def moving_of(survey: Survey) -> Partition:
+    need(survey.source.partitions, survey, "partitions", survey.source.name)
+    if survey.moving is None:
+        raise NotKnown(survey.partition, f"{survey.source.name} lists no partition {survey.partition}")
+    return survey.moving
+
+
+def said_of(survey: Survey, value: Value | None, what: str) -> Value:
+    """A field of the partition that its manager may not know."""
+    if value is None:
+        raise NotKnown(survey.partition, f"{survey.source.name} does not say the {what} of {survey.partition}")
+    return value
+
+
+def io_servers_of(survey: Survey, side: Side) -> tuple[Partition, ...]:
+    need(side.partitions, survey, "partitions", side.name)
+    if not side.io_servers:
+        raise NotKnown(side.name, f"{side.name} lists no I/O server")
+    return side.io_servers
+
+
+def passed(good: bool, about: str, facts: Mapping[str, Fact], remedy: str, bad: Verdict = Verdict.FAIL) -> Judgement:
+    """Pass without a remedy, or the given verdict with it."""
+    return Judgement(Verdict.PASS, about, facts) if good else Judgement(bad, about, facts, remedy)
+
+
+def joined(words: Iterable[object]) -> str:
+    return ", ".join(str(word) for word in words) or "none"

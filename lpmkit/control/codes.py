@@ -1,0 +1,114 @@
+"""What the codes mean that managers, I/O servers and AIX give in a move, and how to mend what they name: what is known, and no more.
+
+The table is ``codes.yaml``. ``mark`` is the confidence: A captured, B documented, C from code that drives the real thing, D recalled. A code that
+is not in the table is shown as it came and says so; nothing in lpmkit decides by a code that is only recalled.
+
+A refusal may chain codes (``HSCL127D: HSCL1288 …``, A `HMCMCP`): the first one says which step failed, the next ones why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ruamel.yaml import YAML
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMeaning:
+    """What a code says, the read-only command that proves it, how to mend it, who must, how sure that is and where it was seen.
+
+    ``label`` is the name that an entry of the error log has beside its identifier, where it is known.
+    """
+
+    meaning: str
+    prove: str
+    mend: str
+    who: str
+    mark: str
+    source: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A code that came, and what is known about it; ``None`` where nothing is."""
+
+    code: str
+    known: CodeMeaning | None
+
+    def sentences(self) -> str:
+        """All of it in one paragraph.
+
+        >>> explain("HSCL9999")[0].sentences()
+        'HSCL9999: nothing is known about this code here; the words that came with it are all there is.'
+        """
+        if self.known is None:
+            return f"{self.code}: nothing is known about this code here; the words that came with it are all there is."
+        sure = " (from memory, not from a source)" if self.known.mark == "D" else ""
+        return f"{self.code}: {self.known.meaning}{sure} See: {self.known.prove} Mend: {self.known.mend} ({self.known.who})"
+
+
+@cache
+def known_codes() -> Mapping[str, CodeMeaning]:
+    """The table, in the order of its file."""
+    text = files("lpmkit.control").joinpath("codes.yaml").read_text(encoding="utf-8")
+    return {str(code): CodeMeaning(**facts) for code, facts in YAML(typ="safe").load(text).items()}
+
+
+#: A console's code; an IVM's or a VIOS's; the return code in a detailed message.
+_FORMS = re.compile(r"\bHSCL[0-9A-F]{4}\b|\bVIOS[EI][0-9A-F]{8}-\d{4}\b|\b[Rr][Cc]\s*=?\s*\d+\b")
+#: An identifier of the error log; in running text only a known one is taken for such.
+_IDENTIFIER = re.compile(r"\b[0-9A-F]{8}\b")
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """The codes of a reply in any language, in the order they came, each once.
+
+    >>> codes_in("HSCL127D: HSCL1294 The capacity is not a multiple. HSCL1294 again\\nSecure Shell rc=83")
+    ('HSCL127D', 'HSCL1294', 'RC 83')
+    >>> codes_in("08917DC6   0414083316 I S pmig           Client Partition Migration Started, 12345678")
+    ('08917DC6',)
+    """
+    found = [(match.start(), _plain(match.group())) for match in _FORMS.finditer(text)]
+    found += [(match.start(), match.group()) for match in _IDENTIFIER.finditer(text) if match.group() in known_codes()]
+    found += [
+        (match.start(), code)
+        for code, known in known_codes().items()
+        if known.label
+        for match in re.finditer(rf"\b{known.label}\b", text)
+    ]
+    return tuple(dict.fromkeys(code for _, code in sorted(found)))
+
+
+def _plain(code: str) -> str:
+    number = code[2:].lstrip(" =")
+    return f"RC {number}" if code[:2] in ("RC", "Rc", "rC", "rc") else code
+
+
+def explain(text: str) -> tuple[Explained, ...]:
+    """Every code of a reply with what is known about it.
+
+    >>> [(one.code, one.known is not None) for one in explain("HSCLA246 The console cannot …\\nHSCL9999 Something else.")]
+    [('HSCLA246', True), ('HSCL9999', False)]
+    """
+    return tuple(Explained(code, known_codes().get(code)) for code in codes_in(text))
+
+
+def look_up(words: Iterable[str]) -> tuple[Explained, ...]:
+    """What is known of each code or text that a person gives. A word in which no code is recognised is itself an unknown code.
+
+    >>> [(one.code, one.known is not None) for one in look_up(["hscla319", "lsmap 63", "FACADE99", "[VIOSI01040010-0003] No results"])]
+    [('HSCLA319', True), ('lsmap 63', True), ('FACADE99', False), ('VIOSI01040010-0003', True)]
+    """
+    found: dict[str, Explained] = {}
+    by_case = {code.lower(): code for code in known_codes()}
+    for word in words:
+        whole = by_case.get(" ".join(word.split()).lower())
+        told = (Explained(whole, known_codes()[whole]),) if whole else explain(word) or explain(word.upper())
+        for one in told or (Explained(word.strip(), None),):
+            found.setdefault(one.code, one)
+    return tuple(found.values())
