@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument(
         "--short",
         action="store_true",
-        help="60 trials up to half a second, within three minutes; other work may run beside it, because the partition goes first",
+        help="60 trials up to half a second, within three minutes; other work may run beside it",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="keep the records and results here")
@@ -137,7 +137,6 @@ def main() -> None:
                 trials,
                 options.seed + number,
                 lambda text: print(text, file=sys.stderr),
-                always_first=options.short,
             )
             truth["runs"] = {hz: run.name for hz, run in runs.items()}
             (places[-1] / "truth.json").write_text(json.dumps(truth))
