@@ -63,13 +63,13 @@ def markdown(found: Mapping[str, Any]) -> str:
     lines = [f"# Accuracy of the suspend time: {found['trials']} trials, seed {found['seed']}", ""]
     rows = [
         [
-            f"{one['hz']} Hz, {one['what']}", str(one["trials"]), one["seen_from_50_ms"], one["hull"], one["inner"], one["likely"], one["likely_middle"],
+            f"{one['hz']} Hz, {one['what']}", str(one["trials"]), one["seen_from_50_ms"], one["hull"], one["truth_known"], one["inner"], one["likely"], one["likely_middle"],
             *(_figures(one[name]) for name in ("off_ms", "error_ms", "likely_width_ms", "width_ms", "truth_bracket_ms")),
             "–" if one["bias_ms"] is None else f"{one['bias_ms']:+.2f}",
         ]
         for one in found["summary"]
     ]  # fmt: skip
-    head: tuple[str, ...] = ("ticks, load, frames", "trials", "seen ≥ 50 ms", "hull holds", "shortest holds")
+    head: tuple[str, ...] = ("ticks, load, frames", "trials", "seen ≥ 50 ms", "hull holds", "truth within 5 ms", "shortest holds")
     head += ("95 % can be right", "95 % holds the middle", "off", "outside", "95 % width", "hull width")
     head += ("width of the truth", "bias")
     lines += _table(head, rows)
