@@ -57,7 +57,7 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
     course = line.course
     lo, hi = axes.get_xlim()
     first, last = course.sights[0].asked_ns, course.sights[-1].answered_ns
-    outside = _outside(course, zero + int(lo * _SECOND))
+    outside = _outside(course, zero + int(lo * _SECOND), zero + int(hi * _SECOND))
     if outside:
         aborted = course.status is JobStatus.ABORTED
         axes.annotate(
@@ -71,8 +71,8 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
     if not ran or since > first:
         # before its start it waited
         waited = min(since, until) if ran else last
-        _box(axes, (first - zero) / _SECOND, (waited - zero) / _SECOND, lane, "#ffffff", "", FAINT)
-    if ran:
+        _box(axes, (first - zero) / _SECOND, min(hi, (waited - zero) / _SECOND), lane, "#ffffff", "", FAINT)
+    if ran and (since - zero) / _SECOND <= hi:
         colour, hatch = LOOKS.get(course.status, _OTHER)
         begin, end = max(lo, (since - zero) / _SECOND), min(hi, (until - zero) / _SECOND)
         _box(axes, begin, end, lane, colour, hatch, INK)
@@ -89,11 +89,13 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
         )
 
 
-def _outside(course: JobCourse, lo_ns: int) -> str:
+def _outside(course: JobCourse, lo_ns: int, hi_ns: int) -> str:
     """What is to be said of a job that has no bar because it did nothing in the time that is shown: it was over before, or is for later; else empty."""
     job = course.job
     if course.ended_ns is not None and course.ended_ns < lo_ns:
         return f"◂ {course.status.word} at {job.ended:%H:%M:%S}"
+    if course.sights[0].asked_ns > hi_ns:  # while the logs were read on
+        return "▸ first seen later" if job.started is None else f"▸ began at {job.started:%H:%M:%S}"
     if job.status is JobStatus.SCHEDULED:
         return "not released"
     if job.status is JobStatus.RELEASED and job.planned is None:
