@@ -438,7 +438,7 @@ def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
                 "status": line.course.status.word,
                 "verdict": line.verdict,
                 "text": line.text,
-                "delay": "" if line.delay_s is None else f"{line.delay_s:+.0f} s",
+                "delay": "" if line.delay_s is None else f"{round(line.delay_s):+d} s",
             }
             for line in sorted(outcome.jobs, key=lambda line: _SAP_ORDER.get(line.verdict, 4))
         ],

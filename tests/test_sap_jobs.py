@@ -5,10 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 
+from lpmkit.analysis import analyse
 from lpmkit.config import SapSlo, SapSystemSettings
 from lpmkit.sap.course import Pause
 from lpmkit.sap.functions import Functions
@@ -18,6 +22,7 @@ from lpmkit.sap.model import Observation, Snapshot
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.system import System
 from lpmkit.sap.ways import FunctionsWay
+from lpmkit.sap_plots import job_bars
 from lpmkit.simulator.sap import functions, jobs, mishaps
 from lpmkit.simulator.sap.abap import AbapException, Call, Conversation
 from lpmkit.simulator.sap.installation import Installation
@@ -25,6 +30,7 @@ from lpmkit.simulator.sap.records import Job
 from lpmkit.simulator.sap.system import System as Model
 from lpmkit.simulator.sap.work import JOBS
 from lpmkit.timeline import Clock
+from tests.made_runs import Made, make
 
 S = 1_000_000_000
 WALL_S = 1_226_088_000.0
@@ -229,3 +235,30 @@ def test_the_history_holds_a_run_of_each_of_the_last_days() -> None:
     runs = jobs.earlier_runs(model)
     assert len({(one.name, one.count) for one in runs}) == len(runs)
     assert all(one.ended_s is not None and one.ended_s < WALL_S for one in runs)
+
+
+def test_the_chart_shows_every_job_and_says_of_each_without_a_bar_why_it_has_none(
+    quiet: Watched, tmp_path: Path
+) -> None:
+    axes = job_bars(analyse(make(tmp_path, Made(duration_s=60.0, suspend=(25.0, 28.0)))), quiet.outcome.jobs)
+    titles = [label.get_text() for label in axes.get_yticklabels()]
+    planned = [job for job in quiet.model.jobs if any(job.plan is plan for plan in JOBS)]
+    assert {f"{job.name} {job.count}" for job in planned} <= set(titles)
+    low, high = axes.get_xlim()
+    bars: dict[int, list[Rectangle]] = {}
+    for one in axes.patches:
+        if isinstance(one, Rectangle) and one.get_height() == pytest.approx(0.64):
+            bars.setdefault(round(one.get_y() + 0.32), []).append(one)
+            assert one.get_x() <= high
+            assert one.get_x() + one.get_width() >= low
+    said = {round(text.xy[1]): text.get_text().strip() for text in axes.texts if isinstance(text, Annotation)}
+    named = dict(enumerate(titles))
+    assert set(named) == set(bars) | set(said)
+    spoken = {named[lane].split()[0]: text for lane, text in said.items()}
+    assert spoken["Z_PRICE_UPLOAD"].startswith("◂ aborted at")
+    assert spoken["MM_IV_GR_MAINTAIN"].startswith("◂ finished at")
+    assert spoken["RDDIMPDP"] == "waits for an event"
+    assert spoken["Z_MONTH_END_FI"] == "not released"
+    assert spoken["EU_PUT"].startswith("▸ planned for")
+    crossing = titles.index(next(title for title in titles if title.startswith("WM_TRANSFER_ORDERS")))
+    assert any(one.get_x() < 0 < 3 < one.get_x() + one.get_width() for one in bars[crossing])

@@ -34,7 +34,7 @@ OPTION_WIDTH = 71
 #: Job rows of a poll beyond this are cut off by the system, and the answer is refused as not whole.
 MOST_JOBS = 2000
 #: So many job logs are read at a time, those of the jobs that have run longest; a log of more lines is not read again.
-MOST_LOGS, LONGEST_LOG = 20, 5000
+MOST_LOGS, LONGEST_LOG = 8, 5000
 _JOB_FIELDS = ("JOBNAME", "JOBCOUNT", "STATUS", "STRTDATE", "STRTTIME", "ENDDATE", "ENDTIME")
 _JOB_MORE = (
     "SDLSTRTDT",

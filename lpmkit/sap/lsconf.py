@@ -65,7 +65,7 @@ class Changes:
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
-    """What changed from one answer to the other. Places of devices hold the machine's model and serial and are held against each other without them."""
+    """What changed from one answer to the other. Places of devices hold the machine's model and serial and the partition's id, and are held against each other without them."""
     was, now = head_of(before), head_of(after)
 
     def changed(labels: Sequence[str]) -> tuple[str, ...]:
@@ -85,10 +85,10 @@ def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
 
 
 def _body(lines: Sequence[str], head: dict[str, str]) -> list[str]:
-    """What follows the labelled head, without the machine's own model and serial in the places of devices (``U7998.61X.10072EA-V2``)."""
+    """What follows the labelled head, without what the machine puts into the places of devices: its model, its serial, the partition's id (``U7998.61X.10072EA-V2``)."""
     first = next(
         (at for at, line in enumerate(lines) if not line.strip() and any(one.strip() for one in lines[:at])), len(lines)
     )
     model = head.get(MODEL, "").removeprefix("IBM,").replace("-", ".")
-    place = f"U{model}.{head.get(SERIAL, '')}"
-    return [" ".join(line.replace(place, "U…").split()) for line in lines[first:] if line.strip()]
+    place = f"U{model}.{head.get(SERIAL, '')}-V{head.get('LPAR Info', '').partition(' ')[0]}-"
+    return [" ".join(line.replace(place, "U…-V…-").split()) for line in lines[first:] if line.strip()]

@@ -51,7 +51,7 @@ def _finished(case: Case, course: JobCourse, was: JobStatus | None, history: Job
     delay = _delay(course, history)
     late = ""
     if delay is not None and history is not None:
-        late = f", {delay:+.0f} s against the median of {plural(history.runs, 'run')}"
+        late = f", {round(delay):+d} s against the median of {plural(history.runs, 'run')}"
     if was is not JobStatus.RUNNING:
         return JobLine(course, "", f"finished{late}", delay)
     if _too_late(case, course, history):
@@ -213,6 +213,6 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Said:
         return Said(key, title, PASSED, "no job ran when the pause began", by)
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
     delays = [one.delay_s for one in passed if one.delay_s is not None]
-    late = f"; at most {max(delays):+.0f} s against their own history" if delays else ""
+    late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
     accepted = f"; {plural(len(aborted), 'aborted job')} within the limit" if aborted else ""
     return Said(key, title, PASSED, f"yes: {on} ran on, {len(passed) - on} ended well{late}{accepted}", by)
