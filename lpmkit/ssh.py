@@ -288,6 +288,8 @@ class SshSession:
     def run_all(self, commands: Sequence[Sequence[str]], *, timeout_s: float = 60.0) -> list[Reply | None]:
         """Run several commands in one go, one after the other, and return what each of them said; ``None`` where that is not certain.
 
+        ``timeout_s`` is for each of them: a batch ends early when nothing has come for so long.
+
         Not certain is what came after a time-out or a lost connection, and, because errors of all of them come on one stream, whose an error was when more
         than one of them may have said it: those are to be asked again, alone.
         """
@@ -301,7 +303,7 @@ class SshSession:
         began, wall = self.clock.mono_ns(), self.clock.wall_ns()
         output, error = bytearray(), bytearray()
         try:
-            self._exchange_line(batch_line(commands, token), "", output, error, timeout_s)
+            self._exchange_line(batch_line(commands, token), "", output, error, timeout_s, each=True)
         except (RemoteError, paramiko.SSHException, OSError, EOFError):
             # What had ended before is certain all the same; the rest is asked again, alone, and says itself what is the matter.
             self.close()
@@ -362,28 +364,39 @@ class SshSession:
         return self._exchange_line(command_line(arguments), stdin, output, error, timeout_s)
 
     def _exchange_line(
-        self, line: str, stdin: str, output: bytearray, error: bytearray, timeout_s: float
+        self, line: str, stdin: str, output: bytearray, error: bytearray, timeout_s: float, *, each: bool = False
     ) -> int | None:
         channel = self._start(line)
         try:
             if stdin:
                 channel.sendall(stdin.encode())
             channel.shutdown_write()
-            return self._collect(channel, output, error, timeout_s, line)
+            return self._collect(channel, output, error, timeout_s, line, each=each)
         finally:
             channel.close()
 
     def _collect(
-        self, channel: paramiko.Channel, output: bytearray, error: bytearray, timeout_s: float, command: str
+        self,
+        channel: paramiko.Channel,
+        output: bytearray,
+        error: bytearray,
+        timeout_s: float,
+        command: str,
+        *,
+        each: bool = False,
     ) -> int | None:
+        """Gather until the end. ``each``: the time runs anew whenever something comes."""
         poller = select.poll()
         poller.register(channel.fileno(), select.POLLIN)
         deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
         while True:
+            before = len(output) + len(error)
             while channel.recv_ready():
                 output += channel.recv(_CHUNK)
             while channel.recv_stderr_ready():
                 error += channel.recv_stderr(_CHUNK)
+            if each and len(output) + len(error) > before:
+                deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
             if channel.eof_received and not channel.recv_ready() and not channel.recv_stderr_ready():
                 # The exit status may follow the end of file by a moment.
                 channel.status_event.wait(5.0)

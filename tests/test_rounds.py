@@ -93,6 +93,17 @@ def test_a_reply_that_is_cut_short_stays_cut_short_in_a_batch() -> None:
         session.close()
 
 
+def test_a_batch_may_take_longer_than_any_of_its_commands_and_ends_at_the_one_that_hangs() -> None:
+    faults = ["slow:hmc02:0.4", "hang:hmc02:lspartition"]
+    with Simulator("p8pair", speed=200.0, faults=faults) as frames:
+        session = SshSession(route("hmc02", frames.ssh_config))
+        question = ["lssyscfg", "-r", "sys", "-F", "name,state"]
+        hanging = ["lspartition", "-dlpar"]
+        found = session.run_all([*[question] * 6, hanging, question], timeout_s=2.0)
+        assert [reply is not None for reply in found] == [*[True] * 6, False, False]
+        session.close()
+
+
 def test_a_survey_of_an_hmc_costs_a_tenth_of_its_questions_in_round_trips_and_one_connection(frames: Simulator) -> None:
     site, asked = load_site(frames.site_file), list[Reply]()
     order = Order("p8npiv01", "p8a", "p8b", "8286-42A*21A40BC", *other_manager(site, "p8a", "p8b"))
