@@ -22,21 +22,23 @@ from lpmkit.past_keys import with_past_keys
 from lpmkit.probes import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.secrets import Secrets
-from lpmkit.session import Session, Transcript
+from lpmkit.session import Ahead, Session, Transcript
 from lpmkit.ssh import SshSession, open_session
 from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather
 
 
-def control_of(site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None) -> Control:
-    """The manager of one frame of the site. Nothing is sent before it is used."""
+def control_of(
+    site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None, session: Session | None = None
+) -> Control:
+    """The manager of one frame of the site, over a ``session`` that is there already or one of its own. Nothing is sent before it is used."""
     settings = site.frame(frame)
 
-    def session() -> SshSession:
+    def another() -> SshSession:
         return open_session(site, settings, secrets=secrets, transcript=transcript)
 
     if settings.system is None:
-        return Ivm(frame, session())
-    return Hmc(frame, session(), settings.system, open_another=session)
+        return Ivm(frame, session or another())
+    return Hmc(frame, session or another(), settings.system, open_another=another)
 
 
 def confirm_dialect(site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None) -> Dialect:
@@ -85,15 +87,23 @@ def survey_both_ends(
     ``after`` it a SAP system is asked only what its probes do not ask.
     """
     with ExitStack() as stack:
+        managers: dict[str, Ahead] = {}
 
         def session(settings: HostSettings) -> SshSession:
             return stack.enter_context(closing(open_session(site, settings, secrets=secrets, transcript=transcript)))
 
+        def manager(frame: str) -> Ahead:
+            """One connection to each manager, whatever it manages; its questions go together."""
+            settings = site.frame(frame)
+            if settings.host not in managers:
+                managers[settings.host] = Ahead(session(settings))
+            return managers[settings.host]
+
         def shells(frame: str) -> dict[str, ViosShell]:
-            return vios_shells(site.frame(frame), session(site.frame(frame)))
+            return vios_shells(site.frame(frame), manager(frame))
 
         def control(frame: str) -> Control:
-            return stack.enter_context(closing(control_of(site, frame, secrets=secrets, transcript=transcript)))
+            return control_of(site, frame, secrets=secrets, session=manager(frame))
 
         partition = site.partitions.get(order.partition)
         found = gather(
@@ -103,6 +113,7 @@ def survey_both_ends(
             shells(order.source),
             shells(order.target),
             AixShell(session(partition)) if partition else None,
+            rounds=tuple(managers.values()),
         )
     serials = {side.name: side.frame.serial for side in (found.source, found.target) if side.frame is not None}
     snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lpmkit.simulator.faults import Fault
@@ -125,6 +125,10 @@ def _broken(line: bytes, columns: int) -> list[bytes]:
     return [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
 
 
+#: Stands for ``$?`` in a line that is read and not yet run.
+LAST_STATUS = "\x00?"
+
+
 class LoggedOut(Exception):
     """The user typed ``exit``; the argument is the status."""
 
@@ -143,15 +147,20 @@ class Shell:
     def execute(self, line: str, io: Io) -> int:
         """Run a line and return the status of its last command. Raises `LoggedOut` on ``exit``."""
         try:
-            steps = parse(line, {**self.variables, "?": str(self.status), "$": "2621558"})
+            steps = parse(line, {**self.variables, "?": LAST_STATUS, "$": "2621558"})
         except SyntaxProblem as problem:
             io.err(f"{problem}\n".encode())
             self.status = 2
             return self.status
         for step in steps:
             if self._due(step) and not io.closed.is_set():
-                self.status = self._pipeline(step.pipeline, io)
+                self.status = self._pipeline([self._with_status(command) for command in step.pipeline], io)
         return self.status
+
+    def _with_status(self, command: Command) -> Command:
+        """``$?`` is what the command before ended with, not what it was when the line was read."""
+        words = tuple(word.replace(LAST_STATUS, str(self.status)) for word in command.words)
+        return replace(command, words=words)
 
     def _due(self, step: Step) -> bool:
         return {";": True, "&&": self.status == 0, "||": self.status != 0}[step.after]
