@@ -69,7 +69,14 @@ def markdown(found: Mapping[str, Any]) -> str:
         ]
         for one in found["summary"]
     ]  # fmt: skip
-    head: tuple[str, ...] = ("ticks, load, frames", "trials", "seen ≥ 50 ms", "hull holds", "truth within 5 ms", "shortest holds")
+    head: tuple[str, ...] = (
+        "ticks, load, frames",
+        "trials",
+        "seen ≥ 50 ms",
+        "hull holds",
+        "truth within 5 ms",
+        "shortest holds",
+    )
     head += ("95 % can be right", "95 % holds the middle", "off", "outside", "95 % width", "hull width")
     head += ("width of the truth", "bias")
     lines += _table(head, rows)
