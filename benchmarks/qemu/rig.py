@@ -124,7 +124,9 @@ class Machine:
         self._log = (folder / f"{name}.log").open("wb")
         # what else runs on this machine is not what is measured
         first = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
-        self._process = subprocess.Popen([*first, *command], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(
+            [*first, *command], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+        )
         try:
             self.serial = self._connected(self._serial_path)
             self._monitor = self._connected(self._monitor_path)
