@@ -159,7 +159,7 @@ def soak(options: argparse.Namespace) -> int:
     """Slice after slice; returns how many suspensions were made up."""
     folder = Path(tempfile.mkdtemp(prefix="lpmkit-soak-"))
     left, count = options.hours * 3600, 0
-    with Still(folder / "partition", goes_first=True) as rig, hogs(options.hogs):
+    with Still(folder / "partition") as rig, hogs(options.hogs):
         while left > 1:
             began = datetime.now(UTC)
             seconds = min(left, options.slice_minutes * 60)

@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -685,6 +686,37 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     if no_browser:
         command.append("--no-browser")
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - JupyterLab, with the operator's options
+
+
+@main.command("app", context_settings={"ignore_unknown_options": True})
+@click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.argument("voila_options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+@told
+def app(context: click.Context, port: int, no_browser: bool, voila_options: Sequence[str]) -> None:
+    """Serve the guided move, its verification and its history as pages without code, on this machine only (Voilà)."""
+    from lpmkit.notebooks import write_application  # noqa: PLC0415
+
+    site = find_site_file(context.obj).resolve()
+    templates = str(Path(__file__).parent / "templates" / "jupyter")
+    found = [templates, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    environment = {**os.environ, "LPMKIT_SITE": str(site), "JUPYTER_PATH": os.pathsep.join(found)}
+    with tempfile.TemporaryDirectory(prefix="lpmkit-app-") as folder:
+        notebook = write_application(Path(folder))
+        command = [
+            sys.executable,
+            "-m",
+            "voila",
+            str(notebook),
+            f"--port={port}",
+            "--Voila.ip=127.0.0.1",
+            "--template=lpmkit",
+            *voila_options,
+        ]
+        command += ["--no-browser"] if no_browser else []
+        people.print(f"http://127.0.0.1:{port}/ for {site}")
+        sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - Voilà, with the operator's options
 
 
 @main.command()

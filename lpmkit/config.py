@@ -226,6 +226,7 @@ class SapSlo(_Part):
 SAP_INTERVALS: Mapping[str, float] = {
     "work_processes": 4.0,
     "jobs": 10.0,
+    "job_logs": 60.0,
     "processes": 15.0,
     "queues": 15.0,
     "users": 30.0,
@@ -254,7 +255,7 @@ class SapSystemSettings(_Part):
     commands: SapCommands | None = None
     rfc: SapRfc | None = None
     soap_rfc: SapSoapRfc | None = None
-    requests_per_minute: int = Field(default=60, ge=6, le=6000)
+    requests_per_minute: int = Field(default=90, ge=6, le=6000)
     every_s: dict[str, float] = Field(default_factory=dict)
     watch_after_minutes: float = Field(default=15.0, ge=0, le=240.0)
     history_days: int = Field(default=7, ge=1, le=60)

@@ -21,7 +21,7 @@ from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
 from lpmkit.oracle.doctor import look_at
 from lpmkit.probes import sap_host
-from lpmkit.reach import control_of
+from lpmkit.reach import confirm_dialect, control_of
 from lpmkit.runbook import Runbook
 from lpmkit.sap.rfc import trouble
 from lpmkit.sap.system import System, open_system
@@ -166,11 +166,24 @@ def _hosts(site: Site) -> Iterator[Row]:
             yield Row(Verdict.FAIL, f"login to {name}", trouble[name], "")
         else:
             yield Row(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")
-            if isinstance(settings, FrameSettings) and settings.system is not None:
-                yield _console(book, name, settings)
+            if isinstance(settings, FrameSettings):
+                yield _dialect(book, name)
+                if settings.system is not None:
+                    yield _console(book, name, settings)
     yield from _sap(book)
     for sid, database in site.databases.items():
         yield from _database(book, sid, database)
+
+
+def _dialect(book: Runbook, name: str) -> Row:
+    """What the manager of a frame is, and whether the site file calls it so."""
+    try:
+        found = confirm_dialect(book.site, name, secrets=book.secrets)
+    except UsageError as error:
+        return Row(Verdict.FAIL, f"manager of {name}", error.what, error.next_step or "")
+    except LpmError as error:
+        return Row(Verdict.UNKNOWN, f"manager of {name}", str(error))
+    return Row(Verdict.PASS, f"manager of {name}", f"{found.kind.upper()}, {found.level}")
 
 
 def _sap(book: Runbook) -> Iterator[Row]:

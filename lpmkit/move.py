@@ -244,5 +244,5 @@ PROPOSALS: Mapping[Phase, str] = {
     Phase.SETTLED: "It runs on the target. Nothing to mend: verify SAP and the database, and keep the report.",
     Phase.FAILED: "The partition is where it was. Read the manager's message, mend it, validate again.",
     Phase.STOPPED: "The partition is where it was. Validate again before the next try.",
-    Phase.NEEDS_RECOVERY: "Ask the source's manager to recover: `lpmkit recover RUN`. Delete nothing by hand before.",
+    Phase.NEEDS_RECOVERY: "`lpmkit recover RUN` says what both ends say and what to do, and asks the source's manager to recover. Delete nothing by hand before.",
 }

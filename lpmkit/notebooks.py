@@ -5,10 +5,12 @@ A model is never run: `copy_models` puts copies into a folder of their own, and 
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from lpmkit.errors import RecordError
 
@@ -31,3 +33,22 @@ def copy_models(parent: Path) -> Path:
     for model in models():
         shutil.copyfile(model, folder / model.name)
     return folder
+
+
+#: The application is one cell; Voilà shows what it shows, and not the cell.
+_APPLICATION = """from lpmkit.application import Application
+from lpmkit.config import find_site_file, load_site
+from lpmkit.runbook import Runbook
+
+Application(Runbook(load_site(find_site_file(None))))
+"""
+
+
+def write_application(folder: Path) -> Path:
+    """Write the application's notebook into a folder and return its path."""
+    cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "id": "application", "metadata": {}, "outputs": [], "source": _APPLICATION}  # fmt: skip
+    kernel = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "application.ipynb"
+    path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1))
+    return path

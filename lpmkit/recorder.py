@@ -24,7 +24,7 @@ from typing import IO, Any
 from lpmkit.config import Site
 from lpmkit.control import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RecordError, RemoteError
-from lpmkit.move import Phase, Standing, advance, sight
+from lpmkit.move import Phase, Sight, Standing, advance, sight
 from lpmkit.pacing import Pacemaker
 from lpmkit.prediction.experience import Foresight
 from lpmkit.probes import OBSERVER, QUICK, ProbeOrder
@@ -39,6 +39,8 @@ from lpmkit.timeline import Clock, wait_until
 FLUSH_S = 0.2
 ANCHOR_EVERY_S = 10.0
 #: A control point that cannot be asked is asked again after so long; the migration itself goes on without us (powervm.md 5.3).
+#: What a partition is after a move of its own that was not activated before.
+INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it was"
 RETRY_S = 2.0
 
 #: A recorder that has heard from no control point for so long ends: nobody has asked it to, and nobody is there.
@@ -218,7 +220,9 @@ class Follower:
         was = self.standing.phase
         self.standing = advance(self.standing, sight(before, after, inactive=bool(self.inactive)))
         if self.standing.phase is not was:
-            self._tell(was, str(self.standing.seen.value if self.standing.seen else ""))
+            seen = str(self.standing.seen.value if self.standing.seen else "")
+            still_down = self.inactive and self.standing.seen is Sight.ARRIVED
+            self._tell(was, INACTIVE_ARRIVED if still_down else seen)
 
     def hear(self) -> None:
         """Write down what the command to move ended with, where it ends with the move and not before (HMC)."""

@@ -438,7 +438,7 @@ def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
                 "status": line.course.status.word,
                 "verdict": line.verdict,
                 "text": line.text,
-                "delay": "" if line.delay_s is None else f"{line.delay_s:+.0f} s",
+                "delay": "" if line.delay_s is None else f"{round(line.delay_s):+d} s",
             }
             for line in sorted(outcome.jobs, key=lambda line: _SAP_ORDER.get(line.verdict, 4))
         ],
@@ -456,7 +456,7 @@ def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     labels = {
         "hardware_key": "hardware key (saplikey -get)",
         "machine_id": "uname -m",
-        "machine_serial": f"machine serial (lsconf, by {now.get('ways', {}).get('machine_serial', 'nobody')})",
+        "machine_serial": f"machine serial (lsconf, by {now.get('ways', {}).get('lsconf', 'nobody')})",
     }
     for name, label in labels.items():
         if was.get(name) or now.get(name):

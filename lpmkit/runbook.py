@@ -24,7 +24,7 @@ from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
 from lpmkit.probes.databases import database_plan, learn_secrets
-from lpmkit.reach import control_of, other_manager, survey_both_ends
+from lpmkit.reach import confirm_dialect, control_of, other_manager, survey_both_ends
 from lpmkit.recovery import Leftover, Proposal, left_behind, look, propose, recorded
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
@@ -98,6 +98,7 @@ class Runbook:
         self.clock = clock or Clock()
         #: What was asked before there was a folder to keep it in; the next `prepare` puts it into the run's transcript.
         self._asked: list[Reply] = []
+        self._confirmed: set[str] = set()
 
     def with_times(self, *, lead_in_s: float | None = None, tail_s: float | None = None) -> Runbook:
         """The same runbook with another lead-in and tail, in seconds, where they are given."""
@@ -115,6 +116,7 @@ class Runbook:
         for name in self.site.frames:
             control = control_of(self.site, name, secrets=self.secrets, transcript=self._asked.append)
             try:
+                self._confirm(name)
                 frames[name] = control.frame()
                 placed += [Placed(name, partition) for partition in control.partitions()]
             except RemoteError as error:
@@ -122,6 +124,12 @@ class Runbook:
             finally:
                 control.close()
         return Landscape(frames, tuple(placed), silent)
+
+    def _confirm(self, frame: str) -> None:
+        """Ask a manager once what it is; raises `UsageError` where the site file says something else."""
+        if frame not in self._confirmed:
+            confirm_dialect(self.site, frame, secrets=self.secrets, transcript=self._asked.append)
+            self._confirmed.add(frame)
 
     def order(
         self, partition: str, target: str, *, source: str | None = None, mapping: Mapping[str, str] | None = None

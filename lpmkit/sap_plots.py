@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from lpmkit import plots
 from lpmkit.analysis import Analysis
 from lpmkit.plots import FAINT, INK, PAPER
+from lpmkit.sap.course import JobCourse
 from lpmkit.sap.judge import JobLine, Outcome
 from lpmkit.sap.model import JobStatus
 
@@ -56,14 +57,22 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
     course = line.course
     lo, hi = axes.get_xlim()
     first, last = course.sights[0].asked_ns, course.sights[-1].answered_ns
+    outside = _outside(course, zero + int(lo * _SECOND), zero + int(hi * _SECOND))
+    if outside:
+        aborted = course.status is JobStatus.ABORTED
+        axes.annotate(
+            outside, (lo, lane), (6, 0), textcoords="offset points", fontsize=7, va="center",
+            color=LOOKS[JobStatus.ABORTED][0] if aborted else FAINT,
+        )  # fmt: skip
+        return
     ran = course.started_ns is not None or any(sight.job.status is JobStatus.RUNNING for sight in course.sights)
     since = course.started_ns if course.started_ns is not None else first
     until = course.ended_ns or course.gone_ns or last
     if not ran or since > first:
         # before its start it waited
         waited = min(since, until) if ran else last
-        _box(axes, (first - zero) / _SECOND, (waited - zero) / _SECOND, lane, "#ffffff", "", FAINT)
-    if ran:
+        _box(axes, (first - zero) / _SECOND, min(hi, (waited - zero) / _SECOND), lane, "#ffffff", "", FAINT)
+    if ran and (since - zero) / _SECOND <= hi:
         colour, hatch = LOOKS.get(course.status, _OTHER)
         begin, end = max(lo, (since - zero) / _SECOND), min(hi, (until - zero) / _SECOND)
         _box(axes, begin, end, lane, colour, hatch, INK)
@@ -78,6 +87,22 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
             va="center",
             zorder=6,
         )
+
+
+def _outside(course: JobCourse, lo_ns: int, hi_ns: int) -> str:
+    """What is to be said of a job that has no bar because it did nothing in the time that is shown: it was over before, or is for later; else empty."""
+    job = course.job
+    if course.ended_ns is not None and course.ended_ns < lo_ns:
+        return f"◂ {course.status.word} at {job.ended:%H:%M:%S}"
+    if course.sights[0].asked_ns > hi_ns:  # while the logs were read on
+        return "▸ first seen later" if job.started is None else f"▸ began at {job.started:%H:%M:%S}"
+    if job.status is JobStatus.SCHEDULED:
+        return "not released"
+    if job.status is JobStatus.RELEASED and job.planned is None:
+        return "waits for an event"
+    if job.status is JobStatus.RELEASED and len(course.sights) == 1 and job.planned is not None:
+        return f"▸ planned for {job.planned:%H:%M:%S}"
+    return ""
 
 
 def _box(axes: Axes, begin: float, end: float, lane: int, colour: str, hatch: str, edge: str) -> None:
@@ -119,7 +144,16 @@ def work_process_steps(analysis: Analysis, outcome: Outcome, axes: Axes | None =
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_ylabel("busy", rotation=0, ha="right", va="center")
     if kinds:
-        axes.legend(loc="upper right", ncols=len(kinds), frameon=False, fontsize=7.5, handlelength=1.2)
+        legend = axes.legend(
+            loc="upper right",
+            ncols=len(kinds),
+            fontsize=7.5,
+            handlelength=1.2,
+            facecolor=PAPER,
+            framealpha=0.85,
+            edgecolor="none",
+        )
+        legend.set_zorder(6)
     _through(axes, analysis, zero)
     return axes
 

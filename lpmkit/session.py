@@ -107,6 +107,91 @@ def command_line(arguments: Sequence[str]) -> str:
     return "LANG=C " + shlex.join(arguments)
 
 
+def batch_line(commands: Sequence[Sequence[str]], token: str) -> str:
+    """Several commands as one line, each followed by a mark with its exit status.
+
+    The restricted shells of a VIOS and an HMC allow ``;`` and ``echo`` (C `HMCSCAN`, whose scripts use them there); redirections they do not, so errors
+    of all the commands come on one stream.
+
+    >>> batch_line([["ioslevel"], ["lspv", "-size"]], "x1")
+    'LANG=C ioslevel; echo x1 $?; LANG=C lspv -size; echo x1 $?'
+    """
+    return "; ".join(f"{command_line(command)}; echo {token} $?" for command in commands)
+
+
+def batch_replies(output: str, token: str) -> list[tuple[str, int]]:
+    r"""What each command of a `batch_line` printed, and its status; only of those that ended.
+
+    >>> batch_replies("2.2.3.4\nx1 0\nNAME PV", "x1")
+    [('2.2.3.4\n', 0)]
+    """
+    found: list[tuple[str, int]] = []
+    rest = output
+    while f"{token} " in rest:
+        text, _, behind = rest.partition(f"{token} ")
+        status, newline, rest = behind.partition("\n")
+        if not newline or not status.isdigit():
+            break
+        found.append((text, int(status)))
+    return found
+
+
+class NotYet(RemoteError):
+    """A question that has not been asked yet; see `Ahead`."""
+
+
+class Ahead:
+    """A session that gathers the questions of a whole survey and asks them in one go; fulfils `Session`.
+
+    The first time round every question is put on a list and raises `NotYet`; `ask` sends the list, and the next time round the answers are there. What
+    depends on an answer is asked in the round after it. So a survey of hundreds of questions costs a handful of round trips. For questions that change nothing only.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._wanted: dict[str, list[str]] = {}
+        self._known: dict[tuple[str, str], Reply | RemoteError] = {}
+
+    @property
+    def where(self) -> str:
+        return self._session.where
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        key = (command_line(arguments), stdin)
+        if key not in self._known and stdin:
+            self._keep(key, lambda: self._session.run(arguments, timeout_s=timeout_s, stdin=stdin))
+        if key not in self._known:
+            self._wanted[key[0]] = list(arguments)
+            raise NotYet("this has not been asked yet", where=self.where, asked=key[0])
+        found = self._known[key]
+        if isinstance(found, RemoteError):
+            raise found
+        return found
+
+    def ask(self) -> bool:
+        """Send everything on the list; false when there was nothing. What goes wrong is kept as the answer to each question it befell."""
+        wanted, self._wanted = list(self._wanted.values()), {}
+        together = getattr(self._session, "run_all", None)
+        if together is not None and len(wanted) > 1:
+            for arguments, reply in zip(wanted, together(wanted), strict=True):
+                if reply is not None:
+                    self._known[command_line(arguments), ""] = reply
+        for arguments in wanted:
+            key = (command_line(arguments), "")
+            if key not in self._known:
+                self._keep(key, lambda: self._session.run(arguments))  # noqa: B023 - called at once
+        return bool(wanted)
+
+    def _keep(self, key: tuple[str, str], ask: Callable[[], Reply]) -> None:
+        try:
+            self._known[key] = ask()
+        except RemoteError as trouble:
+            self._known[key] = trouble
+
+    def close(self) -> None:
+        self._session.close()
+
+
 class RecordedSession:
     """Replays recorded replies. A command that was recorded twice answers in order, the last answer stays.
 
@@ -138,30 +223,3 @@ class RecordedSession:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-class RememberingSession:
-    """A session that asks each question once and answers it again from memory, a refusal or a silence too; for the time of one pass that only reads."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._known: dict[tuple[str, str], Reply | RemoteError] = {}
-
-    @property
-    def where(self) -> str:
-        return self._session.where
-
-    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
-        question = (command_line(arguments), stdin)
-        if question not in self._known:
-            try:
-                self._known[question] = self._session.run(arguments, timeout_s=timeout_s, stdin=stdin)
-            except RemoteError as trouble:
-                self._known[question] = trouble
-        answer = self._known[question]
-        if isinstance(answer, RemoteError):
-            raise answer
-        return answer
-
-    def close(self) -> None:
-        self._session.close()

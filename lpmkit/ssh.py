@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -30,7 +31,7 @@ from lpmkit.errors import (
     UsageError,
 )
 from lpmkit.secrets import Secrets
-from lpmkit.session import Reply, Transcript, command_line
+from lpmkit.session import Reply, Transcript, batch_line, batch_replies, command_line
 from lpmkit.timeline import Clock
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 15.0
 _CHUNK = 65536
+#: Commands in one line of a batch; some shells take no more than a few kilobytes.
+BATCH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +285,43 @@ class SshSession:
             self.close()
         return reply
 
+    def run_all(self, commands: Sequence[Sequence[str]], *, timeout_s: float = 60.0) -> list[Reply | None]:
+        """Run several commands in one go, one after the other, and return what each of them said; ``None`` where that is not certain.
+
+        ``timeout_s`` is for each of them: a batch ends early when nothing has come for so long.
+
+        Not certain is what came after a time-out or a lost connection, and, because errors of all of them come on one stream, whose an error was when more
+        than one of them may have said it: those are to be asked again, alone.
+        """
+        found: list[Reply | None] = []
+        for first in range(0, len(commands), BATCH):
+            found += self._batch(commands[first : first + BATCH], timeout_s)
+        return found
+
+    def _batch(self, commands: Sequence[Sequence[str]], timeout_s: float) -> list[Reply | None]:
+        token = "lpmkit-" + token_hex(6)
+        began, wall = self.clock.mono_ns(), self.clock.wall_ns()
+        output, error = bytearray(), bytearray()
+        try:
+            self._exchange_line(batch_line(commands, token), "", output, error, timeout_s, each=True)
+        except (RemoteError, paramiko.SSHException, OSError, EOFError):
+            # What had ended before is certain all the same; the rest is asked again, alone, and says itself what is the matter.
+            self.close()
+        ended, complaint = batch_replies(_text(output), token), _text(error)
+        suspects = [at for at, (text, status) in enumerate(ended) if status != 0 or not text]
+        found: list[Reply | None] = []
+        for at, command in enumerate(commands):
+            if at >= len(ended) or (complaint and at in suspects and len(suspects) > 1):
+                found.append(None)
+                continue
+            text, status = ended[at]
+            own = complaint if at in suspects or not suspects else ""
+            reply = Reply(self.where, command_line(command), status, text, own, "", began, self.clock.mono_ns(), wall)
+            found.append(reply)
+            if self.transcript:
+                self.transcript(reply)
+        return found
+
     def stream(
         self, arguments: Sequence[str], prepare: Callable[[paramiko.Channel], object] | None = None
     ) -> paramiko.Channel:
@@ -289,15 +329,18 @@ class SshSession:
 
         ``prepare`` sees the channel before the command starts, so that it misses nothing of its output.
         """
+        return self._start(command_line(arguments), prepare)
+
+    def _start(self, line: str, prepare: Callable[[paramiko.Channel], object] | None = None) -> paramiko.Channel:
         client = self._connected()
         transport = client.get_transport()
         if transport is None or not transport.is_active():
             self.close()
-            raise ConnectionLost("the connection is gone", where=self.where, asked=command_line(arguments))
+            raise ConnectionLost("the connection is gone", where=self.where, asked=line)
         channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
         if prepare is not None:
             prepare(channel)
-        channel.exec_command(command_line(arguments).encode())
+        channel.exec_command(line.encode())
         return channel
 
     def close(self) -> None:
@@ -318,26 +361,42 @@ class SshSession:
     def _exchange(
         self, arguments: Sequence[str], stdin: str, output: bytearray, error: bytearray, timeout_s: float
     ) -> int | None:
-        channel = self.stream(arguments)
+        return self._exchange_line(command_line(arguments), stdin, output, error, timeout_s)
+
+    def _exchange_line(
+        self, line: str, stdin: str, output: bytearray, error: bytearray, timeout_s: float, *, each: bool = False
+    ) -> int | None:
+        channel = self._start(line)
         try:
             if stdin:
                 channel.sendall(stdin.encode())
             channel.shutdown_write()
-            return self._collect(channel, output, error, timeout_s, command_line(arguments))
+            return self._collect(channel, output, error, timeout_s, line, each=each)
         finally:
             channel.close()
 
     def _collect(
-        self, channel: paramiko.Channel, output: bytearray, error: bytearray, timeout_s: float, command: str
+        self,
+        channel: paramiko.Channel,
+        output: bytearray,
+        error: bytearray,
+        timeout_s: float,
+        command: str,
+        *,
+        each: bool = False,
     ) -> int | None:
+        """Gather until the end. ``each``: the time runs anew whenever something comes."""
         poller = select.poll()
         poller.register(channel.fileno(), select.POLLIN)
         deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
         while True:
+            before = len(output) + len(error)
             while channel.recv_ready():
                 output += channel.recv(_CHUNK)
             while channel.recv_stderr_ready():
                 error += channel.recv_stderr(_CHUNK)
+            if each and len(output) + len(error) > before:
+                deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
             if channel.eof_received and not channel.recv_ready() and not channel.recv_stderr_ready():
                 # The exit status may follow the end of file by a moment.
                 channel.status_event.wait(5.0)

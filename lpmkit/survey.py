@@ -44,6 +44,7 @@ from lpmkit.inventory import (
     VnicAdapter,
 )
 from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.session import Ahead
 
 Value = TypeVar("Value")
 
@@ -187,26 +188,36 @@ def gather(
     source_vios: Shells,
     target_vios: Shells,
     aix: AixShell | None,
+    *,
+    rounds: Sequence[Ahead] = (),
 ) -> Survey:
     """Everything that the checks want to know, from both managers, all I/O servers and the partition itself.
 
+    ``rounds`` are the sessions under the controls and shells that gather their questions and ask them together; without them each question is asked by itself.
     Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
     """
-    asking = Gathering()
     partition = order.partition
     watch = None if aix is None else MemoryWatch(aix)
-    source_side = _side(asking, source, source_vios, order.source)
-    target_side = _side(asking, target, target_vios, order.target)
+    found = in_rounds(rounds, partial(_both_ends, order, source, target, source_vios, target_vios))
+    asking = Gathering()
     guest = None if aix is None or watch is None else _guest(asking, aix, watch, partition)
     if aix is None:
         asking.gaps.append(Gap("partition", partition, f"the site file does not say how to log in to {partition}"))
+    return replace(found, guest=guest, gaps=(*found.gaps, *asking.gaps))
+
+
+def _both_ends(order: Order, source: Control, target: Control, source_vios: Shells, target_vios: Shells) -> Survey:
+    """What both managers and all I/O servers say."""
+    asking = Gathering()
+    partition = order.partition
+    source_side = _side(asking, source, source_vios, order.source)
+    target_side = _side(asking, target, target_vios, order.target)
     one_manager = not order.target_address
     keys = None if one_manager else asking.ask("keys", order.source, lambda: source.keys_exchanged(order))
     return Survey(
         partition=partition,
         source=source_side,
         target=target_side,
-        guest=guest,
         migration=asking.ask("migration", order.source, lambda: source.migration(partition)),
         physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(partition)),
         keys=None if keys is None else KeyTest(keys.status, keys.text),
@@ -215,6 +226,23 @@ def gather(
         gaps=tuple(asking.gaps),
         one_manager=one_manager,
     )
+
+
+#: A survey has so many questions one after the other at most; more would be a defect.
+MOST_ROUNDS = 40
+
+
+def in_rounds(sessions: Sequence[Ahead], look: Callable[[], Value]) -> Value:
+    """What ``look`` finds once every question of it has been asked, a round at a time, on each session in one go.
+
+    ``look`` is called once more than there are rounds, with the same answers to the same questions; it must only read.
+    """
+    for _ in range(MOST_ROUNDS):
+        found = look()
+        asked = [session.ask() for session in sessions]
+        if not any(asked):
+            return found
+    return look()
 
 
 def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:

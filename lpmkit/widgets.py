@@ -349,6 +349,7 @@ def jobs_table(run: Run, sid: str) -> HTML:
         return HTML(f"<p>{_cell(sid)}: no job list yet.</p>")
     if "rows" not in said:
         return HTML(f"<p>{_cell(sid)}: the jobs could not be looked at: {_cell(said.get('trouble'))}</p>")
+    logs = {(row["name"], row["count"]): row for row in rows.get("job_logs", {}).get("rows", ())}
     busy = {row.get("pid"): row for row in (work or {}).get("rows", ())}
     order = {"R": 0, "A": 1, "Y": 2, "Z": 2, "S": 3}
     shown = []
@@ -364,10 +365,19 @@ def jobs_table(run: Run, sid: str) -> HTML:
                 "user": row.get("user"),
                 "work process": "" if row.get("pid") is None else f"{row.get('work_process')}, pid {row['pid']}",
                 "CPU s": cpu,
+                "its log": _job_log(logs.get((row.get("name"), row.get("count"))), row.get("steps")),
             }
         )
     age = (Clock().mono_ns() - int(said["answered_ns"])) / 1e9
     return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago")
+
+
+def _job_log(log: dict[str, Any] | None, steps: Any) -> str:
+    """The step that a job is at and the last line of its log."""
+    if log is None:
+        return ""
+    step = f"step {log['step']} of {steps or '?'}: " if log.get("step") else ""
+    return f"{step}{log.get('last', '')}"
 
 
 def databases_of(run: Run) -> list[str]:
@@ -479,15 +489,24 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     """The verdict of a run that is over, and the chart. ``wait`` keeps this cell busy until then (no button works meanwhile)."""
     from IPython.display import SVG, display  # noqa: PLC0415
 
+    if wait:
+        for _ in book.follow(run):
+            pass
+    found = verdict_table(book, run)
+    chart = run.path / "plots" / "wall.svg"
+    if chart.exists() and state(run).is_over:
+        display(SVG(filename=str(chart)))
+    return found
+
+
+def verdict_table(book: Runbook, run: Run) -> HTML:
+    """Every question with its state and answer, worked out now; where the run stands while it is not over."""
     from lpmkit.report import write_report  # noqa: PLC0415
 
-    now = state(run)
-    if wait:
-        for now in book.follow(run):  # noqa: B007 - the last one counts
-            pass
+    now = state(run, book.clock)
     if not now.is_over or now.phase is Phase.PREPARED:
         return HTML(
-            f"<p>Not over yet: <b>{_cell(now.phase.value if now.phase else 'watching')}</b>. Run this cell again later.</p>"
+            f"<p>Not over yet: <b>{_cell(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
         )
     write_report(run.path)
     found = Run(run.path).document("summary")
@@ -495,9 +514,6 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
         {"question": row["question"], "state": row["state"], "answer": row["answer"]}
         for row in found["verdict"]["questions"]
     ]
-    chart = run.path / "plots" / "wall.svg"
-    if chart.exists():
-        display(SVG(filename=str(chart)))
     return table(rows, found["verdict"]["line"])
 
 

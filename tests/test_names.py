@@ -101,7 +101,7 @@ def typed_commands(site: Place) -> set[str]:
     return found
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 @given(partition=names, server=names.filter(lambda text: not set(text) & set(',"')), pool=names)
 @example(partition="a,b", server="c/d", pool="e,f")
 @example(partition='"', server="/", pool='"a=b')

@@ -24,19 +24,17 @@ MIGRATIONS = ("Not Migrating", "Migration Starting", "Migration Failed")
 SYSTEMS = ("Operating", "Power Off", "No Connection", None)
 
 
-def every_end(frame: str) -> list[End]:
-    asked = [
-        End(frame, MigrationReading(state, None if state is None else migration), system)
-        for state, migration, system in product(STATES, MIGRATIONS, SYSTEMS)
-    ]
-    return [End(frame), *asked]
+def every_end(frame: str, systems: tuple[str | None, ...]) -> list[End]:
+    readings = [MigrationReading(None, None)]
+    readings += [MigrationReading(state, migration) for state, migration in product(STATES[1:], MIGRATIONS)]
+    return [End(frame), *(End(frame, reading, system) for reading, system in product(readings, systems))]
 
 
 def every_pair() -> list[Ends]:
     return [
         Ends(ORDER, source, target, inactive, still_s, stop_refused, refused)
-        for source in every_end("p8a")
-        for target in every_end("p8b")
+        for source in every_end("p8a", ("Operating",))
+        for target in every_end("p8b", SYSTEMS)
         for inactive in (False, True)
         for still_s, stop_refused in ((None, False), (500.0, False), (500.0, True))
         for refused in (0, 1, 2)

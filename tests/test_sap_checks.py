@@ -17,6 +17,7 @@ from lpmkit.sap.model import (
     Colour,
     Enqueue,
     Job,
+    JobLog,
     JobStatus,
     Licence,
     Missed,
@@ -118,7 +119,9 @@ def test_the_live_table_shows_the_newest_answer_and_how_old_it_is(tmp_path: Path
     now = Observation(
         "BX5", "jobs", "rfc, XBP 2.0", 4, 5, 6, (Job("NEW <b>", "1", JobStatus.ABORTED, pid=4711, work_process=9),)
     )
-    text = jobs_table(a_run(tmp_path, was, now), "BX5").data
+    log = Observation("BX5", "job_logs", "rfc", 7, 8, 9, (JobLog("NEW <b>", "1", 9, 2, "<i>7 of 9"),))
+    text = jobs_table(a_run(tmp_path, was, now, log), "BX5").data
+    assert "step 2 of ?: &lt;i&gt;7 of 9" in text
     assert "NEW &lt;b&gt;" in text
     assert "OLD" not in text
     assert "aborted" in text

@@ -23,6 +23,7 @@ from lpmkit.sap.model import (
     Enqueue,
     Job,
     JobHistory,
+    JobLog,
     JobStatus,
     Licence,
     LogEntry,
@@ -403,3 +404,127 @@ def test_the_connection_to_the_dispatcher_is_kept_or_lost(lane: NiLane, state: s
 
 def test_nothing_seen_passes_nothing() -> None:
     assert {one.state for one in judged().said} == {"not evaluated"}
+
+
+# -- the host seen from inside ---------------------------------------------------------------------------------------------------
+
+LSCONF = (
+    "System Model: IBM,7998-61X",
+    "Machine Serial Number: 10071DA",
+    "Number Of Processors: 2",
+    "Processor Clock Speed: 4005 MHz",
+    "LPAR Info: 2 bxaix85",
+    "Memory Size: 4096 MB",
+    "Console Login: enable",
+    "",
+    "\tPercent Used: 4%",
+    "* ent0             U7998.61X.10071DA-V2-C4-T1    Virtual I/O Ethernet Adapter (l-lan)",
+)
+
+
+def host_said(*changes: tuple[str, str], moved: bool = True, target: str = "10072EA") -> Any:
+    """What is said when ``lsconf`` came out changed in these words."""
+    after = "\n".join(LSCONF)
+    for old, new in changes:
+        assert old in after
+        after = after.replace(old, new)
+    told = [Snapshot("BX5", WALL, {"lsconf": "soap_rfc"}, lsconf=lines) for lines in (LSCONF, tuple(after.split("\n")))]
+    return judged(before=told[0], after=told[1], moved=moved, target_serial=target).question("sap-host-BX5")
+
+
+MOVED = (("10071DA", "10072EA"), ("LPAR Info: 2", "LPAR Info: 3"), ("-V2-", "-V3-"))
+
+
+def test_another_machine_and_the_same_partition_pass_and_name_what_changed() -> None:
+    said = host_said(*MOVED, ("4005", "4700"))
+    assert said.state == "passed"
+    assert "Machine Serial Number: 10071DA → 10072EA" in said.answer
+    assert "Processor Clock Speed: 4005 MHz → 4700 MHz" in said.answer
+    assert "no other line changed" in said.answer  # the places of the devices are the same places
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("Memory Size: 4096", "Memory Size: 3072"), "Memory Size: 4096 MB → 3072 MB"),
+        (("Processors: 2", "Processors: 1"), "Number Of Processors: 2 → 1"),
+        (("10072EA", "10079ZZ"), "the target's is 10072EA"),
+    ],
+)
+def test_less_memory_fewer_processors_or_a_third_machine_fail(change: tuple[str, str], named: str) -> None:
+    said = host_said(*MOVED, change)
+    assert said.state == "failed"
+    assert named in said.answer
+
+
+def test_the_same_serial_after_a_move_fails_and_is_right_without_one() -> None:
+    assert "is 10071DA still" in host_said().answer
+    assert host_said().state == "failed"
+    assert host_said(moved=False).state == "passed"
+    assert host_said(*MOVED, moved=False).state == "failed"
+
+
+def test_every_other_line_that_changed_is_named_and_fails_nothing() -> None:
+    said = host_said(
+        *MOVED, ("Percent Used: 4%", "Percent Used: 5%"), ("Console Login: enable", "Console Login: disable")
+    )
+    assert said.state == "passed"
+    assert "Console Login: enable → disable" in said.answer
+    assert "gone: Percent Used: 4%" in said.answer
+    assert "new: Percent Used: 5%" in said.answer
+
+
+def test_lsconf_that_nobody_could_ask_is_a_gap_and_no_pass() -> None:
+    was = Snapshot("BX5", WALL, {"lsconf": "rfc"}, lsconf=LSCONF)
+    failed = Snapshot("BX5", WALL, {}, missed=(Missed("lsconf", "rfc: COMMAND_NOT_FOUND"),))
+    said = judged(before=was, after=failed).question("sap-host-BX5")
+    assert (said.state, said.counts) == ("not evaluated", True)
+    assert "could not look after the move: rfc: COMMAND_NOT_FOUND" in said.answer
+    without = Snapshot("BX5", WALL, {}, missed=(Missed("lsconf", "x", False),))
+    assert judged(before=without, after=without).question("sap-host-BX5").counts is False
+    assert judged(before=was).question("sap-host-BX5").counts is True
+
+
+# -- progress by log -------------------------------------------------------------------------------------------------------------
+
+
+def log_seen(second: float, lines: int, stamped: float) -> Observation:
+    return seen("job_logs", second, JobLog("LONG", "20000001", lines, 2, f"line {lines}", at(stamped)))
+
+
+@pytest.mark.parametrize(
+    ("logs", "state"),
+    [
+        ([(20, 5, 19), (40, 6, 38)], "passed"),  # a line stamped after the pause
+        ([(20, 5, 19), (40, 6, 29)], "not evaluated"),  # one that was written before it, after the last look
+        ([(20, 5, 19), (40, 5, 19)], "not evaluated"),
+        ([(40, 5, 19), (50, 6, 19)], "passed"),  # it grew between two looks after it
+    ],
+    ids=["stamped after", "written before", "nothing new", "grew after"],
+)
+def test_a_job_whose_process_tells_nothing_goes_on_when_its_log_does(
+    logs: list[tuple[float, int, float]], state: str
+) -> None:
+    one = job("LONG", "R", 4711, steps=3)
+    rows = jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 10)])
+    found = judged(*rows, *(log_seen(*each) for each in logs))
+    assert found.question("sap-jobs-BX5").state == state
+    assert "step 2 of 3" in found.jobs[0].text
+
+
+def test_a_log_that_went_on_does_not_hide_a_work_process_that_is_gone() -> None:
+    one = job("LONG", "R", 4711)
+    rows = jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 10, activity=Activity.WAITING)])
+    assert judged(*rows, log_seen(35, 6, 34)).jobs[0].verdict == "fail"
+
+
+def test_how_long_a_job_has_run_stands_beside_what_is_usual_for_it() -> None:
+    one = job("LONG", "R", 4711, started=-90)
+    rows = jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 19)])
+    before = Snapshot("BX5", WALL, {}, history=(JobHistory("LONG", 4, 600.0, 650.0),))
+    assert "135 s so far, usually 600 s (median of 4 runs)" in judged(*rows, before=before).jobs[0].text
+
+
+def test_two_ways_in_have_a_conversation_each() -> None:
+    rows = [seen("users", 5, session="94/1"), seen("users", 40, session="http/1", way="soap_rfc")]
+    assert judged(*rows).question("sap-rfc-BX5").state == "passed"

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lpmkit.errors import LpmError, UnexpectedReply
-from lpmkit.sap import dpmon, functions, host, records, sapcontrol, soaprfc
+from lpmkit.probes.ni import Frames, frame
+from lpmkit.sap import dpmon, functions, host, lsconf, records, sapcontrol, soaprfc, webservice
 from lpmkit.sap.model import Activity, Observation, WorkProcess, read_observation
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -34,6 +35,8 @@ def reader_of(notes: dict[str, Any]) -> Callable[[str], Any]:
     module, _, function = notes["reader"].partition(":")
     found = getattr(importlib.import_module(module), function)
     arguments = [datetime.fromisoformat(one) if "T" in one and "-" in one else one for one in notes["arguments"]]
+    if found is soaprfc.read_answer:
+        return lambda text: found(text.encode("utf-8"), *arguments)
     return lambda text: found(text, *arguments)
 
 
@@ -61,10 +64,11 @@ def test_every_reader_has_a_recording() -> None:
     recorded = {json.loads(path.read_text(encoding="utf-8"))["reader"] for path in RECORDINGS}
     readers = {
         f"{module.__name__}:{name}"
-        for module in (sapcontrol, dpmon, host)
+        for module in (sapcontrol, dpmon, host, lsconf)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("read_") and function.__module__ == module.__name__
     }
+    readers.add("lpmkit.sap.soaprfc:read_answer")
     assert readers - recorded == {"lpmkit.sap.sapcontrol:read_answer"}
 
 
@@ -88,6 +92,7 @@ READERS: list[Callable[[str], Any]] = [
     host.read_disp_work,
     lambda text: host.read_processes(text, "BX5", NOW),
     lambda text: soaprfc.read_answer(text.encode("utf-8", "surrogatepass"), "RFC_PING"),
+    lsconf.read_lsconf,
     functions.dump_error,
     records.moment,
 ]
@@ -147,7 +152,7 @@ def test_no_row_is_lost_in_silence(path: Path, data: st.DataObject) -> None:
 )
 def test_an_answer_cut_in_its_last_line_is_refused(path: Path) -> None:
     notes = json.loads(path.read_text(encoding="utf-8"))
-    if notes["reader"].startswith("lpmkit.sap.host"):
+    if notes["reader"].startswith(("lpmkit.sap.host", "lpmkit.sap.lsconf")):
         return  # these print no tables; a key or a label that is cut is no key
     text = path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
     with pytest.raises(UnexpectedReply):
@@ -289,3 +294,179 @@ def test_a_list_that_counts_more_licences_than_could_be_read_is_refused() -> Non
     text = (FIXTURES / "sap-7.77/saplikey_show/a4h.txt").read_text()
     with pytest.raises(UnexpectedReply, match="2 license keys listed"):
         host.read_licences(text.replace("Hardware Key          : D1889390344", "Hardware Kex          : D1889390344"))
+
+
+# -- answers of function modules, of the web service, of the dispatcher -----------------------------------------------------------
+
+
+VALUES = st.one_of(
+    st.text(max_size=14),
+    st.integers(-5, 10**20),
+    st.none(),
+    st.sampled_from(["R", "F", "20081107", "240000", "00000000", "X", "0"]),
+)
+FIELDS = [
+    "JOBNAME",
+    "JOBCOUNT",
+    "STATUS",
+    "STRTDATE",
+    "STRTTIME",
+    "ENDDATE",
+    "ENDTIME",
+    "WPPROCID",
+    "NAME",
+    "TID",
+    "BNAME",
+    "WP_NO",
+    "WP_TYP",
+    "WP_PID",
+    "WP_ISTATUS",
+    "WP_DUMPS",
+    "WP_CPU",
+    "VERSION",
+    "INTERFACE",
+    "MSGID",
+    "MSGNO",
+    "TEXT",
+    "ENTERDATE",
+    "ENTERTIME",
+    "MESSAGE",
+    "FIELDNAME",
+    "OFFSET",
+    "LENGTH",
+    "WA",
+    "VBKEY",
+    "TYPE",
+]
+TABLES = [
+    "DATA",
+    "FIELDS",
+    "LIST",
+    "WPLIST",
+    "USRLIST",
+    "VERSIONS",
+    "JOB_HEAD",
+    "SELECTED_JOBS",
+    "JOB_PROTOCOL",
+    "EXEC_PROTOCOL",
+]
+ROWS = st.lists(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=8), max_size=4)
+ANSWERS = st.dictionaries(
+    st.sampled_from([*TABLES, "RETURN", "STATUS", "EXITCODE", "RFCSI_EXPORT"]),
+    st.one_of(VALUES, ROWS, st.dictionaries(st.sampled_from([*FIELDS, "RFCTZONE", "RFCDAYST"]), VALUES, max_size=4)),
+    max_size=8,
+)
+
+
+class Says:
+    """Answers every call with what it was given, one after the other."""
+
+    where, session = "nowhere", "1"
+
+    def __init__(self, said: list[dict[str, Any]]) -> None:
+        self._said = said
+        self._calls = 0
+
+    def call(self, function: str, /, tables: Any = (), **imports: Any) -> dict[str, Any]:
+        self._calls += 1
+        return self._said[self._calls % len(self._said)] if self._said else {}
+
+    def close(self) -> None: ...
+
+
+@quick
+@given(st.lists(ANSWERS, max_size=4))
+def test_whatever_a_function_module_answers_gives_records_or_our_error(said: list[dict[str, Any]]) -> None:
+    for ask in (
+        lambda of: of.identity(),
+        lambda of: of.instances(),
+        lambda of: of.work_processes(),
+        lambda of: of.users(),
+        lambda of: of.jobs(NOW, NOW),
+        lambda of: of.job_list(NOW),
+        lambda of: of.job_logs(NOW, NOW),
+        lambda of: of.history(NOW, 7),
+        lambda of: of.dumps(NOW),
+        lambda of: of.updates(),
+        lambda of: lsconf.read_lsconf(of.host_command("ZLSCONF")),
+    ):
+        try:
+            ask(functions.Functions(Says(said)))
+        except LpmError:
+            continue
+
+
+@quick
+@given(ROWS)
+def test_no_line_of_a_job_log_is_lost(rows: list[dict[str, Any]]) -> None:
+    try:
+        found = functions.job_log_of("A", "1", rows)
+    except LpmError:
+        return
+    assert found.lines == len(rows)
+
+
+@quick
+@given(st.lists(st.text(max_size=20), max_size=8), st.lists(st.text(max_size=20), max_size=8))
+def test_lsconf_held_against_itself_shows_no_change_and_against_another_every_one(
+    one: list[str], other: list[str]
+) -> None:
+    same = lsconf.changes(one, one)
+    assert (same.machine, same.partition, same.others) == ((), (), ())
+    lsconf.changes(one, other)
+
+
+ROWS_OF_THE_SERVICE = st.recursive(
+    VALUES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["item", "No", "Typ", "name", "pid"]), inner, max_size=3),
+    ),
+)
+
+
+@quick
+@given(ROWS_OF_THE_SERVICE)
+def test_whatever_the_web_service_answers_gives_records_or_our_error(answer: Any) -> None:
+    for make in (
+        records.work_process, records.process, records.queue, records.log_entry, records.lock, records.enqueue, records.instance,
+    ):  # fmt: skip
+        try:
+            for row in webservice._rows(answer):
+                make(row)
+        except LpmError:
+            continue
+    try:
+        records.alerts(webservice._rows(answer))
+    except LpmError:
+        pass
+
+
+@quick
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n"]),
+)
+def test_whatever_comes_through_the_local_socket_is_http_or_our_error(content: bytes, head: bytes) -> None:
+    try:
+        webservice._response(head + content, "socket")
+    except LpmError:
+        pass
+
+
+@quick
+@given(st.lists(st.binary(max_size=40), max_size=6), st.integers(1, 9))
+def test_the_dispatchers_frames_come_whole_however_they_are_cut(payloads: list[bytes], piece: int) -> None:
+    wire, frames, found = b"".join(frame(one) for one in payloads), Frames(), []
+    for at in range(0, len(wire), piece):
+        found += frames.feed(wire[at : at + piece])
+    assert found == payloads
+
+
+@quick
+@given(st.binary(max_size=60))
+def test_bytes_that_are_no_frames_are_refused_and_nothing_else_happens(content: bytes) -> None:
+    try:
+        Frames().feed(content)
+    except ValueError:
+        return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime as moment
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +17,13 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapCommands, SapRfc, SapSystemSettings, SapWebService
+from lpmkit.config import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, Unreachable, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import JobStatus
 from lpmkit.sap.rfc import RfcCaller, logon, trouble
+from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.system import System, open_system
 from lpmkit.sap.ways import Window
 from lpmkit.sap.webservice import start_service
@@ -467,3 +470,122 @@ def test_a_snapshot_says_which_way_told_what_and_what_it_cost(simulator: Simulat
     assert found.hardware_key in {licence.key for licence in found.licences or ()}
     assert sum(found.requests.values()) < 60
     assert not [gap for gap in found.missed if gap.configured], found.missed
+
+
+# -- SOAP-RFC and its session --------------------------------------------------------------------------------------------------
+
+
+def test_soap_rfc_keeps_a_session_and_the_job_interface_is_used_in_it(simulator: Simulator) -> None:
+    one = worlds.simulated(simulator, "soap_rfc")
+    first, logs = one.ask("jobs"), one.ask("job_logs")
+    assert first.way == "soap_rfc, XBP 3.0", first.trouble
+    assert logs.rows, logs.trouble
+    assert {row.key for row in logs.rows} <= {job.key for job in first.rows or ()}
+    assert all(row.step and row.last for row in logs.rows)
+    assert first.session == logs.session != ""
+    one.close()
+
+
+def test_what_tells_a_session_is_not_the_cookie_that_opens_it(simulator: Simulator) -> None:
+    one = worlds.simulated(simulator, "soap_rfc")
+    told = one.ask("identity").session
+    caller = one.ways["soap_rfc"]._functions.caller  # type: ignore[attr-defined]
+    (cookie,) = [each.value for each in caller._web.cookies]
+    assert told == caller.session
+    assert cookie not in told
+
+
+def test_a_service_that_keeps_no_session_answers_from_the_table_and_says_why() -> None:
+    with Simulator(worlds.LANDSCAPES / "js22.yaml", speed=25.0, faults=["sap-soap-stateless"]) as simulator:
+        one = worlds.simulated(simulator, "soap_rfc", partition="bxaix85", sid="BX5", numbers=("00",))
+        said = one.ask("jobs")
+        assert said.rows
+        assert said.way == "soap_rfc, RFC_READ_TABLE on TBTCO (XBP needs a session and the service keeps none)"
+        assert said.session == ""
+        assert "job logs need the job interface" in one.ask("job_logs").trouble
+
+
+def test_a_session_that_ended_there_is_opened_again_and_is_another_one() -> None:
+    cookies = iter(["first", "second"])
+    asked: list[str] = []
+
+    def answer(request: bytes) -> bytes:
+        head = request.decode("latin-1")
+        mine = next((line.partition("=")[2] for line in head.split("\r\n") if line.startswith("Cookie:")), "")
+        asked.append(mine)
+        if mine == "first":
+            return b"HTTP/1.1 400 Session timed out\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        body = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><RFC_PING.Response/></e:Body></e:Envelope>'
+        cookie = f"Set-Cookie: sap-contextid={next(cookies)}; path=/\r\n" if not mine else ""
+        return f"HTTP/1.1 200 OK\r\n{cookie}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+    with serving(answer) as url:
+        one = SoapCaller(url, client="100", user="LPMKIT", password=worlds.PASSWORD, timeout_s=5.0)
+        one.call("RFC_PING")
+        before = one.session
+        one.call("RFC_PING")
+        assert one.session not in ("", before)
+    assert asked == ["", "first", ""]
+
+
+# -- no password, whatever a machine says ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def serving(answer: Callable[[bytes], bytes]) -> Iterator[str]:
+    """A server that answers each request by what came."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                wire, _ = listener.accept()
+            except OSError:
+                return
+            with wire:
+                came = b""
+                while b"\r\n\r\n" not in came and (part := wire.recv(65536)):
+                    came += part
+                wire.sendall(answer(came))
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
+def mirror(request: bytes) -> bytes:
+    """A fault that holds everything the client sent, the password in clear and as it went over the wire."""
+    said = f"refused {worlds.PASSWORD} {request.decode('latin-1')}".replace("<", "[").replace("&", "+")
+    body = (
+        '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><e:Fault><faultcode>e:Server</faultcode>'
+        f"<faultstring>{said}</faultstring></e:Fault></e:Body></e:Envelope>"
+    ).encode()
+    return b"HTTP/1.1 500 no\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
+
+
+@pytest.mark.parametrize("way", worlds.WAYS)
+def test_a_password_that_a_machine_says_back_is_in_no_answer_of_any_way(
+    way: str, pyrfc: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "env:LPM_SIMULATOR_SAP_PASSWORD"
+    pyrfc.BACKEND = worlds.Memory(trouble=pyrfc.LogonError(f"Name or password is incorrect ({worlds.PASSWORD})"))
+    with serving(mirror) as url:
+        port = int(url.rpartition(":")[2])
+        every: dict[str, Any] = {
+            "webservice": SapWebService(host="127.0.0.1", user="bx5adm", password=secret, ports={"00": port}),
+            "commands": SapCommands(host="nobody@127.0.0.1", password=secret),
+            "rfc": SapRfc(host="127.0.0.1", client="100", user="LPMKIT", password=secret),
+            "soap_rfc": SapSoapRfc(url=url, client="100", user="LPMKIT", password=secret),
+        }
+        settings = SapSystemSettings(partition="bxaix85", **{way: every[way]})
+        one = open_system("BX5", settings, host="127.0.0.1", ssh_config=None, secrets=Secrets(may_ask=False))
+        said = [one.ask_by(way, question) for question in ("work_processes", "jobs", "identity")]
+        taken = one.snapshot()
+    shown = "".join(repr(each.as_data()) for each in said) + repr(taken) + repr(vars(one.ways[way])) + caplog.text
+    assert all(each.rows is None and each.trouble for each in said), said
+    for user in ("bx5adm", "LPMKIT"):
+        assert base64.b64encode(f"{user}:{worlds.PASSWORD}".encode()).decode() not in shown
+    assert worlds.PASSWORD not in shown

@@ -105,14 +105,14 @@ def _free_network(rigs: list[str]) -> str:
 class Rig:
     """The partition; a ``with`` block. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``.
 
-    ``goes_first`` lets its processes run before all others here: it stands for another machine, and what is short of a core is the observer alone.
+    Its processes run before all others here: it stands for another machine, and what is short of a core is the observer alone. (A partition that is itself
+    starved stands still in truth, and nobody would know for how long.)
     """
 
     name = "partition"
 
-    def __init__(self, folder: Path, *, goes_first: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.goes_first = goes_first
         self.space = f"lpmbench-{os.getpid()}"
         self.cgroup = FREEZER / self.space
         self.ours = f"lpmb{os.getpid() % 100000}"
@@ -192,8 +192,7 @@ class Rig:
             start_new_session=True,
         )
         (self.cgroup / "cgroup.procs").write_text(str(self._sshd.pid))
-        if self.goes_first:
-            os.sched_setscheduler(self._sshd.pid, os.SCHED_FIFO, os.sched_param(10))  # and what it starts for a login
+        os.sched_setscheduler(self._sshd.pid, os.SCHED_FIFO, os.sched_param(10))  # and what it starts for a login
         assert wait_until(self._listens, clock=Clock(), timeout_s=20), (self.folder / "sshd.log").read_text()
 
     def _preloaded(self) -> str:
@@ -205,11 +204,6 @@ class Rig:
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex((self.address, 22)) == 0
-
-    def shares_cores(self) -> None:
-        """From now on the partition's processes wait for a core as everybody else does."""
-        for pid in (self.cgroup / "cgroup.procs").read_text().split():
-            os.sched_setscheduler(int(pid), os.SCHED_OTHER, os.sched_param(0))
 
     def __exit__(self, *_: object) -> None:
         if self.cgroup.exists():

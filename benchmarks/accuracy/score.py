@@ -17,6 +17,8 @@ MS = 1_000_000
 NEAR_NS = 400 * MS
 #: Suspensions that are told apart from the others, and held to the same bounds.
 APART = (TWICE, *CLOCKS)
+#: Where the hand that stops was itself short of a core the truth is a wide bracket: claims are held to it, errors are not worked out from its middle.
+WELL_KNOWN_MS = 5.0
 #: What must never be called a suspension.
 NOT_SUSPENDED = ("cut", "probes stopped", "all ours stopped")
 
@@ -125,6 +127,7 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for (hz, name), group in sorted(groups.items()):
         long = [row for row in group if row["length_ms"] >= 50]
         seen = [row for row in long if "hull" in row]
+        known = [row for row in seen if row["truth_ms"][1] - row["truth_ms"][0] <= WELL_KNOWN_MS]
         lines.append(
             {
                 "hz": hz,
@@ -135,9 +138,10 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "inner": _share([row["inner"] for row in group if "inner" in row]),
                 "likely": _share([row["likely"] for row in group if "likely" in row]),
                 "likely_middle": _share([row["likely_middle"] for row in group if "likely" in row]),
-                "error_ms": _quantiles([row["error_ms"] for row in seen]),
-                "off_ms": _quantiles([abs(row["off_ms"]) for row in seen]),
-                "bias_ms": statistics.median([row["off_ms"] for row in seen]) if seen else None,
+                "truth_known": f"{len(known)}/{len(seen)}",
+                "error_ms": _quantiles([row["error_ms"] for row in known]),
+                "off_ms": _quantiles([abs(row["off_ms"]) for row in known]),
+                "bias_ms": statistics.median([row["off_ms"] for row in known]) if known else None,
                 "width_ms": _quantiles([row["width_ms"] for row in seen]),
                 "likely_width_ms": _quantiles([row["likely_width_ms"] for row in seen]),
                 "truth_bracket_ms": _quantiles([row["truth_ms"][1] - row["truth_ms"][0] for row in group]),

@@ -269,13 +269,10 @@ def costs(rig: Rig, record: Record, over_s: float) -> dict[str, float]:
 
 
 def play_all(
-    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None], *, always_first: bool = False
+    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]
 ) -> tuple[dict[int, Run], dict[str, Any]]:
-    """Make the records and play the trials. Returns a run for each rate, and what was really done (also in ``truth.json``).
-
-    The partition goes first, as another machine would, until busy loops run: then it shares the cores with them, unless it goes first always.
-    """
-    with Rig(folder / "partition", goes_first=True) as rig:
+    """Make the records and play the trials. Returns a run for each rate, and what was really done (also in ``truth.json``)."""
+    with Rig(folder / "partition") as rig:
         if not rig.has_clock:
             say("no C compiler here: the trials with scripted clocks are left out")
             trials = [one for one in trials if one.kind not in CLOCKS]
@@ -294,8 +291,6 @@ def play_all(
             urgent()  # from here on: what is measured must not be how long this process waited for a processor
             player, done = Player(rig, records, seed), []
             for hogged in (False, True):
-                if hogged and not always_first:
-                    rig.shares_cores()
                 with hogs(2 if hogged else 0):
                     for trial in [one for one in trials if one.hogged is hogged]:
                         done += player.play(replace(trial))

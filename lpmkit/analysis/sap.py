@@ -48,6 +48,7 @@ def sap_outcomes(
             rules=_rules(settings.rules, notes),
             watch_after_s=settings.watch_after_minutes * 60 if run.manifest.get("mode") == "move" else 0.0,
             moved=run.manifest.get("mode") == "move",
+            target_serial=_target_serial(documents.get("survey")),
         )
         found.append(judge(case))
     return tuple(found)
@@ -93,6 +94,12 @@ def _snapshot(document: Any, sid: str, notes: list[str]) -> Snapshot | None:
     except ValidationError as error:
         notes.append(f"the snapshot of {sid} cannot be read: {error}")
         return None
+
+
+def _target_serial(survey: Any) -> str:
+    """The serial number of the target frame, as the survey read it; empty where it did not."""
+    frame = ((survey or {}).get("target") or {}).get("frame") or {} if isinstance(survey, dict) else {}
+    return str(frame.get("serial") or "")
 
 
 def _rules(own: Path | None, notes: list[str]) -> Rules:

@@ -100,7 +100,8 @@ def _moved(evidence: Evidence) -> Question:
     order = evidence.manifest.get("order") or {}
     way = f"{order.get('partition', 'the partition')} from {order.get('source', '?')} to {order.get('target', '?')}"
     if phase == "settled":
-        return Question("moved", title, PASSED, f"yes: {way}; gone from the source, running on the target")
+        how = evidence.record.phases[-1].why if evidence.record.phases else ""
+        return Question("moved", title, PASSED, f"yes: {way}; {how or 'gone from the source, running on the target'}")
     if phase in ("failed", "stopped", "needs-recovery"):
         why = evidence.record.phases[-1].why
         return Question("moved", title, FAILED, f"no: {phase}{' — ' + why if why else ''}")

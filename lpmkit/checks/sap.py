@@ -36,7 +36,7 @@ def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
     if key is None:
         raise NotKnown(
             one.system,
-            f"the site file does not say the hardware key of {survey.target.name}: "
+            f"neither the site file nor an earlier run says the hardware key of {survey.target.name}: "
             f"sap_systems.{one.system}.hardware_keys, as saplikey -get printed it there",
         )
     mine = [licence for licence in one.licences or () if licence.key == key]
@@ -44,6 +44,7 @@ def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
     facts: dict[str, Fact] = {
         "hardware key now": one.hardware_key,
         f"on {survey.target.name}": key,
+        "known from": one.keys_from.get(survey.target.name),
         "licences installed": joined(sorted({licence.key for licence in one.licences or ()})),
     }
     return passed(

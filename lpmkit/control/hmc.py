@@ -54,7 +54,7 @@ from lpmkit.control.ivm import (
     read_profiles,
 )
 from lpmkit.control.ivm import PARTITION as LISTED_PARTITION
-from lpmkit.control.records import Listing, flag, known, lines, names, needed, split, understood, whole
+from lpmkit.control.records import Listing, flag, is_empty, known, lines, names, needed, split, understood, whole
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
@@ -75,6 +75,10 @@ Value = TypeVar("Value")
 
 #: The longest that ``migrlpar -o m`` is waited for; it takes as long as the move.
 MOVE_TIMEOUT_S = 24 * 3600.0
+#: ``diagrmc`` tries the connection and waits for it.
+DIAGNOSIS_TIMEOUT_S = 300.0
+#: What it says of a connection that works (C `AVOCADO`).
+HAS_RMC = "{address} has RMC connection."
 #: Says in a reply of `Hmc.migrate` that the command has not ended; ours, not the machine's.
 RUNS_ON = "(the migration runs; its command has not ended yet)"
 
@@ -137,6 +141,15 @@ class RmcConnection:
     active: bool
     os: str | None = None
     capabilities: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RmcDiagnosis:
+    """``diagrmc`` about one partition. ``connected`` is told by the sentence that was seen; ``text`` is everything that was said."""
+
+    address: str
+    connected: bool
+    text: str
 
 
 def read_managed_systems(text: str) -> tuple[Frame, ...]:
@@ -336,6 +349,26 @@ class Hmc(ManagedSystem):
     def console(self) -> ConsoleLevel:
         """Which HMC this is; raises `CommandRefused` where it is none (C `HMCSCAN`)."""
         return understood(self._session.run(["lshmc", "-V"]), read_console_level)
+
+    def rmc_diagnosis(self, partition: Partition) -> RmcDiagnosis:
+        """``diagrmc``: whether a partition's RMC connection works, in the console's own words (C `AVOCADO`). Without ``--autocorrect`` it changes nothing.
+
+        Raises `UsageError` for a partition without an address.
+        """
+        if not partition.rmc_ipaddr:
+            raise UsageError(
+                "the console knows no address of it, so there is nothing to diagnose", where=partition.name
+            )
+        words = ["diagrmc", *self._named, "--ip", partition.rmc_ipaddr, *self._called(partition.name)]
+        reply = self._session.run(words, timeout_s=DIAGNOSIS_TIMEOUT_S)
+        return RmcDiagnosis(
+            partition.rmc_ipaddr, HAS_RMC.format(address=partition.rmc_ipaddr) in reply.text, reply.text
+        )
+
+    def debug_data(self) -> tuple[str, ...]:
+        """``lsmigrdbg -r file``: what the console keeps of failed moves for its support (B `lsmigrdbg`), a line each; the fields were never seen."""
+        reply = self._session.run(["lsmigrdbg", "-r", "file"]).checked()
+        return () if is_empty(reply.output) else tuple(reply.whole_lines())
 
     def partitions(self) -> tuple[Partition, ...]:
         """Every partition with its resources and, where the console has such, its processor pool."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from lpmkit.sap.model import Job, JobStatus, Observation
+from lpmkit.sap.model import Job, JobLog, JobStatus, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,41 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come by its own log: the last reading, the last one before the pause, and whether a line was written after it."""
+
+    last: JobLog
+    before: JobLog | None
+    went_on: bool
+
+
+def progress(observations: Sequence[Observation], pause: Pause) -> dict[str, Progress]:
+    """The job logs that were read after the pause, by the job's key.
+
+    A line counts as written after the pause where the system stamped it so, or where the log grew between two readings after it.
+    """
+    read = [one for one in observations if one.question == "job_logs" and one.rows is not None]
+    before: dict[str, JobLog] = {}
+    after: dict[str, list[JobLog]] = {}
+    ends = {}
+    for one in read:
+        for row in one.rows or ():
+            if one.answered_ns <= pause.begin_ns:
+                before[row.key] = row
+            elif one.asked_ns >= pause.end_ns:
+                after.setdefault(row.key, []).append(row)
+                ends[row.key] = _local(pause.end_ns, one)
+    found = {}
+    for key, rows in after.items():
+        first, last, end = rows[0], rows[-1], ends[key]
+        # whole seconds: a line of the second in which the pause ended may be from before it
+        stamped = end is not None and last.at is not None and last.at > end
+        grew = first.lines is not None and last.lines is not None and last.lines > first.lines
+        found[key] = Progress(last, before.get(key), stamped or grew)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class JobCourse:
     """One job through the record: every sight of it, and its start and end on the observer's clock where the system told them."""
 
@@ -105,8 +140,8 @@ class JobCourse:
 
 
 def job_courses(observations: Sequence[Observation]) -> tuple[JobCourse, ...]:
-    """Every job that was seen, in the order of its start."""
-    listed = [one for one in observations if one.question == "jobs" and one.rows is not None]
+    """Every job that was seen, in the order of its start. What only the whole list (``job_list``) held is not missed in the others."""
+    listed = [one for one in observations if one.question in ("jobs", "job_list") and one.rows is not None]
     sights: dict[str, list[Sight]] = {}
     gone: dict[str, int] = {}
     for one in listed:
@@ -115,6 +150,8 @@ def job_courses(observations: Sequence[Observation]) -> tuple[JobCourse, ...]:
             key = job.key
             here.add(key)
             sights.setdefault(key, []).append(Sight(one.asked_ns, one.answered_ns, job))
+        if one.question == "job_list":
+            continue
         for key in sights.keys() - here:
             gone.setdefault(key, one.asked_ns)
         for key in here:

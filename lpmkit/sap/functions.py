@@ -19,12 +19,13 @@ from lpmkit.sap.model import (
     Instance,
     Job,
     JobHistory,
+    JobLog,
     JobStatus,
     Update,
     User,
     WorkProcess,
 )
-from lpmkit.sap.recalled import SNAP_ERROR_BLOCK, XBP_NOTHING_FOUND, XBP_STATUS_FLAGS
+from lpmkit.sap.recalled import JOB_STEP_MESSAGE, SNAP_ERROR_BLOCK, XBP_NOTHING_FOUND, XBP_STATUS_FLAGS
 from lpmkit.sap.rfc import Caller, Refused
 
 COMPANY = "LPMKIT"
@@ -32,6 +33,8 @@ COMPANY = "LPMKIT"
 OPTION_WIDTH = 71
 #: Job rows of a poll beyond this are cut off by the system, and the answer is refused as not whole.
 MOST_JOBS = 2000
+#: So many job logs are read at a time, those of the jobs that have run longest; a log of more lines is not read again.
+MOST_LOGS, LONGEST_LOG = 8, 5000
 _JOB_FIELDS = ("JOBNAME", "JOBCOUNT", "STATUS", "STRTDATE", "STRTTIME", "ENDDATE", "ENDTIME")
 _JOB_MORE = (
     "SDLSTRTDT",
@@ -150,6 +153,8 @@ class Functions:
         self.how = ""
         self._interface: str | None = None  # the session in which the job interface is logged on
         self._no_interface = ""
+        self._running: tuple[Job, ...] | None = None
+        self._too_long: set[str] = set()
         self._servers: list[str] | None = None
 
     # -- who --------------------------------------------------------------------------------------------------------
@@ -232,10 +237,53 @@ class Functions:
                 raise
             self._no_interface = self._no_interface or str(error)
             self.how = "RFC_READ_TABLE on TBTCO"
-            return self._with_programs(self._jobs_by_table(begin, now + ahead))
-        return self._with_programs(self._with_places(found))
+            if self._kept_no_session:
+                self.how += " (XBP needs a session and the service keeps none)"
+            kept = self._with_programs(self._jobs_by_table(begin, now + ahead))
+        else:
+            kept = self._with_programs(self._with_places(found))
+        self._running = tuple(job for job in kept if job.status is JobStatus.RUNNING)
+        return kept
 
     _version = ""
+    _kept_no_session = False
+
+    def job_list(self, now: datetime, span: timedelta = timedelta(hours=3)) -> tuple[Job, ...]:
+        """Every job that has ended within ``span``, runs, starts within ``span``, or waits for an event or to be released: from TBTCO, asked once."""
+        begin, end = now - span, now + span
+        where = (
+            "STATUS = 'P' OR STATUS = 'R' OR STATUS = 'Y' OR STATUS = 'Z' OR "
+            f"( STATUS = 'S' AND ( SDLSTRTDT = '00000000' OR {until(end, 'SDLSTRTDT', 'SDLSTRTTM')} ) ) OR {since(begin, 'ENDDATE', 'ENDTIME')}"
+        )
+        return tuple(job_of(row) for row in self._table_rows(where))
+
+    def job_logs(self, begin: datetime, now: datetime) -> tuple[JobLog, ...]:
+        """The logs of the jobs that run, by the job interface: BAPI_XBP_JOB_JOBLOG_READ. Raises `Refused` or `UnexpectedReply` where there is none.
+
+        Each call leaves a line in SAP's own log of the interface (TXMILOGRAW), so few are read, and not often.
+        """
+        if self._no_interface:
+            raise UnexpectedReply(f"job logs need the job interface: {self._no_interface}")
+        running = self._running if self._running is not None else self.jobs(begin, now)
+        self._log_on_to_interface()
+        wanted = sorted((job for job in running if job.status is JobStatus.RUNNING), key=lambda job: job.started or now)
+        return tuple(self._job_log(job) for job in wanted[:MOST_LOGS])
+
+    def _job_log(self, job: Job) -> JobLog:
+        if job.key in self._too_long:
+            return JobLog(job.name, job.count, None)
+        answer = self.caller.call(
+            "BAPI_XBP_JOB_JOBLOG_READ",
+            tables=("JOB_PROTOCOL",),
+            JOBNAME=job.name,
+            JOBCOUNT=job.count,
+            EXTERNAL_USER_NAME=COMPANY,
+        )
+        _good(answer, "BAPI_XBP_JOB_JOBLOG_READ", self.caller.where)
+        found = job_log_of(job.name, job.count, rows_of(answer, "JOB_PROTOCOL"))
+        if (found.lines or 0) > LONGEST_LOG:
+            self._too_long.add(job.key)
+        return found
 
     def _jobs_by_table(self, begin: datetime, end: datetime) -> list[Job]:
         where = (
@@ -325,7 +373,9 @@ class Functions:
         said = _said(answer)
         if any(word in said.lower() for word in XBP_NOTHING_FOUND):
             return []  # an empty result comes as an error (sap-oracle.md 2.3)
-        if said and again:
+        if said and again and not self.caller.session:
+            self._kept_no_session = True
+        elif said and again:
             self._interface = None  # whatever it says: a conversation that was reopened is not logged on any more
             self._log_on_to_interface()
             return self._select(begin, end, wanted, again=False)
@@ -402,6 +452,20 @@ class Functions:
         if records.text(answer, "STATUS") != "O":
             raise UnexpectedReply(f"{name} did not run to its end", line=str(answer.get("EXITCODE"))[:40])
         return joined_lines(rows_of(answer, "EXEC_PROTOCOL"))
+
+
+def job_log_of(name: str, count: str, rows: Sequence[Mapping[str, Any]]) -> JobLog:
+    """A job's log: its length, the last step that began, its last line. A line without a text counts and tells nothing."""
+    step = None
+    for row in rows:
+        if (records.text(row, "MSGID"), records.text(row, "MSGNO")) != JOB_STEP_MESSAGE:
+            continue
+        said = re.search(r"\d{1,4}", records.text(row, "TEXT", "MSGV1"))
+        step = int(said[0]) if said else step
+    last = rows[-1] if rows else {}
+    return JobLog(
+        name, count, len(rows), step, records.text(last, "TEXT"), records.date_and_time(last, "ENTERDATE", "ENTERTIME")
+    )
 
 
 def joined_lines(rows: Iterable[Mapping[str, Any]], width: int = 128) -> str:

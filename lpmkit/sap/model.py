@@ -123,7 +123,6 @@ class Job:
     ended: datetime | None = None
     steps: int | None = None
     periodic: bool | None = None
-    log_lines: int | None = None
 
     @property
     def key(self) -> str:
@@ -138,6 +137,25 @@ class Job:
     def work(self) -> tuple[int | None, str, str, str]:
         """What every way shows of a running job: the process, the program, the client, the user."""
         return self.pid, self.program, self.client, self.user
+
+
+@dataclass(frozen=True, slots=True)
+class JobLog:
+    """How far a running job has come by its own log: how many lines it has, the step that it said it began, its last line.
+
+    ``lines`` is ``None`` for a log that is too long to be read again and again.
+    """
+
+    name: str
+    count: str
+    lines: int | None
+    step: int | None = None
+    last: str = ""
+    at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}/{self.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +358,12 @@ class Snapshot:
     hardware_key: str | None = None
     machine_id: str | None = None
     machine_serial: str | None = None
-    #: What the site file says beside the system itself: the hardware key of each frame, thresholds.
+    #: What ``lsconf`` printed on the host, line by line, run from inside SAP where a way does that.
+    lsconf: tuple[str, ...] | None = None
+    #: The hardware key of each frame beside the system's own, and where each is from: the site file, or an earlier run.
     hardware_keys: Mapping[str, str] = field(default_factory=dict)
+    keys_from: Mapping[str, str] = field(default_factory=dict)
+    #: Thresholds of the site file.
     slo: Mapping[str, float] = field(default_factory=dict)
 
     def why_not(self, question: str) -> str:
@@ -356,6 +378,8 @@ ROWS: Mapping[str, type] = {
     "work_processes": WorkProcess,
     "queues": Queue,
     "jobs": Job,
+    "job_list": Job,
+    "job_logs": JobLog,
     "history": JobHistory,
     "users": User,
     "system_log": LogEntry,

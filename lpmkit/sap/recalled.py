@@ -81,5 +81,7 @@ SNAP_FIELDS = ("DATUM", "UZEIT", "AHOST", "UNAME", "MANDT", "SEQNO", "FLIST")
 SNAP_ERROR_BLOCK = "FC"
 #: Selection flags of BAPIXMJSEL beside those that the reference names.
 XBP_STATUS_FLAGS = ("PRELIM", "SCHEDUL", "READY", "RUNNING", "FINISHED", "ABORTED")
+#: The message by which a job says in its log that a step began: class and number; its first number is the step's.
+JOB_STEP_MESSAGE = ("00", "550")
 #: Words of the error with which BAPI_XBP_JOB_SELECT says that it found nothing, lower case; its name is MSG_NO_JOBS_FOUND.
 XBP_NOTHING_FOUND = ("no_jobs_found", "no jobs", "no job found", "keine jobs")

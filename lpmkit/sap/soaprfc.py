@@ -1,6 +1,8 @@
 """Function modules over HTTP: ``/sap/bc/soap/rfc``, present since the 4.7 generation, where a site has it switched on.
 
-One request is one conversation: nothing that lives in a session (a job-interface logon) outlives its call. The form of a message is SAP's own documentation's
+Every message asks in its header to go on in one session (``Session/enableSession``, as SAP's own web-service clients send it), and the ICF's cookie ``sap-contextid`` names it. A
+service that gives no such cookie keeps none: then one request is one conversation, and nothing that lives in a session (a job-interface logon) outlives its call. That the
+service ``/sap/bc/soap/rfc`` of every release honours the header is recalled (U); `SoapCaller.session` tells whether it did. The form of a message is SAP's own documentation's
 (help.sap.com, "Structure of a SOAP message"): namespace ``urn:sap-com:document:sap:rfc:functions``, ``NAME.Response``, rows as ``item``, ``/`` in names as ``_-``. An exception of the module comes as ``NAME.Exception`` with its ``Name``, a refusal of the run time as a
 fault with the useful text in its detail.
 """
@@ -8,6 +10,7 @@ fault with the useful text in its detail.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,16 @@ from typing import Any
 import requests
 from lxml import etree
 
-from lpmkit.errors import LoginRefused, NoAnswer, UnexpectedReply, Unreachable
+from lpmkit.errors import LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
 from lpmkit.sap.rfc import Refused
 
 PATH = "/sap/bc/soap/rfc"
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _FUNCTIONS = "urn:sap-com:document:sap:rfc:functions"
+#: The namespace of the header by which SAP's clients ask for a session (seen in SAP's own SOAP messages and interface descriptions).
+_SESSION = "http://www.sap.com/webas/630/soap/features/session/"
+#: The ICF's cookie of a session that is kept.
+COOKIE = "sap-contextid"
 
 
 class SoapCaller:
@@ -48,24 +55,17 @@ class SoapCaller:
 
     @property
     def session(self) -> str:
-        """Empty: every call is a conversation of its own."""
-        return ""
+        """What tells this session from any other: a hash, for the cookie itself opens it. Empty where the service keeps none."""
+        cookie = next((one.value for one in self._web.cookies if one.name == COOKIE and one.value), None)
+        return f"http/{hashlib.sha256(cookie.encode('utf-8')).hexdigest()[:12]}" if cookie else ""
 
     def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> Mapping[str, Any]:
         """See `lpmkit.sap.rfc.Caller.call`."""
-        self._count()
-        try:
-            reply = self._web.post(
-                self.where,
-                data=envelope(function, tables, imports),
-                headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""'},
-                timeout=self._timeout_s,
-                allow_redirects=False,
-            )
-        except requests.Timeout:
-            raise NoAnswer(f"{function} was not answered in {self._timeout_s:g} s", where=self.where) from None
-        except (requests.RequestException, OSError) as error:
-            raise Unreachable(f"no connection: {str(error)[:300]}", where=self.where) from None
+        reply = self._posted(function, envelope(function, tables, imports))
+        if reply.status_code == 400 and self.session:
+            # a session that has ended there: the next call begins another, and whoever had something in it sees that by `session`
+            self._web.cookies.clear()
+            reply = self._posted(function, envelope(function, tables, imports))
         if reply.status_code in (401, 403):
             raise LoginRefused(
                 f"it does not let this user in (HTTP {reply.status_code})",
@@ -80,13 +80,38 @@ class SoapCaller:
             )
         return read_answer(reply.content, function, self.where)
 
+    def _posted(self, function: str, message: bytes) -> requests.Response:
+        self._count()
+        try:
+            return self._web.post(
+                self.where,
+                data=message,
+                headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""'},
+                timeout=self._timeout_s,
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise NoAnswer(f"{function} was not answered in {self._timeout_s:g} s", where=self.where) from None
+        except (requests.RequestException, OSError) as error:
+            raise Unreachable(f"no connection: {str(error)[:300]}", where=self.where) from None
+
     def close(self) -> None:
+        """End the session there, where one is kept, so that it does not wait for its time-out; the last message asks for none."""
+        if self.session:
+            try:
+                self._posted("RFC_PING", envelope("RFC_PING", (), {}, keep=False))
+            except RemoteError:
+                self._web.cookies.clear()  # then it ends by its time-out
         self._web.close()
 
 
-def envelope(function: str, tables: Sequence[str], imports: Mapping[str, Any]) -> bytes:
-    """The message that calls a function module; tables that are wanted back are named, empty."""
+def envelope(function: str, tables: Sequence[str], imports: Mapping[str, Any], *, keep: bool = True) -> bytes:
+    """The message that calls a function module; tables that are wanted back are named, empty. ``keep`` asks for a session."""
     root = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"SOAP-ENV": _SOAP})
+    header = etree.SubElement(
+        etree.SubElement(root, f"{{{_SOAP}}}Header"), f"{{{_SESSION}}}Session", nsmap={"sapsess": _SESSION}
+    )
+    etree.SubElement(header, "enableSession").text = "true" if keep else "false"
     body = etree.SubElement(root, f"{{{_SOAP}}}Body")
     call = etree.SubElement(body, f"{{{_FUNCTIONS}}}{_escaped(function)}", nsmap={"rfc": _FUNCTIONS})
     for name, value in {**imports, **{name: [] for name in tables if name not in imports}}.items():

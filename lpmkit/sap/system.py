@@ -6,6 +6,7 @@ question that none answers says why each did not. ``System.ask`` never raises fo
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from lpmkit.config import SapSystemSettings
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
+from lpmkit.sap.lsconf import SERIAL, head_of
 from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
@@ -37,6 +39,8 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "work_processes": _SERVICE_FIRST,
     "queues": ("webservice", "commands"),
     "jobs": _FUNCTIONS_FIRST,
+    "job_list": ("rfc", "soap_rfc"),
+    "job_logs": ("rfc", "soap_rfc"),
     "history": ("rfc", "soap_rfc"),
     "users": ("rfc", "soap_rfc", "commands"),
     "system_log": ("webservice", "commands"),
@@ -48,13 +52,13 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "licences": ("commands",),
     "hardware_key": ("commands",),
     "machine_id": ("commands",),
-    "machine_serial": ("rfc", "soap_rfc", "commands"),
+    "lsconf": ("rfc", "soap_rfc", "commands"),
 }
 #: What a snapshot holds, in the order of asking: who first, because it tells the system's clock.
-SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps"))
+SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))
 #: What is asked again after a move; the rest is what the probes saw last.
-AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "machine_serial")
-_ONE_VALUE = ("identity", "hardware_key", "machine_id", "machine_serial")
+AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf")
+_ONE_VALUE = ("identity", "hardware_key", "machine_id")
 #: A way that failed is left alone for so long, twice as long each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 #: Where the system's clock is not known, a question about a time asks for so much more on either side.
@@ -81,7 +85,9 @@ class System:
         *,
         unusable: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        hidden: Sequence[str] = (),
     ) -> None:
+        self._hidden = hidden
         self.sid, self.settings, self.load = sid, settings, load
         self.ways = {way.name: way for way in ways}
         self.unusable = dict(unusable or {})
@@ -114,7 +120,7 @@ class System:
                 rows, how = way.ask(question, self._window(since_wall_ns or wall, wall))
             except LpmError as error:
                 self._pause(name, question, error)
-                reasons.append(f"{name}: {error}")
+                reasons.append(f"{name}: {self._blotted(str(error))}")
                 continue
             self._went_well(name, question)
             self._learn_clock(question, rows, way, wall)
@@ -133,6 +139,12 @@ class System:
             reasons = [f"{NO_WAY} ({', '.join(PREFERRED[question])} would)", *reasons]
         trouble = "; ".join(reasons)
         return Observation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble)
+
+    def _blotted(self, text: str) -> str:
+        """What a machine said, without the passwords that it may have said back to us: it goes into the run's folder."""
+        for one in self._hidden:
+            text = text.replace(one, "…")
+        return text
 
     def is_configured(self, question: str) -> bool:
         """Whether the site file names any way that could answer."""
@@ -164,7 +176,7 @@ class System:
         length = min(LONGEST_PAUSE_S, 2 * before.length_s if before else FIRST_PAUSE_S)
         if isinstance(error, LoginRefused | UsageError):
             length = LONGEST_PAUSE_S  # a user that is refused again and again is locked
-        self._pauses[key] = _Pause(self._clock.mono_ns() + int(length * 1e9), length, str(error))
+        self._pauses[key] = _Pause(self._clock.mono_ns() + int(length * 1e9), length, self._blotted(str(error)))
 
     def _went_well(self, name: str, question: str) -> None:
         self._pauses.pop((name, ""), None)
@@ -219,7 +231,9 @@ class System:
             missed=tuple(missed),
             requests=requests,
             zone_offset_s=self.offset_s(began),
+            machine_serial=head_of(found["lsconf"]).get(SERIAL) if "lsconf" in found else None,
             hardware_keys=dict(self.settings.hardware_keys),
+            keys_from=dict.fromkeys(self.settings.hardware_keys, "the site file"),
             slo=self.settings.slo.model_dump(),
             **found,
         )
@@ -242,6 +256,8 @@ class _Opening:
     transcript: Transcript | None
     load: Load
     clock: Clock | None
+    #: Passwords that were used, in every form in which they go over a wire.
+    hidden: list[str]
 
     def webservice(self) -> Way:
         web = self.settings.webservice
@@ -256,7 +272,7 @@ class _Opening:
                     for number in self.settings.instances
                 },
             )
-        address, password = self._address(web.host), self._secret(web.password)
+        address, password = self._address(web.host), self._secret(web.password, web.user)
         return WebServiceWay(
             self.sid,
             {
@@ -295,7 +311,7 @@ class _Opening:
             number=login.number or self.settings.instances[0],
             client=login.client,
             user=login.user,
-            password=self._secret(login.password) or "",
+            password=self._secret(login.password, login.user) or "",
             router=login.router,
         )
         where = f"rfc {parameters['ashost']} {parameters['sysnr']}"
@@ -309,7 +325,7 @@ class _Opening:
             login.url,
             client=login.client,
             user=login.user,
-            password=self._secret(login.password) or "",
+            password=self._secret(login.password, login.user) or "",
             ca_file=login.ca_file,
             timeout_s=login.timeout_s,
             count=self.load.taking("soap_rfc"),
@@ -327,8 +343,11 @@ class _Opening:
         password = self.secrets.get(login.password, login.host)
         return SshSession(route(login.host, self.ssh_config), password=password, transcript=self.transcript)
 
-    def _secret(self, reference: str | None) -> str | None:
-        return self.secrets.get(reference, f"{self.sid} on {self.host}")
+    def _secret(self, reference: str | None, user: str | None = None) -> str | None:
+        found = self.secrets.get(reference, f"{self.sid} on {self.host}")
+        if found:
+            self.hidden.extend([found, base64.b64encode(f"{user or ''}:{found}".encode()).decode("ascii")])
+        return found
 
     def _address(self, given: str) -> str:
         return given or route(self.host, self.ssh_config).hostname
@@ -350,7 +369,7 @@ def open_system(
     ``requests_per_minute`` is this caller's part of the site file's bound, where others ask at the same time.
     """
     load = Load(requests_per_minute or settings.requests_per_minute, clock)
-    opening = _Opening(sid, settings, host, ssh_config, secrets, transcript, load, clock)
+    opening = _Opening(sid, settings, host, ssh_config, secrets, transcript, load, clock, [])
     makers: Mapping[str, Callable[[], Way]] = {
         "webservice": opening.webservice,
         "commands": opening.commands,
@@ -366,4 +385,4 @@ def open_system(
             ways.append(make())
         except LpmError as error:
             unusable[name] = str(error)
-    return System(sid, settings, ways, load, unusable=unusable, clock=clock)
+    return System(sid, settings, ways, load, unusable=unusable, clock=clock, hidden=opening.hidden)

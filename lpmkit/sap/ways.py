@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
 from lpmkit.sap import dpmon, host, records, sapcontrol
 from lpmkit.sap.functions import Functions
+from lpmkit.sap.lsconf import read_lsconf
 from lpmkit.sap.model import Identity, Process, jobs_of
 from lpmkit.sap.webservice import StartService
 from lpmkit.session import Reply, Session
@@ -199,7 +200,7 @@ class CommandsWay:
             "licences",
             "hardware_key",
             "machine_id",
-            "machine_serial",
+            "lsconf",
         ]
     )
 
@@ -253,7 +254,7 @@ class CommandsWay:
             "licences": lambda: (host.read_licences(self._licence_tool("-show")), "saplikey"),
             "hardware_key": lambda: ((host.read_hardware_key(self._licence_tool("-get")),), "saplikey"),
             "machine_id": lambda: ((self._run(["uname", "-m"]).checked().output.strip(),), "uname"),
-            "machine_serial": lambda: ((serial_of(self._run(["lsconf"]).checked().output),), "lsconf"),
+            "lsconf": lambda: (read_lsconf(self._run(["lsconf"]).checked().output), "lsconf"),
         }
         return asked[question]()
 
@@ -430,19 +431,23 @@ def _is_missing(reply: Reply) -> bool:
     return reply.status in (126, 127)
 
 
-def serial_of(lsconf: str) -> str:
-    """The machine's serial number in what ``lsconf`` prints."""
-    found = re.search(r"^Machine Serial Number:\s*(\S+)", lsconf, re.MULTILINE)
-    if found is None:
-        raise UnexpectedReply("lsconf names no machine serial number", line=lsconf.strip()[:120])
-    return found[1]
-
-
 class FunctionsWay:
     """Function modules, by RFC or by SOAP."""
 
     questions = frozenset(
-        ["work_processes", "jobs", "history", "users", "dumps", "updates", "identity", "instances", "machine_serial"]
+        [
+            "work_processes",
+            "jobs",
+            "job_list",
+            "job_logs",
+            "history",
+            "users",
+            "dumps",
+            "updates",
+            "identity",
+            "instances",
+            "lsconf",
+        ]
     )
 
     def __init__(self, name: str, functions: Functions, *, history_days: int, lsconf_command: str) -> None:
@@ -459,13 +464,15 @@ class FunctionsWay:
         asked: dict[str, Callable[[], tuple[Any, ...]]] = {
             "work_processes": of.work_processes,
             "jobs": lambda: of.jobs(window.begin, window.now),
+            "job_list": lambda: of.job_list(window.now),
+            "job_logs": lambda: of.job_logs(window.begin, window.now),
             "history": lambda: of.history(window.now, self._days),
             "users": of.users,
             "dumps": lambda: of.dumps(window.begin),
             "updates": of.updates,
             "identity": lambda: (of.identity(),),
             "instances": of.instances,
-            "machine_serial": lambda: (serial_of(of.host_command(self._lsconf)),),
+            "lsconf": lambda: read_lsconf(of.host_command(self._lsconf)),
         }
         rows = asked[question]()
         return rows, f"{self.name}, {of.how}" if question == "jobs" and of.how else self.name

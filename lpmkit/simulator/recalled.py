@@ -241,6 +241,9 @@ HMC_WORDING: tuple[tuple[str, str], ...] = (
         "partition, and try the operation again.",
     ),
 )
+#: What ``diagrmc`` says of a connection that does not work, and what ``lsmigrdbg -r config`` shows.
+NO_RMC = "{address} does not have RMC connection."
+DEBUG_CONFIGURATION = {"collect_debug_data": "1", "max_num_files": "10"}
 #: What an HMC's restricted shell says of a command that is not there.
 HMC_NO_COMMAND = "hmcbash: {command}: command not found"
 

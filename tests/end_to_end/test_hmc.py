@@ -61,7 +61,10 @@ def test_a_refused_validation_is_told_in_the_consoles_words_and_its_code_is_expl
         assert "rmcctrl" in terminal.type("validate", "p7aix01", "--to", "p7b").output
         said = terminal.type("check", "p7aix01", "--to", "p7b", "--json")
         assert said.status == 1
-        assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == ["movers-connected", "rmc-vios"]
+        assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == [
+            "movers-connected",
+            "rmc-vios",
+        ]
 
 
 def test_a_dropped_connection_to_the_console_is_outlived(tmp_path: Path) -> None:
@@ -116,8 +119,12 @@ def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_
         answers = [event.data for event in run.events() if event.kind == "answer"]
         assert [answer["status"] for answer in answers] == [None, 1]
         assert "connection between the movers was lost" in answers[1]["text"]
+        said = terminal.type("recover", str(run.path), "--look")
+        assert said.status == 1, "there is something to type"
+        assert "What to do: recover." in said.output
         said = terminal.type("recover", str(run.path), "--confirm", "p7aix01")
         assert said.status == 0, said
+        assert "Nothing is left behind" in said.output
         soon(lambda: phases(run)[-1] == "failed")
         assert terminal.type("attach", str(run.path)).status == 1
         assert terminal.type("validate", "p7aix01", "--to", "p7b").status == 0
@@ -136,3 +143,22 @@ def test_a_whole_frame_is_judged_at_night_and_the_next_night_says_what_changed(t
         said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b")
         assert said.status == 1
         assert "Nothing changed since the last time." in said.output
+
+
+def test_a_partition_that_is_not_activated_is_moved_with_its_mapping_kept(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", speed=100, landscape="p8pair") as rehearsal:
+        terminal, order = Terminal(rehearsal.site_file), ("p8aix06", "--to", "p8b", "--keep-mapping")
+        said = terminal.type("mapping", *order, "--json")
+        assert said.status == 0, said
+        assert said.json["i"] == "virtual_scsi_mappings=2/p8b-vios1/1/14,dest_lpar_id=7"
+        run = Run(said.json["run"])
+        assert (run.path / "profiles.txt").read_text().startswith("name=normal,lpar_name=p8aix06,")
+        assert terminal.type("validate", *order).status == 0
+        said = terminal.type("move", *order, "--confirm", "p8aix06", "--lead-in", "60", "--tail", "2", "--json")
+        assert phases(run)[-1] == "settled"
+        moved = next(row for row in said.json["verdict"]["questions"] if row["question"] == "Moved?")
+        assert (moved["state"], "not activated, as it was" in moved["answer"]) == ("passed", True)
+        rows = {row["what"]: row["as_it_should"] for row in run.document("changes")}
+        assert rows["virtual disks (LUNs)"] is True
+        assert rows["processor pool"] is True
+        assert any(" -i " in reply.command for reply in run.transcript() if "migrlpar -o m" in reply.command)

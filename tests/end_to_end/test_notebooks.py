@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nbformat
+import papermill
 import pytest
-from nbclient import NotebookClient
 
 from lpmkit.notebooks import copy_models, models
 from lpmkit.rehearsal import Rehearsal
@@ -16,17 +15,17 @@ from tests.end_to_end.cases import phases, rehearse, soon, times_asked
 
 
 def _run(model: str, folder: Path, **parameters: Any) -> Any:
-    """A copy of a model, run from clean with other parameters, as papermill does it; the copy with its outputs is written beside."""
+    """A model run from clean by papermill with other parameters; the copy with its outputs is written into ``folder``."""
     source = next(path for path in models() if path.stem == model)
-    notebook = nbformat.read(source, as_version=4)
-    place = next(number for number, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-    lines = [f"{name} = {value!r}" for name, value in parameters.items()]
-    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell("\n".join(lines)))
-    NotebookClient(
-        notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
-    nbformat.write(notebook, folder / source.name)
-    return notebook
+    return papermill.execute_notebook(
+        str(source),
+        str(folder / source.name),
+        parameters=parameters,
+        cwd=str(folder),
+        kernel_name="python3",
+        progress_bar=False,
+        execution_timeout=180,
+    )
 
 
 def _plain(notebook: Any) -> str:

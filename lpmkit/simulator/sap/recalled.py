@@ -5,6 +5,7 @@ No reader should rely on a word of this file. Layouts that were seen stand besid
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from lpmkit.simulator.sap.records import Lock, LogLine, Scalar, clock, date
@@ -118,8 +119,18 @@ XMI_MESSAGES: Mapping[str, tuple[str, str]] = {
 
 # --- SOAP-RFC -------------------------------------------------------------------------------------------------------
 #: A caller who wants to go on in the same session says so in the header of the message and gets a cookie.
-SESSION_WANTED = "enableSession"
 SESSION_COOKIE = "sap-contextid"
+
+
+def session_wanted(header: str) -> bool:
+    """Whether a message's header asks for a session, in whichever prefix.
+
+    >>> session_wanted("<s:Session><s:enableSession>true</s:enableSession></s:Session>"), session_wanted("")
+    (True, False)
+    """
+    return re.search(r"enableSession>\s*true\s*<", header) is not None
+
+
 SERVER_HEADER = {
     True: "SAP Web Application Server (1.0;{kernel})",
     False: "SAP NetWeaver Application Server / ABAP {kernel}",

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from lpmkit.simulator.sap import envelope, functions
 from lpmkit.simulator.sap.abap import AbapException, Call, Conversation, Result, Row
 from lpmkit.simulator.sap.http_face import Exchange
-from lpmkit.simulator.sap.recalled import SESSION_COOKIE, SESSION_WANTED
+from lpmkit.simulator.sap.recalled import SESSION_COOKIE, session_wanted
 from lpmkit.simulator.sap.records import DIALOG, Date, Scalar, Time
 from lpmkit.simulator.sap.system import System
 
@@ -29,8 +29,8 @@ Execute = Callable[[str], tuple[str, int]]
 class SoapRfc:
     """The service of one system. Conversations that a cookie keeps are dropped, the oldest first, when there are too many."""
 
-    def __init__(self, system: System, execute: Execute) -> None:
-        self._system, self._execute = system, execute
+    def __init__(self, system: System, execute: Execute, stateless: Callable[[], bool] = lambda: False) -> None:
+        self._system, self._execute, self._stateless = system, execute, stateless
         self._conversations: dict[str, Conversation] = {}
 
     def answer(self, exchange: Exchange) -> None:
@@ -80,9 +80,11 @@ class SoapRfc:
         for part in given.split(";"):
             name, _, value = part.strip().partition("=")
             if name == SESSION_COOKIE and value in self._conversations:
+                if not session_wanted(request.header):  # it is the last of its session
+                    return self._conversations.pop(value), ""
                 return self._conversations[value], ""
         made = Conversation()
-        if SESSION_WANTED not in request.header:
+        if not session_wanted(request.header) or self._stateless():
             return made, ""
         cookie = secrets.token_hex(16)
         while len(self._conversations) >= KEPT_CONVERSATIONS:

@@ -65,7 +65,11 @@ class RunningSap:
         self._ports.listen("gateway", ports.gateway, talk)
         self._ports.listen("message_server", installed.services_ports.message_server, talk)
         icm = SERVER_HEADER[not installed.has_start_service].format(kernel=installed.kernel)
-        self._ports.listen("http", ports.http, web(SoapRfc(self.system, self._execute).answer, icm))
+        self._ports.listen(
+            "http",
+            ports.http,
+            web(SoapRfc(self.system, self._execute, lambda: self._strikes("sap-soap-stateless")).answer, icm),
+        )
         if installed.has_start_service:
             self._start_service("start_service", Seat(self.system, central=False))
             if not installed.classic:

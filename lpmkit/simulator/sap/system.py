@@ -83,6 +83,8 @@ class System:
         #: Whether the enqueue server, where there is one, has its replica, which is on another host.
         self.replicated = not installed.classic
         self.jobs: list[Job] = []
+        #: Runs of earlier days, which only the table of jobs still knows.
+        self.earlier_jobs: list[Job] = []
         self.syslog: list[LogEntry] = []
         self.dumps: list[Dump] = []
         self.updates: list[UpdateRequest] = []
@@ -131,6 +133,7 @@ class System:
             queue.high = {"DIA": 9, "UPD": 3, "BTC": 4}.get(name, 1)
         for plan_at in jobs.lay_out(self):
             self.jobs.append(plan_at)
+        self.earlier_jobs = jobs.earlier_runs(self)
         for before, user, transaction, report in (
             (93_600, "WAGNERT", "MB1A", "SAPMM07M"),
             (40_500, "BECKERA", "FB05", "SAPMF05A"),

@@ -139,7 +139,7 @@ TABLES: Mapping[str, Table] = {
             "EVENTCOUNT/4 CHECKSTAT/1 CALENDARID/2 PRDBEHAV/1 EXECSERVER/20 EOMCORRECT/I CALCORRECT/I REAXSERVER/20 RECLOGSYS/10 RECOBJTYPE/10 "
             "RECOBJKEY/70 RECDESCRIB/20 TGTSRVGRP/16"
         ),
-        lambda system: [job_facts(system, job) for job in system.jobs],
+        lambda system: [job_facts(system, job) for job in (*system.jobs, *system.earlier_jobs)],
     ),
     "TBTCP": Table(
         _columns("JOBNAME/32 JOBCOUNT/8 STEPCOUNT/I PROGNAME/40 VARIANT/14 AUTHCKNAM/12 STATUS/1"), _steps

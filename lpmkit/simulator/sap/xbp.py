@@ -78,7 +78,11 @@ def select(asked: Call) -> Result:
         refusal = told("MSG_SELECT_JOBNAME_MISSING")
     if refusal is None and not wanted.get("USERNAME"):
         refusal = told("MSG_SELECT_USERNAME_MISSING")
-    found = [] if refusal is not None else [job for job in asked.system.jobs if _matches(job, wanted)]
+    found = (
+        []
+        if refusal is not None
+        else [job for job in (*asked.system.jobs, *asked.system.earlier_jobs) if _matches(job, wanted)]
+    )
     if refusal is None and not found:
         refusal = told("MSG_NO_JOBS_FOUND")
     rows = [job_facts(asked.system, job) for job in found]

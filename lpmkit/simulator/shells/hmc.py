@@ -178,4 +178,45 @@ def _os(level: str) -> str:
     return f"AIX, {level[:1]}.{level[1:2]}, {level}"
 
 
-HANDLERS: dict[str, Handler] = {"mkauthkeys": mkauthkeys, "lshmc": lshmc, "lspartition": lspartition}
+def diagrmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``diagrmc -m SYS --ip IP -p L``: the sentence of success is seen (AVOCADO), the other one recalled."""
+    options = read(arguments, "-m --ip -p --id", "--autocorrect -v")
+    frame = named_system(world, hmc, arguments, context)
+    if isinstance(frame, Reply):
+        return frame
+    for flag in ("--ip",):
+        if flag not in options:
+            return recalled.refusal("flag-missing", context.german, flag=flag)
+    known = [(found.name, found.lpar_id, found.rmc_state) for found in world.on(frame.name)]
+    known += [(server.name, server.lpar_id, server.rmc_state) for server in frame.servers]
+    named = [state for name, lpar_id, state in known if name == options["-p"] or str(lpar_id) == options["--id"]]
+    if not named:
+        return recalled.refusal("partition", context.german, partition=options["-p"] or options["--id"])
+    address = options["--ip"]
+    if named[0] == "active":
+        return lines(f"{address} has RMC connection.")
+    return lines(recalled.NO_RMC.format(address=address))
+
+
+def lsmigrdbg(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``lsmigrdbg -r config|file``: that it keeps data of failed moves is documented (lsmigrdbg), its fields are recalled."""
+    options = read(arguments, "-r -m --filter", "--header", optional="-F")
+    if options["-r"] not in ("config", "file"):
+        return recalled.refusal("resource", context.german, resource=options["-r"])
+    if options["-r"] == "config":
+        return listing([recalled.DEBUG_CONFIGURATION], options["-F"], context)
+    failed = [
+        {"name": f"migration_{found.name}_{found.migration.number}.zip", "lpar_name": found.name}
+        for found in world.partitions
+        if found.migration is not None and not found.migration.mover_running and not found.is_shell
+    ]
+    return listing(failed, options["-F"], context)
+
+
+HANDLERS: dict[str, Handler] = {
+    "mkauthkeys": mkauthkeys,
+    "lshmc": lshmc,
+    "lspartition": lspartition,
+    "diagrmc": diagrmc,
+    "lsmigrdbg": lsmigrdbg,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lpmkit.simulator.faults import Fault
@@ -111,6 +111,24 @@ def cut_short(text: bytes) -> bytes:
     return text[: middle + max(1, ((end if end >= 0 else len(text)) - middle) // 2)]
 
 
+def as_on_a_terminal(text: bytes, columns: int = 80) -> bytes:
+    """A reply with its long lines broken in the middle of a word (BOND).
+
+    >>> as_on_a_terminal(b"abcdefg\\n12\\n", 3)
+    b'abc\\ndef\\ng\\n12\\n'
+    """
+    lines = [line for whole in text.split(b"\n") for line in _broken(whole, columns)]
+    return b"\n".join(lines)
+
+
+def _broken(line: bytes, columns: int) -> list[bytes]:
+    return [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
+
+
+#: Stands for ``$?`` in a line that is read and not yet run.
+LAST_STATUS = "\x00?"
+
+
 class LoggedOut(Exception):
     """The user typed ``exit``; the argument is the status."""
 
@@ -129,15 +147,20 @@ class Shell:
     def execute(self, line: str, io: Io) -> int:
         """Run a line and return the status of its last command. Raises `LoggedOut` on ``exit``."""
         try:
-            steps = parse(line, {**self.variables, "?": str(self.status), "$": "2621558"})
+            steps = parse(line, {**self.variables, "?": LAST_STATUS, "$": "2621558"})
         except SyntaxProblem as problem:
             io.err(f"{problem}\n".encode())
             self.status = 2
             return self.status
         for step in steps:
             if self._due(step) and not io.closed.is_set():
-                self.status = self._pipeline(step.pipeline, io)
+                self.status = self._pipeline([self._with_status(command) for command in step.pipeline], io)
         return self.status
+
+    def _with_status(self, command: Command) -> Command:
+        """``$?`` is what the command before ended with, not what it was when the line was read."""
+        words = tuple(word.replace(LAST_STATUS, str(self.status)) for word in command.words)
+        return replace(command, words=words)
 
     def _due(self, step: Step) -> bool:
         return {";": True, "&&": self.status == 0, "||": self.status != 0}[step.after]
@@ -166,7 +189,7 @@ class Shell:
 
     def _struck(self, command: Command, io: Io, context: Context) -> int:
         """Run a command with the faults that strike it."""
-        cut = False
+        cut = wrapped = False
         for fault in self.strike(command.text):
             if fault.effect == "slow" and io.closed.wait(fault.delay_s):
                 return 130
@@ -178,11 +201,13 @@ class Shell:
             if fault.effect == "language":
                 context = Context("de_DE", context.wall_s, context.interactive)
             cut = cut or fault.effect == "cut-reply"
-        if not cut:
+            wrapped = wrapped or fault.effect == "wrap"
+        if not cut and not wrapped:
             return self._builtin(command, io, context)
         pipe = Captured(closed=io.closed)
         status = self._builtin(command, _Piped(io, pipe, io), context)
-        io.out(cut_short(pipe.stdout))
+        said = as_on_a_terminal(pipe.stdout) if wrapped else pipe.stdout
+        io.out(cut_short(said) if cut else said)
         return status
 
     def _builtin(self, command: Command, io: Io, context: Context) -> int:

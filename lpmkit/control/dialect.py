@@ -1,0 +1,60 @@
+"""Which manager answers at the other end: found by asking, never by configuration alone (C `HMCSCAN`, who asks in this order)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lpmkit.control.hmc import read_console_level
+from lpmkit.control.vios import read_level
+from lpmkit.errors import CommandRefused, UnexpectedReply, UsageError
+from lpmkit.session import Session
+
+#: An IVM's own commands are refused with this code where the server hangs on an HMC (A, a field script; powervm.md 1.1).
+MANAGED_BY_HMC = "VIOSE01010003-0245"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """``kind`` is ``hmc``, ``ivm`` or ``vios`` (an I/O server that an HMC manages, which manages nothing itself); ``level`` as it prints it."""
+
+    kind: str
+    level: str
+
+
+def dialect_of(session: Session) -> Dialect:
+    """Ask what a manager is. Raises `UnexpectedReply` for a machine that is none, and whatever the connection raises."""
+    reply = session.run(["lshmc", "-V"])
+    try:
+        level = read_console_level(reply.checked().output)
+        return Dialect("hmc", f"V{level.version}R{level.release}")
+    except (CommandRefused, UnexpectedReply):  # no HMC; the next question says what else
+        pass
+    reply = session.run(["ioscli", "ioslevel"])
+    try:
+        level_of_vios = read_level(reply.checked().output)
+    except (CommandRefused, UnexpectedReply) as trouble:
+        raise UnexpectedReply(
+            "this is neither an HMC (lshmc -V) nor a virtual I/O server (ioscli ioslevel)",
+            where=session.where,
+            line=reply.text.partition("\n")[0] or None,
+            next_step="Is `host` in the site file the manager of the frame, and the login its own (hscroot, padmin)?",
+        ) from trouble
+    listed = session.run(["lssyscfg", "-r", "sys", "-F", "name,state"])
+    kind = "vios" if MANAGED_BY_HMC in listed.text else "ivm"
+    return Dialect(kind, level_of_vios)
+
+
+def confirm(found: Dialect, manager: str, frame: str) -> None:
+    """Raise `UsageError` when the site file calls a frame's manager something else than it says it is."""
+    if found.kind == manager:
+        return
+    said = {
+        "hmc": f"an HMC ({found.level}): write `manager: hmc`, `system:` and `vios:`",
+        "ivm": f"the IVM of a VIOS {found.level}: write `manager: ivm` and leave `system:` and `vios:` out",
+        "vios": f"a VIOS {found.level} that hangs on an HMC: name that HMC as `host`",
+    }
+    raise UsageError(
+        f"the site file says that {frame} is under an {manager.upper()}, and what answers there is {said[found.kind].partition(':')[0]}",
+        where=frame,
+        next_step=f"In frames.{frame}: it is {said[found.kind]}.",
+    )

@@ -1,0 +1,87 @@
+"""SAP's hardware key of each frame, learned from earlier runs: whenever the system was asked there, its key was kept beside the machine's serial number.
+
+How SAP reckons the key is not public (sap-oracle.md 5.1), so a key is only known where it was seen. A key belongs to a machine, not to a name: one that was seen on a machine
+of another serial number than the frame has now is not used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lpmkit.sap.model import Snapshot
+
+#: The newest runs that are looked at.
+MOST_RUNS = 200
+#: Both ends of a move are in one survey; where the system was is told by the serial number that it saw itself.
+_DOCUMENTS = ("survey-after.json", "survey.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A hardware key as ``saplikey -get`` printed it during a run, and the serial number of the machine under it."""
+
+    key: str
+    serial: str
+    run: str
+
+    def __str__(self) -> str:
+        return f"seen in {self.run} on machine {self.serial}"
+
+
+def sightings(folder: Path, sid: str) -> Iterator[Sighting]:
+    """Every sighting of a system's key, the newest run first. A document that cannot be read tells nothing here; the history names it."""
+    if not folder.is_dir():
+        return
+    runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
+    for run in runs[:MOST_RUNS]:
+        for name in _DOCUMENTS:
+            try:
+                document = json.loads((run / name).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            yield from _of_document(document, sid, run.name)
+
+
+def _of_document(document: Any, sid: str, run: str) -> Iterator[Sighting]:
+    rows = document.get("sap") if isinstance(document, dict) else None
+    for one in rows if isinstance(rows, list) else ():
+        if not isinstance(one, dict) or one.get("system") != sid:
+            continue
+        key, serial = one.get("hardware_key"), one.get("machine_serial") or _serial_of_guest(document)
+        if isinstance(key, str) and isinstance(serial, str) and key and serial:
+            yield Sighting(key, serial, run)
+
+
+def _serial_of_guest(document: Mapping[str, Any]) -> Any:
+    """What AIX itself said of the machine, where SAP was not asked for it."""
+    guest = document.get("guest")
+    identity = guest.get("identity") if isinstance(guest, dict) else None
+    return identity.get("serial") if isinstance(identity, dict) else None
+
+
+def with_past_keys(one: Snapshot, folder: Path, serials: Mapping[str, str]) -> Snapshot:
+    """The snapshot with the keys of those frames that earlier runs saw, and what they say against the site file's. ``serials`` are the frames' own, by name."""
+    seen: dict[str, list[Sighting]] = {}
+    for sighting in sightings(folder, one.system):
+        seen.setdefault(sighting.serial, []).append(sighting)
+    keys, sources = dict(one.hardware_keys), dict(one.keys_from)
+    for frame, serial in serials.items():
+        found = seen.get(serial, [])
+        if not found:
+            continue
+        newest, runs = found[0], len({each.run for each in found})
+        others = {each.key for each in found} - {newest.key}
+        if frame in keys:
+            agrees = (
+                "and an earlier run saw the same" if keys[frame] == newest.key else f"but {newest.key} was {newest}"
+            )
+            sources[frame] = f"{sources.get(frame, 'the site file')}, {agrees}"
+            continue
+        keys[frame] = newest.key
+        doubt = f"; unsure: other runs saw {', '.join(sorted(others))} there" if others else ""
+        sources[frame] = f"{newest}, as it has it now ({runs} run{'s' if runs > 1 else ''}){doubt}"
+    return replace(one, hardware_keys=keys, keys_from=sources)

@@ -1,0 +1,44 @@
+"""What a move did to a SAP system: questions, each answered from observations before and after the pause, and from the two snapshots.
+
+Missing data never passes. A question that no way of the site file can answer is "not evaluated" and does not count against the move; one that a way should have
+answered and did not is "not evaluated" and does.
+"""
+
+from __future__ import annotations
+
+from lpmkit.sap.course import occupancy
+from lpmkit.sap.judge.jobs import job_lines, jobs
+from lpmkit.sap.judge.logs import dumps, log, log_tallies
+from lpmkit.sap.judge.machine import conversation, host, licence
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, Outcome, Said
+from lpmkit.sap.judge.work import enqueue, ni, processes, queues, updates, users, work_processes
+
+__all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "Outcome", "Said", "judge"]
+
+
+def judge(case: Case) -> Outcome:
+    """Answer every question about one system."""
+    lines = tuple(job_lines(case))
+    tallies = log_tallies(case)
+    said = (
+        ni(case),
+        processes(case),
+        work_processes(case),
+        jobs(case, lines),
+        users(case),
+        log(case, tallies),
+        dumps(case),
+        updates(case),
+        enqueue(case),
+        queues(case),
+        licence(case),
+        host(case),
+        *conversation(case),
+    )
+    ways: dict[str, dict[str, None]] = {}
+    for one in case.observations:
+        if one.rows is not None:
+            ways.setdefault(one.question, {})[one.way] = None
+    return Outcome(
+        case.sid, said, lines, tallies, {name: tuple(each) for name, each in ways.items()}, occupancy(case.observations)
+    )

@@ -1,0 +1,218 @@
+"""What became of the jobs: did each that ran go on or end well, and how late by its own history?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lpmkit.sap.classify import describe
+from lpmkit.sap.course import Answers, JobCourse, Pause, Progress, answers, fresh, job_courses, progress
+from lpmkit.sap.judge.values import (
+    ENDED_BY_ERROR,
+    FAILED,
+    OPEN,
+    PASSED,
+    Case,
+    JobLine,
+    Said,
+    not_evaluated,
+    plural,
+    some,
+)
+from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, Observation, WorkProcess
+
+
+def job_lines(case: Case) -> list[JobLine]:
+    history = {one.name: one for snapshot in (case.before,) if snapshot for one in snapshot.history or ()}
+    work = answers(case.observations, "work_processes", case.pause)
+    logs = progress(case.observations, case.pause)
+    return [
+        _job_line(case, course, work, history.get(course.job.name), logs.get(course.key))
+        for course in job_courses(case.observations)
+    ]
+
+
+def _job_line(
+    case: Case, course: JobCourse, work: Answers, history: JobHistory | None, log: Progress | None
+) -> JobLine:
+    was = course.at(case.pause.begin_ns)
+    delay = _delay(course, history)
+    if course.status is JobStatus.ABORTED:
+        return _aborted(case, course, was, delay)
+    if course.status is JobStatus.FINISHED:
+        return _finished(case, course, was, history)
+    if course.status is not JobStatus.RUNNING:
+        return JobLine(course, "", course.status.word, delay)
+    if course.gone_ns is not None:
+        return _vanished(case, course, was)
+    return _running(case, course, was, work, history, log)
+
+
+def _finished(case: Case, course: JobCourse, was: JobStatus | None, history: JobHistory | None) -> JobLine:
+    delay = _delay(course, history)
+    late = ""
+    if delay is not None and history is not None:
+        late = f", {round(delay):+d} s against the median of {plural(history.runs, 'run')}"
+    if was is not JobStatus.RUNNING:
+        return JobLine(course, "", f"finished{late}", delay)
+    if _too_late(case, course, history):
+        return JobLine(course, "fail", f"finished later than ever{late}", delay)
+    return JobLine(course, "pass", f"finished{late}", delay)
+
+
+def _delay(course: JobCourse, history: JobHistory | None) -> float | None:
+    took = course.took_s
+    return None if took is None or history is None else took - history.median_s
+
+
+def _too_late(case: Case, course: JobCourse, history: JobHistory | None) -> bool:
+    took = course.took_s
+    return took is not None and history is not None and took > history.longest_s + case.slo.job_delay_s
+
+
+def _aborted(case: Case, course: JobCourse, was: JobStatus | None, delay: float | None) -> JobLine:
+    reason = _reason(case, course.job)
+    because = f": {reason}" if reason else ""
+    if was is JobStatus.ABORTED:
+        return JobLine(course, "", f"aborted before the pause{because}", delay)
+    ended = course.ended_ns
+    # The system's stamps are whole seconds: an end in the second of the pause is the pause's.
+    if ended is not None and ended < case.pause.begin_ns - 1_000_000_000:
+        return JobLine(course, "", f"aborted before the pause{because}", delay)
+    return JobLine(course, "fail", f"aborted{because}", delay)
+
+
+def _reason(case: Case, job: Job) -> str:
+    """What the dumps or the system log say of the end of a job: of its user, at its end."""
+    rows: list[Dump | LogEntry] = [
+        row for one in case.observations if one.question == "dumps" for row in one.rows or ()
+    ]
+    rows += [
+        row
+        for one in case.observations
+        if one.question == "system_log"
+        for row in one.rows or ()
+        if row.number in ENDED_BY_ERROR
+    ]
+    for row in rows:
+        near = job.ended is None or row.at is None or abs((row.at - job.ended).total_seconds()) <= 5
+        if near and row.user and row.user == job.user:
+            return describe(row)
+    return ""
+
+
+def _running(
+    case: Case,
+    course: JobCourse,
+    was: JobStatus | None,
+    work: Answers,
+    history: JobHistory | None,
+    log: Progress | None,
+) -> JobLine:
+    """It says that it runs: is there a work process that does it, and has it gone on since, by its log or by the processor?"""
+    ran = was is JobStatus.RUNNING
+    if not any(sight.asked_ns >= case.pause.end_ns for sight in course.sights):
+        return JobLine(course, "unknown" if ran else "", "not looked at after the pause")
+    look = _look_between(case, course, work)
+    far = _how_far(course, history, log)
+    wrote = log is not None and log.went_on
+    if look is None:
+        why = "says that it runs; its work process was not looked at between two such answers"
+        verdict, text = ("pass", f"runs on{far}") if wrote else ("unknown", f"{why}{far}")
+        return JobLine(course, verdict if ran else "", text if ran else f"running{far}")
+    pids = {sight.job.pid for sight in course.sights if sight.answered_ns >= case.pause.end_ns}
+    now = next((one for one in look.rows or () if one.pid in pids and one.is_busy), None)
+    if now is None:
+        return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status{far}")
+    before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
+    if not ran:
+        return JobLine(course, "", f"running{far}")
+    if wrote or (before is not None and _went_on(before, now)):
+        return JobLine(course, "pass", f"runs on in process {now.pid}{far}")
+    return JobLine(course, "unknown", f"process {now.pid} is there and has not been seen to go on{far}")
+
+
+def _how_far(course: JobCourse, history: JobHistory | None, log: Progress | None) -> str:
+    """Its step and its log, and for how long it has run beside its usual time; empty where nothing of it is told."""
+    said = ""
+    if log is not None:
+        if log.last.step is not None:
+            said += f", step {log.last.step}" + (f" of {course.job.steps}" if course.job.steps else "")
+        if log.went_on:
+            said += f", its log went on: {log.last.last}" if log.last.last else ", its log went on"
+        elif log.last.lines is not None:
+            said += ", nothing new in its log since"
+    if history is not None and course.started_ns is not None:
+        so_far = (course.sights[-1].answered_ns - course.started_ns) / 1e9
+        said += f"; {so_far:.0f} s so far, usually {history.median_s:.0f} s (median of {plural(history.runs, 'run')})"
+    return said
+
+
+def _look_between(case: Case, course: JobCourse, work: Answers) -> Observation | None:
+    """The last look at the work processes after the pause with the job running in the answer before it and in the one after.
+
+    Without the answer after it, a job that ended in between would pass for one that only says that it runs.
+    """
+    if course.job.pid is None:
+        return None
+    running = [sight for sight in course.sights if sight.job.status is JobStatus.RUNNING]
+    first, last = running[0], running[-1]
+    looks = [
+        one
+        for one in work.all
+        if one.asked_ns >= max(case.pause.end_ns, first.answered_ns) and one.answered_ns <= last.asked_ns
+    ]
+    if not course.job.name:  # it was read off that very table
+        looks += [one for one in work.all if one.asked_ns >= case.pause.end_ns]
+    return max(looks, key=lambda one: one.asked_ns, default=None)
+
+
+def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
+    """Whether the work process has used the processor since, or does something else."""
+    if before.cpu_s is not None and now.cpu_s is not None and now.cpu_s > before.cpu_s:
+        return True
+    return (before.action, before.table, before.program) != (now.action, now.table, now.program)
+
+
+def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
+    """It ran and is not listed any more: work that a way shows without its job, or a job that was deleted."""
+    if course.job.name:
+        return JobLine(course, "unknown" if was is JobStatus.RUNNING else "", "is not listed any more")
+    if course.gone_ns is not None and course.gone_ns <= case.pause.begin_ns:
+        return JobLine(course, "", "ended before the pause")
+    seen = course.sights[-1]
+    log, _, read = fresh(case.observations, "system_log", Pause(seen.asked_ns, seen.answered_ns))
+    if read is None:
+        return JobLine(course, "unknown" if was is JobStatus.RUNNING else "", "ended; this way does not tell how")
+    bad = [row for row in log if row.number in ENDED_BY_ERROR and row.user == course.job.user]
+    if bad:
+        return JobLine(course, "fail", f"ended by an error: {describe(bad[0])}")
+    if course.gone_ns is not None and read < course.gone_ns:
+        return JobLine(
+            course, "unknown" if was is JobStatus.RUNNING else "", "ended; the system log was not read since"
+        )
+    return JobLine(course, "pass" if was is JobStatus.RUNNING else "", "ended, and the system log knows of no error")
+
+
+def jobs(case: Case, lines: Sequence[JobLine]) -> Said:
+    key, title = f"sap-jobs-{case.sid}", f"{case.sid}: jobs ran on?"
+    found = answers(case.observations, "jobs", case.pause)
+    if found.before is None or found.last is None:
+        return not_evaluated(case, key, title, "jobs", found)
+    by = f"by {found.last.way}"
+    failed = [one for one in lines if one.verdict == "fail"]
+    unknown = [one for one in lines if one.verdict == "unknown"]
+    passed = [one for one in lines if one.verdict == "pass"]
+    aborted = [one for one in failed if one.course.status is JobStatus.ABORTED or not one.course.job.name]
+    if len(failed) > len(aborted) or len(aborted) > case.slo.aborted_jobs:
+        texts = [f"{one.course.job.title} {one.text}" for one in failed]
+        return Said(key, title, FAILED, f"no: {some(texts)}", by)
+    if unknown:
+        texts = [f"{one.course.job.title} {one.text}" for one in unknown]
+        return Said(key, title, OPEN, f"not known of {some(texts)}", by)
+    if not passed:
+        return Said(key, title, PASSED, "no job ran when the pause began", by)
+    on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
+    delays = [one.delay_s for one in passed if one.delay_s is not None]
+    late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
+    accepted = f"; {plural(len(aborted), 'aborted job')} within the limit" if aborted else ""
+    return Said(key, title, PASSED, f"yes: {on} ran on, {len(passed) - on} ended well{late}{accepted}", by)

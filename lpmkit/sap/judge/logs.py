@@ -1,0 +1,62 @@
+"""What the system log and the short dumps say since the pause began."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lpmkit.sap.classify import Class, Tally, describe
+from lpmkit.sap.course import answers, fresh
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, not_evaluated, some
+
+
+def log_tallies(case: Case) -> tuple[Tally, ...]:
+    new, old, read = fresh(case.observations, "system_log", case.pause)
+    dumps, old_dumps, _ = fresh(case.observations, "dumps", case.pause)
+    until = max(read or 0, case.pause.end_ns)
+    hours = (until - case.pause.begin_ns) / 3.6e12
+    return case.rules.tallies([*new, *dumps], [*old, *old_dumps], hours)
+
+
+def log(case: Case, tallies: Sequence[Tally]) -> Said:
+    key, title = f"sap-log-{case.sid}", f"{case.sid}: system log and dumps quiet?"
+    _, _, read = fresh(case.observations, "system_log", case.pause)
+    bad = [one for one in tallies if one.meaning is Class.FAIL]
+    if bad:
+        texts = some([f"{one.count} × {one.key}: {one.example}" for one in bad])
+        return Said(key, title, FAILED, f"no: {texts}", bad[0].reason)
+    if read is None:
+        found = answers(case.observations, "system_log", case.pause)
+        return not_evaluated(case, key, title, "system_log", found)
+    watched = (read - case.pause.end_ns) / 1e9
+    wanted = case.watch_after_s
+    # the last reading may be an interval before the end of the watch
+    if watched < wanted - 90 and watched < 0.9 * wanted:
+        return Said(
+            key,
+            title,
+            OPEN,
+            f"read until {max(0.0, watched) / 60:.0f} minutes after the pause; {wanted / 60:.0f} are asked for",
+        )
+    warn = [one for one in tallies if one.meaning is Class.WARN]
+    unknown = [one for one in tallies if one.meaning is Class.UNKNOWN]
+    noted = some([f"{one.count} × {one.key}: {one.example}" for one in (*warn, *unknown)])
+    rest = f"{sum(one.count for one in tallies)} new entries"
+    answer = f"nothing that fails; to be read: {noted}" if noted else f"yes: {rest}, all routine or expected"
+    return Said(key, title, PASSED, answer, f"read until {max(0.0, watched) / 60:.1f} minutes after the pause")
+
+
+def dumps(case: Case) -> Said:
+    key, title = f"sap-dumps-{case.sid}", f"{case.sid}: short dumps looked at?"
+    new, _, read = fresh(case.observations, "dumps", case.pause)
+    if read is None:
+        found = answers(case.observations, "dumps", case.pause)
+        return not_evaluated(case, key, title, "dumps", found)
+    if not new:
+        return Said(key, title, PASSED, "yes: none since the pause began")
+    return Said(
+        key,
+        title,
+        PASSED,
+        f"yes: {len(new)} since the pause began: {some([describe(one) for one in new])}",
+        "their classes stand under the log",
+    )

@@ -1,0 +1,103 @@
+"""What the new machine means to the system: the licence, what ``lsconf`` says from inside, and the conversation that crossed over."""
+
+from __future__ import annotations
+
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, no_way, plural, some
+from lpmkit.sap.lsconf import OF_THE_PARTITION, SERIAL, changes, head_of
+from lpmkit.sap.model import Observation
+
+
+def licence(case: Case) -> Said:
+    key, title = f"sap-licence-{case.sid}", f"{case.sid}: licence valid on this machine?"
+    now = case.after or (None if case.moved else case.before)
+    if now is None:
+        return Said(
+            key,
+            title,
+            OPEN,
+            "nobody asked after the move",
+            counts=case.before is not None and case.before.licences is not None,
+        )
+    if now.hardware_key is None or now.licences is None:
+        missing = "hardware_key" if now.hardware_key is None else "licences"
+        configured = next((one.configured for one in now.missed if one.question == missing), True)
+        return Said(key, title, OPEN, now.why_not(missing) if configured else no_way(missing), counts=configured)
+    mine = [one for one in now.licences if one.key == now.hardware_key]
+    good = [one for one in mine if one.permanent is not False and one.valid is not False]
+    changed = ""
+    if case.before is not None and case.before.hardware_key not in (None, now.hardware_key):
+        changed = f", another one than before ({case.before.hardware_key})"
+    if not good:
+        what = "no permanent licence" if not mine else "no valid permanent licence"
+        return Said(
+            key,
+            title,
+            FAILED,
+            f"no: {what} for the hardware key {now.hardware_key}{changed}",
+            "logged-on users go on, new logons fail once the grace period is over",
+        )
+    return Said(
+        key,
+        title,
+        PASSED,
+        f"yes: permanent, for the hardware key {now.hardware_key}{changed}",
+        "by saplikey -get and -show; whether the message server has reckoned its key anew is not asked",
+    )
+
+
+def host(case: Case) -> Said:
+    """``lsconf`` from inside SAP before and after: another machine as it should be, the partition the same, and every other line that changed by its name."""
+    key, title = f"sap-host-{case.sid}", f"{case.sid}: the host seen from inside as it should be?"
+    if case.before is None or case.after is None:
+        asked = case.before is not None and case.before.lsconf is not None
+        return Said(key, title, OPEN, "nobody looked before and after the move", counts=asked and case.moved)
+    for snapshot, when in ((case.before, "before"), (case.after, "after")):
+        if snapshot.lsconf is None:
+            configured = next((one.configured for one in snapshot.missed if one.question == "lsconf"), True)
+            why = f"could not look {when} the move: {snapshot.why_not('lsconf')}"
+            return Said(key, title, OPEN, why if configured else no_way("lsconf"), counts=configured)
+    assert case.before.lsconf is not None
+    assert case.after.lsconf is not None
+    found = changes(case.before.lsconf, case.after.lsconf)
+    was, now = (head_of(lines).get(SERIAL, "") for lines in (case.before.lsconf, case.after.lsconf))
+    by = f"lsconf by {case.before.ways.get('lsconf', '?')} before and by {case.after.ways.get('lsconf', '?')} after"
+    wrong = list(found.partition)
+    if case.moved and was == now:
+        wrong.insert(0, f"{SERIAL} is {now} still")
+    elif case.moved and case.target_serial and now != case.target_serial:
+        wrong.insert(0, f"{SERIAL} is {now}, and the target's is {case.target_serial}")
+    elif not case.moved and was != now:
+        wrong.insert(0, f"{SERIAL}: {was} → {now}")
+    if wrong:
+        return Said(key, title, FAILED, f"no: {some(wrong)}", by)
+    kept = head_of(case.after.lsconf)
+    same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
+    machine = f"changed with the machine: {some(found.machine, 8)}; " if found.machine else ""
+    others = f"; changed besides: {some(found.others, 6)}" if found.others else "; no other line changed"
+    return Said(key, title, PASSED, f"yes: {machine}the same: {same}{others}", by)
+
+
+def conversation(case: Case) -> list[Said]:
+    """Whether the RFC conversation lived through it, where there was one. The library opens another without a word."""
+    told = [one for one in case.observations if one.session and one.rows is not None]
+    if not told:
+        return []
+    key, title = f"sap-rfc-{case.sid}", f"{case.sid}: conversation with function modules kept?"
+    # a recorder that takes over has a conversation of its own, and so has each way
+    lives = {(one.segment, way_of(one)) for one in told}
+    count = len({(one.segment, way_of(one), one.session) for one in told}) - len(lives)
+    if count:
+        return [
+            Said(
+                key,
+                title,
+                FAILED,
+                f"no: it was reopened {plural(count, 'time')} behind our back",
+                "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; whatever lived in it is gone",
+            )
+        ]
+    return [Said(key, title, PASSED, "yes: the same identity in every answer")]
+
+
+def way_of(one: Observation) -> str:
+    return one.way.split(",")[0]

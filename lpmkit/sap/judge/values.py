@@ -1,0 +1,105 @@
+"""What a judgement is made of: the case, one question answered, a job's line, the outcome; and the words that all questions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lpmkit.config import SapSlo
+from lpmkit.sap.classify import Rules, Tally
+from lpmkit.sap.course import Answers, JobCourse, Pause
+from lpmkit.sap.model import NO_WAY, Observation, Snapshot
+
+PASSED, FAILED, OPEN = "passed", "failed", "not evaluated"
+#: Message numbers of the system log that go with a job's end by error.
+ENDED_BY_ERROR = ("AB0", "AB1", "D01", "R6F")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One question about one system, answered. ``counts`` says whether the verdict of the run depends on it."""
+
+    key: str
+    title: str
+    state: str
+    answer: str
+    why: str = ""
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NiLane:
+    """What the connection to one dispatcher lived through: how often it was lost, and its longest unanswered stretch, seconds."""
+
+    probe: str
+    connections: int
+    lost: int
+    longest_s: float | None
+    answered: bool
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that is known about one system in one run."""
+
+    sid: str
+    slo: SapSlo
+    observations: Sequence[Observation]
+    pause: Pause
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    lanes: Sequence[NiLane] = ()
+    rules: Rules = field(default_factory=Rules.standard)
+    watch_after_s: float = 900.0
+    moved: bool = True
+    target_serial: str = ""  #: the serial number of the machine that it was to come to, where that is known
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job in the report: what became of it, and how late it was against its own history, seconds."""
+
+    course: JobCourse
+    verdict: str
+    text: str
+    delay_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answers about one system, and the tables behind them."""
+
+    sid: str
+    said: tuple[Said, ...]
+    jobs: tuple[JobLine, ...]
+    log: tuple[Tally, ...]
+    ways: Mapping[str, tuple[str, ...]]
+    occupancy: tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...] = ()
+
+    def question(self, key: str) -> Said:
+        return next(one for one in self.said if one.key == key)
+
+
+def not_evaluated(case: Case, key: str, title: str, question: str, found: Answers) -> Said:
+    """Not evaluated, with the reason; counting only where the site has a way that should have told."""
+    if found.all and found.before is None:
+        return Said(key, title, OPEN, "it was not looked at before the pause")
+    if found.all:
+        return Said(key, title, OPEN, f"it was not looked at after the pause: {found.trouble}")
+    trouble = found.trouble
+    configured = bool(found.unanswered) and not trouble.startswith(NO_WAY)
+    return Said(key, title, OPEN, trouble if configured else no_way(question), counts=configured)
+
+
+def no_way(question: str) -> str:
+    return f"the site file names no way in that tells the {question.replace('_', ' ')}"
+
+
+def some(words: Sequence[str], most: int = 4) -> str:
+    shown = ", ".join(words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,204 @@
+"""What became of the connections, processes, users, updates, locks and queues."""
+
+from __future__ import annotations
+
+from lpmkit.sap.course import answers
+from lpmkit.sap.host import BY_NAME
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, not_evaluated, plural, some
+from lpmkit.sap.model import Colour, Process, User
+
+#: Whole seconds of two clocks: a start time may differ by so much and be the same.
+SAME_START_S = 2.0
+
+# --- the NI lane ------------------------------------------------------------------------------------------------------
+
+
+def ni(case: Case) -> Said:
+    key, title = f"sap-ni-{case.sid}", f"{case.sid}: connections to the dispatcher kept?"
+    if not case.lanes:
+        return Said(key, title, OPEN, "no connection was watched", counts=False)
+    dead = [one for one in case.lanes if not one.answered]
+    if dead:
+        reasons = some([f"{one.probe}: {one.trouble or 'it never answered'}" for one in dead])
+        return Said(key, title, OPEN, f"no dispatcher answered: {reasons}")
+    lost = sum(one.lost for one in case.lanes)
+    if lost > case.slo.ni_reconnects:
+        names = some([f"{one.probe} {plural(one.lost, 'time')}" for one in case.lanes if one.lost])
+        return Said(
+            key, title, FAILED, f"no: lost and opened again: {names}", "a SAP GUI session would have been cut off"
+        )
+    longest = max((one.longest_s or 0.0 for one in case.lanes), default=0.0)
+    if longest > case.slo.ni_gap_s:
+        return Said(
+            key, title, FAILED, f"kept, but {longest:.1f} s without an answer; the limit is {case.slo.ni_gap_s:g} s"
+        )
+    waited = f"the longest wait {longest:.3f} s" if longest else "no wait worth mentioning"
+    return Said(key, title, PASSED, f"yes: one connection throughout, {waited}")
+
+
+# --- processes ---------------------------------------------------------------------------------------------------------
+
+
+def processes(case: Case) -> Said:
+    key, title = f"sap-processes-{case.sid}", f"{case.sid}: no process restarted?"
+    found = answers(case.observations, "processes", case.pause)
+    if found.before is None or found.last is None:
+        return not_evaluated(case, key, title, "processes", found)
+    before = {(one.instance, one.name): one for one in found.before.rows or ()}
+    after = {(one.instance, one.name): one for one in found.last.rows or ()}
+    wrong = [f"{name[1]} is gone" for name in before if name not in after]
+    wrong += [text for name, one in before.items() if name in after and (text := _restarted(one, after[name]))]
+    if wrong:
+        return Said(key, title, FAILED, f"no: {some(wrong)}", f"by {found.last.way}")
+    yellow = [one.name for one in after.values() if one.colour is Colour.YELLOW]
+    extra = f"; yellow: {some(yellow)}" if yellow else ""
+    return Said(key, title, PASSED, f"yes: {len(after)} processes with the same pids{extra}", f"by {found.last.way}")
+
+
+def _restarted(before: Process, after: Process) -> str:
+    if before.pid is not None and after.pid is not None and before.pid != after.pid:
+        return f"{after.name} has another pid ({before.pid}, now {after.pid})"
+    if before.pid is not None and after.pid is None:
+        return f"{after.name} has no process any more"
+    if before.text != BY_NAME and before.started is not None and after.started is not None:
+        apart = abs((after.started - before.started).total_seconds())
+        if apart > SAME_START_S:
+            return f"{after.name} started at {after.started:%H:%M:%S}"
+    if before.colour is Colour.GREEN and after.colour in (Colour.RED, Colour.GRAY):
+        return f"{after.name} is {after.colour.value.lower()}: {after.text}"
+    return ""
+
+
+def work_processes(case: Case) -> Said:
+    key, title = f"sap-work-processes-{case.sid}", f"{case.sid}: work processes intact?"
+    found = answers(case.observations, "work_processes", case.pause)
+    if found.before is None or found.last is None:
+        return not_evaluated(case, key, title, "work_processes", found)
+    before = {(one.server, one.number): one for one in found.before.rows or ()}
+    after = {(one.server, one.number): one for one in found.last.rows or ()}
+    wrong, errors = [], 0
+    for place, was in before.items():
+        now = after.get(place)
+        if now is None:
+            wrong.append(f"{was.type} {was.number} is gone")
+            continue
+        errors += max(0, now.errors - was.errors)
+        if was.pid is not None and now.pid != was.pid:
+            wrong.append(f"{was.type} {was.number} was restarted (pid {was.pid}, now {now.pid})")
+        elif now.activity.is_down and not was.activity.is_down:
+            wrong.append(f"{was.type} {was.number} is {now.activity.value}")
+    if errors > case.slo.work_process_errors and not wrong:
+        wrong.append(f"{plural(errors, 'termination')} counted")
+    if wrong:
+        return Said(
+            key,
+            title,
+            FAILED,
+            f"no: {some(wrong)}",
+            f"{plural(errors, 'new termination')} in the Err column; by {found.last.way}",
+        )
+    return Said(
+        key,
+        title,
+        PASSED,
+        f"yes: {len(after)} work processes, none restarted, stopped or terminated",
+        f"by {found.last.way}",
+    )
+
+
+def users(case: Case) -> Said:
+    key, title = f"sap-users-{case.sid}", f"{case.sid}: users still logged on?"
+    found = answers(case.observations, "users", case.pause)
+    if found.before is None or found.after is None or found.last is None:
+        return not_evaluated(case, key, title, "users", found)
+    before: dict[str, User] = {one.key: one for one in found.before.rows or ()}
+    after = {one.key for one in found.after.rows or ()}
+    last = {one.key for one in found.last.rows or ()}
+    lost = [one for name, one in before.items() if name not in after]
+    names = some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in lost])
+    by = f"by {found.after.way}"
+    if len(lost) > case.slo.lost_users:
+        gap = (found.after.asked_ns - found.before.answered_ns) / 1e9
+        return Said(
+            key,
+            title,
+            FAILED,
+            f"no: {plural(len(lost), 'session')} gone: {names}",
+            f"within the {gap:.0f} s between two looks; {by}",
+        )
+    later = sum(name in after and name not in last for name in before)
+    extra = f"; {plural(later, 'session')} ended later" if later else ""
+    extra += f"; gone within the limit: {names}" if lost else ""
+    return Said(key, title, PASSED, f"yes: {plural(len(before) - len(lost), 'session')}{extra}", by)
+
+
+def updates(case: Case) -> Said:
+    key, title = f"sap-updates-{case.sid}", f"{case.sid}: no update broke off?"
+    found = answers(case.observations, "updates", case.pause)
+    if found.before is None or found.last is None:
+        return not_evaluated(case, key, title, "updates", found)
+    was = {one.key for one in found.before.rows or () if one.failed}
+    now = [one for one in found.last.rows or () if one.failed and one.key not in was]
+    if len(now) > case.slo.update_errors:
+        return Said(
+            key,
+            title,
+            FAILED,
+            f"no: {plural(len(now), 'update')} failed: {some([f'{one.key} of {one.user}' for one in now])}",
+        )
+    return Said(
+        key,
+        title,
+        PASSED,
+        f"yes: {len(found.last.rows or ())} waiting or failed, none new in error",
+        f"by {found.last.way}",
+    )
+
+
+def enqueue(case: Case) -> Said:
+    key, title = f"sap-enqueue-{case.sid}", f"{case.sid}: lock server and replica well?"
+    found = answers(case.observations, "enqueue", case.pause)
+    if found.before is None or found.last is None or not found.before.rows or not found.last.rows:
+        return not_evaluated(case, key, title, "enqueue", found)
+    was, now = found.before.rows[0], found.last.rows[0]
+    wrong = []
+    if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
+        wrong.append(f"the replica was green and is {now.replication.value.lower() if now.replication else 'not told'}")
+    if was.errors is not None and now.errors is not None and now.errors > was.errors:
+        wrong.append(f"{plural(now.errors - was.errors, 'new error')}")
+    if now.state in (Colour.RED,) and was.state is not Colour.RED:
+        wrong.append("it is rated red")
+    if wrong:
+        return Said(key, title, FAILED, f"no: {some(wrong)}", f"by {found.last.way}")
+    locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
+    replica = "no replica" if now.replication in (None, Colour.GRAY) else f"replica {now.replication.value.lower()}"
+    return Said(key, title, PASSED, f"yes: {locks}{replica}{_locks_kept(case)}", f"by {found.last.way}")
+
+
+def _locks_kept(case: Case) -> str:
+    """How many locks of before are held still; some are given back meanwhile, as they should be."""
+    if case.before is None or case.after is None or case.before.locks is None or case.after.locks is None:
+        return ""
+    now = {one.key for one in case.after.locks}
+    kept = sum(one.key in now for one in case.before.locks)
+    return f"; {kept} of the {plural(len(case.before.locks), 'lock')} from before the move still held"
+
+
+def queues(case: Case) -> Said:
+    key, title = f"sap-queues-{case.sid}", f"{case.sid}: request queues worked off?"
+    found = answers(case.observations, "queues", case.pause)
+    if found.before is None or found.last is None:
+        return not_evaluated(case, key, title, "queues", found)
+    was = {one.type: one for one in found.before.rows or ()}
+    full = [
+        f"{one.type} {one.now} waiting"
+        for one in found.last.rows or ()
+        if one.now > case.slo.queue_now and one.now > (was[one.type].now if one.type in was else 0)
+    ]
+    if full:
+        return Said(key, title, FAILED, f"no: {some(full)}; the limit is {case.slo.queue_now}", f"by {found.last.way}")
+    high = [
+        f"{one.type} {one.high}" for one in found.last.rows or () if one.type in was and one.high > was[one.type].high
+    ]
+    extra = f"; new high marks: {some(high)}" if high else ""
+    return Said(key, title, PASSED, f"yes{extra}", f"by {found.last.way}")

@@ -1,0 +1,203 @@
+"""A survey asks in rounds: many questions in one go, each answer its own, and what is not certain is asked again alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from lpmkit.config import load_site
+from lpmkit.control import Order
+from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
+from lpmkit.reach import other_manager, survey_both_ends
+from lpmkit.secrets import Secrets
+from lpmkit.session import Ahead, NotYet, Reply, batch_replies, command_line
+from lpmkit.simulator import Simulator
+from lpmkit.ssh import SshSession, open_session, route
+from tests.in_process import place
+
+
+@pytest.fixture(scope="module")
+def frames() -> Iterator[Simulator]:
+    with Simulator("p8pair", speed=200.0) as up:
+        yield up
+
+
+@pytest.fixture
+def console(frames: Simulator) -> Iterator[SshSession]:
+    session = SshSession(route("hmc02", frames.ssh_config))
+    yield session
+    session.close()
+
+
+SYSTEM = "Server-8286-42A-SN21A3F5C"
+
+
+def test_each_command_of_a_batch_has_its_own_output_and_status(console: SshSession) -> None:
+    commands = [
+        ["lssyscfg", "-r", "sys", "-F", "name,state"],
+        ["lssyscfg", "-r", "lpar", "-m", "no such"],
+        [
+            "lslparmigr",
+            "-r",
+            "sys",
+            "-m",
+            SYSTEM,
+            "-F",
+            "num_active_migrations_supported,num_active_migrations_in_progress",
+        ],
+    ]
+    first, second, third = console.run_all(commands)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.output.startswith(f"{SYSTEM},Operating\n")
+    assert (second.status, "no such" in second.output) == (1, True)
+    assert third.output == "16,0\n"
+    assert [reply.command for reply in (first, third)] == [command_line(commands[0]), command_line(commands[2])]
+
+
+def test_whose_error_it_was_is_asked_again_where_two_may_have_said_it() -> None:
+    with Simulator("js22", speed=200.0) as blades:
+        session = SshSession(route("bvio82", blades.ssh_config))
+        fine = ["lssyscfg", "-r", "sys", "-F", "name,state"]
+        wrong = ["lssyscfg", "-r", "lpar", "-F", "name,colour"]
+        other = ["lssyscfg", "-r", "lpar", "-F", "name,shape"]
+        one, alone = session.run_all([fine, wrong])
+        assert one is not None
+        assert alone is not None
+        assert (alone.status, "colour" in alone.error, one.error) == (1, True, "")
+        one, first, second = session.run_all([fine, wrong, other])
+        assert one is not None
+        assert (first, second) == (None, None)
+        session.close()
+
+
+def test_what_came_before_a_lost_connection_is_certain_and_nothing_else(frames: Simulator) -> None:
+    text = "a,1\nxx 0\nb,2\nxx 1\nc,"
+    assert batch_replies(text, "xx") == [("a,1\n", 0), ("b,2\n", 1)]
+    assert batch_replies("a,1\nxx 0\nb,2\nxx ", "xx") == [("a,1\n", 0)]
+    assert batch_replies("restricted\n", "xx") == []
+
+
+def test_a_reply_that_is_cut_short_stays_cut_short_in_a_batch() -> None:
+    with Simulator("p8pair", speed=200.0, faults=["cut-reply:hmc02:lshwres"]) as frames:
+        session = SshSession(route("hmc02", frames.ssh_config))
+        cut, whole = session.run_all(
+            [["lshwres", "-r", "mem", "-m", SYSTEM, "--level", "lpar"], ["lssyscfg", "-r", "sys", "-F", "name,state"]]
+        )
+        assert cut is not None
+        assert whole is not None
+        assert not cut.output.endswith("\n")
+        assert whole.output.endswith("Operating\n")
+        session.close()
+
+
+def test_a_batch_may_take_longer_than_any_of_its_commands_and_ends_at_the_one_that_hangs() -> None:
+    faults = ["slow:hmc02:0.4", "hang:hmc02:lspartition"]
+    with Simulator("p8pair", speed=200.0, faults=faults) as frames:
+        session = SshSession(route("hmc02", frames.ssh_config))
+        question = ["lssyscfg", "-r", "sys", "-F", "name,state"]
+        hanging = ["lspartition", "-dlpar"]
+        found = session.run_all([*[question] * 6, hanging, question], timeout_s=2.0)
+        assert [reply is not None for reply in found] == [*[True] * 6, False, False]
+        session.close()
+
+
+def test_a_survey_of_an_hmc_costs_a_tenth_of_its_questions_in_round_trips_and_one_connection(frames: Simulator) -> None:
+    site, asked = load_site(frames.site_file), list[Reply]()
+    order = Order("p8npiv01", "p8a", "p8b", "8286-42A*21A40BC", *other_manager(site, "p8a", "p8b"))
+    connections = []
+
+    class Counted(SshSession):
+        trips = 0
+
+        def _start(self, line, prepare=None):  # type: ignore[no-untyped-def] # as the one it counts
+            Counted.trips += self.where == "hmc02"
+            return super()._start(line, prepare)
+
+    def opened(*arguments: object, **named: object) -> SshSession:
+        found = open_session(*arguments, **named)  # type: ignore[arg-type] # handed on
+        found.__class__ = Counted
+        connections.append(found)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lpmkit.reach.open_session", opened)
+        survey = survey_both_ends(site, order, Secrets(), asked.append)
+    questions = sum(reply.where == "hmc02" for reply in asked)
+    assert {gap.what for gap in survey.gaps} == {"multipath"}
+    assert questions > 100
+    assert questions / Counted.trips >= 10
+    assert [session.connections for session in connections if session.where == "hmc02"] == [1]
+
+
+class Counting:
+    """Answers everything, a batch at a time, and counts."""
+
+    def __init__(self, trouble: RemoteError | None = None) -> None:
+        self.where = "somewhere"
+        self.batches: list[int] = []
+        self.single: list[str] = []
+        self._trouble = trouble
+
+    def run_all(self, commands: Sequence[Sequence[str]]) -> list[Reply | None]:
+        self.batches.append(len(commands))
+        if self._trouble is not None:
+            return [None] * len(commands)
+        return [Reply(self.where, command_line(command), 0, "", "") for command in commands]
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        self.single.append(command_line(arguments))
+        if self._trouble is not None:
+            raise self._trouble
+        return Reply(self.where, command_line(arguments), 0, "alone", "", stdin)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_question_is_put_on_the_list_once_and_answered_as_often_as_it_is_asked() -> None:
+    inner = Counting()
+    session = Ahead(inner)
+    for _ in range(2):
+        with pytest.raises(NotYet):
+            session.run(["a"])
+    with pytest.raises(NotYet):
+        session.run(["b"])
+    assert session.ask()
+    assert inner.batches == [2]
+    assert (session.run(["a"]).command, session.run(["a"]).command) == ("LANG=C a", "LANG=C a")
+    assert not session.ask()
+
+
+def test_a_question_with_input_is_asked_at_once_and_once() -> None:
+    inner = Counting()
+    session = Ahead(inner)
+    assert session.run(["oem_setup_env"], stdin="pcmpath query device\n").output == "alone"
+    session.run(["oem_setup_env"], stdin="pcmpath query device\n")
+    assert len(inner.single) == 1
+
+
+def test_what_is_not_certain_is_asked_alone_and_its_trouble_is_its_answer() -> None:
+    inner = Counting(NoAnswer("no answer within 60 s", where="somewhere"))
+    session = Ahead(inner)
+    for command in ("a", "b"):
+        with pytest.raises(NotYet):
+            session.run([command])
+    session.ask()
+    assert inner.single == ["LANG=C a", "LANG=C b"]
+    for _ in range(2):
+        with pytest.raises(NoAnswer):
+            session.run(["a"])
+
+
+def test_a_manager_that_is_away_leaves_a_survey_with_gaps_and_no_answers() -> None:
+    with place("p8pair") as site:
+        site.away.add("hmc02")
+        session = Ahead(site.session("hmc02"))
+        with pytest.raises(NotYet):
+            session.run(["lshmc", "-V"])
+        assert session.ask()
+        with pytest.raises((ConnectionLost, RemoteError), match="nobody answers"):
+            session.run(["lshmc", "-V"])
