@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from lpmkit.checks import Answer, Finding, Verdict, examine, ready
 from lpmkit.config import Site
 from lpmkit.errors import RecordError, UsageError
+from lpmkit.prediction.before import predict
+from lpmkit.prediction.experience import history, inputs_from
 from lpmkit.reach import survey_frame
 from lpmkit.run import write_document, write_file
 from lpmkit.secrets import Secrets
@@ -120,9 +122,15 @@ def examine_frame(site: Site, source: str, target: str, *, secrets: Secrets, clo
     if source == target:
         raise UsageError(f"{source} is source and target", next_step="Name another frame with --to.")
     judged = []
-    for one, survey in survey_frame(site, source, target, secrets):
-        found = examine(survey)
-        judged.append(Judged(one.name, one.state, ready(found), found))
+    past = history(site.runs.folder) if site.runs.folder.is_dir() else []
+    for one, found in survey_frame(site, source, target, secrets):
+        inputs = inputs_from(
+            {"partition": one.name, "source": source, "target": target},
+            {"source": {"partitions": [asdict(one)]}, "guest": asdict(found.guest) if found.guest else None},
+        )
+        expected = None if inputs is None else predict(inputs, past).suspended_s.p90
+        findings = examine(replace(found, expected_suspension_s=expected))
+        judged.append(Judged(one.name, one.state, ready(findings), findings))
     return Night(source, target, (clock or Clock()).wall_ns(), tuple(judged))
 
 
