@@ -468,6 +468,9 @@ def test_a_snapshot_says_which_way_told_what_and_what_it_cost(simulator: Simulat
     assert found.ways["work_processes"] == "webservice"
     assert found.ways["licences"] == "saplikey"
     assert found.hardware_key in {licence.key for licence in found.licences or ()}
+    assert found.entitlement is not None
+    assert found.lsconf is not None
+    assert found.ways["lsconf"] == "soap_rfc"  # from inside SAP
     assert sum(found.requests.values()) < 60
     assert not [gap for gap in found.missed if gap.configured], found.missed
 
