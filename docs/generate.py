@@ -1,4 +1,4 @@
-"""Make ``docs/commands.md`` from the commands, the README's picture of the phases and the table of ``docs/recovery.md`` from theirs: ``make docs``."""
+"""Make ``docs/commands.md`` from the commands, ``docs/checks.md`` from the tables of checks and codes, the README's picture of the phases and the table of ``docs/recovery.md`` from theirs: ``make docs``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import click
 
+from lpmkit.checks import CHECKS
+from lpmkit.checks.systems import level_rows
 from lpmkit.cli import main
+from lpmkit.control.codes import known_codes
 from lpmkit.move import FINAL, TRANSITIONS, Phase
 from lpmkit.recovery import RULES
 
@@ -22,10 +25,11 @@ def reference() -> str:
         "Made from the commands themselves by `make docs`. Exit statuses: 0 fine; 1 not fine; 2 what was asked for cannot be; 3 could not tell; 130 interrupted.",
         "",
     ]
-    with click.Context(main, info_name="lpmkit") as context:
+    # The same settings as when it is typed: click keeps a command's help option once it was shown.
+    with click.Context(main, info_name="lpmkit", **main.context_settings) as context:
         parts += ["```text", main.get_help(context), "```", ""]
         for name, command in main.commands.items():
-            with click.Context(command, info_name=f"lpmkit {name}", max_content_width=110) as inner:
+            with click.Context(command, info_name=name, parent=context) as inner:
                 parts += [f"## lpmkit {name}", "", "```text", command.get_help(inner), "```", ""]
     return "\n".join(parts)
 
@@ -63,7 +67,53 @@ def page_with_ways_out(text: str) -> str:
     return re.sub(r"\| seen \|.*?(?=\n\n)", lambda _: ways_out(), text, flags=re.DOTALL)
 
 
+def checks_page() -> str:
+    """Every check with what is asked, the code, who acts; the matrix of levels; every code that can be explained."""
+    parts = [
+        "# Checks, levels and codes",
+        "",
+        "Made from the tables of `lpmkit.checks` and `lpmkit.control.codes` by `make docs`. How sure a fact is: A seen in a captured output, B stated by the vendor's documentation,",
+        "C from code that drives the real thing, D recalled. A check passes only when everything it needs was known; what could not be looked at is *unknown*. Where only the firmware's own validation",
+        "can tell, the check says so and does not keep a partition from being ready. The number is that of the prerequisite, AI: of active and inactive moves, A: of active ones only.",
+        "",
+        "## Checks",
+        "",
+        "| check | number | moves | asked under an IVM | asked under an HMC | code | who | sure |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for check in CHECKS:
+        basis = check.basis
+        ivm, hmc = ("<br>".join(_code(line) for line in lines) for lines in (basis.ivm, basis.hmc))
+        moves = "A" if basis.active_only else "AI"
+        cells = (
+            f"{check.title} (`{check.key}`)",
+            basis.number or "",
+            moves,
+            ivm,
+            hmc,
+            basis.code,
+            check.who,
+            basis.mark,
+        )
+        parts.append("| " + " | ".join(map(str, cells)) + " |")
+    parts += ["", "## Levels", "", "| what | at least | for | sure | source |", "|---|---|---|---|---|"]
+    parts += [f"| {one.what} | {one.at_least} | {one.needed_for} | {one.mark} | {one.source} |" for one in level_rows()]
+    parts += ["", "## Codes", "", "`lpmkit explain CODE` says the same.", "", "| code | meaning | proved by | mend | who | sure | source |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for code, known in known_codes().items():
+        name = f"{code} ({known.label})" if known.label else code
+        parts.append(
+            f"| {name} | {known.meaning} | `{known.prove}` | {known.mend} | {known.who} | {known.mark} | {known.source} |"
+        )
+    return "\n".join([*parts, ""])
+
+
+def _code(line: str) -> str:
+    where, _, command = line.partition(": ")
+    return f"{where}: `{command}`"
+
+
 if __name__ == "__main__":
+    (TOP / "docs" / "checks.md").write_text(checks_page(), encoding="utf-8")
     (TOP / "docs" / "commands.md").write_text(reference(), encoding="utf-8")
     readme = TOP / "README.md"
     readme.write_text(readme_with_phases(readme.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The commands that advise before a move: what a message code means."""
+"""What advises before a move: what a message code means, and a whole frame judged at night."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from lpmkit.terminal import COULD_NOT_TELL, FINE, json_option, people, say_json, told
+from lpmkit.terminal import COULD_NOT_TELL, FINE, json_option, people, print_table, say_json, told
 
 #: How sure the table of codes is, in words.
 CONFIDENCE = {
@@ -50,6 +50,30 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
             ):
                 people.print(line, markup=False, soft_wrap=True)
     sys.exit(FINE if all(one.known for one in found) else COULD_NOT_TELL)
+
+
+def check_frame(context: click.Context, source: str, target: str, as_json: bool) -> str:
+    """Judge every partition of a frame, keep it, show it and what changed; returns what it all says."""
+    from lpmkit.config import find_site_file, load_site  # noqa: PLC0415
+    from lpmkit.nightly import changes, changes_as_rows, examine_frame, keep, last, overview  # noqa: PLC0415
+    from lpmkit.secrets import Secrets  # noqa: PLC0415
+
+    site = load_site(find_site_file(context.obj))
+    before = last(site.runs.folder, source, target)
+    night = examine_frame(site, source, target, secrets=Secrets())
+    path = keep(night, site.runs.folder)
+    changed = changes_as_rows(changes(before, night))
+    if as_json:
+        say_json({**night.to_dict(), "changed": None if before is None else changed, "kept": str(path)})
+        return night.answer.value
+    print_table(f"From {source} to {target}", overview(night))
+    print_table("Changed since the last time", changed)
+    if before is None:
+        people.print("There is no earlier night to hold it against.")
+    elif not changed:
+        people.print("Nothing changed since the last time.")
+    people.print(f"Kept in {path}, and beside it as CSV and HTML", soft_wrap=True, markup=False)
+    return night.answer.value
 
 
 COMMANDS = (explain,)

@@ -76,8 +76,8 @@ def _order(book: Any, partition: str, target: str, source: str | None, keep_mapp
     return order
 
 
-def order_arguments(command: Command) -> Command:
-    """PARTITION --to TARGET [--from SOURCE] [--keep-mapping] [--map NAME=VALUE]…, the same everywhere."""
+def order_options(command: Command) -> Command:
+    """--to TARGET [--from SOURCE] [--keep-mapping] [--map NAME=VALUE]…, the same everywhere."""
     for decorate in (
         click.option(
             "--map",
@@ -97,10 +97,14 @@ def order_arguments(command: Command) -> Command:
         click.option(
             "--to", "target", metavar="FRAME", required=True, help="The target frame, as the site file calls it."
         ),
-        click.argument("partition"),
     ):
         command = decorate(command)
     return command
+
+
+def order_arguments(command: Command) -> Command:
+    """PARTITION and the options of an order, the same everywhere."""
+    return click.argument("partition")(order_options(command))
 
 
 # -- looking -------------------------------------------------------------------------------------------------------------------
@@ -180,23 +184,37 @@ def mapping(
 
 
 @main.command()
-@order_arguments
+@click.argument("partition", required=False)
+@click.option("--all", "every", is_flag=True, help="Judge every partition of the frame that --from names, and keep it.")
+@order_options
 @json_option
 @click.pass_context
 @told
 def check(
     context: click.Context,
-    partition: str,
+    partition: str | None,
     target: str,
     source: str | None,
     keep_mapping: bool,
     asked: Sequence[str],
+    every: bool,
     as_json: bool,
 ) -> None:
-    """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing."""
+    """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing.
+
+    With --all and --from instead of PARTITION: of every partition of a frame, kept as JSON, CSV and HTML in checks/ of the folder of runs, with
+    what changed since the last time. Exit status: 0 ready, all of them with --all; 1 one is not ready; 3 none is, but of one it could not be told.
+    """
     from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.runbook import as_row  # noqa: PLC0415
 
+    statuses = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
+    if every:
+        if partition is not None or source is None or keep_mapping or asked:
+            raise UsageError("--all judges a whole frame", next_step="lpmkit check --all --from FRAME --to FRAME")
+        sys.exit(statuses[advice.check_frame(context, source, target, as_json)])
+    if partition is None:
+        raise UsageError("no partition is named", next_step="Name one, or a whole frame with --all --from FRAME.")
     book = _runbook(context)
     run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
     findings = book.check(run)
@@ -205,7 +223,7 @@ def check(
     else:
         print_findings(findings)
         people.print(f"Kept in {run.path}")
-    sys.exit({"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}[ready(findings).value])
+    sys.exit(statuses[ready(findings).value])
 
 
 @main.command()
@@ -735,10 +753,15 @@ def print_findings(findings: Sequence[Any], console: Console | None = None, *, o
             "remedy": f"{one.remedy} ({one.who})" if one.remedy and one.verdict.value != "pass" else "",
         }
         for one in shown
+        if not one.only_firmware
     ]
+    alone = [one.title for one in findings if one.only_firmware]
     count = sum(one.verdict.value == "pass" for one in findings)
     (console or people).print(f"{count} of {len(findings)} checks pass.")
     print_table("", rows, console)
+    if alone:
+        said = "; ".join(dict.fromkeys(alone))
+        (console or people).print(f"Only the firmware's validation can tell (lpmkit validate): {said}.", markup=False)
 
 
 def print_post_mortem(found: Any, console: Console | None = None) -> None:

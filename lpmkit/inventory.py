@@ -79,6 +79,9 @@ class Partition:
     remote_restart_capable: bool | None = None
     suspend_capable: bool | None = None
     mobility_disabled: bool | None = None
+    #: ``ded`` or ``shared``: whether its memory is its own.
+    memory_mode: str | None = None
+    affinity_group: str | None = None
 
     @property
     def is_vios(self) -> bool:

@@ -9,24 +9,36 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import CHECKS, Answer, Finding, Verdict, examine, machine_id_of, ready
+from lpmkit.checks.judging import bases
 from lpmkit.control import MigrationReading
 from lpmkit.control.aix import Identity, Subsystem
 from lpmkit.inventory import (
     Device,
     DiskPath,
+    FcPort,
     Frame,
+    MoverPair,
     MultipathDisk,
     MultipathPath,
     Partition,
     PhysicalDisk,
     PhysicalSlot,
+    Place,
+    Places,
+    Pool,
+    Profile,
     SharedEthernet,
+    SriovPort,
     Trunk,
     Vios,
     VirtualEthernetAdapter,
+    VirtualFcAdapter,
+    VirtualFcServer,
     VirtualScsiAdapter,
     VirtualScsiServer,
     VirtualTarget,
+    VnicAdapter,
+    VnicBacking,
 )
 from lpmkit.survey import Gap, Guest, KeyTest, Side, Survey, together
 
@@ -70,6 +82,8 @@ def a_frame(name: str, serial: str) -> Frame:
         proc_units_available=3.2,
         active_migrations_supported=4,
         active_migrations_in_progress=0,
+        inactive_migrations_supported=64,
+        inactive_migrations_in_progress=0,
     )
 
 
@@ -82,6 +96,7 @@ MOVING = Partition(
     2,
     "Running",
     "aixlinux",
+    "AIX 5.3 5300-07-03-0811",
     rmc_state="active",
     dlpar_mem_capable=True,
     dlpar_proc_capable=True,
@@ -104,6 +119,11 @@ MAPPED = VirtualScsiServer(
         VirtualTarget("vtscsi1", "0x8200000000000000", "hdisk2", "Available"),
     ),
 )
+RECORD = (
+    "name=normal,lpar_name=bxaix85,lpar_id=2,bsr_arrays=0,lhea_logical_ports=none,"
+    '"virtual_serial_adapters=0/server/1/any//any/1,1/server/1/any//any/1"'
+)
+PROFILE = Profile("normal", "bxaix85", 2, RECORD)
 REFERENCE = Survey(
     partition="bxaix85",
     source=Side(
@@ -113,6 +133,9 @@ REFERENCE = Survey(
         (CLIENT, VirtualScsiAdapter("10-071DA", 1, 11, "server", "bxaix85", 2, 2, False)),
         (VirtualEthernetAdapter("bxaix85", 2, 4, 1, mac="6A8880001204"),),
         a_vios("bvio82", "10071DA", MAPPED),
+        fc_adapters=(),
+        vnics=(),
+        profiles=(PROFILE,),
     ),
     target=Side(
         "bvio83",
@@ -121,6 +144,7 @@ REFERENCE = Survey(
         (),
         (VirtualEthernetAdapter("10-072EA", 1, 3, 1, is_trunk=True),),
         a_vios("bvio83", "10072EA"),
+        fc_adapters=(),
     ),
     guest=Guest(
         Identity(hostname="bxaix85", machine_id="000071DA4C00"),
@@ -181,6 +205,10 @@ def sees(which: str, *disks: PhysicalDisk) -> Altered:
     return vios(which, disks=(OWN, *disks))
 
 
+def profiled(old: str, new: str) -> Altered:
+    return side("source", profiles=(replace(PROFILE, record=RECORD.replace(old, new)),))
+
+
 RVG = MAPPED.targets[0]
 OPTICAL = VirtualTarget("vtopt0", "0x8300000000000000", "", "Available")
 NEIGHBOUR = VirtualScsiServer("vhost0", "U7998.61X.10072EA-V1-C11", 2, (VirtualTarget("rvg", "0x81", "hdisk1"),))
@@ -191,10 +219,18 @@ BROKEN = MultipathDisk(
 )
 
 FAILS: list[tuple[str, Altered]] = [
-    ("partition-running", moving(state="Not Activated")),
+    ("partition-running", moving(state="Open Firmware")),
     ("partition-running", side("source", partitions=(a_server("10-071DA"),))),
     ("not-migrating", whole(migration=MigrationReading("Migrating - Running", "Migration Starting"))),
     ("two-systems", frame("target", serial="10071DA")),
+    ("operating", frame("target", state="Power Off")),
+    ("mobility-allowed", moving(mobility_disabled=True)),
+    ("dedicated-memory", moving(memory_mode="shared")),
+    ("barrier-register", profiled("bsr_arrays=0", "bsr_arrays=2")),
+    ("host-ethernet", profiled("ports=none", "ports=23000000/1/1/5/none")),
+    ("serial-adapters", profiled("1/server/1", "9/server/1")),
+    ("vios-level", vios("target", level="1.3.0.0")),
+    ("guest-level", moving(os_version="AIX 5.3 5300-06-01-0000")),
     ("enterprise", frame("source", capabilities=("shared_proc_capable",))),
     ("enterprise", frame("target", capabilities=("inactive_lpar_mobility_capable",))),
     ("keys", whole(keys=KeyTest(1, "HSCL3653 not set up"))),
@@ -236,7 +272,20 @@ FAILS: list[tuple[str, Altered]] = [
 ]
 
 #: The reference case under an HMC: its I/O servers are partitions like others, and tell more of themselves.
-SERVER = Partition("vios1", 1, "Running", "vioserver", rmc_state="active", max_virtual_slots=64, msp=True)
+SERVER = Partition(
+    "vios1", 1, "Running", "vioserver", rmc_state="active", max_virtual_slots=64, msp=True, time_reference=True
+)
+#: The moving partition as an HMC lists it.
+UNDER_AN_HMC = replace(
+    MOVING,
+    pool="DefaultPool",
+    pool_id=0,
+    memory_mode="ded",
+    mobility_disabled=False,
+    remote_restart_capable=False,
+    affinity_group="none",
+)
+PAIR = MoverPair("vios1", 1, "192.0.2.82", "vios1", 1, "192.0.2.83")
 
 
 def under_an_hmc(**facts: Any) -> Altered:
@@ -244,16 +293,93 @@ def under_an_hmc(**facts: Any) -> Altered:
 
     def alter(survey: Survey) -> Survey:
         asked = ("vios1", "vios2")
-        source = replace(survey.source, manager="hmc", asked=asked, partitions=(SERVER, MOVING))
-        target = replace(survey.target, manager="hmc", asked=asked, partitions=(replace(SERVER, **facts),))
-        return replace(survey, source=source, target=target, keys=None, one_manager=True)
+        source = replace(survey.source, manager="hmc", asked=asked, partitions=(SERVER, UNDER_AN_HMC))
+        there = (replace(SERVER, **facts),)
+        target = replace(survey.target, manager="hmc", asked=asked, partitions=there, pools=(Pool(0, "DefaultPool"),))
+        return replace(
+            survey, source=source, target=target, keys=None, one_manager=True, mover_pairs=(PAIR,), places=Places()
+        )
 
     return alter
 
 
+def hmc(*alters: Altered) -> Altered:
+    """The reference case under an HMC, altered further."""
+
+    def alter(survey: Survey) -> Survey:
+        survey = under_an_hmc()(survey)
+        for one in alters:
+            survey = one(survey)
+        return survey
+
+    return alter
+
+
+WWPNS = ("c050760871fa0010", "c050760871fa0011")
+FIBRE = VirtualFcAdapter("bxaix85", 2, 5, "client", "vios1", 1, 21, True, WWPNS)
+LOGGED_IN = VirtualFcServer("vfchost0", "U8286.42A.10071DA-V1-C21", 2, status="LOGGED_IN", port="fcs0")
+PORT = FcPort("fcs0", "U1-P1-C6-T1", True, 64, 40, 2048, 1900)
+HOSTED = Places(fc=(Place(5, "vios1", 1),))
+
+
+def fibre(*alters: Altered) -> Altered:
+    """The reference case under an HMC with a virtual Fibre Channel adapter too."""
+    return hmc(
+        side("source", fc_adapters=(FIBRE,)),
+        vios("source", level="2.2.3.4", fc_servers=(LOGGED_IN,)),
+        vios("target", level="2.2.3.4", fc_ports=(PORT,)),
+        moving(os_version="AIX 5.3 5300-12-01-0000"),
+        whole(places=HOSTED),
+        *alters,
+    )
+
+
+NIC = VnicAdapter("bxaix85", 2, 7, backing=(VnicBacking("vios1", 1, 1, 0), VnicBacking("vios2", 2, 2, 0)))
+UP, DOWN = SriovPort(1, 0, up=True), SriovPort(2, 0, up=False)
+
+
+def virtual_nic(*ports: SriovPort) -> Altered:
+    return hmc(side("source", vnics=(NIC,)), side("target", sriov_ports=ports))
+
+
+FAILS += [
+    ("movers-connected", hmc(whole(mover_pairs=()))),
+    ("mobility-allowed", hmc(moving(mobility_disabled=True))),
+    ("wwpn-pairs", fibre(side("source", fc_adapters=(replace(FIBRE, wwpns=WWPNS[:1]),)))),
+    ("fc-ports", fibre(vios("target", fc_ports=(replace(PORT, ports_left=0),)))),
+    ("fc-ports", fibre(vios("target", fc_ports=(replace(PORT, wwpns_left=1),)))),
+    ("fc-ports", fibre(vios("target", fc_ports=(replace(PORT, fabric=False),)))),
+    ("fc-zoned", fibre(whole(places=Places()))),
+    ("vnic", virtual_nic(DOWN, DOWN)),
+]
 FAILS += [("movers", under_an_hmc(msp=False)), ("rmc-vios", under_an_hmc(rmc_state="inactive"))]
 
 WARNS: list[tuple[str, Altered]] = [
+    ("partition-running", moving(state="Not Activated")),
+    (
+        "profile",
+        lambda survey: moving(profile="normal")(
+            side("source", profiles=(PROFILE, replace(PROFILE, name="small")))(survey)
+        ),
+    ),
+    ("time-reference", under_an_hmc(time_reference=False)),
+    ("pool", hmc(moving(pool="SAP pool", pool_id=1))),
+    ("remote-restart", hmc(moving(remote_restart_capable=True))),
+    ("affinity-group", hmc(moving(affinity_group="3"))),
+    ("fc-logged-in", fibre(vios("source", fc_servers=(replace(LOGGED_IN, status="NOT_LOGGED_IN"),)))),
+    ("fc-logged-in", fibre(vios("source", fc_servers=()))),
+    (
+        "fc-zoned",
+        fibre(
+            side("source", fc_adapters=(FIBRE, replace(FIBRE, slot=6, remote_lpar_id=3))),
+            whole(places=Places(fc=(Place(5, "vios1", 1), Place(6, "vios1", 1)))),
+        ),
+    ),
+    ("multipath", hmc(side("source", scsi_adapters=(CLIENT, replace(CLIENT, slot=3, remote_lpar_id=3))))),
+    ("multipath", under_an_hmc(rmc_state="inactive")),
+    ("vnic", virtual_nic(UP, DOWN)),
+    ("vios-level", fibre(vios("target", level="1.5.1.1"))),
+    ("guest-level", fibre(moving(os_version="AIX 5.3 5300-08-01-0000"))),
     ("id-free", lists(replace(a_server("10-072EA"), name="bxlin90", lpar_id=2))),
     ("concurrency", frame("source", active_migrations_in_progress=1)),
     ("memory-room", frame("target", memory_available_mb=4100)),
@@ -264,6 +390,42 @@ WARNS: list[tuple[str, Altered]] = [
 ]
 
 UNKNOWNS: list[tuple[str, Altered]] = [
+    ("operating", frame("target", state=None)),
+    ("mobility-allowed", hmc(moving(mobility_disabled=None))),
+    ("mobility-allowed", whole()),
+    ("dedicated-memory", hmc(moving(memory_mode=None))),
+    ("dedicated-memory", frame("source", capabilities=("active_mem_sharing_capable",))),
+    ("remote-restart", hmc(moving(remote_restart_capable=None))),
+    ("affinity-group", hmc(moving(affinity_group=None))),
+    ("barrier-register", side("source", profiles=None)),
+    ("barrier-register", profiled("bsr_arrays=0,", "")),
+    ("host-ethernet", side("source", profiles=())),
+    ("host-ethernet", side("source", profiles=(PROFILE, replace(PROFILE, name="small")))),
+    ("serial-adapters", side("source", profiles=None)),
+    ("profile", side("source", profiles=None)),
+    ("vios-level", vios("source", level=None)),
+    ("guest-level", moving(os_version=None)),
+    ("guest-level", moving(os_version="Unknown")),
+    ("firmware-pair", whole()),
+    ("movers-connected", hmc(whole(mover_pairs=None))),
+    ("movers-connected", whole(keys=KeyTest(1, "not set up"))),
+    ("time-reference", under_an_hmc(time_reference=None)),
+    ("pool", hmc(moving(pool=None, pool_id=None))),
+    ("pool", hmc(moving(pool="SAP pool", pool_id=1), side("target", pools=None))),
+    ("wwpn-pairs", hmc(side("source", fc_adapters=None))),
+    ("fc-logged-in", fibre(vios("source", fc_servers=None))),
+    ("fc-ports", fibre(vios("target", fc_ports=None))),
+    ("fc-zoned", fibre(whole(places=None))),
+    ("fc-masked", fibre()),
+    ("multipath", hmc(side("source", scsi_adapters=None))),
+    ("vnic", hmc(side("source", vnics=None))),
+    ("vnic", hmc(side("source", vnics=(NIC,)))),
+    ("vnic", virtual_nic(replace(UP, up=None))),
+    ("virtual-slots", under_an_hmc(max_virtual_slots=11)),
+    ("terminal", whole()),
+    ("optimizer", under_an_hmc()),
+    ("mains", whole()),
+    ("system-ready", whole()),
     ("partition-running", side("source", partitions=None)),
     ("not-migrating", whole(migration=None)),
     ("not-migrating", whole(migration=MigrationReading("Running", None))),
@@ -334,7 +496,9 @@ def findings_of(key: str, survey: Survey) -> tuple[Finding, ...]:
 def test_the_reference_case_is_ready_and_warns_of_the_hardware_key_only() -> None:
     findings = examine(REFERENCE)
     assert ready(findings) is Answer.READY
-    assert {finding.key for finding in findings if finding.verdict is not Verdict.PASS} == {"sap-hardware-key"}
+    assert {finding.key for finding in findings if not (finding.verdict is Verdict.PASS or finding.only_firmware)} == {
+        "sap-hardware-key"
+    }
 
 
 def test_the_reference_case_under_one_hmc_is_ready_and_needs_no_keys() -> None:
@@ -346,7 +510,9 @@ def test_the_reference_case_under_one_hmc_is_ready_and_needs_no_keys() -> None:
 
 
 def test_an_ivm_is_not_asked_what_only_an_hmc_knows() -> None:
-    assert not {"movers", "rmc-vios", "io-servers"} & {finding.key for finding in examine(REFERENCE)}
+    only_hmc = {check.key for check in CHECKS if check.basis.hmc and not check.basis.ivm} - {"mobility-allowed"}
+    assert {"movers", "rmc-vios", "fc-zoned", "vnic", "pool"} <= only_hmc
+    assert not only_hmc & {finding.key for finding in examine(REFERENCE)}
 
 
 @pytest.mark.parametrize(("key", "alter"), keyed(FAILS))
@@ -367,7 +533,79 @@ def test_a_rule_warns_where_the_move_is_not_hindered(key: str, alter: Altered) -
 def test_a_rule_without_its_fact_is_unknown_and_never_passes(key: str, alter: Altered) -> None:
     unknown = [finding for finding in findings_of(key, alter(REFERENCE)) if finding.verdict is Verdict.UNKNOWN]
     assert unknown
-    assert all(finding.facts["not known"] for finding in unknown)
+    assert all(finding.remedy and finding.who for finding in unknown)
+    assert all(
+        finding.facts["only the firmware can tell" if finding.only_firmware else "not known"] for finding in unknown
+    )
+
+
+#: What is asked of both kinds of manager in the same way: the same facts under the one give the same verdict under the other.
+ASKED_OF_BOTH = {check.key for check in CHECKS if check.basis.ivm and check.basis.hmc}
+#: Under one HMC there are no keys between managers, and the movers are known by their addresses; a level is asked for what an IVM has not.
+OTHERWISE = {"keys", "movers-connected", "dedicated-memory", "virtual-slots"}
+
+
+@pytest.mark.parametrize(
+    ("key", "alter", "verdict"),
+    [
+        pytest.param(key, alter, verdict, id=f"{key}-{verdict}-{number}")
+        for verdict, cases in ((Verdict.FAIL, FAILS), (Verdict.UNKNOWN, UNKNOWNS))
+        for number, (key, alter) in enumerate(cases)
+        if key in ASKED_OF_BOTH - OTHERWISE
+    ],
+)
+def test_a_rule_says_the_same_under_an_hmc(key: str, alter: Altered, verdict: Verdict) -> None:
+    said = [finding for finding in findings_of(key, alter(under_an_hmc()(REFERENCE))) if finding.verdict is verdict]
+    assert said
+    assert all(finding.remedy for finding in said)
+    assert all(one.startswith(("the manager: ", "the partition: ", "the target's manager: ")) for one in said[0].asked)
+
+
+def test_every_number_of_the_catalogue_has_a_check_and_every_check_its_line_in_it() -> None:
+    assert {check.key for check in CHECKS} == set(bases())
+    assert {check.basis.number for check in CHECKS} - {None} == set(range(1, 39))
+
+
+def test_whatever_could_be_asked_says_with_which_command() -> None:
+    told = {check.key for check in CHECKS if check.basis.ivm or check.basis.hmc}
+    silent = {check.key for check in CHECKS} - told
+    assert silent == {"firmware-pair", "mains", "terminal"} | {key for key in silent if key.startswith("sap-")}
+    (finding,) = findings_of("fc-zoned", fibre()(REFERENCE))
+    assert finding.asked == (
+        "the manager: lslparmigr -r virtualio -m Server-7998-61X-SN10072EA -t '7998-61X*10072EA' --filter lpar_names=bxaix85",
+    )
+    assert finding.code == "HSCLA319"
+
+
+def test_names_in_commands_to_copy_cannot_be_anything_but_names() -> None:
+    odd = whole(partition="a;reboot")(REFERENCE)
+    (finding,) = findings_of("barrier-register", odd)
+    assert finding.asked == ("the manager: lssyscfg -r prof --filter lpar_names='a;reboot'",)
+
+
+def test_a_partition_that_is_not_activated_is_asked_nothing_of_its_memory_and_its_system() -> None:
+    still = moving(state="Not Activated", rmc_state="inactive", huge_pages=4)(REFERENCE)
+    findings = examine(still)
+    assert ready(findings) is Answer.READY
+    assert not {"rmc-manager", "huge-pages", "vasi", "system-ready"} & {finding.key for finding in findings}
+    full = frame("target", inactive_migrations_in_progress=64)(still)
+    assert Verdict.FAIL in {finding.verdict for finding in findings_of("concurrency", full)}
+
+
+def test_what_only_the_firmware_can_tell_keeps_nobody_from_being_ready() -> None:
+    only = [finding for finding in examine(REFERENCE) if finding.only_firmware]
+    assert {"system-ready", "mains", "firmware-pair", "terminal"} <= {finding.key for finding in only}
+    assert ready(only) is Answer.COULD_NOT_TELL
+    assert ready([*only, Finding("keys", "", Verdict.PASS, "x")]) is Answer.READY
+
+
+def test_a_level_that_is_only_recalled_warns_and_does_not_decide() -> None:
+    found = findings_of("vios-level", fibre(vios("target", level="1.5.1.1"))(REFERENCE))
+    assert [finding.verdict for finding in found] == [Verdict.PASS, Verdict.WARN]
+
+
+#: What no command of a manager tells beforehand, at any level: these never say more than that, and what to do.
+FIRMWARE_ALONE = {"firmware-pair", "fc-masked", "terminal", "optimizer", "mains", "system-ready"}
 
 
 def test_every_rule_is_shown_to_say_no_and_to_say_that_it_does_not_know() -> None:
@@ -375,7 +613,7 @@ def test_every_rule_is_shown_to_say_no_and_to_say_that_it_does_not_know() -> Non
     asked_of_sap = {check.key for check in CHECKS if check.key.startswith("sap-") and not check(REFERENCE)}
     keys = {check.key for check in CHECKS} - asked_of_sap
     assert len(asked_of_sap) == 6
-    assert {key for key, _ in (*FAILS, *WARNS)} == keys
+    assert {key for key, _ in (*FAILS, *WARNS)} == keys - FIRMWARE_ALONE
     assert {key for key, _ in UNKNOWNS} == keys
 
 
@@ -436,7 +674,9 @@ def two_each(second: Vios) -> Survey:
     first, other = a_vios("v1", "10071DA", MAPPED), a_vios("v2", "10071DA", replace(MAPPED, name="vhost5"))
     survey = under_an_hmc()(REFERENCE)
     servers = (SERVER, replace(SERVER, name="vios2", lpar_id=3))
-    source = replace(survey.source, vios=together("p7a", {"v1": first, "v2": other}), partitions=(*servers, MOVING))
+    source = replace(
+        survey.source, vios=together("p7a", {"v1": first, "v2": other}), partitions=(*servers, UNDER_AN_HMC)
+    )
     target = replace(
         survey.target, vios=together("p7b", {"w1": a_vios("w1", "10072EA"), "w2": second}), partitions=servers
     )
@@ -484,6 +724,15 @@ def test_an_io_server_that_is_switched_off_hinders_only_when_there_is_no_other()
     alone = replace(survey, target=replace(survey.target, partitions=(off,)))
     assert {finding.verdict for finding in findings_of("rmc-vios", one_of_two)} == {Verdict.PASS, Verdict.WARN}
     assert Verdict.FAIL in {finding.verdict for finding in findings_of("rmc-vios", alone)}
+
+
+def test_an_io_server_of_the_source_that_runs_and_is_not_reached_hinders() -> None:
+    survey = two_each(a_vios("w2", "10072EA"))
+    lost = replace(SERVER, name="vios2", lpar_id=3, rmc_state="inactive")
+    there = replace(survey, target=replace(survey.target, partitions=(SERVER, lost)))
+    here = replace(survey, source=replace(survey.source, partitions=(SERVER, lost, UNDER_AN_HMC)))
+    assert Verdict.WARN in {finding.verdict for finding in findings_of("rmc-vios", there)}
+    assert Verdict.FAIL in {finding.verdict for finding in findings_of("rmc-vios", here)}
 
 
 def test_a_client_that_is_not_connected_is_found_by_its_slot() -> None:

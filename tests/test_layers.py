@@ -52,6 +52,7 @@ ORDER = [
     "reach",
     "pacing",
     "recorder",
+    "nightly",
     "runbook",
     "rehearsal",
     "notebooks",

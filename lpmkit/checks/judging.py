@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
-from typing import TypeVar
+from functools import cache, partial
+from importlib.resources import files
+from shlex import quote
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
 
 from lpmkit.inventory import Frame, Partition, Vios
 from lpmkit.sap.model import Snapshot as SapSnapshot
@@ -33,6 +38,7 @@ NETWORK_ADMIN = "network administrator"
 SAP_BASIS = "SAP Basis"
 
 
+NOT_ACTIVATED = "Not Activated"
 HMC_ADMIN = "HMC administrator"
 
 
@@ -64,6 +70,12 @@ class Finding:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     remedy: str = ""
     who: str = ""
+    #: What was asked, each as ``MACHINE: COMMAND``.
+    asked: tuple[str, ...] = ()
+    #: The message code that an HMC would give (what an IVM says was not found); empty where none is known.
+    code: str = ""
+    #: Of an unknown: nobody but the firmware's own validation can tell, so it does not keep a partition from being ready.
+    only_firmware: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,45 @@ class NotKnown(Exception):
         super().__init__(why)
 
 
+class OnlyFirmware(NotKnown):
+    """No command that lpmkit knows tells this at this level; the validation by the firmware does. ``remedy`` says what to do beforehand."""
+
+    def __init__(self, about: str, why: str, remedy: str) -> None:
+        super().__init__(about, why)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What stands behind a check: its number in the catalogue of prerequisites, what is asked where, and how sure it is (A to D, see `lpmkit.control.codes`)."""
+
+    number: int | None = None
+    ivm: tuple[str, ...] = ()
+    hmc: tuple[str, ...] = ()
+    code: str = ""
+    mark: str = ""
+    active_only: bool = False
+
+    def asked(self, manager: str) -> tuple[str, ...]:
+        return self.hmc if manager == "hmc" else self.ivm
+
+
+@cache
+def bases() -> Mapping[str, Basis]:
+    """``catalogue.yaml``, by the keys of the checks."""
+    return {str(key): Basis(**_tuples(facts)) for key, facts in read_table("catalogue.yaml").items()}
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """One of the tables beside this module."""
+    found: dict[str, Any] = YAML(typ="safe").load(files("lpmkit.checks").joinpath(name).read_text(encoding="utf-8"))
+    return found
+
+
+def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+
+
 #: What a line of the table does with a survey: the questions to be judged, one or one for each side.
 Judges = Callable[[Survey], tuple[Callable[[], Judgement], ...]]
 
@@ -101,6 +152,11 @@ def each_side(judge: Callable[[Survey, Side], Judgement]) -> Judges:
 def each_under_an_hmc(judge: Callable[[Survey, Side], Judgement]) -> Judges:
     """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
+
+
+def once_under_an_hmc(judge: Callable[[Survey], Judgement]) -> Judges:
+    """A rule about what only systems under an HMC have."""
+    return lambda survey: (partial(judge, survey),) if survey.source.manager == "hmc" else ()
 
 
 def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], Judgement]) -> Judges:
@@ -129,26 +185,67 @@ class Check:
     who: str
     judges: Judges
 
-    def __call__(self, survey: Survey) -> tuple[Finding, ...]:
-        return tuple(self._found(judge) for judge in self.judges(survey))
+    @property
+    def basis(self) -> Basis:
+        return bases()[self.key]
 
-    def _found(self, judge: Callable[[], Judgement]) -> Finding:
+    def __call__(self, survey: Survey) -> tuple[Finding, ...]:
+        if self.basis.active_only and is_inactive(survey):
+            return ()
+        return tuple(self._found(survey, judge) for judge in self.judges(survey))
+
+    def _found(self, survey: Survey, judge: Callable[[], Judgement]) -> Finding:
+        only_firmware = False
         try:
             said = judge()
+        except OnlyFirmware as missing:
+            only_firmware = True
+            said = Judgement(
+                Verdict.UNKNOWN, missing.about, {"only the firmware can tell": missing.why}, missing.remedy
+            )
         except NotKnown as missing:
             said = Judgement(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
-        return Finding(self.key, self.title, said.verdict, said.about, said.facts, said.remedy, self.who)
+        asked = tuple(_named(command, survey, said.about) for command in self.basis.asked(survey.source.manager))
+        return Finding(
+            self.key,
+            self.title,
+            said.verdict,
+            said.about,
+            said.facts,
+            said.remedy,
+            self.who,
+            asked,
+            self.basis.code,
+            only_firmware,
+        )
+
+
+def _named(command: str, survey: Survey, about: str) -> str:
+    """A command of the catalogue with the names of this move in it, to be copied."""
+    side = survey.target if about == survey.target.name else survey.source
+    names = {"PARTITION": survey.partition}
+    if side.frame:
+        names["SYSTEM"] = side.frame.name
+    if survey.target.frame:
+        names["TARGET"] = survey.target.frame.machine
+    return re.sub(r"\b[A-Z]{6,}\b", lambda word: quote(names[word[0]]) if word[0] in names else word[0], command)
+
+
+def is_inactive(survey: Survey) -> bool:
+    """A partition that is not activated is moved as it lies (IVM-migrlpar, B): its memory and its operating system have no say."""
+    return survey.moving is not None and survey.moving.state == NOT_ACTIVATED
 
 
 def ready(findings: Iterable[Finding]) -> Answer:
-    """Whether the partition may move. One failure says no; else one unknown says that it cannot be told; warnings do not hinder.
+    """Whether the partition may move. One failure says no; else one unknown says that it cannot be told; warnings do not hinder, nor does what only the
+    firmware can tell: that is what its validation is for.
 
     >>> ready([Finding("memory-room", "", Verdict.WARN, "bvio83"), Finding("keys", "", Verdict.PASS, "bvio82")])
     <Answer.READY: 'ready'>
     >>> ready([])
     <Answer.COULD_NOT_TELL: 'could not tell'>
     """
-    verdicts = {finding.verdict for finding in findings}
+    verdicts = {finding.verdict for finding in findings if not finding.only_firmware}
     if Verdict.FAIL in verdicts:
         return Answer.NOT_READY
     return Answer.COULD_NOT_TELL if Verdict.UNKNOWN in verdicts or not verdicts else Answer.READY

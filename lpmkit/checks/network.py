@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Judgement, joined, need, passed, vios_of
+from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualEthernetAdapter
 from lpmkit.survey import Side, Survey, adapters_of, bridge_for
 
@@ -27,3 +27,30 @@ def bridged(survey: Survey, side: Side) -> Judgement:
         f"Bridge VLAN {joined(missing)} on {side.name}: mkvdev -sea ADAPTER -vadapter TRUNK -default TRUNK -defaultid VLAN, "
         "or add the VLAN to the trunk; the switch port must carry it.",
     )
+
+
+def vnic_ports(survey: Survey) -> Judgement:
+    """A virtual NIC needs a physical SR-IOV port with a link on the target for every backing device, or at least for one."""
+    moving = moving_of(survey)
+    mine = [
+        one for one in need(survey.source.vnics, survey, "vnics", survey.source.name) if one.lpar_id == moving.lpar_id
+    ]
+    if not mine:
+        return Judgement(Verdict.PASS, survey.partition, {"virtual NICs": 0})
+    ports = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
+    if any(port.up is None for port in ports):
+        raise NotKnown(survey.target.name, f"{survey.target.name} does not say which SR-IOV ports have a link")
+    up = [port for port in ports if port.up]
+    wanted = max(len(one.backing) for one in mine)
+    facts: dict[str, Fact] = {
+        "virtual NICs": len(mine),
+        "backing devices": wanted,
+        "ports with a link": joined(f"adapter {port.adapter} port {port.port}" for port in up),
+    }
+    remedy = (
+        "Connect an SR-IOV port of the target to the same network (lshwres -r sriov --rsubtype physport -m TARGET --level eth), and say "
+        "which in the order: --map vnic_mappings=SLOT/..."
+    )
+    if not up:
+        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+    return passed(len(up) >= wanted, survey.target.name, facts, remedy, bad=Verdict.WARN)

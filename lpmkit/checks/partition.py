@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Judgement, NotKnown, Verdict, frame_of, joined, moving_of, need, passed, said_of
+from collections.abc import Mapping
+
+from lpmkit.checks.judging import (
+    Fact,
+    Judgement,
+    NotKnown,
+    OnlyFirmware,
+    Verdict,
+    frame_of,
+    is_inactive,
+    joined,
+    moving_of,
+    need,
+    passed,
+    said_of,
+)
+from lpmkit.control.records import names, records
 from lpmkit.survey import Survey
 
 #: Descriptions of adapters that a movable partition may have (`GLPI`, A); any other is a piece of the machine it stands on.
@@ -15,15 +31,14 @@ VIRTUAL_ADAPTERS = (
 
 
 def partition_running(survey: Survey) -> Judgement:
-    """#4: active mobility moves what runs."""
+    """#4: what runs is moved running, what is not activated is moved as it lies."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     state = survey.moving.state if survey.moving else "not listed"
-    return passed(
-        state == "Running",
-        survey.partition,
-        {"state": state, "frame": survey.source.name},
-        f"Start it: chsysstate -r lpar -o on -n {survey.partition}",
-    )
+    facts: dict[str, Fact] = {"state": state, "frame": survey.source.name}
+    remedy = f"Start it: chsysstate -r lpar -o on -n {survey.partition}"
+    if is_inactive(survey):
+        return Judgement(Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, f"For a live move: {remedy}")
+    return passed(state == "Running", survey.partition, facts, remedy)
 
 
 def not_migrating(survey: Survey) -> Judgement:
@@ -169,4 +184,169 @@ def virtual_adapters(survey: Survey) -> Judgement:
         {"adapters": len(adapters), "not virtual": joined(f"{one.name} {one.description}" for one in physical)},
         f"On the partition as root: rmdev -dRl {physical[0].name if physical else 'ADAPTER'}, "
         "after its addresses have moved to a virtual adapter; then take the adapter out of the partition's profile.",
+    )
+
+
+# -- what only the partition's profile tells -------------------------------------------------------------------------------------
+
+
+def _profile(survey: Survey) -> Mapping[str, str]:
+    """The profile that the partition was activated with, field by field; its only one where that is not said."""
+    moving = moving_of(survey)
+    found = need(survey.source.profiles, survey, "profiles", survey.source.name)
+    mine = [one for one in found if one.lpar_id == moving.lpar_id]
+    current = [one for one in mine if one.name == moving.profile] or (mine if len(mine) == 1 else [])
+    if not current:
+        raise NotKnown(survey.partition, f"{survey.source.name} lists no profile that {survey.partition} runs with")
+    return records(current[0].record + "\n")[0]
+
+
+def _profile_says(survey: Survey, field: str) -> str:
+    fields = _profile(survey)
+    if field not in fields:
+        raise OnlyFirmware(
+            survey.partition,
+            f"the profile has no field {field} at this level",
+            f"lssyscfg -r prof --filter lpar_names={survey.partition} shows what it has; lpmkit validate asks the firmware.",
+        )
+    return fields[field]
+
+
+def _change_profile(survey: Survey, change: str) -> str:
+    return f'chsyscfg -r prof -i "lpar_name={survey.partition},{change}", then shut the partition down and start it.'
+
+
+def barrier_register(survey: Survey) -> Judgement:
+    """#18"""
+    arrays = _profile_says(survey, "bsr_arrays")
+    return passed(
+        arrays in ("0", "none", ""),
+        survey.partition,
+        {"bsr_arrays": arrays},
+        _change_profile(survey, "bsr_arrays=0"),
+    )
+
+
+def host_ethernet(survey: Survey) -> Judgement:
+    """#20, the manager's view."""
+    ports = _profile_says(survey, "lhea_logical_ports")
+    return passed(
+        ports in ("none", ""),
+        survey.partition,
+        {"lhea_logical_ports": ports},
+        "Give the partition a virtual Ethernet adapter and move its address there; then "
+        + _change_profile(survey, "lhea_logical_ports=none"),
+    )
+
+
+def serial_adapters(survey: Survey) -> Judgement:
+    """#23: the two that every partition has, in slots 0 and 1, and no other."""
+    adapters = names(_profile_says(survey, "virtual_serial_adapters"))
+    slots = [one.split("/", 1)[0] for one in adapters]
+    more = [slot for slot in slots if slot not in ("0", "1")]
+    return passed(
+        not more,
+        survey.partition,
+        {"virtual serial adapters in slots": joined(slots)},
+        f"chhwres -r virtualio --rsubtype serial -o r -p {survey.partition} -s {more[0] if more else 'SLOT'}, and take it out of the profile.",
+    )
+
+
+def profile_kept(survey: Survey) -> Judgement:
+    """#33: the target gets one profile, made of what the partition runs with now; lpmkit keeps the present ones word for word."""
+    fields = _profile(survey)
+    moving = moving_of(survey)
+    mine = [one.name for one in survey.source.profiles or () if one.lpar_id == moving.lpar_id]
+    return passed(
+        len(mine) == 1,
+        survey.partition,
+        {"runs with": fields["name"], "profiles": joined(mine)},
+        f"Of {len(mine)} profiles the target may have the present one only: lssyscfg -r prof --filter lpar_names={survey.partition} > FILE keeps them, "
+        "and migrlpar -n names the one to be made.",
+        bad=Verdict.WARN,
+    )
+
+
+# -- what newer managers tell ----------------------------------------------------------------------------------------------------
+
+
+def mobility_allowed(survey: Survey) -> Judgement:
+    """#37"""
+    disabled = moving_of(survey).mobility_disabled
+    remedy = f'chsyscfg -r lpar -m SYSTEM -i "name={survey.partition},migration_disabled=0"'
+    if disabled is None:
+        raise OnlyFirmware(
+            survey.partition, "this level does not list migration_disabled", f"Where it is set: {remedy}"
+        )
+    return passed(not disabled, survey.partition, {"migration_disabled": disabled}, remedy)
+
+
+def dedicated_memory(survey: Survey) -> Judgement:
+    """#38: a partition in a shared memory pool needs a paging device on the target."""
+    mode = moving_of(survey).memory_mode
+    if (
+        mode is None
+        and survey.source.manager == "ivm"
+        and "active_mem_sharing_capable" not in frame_of(survey, survey.source).capabilities
+    ):
+        return Judgement(Verdict.PASS, survey.partition, {"shared memory": "the system has none"})
+    return passed(
+        said_of(survey, mode, "memory mode") == "ded",
+        survey.partition,
+        {"mem_mode": mode},
+        "The target needs a shared memory pool with a paging device for it (migrlpar -redundantpgvios), or "
+        + _change_profile(survey, "mem_mode=ded"),
+    )
+
+
+def remote_restart(survey: Survey) -> Judgement:
+    """#38: a target without remote restart refuses such a partition unless that is overridden."""
+    capable = moving_of(survey).remote_restart_capable
+    if capable is None:
+        raise OnlyFirmware(
+            survey.partition, "this level does not list remote_restart_capable", "Nothing, where nobody set it."
+        )
+    return passed(
+        not capable,
+        survey.partition,
+        {"remote_restart_capable": capable},
+        "Where the target cannot do it: migrlpar --requirerr 2, and it is lost",
+        bad=Verdict.WARN,
+    )
+
+
+def affinity_group(survey: Survey) -> Judgement:
+    """What a group of partitions was placed by, is lost: the target places the memory where it has some."""
+    group = moving_of(survey).affinity_group
+    if group is None:
+        raise OnlyFirmware(
+            survey.partition, "this level does not list affinity_group_id", "Nothing, where nobody set it."
+        )
+    return passed(
+        group == "none",
+        survey.partition,
+        {"affinity_group_id": group},
+        "On the target: lsmemopt -m TARGET -r lpar -o currscore shows how it fares; optmem -m TARGET -t affinity -o start mends it",
+        bad=Verdict.WARN,
+    )
+
+
+# -- what nobody but the firmware tells ------------------------------------------------------------------------------------------
+
+
+def system_ready(survey: Survey) -> Judgement:
+    """#35: the DR scripts in the partition are asked by the validation and by nobody else."""
+    raise OnlyFirmware(
+        survey.partition,
+        "the operating system and its DR scripts are asked in the check phase of the validation",
+        "On the partition as root: drmgr -l lists the scripts that may refuse; then lpmkit validate",
+    )
+
+
+def terminal_closed(survey: Survey) -> Judgement:
+    """#34: an open virtual terminal does not hinder; it is closed at the end of the move."""
+    raise OnlyFirmware(
+        survey.partition,
+        "managers do not list open virtual terminals",
+        f"Close it first: rmvterm -m SYSTEM -p {survey.partition} (HMC), rmvt -id ID (IVM)",
     )

@@ -17,6 +17,9 @@ def _targets(survey: Survey) -> tuple[VirtualTarget, ...]:
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     servers = need(servers_of(survey), survey, "scsi map", survey.source.name)
     if not servers:
+        listed = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
+        if survey.moving and not any(one.lpar_id == survey.moving.lpar_id for one in listed):
+            return ()  # one that sees its disks through Fibre Channel only
         raise NotKnown(survey.partition, f"lsmap on {survey.source.name} shows no adapter of {survey.partition}")
     return tuple(target for server in servers for target in server.targets)
 

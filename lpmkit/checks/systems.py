@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+
 from lpmkit.checks.judging import (
     Fact,
     Judgement,
     NotKnown,
+    OnlyFirmware,
     Verdict,
     frame_of,
     io_servers_of,
+    is_inactive,
     joined,
     moving_of,
     need,
     passed,
+    read_table,
     said_of,
     sides,
     vios_of,
 )
-from lpmkit.inventory import Partition
+from lpmkit.inventory import Partition, VirtualFcAdapter, VirtualScsiAdapter
 from lpmkit.survey import Side, Survey
 
 #: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (powervm.md 1.7, hpt ratio 1:64).
@@ -26,6 +34,8 @@ PAGE_TABLE_SHARE = 64
 
 #: Slots 0 and 1 of every partition belong to its serial adapters (powervm.md 1.7).
 SERIAL_SLOTS = 2
+#: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled (D).
+FIRST_MOVED_SLOT = 11
 
 
 def two_systems(survey: Survey) -> Judgement:
@@ -39,15 +49,27 @@ def two_systems(survey: Survey) -> Judgement:
     )
 
 
+def operating(survey: Survey, side: Side) -> Judgement:
+    """A system without power takes part in nothing."""
+    state = need(frame_of(survey, side).state, survey, "state", side.name)
+    return passed(
+        state == "Operating",
+        side.name,
+        {"state": state},
+        f"chsysstate -r sys -m {side.frame.name if side.frame else 'SYSTEM'} -o on, or wait until it is connected again: lssysconn -r all",
+    )
+
+
 def enterprise(survey: Survey, side: Side) -> Judgement:
     """#1: PowerVM Enterprise shows as a capability; a system that lists none at all was not understood."""
     frame = frame_of(survey, side)
     if not frame.capabilities:
         raise NotKnown(side.name, f"{side.name} does not list its capabilities")
+    wanted = "inactive_lpar_mobility_capable" if is_inactive(survey) else "active_lpar_mobility_capable"
     return passed(
-        frame.active_mobility_capable,
+        wanted in frame.capabilities,
         side.name,
-        {"active_lpar_mobility_capable": frame.active_mobility_capable, "system": frame.machine},
+        {wanted: wanted in frame.capabilities, "system": frame.machine},
         "Order PowerVM Enterprise Edition and enter the activation: chvet -o e -k CODE",
     )
 
@@ -55,8 +77,13 @@ def enterprise(survey: Survey, side: Side) -> Judgement:
 def concurrency(survey: Survey, side: Side) -> Judgement:
     """#36"""
     frame = frame_of(survey, side)
-    supported = need(frame.active_migrations_supported, survey, "active migrations supported", side.name)
-    running = need(frame.active_migrations_in_progress, survey, "active migrations in progress", side.name)
+    if is_inactive(survey):
+        known = (frame.inactive_migrations_supported, frame.inactive_migrations_in_progress)
+    else:
+        known = (frame.active_migrations_supported, frame.active_migrations_in_progress)
+    kind = "inactive" if is_inactive(survey) else "active"
+    supported = need(known[0], survey, f"{kind} migrations supported", side.name)
+    running = need(known[1], survey, f"{kind} migrations in progress", side.name)
     facts: dict[str, Fact] = {"in progress": running, "supported": supported}
     if running >= supported:
         return Judgement(Verdict.FAIL, side.name, facts, "Wait until one of them is over: lslparmigr -r lpar")
@@ -137,24 +164,39 @@ def virtual_slots(survey: Survey) -> Judgement:
     ethernet = need(survey.target.ethernet_adapters, survey, "ethernet adapters", survey.target.name)
     moving = moving_of(survey)
     clients = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
-    wanted = sum(one.lpar_id == moving.lpar_id and one.adapter_type == "client" for one in clients)
-    taken = {(one.lpar_id, one.slot) for one in scsi} | {(one.lpar_id, one.slot) for one in ethernet}
-    free = {one: _free_slots(one, sum(owner == one.lpar_id for owner, _ in taken)) for one in servers}
+    fibre = need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name)
+    ours: list[VirtualScsiAdapter | VirtualFcAdapter] = [*clients, *fibre]
+    wanted = sum(one.lpar_id == moving.lpar_id and one.adapter_type == "client" for one in ours)
+    there = need(survey.target.fc_adapters, survey, "fc adapters", survey.target.name)
+    theirs: list[VirtualScsiAdapter | VirtualFcAdapter] = [*scsi, *there]
+    taken = {(one.lpar_id, one.slot) for one in theirs} | {(one.lpar_id, one.slot) for one in ethernet}
+    free = {one: _free_slots(one, {slot for owner, slot in taken if owner == one.lpar_id}) for one in servers}
     # Which adapter goes to which I/O server is the manager's choice, so the fullest one decides whether it is sure.
-    server = min(servers, key=lambda one: free[one])
-    most, least = server.max_virtual_slots or 0, free[server]
-    return passed(
-        wanted <= least,
+    server = min(servers, key=lambda one: len(free[one]))
+    most, least = server.max_virtual_slots or 0, len(free[server])
+    low = sum(slot < FIRST_MOVED_SLOT for slot in free[server])
+    facts: dict[str, Fact] = {"needed": wanted, "free": least, "of them below 11": low, "highest number": most}
+    remedy = (
+        f'chsyscfg -r prof -i "lpar_name={server.name},max_virtual_slots={most + max(1, wanted + low - least)}", '
+        "then restart the I/O server."
+    )
+    enough = sum(map(len, free.values()))
+    if wanted <= least - low:
+        return Judgement(Verdict.PASS, survey.target.name, facts)
+    if wanted > enough:
+        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+    if wanted > least:
+        return Judgement(Verdict.WARN, survey.target.name, facts, remedy)
+    if survey.target.manager == "ivm":
+        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+    raise NotKnown(
         survey.target.name,
-        {"needed": wanted, "free": least, "highest number": most},
-        f'chsyscfg -r prof -i "lpar_name={server.name},max_virtual_slots={most + wanted - least}", '
-        "then restart the I/O server.",
-        bad=Verdict.WARN if wanted <= sum(max(0, room) for room in free.values()) else Verdict.FAIL,
+        f"free slots below {FIRST_MOVED_SLOT} only: whether the console would use them is not known; {remedy}",
     )
 
 
-def _free_slots(server: Partition, used: int) -> int:
-    return (server.max_virtual_slots or 0) - used - SERIAL_SLOTS
+def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
+    return tuple(slot for slot in range(SERIAL_SLOTS, server.max_virtual_slots or 0) if slot not in taken)
 
 
 def vasi(survey: Survey, side: Side) -> Judgement:
@@ -190,8 +232,10 @@ def rmc_vios(survey: Survey, side: Side) -> Judgement:
     if silent:
         raise NotKnown(side.name, f"the manager does not say the RMC state of {joined(silent)}")
     down = [one.name for one in servers if one.rmc_state != "active"]
-    # One that is switched off serves nobody, as long as there is another.
-    idle = len(down) < len(servers) and all(one.state == "Not Activated" for one in servers if one.name in down)
+    # One that is switched off serves nobody, and of the target's any other will do, as long as there is another.
+    idle = len(down) < len(servers) and (
+        side is survey.target or all(one.state == "Not Activated" for one in servers if one.name in down)
+    )
     return passed(
         not down,
         side.name,
@@ -212,4 +256,190 @@ def io_servers_named(survey: Survey, side: Side) -> Judgement:
         {"I/O servers": joined(listed), "not asked": joined(left_out)},
         f"Add {joined(left_out)} to frames.{side.name}.vios of the site file, so that its disks, paths and bridges are looked at too.",
         bad=Verdict.WARN,
+    )
+
+
+def movers_connected(survey: Survey) -> Judgement:
+    """#10: the movers send over an address of their own. Only the addresses are known before; that no firewall stands between shows in the move."""
+    if survey.source.manager == "hmc":
+        pairs = need(survey.mover_pairs, survey, "mover pairs", survey.source.name)
+        facts: dict[str, Fact] = {
+            f"{one.source} to {one.target}": f"{one.source_address} to {one.target_address}" for one in pairs
+        }
+        remedy = (
+            "Give a mover of each end an address that the other can reach: lslparmigr -r msp shows the pairs; chsyscfg -r lpar -m SYSTEM "
+            '-i "lpar_id=ID,msp=1"'
+        )
+        return passed(bool(pairs), survey.target.name, facts or {"pairs": 0}, remedy)
+    keys = need(survey.keys, survey, "keys", survey.source.name)
+    if keys.status != 0 or keys.text:
+        raise NotKnown(survey.target.name, "the movers are the managers, and these do not talk to each other")
+    return Judgement(Verdict.PASS, survey.target.name, {"movers": "the managers, which reach each other by SSH"})
+
+
+def time_reference(survey: Survey, side: Side) -> Judgement:
+    """#11: without a time reference partition the clock of a partition that arrives may jump."""
+    listed = need(side.partitions, survey, "partitions", side.name)
+    if all(one.time_reference is None for one in listed):
+        raise OnlyFirmware(side.name, "this level does not list time_ref", "Nothing, where clocks are kept by NTP.")
+    references = [one.name for one in listed if one.time_reference]
+    server = next((one.lpar_id for one in listed if one.is_vios), "ID")
+    return passed(
+        bool(references),
+        side.name,
+        {"time reference": joined(references)},
+        f'chsyscfg -r lpar -m {side.frame.name if side.frame else "SYSTEM"} -i "lpar_id={server},time_ref=1"',
+        bad=Verdict.WARN,
+    )
+
+
+def on_mains(survey: Survey, side: Side) -> Judgement:
+    """#24"""
+    raise OnlyFirmware(
+        side.name, "managers do not list whether a system runs on battery", "See that it is on mains power."
+    )
+
+
+def optimizer_idle(survey: Survey, side: Side) -> Judgement:
+    """#25: the dynamic platform optimizer moves memory about itself."""
+    system = side.frame.name if side.frame else "SYSTEM"
+    raise OnlyFirmware(
+        side.name,
+        "whether the optimizer runs is asked by lsmemopt, whose answer nobody has captured",
+        f"lsmemopt -m {system}; wait for its end, or optmem -m {system} -o stop",
+    )
+
+
+def multipath(survey: Survey) -> Judgement:
+    """#32: as many I/O servers as now, or a path is lost."""
+    moving = moving_of(survey)
+    clients: list[VirtualScsiAdapter | VirtualFcAdapter] = [
+        *need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name),
+        *need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name),
+    ]
+    now = {one.remote_lpar_id for one in clients if one.lpar_id == moving.lpar_id and one.adapter_type == "client"}
+    able = [
+        one.name
+        for one in io_servers_of(survey, survey.target)
+        if one.state == "Running" and one.rmc_state in ("active", None)
+    ]
+    return passed(
+        len(able) >= len(now),
+        survey.target.name,
+        {"I/O servers now": len(now), "on the target": joined(able)},
+        "Accept fewer paths, or see that the other I/O servers of the target run and have RMC; --map says which adapter goes where.",
+        bad=Verdict.WARN,
+    )
+
+
+def pool_there(survey: Survey) -> Judgement:
+    """Nobody refuses a partition for its pool, but without a word it may come into the default one, without its limit."""
+    moving = moving_of(survey)
+    if moving.proc_mode == "ded":
+        return Judgement(Verdict.PASS, survey.partition, {"processors": "dedicated"})
+    pool = said_of(survey, moving.pool, "shared processor pool")
+    if moving.pool_id == 0:
+        return Judgement(Verdict.PASS, survey.partition, {"pool": pool})
+    there = [one.name for one in need(survey.target.pools, survey, "pools", survey.target.name)]
+    remedy = (
+        f"Say it in the order: lpmkit ... --map shared_proc_pool_name='{pool}'; without, it may come into the default pool"
+        if pool in there
+        else f"Make it there first: chhwres -r procpool -m TARGET -o s --poolname '{pool}' -a max_pool_proc_units=UNITS"
+    )
+    return Judgement(Verdict.WARN, survey.target.name, {"pool": pool, "pools of the target": joined(there)}, remedy)
+
+
+# -- levels ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A row of ``levels.yaml``: what must be at least how new, for what, and how sure that is."""
+
+    what: str
+    at_least: str
+    needed_for: str
+    mark: str
+    source: str
+
+    @property
+    def decides(self) -> bool:
+        """What is recalled only warns."""
+        return self.mark in "AB"
+
+
+@cache
+def level_rows() -> tuple[Level, ...]:
+    """The matrix, in the order of its file."""
+    return tuple(Level(**row) for row in read_table("levels.yaml")["levels"])
+
+
+def numbers_of(level: str) -> tuple[int, ...]:
+    """To be compared.
+
+    >>> numbers_of("1.5.2.1-FP-11.1") >= numbers_of("1.5"), numbers_of("AIX 5.3 5300-07-03-0811"), numbers_of("AIX 7.2")
+    (True, (5300, 7, 3, 811), (7, 2))
+    """
+    words = level.rsplit(maxsplit=1)[-1] if level.split() else ""
+    plain = words.split("-FP")[0]
+    return tuple(int(word) for word in re.split(r"[.-]", plain) if word.isdigit())
+
+
+def _uses(survey: Survey) -> set[str]:
+    """What of the matrix concerns this partition."""
+    lpar_id = moving_of(survey).lpar_id
+    fibre = any(one.lpar_id == lpar_id for one in survey.source.fc_adapters or ())
+    virtual = any(one.lpar_id == lpar_id for one in survey.source.vnics or ())
+    return {"a move", *(["NPIV"] if fibre else []), *(["vNIC"] if virtual else [])}
+
+
+def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, str], remedy: str) -> Judgement:
+    rows = [row for row in level_rows() if row.what == what and row.needed_for in _uses(survey)]
+    old = {
+        name: [row for row in rows if numbers_of(level) < numbers_of(row.at_least)] for name, level in levels.items()
+    }
+    facts: dict[str, Fact] = dict(levels)
+    facts |= {f"{row.needed_for} needs": f"{row.at_least} ({row.mark})" for row in rows}
+    hard = any(row.decides for short in old.values() for row in short)
+    return passed(not any(old.values()), about, facts, remedy, bad=Verdict.FAIL if hard else Verdict.WARN)
+
+
+def vios_level(survey: Survey, side: Side) -> Judgement:
+    """The levels of the I/O servers against the matrix."""
+    found = side.servers or (vios_of(survey, side, "level"),)
+    levels = {f"VIOS level of {one.name}": need(one.level, survey, "level", side.name) for one in found}
+    return _held_against(
+        survey, side.name, "VIOS", levels, "Update the I/O server: updateios -install -dev DIRECTORY -accept"
+    )
+
+
+def guest_level(survey: Survey) -> Judgement:
+    """The partition's operating system against the matrix."""
+    version = moving_of(survey).os_version
+    if version is None or not any(char.isdigit() for char in version) or not numbers_of(version):
+        raise OnlyFirmware(
+            survey.partition,
+            "the manager does not know the level of the operating system",
+            "oslevel -s on the partition says it.",
+        )
+    if not version.startswith("AIX"):
+        return Judgement(Verdict.PASS, survey.partition, {"system": version, "levels known for": "AIX"})
+    level = numbers_of(version)
+    release = f"AIX {level[0] // 1000}.{level[0] // 100 % 10}" if level[0] > 999 else f"AIX {level[0]}.{level[1]}"
+    return _held_against(
+        survey,
+        survey.partition,
+        release,
+        {"level": version},
+        "Install the technology level: install_all_updates -d DIRECTORY",
+    )
+
+
+def firmware_pair(survey: Survey) -> Judgement:
+    """Levels of firmware that may not move to each other are in the vendor's matrix, which changes with every level."""
+    rows = [row for row in level_rows() if row.what == "firmware pair"]
+    raise OnlyFirmware(
+        survey.target.name,
+        f"the firmware of both systems is compared by the validation; known here: {joined(row.at_least for row in rows)}",
+        "lslic -m SYSTEM on an HMC, lsfware -all on an IVM; compare with the vendor's firmware support matrix",
     )

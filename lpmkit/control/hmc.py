@@ -94,11 +94,12 @@ SYSTEM = Listing(
 )
 CAPABILITIES = (*SYSTEM.optional[0], *SYSTEM.optional[2], *SYSTEM.optional[3])
 #: Fields that a console does not know before the release that is named; the earliest ones first, since a level that refuses is asked without the last.
-#: ``msp`` C `AVOCADO`, `HMCMCP`; the POWER7 fields A `ZIU` (an HMC V7R7.9.0); ``migration_disabled`` A (a field script), its release D.
+#: ``msp`` C `AVOCADO`, `HMCMCP`; the POWER7 fields A `ZIU` (an HMC V7R7.9.0; the release of ``affinity_group_id`` D); ``migration_disabled`` A (a field script), its release D.
 FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("msp",), "V7R3.2.0"),
     (("curr_profile", "time_ref"), "V7R3.2.0"),
     (("desired_lpar_proc_compat_mode", "suspend_capable", "remote_restart_capable"), "V7R7.2.0"),
+    (("affinity_group_id",), "V7R7.8.0"),
     (("migration_disabled",), "V8R8.6.0"),
 )
 PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fields for fields, _ in FIELDS_SINCE)))

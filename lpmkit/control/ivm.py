@@ -81,7 +81,7 @@ PARTITION = Listing(
     ),
 )
 PARTITION_STATE = Listing(("name", "lpar_id", "state"))
-PARTITION_MEMORY = Listing(("lpar_name", "lpar_id", "curr_mem"), (("curr_num_huge_pages",),))
+PARTITION_MEMORY = Listing(("lpar_name", "lpar_id", "curr_mem"), (("curr_num_huge_pages",), ("mem_mode",)))
 PARTITION_PROCESSORS = Listing(("lpar_name", "lpar_id", "curr_proc_mode"), (("curr_proc_units",), ("curr_procs",)))
 PARTITION_SLOTS = Listing(("lpar_name", "lpar_id", "curr_max_virtual_slots"))
 SCSI = Listing(
@@ -136,6 +136,7 @@ class Resources:
     proc_units: float | None = None
     virtual_processors: int | None = None
     max_virtual_slots: int | None = None
+    memory_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +269,7 @@ def partition_of(row: Mapping[str, str]) -> Partition:
         remote_restart_capable=flag(row.get("remote_restart_capable")),
         suspend_capable=flag(row.get("suspend_capable")),
         mobility_disabled=flag(row.get("migration_disabled")),
+        affinity_group=known(row.get("affinity_group_id")),
     )
 
 
@@ -284,7 +286,10 @@ def read_partition_memory(text: str) -> tuple[Resources, ...]:
     """
     return tuple(
         Resources(
-            *_identity(row), memory_mb=number(row.get("curr_mem")), huge_pages=number(row.get("curr_num_huge_pages"))
+            *_identity(row),
+            memory_mb=number(row.get("curr_mem")),
+            huge_pages=number(row.get("curr_num_huge_pages")),
+            memory_mode=known(row.get("mem_mode")),
         )
         for row in PARTITION_MEMORY.read_any(text)
     )
@@ -574,6 +579,7 @@ class ManagedSystem:
                 partition,
                 memory_mb=_of(memory, partition).memory_mb,
                 huge_pages=_of(memory, partition).huge_pages,
+                memory_mode=_of(memory, partition).memory_mode,
                 proc_mode=_of(processors, partition).proc_mode,
                 proc_units=_of(processors, partition).proc_units,
                 virtual_processors=_of(processors, partition).virtual_processors,

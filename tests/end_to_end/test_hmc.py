@@ -61,7 +61,10 @@ def test_a_refused_validation_is_told_in_the_consoles_words_and_its_code_is_expl
         assert "rmcctrl" in terminal.type("validate", "p7aix01", "--to", "p7b").output
         said = terminal.type("check", "p7aix01", "--to", "p7b", "--json")
         assert said.status == 1
-        assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == ["rmc-vios"]
+        assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == [
+            "movers-connected",
+            "rmc-vios",
+        ]
 
 
 def test_a_dropped_connection_to_the_console_is_outlived(tmp_path: Path) -> None:
@@ -144,3 +147,18 @@ def test_a_partition_that_is_not_activated_is_moved_with_its_mapping_kept(tmp_pa
         assert rows["virtual disks (LUNs)"] is True
         assert rows["processor pool"] is True
         assert any(" -i " in reply.command for reply in run.transcript() if "migrlpar -o m" in reply.command)
+
+
+def test_a_whole_frame_is_judged_at_night_and_the_next_night_says_what_changed(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "huge-pages:p8aix01", landscape="p8pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b", "--json")
+        assert said.status == 1, said
+        answers = {one["partition"]: one["answer"] for one in said.json["partitions"]}
+        assert set(answers) == {"p8aix01", "p8npiv01", "p8vnic01", "p8lin01", "p8aix06"}
+        assert answers["p8aix01"] == "not ready"
+        assert answers["p8aix06"] == "ready", "what is not activated has no system to be logged in to"
+        assert said.json["changed"] is None
+        said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b")
+        assert said.status == 1
+        assert "Nothing changed since the last time." in said.output

@@ -88,7 +88,14 @@ def partition(frame: Frame, found: Partition) -> Record:
         found.compat_mode,
     )
     own = {"default_profile": found.profiles[0], "curr_profile": found.profiles[0]} if found.profiles else {}
-    whole = {**record, **own, "-msp": "0", "-migration_disabled": "0", **({"-uuid": found.uuid} if found.uuid else {})}
+    whole = {
+        **record,
+        **own,
+        "-msp": "0",
+        "-migration_disabled": "0",
+        "-affinity_group_id": "none",
+        **({"-uuid": found.uuid} if found.uuid else {}),
+    }
     return otherwise(whole, found)
 
 

@@ -1,0 +1,115 @@
+"""Checks of virtual Fibre Channel (NPIV): both WWPNs of each adapter, and what the target can give it.
+
+Which WWPNs are zoned and what the storage shows them is known to the fabric and the storage alone. The manager's list of possible places
+(``lslparmigr -r virtualio``) is the target's own view of the zoning: an adapter that may go nowhere is one that is not zoned there, or has no port.
+"""
+
+from __future__ import annotations
+
+from lpmkit.checks.judging import (
+    Fact,
+    Judgement,
+    OnlyFirmware,
+    Verdict,
+    joined,
+    moving_of,
+    need,
+    passed,
+    vios_of,
+)
+from lpmkit.inventory import VirtualFcAdapter
+from lpmkit.survey import Survey
+
+#: One for the partition where it runs, one for where it goes to.
+WWPNS_EACH = 2
+
+
+def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
+    lpar_id = moving_of(survey).lpar_id
+    listed = need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name)
+    return tuple(one for one in listed if one.lpar_id == lpar_id and one.adapter_type == "client")
+
+
+def wwpn_pairs(survey: Survey) -> Judgement:
+    """#31: every client adapter has two WWPNs; the second one is what the target logs in with."""
+    mine = _adapters(survey)
+    single = [one.slot for one in mine if len(one.wwpns) != WWPNS_EACH]
+    facts: dict[str, Fact] = {f"slot {one.slot}": joined(one.wwpns) for one in mine}
+    return passed(
+        not single,
+        survey.partition,
+        facts or {"virtual Fibre Channel adapters": 0},
+        f"Make the adapters in slots {joined(single)} anew without naming WWPNs, so that the system gives each a pair: chhwres -r virtualio "
+        f"--rsubtype fc -o a -p {survey.partition}; then zone and mask both",
+    )
+
+
+def logged_in(survey: Survey) -> Judgement:
+    """#31: an adapter that is not logged in where it runs will hardly be where it goes to."""
+    mine = _adapters(survey)
+    if not mine:
+        return Judgement(Verdict.PASS, survey.partition, {"virtual Fibre Channel adapters": 0})
+    lpar_id = moving_of(survey).lpar_id
+    servers = need(vios_of(survey, survey.source, "fc map").fc_servers, survey, "fc map", survey.source.name)
+    here = [one for one in servers if one.client_lpar_id == lpar_id]
+    good = len(here) >= len(mine) and all(one.status == "LOGGED_IN" for one in here)
+    return passed(
+        good,
+        survey.partition,
+        {one.name: f"{one.status} on {one.port or 'no port'}" for one in here} or {"server adapters": 0},
+        "lsmap -all -npiv on the I/O server; see the zoning of the WWPN that is in use now",
+        bad=Verdict.WARN,
+    )
+
+
+def ports_free(survey: Survey) -> Judgement:
+    """#31: the target's ports must take as many more adapters, with two WWPNs each."""
+    mine = _adapters(survey)
+    if not mine:
+        return Judgement(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
+    ports = need(vios_of(survey, survey.target, "fc ports").fc_ports, survey, "fc ports", survey.target.name)
+    free = sum(min(one.ports_left, one.wwpns_left // WWPNS_EACH) for one in ports if one.fabric)
+    return passed(
+        free >= len(mine),
+        survey.target.name,
+        {"needed": len(mine), "free": free}
+        | {one.name: f"{one.ports_left} ports, {one.wwpns_left} WWPNs left" for one in ports},
+        "lsnports on the I/O servers of the target; connect another port to the fabric, or free one: vfcmap -vadapter vfchostN -fcp",
+    )
+
+
+def zoned(survey: Survey) -> Judgement:
+    """#31: whether the target can host each adapter, which it can when the second WWPN is zoned to the same target ports."""
+    mine = _adapters(survey)
+    if not mine:
+        return Judgement(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
+    places = need(survey.places, survey, "places", survey.source.name)
+    hosts = {one.slot: [place.server for place in places.fc if place.slot == one.slot] for one in mine}
+    nowhere = [one for one in mine if not hosts[one.slot]]
+    fewer = len({one.remote_lpar_id for one in mine}) > len({server for each in hosts.values() for server in each})
+    facts: dict[str, Fact] = {f"slot {slot}": joined(servers) for slot, servers in hosts.items()}
+    if nowhere:
+        pairs = "; ".join(joined(one.wwpns) for one in nowhere)
+        return Judgement(
+            Verdict.FAIL, survey.target.name, facts, f"Zone both WWPNs of each pair to the same target ports: {pairs}"
+        )
+    return passed(
+        not fewer,
+        survey.target.name,
+        facts,
+        "Fewer I/O servers than now can host them: a path is lost",
+        bad=Verdict.WARN,
+    )
+
+
+def masked(survey: Survey) -> Judgement:
+    """#31: what the storage shows a WWPN that is not logged in is seen by nobody, unless the validation tries it disk by disk (HMC8, B)."""
+    mine = _adapters(survey)
+    if not mine:
+        return Judgement(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
+    wwpns = joined(wwpn for one in mine for wwpn in one.wwpns)
+    raise OnlyFirmware(
+        survey.target.name,
+        "the storage's masking of WWPNs that are not logged in shows in no listing, and the ordinary validation looks at the zoning only",
+        f"Mask the same LUNs to all of {wwpns}; migrlpar -o v -m SYSTEM -t TARGET -p {survey.partition} --npivval portdisk tries every disk",
+    )
