@@ -433,8 +433,7 @@ def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
         "jobs": [
             {
                 "job": line.course.job.title,
-                "runs": line.course.job.program,
-                "user": line.course.job.user,
+                "runs": ", ".join(filter(None, (line.course.program, line.course.job.user))),
                 "status": line.course.status.word,
                 "verdict": line.verdict,
                 "text": line.text,

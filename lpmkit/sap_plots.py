@@ -140,7 +140,7 @@ def work_process_steps(analysis: Analysis, outcome: Outcome, axes: Axes | None =
         broken = [(at, count) for at, count in zip(times, down, strict=True) if count]
         if broken:
             axes.plot(*zip(*broken, strict=True), "x", color="#8f1d14", markersize=6, zorder=4)
-    axes.set_ylim(0, most * 1.25)
+    axes.set_ylim(0, most * 1.5)  # room for the legend
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_ylabel("busy", rotation=0, ha="right", va="center")
     if kinds:

@@ -343,12 +343,16 @@ def sap_systems_of(run: Run) -> list[str]:
 
 def jobs_table(run: Run, sid: str) -> HTML:
     """The background jobs of a SAP system as they were last seen, what runs first; plain output, also during the run."""
-    rows = run.newest(f"sap-{sid}")
+    seen = run.latest(f"sap-{sid}")
+    rows = {str(row.get("question")): row for row in seen if "rows" in row}
+    newest = next((row for row in reversed(seen) if row.get("question") == "jobs"), None)
     said, work = rows.get("jobs"), rows.get("work_processes")
-    if said is None:
+    if newest is None:
         return HTML(f"<p>{_cell(sid)}: no job list yet.</p>")
-    if "rows" not in said:
-        return HTML(f"<p>{_cell(sid)}: the jobs could not be looked at: {_cell(said.get('trouble'))}</p>")
+    if said is None:
+        return HTML(f"<p>{_cell(sid)}: the jobs could not be looked at: {_cell(newest.get('trouble'))}</p>")
+    # while nobody answers the last list stands, with its age
+    since = "" if newest is said else f"; not answered since: {str(newest.get('trouble', ''))[:160]}"
     logs = {(row["name"], row["count"]): row for row in rows.get("job_logs", {}).get("rows", ())}
     busy = {row.get("pid"): row for row in (work or {}).get("rows", ())}
     order = {"R": 0, "A": 1, "Y": 2, "Z": 2, "S": 3}
@@ -369,7 +373,7 @@ def jobs_table(run: Run, sid: str) -> HTML:
             }
         )
     age = (Clock().mono_ns() - int(said["answered_ns"])) / 1e9
-    return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago")
+    return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago{since}")
 
 
 def _job_log(log: dict[str, Any] | None, steps: Any) -> str:

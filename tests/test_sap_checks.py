@@ -132,3 +132,11 @@ def test_the_live_table_says_when_nobody_answers(tmp_path: Path) -> None:
     silent = Observation("BX5", "jobs", "", 1, 2, 3, None, "rfc: no answer")
     assert "rfc: no answer" in jobs_table(a_run(tmp_path, silent), "BX5").data
     assert "no job list yet" in jobs_table(a_run(tmp_path), "BX5").data
+
+
+def test_the_last_list_stands_with_its_age_while_nobody_answers(tmp_path: Path) -> None:
+    was = Observation("BX5", "jobs", "rfc", 1, 2, 3, (Job("STANDS", "1", JobStatus.RUNNING),))
+    silent = Observation("BX5", "jobs", "", 4, 5, 6, None, "rfc: <no> answer")
+    text = jobs_table(a_run(tmp_path, was, silent), "BX5").data
+    assert "STANDS" in text
+    assert "not answered since: rfc: &lt;no&gt; answer" in text

@@ -457,6 +457,26 @@ def test_less_memory_fewer_processors_or_a_third_machine_fail(change: tuple[str,
     assert named in said.answer
 
 
+@pytest.mark.parametrize(
+    ("had", "has", "state", "named"),
+    [
+        (0.8, 0.8, "passed", "Entitled Capacity 0.8"),
+        (0.8, 0.4, "failed", "Entitled Capacity: 0.8 → 0.4"),
+        (0.8, None, "passed", "the entitled capacity was not told"),
+    ],
+)
+def test_another_entitlement_fails_and_one_that_is_not_told_is_said_not_to_be(
+    had: float, has: float | None, state: str, named: str
+) -> None:
+    moved = tuple(line.replace("10071DA", "10072EA") for line in LSCONF)
+    before, after = (
+        Snapshot("BX5", WALL, {}, lsconf=lines, entitlement=one) for lines, one in ((LSCONF, had), (moved, has))
+    )
+    said = judged(before=before, after=after).question("sap-host-BX5")
+    assert said.state == state
+    assert named in said.answer
+
+
 def test_the_same_serial_after_a_move_fails_and_is_right_without_one() -> None:
     assert "is 10071DA still" in host_said().answer
     assert host_said().state == "failed"

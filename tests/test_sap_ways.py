@@ -468,6 +468,9 @@ def test_a_snapshot_says_which_way_told_what_and_what_it_cost(simulator: Simulat
     assert found.ways["work_processes"] == "webservice"
     assert found.ways["licences"] == "saplikey"
     assert found.hardware_key in {licence.key for licence in found.licences or ()}
+    assert found.entitlement is not None
+    assert found.lsconf is not None
+    assert found.ways["lsconf"] == "soap_rfc"  # from inside SAP
     assert sum(found.requests.values()) < 60
     assert not [gap for gap in found.missed if gap.configured], found.missed
 
@@ -515,7 +518,7 @@ def test_a_session_that_ended_there_is_opened_again_and_is_another_one() -> None
         asked.append(mine)
         if mine == "first":
             return b"HTTP/1.1 400 Session timed out\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        body = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><RFC_PING.Response/></e:Body></e:Envelope>'
+        body = ANSWERED
         cookie = f"Set-Cookie: sap-contextid={next(cookies)}; path=/\r\n" if not mine else ""
         return f"HTTP/1.1 200 OK\r\n{cookie}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
 
@@ -526,6 +529,42 @@ def test_a_session_that_ended_there_is_opened_again_and_is_another_one() -> None
         one.call("RFC_PING")
         assert one.session not in ("", before)
     assert asked == ["", "first", ""]
+
+
+ANSWERED = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><RFC_PING.Response/></e:Body></e:Envelope>'
+
+
+@pytest.mark.parametrize(("busy", "answers"), [(1, True), (3, True), (4, False)])
+def test_a_system_that_is_busy_is_asked_again_a_moment_later_and_not_for_ever(busy: int, answers: bool) -> None:
+    asked: list[int] = []
+
+    def answer(request: bytes) -> bytes:
+        asked.append(1)
+        if len(asked) <= busy:
+            return b"HTTP/1.1 503 busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(ANSWERED), ANSWERED)
+
+    with serving(answer) as url:
+        one = SoapCaller(url, client="100", user="LPMKIT", password=worlds.PASSWORD, timeout_s=5.0, clock=Hands())
+        if answers:
+            one.call("RFC_PING")
+        else:
+            with pytest.raises(NoAnswer, match="no work process free"):
+                one.call("RFC_PING")
+    assert len(asked) == min(busy, 3) + 1
+
+
+def test_one_garbled_answer_of_the_job_interface_does_not_end_it(memory: Any) -> None:
+    functions = Functions(caller())
+    memory.bapi_xbp_job_select, real = (
+        lambda *_: {"RETURN": {"TYPE": ""}, "JOB_HEAD": "garbled"},
+        memory.bapi_xbp_job_select,
+    )
+    functions.jobs(NOW - timedelta(hours=1), NOW)
+    assert functions.how == "RFC_READ_TABLE on TBTCO"
+    memory.bapi_xbp_job_select = real
+    functions.jobs(NOW - timedelta(hours=1), NOW)
+    assert functions.how == "XBP 2.0"
 
 
 # -- no password, whatever a machine says ----------------------------------------------------------------------------------------

@@ -125,6 +125,11 @@ class JobCourse:
     def status(self) -> JobStatus:
         return self.sights[-1].job.status
 
+    @property
+    def program(self) -> str:
+        """What it ran when that was last told: a job that has ended has no work process any more."""
+        return next((sight.job.program for sight in reversed(self.sights) if sight.job.program), "")
+
     def at(self, moment_ns: int) -> JobStatus | None:
         """Its status in the last observation that was answered by then."""
         known = [sight.job.status for sight in self.sights if sight.answered_ns <= moment_ns]

@@ -50,6 +50,10 @@ _JOB_MORE = (
 _DAY_FORM, _TIME_FORM = "%Y%m%d", "%H%M%S"
 
 
+class NoInterface(UnexpectedReply):
+    """The job interface cannot be used here, now or later."""
+
+
 def rows_of(answer: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
     """A table of an answer; empty where it is empty or missing. Raises `UnexpectedReply` when it is no table."""
     rows = answer.get(table) or []
@@ -235,7 +239,8 @@ class Functions:
         except RemoteError as error:
             if not isinstance(error, Refused | UnexpectedReply):
                 raise
-            self._no_interface = self._no_interface or str(error)
+            if isinstance(error, Refused | NoInterface):  # one garbled answer says nothing of the next
+                self._no_interface = self._no_interface or str(error)
             self.how = "RFC_READ_TABLE on TBTCO"
             if self._kept_no_session:
                 self.how += " (XBP needs a session and the service keeps none)"
@@ -263,7 +268,7 @@ class Functions:
         Each call leaves a line in SAP's own log of the interface (TXMILOGRAW), so few are read, and not often.
         """
         if self._no_interface:
-            raise UnexpectedReply(f"job logs need the job interface: {self._no_interface}")
+            raise NoInterface(f"job logs need the job interface: {self._no_interface}")
         running = self._running if self._running is not None else self.jobs(begin, now)
         self._log_on_to_interface()
         wanted = sorted((job for job in running if job.status is JobStatus.RUNNING), key=lambda job: job.started or now)
@@ -319,7 +324,7 @@ class Functions:
 
     def _jobs_by_interface(self, begin: datetime, end: datetime) -> list[Job]:
         if self._no_interface:
-            raise UnexpectedReply(self._no_interface)
+            raise NoInterface(self._no_interface)
         self._log_on_to_interface()
         running = self._select(datetime(1980, 1, 1), end, {"READY", "RUNNING"})  # noqa: DTZ001 - the system's own clock
         rest = self._select(begin - timedelta(days=1), end, {"SCHEDUL", "FINISHED", "ABORTED"})
@@ -333,7 +338,7 @@ class Functions:
             return
         versions = [text for row in self._versions() if (text := records.text(row, "VERSION"))]
         if not versions:
-            raise UnexpectedReply("no version of the job interface is offered", where=self.caller.where)
+            raise NoInterface("no version of the job interface is offered", where=self.caller.where)
         self._version = max(versions, key=_as_version)
         answer = self.caller.call(
             "BAPI_XMI_LOGON", EXTCOMPANY=COMPANY, EXTPRODUCT=COMPANY, INTERFACE="XBP", VERSION=self._version
@@ -382,7 +387,7 @@ class Functions:
         _good(answer, "BAPI_XBP_JOB_SELECT", self.caller.where)
         heads = rows_of(answer, "JOB_HEAD")
         if not heads and rows_of(answer, "SELECTED_JOBS"):
-            raise UnexpectedReply("it selects jobs and does not tell their status", where=self.caller.where)
+            raise NoInterface("it selects jobs and does not tell their status", where=self.caller.where)
         return [job_of(row) for row in heads]
 
     def history(self, now: datetime, days: int) -> tuple[JobHistory, ...]:

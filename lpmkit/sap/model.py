@@ -360,6 +360,8 @@ class Snapshot:
     machine_serial: str | None = None
     #: What ``lsconf`` printed on the host, line by line, run from inside SAP where a way does that.
     lsconf: tuple[str, ...] | None = None
+    #: The entitled capacity in processors, as ``lparstat -i`` prints it on the host.
+    entitlement: float | None = None
     #: The hardware key of each frame beside the system's own, and where each is from: the site file, or an earlier run.
     hardware_keys: Mapping[str, str] = field(default_factory=dict)
     keys_from: Mapping[str, str] = field(default_factory=dict)

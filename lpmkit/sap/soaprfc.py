@@ -20,6 +20,7 @@ from lxml import etree
 
 from lpmkit.errors import LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
 from lpmkit.sap.rfc import Refused
+from lpmkit.timeline import Clock
 
 PATH = "/sap/bc/soap/rfc"
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -28,6 +29,8 @@ _FUNCTIONS = "urn:sap-com:document:sap:rfc:functions"
 _SESSION = "http://www.sap.com/webas/630/soap/features/session/"
 #: The ICF's cookie of a session that is kept.
 COOKIE = "sap-contextid"
+#: A system whose work processes are all busy says so (HTTP 503) and is asked so often again, so many seconds later.
+BUSY_TRIES, BUSY_S = 3, 0.25
 
 
 class SoapCaller:
@@ -44,7 +47,9 @@ class SoapCaller:
         ca_file: Path | None = None,
         timeout_s: float = 20.0,
         count: Callable[[], None] = lambda: None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock()
         self.where = url.rstrip("/") + PATH
         self._timeout_s, self._count = timeout_s, count
         self._web = requests.Session()
@@ -66,6 +71,13 @@ class SoapCaller:
             # a session that has ended there: the next call begins another, and whoever had something in it sees that by `session`
             self._web.cookies.clear()
             reply = self._posted(function, envelope(function, tables, imports))
+        for _ in range(BUSY_TRIES):
+            if reply.status_code != 503:
+                break
+            self._clock.sleep(BUSY_S)
+            reply = self._posted(function, envelope(function, tables, imports))
+        if reply.status_code == 503:
+            raise NoAnswer(f"it has no work process free for {function} (HTTP 503)", where=self.where)
         if reply.status_code in (401, 403):
             raise LoginRefused(
                 f"it does not let this user in (HTTP {reply.status_code})",

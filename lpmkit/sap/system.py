@@ -53,12 +53,13 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "hardware_key": ("commands",),
     "machine_id": ("commands",),
     "lsconf": ("rfc", "soap_rfc", "commands"),
+    "entitlement": ("commands",),
 }
 #: What a snapshot holds, in the order of asking: who first, because it tells the system's clock.
 SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))
 #: What is asked again after a move; the rest is what the probes saw last.
-AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf")
-_ONE_VALUE = ("identity", "hardware_key", "machine_id")
+AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf", "entitlement")
+_ONE_VALUE = ("identity", "hardware_key", "machine_id", "entitlement")
 #: A way that failed is left alone for so long, twice as long each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 #: Where the system's clock is not known, a question about a time asks for so much more on either side.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from lpmkit.control.aix import read_lparstat
 from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
 from lpmkit.sap import dpmon, host, records, sapcontrol
 from lpmkit.sap.functions import Functions
@@ -201,6 +202,7 @@ class CommandsWay:
             "hardware_key",
             "machine_id",
             "lsconf",
+            "entitlement",
         ]
     )
 
@@ -255,6 +257,7 @@ class CommandsWay:
             "hardware_key": lambda: ((host.read_hardware_key(self._licence_tool("-get")),), "saplikey"),
             "machine_id": lambda: ((self._run(["uname", "-m"]).checked().output.strip(),), "uname"),
             "lsconf": lambda: (read_lsconf(self._run(["lsconf"]).checked().output), "lsconf"),
+            "entitlement": lambda: ((self._entitlement(),), "lparstat -i"),
         }
         return asked[question]()
 
@@ -415,6 +418,12 @@ class CommandsWay:
         except CommandRefused:
             reply = self._first(("saplicense", f"{exe}/saplicense"), [option, profile])
         return reply.checked().output
+
+    def _entitlement(self) -> float:
+        found = read_lparstat(self._run(["lparstat", "-i"]).checked().output).entitled_capacity
+        if found is None:
+            raise UnexpectedReply("lparstat -i tells no entitled capacity", where=self._ssh.where)
+        return found
 
     def _identity(self) -> tuple[tuple[Identity, ...], str]:
         exe = f"/usr/sap/{self._sid}/SYS/exe/run"

@@ -473,7 +473,7 @@ def _sap(source: Source) -> Iterator[Section]:
         keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("sap-") and one.key.endswith(f"-{outcome.sid}")]  # fmt: skip
         blocks: list[Block] = [_questions(source, keys)] if keys else []
         rows = [
-            (_state(words, line.verdict) if line.verdict else "", line.course.job.title, line.course.job.program, line.course.status.word, line.text)
+            (_state(words, line.verdict) if line.verdict else "", line.course.job.title, line.course.program, line.course.status.word, line.text)
             for line in outcome.jobs
         ]  # fmt: skip
         if rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
         (copies,) = (folder / "lab").iterdir()
         yield f"http://127.0.0.1:{port}", copies
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)  # the server's kernels as well, whatever became of the test
         server.wait(timeout=30)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def application(site_file: Path, folder: Path) -> Iterator[str]:
             assert wait_until(listens, clock=Clock(), timeout_s=60), (folder / "app.log").read_text()
             yield f"http://127.0.0.1:{port}/"
         finally:
-            os.killpg(server.pid, 15)
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
 
 

@@ -130,21 +130,6 @@ def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_
         assert terminal.type("validate", "p7aix01", "--to", "p7b").status == 0
 
 
-def test_a_whole_frame_is_judged_at_night_and_the_next_night_says_what_changed(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", "huge-pages:p8aix01", landscape="p8pair") as rehearsal:
-        terminal = Terminal(rehearsal.site_file)
-        said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b", "--json")
-        assert said.status == 1, said
-        answers = {one["partition"]: one["answer"] for one in said.json["partitions"]}
-        assert set(answers) == {"p8aix01", "p8npiv01", "p8vnic01", "p8lin01", "p8aix06"}
-        assert answers["p8aix01"] == "not ready"
-        assert answers["p8aix06"] == "ready", "what is not activated has no system to be logged in to"
-        assert said.json["changed"] is None
-        said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b")
-        assert said.status == 1
-        assert "Nothing changed since the last time." in said.output
-
-
 def test_a_partition_that_is_not_activated_is_moved_with_its_mapping_kept(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim", speed=100, landscape="p8pair") as rehearsal:
         terminal, order = Terminal(rehearsal.site_file), ("p8aix06", "--to", "p8b", "--keep-mapping")
@@ -162,3 +147,18 @@ def test_a_partition_that_is_not_activated_is_moved_with_its_mapping_kept(tmp_pa
         assert rows["virtual disks (LUNs)"] is True
         assert rows["processor pool"] is True
         assert any(" -i " in reply.command for reply in run.transcript() if "migrlpar -o m" in reply.command)
+
+
+def test_a_whole_frame_is_judged_at_night_and_the_next_night_says_what_changed(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "huge-pages:p8aix01", landscape="p8pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b", "--json")
+        assert said.status == 1, said
+        answers = {one["partition"]: one["answer"] for one in said.json["partitions"]}
+        assert set(answers) == {"p8aix01", "p8npiv01", "p8vnic01", "p8lin01", "p8aix06"}
+        assert answers["p8aix01"] == "not ready"
+        assert answers["p8aix06"] == "ready", "what is not activated has no system to be logged in to"
+        assert said.json["changed"] is None
+        said = terminal.type("check", "--all", "--from", "p8a", "--to", "p8b")
+        assert said.status == 1
+        assert "Nothing changed since the last time." in said.output

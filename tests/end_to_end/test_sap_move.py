@@ -42,7 +42,7 @@ def moved(
 def test_the_reference_case_ends_with_every_verdict_right(tmp_path: Path) -> None:
     """R/3 4.7: no start service, so dpmon, ps, SOAP-RFC and the NI ping have to do."""
     for run, rows, really in moved(tmp_path, landscape="js22", partition="bxaix85", target="bvio83"):
-        passed = ("ni", "processes", "work-processes", "jobs", "users", "updates", "dumps", "licence")
+        passed = ("ni", "processes", "work-processes", "jobs", "users", "updates", "dumps", "licence", "host")
         for key in passed:
             assert rows[f"sap-{key}-BX5"]["state"] == "passed", rows[f"sap-{key}-BX5"]
         for key in ("log", "enqueue", "queues"):  # 4.7 has nobody who tells, and that is no fault of the move
@@ -51,7 +51,10 @@ def test_the_reference_case_ends_with_every_verdict_right(tmp_path: Path) -> Non
         (outcome,) = analysis.sap
         assert max(sum(count for _, _, count in by.values()) for _, by in outcome.occupancy) == 40
         verdicts = {line.course.job.title: line.verdict for line in outcome.jobs}
-        assert len(verdicts) >= 15
+        assert len(verdicts) >= 25
+        assert rows["sap-rfc-BX5"]["state"] == "passed"
+        assert outcome.ways["jobs"] == ("soap_rfc, XBP 2.0",)
+        assert any("its log went on" in line.text for line in outcome.jobs)
         assert sum(verdict == "pass" for verdict in verdicts.values()) >= 5
         # what failed for its own reasons before is listed and counts for nothing
         assert all(line.verdict == "" for line in outcome.jobs if line.course.status is JobStatus.ABORTED)

@@ -68,13 +68,20 @@ def host(case: Case) -> Said:
         wrong.insert(0, f"{SERIAL} is {now}, and the target's is {case.target_serial}")
     elif not case.moved and was != now:
         wrong.insert(0, f"{SERIAL}: {was} → {now}")
+    had, has = case.before.entitlement, case.after.entitlement
+    if had is not None and has is not None and had != has:
+        wrong.append(f"Entitled Capacity: {had:g} → {has:g}")
     if wrong:
         return Said(key, title, FAILED, f"no: {some(wrong)}", by)
+    told = had is not None and has is not None
+    entitled = (
+        f", Entitled Capacity {has:g}" if told else "; the entitled capacity was not told (lparstat -i over SSH would)"
+    )
     kept = head_of(case.after.lsconf)
     same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
     machine = f"changed with the machine: {some(found.machine, 8)}; " if found.machine else ""
     others = f"; changed besides: {some(found.others, 6)}" if found.others else "; no other line changed"
-    return Said(key, title, PASSED, f"yes: {machine}the same: {same}{others}", by)
+    return Said(key, title, PASSED, f"yes: {machine}the same: {same}{entitled}{others}", by)
 
 
 def conversation(case: Case) -> list[Said]:

@@ -1,0 +1,62 @@
+"""How many requests the probes put on a SAP system: what each question costs by each way in, and what that comes to in a minute at the usual intervals.
+
+    python -m benchmarks.sap_load
+
+asks the simulated system of each landscape; the number of requests of a question does not depend on who answers it, except that job logs cost one for each job that runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import lpmkit.simulator
+from lpmkit.config import SAP_INTERVALS, load_site
+from lpmkit.sap.load import Load
+from lpmkit.sap.system import System, open_system
+from lpmkit.secrets import Secrets
+from lpmkit.simulator import Simulator
+
+LANDSCAPES = Path(lpmkit.simulator.__file__).parent / "landscapes"
+WAYS = ("webservice", "commands", "soap_rfc")
+
+
+def cost(system: System, way: str, question: str) -> int | None:
+    """The requests of one question once the way is set up; ``None`` where the way does not tell it."""
+    load: Load = system.load
+    if question not in system.ways[way].questions:
+        return None
+    first = system.ask_by(way, question)
+    if first.rows is None:
+        raise SystemExit(f"{way} did not tell the {question}: {first.trouble}")
+    before = sum(load.counts.values())
+    if system.ask_by(way, question).rows is None:
+        return None
+    return sum(load.counts.values()) - before
+
+
+def main() -> None:
+    os.environ.setdefault("LPM_SIMULATOR_SAP_PASSWORD", "of-a-rehearsal")
+    for landscape in ("js22", "p7pair"):
+        with Simulator(LANDSCAPES / f"{landscape}.yaml", speed=8.0) as simulator:
+            site = load_site(simulator.site_file)
+            for sid, settings in site.sap_systems.items():
+                free = settings.model_copy(update={"requests_per_minute": 6000})
+                system = open_system(sid, free, host=settings.partition, ssh_config=site.ssh_config, secrets=Secrets())
+                print(f"\n{landscape}, {sid}: requests of one question")
+                print(f"  {'question':16}{'every':>8}" + "".join(f"{way:>12}" for way in WAYS))
+                minute = dict.fromkeys(WAYS, 0.0)
+                for question, every_s in SAP_INTERVALS.items():
+                    costs = {way: cost(system, way, question) if way in system.ways else None for way in WAYS}
+                    for way, each in costs.items():
+                        minute[way] += (each or 0) * 60 / every_s
+                    print(
+                        f"  {question:16}{every_s:>6.0f} s"
+                        + "".join(f"{'–' if each is None else each:>12}" for each in costs.values())
+                    )
+                print(f"  {'a minute, each way for itself':24}" + "".join(f"{minute[way]:>12.0f}" for way in WAYS))
+                system.close()
+
+
+if __name__ == "__main__":
+    main()
