@@ -251,7 +251,8 @@ def in_rounds(sessions: Sequence[Ahead], look: Callable[[], Value]) -> Value:
 
 
 def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
-    frame = asking.ask("frame", name, control.frame)
+    # A system without power says what it is and in which state, and little else.
+    frame = asking.ask("frame", name, control.frame) or asking.ask("system", name, control.system)
     fibre = control.kind == "hmc" and (frame is None or frame.virtual_fc_capable is not False)
     servers = _servers(asking, vios, name, fibre=fibre)
     return Side(

@@ -101,6 +101,12 @@ def _kinds() -> dict[str, Kind]:
         "serial-adapter": "the partition has a third virtual serial adapter",
         "os-not-ready": "a DR script in the partition refuses the check phase; only the firmware's validation asks it",
         "vterm-open": "somebody has a virtual terminal of the partition open: a warning",
+        "old-vios": "the target's I/O servers are of a level from before partition mobility, without the mover's device",
+        "old-system": "the partition's AIX is of a level that cannot be moved while it runs, and its check phase says so",
+        "no-power": "the target system has no power (under an HMC; an IVM is down with it)",
+        "remote-restart": "the partition is set up for remote restart: a warning of the checks",
+        "affinity-group": "the partition is in an affinity group: a warning of the checks",
+        "second-profile": "the partition has another profile besides: a warning of the checks",
         "migration-limit": "the target already takes part in as many moves as it supports",
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]

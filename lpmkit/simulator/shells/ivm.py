@@ -65,7 +65,7 @@ def lssyscfg(world: World, frame: Frame, arguments: Sequence[str], context: Cont
         rows = [*servers, *(ivm_records.partition(frame, found) for found in here)]
         return _print(rows, options, context)
     if options["-r"] == "prof":
-        return _print([ivm_records.profile(frame, found) for found in here], options, context)
+        return _print([record for found in here for record in ivm_records.profiles(frame, found)], options, context)
     return recalled.refusal("resource", context.german, resource=options["-r"])
 
 

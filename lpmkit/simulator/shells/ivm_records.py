@@ -150,6 +150,12 @@ def _lpar(
     }
 
 
+def profiles(frame: Frame, found: Partition) -> list[Record]:
+    """Every profile of a partition; the others are like the one that it was activated with."""
+    current = profile(frame, found)
+    return [{**current, "name": name} for name in found.profiles or (current["name"],)]
+
+
 def profile(frame: Frame, found: Partition) -> Record:
     """A line of ``lssyscfg -r prof``; IVM has one per partition, with the partition's name (XCAT)."""
     shape, memory = found.processors, found.memory
