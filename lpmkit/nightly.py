@@ -1,7 +1,7 @@
 """Every partition of a frame judged in one pass, kept, and held against the night before.
 
-What is common to all (both managers' listings, the I/O servers) is asked once: sessions remember their replies for the time of the pass. It reads
-only, logs in to each machine once, one machine after the other, and asks a machine that was silent once no second time.
+What is common to all (both managers' listings, the I/O servers) is asked once, see `lpmkit.reach.survey_frame`. It only reads, over one connection to each
+manager and one to a partition at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,18 +19,13 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from lpmkit.checks import Answer, Finding, Verdict, examine, ready
-from lpmkit.config import HostSettings, Site
-from lpmkit.control import Control, Order
-from lpmkit.control.aix import AixShell
-from lpmkit.control.hmc import Hmc
-from lpmkit.control.ivm import Ivm
+from lpmkit.config import Site
 from lpmkit.errors import RecordError, UsageError
-from lpmkit.reach import other_manager, sap_snapshots, vios_shells
+from lpmkit.prediction.before import predict
+from lpmkit.prediction.experience import history, inputs_from
+from lpmkit.reach import survey_frame
 from lpmkit.run import write_document, write_file
 from lpmkit.secrets import Secrets
-from lpmkit.session import RememberingSession, Session
-from lpmkit.ssh import open_session
-from lpmkit.survey import gather
 from lpmkit.timeline import Clock
 
 #: Where nights are kept below the folder of runs.
@@ -127,37 +121,16 @@ def examine_frame(site: Site, source: str, target: str, *, secrets: Secrets, clo
     """
     if source == target:
         raise UsageError(f"{source} is source and target", next_step="Name another frame with --to.")
-    with ExitStack() as stack:
-        sessions: dict[str, RememberingSession] = {}
-
-        def session(settings: HostSettings) -> Session:
-            if settings.host not in sessions:
-                opened = stack.enter_context(closing(open_session(site, settings, secrets=secrets)))
-                sessions[settings.host] = RememberingSession(opened)
-            return sessions[settings.host]
-
-        def control(name: str) -> Control:
-            settings = site.frame(name)
-            here = session(settings)
-            return Ivm(name, here) if settings.system is None else Hmc(name, here, settings.system)
-
-        address, user = other_manager(site, source, target)
-        here, there = control(source), control(target)
-        machine = there.frame().machine
-        shells = {name: vios_shells(site.frame(name), session(site.frame(name))) for name in (source, target)}
-        judged = []
-        for one in here.partitions():
-            if one.is_vios:
-                continue
-            order = Order(one.name, source, target, machine, address, user)
-            settings = site.partitions.get(one.name)
-            aix = None
-            if settings and one.state == "Running":
-                inside = stack.enter_context(closing(open_session(site, settings, secrets=secrets)))
-                aix = AixShell(inside)
-            survey = gather(order, here, there, shells[source], shells[target], aix)
-            found = examine(replace(survey, sap=sap_snapshots(site, one.name, secrets)))
-            judged.append(Judged(one.name, one.state, ready(found), found))
+    judged = []
+    past = history(site.runs.folder) if site.runs.folder.is_dir() else []
+    for one, found in survey_frame(site, source, target, secrets):
+        inputs = inputs_from(
+            {"partition": one.name, "source": source, "target": target},
+            {"source": {"partitions": [asdict(one)]}, "guest": asdict(found.guest) if found.guest else None},
+        )
+        expected = None if inputs is None else predict(inputs, past).suspended_s.p90
+        findings = examine(replace(found, expected_suspension_s=expected))
+        judged.append(Judged(one.name, one.state, ready(findings), findings))
     return Night(source, target, (clock or Clock()).wall_ns(), tuple(judged))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,15 +16,18 @@ from lpmkit.control.hmc import Hmc, ViosThroughHmc
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
-from lpmkit.inventory import ErrorEntry
+from lpmkit.inventory import ErrorEntry, Frame, Partition
 from lpmkit.mapping import arrived
 from lpmkit.past_keys import with_past_keys
 from lpmkit.probes import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.secrets import Secrets
-from lpmkit.session import Ahead, Session, Transcript
+from lpmkit.session import Ahead, NotYet, Session, Transcript
 from lpmkit.ssh import SshSession, open_session
-from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather
+from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather, in_rounds
+
+#: The state of a partition that one can log in to.
+RUNNING = "Running"
 
 
 def control_of(
@@ -79,6 +82,59 @@ def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShel
     return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
 
 
+class _Ends:
+    """Both ends of moves: one connection to each manager, whatever it manages, whose questions go together and are asked once."""
+
+    def __init__(self, site: Site, secrets: Secrets, transcript: Transcript | None, stack: ExitStack) -> None:
+        self._site, self._secrets, self._transcript, self._stack = site, secrets, transcript, stack
+        self._managers: dict[str, Ahead] = {}
+
+    def _session(self, settings: HostSettings, until: ExitStack) -> SshSession:
+        opened = open_session(self._site, settings, secrets=self._secrets, transcript=self._transcript)
+        return until.enter_context(closing(opened))
+
+    def _manager(self, frame: str) -> Ahead:
+        settings = self._site.frame(frame)
+        if settings.host not in self._managers:
+            self._managers[settings.host] = Ahead(self._session(settings, self._stack))
+        return self._managers[settings.host]
+
+    def control(self, frame: str) -> Control:
+        return control_of(self._site, frame, secrets=self._secrets, session=self._manager(frame))
+
+    def listed(self, source: Control, target: Control) -> tuple[tuple[Partition, ...], Frame]:
+        """The source's partitions and the target's system; raises what came instead of them."""
+
+        def look() -> tuple[tuple[Partition, ...], Frame] | NotYet:
+            try:
+                return source.partitions(), target.frame()
+            except NotYet as later:
+                return later
+
+        found = in_rounds(tuple(self._managers.values()), look)
+        if isinstance(found, NotYet):
+            raise found
+        return found
+
+    def survey(self, order: Order, source: Control, target: Control, *, inside: bool, after: bool = False) -> Survey:
+        """Everything about one move; ``inside`` the partition too, where the site says how to log in to it."""
+        partition = self._site.partitions.get(order.partition) if inside else None
+        with ExitStack() as meanwhile:
+            found = gather(
+                order,
+                source,
+                target,
+                vios_shells(self._site.frame(order.source), self._manager(order.source)),
+                vios_shells(self._site.frame(order.target), self._manager(order.target)),
+                AixShell(self._session(partition, meanwhile)) if partition else None,
+                rounds=tuple(self._managers.values()),
+            )
+        serials = {side.name: side.frame.serial for side in (found.source, found.target) if side.frame is not None}
+        snapshots = sap_snapshots(self._site, order.partition, self._secrets, self._transcript, after=after)
+        known = (with_past_keys(one, self._site.runs.folder, serials) for one in snapshots)
+        return replace(found, sap=tuple(known))
+
+
 def survey_both_ends(
     site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
 ) -> Survey:
@@ -87,37 +143,25 @@ def survey_both_ends(
     ``after`` it a SAP system is asked only what its probes do not ask.
     """
     with ExitStack() as stack:
-        managers: dict[str, Ahead] = {}
+        ends = _Ends(site, secrets, transcript, stack)
+        source, target = ends.control(order.source), ends.control(order.target)
+        return ends.survey(order, source, target, inside=True, after=after)
 
-        def session(settings: HostSettings) -> SshSession:
-            return stack.enter_context(closing(open_session(site, settings, secrets=secrets, transcript=transcript)))
 
-        def manager(frame: str) -> Ahead:
-            """One connection to each manager, whatever it manages; its questions go together."""
-            settings = site.frame(frame)
-            if settings.host not in managers:
-                managers[settings.host] = Ahead(session(settings))
-            return managers[settings.host]
+def survey_frame(site: Site, source: str, target: str, secrets: Secrets) -> Iterator[tuple[Partition, Survey]]:
+    """Every partition of ``source`` but its I/O servers, with everything about its move to ``target``, one after the other.
 
-        def shells(frame: str) -> dict[str, ViosShell]:
-            return vios_shells(site.frame(frame), manager(frame))
-
-        def control(frame: str) -> Control:
-            return control_of(site, frame, secrets=secrets, session=manager(frame))
-
-        partition = site.partitions.get(order.partition)
-        found = gather(
-            order,
-            control(order.source),
-            control(order.target),
-            shells(order.source),
-            shells(order.target),
-            AixShell(session(partition)) if partition else None,
-            rounds=tuple(managers.values()),
-        )
-    serials = {side.name: side.frame.serial for side in (found.source, found.target) if side.frame is not None}
-    snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)
-    return replace(found, sap=tuple(with_past_keys(one, site.runs.folder, serials) for one in snapshots))
+    What is common to all is asked once. Raises what came when one of the managers cannot list what it has.
+    """
+    address, user = other_manager(site, source, target)
+    with ExitStack() as stack:
+        ends = _Ends(site, secrets, None, stack)
+        here, there = ends.control(source), ends.control(target)
+        partitions, system = ends.listed(here, there)
+        for one in partitions:
+            if not one.is_vios:
+                order = Order(one.name, source, target, system.machine, address, user)
+                yield one, ends.survey(order, here, there, inside=one.state == RUNNING)
 
 
 def sap_snapshots(

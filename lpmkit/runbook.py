@@ -252,7 +252,11 @@ class Runbook:
         kept = run.document("findings")
         if kept is not None and run.events():
             return tuple(Finding(**{**row, "verdict": Verdict(row["verdict"])}) for row in kept)
-        findings = examine(self.survey(run))
+        found = self.survey(run)
+        expected = self.predict(run)
+        if expected is not None:
+            found = replace(found, expected_suspension_s=expected.suspended_s.p90)
+        findings = examine(found)
         write_document(run.path, "findings", [as_row(finding) for finding in findings])
         return findings
 

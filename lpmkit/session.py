@@ -223,30 +223,3 @@ class RecordedSession:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-class RememberingSession:
-    """A session that asks each question once and answers it again from memory, a refusal or a silence too; for the time of one pass that only reads."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._known: dict[tuple[str, str], Reply | RemoteError] = {}
-
-    @property
-    def where(self) -> str:
-        return self._session.where
-
-    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
-        question = (command_line(arguments), stdin)
-        if question not in self._known:
-            try:
-                self._known[question] = self._session.run(arguments, timeout_s=timeout_s, stdin=stdin)
-            except RemoteError as trouble:
-                self._known[question] = trouble
-        answer = self._known[question]
-        if isinstance(answer, RemoteError):
-            raise answer
-        return answer
-
-    def close(self) -> None:
-        self._session.close()

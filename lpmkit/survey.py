@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from lpmkit.control import Control, MigrationReading, Order
 from lpmkit.control.aix import AixShell, Identity, Subsystem
 from lpmkit.control.aix_memory import MemoryUse, MemoryWatch
+from lpmkit.control.clusters import ClusterMember, members
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError
 from lpmkit.inventory import (
@@ -112,6 +113,8 @@ class Guest:
     rmc: Subsystem | None = None
     #: What a forecast can use. Whatever a level lacks of it is no gap: no check needs it.
     memory: MemoryUse | None = None
+    #: Cluster software that runs there.
+    clusters: tuple[ClusterMember, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ class Survey:
     #: What only the managers can say of the target: movers that can talk, places for adapters. ``None`` is not known, or there is nothing to choose.
     mover_pairs: tuple[MoverPair, ...] | None = None
     places: Places | None = None
+    #: How long the suspension will be in nine of ten moves, where somebody could say.
+    expected_suspension_s: float | None = None
     #: The SAP systems in the partition that the site file names.
     sap: tuple[SapSnapshot, ...] = ()
 
@@ -411,6 +416,7 @@ def _guest(asking: Gathering, aix: AixShell, watch: MemoryWatch, partition: str)
         paths=asking.ask("partition paths", partition, aix.paths),
         rmc=asking.ask("rmc", partition, aix.rmc),
         memory=watch.end(),
+        clusters=asking.ask("clusters", partition, lambda: members(aix.session)),
     )
 
 

@@ -12,6 +12,7 @@ from lpmkit.checks import CHECKS, Answer, Finding, Verdict, examine, machine_id_
 from lpmkit.checks.judging import bases
 from lpmkit.control import MigrationReading
 from lpmkit.control.aix import Identity, Subsystem
+from lpmkit.control.clusters import ClusterMember
 from lpmkit.inventory import (
     Device,
     DiskPath,
@@ -153,6 +154,7 @@ REFERENCE = Survey(
             Device("vscsi0", "Available", "Virtual SCSI Client Adapter"),
         ),
         rmc=Subsystem("ctrmc", "rsct", 3801192, "active"),
+        clusters=(),
     ),
     migration=MigrationReading("Running", "Not Migrating"),
     physical_slots=(),
@@ -342,7 +344,13 @@ def virtual_nic(*ports: SriovPort) -> Altered:
     return hmc(side("source", vnics=(NIC,)), side("target", sriov_ports=ports))
 
 
+def clustered(tolerates_s: float | None, expected_s: float | None = 6.0) -> Altered:
+    member = ClusterMember("Oracle Clusterware", "/u01/grid/bin/ocssd.bin", tolerates_s)
+    return lambda survey: whole(expected_suspension_s=expected_s)(guest(clusters=(member,))(survey))
+
+
 FAILS += [
+    ("cluster", clustered(5.0)),
     ("movers-connected", hmc(whole(mover_pairs=()))),
     ("mobility-allowed", hmc(moving(mobility_disabled=True))),
     ("wwpn-pairs", fibre(side("source", fc_adapters=(replace(FIBRE, wwpns=WWPNS[:1]),)))),
@@ -363,6 +371,8 @@ WARNS: list[tuple[str, Altered]] = [
         ),
     ),
     ("time-reference", under_an_hmc(time_reference=False)),
+    ("cluster", clustered(None, 40.0)),
+    ("cluster", clustered(10.0)),
     ("pool", hmc(moving(pool="SAP pool", pool_id=1))),
     ("remote-restart", hmc(moving(remote_restart_capable=True))),
     ("affinity-group", hmc(moving(affinity_group="3"))),
@@ -407,6 +417,8 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("guest-level", moving(os_version=None)),
     ("guest-level", moving(os_version="Unknown")),
     ("firmware-pair", whole()),
+    ("cluster", guest(clusters=None)),
+    ("cluster", clustered(30.0, None)),
     ("movers-connected", hmc(whole(mover_pairs=None))),
     ("movers-connected", whole(keys=KeyTest(1, "not set up"))),
     ("time-reference", under_an_hmc(time_reference=None)),
@@ -597,6 +609,12 @@ def test_what_only_the_firmware_can_tell_keeps_nobody_from_being_ready() -> None
     assert {"system-ready", "mains", "firmware-pair", "terminal"} <= {finding.key for finding in only}
     assert ready(only) is Answer.COULD_NOT_TELL
     assert ready([*only, Finding("keys", "", Verdict.PASS, "x")]) is Answer.READY
+
+
+def test_a_timer_that_was_read_and_is_long_enough_passes() -> None:
+    (finding,) = findings_of("cluster", clustered(30.0)(REFERENCE))
+    assert finding.verdict is Verdict.PASS
+    assert finding.facts["Oracle Clusterware waits s"] == "30"
 
 
 def test_a_level_that_is_only_recalled_warns_and_does_not_decide() -> None:

@@ -18,6 +18,7 @@ WELL = Guest(
     Identity(machine_id="000071DA4C00"),
     adapters=(Device("ent0", "Available", "Virtual I/O Ethernet Adapter (l-lan)"),),
     rmc=Subsystem("ctrmc", "rsct", 4128890, "active"),
+    clusters=(),
 )
 #: Faults of things that this partition has not.
 OF_FIBRE = {"wwpn-not-zoned", "wwpn-not-masked", "fc-ports-full"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from click.testing import CliRunner
 
 from lpmkit.checks import Answer, Finding, Verdict
 from lpmkit.cli import main
-from lpmkit.errors import NoAnswer, RecordError
+from lpmkit.errors import RecordError
 from lpmkit.nightly import Changed, Judged, Night, as_csv, as_html, changes, keep, last
-from lpmkit.session import RememberingSession, Reply
 
 GOOD = Finding("keys", "The managers may talk", Verdict.PASS, "p8b", {"status": 0}, asked=("the manager: mkauthkeys",))
 BAD = Finding(
@@ -96,35 +94,6 @@ def test_a_spoilt_night_is_said_and_nothing_is_overwritten(tmp_path: Path) -> No
     with pytest.raises(RecordError, match="Move it away"):
         keep(TONIGHT, tmp_path)
     assert path.read_text(encoding="utf-8") == "{"
-
-
-class Counted:
-    """A machine that counts how often it is asked; silent to ``lspv``."""
-
-    where = "vios"
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
-        self.asked.append(" ".join(arguments))
-        if "lspv" in arguments:
-            raise NoAnswer("no answer", where=self.where)
-        return Reply(self.where, " ".join(arguments), 0, f"{len(self.asked)}\n", "", stdin)
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-def test_a_question_is_asked_once_in_a_pass_and_so_is_one_that_nobody_answers() -> None:
-    machine = Counted()
-    session = RememberingSession(machine)
-    assert [session.run(["ioslevel"]).output for _ in range(3)] == ["1\n"] * 3
-    assert session.run(["oem_setup_env"], stdin="a\n").output != session.run(["oem_setup_env"], stdin="b\n").output
-    for _ in range(2):
-        with pytest.raises(NoAnswer):
-            session.run(["lspv"])
-    assert machine.asked == ["ioslevel", "oem_setup_env", "oem_setup_env", "lspv"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.checks.cluster import cluster_patience
 from lpmkit.checks.fibre import logged_in, masked, ports_free, wwpn_pairs, zoned
 from lpmkit.checks.judging import (
     AIX_ADMIN,
@@ -154,6 +155,7 @@ CHECKS: Sequence[Check] = (
     Check("optimizer", "The platform optimizer is idle", HMC_ADMIN, each_under_an_hmc(optimizer_idle)),
     Check("mains", "The system is on mains power", HMC_ADMIN, each_side(on_mains)),
     Check("system-ready", "The operating system would let it go", AIX_ADMIN, once(system_ready)),
+    Check("cluster", "Cluster software outwaits the suspension", AIX_ADMIN, once(cluster_patience)),
     Check("sap-hardware-key", "The SAP hardware key stays", SAP_BASIS, once(sap_hardware_key)),
     Check("sap-licence", "SAP has a licence for the target's key", SAP_BASIS, each_sap("licences", sap_licence)),
     Check(

@@ -178,8 +178,11 @@ def _counters(event: Event) -> tuple[int, int | None, int | None]:
 def inputs_of(run: Run) -> Inputs | None:
     """What the folder of a move knows beforehand: its order and what the survey says of the partition."""
     order, survey = run.manifest.get("order"), run.document("survey")
-    if not order or not survey:
-        return None
+    return inputs_from(order, survey) if order and survey else None
+
+
+def inputs_from(order: Mapping[str, Any], survey: Mapping[str, Any]) -> Inputs | None:
+    """The same from an order and a survey as JSON values; ``None`` where the partition's memory is not known."""
     listed = ((survey.get("source") or {}).get("partitions")) or ()
     mine: dict[str, Any] = next((one for one in listed if one.get("name") == order["partition"]), {})
     if not mine.get("memory_mb"):

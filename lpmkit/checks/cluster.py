@@ -1,0 +1,38 @@
+"""Checks of cluster software in the partition: a suspension must be shorter than what the other members wait for a silent one."""
+
+from __future__ import annotations
+
+from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, need
+from lpmkit.control.clusters import cluster_kinds
+from lpmkit.survey import Survey
+
+#: The suspension may be this many times as long as is expected in nine of ten moves before a timer runs out.
+MARGIN = 2.0
+
+
+def cluster_patience(survey: Survey) -> Judgement:
+    """Timers against the suspension's P90. A timer that was read decides; a vendor's default only warns."""
+    guest = need(survey.guest, survey, "partition", survey.partition)
+    members = need(guest.clusters, survey, "clusters", survey.partition)
+    if not members:
+        return Judgement(Verdict.PASS, survey.partition, {"cluster software": "none runs"})
+    expected = survey.expected_suspension_s
+    if expected is None:
+        raise NotKnown(
+            survey.partition, f"{members[0].kind} runs, and nobody could say how long the suspension will be"
+        )
+    facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2)}
+    remedies: list[str] = []
+    worst = Verdict.PASS
+    for one in members:
+        kind = cluster_kinds()[one.kind]
+        limit = kind.default_s if one.tolerates_s is None else one.tolerates_s
+        facts[f"{one.kind} waits s"] = (
+            f"{limit:g}" if one.tolerates_s is not None else f"{limit:g} (the vendor's default, not read)"
+        )
+        if expected >= limit and one.tolerates_s is not None:
+            worst = Verdict.FAIL
+        elif worst is Verdict.PASS and (one.tolerates_s is None or expected * MARGIN > limit):
+            worst = Verdict.WARN
+        remedies.append(kind.remedy)
+    return Judgement(worst, survey.partition, facts, "" if worst is Verdict.PASS else "; ".join(remedies))

@@ -1,0 +1,80 @@
+"""Which cluster software runs in a partition and how long it waits for a member that is silent. The table is ``clusters.yaml``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ruamel.yaml import YAML
+
+from lpmkit.control.records import lines, understood
+from lpmkit.errors import CommandRefused, UnexpectedReply
+from lpmkit.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterKind:
+    """A row of the table."""
+
+    process: str
+    ask: tuple[str, ...]
+    seconds: str
+    default_s: float
+    mark: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMember:
+    """Cluster software that runs here. ``tolerates_s`` is what it said, ``None`` where it did not; then only the vendor's default is known."""
+
+    kind: str
+    process: str
+    tolerates_s: float | None = None
+
+
+@cache
+def cluster_kinds() -> Mapping[str, ClusterKind]:
+    """The table, in the order of its file."""
+    text = files("lpmkit.control").joinpath("clusters.yaml").read_text(encoding="utf-8")
+    rows = YAML(typ="safe").load(text)
+    return {name: ClusterKind(**{**facts, "ask": tuple(facts["ask"])}) for name, facts in rows.items()}
+
+
+def read_members(text: str) -> tuple[ClusterMember, ...]:
+    r"""The cluster software among the processes that ``ps -e -o pid,args`` shows; the first process of each kind.
+
+    >>> text = "    PID COMMAND\n 418022 /u01/app/grid/bin/ocssd.bin\n 500000 grep mmfsd\n 600000 /usr/es/sbin/cluster/clstrmgr\n"
+    >>> [(one.kind, one.process) for one in read_members(text)]
+    [('PowerHA', '/usr/es/sbin/cluster/clstrmgr'), ('Oracle Clusterware', '/u01/app/grid/bin/ocssd.bin')]
+    """
+    head, *rows = lines(text)
+    if "COMMAND" not in head:
+        raise UnexpectedReply("the heading PID COMMAND was expected", line=head)
+    programs = [fields[1] for row in rows if len(fields := row.split()) > 1]
+    found = []
+    for name, kind in cluster_kinds().items():
+        process = next((one for one in programs if one.rsplit("/", 1)[-1] == kind.process), None)
+        if process is not None:
+            found.append(ClusterMember(name, process))
+    return tuple(found)
+
+
+def members(session: Session) -> tuple[ClusterMember, ...]:
+    """What runs, each with what it says of its patience. Raises `RemoteError` when the processes cannot be listed."""
+    found = understood(session.run(["ps", "-e", "-o", "pid,args"]), read_members)
+    return tuple(ClusterMember(one.kind, one.process, _patience(session, one)) for one in found)
+
+
+def _patience(session: Session, member: ClusterMember) -> float | None:
+    kind = cluster_kinds()[member.kind]
+    folder = member.process.rpartition("/")[0] or "."
+    try:
+        said = session.run([word.format(folder=folder) for word in kind.ask]).checked().output
+    except CommandRefused:  # the refusal stays in the transcript, and its patience is not known
+        return None
+    match = re.search(kind.seconds, said)
+    return float(match[1]) if match else None

@@ -1,0 +1,51 @@
+"""Cluster software of a partition, and how long it says it waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from lpmkit.control.clusters import ClusterMember, cluster_kinds, members
+from lpmkit.errors import UnexpectedReply
+from lpmkit.session import RecordedSession, Reply
+
+HEAD = "    PID COMMAND\n"
+
+
+def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
+    """What is found where the processes are these and the commands (by their first letters) answer so."""
+    commands = {"crsctl": "/u01/grid/bin/crsctl get css misscount", "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime", "clmgr": "/usr/es/sbin/cluster/utilities/clmgr -a HEARTBEAT_FREQUENCY query cluster"}  # fmt: skip
+    replies = [Reply("aix", "LANG=C ps -e -o pid,args", 0, HEAD + processes, "")]
+    replies += [Reply("aix", f"LANG=C {commands[name]}", status, text, "") for name, (status, text) in said.items()]
+    return members(RecordedSession("aix", replies))
+
+
+def test_a_node_of_a_rac_says_its_misscount() -> None:
+    said = "CRS-4678: Successful get misscount 60 for Cluster Synchronization Services.\n"
+    assert asked(" 418022 /u01/grid/bin/ocssd.bin\n", crsctl=(0, said)) == (
+        ClusterMember("Oracle Clusterware", "/u01/grid/bin/ocssd.bin", 60.0),
+    )
+
+
+def test_powerha_and_gpfs_say_their_timers() -> None:
+    found = asked(
+        " 1 /usr/es/sbin/cluster/clstrmgr\n 2 /usr/lpp/mmfs/bin/mmfsd\n",
+        clmgr=(0, 'HEARTBEAT_FREQUENCY="25"\n'),
+        mmfs=(0, "failureDetectionTime 40\n"),
+    )
+    assert [(one.kind, one.tolerates_s) for one in found] == [("PowerHA", 25.0), ("GPFS", 40.0)]
+
+
+def test_a_timer_that_is_refused_or_not_understood_is_not_known_and_the_member_stays() -> None:
+    for answer in ((1, ""), (0, "something else\n")):
+        (found,) = asked(" 418022 /u01/grid/bin/ocssd.bin\n", crsctl=answer)
+        assert found.tolerates_s is None
+
+
+def test_no_cluster_is_an_empty_list_and_no_list_is_an_error() -> None:
+    assert asked(" 1 /etc/init\n 2 grep mmfsd\n") == ()
+    with pytest.raises(UnexpectedReply):
+        members(RecordedSession("aix", [Reply("aix", "LANG=C ps -e -o pid,args", 0, "ps: illegal option\n", "")]))
+
+
+def test_every_kind_has_a_remedy_and_says_how_sure_it_is() -> None:
+    assert all(kind.remedy and kind.mark in "ABCD" and kind.default_s > 0 for kind in cluster_kinds().values())
