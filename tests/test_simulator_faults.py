@@ -16,6 +16,7 @@ from lpmkit.simulator.landscape import load
 from lpmkit.simulator.perturbation import CHANGES, perturb
 from lpmkit.simulator.validation import Question, refusals, warnings
 from tests.simulator_cases import FAST, connected, events, migrate, ssh, until
+from tests.test_simulator_frames import REFUSALS as FRAME_REFUSALS
 
 #: What each refusal must mention; the wording is recalled, the cause is not.
 REFUSALS = {
@@ -76,7 +77,9 @@ def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm
 
 
 def test_every_landscape_fault_is_tested_here():
-    others = {"keys-not-exchanged", "one-path-lost", "sap-licence-missing", *HMC_REFUSALS}
+    others = {"keys-not-exchanged", "one-path-lost", "sap-licence-missing", *HMC_REFUSALS, *FRAME_REFUSALS}
+    # tests/test_checks_agree.py takes every one, these it has for itself
+    others |= {"one-vios", "pool-missing", "vterm-open", "wwpn-not-masked"}
     assert set(REFUSALS) | others == set(CHANGES) == {kind.name for kind in KINDS.values() if kind.where == "landscape"}
 
 
