@@ -891,6 +891,9 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
 
 for _command in (*advice.COMMANDS, *paperwork.COMMANDS):
     main.add_command(_command)
+for _command in main.commands.values():
+    # Each by itself too: click keeps the help option of the first time that a command is shown.
+    _command.context_settings.setdefault("help_option_names", main.context_settings["help_option_names"])
 
 if __name__ == "__main__":
     main()

@@ -99,6 +99,31 @@ def test_the_check_names_the_code_that_the_firmware_gives(partition: str, fault:
     assert code in {one.code for one in findings if one.verdict is Verdict.FAIL}
 
 
+@pytest.mark.parametrize(
+    ("partition", "fault", "key"),
+    [
+        ("p8aix01", "remote-restart", "remote-restart"),
+        ("p8aix01", "affinity-group", "affinity-group"),
+        ("p8aix01", "second-profile", "profile"),
+        ("p8aix01", "pool-missing", "pool"),
+        ("p8aix01", "one-vios", "multipath"),
+        ("bxaix85", "one-path-lost", "paths"),
+    ],
+)
+def test_what_does_not_hinder_a_move_is_warned_of(partition: str, fault: str, key: str) -> None:
+    findings, refused, words = judged(partition, fault)
+    assert not refused, words
+    assert Verdict.WARN in {one.verdict for one in findings if one.key == key}
+
+
+def test_a_target_without_power_is_named_as_such() -> None:
+    findings, refused, _ = judged("p8aix01", "no-power")
+    assert refused
+    (there,) = (one for one in findings if one.key == "operating" and one.verdict is Verdict.FAIL)
+    assert there.facts == {"state": "Power Off"}
+    assert "chsysstate" in there.remedy
+
+
 def test_what_the_storage_hides_is_not_passed() -> None:
     findings, refused, _ = judged("p8npiv01", "wwpn-not-masked")
     (masked,) = (one for one in findings if one.key == "fc-masked")

@@ -42,6 +42,9 @@ REFUSALS = {
     "name-taken": "already exists",
     "slots-full": "virtual slot",
     "migration-limit": "supported number 4",
+    "old-vios": "Virtual Asynchronous Services Interface",
+    "old-system": "not ready",
+    "no-power": "Power Off",
 }
 
 #: The same under an HMC, where the I/O server is not the manager.
@@ -80,6 +83,7 @@ def test_every_landscape_fault_is_tested_here():
     others = {"keys-not-exchanged", "one-path-lost", "sap-licence-missing", *HMC_REFUSALS, *FRAME_REFUSALS}
     # tests/test_checks_agree.py takes every one, these it has for itself
     others |= {"one-vios", "pool-missing", "vterm-open", "wwpn-not-masked"}
+    others |= {"remote-restart", "affinity-group", "second-profile"}
     assert set(REFUSALS) | others == set(CHANGES) == {kind.name for kind in KINDS.values() if kind.where == "landscape"}
 
 

@@ -106,7 +106,7 @@ def _kinds() -> dict[str, Kind]:
         "no-power": "the target system has no power (under an HMC; an IVM is down with it)",
         "remote-restart": "the partition is set up for remote restart: a warning of the checks",
         "affinity-group": "the partition is in an affinity group: a warning of the checks",
-        "second-profile": "the partition has another profile besides: a warning of the checks",
+        "second-profile": "the partition has another profile besides (under an HMC; an IVM has one for each): a warning of the checks",
         "migration-limit": "the target already takes part in as many moves as it supports",
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]

@@ -220,7 +220,9 @@ CHANGES: dict[str, Change] = {
     "no-power": _on_targets(lambda world, moved, frame: replace(frame, state="Power Off")),
     "remote-restart": _saying(remote_restart_capable="1"),
     "affinity-group": _saying(affinity_group_id="1"),
-    "second-profile": _on_partition(lambda moved: replace(moved, profiles=(*(moved.profiles or (moved.name,)), "small"))),
+    "second-profile": _on_partition(
+        lambda moved: replace(moved, profiles=(*(moved.profiles or (moved.name,)), "small"))
+    ),
     "vterm-open": _on_partition(lambda moved: replace(moved, vterm_open=True)),
     "sap-licence-missing": _licensed_here_only,
     "no-room-memory": _on_targets(_little_memory),
