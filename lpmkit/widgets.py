@@ -79,7 +79,7 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
     for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
         sign, word, colour = _SIGNS[one.verdict.value]
         facts = ", ".join(f"{name}: {value}" for name, value in one.facts.items())
-        mend = f"{one.remedy} <i>({_cell(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
+        mend = f"{_cell(one.remedy)} <i>({_cell(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
         rows.append(
             f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{_cell(one.title)}</td>"
             f"<td style='text-align:left'>{_cell(facts)}</td><td style='text-align:left'>{mend}</td></tr>"

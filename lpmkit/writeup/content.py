@@ -515,7 +515,8 @@ def _deviations(source: Source) -> Section:
         if one.counts and one.state is not State.PASSED:
             rows.append((_state(words, one.state.value), f"{_title(words, one)} {one.answer}", words("owner.operator")))
     for finding in findings_of(source.run) if source.is_move else ():
-        if finding.get("verdict") in ("fail", "unknown", "warn"):
+        # What only the firmware can tell, its validation has answered.
+        if finding.get("verdict") in ("fail", "unknown", "warn") and not finding.get("only_firmware"):
             text = f"{finding.get('title') or finding.get('key')} ({finding.get('about', '')}): {_facts(finding)}"
             rows.append((_state(words, str(finding["verdict"])), text, str(finding.get("who") or words("not_given"))))
     for host in source.analysis.hosts:
