@@ -523,6 +523,13 @@ def test_a_good_move_passes_and_says_what_was_not_looked_at(tmp_path: Path) -> N
         ("checks", {"findings": None}, {}, State.NOT_EVALUATED),
         ("checks", {"findings": [{"key": "a", "verdict": "fail"}]}, {}, State.FAILED),
         ("checks", {"findings": [{"key": "a", "verdict": "unknown"}]}, {}, State.NOT_EVALUATED),
+        ("checks", {"findings": [{"key": "a", "verdict": "unknown", "only_firmware": True}]}, {}, State.NOT_EVALUATED),
+        (
+            "checks",
+            {"findings": [{"key": "a", "verdict": "unknown", "only_firmware": True}, {"key": "b", "verdict": "pass"}]},
+            {},
+            State.PASSED,
+        ),
         ("validation", {"validation": {"passed": False}}, {}, State.FAILED),
         ("validation", {"validation": None}, {}, State.NOT_EVALUATED),
         ("restarted", {"survey_after": {"guest": None}}, {}, State.NOT_EVALUATED),

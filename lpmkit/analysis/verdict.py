@@ -241,7 +241,11 @@ def _checks(evidence: Evidence) -> Question:
     title, found = "Checks before the move?", evidence.documents.get("findings")
     if isinstance(found, dict):
         found = found.get("findings")
-    if not isinstance(found, list) or not found:
+    if not isinstance(found, list):
+        return Question("checks", title, OPEN, "there are no findings")
+    # What only the firmware can tell is answered by its validation, the question after this one.
+    found = [one for one in found if not (one.get("verdict") == "unknown" and one.get("only_firmware"))]
+    if not found:
         return Question("checks", title, OPEN, "there are no findings")
     count = {word: sum(one.get("verdict") == word for one in found) for word in ("pass", "warn", "fail", "unknown")}
     text = ", ".join(f"{number} {word}" for word, number in count.items() if number)
