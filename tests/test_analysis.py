@@ -524,12 +524,6 @@ def test_a_good_move_passes_and_says_what_was_not_looked_at(tmp_path: Path) -> N
         ("checks", {"findings": [{"key": "a", "verdict": "fail"}]}, {}, State.FAILED),
         ("checks", {"findings": [{"key": "a", "verdict": "unknown"}]}, {}, State.NOT_EVALUATED),
         ("checks", {"findings": [{"key": "a", "verdict": "unknown", "only_firmware": True}]}, {}, State.NOT_EVALUATED),
-        (
-            "checks",
-            {"findings": [{"key": "a", "verdict": "unknown", "only_firmware": True}, {"key": "b", "verdict": "pass"}]},
-            {},
-            State.PASSED,
-        ),
         ("validation", {"validation": {"passed": False}}, {}, State.FAILED),
         ("validation", {"validation": None}, {}, State.NOT_EVALUATED),
         ("restarted", {"survey_after": {"guest": None}}, {}, State.NOT_EVALUATED),
@@ -549,6 +543,12 @@ def test_missing_or_bad_data_never_passes(
     verdict = analyse(make(tmp_path, _suspended(1, **changes), **documents)).verdict
     assert verdict.question(key).state is state
     assert verdict.state is not State.PASSED
+
+
+def test_what_only_the_firmware_can_tell_keeps_no_verdict_open(tmp_path: Path) -> None:
+    alone = {"key": "mains", "title": "M", "verdict": "unknown", "only_firmware": True}
+    run = make(tmp_path, _suspended(1), **{**GOOD, "findings": [*GOOD["findings"], alone]})
+    assert analyse(run).verdict.question("checks").state is State.PASSED
 
 
 def test_the_summary_is_json_and_every_figure_has_unit_bounds_and_method(tmp_path: Path) -> None:
