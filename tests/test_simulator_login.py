@@ -208,7 +208,7 @@ def test_the_site_file_is_what_was_agreed(simulator):
         "    host: bvio83\n"
         "    mover_address: 192.0.2.83\n"
         "partitions:\n"
-        "  bxaix85: {host: bxaix85}\n"
+        "  bxaix85: {host: bxaix85, nmon: /var/perf/nmon}\n"
         "sap_systems:\n"
         "  BX5:\n"
         "    partition: bxaix85\n"

@@ -53,7 +53,7 @@ def test_the_rehearsal_runs_top_to_bottom_and_ends_in_a_verdict(tmp_path: Path) 
 
 
 def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the_partition_home(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim") as rehearsal:
+    with rehearse(tmp_path / "sim", speed=100.0) as rehearsal:
         site = {"SITE": str(rehearsal.site_file)}
         short = {"LEAD_IN_S": 4.0, "TAIL_S": 3.0, "CONFIRM": "bxaix85", "WAIT": True}
         checked = _plain(_run("10_survey_and_check", tmp_path, **site, PARTITION="bxaix85", TARGET="bvio83"))
