@@ -152,6 +152,20 @@ def test_a_time_of_day_that_is_set_makes_up_nothing_where_the_other_clock_stood_
     assert max(one.length.hi_ns for one in analysis.hosts[0].outages) < 4e9
 
 
+def test_a_kernel_that_was_not_asked_was_not_silent(tmp_path: Path) -> None:
+    """Both machines short of a core at once: the ticker waits over there, and here nobody sends a request. Our own ticker on the other core sees nothing."""
+    stop = (12.0, 12.06)
+    run = make(tmp_path, Made(mode="watch", duration_s=20.0, suspend=None, micro_stops=(stop,), icmp=True))
+    assert {one.kind for one in analyse(run).hosts[0].outages} == {Kind.MICRO_STOP}
+    path = run.path / "samples" / "icmp.1.csv"
+    head, *rows = path.read_text().splitlines(keepends=True)
+    lo, hi = (START + round((one + more) * S) for one, more in zip(stop, (-0.002, 0.002), strict=True))
+    path.write_text("".join([head, *(row for row in rows if not lo <= int(row.split(",")[2]) <= hi)]))
+    analysis = analyse(Run(run.path))
+    assert {one.kind for one in analysis.hosts[0].outages} == {Kind.MICRO_STOP}
+    assert analysis.suspension is None
+
+
 def test_a_starved_host_is_not_suspended_where_its_own_kernel_is_known_to_answer(tmp_path: Path) -> None:
     """The same kernel fell silent in the suspension: so nobody else answers for that address."""
     starved: dict[str, Any] = {"icmp": True, "starved": ((9.0, 9.6), (18.0, 18.3))}

@@ -50,8 +50,10 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
 
 
 def _was_silent(trace: Trace, core: Interval) -> bool:
-    """Whether a probe without a sign of life in ``core`` should have given one."""
+    """Whether a probe without a sign of life in ``core`` should have given one. One that asked nothing meanwhile, because we did not run, could not have."""
     interval = trace.interval_at(core.middle_ns)
+    if trace.kind != "ticks" and not ((trace.sent >= core.lo_ns) & (trace.sent <= core.hi_ns)).any():
+        return False
     needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
