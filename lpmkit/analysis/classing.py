@@ -52,15 +52,14 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
 def _was_silent(trace: Trace, core: Interval) -> bool:
     """Whether a probe without a sign of life in ``core`` should have given one. One that asked nothing meanwhile, because we did not run, could not have."""
     interval = trace.interval_at(core.middle_ns)
-    if trace.kind != "ticks" and not ((trace.sent >= core.lo_ns) & (trace.sent <= core.hi_ns)).any():
-        return False
     needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
     # by when the replies came: a request that waited in a queue was sent in the midst of the silence
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
-    return after - before >= max(4 * interval, core.length_ns + 2 * trace.noise.median_ns)
+    asked = (trace.sent > before) & (trace.sent < after - 2 * MILLISECOND)
+    return bool(asked.any()) and after - before >= max(4 * interval, core.length_ns + 2 * trace.noise.median_ns)
 
 
 def _began_or_ended_together(outage: Outage, trace: Trace) -> bool:
