@@ -50,13 +50,23 @@ class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.buttons = {name: w.Button(description=name, layout=w.Layout(width="auto")) for name in deeds}
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: self.do(name))
-        self._deeds = deeds
+        self.children: Any
+        self._deeds, self._make = deeds, top
         self.top: Any = None
+        super().__init__([self.about, self._made(), w.HBox(list(self.buttons.values())), self.below])
+
+    def _made(self) -> Any:
+        """What stands at the top, or why it cannot be made."""
         try:
-            self.top = top()
+            self.top = self._make()
         except LpmError as error:
             self.top = _trouble(error)
-        super().__init__([self.about, self.top, w.HBox(list(self.buttons.values())), self.below])
+        return self.top
+
+    def renew(self) -> None:
+        """Make the top anew, with what is there now."""
+        about, _, *below = tuple(self.children)
+        self.children = (about, self._made(), *below)
 
     def do(self, name: str) -> None:
         """Press a button."""
@@ -129,16 +139,10 @@ class Application(w.Tab):  # type: ignore[misc] # as above
             self.selected_index = 1
             self.move.do("Open")
 
-    def _renewed(self, page: _Page, several: bool = False) -> None:
-        """The list of runs with the new one at its top."""
-        chooser = RunChooser(self._book, several=several)
-        page.top = chooser
-        page.children = (page.children[0], chooser, *page.children[2:])
-
     def _prepared(self) -> Run:
         run = self._book.prepare(self.prepare.top.order())
-        self._renewed(self.move)
-        self._renewed(self.verify)
+        self.move.renew()
+        self.verify.renew()
         return run
 
     def _do_check(self) -> list[Any]:
@@ -187,5 +191,5 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         order = self.home.top.children[1].order()
         run = self._book.prepare(order)
         found = [findings_table(self._book.check(run)), validation_text(self._book.validate(run))]
-        self._renewed(self.move)
+        self.move.renew()
         return found
