@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import queue
 import statistics
 import sys
@@ -270,8 +269,6 @@ def main() -> int:
     if lack := missing():
         print(f"{lack}; apt-get install -y --no-install-recommends qemu-system-x86 binutils", file=sys.stderr)
         return 1
-    if os.geteuid() == 0:
-        os.nice(-10)  # what else runs on this machine is not what is measured
     plans = [("kvm", n) for n in range(wanted.moves)] if has_kvm() else []
     plans += [("tcg", n) for n in range(wanted.tcg)]
     rows = []
