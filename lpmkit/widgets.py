@@ -389,12 +389,16 @@ def databases_of(run: Run) -> list[str]:
     return [str(probe["options"]["sid"]) for probe in run.manifest.get("probes") or () if probe.get("kind") == "alert"]
 
 
+def _alert_order(run: Run, sid: str) -> Mapping[str, Any]:
+    """The order of the probe that follows a database's alert log."""
+    probes = run.manifest["probes"]
+    return next(one for one in probes if one.get("kind") == "alert" and one["options"]["sid"] == sid)
+
+
 def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
     """What the alert log said lately, each with its class by the rules that the run keeps; of an unreadable row nothing."""
-    order = next(
-        probe for probe in run.manifest["probes"] if probe.get("kind") == "alert" and probe["options"]["sid"] == sid
-    )
-    rules = _alert_rules(str(order["options"].get("rules") or ""))
+    order = _alert_order(run, sid)
+    rules, _ = _alert_rules(str(order["options"].get("rules") or ""))
     found = []
     for row in run.latest(str(order["name"]), 64 * 1024):
         try:
@@ -405,18 +409,28 @@ def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
 
 
 @lru_cache(maxsize=8)
-def _alert_rules(text: str) -> Rules:
+def _alert_rules(text: str) -> tuple[Rules, str]:
+    """The rules that a run keeps, and what is wrong with the site's own: then only the standard ones judge."""
+    if not text:
+        return Rules.standard(), ""
     try:
-        return Rules(Rules.standard().rules, parse_rules(text, "the site's rules")) if text else Rules.standard()
-    except LpmError:
-        return Rules.standard()  # the report says that the site's rules cannot be read
+        return Rules(Rules.standard().rules, parse_rules(text, "the site's rules")), ""
+    except LpmError as error:
+        return Rules.standard(), str(error)
 
 
 def alert_lines(run: Run, sid: str) -> HTML:
     """The newest entries of a database's alert log with their class, newest first; plain output, also during the run."""
+    order = _alert_order(run, sid)
+    mine = [event for event in run.events() if event.data.get("probe") == order["name"]]
+    trouble = [event.data.get("what") for event in mine if event.kind == "probe-trouble"]
+    _, wrong = _alert_rules(str(order["options"].get("rules") or ""))
+    notes = "".join(f"<p>! {_cell(sid)}: {_cell(text)}</p>" for text in filter(None, (wrong, *trouble[-1:])))
     rows = _alert_rows(run, sid)
     if not rows:
-        return HTML(f"<p>{_cell(sid)}: the alert log has said nothing since the run began.</p>")
+        followed = any(event.kind == "alert-log" for event in mine)
+        text = "has said nothing since the run began" if followed else "is not followed yet"
+        return HTML(f"<p>{_cell(sid)}: the alert log {text}.</p>{notes}")
     shown = [
         {
             "seen (UTC)": f"{datetime.fromtimestamp(row['wall_ns'] / 1e9, tz=UTC):%H:%M:%S}",
@@ -426,7 +440,7 @@ def alert_lines(run: Run, sid: str) -> HTML:
         }
         for row, found in rows[-8:][::-1]
     ]
-    return table(shown, f"{sid}: alert log, the newest first")
+    return HTML(table(shown, f"{sid}: alert log, the newest first").data + notes)
 
 
 #: How a class of alert lines is marked: in the table as text, in the lanes as a shape.

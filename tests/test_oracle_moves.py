@@ -219,6 +219,7 @@ def _followed(folder: Path, *texts: str, rules: str | None = None) -> Run:
     run = create(folder, mode="watch", title="bxaix85", facts={"hosts": ["bxaix85"], "probes": probes})
     stamp = Moment(*[datetime(2026, 3, 24, 21, 4, 5, tzinfo=UTC)] * 2)
     with RunWriter(run.path) as writer:
+        writer.event("probe:ora-alert-BX5", "alert-log", probe="ora-alert-BX5", path="alert.log")
         now = writer.clock.mono_ns()
         writer.samples("ssh-ticks", [Sample(seq=1, answered_ns=now)])
         for number, text in enumerate(texts):
@@ -255,3 +256,15 @@ def test_the_board_judges_by_the_rules_that_the_run_keeps_and_says_when_nothing_
     own = "- {key: ours, contains: [backup of BX5], class: warn, reason: ours, source: site}\n"
     assert "! warn" in alert_lines(_followed(tmp_path / "a", "backup of BX5 began", rules=own), "BX5").data
     assert "has said nothing" in alert_lines(_followed(tmp_path / "b"), "BX5").data
+
+
+def test_the_board_never_shows_a_log_that_nobody_could_read_as_a_quiet_one(tmp_path: Path) -> None:
+    probes = [{"name": "ora-alert-BX5", "kind": "alert", "options": {"sid": "BX5", "rules": "- {key: [}"}}]
+    run = create(tmp_path, mode="watch", title="bxaix85", facts={"hosts": ["bxaix85"], "probes": probes})
+    with RunWriter(run.path) as writer:
+        writer.event("probe:ora-alert-BX5", "probe-trouble", probe="ora-alert-BX5", what="the file is not <there>")
+    text = alert_lines(Run(run.path), "BX5").data
+    assert "is not followed yet" in text
+    assert "said nothing" not in text
+    assert "the file is not &lt;there&gt;" in text
+    assert "the site&#x27;s rules" in text, "and rules that cannot be read are named"
