@@ -27,7 +27,7 @@ from lpmkit.errors import RecordError
 
 NAME = ".history.sqlite"
 #: Raised when what is kept of a run changes; an index of another format is made anew.
-FORMAT = 2
+FORMAT = 3
 #: So many earlier moves make something usual.
 LEAST_USUAL = 3
 #: From here on a figure stands out beside the usual one, upwards or downwards.
@@ -51,6 +51,9 @@ class Move:
     state: str
     line: str
     outcome: str  #: the last phase of a move: settled, failed, stopped, needs-recovery …
+    settled_ns: int | None  #: when it was seen running on the target
+    source_machine: str  #: type, model and serial of the frame that it left, and of the one that it went to
+    target_machine: str
     suspended_low_s: float | None
     suspended_high_s: float | None
     suspended_s: float | None
@@ -102,26 +105,33 @@ class Usual:
 class History:
     """The index of one folder of runs. Opening it reads what changed since; ``unreadable`` names the runs that cannot be read, with the reason.
 
-    Raises `RecordError` when there is no such folder. Where the index cannot be kept (a folder that one may only read) it is made in memory.
+    Raises `RecordError` when there is no such folder or it cannot be listed. Where the index cannot be kept (a folder that one may only read), and without
+    ``keep``, it is made in memory.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keep: bool = True) -> None:
         if not folder.is_dir():
             raise RecordError(
                 "there is no folder of runs", where=str(folder), next_step="Name one with --runs, or make a run first."
             )
         self.folder = folder
         self.unreadable: dict[str, str] = {}
-        self.kept = True
+        self.kept = keep
         try:
-            with closing(_opened(folder / NAME)) as index:
-                self._refresh(index)
-                self._moves = list(_all(index))
-        except (sqlite3.Error, OSError):
+            self._moves = self._indexed(folder / NAME if keep else None)
+        except sqlite3.Error:
             self.kept = False
-            with closing(_opened(None)) as index:
+            self._moves = self._indexed(None)
+
+    def _indexed(self, path: Path | None) -> list[Move]:
+        with closing(_opened(path)) as index:
+            try:
                 self._refresh(index)
-                self._moves = list(_all(index))
+            except OSError as error:
+                raise RecordError(
+                    f"the folder of runs cannot be listed: {error.strerror}", where=str(self.folder)
+                ) from error
+            return list(_all(index))
 
     def _refresh(self, index: sqlite3.Connection) -> None:
         known = {row[0]: row[1] for row in index.execute("SELECT run, stamp FROM runs")}
@@ -280,6 +290,9 @@ def _read(folder: Path) -> Move:
         state=str(verdict.get("state") or "not analysed"),
         line=str(verdict.get("line") or ""),
         outcome=str(phases[-1]["phase"]) if phases else "",
+        settled_ns=max((_wall_ns(one["began"]["utc"]) for one in phases if one["phase"] == "settled"), default=None),
+        source_machine=_left_machine(folder),
+        target_machine=str(order.get("target_machine") or ""),
         suspended_low_s=length.get("low"),
         suspended_high_s=length.get("high"),
         suspended_s=(still.get("likely") or {}).get("best"),
@@ -307,6 +320,12 @@ def _copied(folder: Path) -> float | None:
 def _memory(folder: Path) -> float | None:
     size = (_document(folder, "prediction").get("inputs") or {}).get("memory_bytes")
     return None if size is None else size / 1048576
+
+
+def _left_machine(folder: Path) -> str:
+    """Type, model and serial of the frame that was left, as the survey before found it."""
+    frame = (_document(folder, "survey").get("source") or {}).get("frame") or {}
+    return f"{frame['type_model']}*{frame['serial']}" if frame.get("type_model") and frame.get("serial") else ""
 
 
 def _document(folder: Path, name: str) -> dict[str, Any]:

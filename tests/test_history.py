@@ -84,7 +84,7 @@ def _kept(folder: Path, number: int, suspended: float, **changes: Any) -> Path:
             "likely": {"low": suspended, "high": suspended, "best": suspended},
         },
         "hosts": [{"session_outages": [{"waited": {"typed_at_first_unanswered": suspended + 0.5}}]}],
-        "phases": [{"phase": name, "began": {"mono_ns": at * 10**9}} for name, at in phases],
+        "phases": [{"phase": name, "began": {"utc": created, "mono_ns": at * 10**9}} for name, at in phases],
         "own_stalls": {"total": {"high": 0.0}},
     }
     write_document(path, "summary", summary)

@@ -207,8 +207,10 @@ def test_a_remark_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
 def _moved(parent: Path, number: int, source: str, target: str, hour: int, partition: str = "bxaix85") -> Run:
     order = {"partition": partition, "source": source, "target": target, "target_machine": f"machine of {target}"}
     made = create(parent, mode="move", title=f"{number}-{partition}", facts={"order": order})
-    settled = {"phase": "settled", "began": {"utc": f"2026-03-01T{hour:02d}:00:00.000000Z"}}
-    write_document(made.path, "summary", {"phases": [{"phase": "copying", "began": {"utc": "x"}}, settled]})
+    settled = {"phase": "settled", "began": {"utc": f"2026-03-01T{hour:02d}:00:00.000000Z", "mono_ns": hour}}
+    write_document(
+        made.path, "summary", {"phases": [{"phase": "copying", "began": {"utc": "x", "mono_ns": 0}}, settled]}
+    )
     write_document(made.path, "survey", {"source": {"frame": {"type_model": "7998-61X", "serial": source}}})
     return made
 
