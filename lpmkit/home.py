@@ -76,7 +76,8 @@ def _mapping(path: Path) -> Iterator[str]:
     """The disks' mapping on the frame that was left, as the survey before the move found it."""
     try:
         survey: Any = Run(path).document("survey")
-    except RecordError:
+    except RecordError as error:
+        yield f"not known: {error.what}"
         return
     if isinstance(survey, dict):
         yield from disk_mapping(survey.get("source") or {}, survey.get("partition"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from rich.console import Console
 from lpmkit.config import WriteUpSettings, find_site_file, load_site
 from lpmkit.errors import UsageError
 from lpmkit.remarks import CHANGE_FIELDS, KINDS
-from lpmkit.terminal import json_option, named_run, print_table, say_json, site_or_none, told
+from lpmkit.terminal import COULD_NOT_TELL, FINE, json_option, named_run, print_table, say_json, site_or_none, told
 
 _FORMS = ("html", "pdf", "docx", "md", "zip")
 
@@ -217,15 +218,17 @@ def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_jso
     settings = site.partitions.get(host) or HostSettings(host=host)
     with closing(open_session(site, settings, secrets=Secrets())) as session:
         found = ask(host, AixShell(session))
+    status = COULD_NOT_TELL if found.identity.missing else FINE
     if as_json:
         say_json({**asdict(found), "conclusion": found.conclusion})
-        return
+        sys.exit(status)
     print_table("", [asdict(one) for one in found.moves])
     identity = found.identity
     click.echo(f"Now: serial {identity.serial or 'not known'}, machine id {identity.machine_id or 'not known'}.")
     for text in identity.missing:
         click.echo(f"could not look: {text}", err=True)
     click.echo(found.conclusion)
+    sys.exit(status)
 
 
 COMMANDS = (write_up, remark, compare, history, was_moved)
