@@ -50,15 +50,8 @@ def _likely(analysis: Analysis) -> str:
     return f"{still.best_ns / 1e9:.3f} s ({seconds(still.likely)})" if still else ""
 
 
-def _felt(analysis: Analysis) -> str:
-    waited = [one.waited_ns for host in analysis.hosts for one in host.sessions]
-    return f"{max(waited) / 1e9:.3f} s" if waited else ""
-
-
-def _phase(analysis: Analysis, first: str, last: str) -> str:
-    begin = next((one.since_ns for one in analysis.phases if one.name == first), None)
-    end = next((one.since_ns for one in analysis.phases if one.name == last), None)
-    return f"{(end - begin) / 1e9:.0f} s" if begin is not None and end is not None else ""
+def _span(time_ns: int | None, digits: int = 0) -> str:
+    return "" if time_ns is None else f"{time_ns / 1e9:.{digits}f} s"
 
 
 def _copied(analysis: Analysis) -> str:
@@ -72,20 +65,16 @@ def _sent(analysis: Analysis) -> str:
     return f"{max(sent) / 1e6:,.0f} MB" if sent else ""
 
 
-def _others(analysis: Analysis) -> str:
-    return str(sum(len(host.outages) - len(host.suspensions) for host in analysis.hosts))
-
-
 _FIGURES = (
     ("verdict", lambda one: one.verdict.state.value),
     ("suspended, bounds", _suspended),
     ("suspended, most likely (95 %)", _likely),
-    ("longest wait of a session", _felt),
+    ("longest wait of a session", lambda one: _span(one.longest_wait_ns, 3)),
     ("copy, until the suspension", _copied),
     ("sent", _sent),
-    ("the whole move", lambda one: _phase(one, "asked", "settled")),
+    ("the whole move", lambda one: _span(one.move_ns)),
     ("witnesses", lambda one: ", ".join(one.suspension.mechanisms) if one.suspension else ""),
-    ("silences besides", _others),
+    ("other silences", lambda one: str(one.other_silences)),
     ("this machine stood still", lambda one: f"{sum(stall.length_ns for stall in one.stalls) / 1e9:.2f} s"),
 )  # fmt: skip
 

@@ -5,7 +5,6 @@ As in `lpmkit.widgets`, a widget shows values and calls a library function; it d
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,14 +23,10 @@ from lpmkit.plots import as_png
 from lpmkit.remarks import CHANGE_FIELDS, KINDS, add_remark, remarks
 from lpmkit.run import Run
 from lpmkit.runbook import Runbook
-from lpmkit.widgets import table
+from lpmkit.widgets import escaped, table
 from lpmkit.writeup import FORMS, LANGUAGES, write_up
 
 _WIDE = w.Layout(width="48em")
-
-
-def _cell(value: object) -> str:
-    return html.escape("" if value is None else str(value))
 
 
 class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -64,7 +59,9 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.list = kind(
             options=options, value=value, rows=min(10, max(3, len(options))), description="run", layout=_WIDE
         )
-        super().__init__([self.list, w.HTML("" if options else f"<p>There is no such run in {_cell(folder)} yet.</p>")])
+        super().__init__(
+            [self.list, w.HTML("" if options else f"<p>There is no such run in {escaped(folder)} yet.</p>")]
+        )
 
     def run(self) -> Run:
         """The chosen run; raises `UsageError` where there is none."""
@@ -128,7 +125,7 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         try:
             act()
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {_cell(error)}</p>"
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
         self.says.value = "<p role='status'>✓ kept</p>"
         self._show()
@@ -173,7 +170,7 @@ class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
         try:
             found = written_up(self._book, self._run, wanted, self.language.value)
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {_cell(error)}</p>"
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
         self.says.value = found.data
 
@@ -195,7 +192,7 @@ def unusual(book: Runbook, run: Run) -> HTML:
         return HTML(
             "<p>Nothing is usual yet: that takes three earlier moves of this partition, or between these two frames.</p>"
         )
-    return HTML("<ul>" + "".join(f"<li>{'! ' if one.stands_out else ''}{_cell(one)}</li>" for one in said) + "</ul>")
+    return HTML("<ul>" + "".join(f"<li>{'! ' if one.stands_out else ''}{escaped(one)}</li>" for one in said) + "</ul>")
 
 
 # --- several runs ---------------------------------------------------------------------------------------------------
@@ -216,7 +213,7 @@ def history_table(book: Runbook, *, partition: str | None = None, frame: str | N
     past = History(book.site.runs.folder)
     moves = past.moves(partition=partition, frame=frame)[-last:][::-1]
     rows = [dict(zip(HEAD, row, strict=True)) for row in past.rows(moves)]
-    notes = "".join(f"<p>{_cell(name)} cannot be read: {_cell(why)}</p>" for name, why in past.unreadable.items())
+    notes = "".join(f"<p>{escaped(name)} cannot be read: {escaped(why)}</p>" for name, why in past.unreadable.items())
     return HTML((table(rows, "history").data if rows else "<p>No run is on record.</p>") + notes)
 
 

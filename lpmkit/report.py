@@ -210,33 +210,19 @@ def _figures(analysis: Analysis) -> Iterator[Figure]:
         yield Figure("suspended", seconds(still.length), best)
     else:
         yield Figure("suspended", "none found", "no silence that all probes share")
-    sessions = [one for host in analysis.hosts for one in host.sessions]
-    longest = max(sessions, key=lambda one: one.waited_ns, default=None)
-    if longest:
+    if analysis.longest_wait_ns is not None:
         note = "at the keyboard of an open SSH session"
-        yield Figure("session outage", f"{longest.waited_ns / 1e9:.3f} s", note)
+        yield Figure("session outage", f"{analysis.longest_wait_ns / 1e9:.3f} s", note)
     else:
         echo = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
         yield Figure("session outage", "none seen" if echo else "not looked at", "open SSH session")
     if analysis.mode == "move":
-        yield _duration(analysis)
-    others = sum(
-        one.kind in (Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP) for h in analysis.hosts for one in h.outages
-    )
-    yield Figure("other silences", str(others), "network, single service, micro-stops")
+        took = "not known" if analysis.move_ns is None else f"{analysis.move_ns / 1e9:.0f} s"
+        yield Figure("the whole move", took, "from the command to running on the target, as polled")
+    yield Figure("other silences", str(analysis.other_silences), "network, single service, micro-stops")
     unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
     stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
     yield Figure("not observed", f"{unseen:.1f} s", f"and this machine stood still for {stalled:.2f} s")
-
-
-def _duration(analysis: Analysis) -> Figure:
-    begin = next((phase.since_ns for phase in analysis.phases if phase.name != "prepared"), None)
-    end = next((phase.since_ns for phase in analysis.phases if phase.name == "settled"), None)
-    if begin is None or end is None:
-        return Figure("the whole move", "not known", "from the command to running on the target")
-    return Figure(
-        "the whole move", f"{(end - begin) / 1e9:.0f} s", "from the command to running on the target, as polled"
-    )
 
 
 def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:

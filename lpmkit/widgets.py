@@ -52,23 +52,24 @@ _LANE_COLOURS = {
 # -- plain output --------------------------------------------------------------------------------------------------------------
 
 
-def _cell(value: object) -> str:
+def escaped(value: object) -> str:
+    """A value as text that no browser takes for markup."""
     return html.escape("" if value is None else str(value))
 
 
 def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
     """Rows as an HTML table; plain output that stays in the saved notebook."""
     if not rows:
-        return HTML(f"<p>{_cell(caption)}: nothing.</p>")
-    head = "".join(f"<th style='text-align:left' scope='col'>{_cell(name)}</th>" for name in rows[0])
+        return HTML(f"<p>{escaped(caption)}: nothing.</p>")
+    head = "".join(f"<th style='text-align:left' scope='col'>{escaped(name)}</th>" for name in rows[0])
     body = "".join(
         "<tr>"
-        + "".join(f"<td style='text-align:left;vertical-align:top'>{_cell(value)}</td>" for value in row.values())
+        + "".join(f"<td style='text-align:left;vertical-align:top'>{escaped(value)}</td>" for value in row.values())
         + "</tr>"
         for row in rows
     )
     return HTML(
-        f"<table><caption style='text-align:left'>{_cell(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<table><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -79,10 +80,12 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
     for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
         sign, word, colour = _SIGNS[one.verdict.value]
         facts = ", ".join(f"{name}: {value}" for name, value in one.facts.items())
-        mend = f"{_cell(one.remedy)} <i>({_cell(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
+        mend = (
+            f"{escaped(one.remedy)} <i>({escaped(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
+        )
         rows.append(
-            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{_cell(one.title)}</td>"
-            f"<td style='text-align:left'>{_cell(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
+            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}</td>"
+            f"<td style='text-align:left'>{escaped(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
         )
     passed = sum(one.verdict.value == "pass" for one in findings)
     return HTML(
@@ -94,9 +97,9 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
 def validation_text(word: Validation) -> HTML:
     """The firmware's own word."""
     if word.passed:
-        return HTML(f"<p>✓ The firmware accepts the move. <code>{_cell(word.text)}</code></p>")
+        return HTML(f"<p>✓ The firmware accepts the move. <code>{escaped(word.text)}</code></p>")
     return HTML(
-        f"<p>✗ <b>The firmware refuses the move</b> (exit status {_cell(word.status)}):</p><pre>{_cell(word.text)}</pre>"
+        f"<p>✗ <b>The firmware refuses the move</b> (exit status {escaped(word.status)}):</p><pre>{escaped(word.text)}</pre>"
     )
 
 
@@ -104,7 +107,7 @@ def expectation_text(book: Runbook, run: Run) -> HTML:
     """What to expect of the move, from the survey and the site's own past moves."""
     said = book.predict(run)
     return HTML(
-        f"<p>Expected: {_cell(said.sentence())}.</p>" if said else "<p>Nothing can be foreseen without a survey.</p>"
+        f"<p>Expected: {escaped(said.sentence())}.</p>" if said else "<p>Nothing can be foreseen without a survey.</p>"
     )
 
 
@@ -125,7 +128,7 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.target = w.Select(options=[], rows=3, description="target", layout=w.Layout(width="48em"))
         self.silent = w.HTML(
             "".join(
-                f"<p>? <b>{_cell(name)}</b> could not be asked: {_cell(why)}</p>"
+                f"<p>? <b>{escaped(name)}</b> could not be asked: {escaped(why)}</p>"
                 for name, why in self.there.silent.items()
             )
         )
@@ -214,9 +217,9 @@ class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.recover.disabled = not (broken and named)
         self.recover.tooltip = "" if broken else "Nothing is left in between."
         if self.move.disabled and now.phase is Phase.PREPARED:
-            self.says.value = f"<p>Move is disabled: {_cell(self.move.tooltip)}</p>"
+            self.says.value = f"<p>Move is disabled: {escaped(self.move.tooltip)}</p>"
         elif now.phase is not None and now.phase.is_final:
-            self.says.value = f"<p>{_cell(PROPOSALS[now.phase])}</p>"
+            self.says.value = f"<p>{escaped(PROPOSALS[now.phase])}</p>"
 
     def _why_not_move(self, named: bool) -> tuple[bool, str]:
         if not named:
@@ -231,12 +234,12 @@ class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         try:
             act()
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {_cell(error)}</p>"
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
         after = (
             "; the recorder works on by itself, whatever becomes of this notebook" if state(self._run).recorded else ""
         )
-        self.says.value = f"<p role='status'>✓ {_cell(done)}{after}.</p>"
+        self.says.value = f"<p role='status'>✓ {escaped(done)}{after}.</p>"
         self.refresh()
 
 
@@ -278,7 +281,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.lanes.value = _lane_text(self._run)
             self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
             self.alerts.value = "".join(alert_lines(self._run, sid).data for sid in databases_of(self._run))
-            self.trouble.value = "".join(f"<p>! {_cell(line)}</p>" for line in now.trouble[-3:])
+            self.trouble.value = "".join(f"<p>! {escaped(line)}</p>" for line in now.trouble[-3:])
             self.image.value = lanes_png(self._run)
         return now
 
@@ -291,7 +294,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
                     self._panel.refresh()
             except (LpmError, OSError) as error:
                 # the folder could not be read this time: said, and looked at again
-                self.trouble.value = f"<p>! {_cell(error)}</p>"
+                self.trouble.value = f"<p>! {escaped(error)}</p>"
                 continue
             started = started or now.recorded
             if started and not now.recorded:
@@ -307,7 +310,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 def _headline(run: Run, now: State) -> str:
     phase = now.phase.value if now.phase else "watching"
     copied = now.progress
-    text = f"<b>{_cell(phase)}</b>"
+    text = f"<b>{escaped(phase)}</b>"
     if now.phase is Phase.PREPARED and now.lead_in_left_s:
         text += f", quiet lead-in, {now.lead_in_left_s:.0f} s to go"
     if copied.transmitted is not None:
@@ -320,8 +323,8 @@ def _headline(run: Run, now: State) -> str:
             text += f", about {copied.remaining_s:.0f} s to go"
     if now.recorded and now.reads_on_s is not None:
         text += f" — logs are read on, {now.reads_on_s:.0f} s to go"
-    text += "" if now.recorded else f" — not recorded now{', ' + _cell(now.ended) if now.ended else ''}"
-    return f"<p role='status'>{text}<br><code>{_cell(run.path)}</code></p>"
+    text += "" if now.recorded else f" — not recorded now{', ' + escaped(now.ended) if now.ended else ''}"
+    return f"<p role='status'>{text}<br><code>{escaped(run.path)}</code></p>"
 
 
 def _lane_text(run: Run) -> str:
@@ -331,7 +334,7 @@ def _lane_text(run: Run) -> str:
         answered = [one.answered_ns for one in run.recent(name, 16 * 1024) if one.answered_ns is not None]
         ago = f"{(now - max(answered)) / 1e9:.1f} s ago" if answered else "never"
         rows.append(
-            f"<tr><td style='text-align:left'>{_cell(name)}</td><td style='text-align:left'>last sign of life {ago}</td></tr>"
+            f"<tr><td style='text-align:left'>{escaped(name)}</td><td style='text-align:left'>last sign of life {ago}</td></tr>"
         )
     return f"<table>{''.join(rows)}</table>" if rows else "<p>No probe has reported yet.</p>"
 
@@ -348,9 +351,9 @@ def jobs_table(run: Run, sid: str) -> HTML:
     newest = next((row for row in reversed(seen) if row.get("question") == "jobs"), None)
     said, work = rows.get("jobs"), rows.get("work_processes")
     if newest is None:
-        return HTML(f"<p>{_cell(sid)}: no job list yet.</p>")
+        return HTML(f"<p>{escaped(sid)}: no job list yet.</p>")
     if said is None:
-        return HTML(f"<p>{_cell(sid)}: the jobs could not be looked at: {_cell(newest.get('trouble'))}</p>")
+        return HTML(f"<p>{escaped(sid)}: the jobs could not be looked at: {escaped(newest.get('trouble'))}</p>")
     # while nobody answers the last list stands, with its age
     since = "" if newest is said else f"; not answered since: {str(newest.get('trouble', ''))[:160]}"
     logs = {(row["name"], row["count"]): row for row in rows.get("job_logs", {}).get("rows", ())}
@@ -425,12 +428,12 @@ def alert_lines(run: Run, sid: str) -> HTML:
     mine = [event for event in run.events() if event.data.get("probe") == order["name"]]
     trouble = [event.data.get("what") for event in mine if event.kind == "probe-trouble"]
     _, wrong = _alert_rules(str(order["options"].get("rules") or ""))
-    notes = "".join(f"<p>! {_cell(sid)}: {_cell(text)}</p>" for text in filter(None, (wrong, *trouble[-1:])))
+    notes = "".join(f"<p>! {escaped(sid)}: {escaped(text)}</p>" for text in filter(None, (wrong, *trouble[-1:])))
     rows = _alert_rows(run, sid)
     if not rows:
         followed = any(event.kind == "alert-log" for event in mine)
         text = "has said nothing since the run began" if followed else "is not followed yet"
-        return HTML(f"<p>{_cell(sid)}: the alert log {text}.</p>{notes}")
+        return HTML(f"<p>{escaped(sid)}: the alert log {text}.</p>{notes}")
     shown = [
         {
             "seen (UTC)": f"{datetime.fromtimestamp(row['wall_ns'] / 1e9, tz=UTC):%H:%M:%S}",
@@ -524,7 +527,7 @@ def verdict_table(book: Runbook, run: Run) -> HTML:
     now = state(run, book.clock)
     if not now.is_over or now.phase is Phase.PREPARED:
         return HTML(
-            f"<p>Not over yet: <b>{_cell(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
+            f"<p>Not over yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
         )
     write_report(run.path)
     found = Run(run.path).document("summary")
@@ -541,7 +544,7 @@ def clean_up(rehearsal: Any, board: LiveBoard, run: Run) -> HTML:
         return HTML("<p>Nothing was ended: the run has not begun, or goes on. Run this cell again when it is over.</p>")
     board.close_board()
     rehearsal.close()
-    return HTML(f"<p>The simulated machines are gone. The record stays in <code>{_cell(run.path)}</code></p>")
+    return HTML(f"<p>The simulated machines are gone. The record stays in <code>{escaped(run.path)}</code></p>")
 
 
 def report_link(run: Run) -> HTML:
@@ -552,6 +555,6 @@ def report_link(run: Run) -> HTML:
     here = Path.cwd()
     # A notebook's page may open files beside it, no others of the machine.
     if not path.resolve().is_relative_to(here):
-        return HTML(f"<p>Report: <code>{_cell(path)}</code></p>")
+        return HTML(f"<p>Report: <code>{escaped(path)}</code></p>")
     relative = path.resolve().relative_to(here)
-    return HTML(f"<p>Report: <a href='{_cell(relative)}' target='_blank'>{_cell(relative)}</a></p>")
+    return HTML(f"<p>Report: <a href='{escaped(relative)}' target='_blank'>{escaped(relative)}</a></p>")

@@ -18,7 +18,7 @@ from lpmkit.cli import main
 from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
 from lpmkit.remarks import NAME, change_of
 from lpmkit.run import Run, create, write_document
-from lpmkit.writeup import FORMS, Words, add_remark, remarks, write_up, written
+from lpmkit.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
 from lpmkit.writeup.whereabouts import whereabouts
 from lpmkit.writeup.words import texts_of
 from tests.made_runs import Made, make
@@ -233,6 +233,13 @@ def test_the_stays_of_a_partition_follow_from_its_runs_and_what_is_missing_is_no
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------
+
+
+def test_the_command_offers_the_forms_and_languages_that_there_are() -> None:
+    """It names them itself, so that its help needs none of what makes them."""
+    offered = {option.name: option.type.choices for option in main.commands["write-up"].params if hasattr(option.type, "choices")}  # fmt: skip
+    assert list(offered["forms"]) == list(FORMS)
+    assert list(offered["language"]) == list(LANGUAGES)
 
 
 def test_the_commands_add_a_remark_and_write_one_form(run: Run, tmp_path: Path) -> None:

@@ -429,6 +429,24 @@ class Analysis:
         found = [host.suspension for host in self.hosts if host.suspension]
         return max(found, key=lambda one: one.length.hi_ns, default=None)
 
+    @property
+    def longest_wait_ns(self) -> int | None:
+        """How long somebody typing into the slowest open session waited; ``None`` where no session was silent."""
+        return max((one.waited_ns for host in self.hosts for one in host.sessions), default=None)
+
+    @property
+    def move_ns(self) -> int | None:
+        """From the command to running on the target, as polled; ``None`` where one of them was not seen."""
+        begin = next((phase.since_ns for phase in self.phases if phase.name != "prepared"), None)
+        end = next((phase.since_ns for phase in self.phases if phase.name == "settled"), None)
+        return None if begin is None or end is None else end - begin
+
+    @property
+    def other_silences(self) -> int:
+        """How many silences were nobody's suspension: of the network, of a single service, micro-stops."""
+        kinds = (Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP)
+        return sum(one.kind in kinds for host in self.hosts for one in host.outages)
+
 
 @dataclass(frozen=True, slots=True)
 class WallClock:

@@ -176,8 +176,7 @@ def _figures(source: Source) -> Iterator[Figure]:
     still = analysis.suspension
     note = words("figure.suspended.note", best=words.number(still.best_ns / 1e9, 3), likely=_seconds(words, still.likely)) if still else ""  # fmt: skip
     yield Figure(words("figure.suspended.name"), _seconds(words, still.length) if still else words("none_found"), note)
-    sessions = [one for host in analysis.hosts for one in host.sessions]
-    longest = max((one.waited_ns for one in sessions), default=None)
+    longest = analysis.longest_wait_ns
     watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
     felt = words("none_seen") if watched else words("not_looked_at")
     yield Figure(
@@ -186,8 +185,7 @@ def _figures(source: Source) -> Iterator[Figure]:
         words("figure.session.note"),
     )
     yield Figure(words("figure.move.name"), _duration(source), words("figure.move.note"))
-    others = sum(one.kind in _DEVIANT for host in analysis.hosts for one in host.outages)
-    yield Figure(words("figure.other.name"), str(others), words("figure.other.note"))
+    yield Figure(words("figure.other.name"), str(analysis.other_silences), words("figure.other.note"))
     unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
     stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
     yield Figure(
@@ -200,12 +198,8 @@ def _figures(source: Source) -> Iterator[Figure]:
 def _duration(source: Source) -> str:
     if not source.is_move:
         return source.words("not_part_of_a_watch")
-    phases = source.analysis.phases
-    begin = next((phase.since_ns for phase in phases if phase.name != "prepared"), None)
-    end = next((phase.since_ns for phase in phases if phase.name == "settled"), None)
-    if begin is None or end is None:
-        return source.words("not_known")
-    return f"{source.words.number((end - begin) / 1e9)} s"
+    took = source.analysis.move_ns
+    return source.words("not_known") if took is None else f"{source.words.number(took / 1e9)} s"
 
 
 def _header(source: Source) -> Section:
