@@ -111,9 +111,12 @@ class Watched:
         self.host.suspend()
         time.sleep(seconds)
         self.host.resume()
+        heard = self.beats()
         for deed in after:
             self.host.tell_oracle(deed)
         self.say("phase", phase="settled")
+        # what is judged is what was heard after the resume, which a busy machine may deliver late
+        self.until(lambda: self.beats() > heard + 1)
 
     def analysed(self) -> Analysis:
         """What the run says, when the block is over."""
