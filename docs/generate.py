@@ -31,6 +31,9 @@ def reference() -> str:
         for name, command in main.commands.items():
             with click.Context(command, info_name=name, parent=context) as inner:
                 parts += [f"## lpmkit {name}", "", "```text", command.get_help(inner), "```", ""]
+                for word, part in getattr(command, "commands", {}).items():
+                    with click.Context(part, info_name=word, parent=inner) as innermost:
+                        parts += [f"### lpmkit {name} {word}", "", "```text", part.get_help(innermost), "```", ""]
     return "\n".join(parts)
 
 

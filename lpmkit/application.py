@@ -14,6 +14,9 @@ import ipywidgets as w
 from IPython.display import Image
 
 from lpmkit.errors import LpmError
+from lpmkit.plan.book import look
+from lpmkit.plan.course import plan_of, plans
+from lpmkit.plan_widgets import PlanMaker, PlanPanel, looked_table
 from lpmkit.record_widgets import (
     HomeChooser,
     RecordForm,
@@ -101,6 +104,7 @@ class Application(w.Tab):  # type: ignore[misc] # as above
     def __init__(self, book: Runbook) -> None:
         self._book = book
         self._board: LiveBoard | None = None
+        self._plan: PlanPanel | None = None
         self.prepare = _Page(
             lambda: Chooser(book),
             {"Survey and check": self._do_check, "Validate": self._do_validate},
@@ -126,14 +130,24 @@ class Application(w.Tab):  # type: ignore[misc] # as above
             {"Survey, check and validate the way home": self._do_home},
             "Who is away from the frame they came from. The move itself is made on the page “Move and watch”.",
         )
+        self.several = _Page(
+            lambda: PlanMaker(book, book.site.runs.folder / "plan.yaml"),
+            {"Look beforehand": self._do_look, "Carry it out": self._do_plan},
+            "A plan of several moves. Save it, look at it, then carry it out.",
+        )
         pages = {
             "Survey and check": self.prepare,
             "Move and watch": self.move,
             "Verify and write up": self.verify,
             "Compare": self.compare,
             "Move it home": self.home,
+            "Move several": self.several,
         }
         super().__init__(list(pages.values()), titles=tuple(pages))
+        if any(one.is_recorded() for one in plans(book.site.runs.folder)):
+            self.selected_index = list(pages).index("Move several")
+            self.several.do("Carry it out")
+            return
         running = next((run for run in reversed(book.runs()) if run.is_recorded()), None)
         if running is not None:  # somebody's move is under way: that is what one wants to see
             self.selected_index = 1
@@ -193,3 +207,15 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         found = [findings_table(self._book.check(run)), validation_text(self._book.validate(run))]
         self.move.renew()
         return found
+
+    def _do_look(self) -> list[Any]:
+        return [looked_table(look(self._book, self.several.top.plan()))]
+
+    def _do_plan(self) -> list[Any]:
+        if self._plan is not None:
+            self._plan.close_board()
+        folder = next((one for one in plans(self._book.site.runs.folder) if one.is_recorded()), None)
+        # what is carried out now is shown, whatever stands in the rows
+        plan = self.several.top.plan() if folder is None else plan_of(folder)
+        self._plan = PlanPanel(self._book, plan, folder)
+        return [self._plan]

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import lpmkit
-from lpmkit import advice, paperwork
+from lpmkit import advice, paperwork, planning
 from lpmkit.config import PaceSettings, PartitionSettings, RunSettings, Site, find_site_file, load_site
 from lpmkit.control.codes import explain
 from lpmkit.errors import UsageError
@@ -889,7 +889,7 @@ def _report_and_leave(run: Run, as_json: bool) -> NoReturn:
     sys.exit(status_of_verdict(found))
 
 
-for _command in (*advice.COMMANDS, *paperwork.COMMANDS):
+for _command in (*advice.COMMANDS, *planning.COMMANDS, *paperwork.COMMANDS):
     main.add_command(_command)
 for _command in main.commands.values():
     # Each by itself too: click keeps the help option of the first time that a command is shown.

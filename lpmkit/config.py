@@ -24,18 +24,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lpmkit.errors import NotFound, SiteFileError, UsageError
 
 #: Looked for in this order when no site file is named.
 SITE_FILES = ("site.yaml", "lpmkit.yaml")
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -401,23 +403,27 @@ def find_site_file(given: str | os.PathLike[str] | None) -> Path:
 def load_site(path: str | os.PathLike[str]) -> Site:
     """Read a site file. Raises `SiteFileError`, which names line and key of everything that is wrong."""
     path = Path(path)
+    return _absolute(read_settings(path, Site, "`frames:` and `partitions:`"), path.resolve().parent)
+
+
+def read_settings(path: Path, model: type[Settings], holds: str, what: str = "the site file") -> Settings:
+    """A YAML file as a model; ``holds`` says what it should hold. Raises `SiteFileError`, which names line and key of everything that is wrong."""
     try:
         data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SiteFileError(str(path), [f"line {line}: {error.problem}"]) from error
+        raise SiteFileError(str(path), [f"line {line}: {error.problem}"], what=what) from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise SiteFileError(str(path), [f"it is not YAML: {error}"]) from error
+        raise SiteFileError(str(path), [f"it is not YAML: {error}"], what=what) from error
     except OSError as error:
-        raise SiteFileError(str(path), [f"it cannot be read: {error.strerror}"]) from error
+        raise SiteFileError(str(path), [f"it cannot be read: {error.strerror}"], what=what) from error
     if not isinstance(data, Mapping):
-        raise SiteFileError(str(path), ["line 1: it should hold `frames:` and `partitions:`"])
+        raise SiteFileError(str(path), [f"line 1: it should hold {holds}"], what=what)
     try:
-        site = Site.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         problems = [f"line {_line(data, item['loc'])}, {_key(item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SiteFileError(str(path), problems) from error
-    return _absolute(site, path.resolve().parent)
+        raise SiteFileError(str(path), problems, what=what) from error
 
 
 def _absolute(site: Site, folder: Path) -> Site:
@@ -448,8 +454,11 @@ def _line(data: Any, location: tuple[int | str, ...]) -> int:
     """The line of the innermost key that exists, counted from 1; a missing key has the line of what should hold it."""
     line = 1
     for part in location:
-        if not isinstance(data, CommentedMap) or part not in data:
+        if isinstance(data, CommentedMap) and part in data:
+            line = data.lc.key(part)[0] + 1
+        elif isinstance(data, CommentedSeq) and isinstance(part, int) and part < len(data):
+            line = data.lc.item(part)[0] + 1
+        else:
             break
-        line = data.lc.key(part)[0] + 1
         data = data[part]
     return line

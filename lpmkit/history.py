@@ -146,7 +146,7 @@ class History:
             if known.get(name) == there[name]:
                 continue
             try:
-                move = _read(self.folder / name)
+                move = read_move(self.folder / name)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 index.execute("DELETE FROM runs WHERE run = ?", (name,))
                 self.unreadable[name] = f"{type(error).__name__}: {error}"
@@ -264,7 +264,8 @@ def _stamp(folder: str) -> str:
     return " ".join(found)
 
 
-def _read(folder: Path) -> Move:
+def read_move(folder: Path) -> Move:
+    """One run folder as a row of the history. Raises what a folder that is none raises: `OSError`, `ValueError`, `KeyError`, `TypeError`."""
     manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     order = manifest.get("order") or {}
     summary: dict[str, Any] = {}

@@ -32,8 +32,8 @@ class Sighting:
         return f"seen in {self.run} on machine {self.serial}"
 
 
-def sightings(folder: Path, sid: str) -> Iterator[Sighting]:
-    """Every sighting of a system's key, the newest run first. A document that cannot be read tells nothing here; the history names it."""
+def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[Sighting]:
+    """Every sighting of a system's key, the newest run first. Documents that cannot be read are named in ``unreadable``."""
     if not folder.is_dir():
         return
     runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
@@ -41,7 +41,10 @@ def sightings(folder: Path, sid: str) -> Iterator[Sighting]:
         for name in _DOCUMENTS:
             try:
                 document = json.loads((run / name).read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue  # a watch has none, and a run without an end no second one
             except (OSError, ValueError):
+                unreadable.append(f"{run.name}/{name}")
                 continue
             yield from _of_document(document, sid, run.name)
 
@@ -66,12 +69,16 @@ def _serial_of_guest(document: Mapping[str, Any]) -> Any:
 def with_past_keys(one: Snapshot, folder: Path, serials: Mapping[str, str]) -> Snapshot:
     """The snapshot with the keys of those frames that earlier runs saw, and what they say against the site file's. ``serials`` are the frames' own, by name."""
     seen: dict[str, list[Sighting]] = {}
-    for sighting in sightings(folder, one.system):
+    unreadable: list[str] = []
+    for sighting in sightings(folder, one.system, unreadable):
         seen.setdefault(sighting.serial, []).append(sighting)
     keys, sources = dict(one.hardware_keys), dict(one.keys_from)
     for frame, serial in serials.items():
         found = seen.get(serial, [])
         if not found:
+            if unreadable and frame not in keys:
+                more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+                sources[frame] = f"what earlier runs saw cannot all be read: {unreadable[0]}{more}"
             continue
         newest, runs = found[0], len({each.run for each in found})
         others = {each.key for each in found} - {newest.key}

@@ -571,9 +571,14 @@ def _flushed(writer: RunWriter) -> bool:
 
 def start(run: Run, secrets: Secrets) -> int:
     """Start a recorder on ``run``, detached from this process, its terminal and its session. Returns its process id."""
-    with (run.path / "recorder.log").open("ab") as log:
+    return detach("lpmkit.recorder", run, secrets)
+
+
+def detach(module: str, folder: Run, secrets: Secrets) -> int:
+    """Start a module of ours on a folder, detached; it gets the secrets on its standard input. Returns its process id."""
+    with (folder.path / f"{module.rpartition('.')[2]}.log").open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "lpmkit.recorder", str(run.path.resolve())],
+            [sys.executable, "-m", module, str(folder.path.resolve())],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

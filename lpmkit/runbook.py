@@ -132,9 +132,15 @@ class Runbook:
             self._confirmed.add(frame)
 
     def order(
-        self, partition: str, target: str, *, source: str | None = None, mapping: Mapping[str, str] | None = None
+        self,
+        partition: str,
+        target: str,
+        *,
+        source: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        there: Landscape | None = None,
     ) -> Order:
-        """Say exactly what is to be moved, from where, to where.
+        """Say exactly what is to be moved, from where, to where; by what is ``there``, which is asked for unless it is given.
 
         Raises what the target said when it cannot be asked, `NotFound` for names that nobody has, `Ambiguous` when two frames list the partition and no ``source`` says which, and `UsageError`
         when source and target are the same.
@@ -142,7 +148,7 @@ class Runbook:
         self.site.frame(target)
         if source is not None:
             self.site.frame(source)
-        there = self.landscape()
+        there = there or self.landscape()
         if target in there.silent:
             raise there.silent[target]
         machine = there.frames[target].machine
@@ -381,8 +387,7 @@ class Runbook:
 
     def _start(self, run: Run) -> None:
         before = len(run.events())
-        self._know_secrets()
-        learn_secrets(run.manifest.get("probes") or (), self.secrets)
+        self.know_secrets(run.manifest.get("probes") or ())
         recorder.start(run, self.secrets)
         if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
             said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -393,8 +398,12 @@ class Runbook:
                 next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
             )
 
-    def _know_secrets(self) -> None:
-        """Resolve what SAP's ways need while somebody can be asked; the recorder gets what is known. One that leads nowhere is told by its probe."""
+    def know_secrets(self, probes: Sequence[Mapping[str, Any]]) -> None:
+        """Resolve what SAP's ways and the databases of ``probes`` need while somebody can be asked; the recorder gets what is known.
+
+        One that leads nowhere is told by its probe.
+        """
+        learn_secrets(probes, self.secrets)
         for sid, settings in self.site.sap_systems.items():
             host = sap_host(self.site, settings)
             for way in (settings.webservice, settings.rfc, settings.soap_rfc):

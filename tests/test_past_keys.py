@@ -97,3 +97,11 @@ def test_a_document_that_is_none_hinders_nothing(tmp_path: Path, content: str) -
     (tmp_path / "20261101-0800-b" / "survey.json").write_text(content, encoding="utf-8")
     run_that_saw(tmp_path, "20261102-0800-c", "B0000000009", THERE, sid="OTH")
     assert with_past_keys(NOW, tmp_path, SERIALS).hardware_keys == {"bvio83": KEY_THERE}
+
+
+def test_a_document_that_cannot_be_read_is_named_where_the_key_stays_unknown(tmp_path: Path) -> None:
+    (tmp_path / "20261101-0800-b").mkdir()
+    (tmp_path / "20261101-0800-b" / "survey.json").write_text("\x00", encoding="utf-8")
+    found = licence(with_past_keys(NOW, tmp_path, SERIALS))
+    assert found.verdict is Verdict.UNKNOWN
+    assert "20261101-0800-b/survey.json" in str(found)

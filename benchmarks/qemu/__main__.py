@@ -48,6 +48,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--moves", type=int, default=36, help="moves of the matrix (36 is each cell once)")
     parser.add_argument("--changed", type=int, default=0, help="more moves whose bandwidth is cut while they run")
     parser.add_argument("--tcg", type=int, default=0, help="more moves without hardware help")
+    parser.add_argument(
+        "--slower",
+        type=float,
+        default=1.0,
+        help="divides every bandwidth: copies that last as long as in life, not seconds",
+    )
     parser.add_argument("--seed", type=int, default=1, help="shuffles the order of the cells")
     parser.add_argument(
         "--resume", action="store_true", help="go on where an earlier call with the same numbers was ended"
@@ -60,8 +66,8 @@ def _arguments() -> argparse.Namespace:
 def _wanted(numbers: argparse.Namespace) -> list[Cell]:
     """The cells to move in, the matrix first."""
     accelerator, seed = "kvm" if has_kvm() else "tcg", numbers.seed
-    plain = cells(numbers.moves, accelerator=accelerator, seed=seed)
-    cut = cells(2 * numbers.changed, changes=True, accelerator=accelerator, seed=seed)
+    plain = cells(numbers.moves, accelerator=accelerator, seed=seed, slower=numbers.slower)
+    cut = cells(2 * numbers.changed, changes=True, accelerator=accelerator, seed=seed, slower=numbers.slower)
     slow = cells(6 * numbers.tcg, accelerator="tcg", seed=seed)
     return [
         *plain,

@@ -78,11 +78,13 @@ class Moved:
         )
 
 
-def cells(count: int, *, changes: bool = False, accelerator: str = "kvm", seed: int = 1) -> list[Cell]:
-    """So many cells, every one of the matrix once before any comes again, shuffled."""
+def cells(
+    count: int, *, changes: bool = False, accelerator: str = "kvm", seed: int = 1, slower: float = 1.0
+) -> list[Cell]:
+    """So many cells, every one of the matrix once before any comes again, shuffled. ``slower`` divides the bandwidths, and with them the rates of writing."""
     spans = (128 << 20, 320 << 20)
     every = [
-        Cell(cap, share, scattered, spans[(number // 2 + number) % 2], accelerator, changes)
+        Cell(cap / slower, share, scattered, spans[(number // 2 + number) % 2], accelerator, changes)
         for number, (cap, share, scattered) in enumerate(itertools.product(CAPS, SHARES, (False, True)))
     ]
     dice = random.Random(seed)
@@ -129,7 +131,7 @@ def _move(cell: Cell) -> Moved:
         cap_bytes_per_s=cell.cap_bytes_per_s,
         downtime_limit_ms=DOWNTIME_LIMIT_MS,
         accelerator=cell.accelerator,
-        timeout_s=TIMEOUT_S,
+        timeout_s=TIMEOUT_S * max(1.0, min(CAPS) / cell.cap_bytes_per_s),
         during=during,
     )
     return Moved.of(cell, seen)

@@ -34,10 +34,12 @@ def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
     """Every frame has a hardware key of its own, and a licence belongs to a key (sap-oracle.md 5.1)."""
     key = one.hardware_keys.get(survey.target.name)
     if key is None:
+        why = one.keys_from.get(survey.target.name)
         raise NotKnown(
             one.system,
-            f"neither the site file nor an earlier run says the hardware key of {survey.target.name}: "
-            f"sap_systems.{one.system}.hardware_keys, as saplikey -get printed it there",
+            f"neither the site file nor an earlier run says the hardware key of {survey.target.name}"
+            + (f" ({why})" if why else "")
+            + f": sap_systems.{one.system}.hardware_keys, as saplikey -get printed it there",
         )
     mine = [licence for licence in one.licences or () if licence.key == key]
     good = [licence for licence in mine if licence.permanent is not False and licence.valid is not False]

@@ -18,6 +18,20 @@ from lpmkit.simulator.shells.reply import Reply
 if TYPE_CHECKING:
     from lpmkit.simulator.chassis import Backing, Frame, Partition, Vios, World
 
+# --- the pseudo-device of a mover -----------------------------------------------------------------------------------
+# Names and values of the attributes are seen (RHDISK0); the descriptions are recalled.
+
+LPM_DEVICE = "LPM Adapter"
+LPM_ATTRIBUTES: tuple[tuple[str, str, str, bool], ...] = (
+    ("cfg_msp_lpm_ops", "8", "Number of concurrent LPM operations for MSP", True),
+    ("concurrency_lvl", "3", "LPM concurrency level", True),
+    ("lpm_msnap_succ", "1", "Create LPM snapshot on success", True),
+    ("max_lpm_vasi", "1", "Maximum number of VASI adapters used for LPM", True),
+    ("max_vasi_ops", "8", "Maximum number of concurrent operations per VASI", True),
+    ("tcp_port_high", "0", "TCP highest ephemeral port", True),
+    ("tcp_port_low", "0", "TCP lowest ephemeral port", True),
+)
+
 # --- messages -------------------------------------------------------------------------------------------------------
 # The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (KSH-IVM, NOVA-IVM). So are the codes VIOSE010401A1-0042
 # (partition not found), VIOSE03FF0000-0149 (firmware error) and VIOSI01040010-0003 (no results). Everything else is recalled.

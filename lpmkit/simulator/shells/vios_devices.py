@@ -41,6 +41,8 @@ def devices(world: World, frame: Frame) -> list[Device]:
         found.append(Device(sea.name, "sea", True, "Shared Ethernet Adapter"))
     if vios.vasi is not None:
         found.append(Device(vios.vasi, "adapter", True, "Virtual Asynchronous Services Interface (VASI)"))
+    if _has_lpm_device(vios.level):
+        found.append(Device("vioslpm0", "lpm", False, recalled.LPM_DEVICE))
     found += [Device(disk.name, "disk", False, _disk_description(disk)) for disk in vios.disks]
     for _, pair in world.fc_of(frame, vios.name):
         found.append(Device(f"vfchost{pair.vfchost}", "adapter", True, "Virtual FC Server Adapter"))
@@ -50,6 +52,11 @@ def devices(world: World, frame: Frame) -> list[Device]:
             text = f"Virtual Target Device - {KINDS_OF_BACKING[mapped.kind]}"
             found.append(Device(mapped.vtd, "optical" if mapped.kind == "optical" else "disk", True, text))
     return sorted(found, key=lambda device: device.name)
+
+
+def _has_lpm_device(level: str) -> bool:
+    """The pseudo-device of a mover came with 2.2.2.0 (powervm.md 2.4)."""
+    return [int(part) for part in level.split(".") if part.isdigit()] >= [2, 2, 2, 0]
 
 
 def _disk_description(disk: Disk) -> str:
@@ -118,6 +125,8 @@ def attributes(world: World, frame: Frame, device: Device) -> list[Attribute]:
             ("thread", "1", "Thread mode enabled (1) or disabled (0)", True),
             ("virt_adapters", sea.trunk, "List of virtual adapters associated with the SEA (comma separated)", True),
         ]
+    if device.kind == "lpm":
+        return list(recalled.LPM_ATTRIBUTES)
     return [("status", device.status, "Status", False)]
 
 

@@ -1,0 +1,157 @@
+"""Several partitions in one window: an ordered plan, what holds each move back, and who carries it out.
+
+A plan is a YAML file. Its moves are taken in its order as far as nothing holds one back: what it comes after, the other members of its
+cluster, and how many moves the frames, the movers and the link between two frames take at once. Each move is a run of its own, with a folder and a report as
+if it had been moved by itself; the plan's folder holds what was decided and one page for all.
+
+::
+
+    title: Rack 7, before the firmware update
+    on_failure: stop                  # or go-on: the moves that do not depend on the failed one
+    limits: {link: 2, mover: 4}       # beside what the managers themselves allow
+    clusters: {hacmp1: [node1, node2]}
+    moves:
+      - {partition: bxapp1, target: bvio83}
+      - {partition: bxaix85, target: bvio83, after: [bxapp1], keep_mapping: true}
+
+`lpmkit.plan.schedule` holds the rules as functions of plain values, `lpmkit.plan.book` is what front ends call, `lpmkit.plan.conductor` the process
+that carries a plan out, `lpmkit.plan.course` what a plan's folder says of it, and `lpmkit.plan.page` the page.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from ruamel.yaml import YAML
+
+from lpmkit.config import Site, read_settings
+from lpmkit.run import write_file
+
+#: What a mover takes at once where nobody says: the figure of the releases that say nothing (powervm.md 4.1, the vendor's page, B).
+MOVER_TAKES = 4
+#: What one link takes at once: one or two on 1 Gb, since the streams share it (powervm.md 7, B).
+LINK_TAKES = 2
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlannedMove(_Part):
+    """One move of a plan. ``source`` is needed only where two frames list the partition; ``after`` names moves that must have arrived before.
+
+    ``accept`` are the keys of checks that may fail here (`lpmkit check --json` shows them). Without that a failed check keeps a move from being asked for:
+    nobody sits there to look at it.
+    """
+
+    partition: str = Field(min_length=1)
+    target: str = Field(min_length=1)
+    source: str | None = None
+    after: tuple[str, ...] = ()
+    keep_mapping: bool = False
+    mapping: dict[str, str] = Field(default_factory=dict)
+    accept: tuple[str, ...] = ()
+
+
+class Limits(_Part):
+    """How many moves at once, beside what the managers allow: on one frame, through one mover, over the link between two frames."""
+
+    frame: int | None = Field(default=None, ge=1)
+    mover: int | None = Field(default=None, ge=1)
+    link: int = Field(default=LINK_TAKES, ge=1)
+
+
+class MovePlan(_Part):
+    """An ordered plan. Its ``title`` is what is typed to start it; left out, it is the file's name."""
+
+    title: str = ""
+    on_failure: Literal["stop", "go-on"] = "stop"
+    limits: Limits = Limits()
+    #: Partitions of one cluster: never two of them at once.
+    clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    moves: tuple[PlannedMove, ...] = Field(min_length=1)
+
+    @field_validator("moves")
+    @classmethod
+    def _each_once(cls, moves: tuple[PlannedMove, ...]) -> tuple[PlannedMove, ...]:
+        names = [one.partition for one in moves]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"a plan moves a partition once; more than once: {', '.join(twice)}")
+        for one in moves:
+            strange = [name for name in one.after if name not in names]
+            if strange:
+                raise ValueError(f"{one.partition} comes after {', '.join(strange)}, which the plan does not move")
+        circle = _circle({one.partition: one.after for one in moves})
+        if circle:
+            raise ValueError(f"these wait for each other: {' after '.join(circle)}")
+        return moves
+
+    @model_validator(mode="after")
+    def _known_members(self) -> Self:
+        names = {one.partition for one in self.moves}
+        for cluster, members in self.clusters.items():
+            strange = [name for name in members if name not in names]
+            if strange:
+                raise ValueError(f"the plan does not move {', '.join(strange)} of the cluster {cluster}")
+        return self
+
+    def move(self, partition: str) -> PlannedMove:
+        """The planned move of a partition; raises `KeyError` for one that is not in the plan."""
+        return next((one for one in self.moves if one.partition == partition), None) or {}[partition]
+
+    def cluster_of(self, partition: str) -> str | None:
+        """The cluster that the plan says it belongs to."""
+        return next((name for name, members in self.clusters.items() if partition in members), None)
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON values; what was left out is left out."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def _circle(after: Mapping[str, Iterable[str]]) -> list[str]:
+    try:
+        TopologicalSorter(after).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def load_plan(path: Path, site: Site | None = None) -> MovePlan:
+    """Read a plan. Raises `lpmkit.errors.SiteFileError`, which names line and key of everything that is wrong.
+
+    Of a ``site`` that knows which database belongs to which SAP system, a database is put after its application servers.
+    """
+    plan = read_settings(path, MovePlan, "`moves:`", "the plan")
+    if not plan.title:
+        plan = plan.model_copy(update={"title": path.name.split(".")[0]})
+    return plan if site is None else in_site_order(plan, site)
+
+
+def save_plan(plan: MovePlan, path: Path) -> Path:
+    """Write a plan as YAML, so that `load_plan` reads the same."""
+    text = io.StringIO()
+    writer = YAML()
+    writer.default_flow_style = None
+    writer.dump(plan.as_data(), text)
+    return write_file(path, text.getvalue().encode())
+
+
+def in_site_order(plan: MovePlan, site: Site) -> MovePlan:
+    """The plan with every database after the application servers of the SAP system of its name, unless the plan says the opposite."""
+    after = {one.partition: one.after for one in plan.moves}
+    for sid, database in site.databases.items():
+        system = site.sap_systems.get(sid)
+        if system is None or system.partition == database.partition:
+            continue
+        here, before = database.partition, system.partition
+        if here in after and before in after and before not in after[here]:
+            longer = {**after, here: (*after[here], before)}
+            after = after if _circle(longer) else longer
+    moves = tuple(one.model_copy(update={"after": after[one.partition]}) for one in plan.moves)
+    return plan.model_copy(update={"moves": moves})

@@ -1,0 +1,209 @@
+"""What front ends do with a plan: look before, start, follow, halt, go on. Like the runbook it holds no state worth keeping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lpmkit.checks import Answer, Finding, ready
+from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
+from lpmkit.inventory import Partition
+from lpmkit.plan import MovePlan
+from lpmkit.plan.course import FOLDER, Course, course, plan_of, plans
+from lpmkit.plan.schedule import Stage, fits
+from lpmkit.recorder import detach
+from lpmkit.run import Run, create, write_file
+from lpmkit.runbook import START_TIMEOUT_S, Runbook, Validation
+from lpmkit.timeline import wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is known of one planned move before the plan is started. ``fits`` is whether it has room when its turn comes.
+
+    ``trouble`` says why the move cannot be, or could not be looked at; then ``answer`` is that it is not ready, or that it could not be told.
+    """
+
+    partition: str
+    source: str
+    target: str
+    after: tuple[str, ...]
+    answer: Answer
+    fits: bool | None = None
+    room: str = ""
+    findings: tuple[Finding, ...] = ()
+    validation: Validation | None = None
+    trouble: str = ""
+
+    def as_row(self) -> dict[str, str]:
+        """As every face shows it."""
+        failing = [one.title for one in self.findings if one.verdict.value == "fail"]
+        firmware = "" if self.validation is None else "accepts it" if self.validation.passed else self.validation.text
+        return {
+            "partition": self.partition,
+            "from": self.source,
+            "to": self.target,
+            "after": ", ".join(self.after),
+            "room at its turn": {True: "yes, ", False: "NO: ", None: ""}[self.fits] + self.room,
+            "checks": self.answer.value + (f": {'; '.join(failing)}" if failing else ""),
+            "firmware": firmware,
+            "trouble": self.trouble,
+        }
+
+
+def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[Looked, ...]:
+    """Survey, check and validate every move of a plan as things are now; changes nothing. Each is kept in a folder of its own, which its move will use.
+
+    A move that cannot be looked at does not keep the others from it. Raises `RemoteError` or `UsageError` only where nothing at all can be said.
+    """
+    there = book.landscape()
+    placed: list[tuple[Partition, str, str]] = []
+    found: list[Looked] = []
+    for one in plan.moves:
+        try:
+            order = book.order(one.partition, one.target, source=one.source, mapping=one.mapping, there=there)
+            partition = next(
+                p.partition for p in there.placed if p.frame == order.source and p.partition.name == one.partition
+            )
+            placed.append((partition, order.source, order.target))
+            if one.keep_mapping:
+                order, _ = book.keep_mapping(order)
+            run = book.prepare(order)
+            findings = book.check(run)
+            word = book.validate(run) if ask_firmware else None
+            blocking = tuple(each for each in findings if each.key not in one.accept)
+            answer = Answer.NOT_READY if word is not None and not word.passed else ready(blocking)
+            found.append(
+                Looked(one.partition, order.source, order.target, one.after, answer, findings=blocking, validation=word)
+            )
+        except LpmError as trouble:
+            answer = Answer.COULD_NOT_TELL if isinstance(trouble, RemoteError) else Answer.NOT_READY
+            found.append(Looked(one.partition, one.source or "", one.target, one.after, answer, trouble=str(trouble)))
+    room = {one.partition: one for one in fits(placed, there.frames)}
+    return tuple(
+        replace(one, fits=fit.fits, room=fit.why) if (fit := room.get(one.partition)) else one for one in found
+    )
+
+
+def answer(looked: tuple[Looked, ...]) -> Answer:
+    """Not ready if one is not or has no room; could not tell if of one it cannot be told."""
+    said = {one.answer for one in looked}
+    room = {one.fits for one in looked}
+    if Answer.NOT_READY in said or False in room:
+        return Answer.NOT_READY
+    return Answer.READY if said == {Answer.READY} and room == {True} else Answer.COULD_NOT_TELL
+
+
+def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
+    """Make the plan's folder and start its conductor; returns as soon as it conducts.
+
+    Raises `NotAllowed` unless the plan's title was typed, and while another plan of this site is carried out.
+    """
+    if typed_title != plan.title:
+        raise NotAllowed(
+            f"the title typed is {typed_title!r} and the plan's is {plan.title!r}; nothing was moved",
+            next_step="Type the plan's title exactly.",
+        )
+    for other in plans(book.site.runs.folder):
+        if other.is_recorded():
+            raise NotAllowed(
+                f"another plan is carried out: {other.name}",
+                next_step=f"Wait for its end (`lpmkit plan attach {other.name}`), or halt it: two plans do not know of each other's limits.",
+            )
+    for one in plan.moves:
+        book.site.frame(one.target)
+        if one.source is not None:
+            book.site.frame(one.source)
+    facts = {"plan": plan.as_data(), "site": book.site.as_data()}
+    folder = create(book.site.runs.folder / FOLDER, mode="plan", title=plan.title, facts=facts, clock=book.clock)
+    for one in plan.moves:
+        book.know_secrets([probe.as_data() for probe in book.probes_of(one.partition)])
+    book.landscape()  # asks for the managers' passwords while somebody is there to be asked
+    _conduct(book, folder)
+    return folder
+
+
+def _conduct(book: Runbook, folder: Run) -> None:
+    before = len(folder.events())
+    detach("lpmkit.plan.conductor", folder, book.secrets)
+    if not wait_until(lambda: len(folder.events()) > before, clock=book.clock, timeout_s=START_TIMEOUT_S):
+        said = (folder.path / "conductor.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise RecordError(
+            "the plan's conductor did not start; nothing was moved",
+            where=str(folder.path),
+            answered=said or None,
+            next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
+        )
+
+
+def attach(book: Runbook, folder: Run) -> bool:
+    """Make sure that a plan which is not over is carried out; True when a new conductor had to be started."""
+    now = course(folder, book.clock)
+    if now.conducted or now.ended is not None:
+        return False
+    book.landscape()
+    _conduct(book, folder)
+    return True
+
+
+def halt(book: Runbook, folder: Run) -> None:
+    """Start no further move. What is under way goes on: a migration is stopped by its own run (`lpmkit stop RUN`)."""
+    if not folder.is_recorded():
+        raise NotAllowed("nobody carries this plan out, so there is nothing to halt", where=folder.name)
+    _request(book, folder, {"what": "halt"})
+
+
+def go_on(book: Runbook, folder: Run) -> None:
+    """Go on after a halt, from whatever has failed so far; starts a conductor where there is none. A migration to be recovered still halts it."""
+    _request(book, folder, {"what": "go-on"})
+    _wake(book, folder)
+
+
+def again(book: Runbook, folder: Run, partition: str) -> None:
+    """Put a move that failed or was dropped back into the queue, once what kept it is mended. Raises `NotFound` and `NotAllowed`."""
+    now = course(folder, book.clock)
+    if partition not in now.stages:
+        raise NotFound("partition in the plan", partition, known=now.stages)
+    if now.stages[partition] not in (Stage.FAILED, Stage.DROPPED):
+        raise NotAllowed(
+            f"{partition} is {now.stages[partition].value}: only what failed or was dropped can be tried again",
+            where=folder.name,
+        )
+    _request(book, folder, {"what": "again", "partition": partition})
+    _wake(book, folder)
+
+
+def _wake(book: Runbook, folder: Run) -> None:
+    if not folder.is_recorded():
+        book.landscape()
+        _conduct(book, folder)
+
+
+def _request(book: Runbook, folder: Run, request: dict[str, str]) -> None:
+    plan_of(folder)
+    requests = folder.path / "requests"
+    requests.mkdir(exist_ok=True)
+    write_file(requests / f"{book.clock.wall_ns()}.json", json.dumps(request).encode())
+
+
+def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Course]:
+    """The plan's course again and again until every move is over or it halts with nothing under way."""
+    while True:
+        now = course(folder, book.clock)
+        yield now
+        under_way = any(one.stage in (Stage.PREPARING, Stage.MOVING, Stage.WATCHING) for one in now.moves)
+        if now.is_over or now.is_done or (now.halted and not under_way) or not now.conducted:
+            return
+        book.clock.sleep(every_s)
+
+
+def named_plan(runs: Path, name: str) -> Run:
+    """A plan's folder by its path or its name. Raises `NotFound`."""
+    if Path(name).is_dir():
+        return Run(name)
+    known = {one.name: one for one in plans(runs)}
+    if name not in known:
+        raise NotFound("plan", name, known=list(known)[-5:], where=str(runs / FOLDER))
+    return known[name]

@@ -1,0 +1,322 @@
+"""The conductor: a process of its own that carries one plan out, whatever becomes of the front end that asked for it.
+
+``python -m lpmkit.plan.conductor FOLDER`` with one line of JSON on standard input (the secrets that the front end knows). It prepares, checks and
+validates each move when its turn has come, starts its recorder, and writes what it decided as it decides it. A conductor that dies is followed by another on
+the same folder; the moves that were started go on meanwhile, since each has a recorder of its own, and none is ever asked for twice.
+
+A move's run folder is noted before the move is asked for: a conductor that finds such a note and a run that never began puts the move back in the queue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lpmkit.checks import Verdict
+from lpmkit.config import Site
+from lpmkit.control import Order
+from lpmkit.errors import CommandRefused, LpmError, RemoteError
+from lpmkit.inventory import MoverPair
+from lpmkit.move import Phase
+from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
+from lpmkit.plan.course import Course, Standing, course, in_flight, plan_of
+from lpmkit.plan.page import write_page
+from lpmkit.plan.schedule import LOST, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
+from lpmkit.reach import control_of, vios_shells
+from lpmkit.report import write_report
+from lpmkit.run import Run, RunWriter
+from lpmkit.runbook import Landscape, Runbook
+from lpmkit.secrets import Secrets
+from lpmkit.ssh import open_session
+
+#: How often the folders of the moves under way are looked at, and how long nothing is asked again of managers that had no room.
+LOOK_S = 0.5
+ASK_AGAIN_S = 5.0
+#: A move whose machines cannot be asked for so long has failed.
+PATIENCE_S = 900.0
+#: What says how many moves a mover takes (powervm.md 2.4, from VIOS 2.2.2.0).
+MOVER_DEVICE, MOVER_TAKES_ATTRIBUTE = "vioslpm0", "cfg_msp_lpm_ops"
+
+
+class Conductor:
+    """Carries out the plan of one folder; ``writer`` holds its lock."""
+
+    def __init__(self, folder: Run, writer: RunWriter, secrets: Secrets) -> None:
+        self.folder, self.writer = folder, writer
+        self.plan: MovePlan = plan_of(folder)
+        self.site = Site.model_validate(folder.manifest["site"])
+        self.book = Runbook(self.site, secrets)
+        self.clock = self.book.clock
+        #: Kinds of cluster software that were found in the partitions prepared so far.
+        self._clusters: dict[str, frozenset[str]] = {}
+        #: What each mover said that it takes at once; `MOVER_TAKES` where it has no such attribute.
+        self._takes: dict[str, int] = {}
+        self._waiting: dict[str, str] = {}
+        self._ask_at_ns = 0
+        self._trouble_since_ns: dict[str, int] = {}
+
+    def conduct(self) -> None:
+        """Until every move is over, or the plan halts and nothing is under way."""
+        self.writer.event("conductor", "conductor-started", pid=os.getpid())
+        self._put_back()
+        why = "stopped by an error"
+        try:
+            while True:
+                self._obey()
+                now = self._conclude()
+                moving = any(one.stage in (Stage.MOVING, Stage.WATCHING) for one in now.moves)
+                if now.is_done or (now.halted and not moving):
+                    why = now.halted or "every move is over"
+                    break
+                if not self._start_next(now):
+                    self.clock.sleep(LOOK_S)
+            self._reports_again()
+        finally:
+            self.writer.event("conductor", "conductor-ended", why=why)
+        write_page(self.folder)
+
+    def _course(self) -> Course:
+        return course(self.folder, self.clock)
+
+    def _put_back(self) -> None:
+        """What a conductor that died left in between: a move that was never asked for waits again."""
+        for one in self._course().moves:
+            never = one.stage is Stage.MOVING and one.run is not None and not Run(one.run).events()
+            if one.stage is Stage.PREPARING or never:
+                self.writer.event("conductor", "put-back", partition=one.partition)
+
+    def _obey(self) -> None:
+        """Carry out what front ends asked for, in the order of asking."""
+        for path in sorted((self.folder.path / "requests").glob("*.json")):
+            request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            path.unlink()
+            now = self._course()
+            if request["what"] == "halt":
+                self.writer.event("conductor", "halted", why="somebody asked to start no further move")
+            elif request["what"] == "go-on":
+                seen = [one.partition for one in now.moves if one.ended_ns is not None and one.stage in LOST]
+                self.writer.event("conductor", "goes-on", despite=seen)
+            elif request["what"] == "again":
+                self.writer.event("conductor", "again", partition=request["partition"])
+                for one in now.moves:
+                    if one.stage is Stage.DROPPED:  # and is dropped again, if what it comes after is still lost
+                        self.writer.event("conductor", "again", partition=one.partition)
+                self.writer.event("conductor", "goes-on", despite=[])
+
+    def _conclude(self) -> Course:
+        """Note what is over, write its report, halt where the plan says so; the course after that."""
+        concluded = [self._conclude_one(one) for one in self._course().moves]
+        if any(concluded):
+            write_page(self.folder)
+        now = self._course()
+        seen = self._gone_on_from()
+        why = halts(self.plan, {name: stage for name, stage in now.stages.items() if name not in seen})
+        if why is None or now.halted is not None:
+            return now
+        self.writer.event("conductor", "halted", why=why)
+        return self._course()
+
+    def _gone_on_from(self) -> set[str]:
+        """The failures that somebody has seen and gone on from."""
+        seen: set[str] = set()
+        for event in self.folder.events():
+            if event.kind == "goes-on":
+                seen |= set(event.data["despite"])
+            elif event.kind == "again":
+                seen.discard(event.data["partition"])
+        return seen
+
+    def _conclude_one(self, one: Standing) -> bool:
+        """Note that a move is over, with its report; false while it goes on or waits to be recovered. A recorder that died is followed by another."""
+        if one.run is None or one.now is None or one.stage is Stage.RECOVERY:
+            return False
+        run = Run(one.run)
+        if self.book.attach(run):
+            self.writer.event("conductor", "note", text=f"the recorder of {run.name} had died; a new one looks on")
+            return False
+        if not one.now.is_over:
+            return False
+        verdict, line = self._report(run)
+        stage, why = one.stage, one.why
+        if stage is Stage.WATCHING:
+            stage, why = (Stage.FAILED if verdict == "failed" else Stage.ARRIVED), line
+        elif stage is Stage.MOVING:
+            asked = one.now.phase is not Phase.PREPARED
+            stage = Stage.RECOVERY if asked else Stage.FAILED
+            why = (
+                f"its recorder ended ({one.now.ended}) without having seen what became of it"
+                if asked
+                else f"it was not asked for: {one.now.ended}"
+            )
+        self._over(one.partition, stage, why, run=str(run.path), verdict=verdict)
+        return True
+
+    def _over(self, partition: str, stage: Stage, why: str, **more: str) -> None:
+        self.writer.event("conductor", "over", partition=partition, stage=stage.value, why=why, **more)
+
+    def _report(self, run: Run) -> tuple[str, str]:
+        """Write a run's report; its verdict and the verdict's line. What goes wrong is told, since the move itself is what it is."""
+        try:
+            write_report(run.path)
+            verdict = Run(run.path).document("summary")["verdict"]
+        except LpmError as trouble:
+            return "not evaluated", f"its report could not be written: {trouble}"
+        return str(verdict["state"]), str(verdict["line"])
+
+    # -- starting ----------------------------------------------------------------------------------------------------------
+
+    def _start_next(self, now: Course) -> bool:
+        """Start the first move that nothing holds back. False when there is none now."""
+        found = queue(self.plan, now.stages, self._clusters, now.halted)
+        for name, why in found.dropped.items():
+            self._over(name, Stage.DROPPED, why)
+        if found.dropped:
+            return True
+        waits = dict(found.waits)
+        if found.ready and self.clock.mono_ns() >= self._ask_at_ns:
+            there = self.book.landscape()
+            for name in found.ready:
+                why_not = self._try(self.plan.move(name), there, now)
+                if why_not is None:
+                    return True
+                waits[name] = why_not
+            self._ask_at_ns = self.clock.mono_ns() + int(ASK_AGAIN_S * 1e9)
+        else:
+            waits |= {name: self._waiting.get(name, "its turn comes next") for name in found.ready}
+        if waits != self._waiting:
+            self._waiting = waits
+            self.writer.document("waiting", waits)
+        return False
+
+    def _try(self, move: PlannedMove, there: Landscape, now: Course) -> str | None:
+        """Start a move, or say why it must wait. ``None`` when it was dealt with: started, or noted as failed because it cannot be."""
+        name = move.partition
+        try:
+            why = self._start(move, there, now)
+        except RemoteError as trouble:
+            since = self._trouble_since_ns.setdefault(name, self.clock.mono_ns())
+            if self.clock.mono_ns() - since > PATIENCE_S * 1e9:
+                self._over(name, Stage.FAILED, f"for {PATIENCE_S / 60:.0f} minutes: {trouble}")
+                return None
+            why = str(trouble)
+        except LpmError as trouble:
+            self._over(name, Stage.FAILED, str(trouble))
+            return None
+        else:
+            self._trouble_since_ns.pop(name, None)
+        if why is not None and self._course().move(name).stage is Stage.PREPARING:
+            self.writer.event("conductor", "put-back", partition=name)
+        return why
+
+    def _start(self, move: PlannedMove, there: Landscape, now: Course) -> str | None:
+        """The same; raises what came from the machines, or `LpmError` for what cannot be."""
+        name, busy, limits = move.partition, in_flight(now.moves), self.plan.limits
+        order = self.book.order(name, move.target, source=move.source, mapping=move.mapping, there=there)
+        states = {(one.frame, one.partition.name): one.partition.state for one in there.placed}
+        wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
+        if why := hold(wish, busy, there.frames, limits, {}):
+            return why
+        pair = None if wish.inactive else self._movers(order, busy)
+        wish = replace(wish, movers=(pair.source, pair.target) if pair else wish.frames)
+        for frame in wish.frames:
+            self._ask_movers(frame, wish.movers)
+        if why := hold(wish, busy, there.frames, limits, self._takes):
+            return why
+        if pair is not None and not {"source_msp_name", "source_msp_id"} & order.mapping.keys():
+            order = replace(
+                order, mapping={**order.mapping, "source_msp_name": pair.source, "dest_msp_name": pair.target}
+            )
+        self.writer.event("conductor", "preparing", partition=name, source=order.source)
+        return self._prepare_and_move(move, order, wish, now)
+
+    def _movers(self, order: Order, busy: Sequence[UnderWay]) -> MoverPair | None:
+        """The movers that the order names, else the least busy pair of those that can talk; ``None`` where there is nothing to choose."""
+        with closing(
+            control_of(self.site, order.source, secrets=self.book.secrets, transcript=self.writer.reply)
+        ) as control:
+            pairs = control.mover_pairs(order)
+        said = order.mapping
+        named = [
+            pair
+            for pair in pairs
+            if said.get("source_msp_name", pair.source) == pair.source
+            and said.get("dest_msp_name", pair.target) == pair.target
+        ]
+        return least_busy(named or pairs, busy)
+
+    def _ask_movers(self, frame: str, movers: Sequence[str]) -> None:
+        """Ask the movers of a frame once how many moves they take."""
+        settings = self.site.frame(frame)
+        names = {server: frame if settings.system is None else server for server in settings.vios or (settings.host,)}
+        unknown = {server for server, mover in names.items() if mover in movers and mover not in self._takes}
+        if not unknown:
+            return
+        with closing(
+            open_session(self.site, settings, secrets=self.book.secrets, transcript=self.writer.reply)
+        ) as session:
+            shells = vios_shells(settings, session)
+            for server in unknown:
+                try:
+                    said = shells[server].attribute(MOVER_DEVICE, MOVER_TAKES_ATTRIBUTE)
+                except CommandRefused:  # older than the attribute; the transcript keeps what it said
+                    said = ""
+                self._takes[names[server]] = int(said) if said.isdigit() else MOVER_TAKES
+
+    def _prepare_and_move(self, move: PlannedMove, order: Order, wish: UnderWay, now: Course) -> str | None:
+        """Survey, check and validate, then move. Says why it must wait; what speaks against the move is noted as its failure."""
+        name = move.partition
+        if move.keep_mapping:
+            order, kept = self.book.keep_mapping(order)
+            for trouble in kept.troubles:
+                self.writer.event("conductor", "note", text=f"{name}: not kept: {trouble}")
+        run = self.book.prepare(order)
+        findings = self.book.check(run)
+        guest = (run.document("survey") or {}).get("guest") or {}
+        self._clusters[name] = frozenset(one["kind"] for one in guest.get("clusters") or ())
+        failed = [one for one in findings if one.verdict is Verdict.FAIL and one.key not in move.accept]
+        if failed:
+            said = "; ".join(f"{one.title} ({one.key}): {one.remedy}" for one in failed)
+            self._over(name, Stage.FAILED, f"not asked for, because checks fail: {said}", run=str(run.path))
+            return None
+        if mate := cluster_mate(self.plan, name, now.stages, self._clusters):
+            return mate
+        word = self.book.validate(run)
+        if not word.passed:
+            why = f"not asked for, because the firmware's validation refused it: {word.text}"
+            self._over(name, Stage.FAILED, why, run=str(run.path))
+            return None
+        self.book.predict(run)
+        said = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
+        self.writer.event("conductor", "moving", partition=name, run=str(run.path), **said)
+        self.book.move(run, name)
+        return None
+
+    # -- afterwards --------------------------------------------------------------------------------------------------------
+
+    def _reports_again(self) -> None:
+        """Once more for the runs whose SAP logs are read on after their move is over."""
+        write_page(self.folder)
+        for one in self._course().moves:
+            if one.run is not None and one.ended_ns is not None and Run(one.run).is_recorded():
+                while Run(one.run).is_recorded():
+                    self.clock.sleep(LOOK_S)
+                self._report(Run(one.run))
+
+
+def main() -> None:
+    """Carry out the plan of the folder named on the command line."""
+    folder = Run(sys.argv[1])
+    known = json.loads(sys.stdin.readline() or "{}")
+    sys.stdin.close()
+    with RunWriter(Path(sys.argv[1])) as writer:
+        Conductor(folder, writer, Secrets(known, may_ask=False)).conduct()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A plan of several moves on the simulator, at the prompt."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from lpmkit.plan.course import course, plans
+from lpmkit.plan.schedule import Stage
+from lpmkit.run import Run
+from tests.end_to_end.cases import Said, Terminal, rehearse, soon, times_asked
+
+PLAN = """
+title: rack 8
+on_failure: go-on
+limits: {link: 2}
+moves:
+  - {partition: p8npiv01, target: p8b, after: [p8aix06]}
+  - {partition: p8aix06, target: p8b, keep_mapping: true}
+  - {partition: p8aix01, target: p8b}
+  - {partition: p8vnic01, target: p8b}
+  - {partition: p8lin01, target: p8b, after: [p8vnic01]}
+"""
+
+
+def _plan(folder: Path, text: str) -> Path:
+    path = folder / "rack8.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _moves(said: Said) -> dict[str, dict[str, Any]]:
+    return {one["partition"]: one for one in said.json["moves"]}
+
+
+def _quick(site_file: Path) -> None:
+    """Short lead-ins and tails, as a site may want them."""
+    site_file.write_text(site_file.read_text().replace("runs:", "runs:\n  lead_in_s: 3\n  tail_s: 2", 1))
+
+
+def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again_what_failed(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", "suspend-refused:p8vnic01", landscape="p8pair", speed=60) as rehearsal:
+        _quick(rehearsal.site_file)
+        terminal, file = Terminal(rehearsal.site_file), _plan(tmp_path, PLAN)
+        said = terminal.type("plan", "check", str(file), "--json")
+        assert said.status in (0, 3), said
+        assert [one["room at its turn"].startswith("yes") for one in said.json["moves"]] == [True] * 5
+        assert {one["firmware"] for one in said.json["moves"]} == {"accepts it"}
+
+        assert terminal.type("plan", "run", str(file), "--confirm", "rack").status == 2
+        assert not plans(rehearsal.folder / "runs"), "without its title typed nothing is begun"
+        said = terminal.type("plan", "run", str(file), "--confirm", "rack 8", "--detach")
+        assert said.status == 0, said
+        folder = Run(said.output.strip())
+        assert terminal.type("plan", "run", str(file), "--confirm", "rack 8").status == 2, "one plan at a time"
+
+        soon(lambda: sum(stage is Stage.MOVING for stage in course(folder).stages.values()) == 2)
+        (begun,) = [event.data["pid"] for event in folder.events() if event.kind == "conductor-started"]
+        os.kill(begun, signal.SIGKILL)
+        soon(lambda: not course(folder).conducted)
+        said = terminal.type("plan", "attach", folder.name, "--json")
+        assert said.status == 1, said
+        moves = _moves(said)
+        assert {name: one["stage"] for name, one in moves.items()} == {
+            "p8npiv01": "arrived",
+            "p8aix06": "arrived",
+            "p8aix01": "arrived",
+            "p8vnic01": "failed",
+            "p8lin01": "dropped",
+        }
+        assert all(times_asked(Run(one["run"])) == 1 for one in moves.values() if one["run"])
+        events = folder.events()
+        asked = [event.data["partition"] for event in events if event.kind == "moving"]
+        over = [event.data["partition"] for event in events if event.kind == "over"]
+        assert asked.index("p8aix06") < asked.index("p8npiv01")
+        assert over.index("p8aix06") < over.index("p8npiv01")
+        assert _most_at_once(folder) == 2
+        assert moves["p8aix01"]["suspended_low_s"] > 0
+        pairs = {one["movers"] for name, one in moves.items() if name in ("p8aix01", "p8npiv01")}
+        assert all("p8a-vios" in pair and "p8b-vios" in pair for pair in pairs)
+
+        assert terminal.type("plan", "again", folder.name, "p8aix01").status == 2, "it has arrived"
+        assert terminal.type("plan", "again", folder.name, "p8vnic01").status == 0
+        said = terminal.type("plan", "attach", folder.name, "--json")
+        assert {one["stage"] for one in said.json["moves"]} == {"arrived"}, said
+        page = Path(said.json["page"]).read_text(encoding="utf-8")
+        assert "5 of 5 arrived." in page
+        assert page.count("report.html") == 5
+
+
+def _most_at_once(folder: Run) -> int:
+    """How many moves were under way at one moment, by the phases of their own runs."""
+    marks = []
+    for event in folder.events():
+        if event.kind == "moving":
+            run = Run(event.data["run"])
+            ends = [
+                one.wall_ns
+                for one in run.events()
+                if one.kind == "phase" and one.data["phase"] in ("settled", "failed")
+            ]
+            marks += [(event.wall_ns, 1), (ends[0], -1)]
+    count = most = 0
+    for _, step in sorted(marks):
+        count += step
+        most = max(most, count)
+    return most
