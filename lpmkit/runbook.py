@@ -17,14 +17,14 @@ from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
-from lpmkit.inventory import Frame, Partition
+from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.mapping_record import KeptMapping, keep
 from lpmkit.move import Phase, Progress, progress
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
 from lpmkit.probes.databases import database_plan, learn_secrets
-from lpmkit.reach import confirm_dialect, control_of, other_manager, survey_both_ends
+from lpmkit.reach import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
 from lpmkit.recovery import Leftover, Proposal, left_behind, look, propose, recorded
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
@@ -188,6 +188,21 @@ class Runbook:
             raise Ambiguous("partition", partition, [f"--from {name}" for name in holders])
         return holders[0]
 
+    def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
+        """Which movers of both ends can talk; empty where there is nothing to choose."""
+        with closing(
+            control_of(self.site, order.source, secrets=self.secrets, transcript=self._asked.append)
+        ) as control:
+            return control.mover_pairs(order)
+
+    def movers_take(self, frame: str) -> dict[str, int | None]:
+        """How many moves each mover of a frame takes at once, by the name of its I/O server (under an IVM the frame's); ``None`` where it is too old to say."""
+        settings, found = self.site.frame(frame), {}
+        with closing(open_session(self.site, settings, secrets=self.secrets, transcript=self._asked.append)) as session:
+            for server, shell in vios_shells(settings, session).items():
+                found[frame if settings.system is None else server] = shell.moves_at_once()
+        return found
+
     # -- before ----------------------------------------------------------------------------------------------------------
 
     def prepare(self, order: Order) -> Run:
@@ -214,10 +229,14 @@ class Runbook:
 
     def _kept(self, run: Run) -> Run:
         with RunWriter(run.path, self.clock) as writer:
-            for reply in self._asked:
+            for reply in self.asked():
                 writer.reply(reply)
-        self._asked.clear()
         return run
+
+    def asked(self) -> list[Reply]:
+        """What was asked and is in no run's transcript yet; it is the caller's from now on."""
+        told, self._asked[:] = list(self._asked), []
+        return told
 
     def runs(self) -> list[Run]:
         """Every run folder of the site, oldest first; folders that are none are passed over."""

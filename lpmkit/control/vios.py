@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from lpmkit.control.aix import one_line, read_errpt
 from lpmkit.control.records import known, lines, split, understood, whole
-from lpmkit.errors import UnexpectedReply
+from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.inventory import (
     Device,
     DiskPath,
@@ -720,6 +720,14 @@ class ViosShell:
 
     def mover(self, device: str = "vasi0") -> MoverStatistics:
         return self._ask(["vasistat", "-all", device], read_mover)
+
+    def moves_at_once(self) -> int | None:
+        """How many moves its mover takes (``vioslpm0``, from 2.2.2.0; powervm.md 2.4); ``None`` where it has no such device."""
+        try:
+            said = self.attribute("vioslpm0", "cfg_msp_lpm_ops")
+        except CommandRefused:
+            return None
+        return int(said) if said.isdigit() else None
 
     def close(self) -> None:
         self._session.close()

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,44 +20,42 @@ from typing import Any
 from lpmkit.checks import Verdict
 from lpmkit.config import Site
 from lpmkit.control import Order
-from lpmkit.errors import CommandRefused, LpmError, RemoteError
+from lpmkit.errors import LpmError, RemoteError
 from lpmkit.inventory import MoverPair
 from lpmkit.move import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.course import Course, Standing, course, in_flight, plan_of
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import LOST, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
-from lpmkit.reach import control_of, vios_shells
 from lpmkit.report import write_report
 from lpmkit.run import Run, RunWriter
 from lpmkit.runbook import Landscape, Runbook
 from lpmkit.secrets import Secrets
-from lpmkit.ssh import open_session
 
-#: How often the folders of the moves under way are looked at, and how long nothing is asked again of managers that had no room.
+#: How often the folders of the moves under way are looked at. Managers that had no room are asked again when a move of ours is over, or after so long.
 LOOK_S = 0.5
-ASK_AGAIN_S = 5.0
+ASK_AGAIN_S = 30.0
 #: A move whose machines cannot be asked for so long has failed.
 PATIENCE_S = 900.0
-#: What says how many moves a mover takes (powervm.md 2.4, from VIOS 2.2.2.0).
-MOVER_DEVICE, MOVER_TAKES_ATTRIBUTE = "vioslpm0", "cfg_msp_lpm_ops"
 
 
 class Conductor:
     """Carries out the plan of one folder; ``writer`` holds its lock."""
 
-    def __init__(self, folder: Run, writer: RunWriter, secrets: Secrets) -> None:
-        self.folder, self.writer = folder, writer
+    def __init__(
+        self, folder: Run, writer: RunWriter, book: Runbook, report: Callable[[Path], object] = write_report
+    ) -> None:
+        self.folder, self.writer, self.book, self._write_report = folder, writer, book, report
         self.plan: MovePlan = plan_of(folder)
-        self.site = Site.model_validate(folder.manifest["site"])
-        self.book = Runbook(self.site, secrets)
-        self.clock = self.book.clock
+        self.clock = book.clock
         #: Kinds of cluster software that were found in the partitions prepared so far.
         self._clusters: dict[str, frozenset[str]] = {}
-        #: What each mover said that it takes at once; `MOVER_TAKES` where it has no such attribute.
+        #: What each mover of the frames asked so far takes at once; `MOVER_TAKES` where it does not say.
         self._takes: dict[str, int] = {}
+        self._asked: set[str] = set()
         self._waiting: dict[str, str] = {}
         self._ask_at_ns = 0
+        self._tried: dict[str, Stage] = {}
         self._trouble_since_ns: dict[str, int] = {}
 
     def conduct(self) -> None:
@@ -163,7 +160,7 @@ class Conductor:
     def _report(self, run: Run) -> tuple[str, str]:
         """Write a run's report; its verdict and the verdict's line. What goes wrong is told, since the move itself is what it is."""
         try:
-            write_report(run.path)
+            self._write_report(run.path)
             verdict = Run(run.path).document("summary")["verdict"]
         except LpmError as trouble:
             return "not evaluated", f"its report could not be written: {trouble}"
@@ -179,7 +176,8 @@ class Conductor:
         if found.dropped:
             return True
         waits = dict(found.waits)
-        if found.ready and self.clock.mono_ns() >= self._ask_at_ns:
+        if found.ready and (now.stages != self._tried or self.clock.mono_ns() >= self._ask_at_ns):
+            self._tried = now.stages
             there = self.book.landscape()
             for name in found.ready:
                 why_not = self._try(self.plan.move(name), there, now)
@@ -187,6 +185,8 @@ class Conductor:
                     return True
                 waits[name] = why_not
             self._ask_at_ns = self.clock.mono_ns() + int(ASK_AGAIN_S * 1e9)
+            for reply in self.book.asked():
+                self.writer.reply(reply)
         else:
             waits |= {name: self._waiting.get(name, "its turn comes next") for name in found.ready}
         if waits != self._waiting:
@@ -225,7 +225,11 @@ class Conductor:
         pair = None if wish.inactive else self._movers(order, busy)
         wish = replace(wish, movers=(pair.source, pair.target) if pair else wish.frames)
         for frame in wish.frames:
-            self._ask_movers(frame, wish.movers)
+            if frame not in self._asked:
+                self._takes |= {
+                    mover: MOVER_TAKES if some is None else some for mover, some in self.book.movers_take(frame).items()
+                }
+                self._asked.add(frame)
         if why := hold(wish, busy, there.frames, limits, self._takes):
             return why
         if pair is not None and not {"source_msp_name", "source_msp_id"} & order.mapping.keys():
@@ -237,11 +241,7 @@ class Conductor:
 
     def _movers(self, order: Order, busy: Sequence[UnderWay]) -> MoverPair | None:
         """The movers that the order names, else the least busy pair of those that can talk; ``None`` where there is nothing to choose."""
-        with closing(
-            control_of(self.site, order.source, secrets=self.book.secrets, transcript=self.writer.reply)
-        ) as control:
-            pairs = control.mover_pairs(order)
-        said = order.mapping
+        pairs, said = self.book.mover_pairs(order), order.mapping
         named = [
             pair
             for pair in pairs
@@ -249,24 +249,6 @@ class Conductor:
             and said.get("dest_msp_name", pair.target) == pair.target
         ]
         return least_busy(named or pairs, busy)
-
-    def _ask_movers(self, frame: str, movers: Sequence[str]) -> None:
-        """Ask the movers of a frame once how many moves they take."""
-        settings = self.site.frame(frame)
-        names = {server: frame if settings.system is None else server for server in settings.vios or (settings.host,)}
-        unknown = {server for server, mover in names.items() if mover in movers and mover not in self._takes}
-        if not unknown:
-            return
-        with closing(
-            open_session(self.site, settings, secrets=self.book.secrets, transcript=self.writer.reply)
-        ) as session:
-            shells = vios_shells(settings, session)
-            for server in unknown:
-                try:
-                    said = shells[server].attribute(MOVER_DEVICE, MOVER_TAKES_ATTRIBUTE)
-                except CommandRefused:  # older than the attribute; the transcript keeps what it said
-                    said = ""
-                self._takes[names[server]] = int(said) if said.isdigit() else MOVER_TAKES
 
     def _prepare_and_move(self, move: PlannedMove, order: Order, wish: UnderWay, now: Course) -> str | None:
         """Survey, check and validate, then move. Says why it must wait; what speaks against the move is noted as its failure."""
@@ -315,7 +297,8 @@ def main() -> None:
     known = json.loads(sys.stdin.readline() or "{}")
     sys.stdin.close()
     with RunWriter(Path(sys.argv[1])) as writer:
-        Conductor(folder, writer, Secrets(known, may_ask=False)).conduct()
+        book = Runbook(Site.model_validate(folder.manifest["site"]), Secrets(known, may_ask=False))
+        Conductor(folder, writer, book).conduct()
 
 
 if __name__ == "__main__":
