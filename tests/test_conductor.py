@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -16,7 +16,6 @@ from lpmkit.plan.course import course
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
 from lpmkit.run import Run, RunWriter, create
-from lpmkit.runbook import Runbook
 from tests.scripted_machines import (
     LEFT_BETWEEN,
     ROLLED_BACK,
@@ -96,11 +95,11 @@ def test_a_migration_left_in_between_halts_until_it_is_recovered_and_somebody_sa
     folder, now = conduct(machines, plan)
     assert stages_of(now) == {"a": "needs recovery", "b": "waiting"}
     assert "lpmkit recover" in (now.halted or "")
-    planner._request(cast(Runbook, machines), folder, {"what": "go-on"})
+    planner.put(folder, {"what": "go-on"}, machines.clock)
     _, now = conduct(machines, plan, folder)
     assert stages_of(now)["b"] == "waiting", "nobody has recovered it"
     machines.going["a"][1].append("failed")
-    planner._request(cast(Runbook, machines), folder, {"what": "go-on"})
+    planner.put(folder, {"what": "go-on"}, machines.clock)
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "failed", "b": "arrived"}
 
@@ -110,7 +109,7 @@ def test_what_failed_can_be_tried_again_and_what_was_dropped_with_it_comes_back(
     plan = planned({"partition": "a"}, {"partition": "b", "after": ["a"]}, on_failure="go-on")
     folder, _ = conduct(machines, plan)
     machines.refused = set()
-    planner._request(cast(Runbook, machines), folder, {"what": "again", "partition": "a"})
+    planner.put(folder, {"what": "again", "partition": "a"}, machines.clock)
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "arrived", "b": "arrived"}
 
@@ -124,13 +123,13 @@ def test_a_halt_is_obeyed_and_what_it_left_goes_on_when_somebody_says_so(machine
 
     def step() -> None:
         if next(asked, False):
-            planner._request(cast(Runbook, machines), folder, {"what": "halt"})
+            planner.put(folder, {"what": "halt"}, machines.clock)
         Machines.step(machines)
 
     machines.clock.each = step
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "arrived", "b": "waiting"}
-    planner._request(cast(Runbook, machines), folder, {"what": "go-on"})
+    planner.put(folder, {"what": "go-on"}, machines.clock)
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "arrived", "b": "arrived"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from lpmkit.plan.schedule import Stage, fits
 from lpmkit.recorder import detach
 from lpmkit.run import Run, create, write_file
 from lpmkit.runbook import START_TIMEOUT_S, Runbook, Validation
-from lpmkit.timeline import wait_until
+from lpmkit.timeline import Clock, wait_until
+
+#: A conductor that is surveying a partition obeys only afterwards.
+OBEYED_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +155,12 @@ def halt(book: Runbook, folder: Run) -> None:
     """Start no further move. What is under way goes on: a migration is stopped by its own run (`lpmkit stop RUN`)."""
     if not folder.is_recorded():
         raise NotAllowed("nobody carries this plan out, so there is nothing to halt", where=folder.name)
-    _request(book, folder, {"what": "halt"})
+    _ask(book, folder, {"what": "halt"})
 
 
 def go_on(book: Runbook, folder: Run) -> None:
     """Go on after a halt, from whatever has failed so far; starts a conductor where there is none. A migration to be recovered still halts it."""
-    _request(book, folder, {"what": "go-on"})
-    _wake(book, folder)
+    _ask(book, folder, {"what": "go-on"})
 
 
 def again(book: Runbook, folder: Run, partition: str) -> None:
@@ -171,21 +173,30 @@ def again(book: Runbook, folder: Run, partition: str) -> None:
             f"{partition} is {now.stages[partition].value}: only what failed or was dropped can be tried again",
             where=folder.name,
         )
-    _request(book, folder, {"what": "again", "partition": partition})
-    _wake(book, folder)
+    _ask(book, folder, {"what": "again", "partition": partition})
 
 
-def _wake(book: Runbook, folder: Run) -> None:
+def _ask(book: Runbook, folder: Run, request: Mapping[str, str]) -> None:
+    """Leave a request for the conductor, start one where there is none, and wait until it is obeyed."""
+    path = put(folder, request, book.clock)
     if not folder.is_recorded():
         book.landscape()
         _conduct(book, folder)
+    # it may be checking a partition just now, which takes its time
+    if not wait_until(lambda: not path.exists(), clock=book.clock, timeout_s=OBEYED_S, every_s=0.1):
+        raise RecordError(
+            "the plan's conductor has not taken it up yet",
+            where=folder.name,
+            next_step=f"`lpmkit plan attach {folder.name}` shows what it does.",
+        )
 
 
-def _request(book: Runbook, folder: Run, request: dict[str, str]) -> None:
+def put(folder: Run, request: Mapping[str, str], clock: Clock) -> Path:
+    """Write a request into a plan's folder; the file is gone once it is obeyed."""
     plan_of(folder)
     requests = folder.path / "requests"
     requests.mkdir(exist_ok=True)
-    write_file(requests / f"{book.clock.wall_ns()}.json", json.dumps(request).encode())
+    return write_file(requests / f"{clock.wall_ns()}.json", json.dumps(request).encode())
 
 
 def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Course]:

@@ -65,18 +65,43 @@ class Conductor:
         why = "stopped by an error"
         try:
             while True:
-                self._obey()
-                now = self._conclude()
-                moving = any(one.stage in (Stage.MOVING, Stage.WATCHING) for one in now.moves)
-                if now.is_done or (now.halted and not moving):
-                    why = now.halted or "every move is over"
+                why = self._carry_on()
+                write_page(self.folder)
+                if not self._read_on():
                     break
-                if not self._start_next(now):
-                    self.clock.sleep(LOOK_S)
-            self._reports_again()
         finally:
             self.writer.event("conductor", "conductor-ended", why=why)
         write_page(self.folder)
+
+    def _carry_on(self) -> str:
+        """Start and conclude moves as long as there is something to do; why there is nothing more."""
+        while True:
+            self._obey()
+            now = self._conclude()
+            moving = any(one.stage in (Stage.MOVING, Stage.WATCHING) for one in now.moves)
+            if now.is_done or (now.halted and not moving):
+                return now.halted or "every move is over"
+            if not self._start_next(now):
+                self.clock.sleep(LOOK_S)
+
+    def _read_on(self) -> bool:
+        """Report once more of the runs whose SAP logs are read on after their move; true when somebody asked for something meanwhile."""
+        reading = {
+            one.run
+            for one in self._course().moves
+            if one.run is not None and one.ended_ns is not None and Run(one.run).is_recorded()
+        }
+        while reading:
+            if self._requests():
+                return True
+            for path in [path for path in reading if not Run(path).is_recorded()]:
+                reading.discard(path)
+                self._report(Run(path))
+            self.clock.sleep(LOOK_S)
+        return bool(self._requests())
+
+    def _requests(self) -> list[Path]:
+        return sorted((self.folder.path / "requests").glob("*.json"))
 
     def _course(self) -> Course:
         return course(self.folder, self.clock)
@@ -90,9 +115,8 @@ class Conductor:
 
     def _obey(self) -> None:
         """Carry out what front ends asked for, in the order of asking."""
-        for path in sorted((self.folder.path / "requests").glob("*.json")):
+        for path in self._requests():
             request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            path.unlink()
             now = self._course()
             if request["what"] == "halt":
                 self.writer.event("conductor", "halted", why="somebody asked to start no further move")
@@ -105,6 +129,7 @@ class Conductor:
                     if one.stage is Stage.DROPPED:  # and is dropped again, if what it comes after is still lost
                         self.writer.event("conductor", "again", partition=one.partition)
                 self.writer.event("conductor", "goes-on", despite=[])
+            path.unlink()  # whoever asked waits for that
 
     def _conclude(self) -> Course:
         """Note what is over, write its report, halt where the plan says so; the course after that."""
@@ -278,17 +303,6 @@ class Conductor:
         self.writer.event("conductor", "moving", partition=name, run=str(run.path), **said)
         self.book.move(run, name)
         return None
-
-    # -- afterwards --------------------------------------------------------------------------------------------------------
-
-    def _reports_again(self) -> None:
-        """Once more for the runs whose SAP logs are read on after their move is over."""
-        write_page(self.folder)
-        for one in self._course().moves:
-            if one.run is not None and one.ended_ns is not None and Run(one.run).is_recorded():
-                while Run(one.run).is_recorded():
-                    self.clock.sleep(LOOK_S)
-                self._report(Run(one.run))
 
 
 def main() -> None:
