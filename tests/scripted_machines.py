@@ -125,7 +125,7 @@ class Machines:
         recorder = RunWriter(run.path, self.clock).__enter__()  # it holds the folder's lock until it ends
         recorder.event("recorder", "recorder-started")
         self.going[typed_name] = (recorder, list(self.ways.get(typed_name, ARRIVES)))
-        self.most = max(self.most, len(self.going))
+        self.most = max(self.most, sum(bool(left) for _, left in self.going.values()))
 
     def attach(self, run: Run) -> bool:
         return False
@@ -157,7 +157,7 @@ def planned(*moves: Mapping[str, Any], **more: Any) -> MovePlan:
 @contextmanager
 def conducting(machines: Machines, folder: Run) -> Iterator[Conductor]:
     with RunWriter(folder.path, machines.clock) as writer:
-        yield Conductor(folder, writer, cast(Runbook, machines), machines.report)
+        yield Conductor(folder, writer, cast(Runbook, machines), machines.report, lambda _: None)
 
 
 def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tuple[Run, Course]:

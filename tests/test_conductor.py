@@ -39,7 +39,7 @@ def test_moves_are_made_in_the_plans_order_as_many_at_once_as_the_link_takes(mac
     assert set(stages_of(now).values()) == {"arrived"}
     assert now.is_over
     assert now.ended == "every move is over"
-    assert "4 of 4 arrived." in (folder.path / "plan.html").read_text(encoding="utf-8")
+    assert "4 of 4 arrived." in write_page(folder).read_text(encoding="utf-8")
 
 
 def test_managers_are_not_asked_again_and_again_while_a_move_takes_its_time(machines: Machines) -> None:
@@ -99,6 +99,7 @@ def test_a_migration_left_in_between_halts_until_it_is_recovered_and_somebody_sa
     _, now = conduct(machines, plan, folder)
     assert stages_of(now)["b"] == "waiting", "nobody has recovered it"
     machines.going["a"][1].append("failed")
+    machines.step()  # somebody recovered it
     planner.put(folder, {"what": "go-on"}, machines.clock)
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "failed", "b": "arrived"}

@@ -103,7 +103,7 @@ class MovePlan(_Part):
 
     def move(self, partition: str) -> PlannedMove:
         """The planned move of a partition; raises `KeyError` for one that is not in the plan."""
-        return next((one for one in self.moves if one.partition == partition), None) or {}[partition]
+        return {one.partition: one for one in self.moves}[partition]
 
     def cluster_of(self, partition: str) -> str | None:
         """The cluster that the plan says it belongs to."""

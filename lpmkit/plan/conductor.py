@@ -43,9 +43,15 @@ class Conductor:
     """Carries out the plan of one folder; ``writer`` holds its lock."""
 
     def __init__(
-        self, folder: Run, writer: RunWriter, book: Runbook, report: Callable[[Path], object] = write_report
+        self,
+        folder: Run,
+        writer: RunWriter,
+        book: Runbook,
+        report: Callable[[Path], object] = write_report,
+        page: Callable[[Run], object] = write_page,
     ) -> None:
-        self.folder, self.writer, self.book, self._write_report = folder, writer, book, report
+        self.folder, self.writer, self.book = folder, writer, book
+        self._write_report, self._write_page = report, page
         self.plan: MovePlan = plan_of(folder)
         self.clock = book.clock
         #: Kinds of cluster software that were found in the partitions prepared so far.
@@ -66,12 +72,12 @@ class Conductor:
         try:
             while True:
                 why = self._carry_on()
-                write_page(self.folder)
+                self._write_page(self.folder)
                 if not self._read_on():
                     break
         finally:
             self.writer.event("conductor", "conductor-ended", why=why)
-        write_page(self.folder)
+        self._write_page(self.folder)
 
     def _carry_on(self) -> str:
         """Start and conclude moves as long as there is something to do; why there is nothing more."""
@@ -135,7 +141,7 @@ class Conductor:
         """Note what is over, write its report, halt where the plan says so; the course after that."""
         concluded = [self._conclude_one(one) for one in self._course().moves]
         if any(concluded):
-            write_page(self.folder)
+            self._write_page(self.folder)
         now = self._course()
         seen = self._gone_on_from()
         why = halts(self.plan, {name: stage for name, stage in now.stages.items() if name not in seen})
@@ -165,10 +171,11 @@ class Conductor:
         if not one.now.is_over:
             return False
         verdict, line = self._report(run)
-        stage, why = one.stage, one.why
-        if stage is Stage.WATCHING:
+        stage: Stage = one.stage
+        why = one.why
+        if one.stage is Stage.WATCHING:
             stage, why = (Stage.FAILED if verdict == "failed" else Stage.ARRIVED), line
-        elif stage is Stage.MOVING:
+        elif one.stage is Stage.MOVING:
             asked = one.now.phase is not Phase.PREPARED
             stage = Stage.RECOVERY if asked else Stage.FAILED
             why = (
@@ -299,8 +306,8 @@ class Conductor:
             self._over(name, Stage.FAILED, why, run=str(run.path))
             return None
         self.book.predict(run)
-        said = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
-        self.writer.event("conductor", "moving", partition=name, run=str(run.path), **said)
+        noted: dict[str, Any] = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
+        self.writer.event("conductor", "moving", partition=name, run=str(run.path), **noted)
         self.book.move(run, name)
         return None
 

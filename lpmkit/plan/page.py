@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
-from matplotlib import rc_context
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib import dates, rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -193,11 +192,11 @@ def gantt(now: Course) -> Figure | None:
         axes = figure.subplots()
         for lane, (one, parts) in enumerate(begun):
             for part, since, until in parts:
-                span = (date2num(since), date2num(until) - date2num(since))
+                span = (_day(since), _day(until) - _day(since))
                 axes.broken_barh([span], (lane - 0.3, 0.6), linewidth=0.7, **_PARTS[part])
             for at in _stood_still(one):
                 axes.plot(
-                    date2num(at),
+                    _day(at),
                     lane,
                     marker="v",
                     color="#d55e00",
@@ -207,7 +206,7 @@ def gantt(now: Course) -> Figure | None:
                 )
             axes.annotate(
                 f" {one.stage.value}",
-                (date2num(parts[-1][2]), lane),
+                (_day(parts[-1][2]), lane),
                 va="center",
                 fontsize=8,
                 color=INK,
@@ -218,11 +217,11 @@ def gantt(now: Course) -> Figure | None:
         )
         axes.set_ylim(len(begun) - 0.4, -0.6)
         axes.margins(x=0.06)
-        locator = AutoDateLocator(tz=UTC)
+        locator = dates.AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
         axes.set_xlabel("time of day, UTC")
-        marks = [Patch(label=name, **look) for name, look in _PARTS.items()]
+        marks: list[Any] = [Patch(label=name, **look) for name, look in _PARTS.items()]
         marks += axes.plot(
             [],
             [],
@@ -262,3 +261,8 @@ def _stood_still(one: Standing) -> Iterator[datetime]:
 
 def _at(wall_ns: int) -> datetime:
     return datetime.fromtimestamp(wall_ns / 1e9, tz=UTC)
+
+
+def _day(moment: datetime) -> float:
+    """A moment as matplotlib's axis counts it."""
+    return float(dates.date2num(moment))  # type: ignore[no-untyped-call]

@@ -141,10 +141,10 @@ def hold(
     if same >= limits.link:
         return f"the plan allows {limits.link} at once between {move.source} and {move.target}"
     for mover in move.movers:
-        allowed = min((some for some in (limits.mover, at_most.get(mover)) if some is not None), default=None)
+        most = min((some for some in (limits.mover, at_most.get(mover)) if some is not None), default=None)
         ours = sum(mover in one.movers for one in under_way)
-        if allowed is not None and ours >= allowed:
-            return f"the mover {mover} takes {allowed} at once"
+        if most is not None and ours >= most:
+            return f"the mover {mover} takes {most} at once"
     return None
 
 

@@ -37,7 +37,8 @@ def _moves(said: Said) -> dict[str, dict[str, Any]]:
 
 def _quick(site_file: Path) -> None:
     """Short lead-ins and tails, as a site may want them."""
-    site_file.write_text(site_file.read_text().replace("runs:", "runs:\n  lead_in_s: 3\n  tail_s: 2", 1))
+    with site_file.open("a", encoding="utf-8") as site:
+        site.write("runs: {lead_in_s: 3, tail_s: 2}\n")
 
 
 def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again_what_failed(tmp_path: Path) -> None:
