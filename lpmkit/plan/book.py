@@ -57,7 +57,7 @@ class Looked:
 
 
 def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[Looked, ...]:
-    """Survey, check and validate every move of a plan as things are now; changes nothing. Each is kept in a folder of its own, which its move will use.
+    """Survey, check and validate every move of a plan as things are now; changes nothing. Each is kept in a folder of its own; when its turn comes it is looked at once more.
 
     A move that cannot be looked at does not keep the others from it. Raises `RemoteError` or `UsageError` only where nothing at all can be said.
     """

@@ -126,7 +126,7 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
         "over": (row["over_utc"] or "")[11:19],
         "suspended": span,
         "outage": "" if row["session_outage_s"] is None else f"{row['session_outage_s']:.3f} s",
-        "copy": "" if row["copy_s"] is None else f"{row['copy_s']:.0f} s",
+        "copied": "" if row["copy_s"] is None else f"{row['copy_s']:.0f} s",
     }
 
 
