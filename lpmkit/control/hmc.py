@@ -281,6 +281,15 @@ class ViosThroughHmc:
         self._session.close()
 
 
+def machine_asked(arguments: Sequence[str]) -> str:
+    """Whose answer a command is that is typed at an HMC: an I/O server's, as ``viosrvcmd`` names it, or, empty, the console's own.
+
+    >>> machine_asked(["viosrvcmd", "-m", "p8a", "-p", "vios1", "-c", "lspv"]), machine_asked(["lshmc", "-V"])
+    ('p8a/vios1', '')
+    """
+    return f"{arguments[2]}/{arguments[4]}" if arguments[0] == "viosrvcmd" else ""
+
+
 class _Background:
     """One command that blocks, in a thread; what it ended with is kept."""
 
