@@ -241,6 +241,12 @@ def check(
 
 @main.command()
 @order_arguments
+@click.option(
+    "--npiv-disks",
+    "disks",
+    is_flag=True,
+    help="Have the I/O servers try every disk of virtual Fibre Channel, not its zoning only (--npivval portdisk, an HMC from V8R8.4.0).",
+)
 @json_option
 @click.pass_context
 @told
@@ -251,12 +257,13 @@ def validate(
     source: str | None,
     keep_mapping: bool,
     asked: Sequence[str],
+    disks: bool,
     as_json: bool,
 ) -> None:
     """Ask the firmware whether the move would be accepted (migrlpar -o v); changes nothing."""
     book = _runbook(context)
     run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
-    word = book.validate(run)
+    word = book.validate(run, disks=disks)
     if as_json:
         say_json({"run": str(run.path), **asdict(word), "explained": [asdict(one) for one in explain(word.text)]})
     else:
