@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,10 @@ from lpmkit.nightly import Night, examine_estate
 from lpmkit.reach import survey_both_ends
 from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator, faults, recalled
+from lpmkit.simulator.chassis import Chassis
+from lpmkit.simulator.distance import far_away
 from lpmkit.simulator.landscape import of_many
+from lpmkit.simulator.partition import Neighbour
 
 #: Four frames under two consoles; of four partitions each one has virtual SCSI, one virtual Fibre Channel, one is a Linux, one is not activated.
 FRAMES, EACH = 4, 4
@@ -275,3 +280,31 @@ def test_a_partner_is_another_frame_of_the_file(tmp_path: Path, partner: str) ->
     path.write_text(f"frames:\n  f01: {{host: f01, mover_address: 192.0.2.1, partner: {partner}}}\n", encoding="utf-8")
     with pytest.raises(SiteFileError, match="another frame of this file"):
         load_site(path)
+
+
+# -- the simulator's part in it --------------------------------------------------------------------------------------------------
+
+
+def test_a_long_line_holds_back_what_goes_through_it_on_either_way_and_ends_with_it() -> None:
+    here, there = socket.socketpair()
+    began = time.monotonic()
+    inside = far_away(there, 0.05)
+    here.sendall(b"ping")
+    assert inside.recv(4) == b"ping"
+    inside.sendall(b"pong")
+    assert here.recv(4) == b"pong"
+    assert time.monotonic() - began >= 0.1, "one round trip for the connection, one for the question"
+    here.close()
+    assert inside.recv(1) == b""
+    inside.close()
+
+
+def test_a_partition_that_shares_the_simulators_process_knows_on_which_frame_it_is() -> None:
+    chassis = Chassis(of_many(2, 2))
+    line = Neighbour(chassis, "lp01001")
+    (before,), again = line.news(), line.news()
+    moved = replace(chassis.world.partitions[0], frame="f02")
+    chassis.change(lambda world: world.without("f01", "lp01001").with_partition(moved))
+    (after,) = line.news()
+    assert again == []
+    assert (before["identity"]["serial"], after["identity"]["serial"]) == ("21B0001", "21B0002")
