@@ -1,14 +1,23 @@
-"""What advises before a move: what a message code means, and a whole frame judged at night."""
+"""What advises before a move: what a message code means, and frames judged at night."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from lpmkit.terminal import COULD_NOT_TELL, FINE, json_option, people, print_table, say_json, told
+
+if TYPE_CHECKING:
+    from lpmkit.estate import Progress
+    from lpmkit.nightly import Night
 
 #: How sure the table of codes is, in words.
 CONFIDENCE = {
@@ -52,28 +61,70 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
     sys.exit(FINE if all(one.known for one in found) else COULD_NOT_TELL)
 
 
-def check_frame(context: click.Context, source: str, target: str, as_json: bool) -> str:
-    """Judge every partition of a frame, keep it, show it and what changed; returns what it all says."""
+def check_frames(context: click.Context, source: str | None, target: str | None, as_json: bool) -> str:
+    """Judge every partition of a frame, or of every frame that has a partner, keep it, show it and what changed; returns what it all says."""
     from lpmkit.config import find_site_file, load_site  # noqa: PLC0415
-    from lpmkit.nightly import changes, changes_as_rows, examine_frame, keep, last, overview  # noqa: PLC0415
+    from lpmkit.estate import ways_of  # noqa: PLC0415
+    from lpmkit.nightly import answer_of, changes, changes_as_rows, examine_estate, keep, last  # noqa: PLC0415
     from lpmkit.secrets import Secrets  # noqa: PLC0415
 
     site = load_site(find_site_file(context.obj))
-    before = last(site.runs.folder, source, target)
-    night = examine_frame(site, source, target, secrets=Secrets())
-    path = keep(night, site.runs.folder)
-    changed = changes_as_rows(changes(before, night))
+    ways = ways_of(site, source, target)
+    before = [last(site.runs.folder, way.source, way.target) for way in ways]
+    with _shown() as tell:
+        nights, effort = examine_estate(site, ways, secrets=Secrets(), tell=tell)
+    kept = [keep(night, site.runs.folder) for night in nights]
+    changed = [changes_as_rows(changes(old, night)) for old, night in zip(before, nights, strict=True)]
+    answer = answer_of(nights).value
     if as_json:
-        say_json({**night.to_dict(), "changed": None if before is None else changed, "kept": str(path)})
-        return night.answer.value
-    print_table(f"From {source} to {target}", overview(night))
-    print_table("Changed since the last time", changed)
-    if before is None:
-        people.print("There is no earlier night to hold it against.")
-    elif not changed:
-        people.print("Nothing changed since the last time.")
-    people.print(f"Kept in {path}, and beside it as CSV and HTML", soft_wrap=True, markup=False)
-    return night.answer.value
+        rows = [
+            {**night.to_dict(), "changed": None if old is None else new, "kept": str(path)}
+            for night, old, new, path in zip(nights, before, changed, kept, strict=True)
+        ]
+        say_json({"answer": answer, "effort": asdict(effort), "frames": rows})
+        return answer
+    _print_nights(nights, before, changed)
+    for path in kept:
+        people.print(f"Kept in {path}, and beside it as CSV and HTML", soft_wrap=True, markup=False)
+    people.print(
+        f"{effort.questions} questions in {effort.round_trips} round trips, {effort.seconds:.1f} s, at most {effort.most_at_once} connections at once."
+    )
+    return answer
+
+
+def _print_nights(
+    nights: Sequence[Night], before: Sequence[Night | None], changed: Sequence[list[dict[str, str]]]
+) -> None:
+    from lpmkit.checks import Answer  # noqa: PLC0415
+    from lpmkit.nightly import frames_as_rows, overview, silent_as_rows  # noqa: PLC0415
+
+    if len(nights) > 1:
+        print_table("Frames", frames_as_rows(nights))
+    for night, old, new in zip(nights, before, changed, strict=True):
+        # Of many frames only what somebody must look at; the pages have all of it.
+        rows = [row for row in overview(night) if len(nights) == 1 or row["answer"] != Answer.READY.value]
+        print_table(f"From {night.source} to {night.target}", rows)
+        print_table(f"Changed since the last time, from {night.source} to {night.target}", new)
+        if len(nights) == 1 and old is None:
+            people.print("There is no earlier night to hold it against.")
+        elif len(nights) == 1 and night.judged and not new:
+            people.print("Nothing changed since the last time.")
+    print_table("Could not be asked", silent_as_rows(nights))
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Progress], None]]:
+    """How far a pass is, on standard error where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+        rows = {name: bars.add_task(name, total=None) for name in ("managers", "frames", "partitions")}
+
+        def tell(progress: Progress) -> None:
+            for name, row in rows.items():
+                done, of = getattr(progress, name)
+                bars.update(row, completed=done, total=of)
+
+        yield tell
 
 
 COMMANDS = (explain,)

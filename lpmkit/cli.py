@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,7 +77,7 @@ def _order(book: Any, partition: str, target: str, source: str | None, keep_mapp
     return order
 
 
-def order_options(command: Command) -> Command:
+def order_options(command: Command, *, target_needed: bool = True) -> Command:
     """--to TARGET [--from SOURCE] [--keep-mapping] [--map NAME=VALUE]…, the same everywhere."""
     for decorate in (
         click.option(
@@ -95,7 +96,11 @@ def order_options(command: Command) -> Command:
             "--from", "source", metavar="FRAME", help="Only needed when more than one frame lists the partition."
         ),
         click.option(
-            "--to", "target", metavar="FRAME", required=True, help="The target frame, as the site file calls it."
+            "--to",
+            "target",
+            metavar="FRAME",
+            required=target_needed,
+            help="The target frame, as the site file calls it.",
         ),
     ):
         command = decorate(command)
@@ -185,15 +190,20 @@ def mapping(
 
 @main.command()
 @click.argument("partition", required=False)
-@click.option("--all", "every", is_flag=True, help="Judge every partition of the frame that --from names, and keep it.")
-@order_options
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Judge every partition of the frame that --from names, or of every frame that has a partner, and keep it.",
+)
+@partial(order_options, target_needed=False)
 @json_option
 @click.pass_context
 @told
 def check(
     context: click.Context,
     partition: str | None,
-    target: str,
+    target: str | None,
     source: str | None,
     keep_mapping: bool,
     asked: Sequence[str],
@@ -202,19 +212,22 @@ def check(
 ) -> None:
     """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing.
 
-    With --all and --from instead of PARTITION: of every partition of a frame, kept as JSON, CSV and HTML in checks/ of the folder of runs, with
-    what changed since the last time. Exit status: 0 ready, all of them with --all; 1 one is not ready; 3 none is, but of one it could not be told.
+    With --all instead of PARTITION: of every partition of the frame that --from names, or, without --from, of every frame that has a partner in
+    the site file, in one pass; kept as JSON, CSV and HTML in checks/ of the folder of runs, with what changed since the last time. Exit status: 0
+    ready, all of them with --all; 1 one is not ready; 3 none is, but of one it could not be told.
     """
     from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.runbook import as_row  # noqa: PLC0415
 
     statuses = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
     if every:
-        if partition is not None or source is None or keep_mapping or asked:
-            raise UsageError("--all judges a whole frame", next_step="lpmkit check --all --from FRAME --to FRAME")
-        sys.exit(statuses[advice.check_frame(context, source, target, as_json)])
+        if partition is not None or keep_mapping or asked or (target is not None and source is None):
+            raise UsageError("--all judges whole frames", next_step="lpmkit check --all [--from FRAME [--to FRAME]]")
+        sys.exit(statuses[advice.check_frames(context, source, target, as_json)])
     if partition is None:
-        raise UsageError("no partition is named", next_step="Name one, or a whole frame with --all --from FRAME.")
+        raise UsageError("no partition is named", next_step="Name one, or whole frames with --all.")
+    if target is None:
+        raise UsageError("no target is named", next_step="Name the target frame with --to.")
     book = _runbook(context)
     run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
     findings = book.check(run)
@@ -228,6 +241,12 @@ def check(
 
 @main.command()
 @order_arguments
+@click.option(
+    "--npiv-disks",
+    "disks",
+    is_flag=True,
+    help="Have the I/O servers try every disk of virtual Fibre Channel, not its zoning only (--npivval portdisk, an HMC from V8R8.4.0).",
+)
 @json_option
 @click.pass_context
 @told
@@ -238,12 +257,13 @@ def validate(
     source: str | None,
     keep_mapping: bool,
     asked: Sequence[str],
+    disks: bool,
     as_json: bool,
 ) -> None:
     """Ask the firmware whether the move would be accepted (migrlpar -o v); changes nothing."""
     book = _runbook(context)
     run = book.prepare(_order(book, partition, target, source, keep_mapping, asked))
-    word = book.validate(run)
+    word = book.validate(run, disks=disks)
     if as_json:
         say_json({"run": str(run.path), **asdict(word), "explained": [asdict(one) for one in explain(word.text)]})
     else:

@@ -69,6 +69,7 @@ class FrameSettings(HostSettings):
 
     Under an IVM ``host`` is the VIOS. Under an HMC it is the HMC, ``system`` the managed system there (either of its names) and ``vios``
     its I/O servers by partition name; ``mover_address`` is the HMC's and needed only where the other frame is under another manager.
+    ``partner`` is the frame that its partitions would be moved to; ``check --all`` asks for all of them whether they could.
     """
 
     manager: Literal["ivm", "hmc"] = "ivm"
@@ -76,6 +77,7 @@ class FrameSettings(HostSettings):
     vios: tuple[str, ...] = Field(default=(), validate_default=True)
     mover_address: str = Field(default="", validate_default=True)
     mover_user: str = Field(default="", validate_default=True)
+    partner: str = ""
 
     @field_validator("system")
     @classmethod
@@ -348,6 +350,17 @@ class RunSettings(_Part):
     validation_holds_minutes: float = Field(default=30.0, gt=0, le=24 * 60)
 
 
+class ConnectionSettings(_Part):
+    """How many SSH connections ``check --all`` has open at once: ``total`` of them, and ``per_machine`` to any one machine, jump hosts among them.
+
+    Four to a machine stay below the ten logins under way at which OpenSSH begins to refuse (``MaxStartups 10:30:100``), and leave a console and an I/O server
+    room for everybody else; each of the thirty-two is a thread here.
+    """
+
+    total: int = Field(default=32, ge=1, le=256)
+    per_machine: int = Field(default=4, ge=1, le=64)
+
+
 class WriteUpSettings(_Part):
     """How the verification for the change record is written: ``language`` (``en``, ``de``), a Jinja ``template`` and a ``logo`` of the site."""
 
@@ -365,7 +378,16 @@ class Site(_Part):
     sap_systems: dict[str, SapSystemSettings] = Field(default_factory=dict)
     databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
+    connections: ConnectionSettings = Field(default_factory=ConnectionSettings)
     write_up: WriteUpSettings = Field(default_factory=WriteUpSettings)
+
+    @field_validator("frames")
+    @classmethod
+    def _partners(cls, value: dict[str, FrameSettings]) -> dict[str, FrameSettings]:
+        for name, one in value.items():
+            if one.partner and (one.partner == name or one.partner not in value):
+                raise ValueError(f"the partner of {name} is another frame of this file, not {one.partner!r}")
+        return value
 
     def frame(self, name: str) -> FrameSettings:
         """The settings of one frame; raises `NotFound` with the nearest name."""

@@ -1,7 +1,6 @@
-"""Every partition of a frame judged in one pass, kept, and held against the night before.
+"""Every partition of a frame, or of an estate of many, judged in one pass, kept, and held against the night before.
 
-What is common to all (both managers' listings, the I/O servers) is asked once, see `lpmkit.reach.survey_frame`. It only reads, over one connection to each
-manager and one to a partition at a time.
+What is common to many (managers, frames, I/O servers) is asked once, see `lpmkit.estate`. It only reads.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +19,14 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from lpmkit.checks import Answer, Finding, Verdict, examine, ready
 from lpmkit.config import Site
-from lpmkit.errors import RecordError, UsageError
-from lpmkit.prediction.before import predict
+from lpmkit.errors import RecordError
+from lpmkit.estate import Effort, Progress, Silent, Surveyed, Way, survey_estate
+from lpmkit.inventory import Partition
+from lpmkit.prediction.before import Outcome, predict
 from lpmkit.prediction.experience import history, inputs_from
-from lpmkit.reach import survey_frame
 from lpmkit.run import write_document, write_file
 from lpmkit.secrets import Secrets
+from lpmkit.survey import Survey
 from lpmkit.timeline import Clock
 
 #: Where nights are kept below the folder of runs.
@@ -49,20 +50,22 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """All partitions of ``source``, asked whether they could move to ``target``; when, in nanoseconds since 1970."""
+    """All partitions of ``source``, asked whether they could move to ``target``; when, in nanoseconds since 1970, and which machines could not be asked.
+
+    Where one of the two managers could not be asked, ``judged`` is false and the partitions, as far as they could be listed, have no findings.
+    """
 
     source: str
     target: str
     wall_ns: int
     partitions: tuple[Judged, ...]
+    silent: tuple[Silent, ...] = ()
+    judged: bool = True
 
     @property
     def answer(self) -> Answer:
         """Not ready if one is not; could not tell if of one it cannot be told, or if there is none."""
-        said = {one.answer for one in self.partitions}
-        if Answer.NOT_READY in said:
-            return Answer.NOT_READY
-        return Answer.READY if said == {Answer.READY} else Answer.COULD_NOT_TELL
+        return _together(one.answer for one in self.partitions)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; `from_dict` brings it back."""
@@ -80,6 +83,8 @@ class Night:
                 }
                 for one in self.partitions
             ],
+            "silent": [asdict(one) for one in self.silent],
+            "judged": self.judged,
         }
 
     @classmethod
@@ -100,7 +105,21 @@ class Night:
                 )
                 for one in kept["partitions"]
             ),
+            tuple(Silent(**one) for one in kept.get("silent", ())),
+            kept.get("judged", True),
         )
+
+
+def answer_of(nights: Sequence[Night]) -> Answer:
+    """The same of many frames; one that was asked and holds no partition says nothing."""
+    return _together(night.answer for night in nights if night.partitions or not night.judged)
+
+
+def _together(answers: Iterable[Answer]) -> Answer:
+    said = set(answers)
+    if Answer.NOT_READY in said:
+        return Answer.NOT_READY
+    return Answer.READY if said == {Answer.READY} else Answer.COULD_NOT_TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +133,37 @@ class Changed:
     now: Verdict | None
 
 
-def examine_frame(site: Site, source: str, target: str, *, secrets: Secrets, clock: Clock | None = None) -> Night:
-    """Survey and judge every partition of ``source`` for a move to ``target``.
-
-    Raises `RemoteError` when one of the managers cannot be asked at all, and `UsageError` for a frame that is its own target.
-    """
-    if source == target:
-        raise UsageError(f"{source} is source and target", next_step="Name another frame with --to.")
-    judged = []
+def examine_estate(
+    site: Site,
+    ways: Sequence[Way],
+    *,
+    secrets: Secrets,
+    clock: Clock | None = None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[tuple[Night, ...], Effort]:
+    """Survey every partition on these ways in one pass and judge it; a night for each way, and what the pass cost. Raises as `lpmkit.estate.survey_estate`."""
+    found, effort = survey_estate(site, ways, secrets, tell=tell)
     past = history(site.runs.folder) if site.runs.folder.is_dir() else []
-    for one, found in survey_frame(site, source, target, secrets):
-        inputs = inputs_from(
-            {"partition": one.name, "source": source, "target": target},
-            {"source": {"partitions": [asdict(one)]}, "guest": asdict(found.guest) if found.guest else None},
-        )
-        expected = None if inputs is None else predict(inputs, past).suspended_s.p90
-        findings = examine(replace(found, expected_suspension_s=expected))
-        judged.append(Judged(one.name, one.state, ready(findings), findings))
-    return Night(source, target, (clock or Clock()).wall_ns(), tuple(judged))
+    wall_ns = (clock or Clock()).wall_ns()
+    return tuple(_judged(one, past, wall_ns) for one in found), effort
+
+
+def _judged(found: Surveyed, past: Sequence[Outcome], wall_ns: int) -> Night:
+    rows = []
+    for one, survey in found.partitions:
+        findings = () if survey is None else examine(_expecting(survey, one, past))
+        rows.append(Judged(one.name, one.state, ready(findings), findings))
+    judged = all(survey is not None for _, survey in found.partitions) and (bool(rows) or not found.silent)
+    return Night(found.way.source, found.way.target, wall_ns, tuple(rows), found.silent, judged)
+
+
+def _expecting(survey: Survey, one: Partition, past: Sequence[Outcome]) -> Survey:
+    """The survey with how long the suspension will be, where past moves tell."""
+    inputs = inputs_from(
+        {"partition": one.name, "source": survey.source.name, "target": survey.target.name},
+        {"source": {"partitions": [asdict(one)]}, "guest": asdict(survey.guest) if survey.guest else None},
+    )
+    return survey if inputs is None else replace(survey, expected_suspension_s=predict(inputs, past).suspended_s.p90)
 
 
 def keep(night: Night, runs: Path) -> Path:
@@ -149,23 +181,24 @@ def keep(night: Night, runs: Path) -> Path:
 
 
 def last(runs: Path, source: str, target: str) -> Night | None:
-    """The latest night that was kept of these two frames. Raises `RecordError` for a file that is not one."""
-    kept = sorted(_folder(runs, source, target).glob("*.json"))
-    if not kept:
-        return None
-    try:
-        return Night.from_dict(json.loads(kept[-1].read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(
-            f"this is not what a night of checks left: {error}",
-            where=str(kept[-1]),
-            next_step="Move it away and repeat the command.",
-        ) from error
+    """The latest night that was kept of these two frames and was judged. Raises `RecordError` for a file that is not one."""
+    for path in sorted(_folder(runs, source, target).glob("*.json"), reverse=True):
+        try:
+            night = Night.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordError(
+                f"this is not what a night of checks left: {error}",
+                where=str(path),
+                next_step="Move it away and repeat the command.",
+            ) from error
+        if night.judged:
+            return night
+    return None
 
 
 def changes(before: Night | None, now: Night) -> tuple[Changed, ...]:
-    """Every verdict that is another one, in the order of now, what is gone at the end; nothing where there is no night before."""
-    if before is None:
+    """Every verdict that is another one, in the order of now, what is gone at the end; nothing where there is no night before, or now nobody could ask."""
+    if before is None or not now.judged:
         return ()
     old, new = _verdicts(before), _verdicts(now)
     keys = [*new, *(key for key in old if key not in new)]
@@ -215,6 +248,7 @@ def as_html(night: Night, before: Night | None) -> str:
             for found in one.findings
             if found.verdict is not Verdict.PASS and not found.only_firmware
         ],
+        silent=night.silent,
         alone=sorted({found.title for one in night.partitions for found in one.findings if found.only_firmware}),
     )
 
@@ -227,10 +261,30 @@ def overview(night: Night) -> list[dict[str, Any]]:
             "state": one.state,
             "answer": one.answer.value,
             **{verdict.value: one.count(verdict) for verdict in Verdict},
-            "what": "; ".join(dict.fromkeys(each.title for each in one.findings if each.verdict is Verdict.FAIL)),
+            "what": "; ".join(dict.fromkeys(each.title for each in one.findings if each.verdict is Verdict.FAIL))
+            or ("" if one.findings else "could not be asked"),
         }
         for one in night.partitions
     ]
+
+
+def frames_as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:
+    """A row for each frame: how many of its partitions could move, and what could not be asked."""
+    return [
+        {
+            "from": night.source,
+            "to": night.target,
+            "partitions": len(night.partitions),
+            **{answer.value: sum(one.answer is answer for one in night.partitions) for answer in Answer},
+            "could not be asked": ", ".join(one.machine for one in night.silent),
+        }
+        for night in nights
+    ]
+
+
+def silent_as_rows(nights: Sequence[Night]) -> list[dict[str, str]]:
+    """Every machine that could not be asked, once, with the reason."""
+    return [asdict(one) for one in dict.fromkeys(one for night in nights for one in night.silent)]
 
 
 def changes_as_rows(found: Sequence[Changed]) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,22 +12,19 @@ from lpmkit.config import FrameSettings, HostSettings, Site
 from lpmkit.control import Control, Order
 from lpmkit.control.aix import AixShell, Identity
 from lpmkit.control.dialect import Dialect, confirm, dialect_of
-from lpmkit.control.hmc import Hmc, ViosThroughHmc
+from lpmkit.control.hmc import Hmc, ViosThroughHmc, machine_asked
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
-from lpmkit.inventory import ErrorEntry, Frame, Partition
+from lpmkit.inventory import ErrorEntry
 from lpmkit.mapping import arrived
 from lpmkit.past_keys import with_past_keys
 from lpmkit.probes import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.secrets import Secrets
-from lpmkit.session import Ahead, NotYet, Session, Transcript
+from lpmkit.session import Ahead, Session, Transcript
 from lpmkit.ssh import SshSession, open_session
-from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather, in_rounds
-
-#: The state of a partition that one can log in to.
-RUNNING = "Running"
+from lpmkit.survey import Gap, Row, Snapshot, Survey, changed, gather
 
 
 def control_of(
@@ -82,86 +79,44 @@ def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShel
     return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
 
 
-class _Ends:
-    """Both ends of moves: one connection to each manager, whatever it manages, whose questions go together and are asked once."""
-
-    def __init__(self, site: Site, secrets: Secrets, transcript: Transcript | None, stack: ExitStack) -> None:
-        self._site, self._secrets, self._transcript, self._stack = site, secrets, transcript, stack
-        self._managers: dict[str, Ahead] = {}
-
-    def _session(self, settings: HostSettings, until: ExitStack) -> SshSession:
-        opened = open_session(self._site, settings, secrets=self._secrets, transcript=self._transcript)
-        return until.enter_context(closing(opened))
-
-    def _manager(self, frame: str) -> Ahead:
-        settings = self._site.frame(frame)
-        if settings.host not in self._managers:
-            self._managers[settings.host] = Ahead(self._session(settings, self._stack))
-        return self._managers[settings.host]
-
-    def control(self, frame: str) -> Control:
-        return control_of(self._site, frame, secrets=self._secrets, session=self._manager(frame))
-
-    def listed(self, source: Control, target: Control) -> tuple[tuple[Partition, ...], Frame]:
-        """The source's partitions and the target's system; raises what came instead of them."""
-
-        def look() -> tuple[tuple[Partition, ...], Frame] | NotYet:
-            try:
-                return source.partitions(), target.frame()
-            except NotYet as later:
-                return later
-
-        found = in_rounds(tuple(self._managers.values()), look)
-        if isinstance(found, NotYet):
-            raise found
-        return found
-
-    def survey(self, order: Order, source: Control, target: Control, *, inside: bool, after: bool = False) -> Survey:
-        """Everything about one move; ``inside`` the partition too, where the site says how to log in to it."""
-        partition = self._site.partitions.get(order.partition) if inside else None
-        with ExitStack() as meanwhile:
-            found = gather(
-                order,
-                source,
-                target,
-                vios_shells(self._site.frame(order.source), self._manager(order.source)),
-                vios_shells(self._site.frame(order.target), self._manager(order.target)),
-                AixShell(self._session(partition, meanwhile)) if partition else None,
-                rounds=tuple(self._managers.values()),
-            )
-        serials = {side.name: side.frame.serial for side in (found.source, found.target) if side.frame is not None}
-        snapshots = sap_snapshots(self._site, order.partition, self._secrets, self._transcript, after=after)
-        known = (with_past_keys(one, self._site.runs.folder, serials) for one in snapshots)
-        return replace(found, sap=tuple(known))
-
-
 def survey_both_ends(
     site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
 ) -> Survey:
     """Log in to both frames and, where the site says how, to the partition, and gather everything about a move.
 
-    ``after`` it a SAP system is asked only what its probes do not ask.
+    One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not ask.
     """
     with ExitStack() as stack:
-        ends = _Ends(site, secrets, transcript, stack)
-        source, target = ends.control(order.source), ends.control(order.target)
-        return ends.survey(order, source, target, inside=True, after=after)
+        managers: dict[str, Ahead] = {}
+
+        def session(settings: HostSettings) -> SshSession:
+            opened = open_session(site, settings, secrets=secrets, transcript=transcript)
+            return stack.enter_context(closing(opened))
+
+        def manager(frame: str) -> Ahead:
+            settings = site.frame(frame)
+            if settings.host not in managers:
+                managers[settings.host] = Ahead(session(settings), machine_of=machine_asked)
+            return managers[settings.host]
+
+        partition = site.partitions.get(order.partition)
+        found = gather(
+            order,
+            control_of(site, order.source, secrets=secrets, session=manager(order.source)),
+            control_of(site, order.target, secrets=secrets, session=manager(order.target)),
+            vios_shells(site.frame(order.source), manager(order.source)),
+            vios_shells(site.frame(order.target), manager(order.target)),
+            AixShell(session(partition)) if partition else None,
+            rounds=tuple(managers.values()),
+        )
+    snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)
+    return with_sap(site, found, snapshots)
 
 
-def survey_frame(site: Site, source: str, target: str, secrets: Secrets) -> Iterator[tuple[Partition, Survey]]:
-    """Every partition of ``source`` but its I/O servers, with everything about its move to ``target``, one after the other.
-
-    What is common to all is asked once. Raises what came when one of the managers cannot list what it has.
-    """
-    address, user = other_manager(site, source, target)
-    with ExitStack() as stack:
-        ends = _Ends(site, secrets, None, stack)
-        here, there = ends.control(source), ends.control(target)
-        partitions, system = ends.listed(here, there)
-        for one in partitions:
-            if not one.is_vios:
-                order = Order(one.name, source, target, system.machine, address, user)
-                yield one, ends.survey(order, here, there, inside=one.state == RUNNING)
+def with_sap(site: Site, survey: Survey, snapshots: Sequence[SapSnapshot]) -> Survey:
+    """A survey with what its SAP systems said, and what earlier runs learned of them on these two frames."""
+    serials = {side.name: side.frame.serial for side in (survey.source, survey.target) if side.frame is not None}
+    return replace(survey, sap=tuple(with_past_keys(one, site.runs.folder, serials) for one in snapshots))
 
 
 def sap_snapshots(

@@ -58,13 +58,17 @@ class Landscape:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The firmware's own word on an order: ``passed``, its exit status and its text, and when (nanoseconds since 1970)."""
+    """The firmware's own word on an order: ``passed``, its exit status and its text, and when (nanoseconds since 1970).
+
+    ``disks``: every disk of virtual Fibre Channel was tried as well.
+    """
 
     order: Order
     passed: bool
     status: int | None
     text: str
     wall_ns: int
+    disks: bool = False
 
     def is_fresh(self, minutes: float, now_ns: int) -> bool:
         return 0 <= now_ns - self.wall_ns <= minutes * 60e9
@@ -285,8 +289,11 @@ class Runbook:
         write_document(run.path, "findings", [as_row(finding) for finding in findings])
         return findings
 
-    def validate(self, run: Run) -> Validation:
-        """Ask the firmware (``migrlpar -o v``) and keep its word in the folder. Of a run that moves or has moved: its word from before."""
+    def validate(self, run: Run, *, disks: bool = False) -> Validation:
+        """Ask the firmware (``migrlpar -o v``) and keep its word in the folder. Of a run that moves or has moved: its word from before.
+
+        ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager cannot.
+        """
         order = _order(run)
         kept = run.document("validation")
         if kept is not None and run.events():
@@ -294,10 +301,10 @@ class Runbook:
         with RunWriter(run.path, self.clock) as writer:
             control = control_of(self.site, order.source, secrets=self.secrets, transcript=writer.reply)
             try:
-                reply = control.validate(order)
+                reply = control.validate(order, disks=disks)
             finally:
                 control.close()
-            found = Validation(order, reply.status == 0, reply.status, reply.text, self.clock.wall_ns())
+            found = Validation(order, reply.status == 0, reply.status, reply.text, self.clock.wall_ns(), disks)
             writer.document("validation", {**asdict(found)})
         return found
 

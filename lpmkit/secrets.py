@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import threading
 from collections.abc import Mapping
 
 from lpmkit.errors import UsageError
@@ -19,6 +20,7 @@ class Secrets:
     def __init__(self, known: Mapping[str, str] | None = None, *, may_ask: bool = True) -> None:
         self._known = dict(known or {})
         self._may_ask = may_ask
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._known)} known)"
@@ -28,9 +30,10 @@ class Secrets:
         if reference is None:
             return None
         name = f"{reference} {host}" if reference == "prompt" else reference
-        if name not in self._known:
-            self._known[name] = self._fetch(reference, host)
-        return self._known[name]
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = self._fetch(reference, host)
+            return self._known[name]
 
     def known(self) -> dict[str, str]:
         """What is known so far, to be handed to the recorder's standard input and nowhere else."""

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 15.0
 _CHUNK = 65536
-#: Commands in one line of a batch; some shells take no more than a few kilobytes.
-BATCH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +230,7 @@ def _through(way: Route) -> paramiko.Channel:
     return channel
 
 
-@dataclass
+@dataclass(eq=False)
 class SshSession:
     """A `lpmkit.session.Session` over SSH: connects when first used, again after a loss, and tells the transcript everything."""
 
@@ -241,6 +239,8 @@ class SshSession:
     transcript: Transcript | None = None
     clock: Clock = field(default_factory=Clock)
     connections: int = 0
+    #: Lines that were sent, of one command or many; each is waited for.
+    round_trips: int = 0
 
     def __post_init__(self) -> None:
         self._client: paramiko.SSHClient | None = None
@@ -286,28 +286,26 @@ class SshSession:
         return reply
 
     def run_all(self, commands: Sequence[Sequence[str]], *, timeout_s: float = 60.0) -> list[Reply | None]:
-        """Run several commands in one go, one after the other, and return what each of them said; ``None`` where that is not certain.
+        """Run several commands as one line, one after the other, and return what each of them said; ``None`` where that is not certain.
 
-        ``timeout_s`` is for each of them: a batch ends early when nothing has come for so long.
+        ``timeout_s`` is for each of them: the line ends early when nothing has come for so long. Each reply has the time in which it came. Raises what `run` raises where
+        there is no connection.
 
         Not certain is what came after a time-out or a lost connection, and, because errors of all of them come on one stream, whose an error was when more
         than one of them may have said it: those are to be asked again, alone.
         """
-        found: list[Reply | None] = []
-        for first in range(0, len(commands), BATCH):
-            found += self._batch(commands[first : first + BATCH], timeout_s)
-        return found
-
-    def _batch(self, commands: Sequence[Sequence[str]], timeout_s: float) -> list[Reply | None]:
+        self._connected()
         token = "lpmkit-" + token_hex(6)
         began, wall = self.clock.mono_ns(), self.clock.wall_ns()
         output, error = bytearray(), bytearray()
+        came: list[tuple[int, int]] = []
         try:
-            self._exchange_line(batch_line(commands, token), "", output, error, timeout_s, each=True)
+            self._exchange_line(batch_line(commands, token), "", output, error, timeout_s, came)
         except (RemoteError, paramiko.SSHException, OSError, EOFError):
             # What had ended before is certain all the same; the rest is asked again, alone, and says itself what is the matter.
             self.close()
         ended, complaint = batch_replies(_text(output), token), _text(error)
+        moments = [began, *_ends(bytes(output), token.encode(), came)]
         suspects = [at for at, (text, status) in enumerate(ended) if status != 0 or not text]
         found: list[Reply | None] = []
         for at, command in enumerate(commands):
@@ -316,7 +314,8 @@ class SshSession:
                 continue
             text, status = ended[at]
             own = complaint if at in suspects or not suspects else ""
-            reply = Reply(self.where, command_line(command), status, text, own, "", began, self.clock.mono_ns(), wall)
+            since, until = moments[at], moments[at + 1]
+            reply = Reply(self.where, command_line(command), status, text, own, "", since, until, wall + since - began)
             found.append(reply)
             if self.transcript:
                 self.transcript(reply)
@@ -337,6 +336,7 @@ class SshSession:
         if transport is None or not transport.is_active():
             self.close()
             raise ConnectionLost("the connection is gone", where=self.where, asked=line)
+        self.round_trips += 1
         channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
         if prepare is not None:
             prepare(channel)
@@ -364,14 +364,20 @@ class SshSession:
         return self._exchange_line(command_line(arguments), stdin, output, error, timeout_s)
 
     def _exchange_line(
-        self, line: str, stdin: str, output: bytearray, error: bytearray, timeout_s: float, *, each: bool = False
+        self,
+        line: str,
+        stdin: str,
+        output: bytearray,
+        error: bytearray,
+        timeout_s: float,
+        came: list[tuple[int, int]] | None = None,
     ) -> int | None:
         channel = self._start(line)
         try:
             if stdin:
                 channel.sendall(stdin.encode())
             channel.shutdown_write()
-            return self._collect(channel, output, error, timeout_s, line, each=each)
+            return self._collect(channel, output, error, timeout_s, line, came)
         finally:
             channel.close()
 
@@ -382,10 +388,9 @@ class SshSession:
         error: bytearray,
         timeout_s: float,
         command: str,
-        *,
-        each: bool = False,
+        came: list[tuple[int, int]] | None = None,
     ) -> int | None:
-        """Gather until the end. ``each``: the time runs anew whenever something comes."""
+        """Gather until the end. With ``came`` the time runs anew whenever something comes, and how much output there was when is noted in it."""
         poller = select.poll()
         poller.register(channel.fileno(), select.POLLIN)
         deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
@@ -395,8 +400,10 @@ class SshSession:
                 output += channel.recv(_CHUNK)
             while channel.recv_stderr_ready():
                 error += channel.recv_stderr(_CHUNK)
-            if each and len(output) + len(error) > before:
-                deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
+            if came is not None and len(output) + len(error) > before:
+                now = self.clock.mono_ns()
+                deadline = now + int(timeout_s * 1e9)
+                came.append((len(output), now))
             if channel.eof_received and not channel.recv_ready() and not channel.recv_stderr_ready():
                 # The exit status may follow the end of file by a moment.
                 channel.status_event.wait(5.0)
@@ -415,6 +422,20 @@ class SshSession:
                     next_step="The machine may be busy or hung; look at it, then repeat.",
                 )
             poller.poll(min(left_ms, 1000))
+
+
+def _ends(output: bytes, mark: bytes, came: Sequence[tuple[int, int]]) -> list[int]:
+    """When each mark had come, given how much output there was when.
+
+    >>> _ends(b"a x 0 b x 0", b"x", [(3, 100), (11, 200)])
+    [100, 200]
+    """
+    found, at = [], output.find(mark)
+    while at >= 0:
+        at += len(mark)
+        found.append(next(when for size, when in came if size >= at))
+        at = output.find(mark, at)
+    return found
 
 
 def _text(content: bytes | bytearray) -> str:

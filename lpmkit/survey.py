@@ -45,7 +45,7 @@ from lpmkit.inventory import (
     VnicAdapter,
 )
 from lpmkit.sap.model import Snapshot as SapSnapshot
-from lpmkit.session import Ahead
+from lpmkit.session import Ahead, Session
 
 Value = TypeVar("Value")
 
@@ -186,6 +186,39 @@ class Gathering:
 Shells = ViosShell | Mapping[str, ViosShell]
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """One frame as it is for every move from it and to it, and what could not be gathered of it."""
+
+    side: Side
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What only the source's manager can say, and only of this very move; the fields are those of `Survey`."""
+
+    migration: MigrationReading | None = None
+    physical_slots: tuple[PhysicalSlot, ...] | None = None
+    keys: KeyTest | None = None
+    mover_pairs: tuple[MoverPair, ...] | None = None
+    places: Places | None = None
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a partition's own system says, its paging still being watched, and what it does not say."""
+
+    guest: Guest
+    watch: MemoryWatch
+    gaps: tuple[Gap, ...]
+
+    def end(self, session: Session) -> Guest:
+        """The same with its memory, whose counters are asked for once more; ``session`` must ask anew."""
+        return replace(self.guest, memory=self.watch.end(session))
+
+
 def gather(
     order: Order,
     source: Control,
@@ -201,36 +234,64 @@ def gather(
     ``rounds`` are the sessions under the controls and shells that gather their questions and ask them together; without them each question is asked by itself.
     Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
     """
-    partition = order.partition
-    watch = None if aix is None else MemoryWatch(aix)
-    found = in_rounds(rounds, partial(_both_ends, order, source, target, source_vios, target_vios))
-    asking = Gathering()
-    guest = None if aix is None or watch is None else _guest(asking, aix, watch, partition)
-    if aix is None:
-        asking.gaps.append(Gap("partition", partition, f"the site file does not say how to log in to {partition}"))
-    return replace(found, guest=guest, gaps=(*found.gaps, *asking.gaps))
+    inside = None if aix is None else look_inside(Ahead(aix.session), order.partition)
+
+    def ends() -> Survey:
+        here, there = one_end(source, source_vios, order.source), one_end(target, target_vios, order.target)
+        return laid_together(order, here, there, between(order, source))
+
+    found = in_rounds(rounds, ends)
+    if aix is None or inside is None:
+        return not_inside(found, f"the site file does not say how to log in to {order.partition}")
+    return replace(found, guest=inside.end(aix.session), gaps=(*found.gaps, *inside.gaps))
 
 
-def _both_ends(order: Order, source: Control, target: Control, source_vios: Shells, target_vios: Shells) -> Survey:
-    """What both managers and all I/O servers say."""
-    asking = Gathering()
-    partition = order.partition
-    source_side = _side(asking, source, source_vios, order.source)
-    target_side = _side(asking, target, target_vios, order.target)
-    one_manager = not order.target_address
-    keys = None if one_manager else asking.ask("keys", order.source, lambda: source.keys_exchanged(order))
+def laid_together(order: Order, source: End, target: End, between: Between) -> Survey:
+    """A survey of one move out of its parts, without what the partition itself says."""
     return Survey(
-        partition=partition,
-        source=source_side,
-        target=target_side,
-        migration=asking.ask("migration", order.source, lambda: source.migration(partition)),
-        physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(partition)),
+        partition=order.partition,
+        source=source.side,
+        target=target.side,
+        migration=between.migration,
+        physical_slots=between.physical_slots,
+        keys=between.keys,
+        mover_pairs=between.mover_pairs,
+        places=between.places,
+        gaps=(*source.gaps, *target.gaps, *between.gaps),
+        one_manager=not order.target_address,
+    )
+
+
+def not_inside(survey: Survey, why: str) -> Survey:
+    """A survey whose partition was not logged in to."""
+    return replace(survey, gaps=(*survey.gaps, Gap("partition", survey.partition, why)))
+
+
+def one_end(control: Control, vios: Shells, name: str) -> End:
+    """What the manager of one frame and its I/O servers say."""
+    asking = Gathering()
+    side = _side(asking, control, vios, name)
+    return End(side, tuple(asking.gaps))
+
+
+def between(order: Order, source: Control) -> Between:
+    """What the source's manager says of one move."""
+    asking = Gathering()
+    # One manager that has both frames needs no keys to itself.
+    keys = asking.ask("keys", order.source, lambda: source.keys_exchanged(order)) if order.target_address else None
+    return Between(
         keys=None if keys is None else KeyTest(keys.status, keys.text),
+        migration=asking.ask("migration", order.source, lambda: source.migration(order.partition)),
+        physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(order.partition)),
         mover_pairs=asking.ask("mover pairs", order.source, lambda: source.mover_pairs(order)),
         places=asking.ask("places", order.source, lambda: source.places(order)),
         gaps=tuple(asking.gaps),
-        one_manager=one_manager,
     )
+
+
+def look_inside(ahead: Ahead, partition: str) -> Inside:
+    """What the partition's own system says, all of it in a round or two. Its paging is watched from here on, see `Inside.end`."""
+    return in_rounds([ahead], partial(_inside, ahead, partition))
 
 
 #: A survey has so many questions one after the other at most; more would be a defect.
@@ -407,18 +468,19 @@ def _paths(
     return tuple(path for paths in found for path in paths or ())
 
 
-def _guest(asking: Gathering, aix: AixShell, watch: MemoryWatch, partition: str) -> Guest:
+def _inside(session: Session, partition: str) -> Inside:
+    asking, watch, aix = Gathering(), MemoryWatch(session), AixShell(session)
     identity = aix.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
-    return Guest(
+    guest = Guest(
         identity=identity,
         adapters=asking.ask("adapters", partition, aix.adapters),
         disks=asking.ask("partition disks", partition, aix.disks),
         paths=asking.ask("partition paths", partition, aix.paths),
         rmc=asking.ask("rmc", partition, aix.rmc),
-        memory=watch.end(),
-        clusters=asking.ask("clusters", partition, lambda: members(aix.session)),
+        clusters=asking.ask("clusters", partition, lambda: members(session)),
     )
+    return Inside(guest, watch, tuple(asking.gaps))
 
 
 def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:

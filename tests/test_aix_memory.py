@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from lpmkit.control.aix import AixShell
 from lpmkit.control.aix_memory import MemoryUse, MemoryWatch, read_svmon, read_vmstat_s, read_vmstat_v
 from lpmkit.errors import UnexpectedReply
 from lpmkit.session import Reply, command_line
@@ -19,7 +18,7 @@ SECOND = 1_000_000_000
 
 
 class Aix:
-    """Answers these commands; every answer takes place ``pause_s`` after the one before. ``written`` pages are added between two looks."""
+    """Answers these commands; ``pause_s`` lie between two looks at the counters, in which ``written`` pages are added."""
 
     def __init__(self, answers: dict[str, str], *, pause_s: float = 5.0, written: int = 1000) -> None:
         self.where, self.answers = "bxaix85", answers
@@ -27,11 +26,11 @@ class Aix:
 
     def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
         command = command_line(arguments).removeprefix("LANG=C ")
-        began, self.now_ns = self.now_ns, self.now_ns + self.pause_ns
         if command not in self.answers:
-            return Reply(self.where, command, 127, "", f"ksh: {command}:  not found.\n", "", began, began)
-        text = self.answers[command].replace("PAGES", str(self.pages))
-        self.pages += self.written
+            return Reply(self.where, command, 127, "", f"ksh: {command}:  not found.\n")
+        began, text = self.now_ns, self.answers[command].replace("PAGES", str(self.pages))
+        if command == "vmstat -s":
+            self.now_ns, self.pages = self.now_ns + self.pause_ns, self.pages + self.written
         return Reply(self.where, command, 0, text, "", "", began, began)
 
     def close(self) -> None:
@@ -43,7 +42,7 @@ EVERYTHING = {"svmon -G": SVMON, "vmstat -v": VMSTAT_V, "vmstat -s": COUNTERS}
 
 
 def watched(aix: Aix) -> MemoryUse:
-    return MemoryWatch(AixShell(aix)).end()
+    return MemoryWatch(aix).end(aix)
 
 
 def test_what_both_commands_say_is_put_together() -> None:

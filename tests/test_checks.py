@@ -12,7 +12,7 @@ from lpmkit.checks import CHECKS, Answer, Finding, Verdict, examine, machine_id_
 from lpmkit.checks.judging import bases
 from lpmkit.control import MigrationReading
 from lpmkit.control.aix import Identity, Subsystem
-from lpmkit.control.clusters import ClusterMember
+from lpmkit.control.clusters import ClusterMember, cluster_kinds
 from lpmkit.inventory import (
     Device,
     DiskPath,
@@ -344,13 +344,13 @@ def virtual_nic(*ports: SriovPort) -> Altered:
     return hmc(side("source", vnics=(NIC,)), side("target", sriov_ports=ports))
 
 
-def clustered(tolerates_s: float | None, expected_s: float | None = 6.0) -> Altered:
-    member = ClusterMember("Oracle Clusterware", "/u01/grid/bin/ocssd.bin", tolerates_s)
+def clustered(tolerates_s: float | None, expected_s: float | None = 6.0, kind: str = "Oracle Clusterware") -> Altered:
+    member = ClusterMember(kind, "/u01/grid/bin/ocssd.bin", tolerates_s)
     return lambda survey: whole(expected_suspension_s=expected_s)(guest(clusters=(member,))(survey))
 
 
 FAILS += [
-    ("cluster", clustered(5.0)),
+    *(("cluster", clustered(5.0, kind=kind)) for kind in cluster_kinds()),
     ("movers-connected", hmc(whole(mover_pairs=()))),
     ("mobility-allowed", hmc(moving(mobility_disabled=True))),
     ("wwpn-pairs", fibre(side("source", fc_adapters=(replace(FIBRE, wwpns=WWPNS[:1]),)))),
@@ -371,8 +371,8 @@ WARNS: list[tuple[str, Altered]] = [
         ),
     ),
     ("time-reference", under_an_hmc(time_reference=False)),
-    ("cluster", clustered(None, 40.0)),
-    ("cluster", clustered(10.0)),
+    *(("cluster", clustered(None, 40.0, kind)) for kind in cluster_kinds()),
+    *(("cluster", clustered(10.0, kind=kind)) for kind in cluster_kinds()),
     ("pool", hmc(moving(pool="SAP pool", pool_id=1))),
     ("remote-restart", hmc(moving(remote_restart_capable=True))),
     ("affinity-group", hmc(moving(affinity_group="3"))),
@@ -418,7 +418,7 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("guest-level", moving(os_version="Unknown")),
     ("firmware-pair", whole()),
     ("cluster", guest(clusters=None)),
-    ("cluster", clustered(30.0, None)),
+    *(("cluster", clustered(30.0, None, kind)) for kind in cluster_kinds()),
     ("movers-connected", hmc(whole(mover_pairs=None))),
     ("movers-connected", whole(keys=KeyTest(1, "not set up"))),
     ("time-reference", under_an_hmc(time_reference=None)),
@@ -611,10 +611,11 @@ def test_what_only_the_firmware_can_tell_keeps_nobody_from_being_ready() -> None
     assert ready([*only, Finding("keys", "", Verdict.PASS, "x")]) is Answer.READY
 
 
-def test_a_timer_that_was_read_and_is_long_enough_passes() -> None:
-    (finding,) = findings_of("cluster", clustered(30.0)(REFERENCE))
+@pytest.mark.parametrize("kind", cluster_kinds())
+def test_a_timer_that_was_read_and_is_long_enough_passes(kind: str) -> None:
+    (finding,) = findings_of("cluster", clustered(30.0, kind=kind)(REFERENCE))
     assert finding.verdict is Verdict.PASS
-    assert finding.facts["Oracle Clusterware waits s"] == "30"
+    assert finding.facts[f"{kind} waits s"] == "30"
 
 
 def test_a_level_that_is_only_recalled_warns_and_does_not_decide() -> None:

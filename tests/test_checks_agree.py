@@ -8,6 +8,7 @@ import pytest
 
 from lpmkit.checks import Answer, Finding, Verdict, examine, ready
 from lpmkit.control.aix import Identity, Subsystem
+from lpmkit.errors import UsageError
 from lpmkit.inventory import Device
 from lpmkit.simulator.faults import KINDS
 from lpmkit.survey import Guest
@@ -130,3 +131,32 @@ def test_what_the_storage_hides_is_not_passed() -> None:
     assert not refused
     assert (masked.verdict, masked.only_firmware) == (Verdict.UNKNOWN, True)
     assert "--npivval portdisk" in masked.remedy
+    assert "lpmkit validate p8npiv01 --to p8b --npiv-disks" in masked.remedy
+
+
+@pytest.mark.parametrize(("fault", "status"), [("", 0), ("wwpn-not-masked", 1)])
+def test_what_the_storage_hides_is_found_by_a_validation_that_tries_the_disks(fault: str, status: int) -> None:
+    with place("p8pair", *([fault] if fault else [])) as up:
+        order = up.order("p8npiv01", "p8a", "p8b")
+        assert up.control("p8a").validate(order).status == 0
+        reply = up.control("p8a").validate(order, disks=True)
+    assert "--npivval portdisk" in reply.command
+    assert reply.status == status
+    assert ("c050760871fa0013" in reply.text) == (status != 0)
+
+
+@pytest.mark.parametrize(
+    ("landscape", "partition", "source", "target"),
+    [("p7pair", "p7aix01", "p7a", "p7b"), ("js22", "bxaix85", "bvio82", "bvio83")],
+)
+def test_a_manager_that_cannot_try_the_disks_is_not_asked_to(
+    landscape: str, partition: str, source: str, target: str
+) -> None:
+    with place(landscape) as up:
+        order = up.order(partition, source, target)
+        with pytest.raises(UsageError, match="Validate without"):
+            up.control(source).validate(order, disks=True)
+        assert not any("--npivval" in command for command in up.asked)
+        if landscape == "p7pair":
+            words = ["migrlpar", "-o", "v", "-m", up.world.frame(source).system_name, "-t", order.target_machine]
+            assert up.session("hmc01").run([*words, "-p", partition, "--npivval", "portdisk"]).status == 1

@@ -13,7 +13,7 @@ HEAD = "    PID COMMAND\n"
 
 def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
     """What is found where the processes are these and the commands (by their first letters) answer so."""
-    commands = {"crsctl": "/u01/grid/bin/crsctl get css misscount", "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime", "clmgr": "/usr/es/sbin/cluster/utilities/clmgr -a HEARTBEAT_FREQUENCY query cluster"}  # fmt: skip
+    commands = {"crsctl": "/u01/grid/bin/crsctl get css misscount", "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime", "clmgr": "/usr/es/sbin/cluster/utilities/clmgr query cluster"}  # fmt: skip
     replies = [Reply("aix", "LANG=C ps -e -o pid,args", 0, HEAD + processes, "")]
     replies += [Reply("aix", f"LANG=C {commands[name]}", status, text, "") for name, (status, text) in said.items()]
     return members(RecordedSession("aix", replies))
@@ -33,6 +33,20 @@ def test_powerha_and_gpfs_say_their_timers() -> None:
         mmfs=(0, "failureDetectionTime 40\n"),
     )
     assert [(one.kind, one.tolerates_s) for one in found] == [("PowerHA", 25.0), ("GPFS", 40.0)]
+
+
+@pytest.mark.parametrize(
+    ("said", "waits_s"),
+    [
+        ('HEARTBEAT_FREQUENCY="30"\nHEARTBEAT_FREQUENCY_DURING_LPM="120"\n', 120.0),
+        ('HEARTBEAT_FREQUENCY="30"\nLPM_POLICY=""\nHEARTBEAT_FREQUENCY_DURING_LPM="0"\n', 600.0),
+        ('HEARTBEAT_FREQUENCY="30"\nHEARTBEAT_FREQUENCY_DURING_LPM=""\n', 600.0),
+        ('HEARTBEAT_FREQUENCY="20"\n', 20.0),
+    ],
+)
+def test_powerha_waits_longer_while_a_member_is_moved_where_it_knows_of_moves(said: str, waits_s: float) -> None:
+    (found,) = asked(" 1 /usr/es/sbin/cluster/clstrmgr\n", clmgr=(0, said))
+    assert found.tolerates_s == waits_s
 
 
 def test_a_timer_that_is_refused_or_not_understood_is_not_known_and_the_member_stays() -> None:

@@ -50,6 +50,7 @@ ORDER = [
     "was_moved",
     "writeup",
     "reach",
+    "estate",
     "pacing",
     "recorder",
     "nightly",

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from lpmkit.checks import Answer, Finding, Verdict
 from lpmkit.cli import main
 from lpmkit.errors import RecordError
-from lpmkit.nightly import Changed, Judged, Night, as_csv, as_html, changes, keep, last
+from lpmkit.estate import Silent
+from lpmkit.nightly import Changed, Judged, Night, answer_of, as_csv, as_html, changes, frames_as_rows, keep, last
 
 GOOD = Finding("keys", "The managers may talk", Verdict.PASS, "p8b", {"status": 0}, asked=("the manager: mkauthkeys",))
 BAD = Finding(
@@ -105,5 +106,30 @@ def test_an_order_that_is_neither_one_partition_nor_a_frame_is_refused(words: li
     assert "--all" in done.output
 
 
+#: A night on which the target's console was away.
+AWAY = Night("p8a", "p8b", TONIGHT.wall_ns + 1_000_000_000, (Judged("well", "Running", Answer.COULD_NOT_TELL, ()),), (Silent("hmc02", "no <way>"),), judged=False)  # fmt: skip
+
+
 def test_a_night_is_plain_json() -> None:
-    assert Night.from_dict(json.loads(json.dumps(TONIGHT.to_dict()))) == TONIGHT
+    for night in (TONIGHT, AWAY):
+        assert Night.from_dict(json.loads(json.dumps(night.to_dict()))) == night
+
+
+def test_a_night_on_which_nobody_could_ask_is_said_and_changes_nothing(tmp_path: Path) -> None:
+    keep(TONIGHT, tmp_path)
+    keep(AWAY, tmp_path)
+    assert last(tmp_path, "p8a", "p8b") == TONIGHT, "the next night is held against one that was judged"
+    assert changes(TONIGHT, AWAY) == ()
+    assert AWAY.answer is Answer.COULD_NOT_TELL
+    page = as_html(AWAY, TONIGHT)
+    assert "could not be asked" in page
+    assert "no &lt;way&gt;" in page
+
+
+def test_many_frames_are_ready_when_all_of_them_are_and_an_empty_one_says_nothing() -> None:
+    empty = Night("spare", "p8a", 0, ())
+    assert answer_of([LAST_NIGHT, empty]) is Answer.READY
+    assert answer_of([LAST_NIGHT, AWAY]) is Answer.COULD_NOT_TELL
+    assert answer_of([LAST_NIGHT, AWAY, TONIGHT]) is Answer.NOT_READY
+    assert answer_of([empty]) is Answer.COULD_NOT_TELL
+    assert frames_as_rows([AWAY])[0] == {"from": "p8a", "to": "p8b", "partitions": 1, "ready": 0, "not ready": 0, "could not tell": 1, "could not be asked": "hmc02"}  # fmt: skip

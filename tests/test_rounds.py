@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 
 from lpmkit.config import load_site
 from lpmkit.control import Order
-from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
+from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError, Unreachable
 from lpmkit.reach import other_manager, survey_both_ends
 from lpmkit.secrets import Secrets
-from lpmkit.session import Ahead, NotYet, Reply, batch_replies, command_line
+from lpmkit.session import BATCH, NO_WAY_IN, Ahead, Known, NotYet, Reply, batch_replies, command_line
 from lpmkit.simulator import Simulator
 from lpmkit.ssh import SshSession, open_session, route
 from tests.in_process import place
@@ -101,6 +102,8 @@ def test_a_batch_may_take_longer_than_any_of_its_commands_and_ends_at_the_one_th
         hanging = ["lspartition", "-dlpar"]
         found = session.run_all([*[question] * 6, hanging, question], timeout_s=2.0)
         assert [reply is not None for reply in found] == [*[True] * 6, False, False]
+        told = [reply for reply in found if reply is not None]
+        assert all(later.began_ns - one.began_ns > 3e8 for one, later in pairwise(told)), "each has its own time"
         session.close()
 
 
@@ -133,7 +136,7 @@ def test_a_survey_of_an_hmc_costs_a_tenth_of_its_questions_in_round_trips_and_on
 
 
 class Counting:
-    """Answers everything, a batch at a time, and counts."""
+    """Answers everything, a batch at a time, and counts. Where there is ``trouble``, that is what comes instead."""
 
     def __init__(self, trouble: RemoteError | None = None) -> None:
         self.where = "somewhere"
@@ -143,6 +146,8 @@ class Counting:
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> list[Reply | None]:
         self.batches.append(len(commands))
+        if isinstance(self._trouble, NO_WAY_IN):
+            raise self._trouble
         if self._trouble is not None:
             return [None] * len(commands)
         return [Reply(self.where, command_line(command), 0, "", "") for command in commands]
@@ -190,6 +195,62 @@ def test_what_is_not_certain_is_asked_alone_and_its_trouble_is_its_answer() -> N
     for _ in range(2):
         with pytest.raises(NoAnswer):
             session.run(["a"])
+
+
+def asked(session: Ahead, *commands: Sequence[str]) -> list[Reply | RemoteError]:
+    """What comes of questions once they are asked."""
+    found: list[Reply | RemoteError] = []
+    for again in (False, True):
+        for command in commands:
+            try:
+                found.append(session.run(command))
+            except RemoteError as trouble:
+                found += [trouble] if again else []
+        session.ask()
+    return found
+
+
+def test_a_machine_that_cannot_be_reached_costs_its_time_out_once_and_every_question_has_the_reason() -> None:
+    trouble = Unreachable("no connection", where="somewhere")
+    inner = Counting(trouble)
+    session = Ahead(inner)
+    assert asked(session, *([str(number)] for number in range(2 * BATCH))) == [trouble] * (2 * BATCH)
+    assert asked(session, ["and another"]) == [trouble]
+    with pytest.raises(Unreachable):
+        session.run(["oem_setup_env"], stdin="pcmpath query device\n")
+    assert (inner.batches, inner.single) == ([BATCH], [])
+    assert session.silent() == {"": trouble}
+
+
+def test_an_io_server_that_hangs_is_given_up_and_the_others_behind_the_same_console_are_not() -> None:
+    class OneHangs(Counting):
+        def run_all(self, commands: Sequence[Sequence[str]]) -> list[Reply | None]:
+            super().run_all(commands)
+            return [None] * len(commands)
+
+        def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+            found = super().run(arguments, timeout_s=timeout_s, stdin=stdin)
+            if arguments[0] == "hangs":
+                raise NoAnswer("no answer within 60 s", where="somewhere")
+            return found
+
+    inner = OneHangs()
+    session = Ahead(inner, machine_of=lambda arguments: arguments[0])
+    found = asked(session, *(["hangs", str(number)] for number in range(20)), ["well", "1"], ["well", "2"])
+    assert [isinstance(one, NoAnswer) for one in found] == [*[True] * 20, False, False]
+    assert [command for command in inner.single if "hangs" in command] == ["LANG=C hangs 0", "LANG=C hangs 1"]
+    assert list(session.silent()) == ["hangs"]
+    inner.batches.clear()
+    asked(session, *(["hangs", str(number)] for number in range(30, 40)), ["well", "3"], ["well", "4"])
+    assert inner.batches == [2], "nothing more is asked of it, not even together with others"
+
+
+def test_several_connections_to_one_machine_ask_nothing_twice() -> None:
+    known: Known = {}
+    first, second = Counting(), Counting()
+    asked(Ahead(first, known), ["a"], ["b"])
+    asked(Ahead(second, known), ["a"], ["b"], ["c"])
+    assert (first.batches, second.batches, second.single) == ([2], [], ["LANG=C c"])
 
 
 def test_a_manager_that_is_away_leaves_a_survey_with_gaps_and_no_answers() -> None:

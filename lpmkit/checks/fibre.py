@@ -6,6 +6,8 @@ Which WWPNs are zoned and what the storage shows them is known to the fabric and
 
 from __future__ import annotations
 
+from shlex import quote
+
 from lpmkit.checks.judging import (
     Fact,
     Judgement,
@@ -110,6 +112,6 @@ def masked(survey: Survey) -> Judgement:
     wwpns = joined(wwpn for one in mine for wwpn in one.wwpns)
     raise OnlyFirmware(
         survey.target.name,
-        "the storage's masking of WWPNs that are not logged in shows in no listing, and the ordinary validation looks at the zoning only",
-        f"Mask the same LUNs to all of {wwpns}; migrlpar -o v -m SYSTEM -t TARGET -p {survey.partition} --npivval portdisk tries every disk",
+        "the storage's masking of WWPNs that are not logged in shows in no listing, and the ordinary validation of a console before V10R3 M1061 looks at the zoning only",
+        f"Mask the same LUNs to all of {wwpns}; lpmkit validate {quote(survey.partition)} --to {quote(survey.target.name)} --npiv-disks (migrlpar -o v … --npivval portdisk) tries every disk",
     )

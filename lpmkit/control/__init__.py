@@ -115,8 +115,11 @@ class Control(Protocol):
         """``mkauthkeys --test``: silent and 0 when the two managers may talk."""
         ...
 
-    def validate(self, order: Order) -> Reply:
-        """``migrlpar -o v``. The reply is the answer: a status other than 0 is not raised."""
+    def validate(self, order: Order, *, disks: bool = False) -> Reply:
+        """``migrlpar -o v``. The reply is the answer: a status other than 0 is not raised.
+
+        ``disks``: the I/O servers try every disk of virtual Fibre Channel, not its zoning only. Raises `UsageError` where the manager cannot ask that.
+        """
         ...
 
     def migrate(self, order: Order) -> Reply:

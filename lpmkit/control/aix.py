@@ -709,7 +709,7 @@ class AixShell:
 
     def booted(self) -> datetime:
         """When the system started, worked out from ``date`` and ``uptime``: right to about a minute and a half, no better."""
-        return self.date().replace(second=0) - timedelta(minutes=self.uptime().minutes)
+        return _boot(self.date(), self.uptime())
 
     def identity(self) -> Identity:
         """Everything that a move changes or must not. What cannot be read is ``None`` and named in ``missing``."""
@@ -725,6 +725,7 @@ class AixShell:
         machine = try_to(self.configuration)
         label = try_to(self.lpar_label)
         disks = try_to(self.disks)
+        date, uptime = try_to(self.date), try_to(self.uptime)
         return Identity(
             hostname=try_to(self.hostname),
             lpar_id=label[0] if label else None,
@@ -736,7 +737,7 @@ class AixShell:
             system_id=try_to(self.system_id),
             frame_id=try_to(self.frame_id),
             level=try_to(self.level),
-            booted=try_to(self.booted),
+            booted=_boot(date, uptime) if date and uptime else None,
             disks=None if disks is None else tuple((disk.name, disk.pvid or "none") for disk in disks),
             missing=tuple(missing),
         )
@@ -753,6 +754,10 @@ class AixShell:
 
     def _ask(self, arguments: Sequence[str], reader: Callable[[str], Value]) -> Value:
         return understood(self._session.run(arguments), reader)
+
+
+def _boot(date: datetime, uptime: Uptime) -> datetime:
+    return date.replace(second=0) - timedelta(minutes=uptime.minutes)
 
 
 def _bytes_of(text: str, *, at_least: int) -> int:

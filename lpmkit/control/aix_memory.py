@@ -8,14 +8,15 @@ than that one partition writes more than another, or than itself at another time
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lpmkit.control.aix import AixShell, read_lparstat
+from lpmkit.control.aix import read_lparstat
 from lpmkit.control.records import lines, understood, whole
 from lpmkit.errors import RemoteError, UnexpectedReply
-from lpmkit.session import Reply
+from lpmkit.session import Reply, Session
 
 Value = TypeVar("Value")
 
@@ -161,47 +162,54 @@ def _bytes(pages: str) -> int:
 
 
 class MemoryWatch:
-    """Asks for the counters when it is made and again at `end`; what lies between is the time that it watched."""
+    """Asks for the counters and for the memory when it is made, and for the counters again at `end`; what lies between is the time that it watched."""
 
-    def __init__(self, aix: AixShell) -> None:
-        self._session, self._missing = aix.session, list[str]()
-        self._first = self._counters()
+    def __init__(self, session: Session) -> None:
+        self._missing = list[str]()
+        self._first = self._counters(session)
+        plain = self._try(session, ["vmstat", "-v"], lambda reply: understood(reply, read_vmstat_v))
+        # Only root may ask svmon, and it comes with the performance tools; it knows the working storage besides.
+        whole_ = self._try(session, ["svmon", "-G"], lambda reply: understood(reply, read_svmon))
+        self._memory = _together(whole_, plain)
+        self._stat = self._try(session, ["lparstat", "-i"], lambda reply: understood(reply, read_lparstat))
 
-    def end(self) -> MemoryUse:
-        """What the partition says of its memory. Never raises for what it refuses or does not know."""
-        last = self._counters() if self._first else None
-        rate, watched = None, None
+    def end(self, session: Session) -> MemoryUse:
+        """What the partition says of its memory. Never raises for what it refuses or does not know.
+
+        Waits until the counters were watched for `LEAST_WATCH_S`. ``session`` must ask anew.
+        """
+        rate, watched, last = None, None, None
+        if self._first:
+            since_s = time.monotonic() - self._first[0]
+            time.sleep(min(LEAST_WATCH_S, max(0.0, LEAST_WATCH_S - since_s)))
+            last = self._counters(session)
         if self._first and last:
             watched = last[0] - self._first[0]
             if watched >= LEAST_WATCH_S and last[1].pages >= self._first[1].pages:
                 rate = (last[1].pages - self._first[1].pages) * PAGE_BYTES / watched
             else:
                 self._missing.append(f"paging: the counters were watched for {watched:.1f} s, which says nothing")
-        plain = self._try(["vmstat", "-v"], lambda reply: understood(reply, read_vmstat_v))
-        # Only root may ask svmon, and it comes with the performance tools; it knows the working storage besides.
-        whole_ = self._try(["svmon", "-G"], lambda reply: understood(reply, read_svmon))
-        stat = self._try(["lparstat", "-i"], lambda reply: understood(reply, read_lparstat))
         return MemoryUse(
-            memory=_together(whole_, plain),
+            memory=self._memory,
             paging_bytes_per_s=rate,
             watched_s=watched,
-            mode=dict(stat.labels).get("Memory Mode") if stat else None,
+            mode=dict(self._stat.labels).get("Memory Mode") if self._stat else None,
             missing=tuple(self._missing),
         )
 
-    def _counters(self) -> tuple[float, Paging] | None:
+    def _counters(self, session: Session) -> tuple[float, Paging] | None:
         moments: list[float] = []
 
         def read(reply: Reply) -> Paging:
             moments.append((reply.began_ns + reply.ended_ns) / 2e9)
             return understood(reply, read_vmstat_s)
 
-        found = self._try(["vmstat", "-s"], read)
+        found = self._try(session, ["vmstat", "-s"], read)
         return None if found is None else (moments[0], found)
 
-    def _try(self, arguments: list[str], reader: Callable[[Reply], Value]) -> Value | None:
+    def _try(self, session: Session, arguments: list[str], reader: Callable[[Reply], Value]) -> Value | None:
         try:
-            return reader(self._session.run(arguments))
+            return reader(session.run(arguments))
         except RemoteError as trouble:
             self._missing.append(str(trouble))
             return None

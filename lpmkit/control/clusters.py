@@ -21,10 +21,11 @@ class ClusterKind:
 
     process: str
     ask: tuple[str, ...]
-    seconds: str
+    seconds: tuple[str, ...]
     default_s: float
     mark: str
     remedy: str
+    unset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ def cluster_kinds() -> Mapping[str, ClusterKind]:
     """The table, in the order of its file."""
     text = files("lpmkit.control").joinpath("clusters.yaml").read_text(encoding="utf-8")
     rows = YAML(typ="safe").load(text)
-    return {name: ClusterKind(**{**facts, "ask": tuple(facts["ask"])}) for name, facts in rows.items()}
+    return {
+        name: ClusterKind(**{**facts, "ask": tuple(facts["ask"]), "seconds": tuple(facts["seconds"])})
+        for name, facts in rows.items()
+    }
 
 
 def read_members(text: str) -> tuple[ClusterMember, ...]:
@@ -76,5 +80,5 @@ def _patience(session: Session, member: ClusterMember) -> float | None:
         said = session.run([word.format(folder=folder) for word in kind.ask]).checked().output
     except CommandRefused:  # the refusal stays in the transcript, and its patience is not known
         return None
-    match = re.search(kind.seconds, said)
-    return float(match[1]) if match else None
+    found = next((match[1] for pattern in kind.seconds if (match := re.search(pattern, said))), None)
+    return None if found is None else float(found or 0) or kind.unset_s

@@ -105,6 +105,8 @@ FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
 PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fields for fields, _ in FIELDS_SINCE)))
 #: What a console cannot be asked for before a release: it has no such thing (B: announcements of POWER6 and POWER8 functions).
 LISTINGS_SINCE = {"fc": (7, 3, 4), "vnic": (8, 8, 4), "sriov": (8, 8, 1), "procpool": (7, 3, 2)}
+#: Flags of ``migrlpar`` that a console does not know before a release (B: its manual pages of POWER7, which lack it, and of POWER8; that of the two it was V8R8.4.0 is D).
+FLAGS_SINCE = {"--npivval": (8, 8, 4)}
 #: The system has no virtual Fibre Channel (A `ZIU`, in Polish).
 NO_VIRTUAL_FC_CODE = "HSCLA4C0"
 
@@ -281,6 +283,15 @@ class ViosThroughHmc:
         self._session.close()
 
 
+def machine_asked(arguments: Sequence[str]) -> str:
+    """Whose answer a command is that is typed at an HMC: an I/O server's, as ``viosrvcmd`` names it, or, empty, the console's own.
+
+    >>> machine_asked(["viosrvcmd", "-m", "p8a", "-p", "vios1", "-c", "lspv"]), machine_asked(["lshmc", "-V"])
+    ('p8a/vios1', '')
+    """
+    return f"{arguments[2]}/{arguments[4]}" if arguments[0] == "viosrvcmd" else ""
+
+
 class _Background:
     """One command that blocks, in a thread; what it ended with is kept."""
 
@@ -437,7 +448,7 @@ class Hmc(ManagedSystem):
             self._console = self._console or self.console()
         except (CommandRefused, UnexpectedReply):
             return True
-        return self._console.numbers >= LISTINGS_SINCE[what]
+        return self._console.numbers >= (FLAGS_SINCE.get(what) or LISTINGS_SINCE[what])
 
     def rmc_connections(self) -> tuple[RmcConnection, ...]:
         """Every partition that the console's RMC knows, of all its systems."""
@@ -456,9 +467,19 @@ class Hmc(ManagedSystem):
             ["mkauthkeys", "--test", "--ip", order.target_address, "-u", order.target_user], timeout_s=60.0
         )
 
-    def validate(self, order: Order) -> Reply:
-        """With ``-v``, or a validation that passes keeps its warnings to itself (powervm.md 1.3, B `HMC7`)."""
-        return self._session.run([*self._migrlpar("v", order), "-v"], timeout_s=VALIDATION_TIMEOUT_S)
+    def validate(self, order: Order, *, disks: bool = False) -> Reply:
+        """With ``-v``, or a validation that passes keeps its warnings to itself (powervm.md 1.3, B `HMC7`).
+
+        ``disks`` is ``--npivval portdisk`` (B `HMC8`). Raises `UsageError` where the console's release has no such flag.
+        """
+        if disks and not self._knows("--npivval"):
+            raise UsageError(
+                "this console cannot try the disks of virtual Fibre Channel",
+                where=self._session.where,
+                next_step="It takes V8R8.4.0. Validate without: then the zoning is looked at, and not the masking.",
+            )
+        tried = ["--npivval", "portdisk"] if disks else []
+        return self._session.run([*self._migrlpar("v", order), *tried, "-v"], timeout_s=VALIDATION_TIMEOUT_S)
 
     def migrate(self, order: Order) -> Reply:
         """Returns when the migration shows, with status ``None``, or when the command ended before, with its reply."""

@@ -34,7 +34,7 @@ from lpmkit.control.records import (
     units,
     whole,
 )
-from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
+from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
     MoverPair,
@@ -687,7 +687,14 @@ class Ivm(ManagedSystem):
             ["mkauthkeys", "--test", "--ip", order.target_address, "-u", order.target_user], timeout_s=60.0
         )
 
-    def validate(self, order: Order) -> Reply:
+    def validate(self, order: Order, *, disks: bool = False) -> Reply:
+        """Raises `UsageError` for ``disks``: there is no virtual Fibre Channel whose disks could be tried."""
+        if disks:
+            raise UsageError(
+                "an IVM has no disks of virtual Fibre Channel to try",
+                where=self._frame_name,
+                next_step="Validate without; the disks of virtual SCSI are looked at all the same.",
+            )
         return self._session.run([*self._migrlpar("v", order), *mapped(order)], timeout_s=VALIDATION_TIMEOUT_S)
 
     def migrate(self, order: Order) -> Reply:

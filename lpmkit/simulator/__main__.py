@@ -30,7 +30,9 @@ def _list_faults(context: click.Context, _option: click.Parameter, wanted: bool)
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--landscape", type=FILE, help="Which blades and partitions there are: a file or a built-in name (js22, p7pair)."
+    "--landscape",
+    type=FILE,
+    help="Which frames and partitions there are: a file or a built-in name (js22, p7pair, p8pair, estate).",
 )
 @click.option("--directory", type=FILE, help="Where keys, ssh_config and site.yaml go; a temporary one by default.")
 @click.option("--truth", type=FILE, help="Where what really happened is written, one JSON object a line.")
@@ -40,6 +42,7 @@ def _list_faults(context: click.Context, _option: click.Parameter, wanted: bool)
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
               help="Show every fault with the situation it stands for.")  # fmt: skip
 @click.option("--isolate", is_flag=True, help="Put partitions in network namespaces of their own (root only).")
+@click.option("--round-trip", "round_trip_ms", default=0.0, metavar="MS", help="How far away every host is.")
 @click.option("--for", "seconds", type=float, help="End after so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready instead of text for people.")
 def main(
@@ -50,6 +53,7 @@ def main(
     seed: int,
     faults: tuple[str, ...],
     isolate: bool,
+    round_trip_ms: float,
     seconds: float | None,
     as_json: bool,
 ) -> None:
@@ -63,6 +67,7 @@ def main(
             seed=seed,
             faults=[parse(fault) for fault in faults],
             isolate=isolate,
+            round_trip_s=round_trip_ms / 1000,
         )
         with simulator:
             ended = _ended_by_signal()

@@ -391,6 +391,7 @@ class Partition:
     ethernets: tuple[Ethernet, ...]
     address: str
     host: bool
+    """Whether one can log in to it."""
     rmc_state: str
     workload: Workload
     compat_mode: str = "POWER6"
@@ -416,6 +417,10 @@ class Partition:
     ready: bool = True
     """Whether the operating system and its DR scripts would let a move happen."""
     vterm_open: bool = False
+    clusters: tuple[tuple[str, float], ...] = ()
+    """Cluster software in it, by the names of `recalled.CLUSTERS`, with the seconds that it waits for a silent member; 0 where nobody set them."""
+    shared: bool = False
+    """It answers from the simulator's own process and not from one of its own, as hundreds can: it is suspended by saying so, and runs neither SAP nor a database."""
 
     @property
     def disks(self) -> tuple[VirtualDisk, ...]:

@@ -111,6 +111,8 @@ def _kinds() -> dict[str, Kind]:
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
     kinds += [
+        Kind("cluster", "landscape", "the partition is a node of a cluster (powerha, powerha71, rac or gpfs) that waits so many seconds for a silent "
+             "member, as shipped without them", ("message", "delay_s")),
         Kind("mover-dies", "move", "the movers lose each other: the copy stands still, the partition runs on, "
              "its state stays intermediate until it is recovered", ("object",), Fault("mover-dies", when="copy@50%", times=1)),
         Kind("not-converging", "move", "the partition writes faster than the link: after the last round it is suspended all "
@@ -184,6 +186,8 @@ ALIASES: Mapping[str, str] = {
     "pool": "pool-missing",
 }
 
+#: What a partition may be a node of (`recalled.CLUSTERS`).
+CLUSTERS = ("powerha", "powerha71", "rac", "gpfs")
 #: What may happen to a database, see `oracle.instance.Instance.do`; with a colon in it, it is given as ``message=``.
 ORACLE_DEEDS = re.compile(
     r"ora600|tns-timeout|interleaved|restart|banner|rotate|truncate|kill|checkpoints|old-form|listener-(?:hangs|refuses|resets|answers)"
@@ -204,6 +208,8 @@ def parse(text: str) -> Fault:
     kind = KINDS.get(ALIASES.get(name, name))
     if kind is None:
         raise FaultProblem(f"no fault is called {name!r}; --list-faults shows them")
+    if kind.name == "cluster" and arguments and arguments[0] not in CLUSTERS:
+        raise FaultProblem(f"{text!r}: {kind.situation}")
     if kind.name == "oracle" and arguments and not ORACLE_DEEDS.fullmatch(arguments[0]):
         raise FaultProblem(f"{text!r}: {kind.situation}")
     if len(arguments) > len(kind.arguments):

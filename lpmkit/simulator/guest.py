@@ -79,6 +79,7 @@ class Guest:
     oracle_version: str = ""
     oracle_around: Mapping[str, Sequence[str]] = field(default_factory=dict)
     adapters: tuple[tuple[str, str], ...] = ()
+    clusters: tuple[tuple[str, float], ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -143,6 +144,7 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         oracle_version=found.oracle_version,
         oracle_around=dict(found.oracle_around),
         adapters=_adapters(found),
+        clusters=found.clusters,
     )
 
 
@@ -195,6 +197,7 @@ def from_json(text: str) -> Guest:
     entry["errors"] = tuple(LoggedError(**error) for error in entry["errors"])
     entry["physical"] = tuple(entry["physical"])
     entry["adapters"] = tuple((name, text) for name, text in entry["adapters"])
+    entry["clusters"] = tuple((kind, waits_s) for kind, waits_s in entry["clusters"])
     if entry["sap"] is not None:
         entry["sap"] = Installation(**{**entry["sap"], "licensed": tuple(entry["sap"]["licensed"])})
     return Guest(**entry)

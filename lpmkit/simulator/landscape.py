@@ -8,6 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lpmkit.simulator import estate
 from lpmkit.simulator.chassis import (
     DEFAULT_VSWITCH,
     RUNNING,
@@ -47,8 +48,10 @@ class LandscapeError(Exception):
 
 
 def load(path: Path | None = None) -> World:
-    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, ``p7pair`` or ``p8pair``)."""
+    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, ``p7pair``, ``p8pair`` or ``estate``)."""
     path = path or BUILT_IN / "js22.yaml"
+    if not path.exists() and str(path) == "estate":
+        return of_many()
     if not path.exists() and (BUILT_IN / f"{path}.yaml").exists():
         path = BUILT_IN / f"{path}.yaml"
     try:
@@ -58,6 +61,11 @@ def load(path: Path | None = None) -> World:
         raise LandscapeError(f"{path}: {problem.strerror}") from problem
     except (KeyError, TypeError, ValueError) as problem:
         raise LandscapeError(f"{path}: missing or wrong entry {problem}") from problem
+
+
+def of_many(frames: int = 8, each: int = 25, *, under_one: int = 4) -> World:
+    """So many frames in pairs, with so many partitions each, ``under_one`` console so many of the frames; see `estate`."""
+    return _world(estate.entry(frames, each, under_one))
 
 
 def _world(entry: Entry) -> World:
@@ -201,6 +209,7 @@ def _partition(entry: Entry, here: Sequence[Partition], frame: Frame | None) -> 
         ethernets=_ethernets(entry),
         address=entry.get("address", ""),
         host=host,
+        shared=entry.get("host") == "shared",
         rmc_state=entry.get("rmc_state", _rmc_state(state, host)),
         workload=Workload(**{key: float(value) for key, value in entry.get("workload", {}).items()}),
         compat_mode=entry.get("compat_mode", "POWER6"),
@@ -217,6 +226,7 @@ def _partition(entry: Entry, here: Sequence[Partition], frame: Frame | None) -> 
         max_virtual_slots=int(entry.get("max_virtual_slots", 10)),
         profiles=tuple(entry.get("profiles", ())),
         uuid=str(entry.get("uuid", "")),
+        clusters=tuple((str(kind), float(waits_s)) for kind, waits_s in entry.get("clusters", {}).items()),
     )
 
 

@@ -87,6 +87,8 @@ def write_site_file(
     ``listeners`` is where the database of each partition is reached; ``password`` is the name of the environment variable that holds the password of
     the SAP systems and databases.
     """
+    names = [frame.name for frame in world.frames]
+    partners = {name: names[at ^ 1] for at, name in enumerate(names)}  # every landscape is made of pairs
     rows = ["ssh_config: ssh_config            # relative to the site file", "frames:"]
     for frame in world.frames:
         if frame.hmc is not None:
@@ -96,6 +98,7 @@ def write_site_file(
                 f"    host: {frame.hmc}",
                 f"    system: {frame.system_name}",
                 f"    vios: [{', '.join(server.name for server in frame.servers)}]",
+                f"    partner: {partners[frame.name]}",
             ]
             continue
         rows += [
@@ -103,6 +106,7 @@ def write_site_file(
             "    manager: ivm",
             f"    host: {frame.vios.hostname}",
             f"    mover_address: {frame.vios.address}",
+            f"    partner: {partners[frame.name]}",
         ]
     rows.append("partitions:")
     nmon = PurePosixPath(recalled.NMON).parent

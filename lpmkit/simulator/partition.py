@@ -16,13 +16,14 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lpmkit.simulator import partition_files, partition_perl
-from lpmkit.simulator.chassis import LoggedError
+from lpmkit.simulator.chassis import Chassis, LoggedError
 from lpmkit.simulator.faults import Fault, FaultBook
-from lpmkit.simulator.guest import Guest, Identity, from_json
+from lpmkit.simulator.guest import Guest, Identity, from_json, identity
 from lpmkit.simulator.oracle.faces import Oracle
 from lpmkit.simulator.sap.faces import short_name
 from lpmkit.simulator.sap.running import RunningSap
@@ -79,10 +80,27 @@ class Wire:
         return [json.loads(line) for line in whole if line]
 
 
+class Neighbour:
+    """The line to a chassis in the same process, for a partition that has none of its own: who it is, whenever that has changed."""
+
+    def __init__(self, chassis: Chassis, name: str) -> None:
+        self._chassis, self._name = chassis, name
+        self._said: Identity | None = None
+
+    def news(self) -> list[dict[str, Any]]:
+        world = self._chassis.world
+        found = world.home(self._name)
+        here = None if found is None else identity(world.frame(found.frame), found.lpar_id)
+        if here is None or here == self._said:
+            return []
+        self._said = here
+        return [{"identity": asdict(here)}]
+
+
 class AixMachine:
     """The AIX of the partition: its state, its files, its ``perl``, and what is installed in it."""
 
-    def __init__(self, guest: Guest, wire: Wire, root: Path, book: FaultBook, address: str) -> None:
+    def __init__(self, guest: Guest, wire: Wire | Neighbour, root: Path, book: FaultBook, address: str) -> None:
         self.guest, self.wire, self.root, self.book, self.address = guest, wire, root, book, address
         self.server: SshServer | None = None
         self.oracle: Oracle | None = None
@@ -182,10 +200,10 @@ class AixMachine:
         if "fault" in message:
             self._news_for_sap.append(Fault(**message["fault"]))
             return
-        identity = message.get("identity")
+        told = message.get("identity")
         errors = tuple(LoggedError(**error) for error in message.get("errors", ()))
-        self.guest = self.guest.taking(None if identity is None else Identity(**identity), errors)
-        if identity is not None:
+        self.guest = self.guest.taking(None if told is None else Identity(**told), errors)
+        if told is not None:
             self._news_for_sap.append(None)
         for name, line in message.get("logs", {}).items():
             partition_files.append(self.root, name, str(line))
@@ -239,7 +257,14 @@ def main(arguments: list[str]) -> None:
         ports["oracle"] = machine.oracle.port
     keys = {base64.b64decode(key) for key in settings["keys"]}
     server = SshServer(
-        guest.name, users, Path(settings["host_key"]), keys, machine.login, settings["address"], machine.connect
+        guest.name,
+        users,
+        Path(settings["host_key"]),
+        keys,
+        machine.login,
+        settings["address"],
+        machine.connect,
+        settings["round_trip_s"],
     )
     machine.server = server
     server.start()

@@ -17,7 +17,7 @@ from lpmkit.simulator.chassis import (
     VirtualDisk,
     World,
 )
-from lpmkit.simulator.faults import Fault
+from lpmkit.simulator.faults import CLUSTERS, Fault
 from lpmkit.simulator.guest import identity
 
 Change = Callable[[World, Partition, Fault], World]
@@ -196,7 +196,13 @@ def _saying(**fields: str) -> Change:
     return _on_partition(lambda moved: replace(moved, attributes=(*moved.attributes, *fields.items())))
 
 
+def _in_a_cluster(world: World, moved: Partition, fault: Fault) -> World:
+    member = (fault.message or CLUSTERS[0], fault.delay_s)
+    return world.with_partition(replace(moved, clusters=(*moved.clusters, member)))
+
+
 CHANGES: dict[str, Change] = {
+    "cluster": _in_a_cluster,
     "wwpn-not-zoned": _without_zone,
     "wwpn-not-masked": _without_mask,
     "fc-ports-full": _on_targets(_without_npiv),

@@ -32,6 +32,63 @@ LPM_ATTRIBUTES: tuple[tuple[str, str, str, bool], ...] = (
     ("tcp_port_low", "0", "TCP lowest ephemeral port", True),
 )
 
+# --- clusters -------------------------------------------------------------------------------------------------------
+# Where the programs are and what PowerHA and GPFS answer is recalled; crsctl's answer is seen in print.
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Cluster software in a partition: what shows among the processes, the program that is asked, and its answer to these arguments; ``{}`` is the timer."""
+
+    processes: tuple[str, ...]
+    program: str
+    arguments: tuple[str, ...]
+    answer: str
+    as_shipped: str
+
+
+_CLMGR = """CLUSTER_NAME="prod"
+STATE="STABLE"
+TYPE="NSC"
+HEARTBEAT_TYPE="UNICAST"
+VERSION="{version}"
+RG_SETTLING_TIME="0"
+HEARTBEAT_FREQUENCY="{heartbeat}"
+GRACE_PERIOD="10"
+SITE_POLICY_FAILURE_ACTION="fallover"
+"""
+
+CLUSTERS: Mapping[str, Cluster] = {
+    "powerha": Cluster(
+        ("/usr/es/sbin/cluster/clstrmgr", "/usr/sbin/clcomd -d", "/usr/sbin/clconfd"),
+        "/usr/es/sbin/cluster/utilities/clmgr",
+        ("query", "cluster"),
+        _CLMGR.format(version="7.2.4.0", heartbeat="30") + 'LPM_POLICY=""\nHEARTBEAT_FREQUENCY_DURING_LPM="{}"\n',
+        "0",
+    ),
+    "powerha71": Cluster(
+        ("/usr/es/sbin/cluster/clstrmgr", "/usr/sbin/clcomd -d", "/usr/sbin/clconfd"),
+        "/usr/es/sbin/cluster/utilities/clmgr",
+        ("query", "cluster"),
+        _CLMGR.format(version="7.1.3.0", heartbeat="{}"),
+        "20",
+    ),
+    "rac": Cluster(
+        ("/u01/app/19.0.0/grid/bin/ohasd.bin reboot", "/u01/app/19.0.0/grid/bin/ocssd.bin", "/u01/app/19.0.0/grid/bin/crsd.bin reboot"),
+        "/u01/app/19.0.0/grid/bin/crsctl",
+        ("get", "css", "misscount"),
+        "CRS-4678: Successful get misscount {} for Cluster Synchronization Services.\n",
+        "30",
+    ),
+    "gpfs": Cluster(
+        ("/usr/lpp/mmfs/bin/mmsdrserv 1191 10 10 /dev/null 128", "/usr/lpp/mmfs/bin/mmfsd"),
+        "/usr/lpp/mmfs/bin/mmlsconfig",
+        ("failureDetectionTime",),
+        "failureDetectionTime {}\n",
+        "35",
+    ),
+}  # fmt: skip
+
 # --- messages -------------------------------------------------------------------------------------------------------
 # The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (KSH-IVM, NOVA-IVM). So are the codes VIOSE010401A1-0042
 # (partition not found), VIOSE03FF0000-0149 (firmware error) and VIOSI01040010-0003 (no results). Everything else is recalled.

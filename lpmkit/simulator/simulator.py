@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpmkit.simulator import guest, landscape, login
+from lpmkit.simulator import guest, landscape, login, partition_files
 from lpmkit.simulator.chassis import RUNNING, Chassis, Partition, World
 from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
+from lpmkit.simulator.forwarding import Connect
 from lpmkit.simulator.hmc_machine import HmcMachine
 from lpmkit.simulator.host import ProcessHost
 from lpmkit.simulator.isolation import VethLink
@@ -26,7 +27,7 @@ from lpmkit.simulator.migration import Movers
 from lpmkit.simulator.perturbation import perturb
 from lpmkit.simulator.sap.installation import hardware_key
 from lpmkit.simulator.shells.runner import Machine, Shell
-from lpmkit.simulator.sshd import SshServer
+from lpmkit.simulator.sshd import ShellFactory, SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 
@@ -39,14 +40,14 @@ class Simulator:
 
     ``directory`` receives keys, ``ssh_config`` and ``site.yaml``; without it a temporary one is made and removed at the end.
     ``speed`` shortens everything about a move but the suspension. ``seed`` makes moves repeatable. ``faults`` are `Fault`
-    values or their text forms. ``isolate`` needs root.
+    values or their text forms. ``isolate`` needs root. Every host is ``round_trip_s`` away from whoever logs in.
 
     Leaving the block ends every process and thread that it started, whatever state a move was in.
     """
 
     def __init__(
         self,
-        landscape_file: Path | str | None = None,
+        landscape_file: Path | str | World | None = None,
         *,
         directory: Path | str | None = None,
         truth: Path | str | None = None,
@@ -54,9 +55,13 @@ class Simulator:
         seed: int = 0,
         faults: Iterable[Fault | str] = (),
         isolate: bool = False,
+        round_trip_s: float = 0.0,
     ) -> None:
         chosen = [parse(fault) if isinstance(fault, str) else fault for fault in faults]
-        world = landscape.load(None if landscape_file is None else Path(landscape_file))
+        if isinstance(landscape_file, World):
+            world = landscape_file
+        else:
+            world = landscape.load(None if landscape_file is None else Path(landscape_file))
         for fault in chosen:
             world = perturb(world, fault)
         self.chassis = Chassis(world)
@@ -66,7 +71,7 @@ class Simulator:
         self.directory = Path(directory) if directory is not None else Path(tempfile.mkdtemp(prefix="lpm-simulator-"))
         self.directory = self.directory.resolve()
         self.truth_path = Path(truth) if truth is not None else self.directory / "truth.jsonl"
-        self.speed, self.seed, self.isolate = speed, seed, isolate
+        self.speed, self.seed, self.isolate, self.round_trip_s = speed, seed, isolate, round_trip_s
         self.ssh_config = self.directory / "ssh_config"
         self.site_file = self.directory / "site.yaml"
         self.hosts: dict[str, ProcessHost] = {}
@@ -143,15 +148,34 @@ class Simulator:
                 machine(self.chassis, movers), lambda text: self.faults.on_command(host, text), interactive, kept
             )
 
-        server = SshServer(host, [user], self.directory / f"host_key_{host}", keys, shell)
+        return self._serve(host, user, keys, shell)
+
+    def _serve(
+        self, host: str, user: str, keys: set[bytes], shell: ShellFactory, connect: Connect | None = None
+    ) -> login.Address:
+        """Open the SSH port of a host that answers from this process."""
+        host_key = self.directory / f"host_key_{host}"
+        server = SshServer(host, [user], host_key, keys, shell, connect=connect, round_trip_s=self.round_trip_s)
         server.start()
         self.servers[host] = server
         return login.Address(host, user, server.address, server.port)
+
+    def _share(self, found: Partition, keys: set[bytes]) -> login.Address:
+        """Let a partition answer from this process."""
+        from lpmkit.simulator.partition import AixMachine, Neighbour  # noqa: PLC0415 - with all that a partition may run
+
+        root = self.directory / "partitions" / found.name
+        inside = guest.install(self.world, found, time.time())
+        partition_files.furnish(root, inside)
+        machine = AixMachine(inside, Neighbour(self.chassis, found.name), root, self.faults, "127.0.0.1")
+        return self._serve(found.name, "root", keys, machine.login, machine.connect)
 
     def _start_partition(self, found: Partition, keys: set[bytes]) -> login.Address:
         """Start a partition's process; one that does not run has an address where nobody listens."""
         if found.state != RUNNING:
             return login.Address(found.name, "root", "127.0.0.1", 9)
+        if found.shared:
+            return self._share(found, keys)
         link = None
         if self.isolate:
             link = VethLink.create()
@@ -172,6 +196,7 @@ class Simulator:
             "address": address,
             "tls": self._certificate(found, address),
             "password": self.sap_password,
+            "round_trip_s": self.round_trip_s,
             "faults": [fault.as_dict() for fault in self._given if KINDS[fault.effect].where in ("command", "sap")],
         }
         host = self.hosts[found.name] = ProcessHost(settings, self.directory / f"{found.name}.log", link)

@@ -22,6 +22,7 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
+from lpmkit.simulator.distance import far_away
 from lpmkit.simulator.forwarding import STREAM_LOCAL, Connect, relay
 from lpmkit.simulator.shells.runner import LoggedOut, Shell
 from lpmkit.simulator.terminal import Terminal
@@ -237,7 +238,9 @@ class SshServer:
         factory: ShellFactory,
         address: str = "127.0.0.1",
         connect: Connect | None = None,
+        round_trip_s: float = 0.0,
     ) -> None:
+        self.round_trip_s = round_trip_s
         self.host, self.users, self.keys, self.factory = host, frozenset(users), client_keys, factory
         self.connect = connect
         self._host_key = paramiko.Ed25519Key(filename=str(host_key))
@@ -287,7 +290,7 @@ class SshServer:
 
     def _welcome(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = Transport(connection)
+        transport = Transport(far_away(connection, self.round_trip_s) if self.round_trip_s > 0 else connection)
         transport.local_version = "SSH-2.0-OpenSSH_4.7"
         transport.add_server_key(self._host_key)
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lpmkit.simulator.guest import Guest
-from lpmkit.simulator.shells import aix_devices, aix_errors, aix_identity, aix_memory, aix_system
+from lpmkit.simulator.shells import aix_clusters, aix_devices, aix_errors, aix_identity, aix_memory, aix_system
 from lpmkit.simulator.shells.reply import Context, Reply, lines
 
 Handler = Callable[[Guest, Sequence[str], Context], Reply]
@@ -13,6 +13,9 @@ Handler = Callable[[Guest, Sequence[str], Context], Reply]
 
 def run(guest: Guest, words: Sequence[str], context: Context, user: str = "root") -> Reply | None:
     """Answer a command; ``None`` when there is none of that name (``python3`` is none on an AIX 5.3)."""
+    clustered = aix_clusters.run(guest, words)
+    if clustered is not None:
+        return clustered
     name = words[0].rsplit("/", 1)[-1] if words[0].startswith(("/usr/", "/bin/", "/sbin/", "/etc/")) else words[0]
     if user != "root" and name in ("whoami", "id"):
         return lines(user if name == "whoami" else f"uid=205({user}) gid=201(sapsys) groups=202(oper),203(dba)")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lpmkit.simulator.guest import Guest
+from lpmkit.simulator.shells import aix_clusters
 from lpmkit.simulator.shells.reply import Context, Reply, lines
 
 RSCT = ("IBM.ConfigRM", "IBM.DRM", "IBM.HostRM", "IBM.MgmtDomainRM", "IBM.ServiceRM")
@@ -103,6 +104,8 @@ def processes(guest: Guest) -> list[Process]:
         for at, name in enumerate(("pmon", "psp0", "mman", "dbw0", "lgwr", "ckpt", "smon", "reco", "arc0", "arc1")):
             found.append((user, 323600 + 4096 * at, 1, "oracle", f"ora_{name}_{guest.oracle_sid}"))
         found.append((user, 401408, 1, "tnslsnr", "/oracle/bin/tnslsnr LISTENER -inherit"))
+    for at, line in enumerate(aix_clusters.processes(guest)):
+        found.append(("root", 450560 + 4096 * at, 1, line.split()[0].rsplit("/", 1)[-1], line))
     return [Process(*each) for each in found]
 
 

@@ -13,8 +13,9 @@ from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply
 
 FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
-#: What an HMC has besides (HMC7, HMC8).
-HMC_FLAGS = "--redundantpgvios --redundantvios --mpio --vlanbridge --vsi --uuid --protectstorage --npivval --requirerr --redundantvnicbkdev --redundantmsps"
+#: What an HMC has besides, and what one of version 8 has besides that (the manual pages HMC7 and HMC8).
+HMC_FLAGS = "--redundantpgvios --redundantvios --mpio --vlanbridge --vsi --uuid --protectstorage"
+HMC8_FLAGS = "--npivval --requirerr --redundantvnicbkdev --redundantmsps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,7 @@ class Order:
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
     """Read the words (synopses of IVM-migrlpar), or say what is wrong with them."""
-    options = read(
-        arguments, FLAGS if frame.hmc is None else f"{FLAGS} {HMC_FLAGS}", "--async -v --force --help --nodetails"
-    )
+    options = read(arguments, _flags(world, frame), "--async -v --force --help --nodetails")
     required = "-o -t" if options["-o"] in ("v", "m") else "-o"
     wrong = ivm.problem(world, frame, options, context, required)
     if wrong is not None:
@@ -69,6 +68,14 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         wishes=wishes,
         disks_tested=options["--npivval"] == "portdisk",
     )
+
+
+def _flags(world: World, frame: Frame) -> str:
+    """What the manager of a frame takes with a value."""
+    if frame.hmc is None:
+        return FLAGS
+    version = next(int(hmc.version) for hmc in world.hmcs if hmc.host == frame.hmc)
+    return " ".join((FLAGS, HMC_FLAGS, HMC8_FLAGS if version >= 8 else ""))
 
 
 def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None) -> str | None:

@@ -1,0 +1,191 @@
+"""What `lpmkit check --all` costs: ``python -m benchmarks.estate [--round-trip MS] [--sample N] [--connections N]``.
+
+The simulator's ``estate`` (two hundred partitions on eight frames under two consoles) runs in a process of its own, and what goes to it and comes from it is held for half a round trip on
+either side (`lpmkit.simulator.distance`): so a connection and its login cost what they cost over such a line, too. lpmkit itself is the command that a person types. Both share the
+machine's cores. For comparison, a sample of partitions is surveyed alone: as ``lpmkit check`` does it, in rounds, and with one command for each question over connections that stand
+already. What that would have been for all two hundred is worked out from the questions counted and the seconds that such a command took. Commands take no time on the simulator; on real
+consoles they do, and the seconds of both ways grow by that. Writes ``benchmarks/results/estate.json`` and ``.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from lpmkit.config import Site, load_site
+from lpmkit.control import Order
+from lpmkit.control.aix import AixShell
+from lpmkit.control.hmc import machine_asked
+from lpmkit.reach import control_of, vios_shells
+from lpmkit.secrets import Secrets
+from lpmkit.session import Ahead, Reply, Session
+from lpmkit.ssh import SshSession, open_session
+from lpmkit.survey import Survey, gather
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@contextmanager
+def simulated(folder: Path, round_trip_ms: float) -> Iterator[Path]:
+    """The site file of an estate that is up."""
+    command = [sys.executable, "-m", "lpmkit.simulator", "--landscape", "estate", "--directory", str(folder), "--json"]
+    running = subprocess.Popen([*command, "--round-trip", str(round_trip_ms)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout is not None
+        yield Path(json.loads(running.stdout.readline())["site_file"])
+    finally:
+        running.terminate()
+        running.wait(60)
+
+
+def checked(site_file: Path, connections: int | None) -> dict[str, Any]:
+    """``lpmkit check --all`` of everything, as a command."""
+    if connections is not None:
+        site_file.write_text(site_file.read_text() + f"connections: {{total: {connections}}}\n")
+    command = [sys.executable, "-m", "lpmkit.cli", "--site", str(site_file), "check", "--all", "--json"]
+    began = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True, env={**os.environ, "COLUMNS": "200"})
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "whole command, s": time.monotonic() - began}
+
+
+class OneByOne:
+    """A session that takes no batches."""
+
+    def __init__(self, inner: SshSession) -> None:
+        self._inner, self.where = inner, inner.where
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        return self._inner.run(arguments, timeout_s=timeout_s, stdin=stdin)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def alone(site: Site, order: Order, *, batches: bool) -> tuple[Survey, dict[str, float]]:
+    """One partition's survey and what it cost; its connections stand before the time begins."""
+    asked: list[Reply] = []
+    with ExitStack() as stack:
+        console, guest = (
+            stack.enter_context(closing(open_session(site, settings, transcript=asked.append)))
+            for settings in (site.frame(order.source), site.partitions[order.partition])
+        )
+        for session in (console, guest):
+            session.run(["date"])
+        asked.clear()
+        before, began = console.round_trips + guest.round_trips, time.monotonic()
+        manager: Session = Ahead(console, machine_of=machine_asked) if batches else OneByOne(console)
+        ends = (order.source, order.target)
+        found = gather(
+            order,
+            *(control_of(site, name, secrets=Secrets(), session=manager) for name in ends),
+            *(vios_shells(site.frame(name), manager) for name in ends),
+            AixShell(guest if batches else OneByOne(guest)),
+            rounds=(manager,) if isinstance(manager, Ahead) else (),
+        )
+        seconds = time.monotonic() - began
+        trips = console.round_trips + guest.round_trips - before
+    return found, {"questions": len(asked), "round trips": trips, "seconds": round(seconds, 1)}
+
+
+def orders(site: Site, nights: Sequence[Mapping[str, Any]], count: int) -> list[Order]:
+    """The first partitions that one can log in to, of as many frames as there are."""
+    found = []
+    for at in range(count):
+        night = nights[at % len(nights)]
+        names = [one["partition"] for one in night["partitions"] if one["partition"] in site.partitions]
+        system = str(site.frame(night["target"]).system)
+        machine = system.removeprefix("Server-").replace("-SN", "*")
+        found.append(Order(names[at // len(nights)], night["source"], night["target"], machine, "", ""))
+    return found
+
+
+def measured(folder: Path, round_trip_ms: float, sample: int, connections: int | None) -> dict[str, Any]:
+    with simulated(folder, round_trip_ms) as site_file:
+        said = checked(site_file, connections)
+        site, nights = load_site(site_file), said["frames"]
+        partitions = [one for night in nights for one in night["partitions"]]
+        serial, rounds = [], []
+        for order in orders(site, nights, sample):
+            rounds.append(alone(site, order, batches=True)[1])
+            serial.append(alone(site, order, batches=False)[1])
+    effort = said["effort"]
+    each_command_s = sum(one["seconds"] for one in serial) / sum(one["questions"] for one in serial)
+    questions_alone = statistics.mean(one["questions"] for one in serial)
+    return {
+        "partitions": len(partitions),
+        "frames": len(nights),
+        "logged in to": len([one for one in partitions if one["partition"] in site.partitions]),
+        "round trip of the line, ms": round_trip_ms,
+        "answers": dict(Counter(one["answer"] for one in partitions)),
+        "could not be asked": sum(len(night["silent"]) for night in nights),
+        "in one pass": {
+            "questions": effort["questions"],
+            "questions for each partition": round(effort["questions"] / len(partitions), 1),
+            "round trips": effort["round_trips"],
+            "round trips for each partition": round(effort["round_trips"] / len(partitions), 2),
+            "questions for each round trip": round(effort["questions"] / effort["round_trips"], 1),
+            "connections": effort["connections"],
+            "most connections at once": effort["most_at_once"],
+            "seconds": round(effort["seconds"], 1),
+            "whole command, s": round(said["whole command, s"], 1),
+        },
+        "sample: one partition alone, in rounds": rounds,
+        "sample: one partition alone, one command for each question": serial,
+        "one command for each question": {
+            "seconds for each": round(each_command_s, 3),
+            "common ones asked once: round trips": effort["questions"],
+            "common ones asked once: hours": round(effort["questions"] * each_command_s / 3600, 2),
+            "partition by partition: round trips": round(questions_alone * len(partitions)),
+            "partition by partition: hours": round(questions_alone * len(partitions) * each_command_s / 3600, 2),
+        },
+    }
+
+
+def page(found: Mapping[str, Any]) -> str:
+    once, serial = found["in one pass"], found["one command for each question"]
+    one = found["sample: one partition alone, in rounds"]
+    mean = {name: statistics.mean(row[name] for row in one) for name in ("round trips", "seconds")}
+    return f"""# What `lpmkit check --all` costs
+
+`python -m benchmarks.estate`: {found["partitions"]} partitions on {found["frames"]} frames, {found["logged in to"]} of them logged in to, {found["round trip of the line, ms"]:g} ms away. Answers: {", ".join(f"{count} {answer}" for answer, count in found["answers"].items())}.
+
+| | round trips | for each partition | time |
+|---|---|---|---|
+| one pass, at most {once["most connections at once"]} connections at once | {once["round trips"]} | {once["round trips for each partition"]} | {once["seconds"]} s |
+| partition by partition, in rounds (from {len(one)}) | {mean["round trips"] * found["partitions"]:.0f} | {mean["round trips"]:.1f} | {mean["seconds"] * found["partitions"] / 60:.0f} min |
+| one command for each question, common ones once | {serial["common ones asked once: round trips"]} | {once["questions for each partition"]} | {serial["common ones asked once: hours"] * 60:.0f} min |
+| one command for each question, partition by partition (from {len(one)}) | {serial["partition by partition: round trips"]} | {serial["partition by partition: round trips"] / found["partitions"]:.0f} | {serial["partition by partition: hours"]:.1f} h |
+
+A round trip is a line of commands that is sent and waited for; over SSH that is two on the wire, one to open the channel. The pass put {once["questions"]} questions, {once["questions for each round trip"]} in each of them, over {once["connections"]} connections that were made for it.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.estate", description=__doc__)
+    parser.add_argument("--round-trip", dest="round_trip_ms", type=float, default=50.0, metavar="MS")
+    parser.add_argument("--sample", type=int, default=3, help="partitions that are surveyed alone")
+    parser.add_argument("--connections", type=int, help="the site file's connections.total")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lpmkit-estate-") as folder:
+        found = measured(Path(folder), options.round_trip_ms, options.sample, options.connections)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "estate.json").write_text(json.dumps(found, indent=1) + "\n")
+    (options.results / "estate.md").write_text(page(found))
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
