@@ -22,6 +22,7 @@ business and stays in its own configuration; the site file only names the host a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -398,14 +399,22 @@ def find_site_file(given: str | os.PathLike[str] | None) -> Path:
     )
 
 
+#: What the YAML parser quotes of a file's values in what it says.
+_VALUES = re.compile(r" with value .*|(?<=undefined alias) .*", re.DOTALL)
+
+
 def load_site(path: str | os.PathLike[str]) -> Site:
-    """Read a site file. Raises `SiteFileError`, which names line and key of everything that is wrong."""
+    """Read a site file. Raises `SiteFileError`, which names line and key of everything that is wrong.
+
+    What the parsers say is not chained to it: they quote the file, and somebody may have written a password into it. A traceback stays in a saved notebook.
+    """
     path = Path(path)
     try:
         data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SiteFileError(str(path), [f"line {line}: {error.problem}"]) from error
+        problem = _VALUES.sub("", error.problem or "it is not YAML")
+        raise SiteFileError(str(path), [f"line {line}: {problem}"]) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise SiteFileError(str(path), [f"it is not YAML: {error}"]) from error
     except OSError as error:
@@ -416,7 +425,7 @@ def load_site(path: str | os.PathLike[str]) -> Site:
         site = Site.model_validate(data)
     except ValidationError as error:
         problems = [f"line {_line(data, item['loc'])}, {_key(item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SiteFileError(str(path), problems) from error
+        raise SiteFileError(str(path), problems) from None
     return _absolute(site, path.resolve().parent)
 
 
