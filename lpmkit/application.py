@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as w
-from IPython.display import Image
 
 from lpmkit.errors import LpmError
 from lpmkit.plan.book import look
@@ -32,12 +31,14 @@ from lpmkit.record_widgets import (
 from lpmkit.run import Run
 from lpmkit.runbook import Runbook
 from lpmkit.widgets import (
+    CHART_SAID,
     Chooser,
     LiveBoard,
     MovePanel,
     expectation_text,
     findings_table,
     mapping_table,
+    picture,
     report_link,
     validation_text,
     verdict_table,
@@ -93,8 +94,6 @@ def _shown(value: Any) -> Any:
     """A widget as it is; plain output as a widget."""
     if isinstance(value, w.Widget):
         return value
-    if hasattr(value, "format"):  # an image of IPython's
-        return w.Image(value=value.data, format="png", layout=w.Layout(max_width="100%"))
     return w.HTML(value.data)
 
 
@@ -180,19 +179,28 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         self._board = LiveBoard(run, panel)
         return [*found, panel, self._board]
 
+    def _relabel(self) -> None:
+        """A run was analysed: what the lists say of it is said anew."""
+        for page in (self.move, self.verify, self.compare):
+            if isinstance(page.top, RunChooser):
+                page.top.refresh()
+
     def _do_verdict(self) -> list[Any]:
         run = self.verify.top.run()
         found: list[Any] = [verdict_table(self._book, run), unusual(self._book, run)]
+        self._relabel()
         chart = run.path / "plots" / "wall.png"
         if chart.exists():
-            found.append(Image(data=chart.read_bytes()))
+            found.append(picture(chart.read_bytes(), CHART_SAID))
         return [*found, report_link(run)]
 
     def _do_record(self) -> list[Any]:
         return [RecordForm(self.verify.top.run())]
 
     def _do_write(self) -> list[Any]:
-        return [WriteUpPanel(self._book, self.verify.top.run())]
+        panel = WriteUpPanel(self._book, self.verify.top.run())
+        panel.write.on_click(lambda _: self._relabel())  # it analyses too
+        return [panel]
 
     def _do_compare(self) -> list[Any]:
         runs = self.compare.top.runs()

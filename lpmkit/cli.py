@@ -690,7 +690,7 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
 @click.pass_context
 @told
 def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
-    """Open JupyterLab on a dated copy of the notebooks; the models stay as they are."""
+    """Open JupyterLab on a dated copy of the notebooks, which its launcher has as cards; the models stay as they are."""
     from lpmkit.notebooks import copy_models  # noqa: PLC0415
 
     folder = copy_models(directory)
@@ -702,7 +702,9 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
             raise
         people.print(f"No site file yet ({error.what}): the rehearsal needs none.")
     people.print(f"The notebooks are copied to {folder}")
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *jupyter_options]
+    cards = Path(__file__).parent / "templates" / "jupyter" / "labextensions"
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
     if no_browser:
         command.append("--no-browser")
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - JupyterLab, with the operator's options

@@ -22,6 +22,7 @@ business and stays in its own configuration; the site file only names the host a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -422,6 +423,10 @@ def find_site_file(given: str | os.PathLike[str] | None) -> Path:
     )
 
 
+#: What the YAML parser quotes of a file's values in what it says.
+_VALUES = re.compile(r" with value .*|(?<=undefined alias) .*", re.DOTALL)
+
+
 def load_site(path: str | os.PathLike[str]) -> Site:
     """Read a site file. Raises `SiteFileError`, which names line and key of everything that is wrong."""
     path = Path(path)
@@ -429,12 +434,16 @@ def load_site(path: str | os.PathLike[str]) -> Site:
 
 
 def read_settings(path: Path, model: type[Settings], holds: str, what: str = "the site file") -> Settings:
-    """A YAML file as a model; ``holds`` says what it should hold. Raises `SiteFileError`, which names line and key of everything that is wrong."""
+    """A YAML file as a model; ``holds`` says what it should hold. Raises `SiteFileError`, which names line and key of everything that is wrong.
+
+    What the parsers say is not chained to it: they quote the file, and somebody may have written a password into it. A traceback stays in a saved notebook.
+    """
     try:
         data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SiteFileError(str(path), [f"line {line}: {error.problem}"], what=what) from error
+        problem = _VALUES.sub("", error.problem or "it is not YAML")
+        raise SiteFileError(str(path), [f"line {line}: {problem}"], what=what) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise SiteFileError(str(path), [f"it is not YAML: {error}"], what=what) from error
     except OSError as error:
@@ -445,7 +454,7 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str = "th
         return model.model_validate(data)
     except ValidationError as error:
         problems = [f"line {_line(data, item['loc'])}, {_key(item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SiteFileError(str(path), problems, what=what) from error
+        raise SiteFileError(str(path), problems, what=what) from None
 
 
 def _absolute(site: Site, folder: Path) -> Site:

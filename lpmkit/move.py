@@ -237,12 +237,3 @@ def _pass_sizes(readings: Sequence[tuple[int, int, int]]) -> list[int]:
         if left > before:
             sizes.append(left)
     return sizes
-
-
-#: What an operator does in a state that a move can be left in (powervm.md 5.1).
-PROPOSALS: Mapping[Phase, str] = {
-    Phase.SETTLED: "It runs on the target. Nothing to mend: verify SAP and the database, and keep the report.",
-    Phase.FAILED: "The partition is where it was. Read the manager's message, mend it, validate again.",
-    Phase.STOPPED: "The partition is where it was. Validate again before the next try.",
-    Phase.NEEDS_RECOVERY: "`lpmkit recover RUN` says what both ends say and what to do, and asks the source's manager to recover. Delete nothing by hand before.",
-}

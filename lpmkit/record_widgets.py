@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
-from IPython.display import HTML, Image
+from IPython.display import HTML
 
 from lpmkit.analysis import analyse
 from lpmkit.comparison import figures, overlay, trend
@@ -23,14 +23,17 @@ from lpmkit.plots import as_png
 from lpmkit.remarks import CHANGE_FIELDS, KINDS, add_remark, remarks
 from lpmkit.run import Run
 from lpmkit.runbook import Runbook
-from lpmkit.widgets import escaped, table
+from lpmkit.widgets import escaped, picture, table
 from lpmkit.writeup import FORMS, LANGUAGES, write_up
 
 _WIDE = w.Layout(width="48em")
 
 
 class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Choose one run of the site, or several; the newest is chosen to begin with. ``run()`` and ``runs()`` are what was chosen."""
+    """Choose one run of the site, or several; the newest is chosen to begin with. ``run()`` and ``runs()`` are what was chosen.
+
+    What is said of each run is what was known when the list was made; `refresh` says it anew, after a run was analysed say.
+    """
 
     def __init__(
         self,
@@ -40,18 +43,16 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         several: bool = False,
         wanted: Callable[[Run], bool] | None = None,
     ) -> None:
-        folder = book.site.runs.folder
-        self._runs = {one.name: one for one in reversed(book.runs()) if wanted is None or wanted(one)}
-        self._folder = folder
+        self._book, self._wanted = book, wanted
+        self._folder = book.site.runs.folder
+        options = self._options()
         kind = w.SelectMultiple if several else w.Select
-        past = {move.run: move for move in History(folder).moves()} if folder.is_dir() else {}
-        options = [(_label(name, past.get(name)), name) for name in self._runs]
         names = [run] if isinstance(run, str) else list(run or ())
         asked = [Path(name).name for name in names]
         if missing := [name for name in asked if name not in self._runs]:
             raise UsageError(
                 f"{', '.join(missing)} is no run to choose here",
-                where=str(folder),
+                where=str(self._folder),
                 next_step="Leave RUN as None to choose below.",
             )
         chosen = asked or list(self._runs)[: 2 if several else 1]
@@ -60,8 +61,24 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             options=options, value=value, rows=min(10, max(3, len(options))), description="run", layout=_WIDE
         )
         super().__init__(
-            [self.list, w.HTML("" if options else f"<p>There is no such run in {escaped(folder)} yet.</p>")]
+            [self.list, w.HTML("" if options else f"<p>There is no such run in {escaped(self._folder)} yet.</p>")]
         )
+
+    def _options(self) -> list[tuple[str, str]]:
+        """The runs, newest first, with what is known of each now."""
+        wanted, folder = self._wanted, self._folder
+        self._runs = {one.name: one for one in reversed(self._book.runs()) if wanted is None or wanted(one)}
+        past = {move.run: move for move in History(folder).moves()} if folder.is_dir() else {}
+        return [(_label(name, past.get(name)), name) for name in self._runs]
+
+    def refresh(self) -> None:
+        """Say of each run what is known now, the runs that came since among them; what is chosen stays chosen."""
+        chosen, options = self.list.value, self._options()
+        if options == list(self.list.options):
+            return
+        with self.list.hold_sync():
+            self.list.options = options
+            self.list.value = chosen
 
     def run(self) -> Run:
         """The chosen run; raises `UsageError` where there is none."""
@@ -203,9 +220,12 @@ def side_by_side(runs: Sequence[Run]) -> HTML:
     return table(figures([analyse(run) for run in runs]), "side by side")
 
 
-def overlaid(runs: Sequence[Run]) -> Image:
+def overlaid(runs: Sequence[Run]) -> HTML:
     """Their suspensions laid over each other."""
-    return Image(data=as_png(overlay([analyse(run) for run in runs])))
+    drawn = as_png(overlay([analyse(run) for run in runs]))
+    return picture(
+        drawn, "The suspensions of these runs laid over each other; the table of figures says the same in words"
+    )
 
 
 def history_table(book: Runbook, *, partition: str | None = None, frame: str | None = None, last: int = 20) -> HTML:
@@ -217,10 +237,11 @@ def history_table(book: Runbook, *, partition: str | None = None, frame: str | N
     return HTML((table(rows, "history").data if rows else "<p>No run is on record.</p>") + notes)
 
 
-def history_chart(book: Runbook, *, partition: str | None = None, frame: str | None = None) -> Any:
+def history_chart(book: Runbook, *, partition: str | None = None, frame: str | None = None) -> HTML:
     """The suspensions of a site over time."""
     drawn = trend(History(book.site.runs.folder).moves(partition=partition, frame=frame))
-    return Image(data=as_png(drawn)) if drawn else HTML("<p>No suspension is on record.</p>")
+    said = "The suspensions of the moves over time; the table of the history says the same in words"
+    return picture(as_png(drawn), said) if drawn else HTML("<p>No suspension is on record.</p>")
 
 
 # --- home -----------------------------------------------------------------------------------------------------------

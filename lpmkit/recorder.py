@@ -42,6 +42,8 @@ ANCHOR_EVERY_S = 10.0
 #: What a partition is after a move of its own that was not activated before.
 INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it was"
 RETRY_S = 2.0
+#: How a recorder ends that was asked to stop in the lead-in.
+CALLED_OFF = "called off before the move was asked for; nothing was moved"
 
 #: A recorder that has heard from no control point for so long ends: nobody has asked it to, and nobody is there.
 GIVE_UP_S = 12 * 3600.0
@@ -170,7 +172,8 @@ class Follower:
         self.plan, self.order = plan, order
         self._post, self._clock = post, clock
         self.standing = standing
-        self._asked = threading.Lock()
+        self._turn = threading.Lock()
+        self._begun = self.called_off = False
         self._out_of_reach: set[str] = set()
         #: The partition was not activated when the move was asked for; ``None`` before anybody looked.
         self.inactive: bool | None = None
@@ -187,7 +190,11 @@ class Follower:
         self._desk = control_of(plan.site, order.source, secrets=secrets, transcript=transcript)
 
     def ask_to_move(self) -> None:
-        """Send the one command. The intent is on disk before it."""
+        """Send the one command, unless it was called off. The intent is on disk before it."""
+        with self._turn:
+            if self.called_off:
+                return
+            self._begun = True
         written = threading.Event()
 
         def intent(writer: RunWriter) -> None:
@@ -200,7 +207,12 @@ class Follower:
         self._answered("migrate", lambda: self.source.migrate(self.order))
 
     def stop(self) -> None:
-        """Ask the source's manager to stop the migration; the partition stays where it is."""
+        """Ask the source's manager to stop the migration; the partition stays where it is. A move that was not asked for yet is called off."""
+        with self._turn:
+            self.called_off = not self._begun and self.standing.phase is Phase.PREPARED
+        if self.called_off:
+            self._event("answer", what="stop", status=0, text="The move was not asked for yet, and will not be.")
+            return
         self.standing = Standing(self.standing.phase, self.standing.seen, self.standing.times, stop_asked=True)
         self._post(lambda writer: writer.event("recorder", "intent", what="stop"))
         self._answered("stop", lambda: self._desk.stop(self.order.partition))
@@ -401,11 +413,16 @@ class Recorder:
         if what == "end":
             self._end_asked.set()
         elif what == "stop" and follower is not None:
-            threading.Thread(target=follower.stop, daemon=True).start()
+            threading.Thread(target=self._stop, args=(follower,), daemon=True).start()
         elif what == "recover" and follower is not None:
             threading.Thread(target=follower.recover, kwargs={"force": force}, daemon=True).start()
         else:
             writer.event("recorder", "note", text=f"{what!r} does not apply to this run now; nothing was asked")
+
+    def _stop(self, follower: Follower) -> None:
+        follower.stop()
+        if follower.called_off:
+            self._end_asked.set()
 
     def _work(self, standing: Standing, resumed: bool) -> None:
         try:
@@ -444,8 +461,10 @@ class Recorder:
                 )
                 # A partition that is not activated has no workload, and so no noise to know of.
                 if self._end_asked.wait(0.0 if follower.inactive else self.plan.lead_in_s):
-                    return "asked to end before the move"
+                    return CALLED_OFF if follower.called_off else "asked to end before the move"
                 follower.ask_to_move()
+                if follower.called_off:
+                    return CALLED_OFF
             while not follower.standing.phase.is_final and not self._end_asked.is_set():
                 follower.look()
                 if follower.is_deserted:

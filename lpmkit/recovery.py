@@ -266,6 +266,8 @@ RULES: tuple[Rule, ...] = (
     ),
 )  # fmt: skip
 
+#: The rules under which a migration runs that can be asked to stop.
+STOPPABLE = frozenset({"under-way", "stuck"})
 #: When no rule holds.
 UNHEARD_OF = "This combination is in no table. Touch nothing; ask again, and keep what both ends say."
 

@@ -116,6 +116,24 @@ class Run:
         """Every event so far, in the order of writing."""
         return [Event(**{**row, "data": row.get("data", {})}) for row in self._rows("events.jsonl")]
 
+    def events_from(self, start: int) -> tuple[list[Event], int]:
+        """The events written since byte ``start`` of their file, and where the next call goes on: for a live view, whose cost must not grow."""
+        try:
+            with (self.path / "events.jsonl").open("rb") as file:
+                file.seek(start)
+                content = file.read()
+        except FileNotFoundError:
+            return [], start
+        whole = content[: content.rfind(b"\n") + 1]  # the last line may not be whole yet
+        found = []
+        for line in whole.split(b"\n")[:-1]:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # whoever reads all of them counts it
+            found.append(Event(**{**row, "data": row.get("data", {})}))
+        return found, start + len(whole)
+
     def transcript(self) -> list[Reply]:
         """Every command that was sent and its reply."""
         return [Reply(**row) for row in self._rows("transcript.jsonl")]

@@ -7,15 +7,16 @@ step leaves what it found in a run folder, and the next step reads it there. Sur
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from lpmkit import recorder
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
-from lpmkit.control import Order
+from lpmkit.control import MigrationReading, Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.mapping_record import KeptMapping, keep
@@ -25,16 +26,33 @@ from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.reach import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
-from lpmkit.recovery import Leftover, Proposal, left_behind, look, propose, recorded
+from lpmkit.recovery import (
+    STOPPABLE,
+    End,
+    Ends,
+    Leftover,
+    Proposal,
+    Way,
+    left_behind,
+    look,
+    propose,
+    recorded,
+    stillness_s,
+    tried,
+)
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
 from lpmkit.session import Reply
 from lpmkit.ssh import open_session, reachable
 from lpmkit.survey import Survey
-from lpmkit.timeline import Clock, wait_until
+from lpmkit.timeline import Clock, Event, wait_until
 
 #: A prepared folder is used again by the next step for the same order for so long.
 PREPARED_HOURS = 12.0
+#: Readings of both ends belong together when they are no further apart.
+TOGETHER_S = 10.0
+#: What both managers said when somebody looked counts for so long beside newer readings of one of them.
+LOOK_HOLDS_S = 60.0
 #: A detached recorder shows its first event within this time, or something is wrong with the machine.
 START_TIMEOUT_S = 30.0
 
@@ -339,6 +357,12 @@ class Runbook:
                 where=run.name,
                 next_step=f"`lpmkit attach {run.path}` shows it.",
             )
+        if run.events():
+            raise NotAllowed(
+                "this run's recorder was started already, and no move was asked for",
+                where=run.name,
+                next_step="While it is in its lead-in, wait. If it was called off, prepare anew: run the cells again from the choice, or `lpmkit validate`.",
+            )
         again = f"`lpmkit validate {order.partition} --to {order.target}` asks the firmware."
         word = run.document("validation")
         if word is None:
@@ -449,6 +473,10 @@ class Runbook:
 
     def way_out(self, run: Run) -> Proposal:
         """What to do about a move that was left in between, from what both managers say now and what the run recorded; changes nothing."""
+        return propose(self.look(run), str(run.path))
+
+    def look(self, run: Run) -> Ends:
+        """What both managers say of a move now, and what the run recorded; changes nothing."""
         order = _order(run)
         inactive, still_s, stop_refused, recover_refused = recorded(run.events(), order.source)
         with ExitStack() as stack:
@@ -468,7 +496,7 @@ class Runbook:
                 recover_refused=recover_refused,
             )
         self._keep_unless_recorded(run)
-        return propose(ends, str(run.path))
+        return ends
 
     def left_behind(self, run: Run) -> tuple[Leftover, ...] | None:
         """What stands of the partition on the end where it is not; looks at both ends, changes nothing."""
@@ -483,7 +511,7 @@ class Runbook:
         self._asked.clear()
 
     def stop(self, run: Run, typed_name: str) -> None:
-        """Ask the source's manager to stop the migration; the recorder carries it out and records the answer."""
+        """Ask the source's manager to stop the migration; the recorder carries it out and records the answer. In the lead-in the move is called off instead."""
         self._typed(run, typed_name)
         self.attach(run)
         self._request(run, {"what": "stop"})
@@ -537,44 +565,145 @@ class Runbook:
         return trouble
 
 
+class Course:
+    """Where a run stands, followed as its folder grows: a look reads only the events that were written since the last one.
+
+    Of what is told again and again (readings, forecasts, the clock) it keeps the newest and the byte counters, of the rest every event.
+    """
+
+    def __init__(self, run: Run, clock: Clock | None = None) -> None:
+        self.run, self._clock = run, clock or Clock()
+        self._source = (run.manifest.get("order") or {}).get("source")
+        self._guard = threading.Lock()
+        self._read_to = 0
+        #: Every event so far that is told once.
+        self.events: list[Event] = []
+        self._sent: list[tuple[int, int | None, int | None]] = []
+        #: What was heard last of each end, and when.
+        self._ends: dict[str, tuple[int, End]] = {}
+        self._forecast: Event | None = None
+        self._inactive: bool | None = None
+
+    def state(self) -> State:
+        """Where the run stands now."""
+        with self._guard:
+            self._follow()
+            return self._state()
+
+    def said(self, looked: tuple[Ends, int] | None = None) -> tuple[Proposal, int] | None:
+        """What is to be done by what was heard of both ends, and when the source was heard last (monotonic nanoseconds); ``None`` before a manager was asked, and of a watch.
+
+        ``looked`` is what both managers said when somebody asked them, and when. It counts where it is the newest, and of an end that the record does not tell of for `LOOK_HOLDS_S`.
+        """
+        with self._guard:
+            self._follow()
+            if self._source not in self._ends and looked is None:
+                return None
+            order = _order(self.run)
+            nobody = 0, End(order.target, why_not="nobody has asked it lately")
+            source = self._ends.get(order.source, (0, End(order.source, why_not="nobody has asked it yet")))
+            target = self._ends.get(order.target, nobody)
+            if source[0] - target[0] > TOGETHER_S * 1e9:
+                target = (
+                    nobody  # a recorder asks it when it matters; what it said before the move is no word on the move
+                )
+            if looked is not None:
+                ends, at = looked
+                holds = at > source[0] or self._clock.mono_ns() - at <= LOOK_HOLDS_S * 1e9
+                source = (at, ends.source) if at > source[0] else source
+                target = (at, ends.target) if at > target[0] and holds else target
+            answers = [event.data for event in self.events if event.kind == "answer"]
+            still_s = stillness_s([(at, sent) for at, sent, _ in self._sent])
+            seen = Ends(order, source[1], target[1], bool(self._inactive), still_s, *tried(answers))
+            return propose(seen, str(self.run.path)), source[0]
+
+    def _follow(self) -> None:
+        came, self._read_to = self.run.events_from(self._read_to)
+        for event in came:
+            if event.kind == "reading":
+                self._hear(event)
+            elif event.kind == "forecast":
+                self._forecast = event
+            elif event.kind != "clock":
+                self.events.append(event)
+            if event.kind == "control-lost":
+                where = str(event.data["where"])
+                self._ends[where] = event.mono_ns, End(where, why_not=str(event.data["error"]))
+
+    def _hear(self, event: Event) -> None:
+        where = str(event.data["where"])
+        said = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
+        self._ends[where] = event.mono_ns, End(where, MigrationReading(**said))
+        if where != self._source:
+            return
+        if self._inactive is None:
+            self._inactive = event.data.get("partition_state") == "Not Activated"
+        self._sent.append((event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining")))
+
+    def _state(self) -> State:
+        run = self.run
+        phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
+        ended = reads_on = None
+        trouble: list[str] = []
+        for event in self.events:
+            if event.kind == "phase":
+                phase = Phase(event.data["phase"])
+            elif event.kind == "recorder-ended":
+                ended = event.data["reason"]
+            elif event.kind == "recorder-started":
+                ended = reads_on = None
+            elif event.kind == "tail-over":
+                reads_on = float(event.data["goes_on_s"])
+            elif event.kind == "disk-full":
+                trouble.append(
+                    f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
+                )
+            elif event.kind in ("control-lost", "probe-trouble"):
+                trouble.append(
+                    f"{event.data.get('where') or event.data.get('probe')}: {event.data.get('error') or event.data.get('what')}"
+                )
+        copied = progress(self._sent)
+        if self._forecast is not None and self._sent:
+            since_s = (self._sent[-1][0] - self._forecast.mono_ns) / 1e9
+            copied = replace(copied, remaining_s=max(0.0, self._forecast.data["remaining_s"]["p50"] - since_s))
+        lead_in = None
+        if phase is Phase.PREPARED and self.events:
+            lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
+        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on)
+
+
 def state(run: Run, clock: Clock | None = None) -> State:
     """Where a run stands, read from its folder."""
-    events = run.events()
-    phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
-    ended = reads_on = None
-    trouble: list[str] = []
-    for event in events:
-        if event.kind == "phase":
-            phase = Phase(event.data["phase"])
-        elif event.kind == "recorder-ended":
-            ended = event.data["reason"]
-        elif event.kind == "recorder-started":
-            ended = reads_on = None
-        elif event.kind == "tail-over":
-            reads_on = float(event.data["goes_on_s"])
-        elif event.kind == "disk-full":
-            trouble.append(
-                f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
-            )
-        elif event.kind in ("control-lost", "probe-trouble"):
-            trouble.append(
-                f"{event.data.get('where') or event.data.get('probe')}: {event.data.get('error') or event.data.get('what')}"
-            )
-    source = (run.manifest.get("order") or {}).get("source")
-    readings = [
-        (event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining"))
-        for event in events
-        if event.kind == "reading" and event.data.get("where") == source
-    ]
-    copied = progress(readings)
-    told = [event for event in events if event.kind == "forecast"]
-    if told and readings:
-        since_s = (readings[-1][0] - told[-1].mono_ns) / 1e9
-        copied = replace(copied, remaining_s=max(0.0, told[-1].data["remaining_s"]["p50"] - since_s))
-    lead_in = None
-    if phase is Phase.PREPARED and events:
-        lead_in = max(0.0, run.manifest["lead_in_s"] - ((clock or Clock()).mono_ns() - events[0].mono_ns) / 1e9)
-    return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on)
+    return Course(run, clock).state()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Why a request does not apply to a move now; empty where it does."""
+
+    stop: str
+    recover: str
+    force: str
+
+
+def refusals(now: State, said: Proposal | None) -> Refusals:
+    """Which of stop, recover and recover with force apply where a move stands, ``said`` being what is to be done about it."""
+    if now.phase in (None, Phase.PREPARED):
+        stop = (
+            "" if now.recorded else "no move has begun" if now.ended is None else "this run is over; nothing was moved"
+        )
+        return Refusals(stop, "nothing is left in between", "nothing is left in between")
+    why = said.why if said else "no manager has been heard yet"
+    recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why
+    force = "" if said and said.way is Way.FORCE else "an ordinary recovery comes first" if not recover else why
+    stop = why
+    if now.phase is Phase.ASKED or (said and said.rule in STOPPABLE and not now.phase.is_final):
+        stop = ""  # while it is only asked for, a manager may not list it yet
+    elif now.phase in (Phase.FAILED, Phase.STOPPED):
+        stop = "there is no migration any more"
+    elif now.phase is Phase.NEEDS_RECOVERY:
+        stop = "the migration does not run any more: recover"
+    return Refusals(stop, recover, force)
 
 
 def as_row(finding: Finding) -> dict[str, Any]:

@@ -149,6 +149,49 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
     return list(csv.reader(line.decode() for line in _some(lines[1:-1], at_most)))
 
 
+#: What a tail reads at once, at most: half a minute of a thousand samples a second.
+TAIL_BYTES = 3 * 1024 * 1024
+
+
+class Tail:
+    """The newest rows of one file, read on as it grows: for a live view, whose cost must not grow."""
+
+    def __init__(self, file: SampleFile) -> None:
+        self.file = file
+        self._read_to: int | None = None
+
+    def answers(self) -> Int64Array:
+        """When the answers came (``answered_ns``) that were written since the last call; at first, those of the last `TAIL_BYTES`."""
+        if self.file.is_packed:
+            return self._packed(self.file)
+        try:
+            with self.file.path.open("rb") as raw:
+                size = raw.seek(0, os.SEEK_END)
+                begin = 0 if self._read_to is None else self._read_to
+                jumps = size - begin > TAIL_BYTES
+                begin = max(begin, size - TAIL_BYTES)
+                raw.seek(begin)
+                content = raw.read()
+        except FileNotFoundError:
+            return self._packed(_packed_since(self.file))
+        whole = content.rfind(b"\n") + 1  # the last line may not be whole yet
+        lines = content[:whole].split(b"\n")[:-1]
+        # The first line may be cut, and the very first one is the heading.
+        lines = lines[1:] if jumps or self._read_to is None else lines
+        self._read_to = begin + whole
+        cells = (line.split(b",", 4) for line in lines)
+        return np.asarray([int(cell[3]) for cell in cells if len(cell) == 5 and cell[3]], dtype=np.int64)
+
+    def _packed(self, file: SampleFile) -> Int64Array:
+        """Of a file that nobody writes any more: everything at the first call, nothing more later."""
+        if self._read_to is not None:
+            return np.zeros(0, dtype=np.int64)
+        self._read_to = 0
+        place = COLUMNS.index("answered_ns")
+        rows = last_rows(file, TAIL_BYTES, TAIL_BYTES // _ROW_BYTES)
+        return np.asarray([int(row[place]) for row in rows if row[place]], dtype=np.int64)
+
+
 def _some(rows: list[Row], at_most: int) -> list[Row]:
     """Every row, or an even selection that ends with the last one."""
     step = max(1, -(-len(rows) // at_most))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import html
 import threading
+import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,18 @@ from IPython.display import HTML
 from lpmkit.checks import Finding
 from lpmkit.control import Order
 from lpmkit.errors import LpmError, UsageError
-from lpmkit.move import PROPOSALS, Phase
+from lpmkit.lanes import WINDOW_S, Lane, Lanes, Marks
+from lpmkit.move import Phase
 from lpmkit.oracle.classify import Classified, Rules, parse_rules
 from lpmkit.oracle.record import from_row
+from lpmkit.recovery import Ends, Proposal
 from lpmkit.remarks import add_remark
 from lpmkit.run import Run
-from lpmkit.runbook import Landscape, Runbook, State, Validation, state
+from lpmkit.runbook import Course, Landscape, Runbook, State, Validation, refusals, state
 from lpmkit.sap.model import JobStatus
-from lpmkit.timeline import Clock
+from lpmkit.timeline import Clock, Event
 
-REDRAW_S = 0.5
-LIVE_WINDOW_S = 30.0
+REDRAW_S = 0.4
 
 _SIGNS = {
     "pass": ("✓", "pass", "#1b7f4b"),
@@ -40,13 +42,10 @@ _SIGNS = {
     "fail": ("✗", "FAIL", "#b42318"),
     "unknown": ("?", "unknown", "#6f42c1"),
 }
-_LANE_COLOURS = {
-    "ssh-ticks": "#0072B2",
-    "ssh-echo": "#D55E00",
-    "tcp-connect": "#009E73",
-    "icmp": "#7B3294",
-    "sap-ni": "#B8860B",
-}
+#: A text that wants room; what is as wide as it says; what goes on in another line where the window is narrow.
+_FORM = w.Layout(width="30em", max_width="98%")
+_FITS = w.Layout(width="auto")
+_WRAPS = w.Layout(flex_flow="row wrap")
 
 
 # -- plain output --------------------------------------------------------------------------------------------------------------
@@ -71,6 +70,12 @@ def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
     return HTML(
         f"<table><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def picture(png: bytes, said: str) -> HTML:
+    """A picture with what it shows in words, for whoever cannot see it; plain output."""
+    data = b64encode(png).decode()
+    return HTML(f"<img style='max-width:100%' alt='{escaped(said)}' src='data:image/png;base64,{data}'>")
 
 
 def findings_table(findings: Sequence[Finding]) -> HTML:
@@ -180,55 +185,98 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 # -- moving --------------------------------------------------------------------------------------------------------------------
 
 
-class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Type the partition's name and move; stop and recover while they apply. A button that does not apply says why."""
+class MovePanel(w.VBox):  # type: ignore[misc] # as above
+    """Type the partition's name and move; stop and recover exactly while they apply. What does not apply says why, and below stands what is to be done and why.
+
+    What is to be done comes from the record while a recorder polls, and from both managers when "Look at both ends" is pressed.
+    """
 
     def __init__(self, book: Runbook, run: Run) -> None:
         self._book, self._run = book, run
         self._name = str(run.manifest["order"]["partition"])
+        self.course = Course(run, book.clock)
+        #: What both managers said when they were asked here, and when (monotonic nanoseconds).
+        self._looked: tuple[Ends, int] | None = None
         self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
         self.move = w.Button(description="Move", icon="truck", button_style="warning")
         self.stop = w.Button(description="Stop", icon="hand-paper")
         self.recover = w.Button(description="Recover", icon="medkit")
-        self.approver = w.Text(placeholder="a second person's name, if your site wants one", description="approved by")
-        self.approve = w.Button(description="Record approval", icon="check")
-        self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
+        self.force = w.Button(description="Recover with force", icon="exclamation-triangle", layout=_FITS)
+        self.look = w.Button(description="Look at both ends", icon="search", layout=_FITS)
+        self.approver = w.Text(
+            placeholder="a second person's name, if your site wants one", description="approved by", layout=_FORM
+        )
+        self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
         self.says = w.HTML()
+        self.way = w.HTML()
+        self.why_not = w.HTML()
+        self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
         self.move.on_click(lambda _: self._do("moving", lambda: book.move(run, self.typed.value)))
         self.stop.on_click(lambda _: self._do("asked to stop", lambda: book.stop(run, self.typed.value)))
         self.recover.on_click(lambda _: self._do("asked to recover", lambda: book.recover(run, self.typed.value)))
+        self.force.on_click(
+            lambda _: self._do("asked to recover with force", lambda: book.recover(run, self.typed.value, force=True))
+        )
+        self.look.on_click(lambda _: self._look())
         self.typed.observe(lambda _: self.refresh(), names="value")
         self.refresh()
-        approval = w.HBox([self.approver, self.approve])
-        super().__init__([approval, w.HBox([self.typed, self.move, self.stop, self.recover]), self.says])
+        buttons = [self.move, self.stop, self.recover, self.force, self.look]
+        super().__init__(
+            [
+                w.HBox([self.approver, self.approve], layout=_WRAPS),
+                w.HBox([self.typed, *buttons], layout=_WRAPS),
+                self.says,
+                self.why_not,
+                self.way,
+            ]
+        )
 
     def _approved(self) -> None:
         add_remark(self._run.path, "approval", self.approver.value)
 
-    def refresh(self) -> None:
+    def refresh(self) -> State:
         """Enable what applies now, and say why the rest does not."""
-        now = state(self._run)
-        named = self.typed.value == self._name
-        self.move.disabled, self.move.tooltip = self._why_not_move(named)
-        running = now.phase in (Phase.ASKED, Phase.STARTING, Phase.COPYING)
-        self.stop.disabled = not (running and named)
-        self.stop.tooltip = "" if running else "There is no migration to stop."
-        broken = now.phase is Phase.NEEDS_RECOVERY
-        self.recover.disabled = not (broken and named)
-        self.recover.tooltip = "" if broken else "Nothing is left in between."
-        if self.move.disabled and now.phase is Phase.PREPARED:
-            self.says.value = f"<p>Move is disabled: {escaped(self.move.tooltip)}</p>"
-        elif now.phase is not None and now.phase.is_final:
-            self.says.value = f"<p>{escaped(PROPOSALS[now.phase])}</p>"
+        now = self.course.state()
+        said = self.course.said(self._looked)
+        apply = refusals(now, said[0] if said else None)
+        unnamed = "" if self.typed.value == self._name else f"type {self._name} to show that you mean it"
+        reasons = {
+            self.move: unnamed or self._why_not_move(),
+            self.stop: apply.stop or unnamed,
+            self.recover: apply.recover or unnamed,
+            self.force: apply.force or unnamed,
+        }
+        for button, why in reasons.items():
+            button.disabled, button.tooltip = bool(why), why or button.description
+        self.why_not.value = _reasons({button.description: why for button, why in reasons.items() if why})
+        self.way.value = "" if said is None or now.phase is Phase.PREPARED else proposal_text(*said).data
+        return now
 
-    def _why_not_move(self, named: bool) -> tuple[bool, str]:
-        if not named:
-            return True, f"type {self._name} to show that you mean it"
+    def _why_not_move(self) -> str:
+        if self.course.events:  # nobody need read all of them again for that
+            return "this run has begun already; a folder records one move"
         try:
             self._book.may_move(self._run, self.typed.value)
         except LpmError as error:
-            return True, str(error)
-        return False, ""
+            return str(error)
+        return ""
+
+    def _look(self) -> None:
+        """Ask both managers, elsewhere: they may take their time, and the kernel has other buttons to serve."""
+        self.look.disabled = True
+        self.says.value = "<p role='status'>asking both managers …</p>"
+        threading.Thread(target=self._ask_both, daemon=True, name=f"look at {self._run.name}").start()
+
+    def _ask_both(self) -> None:
+        try:
+            self._looked = self._book.look(self._run), self._book.clock.mono_ns()
+        except LpmError as error:
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+        else:
+            self.says.value = "<p role='status'>✓ both ends were looked at.</p>"
+            self.refresh()
+        finally:
+            self.look.disabled = False
 
     def _do(self, done: str, act: Callable[[], object]) -> None:
         try:
@@ -237,27 +285,64 @@ class MovePanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
         after = (
-            "; the recorder works on by itself, whatever becomes of this notebook" if state(self._run).recorded else ""
+            "; the recorder works on by itself, whatever becomes of this notebook" if self._run.is_recorded() else ""
         )
         self.says.value = f"<p role='status'>✓ {escaped(done)}{after}.</p>"
         self.refresh()
 
 
+def _reasons(why_not: Mapping[str, str]) -> str:
+    """Which buttons do not apply and why, those with the same reason together."""
+    together: dict[str, list[str]] = {}
+    for button, why in why_not.items():
+        together.setdefault(why, []).append(button)
+    lines = [f"<li><b>{escaped(', '.join(names))}</b>: {escaped(why)}</li>" for why, names in together.items()]
+    return f"<p>Not now:</p><ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def proposal_text(said: Proposal, at_ns: int) -> HTML:
+    """What is to be done about a move, why, what both ends said, and what one would type; ``at_ns`` is when they said it (monotonic nanoseconds)."""
+    ago = max(0.0, (Clock().mono_ns() - at_ns) / 1e9)
+    typed = "".join(f"<li><code>{escaped(command)}</code></li>" for command in said.commands)
+    ends = "".join(f"<li>{escaped(line)}</li>" for line in said.said)
+    return HTML(
+        f"<p>What to do: <b>{escaped(said.way.value)}</b>. {escaped(said.why)}</p>"
+        f"<details><summary>what both ends said, {_age(ago)}{', and what one would type' if typed else ''}</summary><ul>{ends}{typed}</ul></details>"
+    )
+
+
+def _age(seconds: float) -> str:
+    """How long ago, coarsely: a text that changes with every look is sent and drawn with every look."""
+    return (
+        "just now"
+        if seconds < 10
+        else f"{seconds // 10 * 10:.0f} s ago"
+        if seconds < 120
+        else f"{seconds // 60:.0f} minutes ago"
+    )
+
+
 # -- live ----------------------------------------------------------------------------------------------------------------------
 
 
-class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder twice a second.
+class LiveBoard(w.VBox):  # type: ignore[misc] # as above
+    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second.
 
-    ``close_board`` ends its thread; it ends by itself when the run is over.
+    ``close_board`` ends its thread; it ends by itself when the run is over. Give it the `MovePanel` of the same run, and the buttons are kept true as well.
     """
 
     def __init__(self, run: Run, panel: MovePanel | None = None) -> None:
         self._run, self._panel = run, panel
+        self._course = panel.course if panel else Course(run)
+        self._lanes = Lanes(run)
+        self._guard = threading.Lock()
         self.headline = w.HTML()
-        self.bar = w.FloatProgress(min=0.0, max=1.0, layout=w.Layout(width="60em"))
+        self.bar = w.FloatProgress(
+            min=0.0, max=1.0, description="copied", layout=w.Layout(width="60em", max_width="98%")
+        )
         self.lanes = w.HTML()
-        self.image = w.Image(format="png", layout=w.Layout(width="60em"))
+        self.image = w.Image(format="png", layout=w.Layout(width="60em", max_width="98%"))
+        self.image.tooltip = _LANES_SAID
         self.jobs = w.HTML()
         self.alerts = w.HTML()
         self.trouble = w.HTML()
@@ -274,24 +359,30 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def redraw(self) -> State:
         """Draw what the folder holds now."""
-        now = state(self._run)
-        with self.hold_sync():
+        with self._guard:
+            now = self._panel.refresh() if self._panel else self._course.state()
+            self._lanes.follow()
+            alerts = {sid: _alert_rows(self._run, sid) for sid in databases_of(self._run)}
             self.headline.value = _headline(self._run, now)
             self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
-            self.lanes.value = _lane_text(self._run)
+            self.lanes.value = lanes_table(self._lanes).data
             self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
-            self.alerts.value = "".join(alert_lines(self._run, sid).data for sid in databases_of(self._run))
+            told = self._course.events
+            self.alerts.value = "".join(_alerts(self._run, sid, rows, told).data for sid, rows in alerts.items())
             self.trouble.value = "".join(f"<p>! {escaped(line)}</p>" for line in now.trouble[-3:])
-            self.image.value = lanes_png(self._run)
+            self.image.value = self._lanes.png([_marks(sid, rows) for sid, rows in alerts.items()])
         return now
 
     def _keep(self) -> None:
         started = False
-        while not self._end.wait(REDRAW_S):
+        due = time.monotonic()
+        while True:
+            # By the schedule, not after a pause: what a redraw takes does not make the next one late.
+            due = max(due + REDRAW_S, time.monotonic())
+            if self._end.wait(due - time.monotonic()):
+                return
             try:
                 now = self.redraw()
-                if self._panel is not None:
-                    self._panel.refresh()
             except (LpmError, OSError) as error:
                 # the folder could not be read this time: said, and looked at again
                 self.trouble.value = f"<p>! {escaped(error)}</p>"
@@ -300,11 +391,45 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             if started and not now.recorded:
                 return
 
-    def picture(self) -> Any:
-        """The board as plain output, which stays in the saved notebook."""
-        from IPython.display import Image  # noqa: PLC0415
+    def picture(self) -> HTML:
+        """The board's lanes as plain output, which stays in the saved notebook."""
+        return lanes_picture(self._run)
 
-        return Image(data=lanes_png(self._run))
+
+def lanes_picture(run: Run) -> HTML:
+    """The newest lanes of a run as a picture, and the same in words."""
+    lanes = Lanes(run)
+    lanes.follow()
+    marks = [_marks(sid, _alert_rows(run, sid)) for sid in databases_of(run)]
+    drawn = picture(lanes.png(marks), _LANES_SAID)
+    return HTML(drawn.data + lanes_table(lanes).data)
+
+
+#: What stands for the picture of the lanes where it cannot be seen.
+_LANES_SAID = f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below says the same in words"
+
+
+def lanes_table(lanes: Lanes) -> HTML:
+    """The lanes in words: the same as the picture, for whoever cannot see it."""
+    rows = [
+        {
+            "probe": one.probe,
+            "last sign of life": _ago(one),
+            f"longest silence within {WINDOW_S:.0f} s": f"{one.longest_s:.1f} s",
+        }
+        for one in lanes.words()
+    ]
+    return table(rows, "the lanes in words") if rows else HTML("<p>No probe has reported yet.</p>")
+
+
+def _ago(lane: Lane) -> str:
+    return "never" if lane.ago_s is None else f"{lane.ago_s:.1f} s ago"
+
+
+def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks:
+    """A database's alert log as a lane: a mark for each line, shaped by its class."""
+    at = [(int(row["mono_ns"]), *_CLASS_SHAPES.get(found.meaning.value, (".", "#6a737d"))) for row, found in rows]
+    return Marks(f"{sid} alert log", at)
 
 
 def _headline(run: Run, now: State) -> str:
@@ -325,18 +450,6 @@ def _headline(run: Run, now: State) -> str:
         text += f" — logs are read on, {now.reads_on_s:.0f} s to go"
     text += "" if now.recorded else f" — not recorded now{', ' + escaped(now.ended) if now.ended else ''}"
     return f"<p role='status'>{text}<br><code>{escaped(run.path)}</code></p>"
-
-
-def _lane_text(run: Run) -> str:
-    now = Clock().mono_ns()
-    rows = []
-    for name in run.probes():
-        answered = [one.answered_ns for one in run.recent(name, 16 * 1024) if one.answered_ns is not None]
-        ago = f"{(now - max(answered)) / 1e9:.1f} s ago" if answered else "never"
-        rows.append(
-            f"<tr><td style='text-align:left'>{escaped(name)}</td><td style='text-align:left'>last sign of life {ago}</td></tr>"
-        )
-    return f"<table>{''.join(rows)}</table>" if rows else "<p>No probe has reported yet.</p>"
 
 
 def sap_systems_of(run: Run) -> list[str]:
@@ -424,12 +537,15 @@ def _alert_rules(text: str) -> tuple[Rules, str]:
 
 def alert_lines(run: Run, sid: str) -> HTML:
     """The newest entries of a database's alert log with their class, newest first; plain output, also during the run."""
+    return _alerts(run, sid, _alert_rows(run, sid), run.events())
+
+
+def _alerts(run: Run, sid: str, rows: Sequence[tuple[dict[str, Any], Classified]], events: Sequence[Event]) -> HTML:
     order = _alert_order(run, sid)
-    mine = [event for event in run.events() if event.data.get("probe") == order["name"]]
+    mine = [event for event in events if event.data.get("probe") == order["name"]]
     trouble = [event.data.get("what") for event in mine if event.kind == "probe-trouble"]
     _, wrong = _alert_rules(str(order["options"].get("rules") or ""))
     notes = "".join(f"<p>! {escaped(sid)}: {escaped(text)}</p>" for text in filter(None, (wrong, *trouble[-1:])))
-    rows = _alert_rows(run, sid)
     if not rows:
         followed = any(event.kind == "alert-log" for event in mine)
         text = "has said nothing since the run began" if followed else "is not followed yet"
@@ -456,41 +572,6 @@ _CLASS_SHAPES = {
 }
 
 
-def lanes_png(run: Run) -> bytes:
-    """The last half minute, a lane for each probe: a mark for every sign of life, so silence shows as a hole; alert logs by class: ✗ fail, ▲ warn, ● expected."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only a live view pays
-
-    figure = Figure(figsize=(9.6, 2.6), dpi=100, layout="constrained")
-    axes = figure.subplots()
-    names = [name for name in run.probes() if not name.startswith("observer")]
-    if not names:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "No probe has reported yet.", ha="center", va="center", transform=axes.transAxes)
-    recent = {
-        name: [one for one in run.recent(name, 3 << 20, at_most=1500) if one.answered_ns is not None] for name in names
-    }
-    end = max((one.answered_ns or 0 for rows in recent.values() for one in rows), default=0)
-    for lane, (name, rows) in enumerate(recent.items()):
-        times = [((one.answered_ns or 0) - end) / 1e9 for one in rows]
-        base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
-        axes.plot(times, [lane] * len(times), "|", markersize=18, color=_LANE_COLOURS.get(base, "#444444"))
-    labels = list(names)
-    for sid in databases_of(run) if end else ():
-        for row, found in _alert_rows(run, sid):
-            shape, hue = _CLASS_SHAPES.get(found.meaning.value, (".", "#6a737d"))
-            axes.plot([(row["mono_ns"] - end) / 1e9], [len(labels)], shape, color=hue, markersize=7)
-        labels.append(f"{sid} alert log")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
-    axes.set_xlim(-LIVE_WINDOW_S, 0.3)
-    axes.set_xlabel("seconds before the newest sign of life")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    picture = BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
-
-
 # -- afterwards ----------------------------------------------------------------------------------------------------------------
 
 
@@ -506,6 +587,10 @@ def mapping_table(run: Run) -> HTML:
     return table([as_row(line) for line in lay_out(Survey.from_dict(found), record)], "mapping")
 
 
+#: What stands for the chart of a run where it cannot be seen.
+CHART_SAID = "What each probe saw around the suspension, lane by lane; the verdict says it in words"
+
+
 def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     """The verdict of a run that is over, and the chart. ``wait`` keeps this cell busy until then (no button works meanwhile)."""
     from IPython.display import SVG, display  # noqa: PLC0415
@@ -516,7 +601,8 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     found = verdict_table(book, run)
     chart = run.path / "plots" / "wall.svg"
     if chart.exists() and state(run).is_over:
-        display(SVG(filename=str(chart)))
+        described = f'<svg role="img" aria-label="{CHART_SAID}" '
+        display(SVG(data=chart.read_text(encoding="utf-8").replace("<svg ", described, 1)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,22 @@ def test_a_trouble_in_the_site_file_is_named_by_line_and_key(tmp_path: Path, tex
     assert f"line {line}" in str(caught.value)
     assert key in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{host: bxaix85, password: hunter2}",
+        "{host: bxaix85, password: 'env:X', password: hunter2}",
+        "{host: bxaix85, password: *hunter2}",
+        "{host: bxaix85, password: hunter2",
+        "{host: bxaix85, password: [hunter2]}",
+    ],
+)
+def test_a_password_that_somebody_wrote_into_the_site_file_is_in_no_traceback(tmp_path: Path, line: str) -> None:
+    with pytest.raises(SiteFileError) as caught:
+        load_site(_site(tmp_path, GOOD.replace("{host: bxaix85}", line)))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)), "a saved notebook keeps its tracebacks"
 
 
 def test_a_frame_that_nobody_knows_is_answered_with_the_nearest_name(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ ORDER = [
     "recovery",
     "samples",
     "run",
+    "lanes",
     "prediction",
     "analysis",
     "plots",

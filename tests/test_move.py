@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lpmkit.control import MigrationReading
-from lpmkit.move import FINAL, PATIENCE, PROPOSALS, TRANSITIONS, Phase, Sight, Standing, advance, progress, sight
+from lpmkit.move import PATIENCE, TRANSITIONS, Phase, Sight, Standing, advance, progress, sight
 
 HOME = MigrationReading("Running", "Not Migrating")
 STARTING = MigrationReading("Migrating - Running", "Migration Starting")
@@ -87,10 +87,6 @@ def test_an_unlisted_pair_changes_nothing() -> None:
 def test_only_one_sight_leads_to_success_and_success_is_never_left() -> None:
     assert {seen for (_, seen), after in TRANSITIONS.items() if after is Phase.SETTLED} == {Sight.ARRIVED}
     assert not [pair for pair in TRANSITIONS if pair[0] in (Phase.SETTLED, Phase.FAILED, Phase.STOPPED)]
-
-
-def test_every_state_that_a_move_can_be_left_in_has_a_proposal() -> None:
-    assert set(PROPOSALS) == FINAL
 
 
 def test_progress_counts_a_pass_each_time_the_bytes_left_rise_again() -> None:

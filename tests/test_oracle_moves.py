@@ -18,7 +18,7 @@ from lpmkit.oracle.stamps import Moment
 from lpmkit.report import write_report
 from lpmkit.run import Run, RunWriter, create
 from lpmkit.timeline import Sample
-from lpmkit.widgets import alert_lines, lanes_png
+from lpmkit.widgets import alert_lines, lanes_picture
 from tests.watched_database import Watched, tried_after
 
 
@@ -248,7 +248,7 @@ def test_the_board_shows_the_alert_log_with_its_classes_and_a_lane_of_markers(
     )
     assert "✗ fail" in text
     assert "21:04:05" in text
-    assert lanes_png(run).startswith(b"\x89PNG")
+    assert "data:image/png;base64," in lanes_picture(run).data
     assert drawn == [["ssh-ticks", "BX5 alert log"]]
 
 

@@ -125,6 +125,14 @@ def test_a_fault_shows_in_the_listings_and_refuses_over_ssh(name):
         assert not events(simulator, "suspended")
 
 
+def test_keys_are_exchanged_by_the_command_that_the_remedy_names():
+    with Simulator(speed=FAST, faults=["keys-not-exchanged"]) as simulator:
+        assert ssh(simulator, "bvio82", migrate("v")).status != 0
+        assert ssh(simulator, "bvio82", "mkauthkeys -g --ip 192.0.2.83 -u padmin").status == 0
+        assert ssh(simulator, "bvio82", "mkauthkeys --test --ip 192.0.2.83 -u padmin").out == ""
+        assert ssh(simulator, "bvio82", migrate("v")).status == 0
+
+
 def test_a_physical_adapter_shows_inside_the_partition_too():
     with Simulator(speed=FAST, faults=["physical-adapter"]) as simulator:
         assert "PCI-E 1Gb Ethernet Adapter" in ssh(simulator, "bxaix85", "lsdev -Cc adapter").out

@@ -33,6 +33,8 @@ class ViosMachine:
             return self._oem_setup_env(io, context)
         if name == "migrlpar":
             return self._migrlpar(words, io, context)
+        if name == "mkauthkeys":
+            self._chassis.change(lambda world: ivm.exchanged(world, world.frame(self._frame), words))
         world = self._chassis.world
         frame = world.frame(self._frame)
         reply = ivm.run(world, frame, command.words, context)

@@ -19,6 +19,8 @@ from playwright.sync_api import Page, sync_playwright
 from lpmkit.timeline import Clock, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: What people have: a small notebook, and a desk.
+SIZES = ((1366, 768), (1920, 1080))
 CALM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,6 +38,10 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
     settings = home / ".jupyter" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    widgets = settings.parent.parent / "@jupyter-widgets" / "jupyterlab-manager"
+    widgets.mkdir(parents=True)
+    # What a widget shows is then in the saved copies too, where a test looks for what must not be there.
+    (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -97,6 +103,26 @@ def shot(page: Page, name: str) -> Path:
     path = folder / f"{name}.png"
     page.screenshot(path=str(path))
     return path
+
+
+def shots(page: Page, name: str, at: Any = None) -> None:
+    """A screenshot in each of `SIZES`, with ``at`` at the top of what scrolls, and the smallest size again afterwards."""
+    for width, height in (*SIZES[1:], SIZES[0]):
+        page.set_viewport_size({"width": width, "height": height})
+        if at is not None:
+            at.evaluate("element => element.scrollIntoView({block: 'start'})")
+        page.wait_for_timeout(250)  # the notebook lays itself out anew; nothing tells when it has
+        shot(page, f"{name}-{width}")
+
+
+def tab_to(page: Page, what: str, most: int = 120) -> None:
+    """Press Tab until the element that has the focus is ``what``: the text of a button, or the placeholder of a field."""
+    said = "element => element && (element.placeholder || element.innerText || element.title || '').trim()"
+    for _ in range(most):
+        if page.evaluate(f"({said})(document.activeElement)") == what:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{most} times Tab do not lead to {what!r}")
 
 
 def into_view(page: Page, what: Any) -> Any:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
+import pypdf
 
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.run import Run
@@ -113,5 +118,20 @@ def assert_contains_the_truth(summary: dict[str, Any], really: dict[str, dict[st
     assert found["length"]["high"] - found["length"]["low"] <= 0.5, found["length"]
 
 
-def files_with(folder: Path, text: str) -> Sequence[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+def files_with(folder: Path, text: str) -> Sequence[str]:
+    """The files that hold a text, also inside of archives (a ZIP, a Word file), as a PDF's text, or packed into Parquet."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    insides = (inside for path in files for inside in _inside(str(path), path.read_bytes()))
+    return [where for where, content in insides if text.encode() in content]
+
+
+def _inside(where: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    yield where, content
+    if content.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                yield from _inside(f"{where}: {name}", archive.read(name))
+    elif content.startswith(b"%PDF"):
+        yield where, "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages).encode()
+    elif content.startswith(b"PAR1"):
+        yield where, str(pq.read_table(io.BytesIO(content)).select(["outcome", "detail"]).to_pylist()).encode()

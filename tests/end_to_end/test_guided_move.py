@@ -195,7 +195,7 @@ def test_stop_in_mid_copy_leaves_the_partition_where_it_is(tmp_path: Path) -> No
         assert "suspended" not in truth(rehearsal)
 
 
-def test_a_request_that_nobody_understands_is_noted_and_asks_the_managers_nothing(
+def test_what_nobody_understands_is_noted_and_a_stop_in_the_lead_in_calls_the_move_off(
     rehearsal: Rehearsal, terminal: Terminal
 ) -> None:
     run = terminal.validated()
@@ -206,9 +206,13 @@ def test_a_request_that_nobody_understands_is_noted_and_asks_the_managers_nothin
         (requests / f"{number}.json").write_text(text)
     soon(lambda: kinds(run).count("note") == 4)
     assert run.is_recorded()
-    (requests / "9.json").write_text('{"what": "end"}')
+    said = terminal.type("stop", str(run.path), "--confirm", "bxaix85")
+    assert (said.status, "was not asked for yet, and will not be" in said.error) == (0, True), said
     soon(lambda: not run.is_recorded())
+    assert run.events()[-1].data["reason"].startswith("called off"), "in the lead-in, stop calls the move off"
     assert times_asked(run) == 0
+    said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85")
+    assert said.status == 2, "another try is prepared anew"
     assert not [reply for reply in run.transcript() if "migrlpar" in reply.command and "-o v" not in reply.command]
 
 

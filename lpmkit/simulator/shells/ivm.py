@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import NOT_MIGRATING, OPERATING, Frame, Migration, Partition, World
@@ -227,7 +227,7 @@ def lsrefcode(world: World, frame: Frame, arguments: Sequence[str], context: Con
 
 
 def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """``--test`` is silent when the keys are exchanged (NOVA-IVM); the other forms do nothing here."""
+    """``--test`` is silent when the keys are exchanged (NOVA-IVM); what the other forms do is `exchanged`."""
     options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
     wrong = problem(world, frame, options, context, required="")
     if wrong is not None:
@@ -236,6 +236,17 @@ def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Co
         return Reply()
     user = options["-u"] or "padmin"
     return remote_manager(world, frame, options["--ip"] or "", user, context) or Reply()
+
+
+def exchanged(world: World, frame: Frame, arguments: Sequence[str]) -> World:
+    """The world after ``mkauthkeys -g --ip ADDRESS -u USER``: this manager and that one trust each other. Nobody is asked for a password here."""
+    options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
+    if options.unknown is not None or "-g" not in options or "--test" in options:
+        return world
+    there = next((one for one in managers(world) if options["--ip"] in one.addresses), None)
+    for name in (*Manager.of(world, frame).frames, *there.frames) if there else ():
+        world = world.with_frame(replace(world.frame(name), keys_exchanged=True))
+    return world
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,329 @@
+"""The live board for an hour at full rate: ``python -m benchmarks.board [--minutes 60]``.
+
+A real move of the simulator, of a partition so large that its copy outlasts the hour, with every probe at its quick pace (1000 ticks a second, 100 echo requests, …) all the time; the notebook
+`20_move_and_watch` in JupyterLab in a real Chromium, with the board in view. Said are the memory (RSS) of the kernel, of Chromium's renderers and of all its processes, sampled over time, with the slope over the
+second half; and for each redraw what the kernel and the browser needed and what went over the websocket. Other work may run beside it: it is a benchmark of memory, and costs are processor
+time. Writes ``benchmarks/results/board.json`` and ``.md``. Needs Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import CDPSession, Page
+from ruamel.yaml import YAML
+
+from benchmarks.observing import cpu_s, memory_mib
+from lpmkit.config import load_site
+from lpmkit.rehearsal import Rehearsal
+from lpmkit.run import Run
+from lpmkit.runbook import Runbook, state
+from tests.browser.lab import browser, into_view, lab, open_notebook, run_all, shot
+
+RESULTS = Path(__file__).parent / "results"
+LANDSCAPE = Path(__file__).parent.parent / "lpmkit" / "simulator" / "landscapes" / "js22.yaml"
+QUICK = {"tick_hz": 1000, "tick_batch_ms": 100, "echo_interval_ms": 100, "icmp_interval_ms": 10, "connect_interval_ms": 250}  # fmt: skip
+MODEL = "20_move_and_watch"
+MEMORY_EVERY_S = 10.0
+#: The copy goes on for so much longer than what is measured: logging in, opening the browser, the lead-in.
+AROUND_MINUTES = 5.0
+#: A redraw has reached the browser and is painted after so long.
+PAINTED_S = 0.25
+
+#: What the measured notebook gets besides: each redraw is timed where it happens.
+TIMED = """
+import json, os, time
+from lpmkit import widgets
+
+def _timed(redraw, out):
+    def timed(board):
+        began, thread = time.monotonic_ns(), time.thread_time_ns()
+        now = redraw(board)
+        row = dict(pid=os.getpid(), began_ns=began, ms=(time.monotonic_ns() - began) / 1e6, thread_ms=(time.thread_time_ns() - thread) / 1e6, process_ns=time.process_time_ns())
+        out.write(json.dumps(row) + "\\n")
+        return now
+    return timed
+
+widgets.LiveBoard.redraw = _timed(widgets.LiveBoard.redraw, open({costs!r}, "a", buffering=1))
+"""
+
+
+def large(folder: Path, minutes: float) -> Path:
+    """The reference landscape with a partition whose copy takes so long."""
+    yaml = YAML(typ="safe")
+    world = yaml.load(LANDSCAPE)
+    moved = next(one for one in world["partitions"] if one["name"] == "bxaix85")
+    touched = round(minutes * 60 * world["link"]["mover_megabytes_per_second"])
+    memory = -(-touched * 21 // 20 // 64) * 64
+    moved["workload"]["touched_mb"] = touched
+    moved["memory"] = {"min_mb": 1024, "mb": memory, "max_mb": 2 * memory}
+    for frame in world["frames"]:
+        frame["memory_mb"] = 4 * memory
+    path = folder / "large.yaml"
+    yaml.dump(world, path)
+    return path
+
+
+def at_full_rate(site_file: Path) -> None:
+    """Let the probes of the partition be quick in the bulk of the copy too."""
+    yaml = YAML()
+    site = yaml.load(site_file)
+    site["partitions"]["bxaix85"] |= {"quick": QUICK, "calm": QUICK}
+    yaml.dump(site, site_file)
+
+
+def prepared(site_file: Path) -> Run:
+    book = Runbook(load_site(site_file))
+    run = book.prepare(book.order("bxaix85", "bvio83"))
+    book.check(run)
+    word = book.validate(run)
+    assert word.passed, word.text
+    return run
+
+
+def write_timed(copies: Path, costs: Path, parameters: Mapping[str, object]) -> str:
+    """The model with its parameters set, and each redraw timed; its name."""
+    model = json.loads((copies / f"{MODEL}.ipynb").read_text(encoding="utf-8"))
+    place = next(i for i, cell in enumerate(model["cells"]) if "parameters" in cell["metadata"].get("tags", []))
+    source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    cell = {"cell_type": "code", "id": "timed", "metadata": {}, "execution_count": None, "outputs": []}
+    model["cells"].insert(place + 1, {**cell, "source": source + TIMED.replace("{costs!r}", repr(str(costs)))})
+    (copies / "timed.ipynb").write_text(json.dumps(model), encoding="utf-8")
+    return "timed"
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes under one, with their command lines."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents.setdefault(int(path.read_text().rsplit(")", 1)[1].split()[1]), []).append(int(path.parent.name))
+        except OSError:
+            continue  # it ended meanwhile
+    found: dict[int, str] = {}
+    left = [pid]
+    while left:
+        for child in parents.get(left.pop(), []):
+            left.append(child)
+            try:
+                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+    return found
+
+
+def chromium() -> dict[int, str]:
+    """Chromium's processes that we started, by what they are (``browser``, ``renderer``, ``gpu-process``, …)."""
+    kinds = {}
+    for pid, command in descendants(os.getpid()).items():
+        if "chrom" in command.split(" ", 1)[0]:
+            kind = re.search(r"--type=(\S+)", command)
+            kinds[pid] = kind[1] if kind else "browser"
+    return kinds
+
+
+def _memory(pid: int) -> dict[str, float]:
+    try:
+        return memory_mib(pid)
+    except (OSError, KeyError, IndexError):
+        return {"rss": 0.0, "pss": 0.0}  # it ended meanwhile
+
+
+class Measurement:
+    """What is sampled while the board is drawn."""
+
+    def __init__(self, page: Page, costs: Path) -> None:
+        self._page, self._costs, self._read_to = page, costs, 0
+        self._bytes = 0
+        self._performance: CDPSession = page.context.new_cdp_session(page)
+        self._performance.send("Performance.enable")
+        self.memory: list[dict[str, float]] = []
+        self.redraws: list[dict[str, float]] = []
+        self.browser: list[dict[str, float]] = []
+
+    def received(self, payload: str | bytes) -> None:
+        self._bytes += len(payload)
+
+    def _came(self) -> list[dict[str, float]]:
+        with self._costs.open("rb") as file:
+            file.seek(self._read_to)
+            content = file.read()
+        whole = content.rfind(b"\n") + 1
+        self._read_to += whole
+        return [json.loads(line) for line in content[:whole].splitlines()]
+
+    def _page_metrics(self) -> dict[str, float]:
+        return {one["name"]: one["value"] for one in self._performance.send("Performance.getMetrics")["metrics"]}
+
+    def sample_memory(self) -> None:
+        kinds = chromium()
+        kernel = _memory(int(self.redraws[-1]["pid"]))
+        found = {pid: _memory(pid) for pid in kinds}
+        page = self._page_metrics()
+        self.memory.append(
+            {
+                "at_s": time.monotonic(),
+                "kernel": kernel["rss"],
+                "renderers": sum(found[pid]["rss"] for pid, kind in kinds.items() if kind == "renderer"),
+                "chromium": sum(one["pss"] for one in found.values()),
+                "heap": page["JSHeapUsedSize"] / 2**20,
+                "nodes": page["Nodes"],
+            }
+        )
+
+    def over(self, seconds: float) -> Iterator[float]:
+        """Measure for so long; yields now and then how many seconds are left."""
+        self.redraws = self._came()[-1:] or self.redraws
+        began = due = time.monotonic()
+        end = began + seconds
+        before, self._bytes = self._page_metrics()["TaskDuration"], 0
+        while (now := time.monotonic()) < end:
+            if now >= due:
+                self.sample_memory()
+                due = max(due + MEMORY_EVERY_S, now)
+                yield end - now
+            came = self._came()
+            self.redraws += came
+            if not came:
+                self._page.wait_for_timeout(30)
+                continue
+            painted = came[-1]["began_ns"] / 1e9 + PAINTED_S
+            self._page.wait_for_timeout(max(1.0, 1000 * (painted - time.monotonic())))
+            after = self._page_metrics()["TaskDuration"]
+            row = {"redraws": len(came), "task_ms": 1000 * (after - before), "bytes": self._bytes}
+            self.browser.append(row)
+            before, self._bytes = after, 0
+
+
+def slope_per_hour(times_s: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """The slope of a line through the values, per hour, and its standard error."""
+    at = np.asarray(times_s) / 3600
+    (slope, _), covariance = np.polyfit(at, np.asarray(values), 1, cov=True)
+    return float(slope), float(np.sqrt(covariance[0, 0]))
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    median, high, worst = np.quantile(np.asarray(values), [0.5, 0.95, 1.0])
+    return {"median": round(float(median), 2), "p95": round(float(high), 2), "worst": round(float(worst), 2)}
+
+
+def figures(measured: Measurement, chromium_cpu_s: float) -> dict[str, Any]:
+    """What is said of a measurement."""
+    rows, memory = measured.redraws, measured.memory
+    took_s = (rows[-1]["began_ns"] - rows[0]["began_ns"]) / 1e9
+    apart = np.diff([row["began_ns"] for row in rows]) / 1e6
+    single = [row for row in measured.browser if row["redraws"] == 1]
+    half = memory[len(memory) // 2 :]
+    times = [row["at_s"] for row in half]
+    kept = {}
+    for name in ("kernel", "renderers", "chromium", "heap", "nodes"):
+        slope, error = slope_per_hour(times, [row[name] for row in half])
+        values = [row[name] for row in memory]
+        kept[name] = {"first": round(values[0], 1), "last": round(values[-1], 1), "most": round(max(values), 1), "slope_per_hour": round(slope, 2), "standard_error": round(error, 2)}  # fmt: skip
+    return {
+        "minutes": round(took_s / 60, 1),
+        "redraws": len(rows),
+        "redraws_per_s": round((len(rows) - 1) / took_s, 3),
+        "between_redraws_ms": _spread(apart),
+        "redraw_thread_cpu_ms": _spread([row["thread_ms"] for row in rows]),
+        "kernel_cpu_ms": _spread(np.diff([row["process_ns"] for row in rows]) / 1e6),
+        "redraw_wall_ms": _spread([row["ms"] for row in rows]),
+        "websocket_bytes": _spread([row["bytes"] for row in single]),
+        "page_ms": _spread([row["task_ms"] for row in single]),
+        "chromium_cpu_ms_mean": round(1000 * chromium_cpu_s / len(rows), 1),
+        "memory": kept,
+    }
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The tables for people."""
+    said = found["memory"]
+    rows = [
+        ("the kernel's processor time, all of it, ms", "kernel_cpu_ms"),
+        ("of that in the redraw itself, ms", "redraw_thread_cpu_ms"),
+        ("bytes over the websocket", "websocket_bytes"),
+        ("the page's main thread busy, ms", "page_ms"),
+        ("from one redraw to the next, ms", "between_redraws_ms"),
+    ]
+    names = {
+        "kernel": "kernel, RSS in MiB",
+        "renderers": "Chromium's renderers, RSS in MiB",
+        "chromium": "all of Chromium, PSS in MiB",
+        "heap": "the page's JavaScript heap in use, MiB",
+        "nodes": "nodes of the page",
+    }
+    lines = [
+        f"<!-- made by: python -m benchmarks.board --minutes {found['asked_minutes']:g} -->",
+        f"{found['minutes']} minutes of a move, every probe at its quick pace, {found['samples']:,} samples recorded; {found['redraws']:,} redraws, {found['redraws_per_s']} a second.",
+        "",
+        "| for each redraw | median | p95 | worst |",
+        "|---|---|---|---|",
+        *(f"| {text} | {found[key]['median']:,} | {found[key]['p95']:,} | {found[key]['worst']:,} |" for text, key in rows),
+        "",
+        f"All of Chromium's processes together: {found['chromium_cpu_ms_mean']} ms of processor time for each redraw, in the mean.",
+        "",
+        "| memory | at first | at last | most | slope over the second half, per hour |",
+        "|---|---|---|---|---|",
+        *(f"| {text} | {said[key]['first']:,} | {said[key]['last']:,} | {said[key]['most']:,} | {said[key]['slope_per_hour']:+} ± {said[key]['standard_error']} |" for key, text in names.items()),
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def measured(folder: Path, minutes: float) -> dict[str, Any]:
+    """The whole measurement."""
+    options = ["--landscape", str(large(folder, minutes + AROUND_MINUTES))]
+    with Rehearsal(folder / "sim", options=options) as rehearsal:
+        at_full_rate(rehearsal.site_file)
+        run = prepared(rehearsal.site_file)
+        costs = folder / "costs.jsonl"
+        costs.touch()
+        environment = {"LPMKIT_SITE": str(rehearsal.site_file)}
+        with lab(folder, environment) as (address, copies), browser() as page:
+            name = write_timed(copies, costs, {"RUN": run.name, "LEAD_IN_S": 10.0, "CONFIRM": "bxaix85"})
+            counted: list[Measurement] = []
+            heard = lambda payload: [one.received(payload) for one in counted]  # noqa: E731
+            page.on("websocket", lambda wire: wire.on("framereceived", heard))
+            open_notebook(page, address, name)
+            run_all(page)
+            page.get_by_text(re.compile("copying")).first.wait_for()
+            into_view(page, page.locator("img.widget-image"))
+            page.wait_for_timeout(5_000)  # everything is loaded and laid out
+            counted.append(Measurement(page, costs))
+            cpu = {pid: cpu_s(pid) for pid in chromium()}
+            for left in counted[0].over(60 * minutes):
+                row = counted[0].memory[-1]
+                print(f"{left / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws", flush=True)  # fmt: skip
+            used = sum(cpu_s(pid) - cpu.get(pid, 0.0) for pid in chromium())
+            shot(page, "board-at-the-end")
+            assert state(run).phase == "copying", "the copy was to last longer than the measurement"
+            samples = sum(len(run.samples(probe)) for probe in run.probes())
+        Runbook(rehearsal.site).stop(run, "bxaix85")
+    found = figures(counted[0], used)
+    return {"asked_minutes": minutes, "samples": samples, **found, "samples_of_memory": counted[0].memory}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.board", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    found = measured(Path(tempfile.mkdtemp(prefix="lpmkit-board-")), options.minutes)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "board.json").write_text(json.dumps(found, indent=1))
+    (options.results / "board.md").write_text(markdown(found))
+    print(markdown(found))
+
+
+if __name__ == "__main__":
+    main()

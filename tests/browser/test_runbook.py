@@ -1,0 +1,212 @@
+"""The numbered notebooks clicked through in JupyterLab, in one night in which much goes wrong; screenshots are kept for eyes.
+
+One server and one set of machines for all of it: the launcher; a validation that fails and is mended; a move that is stopped in mid-copy; another with a reload, a second tab and a restarted kernel in mid-copy;
+verdict and write-up. The main path is gone by keyboard alone. A password is typed and others are planted, and afterwards no file has them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from ruamel.yaml import YAML
+
+from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
+from lpmkit.run import Run
+from tests.browser.lab import browser, into_view, lab, open_notebook, run_all, shots, tab_to
+from tests.end_to_end.cases import assert_contains_the_truth, files_with, phases, rehearse, soon, times_asked, truth
+
+STANDIN = Path(__file__).parent.parent / "standin"
+SECRET = "correct-horse-battery"
+MOVES = re.compile("copying|switched|settled")
+OVER = re.compile("logs are read on|not recorded now, settled")
+
+
+@pytest.mark.timeout(400)
+def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SAP_PASSWORD, SECRET)  # the machines take it, and so does whoever has it in the environment
+    with rehearse(tmp_path / "sim", "keys-not-exchanged", speed=4.0) as rehearsal:
+        _ask_for_the_password(rehearsal.site_file)
+        keyring = {"PYTHON_KEYRING_BACKEND": "planted_keyring.Planted", "PYTHONPATH": str(STANDIN)}
+        with (
+            lab(tmp_path, {"LPMKIT_SITE": str(rehearsal.site_file), **keyring}) as (address, copies),
+            browser() as page,
+        ):
+            _the_launcher_opens_the_runbook(page, address)
+            _the_checks_by_keyboard(page)
+            _a_refused_validation_is_mended(page, address, rehearsal)
+            stopped = _stopped_in_mid_copy_by_keyboard(page, rehearsal)
+            moved = _reloaded_twice_opened_and_restarted_in_mid_copy(page, address, rehearsal)
+            assert [run.path for run in _runs(rehearsal)] == [stopped.path, moved.path]
+            _verified_and_written_up(page, address, moved)
+            soon(lambda: moved.document("summary") is not None)
+            assert_contains_the_truth(moved.document("summary"), truth(rehearsal))
+            saved = _saved(copies)
+        # the machines are made up, and the note by which they are found again has their password
+        assert files_with(tmp_path, SECRET) == [str(rehearsal.folder / "rehearsal.json")]
+        assert saved == {"10", "20", "30"}, "they were looked at with their outputs and the state of their widgets"
+
+
+def _ask_for_the_password(site_file: Path) -> None:
+    yaml = YAML()
+    site = yaml.load(site_file)
+    site["sap_systems"]["BX5"]["soap_rfc"]["password"] = "prompt"
+    site["databases"]["BX5"] |= {"user": "LPMKIT", "password": "keyring:lpmkit/LPMKIT"}
+    site["runs"] = {"lead_in_s": 4, "tail_s": 3}
+    yaml.dump(site, site_file)
+
+
+def _runs(rehearsal: Rehearsal) -> list[Run]:
+    return [Run(path.parent) for path in sorted(rehearsal.folder.glob("runs/*/run.json"))]
+
+
+def _the_launcher_opens_the_runbook(page: Page, address: str) -> None:
+    page.goto(f"{address}/lab?reset")
+    card = page.locator(".jp-LauncherCard", has_text="lpmkit: move a partition")
+    card.wait_for()
+    assert page.locator(".jp-LauncherCard", has_text="lpmkit: ").count() == 6
+    shots(page, "runbook-0-launcher", card)
+    page.keyboard.press("Escape")
+    tab_to(page, "lpmkit: move a partition")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for()
+    assert page.get_by_role("tab", name="10_survey_and_check.ipynb").count() == 1
+
+
+def _type_the_password(page: Page) -> None:
+    asked = page.locator("input[type=password]")
+    asked.wait_for()
+    expect(asked).to_be_focused()
+    page.keyboard.type(SECRET)
+    page.keyboard.press("Enter")
+
+
+def _cell(page: Page, source: str) -> Locator:
+    return page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=source)).last
+
+
+def _run_cell(page: Page, source: str) -> None:
+    """As a person does: click into it, Shift+Enter."""
+    cell = into_view(page, _cell(page, source))
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+
+
+def _the_checks_by_keyboard(page: Page) -> None:
+    for _ in range(page.locator(".jp-Notebook .jp-Cell").count()):
+        page.keyboard.press("Shift+Enter")
+    _type_the_password(page)
+    page.get_by_text("The firmware refuses the move").wait_for()
+    shots(page, "runbook-1-bind-and-choose", _cell(page, "unreachable"))
+    shots(page, "runbook-2-checks", _cell(page, "findings = book.check"))
+    page.keyboard.press("Control+s")
+
+
+def _a_refused_validation_is_mended(page: Page, address: str, rehearsal: Rehearsal) -> None:
+    open_notebook(page, address, "20_move_and_watch")
+    run_all(page)
+    _type_the_password(page)
+    page.get_by_placeholder("type bxaix85").fill("bxaix85")
+    expect(page.get_by_text("refused this order").first).to_be_visible()
+    expect(page.get_by_role("button", name="Move", exact=True)).to_be_disabled()
+    shots(page, "runbook-3-refused", _cell(page, "MovePanel("))
+    ssh = ["ssh", "-F", str(rehearsal.folder / "ssh_config"), "bvio82", "mkauthkeys -g --ip 192.0.2.83 -u padmin"]
+    subprocess.run(ssh, check=True, timeout=60)
+    _run_cell(page, "word = book.validate")
+    expect(page.get_by_role("button", name="Move", exact=True)).to_be_enabled()
+    page.get_by_placeholder("type bxaix85").fill("")
+
+
+def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
+    page.keyboard.press("Escape")
+    tab_to(page, "type bxaix85")
+    page.keyboard.type("bxaix85")
+    tab_to(page, "Move")
+    page.keyboard.press("Enter")
+    (run,) = _runs(rehearsal)
+    soon(lambda: "copying" in phases(run))
+    page.locator("p[role=status]", has_text="copying").wait_for()
+    tab_to(page, "Stop")
+    page.keyboard.press("Enter")
+    page.locator("p[role=status]", has_text="stopped").wait_for()
+    shots(page, "runbook-4-stopped", _cell(page, "MovePanel("))
+    assert phases(run)[-1] == "stopped"
+    assert "suspended" not in truth(rehearsal)
+    page.keyboard.press("Control+s")
+    return run
+
+
+def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, rehearsal: Rehearsal) -> Run:
+    open_notebook(page, address, "10_survey_and_check")
+    run_all(page)
+    _type_the_password(page)
+    page.get_by_text("The firmware accepts the move").wait_for()
+    soon(lambda: len(_runs(rehearsal)) == 2)
+    run = _runs(rehearsal)[-1]
+    page.keyboard.press("Control+s")
+    open_notebook(page, address, "20_move_and_watch")
+    run_all(page)
+    _type_the_password(page)
+    board = page.locator("p[role=status]", has_text=run.name)
+    board.wait_for()
+    page.get_by_placeholder("type bxaix85").fill("bxaix85")
+    page.get_by_role("button", name="Move", exact=True).click()
+    board.filter(has_text="copying").wait_for()
+    shots(page, "runbook-5-copying", _cell(page, "MovePanel("))
+    shots(page, "runbook-6-lanes", page.locator("img.widget-image"))
+    page.keyboard.press("Control+s")
+    page.reload()
+    board.filter(has_text=MOVES).wait_for()
+    shots(page, "runbook-7-reloaded", page.locator("img.widget-image"))
+    second = page.context.new_page()
+    second.goto(f"{address}/lab/tree/20_move_and_watch.ipynb?reset")
+    second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES).wait_for()
+    shots(second, "runbook-8-second-tab", second.locator("img.widget-image"))
+    second.close()
+    assert phases(run)[-1] == "copying", "it is restarted in mid-copy"
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Restart Kernel and Run All Cells…").click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(page.get_by_placeholder("type bxaix85")).to_have_value("")  # made anew
+    board.filter(has_text=MOVES).wait_for()
+    shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
+    board.filter(has_text=OVER).wait_for(timeout=120_000)
+    _run_cell(page, "widgets.verdict(book")
+    page.get_by_text("Moved, suspended").first.wait_for()
+    expect(page.locator("select:visible option").first).to_contain_text("suspended")  # the chooser says so too
+    shots(page, "runbook-10-verdict", _cell(page, "widgets.verdict(book"))
+    assert phases(run)[-1] == "settled"
+    assert times_asked(run) == 1, "nobody asked twice"
+    page.keyboard.press("Control+s")
+    return run
+
+
+def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
+    open_notebook(page, address, "30_verify_and_write_up")
+    run_all(page)
+    page.get_by_label("change no.").fill("CHG0815")
+    page.get_by_role("button", name="Keep the change").click()
+    page.get_by_text("✓ kept").wait_for()
+    page.get_by_role("button", name="Write it up").click()
+    page.get_by_text(re.compile(r"write-up\.pdf")).first.wait_for()
+    shots(page, "runbook-11-verified", _cell(page, "widgets.verdict(book"))
+    shots(page, "runbook-12-added", _cell(page, "RecordForm("))
+    shots(page, "runbook-13-written", _cell(page, "WriteUpPanel("))
+    soon((run.path / "write-up" / "write-up.zip").exists)
+    page.keyboard.press("Control+s")
+    page.get_by_text("Saving completed").first.wait_for()
+
+
+def _saved(copies: Path) -> set[str]:
+    """The notebooks that were saved with outputs and the state of their widgets."""
+    found = {path.name[:2]: json.loads(path.read_text(encoding="utf-8")) for path in copies.glob("*.ipynb")}
+    return {
+        number
+        for number, notebook in found.items()
+        if notebook["metadata"].get("widgets") and any(cell.get("outputs") for cell in notebook["cells"])
+    }
