@@ -64,10 +64,7 @@ ORDER = [
     "record_widgets",
     "plan_widgets",
     "application",
-    "terminal",
-    "advice",
-    "planning",
-    "paperwork",
+    "commands",
     "cli",
 ]
 

@@ -623,7 +623,7 @@ def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
 def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_any(tmp_path: Path) -> None:
     from click.testing import CliRunner  # noqa: PLC0415
 
-    from lpmkit.cli import predictions  # noqa: PLC0415
+    from lpmkit.commands.watching import predictions  # noqa: PLC0415
 
     empty, runs, picture = tmp_path / "empty", tmp_path / "runs", tmp_path / "held.svg"
     empty.mkdir()

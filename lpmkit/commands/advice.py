@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from lpmkit.terminal import COULD_NOT_TELL, FINE, json_option, people, print_table, say_json, told
+from lpmkit.commands.terminal import COULD_NOT_TELL, FINE, json_option, people, print_table, say_json, told
 
 if TYPE_CHECKING:
     from lpmkit.estate import Progress

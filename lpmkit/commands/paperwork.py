@@ -12,10 +12,19 @@ from typing import Any
 import click
 from rich.console import Console
 
+from lpmkit.commands.terminal import (
+    COULD_NOT_TELL,
+    FINE,
+    json_option,
+    named_run,
+    print_table,
+    say_json,
+    site_or_none,
+    told,
+)
 from lpmkit.config import WriteUpSettings, find_site_file, load_site
 from lpmkit.errors import UsageError
 from lpmkit.remarks import CHANGE_FIELDS, KINDS
-from lpmkit.terminal import COULD_NOT_TELL, FINE, json_option, named_run, print_table, say_json, site_or_none, told
 
 _FORMS = ("html", "pdf", "docx", "md", "zip")
 

@@ -13,8 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from lpmkit.config import find_site_file, load_site
-from lpmkit.terminal import (
+from lpmkit.commands.terminal import (
     COULD_NOT_TELL,
     FINE,
     INTERRUPTED,
@@ -25,6 +24,7 @@ from lpmkit.terminal import (
     say_json,
     told,
 )
+from lpmkit.config import find_site_file, load_site
 
 if TYPE_CHECKING:
     from lpmkit.plan.course import Course
