@@ -29,10 +29,13 @@ def test_a_node_of_a_rac_says_its_misscount() -> None:
 def test_powerha_and_gpfs_say_their_timers() -> None:
     found = asked(
         " 1 /usr/es/sbin/cluster/clstrmgr\n 2 /usr/lpp/mmfs/bin/mmfsd\n",
-        clmgr=(0, 'HEARTBEAT_FREQUENCY="25"\n'),
+        clmgr=(0, 'CLUSTER_NAME="prod 1"\nSTATE="STABLE"\nHEARTBEAT_FREQUENCY="25"\n'),
         mmfs=(0, "failureDetectionTime 40\n"),
     )
-    assert [(one.kind, one.tolerates_s) for one in found] == [("PowerHA", 25.0), ("GPFS", 40.0)]
+    assert [(one.kind, one.tolerates_s, one.cluster) for one in found] == [
+        ("PowerHA", 25.0, "prod 1"),
+        ("GPFS", 40.0, None),
+    ]
 
 
 @pytest.mark.parametrize(

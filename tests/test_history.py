@@ -140,8 +140,8 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     read: list[str] = []
     import lpmkit.history as module  # noqa: PLC0415
 
-    really = module._read
-    monkeypatch.setattr(module, "_read", lambda folder: (read.append(folder.name), really(folder))[1])
+    really = module.read_move
+    monkeypatch.setattr(module, "read_move", lambda folder: (read.append(folder.name), really(folder))[1])
     assert len(History(tmp_path).moves()) == 3
     assert read == []
     _kept(tmp_path, 7, 1.5)

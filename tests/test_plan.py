@@ -146,13 +146,25 @@ def test_two_of_one_cluster_are_never_on_their_way_at_once_whether_the_plan_or_t
     )
     busy = _waiting(said, a=Stage.WATCHING)
     assert queue(said, busy, {}, None).ready == ("c",)
-    found = {name: frozenset({"PowerHA"}) for name in "abc"}
+    found = {name: frozenset({("PowerHA", "")}) for name in "abc"}
     assert queue(said, busy, found, None).ready == ("c",), "the plan says that c is of another cluster"
     unsaid = _plan({"partition": "a"}, {"partition": "b"}, {"partition": "d"})
-    kinds = {"a": frozenset({"PowerHA", "GPFS"}), "b": frozenset({"GPFS"}), "d": frozenset({"Oracle Clusterware"})}
+    ha, gpfs, rac = ("PowerHA", ""), ("GPFS", ""), ("Oracle Clusterware", "")
+    kinds = {"a": frozenset({ha, gpfs}), "b": frozenset({gpfs}), "d": frozenset({rac})}
     assert "GPFS" in (cluster_mate(unsaid, "b", _waiting(unsaid, a=Stage.MOVING), kinds) or "")
     assert cluster_mate(unsaid, "d", _waiting(unsaid, a=Stage.MOVING), kinds) is None
     assert cluster_mate(unsaid, "b", _waiting(unsaid, a=Stage.ARRIVED), kinds) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "waits"), [("prod", "prod", True), ("prod", "test", False), ("prod", "", True)]
+)
+def test_two_powerha_nodes_that_told_the_names_of_their_clusters_are_held_to_them(
+    one: str, other: str, waits: bool
+) -> None:
+    plan = _plan({"partition": "a"}, {"partition": "b"})
+    found = {"a": frozenset({("PowerHA", one)}), "b": frozenset({("PowerHA", other)})}
+    assert bool(cluster_mate(plan, "b", _waiting(plan, a=Stage.MOVING), found)) is waits
 
 
 # -- room --------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -26,15 +26,20 @@ class ClusterKind:
     mark: str
     remedy: str
     unset_s: float | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterMember:
-    """Cluster software that runs here. ``tolerates_s`` is what it said, ``None`` where it did not; then only the vendor's default is known."""
+    """Cluster software that runs here. ``tolerates_s`` is what it said, ``None`` where it did not; then only the vendor's default is known.
+
+    ``cluster`` is the name of the cluster, where it told that.
+    """
 
     kind: str
     process: str
     tolerates_s: float | None = None
+    cluster: str | None = None
 
 
 @cache
@@ -70,15 +75,18 @@ def read_members(text: str) -> tuple[ClusterMember, ...]:
 def members(session: Session) -> tuple[ClusterMember, ...]:
     """What runs, each with what it says of its patience. Raises `RemoteError` when the processes cannot be listed."""
     found = understood(session.run(["ps", "-e", "-o", "pid,args"]), read_members)
-    return tuple(ClusterMember(one.kind, one.process, _patience(session, one)) for one in found)
+    return tuple(_asked(session, one) for one in found)
 
 
-def _patience(session: Session, member: ClusterMember) -> float | None:
+def _asked(session: Session, member: ClusterMember) -> ClusterMember:
+    """The same with what it says of itself."""
     kind = cluster_kinds()[member.kind]
     folder = member.process.rpartition("/")[0] or "."
     try:
         said = session.run([word.format(folder=folder) for word in kind.ask]).checked().output
     except CommandRefused:  # the refusal stays in the transcript, and its patience is not known
-        return None
+        return member
     found = next((match[1] for pattern in kind.seconds if (match := re.search(pattern, said))), None)
-    return None if found is None else float(found or 0) or kind.unset_s
+    name = re.search(kind.name, said) if kind.name else None
+    patience = None if found is None else float(found or 0) or kind.unset_s
+    return replace(member, tolerates_s=patience, cluster=name[1] if name else None)

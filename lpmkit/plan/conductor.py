@@ -26,7 +26,7 @@ from lpmkit.move import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.course import Course, Standing, course, in_flight, plan_of
 from lpmkit.plan.page import write_page
-from lpmkit.plan.schedule import LOST, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
+from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
 from lpmkit.report import write_report
 from lpmkit.run import Run, RunWriter
 from lpmkit.runbook import Landscape, Runbook
@@ -54,8 +54,8 @@ class Conductor:
         self._write_report, self._write_page = report, page
         self.plan: MovePlan = plan_of(folder)
         self.clock = book.clock
-        #: Kinds of cluster software that were found in the partitions prepared so far.
-        self._clusters: dict[str, frozenset[str]] = {}
+        #: Cluster software that was found in the partitions prepared so far.
+        self._clusters: dict[str, frozenset[Membership]] = {}
         #: What each mover of the frames asked so far takes at once; `MOVER_TAKES` where it does not say.
         self._takes: dict[str, int] = {}
         self._asked: set[str] = set()
@@ -292,7 +292,9 @@ class Conductor:
         run = self.book.prepare(order)
         findings = self.book.check(run)
         guest = (run.document("survey") or {}).get("guest") or {}
-        self._clusters[name] = frozenset(one["kind"] for one in guest.get("clusters") or ())
+        self._clusters[name] = frozenset(
+            (str(one["kind"]), str(one.get("cluster") or "")) for one in guest.get("clusters") or ()
+        )
         failed = [one for one in findings if one.verdict is Verdict.FAIL and one.key not in move.accept]
         if failed:
             said = "; ".join(f"{one.title} ({one.key}): {one.remedy}" for one in failed)

@@ -69,10 +69,14 @@ def halts(plan: MovePlan, stages: Mapping[str, Stage]) -> str | None:
     return None
 
 
+#: Cluster software in a partition: its kind, and the name of the cluster where it told it, else an empty text.
+Membership = tuple[str, str]
+
+
 def queue(
-    plan: MovePlan, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[str]], halted: str | None
+    plan: MovePlan, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[Membership]], halted: str | None
 ) -> Queue:
-    """Sort the moves that wait. ``clusters`` are the kinds of cluster software that were found in partitions so far."""
+    """Sort the moves that wait. ``clusters`` is the cluster software that was found in partitions so far."""
     ready: list[str] = []
     waits: dict[str, str] = {}
     dropped: dict[str, str] = {}
@@ -96,14 +100,14 @@ def queue(
 
 
 def cluster_mate(
-    plan: MovePlan, partition: str, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[str]]
+    plan: MovePlan, partition: str, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[Membership]]
 ) -> str | None:
     """Why a partition must wait for another member of its cluster, which is on its way or still watched.
 
-    Two partitions that the plan puts into clusters are held to that. Of the others two that run the same cluster software count as members of one cluster: the partition
-    itself does not say which cluster it is in.
+    Two partitions that the plan puts into clusters are held to that. Of the others two that run the same cluster software count as members of one cluster, unless both told
+    the name of theirs and the names differ.
     """
-    mine, kinds = plan.cluster_of(partition), clusters.get(partition, frozenset())
+    mine = plan.cluster_of(partition)
     for other, stage in stages.items():
         if other == partition or stage not in (*UNDER_WAY, Stage.WATCHING):
             continue
@@ -111,9 +115,21 @@ def cluster_mate(
         if mine is not None and theirs is not None:
             if mine == theirs:
                 return f"{other} of the cluster {mine} is on its way"
-        elif shared := kinds & clusters.get(other, frozenset()):
-            return f"{other} is on its way and runs {', '.join(sorted(shared))} too; `clusters:` can say that they are not of one cluster"
+        elif shared := _shared(clusters.get(partition, frozenset()), clusters.get(other, frozenset())):
+            return f"{other} is on its way and runs {', '.join(shared)} too; `clusters:` can say that they are not of one cluster"
     return None
+
+
+def _shared(some: frozenset[Membership], others: frozenset[Membership]) -> list[str]:
+    """What both may be members of, in words."""
+    return sorted(
+        {
+            f"{kind} {name or theirs}".strip()
+            for kind, name in some
+            for other, theirs in others
+            if kind == other and (not name or not theirs or name == theirs)
+        }
+    )
 
 
 def hold(
