@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from lpmkit.errors import LpmError, SiteFileError, UsageError
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
 from lpmkit.plan.book import Looked, again, answer, attach, go_on, halt, start
-from lpmkit.plan.course import Course, as_rows, course
+from lpmkit.plan.course import Standings, as_rows, course
 from lpmkit.plan.page import headline
 from lpmkit.plan.schedule import LOST, Stage
 from lpmkit.run import Run
@@ -186,7 +186,7 @@ def _marked(one: Looked) -> str:
     return f"{_CHECKED[one.answer.value]}{said[len(one.answer.value) :]}"
 
 
-def course_table(now: Course) -> HTML:
+def course_table(now: Standings) -> HTML:
     """Where every move of a plan stands; plain output, also in mid-plan."""
     rows = [
         {**row, "stage": f"{_STAGE_SIGNS[one.stage]} {row['stage']}"}

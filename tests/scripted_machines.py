@@ -14,7 +14,7 @@ from lpmkit.errors import RecordError, Unreachable
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
-from lpmkit.plan.course import Course, course
+from lpmkit.plan.course import Standings, course
 from lpmkit.prediction.before import Prediction
 from lpmkit.run import Run, RunWriter, create, write_document
 from lpmkit.runbook import Landscape, Placed, Runbook, Validation
@@ -160,7 +160,7 @@ def conducting(machines: Machines, folder: Run) -> Iterator[Conductor]:
         yield Conductor(folder, writer, cast(Runbook, machines), machines.report, lambda _: None)
 
 
-def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tuple[Run, Course]:
+def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tuple[Run, Standings]:
     made = folder or create(
         machines.folder / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=machines.clock
     )
@@ -169,5 +169,5 @@ def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tu
     return made, course(made, machines.clock)
 
 
-def stages_of(now: Course) -> dict[str, str]:
+def stages_of(now: Standings) -> dict[str, str]:
     return {one.partition: one.stage.value for one in now.moves}

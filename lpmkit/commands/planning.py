@@ -27,7 +27,7 @@ from lpmkit.commands.terminal import (
 from lpmkit.config import find_site_file, load_site
 
 if TYPE_CHECKING:
-    from lpmkit.plan.course import Course
+    from lpmkit.plan.course import Standings
     from lpmkit.run import Run
     from lpmkit.runbook import Runbook
 
@@ -195,7 +195,7 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     _page(folder, as_json)
 
 
-def _table(now: Course) -> Table:
+def _table(now: Standings) -> Table:
     from lpmkit.plan.course import as_rows  # noqa: PLC0415
 
     rows = as_rows(now)
@@ -207,7 +207,7 @@ def _table(now: Course) -> Table:
     return table
 
 
-def _tell(now: Course, said: dict[str, str], console: Console) -> None:
+def _tell(now: Standings, said: dict[str, str], console: Console) -> None:
     """A line for each move whose stage is another one."""
     for one in now.moves:
         if said.get(one.partition) != one.stage.value:
@@ -232,7 +232,7 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
     sys.exit(status_of(now))
 
 
-def status_of(now: Course) -> int:
+def status_of(now: Standings) -> int:
     """The exit status that a plan ends with: fine when every move arrived and none of their verdicts is open."""
     from lpmkit.plan.schedule import LOST, Stage  # noqa: PLC0415
 

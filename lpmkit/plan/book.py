@@ -11,7 +11,7 @@ from lpmkit.checks import Answer, Finding, ready
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
 from lpmkit.inventory import Partition
 from lpmkit.plan import MovePlan
-from lpmkit.plan.course import FOLDER, Course, course, plan_of, plans
+from lpmkit.plan.course import FOLDER, Standings, course, plan_of, plans
 from lpmkit.plan.schedule import Stage, fits
 from lpmkit.recorder import detach
 from lpmkit.run import Run, create, write_file
@@ -199,7 +199,7 @@ def put(folder: Run, request: Mapping[str, str], clock: Clock) -> Path:
     return write_file(requests / f"{clock.wall_ns()}.json", json.dumps(request).encode())
 
 
-def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Course]:
+def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Standings]:
     """The plan's course again and again until every move is over or it halts with nothing under way."""
     while True:
         now = course(folder, book.clock)

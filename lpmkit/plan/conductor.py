@@ -24,7 +24,7 @@ from lpmkit.errors import LpmError, RemoteError
 from lpmkit.inventory import MoverPair
 from lpmkit.move import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
-from lpmkit.plan.course import Course, Standing, course, in_flight, plan_of
+from lpmkit.plan.course import Standing, Standings, course, in_flight, plan_of
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
 from lpmkit.report import write_report
@@ -109,7 +109,7 @@ class Conductor:
     def _requests(self) -> list[Path]:
         return sorted((self.folder.path / "requests").glob("*.json"))
 
-    def _course(self) -> Course:
+    def _course(self) -> Standings:
         return course(self.folder, self.clock)
 
     def _put_back(self) -> None:
@@ -137,7 +137,7 @@ class Conductor:
                 self.writer.event("conductor", "goes-on", despite=[])
             path.unlink()  # whoever asked waits for that
 
-    def _conclude(self) -> Course:
+    def _conclude(self) -> Standings:
         """Note what is over, write its report, halt where the plan says so; the course after that."""
         concluded = [self._conclude_one(one) for one in self._course().moves]
         if any(concluded):
@@ -200,7 +200,7 @@ class Conductor:
 
     # -- starting ----------------------------------------------------------------------------------------------------------
 
-    def _start_next(self, now: Course) -> bool:
+    def _start_next(self, now: Standings) -> bool:
         """Start the first move that nothing holds back. False when there is none now."""
         found = queue(self.plan, now.stages, self._clusters, now.halted)
         for name, why in found.dropped.items():
@@ -226,7 +226,7 @@ class Conductor:
             self.writer.document("waiting", waits)
         return False
 
-    def _try(self, move: PlannedMove, there: Landscape, now: Course) -> str | None:
+    def _try(self, move: PlannedMove, there: Landscape, now: Standings) -> str | None:
         """Start a move, or say why it must wait. ``None`` when it was dealt with: started, or noted as failed because it cannot be."""
         name = move.partition
         try:
@@ -246,7 +246,7 @@ class Conductor:
             self.writer.event("conductor", "put-back", partition=name)
         return why
 
-    def _start(self, move: PlannedMove, there: Landscape, now: Course) -> str | None:
+    def _start(self, move: PlannedMove, there: Landscape, now: Standings) -> str | None:
         """The same; raises what came from the machines, or `LpmError` for what cannot be."""
         name, busy, limits = move.partition, in_flight(now.moves), self.plan.limits
         order = self.book.order(name, move.target, source=move.source, mapping=move.mapping, there=there)
@@ -282,7 +282,7 @@ class Conductor:
         ]
         return least_busy(named or pairs, busy)
 
-    def _prepare_and_move(self, move: PlannedMove, order: Order, wish: UnderWay, now: Course) -> str | None:
+    def _prepare_and_move(self, move: PlannedMove, order: Order, wish: UnderWay, now: Standings) -> str | None:
         """Survey, check and validate, then move. Says why it must wait; what speaks against the move is noted as its failure."""
         name = move.partition
         if move.keep_mapping:

@@ -47,7 +47,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Standings:
     """A plan's moves in its order, whether somebody carries it out now, why no further move is started, and how it ended."""
 
     plan: MovePlan
@@ -82,7 +82,7 @@ def plan_of(folder: Run) -> MovePlan:
     return MovePlan.model_validate(folder.manifest["plan"])
 
 
-def course(folder: Run, clock: Clock | None = None) -> Course:
+def course(folder: Run, clock: Clock | None = None) -> Standings:
     """Where a plan stands, read from its folder and from those of its moves. Raises `RecordError` for a folder that holds none."""
     plan, events = plan_of(folder), folder.events()
     waiting = folder.document("waiting") or {}
@@ -108,7 +108,7 @@ def course(folder: Run, clock: Clock | None = None) -> Course:
         if one.stage is Stage.WAITING:
             one = replace(one, why=waiting.get(one.partition, ""))  # noqa: PLW2901 - the same move, told more fully
         shown.append(looked_at(one, clock))
-    return Course(plan, tuple(shown), folder.is_recorded(), halted, ended)
+    return Standings(plan, tuple(shown), folder.is_recorded(), halted, ended)
 
 
 def _after(one: Standing, event: Event) -> Standing:
@@ -175,7 +175,7 @@ def plans(runs: Path) -> list[Run]:
     return found
 
 
-def as_rows(found: Course) -> list[dict[str, str]]:
+def as_rows(found: Standings) -> list[dict[str, str]]:
     """A row for each move, as every face shows it."""
     return [
         {

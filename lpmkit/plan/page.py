@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lpmkit.history import Move, read_move
-from lpmkit.plan.course import Course, Standing, course
+from lpmkit.plan.course import Standing, Standings, course
 from lpmkit.plan.schedule import Stage
 from lpmkit.plots import FAINT, INK, PAPER, STYLE, as_png
 from lpmkit.run import Run, write_document, write_file
@@ -51,14 +51,14 @@ def write_page(folder: Run) -> Path:
     return write_file(folder.path / "plan.html", render(folder, now, rows).encode())
 
 
-def headline(now: Course) -> str:
+def headline(now: Standings) -> str:
     """How it stands in one sentence."""
     count = {stage: sum(one.stage is stage for one in now.moves) for stage in Stage}
     told = ", ".join(f"{count[stage]} {stage.value}" for stage in Stage if count[stage] and stage is not Stage.ARRIVED)
     return f"{count[Stage.ARRIVED]} of {len(now.moves)} arrived" + (f"; {told}" if told else "") + "."
 
 
-def rows_of(now: Course) -> list[dict[str, Any]]:
+def rows_of(now: Standings) -> list[dict[str, Any]]:
     """A row for each move with unit and bounds in the names; ``None`` where it is not known."""
     found = []
     for one in now.moves:
@@ -100,7 +100,7 @@ def _utc(wall_ns: int | None) -> str | None:
     return None if wall_ns is None else f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def render(folder: Run, now: Course, rows: Sequence[dict[str, Any]]) -> str:
+def render(folder: Run, now: Standings, rows: Sequence[dict[str, Any]]) -> str:
     """The page as one file of HTML; each move's own report is linked, not repeated."""
     environment = Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
@@ -130,7 +130,7 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _facts(folder: Run, now: Course) -> Iterator[tuple[str, str]]:
+def _facts(folder: Run, now: Standings) -> Iterator[tuple[str, str]]:
     plan = now.plan
     begun = [one.began_ns for one in now.moves if one.began_ns]
     over = [one.ended_ns for one in now.moves if one.ended_ns]
@@ -182,7 +182,7 @@ def _decided(folder: Run) -> Iterator[tuple[str, str]]:
             yield str(_utc(event.wall_ns))[11:19], _SAID[event.kind].format(**event.data)
 
 
-def gantt(now: Course) -> Figure | None:
+def gantt(now: Standings) -> Figure | None:
     """A lane for each move that was asked for: lead-in, move, what was watched afterwards, and a mark where it stood still; ``None`` before the first."""
     begun = [(one, parts) for one in now.moves if one.began_ns and (parts := list(_parts(one)))]
     if not begun:
