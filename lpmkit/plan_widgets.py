@@ -56,7 +56,7 @@ class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
             value=bool(move and move.keep_mapping),
             description="keep mapping",
             indent=False,
-            layout=w.Layout(width="8.5em"),
+            layout=w.Layout(width="10em"),
         )
         self.buttons = {
             name: w.Button(description=sign, tooltip=f"{name} this move", layout=w.Layout(width="2.6em"))

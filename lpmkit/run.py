@@ -297,7 +297,9 @@ def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
         raise RecordError(
             f"{path.name} cannot be written: {error.strerror or error}",
             where=str(path.parent),
-            next_step="Free some space there and repeat the command; what was recorded is still readable.",
+            next_step="Free some space there and repeat the command; what was recorded is still readable."
+            if error.errno in _FULL
+            else "Is the folder there, and may you write in it?",
         ) from error
     return path
 

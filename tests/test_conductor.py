@@ -54,7 +54,7 @@ def test_a_plan_that_stops_lets_what_is_under_way_arrive_and_starts_nothing_more
     folder, now = conduct(machines, planned({"partition": "a"}, {"partition": "b"}, {"partition": "c"}))
     assert stages_of(now) == {"a": "failed", "b": "arrived", "c": "waiting"}
     assert "a failed" in (now.halted or "")
-    assert now.move("c").why == now.halted
+    assert now.move("c").why == now.halted, "why it waits is kept for whoever looks on"
     assert "Halted" in write_page(folder).read_text(encoding="utf-8")
 
 

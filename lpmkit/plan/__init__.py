@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ruamel.yaml import YAML
 
 from lpmkit.config import Site, read_settings
+from lpmkit.errors import RecordError
 from lpmkit.run import write_file
 
 #: What a mover takes at once where nobody says: the figure of the releases that say nothing (powervm.md 4.1, the vendor's page, B).
@@ -134,11 +135,15 @@ def load_plan(path: Path, site: Site | None = None) -> MovePlan:
 
 
 def save_plan(plan: MovePlan, path: Path) -> Path:
-    """Write a plan as YAML, so that `load_plan` reads the same."""
+    """Write a plan as YAML, so that `load_plan` reads the same. Raises `lpmkit.errors.RecordError` where it cannot be written."""
     text = io.StringIO()
     writer = YAML()
     writer.default_flow_style = None
     writer.dump(plan.as_data(), text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"the folder cannot be made: {error.strerror}", where=str(path.parent)) from error
     return write_file(path, text.getvalue().encode())
 
 

@@ -207,24 +207,29 @@ class Conductor:
             self._over(name, Stage.DROPPED, why)
         if found.dropped:
             return True
+        turn = {name: self._waiting.get(name, "its turn comes next") for name in found.ready}
+        self._tell({**found.waits, **turn})
+        if not found.ready or (now.stages == self._tried and self.clock.mono_ns() < self._ask_at_ns):
+            return False
+        self._tried = now.stages
+        there = self.book.landscape()
         waits = dict(found.waits)
-        if found.ready and (now.stages != self._tried or self.clock.mono_ns() >= self._ask_at_ns):
-            self._tried = now.stages
-            there = self.book.landscape()
-            for name in found.ready:
-                why_not = self._try(self.plan.move(name), there, now)
-                if why_not is None:
-                    return True
-                waits[name] = why_not
-            self._ask_at_ns = self.clock.mono_ns() + int(ASK_AGAIN_S * 1e9)
-            for reply in self.book.asked():
-                self.writer.reply(reply)
-        else:
-            waits |= {name: self._waiting.get(name, "its turn comes next") for name in found.ready}
+        for name in found.ready:
+            why_not = self._try(self.plan.move(name), there, now)
+            if why_not is None:
+                return True
+            waits[name] = why_not
+        self._tell(waits)
+        self._ask_at_ns = self.clock.mono_ns() + int(ASK_AGAIN_S * 1e9)
+        for reply in self.book.asked():
+            self.writer.reply(reply)
+        return False
+
+    def _tell(self, waits: dict[str, str]) -> None:
+        """Keep why each move waits, for whoever looks on."""
         if waits != self._waiting:
             self._waiting = waits
             self.writer.document("waiting", waits)
-        return False
 
     def _try(self, move: PlannedMove, there: Landscape, now: Standings) -> str | None:
         """Start a move, or say why it must wait. ``None`` when it was dealt with: started, or noted as failed because it cannot be."""

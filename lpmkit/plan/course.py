@@ -183,7 +183,7 @@ def as_rows(found: Standings) -> list[dict[str, str]]:
             "from": one.source,
             "to": one.target,
             "stage": one.stage.value,
-            "": one.why,
+            "what of it": one.why,
             "verdict": one.verdict,
             "run": one.run.name if one.run else "",
         }

@@ -119,8 +119,21 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         page.get_by_text(re.compile(r"write-up\.pdf")).first.wait_for()
         shot(page, f"application-5-written-{width}")
         soon((run.path / "write-up" / "write-up.pdf").exists)
+        _a_plan_is_written_and_looked_at(page, width)
         elsewhere = [
             url for url in asked if not url.startswith((address, "data:", "blob:", address.replace("http", "ws")))
         ]
         assert elsewhere == [], "a jump host has no internet"
         assert_contains_the_truth(run.document("summary"), truth(rehearsal))
+
+
+def _a_plan_is_written_and_looked_at(page: Page, width: int) -> None:
+    _tab(page, "Move several")
+    _press(page, "Add a move")
+    page.get_by_placeholder("to frame").fill("bvio82")
+    page.get_by_placeholder("to frame").press("Tab")
+    _press(page, "Look beforehand")
+    page.get_by_text("accepts it").first.wait_for()
+    _press(page, "Carry it out")
+    page.get_by_text("Start is disabled: type plan to show that you mean it").wait_for()
+    shot(page, f"application-6-several-{width}")
