@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from lpmkit.inventory import (
+    MoverPair,
     Partition,
     PhysicalDisk,
     Place,
@@ -266,11 +267,22 @@ class _Keeping:
     def movers(self) -> dict[str, str]:
         """Only a running partition needs movers."""
         pair = chosen_movers(self._survey) if self._moving.state == "Running" else None
-        if pair is None:
-            return {}
-        if any(UNSAFE & set(name) for name in (pair.source, pair.target)):
-            return {"source_msp_id": str(pair.source_id), "dest_msp_id": str(pair.target_id)}
-        return {"source_msp_name": pair.source, "dest_msp_name": pair.target}
+        return {} if pair is None else named_movers(pair)
+
+
+#: The attributes that name the movers of a move.
+MOVERS = frozenset({"source_msp_name", "source_msp_id", "dest_msp_name", "dest_msp_id"})
+
+
+def named_movers(pair: MoverPair) -> dict[str, str]:
+    """The attributes that name a pair of movers; by their ids where a name would be read as something else.
+
+    >>> named_movers(MoverPair("a,b", 1, "192.0.2.1", "p8b-vios1", 2, "192.0.2.2"))
+    {'source_msp_id': '1', 'dest_msp_id': '2'}
+    """
+    if any(UNSAFE & set(name) for name in (pair.source, pair.target)):
+        return {"source_msp_id": str(pair.source_id), "dest_msp_id": str(pair.target_id)}
+    return {"source_msp_name": pair.source, "dest_msp_name": pair.target}
 
 
 def _joined(slot: int, *parts: str) -> str:

@@ -22,6 +22,7 @@ from lpmkit.config import Site
 from lpmkit.control import Order
 from lpmkit.errors import LpmError, RemoteError
 from lpmkit.inventory import MoverPair
+from lpmkit.mapping_record import MOVERS, named_movers
 from lpmkit.move import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.course import Standing, Standings, course, in_flight, plan_of
@@ -269,10 +270,8 @@ class Conductor:
                 self._asked.add(frame)
         if why := hold(wish, busy, there.frames, limits, self._takes):
             return why
-        if pair is not None and not {"source_msp_name", "source_msp_id"} & order.mapping.keys():
-            order = replace(
-                order, mapping={**order.mapping, "source_msp_name": pair.source, "dest_msp_name": pair.target}
-            )
+        if pair is not None and not MOVERS & order.mapping.keys():
+            order = replace(order, mapping={**order.mapping, **named_movers(pair)})
         self.writer.event("conductor", "preparing", partition=name, source=order.source)
         return self._prepare_and_move(move, order, wish, now)
 
@@ -284,6 +283,8 @@ class Conductor:
             for pair in pairs
             if said.get("source_msp_name", pair.source) == pair.source
             and said.get("dest_msp_name", pair.target) == pair.target
+            and said.get("source_msp_id", str(pair.source_id)) == str(pair.source_id)
+            and said.get("dest_msp_id", str(pair.target_id)) == str(pair.target_id)
         ]
         return least_busy(named or pairs, busy)
 
