@@ -87,11 +87,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many are done, and of how many that are known so far."""
+    """How many are done, and of how many that are known so far; which machines could not be asked."""
 
     managers: tuple[int, int]
     frames: tuple[int, int]
     partitions: tuple[int, int]
+    silent: tuple[str, ...] = ()
 
 
 def ways_of(site: Site, source: str | None, target: str | None) -> tuple[Way, ...]:
@@ -245,8 +246,9 @@ class _Pass:
         self._tell(
             Progress(
                 (sum(all(name in self._listed for name in names) for names in self._hosts.values()), len(self._hosts)),
-                (len(self._ends), sum(map(len, self._hosts.values()))),
+                (len(self._ends), sum(len(names) for host, names in self._hosts.items() if host not in self._silent)),
                 (len(self._own), self._partitions),
+                tuple(self._silent),
             )
         )
 

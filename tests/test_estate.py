@@ -198,8 +198,10 @@ def test_a_console_that_cannot_be_reached_is_tried_once_and_the_frames_of_the_ot
     estate: Simulator, site: Site, tmp_path: Path
 ) -> None:
     with dead(estate, site, tmp_path, "hmc02") as (lame, there):
-        nights, _ = examine_estate(lame, ways_of(lame, None, None), secrets=Secrets())
+        told: list[Progress] = []
+        nights, _ = examine_estate(lame, ways_of(lame, None, None), secrets=Secrets(), tell=told.append)
     assert there.came == 1
+    assert told[-1] == Progress((2, 2), (2, 2), (4, 4), ("hmc02",))
     assert [(night.source, night.judged, night.answer) for night in nights] == [
         ("f01", True, Answer.NOT_READY),
         ("f02", True, Answer.NOT_READY),
