@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from lpmkit.config import HostSettings, Site
 from lpmkit.control import Order
@@ -41,6 +42,8 @@ from lpmkit.survey import (
     one_end,
 )
 from lpmkit.timeline import Clock
+
+Value = TypeVar("Value")
 
 #: The state of a partition that one can log in to.
 RUNNING = "Running"
@@ -87,11 +90,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many are done, and of how many that are known so far."""
+    """How many are done, and of how many that are known so far; which machines could not be asked."""
 
     managers: tuple[int, int]
     frames: tuple[int, int]
     partitions: tuple[int, int]
+    silent: tuple[str, ...] = ()
 
 
 def ways_of(site: Site, source: str | None, target: str | None) -> tuple[Way, ...]:
@@ -144,24 +148,28 @@ class _Own:
     sap: tuple[SapSnapshot, ...]
 
 
+#: A frame as it was looked at, and what was said of each move from it.
+_Looked = tuple[End, dict[tuple[Way, str], Between]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class Job(Generic[Value]):
     """Work that has one connection open, through or to these machines; none where it names none. ``then`` is called with what it brought, in the thread of the pass."""
 
     rank: int
     machines: tuple[str, ...]
-    work: Callable[[], object]
-    then: Callable[[object], Iterable[Job]]
+    work: Callable[[], Value]
+    then: Callable[[Value], Iterable[Job[Any]]]
 
 
-def work_through(jobs: Iterable[Job], total: int, per_machine: int) -> int:
+def work_through(jobs: Iterable[Job[Any]], total: int, per_machine: int) -> int:
     """Do all jobs and those that follow from them, so many at once; returns the most connections that were open. Raises what one of them raises."""
-    waiting, running, taken, most = list(jobs), dict[Future[object], Job](), Counter[str](), 0
+    waiting, running, taken, most = list(jobs), dict[Future[Any], Job[Any]](), Counter[str](), 0
     pool = ThreadPoolExecutor(total, thread_name_prefix="estate")
     try:
         while waiting or running:
             waiting.sort(key=lambda job: job.rank)
-            kept: list[Job] = []
+            kept: list[Job[Any]] = []
             for job in waiting:
                 if len(running) < total and all(taken[machine] < per_machine for machine in job.machines):
                     running[pool.submit(job.work)] = job
@@ -245,26 +253,26 @@ class _Pass:
         self._tell(
             Progress(
                 (sum(all(name in self._listed for name in names) for names in self._hosts.values()), len(self._hosts)),
-                (len(self._ends), sum(map(len, self._hosts.values()))),
+                (len(self._ends), sum(len(names) for host, names in self._hosts.items() if host not in self._silent)),
                 (len(self._own), self._partitions),
+                tuple(self._silent),
             )
         )
 
     # -- jobs ------------------------------------------------------------------------------------------------------------
 
-    def _manager(self, settings: HostSettings) -> Job:
+    def _manager(self, settings: HostSettings) -> Job[dict[str, _Listed]]:
         """Ask a manager which of its frames' partitions there are."""
         host, way = settings.host, route(settings.host, self._site.ssh_config)
 
-        def work() -> object:
+        def work() -> dict[str, _Listed]:
             with self._session(way, settings) as session:
                 ahead = Ahead(session, self._known[host], machine_asked)
                 found = in_rounds([ahead], lambda: {name: self._list(name, ahead) for name in self._hosts[host]})
                 self._heard(ahead, host)
             return found
 
-        def then(found: object) -> Iterable[Job]:
-            assert isinstance(found, dict)
+        def then(found: dict[str, _Listed]) -> Iterable[Job[Any]]:
             self._listed |= found
             self._say()
             # Another manager may have waited for this one: it is told the machine that a partition would be moved to.
@@ -290,7 +298,7 @@ class _Pass:
         self._begun.update(found)
         return found
 
-    def _frame(self, name: str) -> Job:
+    def _frame(self, name: str) -> Job[_Looked]:
         """Look at one frame, and ask its manager about every move from it."""
         settings = self._site.frame(name)
         way, ahead_known = route(settings.host, self._site.ssh_config), self._known[settings.host]
@@ -301,21 +309,20 @@ class _Pass:
             for partition in self._to_move(name)
         }
 
-        def work() -> object:
+        def work() -> _Looked:
             with self._session(way, settings) as session:
                 ahead = Ahead(session, ahead_known, machine_asked)
                 control = control_of(self._site, name, secrets=self._secrets, session=ahead)
                 shells = vios_shells(settings, ahead)
 
-                def look() -> tuple[End, dict[tuple[Way, str], Between]]:
+                def look() -> _Looked:
                     return one_end(control, shells, name), {key: between(one, control) for key, one in orders.items()}
 
                 found = in_rounds([ahead], look)
                 self._heard(ahead, settings.host)
             return found
 
-        def then(found: object) -> Iterable[Job]:
-            assert isinstance(found, tuple)
+        def then(found: _Looked) -> Iterable[Job[Any]]:
             self._ends[name], moves = found
             self._moves |= moves
             self._say()
@@ -323,7 +330,7 @@ class _Pass:
 
         return Job(1, machines_of(way), work, then)
 
-    def _partitions_of(self, names: Sequence[str]) -> list[Job]:
+    def _partitions_of(self, names: Sequence[str]) -> list[Job[Any]]:
         """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP systems."""
         found = []
         for name in names:
@@ -340,21 +347,20 @@ class _Pass:
             found.append(self._logins(name, asked))
         return found
 
-    def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> Job:
+    def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> Job[dict[str, Route | None]]:
         """Ask OpenSSH how the partitions of a frame are reached, which takes its time and no connection; then they are logged in to."""
 
-        def work() -> object:
+        def work() -> dict[str, Route | None]:
             config = self._site.ssh_config
             return {one: None if login is None else route(login.host, config) for one, login in asked.items()}
 
-        def then(found: object) -> Iterable[Job]:
-            assert isinstance(found, dict)
+        def then(found: dict[str, Route | None]) -> Iterable[Job[Any]]:
             return [self._partition(frame, one, login, found[one]) for one, login in asked.items()]
 
         return Job(1, (), work, then)
 
-    def _partition(self, frame: str, name: str, inside: HostSettings | None, way: Route | None) -> Job:
-        def work() -> object:
+    def _partition(self, frame: str, name: str, inside: HostSettings | None, way: Route | None) -> Job[_Own]:
+        def work() -> _Own:
             guest: Guest | None = None
             gaps: tuple[Gap, ...] = ()
             if inside is not None and way is not None:
@@ -365,8 +371,7 @@ class _Pass:
                     self._heard(ahead, name)
             return _Own(guest, gaps, sap_snapshots(self._site, name, self._secrets))
 
-        def then(found: object) -> Iterable[Job]:
-            assert isinstance(found, _Own)
+        def then(found: _Own) -> Iterable[Job[Any]]:
             self._own[frame, name] = found
             self._say()
             return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,10 +18,11 @@ from lpmkit.config import Site, load_site
 from lpmkit.control import Order
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.errors import NotFound, SiteFileError, UsageError
-from lpmkit.estate import Job, Progress, Surveyed, Way, survey_estate, ways_of, work_through
+from lpmkit.estate import Effort, Job, Progress, Surveyed, Way, survey_estate, ways_of, work_through
 from lpmkit.nightly import Night, examine_estate
 from lpmkit.reach import survey_both_ends
 from lpmkit.secrets import Secrets
+from lpmkit.session import Reply
 from lpmkit.simulator import Simulator, faults, recalled
 from lpmkit.simulator.chassis import Chassis
 from lpmkit.simulator.distance import far_away
@@ -63,9 +65,20 @@ def judged(found: Surveyed) -> dict[str, list[object]]:
     return {one.name: facts(examine(survey)) for one, survey in found.partitions if survey is not None}
 
 
-def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_alone(site: Site) -> None:
+Everything = tuple[tuple[Surveyed, ...], Effort, list[Progress]]
+
+
+@pytest.fixture(scope="module")
+def everything(site: Site) -> Everything:
+    """The whole estate, surveyed once."""
     told: list[Progress] = []
-    found, effort = survey_estate(site, ways_of(site, None, None), Secrets(), tell=told.append)
+    return *survey_estate(site, ways_of(site, None, None), Secrets(), tell=told.append), told
+
+
+def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_alone(
+    site: Site, everything: Everything
+) -> None:
+    found, effort, told = everything
     assert [one.way for one in found] == [Way("f01", "f02"), Way("f02", "f01"), Way("f03", "f04"), Way("f04", "f03")]
     assert all(len(one.partitions) == EACH and not one.silent for one in found)
     assert told[-1] == Progress((2, 2), (FRAMES, FRAMES), (2 * FRAMES, 2 * FRAMES))
@@ -81,15 +94,24 @@ def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_a
     assert effort.most_at_once <= site.connections.total
 
 
-def test_what_the_frames_have_in_common_is_asked_once(site: Site) -> None:
+def test_what_the_frames_have_in_common_is_asked_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Reply] = []
+    monkeypatch.setattr("lpmkit.estate._Pass._count", lambda _, reply: asked.append(reply))
     frames = {name: one.model_copy(update={"mover_address": "192.0.2.101"}) for name, one in site.frames.items()}
     site = site.model_copy(update={"frames": frames})
     both = [Way("f01", "f02"), Way("f02", "f01")]
-    _, alone = survey_estate(site, both[:1], Secrets())
+    _, one_way = survey_estate(site, both[:1], Secrets())
+    alone = len(asked)
+    asked.clear()
     _, together = survey_estate(site, both, Secrets())
-    _, twice = survey_estate(site, [*both, Way("f01", "f04"), Way("f02", "f03")], Secrets())
     # The way back costs what its own two partitions say, and what is asked of each move.
-    assert together.questions - alone.questions < 60 < alone.questions / 2
+    assert len(asked) - alone < 60 < alone / 2
+    told = Counter((reply.where, reply.command) for reply in asked if reply.where == "hmc01")
+    assert set(told.values()) == {1}
+    _, twice = survey_estate(site, [*both, Way("f01", "f04"), Way("f02", "f03")], Secrets())
+    assert (one_way.connections, together.connections) == (5, 7), (
+        "the console, its two frames, two partitions of each that is left"
+    )
     assert twice.connections == together.connections + 3, "another console, its two frames, and no partition twice"
 
 
@@ -104,10 +126,16 @@ def cluster_verdicts(nights: tuple[Night, ...]) -> dict[str, tuple[Verdict, str]
 
 
 def test_a_node_of_a_cluster_passes_or_fails_by_its_timer_and_is_not_passed_where_it_could_not_be_asked(
-    estate: Simulator, site: Site
+    estate: Simulator, site: Site, everything: Everything
 ) -> None:
-    nights, _ = examine_estate(site, ways_of(site, None, None), secrets=Secrets())
-    found = cluster_verdicts(nights)
+    found = {
+        one.name: (finding.verdict, str(finding.facts))
+        for way in everything[0]
+        for one, survey in way.partitions
+        if survey is not None
+        for finding in examine(replace(survey, expected_suspension_s=6.0))
+        if finding.key == "cluster"
+    }
     assert {name: found[name][0] for name in CLUSTERS} == {name: verdict for name, (_, verdict) in CLUSTERS.items()}
     assert "none runs" in found["lp01001"][1]
     assert "600" in found["lp02001"][1], "what PowerHA waits during a move where nobody set it"
@@ -170,8 +198,10 @@ def test_a_console_that_cannot_be_reached_is_tried_once_and_the_frames_of_the_ot
     estate: Simulator, site: Site, tmp_path: Path
 ) -> None:
     with dead(estate, site, tmp_path, "hmc02") as (lame, there):
-        nights, _ = examine_estate(lame, ways_of(lame, None, None), secrets=Secrets())
+        told: list[Progress] = []
+        nights, _ = examine_estate(lame, ways_of(lame, None, None), secrets=Secrets(), tell=told.append)
     assert there.came == 1
+    assert told[-1] == Progress((2, 2), (2, 2), (4, 4), ("hmc02",))
     assert [(night.source, night.judged, night.answer) for night in nights] == [
         ("f01", True, Answer.NOT_READY),
         ("f02", True, Answer.NOT_READY),
@@ -190,14 +220,13 @@ def test_a_console_that_cannot_be_reached_is_tried_once_and_the_frames_of_the_ot
 
 
 def test_a_partition_that_cannot_be_logged_in_to_is_tried_once_and_named(
-    estate: Simulator, site: Site, tmp_path: Path
+    estate: Simulator, site: Site, tmp_path: Path, everything: Everything
 ) -> None:
-    whole, _ = survey_estate(site, [Way("f01", "f02")], Secrets())
     with dead(estate, site, tmp_path, "lp01002") as (lame, there):
         (found,), _ = survey_estate(lame, [Way("f01", "f02")], Secrets())
     assert there.came == 1
     assert [one.machine for one in found.silent] == ["lp01002"]
-    before, after = judged(whole[0]), judged(found)
+    before, after = judged(everything[0][0]), judged(found)
     assert after.pop("lp01002") != before.pop("lp01002")
     assert after == before
 
@@ -235,6 +264,12 @@ def test_no_more_is_open_at_once_than_the_bounds_allow_and_a_jump_host_bounds_no
     jobs = [Job(0, (f"p{number}", "gate"), work_behind, nothing) for number in range(6)]
     assert work_through([*jobs, Job(1, ("other",), elsewhere, nothing)], 4, 2) == 3
     assert len(behind) == 6
+
+
+def test_as_many_are_open_as_may_be_and_no_more() -> None:
+    started = threading.Barrier(3, timeout=20.0)
+    jobs = [Job(0, (f"p{number}",), started.wait, lambda found: ()) for number in range(9)]
+    assert work_through(jobs, 3, 1) == 3
 
 
 def test_what_a_job_raises_ends_the_pass() -> None:

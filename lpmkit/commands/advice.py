@@ -118,11 +118,16 @@ def _shown() -> Iterator[Callable[[Progress], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         rows = {name: bars.add_task(name, total=None) for name in ("managers", "frames", "partitions")}
+        said = set[str]()
 
         def tell(progress: Progress) -> None:
             for name, row in rows.items():
                 done, of = getattr(progress, name)
                 bars.update(row, completed=done, total=of)
+            for machine in progress.silent:
+                if machine not in said and not bars.disable:
+                    bars.console.print(f"could not be asked: {machine}", markup=False, highlight=False)
+                said.add(machine)
 
         yield tell
 

@@ -36,7 +36,7 @@ GIVEN_BY = "LPM_SIMULATOR_SAP_PASSWORD"
 
 
 class Simulator:
-    """Two frames and what is on them, for as long as the ``with`` block lasts: blades under IVM, or servers under an HMC.
+    """Frames and what is on them, for as long as the ``with`` block lasts: blades under IVM, or servers under an HMC.
 
     ``directory`` receives keys, ``ssh_config`` and ``site.yaml``; without it a temporary one is made and removed at the end.
     ``speed`` shortens everything about a move but the suspension. ``seed`` makes moves repeatable. ``faults`` are `Fault`
