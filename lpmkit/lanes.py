@@ -6,7 +6,7 @@ costs depends neither on how long the run has been going on nor on how often a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -57,8 +57,7 @@ class Lanes:
         self._oldest: dict[str, int] = {}
         self._newest: dict[str, int] = {}
         self._end = 0
-        self._figure: Any = None
-        self._drawn: tuple[str, ...] = ()
+        self._picture: _Picture | None = None
 
     def follow(self) -> None:
         """Read what was written since the last time. Of a run that is recorded the window ends now, of another at its newest sign of life."""
@@ -96,43 +95,67 @@ class Lanes:
 
     def png(self, others: Sequence[Marks] = ()) -> bytes:
         """A mark for every column of pixels in which there was a sign of life, so that silence shows as a hole."""
-        rows: Mapping[str, Any] = {name: self._columns(name) for name in self.names}
-        labels = (*rows, *(one.name for one in others))
-        if self._figure is None or labels != self._drawn:
-            self._begin_figure(labels)
-        axes = self._figure.axes[0]
-        axes.set_xlabel("seconds ago" if self._run.is_recorded() else "seconds before the newest sign of life")
-        for line in list(axes.lines):
-            line.remove()
-        for lane, (name, times) in enumerate(rows.items()):
+        from matplotlib.image import imsave  # noqa: PLC0415 - half a second that only a live view pays
+
+        labels = (*self.names, *(one.name for one in others))
+        showing = labels, self._run.is_recorded()
+        if self._picture is None or self._picture.showing != showing:
+            self._picture = _Picture(*showing)
+        picture = self._picture
+        picture.begin()
+        for lane, name in enumerate(self.names):
             base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
-            axes.plot(times, np.full(len(times), lane), "|", markersize=16, color=_COLOURS.get(base, "#444444"))
-        for lane, one in enumerate(others, start=len(rows)):
-            for at, shape, hue in one.at:
-                axes.plot([(at - self._end) / 1e9], [lane], shape, color=hue, markersize=7)
-        picture = BytesIO()
-        self._figure.savefig(picture, format="png")
-        return picture.getvalue()
+            picture.mark(lane, self._columns(name), "|", _COLOURS.get(base, "#444444"))
+        for lane, one in enumerate(others, start=len(self.names)):
+            for shape, hue in {(shape, hue) for _, shape, hue in one.at}:
+                mine = [(at - self._end) / 1e9 for at, other, _ in one.at if other == shape]
+                picture.mark(lane, mine, shape, hue)
+        drawn = BytesIO()
+        imsave(drawn, picture.pixels(), format="png")
+        return drawn.getvalue()
 
     def _columns(self, name: str) -> Any:
         ago = (self._answered[name] - self._end) / 1e9
         return np.unique(np.round(ago * (COLUMNS / WINDOW_S))) * (WINDOW_S / COLUMNS)
 
-    def _begin_figure(self, labels: tuple[str, ...]) -> None:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only a live view pays
 
-        self._drawn = labels
-        self._figure = Figure(figsize=(9.6, max(1.6, 0.9 + 0.34 * len(labels))), dpi=100, layout="constrained")
-        axes = self._figure.subplots()
+class _Picture:
+    """Axes and labels, drawn once, and marks that are drawn over them again and again: all of it anew would cost five times as much."""
+
+    def __init__(self, labels: tuple[str, ...], is_recorded: bool) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as above
+        from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
+        self.showing = labels, is_recorded
+        figure = Figure(figsize=(9.6, max(1.6, 0.9 + 0.34 * len(labels))), dpi=100, layout="constrained")
+        self._canvas = FigureCanvasAgg(figure)
+        self._axes = axes = figure.subplots()
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
         axes.set_xlim(-WINDOW_S, 0.3)
-        axes.set_xlabel("seconds ago")
+        axes.set_xlabel("seconds ago" if is_recorded else "seconds before the newest sign of life")
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         if not labels:
             axes.set_axis_off()
             axes.text(0.5, 0.5, "No probe has reported yet.", ha="center", va="center", transform=axes.transAxes)
-        # Laid out once: that is half of what a drawing costs, and the labels stay.
-        self._figure.draw_without_rendering()
-        self._figure.set_layout_engine("none")
+        self._canvas.draw()
+        self._empty = self._canvas.copy_from_bbox(figure.bbox)
+        self._lines: dict[tuple[str, str], Any] = {}
+
+    def begin(self) -> None:
+        """Back to what has no marks."""
+        self._canvas.restore_region(self._empty)
+
+    def mark(self, lane: int, at_s: Any, shape: str, hue: str) -> None:
+        """Marks of one shape and colour in a lane."""
+        if (shape, hue) not in self._lines:
+            size = 16 if shape == "|" else 7
+            (line,) = self._axes.plot([], [], shape, markersize=size, color=hue, animated=True)
+            self._lines[shape, hue] = line
+        line = self._lines[shape, hue]
+        line.set_data(at_s, np.full(len(at_s), lane))
+        self._axes.draw_artist(line)
+
+    def pixels(self) -> Any:
+        return np.asarray(self._canvas.buffer_rgba())

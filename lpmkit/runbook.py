@@ -405,8 +405,7 @@ class Runbook:
 
     def _start(self, run: Run) -> None:
         before = len(run.events())
-        self._know_secrets()
-        learn_secrets(run.manifest.get("probes") or (), self.secrets)
+        self._know_secrets(run)
         recorder.start(run, self.secrets)
         if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
             said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -417,8 +416,14 @@ class Runbook:
                 next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
             )
 
-    def _know_secrets(self) -> None:
-        """Resolve what SAP's ways need while somebody can be asked; the recorder gets what is known. One that leads nowhere is told by its probe."""
+    def ask_for_secrets(self, run: Run) -> None:
+        """Ask now for every secret that the site file says to ask for, unless the run has begun. A notebook's cell can ask, its buttons cannot."""
+        if not run.events():
+            self._know_secrets(run)
+
+    def _know_secrets(self, run: Run) -> None:
+        """Resolve what the probes need while somebody can be asked; the recorder gets what is known. One that leads nowhere is told by its probe."""
+        learn_secrets(run.manifest.get("probes") or (), self.secrets)
         for sid, settings in self.site.sap_systems.items():
             host = sap_host(self.site, settings)
             for way in (settings.webservice, settings.rfc, settings.soap_rfc):

@@ -342,7 +342,6 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         )
         self.lanes = w.HTML()
         self.image = w.Image(format="png", layout=w.Layout(width="60em", max_width="98%"))
-        self.image.tooltip = _LANES_SAID
         self.jobs = w.HTML()
         self.alerts = w.HTML()
         self.trouble = w.HTML()
