@@ -296,7 +296,7 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
             open_notebook(page, address, name)
             run_all(page)
             find(page, page.locator("p[role=status]", has_text="copying"), timeout_s=240.0)
-            find(page, page.locator("img.widget-image"))
+            find(page, page.locator('.jupyter-widgets svg[aria-label^="Signs of life"]'))
             page.wait_for_timeout(5_000)  # everything is loaded and laid out
             counted.append(Measurement(page, costs))
             cpu = {pid: cpu_s(pid) for pid in chromium()}

@@ -1,15 +1,15 @@
 """The last half minute of a run, one lane for each probe: followed as the folder grows, drawn, and said in words.
 
-A `Lanes` keeps what is in the window and reads only what was written since it last looked, and it draws at most one mark for each column of pixels: what a redraw
-costs depends neither on how long the run has been going on nor on how often a probe looks.
+A `Lanes` keeps what is in the window and reads only what was written since it last looked, and it draws at most one mark for each column: what a redraw
+costs depends neither on how long the run has been going on nor on how often a probe looks. It is drawn as SVG, because a browser keeps the pictures that it has unpacked: two PNGs a second were half a gigabyte in two minutes
+(docs/decisions/0009).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
+from html import escape
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from lpmkit.timeline import Clock
 
 WINDOW_S = 30.0
 #: So many marks are told apart in a lane.
-COLUMNS = 640
+COLUMNS = 720
 _NONE: Int64Array = np.zeros(0, dtype=np.int64)
 _COLOURS = {
     "ssh-ticks": "#0072B2",
@@ -48,7 +48,7 @@ class Marks:
 
 
 class Lanes:
-    """The lanes of a run. `follow` reads on; `words` and `png` show what it has."""
+    """The lanes of a run. `follow` reads on; `words` and `svg` show what it has."""
 
     def __init__(self, run: Run, clock: Clock | None = None) -> None:
         self._run, self._clock = run, clock or Clock()
@@ -57,7 +57,6 @@ class Lanes:
         self._oldest: dict[str, int] = {}
         self._newest: dict[str, int] = {}
         self._end = 0
-        self._picture: _Picture | None = None
 
     def follow(self) -> None:
         """Read what was written since the last time. Of a run that is recorded the window ends now, of another at its newest sign of life."""
@@ -93,69 +92,52 @@ class Lanes:
             found.append(Lane(name, ago, float(np.diff(edges).max(initial=0)) / 1e9))
         return found
 
-    def png(self, others: Sequence[Marks] = ()) -> bytes:
-        """A mark for every column of pixels in which there was a sign of life, so that silence shows as a hole."""
-        from matplotlib.image import imsave  # noqa: PLC0415 - half a second that only a live view pays
-
+    def svg(self, others: Sequence[Marks] = (), said: str = "") -> str:
+        """A mark for every column in which there was a sign of life, so that silence shows as a hole; ``said`` is what stands for the picture where it cannot be seen."""
         labels = (*self.names, *(one.name for one in others))
-        showing = labels, self._run.is_recorded()
-        if self._picture is None or self._picture.showing != showing:
-            self._picture = _Picture(*showing)
-        picture = self._picture
-        picture.begin()
+        height = _LANE * max(1, len(labels))
+        drawn = [_text(_LEFT - 8, _LANE * lane + 17, name, "end") for lane, name in enumerate(labels)]
         for lane, name in enumerate(self.names):
             base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
-            picture.mark(lane, self._columns(name), "|", _COLOURS.get(base, "#444444"))
+            hue = _COLOURS.get(base, "#444444")
+            drawn.append(f'<path fill="{hue}" d="{self._runs(name, _LANE * lane + 5)}"/>')
         for lane, one in enumerate(others, start=len(self.names)):
-            for shape, hue in {(shape, hue) for _, shape, hue in one.at}:
-                mine = [(at - self._end) / 1e9 for at, other, _ in one.at if other == shape]
-                picture.mark(lane, mine, shape, hue)
-        drawn = BytesIO()
-        imsave(drawn, picture.pixels(), format="png")
-        return drawn.getvalue()
+            for at, shape, hue in one.at:
+                ago_s = (at - self._end) / 1e9
+                if ago_s >= -WINDOW_S:
+                    x = _LEFT + (1 + ago_s / WINDOW_S) * COLUMNS
+                    drawn.append(_text(round(x), _LANE * lane + 18, shape, "middle", hue))
+        drawn += [_text(_LEFT + COLUMNS // 2, 20, "No probe has reported yet.", "middle")] if not labels else []
+        for ago in range(0, round(WINDOW_S) + 1, 5):
+            x = _LEFT + round((1 - ago / WINDOW_S) * COLUMNS)
+            drawn.append(f'<path stroke="#6a737d" d="M{x} {height}v5"/>' + _text(x, height + 18, str(ago), "middle"))
+        unit = "seconds ago" if self._run.is_recorded() else "seconds before the newest sign of life"
+        drawn.append(_text(_LEFT + COLUMNS // 2, height + 36, unit, "middle"))
+        width = _LEFT + COLUMNS + 16
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 42}" style="width:{width}px;max-width:100%;background:#fff" role="img" aria-label="{escape(said)}" '
+            f'font-family="DejaVu Sans, sans-serif" font-size="12" fill="#1b1f24"><path stroke="#6a737d" d="M{_LEFT} {height}h{COLUMNS}"/>{"".join(drawn)}</svg>'
+        )
 
-    def _columns(self, name: str) -> Any:
-        ago = (self._answered[name] - self._end) / 1e9
-        return np.unique(np.round(ago * (COLUMNS / WINDOW_S))) * (WINDOW_S / COLUMNS)
+    def _columns(self, name: str) -> Int64Array:
+        """The columns of a lane in which there was a sign of life, in their order."""
+        begin = self._end - int(WINDOW_S * 1e9)
+        columns = (self._answered[name] - begin) * COLUMNS // int(WINDOW_S * 1e9)
+        return np.unique(np.clip(columns, 0, COLUMNS - 1))
+
+    def _runs(self, name: str, top: int) -> str:
+        """The marks of a lane as a path, those side by side as one."""
+        columns = self._columns(name)
+        if not len(columns):
+            return ""
+        breaks = np.flatnonzero(np.diff(columns) > 1) + 1
+        runs = np.split(columns, breaks)
+        return "".join(f"M{_LEFT + run[0]} {top}h{len(run)}v16h-{len(run)}z" for run in runs)
 
 
-class _Picture:
-    """Axes and labels, drawn once, and marks that are drawn over them again and again: all of it anew would cost five times as much."""
+#: Where the lanes begin, and how high one is, in units of the drawing.
+_LEFT, _LANE = 150, 26
 
-    def __init__(self, labels: tuple[str, ...], is_recorded: bool) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as above
-        from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
-        self.showing = labels, is_recorded
-        figure = Figure(figsize=(9.6, max(1.6, 0.9 + 0.34 * len(labels))), dpi=100, layout="constrained")
-        self._canvas = FigureCanvasAgg(figure)
-        self._axes = axes = figure.subplots()
-        axes.set_yticks(range(len(labels)), labels)
-        axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
-        axes.set_xlim(-WINDOW_S, 0.3)
-        axes.set_xlabel("seconds ago" if is_recorded else "seconds before the newest sign of life")
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        if not labels:
-            axes.set_axis_off()
-            axes.text(0.5, 0.5, "No probe has reported yet.", ha="center", va="center", transform=axes.transAxes)
-        self._canvas.draw()
-        self._empty = self._canvas.copy_from_bbox(figure.bbox)
-        self._lines: dict[tuple[str, str], Any] = {}
-
-    def begin(self) -> None:
-        """Back to what has no marks."""
-        self._canvas.restore_region(self._empty)
-
-    def mark(self, lane: int, at_s: Any, shape: str, hue: str) -> None:
-        """Marks of one shape and colour in a lane."""
-        if (shape, hue) not in self._lines:
-            size = 16 if shape == "|" else 7
-            (line,) = self._axes.plot([], [], shape, markersize=size, color=hue, animated=True)
-            self._lines[shape, hue] = line
-        line = self._lines[shape, hue]
-        line.set_data(at_s, np.full(len(at_s), lane))
-        self._axes.draw_artist(line)
-
-    def pixels(self) -> Any:
-        return np.asarray(self._canvas.buffer_rgba())
+def _text(x: int, y: int, text: str, anchor: str, hue: str = "#1b1f24") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{hue}">{escape(text)}</text>'

@@ -44,7 +44,7 @@ _SIGNS = {
 }
 #: A text that wants room; what is as wide as it says; what goes on in another line where the window is narrow.
 _FORM = w.Layout(width="30em", max_width="98%")
-_FITS = w.Layout(width="auto")
+_FITS = w.Layout(width="auto", min_width="7em")
 _WRAPS = w.Layout(flex_flow="row wrap")
 
 
@@ -198,13 +198,13 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         #: What both managers said when they were asked here, and when (monotonic nanoseconds).
         self._looked: tuple[Ends, int] | None = None
         self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
-        self.move = w.Button(description="Move", icon="truck", button_style="warning")
-        self.stop = w.Button(description="Stop", icon="hand-paper")
-        self.recover = w.Button(description="Recover", icon="medkit")
+        self.move = w.Button(description="Move", icon="truck", button_style="warning", layout=_FITS)
+        self.stop = w.Button(description="Stop", icon="hand-paper", layout=_FITS)
+        self.recover = w.Button(description="Recover", icon="medkit", layout=_FITS)
         self.force = w.Button(description="Recover with force", icon="exclamation-triangle", layout=_FITS)
         self.look = w.Button(description="Look at both ends", icon="search", layout=_FITS)
         self.approver = w.Text(
-            placeholder="a second person's name, if your site wants one", description="approved by", layout=_FORM
+            placeholder="a second person's name, if your site wants one", description="approval", layout=_FORM
         )
         self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
         self.says = w.HTML()
@@ -341,12 +341,14 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
             min=0.0, max=1.0, description="copied", layout=w.Layout(width="60em", max_width="98%")
         )
         self.lanes = w.HTML()
-        self.image = w.Image(format="png", layout=w.Layout(width="60em", max_width="98%"))
+        self.picture_of_lanes = w.HTML()
         self.jobs = w.HTML()
         self.alerts = w.HTML()
         self.trouble = w.HTML()
         self._end = threading.Event()
-        super().__init__([self.headline, self.bar, self.image, self.lanes, self.jobs, self.alerts, self.trouble])
+        super().__init__(
+            [self.headline, self.bar, self.picture_of_lanes, self.lanes, self.jobs, self.alerts, self.trouble]
+        )
         self.redraw()
         self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {run.name}")
         self._thread.start()
@@ -369,7 +371,8 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
             told = self._course.events
             self.alerts.value = "".join(_alerts(self._run, sid, rows, told).data for sid, rows in alerts.items())
             self.trouble.value = "".join(f"<p>! {escaped(line)}</p>" for line in now.trouble[-3:])
-            self.image.value = self._lanes.png([_marks(sid, rows) for sid, rows in alerts.items()])
+            marks = [_marks(sid, rows) for sid, rows in alerts.items()]
+            self.picture_of_lanes.value = self._lanes.svg(marks, LANES_SAID)
         return now
 
     def _keep(self) -> None:
@@ -400,12 +403,11 @@ def lanes_picture(run: Run) -> HTML:
     lanes = Lanes(run)
     lanes.follow()
     marks = [_marks(sid, _alert_rows(run, sid)) for sid in databases_of(run)]
-    drawn = picture(lanes.png(marks), _LANES_SAID)
-    return HTML(drawn.data + lanes_table(lanes).data)
+    return HTML(lanes.svg(marks, LANES_SAID) + lanes_table(lanes).data)
 
 
 #: What stands for the picture of the lanes where it cannot be seen.
-_LANES_SAID = f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below says the same in words"
+LANES_SAID = f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below says the same in words"
 
 
 def lanes_table(lanes: Lanes) -> HTML:
@@ -427,7 +429,8 @@ def _ago(lane: Lane) -> str:
 
 def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks:
     """A database's alert log as a lane: a mark for each line, shaped by its class."""
-    at = [(int(row["mono_ns"]), *_CLASS_SHAPES.get(found.meaning.value, (".", "#6a737d"))) for row, found in rows]
+    classes = [(int(row["mono_ns"]), found.meaning.value) for row, found in rows]
+    at = [(ns, _CLASS_MARKS.get(name, "·"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
     return Marks(f"{sid} alert log", at)
 
 
@@ -561,14 +564,9 @@ def _alerts(run: Run, sid: str, rows: Sequence[tuple[dict[str, Any], Classified]
     return HTML(table(shown, f"{sid}: alert log, the newest first").data + notes)
 
 
-#: How a class of alert lines is marked: in the table as text, in the lanes as a shape.
+#: How a class of alert lines is marked, in the table and in its lane, and in which colour there.
 _CLASS_MARKS = {"fail": "✗", "warn": "!", "expected": "✓", "unknown": "?"}
-_CLASS_SHAPES = {
-    "fail": ("X", "#d55e00"),
-    "warn": ("^", "#b8860b"),
-    "unknown": ("P", "#7b3294"),
-    "expected": ("o", "#0072b2"),
-}
+_CLASS_COLOURS = {"fail": "#b42318", "warn": "#9a6700", "expected": "#0072b2", "unknown": "#7b3294"}
 
 
 # -- afterwards ----------------------------------------------------------------------------------------------------------------

@@ -251,7 +251,7 @@ def test_the_verdict_page_of_the_application_labels_the_runs_anew(book: Runbook,
 def test_a_picture_of_the_lanes_is_also_said_in_words(site: Site) -> None:
     run = make(site.runs.folder, Made(duration_s=20.0, suspend=(10.0, 11.5)))
     shown = lanes_picture(run).data
-    assert "alt='Signs of life within the last 30 seconds" in shown
+    assert 'aria-label="Signs of life within the last 30 seconds' in shown
     (row,) = re.findall(r"<tr><td[^>]*>ssh-ticks</td>.*?</tr>", shown)
     assert "0.0 s ago" in row
     assert ">1." in row, "the silence of the suspension, and not the time before the record"

@@ -118,7 +118,7 @@ def shots(page: Page, name: str, at: Locator) -> None:
         shot(page, f"{name}-{width}")
 
 
-def find(page: Page, what: Locator, timeout_s: float = 60.0) -> Locator:
+def find(page: Page, what: Locator, timeout_s: float = 90.0) -> Locator:
     """Scroll through the notebook until ``what`` is in view: JupyterLab holds only the cells that are near the window."""
     found = what.first
 

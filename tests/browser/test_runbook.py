@@ -22,6 +22,7 @@ from tests.end_to_end.cases import assert_contains_the_truth, files_with, phases
 
 STANDIN = Path(__file__).parent.parent / "standin"
 SECRET = "correct-horse-battery"
+LANES = '.jupyter-widgets svg[aria-label^="Signs of life"]'
 MOVES = re.compile("copying|switched|settled")
 OVER = re.compile("logs are read on|not recorded now, settled")
 
@@ -78,6 +79,10 @@ def _the_launcher_opens_the_runbook(page: Page, address: str) -> None:
     assert page.get_by_role("tab", name="10_survey_and_check.ipynb").count() == 1
 
 
+def _button(page: Page, name: str) -> Locator:
+    return page.locator("button.jupyter-button").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
+
+
 def _type_the_password(page: Page) -> None:
     find(page, page.locator("input[type=password]")).focus()
     page.keyboard.type(SECRET)
@@ -102,9 +107,12 @@ def _the_checks_by_keyboard(page: Page) -> None:
     _choose_by_keyboard(page)
     page.keyboard.press("Escape")  # back to the notebook, at the cell of the choice
     page.keyboard.press("ArrowDown")
-    for _ in range(12):
+    for _ in range(4):  # up to the checks, which ask for a password
         page.keyboard.press("Shift+Enter")
     _type_the_password(page)
+    find(page, page.get_by_text("checks pass"))
+    for _ in range(8):
+        page.keyboard.press("Shift+Enter")
     find(page, page.get_by_text("The firmware refuses the move"))
     shots(page, "runbook-1-bind-and-choose", _cell(page, "unreachable"))
     shots(page, "runbook-2-checks", _cell(page, "findings = book.check"))
@@ -125,12 +133,12 @@ def _a_refused_validation_is_mended(page: Page, address: str, rehearsal: Rehears
     _type_the_password(page)
     find(page, page.get_by_placeholder("type bxaix85")).fill("bxaix85")
     expect(page.get_by_text("refused this order").first).to_be_visible()
-    expect(page.get_by_role("button", name="Move", exact=True)).to_be_disabled()
+    expect(_button(page, "Move")).to_be_disabled()
     shots(page, "runbook-3-refused", _cell(page, "MovePanel("))
     ssh = ["ssh", "-F", str(rehearsal.folder / "ssh_config"), "bvio82", "mkauthkeys -g --ip 192.0.2.83 -u padmin"]
     subprocess.run(ssh, check=True, timeout=60)
     _run_cell(page, "word = book.validate")
-    expect(find(page, page.get_by_role("button", name="Move", exact=True))).to_be_enabled()
+    expect(find(page, _button(page, "Move"))).to_be_enabled()
     find(page, page.get_by_placeholder("type bxaix85")).fill("")
 
 
@@ -168,18 +176,18 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     board = page.locator("p[role=status]", has_text=run.name)
     find(page, board)
     find(page, page.get_by_placeholder("type bxaix85")).fill("bxaix85")
-    page.get_by_role("button", name="Move", exact=True).click()
+    _button(page, "Move").click()
     find(page, board.filter(has_text="copying"))
     shots(page, "runbook-5-copying", _cell(page, "MovePanel("))
-    shots(page, "runbook-6-lanes", page.locator("img.widget-image"))
+    shots(page, "runbook-6-lanes", page.locator(LANES))
     page.keyboard.press("Control+s")
     page.reload()
     find(page, board.filter(has_text=MOVES))
-    shots(page, "runbook-7-reloaded", page.locator("img.widget-image"))
+    shots(page, "runbook-7-reloaded", page.locator(LANES))
     second = page.context.new_page()
     second.goto(f"{address}/lab/tree/20_move_and_watch.ipynb?reset")
     find(second, second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES))
-    shots(second, "runbook-8-second-tab", second.locator("img.widget-image"))
+    shots(second, "runbook-8-second-tab", second.locator(LANES))
     second.close()
     assert phases(run)[-1] == "copying", "it is restarted in mid-copy"
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
@@ -203,9 +211,9 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     open_notebook(page, address, "30_verify_and_write_up")
     run_all(page)
     find(page, page.get_by_label("change no.")).fill("CHG0815")
-    page.get_by_role("button", name="Keep the change").click()
+    _button(page, "Keep the change").click()
     page.get_by_text("✓ kept").wait_for()
-    find(page, page.get_by_role("button", name="Write it up")).click()
+    find(page, _button(page, "Write it up")).click()
     find(page, page.get_by_text(re.compile(r"write-up\.pdf")))
     shots(page, "runbook-11-verified", _cell(page, "widgets.verdict(book"))
     shots(page, "runbook-12-added", _cell(page, "RecordForm("))
