@@ -659,9 +659,9 @@ class Refusals:
 def refusals(now: State, said: Proposal | None) -> Refusals:
     """Which of stop, recover and recover with force apply where a move stands, ``said`` being what is to be done about it."""
     if now.phase in (None, Phase.PREPARED):
-        stop = (
-            "" if now.recorded else "no move has begun" if now.ended is None else "this run is over; nothing was moved"
-        )
+        stop = "no move has begun"
+        if now.lead_in_left_s is not None:
+            stop = "" if now.recorded else "this run is over; nothing was moved"
         return Refusals(stop, "nothing is left in between", "nothing is left in between")
     why = said.why if said else "no manager has been heard yet"
     recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why

@@ -389,7 +389,8 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
                 # the folder could not be read this time: said, and looked at again
                 self.trouble.value = f"<p>! {escaped(error)}</p>"
                 continue
-            started = started or now.recorded
+            # a survey or a validation holds the folder too, before anything has begun
+            started = started or bool(self._course.events)
             if started and not now.recorded:
                 return
 

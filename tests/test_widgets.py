@@ -17,8 +17,8 @@ from lpmkit.record_widgets import RunChooser
 from lpmkit.recovery import End, Ends
 from lpmkit.run import Run, RunWriter, create, write_document
 from lpmkit.runbook import LOOK_HOLDS_S, Course, Runbook, state
-from lpmkit.timeline import Clock
-from lpmkit.widgets import MovePanel, lanes_picture, verdict_table
+from lpmkit.timeline import Clock, wait_until
+from lpmkit.widgets import LiveBoard, MovePanel, lanes_picture, verdict_table
 from tests.made_runs import Made, make
 
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")
@@ -246,6 +246,25 @@ def test_the_verdict_page_of_the_application_labels_the_runs_anew(book: Runbook,
     application.verify.do("Verdict")
     assert all("suspended 1.5" in one.options[0][0] for one in lists)
     assert application.verify.top.run().name == done.name
+
+
+def test_a_board_lives_on_while_a_validation_holds_the_folder_and_until_the_run_is_over(run: Run) -> None:
+    board = LiveBoard(run)
+
+    def redrawn(times: int = 2) -> None:
+        """Wait until it was drawn so often again."""
+        for number in range(times):
+            board.headline.value = f"a mark, number {number}"
+            assert wait_until(lambda: "a mark" not in board.headline.value, clock=Clock(), timeout_s=10)
+
+    with RunWriter(run.path):
+        redrawn()
+    redrawn()
+    with RunWriter(run.path) as writer:
+        Recorder(writer).begins()
+        redrawn()
+    board._thread.join(timeout=10)
+    assert not board._thread.is_alive()
 
 
 def test_a_picture_of_the_lanes_is_also_said_in_words(site: Site) -> None:
