@@ -48,6 +48,8 @@ _FITS = w.Layout(width="auto", min_width="7em")
 _WRAPS = w.Layout(flex_flow="row wrap")
 
 
+_CELL = "text-align:left;padding:1px 12px 1px 0"
+
 # -- plain output --------------------------------------------------------------------------------------------------------------
 
 
@@ -60,15 +62,15 @@ def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
     """Rows as an HTML table; plain output that stays in the saved notebook."""
     if not rows:
         return HTML(f"<p>{escaped(caption)}: nothing.</p>")
-    head = "".join(f"<th style='text-align:left' scope='col'>{escaped(name)}</th>" for name in rows[0])
+    head = "".join(f"<th style='{_CELL}' scope='col'>{escaped(name)}</th>" for name in rows[0])
     body = "".join(
         "<tr>"
-        + "".join(f"<td style='text-align:left;vertical-align:top'>{escaped(value)}</td>" for value in row.values())
+        + "".join(f"<td style='{_CELL};vertical-align:top'>{escaped(value)}</td>" for value in row.values())
         + "</tr>"
         for row in rows
     )
     return HTML(
-        f"<table><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<table style='line-height:1.5'><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -85,11 +87,12 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
     for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
         sign, word, colour = _SIGNS[one.verdict.value]
         facts = ", ".join(f"{name}: {value}" for name, value in one.facts.items())
+        about = f" ({escaped(one.about)})" if one.about else ""
         mend = (
             f"{escaped(one.remedy)} <i>({escaped(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
         )
         rows.append(
-            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}</td>"
+            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}{about}</td>"
             f"<td style='text-align:left'>{escaped(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
         )
     passed = sum(one.verdict.value == "pass" for one in findings)
@@ -102,7 +105,8 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
 def validation_text(word: Validation) -> HTML:
     """The firmware's own word."""
     if word.passed:
-        return HTML(f"<p>✓ The firmware accepts the move. <code>{escaped(word.text)}</code></p>")
+        text = f" <code>{escaped(word.text)}</code>" if word.text else ""
+        return HTML(f"<p>✓ The firmware accepts the move.{text}</p>")
     return HTML(
         f"<p>✗ <b>The firmware refuses the move</b> (exit status {escaped(word.status)}):</p><pre>{escaped(word.text)}</pre>"
     )
@@ -431,7 +435,7 @@ def _ago(lane: Lane) -> str:
 def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks:
     """A database's alert log as a lane: a mark for each line, shaped by its class."""
     classes = [(int(row["mono_ns"]), found.meaning.value) for row, found in rows]
-    at = [(ns, _CLASS_MARKS.get(name, "·"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
+    at = [(ns, _CLASS_MARKS.get(name, "•"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
     return Marks(f"{sid} alert log", at)
 
 

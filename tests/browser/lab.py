@@ -130,7 +130,8 @@ def find(page: Page, what: Locator, timeout_s: float = 90.0) -> Locator:
         return found.is_visible()
 
     assert wait_until(is_there, clock=Clock(), timeout_s=timeout_s, every_s=0.02), f"{what} is nowhere in the notebook"
-    found.scroll_into_view_if_needed()
+    # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the time
+    found.evaluate("element => element.scrollIntoView({block: 'nearest'})")
     return found
 
 

@@ -166,7 +166,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, _cell(page, "order = chooser.order()")).locator(".cm-content").click()  # what was chosen is still there
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run Selected Cell and All Below").click()
-    find(page, page.get_by_text("The firmware accepts the move"))
+    find(page, page.get_by_text("✓ The firmware accepts the move"))
     soon(lambda: len(_runs(rehearsal)) == 2)
     run = _runs(rehearsal)[-1]
     page.keyboard.press("Control+s")

@@ -31,12 +31,13 @@ and asks for the extension. So it needs no Node, and no kernel runs before a not
 
   const extension = async () => {
     const { ILauncher } = await load("@jupyterlab/launcher");
+    const { notebookIcon } = await load("@jupyterlab/ui-components");
     const activate = (app, launcher) => {
       window.addEventListener("keydown", keepPlainKeys, true);
       CARDS.forEach(([path, label, caption], rank) => {
         const command = `lpmkit:open-${path.slice(0, 2)}`;
         const execute = () => app.commands.execute("docmanager:open", { path });
-        app.commands.addCommand(command, { label, caption, execute });
+        app.commands.addCommand(command, { label, caption, icon: notebookIcon, execute });
         launcher.add({ command, category: "Notebook", kernelIconUrl: PICTURE, rank: rank - CARDS.length });
       });
     };
