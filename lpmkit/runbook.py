@@ -53,6 +53,8 @@ PREPARED_HOURS = 12.0
 TOGETHER_S = 10.0
 #: What both managers said when somebody looked counts for so long beside newer readings of one of them.
 LOOK_HOLDS_S = 60.0
+#: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail, and on SAP's logs for a quarter of an hour.
+OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
 #: A detached recorder shows its first event within this time, or something is wrong with the machine.
 START_TIMEOUT_S = 30.0
 
@@ -213,7 +215,7 @@ class Runbook:
             "poll_s": self.site.runs.poll_s,
         }
         for run in reversed(self.runs()):
-            if run.manifest.get("order") == facts["order"] and run.is_recorded():
+            if run.manifest.get("order") == facts["order"] and run.is_recorded() and state(run).phase not in OVER:
                 return run  # it is moving: whoever comes back, after a restarted kernel say, is attached again
             age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
             prepared = run.manifest.get("order") == facts["order"] and not run.events()

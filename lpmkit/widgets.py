@@ -48,7 +48,7 @@ _FITS = w.Layout(width="auto", min_width="7em")
 _WRAPS = w.Layout(flex_flow="row wrap")
 
 
-_CELL = "text-align:left;padding:1px 12px 1px 0"
+_CELL = "text-align:left;padding:1px 12px 1px 4px"
 
 # -- plain output --------------------------------------------------------------------------------------------------------------
 

@@ -195,6 +195,16 @@ def test_a_move_that_was_called_off_is_not_begun_again_in_the_same_folder(book: 
     assert "this run is over; nothing was moved" in panel.why_not.value
 
 
+def test_a_move_that_was_stopped_is_tried_again_in_a_folder_of_its_own_while_its_tail_is_recorded(
+    book: Runbook, run: Run, recorder: Recorder
+) -> None:
+    recorder.begins()
+    recorder.enters("copying")
+    assert book.prepare(ORDER).path == run.path, "whoever comes back to a move is attached again"
+    recorder.enters("stopped")
+    assert book.prepare(ORDER).path != run.path
+
+
 def test_a_course_says_at_every_event_what_the_whole_record_says(run: Run, recorder: Recorder) -> None:
     class Still(Clock):
         def mono_ns(self) -> int:

@@ -76,7 +76,8 @@ def browser(width: int = 1366, height: int = 768) -> Iterator[Page]:
     assert CHROMIUM, "these tests need Chromium: apt-get install chromium"
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=CHROMIUM, args=CALM)
-        page = chromium.new_page(viewport={"width": width, "height": height})
+        # a context of its own, so that a test can open a second tab in it
+        page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
         page.set_default_timeout(60_000)
         try:
             yield page

@@ -111,6 +111,7 @@ def _the_checks_by_keyboard(page: Page) -> None:
         page.keyboard.press("Shift+Enter")
     _type_the_password(page)
     find(page, page.get_by_text("checks pass"))
+    page.locator(".jp-Notebook").focus()  # JupyterLab may lose the focus with the field of the password
     for _ in range(8):
         page.keyboard.press("Shift+Enter")
     find(page, page.get_by_text("The firmware refuses the move"))
@@ -185,6 +186,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-7-reloaded", page.locator(LANES))
     second = page.context.new_page()
+    second.set_default_timeout(60_000)
     second.goto(f"{address}/lab/tree/20_move_and_watch.ipynb?reset")
     find(second, second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES))
     shots(second, "runbook-8-second-tab", second.locator(LANES))
