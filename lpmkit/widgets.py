@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from lpmkit.sap.model import JobStatus
 from lpmkit.timeline import Clock, Event
 
 REDRAW_S = 0.4
+#: The tables are renewed with every fifth redraw: nobody reads faster, and a browser lets a table that was replaced lie about for long.
+TABLES_EVERY = 5
 
 _SIGNS = {
     "pass": ("✓", "pass", "#1b7f4b"),
@@ -330,7 +333,7 @@ def _age(seconds: float) -> str:
 
 
 class LiveBoard(w.VBox):  # type: ignore[misc] # as above
-    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second.
+    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second, its tables every two seconds.
 
     ``close_board`` ends its thread; it ends by itself when the run is over. Give it the `MovePanel` of the same run, and the buttons are kept true as well.
     """
@@ -362,41 +365,42 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         self._end.set()
         self._thread.join(timeout=5.0)
 
-    def redraw(self) -> State:
-        """Draw what the folder holds now."""
+    def redraw(self, *, tables: bool = True) -> State:
+        """Draw what the folder holds now; without ``tables`` only the headline, the lanes and the buttons."""
         with self._guard:
             now = self._panel.refresh() if self._panel else self._course.state()
             self._lanes.follow()
             alerts = {sid: _alert_rows(self._run, sid) for sid in databases_of(self._run)}
             self.headline.value = _headline(self._run, now)
             self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
-            self.lanes.value = lanes_table(self._lanes).data
-            self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
-            told = self._course.events
-            self.alerts.value = "".join(_alerts(self._run, sid, rows, told).data for sid, rows in alerts.items())
             self.trouble.value = "".join(f"<p>! {escaped(line)}</p>" for line in now.trouble[-3:])
             marks = [_marks(sid, rows) for sid, rows in alerts.items()]
             self.picture_of_lanes.value = self._lanes.svg(marks, LANES_SAID)
+            if tables:
+                self.lanes.value = lanes_table(self._lanes).data
+                self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
+                told = self._course.events
+                self.alerts.value = "".join(_alerts(self._run, sid, rows, told).data for sid, rows in alerts.items())
         return now
 
     def _keep(self) -> None:
         started = False
         due = time.monotonic()
-        while True:
+        for turn in count():
             # By the schedule, not after a pause: what a redraw takes does not make the next one late.
             due = max(due + REDRAW_S, time.monotonic())
             if self._end.wait(due - time.monotonic()):
                 return
             try:
-                now = self.redraw()
+                now = self.redraw(tables=turn % TABLES_EVERY == 0)
+                # a survey or a validation holds the folder too, before anything has begun
+                started = started or bool(self._course.events)
+                if started and not now.recorded:
+                    self.redraw()
+                    return
             except (LpmError, OSError) as error:
                 # the folder could not be read this time: said, and looked at again
                 self.trouble.value = f"<p>! {escaped(error)}</p>"
-                continue
-            # a survey or a validation holds the folder too, before anything has begun
-            started = started or bool(self._course.events)
-            if started and not now.recorded:
-                return
 
     def picture(self) -> HTML:
         """The board's lanes as plain output, which stays in the saved notebook."""

@@ -30,7 +30,7 @@ OVER = re.compile("logs are read on|not recorded now, settled")
 @pytest.mark.timeout(400)
 def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SAP_PASSWORD, SECRET)  # the machines take it, and so does whoever has it in the environment
-    with rehearse(tmp_path / "sim", "keys-not-exchanged", speed=4.0) as rehearsal:
+    with rehearse(tmp_path / "sim", "keys-not-exchanged", speed=2.5) as rehearsal:
         _ask_for_the_password(rehearsal.site_file)
         keyring = {"PYTHON_KEYRING_BACKEND": "planted_keyring.Planted", "PYTHONPATH": str(STANDIN)}
         with (
