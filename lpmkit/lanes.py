@@ -104,7 +104,7 @@ class Lanes:
         for lane, one in enumerate(others, start=len(self.names)):
             for at, shape, hue in one.at:
                 ago_s = (at - self._end) / 1e9
-                if ago_s >= -WINDOW_S:
+                if -WINDOW_S <= ago_s <= 0:
                     x = _LEFT + (1 + ago_s / WINDOW_S) * COLUMNS
                     drawn.append(_text(round(x), _LANE * lane + 18, shape, "middle", hue))
         drawn += [_text(_LEFT + COLUMNS // 2, 20, "No probe has reported yet.", "middle")] if not labels else []
