@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from lpmkit.timeline import Clock, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: A validation takes seconds, and the machine may be busy.
+expect.set_options(timeout=60_000)
 #: What people have: a small notebook, and a desk.
 SIZES = ((1366, 768), (1920, 1080))
 CALM = [
