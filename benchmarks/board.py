@@ -27,7 +27,7 @@ from lpmkit.config import load_site
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.run import Run
 from lpmkit.runbook import Runbook, state
-from tests.browser.lab import browser, into_view, lab, open_notebook, run_all, shot
+from tests.browser.lab import browser, find, lab, open_notebook, run_all, shot
 
 RESULTS = Path(__file__).parent / "results"
 LANDSCAPE = Path(__file__).parent.parent / "lpmkit" / "simulator" / "landscapes" / "js22.yaml"
@@ -279,8 +279,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def measured(folder: Path, minutes: float) -> dict[str, Any]:
-    """The whole measurement."""
+def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
+    """The whole measurement. What there is so far is written again and again: whoever cuts it short has that."""
     options = ["--landscape", str(large(folder, minutes + AROUND_MINUTES))]
     with Rehearsal(folder / "sim", options=options) as rehearsal:
         at_full_rate(rehearsal.site_file)
@@ -295,21 +295,36 @@ def measured(folder: Path, minutes: float) -> dict[str, Any]:
             page.on("websocket", lambda wire: wire.on("framereceived", heard))
             open_notebook(page, address, name)
             run_all(page)
-            page.get_by_text(re.compile("copying")).first.wait_for()
-            into_view(page, page.locator("img.widget-image"))
+            find(page, page.locator("p[role=status]", has_text="copying"), timeout_s=240.0)
+            find(page, page.locator('.jupyter-widgets svg[aria-label^="Signs of life"]'))
             page.wait_for_timeout(5_000)  # everything is loaded and laid out
             counted.append(Measurement(page, costs))
             cpu = {pid: cpu_s(pid) for pid in chromium()}
-            for left in counted[0].over(60 * minutes):
+
+            def so_far() -> dict[str, Any]:
+                assert state(run).phase == "copying", "the copy was to last longer than the measurement"
+                used = sum(cpu_s(pid) - cpu.get(pid, 0.0) for pid in chromium())
+                recorded = sum(path.read_bytes().count(b"\n") for path in run.path.glob("samples/*.csv"))
+                said = figures(counted[0], used)
+                return {"asked_minutes": minutes, "samples": recorded, **said, "samples_of_memory": counted[0].memory}
+
+            for number, left in enumerate(counted[0].over(60 * minutes)):
                 row = counted[0].memory[-1]
                 print(f"{left / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws", flush=True)  # fmt: skip
-            used = sum(cpu_s(pid) - cpu.get(pid, 0.0) for pid in chromium())
+                if number % 12 == 11:
+                    write(so_far(), results)
+            found = so_far()
             shot(page, "board-at-the-end")
-            assert state(run).phase == "copying", "the copy was to last longer than the measurement"
-            samples = sum(len(run.samples(probe)) for probe in run.probes())
         Runbook(rehearsal.site).stop(run, "bxaix85")
-    found = figures(counted[0], used)
-    return {"asked_minutes": minutes, "samples": samples, **found, "samples_of_memory": counted[0].memory}
+    write(found, results)
+    return found
+
+
+def write(found: Mapping[str, Any], results: Path) -> None:
+    """The figures, for programs and for people."""
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "board.json").write_text(json.dumps(found, indent=1))
+    (results / "board.md").write_text(markdown(found))
 
 
 def main() -> None:
@@ -318,11 +333,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    found = measured(Path(tempfile.mkdtemp(prefix="lpmkit-board-")), options.minutes)
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "board.json").write_text(json.dumps(found, indent=1))
-    (options.results / "board.md").write_text(markdown(found))
-    print(markdown(found))
+    print(markdown(measured(Path(tempfile.mkdtemp(prefix="lpmkit-board-")), options.minutes, options.results)))
 
 
 if __name__ == "__main__":

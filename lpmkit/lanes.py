@@ -1,15 +1,15 @@
 """The last half minute of a run, one lane for each probe: followed as the folder grows, drawn, and said in words.
 
-A `Lanes` keeps what is in the window and reads only what was written since it last looked, and it draws at most one mark for each column of pixels: what a redraw
-costs depends neither on how long the run has been going on nor on how often a probe looks.
+A `Lanes` keeps what is in the window and reads only what was written since it last looked, and it draws at most one mark for each column: what a redraw
+costs depends neither on how long the run has been going on nor on how often a probe looks. It is drawn as SVG, because a browser keeps the pictures that it has unpacked: two PNGs a second were half a gigabyte in two minutes
+(docs/decisions/0011).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
+from html import escape
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from lpmkit.timeline import Clock
 
 WINDOW_S = 30.0
 #: So many marks are told apart in a lane.
-COLUMNS = 640
+COLUMNS = 720
 _NONE: Int64Array = np.zeros(0, dtype=np.int64)
 _COLOURS = {
     "ssh-ticks": "#0072B2",
@@ -48,7 +48,7 @@ class Marks:
 
 
 class Lanes:
-    """The lanes of a run. `follow` reads on; `words` and `png` show what it has."""
+    """The lanes of a run. `follow` reads on; `words` and `svg` show what it has."""
 
     def __init__(self, run: Run, clock: Clock | None = None) -> None:
         self._run, self._clock = run, clock or Clock()
@@ -57,8 +57,6 @@ class Lanes:
         self._oldest: dict[str, int] = {}
         self._newest: dict[str, int] = {}
         self._end = 0
-        self._figure: Any = None
-        self._drawn: tuple[str, ...] = ()
 
     def follow(self) -> None:
         """Read what was written since the last time. Of a run that is recorded the window ends now, of another at its newest sign of life."""
@@ -94,45 +92,52 @@ class Lanes:
             found.append(Lane(name, ago, float(np.diff(edges).max(initial=0)) / 1e9))
         return found
 
-    def png(self, others: Sequence[Marks] = ()) -> bytes:
-        """A mark for every column of pixels in which there was a sign of life, so that silence shows as a hole."""
-        rows: Mapping[str, Any] = {name: self._columns(name) for name in self.names}
-        labels = (*rows, *(one.name for one in others))
-        if self._figure is None or labels != self._drawn:
-            self._begin_figure(labels)
-        axes = self._figure.axes[0]
-        axes.set_xlabel("seconds ago" if self._run.is_recorded() else "seconds before the newest sign of life")
-        for line in list(axes.lines):
-            line.remove()
-        for lane, (name, times) in enumerate(rows.items()):
+    def svg(self, others: Sequence[Marks] = (), said: str = "") -> str:
+        """A mark for every column in which there was a sign of life, so that silence shows as a hole; ``said`` is what stands for the picture where it cannot be seen."""
+        labels = (*self.names, *(one.name for one in others))
+        height = _LANE * max(1, len(labels))
+        drawn = [_text(_LEFT - 8, _LANE * lane + 17, name, "end") for lane, name in enumerate(labels)]
+        for lane, name in enumerate(self.names):
             base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
-            axes.plot(times, np.full(len(times), lane), "|", markersize=16, color=_COLOURS.get(base, "#444444"))
-        for lane, one in enumerate(others, start=len(rows)):
+            hue = _COLOURS.get(base, "#444444")
+            drawn.append(f'<path fill="{hue}" d="{self._runs(name, _LANE * lane + 5)}"/>')
+        for lane, one in enumerate(others, start=len(self.names)):
             for at, shape, hue in one.at:
-                axes.plot([(at - self._end) / 1e9], [lane], shape, color=hue, markersize=7)
-        picture = BytesIO()
-        self._figure.savefig(picture, format="png")
-        return picture.getvalue()
+                ago_s = (at - self._end) / 1e9
+                if -WINDOW_S <= ago_s <= 0:
+                    x = _LEFT + (1 + ago_s / WINDOW_S) * COLUMNS
+                    drawn.append(_text(round(x), _LANE * lane + 18, shape, "middle", hue))
+        drawn += [_text(_LEFT + COLUMNS // 2, 20, "No probe has reported yet.", "middle")] if not labels else []
+        for ago in range(0, round(WINDOW_S) + 1, 5):
+            x = _LEFT + round((1 - ago / WINDOW_S) * COLUMNS)
+            drawn.append(f'<path stroke="#6a737d" d="M{x} {height}v5"/>' + _text(x, height + 18, str(ago), "middle"))
+        unit = "seconds ago" if self._run.is_recorded() else "seconds before the newest sign of life"
+        drawn.append(_text(_LEFT + COLUMNS // 2, height + 36, unit, "middle"))
+        width = _LEFT + COLUMNS + 16
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 42}" style="width:{width}px;max-width:100%;background:#fff" role="img" aria-label="{escape(said)}" '
+            f'font-family="DejaVu Sans, sans-serif" font-size="12" fill="#1b1f24"><path stroke="#6a737d" d="M{_LEFT} {height}h{COLUMNS}"/>{"".join(drawn)}</svg>'
+        )
 
-    def _columns(self, name: str) -> Any:
-        ago = (self._answered[name] - self._end) / 1e9
-        return np.unique(np.round(ago * (COLUMNS / WINDOW_S))) * (WINDOW_S / COLUMNS)
+    def _columns(self, name: str) -> Int64Array:
+        """The columns of a lane in which there was a sign of life, in their order."""
+        begin = self._end - int(WINDOW_S * 1e9)
+        columns = (self._answered[name] - begin) * COLUMNS // int(WINDOW_S * 1e9)
+        return np.unique(np.clip(columns, 0, COLUMNS - 1))
 
-    def _begin_figure(self, labels: tuple[str, ...]) -> None:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only a live view pays
+    def _runs(self, name: str, top: int) -> str:
+        """The marks of a lane as a path, those side by side as one."""
+        columns = self._columns(name)
+        if not len(columns):
+            return ""
+        breaks = np.flatnonzero(np.diff(columns) > 1) + 1
+        runs = np.split(columns, breaks)
+        return "".join(f"M{_LEFT + run[0]} {top}h{len(run)}v16h-{len(run)}z" for run in runs)
 
-        self._drawn = labels
-        self._figure = Figure(figsize=(9.6, max(1.6, 0.9 + 0.34 * len(labels))), dpi=100, layout="constrained")
-        axes = self._figure.subplots()
-        axes.set_yticks(range(len(labels)), labels)
-        axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
-        axes.set_xlim(-WINDOW_S, 0.3)
-        axes.set_xlabel("seconds ago")
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        if not labels:
-            axes.set_axis_off()
-            axes.text(0.5, 0.5, "No probe has reported yet.", ha="center", va="center", transform=axes.transAxes)
-        # Laid out once: that is half of what a drawing costs, and the labels stay.
-        self._figure.draw_without_rendering()
-        self._figure.set_layout_engine("none")
+
+#: Where the lanes begin, and how high one is, in units of the drawing.
+_LEFT, _LANE = 150, 26
+
+
+def _text(x: int, y: int, text: str, anchor: str, hue: str = "#1b1f24") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{hue}">{escape(text)}</text>'

@@ -53,6 +53,8 @@ PREPARED_HOURS = 12.0
 TOGETHER_S = 10.0
 #: What both managers said when somebody looked counts for so long beside newer readings of one of them.
 LOOK_HOLDS_S = 60.0
+#: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail, and on SAP's logs for a quarter of an hour.
+OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
 #: A detached recorder shows its first event within this time, or something is wrong with the machine.
 START_TIMEOUT_S = 30.0
 
@@ -238,7 +240,7 @@ class Runbook:
             "poll_s": self.site.runs.poll_s,
         }
         for run in reversed(self.runs()):
-            if run.manifest.get("order") == facts["order"] and run.is_recorded():
+            if run.manifest.get("order") == facts["order"] and run.is_recorded() and state(run).phase not in OVER:
                 return run  # it is moving: whoever comes back, after a restarted kernel say, is attached again
             age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
             prepared = run.manifest.get("order") == facts["order"] and not run.events()
@@ -447,6 +449,11 @@ class Runbook:
                 answered=said or None,
                 next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
             )
+
+    def ask_for_secrets(self, run: Run) -> None:
+        """Ask now for every secret that the site file says to ask for, unless the run has begun. A notebook's cell can ask, its buttons cannot."""
+        if not run.events():
+            self.know_secrets(run.manifest.get("probes") or ())
 
     def know_secrets(self, probes: Sequence[Mapping[str, Any]]) -> None:
         """Resolve what SAP's ways and the databases of ``probes`` need while somebody can be asked; the recorder gets what is known.
@@ -689,9 +696,9 @@ class Refusals:
 def refusals(now: State, said: Proposal | None) -> Refusals:
     """Which of stop, recover and recover with force apply where a move stands, ``said`` being what is to be done about it."""
     if now.phase in (None, Phase.PREPARED):
-        stop = (
-            "" if now.recorded else "no move has begun" if now.ended is None else "this run is over; nothing was moved"
-        )
+        stop = "no move has begun"
+        if now.lead_in_left_s is not None:
+            stop = "" if now.recorded else "this run is over; nothing was moved"
         return Refusals(stop, "nothing is left in between", "nothing is left in between")
     why = said.why if said else "no manager has been heard yet"
     recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why

@@ -49,7 +49,7 @@ class Secrets:
 
             value = keyring.get_password(service, user)
         else:
-            value = getpass.getpass(f"Password for {host}: ") if self._may_ask else None
+            value = self._typed(host)
         if value is None:
             raise UsageError(
                 f"there is no secret behind {reference!r}",
@@ -57,3 +57,13 @@ class Secrets:
                 next_step="Set it there, or use an SSH key and leave `password` out.",
             )
         return value
+
+    def _typed(self, host: str) -> str | None:
+        if not self._may_ask:
+            return None
+        try:
+            return getpass.getpass(f"Password for {host}: ")
+        except (EOFError, NotImplementedError):
+            return (
+                None  # nobody is there: a button's work in a notebook, a notebook that runs by itself, a closed input
+            )

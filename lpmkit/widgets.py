@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from lpmkit.sap.model import JobStatus
 from lpmkit.timeline import Clock, Event
 
 REDRAW_S = 0.4
+#: The tables are renewed with every fifth redraw: nobody reads faster, and a browser lets a table that was replaced lie about for long.
+TABLES_EVERY = 5
 
 _SIGNS = {
     "pass": ("✓", "pass", "#1b7f4b"),
@@ -44,9 +47,11 @@ _SIGNS = {
 }
 #: A text that wants room; what is as wide as it says; what goes on in another line where the window is narrow.
 _FORM = w.Layout(width="30em", max_width="98%")
-_FITS = w.Layout(width="auto")
+_FITS = w.Layout(width="auto", min_width="7em")
 _WRAPS = w.Layout(flex_flow="row wrap")
 
+
+_CELL = "text-align:left;padding:1px 12px 1px 4px"
 
 # -- plain output --------------------------------------------------------------------------------------------------------------
 
@@ -60,15 +65,15 @@ def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
     """Rows as an HTML table; plain output that stays in the saved notebook."""
     if not rows:
         return HTML(f"<p>{escaped(caption)}: nothing.</p>")
-    head = "".join(f"<th style='text-align:left' scope='col'>{escaped(name)}</th>" for name in rows[0])
+    head = "".join(f"<th style='{_CELL}' scope='col'>{escaped(name)}</th>" for name in rows[0])
     body = "".join(
         "<tr>"
-        + "".join(f"<td style='text-align:left;vertical-align:top'>{escaped(value)}</td>" for value in row.values())
+        + "".join(f"<td style='{_CELL};vertical-align:top'>{escaped(value)}</td>" for value in row.values())
         + "</tr>"
         for row in rows
     )
     return HTML(
-        f"<table><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<table style='line-height:1.5'><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -85,11 +90,12 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
     for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
         sign, word, colour = _SIGNS[one.verdict.value]
         facts = ", ".join(f"{name}: {value}" for name, value in one.facts.items())
+        about = f" ({escaped(one.about)})" if one.about else ""
         mend = (
             f"{escaped(one.remedy)} <i>({escaped(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
         )
         rows.append(
-            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}</td>"
+            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}{about}</td>"
             f"<td style='text-align:left'>{escaped(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
         )
     passed = sum(one.verdict.value == "pass" for one in findings)
@@ -102,7 +108,8 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
 def validation_text(word: Validation) -> HTML:
     """The firmware's own word."""
     if word.passed:
-        return HTML(f"<p>✓ The firmware accepts the move. <code>{escaped(word.text)}</code></p>")
+        text = f" <code>{escaped(word.text)}</code>" if word.text else ""
+        return HTML(f"<p>✓ The firmware accepts the move.{text}</p>")
     return HTML(
         f"<p>✗ <b>The firmware refuses the move</b> (exit status {escaped(word.status)}):</p><pre>{escaped(word.text)}</pre>"
     )
@@ -198,13 +205,13 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         #: What both managers said when they were asked here, and when (monotonic nanoseconds).
         self._looked: tuple[Ends, int] | None = None
         self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
-        self.move = w.Button(description="Move", icon="truck", button_style="warning")
-        self.stop = w.Button(description="Stop", icon="hand-paper")
-        self.recover = w.Button(description="Recover", icon="medkit")
+        self.move = w.Button(description="Move", icon="truck", button_style="warning", layout=_FITS)
+        self.stop = w.Button(description="Stop", icon="hand-paper", layout=_FITS)
+        self.recover = w.Button(description="Recover", icon="medkit", layout=_FITS)
         self.force = w.Button(description="Recover with force", icon="exclamation-triangle", layout=_FITS)
         self.look = w.Button(description="Look at both ends", icon="search", layout=_FITS)
         self.approver = w.Text(
-            placeholder="a second person's name, if your site wants one", description="approved by", layout=_FORM
+            placeholder="a second person's name, if your site wants one", description="approval", layout=_FORM
         )
         self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
         self.says = w.HTML()
@@ -326,7 +333,7 @@ def _age(seconds: float) -> str:
 
 
 class LiveBoard(w.VBox):  # type: ignore[misc] # as above
-    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second.
+    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second, its tables every two seconds.
 
     ``close_board`` ends its thread; it ends by itself when the run is over. Give it the `MovePanel` of the same run, and the buttons are kept true as well.
     """
@@ -341,13 +348,14 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
             min=0.0, max=1.0, description="copied", layout=w.Layout(width="60em", max_width="98%")
         )
         self.lanes = w.HTML()
-        self.image = w.Image(format="png", layout=w.Layout(width="60em", max_width="98%"))
-        self.image.tooltip = _LANES_SAID
+        self.picture_of_lanes = w.HTML()
         self.jobs = w.HTML()
         self.alerts = w.HTML()
         self.trouble = w.HTML()
         self._end = threading.Event()
-        super().__init__([self.headline, self.bar, self.image, self.lanes, self.jobs, self.alerts, self.trouble])
+        super().__init__(
+            [self.headline, self.bar, self.picture_of_lanes, self.lanes, self.jobs, self.alerts, self.trouble]
+        )
         self.redraw()
         self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {run.name}")
         self._thread.start()
@@ -357,39 +365,42 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         self._end.set()
         self._thread.join(timeout=5.0)
 
-    def redraw(self) -> State:
-        """Draw what the folder holds now."""
+    def redraw(self, *, tables: bool = True) -> State:
+        """Draw what the folder holds now; without ``tables`` only the headline, the lanes and the buttons."""
         with self._guard:
             now = self._panel.refresh() if self._panel else self._course.state()
             self._lanes.follow()
             alerts = {sid: _alert_rows(self._run, sid) for sid in databases_of(self._run)}
             self.headline.value = _headline(self._run, now)
             self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
-            self.lanes.value = lanes_table(self._lanes).data
-            self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
-            told = self._course.events
-            self.alerts.value = "".join(_alerts(self._run, sid, rows, told).data for sid, rows in alerts.items())
             self.trouble.value = "".join(f"<p>! {escaped(line)}</p>" for line in now.trouble[-3:])
-            self.image.value = self._lanes.png([_marks(sid, rows) for sid, rows in alerts.items()])
+            marks = [_marks(sid, rows) for sid, rows in alerts.items()]
+            self.picture_of_lanes.value = self._lanes.svg(marks, LANES_SAID)
+            if tables:
+                self.lanes.value = lanes_table(self._lanes).data
+                self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
+                told = self._course.events
+                self.alerts.value = "".join(_alerts(self._run, sid, rows, told).data for sid, rows in alerts.items())
         return now
 
     def _keep(self) -> None:
         started = False
         due = time.monotonic()
-        while True:
+        for turn in count():
             # By the schedule, not after a pause: what a redraw takes does not make the next one late.
             due = max(due + REDRAW_S, time.monotonic())
             if self._end.wait(due - time.monotonic()):
                 return
             try:
-                now = self.redraw()
+                now = self.redraw(tables=turn % TABLES_EVERY == 0)
+                # a survey or a validation holds the folder too, before anything has begun
+                started = started or bool(self._course.events)
+                if started and not now.recorded:
+                    self.redraw()
+                    return
             except (LpmError, OSError) as error:
                 # the folder could not be read this time: said, and looked at again
                 self.trouble.value = f"<p>! {escaped(error)}</p>"
-                continue
-            started = started or now.recorded
-            if started and not now.recorded:
-                return
 
     def picture(self) -> HTML:
         """The board's lanes as plain output, which stays in the saved notebook."""
@@ -401,12 +412,11 @@ def lanes_picture(run: Run) -> HTML:
     lanes = Lanes(run)
     lanes.follow()
     marks = [_marks(sid, _alert_rows(run, sid)) for sid in databases_of(run)]
-    drawn = picture(lanes.png(marks), _LANES_SAID)
-    return HTML(drawn.data + lanes_table(lanes).data)
+    return HTML(lanes.svg(marks, LANES_SAID) + lanes_table(lanes).data)
 
 
 #: What stands for the picture of the lanes where it cannot be seen.
-_LANES_SAID = f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below says the same in words"
+LANES_SAID = f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below says the same in words"
 
 
 def lanes_table(lanes: Lanes) -> HTML:
@@ -428,7 +438,8 @@ def _ago(lane: Lane) -> str:
 
 def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks:
     """A database's alert log as a lane: a mark for each line, shaped by its class."""
-    at = [(int(row["mono_ns"]), *_CLASS_SHAPES.get(found.meaning.value, (".", "#6a737d"))) for row, found in rows]
+    classes = [(int(row["mono_ns"]), found.meaning.value) for row, found in rows]
+    at = [(ns, _CLASS_MARKS.get(name, "•"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
     return Marks(f"{sid} alert log", at)
 
 
@@ -562,14 +573,9 @@ def _alerts(run: Run, sid: str, rows: Sequence[tuple[dict[str, Any], Classified]
     return HTML(table(shown, f"{sid}: alert log, the newest first").data + notes)
 
 
-#: How a class of alert lines is marked: in the table as text, in the lanes as a shape.
+#: How a class of alert lines is marked, in the table and in its lane, and in which colour there.
 _CLASS_MARKS = {"fail": "✗", "warn": "!", "expected": "✓", "unknown": "?"}
-_CLASS_SHAPES = {
-    "fail": ("X", "#d55e00"),
-    "warn": ("^", "#b8860b"),
-    "unknown": ("P", "#7b3294"),
-    "expected": ("o", "#0072b2"),
-}
+_CLASS_COLOURS = {"fail": "#b42318", "warn": "#9a6700", "expected": "#0072b2", "unknown": "#7b3294"}
 
 
 # -- afterwards ----------------------------------------------------------------------------------------------------------------

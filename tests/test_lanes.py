@@ -73,7 +73,7 @@ def test_a_silence_shows_in_a_slow_lane_of_a_long_run(run: Run, clock: MadeClock
         lanes.follow()
         (lane,) = lanes.words()
         assert lane.longest_s == pytest.approx(1.6, abs=0.05)
-        drawn = np.sort(lanes._columns("ssh-echo"))
+        drawn = lanes._columns("ssh-echo")
         assert len(drawn) > 0.9 * (WINDOW_S - 1.6) * 10, "every answer within the window has its mark"
 
 
@@ -88,8 +88,8 @@ def test_a_lane_has_no_more_marks_than_columns_of_pixels_and_forgets_what_left_t
             clock.now_ns = (second + 10) * S
             lanes.follow()
         assert len(lanes._answered["ssh-ticks"]) == pytest.approx(WINDOW_S * 1000, abs=2)
-        assert len(lanes._columns("ssh-ticks")) <= COLUMNS + 1
-        assert lanes.png().startswith(b"\x89PNG")
+        assert len(lanes._columns("ssh-ticks")) <= COLUMNS
+        assert lanes.svg().count("M") <= 3 + 7, "a busy lane is one mark"
 
 
 def test_while_a_run_is_recorded_a_silence_grows_and_afterwards_the_window_ends_with_the_last_answer(
@@ -113,7 +113,7 @@ def test_the_next_recorders_file_is_followed_and_a_run_without_samples_says_so(r
     lanes = Lanes(run, clock)
     lanes.follow()
     assert lanes.words() == []
-    assert lanes.png().startswith(b"\x89PNG")
+    assert "No probe has reported yet." in lanes.svg()
     for at in (90.0, 95.0):
         with RunWriter(run.path, clock) as writer:
             writer.event("recorder", "recorder-started")

@@ -17,8 +17,8 @@ from lpmkit.record_widgets import RunChooser
 from lpmkit.recovery import End, Ends
 from lpmkit.run import Run, RunWriter, create, write_document
 from lpmkit.runbook import LOOK_HOLDS_S, Course, Runbook, state
-from lpmkit.timeline import Clock
-from lpmkit.widgets import MovePanel, lanes_picture, verdict_table
+from lpmkit.timeline import Clock, wait_until
+from lpmkit.widgets import LiveBoard, MovePanel, lanes_picture, verdict_table
 from tests.made_runs import Made, make
 
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")
@@ -195,6 +195,16 @@ def test_a_move_that_was_called_off_is_not_begun_again_in_the_same_folder(book: 
     assert "this run is over; nothing was moved" in panel.why_not.value
 
 
+def test_a_move_that_was_stopped_is_tried_again_in_a_folder_of_its_own_while_its_tail_is_recorded(
+    book: Runbook, run: Run, recorder: Recorder
+) -> None:
+    recorder.begins()
+    recorder.enters("copying")
+    assert book.prepare(ORDER).path == run.path, "whoever comes back to a move is attached again"
+    recorder.enters("stopped")
+    assert book.prepare(ORDER).path != run.path
+
+
 def test_a_course_says_at_every_event_what_the_whole_record_says(run: Run, recorder: Recorder) -> None:
     class Still(Clock):
         def mono_ns(self) -> int:
@@ -248,10 +258,29 @@ def test_the_verdict_page_of_the_application_labels_the_runs_anew(book: Runbook,
     assert application.verify.top.run().name == done.name
 
 
+def test_a_board_lives_on_while_a_validation_holds_the_folder_and_until_the_run_is_over(run: Run) -> None:
+    board = LiveBoard(run)
+
+    def redrawn(times: int = 2) -> None:
+        """Wait until it was drawn so often again."""
+        for number in range(times):
+            board.headline.value = f"a mark, number {number}"
+            assert wait_until(lambda: "a mark" not in board.headline.value, clock=Clock(), timeout_s=10)
+
+    with RunWriter(run.path):
+        redrawn()
+    redrawn()
+    with RunWriter(run.path) as writer:
+        Recorder(writer).begins()
+        redrawn()
+    board._thread.join(timeout=10)
+    assert not board._thread.is_alive()
+
+
 def test_a_picture_of_the_lanes_is_also_said_in_words(site: Site) -> None:
     run = make(site.runs.folder, Made(duration_s=20.0, suspend=(10.0, 11.5)))
     shown = lanes_picture(run).data
-    assert "alt='Signs of life within the last 30 seconds" in shown
+    assert 'aria-label="Signs of life within the last 30 seconds' in shown
     (row,) = re.findall(r"<tr><td[^>]*>ssh-ticks</td>.*?</tr>", shown)
     assert "0.0 s ago" in row
     assert ">1." in row, "the silence of the suspension, and not the time before the record"

@@ -121,11 +121,16 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
             book.site.frame(one.source)
     facts = {"plan": plan.as_data(), "site": book.site.as_data()}
     folder = create(book.site.runs.folder / FOLDER, mode="plan", title=plan.title, facts=facts, clock=book.clock)
-    for one in plan.moves:
-        book.know_secrets([probe.as_data() for probe in book.probes_of(one.partition)])
-    book.landscape()  # asks for the managers' passwords while somebody is there to be asked
+    ask_for_secrets(book, plan)
     _conduct(book, folder)
     return folder
+
+
+def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:
+    """Ask now for every secret that the moves will need; the conductor gets what is known. A notebook's cell can ask, its buttons cannot."""
+    book.landscape()  # the managers' passwords
+    for one in plan.moves:
+        book.know_secrets([probe.as_data() for probe in book.probes_of(one.partition)])
 
 
 def _conduct(book: Runbook, folder: Run) -> None:

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from lpmkit.timeline import Clock, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: A validation takes seconds, and the machine may be busy.
+expect.set_options(timeout=60_000)
 #: What people have: a small notebook, and a desk.
 SIZES = ((1366, 768), (1920, 1080))
 CALM = [
@@ -77,10 +78,16 @@ def browser(width: int = 1366, height: int = 768) -> Iterator[Page]:
     assert CHROMIUM, "these tests need Chromium: apt-get install chromium"
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=CHROMIUM, args=CALM)
-        page = chromium.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(90_000)
-        yield page
-        chromium.close()
+        # a context of its own, so that a test can open a second tab in it
+        page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
+        page.set_default_timeout(60_000)
+        try:
+            yield page
+        except BaseException:
+            shot(page, "failed")
+            raise
+        finally:
+            chromium.close()
 
 
 def open_notebook(page: Page, address: str, name: str) -> None:
@@ -105,26 +112,47 @@ def shot(page: Page, name: str) -> Path:
     return path
 
 
-def shots(page: Page, name: str, at: Any = None) -> None:
+def shots(page: Page, name: str, at: Locator) -> None:
     """A screenshot in each of `SIZES`, with ``at`` at the top of what scrolls, and the smallest size again afterwards."""
     for width, height in (*SIZES[1:], SIZES[0]):
         page.set_viewport_size({"width": width, "height": height})
-        if at is not None:
-            at.evaluate("element => element.scrollIntoView({block: 'start'})")
+        find(page, at).evaluate("element => element.scrollIntoView({block: 'start'})")
         page.wait_for_timeout(250)  # the notebook lays itself out anew; nothing tells when it has
         shot(page, f"{name}-{width}")
 
 
+def find(page: Page, what: Locator, timeout_s: float = 90.0) -> Locator:
+    """Scroll through the notebook until ``what`` is in view: JupyterLab holds only the cells that are near the window."""
+    found = what.first
+
+    def is_there() -> bool:
+        if found.is_visible():
+            return True
+        page.evaluate(_SCROLL_ON)
+        page.wait_for_timeout(80)
+        return found.is_visible()
+
+    assert wait_until(is_there, clock=Clock(), timeout_s=timeout_s, every_s=0.02), f"{what} is nowhere in the notebook"
+    # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the time
+    found.evaluate("element => element.scrollIntoView({block: 'nearest'})")
+    return found
+
+
+#: On by half a window, and from the end to the begin.
+_SCROLL_ON = """() => {
+  for (const panel of document.querySelectorAll(".jp-WindowedPanel-outer")) {
+    const was = panel.scrollTop;
+    panel.scrollBy(0, panel.clientHeight / 2);
+    if (panel.scrollTop === was) panel.scrollTop = 0;
+  }
+}"""
+
+
 def tab_to(page: Page, what: str, most: int = 120) -> None:
-    """Press Tab until the element that has the focus is ``what``: the text of a button, or the placeholder of a field."""
-    said = "element => element && (element.placeholder || element.innerText || element.title || '').trim()"
+    """Press Tab until the element that has the focus is ``what``: the text of a button, the placeholder of a field, the label of a list."""
+    said = "element => (element.placeholder || element.labels?.[0]?.innerText || element.innerText || '').trim()"
     for _ in range(most):
         if page.evaluate(f"({said})(document.activeElement)") == what:
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"{most} times Tab do not lead to {what!r}")
-
-
-def into_view(page: Page, what: Any) -> Any:
-    what.scroll_into_view_if_needed()
-    return what

@@ -17,11 +17,12 @@ from ruamel.yaml import YAML
 
 from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
 from lpmkit.run import Run
-from tests.browser.lab import browser, into_view, lab, open_notebook, run_all, shots, tab_to
+from tests.browser.lab import browser, find, lab, open_notebook, run_all, shots, tab_to
 from tests.end_to_end.cases import assert_contains_the_truth, files_with, phases, rehearse, soon, times_asked, truth
 
 STANDIN = Path(__file__).parent.parent / "standin"
 SECRET = "correct-horse-battery"
+LANES = '.jupyter-widgets svg[aria-label^="Signs of life"]'
 MOVES = re.compile("copying|switched|settled")
 OVER = re.compile("logs are read on|not recorded now, settled")
 
@@ -29,7 +30,7 @@ OVER = re.compile("logs are read on|not recorded now, settled")
 @pytest.mark.timeout(400)
 def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SAP_PASSWORD, SECRET)  # the machines take it, and so does whoever has it in the environment
-    with rehearse(tmp_path / "sim", "keys-not-exchanged", speed=4.0) as rehearsal:
+    with rehearse(tmp_path / "sim", "keys-not-exchanged", speed=2.5) as rehearsal:
         _ask_for_the_password(rehearsal.site_file)
         keyring = {"PYTHON_KEYRING_BACKEND": "planted_keyring.Planted", "PYTHONPATH": str(STANDIN)}
         with (
@@ -78,10 +79,12 @@ def _the_launcher_opens_the_runbook(page: Page, address: str) -> None:
     assert page.get_by_role("tab", name="10_survey_and_check.ipynb").count() == 1
 
 
+def _button(page: Page, name: str) -> Locator:
+    return page.locator("button.jupyter-button").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
+
+
 def _type_the_password(page: Page) -> None:
-    asked = page.locator("input[type=password]")
-    asked.wait_for()
-    expect(asked).to_be_focused()
+    find(page, page.locator("input[type=password]")).focus()
     page.keyboard.type(SECRET)
     page.keyboard.press("Enter")
 
@@ -92,34 +95,52 @@ def _cell(page: Page, source: str) -> Locator:
 
 def _run_cell(page: Page, source: str) -> None:
     """As a person does: click into it, Shift+Enter."""
-    cell = into_view(page, _cell(page, source))
+    cell = find(page, _cell(page, source))
     cell.locator(".cm-content").click()
     page.keyboard.press("Shift+Enter")
 
 
 def _the_checks_by_keyboard(page: Page) -> None:
-    for _ in range(page.locator(".jp-Notebook .jp-Cell").count()):
+    for _ in range(7):
+        page.keyboard.press("Shift+Enter")
+    find(page, page.get_by_label("partition"))
+    _choose_by_keyboard(page)
+    page.keyboard.press("Escape")  # back to the notebook, at the cell of the choice
+    page.keyboard.press("ArrowDown")
+    for _ in range(4):  # up to the checks, which ask for a password
         page.keyboard.press("Shift+Enter")
     _type_the_password(page)
-    page.get_by_text("The firmware refuses the move").wait_for()
+    find(page, page.get_by_text("checks pass"))
+    page.locator(".jp-Notebook").focus()  # JupyterLab may lose the focus with the field of the password
+    for _ in range(8):
+        page.keyboard.press("Shift+Enter")
+    find(page, page.get_by_text("The firmware refuses the move"))
     shots(page, "runbook-1-bind-and-choose", _cell(page, "unreachable"))
     shots(page, "runbook-2-checks", _cell(page, "findings = book.check"))
     page.keyboard.press("Control+s")
+
+
+def _choose_by_keyboard(page: Page) -> None:
+    for name in ("partition", "target"):
+        tab_to(page, name)
+        page.keyboard.press("ArrowDown")
+    expect(page.get_by_label("partition")).to_have_value(re.compile("bxaix85"))
+    expect(page.get_by_label("target")).to_have_value(re.compile("bvio83"))
 
 
 def _a_refused_validation_is_mended(page: Page, address: str, rehearsal: Rehearsal) -> None:
     open_notebook(page, address, "20_move_and_watch")
     run_all(page)
     _type_the_password(page)
-    page.get_by_placeholder("type bxaix85").fill("bxaix85")
+    find(page, page.get_by_placeholder("type bxaix85")).fill("bxaix85")
     expect(page.get_by_text("refused this order").first).to_be_visible()
-    expect(page.get_by_role("button", name="Move", exact=True)).to_be_disabled()
+    expect(_button(page, "Move")).to_be_disabled()
     shots(page, "runbook-3-refused", _cell(page, "MovePanel("))
     ssh = ["ssh", "-F", str(rehearsal.folder / "ssh_config"), "bvio82", "mkauthkeys -g --ip 192.0.2.83 -u padmin"]
     subprocess.run(ssh, check=True, timeout=60)
     _run_cell(page, "word = book.validate")
-    expect(page.get_by_role("button", name="Move", exact=True)).to_be_enabled()
-    page.get_by_placeholder("type bxaix85").fill("")
+    expect(find(page, _button(page, "Move"))).to_be_enabled()
+    find(page, page.get_by_placeholder("type bxaix85")).fill("")
 
 
 def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
@@ -143,9 +164,10 @@ def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
 
 def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, rehearsal: Rehearsal) -> Run:
     open_notebook(page, address, "10_survey_and_check")
-    run_all(page)
-    _type_the_password(page)
-    page.get_by_text("The firmware accepts the move").wait_for()
+    find(page, _cell(page, "order = chooser.order()")).locator(".cm-content").click()  # what was chosen is still there
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run Selected Cell and All Below").click()
+    find(page, page.get_by_text("✓ The firmware accepts the move"))
     soon(lambda: len(_runs(rehearsal)) == 2)
     run = _runs(rehearsal)[-1]
     page.keyboard.press("Control+s")
@@ -153,33 +175,34 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     run_all(page)
     _type_the_password(page)
     board = page.locator("p[role=status]", has_text=run.name)
-    board.wait_for()
-    page.get_by_placeholder("type bxaix85").fill("bxaix85")
-    page.get_by_role("button", name="Move", exact=True).click()
-    board.filter(has_text="copying").wait_for()
+    find(page, board)
+    find(page, page.get_by_placeholder("type bxaix85")).fill("bxaix85")
+    _button(page, "Move").click()
+    find(page, board.filter(has_text="copying"))
     shots(page, "runbook-5-copying", _cell(page, "MovePanel("))
-    shots(page, "runbook-6-lanes", page.locator("img.widget-image"))
+    shots(page, "runbook-6-lanes", page.locator(LANES))
     page.keyboard.press("Control+s")
     page.reload()
-    board.filter(has_text=MOVES).wait_for()
-    shots(page, "runbook-7-reloaded", page.locator("img.widget-image"))
+    find(page, board.filter(has_text=MOVES))
+    shots(page, "runbook-7-reloaded", page.locator(LANES))
     second = page.context.new_page()
+    second.set_default_timeout(60_000)
     second.goto(f"{address}/lab/tree/20_move_and_watch.ipynb?reset")
-    second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES).wait_for()
-    shots(second, "runbook-8-second-tab", second.locator("img.widget-image"))
+    find(second, second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES))
+    shots(second, "runbook-8-second-tab", second.locator(LANES))
     second.close()
     assert phases(run)[-1] == "copying", "it is restarted in mid-copy"
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Restart Kernel and Run All Cells…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    expect(page.get_by_placeholder("type bxaix85")).to_have_value("")  # made anew
-    board.filter(has_text=MOVES).wait_for()
+    find(page, page.get_by_text("type bxaix85 to show that you mean it"))  # the panel is made anew, without the name
+    find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
-    board.filter(has_text=OVER).wait_for(timeout=120_000)
+    find(page, board.filter(has_text=OVER))
     _run_cell(page, "widgets.verdict(book")
-    page.get_by_text("Moved, suspended").first.wait_for()
-    expect(page.locator("select:visible option").first).to_contain_text("suspended")  # the chooser says so too
+    find(page, page.get_by_text("Moved, suspended"))
     shots(page, "runbook-10-verdict", _cell(page, "widgets.verdict(book"))
+    find(page, page.locator("select", has_text="suspended"))  # the chooser says so too
     assert phases(run)[-1] == "settled"
     assert times_asked(run) == 1, "nobody asked twice"
     page.keyboard.press("Control+s")
@@ -189,11 +212,11 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
 def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     open_notebook(page, address, "30_verify_and_write_up")
     run_all(page)
-    page.get_by_label("change no.").fill("CHG0815")
-    page.get_by_role("button", name="Keep the change").click()
+    find(page, page.get_by_label("change no.")).fill("CHG0815")
+    _button(page, "Keep the change").click()
     page.get_by_text("✓ kept").wait_for()
-    page.get_by_role("button", name="Write it up").click()
-    page.get_by_text(re.compile(r"write-up\.pdf")).first.wait_for()
+    find(page, _button(page, "Write it up")).click()
+    find(page, page.get_by_text(re.compile(r"write-up\.pdf")))
     shots(page, "runbook-11-verified", _cell(page, "widgets.verdict(book"))
     shots(page, "runbook-12-added", _cell(page, "RecordForm("))
     shots(page, "runbook-13-written", _cell(page, "WriteUpPanel("))
