@@ -89,6 +89,11 @@ def _type_the_password(page: Page) -> None:
     page.keyboard.press("Enter")
 
 
+def _save(page: Page) -> None:
+    page.keyboard.press("Control+s")
+    page.get_by_text("Saving completed").first.wait_for()
+
+
 def _cell(page: Page, source: str) -> Locator:
     return page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=source)).last
 
@@ -117,7 +122,7 @@ def _the_checks_by_keyboard(page: Page) -> None:
     find(page, page.get_by_text("The firmware refuses the move"))
     shots(page, "runbook-1-bind-and-choose", _cell(page, "unreachable"))
     shots(page, "runbook-2-checks", _cell(page, "findings = book.check"))
-    page.keyboard.press("Control+s")
+    _save(page)
 
 
 def _choose_by_keyboard(page: Page) -> None:
@@ -158,7 +163,7 @@ def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
     shots(page, "runbook-4-stopped", _cell(page, "MovePanel("))
     assert phases(run)[-1] == "stopped"
     assert "suspended" not in truth(rehearsal)
-    page.keyboard.press("Control+s")
+    _save(page)
     return run
 
 
@@ -170,7 +175,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, page.get_by_text("✓ The firmware accepts the move"))
     soon(lambda: len(_runs(rehearsal)) == 2)
     run = _runs(rehearsal)[-1]
-    page.keyboard.press("Control+s")
+    _save(page)
     open_notebook(page, address, "20_move_and_watch")
     run_all(page)
     _type_the_password(page)
@@ -181,7 +186,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, board.filter(has_text="copying"))
     shots(page, "runbook-5-copying", _cell(page, "MovePanel("))
     shots(page, "runbook-6-lanes", page.locator(LANES))
-    page.keyboard.press("Control+s")
+    _save(page)
     page.reload()
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-7-reloaded", page.locator(LANES))
@@ -205,7 +210,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, page.locator("select", has_text="suspended"))  # the chooser says so too
     assert phases(run)[-1] == "settled"
     assert times_asked(run) == 1, "nobody asked twice"
-    page.keyboard.press("Control+s")
+    _save(page)
     return run
 
 
@@ -221,8 +226,7 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     shots(page, "runbook-12-added", _cell(page, "RecordForm("))
     shots(page, "runbook-13-written", _cell(page, "WriteUpPanel("))
     soon((run.path / "write-up" / "write-up.zip").exists)
-    page.keyboard.press("Control+s")
-    page.get_by_text("Saving completed").first.wait_for()
+    _save(page)
 
 
 def _saved(copies: Path) -> set[str]:
