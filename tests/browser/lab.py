@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
 
 from lpmkit.timeline import Clock, wait_until
 
@@ -128,7 +128,12 @@ def find(page: Page, what: Locator, timeout_s: float = 90.0) -> Locator:
     def is_there() -> bool:
         if found.is_visible():
             return True
-        page.evaluate(_SCROLL_ON)
+        try:
+            page.evaluate(_SCROLL_ON)
+        except Error as gone:
+            if "context was destroyed" not in str(gone):
+                raise
+            return False  # JupyterLab goes on to another address when it begins with a new workspace
         page.wait_for_timeout(80)
         return found.is_visible()
 

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from ruamel.yaml import YAML
 
+from lpmkit.notebooks import models
 from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
 from lpmkit.run import Run
 from tests.browser.lab import browser, find, lab, open_notebook, run_all, shots, tab_to
@@ -69,7 +70,7 @@ def _the_launcher_opens_the_runbook(page: Page, address: str) -> None:
     page.goto(f"{address}/lab?reset")
     card = page.locator(".jp-LauncherCard", has_text="lpmkit: move a partition")
     card.wait_for()
-    assert page.locator(".jp-LauncherCard", has_text="lpmkit: ").count() == 6
+    assert page.locator(".jp-LauncherCard", has_text="lpmkit: ").count() == len(models())
     shots(page, "runbook-0-launcher", card)
     page.keyboard.press("Escape")
     tab_to(page, "lpmkit: move a partition")
@@ -225,7 +226,7 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     shots(page, "runbook-11-verified", _cell(page, "widgets.verdict(book"))
     shots(page, "runbook-12-added", _cell(page, "RecordForm("))
     shots(page, "runbook-13-written", _cell(page, "WriteUpPanel("))
-    soon((run.path / "write-up" / "write-up.zip").exists)
+    soon((run.path / "write-up" / f"{run.name}.zip").exists)
     _save(page)
 
 

@@ -1,4 +1,4 @@
-/* Cards for the numbered notebooks in JupyterLab's launcher, and the keyboard for what they show: `lpmkit lab` loads this beside JupyterLab (docs/decisions/0008).
+/* Cards for the numbered notebooks in JupyterLab's launcher, and the keyboard for what they show: `lpmkit lab` loads this beside JupyterLab (docs/decisions/0010).
 
 It is what a build would make of an extension that is written in one file: a container of webpack's module federation, which JupyterLab gives its shared modules
 and asks for the extension. So it needs no Node, and no kernel runs before a notebook is opened. */
@@ -9,6 +9,7 @@ and asks for the extension. So it needs no Node, and no kernel runs before a not
     ["30_verify_and_write_up.ipynb", "lpmkit: verify and write up", "The verdict, what people add, the write-up"],
     ["40_compare_runs.ipynb", "lpmkit: compare runs", "Several runs side by side, and the moves of a site over time"],
     ["50_move_it_home.ipynb", "lpmkit: move it home", "Who is away from the frame they came from, and the way back"],
+    ["60_move_several.ipynb", "lpmkit: move several", "A plan of several moves: written, looked at beforehand, carried out"],
     ["00_rehearse_on_the_simulator.ipynb", "lpmkit: rehearse", "The whole move on simulated machines"],
   ];
   /* Among the notebooks, where they are seen without scrolling; cards there want a picture with an address. */
