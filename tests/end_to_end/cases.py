@@ -120,9 +120,14 @@ def assert_contains_the_truth(summary: dict[str, Any], really: dict[str, dict[st
 
 def files_with(folder: Path, text: str) -> Sequence[str]:
     """The files that hold a text, also inside of archives (a ZIP, a Word file), as a PDF's text, or packed into Parquet."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    insides = (inside for path in files for inside in _inside(str(path), path.read_bytes()))
-    return [where for where, content in insides if text.encode() in content]
+    found: list[str] = []
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # of a kernel that has just ended
+        found += [where for where, inside in _inside(str(path), content) if text.encode() in inside]
+    return found
 
 
 def _inside(where: str, content: bytes) -> Iterator[tuple[str, bytes]]:
