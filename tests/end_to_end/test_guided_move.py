@@ -207,7 +207,7 @@ def test_what_nobody_understands_is_noted_and_a_stop_in_the_lead_in_calls_the_mo
     soon(lambda: kinds(run).count("note") == 4)
     assert run.is_recorded()
     said = terminal.type("stop", str(run.path), "--confirm", "bxaix85")
-    assert (said.status, "was not asked for yet, and will not be" in said.error) == (0, True), said
+    assert (said.status, "was not asked for yet, and will not be" in said.output) == (0, True), said
     soon(lambda: not run.is_recorded())
     assert run.events()[-1].data["reason"].startswith("called off"), "in the lead-in, stop calls the move off"
     assert times_asked(run) == 0
