@@ -45,9 +45,9 @@ import json, os, time
 from lpmkit import widgets
 
 def _timed(redraw, out):
-    def timed(board):
+    def timed(board, **how):
         began, thread = time.monotonic_ns(), time.thread_time_ns()
-        now = redraw(board)
+        now = redraw(board, **how)
         row = dict(pid=os.getpid(), began_ns=began, ms=(time.monotonic_ns() - began) / 1e6, thread_ms=(time.thread_time_ns() - thread) / 1e6, process_ns=time.process_time_ns())
         out.write(json.dumps(row) + "\\n")
         return now
