@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from lpmkit.checks import Finding, Verdict
 from lpmkit.control import Order
-from lpmkit.errors import RecordError, Unreachable
+from lpmkit.errors import NotFound, RecordError, Unreachable
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
@@ -21,6 +21,8 @@ from lpmkit.runbook import Landscape, Placed, Runbook, Validation
 from lpmkit.session import Reply
 from lpmkit.timeline import Clock
 
+#: When these nights begin.
+BEGAN_NS = 1_700_000_000 * 10**9
 ARRIVES = ("asked", "copying", "settled")
 ROLLED_BACK = ("asked", "copying", "failed")
 LEFT_BETWEEN = ("asked", "copying", "needs-recovery")
@@ -30,7 +32,7 @@ class Told(Clock):
     """A clock that goes on only when somebody sleeps, and tells ``each`` of it."""
 
     def __init__(self) -> None:
-        self.now_ns = 1_700_000_000 * 10**9
+        self.now_ns = BEGAN_NS
         self.each: Any = lambda: None
 
     def mono_ns(self) -> int:
@@ -60,6 +62,7 @@ class Machines:
     allowed: int = 16
     pairs: tuple[MoverPair, ...] = ()
     takes: int | None = None
+    refuses: int = 0  #: so often no recorder can be started anew
     moved: list[str] = field(default_factory=list)
     going: dict[str, tuple[RunWriter, list[str]]] = field(default_factory=dict)
     looked: int = 0
@@ -78,7 +81,9 @@ class Machines:
             for name in up
         }
         placed = tuple(
-            Placed(frame, Partition(name, 3, "Running", memory_mb=1024)) for name, frame in self.partitions.items()
+            Placed(frame, Partition(name, 3, "Running", memory_mb=1024))
+            for name, frame in self.partitions.items()
+            if frame in up
         )
         return Landscape(frames, placed, {name: Unreachable("nobody answers", where=name) for name in self.away})
 
@@ -87,6 +92,8 @@ class Machines:
     ) -> Order:
         if target in self.away:
             raise there.silent[target]
+        if partition not in {one.partition.name for one in there.placed}:
+            raise NotFound("partition", partition)
         return Order(partition, source or self.partitions[partition], target, target, "", "", dict(mapping or {}))
 
     def keep_mapping(self, order: Order) -> Any:
@@ -128,6 +135,9 @@ class Machines:
         self.most = max(self.most, sum(bool(left) for _, left in self.going.values()))
 
     def attach(self, run: Run) -> bool:
+        if self.refuses:
+            self.refuses -= 1
+            raise RecordError("the disk is full", where=run.name)
         return False
 
     def asked(self) -> list[Reply]:

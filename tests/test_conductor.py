@@ -17,6 +17,7 @@ from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
 from lpmkit.run import Run, RunWriter, create
 from tests.scripted_machines import (
+    BEGAN_NS,
     LEFT_BETWEEN,
     ROLLED_BACK,
     Machines,
@@ -188,6 +189,23 @@ def test_a_frame_that_does_not_answer_is_waited_for_and_given_up_after_a_while(m
     assert stages_of(now) == {"a": "failed"}
     assert "nobody answers" in now.move("a").why
     assert (machines.clock.mono_ns() - began) / 1e9 >= PATIENCE_S
+
+
+def test_a_partition_that_nobody_lists_is_not_missing_while_a_frame_is_silent(machines: Machines) -> None:
+    machines.away = {"p8a"}
+    _, now = conduct(machines, planned({"partition": "a"}))
+    assert "nobody answers" in now.move("a").why
+    assert (machines.clock.mono_ns() - BEGAN_NS) / 1e9 >= PATIENCE_S
+
+
+def test_a_recorder_that_cannot_be_started_anew_is_said_once_and_the_other_moves_go_on(machines: Machines) -> None:
+    machines.ways["a"] = ("asked", *["copying"] * 5, "settled")
+    machines.refuses = 3
+    folder, now = conduct(machines, planned({"partition": "a"}, {"partition": "b"}))
+    assert stages_of(now) == {"a": "arrived", "b": "arrived"}
+    said = [event.data["text"] for event in folder.events() if event.kind == "note"]
+    assert len(said) == len(set(said)) >= 1
+    assert "the disk is full" in said[0]
 
 
 def test_a_run_that_cannot_be_read_is_said_and_taken_as_moving(machines: Machines) -> None:

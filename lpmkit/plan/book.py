@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lpmkit.checks import Answer, Finding, ready
+from lpmkit.control import Order
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
 from lpmkit.inventory import Partition
-from lpmkit.plan import MovePlan
+from lpmkit.plan import MovePlan, PlannedMove
 from lpmkit.plan.course import FOLDER, Standings, course, plan_of, plans
 from lpmkit.plan.schedule import Stage, fits
 from lpmkit.recorder import detach
 from lpmkit.run import Run, create, write_file
-from lpmkit.runbook import START_TIMEOUT_S, Runbook, Validation
+from lpmkit.runbook import START_TIMEOUT_S, Landscape, Runbook, Validation
 from lpmkit.timeline import Clock, wait_until
 
 #: A conductor that is surveying a partition obeys only afterwards.
@@ -66,7 +67,7 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
     found: list[Looked] = []
     for one in plan.moves:
         try:
-            order = book.order(one.partition, one.target, source=one.source, mapping=one.mapping, there=there)
+            order = order_for(book, one, there)
             partition = next(
                 p.partition for p in there.placed if p.frame == order.source and p.partition.name == one.partition
             )
@@ -88,6 +89,16 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
     return tuple(
         replace(one, fits=fit.fits, room=fit.why) if (fit := room.get(one.partition)) else one for one in found
     )
+
+
+def order_for(book: Runbook, move: PlannedMove, there: Landscape) -> Order:
+    """The order of a planned move, as `Runbook.order` has it; but a partition that nobody lists while a frame is silent is not known to be missing: raises what that frame said."""
+    try:
+        return book.order(move.partition, move.target, source=move.source, mapping=move.mapping, there=there)
+    except NotFound:
+        for silent in there.silent.values():
+            raise silent from None
+        raise
 
 
 def answer(looked: tuple[Looked, ...]) -> Answer:
@@ -119,9 +130,9 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
         book.site.frame(one.target)
         if one.source is not None:
             book.site.frame(one.source)
+    ask_for_secrets(book, plan)
     facts = {"plan": plan.as_data(), "site": book.site.as_data()}
     folder = create(book.site.runs.folder / FOLDER, mode="plan", title=plan.title, facts=facts, clock=book.clock)
-    ask_for_secrets(book, plan)
     _conduct(book, folder)
     return folder
 

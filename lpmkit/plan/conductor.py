@@ -25,6 +25,7 @@ from lpmkit.inventory import MoverPair
 from lpmkit.mapping_record import MOVERS, named_movers
 from lpmkit.move import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
+from lpmkit.plan.book import order_for
 from lpmkit.plan.course import Standing, Standings, course, in_flight, plan_of
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
@@ -64,6 +65,7 @@ class Conductor:
         self._ask_at_ns = 0
         self._tried: dict[str, Stage] = {}
         self._trouble_since_ns: dict[str, int] = {}
+        self._noted: set[str] = set()
 
     def conduct(self) -> None:
         """Until every move is over, or the plan halts and nothing is under way."""
@@ -116,7 +118,9 @@ class Conductor:
     def _put_back(self) -> None:
         """What a conductor that died left in between: a move that was never asked for waits again."""
         for one in self._course().moves:
-            never = one.stage is Stage.MOVING and one.run is not None and not Run(one.run).events()
+            never = (
+                one.stage is Stage.MOVING and one.now is not None and one.run is not None and not Run(one.run).events()
+            )
             if one.stage is Stage.PREPARING or never:
                 self.writer.event("conductor", "put-back", partition=one.partition)
 
@@ -166,7 +170,14 @@ class Conductor:
         if one.run is None or one.now is None or one.stage is Stage.RECOVERY:
             return False
         run = Run(one.run)
-        if self.book.attach(run):
+        try:
+            attached = self.book.attach(run)
+        except (
+            LpmError
+        ) as trouble:  # tried again at the next look; the migration does not depend on it, nor do the others
+            self._note_once(f"the recorder of {run.name} has died, and none can be started: {trouble}")
+            return False
+        if attached:
             self.writer.event("conductor", "note", text=f"the recorder of {run.name} had died; a new one looks on")
             return False
         if not one.now.is_over:
@@ -186,6 +197,11 @@ class Conductor:
             )
         self._over(one.partition, stage, why, run=str(run.path), verdict=verdict)
         return True
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self.writer.event("conductor", "note", text=text)
 
     def _over(self, partition: str, stage: Stage, why: str, **more: str) -> None:
         self.writer.event("conductor", "over", partition=partition, stage=stage.value, why=why, **more)
@@ -255,7 +271,7 @@ class Conductor:
     def _start(self, move: PlannedMove, there: Landscape, now: Standings) -> str | None:
         """The same; raises what came from the machines, or `LpmError` for what cannot be."""
         name, busy, limits = move.partition, in_flight(now.moves), self.plan.limits
-        order = self.book.order(name, move.target, source=move.source, mapping=move.mapping, there=there)
+        order = order_for(self.book, move, there)
         states = {(one.frame, one.partition.name): one.partition.state for one in there.placed}
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
         if why := hold(wish, busy, there.frames, limits, {}):
