@@ -291,7 +291,11 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
         with lab(folder, environment) as (address, copies), browser() as page:
             name = write_timed(copies, costs, {"RUN": run.name, "LEAD_IN_S": 10.0, "CONFIRM": "bxaix85"})
             counted: list[Measurement] = []
-            heard = lambda payload: [one.received(payload) for one in counted]  # noqa: E731
+
+            def heard(payload: bytes | str) -> None:
+                for one in counted:
+                    one.received(payload)
+
             page.on("websocket", lambda wire: wire.on("framereceived", heard))
             open_notebook(page, address, name)
             run_all(page)

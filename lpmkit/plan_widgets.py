@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from lpmkit.errors import LpmError, SiteFileError, UsageError
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
 from lpmkit.plan.book import Looked, again, answer, attach, go_on, halt, start
-from lpmkit.plan.course import Standings, as_rows, course
+from lpmkit.plan.course import Standings, as_rows, course, plans
 from lpmkit.plan.page import headline
 from lpmkit.plan.schedule import LOST, Stage
 from lpmkit.run import Run
@@ -204,8 +204,6 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
     """
 
     def __init__(self, book: Runbook, plan: MovePlan, folder: Run | None = None) -> None:
-        from lpmkit.plan.course import plans  # noqa: PLC0415 - only here
-
         self._book, self._plan = book, plan
         running = [
             one for one in plans(book.site.runs.folder) if one.manifest.get("title") == plan.title and one.is_recorded()
