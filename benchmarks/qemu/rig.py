@@ -1,7 +1,9 @@
 """One real live migration between two QEMU processes on this machine, with its truth.
 
-The truth is the source's ``STOP`` and the destination's ``RESUME`` event. QEMU stamps both with the host's time of day in microseconds; paired
-readings of both clocks before and after turn them into monotonic nanoseconds. The guest's serial lines carry the moment they arrived here.
+The truth is the source's ``STOP`` and the destination's ``RESUME`` event. QEMU says the first once it has stopped the processor and the second before it
+lets it run; where it is asked to tell (KVM alone can), the truth is the processor itself, from its last leaving of the guest on the one side to its
+first entering on the other. QEMU stamps all of it with the host's time of day in microseconds; paired readings of both clocks before and after turn
+them into monotonic nanoseconds. The guest's serial lines carry the moment they arrived here.
 
 Everything lives in a temporary directory and ends with the ``with`` block: the processes started here, and only those, are stopped.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import socket
@@ -17,7 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,13 +29,15 @@ from benchmarks.qemu.guest import Guest, sector
 
 EMULATOR = "qemu-system-x86_64"
 START_TIMEOUT_S = 20.0
+#: A line of QEMU's log of events: the ioctl that enters the guest, or what follows when it was left.
+_ENTERED_OR_LEFT = re.compile(r"\d+@(\d+)\.(\d{6}):(?:kvm_vcpu_ioctl .*(type 0xae80)|kvm_run_exit )")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One whole line of the guest: ``tick`` counts its timer interrupts, ``tsc`` its counter; ``arrived_ns`` is our monotonic clock.
+    """One whole line of the guest: ``tick`` counts its ticks, ``tsc`` is its counter; ``arrived_ns`` is our monotonic clock.
 
-    ``asked`` is the byte that the guest had found on its serial port, and answers with this line.
+    ``asked`` is the byte that the guest had found on its serial port, and answers with this line; ``tick`` is then often that of the line before.
     """
 
     tick: int
@@ -56,7 +61,10 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What one migration was like. ``stop_ns`` and ``resume_ns`` are ``None`` when it did not get there within its time."""
+    """What one migration was like. ``stop_ns`` and ``resume_ns`` are ``None`` when it did not get there within its time.
+
+    ``left_ns`` and ``entered_ns`` are when the processor left the guest and entered it again, where the emulator was asked and told.
+    """
 
     guest: Guest
     asked_ns: int
@@ -67,6 +75,8 @@ class Migration:
     polls: tuple[Poll, ...]
     lines: tuple[Line, ...]
     final: Mapping[str, Any] = field(default_factory=dict)
+    left_ns: int | None = None
+    entered_ns: int | None = None
 
     @property
     def copy_s(self) -> float | None:
@@ -107,9 +117,11 @@ def has_kvm() -> bool:
 class Machine:
     """One QEMU process with its monitor and its serial port."""
 
-    def __init__(self, folder: Path, name: str, guest: Guest, accelerator: str, image: Path, incoming: bool) -> None:
+    def __init__(
+        self, folder: Path, name: str, guest: Guest, accelerator: str, image: Path, incoming: bool, traced: bool
+    ) -> None:
         self._monitor_path, self._serial_path = folder / f"{name}.monitor", folder / f"{name}.serial"
-        self.migration_path = folder / f"{name}.incoming"
+        self.migration_path, self._trace_path = folder / f"{name}.incoming", folder / f"{name}.trace"
         self.events: list[dict[str, Any]] = []
         self._buffer = b""
         command = [
@@ -119,6 +131,17 @@ class Machine:
             *("-qmp", f"unix:{self._monitor_path},server=on,wait=off"),
             *("-serial", f"unix:{self._serial_path},server=on,wait=off"),
         ]
+        if traced:
+            command += [
+                "-msg",
+                "timestamp=on",
+                "-D",
+                str(self._trace_path),
+                "-trace",
+                "kvm_vcpu_ioctl",
+                "-trace",
+                "kvm_run_exit",
+            ]
         if incoming:
             command += ["-incoming", f"unix:{self.migration_path}"]
         self._log = (folder / f"{name}.log").open("wb")
@@ -182,6 +205,14 @@ class Machine:
         stamps = [event["timestamp"] for event in self.events if event["event"] == name]
         return stamps[-1]["seconds"] * 1_000_000 + stamps[-1]["microseconds"] if stamps else None
 
+    def processor(self) -> Iterator[tuple[int, bool]]:
+        """Every moment at which the processor entered (true) or left the guest, in microseconds of the host's time of day; none of an untraced one."""
+        if self._trace_path.exists():
+            with self._trace_path.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    if told := _ENTERED_OR_LEFT.match(line):
+                        yield int(told[1]) * 1_000_000 + int(told[2]), told[3] is not None
+
     def close(self) -> None:
         """Stop this process and no other."""
         self._process.kill()
@@ -241,8 +272,8 @@ class Listener:
 class Rig:
     """Two machines, ready to migrate; a ``with`` block starts and stops them."""
 
-    def __init__(self, guest: Guest, *, accelerator: str = "kvm") -> None:
-        self.guest, self.accelerator = guest, accelerator
+    def __init__(self, guest: Guest, *, accelerator: str = "kvm", traced: bool = False) -> None:
+        self.guest, self.accelerator, self.traced = guest, accelerator, traced and accelerator == "kvm"
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="lpmkit-qemu-")
@@ -252,7 +283,9 @@ class Rig:
             image = folder / "guest.img"
             image.write_bytes(sector(self.guest))
             for name in ("source", "target"):
-                self._machines.append(Machine(folder, name, self.guest, self.accelerator, image, name == "target"))
+                incoming = name == "target"
+                machine = Machine(folder, name, self.guest, self.accelerator, image, incoming, self.traced)
+                self._machines.append(machine)
             self.source, self.target = self._machines
             self.listener = Listener(self.source, self.target)
         except BaseException:
@@ -270,7 +303,7 @@ class Rig:
     def until_alive(self, ticks: int) -> None:
         """Wait until the guest has filled its memory and ticks."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while len(self.listener.lines) < ticks:
+        while not self.listener.lines or self.listener.lines[-1].tick < ticks:
             if time.monotonic() > deadline:
                 raise RuntimeError("the guest does not tick")
             time.sleep(0.02)
@@ -290,16 +323,17 @@ def migrate(
     tail_s: float = 0.3,
     timeout_s: float = 40.0,
     poll_s: float = 0.05,
+    traced: bool = False,
     during: Callable[[Rig, float], None] | None = None,
     begun: Callable[[Rig], None] | None = None,
 ) -> Migration:
     """Do one real migration of ``guest`` and tell its truth.
 
     ``cap_bytes_per_s`` limits the copy (not the final one, which QEMU does not limit). A copy that is not through after ``timeout_s`` is
-    cancelled. ``during`` is called at every poll with the rig and the seconds since the request, ``begun`` once the
+    cancelled. ``traced`` has the emulator tell when the processor left and entered the guest. ``during`` is called at every poll with the rig and the seconds since the request, ``begun`` once the
     guest ticks. Raises RuntimeError when QEMU refuses.
     """
-    with Rig(guest, accelerator=accelerator) as rig:
+    with Rig(guest, accelerator=accelerator, traced=traced) as rig:
         rig.until_alive(3)
         if begun is not None:
             begun(rig)
@@ -316,6 +350,8 @@ def migrate(
         after = _anchor()
         own = rig.source.do("query-migrate").get("downtime") if stop else None
         lines = rig.listener.end()
+        left = max((at for at, entered in rig.source.processor() if not entered), default=None)
+        entered = min((at for at, entered in rig.target.processor() if entered), default=None)
     error = abs((after[1] - after[0]) - (before[1] - before[0])) + before[2] + after[2]
     to_mono = (before[0] - before[1] + after[0] - after[1]) // 2
     return Migration(
@@ -328,6 +364,8 @@ def migrate(
         polls=tuple(polls),
         lines=lines,
         final=final,
+        left_ns=None if stop is None or left is None else left * 1000 + to_mono,
+        entered_ns=None if resume is None or entered is None else entered * 1000 + to_mono,
     )
 
 

@@ -31,8 +31,8 @@ from lpmkit.samples import MISSING
 _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
-#: How the delay after a resume dies away, as a share of the allowance for it.
-_WAKE_SHARE = 0.08
+#: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
+_WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
 
 def suspensions(
@@ -81,8 +81,8 @@ def agree(
     last, first = _hull_of_facts(
         reference, [one for one in traces if one.probe not in {deaf.probe for deaf in contradicted}]
     )
-    begin_lo, end_hi = max(reference.begin.lo_ns, last), min(reference.end.hi_ns, first)
-    moved_begin = begin_lo + LEAST_LATENESS_NS if last > reference.begin.hi_ns else 0
+    begin_lo, end_hi = last.lo_ns, first.hi_ns
+    moved_begin = begin_lo + LEAST_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
     wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
     begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
     end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
@@ -101,7 +101,7 @@ def agree(
     kernels = [one for one in traces if one.kind in KERNEL and all(one is not other for other in contradicted)]
     slot = reference.begin.lo_ns + trace.interval_at(reference.begin.lo_ns)
     missed = _missed_from(begin.lo_ns, slot, reference.core.middle_ns, kernels)
-    likely, best = likely_length(begin, end, length, trace, missed)
+    likely, best = likely_length(begin, end, length, trace, missed, (last.length_ns, first.length_ns))
     return Suspension(
         host=reference.host,
         begin=begin,
@@ -119,15 +119,30 @@ def agree(
     )
 
 
-def _hull_of_facts(reference: Outage, traces: Sequence[Trace]) -> tuple[int, int]:
-    """The last instant known to be before the suspension and the first known to be after, from every probe's facts."""
+def _hull_of_facts(reference: Outage, traces: Sequence[Trace]) -> tuple[Interval, Interval]:
+    """The last sign of life that is known to be from before the suspension and the first from after it, of every probe's, each with what it is in doubt by.
+
+    That is what the clocks usually leave open, or a usual round trip: neither a question that was put while nobody could answer nor a clock that is
+    not yet tied again makes it more likely that the host spoke long before it was heard.
+    """
     middle = reference.core.middle_ns
-    last, first = reference.begin.lo_ns, reference.end.hi_ns
+    last = Interval(reference.begin.lo_ns, reference.begin.lo_ns)
+    first = Interval(reference.end.hi_ns, reference.end.hi_ns)
     for trace in traces:
-        before = trace.alive_lo[(trace.alive_hi <= middle) & (trace.alive_hi >= middle - _NEAR_NS)]
-        after = trace.alive_hi[(trace.alive_lo >= middle) & (trace.alive_lo <= middle + _NEAR_NS)]
-        last = max(last, int(before.max(initial=last)))
-        first = min(first, int(after.min(initial=first)))
+        apart = int(np.median(trace.alive_hi - trace.alive_lo)) if len(trace.alive_lo) else 0
+        usual = apart if trace.kind == "ticks" else trace.noise.median_ns
+        before = (trace.alive_hi <= middle) & (trace.alive_hi >= middle - _NEAR_NS)
+        after = (trace.alive_lo >= middle) & (trace.alive_lo <= middle + _NEAR_NS)
+        if before.any():
+            at = int(np.argmax(np.where(before, trace.alive_lo, -(2**62))))
+            lo = int(trace.alive_lo[at])
+            last = max(last, Interval(lo, min(int(trace.alive_hi[at]), lo + usual)))
+        if after.any():
+            at = int(np.argmin(np.where(after, trace.alive_hi, 2**62)))
+            hi = int(trace.alive_hi[at])
+            first = min(
+                first, Interval(max(int(trace.alive_lo[at]), hi - usual), hi), key=lambda one: (one.hi_ns, one.lo_ns)
+            )
     return last, first
 
 
@@ -170,20 +185,23 @@ def _missed_from(begin_lo: int, slot: int, middle: int, kernels: Sequence[Trace]
 
 
 def likely_length(
-    begin: Interval, end: Interval, length: Interval, trace: Trace, missed_ns: int
+    begin: Interval, end: Interval, length: Interval, trace: Trace, missed_ns: int, signs_ns: tuple[int, int] = (0, 0)
 ) -> tuple[Interval, int]:
     """The 95 % interval and the middle of the duration.
 
-    The begin is drawn evenly between the last sign of life and ``missed_ns``, when the first one was missed, plus lateness as in the lead-in; the end
-    before the first sign of life by a wake-up of such a lateness and a delay that dies away within the allowance. Same input, same answer.
+    The last and the first sign of life are drawn evenly within what bounds them, ``signs_ns`` long: the edges of the hull are the outermost that they can
+    be. The begin is drawn evenly from the last one on, for as long as it was until ``missed_ns``, when the next was missed, and a lateness as in the
+    lead-in; the end before the first one by a wake-up of such a lateness and a delay that dies away within the allowance. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
         return length, length.middle_ns  # too coarse for a distribution: all of the interval is as likely
     generator = np.random.default_rng(20080215)
     late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
     slot = min(begin.length_ns, max(0, missed_ns - begin.lo_ns))
-    started = generator.random(_DRAWS) * slot + generator.choice(late, _DRAWS)
-    woke = generator.choice(late, _DRAWS) + generator.exponential(_WAKE_SHARE * end.length_ns, _DRAWS)
+    last, first = (generator.random(_DRAWS) * width for width in signs_ns)
+    started = last + generator.random(_DRAWS) * (slot + generator.choice(late, _DRAWS))
+    usual_wake = _WAKE_SHARE * end.length_ns * np.exp(_WAKE_SPREAD * generator.standard_normal(_DRAWS))
+    woke = first + generator.choice(late, _DRAWS) + generator.exponential(usual_wake)
     drawn = (end.hi_ns - begin.lo_ns) - np.minimum(started, begin.length_ns) - np.minimum(woke, end.length_ns)
     lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
     lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))
