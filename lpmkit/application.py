@@ -31,17 +31,15 @@ from lpmkit.record_widgets import (
 from lpmkit.run import Run
 from lpmkit.runbook import Runbook
 from lpmkit.widgets import (
-    CHART_SAID,
     Chooser,
     LiveBoard,
     MovePanel,
     expectation_text,
     findings_table,
+    judged,
     mapping_table,
-    picture,
     report_link,
     validation_text,
-    verdict_table,
 )
 
 
@@ -187,12 +185,9 @@ class Application(w.Tab):  # type: ignore[misc] # as above
 
     def _do_verdict(self) -> list[Any]:
         run = self.verify.top.run()
-        found: list[Any] = [verdict_table(self._book, run), unusual(self._book, run)]
+        answers, *chart = judged(self._book, run)
         self._relabel()
-        chart = run.path / "plots" / "wall.png"
-        if chart.exists():
-            found.append(picture(chart.read_bytes(), CHART_SAID))
-        return [*found, report_link(run)]
+        return [answers, unusual(self._book, run), *chart, report_link(run)]
 
     def _do_record(self) -> list[Any]:
         return [RecordForm(self.verify.top.run())]

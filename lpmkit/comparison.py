@@ -5,7 +5,6 @@ The pictures are `matplotlib.figure.Figure` objects as in `lpmkit.plots`; the pa
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis, Interval, seconds
 from lpmkit.history import HEAD, History, Move
-from lpmkit.plots import FAINT, INK, STYLE, as_png
+from lpmkit.plots import FAINT, INK, STYLE, data_uri
 from lpmkit.samples import MISSING
 
 #: How much of the time before and after each suspension is laid over the others'.
@@ -146,7 +145,7 @@ def comparison_page(analyses: Sequence[Analysis]) -> str:
         title="Runs side by side",
         head=["figure", *labels(analyses)],
         rows=[list(row.values()) for row in figures(analyses)],
-        pictures=[("The suspensions of these runs, laid over each other at their begin", _uri(overlay(analyses)))],
+        pictures=[("The suspensions of these runs, laid over each other at their begin", data_uri(overlay(analyses)))],
         notes=[],
     )  # fmt: skip
 
@@ -195,7 +194,7 @@ def history_page(past: History, moves: Sequence[Move], title: str) -> str:
         title=title,
         head=HEAD,
         rows=past.rows(list(reversed(moves))),
-        pictures=[("Suspensions over time, with their bounds", _uri(drawn))] if drawn else [],
+        pictures=[("Suspensions over time, with their bounds", data_uri(drawn))] if drawn else [],
         notes=notes,
     )  # fmt: skip
 
@@ -204,10 +203,3 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
     )
-
-
-def _uri(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(as_png(figure)).decode()}"
-
-
-__all__ = ["comparison_page", "figures", "history_page", "labels", "overlay", "trend"]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
-
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +23,6 @@ from lpmkit.plots import (
     _zero,
     latency,
 )
-from lpmkit.run import write_file
 
 COLOURS = {Class.FAIL: "#8f1d14", Class.WARN: "#d98a00", Class.UNKNOWN: "#7b3294", Class.EXPECTED: "#0072b2"}
 _SHAPES = {Class.FAIL: "X", Class.WARN: "^", Class.UNKNOWN: "s", Class.EXPECTED: "o"}
@@ -106,24 +101,5 @@ def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
     return figure
 
 
-def save_all(analysis: Analysis, folder: Path) -> list[Path]:
-    """A chart for each database, as SVG and PNG."""
-    return [
-        path
-        for found in analysis.databases
-        for path in _saved(database_chart(analysis, found), chart_name(found), folder)
-    ]
-
-
 def chart_name(found: DatabaseAnalysis) -> str:
     return f"database-{found.sid}"
-
-
-def _saved(figure: Figure, name: str, folder: Path) -> Iterator[Path]:
-    folder.mkdir(exist_ok=True)
-    for ending in ("svg", "png"):
-        picture = BytesIO()
-        metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
-        with rc_context(STYLE):
-            figure.savefig(picture, format=ending, dpi=150, metadata=metadata)
-        yield write_file(folder / f"{name}.{ending}", picture.getvalue())

@@ -8,6 +8,7 @@ from typing import Any
 
 from lpmkit.analysis import Analysis, utc
 from lpmkit.analysis.oracle import DatabaseAnalysis
+from lpmkit.database_plots import chart_name
 from lpmkit.oracle.judge import Place
 
 #: So many lines of the log stand in the report; all are in the run's folder.
@@ -34,7 +35,7 @@ class Section:
 
 def sections(analysis: Analysis, charts: Mapping[str, Any]) -> list[Section]:
     """Every database of the run."""
-    return [_section(analysis, found, charts.get(found.sid)) for found in analysis.databases]
+    return [_section(analysis, found, charts.get(chart_name(found))) for found in analysis.databases]
 
 
 def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Section:

@@ -6,9 +6,9 @@ sign: probes have their lane and name, classes their own hatch or outline. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace, seconds, utc
-from lpmkit.run import write_file
 from lpmkit.samples import MISSING
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
@@ -611,36 +610,15 @@ def latency_chart(analysis: Analysis) -> Figure | None:
     return figure
 
 
-def save_all(analysis: Analysis, folder: Path, more: Mapping[str, Figure | None] | None = None) -> list[Path]:
-    """Every chart, and ``more`` by their names, as SVG and PNG into ``folder``; charts that have nothing to show are left out, old ones removed."""
-    folder.mkdir(exist_ok=True)
-    still = analysis.suspension
-    figures = {
-        "wall": wall_chart(analysis),
-        "ladder": ladder_chart(still) if still else None,
-        "latency": latency_chart(analysis),
-        **(more or {}),
-    }
-    return list(_saved(figures.items(), folder))
-
-
-def as_png(figure: Figure, dpi: int = 130) -> bytes:
-    """A figure as the bytes of a PNG, drawn in this module's style."""
-    picture = BytesIO()
+def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:
+    """A figure as the bytes of a PNG or an SVG, in this module's style. The same figure gives the same SVG."""
+    metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
+    content = BytesIO()
     with rc_context(STYLE):
-        figure.savefig(picture, format="png", dpi=dpi, metadata={"Software": "lpmkit"})
-    return picture.getvalue()
+        figure.savefig(content, format=ending, dpi=dpi, metadata=metadata)
+    return content.getvalue()
 
 
-def _saved(figures: Iterable[tuple[str, Figure | None]], folder: Path) -> Iterable[Path]:
-    for name, figure in figures:
-        for ending in ("svg", "png"):
-            path = folder / f"{name}.{ending}"
-            if figure is None:
-                path.unlink(missing_ok=True)
-                continue
-            metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
-            picture = BytesIO()
-            with rc_context(STYLE):
-                figure.savefig(picture, format=ending, dpi=150, metadata=metadata)
-            yield write_file(path, picture.getvalue())
+def data_uri(figure: Figure) -> str:
+    """A figure as a PNG that a page carries inside itself."""
+    return f"data:image/png;base64,{b64encode(image(figure)).decode()}"

@@ -19,7 +19,7 @@ from lpmkit.control import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.history import HEAD, History
 from lpmkit.home import Away, ledger
-from lpmkit.plots import as_png
+from lpmkit.plots import image
 from lpmkit.remarks import CHANGE_FIELDS, KINDS, add_remark, remarks
 from lpmkit.run import Run
 from lpmkit.runbook import Runbook
@@ -222,7 +222,7 @@ def side_by_side(runs: Sequence[Run]) -> HTML:
 
 def overlaid(runs: Sequence[Run]) -> HTML:
     """Their suspensions laid over each other."""
-    drawn = as_png(overlay([analyse(run) for run in runs]))
+    drawn = image(overlay([analyse(run) for run in runs]))
     return picture(
         drawn, "The suspensions of these runs laid over each other; the table of figures says the same in words"
     )
@@ -241,7 +241,7 @@ def history_chart(book: Runbook, *, partition: str | None = None, frame: str | N
     """The suspensions of a site over time."""
     drawn = trend(History(book.site.runs.folder).moves(partition=partition, frame=frame))
     said = "The suspensions of the moves over time; the table of the history says the same in words"
-    return picture(as_png(drawn), said) if drawn else HTML("<p>No suspension is on record.</p>")
+    return picture(image(drawn), said) if drawn else HTML("<p>No suspension is on record.</p>")
 
 
 # --- home -----------------------------------------------------------------------------------------------------------

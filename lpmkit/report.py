@@ -22,7 +22,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from lpmkit import database_plots, plots
 from lpmkit.analysis import (
     Analysis,
     BrownOut,
@@ -39,6 +38,7 @@ from lpmkit.analysis import (
     summary,
     utc,
 )
+from lpmkit.charts import charts, write_charts
 from lpmkit.control.codes import explain
 from lpmkit.database_section import sections
 from lpmkit.errors import RecordError
@@ -47,7 +47,6 @@ from lpmkit.rows import COLUMNS
 from lpmkit.run import Run, write_document, write_file
 from lpmkit.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
 from lpmkit.sap.judge import Outcome as SapOutcome
-from lpmkit.sap_plots import sap_figures
 from lpmkit.timeline import Event
 
 #: What is worked out, as opposed to recorded: not part of the evidence index.
@@ -126,8 +125,7 @@ def write_report(path: str | os.PathLike[str]) -> Path:
 def write_analysed(run: Run, analysis: Analysis) -> Path:
     """The files of the report from an analysis that is there already."""
     write_document(run.path, "summary", summary(analysis))
-    plots.save_all(analysis, run.path / "plots", sap_figures(analysis))
-    database_plots.save_all(analysis, run.path / "plots")
+    write_charts(analysis, run.path / "plots", "svg")
     write_file(run.path / "samples.csv", samples_csv(run, analysis))
     return write_file(run.path / "report.html", render(run, analysis).encode())
 
@@ -143,14 +141,15 @@ def render(run: Run, analysis: Analysis) -> str:
 def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
+    drawn = _charts(run, analysis)
     return {
         "run": run,
         "analysis": analysis,
         "verdict": analysis.verdict,
         "figures": list(_figures(analysis)),
         "about": list(_about(run, analysis)),
-        "charts": _charts(run),
-        "databases": sections(analysis, _database_charts(run, analysis)),
+        "charts": drawn,
+        "databases": sections(analysis, drawn),
         "witnesses": list(witnesses_of(analysis)),
         "sessions": [session_row(analysis, one) for host in analysis.hosts for one in host.sessions],
         "silences": list(_silences(analysis)),
@@ -249,22 +248,12 @@ def _clock(wall_ns: int, digits: int = 0) -> str:
     return utc(wall_ns, digits)[:-1].rstrip(".").replace("T", " ")
 
 
-def _charts(run: Run) -> dict[str, Markup]:
+def _charts(run: Run, analysis: Analysis) -> dict[str, Markup]:
     found = {}
-    for name in ("wall", "ladder", "latency", *(path.stem for path in (run.path / "plots").glob("sap-*.svg"))):
+    for name in charts(analysis):
         path = run.path / "plots" / f"{name}.svg"
         if path.exists():
             found[name] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - our own plots wrote it, escaped
-    return found
-
-
-def _database_charts(run: Run, analysis: Analysis) -> dict[str, Markup]:
-    found = {}
-    for one in analysis.databases:
-        name = database_plots.chart_name(one)
-        path = run.path / "plots" / f"{name}.svg"
-        if path.exists():
-            found[one.sid] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - as above
     return found
 
 

@@ -236,9 +236,4 @@ def _legend(figure: Figure) -> None:
     )
 
 
-def sap_figures(analysis: Analysis) -> dict[str, Figure | None]:
-    """The charts of all systems by their file's name."""
-    return {f"sap-{outcome.sid}": sap_chart(analysis, outcome) for outcome in analysis.sap}
-
-
-__all__ = ["job_bars", "sap_chart", "sap_figures", "shown_jobs", "work_process_steps"]
+__all__ = ["job_bars", "sap_chart", "shown_jobs", "work_process_steps"]

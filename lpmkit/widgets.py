@@ -604,30 +604,34 @@ def verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     if wait:
         for _ in book.follow(run):
             pass
-    found = verdict_table(book, run)
-    # As PNG, which fits into the cell and shows in a saved copy that nobody trusts yet.
-    chart = run.path / "plots" / "wall.png"
-    if chart.exists() and state(run).is_over:
-        display(picture(chart.read_bytes(), CHART_SAID))
+    found, *chart = judged(book, run)
+    for one in chart:
+        display(one)
     return found
 
 
-def verdict_table(book: Runbook, run: Run) -> HTML:
-    """Every question with its state and answer, worked out now; where the run stands while it is not over."""
-    from lpmkit.report import write_report  # noqa: PLC0415
+def judged(book: Runbook, run: Run) -> list[HTML]:
+    """Every question with its state and answer, worked out now, and the chart; of a run that is not over, where it stands.
+
+    The chart is a PNG, which fits into a cell and shows in a saved copy that nobody trusts yet. Writes the report as well.
+    """
+    from lpmkit.analysis import analyse  # noqa: PLC0415
+    from lpmkit.plots import image, wall_chart  # noqa: PLC0415
+    from lpmkit.report import write_analysed  # noqa: PLC0415
 
     now = state(run, book.clock)
     if not now.is_over or now.phase is Phase.PREPARED:
-        return HTML(
-            f"<p>Not over yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
-        )
-    write_report(run.path)
-    found = Run(run.path).document("summary")
+        return [
+            HTML(
+                f"<p>Not over yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
+            )
+        ]
+    analysis = analyse(run)
+    write_analysed(run, analysis)
     rows = [
-        {"question": row["question"], "state": row["state"], "answer": row["answer"]}
-        for row in found["verdict"]["questions"]
+        {"question": one.title, "state": one.state.value, "answer": one.answer} for one in analysis.verdict.questions
     ]
-    return table(rows, found["verdict"]["line"])
+    return [table(rows, analysis.verdict.sentence), picture(image(wall_chart(analysis)), CHART_SAID)]
 
 
 def clean_up(rehearsal: Any, board: LiveBoard, run: Run) -> HTML:

@@ -42,6 +42,7 @@ ORDER = [
     "plots",
     "sap_plots",
     "database_plots",
+    "charts",
     "database_section",
     "report",
     "remarks",

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 
 from lpmkit import plots
 from lpmkit.analysis import Analysis, analyse
+from lpmkit.charts import write_charts
 from lpmkit.run import create
 from tests.made_runs import Made, make
 
@@ -106,27 +107,26 @@ def test_the_ladder_ends_with_what_was_agreed(moved: Analysis) -> None:
     assert set(labels[:-1]) == {"ssh-ticks", "ssh-echo", "tcp-connect"}
 
 
-def test_every_chart_is_saved_as_svg_and_png_and_saving_again_changes_nothing(moved: Analysis, tmp_path: Path) -> None:
-    paths = plots.save_all(moved, tmp_path)
-    assert {path.name for path in paths} == {
-        f"{name}.{end}" for name in ("wall", "ladder", "latency") for end in ("svg", "png")
-    }
-    before = {path: path.read_bytes() for path in paths if path.suffix == ".svg"}
+def test_every_chart_is_written_by_its_name_and_writing_again_changes_nothing(moved: Analysis, tmp_path: Path) -> None:
+    paths = write_charts(moved, tmp_path, "svg")
+    assert paths.keys() == {"wall", "ladder", "latency"}
+    before = {path: path.read_bytes() for path in paths.values()}
     for path in before:
         ElementTree.fromstring(path.read_text())
-    plots.save_all(moved, tmp_path)
+    write_charts(moved, tmp_path, "svg")
     assert {path: path.read_bytes() for path in before} == before
+    assert set(tmp_path.iterdir()) == set(before), "no picture is drawn that nobody asked for"
 
 
 def test_a_chart_that_has_nothing_to_show_any_more_is_removed(watched: Analysis, tmp_path: Path) -> None:
     (tmp_path / "ladder.svg").write_text("old")
-    plots.save_all(watched, tmp_path)
+    assert "ladder" not in write_charts(watched, tmp_path, "svg")
     assert not (tmp_path / "ladder.svg").exists()
 
 
 def test_an_empty_run_can_be_drawn(tmp_path: Path) -> None:
-    plots.save_all(analyse(create(tmp_path, mode="move", title="empty", facts={})), tmp_path / "plots")
-    assert (tmp_path / "plots" / "wall.svg").exists()
+    empty = analyse(create(tmp_path, mode="move", title="empty", facts={}))
+    assert write_charts(empty, tmp_path / "plots", "png")["wall"].read_bytes().startswith(b"\x89PNG")
 
 
 def test_drawing_touches_no_global_state() -> None:

@@ -18,7 +18,7 @@ from lpmkit.recovery import End, Ends
 from lpmkit.run import Run, RunWriter, create, write_document
 from lpmkit.runbook import LOOK_HOLDS_S, Course, Runbook, state
 from lpmkit.timeline import Clock, wait_until
-from lpmkit.widgets import LiveBoard, MovePanel, lanes_picture, verdict_table
+from lpmkit.widgets import LiveBoard, MovePanel, judged, lanes_picture
 from tests.made_runs import Made, make
 
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")
@@ -236,7 +236,9 @@ def test_the_list_of_runs_says_what_became_of_them_once_they_are_analysed(book: 
     newer = prepared(site)
     chooser, several = RunChooser(book, done.name), RunChooser(book, [newer.name, done.name], several=True)
     assert "not analysed" in {name: label for label, name in chooser.list.options}[done.name]
-    verdict_table(book, done)
+    answers, chart = judged(book, done)
+    assert "suspended 1.5" in answers.data
+    assert "data:image/png" in chart.data
     later = make(site.runs.folder, Made(host="bxaix86"))
     for one, chosen in ((chooser, done.name), (several, (newer.name, done.name))):
         one.refresh()

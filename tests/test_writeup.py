@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
 import zipfile
 from pathlib import Path
@@ -104,6 +105,12 @@ def test_the_html_and_the_word_file_describe_their_pictures(files: dict[str, Pat
     assert len(word.inline_shapes) > 1
 
 
+def test_the_pictures_of_the_wiki_s_text_lie_where_it_says(files: dict[str, Path]) -> None:
+    named = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", files["md"].read_text(encoding="utf-8"))
+    assert len(named) > 1
+    assert all((files["md"].parent / name).read_bytes().startswith(b"\x89PNG") for name in named)
+
+
 def test_the_bundle_holds_everything_and_its_hashes_fit(run: Run, files: dict[str, Path]) -> None:
     with zipfile.ZipFile(files["zip"]) as bundle:
         names = set(bundle.namelist())
@@ -127,12 +134,12 @@ def test_writing_up_again_changes_no_evidence(run: Run, files: dict[str, Path]) 
     assert rows
 
 
-def test_a_site_s_template_extends_ours_and_shows_its_logo(run: Run, tmp_path: Path) -> None:
+def test_a_site_s_template_extends_ours_and_shows_its_logo(run: Run, files: dict[str, Path], tmp_path: Path) -> None:
     template, logo = tmp_path / "ours.html.j2", tmp_path / "logo.png"
     template.write_text(
         '{% extends "writeup.html.j2" %}{% block top %}<h1>ACME {{ document.sentence }}</h1><img src="{{ logo }}">{% endblock %}'
     )
-    logo.write_bytes((run.path / "plots" / "ladder.png").read_bytes())
+    logo.write_bytes((files["md"].parent / "plots" / "ladder.png").read_bytes())
     text = write_up(run, ("html",), template=template, logo=logo)["html"].read_text(encoding="utf-8")
     assert "<h1>ACME Moved, suspended" in text
     assert '<img src="data:image/png;base64,' in text

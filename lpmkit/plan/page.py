@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from matplotlib.patches import Patch
 from lpmkit.history import Move, read_move
 from lpmkit.plan.course import Standing, Standings, course
 from lpmkit.plan.schedule import Stage
-from lpmkit.plots import FAINT, INK, PAPER, STYLE, as_png
+from lpmkit.plots import FAINT, INK, PAPER, STYLE, data_uri
 from lpmkit.run import Run, write_document, write_file
 
 #: What the parts of a move's bar are: lead-in and tail hatched or pale, the copy dark. Told apart without colour.
@@ -111,7 +110,7 @@ def render(folder: Run, now: Standings, rows: Sequence[dict[str, Any]]) -> str:
         headline=headline(now),
         halted=now.halted,
         facts=list(_facts(folder, now)),
-        picture=None if drawn is None else f"data:image/png;base64,{base64.b64encode(as_png(drawn)).decode()}",
+        picture=None if drawn is None else data_uri(drawn),
         moves=[(row, shown(row), _report_of(folder, one)) for row, one in zip(rows, now.moves, strict=True)],
         decided=list(_decided(folder)),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lpmkit.analysis import Analysis, analyse
+from lpmkit.charts import write_charts
 from lpmkit.errors import RecordError, UsageError
 from lpmkit.remarks import KINDS, Remark, add_remark, remarks
 from lpmkit.report import write_analysed
@@ -32,6 +33,8 @@ FORMS = {
     "zip": "{run}.zip",
 }
 FOLDER = "write-up"
+#: The charts that its forms show, in that folder.
+PLOTS = "plots"
 #: The list of hashes in the ZIP, as ``sha256sum --check`` reads it.
 HASHES = "SHA256SUMS"
 
@@ -55,13 +58,15 @@ def write_up(
     words = Words(language)
     write_analysed(run, analysis)
     document = written(run, analysis, words)
-    folder, plots = run.path / FOLDER, run.path / "plots"
+    folder = run.path / FOLDER
+    plots = folder / PLOTS
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise RecordError(
             f"the folder for the write-up cannot be made: {error.strerror}", where=str(run.path), next_step="Make room or give yourself the right to write there."
         ) from error  # fmt: skip
+    write_charts(analysis, plots, "png")
     wanted = [form for form in FORMS if form in forms and form != "zip"]
     if "zip" in forms:
         wanted = [form for form in FORMS if form != "zip"]
@@ -81,7 +86,7 @@ def _content(form: str, document: Document, plots: Path, text: str, logo: Path |
         case "docx":
             return word(document, plots, logo)
         case "md":
-            return markdown(document, "../plots").encode()
+            return markdown(document, PLOTS).encode()
     return text.encode()
 
 

@@ -456,7 +456,7 @@ def _edges(source: Source, begin: Interval, end: Interval) -> tuple[str, str]:
 
 
 def _picture(source: Source, name: str, key: str) -> list[Picture]:
-    if not (source.run.path / "plots" / f"{name}.png").exists():
+    if not (source.run.path / "plots" / f"{name}.svg").exists():
         return []
     return [Picture(name, source.words(f"{key}.alt"), source.words(f"{key}.caption"))]
 
