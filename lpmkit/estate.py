@@ -50,7 +50,7 @@ RUNNING = "Running"
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Direction:
     """From one frame to another, as the site file calls them."""
 
     source: str
@@ -69,7 +69,7 @@ class Silent:
 class Surveyed:
     """Every partition of a frame but its I/O servers, as listed, with everything about its move; no survey where one of the two managers could not be asked."""
 
-    way: Way
+    direction: Direction
     partitions: tuple[tuple[Partition, Survey | None], ...]
     silent: tuple[Silent, ...]
 
@@ -98,36 +98,40 @@ class Progress:
     silent: tuple[str, ...] = ()
 
 
-def ways_of(site: Site, source: str | None, target: str | None) -> tuple[Way, ...]:
-    """The ways that are meant: from ``source`` to ``target``, or to its partner; without either, from every frame that has a partner.
+def directions_of(site: Site, source: str | None, target: str | None) -> tuple[Direction, ...]:
+    """The directions that are meant: from ``source`` to ``target``, or to its partner; without either, from every frame that has a partner.
 
     Raises `UsageError` where none is, and `NotFound` for a frame that nobody knows.
     """
     if source is None:
-        found = tuple(Way(name, one.partner) for name, one in site.frames.items() if one.partner)
+        found = tuple(Direction(name, one.partner) for name, one in site.frames.items() if one.partner)
     else:
         there = target or site.frame(source).partner
-        found = (Way(source, there),) if there else ()
+        found = (Direction(source, there),) if there else ()
     if not found:
         raise UsageError(
             f"nothing says where the partitions of {source or 'any frame'} would go",
             next_step="Name the frames with --from and --to, or write frames.NAME.partner to the site file.",
         )
-    for way in found:
-        site.frame(way.target)
-        if way.source == way.target:
-            raise UsageError(f"{way.source} is source and target", next_step="Name another frame with --to.")
+    for direction in found:
+        site.frame(direction.target)
+        if direction.source == direction.target:
+            raise UsageError(f"{direction.source} is source and target", next_step="Name another frame with --to.")
     return found
 
 
 def survey_estate(
-    site: Site, ways: Sequence[Way], secrets: Secrets, *, tell: Callable[[Progress], None] = lambda progress: None
+    site: Site,
+    directions: Sequence[Direction],
+    secrets: Secrets,
+    *,
+    tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[tuple[Surveyed, ...], Effort]:
-    """Everything about the moves of all partitions on these ways. Reads only. ``tell`` hears of the progress.
+    """Everything about the moves of all partitions of these directions. Reads only. ``tell`` hears of the progress.
 
     Raises `UsageError` for what the site file lacks; what a machine does is in the result.
     """
-    return _Pass(site, ways, secrets, tell).run()
+    return _Pass(site, directions, secrets, tell).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ class _Own:
 
 
 #: A frame as it was looked at, and what was said of each move from it.
-_Looked = tuple[End, dict[tuple[Way, str], Between]]
+_Looked = tuple[End, dict[tuple[Direction, str], Between]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,19 +192,21 @@ def work_through(jobs: Iterable[Job[Any]], total: int, per_machine: int) -> int:
 
 
 class _Pass:
-    """One pass over the ways: what is known so far, and what is to be asked next."""
+    """One pass over the directions: what is known so far, and what is to be asked next."""
 
-    def __init__(self, site: Site, ways: Sequence[Way], secrets: Secrets, tell: Callable[[Progress], None]) -> None:
-        self._site, self._ways, self._secrets, self._tell = site, ways, secrets, tell
-        self._between = {way: other_manager(site, way.source, way.target) for way in ways}
-        names = dict.fromkeys(name for way in ways for name in (way.source, way.target))
+    def __init__(
+        self, site: Site, directions: Sequence[Direction], secrets: Secrets, tell: Callable[[Progress], None]
+    ) -> None:
+        self._site, self._directions, self._secrets, self._tell = site, directions, secrets, tell
+        self._between = {direction: other_manager(site, direction.source, direction.target) for direction in directions}
+        names = dict.fromkeys(name for direction in directions for name in (direction.source, direction.target))
         self._hosts: dict[str, list[str]] = {}
         for name in names:
             self._hosts.setdefault(site.frame(name).host, []).append(name)
         self._known: dict[str, Known] = {host: {} for host in self._hosts}
         self._listed: dict[str, _Listed] = {}
         self._ends: dict[str, End] = {}
-        self._moves: dict[tuple[Way, str], Between] = {}
+        self._moves: dict[tuple[Direction, str], Between] = {}
         self._own: dict[tuple[str, str], _Own] = {}
         self._silent: dict[str, Silent] = {}
         self._begun, self._partitions = set[str](), 0
@@ -221,7 +227,7 @@ class _Pass:
                     session.close()
         seconds = (clock.mono_ns() - began) / 1e9
         effort = Effort(self._questions, self._round_trips, self._connections, most, seconds)
-        return tuple(self._surveyed(way) for way in self._ways), effort
+        return tuple(self._surveyed(direction) for direction in self._directions), effort
 
     # -- connections -----------------------------------------------------------------------------------------------------
 
@@ -291,7 +297,7 @@ class _Pass:
         """Frames that answer and were not begun yet, whose targets' managers have been heard."""
         found = []
         for name, listed in self._listed.items():
-            targets = [way.target for way in self._ways if way.source == name]
+            targets = [direction.target for direction in self._directions if direction.source == name]
             answers = self._site.frame(name).host not in self._silent and listed.system is not None
             if name not in self._begun and answers and all(target in self._listed for target in targets):
                 found.append(name)
@@ -304,7 +310,7 @@ class _Pass:
         way, ahead_known = route(settings.host, self._site.ssh_config), self._known[settings.host]
         orders = {
             (one, partition.name): self._order(one, partition.name)
-            for one in self._ways
+            for one in self._directions
             if one.source == name and self._can_be_asked(one)
             for partition in self._to_move(name)
         }
@@ -334,7 +340,7 @@ class _Pass:
         """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP systems."""
         found = []
         for name in names:
-            if name not in {way.source for way in self._ways}:
+            if name not in {direction.source for direction in self._directions}:
                 continue
             mine = {
                 one.name: self._site.partitions.get(one.name) if one.state == RUNNING else None
@@ -383,36 +389,38 @@ class _Pass:
     def _to_move(self, frame: str) -> list[Partition]:
         return [one for one in self._listed[frame].partitions or () if not one.is_vios]
 
-    def _can_be_asked(self, way: Way) -> bool:
-        return self._listed[way.source].partitions is not None and self._listed[way.target].system is not None
+    def _can_be_asked(self, direction: Direction) -> bool:
+        return (
+            self._listed[direction.source].partitions is not None and self._listed[direction.target].system is not None
+        )
 
-    def _order(self, way: Way, partition: str) -> Order:
-        system = self._listed[way.target].system
+    def _order(self, direction: Direction, partition: str) -> Order:
+        system = self._listed[direction.target].system
         assert system is not None
-        return Order(partition, way.source, way.target, system.machine, *self._between[way])
+        return Order(partition, direction.source, direction.target, system.machine, *self._between[direction])
 
-    def _surveyed(self, way: Way) -> Surveyed:
-        partitions = self._to_move(way.source)
-        concerned = {self._site.frame(name).host for name in (way.source, way.target)}
-        concerned |= {one.name for one in partitions} | self._servers(way)
+    def _surveyed(self, direction: Direction) -> Surveyed:
+        partitions = self._to_move(direction.source)
+        concerned = {self._site.frame(name).host for name in (direction.source, direction.target)}
+        concerned |= {one.name for one in partitions} | self._servers(direction)
         silent = [one for name, one in self._silent.items() if name in concerned]
-        if self._can_be_asked(way) and way.source in self._ends and way.target in self._ends:
-            return Surveyed(way, tuple((one, self._survey(way, one)) for one in partitions), tuple(silent))
+        if self._can_be_asked(direction) and direction.source in self._ends and direction.target in self._ends:
+            return Surveyed(direction, tuple((one, self._survey(direction, one)) for one in partitions), tuple(silent))
         if not silent:
             # It answers, but not this: an unknown name of a system, say.
-            gaps = [gap for name in (way.source, way.target) for gap in self._listed[name].gaps]
+            gaps = [gap for name in (direction.source, direction.target) for gap in self._listed[name].gaps]
             silent = [Silent(gap.where, gap.why) for gap in gaps[:1]]
-        return Surveyed(way, tuple((one, None) for one in partitions), tuple(silent))
+        return Surveyed(direction, tuple((one, None) for one in partitions), tuple(silent))
 
-    def _servers(self, way: Way) -> set[str]:
+    def _servers(self, direction: Direction) -> set[str]:
         """The I/O servers of both frames, as `machine_asked` names them."""
-        both = (self._site.frame(way.source), self._site.frame(way.target))
+        both = (self._site.frame(direction.source), self._site.frame(direction.target))
         return {f"{one.system}/{server}" for one in both for server in one.vios}
 
-    def _survey(self, way: Way, one: Partition) -> Survey:
-        order, own = self._order(way, one.name), self._own.get((way.source, one.name))
-        ends = self._ends[way.source], self._ends[way.target]
-        found = laid_together(order, *ends, self._moves[way, one.name])
+    def _survey(self, direction: Direction, one: Partition) -> Survey:
+        order, own = self._order(direction, one.name), self._own.get((direction.source, one.name))
+        ends = self._ends[direction.source], self._ends[direction.target]
+        found = laid_together(order, *ends, self._moves[direction, one.name])
         if own is not None and own.guest is not None:
             found = replace(found, guest=own.guest, gaps=(*found.gaps, *own.gaps))
         elif one.state != RUNNING:

@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from lpmkit.checks import Answer, Finding, Verdict, examine, ready
 from lpmkit.config import Site
 from lpmkit.errors import RecordError
-from lpmkit.estate import Effort, Progress, Silent, Surveyed, Way, survey_estate
+from lpmkit.estate import Direction, Effort, Progress, Silent, Surveyed, survey_estate
 from lpmkit.inventory import Partition
 from lpmkit.prediction.before import Outcome, predict
 from lpmkit.prediction.experience import history, inputs_from
@@ -135,14 +135,14 @@ class Changed:
 
 def examine_estate(
     site: Site,
-    ways: Sequence[Way],
+    directions: Sequence[Direction],
     *,
     secrets: Secrets,
     clock: Clock | None = None,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[tuple[Night, ...], Effort]:
-    """Survey every partition on these ways in one pass and judge it; a night for each way, and what the pass cost. Raises as `lpmkit.estate.survey_estate`."""
-    found, effort = survey_estate(site, ways, secrets, tell=tell)
+    """Survey every partition of these directions in one pass and judge it; a night for each, and what the pass cost. Raises as `lpmkit.estate.survey_estate`."""
+    found, effort = survey_estate(site, directions, secrets, tell=tell)
     past = history(site.runs.folder) if site.runs.folder.is_dir() else []
     wall_ns = (clock or Clock()).wall_ns()
     return tuple(_judged(one, past, wall_ns) for one in found), effort
@@ -154,7 +154,7 @@ def _judged(found: Surveyed, past: Sequence[Outcome], wall_ns: int) -> Night:
         findings = () if survey is None else examine(_expecting(survey, one, past))
         rows.append(Judged(one.name, one.state, ready(findings), findings))
     judged = all(survey is not None for _, survey in found.partitions) and (bool(rows) or not found.silent)
-    return Night(found.way.source, found.way.target, wall_ns, tuple(rows), found.silent, judged)
+    return Night(found.direction.source, found.direction.target, wall_ns, tuple(rows), found.silent, judged)
 
 
 def _expecting(survey: Survey, one: Partition, past: Sequence[Outcome]) -> Survey:

@@ -106,11 +106,17 @@ class State:
     lead_in_left_s: float | None = None
     #: The move and its tail are over; SAP's logs are read on for so long since then.
     reads_on_s: float | None = None
+    has_begun: bool = False
 
     @property
     def is_over(self) -> bool:
         """Nothing more will be written unless somebody attaches, but for logs that are read on."""
         return self.ended is not None or not self.recorded or self.reads_on_s is not None
+
+    @property
+    def is_deserted(self) -> bool:
+        """It has begun and its recorder is gone, without a word: somebody should attach."""
+        return self.has_begun and not self.recorded and self.ended is None
 
 
 class Runbook:
@@ -676,7 +682,8 @@ class Course:
         lead_in = None
         if phase is Phase.PREPARED and self.events:
             lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
-        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on)
+        begun = bool(self.events)
+        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on, begun)
 
 
 def state(run: Run, clock: Clock | None = None) -> State:
@@ -686,20 +693,23 @@ def state(run: Run, clock: Clock | None = None) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Why a request does not apply to a move now; empty where it does."""
+    """Why a request does not apply to a move now; empty where it does. ``attach`` is about a new recorder for a run whose old one died."""
 
     stop: str
     recover: str
     force: str
+    attach: str
 
 
 def refusals(now: State, said: Proposal | None) -> Refusals:
-    """Which of stop, recover and recover with force apply where a move stands, ``said`` being what is to be done about it."""
+    """Which of stop, recover, recover with force and attach apply where a move stands, ``said`` being what is to be done about it."""
+    over = "the run is over" if now.has_begun else "no move has begun"
+    attach = "" if now.is_deserted else "it is recorded" if now.recorded else over
     if now.phase in (None, Phase.PREPARED):
         stop = "no move has begun"
         if now.lead_in_left_s is not None:
             stop = "" if now.recorded else "this run is over; nothing was moved"
-        return Refusals(stop, "nothing is left in between", "nothing is left in between")
+        return Refusals(stop, "nothing is left in between", "nothing is left in between", attach)
     why = said.why if said else "no manager has been heard yet"
     recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why
     force = "" if said and said.way is Way.FORCE else "an ordinary recovery comes first" if not recover else why
@@ -710,7 +720,7 @@ def refusals(now: State, said: Proposal | None) -> Refusals:
         stop = "there is no migration any more"
     elif now.phase is Phase.NEEDS_RECOVERY:
         stop = "the migration does not run any more: recover"
-    return Refusals(stop, recover, force)
+    return Refusals(stop, recover, force, attach)
 
 
 def as_row(finding: Finding) -> dict[str, Any]:

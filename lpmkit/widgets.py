@@ -36,6 +36,8 @@ from lpmkit.sap.model import JobStatus
 from lpmkit.timeline import Clock, Event
 
 REDRAW_S = 0.4
+#: A board whose recorder is gone looks for another one so often.
+DESERTED_S = 2.0
 #: The tables are renewed with every fifth redraw: nobody reads faster, and a browser lets a table that was replaced lie about for long.
 TABLES_EVERY = 5
 
@@ -193,7 +195,8 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class MovePanel(w.VBox):  # type: ignore[misc] # as above
-    """Type the partition's name and move; stop and recover exactly while they apply. What does not apply says why, and below stands what is to be done and why.
+    """Type the partition's name and move; stop and recover exactly while they apply, and record on when the recorder died, which asks no machine for anything.
+    What does not apply says why, and below stands what is to be done and why.
 
     What is to be done comes from the record while a recorder polls, and from both managers when "Look at both ends" is pressed.
     """
@@ -210,6 +213,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         self.recover = w.Button(description="Recover", icon="medkit", layout=_FITS)
         self.force = w.Button(description="Recover with force", icon="exclamation-triangle", layout=_FITS)
         self.look = w.Button(description="Look at both ends", icon="search", layout=_FITS)
+        self.attach = w.Button(description="Record on", icon="eye", layout=_FITS)
         self.approver = w.Text(
             placeholder="a second person's name, if your site wants one", description="approval", layout=_FORM
         )
@@ -225,9 +229,12 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             lambda _: self._do("asked to recover with force", lambda: book.recover(run, self.typed.value, force=True))
         )
         self.look.on_click(lambda _: self._look())
+        self.attach.on_click(
+            lambda _: self._do("a new recorder looks on; what was missed is not observed", lambda: book.attach(run))
+        )
         self.typed.observe(lambda _: self.refresh(), names="value")
         self.refresh()
-        buttons = [self.move, self.stop, self.recover, self.force, self.look]
+        buttons = [self.move, self.stop, self.recover, self.force, self.attach, self.look]
         super().__init__(
             [
                 w.HBox([self.approver, self.approve], layout=_WRAPS),
@@ -252,6 +259,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             self.stop: apply.stop or unnamed,
             self.recover: apply.recover or unnamed,
             self.force: apply.force or unnamed,
+            self.attach: apply.attach,
         }
         for button, why in reasons.items():
             button.disabled, button.tooltip = bool(why), why or button.description
@@ -335,7 +343,8 @@ def _age(seconds: float) -> str:
 class LiveBoard(w.VBox):  # type: ignore[misc] # as above
     """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second, its tables every two seconds.
 
-    ``close_board`` ends its thread; it ends by itself when the run is over. Give it the `MovePanel` of the same run, and the buttons are kept true as well.
+    ``close_board`` ends its thread; it ends by itself when the run is over. Where the recorder is gone without a word it goes on to look for another,
+    at a slower pace. Give it the `MovePanel` of the same run, and the buttons are kept true as well.
     """
 
     def __init__(self, run: Run, panel: MovePanel | None = None) -> None:
@@ -384,20 +393,19 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         return now
 
     def _keep(self) -> None:
-        started = False
-        due = time.monotonic()
+        every, due = REDRAW_S, time.monotonic()
         for turn in count():
             # By the schedule, not after a pause: what a redraw takes does not make the next one late.
-            due = max(due + REDRAW_S, time.monotonic())
+            due = max(due + every, time.monotonic())
             if self._end.wait(due - time.monotonic()):
                 return
             try:
                 now = self.redraw(tables=turn % TABLES_EVERY == 0)
                 # a survey or a validation holds the folder too, before anything has begun
-                started = started or bool(self._course.events)
-                if started and not now.recorded:
+                if now.has_begun and not now.recorded and not now.is_deserted:
                     self.redraw()
                     return
+                every = DESERTED_S if now.is_deserted else REDRAW_S
             except (LpmError, OSError) as error:
                 # the folder could not be read this time: said, and looked at again
                 self.trouble.value = f"<p>! {escaped(error)}</p>"
@@ -459,7 +467,10 @@ def _headline(run: Run, now: State) -> str:
             text += f", about {copied.remaining_s:.0f} s to go"
     if now.recorded and now.reads_on_s is not None:
         text += f" — logs are read on, {now.reads_on_s:.0f} s to go"
-    text += "" if now.recorded else f" — not recorded now{', ' + escaped(now.ended) if now.ended else ''}"
+    if now.is_deserted:
+        text += f" — ✗ its recorder is gone: attach another, which only looks on (<b>Record on</b>, or <code>lpmkit attach {escaped(run.name)}</code>)"
+    elif not now.recorded:
+        text += f" — not recorded now{', ' + escaped(now.ended) if now.ended else ''}"
     return f"<p role='status'>{text}<br><code>{escaped(run.path)}</code></p>"
 
 

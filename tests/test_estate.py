@@ -18,7 +18,7 @@ from lpmkit.config import Site, load_site
 from lpmkit.control import Order
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.errors import NotFound, SiteFileError, UsageError
-from lpmkit.estate import Effort, Job, Progress, Surveyed, Way, survey_estate, ways_of, work_through
+from lpmkit.estate import Direction, Effort, Job, Progress, Surveyed, directions_of, survey_estate, work_through
 from lpmkit.nightly import Night, examine_estate
 from lpmkit.reach import survey_both_ends
 from lpmkit.secrets import Secrets
@@ -72,21 +72,28 @@ Everything = tuple[tuple[Surveyed, ...], Effort, list[Progress]]
 def everything(site: Site) -> Everything:
     """The whole estate, surveyed once."""
     told: list[Progress] = []
-    return *survey_estate(site, ways_of(site, None, None), Secrets(), tell=told.append), told
+    return *survey_estate(site, directions_of(site, None, None), Secrets(), tell=told.append), told
 
 
 def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_alone(
     site: Site, everything: Everything
 ) -> None:
     found, effort, told = everything
-    assert [one.way for one in found] == [Way("f01", "f02"), Way("f02", "f01"), Way("f03", "f04"), Way("f04", "f03")]
+    assert [one.direction for one in found] == [
+        Direction("f01", "f02"),
+        Direction("f02", "f01"),
+        Direction("f03", "f04"),
+        Direction("f04", "f03"),
+    ]
     assert all(len(one.partitions) == EACH and not one.silent for one in found)
     assert told[-1] == Progress((2, 2), (FRAMES, FRAMES), (2 * FRAMES, 2 * FRAMES))
     for one, partition in ((found[0], "lp01001"), (found[0], "lp01002"), (found[3], "lp04003"), (found[3], "lp04004")):
         survey = next(survey for listed, survey in one.partitions if listed.name == partition)
         assert survey is not None
         machine = survey.target.frame.machine if survey.target.frame else ""
-        alone = survey_both_ends(site, Order(partition, one.way.source, one.way.target, machine, "", ""), Secrets())
+        alone = survey_both_ends(
+            site, Order(partition, one.direction.source, one.direction.target, machine, "", ""), Secrets()
+        )
         assert facts(examine(survey)) == facts(examine(alone))
     # What a single round trip for each question would have cost: a tenth is the least that is wanted.
     assert effort.questions / effort.round_trips >= 10
@@ -99,7 +106,7 @@ def test_what_the_frames_have_in_common_is_asked_once(site: Site, monkeypatch: p
     monkeypatch.setattr("lpmkit.estate._Pass._count", lambda _, reply: asked.append(reply))
     frames = {name: one.model_copy(update={"mover_address": "192.0.2.101"}) for name, one in site.frames.items()}
     site = site.model_copy(update={"frames": frames})
-    both = [Way("f01", "f02"), Way("f02", "f01")]
+    both = [Direction("f01", "f02"), Direction("f02", "f01")]
     _, one_way = survey_estate(site, both[:1], Secrets())
     alone = len(asked)
     asked.clear()
@@ -108,7 +115,7 @@ def test_what_the_frames_have_in_common_is_asked_once(site: Site, monkeypatch: p
     assert len(asked) - alone < 60 < alone / 2
     told = Counter((reply.where, reply.command) for reply in asked if reply.where == "hmc01")
     assert set(told.values()) == {1}
-    _, twice = survey_estate(site, [*both, Way("f01", "f04"), Way("f02", "f03")], Secrets())
+    _, twice = survey_estate(site, [*both, Direction("f01", "f04"), Direction("f02", "f03")], Secrets())
     assert (one_way.connections, together.connections) == (5, 7), (
         "the console, its two frames, two partitions of each that is left"
     )
@@ -130,8 +137,8 @@ def test_a_node_of_a_cluster_passes_or_fails_by_its_timer_and_is_not_passed_wher
 ) -> None:
     found = {
         one.name: (finding.verdict, str(finding.facts))
-        for way in everything[0]
-        for one, survey in way.partitions
+        for direction in everything[0]
+        for one, survey in direction.partitions
         if survey is not None
         for finding in examine(replace(survey, expected_suspension_s=6.0))
         if finding.key == "cluster"
@@ -141,8 +148,8 @@ def test_a_node_of_a_cluster_passes_or_fails_by_its_timer_and_is_not_passed_wher
     assert "600" in found["lp02001"][1], "what PowerHA waits during a move where nobody set it"
     estate.inject("refuse:lp03002:crsctl:CRS-4639 could not contact Oracle High Availability Services")
     estate.inject("refuse:lp04001:ps -e:ps is out of order")
-    ways = [Way("f03", "f04"), Way("f04", "f03")]
-    found = cluster_verdicts(examine_estate(site, ways, secrets=Secrets())[0])
+    directions = [Direction("f03", "f04"), Direction("f04", "f03")]
+    found = cluster_verdicts(examine_estate(site, directions, secrets=Secrets())[0])
     assert found["lp03002"][0] is Verdict.WARN
     assert "the vendor's default, not read" in found["lp03002"][1]
     assert found["lp04001"][0] is Verdict.UNKNOWN
@@ -199,7 +206,7 @@ def test_a_console_that_cannot_be_reached_is_tried_once_and_the_frames_of_the_ot
 ) -> None:
     with dead(estate, site, tmp_path, "hmc02") as (lame, there):
         told: list[Progress] = []
-        nights, _ = examine_estate(lame, ways_of(lame, None, None), secrets=Secrets(), tell=told.append)
+        nights, _ = examine_estate(lame, directions_of(lame, None, None), secrets=Secrets(), tell=told.append)
     assert there.came == 1
     assert told[-1] == Progress((2, 2), (2, 2), (4, 4), ("hmc02",))
     assert [(night.source, night.judged, night.answer) for night in nights] == [
@@ -223,7 +230,7 @@ def test_a_partition_that_cannot_be_logged_in_to_is_tried_once_and_named(
     estate: Simulator, site: Site, tmp_path: Path, everything: Everything
 ) -> None:
     with dead(estate, site, tmp_path, "lp01002") as (lame, there):
-        (found,), _ = survey_estate(lame, [Way("f01", "f02")], Secrets())
+        (found,), _ = survey_estate(lame, [Direction("f01", "f02")], Secrets())
     assert there.came == 1
     assert [one.machine for one in found.silent] == ["lp01002"]
     before, after = judged(everything[0][0]), judged(found)
@@ -237,7 +244,7 @@ def test_a_target_whose_console_is_away_leaves_the_partitions_listed_and_not_jud
     with dead(estate, site, tmp_path, "hmc02") as (lame, _):
         frames = {**lame.frames, "f03": lame.frames["f03"].model_copy(update={"mover_address": "192.0.2.101"})}
         across = lame.model_copy(update={"frames": frames})
-        (night,), _ = examine_estate(across, [Way("f01", "f03")], secrets=Secrets())
+        (night,), _ = examine_estate(across, [Direction("f01", "f03")], secrets=Secrets())
     assert [(one.partition, one.answer) for one in night.partitions] == [
         (f"lp0100{number}", Answer.COULD_NOT_TELL) for number in range(1, EACH + 1)
     ]
@@ -286,15 +293,17 @@ Asked = Callable[[Site], object]
 @pytest.mark.parametrize(
     ("asked", "error"),
     [
-        (lambda site: ways_of(site, "f01", "f01"), UsageError),
-        (lambda site: ways_of(site, "f09", None), NotFound),
-        (lambda site: ways_of(site, "f01", "f09"), NotFound),
+        (lambda site: directions_of(site, "f01", "f01"), UsageError),
+        (lambda site: directions_of(site, "f09", None), NotFound),
+        (lambda site: directions_of(site, "f01", "f09"), NotFound),
         (
-            lambda site: ways_of(Site(frames={"f01": {"host": "f01", "mover_address": "192.0.2.1"}}), None, None),
+            lambda site: directions_of(Site(frames={"f01": {"host": "f01", "mover_address": "192.0.2.1"}}), None, None),
             UsageError,
         ),
         (
-            lambda site: ways_of(Site(frames={"f01": {"host": "f01", "mover_address": "192.0.2.1"}}), "f01", None),
+            lambda site: directions_of(
+                Site(frames={"f01": {"host": "f01", "mover_address": "192.0.2.1"}}), "f01", None
+            ),
             UsageError,
         ),
     ],
@@ -305,8 +314,8 @@ def test_a_way_to_nowhere_is_refused(site: Site, asked: Asked, error: type[Excep
 
 
 def test_a_frame_goes_to_its_partner_unless_another_is_named(site: Site) -> None:
-    assert ways_of(site, "f03", None) == (Way("f03", "f04"),)
-    assert ways_of(site, "f03", "f01") == (Way("f03", "f01"),)
+    assert directions_of(site, "f03", None) == (Direction("f03", "f04"),)
+    assert directions_of(site, "f03", "f01") == (Direction("f03", "f01"),)
 
 
 @pytest.mark.parametrize("partner", ["f01", "f09"])

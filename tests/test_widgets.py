@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lpmkit import widgets
 from lpmkit.application import Application
 from lpmkit.config import Site, load_site
 from lpmkit.control import MigrationReading, Order
@@ -87,7 +88,7 @@ def recorder(run: Run) -> Iterator[Recorder]:
 
 def enabled(panel: MovePanel) -> set[str]:
     panel.refresh()
-    buttons = (panel.move, panel.stop, panel.recover, panel.force)
+    buttons = (panel.move, panel.stop, panel.recover, panel.force, panel.attach)
     found = {button.description for button in buttons if not button.disabled}
     said = {name for names in re.findall("<b>(.*?)</b>", panel.why_not.value) for name in names.split(", ")}
     assert said == {button.description for button in buttons} - found, "what is disabled says why, in the page"
@@ -203,6 +204,33 @@ def test_a_move_that_was_stopped_is_tried_again_in_a_folder_of_its_own_while_its
     assert book.prepare(ORDER).path == run.path, "whoever comes back to a move is attached again"
     recorder.enters("stopped")
     assert book.prepare(ORDER).path != run.path
+
+
+def test_a_recorder_that_died_can_be_followed_by_another_and_the_board_shows_what_that_one_sees(
+    book: Runbook, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(widgets, "DESERTED_S", 0.05)
+    panel = MovePanel(book, run)
+    assert "no move has begun" in panel.why_not.value
+    with RunWriter(run.path) as writer:
+        Recorder(writer).begins()
+        Recorder(writer).enters("copying")
+        assert enabled(panel) == set()
+        assert "<b>Record on</b>: it is recorded" in panel.why_not.value
+    board = LiveBoard(run, panel)
+    try:
+        assert enabled(panel) == {"Record on"}, "it asks no machine for anything, so no name need be typed"
+        assert "its recorder is gone" in board.headline.value
+        with RunWriter(run.path) as writer:
+            writer.event("recorder", "recorder-started", pid=1, mode="move", resumed=True)
+            Recorder(writer).enters("settled")
+            assert wait_until(lambda: "settled" in board.headline.value, clock=book.clock, timeout_s=20)
+            writer.event("recorder", "recorder-ended", reason="settled")
+        assert wait_until(lambda: not board._thread.is_alive(), clock=book.clock, timeout_s=20)
+        assert enabled(panel) == set()
+        assert "the run is over" in panel.why_not.value
+    finally:
+        board.close_board()
 
 
 def test_a_course_says_at_every_event_what_the_whole_record_says(run: Run, recorder: Recorder) -> None:

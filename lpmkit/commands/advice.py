@@ -64,15 +64,15 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
 def check_frames(context: click.Context, source: str | None, target: str | None, as_json: bool) -> str:
     """Judge every partition of a frame, or of every frame that has a partner, keep it, show it and what changed; returns what it all says."""
     from lpmkit.config import find_site_file, load_site  # noqa: PLC0415
-    from lpmkit.estate import ways_of  # noqa: PLC0415
+    from lpmkit.estate import directions_of  # noqa: PLC0415
     from lpmkit.nightly import answer_of, changes, changes_as_rows, examine_estate, keep, last  # noqa: PLC0415
     from lpmkit.secrets import Secrets  # noqa: PLC0415
 
     site = load_site(find_site_file(context.obj))
-    ways = ways_of(site, source, target)
-    before = [last(site.runs.folder, way.source, way.target) for way in ways]
+    directions = directions_of(site, source, target)
+    before = [last(site.runs.folder, direction.source, direction.target) for direction in directions]
     with _shown() as tell:
-        nights, effort = examine_estate(site, ways, secrets=Secrets(), tell=tell)
+        nights, effort = examine_estate(site, directions, secrets=Secrets(), tell=tell)
     kept = [keep(night, site.runs.folder) for night in nights]
     changed = [changes_as_rows(changes(old, night)) for old, night in zip(before, nights, strict=True)]
     answer = answer_of(nights).value
