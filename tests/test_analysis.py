@@ -120,6 +120,29 @@ def test_the_likely_edges_hold_the_truth_in_every_world_with_ticks(tmp_path: Pat
         assert found.end.contains(truth.hi_ns)
 
 
+@pytest.mark.parametrize("wall", [1.0, 0.0])
+def test_a_clock_that_stood_still_tells_the_length_closer_than_the_ticks(tmp_path: Path, wall: float) -> None:
+    for seed in range(6):
+        made = _suspended(300 + seed, counted=0.0, wall_counted=wall, icmp=True)
+        truth, found = _truth(made), _found(tmp_path / str(seed), made)
+        assert found.likely.contains(truth.length_ns)
+        assert found.likely.length_ns <= 3 * MS, "ticks come every 10 ms"
+        assert found.length.contains(found.best_ns)
+
+
+def test_ticks_between_a_stop_of_the_ticker_and_the_suspension_tell_its_begin_though_no_echo_ties_their_clock(
+    tmp_path: Path,
+) -> None:
+    for seed in range(6):
+        made = _suspended(400 + seed, icmp=True, tick_hz=1000)
+        assert made.suspend is not None
+        begin = made.suspend[0]
+        made = replace(made, micro_stops=((begin - 0.13, begin - 0.05),))
+        truth, found = _truth(made), _found(tmp_path / str(seed), made)
+        assert found.begin.lo_ns <= truth.lo_ns
+        assert abs(found.best_ns - truth.length_ns) <= 4 * MS
+
+
 def test_two_mechanisms_are_named_and_a_single_one_is_not_enough(tmp_path: Path) -> None:
     both = analyse(make(tmp_path / "both", _suspended(1)))
     assert both.suspension is not None

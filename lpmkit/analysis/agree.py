@@ -8,16 +8,19 @@ edges come from the finest witness, are never claimed finer than its noise, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lpmkit.analysis.classing import KERNEL, answered_by_kernel
 from lpmkit.analysis.clocks import Alignment
-from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clock_readings
+from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, STOOD_STILL, Break, clock_readings
 from lpmkit.analysis.values import (
     MILLISECOND,
     SECOND,
     SESSIONS,
+    BoolArray,
+    ClockReading,
     Interval,
     Kind,
     Outage,
@@ -32,7 +35,7 @@ _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
-_WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
+_WAKE_SHARE, _WAKE_SPREAD = 0.02, 0.8
 
 
 def suspensions(
@@ -78,10 +81,9 @@ def agree(
 ) -> Suspension:
     """One suspension from its finest witness, everybody's facts, and what the others say."""
     contradicted = answered_by_kernel(reference, traces)
-    last, first = _hull_of_facts(
-        reference, [one for one in traces if one.probe not in {deaf.probe for deaf in contradicted}]
-    )
-    begin_lo, end_hi = last.lo_ns, first.hi_ns
+    deaf = {one.probe for one in contradicted}
+    signs = _signs(reference, [one for one in traces if one.probe not in deaf])
+    begin_lo, end_hi = signs.not_before, signs.not_after
     moved_begin = begin_lo + LEAST_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
     wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
     begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
@@ -99,9 +101,11 @@ def agree(
     trace = next(one for one in traces if one.probe == reference.probe)
     length = Interval(least, most)
     kernels = [one for one in traces if one.kind in KERNEL and all(one is not other for other in contradicted)]
-    slot = reference.begin.lo_ns + trace.interval_at(reference.begin.lo_ns)
-    missed = _missed_from(begin.lo_ns, slot, reference.core.middle_ns, kernels)
-    likely, best = likely_length(begin, end, length, trace, missed, (last.length_ns, first.length_ns))
+    clocks = clock_readings(alignments, breaks, reference)
+    slot = _spoke_last(trace, reference).lo_ns + trace.interval_at(reference.begin.lo_ns)
+    missed = _missed_from(signs.last.lo_ns, slot, reference.core.middle_ns, kernels)
+    likely, best = likely_length(begin, end, length, trace, signs, missed)
+    likely, best = _by_a_clock_that_stood_still(clocks, length, likely, best)
     return Suspension(
         host=reference.host,
         begin=begin,
@@ -112,38 +116,83 @@ def agree(
         witnesses=tuple(sorted(witnesses, key=lambda one: one.outer.length_ns)),
         mechanisms=tuple(dict.fromkeys(one.kind for one in traces if one.probe in {w.probe for w in witnesses})),
         disagreement=tuple(disagreement),
-        clocks=clock_readings(alignments, breaks, reference),
+        clocks=clocks,
         stalled_ns=length.hi_ns - uncovered_ns(Interval(begin.lo_ns, begin.lo_ns + length.hi_ns), stalls),
         method=reference.method,
         contradicted=tuple(one.probe for one in contradicted),
     )
 
 
-def _hull_of_facts(reference: Outage, traces: Sequence[Trace]) -> tuple[Interval, Interval]:
-    """The last sign of life that is known to be from before the suspension and the first from after it, of every probe's, each with what it is in doubt by.
+def _by_a_clock_that_stood_still(
+    clocks: Sequence[ClockReading], length: Interval, likely: Interval, best_ns: int
+) -> tuple[Interval, int]:
+    """What a guest clock missed is how long the host stood still, closer than any tick shows it, where it fits what the ticks show.
 
-    That is what the clocks usually leave open, or a usual round trip: neither a question that was put while nobody could answer nor a clock that is
-    not yet tied again makes it more likely that the host spoke long before it was heard.
+    That it began to stand and ran again together with the host is likely, not proved: the hull stays as it is.
     """
+    still = [one.missed for one in clocks if one.verdict == STOOD_STILL and one.missed.overlaps(likely)]
+    if not still:
+        return likely, best_ns
+    missed = min(still, key=lambda one: one.length_ns)
+    missed = Interval(max(missed.lo_ns, length.lo_ns), min(missed.hi_ns, length.hi_ns))
+    return missed, missed.middle_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs of life next to a suspension, of every probe's.
+
+    ``not_before`` and ``not_after`` are facts: the last instant known to be before it and the first known to be after. ``last`` and ``first`` are where the
+    last sign and the first most likely lie: no more is left open of them than the clocks usually leave, or than a usual round trip takes. Neither a
+    question that was put while nobody could answer nor a clock that is not yet tied again makes it more likely that the host spoke long before it was heard.
+    """
+
+    not_before: int
+    not_after: int
+    last: Interval
+    first: Interval
+
+
+def _signs(reference: Outage, traces: Sequence[Trace]) -> Signs:
     middle = reference.core.middle_ns
-    last = Interval(reference.begin.lo_ns, reference.begin.lo_ns)
-    first = Interval(reference.end.hi_ns, reference.end.hi_ns)
+    not_before, not_after = reference.begin.lo_ns, reference.end.hi_ns
+    last, first = Interval(not_before, not_before), Interval(not_after, not_after)
     for trace in traces:
-        apart = int(np.median(trace.alive_hi - trace.alive_lo)) if len(trace.alive_lo) else 0
-        usual = apart if trace.kind == "ticks" else trace.noise.median_ns
-        before = (trace.alive_hi <= middle) & (trace.alive_hi >= middle - _NEAR_NS)
+        not_before = max(not_before, int(trace.alive_lo[_before(trace, middle)].max(initial=not_before)))
+        last = max(last, _spoke_last(trace, reference))
         after = (trace.alive_lo >= middle) & (trace.alive_lo <= middle + _NEAR_NS)
-        if before.any():
-            at = int(np.argmax(np.where(before, trace.alive_lo, -(2**62))))
-            lo = int(trace.alive_lo[at])
-            last = max(last, Interval(lo, min(int(trace.alive_hi[at]), lo + usual)))
         if after.any():
             at = int(np.argmin(np.where(after, trace.alive_hi, 2**62)))
             hi = int(trace.alive_hi[at])
-            first = min(
-                first, Interval(max(int(trace.alive_lo[at]), hi - usual), hi), key=lambda one: (one.hi_ns, one.lo_ns)
-            )
-    return last, first
+            if hi <= first.hi_ns:
+                first = Interval(max(int(trace.alive_lo[at]), hi - _usual_doubt(trace)), hi)
+            not_after = min(not_after, hi)
+    return Signs(not_before, not_after, last, first)
+
+
+def _before(trace: Trace, middle: int) -> BoolArray:
+    return (trace.alive_hi <= middle) & (trace.alive_hi >= middle - _NEAR_NS)
+
+
+def _spoke_last(trace: Trace, reference: Outage) -> Interval:
+    """Where the last sign of life of one probe before a silence most likely lies."""
+    before = _before(trace, reference.core.middle_ns)
+    if not before.any():
+        return Interval(reference.begin.lo_ns, reference.begin.lo_ns)
+    lo, hi, usual = trace.alive_lo[before], trace.alive_hi[before], _usual_doubt(trace)
+    if (
+        trace.kind == "ticks"
+    ):  # stamped there: as soon after its stamp as usual, however badly the clock is tied just now
+        lo = np.maximum(lo, hi - usual)
+    at = int(np.argmax(lo))
+    return Interval(int(lo[at]), min(int(hi[at]), int(lo[at]) + usual))
+
+
+def _usual_doubt(trace: Trace) -> int:
+    """How much is usually left open of when a sign of life was given."""
+    if trace.kind == "ticks":
+        return int(np.median(trace.alive_hi - trace.alive_lo)) if len(trace.alive_lo) else 0
+    return trace.noise.median_ns
 
 
 def _disagreements(reference: Outage, witnesses: Sequence[Outage], begin: Interval, end: Interval) -> list[str]:
@@ -185,24 +234,25 @@ def _missed_from(begin_lo: int, slot: int, middle: int, kernels: Sequence[Trace]
 
 
 def likely_length(
-    begin: Interval, end: Interval, length: Interval, trace: Trace, missed_ns: int, signs_ns: tuple[int, int] = (0, 0)
+    begin: Interval, end: Interval, length: Interval, trace: Trace, signs: Signs, missed_ns: int
 ) -> tuple[Interval, int]:
     """The 95 % interval and the middle of the duration.
 
-    The last and the first sign of life are drawn evenly within what bounds them, ``signs_ns`` long: the edges of the hull are the outermost that they can
-    be. The begin is drawn evenly from the last one on, for as long as it was until ``missed_ns``, when the next was missed, and a lateness as in the
-    lead-in; the end before the first one by a wake-up of such a lateness and a delay that dies away within the allowance. Same input, same answer.
+    The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from the last one on, for as long as it
+    was until ``missed_ns``, when the next was missed, and a lateness as in the lead-in; the end before the first one by a wake-up of such a lateness and a
+    delay that dies away within the allowance. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
         return length, length.middle_ns  # too coarse for a distribution: all of the interval is as likely
     generator = np.random.default_rng(20080215)
     late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
-    slot = min(begin.length_ns, max(0, missed_ns - begin.lo_ns))
-    last, first = (generator.random(_DRAWS) * width for width in signs_ns)
-    started = last + generator.random(_DRAWS) * (slot + generator.choice(late, _DRAWS))
+    last, first = signs.last, signs.first
+    slot = max(0, missed_ns - last.lo_ns) + generator.choice(late, _DRAWS)
+    began = last.lo_ns + generator.random(_DRAWS) * last.length_ns + generator.random(_DRAWS) * slot
     usual_wake = _WAKE_SHARE * end.length_ns * np.exp(_WAKE_SPREAD * generator.standard_normal(_DRAWS))
-    woke = first + generator.choice(late, _DRAWS) + generator.exponential(usual_wake)
-    drawn = (end.hi_ns - begin.lo_ns) - np.minimum(started, begin.length_ns) - np.minimum(woke, end.length_ns)
+    woke = generator.choice(late, _DRAWS) + generator.exponential(usual_wake)
+    ended = first.hi_ns - generator.random(_DRAWS) * first.length_ns - woke
+    drawn = np.maximum(ended, end.lo_ns) - np.minimum(began, begin.hi_ns)
     lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
     lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))
     return Interval(lo, hi), middle

@@ -45,6 +45,8 @@ LEAST_LATENESS_NS = 2 * MILLISECOND
 LEAST_WAKE_NS = 6 * MILLISECOND
 #: A guest clock that missed more than this of a silence did not count it.
 CLOCK_MISSED_NS = 20 * MILLISECOND
+#: What a clock did that missed all of a silence.
+STOOD_STILL = "stood still during the pause"
 #: Ticks come at a thousand a second at most.
 _MOST_IN_A_SECOND = 1500
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
@@ -213,7 +215,7 @@ def _counted(missed: Interval, length: Interval) -> str:
     if missed.contains(0) or abs(missed.middle_ns) < MILLISECOND:
         return "counted the pause"
     if missed.overlaps(length):
-        return "stood still during the pause"
+        return STOOD_STILL
     if missed.hi_ns < 0:
         return "was set forward by more than the pause"
     if missed.hi_ns >= length.hi_ns:
