@@ -24,9 +24,10 @@ from ruamel.yaml import YAML
 
 from benchmarks.observing import cpu_s, memory_mib
 from lpmkit.config import load_site
+from lpmkit.course import state
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.run import Run
-from lpmkit.runbook import Runbook, state
+from lpmkit.runbook import Runbook
 from tests.browser.lab import browser, find, lab, open_notebook, run_all, shot
 
 RESULTS = Path(__file__).parent / "results"

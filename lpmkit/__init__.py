@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from lpmkit.checks import Answer, Finding, Verdict, examine, ready
     from lpmkit.config import Site, load_site
     from lpmkit.control import Order
+    from lpmkit.course import State
     from lpmkit.errors import LpmError, MoveError, RecordError, RemoteError, UsageError
     from lpmkit.move import Phase, Progress
     from lpmkit.report import write_report
     from lpmkit.run import Run
-    from lpmkit.runbook import Runbook, State, Validation
+    from lpmkit.runbook import Runbook, Validation
     from lpmkit.survey import Survey
 
 __version__ = "0.1.0"
@@ -35,7 +36,7 @@ _WHERE = {
     "Phase": "move", "Progress": "move",
     "write_report": "report",
     "Run": "run",
-    "Runbook": "runbook", "State": "runbook", "Validation": "runbook",
+    "Runbook": "runbook", "State": "course", "Validation": "runbook",
     "Survey": "survey",
 }  # fmt: skip
 

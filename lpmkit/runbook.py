@@ -7,52 +7,43 @@ step leaves what it found in a run folder, and the next step reads it there. Sur
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lpmkit import recorder
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
-from lpmkit.control import MigrationReading, Order
+from lpmkit.control import Order
+from lpmkit.course import State, order_of, state
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.mapping_record import KeptMapping, keep
-from lpmkit.move import Phase, Progress, progress
+from lpmkit.move import Phase
 from lpmkit.prediction.before import Prediction, predict
 from lpmkit.prediction.experience import Kept, history, inputs_of
 from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.reach import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
 from lpmkit.recovery import (
-    STOPPABLE,
-    End,
     Ends,
     Leftover,
     Proposal,
-    Way,
     left_behind,
     look,
     propose,
     recorded,
-    stillness_s,
-    tried,
 )
 from lpmkit.run import Run, RunWriter, create, write_document, write_file
 from lpmkit.secrets import Secrets
 from lpmkit.session import Reply
 from lpmkit.ssh import open_session, reachable
 from lpmkit.survey import Survey
-from lpmkit.timeline import Clock, Event, wait_until
+from lpmkit.timeline import Clock, wait_until
 
 #: A prepared folder is used again by the next step for the same order for so long.
 PREPARED_HOURS = 12.0
-#: Readings of both ends belong together when they are no further apart.
-TOGETHER_S = 10.0
-#: What both managers said when somebody looked counts for so long beside newer readings of one of them.
-LOOK_HOLDS_S = 60.0
 #: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail, and on SAP's logs for a quarter of an hour.
 OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
 #: A detached recorder shows its first event within this time, or something is wrong with the machine.
@@ -92,31 +83,6 @@ class Validation:
 
     def is_fresh(self, minutes: float, now_ns: int) -> bool:
         return 0 <= now_ns - self.wall_ns <= minutes * 60e9
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where a run stands, from its folder alone."""
-
-    phase: Phase | None
-    recorded: bool
-    ended: str | None
-    progress: Progress
-    trouble: tuple[str, ...] = ()
-    lead_in_left_s: float | None = None
-    #: The move and its tail are over; SAP's logs are read on for so long since then.
-    reads_on_s: float | None = None
-    has_begun: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing more will be written unless somebody attaches, but for logs that are read on."""
-        return self.ended is not None or not self.recorded or self.reads_on_s is not None
-
-    @property
-    def is_deserted(self) -> bool:
-        """It has begun and its recorder is gone, without a word: somebody should attach."""
-        return self.has_begun and not self.recorded and self.ended is None
 
 
 class Runbook:
@@ -280,7 +246,7 @@ class Runbook:
 
     def order_of(self, run: Run) -> Order:
         """What a run was prepared to move. Raises `RecordError` for a folder that holds no move."""
-        return _order(run)
+        return order_of(run)
 
     def probes_of(self, partition: str) -> tuple[ProbeOrder, ...]:
         """The probes for a partition of the site file, and for the SAP systems in it; none when it does not say how to log in to it."""
@@ -291,7 +257,7 @@ class Runbook:
     def survey(self, run: Run) -> Survey:
         """Gather every fact from both ends and keep it in the folder."""
         with RunWriter(run.path, self.clock) as writer:
-            found = survey_both_ends(self.site, _order(run), self.secrets, writer.reply)
+            found = survey_both_ends(self.site, order_of(run), self.secrets, writer.reply)
             writer.document("survey", found.to_dict())
         self._keep_profiles(run, found)
         return found
@@ -320,7 +286,7 @@ class Runbook:
 
         ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager cannot.
         """
-        order = _order(run)
+        order = order_of(run)
         kept = run.document("validation")
         if kept is not None and run.events():
             return Validation(**{**kept, "order": Order(**kept["order"])})
@@ -353,7 +319,7 @@ class Runbook:
 
     def may_move(self, run: Run, typed_name: str) -> None:
         """Raise unless a validation of this very order passed lately and the partition's name was typed."""
-        order = _order(run)
+        order = order_of(run)
         if typed_name != order.partition:
             raise NotAllowed(
                 f"the name typed is {typed_name!r} and the partition is {order.partition!r}; nothing was moved",
@@ -490,7 +456,7 @@ class Runbook:
 
     def look(self, run: Run) -> Ends:
         """What both managers say of a move now, and what the run recorded; changes nothing."""
-        order = _order(run)
+        order = order_of(run)
         inactive, still_s, stop_refused, recover_refused = recorded(run.events(), order.source)
         with ExitStack() as stack:
             source, target = (
@@ -513,7 +479,7 @@ class Runbook:
 
     def left_behind(self, run: Run) -> tuple[Leftover, ...] | None:
         """What stands of the partition on the end where it is not; looks at both ends, changes nothing."""
-        found = left_behind(survey_both_ends(self.site, _order(run), self.secrets, self._asked.append))
+        found = left_behind(survey_both_ends(self.site, order_of(run), self.secrets, self._asked.append))
         self._keep_unless_recorded(run)
         return found
 
@@ -537,7 +503,7 @@ class Runbook:
         self._request(run, {"what": "recover", "force": force})
 
     def _typed(self, run: Run, typed_name: str) -> None:
-        if typed_name != _order(run).partition:
+        if typed_name != order_of(run).partition:
             raise NotAllowed(
                 f"the name typed is {typed_name!r}; nothing was asked", next_step="Type the partition's name exactly."
             )
@@ -578,161 +544,9 @@ class Runbook:
         return trouble
 
 
-class Course:
-    """Where a run stands, followed as its folder grows: a look reads only the events that were written since the last one.
-
-    Of what is told again and again (readings, forecasts, the clock) it keeps the newest and the byte counters, of the rest every event.
-    """
-
-    def __init__(self, run: Run, clock: Clock | None = None) -> None:
-        self.run, self._clock = run, clock or Clock()
-        self._source = (run.manifest.get("order") or {}).get("source")
-        self._guard = threading.Lock()
-        self._read_to = 0
-        #: Every event so far that is told once.
-        self.events: list[Event] = []
-        self._sent: list[tuple[int, int | None, int | None]] = []
-        #: What was heard last of each end, and when.
-        self._ends: dict[str, tuple[int, End]] = {}
-        self._forecast: Event | None = None
-        self._inactive: bool | None = None
-
-    def state(self) -> State:
-        """Where the run stands now."""
-        with self._guard:
-            self._follow()
-            return self._state()
-
-    def said(self, looked: tuple[Ends, int] | None = None) -> tuple[Proposal, int] | None:
-        """What is to be done by what was heard of both ends, and when the source was heard last (monotonic nanoseconds); ``None`` before a manager was asked, and of a watch.
-
-        ``looked`` is what both managers said when somebody asked them, and when. It counts where it is the newest, and of an end that the record does not tell of for `LOOK_HOLDS_S`.
-        """
-        with self._guard:
-            self._follow()
-            if self._source not in self._ends and looked is None:
-                return None
-            order = _order(self.run)
-            nobody = 0, End(order.target, why_not="nobody has asked it lately")
-            source = self._ends.get(order.source, (0, End(order.source, why_not="nobody has asked it yet")))
-            target = self._ends.get(order.target, nobody)
-            if source[0] - target[0] > TOGETHER_S * 1e9:
-                target = (
-                    nobody  # a recorder asks it when it matters; what it said before the move is no word on the move
-                )
-            if looked is not None:
-                ends, at = looked
-                holds = at > source[0] or self._clock.mono_ns() - at <= LOOK_HOLDS_S * 1e9
-                source = (at, ends.source) if at > source[0] else source
-                target = (at, ends.target) if at > target[0] and holds else target
-            answers = [event.data for event in self.events if event.kind == "answer"]
-            still_s = stillness_s([(at, sent) for at, sent, _ in self._sent])
-            seen = Ends(order, source[1], target[1], bool(self._inactive), still_s, *tried(answers))
-            return propose(seen, str(self.run.path)), source[0]
-
-    def _follow(self) -> None:
-        came, self._read_to = self.run.events_from(self._read_to)
-        for event in came:
-            if event.kind == "reading":
-                self._hear(event)
-            elif event.kind == "forecast":
-                self._forecast = event
-            elif event.kind != "clock":
-                self.events.append(event)
-            if event.kind == "control-lost":
-                where = str(event.data["where"])
-                self._ends[where] = event.mono_ns, End(where, why_not=str(event.data["error"]))
-
-    def _hear(self, event: Event) -> None:
-        where = str(event.data["where"])
-        said = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
-        self._ends[where] = event.mono_ns, End(where, MigrationReading(**said))
-        if where != self._source:
-            return
-        if self._inactive is None:
-            self._inactive = event.data.get("partition_state") == "Not Activated"
-        self._sent.append((event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining")))
-
-    def _state(self) -> State:
-        run = self.run
-        phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
-        ended = reads_on = None
-        trouble: list[str] = []
-        for event in self.events:
-            if event.kind == "phase":
-                phase = Phase(event.data["phase"])
-            elif event.kind == "recorder-ended":
-                ended = event.data["reason"]
-            elif event.kind == "recorder-started":
-                ended = reads_on = None
-            elif event.kind == "tail-over":
-                reads_on = float(event.data["goes_on_s"])
-            elif event.kind == "disk-full":
-                trouble.append(
-                    f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
-                )
-            elif event.kind in ("control-lost", "probe-trouble"):
-                trouble.append(
-                    f"{event.data.get('where') or event.data.get('probe')}: {event.data.get('error') or event.data.get('what')}"
-                )
-        copied = progress(self._sent)
-        if self._forecast is not None and self._sent:
-            since_s = (self._sent[-1][0] - self._forecast.mono_ns) / 1e9
-            copied = replace(copied, remaining_s=max(0.0, self._forecast.data["remaining_s"]["p50"] - since_s))
-        lead_in = None
-        if phase is Phase.PREPARED and self.events:
-            lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
-        begun = bool(self.events)
-        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on, begun)
-
-
-def state(run: Run, clock: Clock | None = None) -> State:
-    """Where a run stands, read from its folder."""
-    return Course(run, clock).state()
-
-
-@dataclass(frozen=True, slots=True)
-class Refusals:
-    """Why a request does not apply to a move now; empty where it does. ``attach`` is about a new recorder for a run whose old one died."""
-
-    stop: str
-    recover: str
-    force: str
-    attach: str
-
-
-def refusals(now: State, said: Proposal | None) -> Refusals:
-    """Which of stop, recover, recover with force and attach apply where a move stands, ``said`` being what is to be done about it."""
-    over = "the run is over" if now.has_begun else "no move has begun"
-    attach = "" if now.is_deserted else "it is recorded" if now.recorded else over
-    if now.phase in (None, Phase.PREPARED):
-        stop = "no move has begun"
-        if now.lead_in_left_s is not None:
-            stop = "" if now.recorded else "this run is over; nothing was moved"
-        return Refusals(stop, "nothing is left in between", "nothing is left in between", attach)
-    why = said.why if said else "no manager has been heard yet"
-    recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why
-    force = "" if said and said.way is Way.FORCE else "an ordinary recovery comes first" if not recover else why
-    stop = why
-    if now.phase is Phase.ASKED or (said and said.rule in STOPPABLE and not now.phase.is_final):
-        stop = ""  # while it is only asked for, a manager may not list it yet
-    elif now.phase in (Phase.FAILED, Phase.STOPPED):
-        stop = "there is no migration any more"
-    elif now.phase is Phase.NEEDS_RECOVERY:
-        stop = "the migration does not run any more: recover"
-    return Refusals(stop, recover, force, attach)
-
-
 def as_row(finding: Finding) -> dict[str, Any]:
     """A finding as JSON values."""
     return {**asdict(finding), "verdict": finding.verdict.value}
-
-
-def _order(run: Run) -> Order:
-    data = run.manifest.get("order")
-    if not data:
-        raise UsageError("this run is a watch, it has no order", where=run.name)
-    return Order(**data)
 
 
 #: How long a front end waits for the recorder to carry out what it asked for.

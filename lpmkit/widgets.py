@@ -23,6 +23,7 @@ from IPython.display import HTML
 
 from lpmkit.checks import Finding
 from lpmkit.control import Order
+from lpmkit.course import Course, State, refusals, state
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.lanes import WINDOW_S, Lane, Lanes, Marks
 from lpmkit.move import Phase
@@ -31,7 +32,7 @@ from lpmkit.oracle.record import from_row
 from lpmkit.recovery import Ends, Proposal
 from lpmkit.remarks import add_remark
 from lpmkit.run import Run
-from lpmkit.runbook import Course, Landscape, Runbook, State, Validation, refusals, state
+from lpmkit.runbook import Landscape, Runbook, Validation
 from lpmkit.sap.model import JobStatus
 from lpmkit.timeline import Clock, Event
 

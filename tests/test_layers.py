@@ -36,6 +36,7 @@ ORDER = [
     "recovery",
     "samples",
     "run",
+    "course",
     "lanes",
     "prediction",
     "analysis",

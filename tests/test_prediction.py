@@ -605,8 +605,8 @@ def test_quantiles_stay_in_order_when_scaled() -> None:
 
 
 def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
+    from lpmkit.course import state  # noqa: PLC0415
     from lpmkit.run import Run  # noqa: PLC0415
-    from lpmkit.runbook import state  # noqa: PLC0415
 
     path = run_folder(tmp_path, "shown")
     manifest = {**Run(path).manifest, "lead_in_s": 0.0}

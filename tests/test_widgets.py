@@ -14,10 +14,11 @@ from lpmkit import widgets
 from lpmkit.application import Application
 from lpmkit.config import Site, load_site
 from lpmkit.control import MigrationReading, Order
+from lpmkit.course import LOOK_HOLDS_S, Course, state
 from lpmkit.record_widgets import RunChooser
 from lpmkit.recovery import End, Ends
 from lpmkit.run import Run, RunWriter, create, write_document
-from lpmkit.runbook import LOOK_HOLDS_S, Course, Runbook, state
+from lpmkit.runbook import Runbook
 from lpmkit.timeline import Clock, wait_until
 from lpmkit.widgets import LiveBoard, MovePanel, judged, lanes_picture
 from tests.made_runs import Made, make

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lpmkit.course import State, state
 from lpmkit.errors import LpmError, RecordError
 from lpmkit.move import Phase
 from lpmkit.plan import MovePlan
 from lpmkit.plan.schedule import OVER, Stage, UnderWay
 from lpmkit.run import Run
-from lpmkit.runbook import State, state
 from lpmkit.timeline import Clock, Event
 
 #: Folder of the plans' folders, below the folder of runs.
