@@ -402,12 +402,12 @@ class Runbook:
 
         A new recorder looks on: it never asks for a second migration.
         """
-        if run.is_recorded() or any(event.kind == "recorder-ended" for event in run.events()):
-            return False
-        if not run.events():
+        now = state(run, self.clock)
+        if not now.recorded and not now.has_begun:
             raise NotAllowed("this run was only prepared; there is nothing to attach to", where=run.name)
-        self._start(run)
-        return True
+        if now.is_deserted:
+            self._start(run)
+        return now.is_deserted
 
     def _start(self, run: Run) -> None:
         before = len(run.events())

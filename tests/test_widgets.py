@@ -227,6 +227,7 @@ def test_a_recorder_that_died_can_be_followed_by_another_and_the_board_shows_wha
             Recorder(writer).enters("settled")
             assert wait_until(lambda: "settled" in board.headline.value, clock=book.clock, timeout_s=20)
             writer.event("recorder", "recorder-ended", reason="settled")
+        assert book.attach(run) is False, "the run is over"
         assert wait_until(lambda: not board._thread.is_alive(), clock=book.clock, timeout_s=20)
         assert enabled(panel) == set()
         assert "the run is over" in panel.why_not.value
