@@ -13,6 +13,9 @@ from lpmkit.probes import OBSERVER, ProbeOrder
 from lpmkit.recorder import ProbeProcess, in_groups
 from lpmkit.run import Run, RunWriter, create
 
+#: What `Watched.pids` calls our own ticker.
+OWN_TICKER = "own ticker"
+
 
 class Watched:
     """A run that grows: the probes of all targets in as few processes as lpmkit takes and our own ticker in another, their frames written as the recorder does."""
@@ -30,7 +33,7 @@ class Watched:
     def _write(self) -> None:
         with RunWriter(self.run.path) as writer:
             writer.event("recorder", "recorder-started", pid=os.getpid(), mode="watch", resumed=False)
-            anchored = 0.0
+            anchored = flushed = 0.0
             while True:
                 if time.monotonic() - anchored > 10:
                     anchored = time.monotonic()
@@ -43,6 +46,9 @@ class Watched:
                 if write is None:
                     return
                 write(writer)
+                if time.monotonic() - flushed > 0.3:  # whoever waits for the probes reads the files
+                    flushed = time.monotonic()
+                    writer.flush()
 
     def keep(self, pace: str) -> None:
         for one in self.watchers:
@@ -51,7 +57,7 @@ class Watched:
     @property
     def pids(self) -> dict[str, int]:
         watching = {f"watching {number}": one._child.pid for number, one in enumerate(self.watchers[1:], start=2)}
-        return {"watching": self.watchers[0]._child.pid, **watching, "own ticker": self.ticker._child.pid}
+        return {"watching": self.watchers[0]._child.pid, **watching, OWN_TICKER: self.ticker._child.pid}
 
     def programs(self) -> dict[str, int]:
         """The processes on the hosts, by probe."""

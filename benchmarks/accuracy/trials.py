@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import queue
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy.rig import Moment, Rig, urgent
+from benchmarks.observing import OWN_TICKER, Watched, cpu_s, memory_mib
 from lpmkit.config import PaceSettings, PartitionSettings
-from lpmkit.probes import OBSERVER, WATCH, ProbeOrder, plan
-from lpmkit.recorder import ProbeProcess
-from lpmkit.run import Run, RunWriter, create
+from lpmkit.probes import WATCH, plan
+from lpmkit.run import Run
 from lpmkit.timeline import Clock, wait_until
 
 LEAD_IN_S = 20.0
@@ -86,64 +84,18 @@ def listed(count: int, seed: int, longest_ms: int = 8000, only: Sequence[str] = 
     return [Trial(n, kind, length, n >= count * 3 // 4) for n, (kind, length) in enumerate(zip(kinds, ms, strict=True))]
 
 
-class Record:
-    """One run folder that grows: lpmkit's own probe process and own ticker, their frames written as the recorder does."""
-
-    def __init__(self, parent: Path, rig: Rig, hz: int) -> None:
-        clock = Clock()
-        facts = {"hosts": [rig.name], "lead_in_s": LEAD_IN_S, "tail_s": 0}
-        self.run: Run = create(parent, mode="watch", title=f"{hz}-hz", facts=facts, clock=clock)
-        settings = PartitionSettings(host=rig.name, watch=PaceSettings(tick_hz=hz))
-        wanted = [
-            one
-            for one in plan(rig.name, settings, rig.ssh_config, paces=(WATCH,))
-            if hz == 100 or one.kind != "connect"
-        ]
-        self._asked: queue.SimpleQueue[Callable[[RunWriter], object] | None] = queue.SimpleQueue()
-        self._log = (parent / f"{hz}-hz.log").open("ab")
-        self._thread = threading.Thread(target=self._write)
-        self._thread.start()
-        self.watching = self._process(tuple(wanted))
-        self.ticker = self._process((OBSERVER,))
-
-    def _process(self, orders: tuple[ProbeOrder, ...]) -> ProbeProcess:
-        return ProbeProcess(orders, {}, self._asked.put, self._log)
-
-    def _write(self) -> None:
-        with RunWriter(self.run.path) as writer:
-            writer.event("recorder", "recorder-started", pid=os.getpid(), mode="watch", resumed=False)
-            anchored = flushed = 0.0
-            while True:
-                if time.monotonic() - anchored > 10:
-                    anchored = time.monotonic()
-                    writer.event("recorder", "clock", uncertainty_ns=writer.clock.anchor().uncertainty_ns)
-                try:
-                    write = self._asked.get(timeout=0.5)
-                except queue.Empty:
-                    writer.flush()
-                    continue
-                if write is None:
-                    return
-                write(writer)
-                if time.monotonic() - flushed > 0.3:  # whoever waits for the probes reads the files
-                    flushed = time.monotonic()
-                    writer.flush()
-
-    def pids(self) -> tuple[int, int]:
-        return self.watching._child.pid, self.ticker._child.pid
-
-    def end(self) -> None:
-        for one in (self.watching, self.ticker):
-            one.end()
-        self._asked.put(None)
-        self._thread.join()
-        self._log.close()
+def record(parent: Path, rig: Rig, hz: int) -> Watched:
+    """A run folder that grows from now on, with ticks at this rate; the connections belong to the slower one alone."""
+    settings = PartitionSettings(host=rig.name, watch=PaceSettings(tick_hz=hz))
+    probes = plan(rig.name, settings, rig.ssh_config, paces=(WATCH,))
+    wanted = [one for one in probes if hz == RATES[0] or one.kind != "connect"]
+    return Watched(parent, f"{hz}-hz", [rig.name], wanted, LEAD_IN_S)
 
 
 class Player:
     """Plays trials on a rig."""
 
-    def __init__(self, rig: Rig, records: list[Record], seed: int) -> None:
+    def __init__(self, rig: Rig, records: list[Watched], seed: int) -> None:
         self.rig, self.records = rig, records
         self._chance = random.Random(seed)
 
@@ -159,8 +111,10 @@ class Player:
             "time of day set": lambda: self._suspend(trial, "drop", clocks=lambda length: (0, self._half_a_minute())),
             "cut": lambda: self._cut(trial),
             "kernel runs": lambda: self._frozen_alone(trial),
-            "probes stopped": lambda: self._ours(trial, [one.pids()[0] for one in self.records]),
-            "all ours stopped": lambda: self._ours(trial, [pid for one in self.records for pid in one.pids()]),
+            "probes stopped": lambda: self._ours(
+                trial, [pid for one in self.records for name, pid in one.pids.items() if name != OWN_TICKER]
+            ),
+            "all ours stopped": lambda: self._ours(trial, [pid for one in self.records for pid in one.pids.values()]),
         }
         done = [play[trial.kind]()]
         if trial.kind == TWICE:
@@ -176,9 +130,9 @@ class Player:
 
         TCP doubles its pauses while the link is cut, so after eight seconds the echo may be silent for as long again.
         """
-        for record in self.records:
-            newest = record.run.recent("ssh-echo", 4096)[-RECOVERED_ECHOES:]
-            if len(newest) < RECOVERED_ECHOES or any(one.answered_ns is None for one in newest):
+        for one in self.records:
+            newest = one.run.recent("ssh-echo", 4096)[-RECOVERED_ECHOES:]
+            if len(newest) < RECOVERED_ECHOES or any(answer.answered_ns is None for answer in newest):
                 return False
             if time.monotonic_ns() - (newest[-1].answered_ns or 0) > 800_000_000:
                 return False
@@ -240,31 +194,15 @@ def hogs(count: int) -> Iterator[None]:
             one.wait()
 
 
-def cpu_s(pid: int) -> float:
-    """Processor seconds a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def _programs(run: Run) -> dict[str, int]:
-    """The processes on the host, by probe."""
-    return {event.data["probe"]: event.data["remote_pid"] for event in run.events() if event.kind == "session"}
-
-
-def costs(rig: Rig, record: Record, over_s: float) -> dict[str, float]:
+def costs(rig: Rig, watched: Watched, over_s: float) -> dict[str, float]:
     """What one record costs while nothing happens: shares of one processor here and there, frames a second, memory here."""
-    there = _programs(record.run)
-    pids = {"watching": record.pids()[0], "own ticker": record.pids()[1], **there}
+    pids = {**watched.pids, **watched.programs()}
     before, frames, began = {name: cpu_s(pid) for name, pid in pids.items()}, rig.frames(), time.monotonic()
     time.sleep(over_s)
     took = time.monotonic() - began
     cost = {f"{name}, % of a core": 100 * (cpu_s(pid) - before[name]) / took for name, pid in pids.items()}
     cost["frames a second, both ways"] = (rig.frames() - frames) / took
-    cost["memory here, MiB"] = sum(rss_mib(pid) for pid in record.pids())
+    cost["memory here, MiB"] = sum(memory_mib(pid)["rss"] for pid in watched.pids.values())
     return cost
 
 
@@ -279,12 +217,9 @@ def play_all(
         records, cost = [], {}
         try:
             for hz in RATES:
-                record = Record(folder, rig, hz)
-                records.append(record)
-                deadline = time.monotonic() + 20
-                while len(_programs(record.run)) < 2 and time.monotonic() < deadline:
-                    time.sleep(0.2)
-                cost[str(hz)] = costs(rig, record, 10.0)
+                records.append(record(folder, rig, hz))
+                records[-1].wait_for_sessions(2, 20.0)
+                cost[str(hz)] = costs(rig, records[-1], 10.0)
                 if hz != RATES[0]:
                     cost[str(hz)].pop("frames a second, both ways")
             time.sleep(LEAD_IN_S - 10.0)
@@ -298,7 +233,7 @@ def play_all(
                             say(f"{trial.number + 1} of {len(trials)}")
             time.sleep(2.0)
         finally:
-            for record in records:
-                record.end()
+            for one in records:
+                one.end()
     truth = {"seed": seed, "done": done, "cost": cost}
-    return {hz: record.run for hz, record in zip(RATES, records, strict=True)}, truth
+    return {hz: one.run for hz, one in zip(RATES, records, strict=True)}, truth
