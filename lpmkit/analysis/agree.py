@@ -35,7 +35,7 @@ _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
-_WAKE_SHARE, _WAKE_SPREAD = 0.02, 0.8
+_WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
 
 def suspensions(
