@@ -305,6 +305,7 @@ def test_a_board_lives_on_while_a_validation_holds_the_folder_and_until_the_run_
     with RunWriter(run.path) as writer:
         Recorder(writer).begins()
         redrawn()
+        writer.event("recorder", "recorder-ended", reason="called off before the move was asked for")
     board._thread.join(timeout=10)
     assert not board._thread.is_alive()
 
