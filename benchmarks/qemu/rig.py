@@ -237,9 +237,9 @@ class Listener:
     def _listen(self) -> None:
         while not self._ended.is_set():
             ready, _, _ = select.select(list(self._ports), [], [], 0.1)
-            now = time.monotonic_ns()
             for port in sorted(ready, key=self._ports.__getitem__):
                 content = port.recv(65536)
+                now = time.monotonic_ns()  # afterwards: more may have come since the port was ready
                 if not content:
                     del self._ports[port]
                     continue

@@ -116,11 +116,11 @@ def likely_length(
 def by_a_clock_that_stood_still(
     clocks: Sequence[ClockReading], length: Interval, likely: Interval, best_ns: int
 ) -> tuple[Interval, int]:
-    """What a guest clock missed is how long the host stood still, closer than any tick shows it, where it fits what the ticks show.
+    """What a guest clock missed is how long the host stood still, closer than any tick shows it: its timers slept on, so the first tick comes up to a period late.
 
     That it began to stand and ran again together with the host is likely, not proved: the hull stays as it is.
     """
-    still = [one.missed for one in clocks if one.verdict == STOOD_STILL and one.missed.overlaps(likely)]
+    still = [one.missed for one in clocks if one.verdict == STOOD_STILL and one.missed.overlaps(length)]
     if not still:
         return likely, best_ns
     missed = min(still, key=lambda one: one.length_ns)
