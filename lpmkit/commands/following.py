@@ -56,12 +56,20 @@ def _said(now: Any) -> str:
 
 
 def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
+    from lpmkit.course import state  # noqa: PLC0415
+
     console = Console(stderr=as_json, highlight=False)
     try:
         follow(book, run, console)
     except KeyboardInterrupt:
         console.print(f"\nThe recorder goes on without us. `lpmkit attach {run.path}` shows it again.")
         sys.exit(INTERRUPTED)
+    if state(run).is_deserted:
+        console.print(
+            f"✗ The recorder is gone, the move goes on without being watched. `lpmkit attach {run.path}` starts another, which only looks on.",
+            style="red",
+            soft_wrap=True,
+        )
     report_and_leave(run, as_json)
 
 
