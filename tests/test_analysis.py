@@ -122,7 +122,7 @@ def test_the_likely_edges_hold_the_truth_in_every_world_with_ticks(tmp_path: Pat
 
 @pytest.mark.parametrize("wall", [1.0, 0.0])
 def test_a_clock_that_stood_still_tells_the_length_closer_than_the_ticks(tmp_path: Path, wall: float) -> None:
-    for seed in range(6):
+    for seed in range(3):
         made = _suspended(300 + seed, counted=0.0, wall_counted=wall, icmp=True)
         truth, found = _truth(made), _found(tmp_path / str(seed), made)
         assert found.likely.contains(truth.length_ns)
@@ -133,7 +133,7 @@ def test_a_clock_that_stood_still_tells_the_length_closer_than_the_ticks(tmp_pat
 def test_ticks_between_a_stop_of_the_ticker_and_the_suspension_tell_its_begin_though_no_echo_ties_their_clock(
     tmp_path: Path,
 ) -> None:
-    for seed in range(6):
+    for seed in range(3):
         made = _suspended(400 + seed, icmp=True, tick_hz=1000)
         assert made.suspend is not None
         begin = made.suspend[0]
