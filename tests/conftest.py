@@ -21,6 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[:] = dealt(items, workers)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A first try that failed is shown in full: a test that passes with the second may still tell of a defect."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_sep("_", f"first try of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 def dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """The tests so ordered that each worker, which gets one stretch of them, begins with its share of the long ones.
 
