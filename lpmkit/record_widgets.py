@@ -165,7 +165,10 @@ def remarks_table(run: Run) -> HTML:
         for one in said
     ]
     note = f"<p>{unreadable} line(s) could not be read.</p>" if unreadable else ""
-    return HTML((table(rows, "what people added").data if rows else "<p>Nobody had added anything when this was looked at.</p>") + note)
+    return HTML(
+        (table(rows, "what people added").data if rows else "<p>Nobody had added anything when this was looked at.</p>")
+        + note
+    )
 
 
 class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
