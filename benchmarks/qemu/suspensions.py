@@ -50,7 +50,7 @@ CELLS = (
     (100, 0, 128, 400e6),
     (100, 100, 256, 200e6),
 )
-#: What QEMU's own path between the processors and its events leaves open at either end; it was 0.1 to 0.4 ms where both are known.
+#: What QEMU's own path between the processors and its events leaves open at either end; it was 0.3 to 2.2 ms for both ends together where both are known.
 EVENT_NS = 1 * MS
 
 
