@@ -2,7 +2,7 @@
 
 A real move of the simulator, of a partition so large that its copy outlasts the hour, with every probe at its quick pace (1000 ticks a second, 100 echo requests, …) all the time; the notebook
 `20_move_and_watch` in JupyterLab in a real Chromium, with the board in view. Said are the memory (RSS) of the kernel, of Chromium's renderers and of all its processes, sampled over time, with the slope over the
-second half; and for each redraw what the kernel and the browser needed and what went over the websocket. Other work may run beside it: it is a benchmark of memory, and costs are processor
+second half, and once more after Chromium was told to collect its garbage; and for each redraw what the kernel and the browser needed and what went over the websocket. Other work may run beside it: it is a benchmark of memory, and costs are processor
 time. Writes ``benchmarks/results/board.json`` and ``.md``. Needs Chromium.
 """
 
@@ -181,6 +181,15 @@ class Measurement:
             }
         )
 
+    def collected(self) -> dict[str, float]:
+        """The memory after Chromium was told to collect its garbage: what is left was kept."""
+        profiler = self._page.context.new_cdp_session(self._page)
+        for _ in range(3):
+            profiler.send("HeapProfiler.collectGarbage")
+            self._page.wait_for_timeout(1_000)
+        self.sample_memory()
+        return self.memory.pop()
+
     def over(self, seconds: float) -> Iterator[float]:
         """Measure for so long; yields now and then how many seconds are left."""
         self.redraws = self._came()[-1:] or self.redraws
@@ -277,6 +286,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         *(f"| {text} | {said[key]['first']:,} | {said[key]['last']:,} | {said[key]['most']:,} | {said[key]['slope_per_hour']:+} ± {said[key]['standard_error']} |" for key, text in names.items()),
         "",
     ]  # fmt: skip
+    if left := found.get("collected"):
+        lines += [f"Told to collect its garbage then, Chromium had {left['renderers']:.1f} MiB in its renderers, {left['heap']:.1f} MiB of that in the page's JavaScript heap, and {left['nodes']:,.0f} nodes.", ""]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -319,6 +330,7 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
                 if number % 12 == 11:
                     write(so_far(), results)
             found = so_far()
+            found |= {"collected": counted[0].collected()}
             shot(page, "board-at-the-end")
         Runbook(rehearsal.site).stop(run, "bxaix85")
     write(found, results)

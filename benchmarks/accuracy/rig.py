@@ -48,6 +48,11 @@ def urgent() -> None:
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(50))
 
 
+def at_ease() -> None:
+    """Take turns with everything else again: what works the figures out is in no hurry, and the threads of its libraries must get to run."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def relay(outside: int, inside: int, orders: int) -> None:
     """Carry frames between two descriptors as told by single letters on ``orders``: o(pen), d(rop), q(ueue), each answered by itself; the end of ``orders`` ends it."""
     urgent()

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy.rig import Moment, Rig, urgent
+from benchmarks.accuracy.rig import Moment, Rig, at_ease, urgent
 from benchmarks.observing import OWN_TICKER, Watched, cpu_s, memory_mib
 from lpmkit.config import PaceSettings, PartitionSettings
 from lpmkit.probes import WATCH, plan
@@ -233,6 +233,7 @@ def play_all(
                             say(f"{trial.number + 1} of {len(trials)}")
             time.sleep(2.0)
         finally:
+            at_ease()
             for one in records:
                 one.end()
     truth = {"seed": seed, "done": done, "cost": cost}
