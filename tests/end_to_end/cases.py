@@ -103,23 +103,16 @@ def truth(rehearsal: Rehearsal) -> dict[str, dict[str, Any]]:
     return {row["event"]: row for row in map(json.loads, rehearsal.truth.read_text().splitlines())}
 
 
-#: Where other tests keep both cores busy a process of the simulated partition may wait so long for one, just before it is stopped or after it may run again,
-#: and nobody can tell that from the stop: the inner edges, which are only likely, may be off by that much. The outer ones are facts.
-STARVED_NS = 50_000_000
-
-
 def assert_contains_the_truth(summary: dict[str, Any], really: dict[str, dict[str, Any]]) -> None:
-    """The outer edges hold the real stop and resume, the inner ones are where they should be, and the answer is no truism."""
+    """Both edges' intervals overlap the brackets of the real stop and resume, and the answer is no truism."""
     found = summary["suspension"]
-    begin, end = ({name: found[edge][name]["mono_ns"] for name in ("earliest", "latest")} for edge in ("begin", "end"))
-    stopped, resumed = really["suspended"], really["resumed"]
-    assert begin["earliest"] <= stopped["mono_ns_after"], (found, really)
-    assert end["latest"] >= resumed["mono_ns_before"], (found, really)
-    assert begin["latest"] >= stopped["mono_ns_before"] - STARVED_NS, (found, really)
-    assert end["earliest"] <= resumed["mono_ns_after"] + STARVED_NS, (found, really)
-    shortest = (resumed["mono_ns_before"] - stopped["mono_ns_after"]) / 1e9
-    longest = (resumed["mono_ns_after"] - stopped["mono_ns_before"]) / 1e9
-    assert found["length"]["low"] <= longest + 2 * STARVED_NS / 1e9
+    for edge, event in (("begin", "suspended"), ("end", "resumed")):
+        earliest, latest = (found[edge][name]["mono_ns"] for name in ("earliest", "latest"))
+        assert earliest <= really[event]["mono_ns_after"], (edge, found, really)
+        assert latest >= really[event]["mono_ns_before"], (edge, found, really)
+    shortest = (really["resumed"]["mono_ns_before"] - really["suspended"]["mono_ns_after"]) / 1e9
+    longest = (really["resumed"]["mono_ns_after"] - really["suspended"]["mono_ns_before"]) / 1e9
+    assert found["length"]["low"] <= longest
     assert found["length"]["high"] >= shortest
     # How narrow it is on a quiet machine is measured by `python -m benchmarks.demos`; here other tests keep both cores busy.
     assert found["length"]["high"] - found["length"]["low"] <= 0.5, found["length"]
