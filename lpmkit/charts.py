@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis
 from lpmkit.database_plots import chart_name, database_chart
+from lpmkit.errors import RecordError
 from lpmkit.plots import image, ladder_chart, latency_chart, wall_chart
 from lpmkit.run import write_file
 from lpmkit.sap_plots import sap_chart
@@ -35,7 +36,14 @@ def write_charts(analysis: Analysis, folder: Path, ending: str) -> dict[str, Pat
 
     Raises `RecordError` when the folder cannot be written.
     """
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RecordError(
+            f"the folder for the charts cannot be made: {error.strerror}",
+            where=str(folder),
+            next_step="Make room or give yourself the right to write there.",
+        ) from error
     written = {}
     for name, draw in charts(analysis).items():
         path, figure = folder / f"{name}.{ending}", draw()

@@ -127,6 +127,7 @@ def test_a_clock_that_stood_still_tells_the_length_closer_than_the_ticks(tmp_pat
         truth, found = _truth(made), _found(tmp_path / str(seed), made)
         assert found.likely.contains(truth.length_ns)
         assert found.likely.length_ns <= 3 * MS, "ticks come every 10 ms"
+        assert "stood still" in found.likely_by, "the summary says by what"
         assert found.length.contains(found.best_ns)
 
 

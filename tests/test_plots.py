@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from lpmkit import plots
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.charts import write_charts
+from lpmkit.errors import RecordError
 from lpmkit.run import create
 from tests.made_runs import Made, make
 
@@ -122,6 +123,12 @@ def test_a_chart_that_has_nothing_to_show_any_more_is_removed(watched: Analysis,
     (tmp_path / "ladder.svg").write_text("old")
     assert "ladder" not in write_charts(watched, tmp_path, "svg")
     assert not (tmp_path / "ladder.svg").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(watched: Analysis, tmp_path: Path) -> None:
+    (tmp_path / "plots").write_text("a file is in the way")
+    with pytest.raises(RecordError, match="folder for the charts"):
+        write_charts(watched, tmp_path / "plots", "svg")
 
 
 def test_an_empty_run_can_be_drawn(tmp_path: Path) -> None:

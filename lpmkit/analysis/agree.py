@@ -95,15 +95,16 @@ def agree(
     clocks = clock_readings(alignments, breaks, reference)
     slot = spoke_last(trace, reference).lo_ns + trace.interval_at(reference.begin.lo_ns)
     missed = missed_from(signs.last.lo_ns, slot, reference.core.middle_ns, kernels)
-    likely, best = likely_length(begin, end, length, trace, signs, missed)
-    likely, best = by_a_clock_that_stood_still(clocks, length, likely, best)
+    drawn = likely_length(begin, end, length, trace, signs, missed)
+    likely = by_a_clock_that_stood_still(clocks, length, drawn)
     return Suspension(
         host=reference.host,
         begin=begin,
         end=end,
         length=length,
-        likely=likely,
-        best_ns=best,
+        likely=likely.span,
+        best_ns=likely.best_ns,
+        likely_by=likely.method,
         witnesses=tuple(sorted(witnesses, key=lambda one: one.outer.length_ns)),
         mechanisms=tuple(dict.fromkeys(one.kind for one in traces if one.probe in {w.probe for w in witnesses})),
         disagreement=tuple(disagreement),

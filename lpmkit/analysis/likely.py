@@ -20,6 +20,22 @@ _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
 _WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
+#: How a likely length was found, for the summary.
+DRAWN = "95 %: the last and the first sign of life even within what the clocks usually leave open of them, begin even from the last one to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed"
+COARSE = "the whole length: its witness is too coarse for a distribution"
+BY_CLOCK = (
+    "what a clock of the host missed that stood still meanwhile, within the bounds of its offset before and after"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """The 95 % interval of a length, its middle, and which of `DRAWN`, `COARSE` and `BY_CLOCK` they come from."""
+
+    span: Interval
+    best_ns: int
+    method: str
+
 
 @dataclass(frozen=True, slots=True)
 class Signs:
@@ -90,15 +106,15 @@ def missed_from(begin_lo: int, slot: int, middle: int, kernels: Sequence[Trace])
 
 def likely_length(
     begin: Interval, end: Interval, length: Interval, trace: Trace, signs: Signs, missed_ns: int
-) -> tuple[Interval, int]:
-    """The 95 % interval and the middle of the duration.
+) -> Likely:
+    """The length by the signs of life.
 
     The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from the last one on, for as long as it
     was until ``missed_ns``, when the next was missed, and a lateness as in the lead-in; the end before the first one by a wake-up of such a lateness and a
     delay that dies away within the allowance. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
-        return length, length.middle_ns  # too coarse for a distribution: all of the interval is as likely
+        return Likely(length, length.middle_ns, COARSE)
     generator = np.random.default_rng(20080215)
     late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
     last, first = signs.last, signs.first
@@ -110,19 +126,17 @@ def likely_length(
     drawn = np.maximum(ended, end.lo_ns) - np.minimum(began, begin.hi_ns)
     lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
     lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))
-    return Interval(lo, hi), middle
+    return Likely(Interval(lo, hi), middle, DRAWN)
 
 
-def by_a_clock_that_stood_still(
-    clocks: Sequence[ClockReading], length: Interval, likely: Interval, best_ns: int
-) -> tuple[Interval, int]:
+def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval, otherwise: Likely) -> Likely:
     """What a guest clock missed is how long the host stood still, closer than any tick shows it: its timers slept on, so the first tick comes up to a period late.
 
     That it began to stand and ran again together with the host is likely, not proved: the hull stays as it is.
     """
     still = [one.missed for one in clocks if one.verdict == STOOD_STILL and one.missed.overlaps(length)]
     if not still:
-        return likely, best_ns
+        return otherwise
     missed = min(still, key=lambda one: one.length_ns)
     missed = Interval(max(missed.lo_ns, length.lo_ns), min(missed.hi_ns, length.hi_ns))
-    return missed, missed.middle_ns
+    return Likely(missed, missed.middle_ns, BY_CLOCK)

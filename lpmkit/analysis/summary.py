@@ -23,7 +23,6 @@ from lpmkit.analysis.verdict import questions_of
 METHODS = {
     "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
     "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
-    "likely": "95 %: begin even from the last sign of life to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed",
     "way closed": "begin and end of the silence of echo requests, or of the agreed suspension; its end lies after whatever our TCP sent and nobody acknowledged",
     "own TCP": "from that end to the session's first answer",
     "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded the lead-in's 99 % point, until three in a row do not; known to a second",
@@ -112,7 +111,7 @@ def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
     return {
         "host": still.host,
         "length": _figure(still.length, METHODS["inner"] + " … " + METHODS["outer"]),
-        "likely": {**_figure(still.likely, METHODS["likely"]), "confidence": 0.95, "best": still.best_ns / SECOND},
+        "likely": {**_figure(still.likely, still.likely_by), "confidence": 0.95, "best": still.best_ns / SECOND},
         "begin": _span(analysis, still.begin),
         "end": _span(analysis, still.end),
         "method": still.method,

@@ -273,7 +273,7 @@ class ClockReading:
 class Suspension:
     """The agreed answer: the host stood still from some instant of ``begin`` to some instant of ``end``.
 
-    ``length`` is the hull of the duration (hard outside, soft inside), ``likely`` the 95 % interval, ``best_ns`` its middle value.
+    ``length`` is the hull of the duration (hard outside, soft inside), ``likely`` the 95 % interval, ``best_ns`` its middle value, ``likely_by`` how both were found.
     """
 
     host: str
@@ -282,6 +282,7 @@ class Suspension:
     length: Interval
     likely: Interval
     best_ns: int
+    likely_by: str
     witnesses: tuple[Outage, ...]
     mechanisms: tuple[str, ...]
     disagreement: tuple[str, ...]

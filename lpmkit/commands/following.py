@@ -66,7 +66,7 @@ def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
         sys.exit(INTERRUPTED)
     if state(run).is_deserted:
         console.print(
-            f"✗ The recorder is gone, the move goes on without being watched. `lpmkit attach {run.path}` starts another, which only looks on.",
+            f"✗ The recorder is gone: what goes on now is not watched. `lpmkit attach {run.path}` starts another, which only looks on.",
             style="red",
             soft_wrap=True,
         )
