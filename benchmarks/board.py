@@ -24,10 +24,10 @@ from ruamel.yaml import YAML
 
 from benchmarks.observing import cpu_s, memory_mib
 from lpmkit.config import load_site
-from lpmkit.course import state
+from lpmkit.migration.status import state
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.run import Run
 from lpmkit.runbook import Runbook
+from lpmkit.runs.folder import Run
 from tests.browser.lab import browser, find, lab, open_notebook, run_all, shot
 
 RESULTS = Path(__file__).parent / "results"

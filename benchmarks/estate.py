@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.config import Site, load_site
-from lpmkit.control import Order
 from lpmkit.control.aix import AixShell
+from lpmkit.control.base import Order
 from lpmkit.control.hmc import machine_asked
-from lpmkit.reach import control_of, vios_shells
-from lpmkit.secrets import Secrets
-from lpmkit.session import Ahead, Reply, Session
-from lpmkit.ssh import SshSession, open_session
-from lpmkit.survey import Survey, gather
+from lpmkit.ssh.client import SshSession, open_session
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Ahead, Reply, Session
+from lpmkit.survey.connect import control_of, vios_shells
+from lpmkit.survey.gather import Survey, gather
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -20,9 +20,9 @@ import pyarrow as pa
 from pyarrow import csv as arrow
 
 from lpmkit.analysis import analyse
-from lpmkit.report import write_report
-from lpmkit.run import Run, RunWriter, create
-from lpmkit.samples import COLUMNS, MISSING, NUMBERS
+from lpmkit.report.page import write_report
+from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.samples import COLUMNS, MISSING, NUMBERS
 from lpmkit.timeline import Clock
 
 MS, S = 1_000_000, 1_000_000_000
@@ -153,7 +153,7 @@ def packed(path: Path) -> dict[str, Any]:
 
 
 def _every_piece(path: Path) -> list[Any]:
-    from lpmkit.samples import pieces  # noqa: PLC0415 - measured, not needed by the parent
+    from lpmkit.runs.samples import pieces  # noqa: PLC0415 - measured, not needed by the parent
 
     return [piece for file in Run(path).sample_files() for piece in pieces(file, {})]
 

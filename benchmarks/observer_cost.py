@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.accuracy.rig import Rig
 from benchmarks.observing import Watched, cpu_s, memory_mib
 from lpmkit.config import PartitionSettings
-from lpmkit.probes import CALM, QUICK, WATCH, plan
+from lpmkit.probes.orders import CALM, QUICK, WATCH, plan
 
 RESULTS = Path(__file__).parent / "results"
 #: What is asked of the calm pace and of the observer.

@@ -24,8 +24,8 @@ from benchmarks.observer_cost import whole_cpu_s
 from benchmarks.observing import Watched, cpu_s, memory_mib
 from benchmarks.soak import Still, targets_of
 from lpmkit.config import PaceSettings, PartitionSettings
-from lpmkit.probes import WATCH, ProbeOrder, plan
-from lpmkit.samples import MISSING
+from lpmkit.probes.orders import WATCH, ProbeOrder, plan
+from lpmkit.runs.samples import MISSING
 
 RESULTS = Path(__file__).parent / "results"
 TEN_HZ = PaceSettings(

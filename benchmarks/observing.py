@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lpmkit.probes import OBSERVER, ProbeOrder
-from lpmkit.recorder import ProbeProcess, in_groups
-from lpmkit.run import Run, RunWriter, create
+from lpmkit.probes.orders import OBSERVER, ProbeOrder
+from lpmkit.recorder.process import ProbeProcess, in_groups
+from lpmkit.runs.folder import Run, RunWriter, create
 
 #: What `Watched.pids` calls our own ticker.
 OWN_TICKER = "own ticker"

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lpmkit.config import load_site
-from lpmkit.oracle import facts
-from lpmkit.oracle.ways import Way, log_on_once, open_asked
+from lpmkit.oracle import state
+from lpmkit.oracle.connections import Way, log_on_once, open_asked
 from lpmkit.probes.databases import database_plan
-from lpmkit.recorder import ProbeProcess
+from lpmkit.recorder.process import ProbeProcess
 from lpmkit.simulator import Simulator
-from lpmkit.ssh import SshSession, route
+from lpmkit.ssh.client import SshSession, route
 
 
 def timed(work: Callable[[], object], count: int) -> str:
@@ -48,8 +48,8 @@ def main() -> None:
             host = SshSession(route(settings.partition, site.ssh_config))
             way, password = Way.of(sid, settings), simulator.sap_password if settings.user else None
             asked = open_asked(way, password, host, 10.0)
-            print(f"{way.way:8} beat   {timed(lambda asked=asked: asked.rows(facts.BEAT), count)}")  # type: ignore[misc]
-            print(f"{way.way:8} state  {timed(lambda asked=asked: facts.gather(asked, 10.0), max(1, count // 20))}")  # type: ignore[misc]
+            print(f"{way.way:8} beat   {timed(lambda asked=asked: asked.rows(state.BEAT), count)}")  # type: ignore[misc]
+            print(f"{way.way:8} state  {timed(lambda asked=asked: state.gather(asked, 10.0), max(1, count // 20))}")  # type: ignore[misc]
             asked.close()
             logon = lambda way=way, password=password, host=host: log_on_once(way, password, host, 10.0)  # noqa: E731
             print(f"{way.way:8} logon  {timed(logon, max(1, count // 10))}")

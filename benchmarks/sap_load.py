@@ -14,8 +14,8 @@ import lpmkit.simulator
 from lpmkit.config import SAP_INTERVALS, load_site
 from lpmkit.sap.load import Load
 from lpmkit.sap.system import System, open_system
-from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
+from lpmkit.ssh.secrets import Secrets
 
 LANDSCAPES = Path(lpmkit.simulator.__file__).parent / "landscapes"
 WAYS = ("webservice", "commands", "soap_rfc")

@@ -25,8 +25,8 @@ from benchmarks.accuracy.rig import Rig
 from benchmarks.observing import Watched
 from lpmkit.analysis import Interval, SessionOutage, analyse
 from lpmkit.config import PartitionSettings
-from lpmkit.probes import QUICK, plan
-from lpmkit.run import Run
+from lpmkit.probes.orders import QUICK, plan
+from lpmkit.runs.folder import Run
 
 RESULTS = Path(__file__).parent / "results"
 LENGTHS_MS = (100, 200, 300, 500, 800, 1000, 1500, 2000, 3000, 4000, 8000)

@@ -27,8 +27,8 @@ from benchmarks.accuracy.trials import hogs
 from benchmarks.observing import Watched, cpu_s, memory_mib
 from lpmkit.analysis import analyse
 from lpmkit.config import CalmPace, PartitionSettings, QuickPace
-from lpmkit.probes import CALM, QUICK, ProbeOrder, plan
-from lpmkit.run import Run
+from lpmkit.probes.orders import CALM, QUICK, ProbeOrder, plan
+from lpmkit.runs.folder import Run
 from lpmkit.simulator.isolation import _ip
 
 RESULTS = Path(__file__).parent / "results"

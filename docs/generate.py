@@ -11,8 +11,8 @@ from lpmkit.checks import CHECKS
 from lpmkit.checks.systems import level_rows
 from lpmkit.cli import main
 from lpmkit.control.codes import known_codes
-from lpmkit.move import FINAL, TRANSITIONS, Phase
-from lpmkit.recovery import RULES
+from lpmkit.migration.phases import FINAL, TRANSITIONS, Phase
+from lpmkit.migration.recovery import RULES
 
 TOP = Path(__file__).parent.parent
 

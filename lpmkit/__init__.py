@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from lpmkit.analysis import Analysis, analyse
     from lpmkit.checks import Answer, Finding, Verdict, examine, ready
     from lpmkit.config import Site, load_site
-    from lpmkit.control import Order
-    from lpmkit.course import State
+    from lpmkit.control.base import Order
     from lpmkit.errors import LpmError, MoveError, RecordError, RemoteError, UsageError
-    from lpmkit.move import Phase, Progress
-    from lpmkit.report import write_report
-    from lpmkit.run import Run
+    from lpmkit.migration.phases import Phase, Progress
+    from lpmkit.migration.status import State
+    from lpmkit.report.page import write_report
     from lpmkit.runbook import Runbook, Validation
-    from lpmkit.survey import Survey
+    from lpmkit.runs.folder import Run
+    from lpmkit.survey.gather import Survey
 
 __version__ = "0.1.0"
 
@@ -31,13 +31,13 @@ _WHERE = {
     "Analysis": "analysis", "analyse": "analysis",
     "Answer": "checks", "Finding": "checks", "Verdict": "checks", "examine": "checks", "ready": "checks",
     "Site": "config", "load_site": "config",
-    "Order": "control",
+    "Order": "control.base",
     "LpmError": "errors", "MoveError": "errors", "RecordError": "errors", "RemoteError": "errors", "UsageError": "errors",
-    "Phase": "move", "Progress": "move",
-    "write_report": "report",
-    "Run": "run",
-    "Runbook": "runbook", "State": "course", "Validation": "runbook",
-    "Survey": "survey",
+    "Phase": "migration.phases", "Progress": "migration.phases",
+    "write_report": "report.page",
+    "Run": "runs.folder",
+    "Runbook": "runbook", "State": "migration.status", "Validation": "runbook",
+    "Survey": "survey.gather",
 }  # fmt: skip
 
 __all__ = [

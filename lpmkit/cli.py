@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 import lpmkit
-from lpmkit.commands import advice, fitting_out, looking, moving, paperwork, planning, watching
+from lpmkit.commands import explain, move, plan, records, setup, survey, watch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -25,13 +25,13 @@ def main(context: click.Context, site_file: str | None) -> None:
 
 
 for _command in (
-    *looking.COMMANDS,
-    *moving.COMMANDS,
-    *planning.COMMANDS,
-    *watching.COMMANDS,
-    *fitting_out.COMMANDS,
-    *advice.COMMANDS,
-    *paperwork.COMMANDS,
+    *survey.COMMANDS,
+    *move.COMMANDS,
+    *plan.COMMANDS,
+    *watch.COMMANDS,
+    *setup.COMMANDS,
+    *explain.COMMANDS,
+    *records.COMMANDS,
 ):
     main.add_command(_command)
     # Each by itself too: click keeps the help option of the first time that a command is shown.

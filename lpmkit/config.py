@@ -1,7 +1,7 @@
 """The site file: which frames, partitions and hosts there are, and how to log in to them.
 
 YAML, because a trouble in it can be named by line and key. It never holds a secret: `password` is a *reference* that says where
-the secret is to be had (see `lpmkit.secrets`). How to reach a host (address, port, user, key, jump host, known hosts) is OpenSSH's
+the secret is to be had (see `lpmkit.ssh.secrets`). How to reach a host (address, port, user, key, jump host, known hosts) is OpenSSH's
 business and stays in its own configuration; the site file only names the host as one would type it after ``ssh``.
 
 ::

@@ -19,13 +19,13 @@ from lpmkit.checks import Verdict
 from lpmkit.config import DatabaseSettings, FrameSettings, Site, find_site_file, load_site
 from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
-from lpmkit.oracle.doctor import look_at
-from lpmkit.probes import sap_host
-from lpmkit.reach import confirm_dialect, control_of
+from lpmkit.oracle.check import look_at
+from lpmkit.probes.orders import sap_host
 from lpmkit.runbook import Runbook
 from lpmkit.sap.rfc import trouble
 from lpmkit.sap.system import System, open_system
-from lpmkit.ssh import SshSession, route
+from lpmkit.ssh.client import SshSession, route
+from lpmkit.survey.connect import confirm_dialect, control_of
 
 #: A minute of a move with the usual probes takes about 2 MB; a night of watching should fit.
 ROOM_MB = 2000

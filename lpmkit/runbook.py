@@ -12,34 +12,26 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lpmkit import recorder
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
-from lpmkit.control import Order
-from lpmkit.course import State, order_of, state
+from lpmkit.control.base import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
-from lpmkit.mapping_record import KeptMapping, keep
-from lpmkit.move import Phase
-from lpmkit.prediction.before import Prediction, predict
-from lpmkit.prediction.experience import Kept, history, inputs_of
-from lpmkit.probes import WATCH, ProbeOrder, plan, sap_host, sap_plan
+from lpmkit.mapping.attributes import KeptMapping, keep
+from lpmkit.migration.phases import Phase
+from lpmkit.migration.recovery import Ends, Leftover, Proposal, left_behind, look, propose, recorded
+from lpmkit.migration.status import State, order_of, state
+from lpmkit.prediction.history import Kept, history, inputs_of
+from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
-from lpmkit.reach import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
-from lpmkit.recovery import (
-    Ends,
-    Leftover,
-    Proposal,
-    left_behind,
-    look,
-    propose,
-    recorded,
-)
-from lpmkit.run import Run, RunWriter, create, write_document, write_file
-from lpmkit.secrets import Secrets
-from lpmkit.session import Reply
-from lpmkit.ssh import open_session, reachable
-from lpmkit.survey import Survey
+from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan
+from lpmkit.recorder import process
+from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
+from lpmkit.ssh.client import open_session, reachable
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Reply
+from lpmkit.survey.connect import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
+from lpmkit.survey.gather import Survey
 from lpmkit.timeline import Clock, wait_until
 
 #: A prepared folder is used again by the next step for the same order for so long.
@@ -412,7 +404,7 @@ class Runbook:
     def _start(self, run: Run) -> None:
         before = len(run.events())
         self.know_secrets(run.manifest.get("probes") or ())
-        recorder.start(run, self.secrets)
+        process.start(run, self.secrets)
         if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
             said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]
             raise RecordError(

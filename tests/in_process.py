@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lpmkit.control import Control, Order
+from lpmkit.control.base import Control, Order
 from lpmkit.control.hmc import Hmc, ViosThroughHmc
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import ConnectionLost, Unreachable
-from lpmkit.session import Reply, command_line
 from lpmkit.simulator.chassis import Chassis, World
 from lpmkit.simulator.faults import Fault, FaultBook, parse
 from lpmkit.simulator.hmc_machine import HmcMachine
@@ -28,7 +27,8 @@ from lpmkit.simulator.perturbation import perturb
 from lpmkit.simulator.shells.runner import Captured, Shell
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
-from lpmkit.survey import Survey, gather
+from lpmkit.ssh.session import Reply, command_line
+from lpmkit.survey.gather import Survey, gather
 
 #: Suspensions in here do not last as long as in life: nothing runs that would feel them.
 BRIEFLY = Fault("suspend-for", delay_s=0.02)
@@ -36,7 +36,7 @@ BRIEFLY = Fault("suspend-for", delay_s=0.02)
 
 @dataclass
 class Typing:
-    """A `lpmkit.session.Session` on one manager of the site. ``away`` is when nobody answers there."""
+    """A `lpmkit.ssh.session.Session` on one manager of the site. ``away`` is when nobody answers there."""
 
     site: Place
     where: str

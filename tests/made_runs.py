@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.run import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.timeline import Anchor, Clock, Outcome, Sample
 
 MS = 1_000_000

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lpmkit.config import load_site
-from lpmkit.control import Order
+from lpmkit.control.base import Order
 from lpmkit.errors import LpmError
-from lpmkit.reach import control_of, other_manager
-from lpmkit.secrets import Secrets
-from lpmkit.session import Reply
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Reply
+from lpmkit.survey.connect import control_of, other_manager
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "contract"
 

@@ -17,9 +17,9 @@ from lpmkit.config import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, Sa
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.system import System, open_system
-from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
-from lpmkit.ssh import route
+from lpmkit.ssh.client import route
+from lpmkit.ssh.secrets import Secrets
 
 PASSWORD = "Planted-0815-geheim"
 STANDIN = Path(__file__).parent / "standin"

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from lpmkit.checks import Finding, Verdict
-from lpmkit.control import Order
+from lpmkit.control.base import Order
 from lpmkit.errors import NotFound, RecordError, Unreachable
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
-from lpmkit.plan.course import Standings, course
-from lpmkit.prediction.before import Prediction
-from lpmkit.run import Run, RunWriter, create, write_document
+from lpmkit.plan.status import Standings, course
+from lpmkit.prediction.prior import Prediction
 from lpmkit.runbook import Landscape, Placed, Runbook, Validation
-from lpmkit.session import Reply
+from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock
 
 #: When these nights begin.

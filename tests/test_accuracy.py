@@ -15,10 +15,10 @@ from benchmarks.accuracy.peers import Pings, estimate
 from benchmarks.accuracy.rig import FREEZER, Rig
 from benchmarks.accuracy.score import classes_of, rows_of, summary_of, violations
 from benchmarks.accuracy.trials import KINDS, listed
-from lpmkit.probes import ProbeOrder
 from lpmkit.probes.icmp import IcmpProbe
-from lpmkit.samples import MISSING
-from lpmkit.ssh import Route
+from lpmkit.probes.orders import ProbeOrder
+from lpmkit.runs.samples import MISSING
+from lpmkit.ssh.client import Route
 from tests.made_runs import MS, START, Made, S, make
 from tests.test_probes import Seen
 

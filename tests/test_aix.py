@@ -21,7 +21,7 @@ from lpmkit.control.aix import (
     read_errpt,
 )
 from lpmkit.errors import UnexpectedReply
-from lpmkit.session import Reply, command_line
+from lpmkit.ssh.session import Reply, command_line
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

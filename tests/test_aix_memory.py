@@ -8,7 +8,7 @@ import pytest
 
 from lpmkit.control.aix_memory import MemoryUse, MemoryWatch, read_svmon, read_vmstat_s, read_vmstat_v
 from lpmkit.errors import UnexpectedReply
-from lpmkit.session import Reply, command_line
+from lpmkit.ssh.session import Reply, command_line
 
 SVMON = "               size      inuse       free        pin    virtual\nmemory      1000        900        100        200        600\n"
 VMSTAT_V = (

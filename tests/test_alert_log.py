@@ -27,13 +27,13 @@ from hypothesis import strategies as st
 
 from lpmkit.errors import NotFound, SiteFileError, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, Event, Kind, read_alert_log, read_events
-from lpmkit.oracle.classify import Class, Rules
-from lpmkit.oracle.follow import AlertFollower, Follower, LocalFollower, Position, find_alert_log
+from lpmkit.oracle.event_rows import as_row, from_row
 from lpmkit.oracle.judge import Judge, Window, examine, find_start
-from lpmkit.oracle.record import as_row, from_row
-from lpmkit.session import Reply
+from lpmkit.oracle.log_tail import AlertFollower, Follower, LocalFollower, Position, find_alert_log
+from lpmkit.oracle.rules import Class, Rules
 from lpmkit.simulator import Simulator
-from lpmkit.ssh import SshSession, route
+from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.session import Reply
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 KEYS = {"source", "from", "mark", "host", "command", "moment", "stdin", "status", "stderr", "reader", "expected"}

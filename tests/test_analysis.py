@@ -13,20 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lpmkit.analysis import (
-    Analysis,
-    Interval,
-    Kind,
-    State,
-    Suspension,
-    alarms_an_hour,
-    analyse,
-    summary,
-    write_summary,
-)
+from lpmkit.analysis import Analysis, Interval, Kind, State, Suspension, alarms_an_hour, analyse, summary, write_summary
 from lpmkit.analysis.clocks import Exchanges, align
-from lpmkit.analysis.ours import holes, stalls
-from lpmkit.run import Run, create
+from lpmkit.analysis.observer_stalls import holes, stalls
+from lpmkit.runs.folder import Run, create
 from tests.made_runs import MS, START, Made, S, add, make
 
 

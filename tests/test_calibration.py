@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lpmkit.prediction.belief import Quantiles
 from lpmkit.prediction.calibration import MOST, Calibration, Held, gone
+from lpmkit.prediction.distributions import Quantiles
 
 SAID = Quantiles(8.0, 10.0, 12.0)
 #: A standard normal error is beyond one claimed half width of this model in a tenth of the cases, on either side.

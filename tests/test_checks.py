@@ -10,8 +10,8 @@ import pytest
 
 from lpmkit.checks import CHECKS, Answer, Finding, Verdict, examine, machine_id_of, ready
 from lpmkit.checks.judging import bases
-from lpmkit.control import MigrationReading
 from lpmkit.control.aix import Identity, Subsystem
+from lpmkit.control.base import MigrationReading
 from lpmkit.control.clusters import ClusterMember, cluster_kinds
 from lpmkit.inventory import (
     Device,
@@ -41,7 +41,7 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
-from lpmkit.survey import Gap, Guest, KeyTest, Side, Survey, together
+from lpmkit.survey.gather import Gap, Guest, KeyTest, Side, Survey, together
 
 LUN1 = PhysicalDisk("hdisk1", "00c71da1e5b1f0a2", unique_id="200B75BALB1400007", reserve_policy="no_reserve")
 LUN2 = PhysicalDisk("hdisk2", "00c71da1e5b21b37", unique_id="200B75BALB1400107", reserve_policy="no_reserve")

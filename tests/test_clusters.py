@@ -6,7 +6,7 @@ import pytest
 
 from lpmkit.control.clusters import ClusterMember, cluster_kinds, members
 from lpmkit.errors import UnexpectedReply
-from lpmkit.session import RecordedSession, Reply
+from lpmkit.ssh.session import RecordedSession, Reply
 
 HEAD = "    PID COMMAND\n"
 

@@ -12,10 +12,10 @@ import pytest
 from lpmkit.inventory import MoverPair
 from lpmkit.plan import book as planner
 from lpmkit.plan.conductor import PATIENCE_S
-from lpmkit.plan.course import course
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
-from lpmkit.run import Run, RunWriter, create
+from lpmkit.plan.status import course
+from lpmkit.runs.folder import Run, RunWriter, create
 from tests.scripted_machines import (
     BEGAN_NS,
     LEFT_BETWEEN,

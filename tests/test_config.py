@@ -9,8 +9,8 @@ import pytest
 
 from lpmkit.config import Site, find_site_file, load_site
 from lpmkit.errors import NotFound, SiteFileError, UsageError
-from lpmkit.reach import other_manager
-from lpmkit.secrets import Secrets
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.survey.connect import other_manager
 
 GOOD = """\
 ssh_config: ssh_config

@@ -1,7 +1,7 @@
 """One contract for every manager: an IVM, HMCs of two releases, in English and in German, simulated and recorded.
 
 A subject is a `Control`, the partition that is looked at, and an order for it. What only a machine that changes can show is asked of the simulated ones. A new
-recording is a file ``fixtures/contract/NAME.jsonl`` (`lpmkit.session.Reply.as_dict`, a line each) with ``NAME.json`` beside it; ``python -m tests.record_contract``
+recording is a file ``fixtures/contract/NAME.jsonl`` (`lpmkit.ssh.session.Reply.as_dict`, a line each) with ``NAME.json`` beside it; ``python -m tests.record_contract``
 makes both from a site file.
 """
 
@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from lpmkit.control import Control, Order
+from lpmkit.control.base import Control, Order
 from lpmkit.control.hmc import Hmc
 from lpmkit.control.ivm import Ivm
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
-from lpmkit.move import STATES
-from lpmkit.session import RecordedSession, Reply, Session, command_line
+from lpmkit.migration.phases import STATES
+from lpmkit.ssh.session import RecordedSession, Reply, Session, command_line
 from tests.in_process import Place, place
 
 RECORDINGS = Path(__file__).parent.parent / "fixtures" / "contract"

@@ -13,8 +13,8 @@ from lpmkit.control.hmc import Hmc
 from lpmkit.doctor import examine_machine
 from lpmkit.errors import UnexpectedReply, UsageError
 from lpmkit.runbook import Runbook
-from lpmkit.session import Reply, command_line
 from lpmkit.simulator import Simulator
+from lpmkit.ssh.session import Reply, command_line
 from tests.in_process import place
 
 

@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 
 from lpmkit.checks import Answer, Finding, Verdict, examine
+from lpmkit.checks.nightly import Night, examine_estate
 from lpmkit.config import Site, load_site
-from lpmkit.control import Order
+from lpmkit.control.base import Order
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.errors import NotFound, SiteFileError, UsageError
-from lpmkit.estate import Direction, Effort, Job, Progress, Surveyed, directions_of, survey_estate, work_through
-from lpmkit.nightly import Night, examine_estate
-from lpmkit.reach import survey_both_ends
-from lpmkit.secrets import Secrets
-from lpmkit.session import Reply
 from lpmkit.simulator import Simulator, faults, recalled
 from lpmkit.simulator.chassis import Chassis
 from lpmkit.simulator.distance import far_away
 from lpmkit.simulator.landscape import of_many
 from lpmkit.simulator.partition import Neighbour
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Reply
+from lpmkit.survey.connect import survey_both_ends
+from lpmkit.survey.fleet import Direction, Effort, Job, Progress, Surveyed, directions_of, survey_estate, work_through
 
 #: Four frames under two consoles; of four partitions each one has virtual SCSI, one virtual Fibre Channel, one is a Linux, one is not activated.
 FRAMES, EACH = 4, 4
@@ -103,7 +103,7 @@ def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_a
 
 def test_what_the_frames_have_in_common_is_asked_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Reply] = []
-    monkeypatch.setattr("lpmkit.estate._Pass._count", lambda _, reply: asked.append(reply))
+    monkeypatch.setattr("lpmkit.survey.fleet._Pass._count", lambda _, reply: asked.append(reply))
     frames = {name: one.model_copy(update={"mover_address": "192.0.2.101"}) for name, one in site.frames.items()}
     site = site.model_copy(update={"frames": frames})
     both = [Direction("f01", "f02"), Direction("f02", "f01")]

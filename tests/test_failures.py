@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from lpmkit import recorder
 from lpmkit.config import RunSettings, Site
-from lpmkit.control import Order
-from lpmkit.move import Phase, Standing
-from lpmkit.recorder import Follower, Plan
-from lpmkit.recovery import Proposal, Way, left_behind, look, propose, recorded
-from lpmkit.secrets import Secrets
+from lpmkit.control.base import Order
+from lpmkit.migration.phases import Phase, Standing
+from lpmkit.migration.recovery import Proposal, Way, left_behind, look, propose, recorded
+from lpmkit.recorder import process
+from lpmkit.recorder.process import Follower, Plan
 from lpmkit.simulator.chassis import RUNNING
 from lpmkit.simulator.move_changes import set_partition
+from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Event
 from tests.in_process import Place
 
@@ -149,7 +149,7 @@ class Watched:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "RETRY_S", 0.005)
+    monkeypatch.setattr(process, "RETRY_S", 0.005)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watched]]
 
     def begin(site: Place, partition: str, source: str, target: str) -> Watched:
         up.append(site)
-        monkeypatch.setattr(recorder, "control_of", lambda _, frame, **__: site.control(frame))
+        monkeypatch.setattr(process, "control_of", lambda _, frame, **__: site.control(frame))
         book, order = Book(), site.order(partition, source, target)
         plan = Plan(Site(runs=RunSettings(poll_s=0.2)), order, (), 0.0, 0.0, 0.0, None)
         follower = Follower(plan, order, Secrets(), book.post, Clock(), Standing(Phase.PREPARED))
@@ -237,7 +237,7 @@ def test_a_copy_that_stands_still_for_minutes_is_to_be_stopped_and_then_recovere
         move.follower.look()
         time.sleep(0.005)
     assert move.proposal().way is Way.WAIT
-    monkeypatch.setattr("lpmkit.recovery.STILL_S", 0.05)
+    monkeypatch.setattr("lpmkit.migration.recovery.STILL_S", 0.05)
     for _ in range(20):
         move.follower.look()
         time.sleep(0.01)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.commands.following import follow_and_report
+from lpmkit.commands.progress import follow_and_report
 from lpmkit.config import Site
-from lpmkit.run import Run, RunWriter
 from lpmkit.runbook import Runbook
+from lpmkit.runs.folder import Run, RunWriter
 from tests.made_runs import Made, make
 
 

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from lpmkit.analysis import analyse, write_summary
 from lpmkit.cli import main
-from lpmkit.comparison import comparison_page, figures, history_page, labels, overlay, trend
 from lpmkit.control.aix import ErrorReport
 from lpmkit.errors import RecordError
-from lpmkit.history import NAME, History
-from lpmkit.remarks import add_remark
-from lpmkit.run import Run, write_document
-from lpmkit.was_moved import past_moves
+from lpmkit.report.comparison import comparison_page, figures, history_page, labels, overlay, trend
+from lpmkit.runs.folder import Run, write_document
+from lpmkit.runs.history import NAME, History
+from lpmkit.runs.remarks import add_remark
+from lpmkit.survey.was_moved import past_moves
 from tests.made_runs import Made, make
 
 
@@ -138,7 +138,7 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
         _kept(tmp_path, number, 1.5)
     History(tmp_path)
     read: list[str] = []
-    import lpmkit.history as module  # noqa: PLC0415
+    import lpmkit.runs.history as module  # noqa: PLC0415
 
     really = module.read_move
     monkeypatch.setattr(module, "read_move", lambda folder: (read.append(folder.name), really(folder))[1])

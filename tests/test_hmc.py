@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from lpmkit.control import Control, Order
+from lpmkit.control.base import Control, Order
 from lpmkit.control.codes import explain
 from lpmkit.control.hmc import RUNS_ON, Hmc, ViosThroughHmc, read_console_level, read_rmc_connections
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import CommandRefused, ConnectionLost, RemoteError, UnexpectedReply, UsageError
-from lpmkit.session import RecordedSession, Reply, command_line
+from lpmkit.ssh.session import RecordedSession, Reply, command_line
 
 SYSTEM = "Server-9117-MMD-SN1045EE7"
 ORDER = Order("p7aix01", "p7a", "p7b", "9117-MMD*1052C4F", "", "")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from lpmkit.probes import ProbeOrder
 from lpmkit.probes.icmp import GIVE_UP_NS, IcmpProbe, Peer, echo_socket, is_own, reply, request
+from lpmkit.probes.orders import ProbeOrder
 from lpmkit.simulator.isolation import VethLink, _ip
-from lpmkit.ssh import Route
+from lpmkit.ssh.client import Route
 from lpmkit.timeline import Clock, Outcome
 from tests.test_probes import Running, _soon
 

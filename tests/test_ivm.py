@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from lpmkit.control import Control, Order
+from lpmkit.control.base import Control, Order
 from lpmkit.control.ivm import Ivm, ManagerMessage, messages, read_migrations, says
 from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
-from lpmkit.session import Reply, command_line
+from lpmkit.ssh.session import Reply, command_line
 
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")
 STATE = "lssyscfg -r lpar --filter lpar_names=bxaix85 -F name,lpar_id,state"

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpmkit import samples
-from lpmkit.lanes import COLUMNS, WINDOW_S, Lanes
-from lpmkit.run import Run, RunWriter, create
-from lpmkit.samples import Tail
+from lpmkit.plots.live import COLUMNS, WINDOW_S, Lanes
+from lpmkit.runs import samples
+from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.samples import Tail
 from lpmkit.timeline import Outcome, Sample
 from tests.made_runs import MadeClock
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from lpmkit.control import MigrationReading
-from lpmkit.move import PATIENCE, TRANSITIONS, Phase, Sight, Standing, advance, progress, sight
+from lpmkit.control.base import MigrationReading
+from lpmkit.migration.phases import PATIENCE, TRANSITIONS, Phase, Sight, Standing, advance, progress, sight
 
 HOME = MigrationReading("Running", "Not Migrating")
 STARTING = MigrationReading("Migrating - Running", "Migration Starting")

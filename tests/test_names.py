@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from lpmkit.config import load_site
-from lpmkit.control import Order
-from lpmkit.mapping import POOL, lay_out
-from lpmkit.mapping_record import keep
-from lpmkit.reach import control_of
-from lpmkit.secrets import Secrets
+from lpmkit.control.base import Order
+from lpmkit.mapping.attributes import keep
+from lpmkit.mapping.compare import POOL, lay_out
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.chassis import World
 from lpmkit.simulator.landscape import BUILT_IN, load
 from lpmkit.simulator.shells.grammar import parse
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.survey.connect import control_of
 from tests.in_process import Place, place
 
 NASTY = (

@@ -12,10 +12,21 @@ import pytest
 from click.testing import CliRunner
 
 from lpmkit.checks import Answer, Finding, Verdict
+from lpmkit.checks.nightly import (
+    Changed,
+    Judged,
+    Night,
+    answer_of,
+    as_csv,
+    as_html,
+    changes,
+    frames_as_rows,
+    keep,
+    last,
+)
 from lpmkit.cli import main
 from lpmkit.errors import RecordError
-from lpmkit.estate import Silent
-from lpmkit.nightly import Changed, Judged, Night, answer_of, as_csv, as_html, changes, frames_as_rows, keep, last
+from lpmkit.survey.fleet import Silent
 
 GOOD = Finding("keys", "The managers may talk", Verdict.PASS, "p8b", {"status": 0}, asked=("the manager: mkauthkeys",))
 BAD = Finding(

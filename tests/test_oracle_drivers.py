@@ -23,19 +23,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lpmkit.config import DatabaseSettings, load_site
-from lpmkit.oracle import facts
-from lpmkit.oracle.doctor import look_at
+from lpmkit.oracle import state
+from lpmkit.oracle.check import look_at
+from lpmkit.oracle.connections import (
+    AskingFailed,
+    Way,
+    advice,
+    choose,
+    log_on_once,
+    open_asked,
+    outcome_of,
+    read_rows,
+    short,
+)
 from lpmkit.oracle.tnsping import answered, ping
-from lpmkit.oracle.ways import AskingFailed, Way, advice, choose, log_on_once, open_asked, outcome_of, read_rows, short
-from lpmkit.probes import ProbeOrder
 from lpmkit.probes.oracle import AttemptProbe, Database, SessionProbe
+from lpmkit.probes.orders import ProbeOrder
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle import ttc
 from lpmkit.simulator.oracle.alert_log import AlertLog
 from lpmkit.simulator.oracle.instance import Instance, OracleError
 from lpmkit.simulator.oracle.listener import Listener
 from lpmkit.simulator.oracle.views import Views
-from lpmkit.ssh import SshSession, route
+from lpmkit.ssh.client import SshSession, route
 from lpmkit.timeline import Outcome, Sample
 
 
@@ -182,10 +192,10 @@ def test_a_release_before_12_1_is_refused_by_the_thin_driver_and_the_advice_says
 
 def test_what_a_database_says_of_itself_is_gathered_and_gaps_are_named(served: Served) -> None:
     asked = open_asked(served.way, "secret", None, 5.0)
-    beat = facts.beat_of(asked.rows(facts.BEAT))
-    found = facts.gather(asked, 5.0)
+    beat = state.beat_of(asked.rows(state.BEAT))
+    found = state.gather(asked, 5.0)
     served.instance.switches.hidden = frozenset({"v$osstat"})
-    again = facts.gather(asked, 5.0)
+    again = state.gather(asked, 5.0)
     asked.close()
     assert beat["instance"] == "BX5"
     assert found["gaps"] == {}
@@ -197,7 +207,7 @@ def test_a_9i_database_has_neither_histograms_nor_statistics_of_its_machine(tmp_
     old = Served(tmp_path, "9.2.0.8.0")
     session = old.instance.log_on("LPMKIT", "test", "here")
     missing = {"histogram", "machine", "standby_lag"}
-    for one in facts.FACTS:
+    for one in state.FACTS:
         if one.name in missing:
             with pytest.raises(OracleError, match="ORA-00942"):
                 old.listener.views.ask(one.sql, session)
@@ -297,11 +307,11 @@ def test_sqlplus_on_the_host_gives_the_same_answers(tmp_path: Path) -> None:
         host = SshSession(route("bxaix85", simulator.ssh_config))
         way = Way("BX5", "sqlplus", sqlplus=("env", "ORACLE_SID=BX5", "sqlplus"))
         asked = open_asked(way, None, host, 10.0)
-        found = facts.gather(asked, 10.0)
+        found = state.gather(asked, 10.0)
         asked.change("update lpmkit_beat set at = systimestamp")
         with pytest.raises(AskingFailed, match="ORA-00942"):
             asked.rows("select 1 from nowhere")
-        assert facts.beat_of(asked.rows(facts.BEAT))["version"] == "10.2.0.2.0"
+        assert state.beat_of(asked.rows(state.BEAT))["version"] == "10.2.0.2.0"
         asked.close()
         with pytest.raises(AskingFailed, match="ORA-01017") as caught:
             open_asked(Way("BX5", "sqlplus", user="SCOTT"), 'ti"ger', host, 10.0)
@@ -389,7 +399,7 @@ def test_cx_oracle_builds_imports_and_its_missing_client_becomes_advice(tmp_path
     assert built.returncode == 0, built.stderr
     order = b'{"way": {"sid": "BX5", "way": "cx_oracle", "service": "BX5", "listener": "127.0.0.1:9", "user": "U"}, "password": "x"}\n'
     said = subprocess.run(
-        [sys.executable, "-m", "lpmkit.oracle.ways"],
+        [sys.executable, "-m", "lpmkit.oracle.connections"],
         input=order,
         capture_output=True,
         check=False,
@@ -425,10 +435,10 @@ def test_any_packet_is_an_answer_or_none(packet: bytes) -> None:
     assert answered(packet) in (True, False)
 
 
-@given(st.lists(st.tuples(*[st.one_of(st.none(), st.text(max_size=8))] * len(facts.BEAT_COLUMNS)), max_size=2))
+@given(st.lists(st.tuples(*[st.one_of(st.none(), st.text(max_size=8))] * len(state.BEAT_COLUMNS)), max_size=2))
 def test_a_beat_is_one_whole_row_or_an_error(rows: list[Any]) -> None:
     try:
-        assert len(facts.identity(facts.beat_of(rows))) == 4
+        assert len(state.identity(state.beat_of(rows))) == 4
     except ValueError:
         assert len(rows) != 1
 
@@ -497,6 +507,6 @@ def test_what_changed_in_cluster_standby_and_asm_is_told() -> None:
                         "standby": [{"dest_id": "2", "status": "VALID", "error": None}]}}  # fmt: skip
     after = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}], "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "2"}],
                        "standby": [{"dest_id": "2", "status": "ERROR", "error": "ORA-03135"}]}}  # fmt: skip
-    assert facts.state_changes(before, after) == [
+    assert state.state_changes(before, after) == [
         ("standby 2 status", "VALID", "ERROR"), ("standby 2 error", "—", "ORA-03135"), ("cluster 2 status", "OPEN", "—"), ("asm DATA offline_disks", "0", "2"),
     ]  # fmt: skip

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from lpmkit.analysis import Analysis, State
+from lpmkit.notebook.widgets import alert_lines, lanes_picture
 from lpmkit.oracle.alert_log import Event, Kind
-from lpmkit.oracle.classify import Class
-from lpmkit.oracle.record import as_row
+from lpmkit.oracle.event_rows import as_row
+from lpmkit.oracle.rules import Class
 from lpmkit.oracle.stamps import Moment
-from lpmkit.report import write_report
-from lpmkit.run import Run, RunWriter, create
+from lpmkit.report.page import write_report
+from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.timeline import Sample
-from lpmkit.widgets import alert_lines, lanes_picture
 from tests.watched_database import Watched, tried_after
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lpmkit.move import Phase
-from lpmkit.pacing import AHEAD_S, SETTLED_S, Pacemaker
-from lpmkit.probes import CALM, QUICK
+from lpmkit.migration.phases import Phase
+from lpmkit.probes.orders import CALM, QUICK
+from lpmkit.recorder.rate_policy import AHEAD_S, SETTLED_S, Pacemaker
 
 S = 1_000_000_000
 GB = 1_000_000_000

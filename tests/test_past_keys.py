@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.past_keys import with_past_keys
 from lpmkit.sap.model import Licence, Snapshot
-from lpmkit.survey import Side, Survey
+from lpmkit.survey.gather import Side, Survey
+from lpmkit.survey.sap_keys import with_past_keys
 
 HERE, THERE = "10071DA", "10072EA"
 KEY_HERE, KEY_THERE = "W0416184838", "X4483709531"

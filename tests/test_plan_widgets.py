@@ -9,9 +9,9 @@ import pytest
 
 from lpmkit.config import RunSettings, Site
 from lpmkit.errors import SiteFileError, UsageError
+from lpmkit.notebook.plan import PlanMaker, PlanPanel, course_table, plan_of_file
 from lpmkit.plan import MovePlan, load_plan, save_plan
-from lpmkit.plan.course import course
-from lpmkit.plan_widgets import PlanMaker, PlanPanel, course_table, plan_of_file
+from lpmkit.plan.status import course
 from lpmkit.runbook import Runbook
 from tests.scripted_machines import ROLLED_BACK, Machines, conduct
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpmkit.prediction.before import (
+from lpmkit.prediction.distributions import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.forecast import Counting, fitted, forecast, look
+from lpmkit.prediction.history import Forecaster, Foresight, Kept, completed, history, inputs_of, reliability, reliable
+from lpmkit.prediction.prior import (
     ENOUGH,
     POWERVM,
     Actual,
@@ -23,20 +26,8 @@ from lpmkit.prediction.before import (
     pooled,
     predict,
 )
-from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
-from lpmkit.prediction.experience import (
-    Forecaster,
-    Foresight,
-    Kept,
-    completed,
-    history,
-    inputs_of,
-    reliability,
-    reliable,
-)
-from lpmkit.prediction.forecast import Counting, fitted, forecast, look
 from lpmkit.prediction.rounds import Draws, Rules, play
-from lpmkit.run import RunWriter, create, write_document
+from lpmkit.runs.folder import RunWriter, create, write_document
 
 MB = 1_000_000
 SECOND = 1_000_000_000
@@ -445,7 +436,7 @@ def test_a_document_of_an_older_version_is_read_as_if_the_model_had_claimed_what
 
 
 def test_what_was_said_during_past_copies_widens_what_is_said_during_the_next(tmp_path: Path) -> None:
-    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.runs.folder import Run  # noqa: PLC0415
 
     def said_of(parent: Path, off_s: float) -> float:
         for number in range(12):
@@ -500,7 +491,7 @@ def test_past_moves_are_read_from_their_folders(tmp_path: Path) -> None:
 
 
 def test_what_the_partition_said_of_its_memory_is_known_before_a_move(tmp_path: Path) -> None:
-    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.runs.folder import Run  # noqa: PLC0415
 
     path = run_folder(tmp_path, "asked")
     survey = json.loads((path / "survey.json").read_text())
@@ -555,7 +546,7 @@ def test_a_recorder_foresees_from_the_folder_and_the_runs_beside_it(tmp_path: Pa
         tmp_path, mode="move", title="unused", facts={"order": {"partition": "x", "source": "a", "target": "b"}}
     )
     assert Foresight.of(run) is None
-    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.runs.folder import Run  # noqa: PLC0415
 
     foresight = Foresight.of(Run(path))
     assert foresight is not None
@@ -570,7 +561,7 @@ def test_a_recorder_foresees_from_the_folder_and_the_runs_beside_it(tmp_path: Pa
 
 
 def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> None:
-    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.runs.folder import Run  # noqa: PLC0415
 
     path = run_folder(tmp_path, "killed")
     readings = Copy().readings(False, 80.0)
@@ -605,8 +596,8 @@ def test_quantiles_stay_in_order_when_scaled() -> None:
 
 
 def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
-    from lpmkit.course import state  # noqa: PLC0415
-    from lpmkit.run import Run  # noqa: PLC0415
+    from lpmkit.migration.status import state  # noqa: PLC0415
+    from lpmkit.runs.folder import Run  # noqa: PLC0415
 
     path = run_folder(tmp_path, "shown")
     manifest = {**Run(path).manifest, "lead_in_s": 0.0}
@@ -623,7 +614,7 @@ def test_the_state_of_a_run_shows_the_newest_forecast(tmp_path: Path) -> None:
 def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_any(tmp_path: Path) -> None:
     from click.testing import CliRunner  # noqa: PLC0415
 
-    from lpmkit.commands.watching import predictions  # noqa: PLC0415
+    from lpmkit.commands.watch import predictions  # noqa: PLC0415
 
     empty, runs, picture = tmp_path / "empty", tmp_path / "runs", tmp_path / "held.svg"
     empty.mkdir()
@@ -638,7 +629,7 @@ def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_a
 
 
 def test_the_report_of_a_move_says_what_was_known_of_the_memory_and_what_was_not() -> None:
-    from lpmkit.report import known_before  # noqa: PLC0415
+    from lpmkit.report.page import known_before  # noqa: PLC0415
 
     kept = Kept(replace(SAP, memory_bytes=4096 * 1048576.0, in_use_bytes=3072 * 1048576.0), predict(SAP, count=50))
     rows = dict(known_before(kept.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))

@@ -20,14 +20,14 @@ from typing import Any
 
 import pytest
 
-from lpmkit.arrivals import SO_TIMESTAMPNS, KernelStamps
-from lpmkit.probes import OBSERVER, Pace, ProbeOrder
 from lpmkit.probes.network import POLITE_INTERVAL_NS, ConnectProbe
 from lpmkit.probes.observer import ObserverProbe
+from lpmkit.probes.orders import OBSERVER, Pace, ProbeOrder
 from lpmkit.probes.process import FrameSink, run
+from lpmkit.probes.rate import Tempo
 from lpmkit.probes.ssh import EchoProbe, TickProbe
-from lpmkit.probes.tempo import Tempo
-from lpmkit.ssh import Route, SshSession, route
+from lpmkit.ssh.client import Route, SshSession, route
+from lpmkit.ssh.rx_timestamps import SO_TIMESTAMPNS, KernelStamps
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
 from tests.real_host import RealHost
 
@@ -485,7 +485,7 @@ def test_an_arrival_is_the_kernels_stamp_however_busy_we_are(host: RealHost) -> 
 
 
 def test_where_the_kernel_stamps_nothing_the_probe_says_so(host: RealHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lpmkit.arrivals.SO_TIMESTAMPNS", 0)
+    monkeypatch.setattr("lpmkit.ssh.rx_timestamps.SO_TIMESTAMPNS", 0)
     monkeypatch.setattr("sys.platform", "aix7")
     with Running(EchoProbe(_order("echo", 50), _session(host))) as seen:
         _soon(lambda: len(seen.samples) >= 5)

@@ -31,9 +31,9 @@ from typing import Any
 
 import pytest
 
-from lpmkit.control import aix, aix_memory, hmc, hmc_resources, ivm, records, vios
+from lpmkit.control import aix, aix_memory, hmc, hmc_resources, ivm, listings, vios
 from lpmkit.errors import UnexpectedReply
-from lpmkit.session import Reply
+from lpmkit.ssh.session import Reply
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FOLDERS = ("ivm-", "hmc-", "vios-", "aix-")
@@ -102,7 +102,7 @@ def test_a_recording_says_where_it_comes_from(path: Path) -> None:
 def test_a_recording_cut_in_its_last_line_is_refused(path: Path) -> None:
     notes = json.loads(path.read_text(encoding="utf-8"))
     text = path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n ")[:-1]
-    if records.is_empty(text + "."):
+    if listings.is_empty(text + "."):
         return
     with pytest.raises(UnexpectedReply):
         reader_of(notes)(text)

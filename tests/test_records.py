@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lpmkit.control.records import (
+from lpmkit.control.listings import (
     Listing,
     Manager,
     attribute_record,
@@ -20,7 +20,7 @@ from lpmkit.control.records import (
     units,
 )
 from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
-from lpmkit.session import Reply, command_line
+from lpmkit.ssh.session import Reply, command_line
 
 LISTING = Listing(("name", "lpar_id"), (("state",), ("sent", "left")))
 

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from lpmkit.control import MigrationReading, Order
-from lpmkit.recovery import RULES, End, Ends, Way, propose, stillness_s, tried
+from lpmkit.control.base import MigrationReading, Order
+from lpmkit.migration.recovery import RULES, End, Ends, Way, propose, stillness_s, tried
 
 ORDER = Order("p8 aix;01", "p8a", "p8b", "8286-42A*21A40BC", "192.0.2.99", "hscroot")
 STATES = (

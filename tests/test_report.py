@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.report import DERIVED, compared, evidence, write_report
-from lpmkit.run import Run, create
+from lpmkit.report.page import DERIVED, compared, evidence, write_report
+from lpmkit.runs.folder import Run, create
 from tests.made_runs import Made, make
 
 MOVE = Made(duration_s=26.0, suspend=(15.0, 16.537), dropped=True)

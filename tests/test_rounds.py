@@ -8,13 +8,13 @@ from itertools import pairwise
 import pytest
 
 from lpmkit.config import load_site
-from lpmkit.control import Order
+from lpmkit.control.base import Order
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError, Unreachable
-from lpmkit.reach import other_manager, survey_both_ends
-from lpmkit.secrets import Secrets
-from lpmkit.session import BATCH, NO_WAY_IN, Ahead, Known, NotYet, Reply, batch_replies, command_line
 from lpmkit.simulator import Simulator
-from lpmkit.ssh import SshSession, open_session, route
+from lpmkit.ssh.client import SshSession, open_session, route
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import BATCH, NO_WAY_IN, Ahead, Known, NotYet, Reply, batch_replies, command_line
+from lpmkit.survey.connect import other_manager, survey_both_ends
 from tests.in_process import place
 
 
@@ -126,7 +126,7 @@ def test_a_survey_of_an_hmc_costs_a_tenth_of_its_questions_in_round_trips_and_on
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lpmkit.reach.open_session", opened)
+        patch.setattr("lpmkit.survey.connect.open_session", opened)
         survey = survey_both_ends(site, order, Secrets(), asked.append)
     questions = sum(reply.where == "hmc02" for reply in asked)
     assert {gap.what for gap in survey.gaps} == {"multipath"}

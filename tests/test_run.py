@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lpmkit.errors import NotFound, RecordError
-from lpmkit.run import Run, RunWriter, create, write_document
-from lpmkit.samples import MISSING
-from lpmkit.session import Reply
+from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.samples import MISSING
+from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Outcome, Sample
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit import samples
 from lpmkit.errors import RecordError
-from lpmkit.run import Run, RunWriter, create
-from lpmkit.samples import MISSING, columns, files, last_rows, pack, pieces, texts
+from lpmkit.runs import samples
+from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.samples import MISSING, columns, files, last_rows, pack, pieces, texts
 from lpmkit.timeline import Outcome, Sample
 
 ROWS = [

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.run import Run, RunWriter, create
+from lpmkit.notebook.widgets import jobs_table
+from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.sap.model import (
     Activity,
     Colour,
@@ -26,8 +27,7 @@ from lpmkit.sap.model import (
     Update,
     WorkProcess,
 )
-from lpmkit.survey import Side, Survey
-from lpmkit.widgets import jobs_table
+from lpmkit.survey.gather import Side, Survey
 
 WALL = 1_226_088_000 * 1_000_000_000
 NOW = datetime.fromisoformat("2008-11-07T20:00:00") + timedelta(hours=1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lpmkit.config import SapSlo
-from lpmkit.sap.course import Pause
+from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, Outcome, judge
 from lpmkit.sap.model import JobStatus, Observation
 from lpmkit.sap.system import System

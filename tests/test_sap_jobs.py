@@ -14,15 +14,15 @@ from matplotlib.text import Annotation
 
 from lpmkit.analysis import analyse
 from lpmkit.config import SapSlo, SapSystemSettings
-from lpmkit.sap.course import Pause
+from lpmkit.plots.sap import job_bars
 from lpmkit.sap.functions import Functions
+from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, JobLine, Outcome, judge
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import Observation, Snapshot
 from lpmkit.sap.rfc import Refused
+from lpmkit.sap.sources import FunctionsWay
 from lpmkit.sap.system import System
-from lpmkit.sap.ways import FunctionsWay
-from lpmkit.sap_plots import job_bars
 from lpmkit.simulator.sap import functions, jobs, mishaps
 from lpmkit.simulator.sap.abap import AbapException, Call, Conversation
 from lpmkit.simulator.sap.installation import Installation

@@ -12,8 +12,7 @@ import pytest
 
 from lpmkit.config import SapSlo
 from lpmkit.errors import SiteFileError
-from lpmkit.sap.classify import Class, Rules
-from lpmkit.sap.course import Pause
+from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, judge
 from lpmkit.sap.model import (
     NO_WAY,
@@ -36,6 +35,7 @@ from lpmkit.sap.model import (
     User,
     WorkProcess,
 )
+from lpmkit.sap.rules import Class, Rules
 
 S = 1_000_000_000
 #: The record begins here on both clocks; the pause is from 30 s to 32 s.

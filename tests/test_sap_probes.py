@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from lpmkit.config import SapSystemSettings, Site
-from lpmkit.probes import ProbeOrder, sap_plan
 from lpmkit.probes.ni import PING, PONG, Frames, NiProbe, frame
+from lpmkit.probes.orders import ProbeOrder, sap_plan
 from lpmkit.probes.sap import SapProbe
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import LogEntry
+from lpmkit.sap.sources import Window
 from lpmkit.sap.system import System
-from lpmkit.sap.ways import Window
-from lpmkit.secrets import Secrets
+from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from lpmkit.errors import LpmError, UnexpectedReply
 from lpmkit.probes.ni import Frames, frame
-from lpmkit.sap import dpmon, functions, host, lsconf, records, sapcontrol, soaprfc, webservice
+from lpmkit.sap import dpmon, functions, host, lsconf, sapcontrol, soaprfc, webservice
+from lpmkit.sap import fields as records
 from lpmkit.sap.model import Activity, Observation, WorkProcess, read_observation
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -24,12 +24,12 @@ from lpmkit.sap.load import Load
 from lpmkit.sap.model import JobStatus
 from lpmkit.sap.rfc import RfcCaller, logon, trouble
 from lpmkit.sap.soaprfc import SoapCaller
+from lpmkit.sap.sources import Window
 from lpmkit.sap.system import System, open_system
-from lpmkit.sap.ways import Window
 from lpmkit.sap.webservice import start_service
-from lpmkit.secrets import Secrets
 from lpmkit.simulator import Simulator
-from lpmkit.ssh import route
+from lpmkit.ssh.client import route
+from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
 from tests import sap_worlds as worlds
 

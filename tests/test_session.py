@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.control import Order
 from lpmkit.control.aix import AixShell
+from lpmkit.control.base import Order
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runbook import Runbook
-from lpmkit.session import RecordedSession, Reply
-from lpmkit.survey import gather
+from lpmkit.ssh.session import RecordedSession, Reply
+from lpmkit.survey.gather import gather
 
 
 def test_a_survey_replayed_from_a_runs_transcript_is_the_same_survey(tmp_path: Path) -> None:

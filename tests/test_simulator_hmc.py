@@ -12,8 +12,8 @@ import pytest
 from lpmkit.config import load_site
 from lpmkit.control.hmc import read_console_level, read_rmc_connections
 from lpmkit.control.ivm import messages
-from lpmkit.session import Reply
 from lpmkit.simulator import Simulator
+from lpmkit.ssh.session import Reply
 from tests.simulator_cases import FAST, connected, ssh, until
 
 A, B = "Server-9117-MMD-SN1045EE7", "9117-MMD*1052C4F"

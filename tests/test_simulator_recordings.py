@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lpmkit.session import Reply
 from lpmkit.simulator import Simulator
+from lpmkit.ssh.session import Reply
 from tests.simulator_cases import FAST, migrate, ssh, until
 from tests.test_recordings import all_recordings, as_json, named, reader_of
 

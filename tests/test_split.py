@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import SessionOutage, analyse, summary
-from lpmkit.analysis.split import waiting_of
+from lpmkit.analysis.session_outage import waiting_of
 from lpmkit.probes.silence import COLUMNS, Silence
 from lpmkit.probes.ssh import EchoProbe
-from lpmkit.run import Run, RunWriter
-from lpmkit.tcp_info import tcp_info
+from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, wait_until
 from tests.made_runs import MS, START, Made, MadeClock, S, make
 from tests.real_host import RealHost

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, Unreachable, UsageError
-from lpmkit.session import Reply
-from lpmkit.ssh import SshSession, route
+from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, wait_until
 from tests.real_host import RealHost
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lpmkit.analysis import Analysis, Kind, analyse, stretches, summary
-from lpmkit.run import RunWriter
+from lpmkit.analysis import Analysis, Kind, analyse, chunks, summary
+from lpmkit.runs.folder import RunWriter
 from tests.made_runs import Made, S, add, make
 
 LONG = Made(mode="watch", duration_s=100.0, suspend=(47.0, 48.5), icmp=True, dropped=True)
@@ -17,10 +17,10 @@ LONG = Made(mode="watch", duration_s=100.0, suspend=(47.0, 48.5), icmp=True, dro
 
 @pytest.fixture
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stretches, "WHOLE_ROWS", 0)
-    monkeypatch.setattr(stretches, "STRETCH_NS", 16 * S)
-    monkeypatch.setattr(stretches, "MARGIN_NS", 12 * S)
-    monkeypatch.setattr(stretches, "_KEPT_NS", 5 * S)
+    monkeypatch.setattr(chunks, "WHOLE_ROWS", 0)
+    monkeypatch.setattr(chunks, "STRETCH_NS", 16 * S)
+    monkeypatch.setattr(chunks, "MARGIN_NS", 12 * S)
+    monkeypatch.setattr(chunks, "_KEPT_NS", 5 * S)
 
 
 def _both(path: Path, monkeypatch: pytest.MonkeyPatch, made: Made) -> tuple[Analysis, Analysis]:
@@ -28,7 +28,7 @@ def _both(path: Path, monkeypatch: pytest.MonkeyPatch, made: Made) -> tuple[Anal
     whole = analyse(run)
     with monkeypatch.context() as patch:
         for name, value in (("WHOLE_ROWS", 0), ("STRETCH_NS", 16 * S), ("MARGIN_NS", 12 * S), ("_KEPT_NS", 5 * S)):
-            patch.setattr(stretches, name, value)
+            patch.setattr(chunks, name, value)
         return whole, analyse(run)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from lpmkit.checks import Answer, examine, ready
-from lpmkit.control import Order
 from lpmkit.control.aix import AixShell, Identity
+from lpmkit.control.base import Order
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import NoAnswer
 from lpmkit.inventory import PhysicalDisk
-from lpmkit.session import RecordedSession, Reply, command_line
-from lpmkit.survey import Change, Snapshot, Survey, changed, gather, same_disk
+from lpmkit.ssh.session import RecordedSession, Reply, command_line
+from lpmkit.survey.gather import Change, Snapshot, Survey, changed, gather, same_disk
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")

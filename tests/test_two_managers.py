@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.mapping_record import keep
-from lpmkit.recovery import look, propose
+from lpmkit.mapping.attributes import keep
+from lpmkit.migration.recovery import look, propose
 from lpmkit.simulator.chassis import Hmc, World
 from lpmkit.simulator.landscape import load
 from tests.in_process import Place, place

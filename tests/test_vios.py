@@ -10,7 +10,7 @@ from lpmkit.control import vios
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.inventory import VirtualScsiServer
-from lpmkit.session import Reply, command_line
+from lpmkit.ssh.session import Reply, command_line
 
 HEAD = (
     "SVSA            Physloc                                      Client Partition ID\n"

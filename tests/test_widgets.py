@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from lpmkit import widgets
-from lpmkit.application import Application
 from lpmkit.config import Site, load_site
-from lpmkit.control import MigrationReading, Order
-from lpmkit.course import LOOK_HOLDS_S, Course, state
-from lpmkit.record_widgets import RunChooser
-from lpmkit.recovery import End, Ends
-from lpmkit.run import Run, RunWriter, create, write_document
+from lpmkit.control.base import MigrationReading, Order
+from lpmkit.migration.recovery import End, Ends
+from lpmkit.migration.status import LOOK_HOLDS_S, Course, state
+from lpmkit.notebook import widgets
+from lpmkit.notebook.application import Application
+from lpmkit.notebook.record import RunChooser
+from lpmkit.notebook.widgets import LiveBoard, MovePanel, judged, lanes_picture
 from lpmkit.runbook import Runbook
+from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.timeline import Clock, wait_until
-from lpmkit.widgets import LiveBoard, MovePanel, judged, lanes_picture
 from tests.made_runs import Made, make
 
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")

@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from lpmkit.analysis import analyse
 from lpmkit.cli import main
 from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
-from lpmkit.remarks import NAME, change_of
-from lpmkit.run import Run, create, write_document
-from lpmkit.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
-from lpmkit.writeup.whereabouts import whereabouts
-from lpmkit.writeup.words import texts_of
+from lpmkit.report.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
+from lpmkit.report.writeup.whereabouts import whereabouts
+from lpmkit.report.writeup.words import texts_of
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.remarks import NAME, change_of
 from tests.made_runs import Made, make
 from tests.test_report import DOCUMENTS, MOVE
 

@@ -12,13 +12,13 @@ from typing import Any, Self
 
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.config import PartitionSettings, Site, load_site
-from lpmkit.probes import plan
 from lpmkit.probes.databases import database_plan
-from lpmkit.recorder import ProbeProcess, in_groups
-from lpmkit.run import Run, RunWriter, create
-from lpmkit.secrets import Secrets
+from lpmkit.probes.orders import plan
+from lpmkit.recorder.process import ProbeProcess, in_groups
+from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.simulator import GIVEN_BY
+from lpmkit.ssh.secrets import Secrets
 
 HURRIED = {
     "interval_ms": 100,

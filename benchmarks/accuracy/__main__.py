@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.accuracy.score import classes_of, peers_of, rows_of, summary_of, violations
 from benchmarks.accuracy.trials import CLOCKS, KINDS, listed, play_all
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 
 
 def judged(places: Sequence[Path], seed: int) -> dict[str, Any]:

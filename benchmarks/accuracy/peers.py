@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lpmkit.run import SampleTable
-from lpmkit.samples import MISSING, Int64Array
+from lpmkit.runs.folder import SampleTable
+from lpmkit.runs.samples import MISSING, Int64Array
 
 MS = 1_000_000
 #: Who does it so: (name, the interval of its ping in milliseconds, how it counts).

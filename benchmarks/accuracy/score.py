@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.accuracy.peers import PEERS, Pings, estimate
 from benchmarks.accuracy.trials import CLOCKS, SUSPENDED, TWICE
 from lpmkit.analysis import Analysis, HostAnalysis, Interval, Kind, Suspension, analyse
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 
 MS = 1_000_000
 #: A suspension found so far from anything that was done was made up.

@@ -17,8 +17,8 @@ from typing import Any
 from benchmarks.accuracy.rig import Moment, Rig, at_ease, urgent
 from benchmarks.observing import OWN_TICKER, Watched, cpu_s, memory_mib
 from lpmkit.config import PaceSettings, PartitionSettings
-from lpmkit.probes import WATCH, plan
-from lpmkit.run import Run
+from lpmkit.probes.orders import WATCH, plan
+from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 
 LEAD_IN_S = 20.0

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
-from lpmkit.prediction.before import Actual, Inputs, Outcome, Prior, expectation, predict
-from lpmkit.prediction.belief import Belief, Expectation, Quantiles
 from lpmkit.prediction.calibration import Calibration, Held, gone
+from lpmkit.prediction.distributions import Belief, Expectation, Quantiles
 from lpmkit.prediction.forecast import fitted, forecast
+from lpmkit.prediction.prior import Actual, Inputs, Outcome, Prior, expectation, predict
 from lpmkit.prediction.rounds import Rules
 
 #: What QEMU is known to do: it stops once the rest fits into the limit, sends in slices of 0.1 s, and does not limit the final copy.

@@ -32,9 +32,9 @@ import numpy as np
 from benchmarks.qemu.guest import Guest
 from benchmarks.qemu.rig import Line, Migration, Rig, has_kvm, migrate, missing
 from lpmkit.analysis import analyse
-from lpmkit.probes import OBSERVER
-from lpmkit.recorder import ProbeProcess
-from lpmkit.run import Run, RunWriter, create
+from lpmkit.probes.orders import OBSERVER
+from lpmkit.recorder.process import ProbeProcess
+from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.timeline import Clock, Outcome, Sample
 
 MS, S = 1_000_000, 1_000_000_000

@@ -15,13 +15,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lpmkit.analysis.noise import alarms_an_hour
-from lpmkit.analysis.oracle import databases
-from lpmkit.analysis.record import read
-from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
-from lpmkit.analysis.stretches import host_analysis
-from lpmkit.analysis.summary import summary, utc
-from lpmkit.analysis.values import (
+from lpmkit.analysis.chunks import host_analysis
+from lpmkit.analysis.model import (
     Analysis,
     BrownOut,
     ClockRate,
@@ -40,9 +35,14 @@ from lpmkit.analysis.values import (
     Trace,
     Verdict,
 )
+from lpmkit.analysis.noise import alarms_an_hour
+from lpmkit.analysis.oracle import databases
+from lpmkit.analysis.record import read
+from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
+from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.verdict import Evidence, identity_of, judge, same_boot, seconds
 from lpmkit.errors import RecordError
-from lpmkit.run import Run, write_document
+from lpmkit.runs.folder import Run, write_document
 
 _DOCUMENTS = ("findings", "validation", "survey", "survey-after")
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lpmkit.analysis.model import SECOND, BoolArray, BrownOut, Interval, Suspension, Trace
 from lpmkit.analysis.noise import within
-from lpmkit.analysis.values import SECOND, BoolArray, BrownOut, Interval, Suspension, Trace
-from lpmkit.samples import MISSING, Int64Array
+from lpmkit.runs.samples import MISSING, Int64Array
 
 #: How long after a resume is looked at.
 LOOKED_NS = 60 * SECOND

@@ -15,8 +15,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from lpmkit.analysis.values import MILLISECOND, SECOND, BoolArray, FloatArray, Interval
-from lpmkit.samples import Int64Array
+from lpmkit.analysis.model import MILLISECOND, SECOND, BoolArray, FloatArray, Interval
+from lpmkit.runs.samples import Int64Array
 
 #: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at most).
 DRIFT = 600e-6

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpmkit.analysis.values import MILLISECOND, SECOND, BoolArray, Interval, Noise, Signals
-from lpmkit.samples import MISSING, Int64Array
+from lpmkit.analysis.model import MILLISECOND, SECOND, BoolArray, Interval, Noise, Signals
+from lpmkit.runs.samples import MISSING, Int64Array
 
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 LEAST_SILENCE_NS = 40 * MILLISECOND

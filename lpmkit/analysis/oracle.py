@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Question, State, Suspension, Trace
 from lpmkit.analysis.record import Record
-from lpmkit.analysis.values import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Question, State, Suspension, Trace
 from lpmkit.errors import LpmError
-from lpmkit.oracle import facts
-from lpmkit.oracle.classify import Class, Classified, Rules, Witness, parse_rules
+from lpmkit.oracle import state as facts
+from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.judge import Judge, Judgement, Place, Window
-from lpmkit.oracle.record import from_row
+from lpmkit.oracle.rules import Class, Classified, Rules, Witness, parse_rules
 from lpmkit.oracle.stamps import Moment
-from lpmkit.run import Run
-from lpmkit.samples import MISSING
+from lpmkit.runs.folder import Run
+from lpmkit.runs.samples import MISSING
 from lpmkit.timeline import Event
 
 PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
@@ -58,7 +58,7 @@ class OwnMeasure:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAnalysis:
-    """Everything found about one database. ``before`` and ``after`` are states as `lpmkit.oracle.facts.gather` has them, ``None`` where nobody was asked."""
+    """Everything found about one database. ``before`` and ``after`` are states as `lpmkit.oracle.state.gather` has them, ``None`` where nobody was asked."""
 
     sid: str
     host: str

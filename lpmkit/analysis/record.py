@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.analysis.ours import LEAST_STALL_NS, holes, stalls
+from lpmkit.analysis.model import SECOND, Interval, Noise, Phase, Signals, WallClock
+from lpmkit.analysis.observer_stalls import LEAST_STALL_NS, holes, stalls
 from lpmkit.analysis.signals import TOLD_BATCH_NS
-from lpmkit.analysis.values import SECOND, Interval, Noise, Phase, Signals, WallClock
-from lpmkit.run import Run
-from lpmkit.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
+from lpmkit.runs.folder import Run
+from lpmkit.runs.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event
 
 #: How long after the end of a move silences still count as its own.

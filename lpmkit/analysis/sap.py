@@ -9,15 +9,15 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from lpmkit.analysis.model import HostAnalysis, Question, State
 from lpmkit.analysis.record import Record
-from lpmkit.analysis.values import HostAnalysis, Question, State
 from lpmkit.config import SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
-from lpmkit.run import Run
-from lpmkit.sap.classify import Rules
-from lpmkit.sap.course import Pause
+from lpmkit.runs.folder import Run
+from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, Outcome, judge
 from lpmkit.sap.model import Observation, Snapshot, read_observation
+from lpmkit.sap.rules import Rules
 
 _SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...])
 

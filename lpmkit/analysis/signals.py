@@ -10,16 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lpmkit.analysis.clock_rates import rates
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment, Exchanges, align
-from lpmkit.analysis.noise import (
-    LEAST_ARRIVAL_SILENCE_NS,
-    LEAST_SILENCE_NS,
-    noise_of,
-    stamp_of,
-    tick_lateness,
-)
-from lpmkit.analysis.rates import rates
-from lpmkit.analysis.values import (
+from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
     SESSIONS,
@@ -33,7 +26,8 @@ from lpmkit.analysis.values import (
     Signals,
     Trace,
 )
-from lpmkit.samples import MISSING, Int64Array
+from lpmkit.analysis.noise import LEAST_ARRIVAL_SILENCE_NS, LEAST_SILENCE_NS, noise_of, stamp_of, tick_lateness
+from lpmkit.runs.samples import MISSING, Int64Array
 
 #: Ticks come in batches, about ten a second where the record does not say how many.
 TOLD_BATCH_NS = 100 * MILLISECOND

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lpmkit.analysis.noise import alarms_an_hour
-from lpmkit.analysis.oracle import as_dict
-from lpmkit.analysis.values import (
+from lpmkit.analysis.model import (
     SECOND,
     Analysis,
     BrownOut,
@@ -18,6 +16,8 @@ from lpmkit.analysis.values import (
     Suspension,
     Trace,
 )
+from lpmkit.analysis.noise import alarms_an_hour
+from lpmkit.analysis.oracle import as_dict
 from lpmkit.analysis.verdict import questions_of
 
 METHODS = {

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, Kind, Question, State, Verdict
 from lpmkit.analysis.record import Record
-from lpmkit.analysis.values import (
-    SECOND,
-    HostAnalysis,
-    Interval,
-    Kind,
-    Question,
-    State,
-    Verdict,
-)
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)

@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from shlex import quote
 
-from lpmkit.checks.judging import (
-    Fact,
-    Judgement,
-    OnlyFirmware,
-    Verdict,
-    joined,
-    moving_of,
-    need,
-    passed,
-    vios_of,
-)
+from lpmkit.checks.judging import Fact, Judgement, OnlyFirmware, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualFcAdapter
-from lpmkit.survey import Survey
+from lpmkit.survey.gather import Survey
 
 #: One for the partition where it runs, one for where it goes to.
 WWPNS_EACH = 2

@@ -18,8 +18,8 @@ from lpmkit.checks.judging import (
     passed,
     said_of,
 )
-from lpmkit.control.records import names, records
-from lpmkit.survey import Survey
+from lpmkit.control.listings import names, records
+from lpmkit.survey.gather import Survey
 
 #: Descriptions of adapters that a movable partition may have (`GLPI`, A); any other is a piece of the machine it stands on.
 VIRTUAL_ADAPTERS = (

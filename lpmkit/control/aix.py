@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from lpmkit.control.records import lines, understood, units, whole
+from lpmkit.control.listings import lines, understood, units, whole
 from lpmkit.errors import RemoteError, UnexpectedReply
 from lpmkit.inventory import Device, DiskPath, ErrorEntry, PhysicalDisk
-from lpmkit.session import Session
+from lpmkit.ssh.session import Session
 
 Value = TypeVar("Value")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lpmkit.control.aix import read_lparstat
-from lpmkit.control.records import lines, understood, whole
+from lpmkit.control.listings import lines, understood, whole
 from lpmkit.errors import RemoteError, UnexpectedReply
-from lpmkit.session import Reply, Session
+from lpmkit.ssh.session import Reply, Session
 
 Value = TypeVar("Value")
 

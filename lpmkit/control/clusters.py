@@ -10,9 +10,9 @@ from importlib.resources import files
 
 from ruamel.yaml import YAML
 
-from lpmkit.control.records import lines, understood
+from lpmkit.control.listings import lines, understood
 from lpmkit.errors import CommandRefused, UnexpectedReply
-from lpmkit.session import Session
+from lpmkit.ssh.session import Session
 
 
 @dataclass(frozen=True, slots=True)

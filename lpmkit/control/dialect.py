@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lpmkit.control.hmc import read_console_level
 from lpmkit.control.vios import read_level
 from lpmkit.errors import CommandRefused, UnexpectedReply, UsageError
-from lpmkit.session import Session
+from lpmkit.ssh.session import Session
 
 #: An IVM's own commands are refused with this code where the server hangs on an HMC (A, a field script; powervm.md 1.1).
 MANAGED_BY_HMC = "VIOSE01010003-0245"

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lpmkit.control import MigrationReading, Order
+from lpmkit.control.base import MigrationReading, Order
 from lpmkit.control.hmc_resources import (
     FC,
     MOVERS,
@@ -54,7 +54,7 @@ from lpmkit.control.ivm import (
     read_profiles,
 )
 from lpmkit.control.ivm import PARTITION as LISTED_PARTITION
-from lpmkit.control.records import Listing, flag, is_empty, known, lines, names, needed, split, understood, whole
+from lpmkit.control.listings import Listing, flag, is_empty, known, lines, names, needed, split, understood, whole
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
@@ -68,7 +68,7 @@ from lpmkit.inventory import (
     VirtualFcAdapter,
     VnicAdapter,
 )
-from lpmkit.session import Reply, Session, command_line
+from lpmkit.ssh.session import Reply, Session, command_line
 from lpmkit.timeline import Clock
 
 Value = TypeVar("Value")
@@ -255,7 +255,7 @@ def _angled(line: str) -> dict[str, str]:
 
 
 class ViosThroughHmc:
-    """A VIOS's command line through its HMC (``viosrvcmd``, A `HMCMCP`); fulfils `lpmkit.session.Session`.
+    """A VIOS's command line through its HMC (``viosrvcmd``, A `HMCMCP`); fulfils `lpmkit.ssh.session.Session`.
 
     The commands carry no ``ioscli`` there. They have no standard input, and no way to root is tried.
     """
@@ -324,7 +324,7 @@ class _Background:
 
 
 class Hmc(ManagedSystem):
-    """One managed system behind an HMC; fulfils `lpmkit.control.Control`.
+    """One managed system behind an HMC; fulfils `lpmkit.control.base.Control`.
 
     ``open_another`` opens a second connection to the same HMC, for the command that blocks as long as the move lasts; without it
     the command shares the connection of the questions.
@@ -494,7 +494,7 @@ class Hmc(ManagedSystem):
         return work.result()
 
     def outcome(self) -> Reply | None:
-        """See `lpmkit.control.Control.outcome`. Raises what came instead of a reply, once."""
+        """See `lpmkit.control.base.Control.outcome`. Raises what came instead of a reply, once."""
         if self._moving is None or not self._moving.wait(0.0):
             return None
         ended, self._moving = self._moving, None

@@ -1,6 +1,6 @@
 """The Integrated Virtualization Manager: what we type at it, and what we understand of its answers.
 
-Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.records`). The commands
+Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`). The commands
 carry no ``ioscli``: on a VIOS that prefix belongs to the commands of the I/O server, not to those of the manager (`NOVA-IVM`, C).
 
 The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly come.
@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from lpmkit.control import MigrationReading, Order
-from lpmkit.control.records import (
+from lpmkit.control.base import MigrationReading, Order
+from lpmkit.control.listings import (
     Listing,
     Manager,
     attribute_record,
@@ -49,7 +49,7 @@ from lpmkit.inventory import (
     VirtualScsiAdapter,
     VnicAdapter,
 )
-from lpmkit.session import Reply, Session
+from lpmkit.ssh.session import Reply, Session
 
 Value = TypeVar("Value")
 
@@ -639,7 +639,7 @@ class ManagedSystem:
 
 
 class Ivm(ManagedSystem):
-    """One frame under its IVM; fulfils `lpmkit.control.Control`."""
+    """One frame under its IVM; fulfils `lpmkit.control.base.Control`."""
 
     kind = "ivm"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lpmkit.control.aix import one_line, read_errpt
-from lpmkit.control.records import known, lines, split, understood, whole
+from lpmkit.control.listings import known, lines, split, understood, whole
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.inventory import (
     Device,
@@ -28,7 +28,7 @@ from lpmkit.inventory import (
     VirtualScsiServer,
     VirtualTarget,
 )
-from lpmkit.session import Session
+from lpmkit.ssh.session import Session
 
 Value = TypeVar("Value")
 

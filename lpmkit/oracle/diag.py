@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from lpmkit.oracle.alert_log import Event, Kind, Tags
+from lpmkit.oracle.connections import Asked, Row
 from lpmkit.oracle.stamps import Moment
-from lpmkit.oracle.ways import Asked, Row
 
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
 _NOW = f"select to_char(systimestamp, '{_FORM}') from dual"  # noqa: S608 - a form of our own
@@ -33,7 +33,7 @@ class DiagFollower:
         self._count = 0
 
     def poll(self) -> tuple[Event, ...]:
-        """What is new. Raises `lpmkit.oracle.ways.AskingFailed`."""
+        """What is new. Raises `lpmkit.oracle.connections.AskingFailed`."""
         if self._mark is None:
             self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
             return ()

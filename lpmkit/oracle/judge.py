@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, Event, read_element
-from lpmkit.oracle.classify import Class, Classified, Rules, Witness
+from lpmkit.oracle.rules import Class, Classified, Rules, Witness
 from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
 
 #: How many events of each rule are kept as they are; all are counted.

@@ -6,7 +6,7 @@ import socket
 import struct
 from contextlib import suppress
 
-from lpmkit.oracle.ways import AskingFailed
+from lpmkit.oracle.connections import AskingFailed
 from lpmkit.timeline import Outcome
 
 _DATA = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"

@@ -15,7 +15,7 @@ if it had been moved by itself; the plan's folder holds what was decided and one
       - {partition: bxaix85, target: bvio83, after: [bxapp1], keep_mapping: true}
 
 `lpmkit.plan.schedule` holds the rules as functions of plain values, `lpmkit.plan.book` is what front ends call, `lpmkit.plan.conductor` the process
-that carries a plan out, `lpmkit.plan.course` what a plan's folder says of it, and `lpmkit.plan.page` the page.
+that carries a plan out, `lpmkit.plan.status` what a plan's folder says of it, and `lpmkit.plan.page` the page.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.config import Site, read_settings
 from lpmkit.errors import RecordError
-from lpmkit.run import write_file
+from lpmkit.runs.folder import write_file
 
 #: What a mover takes at once where nobody says: the figure of the releases that say nothing (powervm.md 4.1, the vendor's page, B).
 MOVER_TAKES = 4

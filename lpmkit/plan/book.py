@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lpmkit.checks import Answer, Finding, ready
-from lpmkit.control import Order
+from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
 from lpmkit.inventory import Partition
 from lpmkit.plan import MovePlan, PlannedMove
-from lpmkit.plan.course import FOLDER, Standings, course, plan_of, plans
 from lpmkit.plan.schedule import Stage, fits
-from lpmkit.recorder import detach
-from lpmkit.run import Run, create, write_file
+from lpmkit.plan.status import FOLDER, Standings, course, plan_of, plans
+from lpmkit.recorder.process import detach
 from lpmkit.runbook import START_TIMEOUT_S, Landscape, Runbook, Validation
+from lpmkit.runs.folder import Run, create, write_file
 from lpmkit.timeline import Clock, wait_until
 
 #: A conductor that is surveying a partition obeys only afterwards.

@@ -19,20 +19,20 @@ from typing import Any
 
 from lpmkit.checks import Verdict
 from lpmkit.config import Site
-from lpmkit.control import Order
+from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, RemoteError
 from lpmkit.inventory import MoverPair
-from lpmkit.mapping_record import MOVERS, named_movers
-from lpmkit.move import Phase
+from lpmkit.mapping.attributes import MOVERS, named_movers
+from lpmkit.migration.phases import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.book import order_for
-from lpmkit.plan.course import Standing, Standings, course, in_flight, plan_of
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
-from lpmkit.report import write_report
-from lpmkit.run import Run, RunWriter
+from lpmkit.plan.status import Standing, Standings, course, in_flight, plan_of
+from lpmkit.report.page import write_report
 from lpmkit.runbook import Landscape, Runbook
-from lpmkit.secrets import Secrets
+from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.ssh.secrets import Secrets
 
 #: How often the folders of the moves under way are looked at. Managers that had no room are asked again when a move of ours is over, or after so long.
 LOOK_S = 0.5

@@ -14,11 +14,11 @@ from matplotlib import dates, rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from lpmkit.history import Move, read_move
-from lpmkit.plan.course import Standing, Standings, course
 from lpmkit.plan.schedule import Stage
-from lpmkit.plots import FAINT, INK, PAPER, STYLE, data_uri
-from lpmkit.run import Run, write_document, write_file
+from lpmkit.plan.status import Standing, Standings, course
+from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
+from lpmkit.runs.folder import Run, write_document, write_file
+from lpmkit.runs.history import Move, read_move
 
 #: What the parts of a move's bar are: lead-in and tail hatched or pale, the copy dark. Told apart without colour.
 _PARTS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lpmkit.prediction.belief import Quantiles
+from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.rounds import Floats
 
 #: The model's own claim counts as much as so many past copies, less the more of them there are, and nothing from `ENOUGH` on.

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.prediction.belief import Belief, Expectation, Quantiles, Writing
 from lpmkit.prediction.calibration import Calibration, gone
+from lpmkit.prediction.distributions import Belief, Expectation, Quantiles, Writing
 from lpmkit.prediction.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, play
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lpmkit.errors import UsageError
-from lpmkit.prediction.before import FIGURES, LABELS, Outcome
-from lpmkit.prediction.experience import Kept
+from lpmkit.prediction.history import Kept
+from lpmkit.prediction.prior import FIGURES, LABELS, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

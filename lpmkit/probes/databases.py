@@ -7,10 +7,10 @@ from typing import Any
 
 from lpmkit.config import DatabaseSettings, Site
 from lpmkit.errors import UsageError
-from lpmkit.oracle.classify import read_rules
-from lpmkit.oracle.ways import Way
-from lpmkit.probes import KINDS, ProbeOrder
-from lpmkit.secrets import Secrets
+from lpmkit.oracle.connections import Way
+from lpmkit.oracle.rules import read_rules
+from lpmkit.probes.orders import KINDS, ProbeOrder
+from lpmkit.ssh.secrets import Secrets
 
 GROUP = "oracle"
 #: How often states are asked for (a dozen small questions), and a listener pinged.

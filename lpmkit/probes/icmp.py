@@ -16,10 +16,10 @@ import sys
 import threading
 from dataclasses import dataclass
 
-from lpmkit.arrivals import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
-from lpmkit.probes import ProbeOrder, Sink
-from lpmkit.probes.tempo import Keeping, Tempo
-from lpmkit.ssh import Route
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.ssh.client import Route
+from lpmkit.ssh.rx_timestamps import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
 from lpmkit.timeline import Clock, Outcome, Sample
 
 #: A reply may come as late as this: what waited through a suspension in somebody's queue is answered after it.

@@ -11,10 +11,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from lpmkit.probes import ProbeOrder, Sink
-from lpmkit.probes.tempo import Keeping, Tempo
-from lpmkit.ssh import Route
-from lpmkit.tcp_info import tcp_info
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.ssh.client import Route
+from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, Outcome, Sample
 
 #: An attempt that got no banner for so long is closed. It also bounds how many stand open in a server that is frozen:

@@ -14,10 +14,10 @@ import threading
 from collections import deque
 from typing import Any
 
-from lpmkit.arrivals import StampedSocket
-from lpmkit.probes import ProbeOrder, Sink
-from lpmkit.probes.tempo import Keeping, Tempo
-from lpmkit.ssh import Route
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.ssh.client import Route
+from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.timeline import Clock, Outcome, Sample
 
 PING, PONG = b"NI_PING\0", b"NI_PONG\0"

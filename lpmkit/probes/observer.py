@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import threading
 
-from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.timeline import Clock, Sample
 
 _PR_SET_TIMERSLACK = 29

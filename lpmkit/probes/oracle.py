@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import LpmError
-from lpmkit.oracle import facts
+from lpmkit.oracle import state
 from lpmkit.oracle.alert_log import Event
+from lpmkit.oracle.connections import Asked, AskingFailed, Way, log_on_once, open_asked
 from lpmkit.oracle.diag import DiagFollower
-from lpmkit.oracle.follow import AlertFollower, Position, alert_log_places, find_alert_log
-from lpmkit.oracle.record import as_row
+from lpmkit.oracle.event_rows import as_row
+from lpmkit.oracle.log_tail import AlertFollower, Position, alert_log_places, find_alert_log
 from lpmkit.oracle.tnsping import ping
-from lpmkit.oracle.ways import Asked, AskingFailed, Way, log_on_once, open_asked
-from lpmkit.probes import ProbeOrder, Sink
-from lpmkit.secrets import Secrets
-from lpmkit.ssh import SshSession, route
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample
 
 RECONNECT_S = 1.0
@@ -168,8 +168,8 @@ class SessionProbe:
         answered, beat = pending.value
         sink.sample(self.order.name, Sample(seq, due, sent, answered))
         self._said = ""
-        if beat is not None and facts.identity(beat) != self._known:
-            self._known = facts.identity(beat)
+        if beat is not None and state.identity(beat) != self._known:
+            self._known = state.identity(beat)
             sink.event(self.order.name, "db-session", connection=self._connections, way=self.database.way.way, **beat)
 
     def _ask(self) -> tuple[int, dict[str, str | None] | None]:
@@ -180,9 +180,9 @@ class SessionProbe:
         if table and self._known is not None:
             self._asked.change(f"update {table} set at = systimestamp", self.database.limit_s)  # noqa: S608 - a name that the site file was checked for
             return self.clock.mono_ns(), None
-        rows = self._asked.rows(facts.BEAT, self.database.limit_s)
+        rows = self._asked.rows(state.BEAT, self.database.limit_s)
         answered = self.clock.mono_ns()
-        return answered, facts.beat_of(rows)
+        return answered, state.beat_of(rows)
 
     def _failed(self, trouble: Exception, sink: Sink) -> None:
         dead = not isinstance(trouble, AskingFailed) or trouble.dead or self._asked is None
@@ -306,10 +306,10 @@ class StateProbe:
 
     def _state(self, asked: Asked) -> Mapping[str, Any]:
         wall, sent = self.clock.wall_ns(), self.clock.mono_ns()
-        own = facts.beat_of(asked.rows(facts.BEAT, 30.0))
+        own = state.beat_of(asked.rows(state.BEAT, 30.0))
         answered = self.clock.mono_ns()
         when = {"mono_ns": sent, "wall_ns": wall, "own": own, "own_sent_ns": sent, "own_answered_ns": answered}
-        return {**when, **facts.gather(asked, 30.0)}
+        return {**when, **state.gather(asked, 30.0)}
 
 
 class AlertProbe:

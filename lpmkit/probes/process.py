@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from lpmkit.errors import LpmError
-from lpmkit.probes import ProbeOrder, Sink
-from lpmkit.probes.tempo import Tempo
-from lpmkit.rows import sample_line
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.probes.rate import Tempo
+from lpmkit.runs.rows import sample_line
 from lpmkit.timeline import Sample
 
 FLUSH_S = 0.2
@@ -41,8 +41,8 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo) -> Probe:
     from lpmkit.probes.network import ConnectProbe  # noqa: PLC0415
     from lpmkit.probes.ni import NiProbe  # noqa: PLC0415
     from lpmkit.probes.ssh import EchoProbe, TickProbe  # noqa: PLC0415
-    from lpmkit.secrets import Secrets  # noqa: PLC0415
-    from lpmkit.ssh import SshSession, route  # noqa: PLC0415
+    from lpmkit.ssh.client import SshSession, route  # noqa: PLC0415
+    from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
 
     way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
     if order.kind == "ni":
@@ -62,7 +62,7 @@ def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
 
         return oracle.build(order, secrets)
     from lpmkit.probes.sap import SapProbe  # noqa: PLC0415
-    from lpmkit.secrets import Secrets  # noqa: PLC0415
+    from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
 
     return SapProbe(order, Secrets(secrets, may_ask=False))
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.config import SAP_INTERVALS, SapSystemSettings
-from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.sap.model import Observation
 from lpmkit.sap.system import System, open_system
-from lpmkit.secrets import Secrets
+from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
 
 #: What was in the system log so long before the probe began says what is usual there.

@@ -1,6 +1,6 @@
 """What our own TCP did during a silence of a session: how long it waited before it sent again, beside how long the way was closed.
 
-While questions stay unanswered the socket is looked at (`lpmkit.tcp_info`) some dozens of times a second, which costs microseconds and sends nothing. Every time
+While questions stay unanswered the socket is looked at (`lpmkit.ssh.tcp_info`) some dozens of times a second, which costs microseconds and sends nothing. Every time
 it had sent again, a row is kept: that transmission was lost, so the way was closed then. At the first answer all of it becomes one ``tcp`` event.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 from typing import Any
 
-from lpmkit.tcp_info import TcpInfo, tcp_info
+from lpmkit.ssh.tcp_info import TcpInfo, tcp_info
 from lpmkit.timeline import Clock
 
 #: A question that is open for so long makes a silence: Linux waits at least this long before it sends again.

@@ -17,13 +17,13 @@ from typing import Any
 import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 
-from lpmkit.arrivals import arrival_of
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
-from lpmkit.probes import ProbeOrder, Sink
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.probes.rate import Keeping, Tempo
 from lpmkit.probes.silence import Silence
-from lpmkit.probes.tempo import Keeping, Tempo
-from lpmkit.ssh import SshSession
-from lpmkit.tcp_info import tcp_info
+from lpmkit.ssh.client import SshSession
+from lpmkit.ssh.rx_timestamps import arrival_of
+from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, Outcome, Sample
 
 #: A program on the host that nobody hears any more ends by itself.

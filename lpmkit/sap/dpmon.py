@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from lpmkit.errors import CommandRefused, UnexpectedReply
-from lpmkit.sap import records
+from lpmkit.sap import fields
 from lpmkit.sap.model import User, WorkProcess
 from lpmkit.sap.recalled import DIALOG_TYPES, DPMON_HEADINGS, DPMON_SESSION_HEADINGS
 
@@ -25,23 +25,23 @@ def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
     boxed = any(line.lstrip().startswith("|") for line in lines)
     needed = ("typ", "pid", "status")
     rows = _boxed(lines, needed, DPMON_HEADINGS) if boxed else _in_columns(lines, needed, DPMON_HEADINGS)
-    return tuple(records.work_process(row) for row in rows)
+    return tuple(fields.work_process(row) for row in rows)
 
 
 def read_users(said: str) -> tuple[User, ...]:
     """``dpmon pf=… v``: who sits at a session, by its key ``T31_U3669_M0``, once for all the modes of a terminal."""
     found: dict[str, User] = {}
     for row in _boxed(_whole(said), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
-        if records.text(row, "logon_type").upper() not in DIALOG_TYPES:
+        if fields.text(row, "logon_type").upper() not in DIALOG_TYPES:
             continue
         user = User(
-            tid=records.required(row, "sess_key").split("_", 1)[0],
-            client=records.text(row, "cli"),
-            name=records.text(row, "user"),
-            transaction=records.text(row, "tcode"),
-            terminal=records.text(row, "terminal"),
-            last=records.text(row, "time"),
-            type=records.text(row, "logon_type"),
+            tid=fields.required(row, "sess_key").split("_", 1)[0],
+            client=fields.text(row, "cli"),
+            name=fields.text(row, "user"),
+            transaction=fields.text(row, "tcode"),
+            terminal=fields.text(row, "terminal"),
+            last=fields.text(row, "time"),
+            type=fields.text(row, "logon_type"),
         )
         found.setdefault(user.key, user)
     return tuple(found.values())
@@ -80,7 +80,7 @@ def _boxed(lines: list[str], needed: tuple[str, ...], headings: Mapping[str, str
 
 
 def _named(cells: list[str], needed: tuple[str, ...], headings: Mapping[str, str], line: str) -> list[str]:
-    names = [headings.get(cell.strip().lower()) or records.name_of(cell) for cell in cells]
+    names = [headings.get(cell.strip().lower()) or fields.name_of(cell) for cell in cells]
     if not set(needed) <= set(names):
         raise UnexpectedReply("this is not the heading of the table asked for", line=line[:200])
     return names

@@ -12,19 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lpmkit.errors import RemoteError, UnexpectedReply
-from lpmkit.sap import records
-from lpmkit.sap.model import (
-    Dump,
-    Identity,
-    Instance,
-    Job,
-    JobHistory,
-    JobLog,
-    JobStatus,
-    Update,
-    User,
-    WorkProcess,
-)
+from lpmkit.sap import fields as records
+from lpmkit.sap.model import Dump, Identity, Instance, Job, JobHistory, JobLog, JobStatus, Update, User, WorkProcess
 from lpmkit.sap.recalled import JOB_STEP_MESSAGE, SNAP_ERROR_BLOCK, XBP_NOTHING_FOUND, XBP_STATUS_FLAGS
 from lpmkit.sap.rfc import Caller, Refused
 

@@ -13,17 +13,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from lpmkit.errors import CommandRefused, UnexpectedReply
-from lpmkit.sap import records
-from lpmkit.sap.model import (
-    Alert,
-    Enqueue,
-    Instance,
-    Lock,
-    LogEntry,
-    Process,
-    Queue,
-    WorkProcess,
-)
+from lpmkit.sap import fields
+from lpmkit.sap.model import Alert, Enqueue, Instance, Lock, LogEntry, Process, Queue, WorkProcess
 
 #: Exit statuses of GetProcessList that are answers: neither all running nor all stopped, all running, all stopped.
 ANSWERED = frozenset({0, 3, 4})
@@ -121,7 +112,7 @@ def _past_heading(lines: Sequence[str], function: str) -> tuple[datetime | None,
             return at, [rest for rest in lines[number:] if rest.strip()]
         date = _DATE.match(bare)
         if date:
-            at = records.moment(date[1])
+            at = fields.moment(date[1])
             bare = bare[date.end() :].strip()
         if bare.endswith("OK") and bare.removesuffix("OK").strip() in ("", function):
             whole = True
@@ -137,7 +128,7 @@ def _list_rows(lines: Sequence[str], function: str) -> tuple[dict[str, str], ...
         return ()
     if function == "EnqGetStatistic" and _PAIR.fullmatch(lines[0].strip()):
         return (_pairs(lines),)
-    names = [records.name_of(part) for part in lines[0].split(",")]
+    names = [fields.name_of(part) for part in lines[0].split(",")]
     wanted, loose = COLUMNS.get(function, (tuple(names), None))
     if names[0] != wanted[0]:
         raise UnexpectedReply(f"this is not the header of {function}", line=lines[0][:200])
@@ -151,7 +142,7 @@ def _pairs(lines: Sequence[str]) -> dict[str, str]:
         pair = _PAIR.fullmatch(line.strip())
         if pair is None:
             raise UnexpectedReply("this is no name with a value", line=line[:200])
-        found[records.name_of(pair[1])] = pair[2].strip()
+        found[fields.name_of(pair[1])] = pair[2].strip()
     return found
 
 
@@ -181,7 +172,7 @@ def _script_rows(lines: Sequence[str]) -> tuple[dict[str, str], ...]:
         if found is None:
             raise UnexpectedReply("this is no line of the script format", line=line[:200])
         row = rows.setdefault(int(found[1]), {})
-        name = records.name_of(found[2])
+        name = fields.name_of(found[2])
         if name in row:
             raise UnexpectedReply(f"{name} stands twice in one row", line=line[:200])
         row[name] = (found[3] or "").strip()
@@ -199,42 +190,42 @@ def _each(said: str, function: str, make: Callable[[Mapping[str, Any]], Value]) 
 
 def read_processes(said: str) -> tuple[Process, ...]:
     """``-function GetProcessList``"""
-    return _each(said, "GetProcessList", records.process)
+    return _each(said, "GetProcessList", fields.process)
 
 
 def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
     """``-function ABAPGetWPTable``"""
-    return _each(said, "ABAPGetWPTable", records.work_process)
+    return _each(said, "ABAPGetWPTable", fields.work_process)
 
 
 def read_instances(said: str) -> tuple[Instance, ...]:
     """``-function GetSystemInstanceList``"""
-    return _each(said, "GetSystemInstanceList", records.instance)
+    return _each(said, "GetSystemInstanceList", fields.instance)
 
 
 def read_queues(said: str) -> tuple[Queue, ...]:
     """``-function GetQueueStatistic``"""
-    return _each(said, "GetQueueStatistic", records.queue)
+    return _each(said, "GetQueueStatistic", fields.queue)
 
 
 def read_system_log(said: str) -> tuple[LogEntry, ...]:
     """``-function ABAPReadSyslog``"""
-    return _each(said, "ABAPReadSyslog", records.log_entry)
+    return _each(said, "ABAPReadSyslog", fields.log_entry)
 
 
 def read_locks(said: str) -> tuple[Lock, ...]:
     """``-function EnqGetLockTable``"""
-    return _each(said, "EnqGetLockTable", records.lock)
+    return _each(said, "EnqGetLockTable", fields.lock)
 
 
 def read_enqueue(said: str) -> tuple[Enqueue, ...]:
     """``-function EnqGetStatistic``"""
-    return _each(said, "EnqGetStatistic", records.enqueue)
+    return _each(said, "EnqGetStatistic", fields.enqueue)
 
 
 def read_alerts(said: str) -> tuple[Alert, ...]:
     """``-function GetAlertTree``"""
-    return records.alerts(list(read_answer(said, "GetAlertTree").rows))
+    return fields.alerts(list(read_answer(said, "GetAlertTree").rows))
 
 
 def read_properties(said: str) -> dict[str, str]:

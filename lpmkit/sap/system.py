@@ -22,11 +22,11 @@ from lpmkit.sap.lsconf import SERIAL, head_of
 from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
-from lpmkit.sap.ways import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
+from lpmkit.sap.sources import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
 from lpmkit.sap.webservice import start_service, start_service_through
-from lpmkit.secrets import Secrets
-from lpmkit.session import Transcript
-from lpmkit.ssh import SshSession, route
+from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Transcript
 from lpmkit.timeline import Clock
 
 _FUNCTIONS_FIRST = ("rfc", "soap_rfc", "webservice", "commands")

@@ -19,16 +19,9 @@ from lxml.etree import LxmlError
 from zeep.helpers import serialize_object
 from zeep.transports import Transport
 
-from lpmkit.errors import (
-    CommandRefused,
-    LoginRefused,
-    NoAnswer,
-    RemoteError,
-    UnexpectedReply,
-    Unreachable,
-)
-from lpmkit.sap import records
-from lpmkit.session import Session
+from lpmkit.errors import CommandRefused, LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
+from lpmkit.sap import fields
+from lpmkit.ssh.session import Session
 
 #: Fault texts that mean the user is not let in: they come as a fault or as a 401, and are one thing (sap-oracle.md 3.1).
 REFUSALS = ("Invalid Credentials", "Permission denied")
@@ -237,7 +230,7 @@ def _rows(answer: Any) -> list[dict[str, Any]]:
     rows = value if isinstance(value, list) else [value]
     if not all(isinstance(row, dict) for row in rows):
         raise UnexpectedReply("rows of named fields were expected", line=str(value)[:200])
-    return [{records.name_of(str(name)): part for name, part in row.items()} for row in rows]
+    return [{fields.name_of(str(name)): part for name, part in row.items()} for row in rows]
 
 
 def start_service(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 from tests.browser.lab import browser, shot
 from tests.end_to_end.cases import assert_contains_the_truth, phases, rehearse, soon, times_asked, truth

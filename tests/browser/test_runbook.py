@@ -15,9 +15,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from ruamel.yaml import YAML
 
-from lpmkit.notebooks import models
+from lpmkit.notebook.models import models
 from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from tests.browser.lab import browser, find, lab, open_notebook, run_all, shots, tab_to
 from tests.end_to_end.cases import assert_contains_the_truth, files_with, phases, rehearse, soon, times_asked, truth
 

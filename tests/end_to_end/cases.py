@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pypdf
 
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 
 #: The copy at this speed takes a few seconds; the suspension is never shortened.

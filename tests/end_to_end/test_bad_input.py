@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import Said, Terminal, rehearse
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from lpmkit.analysis import analyse
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.run import Run
-from lpmkit.samples import MISSING
+from lpmkit.runs.folder import Run
+from lpmkit.runs.samples import MISSING
 from tests.end_to_end.cases import (
     Terminal,
     assert_contains_the_truth,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import (
     Terminal,
     assert_contains_the_truth,

@@ -10,7 +10,7 @@ import pytest
 
 from lpmkit.analysis import analyse
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import SPEED, Terminal, assert_contains_the_truth, truth
 
 QUICK = ("--lead-in", "4", "--tail", "3")

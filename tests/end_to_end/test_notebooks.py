@@ -8,9 +8,9 @@ from typing import Any
 import papermill
 import pytest
 
-from lpmkit.notebooks import copy_models, models
+from lpmkit.notebook.models import copy_models, models
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import phases, rehearse, soon, times_asked
 
 

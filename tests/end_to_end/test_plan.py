@@ -7,9 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from lpmkit.plan.course import course, plans
 from lpmkit.plan.schedule import Stage
-from lpmkit.run import Run
+from lpmkit.plan.status import course, plans
+from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import Said, Terminal, rehearse, soon, times_asked
 
 PLAN = """

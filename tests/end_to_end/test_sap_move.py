@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from lpmkit.sap.model import JobStatus
 from tests.end_to_end.cases import Terminal, files_with, rehearse, soon, truth
 

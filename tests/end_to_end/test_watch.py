@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 from tests.end_to_end.cases import Said, Terminal
 from tests.real_host import RealHost

@@ -6,7 +6,7 @@ answered and did not is "not evaluated" and does.
 
 from __future__ import annotations
 
-from lpmkit.sap.course import occupancy
+from lpmkit.sap.job_history import occupancy
 from lpmkit.sap.judge.jobs import job_lines, jobs
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
 from lpmkit.sap.judge.machine import conversation, host, licence

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lpmkit.sap.classify import describe
-from lpmkit.sap.course import Answers, JobCourse, Pause, Progress, answers, fresh, job_courses, progress
+from lpmkit.sap.job_history import Answers, JobCourse, Pause, Progress, answers, fresh, job_courses, progress
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
     FAILED,
@@ -19,6 +18,7 @@ from lpmkit.sap.judge.values import (
     some,
 )
 from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, Observation, WorkProcess
+from lpmkit.sap.rules import describe
 
 
 def job_lines(case: Case) -> list[JobLine]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lpmkit.sap.classify import Class, Tally, describe
-from lpmkit.sap.course import answers, fresh
+from lpmkit.sap.job_history import answers, fresh
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, not_evaluated, some
+from lpmkit.sap.rules import Class, Tally, describe
 
 
 def log_tallies(case: Case) -> tuple[Tally, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lpmkit.config import SapSlo
-from lpmkit.sap.classify import Rules, Tally
-from lpmkit.sap.course import Answers, JobCourse, Pause
+from lpmkit.sap.job_history import Answers, JobCourse, Pause
 from lpmkit.sap.model import NO_WAY, Observation, Snapshot
+from lpmkit.sap.rules import Rules, Tally
 
 PASSED, FAILED, OPEN = "passed", "failed", "not evaluated"
 #: Message numbers of the system log that go with a job's end by error.

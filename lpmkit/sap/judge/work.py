@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lpmkit.sap.course import answers
 from lpmkit.sap.host import BY_NAME
+from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, not_evaluated, plural, some
 from lpmkit.sap.model import Colour, Process, User
 

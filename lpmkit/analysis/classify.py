@@ -1,0 +1,253 @@
+"""What a silence was. The class falls out of who else spoke meanwhile; no model is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from lpmkit.analysis.model import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
+
+#: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
+REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
+#: Probes that a kernel answers, whether or not any process of the host runs.
+KERNEL = ("icmp",)
+#: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
+_KERNEL_SLACK_NS = 5 * MILLISECOND
+#: Two probes that stop for one reason stop within their intervals, their noise and so much.
+_TOGETHER_NS = 20 * MILLISECOND
+#: A probe that gave no sign of life for so long before a silence is deaf, not silent.
+_DEAF_NS = 10_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The other probes during a silence: who spoke, who should have and did not, who could not tell."""
+
+    spoke: tuple[Trace, ...]
+    silent: tuple[Trace, ...]
+    blind: tuple[Trace, ...]
+
+    def names(self, which: str) -> str:
+        return ", ".join(trace.probe for trace in getattr(self, which))
+
+
+def company(core: Interval, others: Sequence[Trace]) -> Company:
+    """Who of ``others`` gave a sign of life that lies wholly inside ``core``."""
+    spoke, silent, blind = [], [], []
+    for trace in others:
+        if not trace.span.overlaps(core):
+            continue
+        if _voices(trace, core):
+            spoke.append(trace)
+        elif not _spoke_before(trace, core):
+            continue
+        elif _was_silent(trace, core):
+            silent.append(trace)
+        else:
+            blind.append(trace)
+    return Company(tuple(spoke), tuple(silent), tuple(blind))
+
+
+def _was_silent(trace: Trace, core: Interval) -> bool:
+    """Whether a probe without a sign of life in ``core`` should have given one. One that asked nothing meanwhile, because we did not run, could not have."""
+    interval = trace.interval_at(core.middle_ns)
+    needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
+    if trace.kind not in KERNEL:
+        return core.length_ns >= needed
+    # by when the replies came: a request that waited in a queue was sent in the midst of the silence
+    before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
+    after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
+    asked = (trace.sent > before) & (trace.sent < after - 2 * MILLISECOND)
+    return bool(asked.any()) and after - before >= max(4 * interval, core.length_ns + 2 * trace.noise.median_ns)
+
+
+def _began_or_ended_together(outage: Outage, trace: Trace) -> bool:
+    """Whether a probe fell silent or spoke again with the ticks, or was silent for hardly longer.
+
+    A process that is starved while the network is out is silent together with everybody else, but its silence has edges of its own.
+    """
+    middle = outage.core.middle_ns
+    last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
+    first = int(trace.alive_lo[trace.alive_lo > middle].min(initial=2**62))
+    slack = trace.interval_at(middle) + trace.noise.quantile_ns + _TOGETHER_NS
+    together = outage.begin.lo_ns - last <= slack or first - outage.end.hi_ns <= slack
+    return together or 2 * outage.outer.length_ns >= first - last
+
+
+def _spoke_before(trace: Trace, core: Interval) -> bool:
+    since = core.lo_ns - max(_DEAF_NS, 3 * trace.interval_at(core.lo_ns))
+    return bool(((trace.alive_hi >= since) & (trace.alive_hi <= core.lo_ns)).any())
+
+
+def answered_by_kernel(outage: Outage, traces: Sequence[Trace]) -> tuple[Trace, ...]:
+    """Whose kernel answered deep inside a silence of the host's processes."""
+    return company(deep(outage.core, _KERNEL_SLACK_NS), [one for one in traces if one.kind in KERNEL]).spoke
+
+
+def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
+    """The middle of a silence: a sign of life at its very edge says where the edge is, not that there was no silence."""
+    margin = min(most_ns, core.length_ns // 5)
+    return Interval(core.lo_ns + margin, core.hi_ns - margin)
+
+
+def classed(
+    outages: Sequence[Outage], traces: Sequence[Trace], stalls: Sequence[Interval], its_own: Container[str] = ()
+) -> tuple[Outage, ...]:
+    """The same silences with their class and why. ``traces`` and ``outages`` are of one host.
+
+    ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a suspension.
+    """
+    stamps = [one for one in outages if _from_stamps(one, traces)]
+    rest = [one for one in outages if one not in stamps]
+    done = [_ticks_class(one, traces, stalls, its_own) for one in stamps]
+    done += [_asked_class(one, rest, done[: len(stamps)], traces, stalls) for one in rest]
+    return tuple(sorted(done, key=lambda one: one.begin))
+
+
+def _kind_of(outage: Outage, traces: Sequence[Trace]) -> str:
+    return next(trace.kind for trace in traces if trace.probe == outage.probe)
+
+
+def _from_stamps(outage: Outage, traces: Sequence[Trace]) -> bool:
+    return _kind_of(outage, traces) == "ticks" and outage.method != "arrival of ticks"
+
+
+def _as(outage: Outage, kind: Kind, why: str) -> Outage:
+    return replace(outage, kind=kind, why=why)
+
+
+def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage | None:
+    """The silence as ours, when our own stalls leave less of it than would have been noticed."""
+    core = outage.core
+    wide = [stall.widened(5 * MILLISECOND) for stall in stalls if stall.overlaps(outage.outer)]
+    left = uncovered_ns(core, wide) if core.length_ns else 0
+    if wide and left < max(least_ns, core.length_ns // 10):
+        return _as(outage, Kind.OBSERVER, "our own monitor stood still at the same time")
+    return None
+
+
+def _ticks_class(
+    outage: Outage, traces: Sequence[Trace], stalls: Sequence[Interval], its_own: Container[str]
+) -> Outage:
+    mine = next(trace for trace in traces if trace.probe == outage.probe)
+    ours = _ours(outage, stalls, mine.interval_at(outage.core.middle_ns))
+    if ours is not None:
+        return ours
+    others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
+    core = _where_all_were_silent(outage, others)
+    processes = company(deep(core), [one for one in others if one.kind not in KERNEL])
+    kernel = company(deep(core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
+    if processes.spoke:
+        return _as(outage, Kind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
+    if kernel.spoke and processes.silent:
+        return _disputed(outage, processes, kernel, its_own)
+    if processes.silent or (kernel.silent and not kernel.spoke):
+        return _silent_together(outage, (*processes.silent, *kernel.silent))
+    blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
+    if kernel.spoke or blind:
+        ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
+        return _as(outage, Kind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
+    return _as(outage, Kind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+
+
+def _where_all_were_silent(outage: Outage, others: Sequence[Trace]) -> Interval:
+    """The core of a silence; of one whose length is known better than its place, the middle of the widest gap that others leave for it."""
+    if outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns:
+        return outage.core
+    outer = outage.outer
+    edges = [(outer.lo_ns, outer.lo_ns), (outer.hi_ns, outer.hi_ns)]
+    for trace in others:
+        inside = (trace.alive_lo >= outer.lo_ns) & (trace.alive_hi <= outer.hi_ns)
+        edges += zip(trace.alive_lo[inside].tolist(), trace.alive_hi[inside].tolist(), strict=True)
+    edges.sort()
+    gaps = [Interval(before[1], max(before[1], after[0])) for before, after in pairwise(edges)]
+    widest = max(gaps, key=lambda one: one.length_ns)
+    if widest.length_ns < outage.length.lo_ns:
+        return outage.core
+    half = outage.length.lo_ns // 2
+    return Interval(widest.middle_ns - half, widest.middle_ns + half)
+
+
+def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:
+    """A suspension, unless the others were silent already and stayed so: then the network was out and only the ticks can tell."""
+    finest = min(silent, key=lambda one: one.interval_at(outage.core.middle_ns))
+    if _began_or_ended_together(outage, finest):
+        names = ", ".join(one.probe for one in silent)
+        return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
+    why = f"in the midst of a longer silence of {finest.probe}, a break of the network, in which nothing else can tell"
+    return _as(outage, Kind.MICRO_STOP, why)
+
+
+def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
+    """Every process stood still and a kernel answered: processes that waited where it is known to be the host's own.
+
+    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided.
+    """
+    names = kernel.names("spoke")
+    if any(one.probe in its_own for one in kernel.spoke):
+        why = f"{names} answered meanwhile, which the host's own kernel does: its processes waited for a processor"
+        return _as(outage, Kind.MICRO_STOP, why)
+    together = f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet"
+    return _as(outage, Kind.SUSPENSION, f"{together}; but {names} was answered meanwhile")
+
+
+def _asked_class(
+    outage: Outage,
+    rest: Sequence[Outage],
+    stopped: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+) -> Outage:
+    felt = _felt(outage)
+    shared = next((one for one in stopped if _shares(one, felt)), None)
+    if shared is not None and shared.kind is Kind.SUSPENSION:
+        return _as(
+            outage, Kind.SUSPENSION, f"holds the suspension that {shared.probe} shows, and the wait to send again"
+        )
+    mine = next(trace for trace in traces if trace.probe == outage.probe)
+    ours = _ours(outage, stalls, mine.noise.quantile_ns)
+    if ours is not None:
+        return ours
+    if mine.kind not in REACHABILITY:
+        return _as(outage, Kind.APPLICATION, "this service alone was silent")
+    reach = {trace.probe for trace in traces if trace.kind in REACHABILITY} - {outage.probe}
+    names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
+    if not any(trace.kind == "ticks" and trace.span.overlaps(felt) for trace in traces):
+        return _without_ticks(outage, names, traces)
+    if shared is not None and shared.kind is not None and 2 * shared.outer.length_ns >= felt.length_ns:
+        return _as(outage, shared.kind, f"holds the silence that {shared.probe} shows: {shared.why}")
+    return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
+
+
+def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:
+    if names:
+        return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
+    if by_kernel:
+        return _as(outage, Kind.NETWORK, "the host ticked on; echo requests or their answers were lost")
+    return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
+
+
+def _felt(outage: Outage) -> Interval:
+    """From the first question that should have been answered to the first answer."""
+    return Interval(outage.begin.hi_ns, max(outage.begin.hi_ns, outage.end.hi_ns))
+
+
+def _shares(suspended: Outage, felt: Interval) -> bool:
+    """Whether a silence holds a good part of a suspension, not just its edge."""
+    common = suspended.core.intersect(felt)
+    return common is not None and common.length_ns >= min(suspended.core.length_ns, felt.length_ns) // 4
+
+
+def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outage:
+    """Without ticks a break of the network looks like a suspension; an answer of another probe means a busy service."""
+    others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
+    with_us = company(deep(_felt(outage)), others)
+    if with_us.spoke:
+        return _as(outage, Kind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
+    together = f"{names} silent too; " if names else ""
+    return _as(outage, Kind.SUSPENSION, f"{together}without ticks a break of the network looks the same")
+
+
+def _voices(trace: Trace, core: Interval) -> bool:
+    return bool(((trace.alive_lo >= core.lo_ns) & (trace.alive_hi <= core.hi_ns)).any())

@@ -1,0 +1,185 @@
+"""The suspension that independent witnesses agree on, and the outage of sessions beside it.
+
+Facts of all probes are intersected: the host ran at some instant of [lo, hi], so with M inside the suspension S ≥ lo for every fact before M, and
+E ≤ hi for every fact after it. That is always right. Where the host would have spoken and did not is only likely: the soft
+edges come from the finest witness, are never claimed finer than its noise, and widen where another witness contradicts them. See also `lpmkit.analysis.estimate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lpmkit.analysis.classify import KERNEL, answered_by_kernel
+from lpmkit.analysis.clocks import Alignment
+from lpmkit.analysis.estimate import by_a_clock_that_stood_still, likely_length, missed_from, signs_of, spoke_last
+from lpmkit.analysis.model import (
+    MILLISECOND,
+    SECOND,
+    SESSIONS,
+    Interval,
+    Kind,
+    Outage,
+    SessionOutage,
+    Suspension,
+    Trace,
+    uncovered_ns,
+)
+from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clock_readings
+
+_RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
+
+
+def suspensions(
+    outages: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+    alignments: dict[str, Alignment],
+    breaks: Sequence[Break],
+) -> tuple[Suspension, ...]:
+    """Every agreed suspension of one host in one recorder's life. ``outages`` are classed."""
+    kinds = {trace.probe: trace.kind for trace in traces}
+    silences = [one for one in outages if one.kind is Kind.SUSPENSION]
+    ranked = sorted(silences, key=lambda one: (_RANK.get(kinds[one.probe], 9), one.begin))
+    references: list[Outage] = []
+    for one in ranked:
+        if not any(one.outer.overlaps(other.outer) for other in references):
+            references.append(one)
+    return tuple(
+        agree(
+            one,
+            [other for other in silences if other is one or other.outer.overlaps(one.core)],
+            traces,
+            stalls,
+            alignments,
+            breaks,
+        )
+        for one in sorted(references, key=lambda one: one.begin)
+    )
+
+
+def answered_by_itself(stills: Sequence[Suspension]) -> frozenset[str]:
+    """The probes that were silent with a host in a suspension: what a kernel answers there, the host's own answers, and nobody else for its address."""
+    return frozenset(witness.probe for one in stills if not one.contradicted for witness in one.witnesses)
+
+
+def agree(
+    reference: Outage,
+    witnesses: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+    alignments: dict[str, Alignment],
+    breaks: Sequence[Break],
+) -> Suspension:
+    """One suspension from its finest witness, everybody's facts, and what the others say."""
+    contradicted = answered_by_kernel(reference, traces)
+    deaf = {one.probe for one in contradicted}
+    signs = signs_of(reference, [one for one in traces if one.probe not in deaf])
+    begin_lo, end_hi = signs.not_before, signs.not_after
+    moved_begin = begin_lo + LEAST_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
+    wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
+    begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
+    end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
+    disagreement = [
+        f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's processes stood still"
+        for one in contradicted
+    ]
+    disagreement += _disagreements(reference, witnesses, begin, end)
+    begin, end = _near_stalls(begin, end, stalls)
+    most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
+    least = min(most, reference.length.lo_ns, max(0, end.lo_ns - begin.hi_ns))
+    if reference.method == "jump of the guest clock's offset":
+        least = min(most, reference.length.lo_ns)  # the jump is a hard bound of its own; it needs no edges
+    trace = next(one for one in traces if one.probe == reference.probe)
+    length = Interval(least, most)
+    kernels = [one for one in traces if one.kind in KERNEL and all(one is not other for other in contradicted)]
+    clocks = clock_readings(alignments, breaks, reference)
+    slot = spoke_last(trace, reference).lo_ns + trace.interval_at(reference.begin.lo_ns)
+    missed = missed_from(signs.last.lo_ns, slot, reference.core.middle_ns, kernels)
+    drawn = likely_length(begin, end, length, trace, signs, missed)
+    likely = by_a_clock_that_stood_still(clocks, length, drawn)
+    return Suspension(
+        host=reference.host,
+        begin=begin,
+        end=end,
+        length=length,
+        likely=likely.span,
+        best_ns=likely.best_ns,
+        likely_by=likely.method,
+        witnesses=tuple(sorted(witnesses, key=lambda one: one.outer.length_ns)),
+        mechanisms=tuple(dict.fromkeys(one.kind for one in traces if one.probe in {w.probe for w in witnesses})),
+        disagreement=tuple(disagreement),
+        clocks=clocks,
+        stalled_ns=length.hi_ns - uncovered_ns(Interval(begin.lo_ns, begin.lo_ns + length.hi_ns), stalls),
+        method=reference.method,
+        contradicted=tuple(one.probe for one in contradicted),
+    )
+
+
+def _disagreements(reference: Outage, witnesses: Sequence[Outage], begin: Interval, end: Interval) -> list[str]:
+    said = []
+    if begin.lo_ns > reference.begin.hi_ns:
+        more = (begin.lo_ns - reference.begin.hi_ns) / MILLISECOND
+        said.append(f"a sign of life {more:.1f} ms after {reference.probe} should have ticked: the begin was widened")
+    if end.hi_ns < reference.end.lo_ns:
+        more = (reference.end.lo_ns - end.hi_ns) / MILLISECOND
+        said.append(f"a sign of life {more:.1f} ms before {reference.probe} allows for: the end was widened")
+    for other in witnesses:
+        if other is reference or other.inner is None:
+            continue
+        inner = other.inner
+        if inner.lo_ns < begin.lo_ns - MILLISECOND and other.begin.hi_ns < begin.lo_ns:
+            early = (begin.lo_ns - inner.lo_ns) / MILLISECOND
+            said.append(f"{other.probe} was late already {early:.1f} ms before the last sign of life")
+    return said
+
+
+def _near_stalls(begin: Interval, end: Interval, stalls: Sequence[Interval]) -> tuple[Interval, Interval]:
+    """Soft edges reach over a stall of ours that touches them: a machine that stood still vouches for no silence."""
+    for stall in stalls:
+        if stall.overlaps(begin) and stall.hi_ns < end.lo_ns:
+            begin = Interval(begin.lo_ns, max(begin.hi_ns, stall.hi_ns))
+        if stall.overlaps(end) and stall.lo_ns > begin.hi_ns:
+            end = Interval(min(end.lo_ns, stall.lo_ns), end.hi_ns)
+    return begin, end
+
+
+def session_outages(
+    outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
+) -> tuple[SessionOutage, ...]:
+    """What people logged in over an open session felt: every silence of the echo, of the connection to a SAP dispatcher and of a session with a database."""
+    found = []
+    for trace in traces:
+        if trace.kind not in SESSIONS:
+            continue
+        for outage in outages:
+            if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:
+                found.append(_session_outage(outage, trace, agreed))
+    return tuple(found)
+
+
+def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) -> SessionOutage:
+    known = trace.answered > 0
+    typed = trace.late & (trace.sent >= outage.begin.lo_ns) & (trace.sent <= outage.end.hi_ns)
+    answered = trace.answered[known & (trace.answered >= outage.end.hi_ns)]
+    ended = int(answered.min(initial=2**62)) if len(answered) else outage.end.hi_ns
+    first = int(trace.sent[typed].min(initial=outage.begin.hi_ns))
+    # of what was asked before: a question from the last moments of the outage is answered in time, with the others
+    early = known & (trace.sent < first) & (trace.answered <= outage.end.hi_ns) & ~trace.late
+    last_answer = int(trace.answered[early].max(initial=outage.begin.lo_ns))
+    its_answer = trace.answered[typed & known]
+    waited = (int(its_answer[0]) if len(its_answer) else ended) - first
+    during = next((one for one in agreed if one.outer.overlaps(outage.outer)), None)
+    after = Interval(max(0, ended - during.end.hi_ns), max(0, ended - during.end.lo_ns)) if during else None
+    late_after = trace.late & known & (trace.sent >= ended) & (trace.sent <= ended + 10 * SECOND)
+    slow = int(trace.answered[late_after].max(initial=ended))
+    return SessionOutage(
+        probe=trace.probe,
+        host=trace.host,
+        began=Interval(min(last_answer, first), first),
+        ended_ns=ended,
+        waited_ns=waited,
+        bounds=Interval(waited, waited + first - min(last_answer, first)),
+        after_resume_ns=after,
+        slow_until_ns=slow,
+        unanswered=int((typed & ~known).sum()),
+    )

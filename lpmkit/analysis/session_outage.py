@@ -1,0 +1,174 @@
+"""Whose part a session outage is: how long the way to the host was closed (or the host stood still), and how long our own TCP then waited to send again.
+
+A session that sends into a break hears nothing until TCP repeats what was lost, and TCP doubles its waits. So the outage of a session ends some time after
+the way is open again. When it opened is bounded from three sides:
+
+* *Echo requests* go out on their own schedule: the last one that was lost, and the first reply (`lpmkit.analysis.signals.asked_silences`).
+* *Our TCP* tells when it sent what was lost (event ``tcp``): whatever it sent and nobody acknowledged was sent while the way was closed.
+* The first sign of life of any probe, at the latest the session's own answer.
+
+What the first two say is intersected; where they contradict each other (the way was open for a moment in between) the answer is the hull of both, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Kind, Outage, SessionOutage, Split, Suspension, Trace
+from lpmkit.timeline import Event
+
+#: The moment at which TCP last sent is known to a kernel tick (10 ms at most) and the millisecond in which it is told.
+_TICK_NS = 12 * MILLISECOND
+#: What TCP sent so shortly before the answer may be what was answered, even where the round trip is shorter.
+_ANSWERED_NS = 30 * MILLISECOND
+#: What reaches us so soon after the first question that was lost may have been under way already.
+_UNDER_WAY_NS = 20 * MILLISECOND
+#: A login is told so soon after the silence that it is about.
+_SOON_NS = 30 * SECOND
+_LOGIN = ("remote_pid", "remote_started", "local_address", "remote_address")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What our own TCP did during one silence. ``lost_ns`` are the moments at which it sent what nobody acknowledged."""
+
+    answered_ns: int
+    lost_ns: tuple[int, ...]
+    repeats: int
+    all_acknowledged: bool
+
+
+def waiting_of(event: Mapping[str, Any]) -> Waiting:
+    """From the data of a ``tcp`` event."""
+    rows = [dict(zip(event["columns"], row, strict=True)) for row in event["rows"]]
+    answered = int(event["answered_ns"])
+    *during, last = rows
+    answering = answered - max(_ANSWERED_NS, 3 * 1000 * int(last["rtt_us"]))
+    heard = [row for row in during if row["mono_ns"] < answering]
+    acknowledged = max((int(row["mono_ns"]) - int(row["since_ack_ms"]) * MILLISECOND for row in heard), default=0)
+    # lost is what nobody had acknowledged at the last look and TCP sent again: a kernel may take 40 ms and more to acknowledge
+    again = [row for row in during if row["unacked"] and row["total_retransmits"] < last["total_retransmits"]]
+    sent = [int(row["mono_ns"]) - int(row["since_sent_ms"]) * MILLISECOND for row in again]
+    lost = tuple(one for one in sent if max(acknowledged, event["silent_since_ns"] - _TICK_NS) <= one < answering)
+    repeats = int(last["total_retransmits"]) - int(rows[0]["total_retransmits"]) + int(rows[0]["retransmits"])
+    return Waiting(answered, lost, repeats, all_acknowledged=bool(heard) and not lost and not repeats)
+
+
+def split_sessions(
+    sessions: Iterable[SessionOutage],
+    outages: Sequence[Outage],
+    traces: Sequence[Trace],
+    agreed: Sequence[Suspension],
+    events: Sequence[Event],
+) -> tuple[SessionOutage, ...]:
+    """The same session outages, each with its `Split` and with who answered before and after."""
+    told = [event for event in events if event.kind in ("tcp", "login", "session")]
+    return tuple(
+        replace(
+            one,
+            split=_split(one, outages, traces, agreed, _waiting(one, told)),
+            login=_login(one, told),
+        )
+        for one in sessions
+    )
+
+
+def _waiting(one: SessionOutage, events: Sequence[Event]) -> Waiting | None:
+    mine = [waiting_of(event.data) for event in events if event.kind == "tcp" and event.data["probe"] == one.probe]
+    return next((found for found in mine if abs(found.answered_ns - one.ended_ns) <= SECOND), None)
+
+
+def _split(
+    one: SessionOutage,
+    outages: Sequence[Outage],
+    traces: Sequence[Trace],
+    agreed: Sequence[Suspension],
+    waiting: Waiting | None,
+) -> Split:
+    way = _closed(one, outages, traces, agreed)
+    said, end = [way.how], Interval(min(way.end.lo_ns, one.ended_ns), min(way.end.hi_ns, one.ended_ns))
+    said.append(f"our TCP repeated {waiting.repeats} times" if waiting else _not_looked(one))
+    lost = max(waiting.lost_ns, default=0) - _TICK_NS if waiting else 0
+    if lost > end.hi_ns:
+        end = Interval(end.lo_ns, one.ended_ns)
+        said.append(
+            "what it sent after the first sign of life was lost too, so the way was open for a moment in between"
+        )
+    else:
+        end = Interval(max(end.lo_ns, lost), end.hi_ns)
+    path = Interval(max(0, min(way.least_ns, end.lo_ns - way.begin.hi_ns)), max(0, end.hi_ns - way.begin.lo_ns))
+    own = Interval(one.ended_ns - end.hi_ns, one.ended_ns - end.lo_ns)
+    if waiting and waiting.all_acknowledged:
+        said.append("all that it had sent was acknowledged: it waited for the host's program, not to send again")
+        path, own = Interval(path.lo_ns, max(path.hi_ns, one.ended_ns - way.begin.lo_ns)), Interval(0, 0)
+    return Split(path, own, waiting.repeats if waiting else None, "; ".join(said))
+
+
+def _not_looked(one: SessionOutage) -> str:
+    if one.bounds.hi_ns < 250 * MILLISECOND:
+        return "too short for TCP to repeat anything"
+    return "our TCP could not be looked at (not Linux, or the session goes through another host)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """When the way was closed and when it opened, and for how long at least it was closed in between."""
+
+    begin: Interval
+    end: Interval
+    least_ns: int
+    how: str
+
+
+def _closed(
+    one: SessionOutage, outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
+) -> _Closed:
+    """By the best witness there is."""
+    felt = Interval(one.began.lo_ns, one.ended_ns)
+    kernels = {trace.probe for trace in traces if trace.kind == "icmp"}
+    echoes = [
+        other
+        for other in outages
+        if other.probe in kernels and other.kind is not Kind.OBSERVER and other.outer.overlaps(felt)
+    ]
+    if echoes:
+        begin = min(other.begin for other in echoes)
+        end = max((other.end for other in echoes), key=lambda edge: edge.hi_ns)
+        if len(echoes) == 1:
+            return _Closed(begin, end, 2**62, "by echo requests")
+        least = sum(other.length.lo_ns for other in echoes)
+        return _Closed(begin, end, least, f"by echo requests, with {len(echoes)} breaks in one outage of the session")
+    still = next((other for other in agreed if other.outer.overlaps(felt)), None)
+    begin = still.begin if still else one.began
+    latest = min(
+        (_first_sign(trace, begin, one.ended_ns) for trace in traces if trace.probe != one.probe), default=one.ended_ns
+    )
+    earliest = min(latest, still.end.lo_ns if still else begin.lo_ns)
+    return _Closed(begin, Interval(earliest, latest), 2**62, "by the suspension" if still else "by the session alone")
+
+
+def _first_sign(trace: Trace, begin: Interval, ended: int) -> int:
+    """When something of a probe next reached us: not when the host made it, as a host that is cut off goes on ticking."""
+    after = trace.answered[(trace.answered > begin.hi_ns + _UNDER_WAY_NS) & (trace.answered <= ended)]
+    return int(after.min(initial=ended))
+
+
+def _login(one: SessionOutage, events: Sequence[Event]) -> str:
+    """Whether it is the same login before and after, from what the answering program and our socket said."""
+    mine = [event for event in events if event.data.get("probe", event.source) == one.probe]
+    before = [event for event in mine if event.kind == "session" and event.mono_ns <= one.began.hi_ns]
+    after = [event for event in mine if event.kind == "login" and 0 <= event.mono_ns - one.ended_ns <= _SOON_NS]
+    again = [
+        event for event in mine if event.kind == "session" and one.began.hi_ns < event.mono_ns <= one.ended_ns + SECOND
+    ]
+    if again:
+        return "no: it had to log in again"
+    if not before or not after:
+        return "not asked" if one.bounds.hi_ns < 250 * MILLISECOND or not before else "nobody answered who it is"
+    was, now = before[-1].data, after[0].data
+    same = all(was.get(name) == now.get(name) for name in _LOGIN)
+    pid, since = now.get("remote_pid"), now.get("remote_started")
+    ends = f", our end {now['local_address']}, its end {now['remote_address']}" if "local_address" in now else ""
+    return f"{'the same' if same else 'another'}: process {pid} there, started {since} s (time of day there){ends}"

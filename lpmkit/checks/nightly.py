@@ -1,0 +1,309 @@
+"""Every partition of a frame, or of an estate of many, judged in one pass, kept, and held against the night before.
+
+What is common to many (managers, frames, I/O servers) is asked once, see `lpmkit.survey.fleet`. It only reads.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from lpmkit.checks import Answer, Finding, Verdict, examine, ready
+from lpmkit.config import Site
+from lpmkit.errors import RecordError
+from lpmkit.inventory import Partition
+from lpmkit.prediction.history import history, inputs_from
+from lpmkit.prediction.prior import Outcome, predict
+from lpmkit.runs.folder import write_document, write_file
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.survey.fleet import Direction, Effort, Progress, Silent, Surveyed, survey_estate
+from lpmkit.survey.gather import Survey
+from lpmkit.timeline import Clock
+
+#: Where nights are kept below the folder of runs.
+FOLDER = "checks"
+HEAD = ("partition", "state", "answer", "verdict", "check", "about", "facts", "remedy", "who", "code", "asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One partition: its state as listed, what the checks together say, and each finding."""
+
+    partition: str
+    state: str
+    answer: Answer
+    findings: tuple[Finding, ...]
+
+    def count(self, verdict: Verdict) -> int:
+        """How many findings say so; what only the firmware can tell is no unknown here."""
+        return sum(one.verdict is verdict and not one.only_firmware for one in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """All partitions of ``source``, asked whether they could move to ``target``; when, in nanoseconds since 1970, and which machines could not be asked.
+
+    Where one of the two managers could not be asked, ``judged`` is false and the partitions, as far as they could be listed, have no findings.
+    """
+
+    source: str
+    target: str
+    wall_ns: int
+    partitions: tuple[Judged, ...]
+    silent: tuple[Silent, ...] = ()
+    judged: bool = True
+
+    @property
+    def answer(self) -> Answer:
+        """Not ready if one is not; could not tell if of one it cannot be told, or if there is none."""
+        return _together(one.answer for one in self.partitions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; `from_dict` brings it back."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "wall_ns": self.wall_ns,
+            "answer": self.answer.value,
+            "partitions": [
+                {
+                    "partition": one.partition,
+                    "state": one.state,
+                    "answer": one.answer.value,
+                    "findings": [{**asdict(found), "verdict": found.verdict.value} for found in one.findings],
+                }
+                for one in self.partitions
+            ],
+            "silent": [asdict(one) for one in self.silent],
+            "judged": self.judged,
+        }
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Night:
+        return cls(
+            kept["source"],
+            kept["target"],
+            kept["wall_ns"],
+            tuple(
+                Judged(
+                    one["partition"],
+                    one["state"],
+                    Answer(one["answer"]),
+                    tuple(
+                        Finding(**{**row, "verdict": Verdict(row["verdict"]), "asked": tuple(row["asked"])})
+                        for row in one["findings"]
+                    ),
+                )
+                for one in kept["partitions"]
+            ),
+            tuple(Silent(**one) for one in kept.get("silent", ())),
+            kept.get("judged", True),
+        )
+
+
+def answer_of(nights: Sequence[Night]) -> Answer:
+    """The same of many frames; one that was asked and holds no partition says nothing."""
+    return _together(night.answer for night in nights if night.partitions or not night.judged)
+
+
+def _together(answers: Iterable[Answer]) -> Answer:
+    said = set(answers)
+    if Answer.NOT_READY in said:
+        return Answer.NOT_READY
+    return Answer.READY if said == {Answer.READY} else Answer.COULD_NOT_TELL
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What one check says now and said the last time of one thing; ``None`` where it was or is not asked, because the partition or the check is new or gone."""
+
+    partition: str
+    check: str
+    about: str
+    before: Verdict | None
+    now: Verdict | None
+
+
+def examine_estate(
+    site: Site,
+    directions: Sequence[Direction],
+    *,
+    secrets: Secrets,
+    clock: Clock | None = None,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[tuple[Night, ...], Effort]:
+    """Survey every partition of these directions in one pass and judge it; a night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_estate`."""
+    found, effort = survey_estate(site, directions, secrets, tell=tell)
+    past = history(site.runs.folder) if site.runs.folder.is_dir() else []
+    wall_ns = (clock or Clock()).wall_ns()
+    return tuple(_judged(one, past, wall_ns) for one in found), effort
+
+
+def _judged(found: Surveyed, past: Sequence[Outcome], wall_ns: int) -> Night:
+    rows = []
+    for one, survey in found.partitions:
+        findings = () if survey is None else examine(_expecting(survey, one, past))
+        rows.append(Judged(one.name, one.state, ready(findings), findings))
+    judged = all(survey is not None for _, survey in found.partitions) and (bool(rows) or not found.silent)
+    return Night(found.direction.source, found.direction.target, wall_ns, tuple(rows), found.silent, judged)
+
+
+def _expecting(survey: Survey, one: Partition, past: Sequence[Outcome]) -> Survey:
+    """The survey with how long the suspension will be, where past moves tell."""
+    inputs = inputs_from(
+        {"partition": one.name, "source": survey.source.name, "target": survey.target.name},
+        {"source": {"partitions": [asdict(one)]}, "guest": asdict(survey.guest) if survey.guest else None},
+    )
+    return survey if inputs is None else replace(survey, expected_suspension_s=predict(inputs, past).suspended_s.p90)
+
+
+def keep(night: Night, runs: Path) -> Path:
+    """Write the night as JSON, CSV and HTML below the folder of runs, and say where; raises `RecordError` when it cannot be written."""
+    folder = _folder(runs, night.source, night.target)
+    before = last(runs, night.source, night.target)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"it cannot be made: {error.strerror}", where=str(folder)) from error
+    stamp = f"{_time(night):%Y%m%dT%H%M%S.%fZ}"
+    write_file(folder / f"{stamp}.csv", as_csv(night).encode())
+    write_file(folder / f"{stamp}.html", as_html(night, before).encode())
+    return write_document(folder, stamp, night.to_dict())
+
+
+def last(runs: Path, source: str, target: str) -> Night | None:
+    """The latest night that was kept of these two frames and was judged. Raises `RecordError` for a file that is not one."""
+    for path in sorted(_folder(runs, source, target).glob("*.json"), reverse=True):
+        try:
+            night = Night.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordError(
+                f"this is not what a night of checks left: {error}",
+                where=str(path),
+                next_step="Move it away and repeat the command.",
+            ) from error
+        if night.judged:
+            return night
+    return None
+
+
+def changes(before: Night | None, now: Night) -> tuple[Changed, ...]:
+    """Every verdict that is another one, in the order of now, what is gone at the end; nothing where there is no night before, or now nobody could ask."""
+    if before is None or not now.judged:
+        return ()
+    old, new = _verdicts(before), _verdicts(now)
+    keys = [*new, *(key for key in old if key not in new)]
+    return tuple(Changed(*key, old.get(key), new.get(key)) for key in keys if old.get(key) is not new.get(key))
+
+
+def _verdicts(night: Night) -> dict[tuple[str, str, str], Verdict]:
+    """By partition, check and what it is about."""
+    found: dict[tuple[str, str, str], Verdict] = {}
+    for one in night.partitions:
+        found |= {(one.partition, each.key, each.about): each.verdict for each in one.findings}
+    return found
+
+
+def as_csv(night: Night) -> str:
+    """A row for each finding; facts and commands are joined with semicolons."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(HEAD)
+    for one in night.partitions:
+        for found in one.findings:
+            facts = "; ".join(f"{name}: {value}" for name, value in found.facts.items())
+            rows.writerow(
+                [
+                    *(one.partition, one.state, one.answer.value, _shown(found), found.key, found.about, facts),
+                    *(found.remedy, found.who, found.code, "; ".join(found.asked)),
+                ]
+            )
+    return out.getvalue()
+
+
+def _shown(found: Finding) -> str:
+    return "only the firmware can tell" if found.only_firmware else found.verdict.value
+
+
+def as_html(night: Night, before: Night | None) -> str:
+    """A page of its own: the table of partitions, what changed since ``before``, and whatever is not as it should be with its remedy."""
+    environment = Environment(loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True))
+    return environment.get_template("nightly.html.j2").render(
+        title=f"Could they move? {night.source} to {night.target}, {_time(night):%Y-%m-%d %H:%M} UTC",
+        overview=overview(night),
+        since=None if before is None else f"{_time(before):%Y-%m-%d %H:%M} UTC",
+        changes=changes_as_rows(changes(before, night)),
+        trouble=[
+            (one.partition, _shown(found), found)
+            for one in night.partitions
+            for found in one.findings
+            if found.verdict is not Verdict.PASS and not found.only_firmware
+        ],
+        silent=night.silent,
+        alone=sorted({found.title for one in night.partitions for found in one.findings if found.only_firmware}),
+    )
+
+
+def overview(night: Night) -> list[dict[str, Any]]:
+    """A row for each partition."""
+    return [
+        {
+            "partition": one.partition,
+            "state": one.state,
+            "answer": one.answer.value,
+            **{verdict.value: one.count(verdict) for verdict in Verdict},
+            "what": "; ".join(dict.fromkeys(each.title for each in one.findings if each.verdict is Verdict.FAIL))
+            or ("" if one.findings else "could not be asked"),
+        }
+        for one in night.partitions
+    ]
+
+
+def frames_as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:
+    """A row for each frame: how many of its partitions could move, and what could not be asked."""
+    return [
+        {
+            "from": night.source,
+            "to": night.target,
+            "partitions": len(night.partitions),
+            **{answer.value: sum(one.answer is answer for one in night.partitions) for answer in Answer},
+            "could not be asked": ", ".join(one.machine for one in night.silent),
+        }
+        for night in nights
+    ]
+
+
+def silent_as_rows(nights: Sequence[Night]) -> list[dict[str, str]]:
+    """Every machine that could not be asked, once, with the reason."""
+    return [asdict(one) for one in dict.fromkeys(one for night in nights for one in night.silent)]
+
+
+def changes_as_rows(found: Sequence[Changed]) -> list[dict[str, str]]:
+    """What changed, as words."""
+    return [
+        {
+            "partition": one.partition,
+            "check": one.check,
+            "about": one.about,
+            "before": one.before.value if one.before else "not asked",
+            "now": one.now.value if one.now else "not asked",
+        }
+        for one in found
+    ]
+
+
+def _folder(runs: Path, source: str, target: str) -> Path:
+    return runs / FOLDER / f"{quote(source, safe='')}-to-{quote(target, safe='')}"
+
+
+def _time(night: Night) -> datetime:
+    return datetime.fromtimestamp(night.wall_ns / 1e9, tz=UTC)

@@ -1,0 +1,144 @@
+"""Control points: where a move is asked for, and where one sees how it goes.
+
+`Control` is the contract that the manager of a frame fulfils, whatever it is called. `ivm` types at the Integrated
+Virtualization Manager of a VIOS; `vios` and `aix` read the machines themselves; `records` reads the grammar that the
+managers print. Everything here turns text into values, or raises; nothing here judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lpmkit.inventory import (
+    Frame,
+    MoverPair,
+    Partition,
+    PhysicalSlot,
+    Places,
+    Pool,
+    Profile,
+    SriovPort,
+    VirtualEthernetAdapter,
+    VirtualFcAdapter,
+    VirtualScsiAdapter,
+    VnicAdapter,
+)
+from lpmkit.ssh.session import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked: this partition, from this frame, to that one, so mapped.
+
+    ``source`` and ``target`` are the site file's names of the two frames. ``target_machine`` is the target as firmware names
+    it (``7998-61X*10071DA``), ``target_address`` the address of its manager and ``target_user`` the login there, as
+    ``migrlpar -t/--ip/-u`` want them (powervm.md 1.2). An empty address says that one manager has both frames: no ``--ip``, no ``-u``.
+    ``mapping`` holds attributes for ``-i``, empty for the manager's choice.
+    """
+
+    partition: str
+    source: str
+    target: str
+    target_machine: str
+    target_address: str
+    target_user: str
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReading:
+    """What one control point said of one partition's migration at one moment.
+
+    ``partition_state`` is ``None`` when the partition is not in its list at all; ``migration_state`` likewise. Bytes are as the
+    manager counts them, ``None`` where it does not say.
+    """
+
+    partition_state: str | None
+    migration_state: str | None
+    bytes_transmitted: int | None = None
+    bytes_remaining: int | None = None
+    lpar_id: int | None = None
+
+
+class Control(Protocol):
+    """One frame's manager. Every method asks the machine anew and raises `RemoteError` when it cannot say."""
+
+    @property
+    def kind(self) -> str:
+        """``ivm`` or ``hmc``."""
+        ...
+
+    @property
+    def frame_name(self) -> str:
+        """The site file's name of the frame, for messages."""
+        ...
+
+    def system(self) -> Frame:
+        """Name, machine, state and capabilities: one question. A system without power can be asked this and little else."""
+        ...
+
+    def frame(self) -> Frame:
+        """The system with its memory, processors and count of moves."""
+        ...
+
+    def partitions(self) -> tuple[Partition, ...]: ...
+
+    def scsi_adapters(self) -> tuple[VirtualScsiAdapter, ...]: ...
+
+    def ethernet_adapters(self) -> tuple[VirtualEthernetAdapter, ...]: ...
+
+    def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]: ...
+
+    def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
+        """Empty where the manager or the system can have none, and so for the three that follow."""
+        ...
+
+    def vnics(self) -> tuple[VnicAdapter, ...]: ...
+
+    def sriov_ports(self) -> tuple[SriovPort, ...]: ...
+
+    def pools(self) -> tuple[Pool, ...]: ...
+
+    def profiles(self) -> tuple[Profile, ...]: ...
+
+    def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
+        """Which movers of both ends can talk; empty where there is nothing to choose, as under an IVM, which moves itself."""
+        ...
+
+    def places(self, order: Order) -> Places | None:
+        """Where the managers say the partition's adapters could go on the target; ``None`` where there is nothing to choose."""
+        ...
+
+    def keys_exchanged(self, order: Order) -> Reply:
+        """``mkauthkeys --test``: silent and 0 when the two managers may talk."""
+        ...
+
+    def validate(self, order: Order, *, disks: bool = False) -> Reply:
+        """``migrlpar -o v``. The reply is the answer: a status other than 0 is not raised.
+
+        ``disks``: the I/O servers try every disk of virtual Fibre Channel, not its zoning only. Raises `UsageError` where the manager cannot ask that.
+        """
+        ...
+
+    def migrate(self, order: Order) -> Reply:
+        """``migrlpar -o m``, returning as soon as the migration runs. A status other than 0 is not raised.
+
+        A status of ``None`` says that it runs and that its command has not ended yet; `outcome` will hand the rest out.
+        """
+        ...
+
+    def outcome(self) -> Reply | None:
+        """What the command of `migrate` ended with, once, when it ended after `migrate` had returned; else ``None``."""
+        ...
+
+    def stop(self, partition: str) -> Reply: ...
+
+    def recover(self, order: Order, *, force: bool = False) -> Reply:
+        """``migrlpar -o r``; the other manager is named where there is another."""
+        ...
+
+    def migration(self, partition: str) -> MigrationReading: ...
+
+    def close(self) -> None: ...

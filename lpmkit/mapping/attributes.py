@@ -1,0 +1,308 @@
+"""The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (powervm.md 1.4).
+
+`keep` builds the attributes with which each adapter comes to the same place on the target: the partner of the same I/O server, the same server slot where it is
+free, the same Fibre Channel and SR-IOV port, the same processor pool by *name* (its number may be another's there), the same partition id where nobody has it,
+and the movers that can talk. What cannot be kept is said, and left to the manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from lpmkit.inventory import (
+    MoverPair,
+    Partition,
+    PhysicalDisk,
+    Place,
+    SriovPort,
+    VirtualFcAdapter,
+    VirtualScsiAdapter,
+    VnicAdapter,
+    VnicBacking,
+)
+from lpmkit.mapping.compare import (
+    DEFAULT_POOL,
+    FC,
+    SCSI,
+    chosen_movers,
+    disk_on,
+    fc_clients,
+    nics,
+    pool_named,
+    scsi_clients,
+    server_named,
+    server_of,
+)
+from lpmkit.survey.gather import Side, Survey, same_disk
+
+#: What takes a name apart inside a record; such an I/O server is named by its id.
+UNSAFE = frozenset('/,"=')
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMapping:
+    """The attributes for ``migrlpar -i``, and what of the mapping cannot be kept, with what to do about it."""
+
+    record: Mapping[str, str]
+    troubles: tuple[str, ...] = ()
+
+
+def keep(survey: Survey) -> KeptMapping:
+    """The attributes with which every adapter, the pool and the id come to the same place on the target, and the movers are named.
+
+    A partition whose adapters could not be read gets no record: half of a mapping would pass for the whole.
+    """
+    moving = survey.moving
+    scsi, fibre, virtual_nics = scsi_clients(survey), fc_clients(survey), nics(survey)
+    if moving is None or scsi is None or fibre is None or virtual_nics is None:
+        return KeptMapping(
+            {}, (f"{survey.partition}: its adapters could not all be listed, so there is no record to keep them",)
+        )
+    keeping = _Keeping(survey, moving, scsi, fibre, virtual_nics)
+    record = {
+        "virtual_scsi_mappings": keeping.scsi(),
+        "virtual_fc_mappings": keeping.fc(),
+        "vnic_mappings": keeping.nics(),
+        **keeping.pool(),
+        "dest_lpar_id": keeping.lpar_id(),
+        **keeping.movers(),
+    }
+    return KeptMapping({name: value for name, value in record.items() if value}, tuple(keeping.troubles))
+
+
+class _Keeping:
+    """Builds the parts of a record, and gathers what cannot be kept."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        moving: Partition,
+        scsi: Sequence[VirtualScsiAdapter],
+        fibre: Sequence[VirtualFcAdapter],
+        virtual_nics: Sequence[VnicAdapter],
+    ) -> None:
+        self.troubles: list[str] = []
+        self._survey, self._moving = survey, moving
+        self._scsi, self._fc, self._nics = scsi, fibre, virtual_nics
+        self._servers = {one.name: one for one in survey.target.io_servers}
+        self._able = {(SCSI, one.slot): self._for_disks(one) for one in scsi} | {
+            (FC, one.slot): self._for_ports(one) for one in fibre
+        }
+        self._partner = self._partners()
+        self._taken = {name: self._slots_of(name) for name in self._servers}
+
+    # which I/O server
+
+    def _for_disks(self, client: VirtualScsiAdapter) -> list[str]:
+        """The target's I/O servers that see every LUN behind an adapter and have it free; where the manager says its own, only those."""
+        server = server_of(self._survey, client)
+        if server is None:
+            return []
+        wanted = [disk_on(self._survey.source, client.remote_partition, one.backing) for one in server.targets]
+        seen = [name for name in self._servers if self._sees(name, wanted)]
+        return self._said(seen, self._survey.places.scsi if self._survey.places else None, client.slot)
+
+    def _sees(self, name: str, wanted: Iterable[PhysicalDisk | None]) -> bool:
+        vios = server_named(self._survey.target, name)
+        if vios is None or vios.disks is None or vios.scsi_servers is None:
+            return False
+        used = {one.backing for server in vios.scsi_servers for one in server.targets}
+        for disk in wanted:
+            there = None if disk is None else same_disk(Side("", vios=vios), disk)[0]
+            if there is None or there.volume_group is not None or there.name in used:
+                return False
+        return True
+
+    def _for_ports(self, client: VirtualFcAdapter) -> list[str]:
+        """Those with a port that takes another adapter. Whether both WWPNs are zoned there only the manager can say."""
+        free = []
+        for name in self._servers:
+            vios = server_named(self._survey.target, name)
+            if vios is not None and any(port.ports_left for port in vios.fc_ports or ()):
+                free.append(name)
+        return self._said(free, self._survey.places.fc if self._survey.places else None, client.slot)
+
+    @staticmethod
+    def _said(seen: list[str], places: Sequence[Place] | None, slot: int) -> list[str]:
+        return (
+            seen
+            if places is None
+            else [name for name in seen if name in {one.server for one in places if one.slot == slot}]
+        )
+
+    def _partners(self) -> dict[str, str]:
+        """For each I/O server of the source one of the target, each another where that can be: able ones first, then the same id, then alike names."""
+        here = {one.name: one.lpar_id for one in self._survey.source.io_servers}
+        serving = [one.remote_partition or "" for one in self._scsi] + [one.remote_partition or "" for one in self._fc]
+        used = list(dict.fromkeys(serving + [one.server for nic in self._nics for one in nic.backing]))
+        targets = list(self._servers)
+        if not used or not targets:
+            return {}
+        ways = permutations(targets, len(used)) if len(targets) >= len(used) else (tuple(targets[:1]) * len(used),)
+
+        def worth(way: Sequence[str]) -> tuple[int, int, int]:
+            pairs = list(zip(used, way, strict=True))
+            able = sum(self._can(SCSI, one, dict(pairs)) for one in self._scsi)
+            able += sum(self._can(FC, one, dict(pairs)) for one in self._fc)
+            same_id = sum(here.get(name) == self._servers[there].lpar_id for name, there in pairs)
+            return able, same_id, sum(_alike(name, there) for name, there in pairs)
+
+        best = max(ways, key=worth)
+        return dict(zip(used, best, strict=True))
+
+    def _can(self, kind: str, client: VirtualScsiAdapter | VirtualFcAdapter, partner: Mapping[str, str]) -> bool:
+        return partner.get(client.remote_partition or "") in self._able[(kind, client.slot)]
+
+    def _server_for(self, kind: str, client: VirtualScsiAdapter | VirtualFcAdapter) -> str | None:
+        able = self._able[(kind, client.slot)]
+        partner = self._partner.get(client.remote_partition or "")
+        if partner in able:
+            return partner
+        if not able:
+            what = "its disks, free" if kind == SCSI else "its WWPNs"
+            self.troubles.append(
+                f"no I/O server of {self._survey.target.name} takes the {kind} adapter in slot {client.slot} ({what}); the manager is left to choose"
+            )
+            return None
+        self.troubles.append(
+            f"the {kind} adapter in slot {client.slot} goes to {able[0]} together with another: fewer paths than on {self._survey.source.name}"
+        )
+        return able[0]
+
+    # which slot and port
+
+    def _slots_of(self, name: str) -> set[int]:
+        target = self._survey.target
+        groups = (target.scsi_adapters, target.fc_adapters, target.ethernet_adapters)
+        return {one.slot for group in groups for one in group or () if one.partition == name}
+
+    def _slot(self, name: str, wanted: int | None) -> str:
+        """The same slot where it is free and within what the I/O server has; nothing where the manager must choose."""
+        most = self._servers[name].max_virtual_slots
+        if wanted is None or wanted in self._taken[name] or (most is not None and wanted >= most):
+            return ""
+        self._taken[name].add(wanted)
+        return str(wanted)
+
+    def _port(self, name: str, client: VirtualFcAdapter) -> str:
+        vios = server_named(self._survey.source, client.remote_partition)
+        server = next(
+            (one for one in (vios.fc_servers if vios else None) or () if one.slot == client.remote_slot), None
+        )
+        there = server_named(self._survey.target, name)
+        ports = {port.name for port in (there.fc_ports if there else None) or () if port.ports_left}
+        return server.port if server is not None and server.port in ports else ""
+
+    def _named(self, name: str) -> str:
+        """``name/id``, or the id alone where the name would be taken apart."""
+        one = self._servers[name]
+        return f"/{one.lpar_id}" if UNSAFE & set(name) else f"{name}/{one.lpar_id}"
+
+    # the attributes
+
+    def scsi(self) -> str:
+        items = []
+        for client in self._scsi:
+            name = self._server_for(SCSI, client)
+            if name is not None:
+                items.append(_joined(client.slot, self._named(name), self._slot(name, client.remote_slot)))
+        return ",".join(items)
+
+    def fc(self) -> str:
+        items = []
+        for client in self._fc:
+            name = self._server_for(FC, client)
+            if name is not None:
+                slot, port = self._slot(name, client.remote_slot), self._port(name, client)
+                items.append(_joined(client.slot, self._named(name), slot, port))
+        return ",".join(items)
+
+    def nics(self) -> str:
+        ports = [port for port in self._survey.target.sriov_ports or () if port.up is not False]
+        labels = {(port.adapter, port.port): port.label for port in self._survey.source.sriov_ports or ()}
+        return ",".join(item for nic in self._nics for item in self._nic(nic, ports, labels))
+
+    def _nic(
+        self, nic: VnicAdapter, ports: Sequence[SriovPort], labels: Mapping[tuple[int, int], str | None]
+    ) -> list[str]:
+        """``slot/ded/VIOS/id/adapter/port/capacity/adapter here/port here`` for each backing device (C `AVOCADO`)."""
+        free, items = list(ports), []
+        for one in nic.backing:
+            name, label = self._partner.get(one.server), labels.get((one.adapter, one.port))
+            port = min(free, key=lambda port: _strange(port, one, label), default=None)
+            if name is None or port is None:
+                self.troubles.append(
+                    f"no SR-IOV port of {self._survey.target.name} with a link takes the virtual NIC in slot {nic.slot} behind {one.server}"
+                )
+                continue
+            free.remove(port)
+            capacity = "" if one.capacity is None else f"{one.capacity:g}"
+            place = f"{self._named(name)}/{port.adapter}/{port.port}"
+            items.append(f"{nic.slot}/ded/{place}/{capacity}/{one.adapter}/{one.port}")
+        return items
+
+    def pool(self) -> dict[str, str]:
+        """The pool of the same name, by its number where the name would be taken apart."""
+        moving, target = self._moving, self._survey.target
+        if moving.pool is None or moving.pool_id == DEFAULT_POOL:
+            return {}
+        number = pool_named(target, moving.pool)
+        if number is not None:
+            unsafe = UNSAFE & set(moving.pool)
+            return {"shared_proc_pool_id": str(number)} if unsafe else {"shared_proc_pool_name": moving.pool}
+        why = "has no such pool" if target.pools is not None else "did not say which pools it has"
+        self.troubles.append(
+            f"the processor pool {moving.pool!r}: {target.name} {why}, and the partition will come into another one"
+        )
+        return {}
+
+    def lpar_id(self) -> str:
+        listed = self._survey.target.partitions
+        if listed is None or any(one.lpar_id == self._moving.lpar_id for one in listed):
+            return ""
+        return str(self._moving.lpar_id)
+
+    def movers(self) -> dict[str, str]:
+        """Only a running partition needs movers."""
+        pair = chosen_movers(self._survey) if self._moving.state == "Running" else None
+        return {} if pair is None else named_movers(pair)
+
+
+#: The attributes that name the movers of a move.
+MOVERS = frozenset({"source_msp_name", "source_msp_id", "dest_msp_name", "dest_msp_id"})
+
+
+def named_movers(pair: MoverPair) -> dict[str, str]:
+    """The attributes that name a pair of movers; by their ids where a name would be read as something else.
+
+    >>> named_movers(MoverPair("a,b", 1, "192.0.2.1", "p8b-vios1", 2, "192.0.2.2"))
+    {'source_msp_id': '1', 'dest_msp_id': '2'}
+    """
+    if any(UNSAFE & set(name) for name in (pair.source, pair.target)):
+        return {"source_msp_id": str(pair.source_id), "dest_msp_id": str(pair.target_id)}
+    return {"source_msp_name": pair.source, "dest_msp_name": pair.target}
+
+
+def _joined(slot: int, *parts: str) -> str:
+    return "/".join((str(slot), *parts)).rstrip("/")
+
+
+def _alike(one: str, other: str) -> int:
+    """How much of two names' ends is the same: ``p8a-vios1`` and ``p8b-vios1``.
+
+    >>> _alike("p8a-vios1", "p8b-vios1") > _alike("p8a-vios1", "p8b-vios2")
+    True
+    """
+    same = 0
+    for left, right in zip(reversed(one), reversed(other), strict=False):
+        if left != right:
+            break
+        same += 1
+    return same
+
+
+def _strange(port: SriovPort, here: VnicBacking, label: str | None) -> tuple[bool, bool]:
+    """The port of the same place and label is the least strange one."""
+    return port.label != label, (port.adapter, port.port) != (here.adapter, here.port)

@@ -1,0 +1,589 @@
+"""What serves a partition here and what would serve it there, side by side.
+
+Values out of a `lpmkit.survey.gather.Survey`; nothing here talks to a machine. `lay_out` shows every adapter with the I/O server, the server adapter and the device
+behind it on both ends, what stays and what is renamed. `arrived` lays two surveys side by side after a move. The record that keeps a mapping is built by
+`lpmkit.mapping.attributes`.
+
+A manager that is told nothing chooses by itself; what it would choose is shown where it says so (``lslparmigr -r virtualio``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from lpmkit.inventory import (
+    MoverPair,
+    PhysicalDisk,
+    Vios,
+    VirtualEthernetAdapter,
+    VirtualFcAdapter,
+    VirtualScsiAdapter,
+    VirtualScsiServer,
+    VirtualTarget,
+    VnicAdapter,
+    VnicBacking,
+)
+from lpmkit.survey.gather import Change, Row, Side, Survey, bridge_for, keeps_its_name, same_disk
+
+Client = TypeVar("Client", VirtualScsiAdapter, VirtualFcAdapter)
+Network = TypeVar("Network", VnicAdapter, VirtualEthernetAdapter)
+
+SCSI, FC, ETHERNET, NIC, POOL, MOVER, ID = "vSCSI", "NPIV", "Ethernet", "vNIC", "pool", "mover", "id"
+CHOSEN_THERE = "chosen there"
+LOST, UNKNOWN = "lost", "unknown"
+#: The pool that every system has and that needs no naming.
+DEFAULT_POOL = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One end of an adapter: the I/O server, its server adapter (or bridge), the slot of that, and the device behind it; ``None`` is not known."""
+
+    server: str | None = None
+    adapter: str | None = None
+    slot: int | None = None
+    device: str | None = None
+
+    def words(self) -> str:
+        """
+        >>> Seat("vios1", "vhost0", 11, "hdisk1").words()
+        'vios1, vhost0, slot 11, hdisk1'
+        """
+        slot = None if self.slot is None else f"slot {self.slot}"
+        return ", ".join(part for part in (self.server, self.adapter, slot, self.device) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing of the partition on both ends. ``there`` is ``None`` where there is no place for it, or nobody could say; ``remark`` says which.
+    ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where nobody could look, else empty.
+
+    ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it the same on both ends.
+    """
+
+    kind: str
+    name: str
+    slot: int | None = None
+    name_after: str | None = None
+    here: Seat = Seat()
+    there: Seat | None = None
+    known_by: str | None = None
+    stays: str = ""
+    changes: str = ""
+    remark: str = ""
+    state: str = ""
+
+
+class Choice:
+    """Where each adapter would go: what a record says, else what the manager suggests, else not known."""
+
+    def __init__(self, survey: Survey, record: Mapping[str, str] | None = None) -> None:
+        self._record = record or {}
+        places = survey.places
+        suggested = {SCSI: places.scsi_suggested if places else (), FC: places.fc_suggested if places else ()}
+        self._suggested = {(kind, place.slot): place for kind, found in suggested.items() for place in found}
+        only = survey.target.io_servers
+        self._only = only[0] if len(only) == 1 else None
+        self._ids = {one.lpar_id: one.name for one in only}
+        self._pools = {pool.number: pool.name for pool in survey.target.pools or ()}
+
+    def of(self, kind: str, slot: int) -> Seat | None:
+        asked = self._asked({SCSI: "virtual_scsi_mappings", FC: "virtual_fc_mappings"}[kind]).get(slot)
+        if asked is not None:
+            return asked
+        place = self._suggested.get((kind, slot))
+        if place is not None:
+            return Seat(place.server)
+        return None if self._only is None or self._suggested else Seat(self._only.name)
+
+    def of_nic(self, slot: int, backing: VnicBacking) -> Seat | None:
+        for item in _items(self._record.get("vnic_mappings")):
+            parts = [*item.split("/"), *[""] * 9]
+            if parts[0] == str(slot) and parts[7:9] == [str(backing.adapter), str(backing.port)]:
+                return Seat(self._server(parts[2], parts[3]), device=f"adapter {parts[4]} port {parts[5]}")
+        return None
+
+    def pool(self, number: int) -> bool:
+        """Whether the record names the target's pool of this number, by its number or its name."""
+        asked = self._record.get("shared_proc_pool_id"), self._record.get("shared_proc_pool_name")
+        return asked in ((str(number), None), (None, self._pools.get(number, "")))
+
+    def _asked(self, attribute: str) -> dict[int, Seat]:
+        found: dict[int, Seat] = {}
+        for item in _items(self._record.get(attribute)):
+            slot, name, number, server_slot, port = (*item.split("/"), "", "", "", "")[:5]
+            found[int(slot)] = Seat(
+                self._server(name, number), slot=int(server_slot) if server_slot else None, device=port or None
+            )
+        return found
+
+    def _server(self, name: str, number: str) -> str | None:
+        return name or self._ids.get(int(number) if number else -1)
+
+
+def _items(value: str | None) -> list[str]:
+    return [item for item in (value or "").split(",") if item]
+
+
+def as_row(line: Line) -> dict[str, str]:
+    """A line as a person compares it: the headings are those of the table.
+
+    >>> as_row(Line(POOL, "SAP pool", here=Seat(device="pool 1"), there=Seat(device="pool 2"), changes="its number"))["there"]
+    'pool 2'
+    """
+    return {
+        "kind": line.kind,
+        "slot": "" if line.slot is None else str(line.slot),
+        "name": line.name,
+        "name there": line.name_after or "",
+        "here": line.here.words(),
+        "there": "none" if line.there is None else line.there.words(),
+        "same by": line.known_by or "",
+        "stays": line.stays,
+        "changes": line.changes,
+        "remark": line.remark,
+    }
+
+
+# -- what the partition has ---------------------------------------------------------------------------------------------------------
+
+
+def scsi_clients(survey: Survey) -> tuple[VirtualScsiAdapter, ...] | None:
+    """The partition's virtual SCSI adapters; ``None`` when they could not be listed."""
+    return _clients(survey, survey.source.scsi_adapters)
+
+
+def fc_clients(survey: Survey) -> tuple[VirtualFcAdapter, ...] | None:
+    """The partition's virtual Fibre Channel adapters with their WWPNs; ``None`` when they could not be listed."""
+    return _clients(survey, survey.source.fc_adapters)
+
+
+def _clients(survey: Survey, listed: tuple[Client, ...] | None) -> tuple[Client, ...] | None:
+    moving = survey.moving
+    if moving is None or listed is None:
+        return None
+    return tuple(one for one in listed if one.lpar_id == moving.lpar_id and one.adapter_type == "client")
+
+
+def nics(survey: Survey, side: Side | None = None) -> tuple[VnicAdapter, ...] | None:
+    """The partition's virtual NICs on a side, the source if none is named."""
+    return _own(survey, side or survey.source, (side or survey.source).vnics)
+
+
+def ethernets(survey: Survey, side: Side | None = None) -> tuple[VirtualEthernetAdapter, ...] | None:
+    """The partition's virtual Ethernet adapters on a side, the source if none is named."""
+    return _own(survey, side or survey.source, (side or survey.source).ethernet_adapters)
+
+
+def _own(survey: Survey, side: Side, listed: tuple[Network, ...] | None) -> tuple[Network, ...] | None:
+    moving = side.partition(survey.partition)
+    if moving is None or listed is None:
+        return None
+    return tuple(one for one in listed if one.lpar_id == moving.lpar_id)
+
+
+def server_named(side: Side, name: str | None) -> Vios | None:
+    """What an I/O server of that partition name says. Under an IVM the site file's name of the frame stands for the only one."""
+    if name is None:
+        return None
+    servers = servers_on(side)
+    found = next((one for one in servers if one.name == name), None)
+    return found or (servers[0] if side.manager == "ivm" and len(servers) == 1 else None)
+
+
+def servers_on(side: Side) -> tuple[Vios, ...]:
+    """The I/O servers of a side, each by itself; of a survey that was kept before they were, the only one."""
+    return side.servers or ((side.vios,) if side.vios is not None and len(side.asked) <= 1 else ())
+
+
+def server_of(survey: Survey, adapter: VirtualScsiAdapter) -> VirtualScsiServer | None:
+    """The ``vhost`` that faces a client's adapter, found by its slot on the I/O server."""
+    vios = server_named(survey.source, adapter.remote_partition)
+    if vios is None or vios.scsi_servers is None:
+        return None
+    return next((one for one in vios.scsi_servers if one.slot == adapter.remote_slot), None)
+
+
+# -- side by side -------------------------------------------------------------------------------------------------------------------
+
+
+def lay_out(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[Line, ...]:
+    """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would choose.
+
+    What could not be read stands as a line that says so: an empty table would look as if there were nothing.
+    """
+    choice = Choice(survey, record)
+    return (
+        *_scsi_lines(survey, choice),
+        *_fc_lines(survey, choice),
+        *_ethernet_lines(survey),
+        *_nic_lines(survey, choice, told=bool(record)),
+        *_pool_lines(survey, choice, told=record is not None),
+        *_id_lines(survey, record or {}),
+        *_mover_lines(survey, record or {}),
+    )
+
+
+def _unread(kind: str, survey: Survey, what: str) -> tuple[Line, ...]:
+    return (Line(kind, "not known", remark=survey.why_not(what, survey.source.name), state=UNKNOWN),)
+
+
+def _scsi_lines(survey: Survey, choice: Choice) -> tuple[Line, ...]:
+    clients = scsi_clients(survey)
+    if clients is None:
+        return _unread(SCSI, survey, "scsi adapters")
+    found: list[Line] = []
+    for client in clients:
+        server = server_of(survey, client)
+        if server is None:
+            here = Seat(client.remote_partition, slot=client.remote_slot)
+            found.append(
+                Line(
+                    SCSI,
+                    "not known",
+                    client.slot,
+                    here=here,
+                    remark=_silent(survey, client.remote_partition),
+                    state=UNKNOWN,
+                )
+            )
+            continue
+        there = choice.of(SCSI, client.slot)
+        for target in server.targets:
+            found.append(_disk_line(survey, client, server, target, there))
+    return tuple(found)
+
+
+def _silent(survey: Survey, server: str | None) -> str:
+    return f"{server} did not say what hangs on this adapter: {survey.why_not('scsi map', survey.source.name)}"
+
+
+def _disk_line(
+    survey: Survey, client: VirtualScsiAdapter, server: VirtualScsiServer, target: VirtualTarget, chosen: Seat | None
+) -> Line:
+    here = disk_on(survey.source, client.remote_partition, target.backing)
+    keeps = keeps_its_name(target.name)
+    line = Line(
+        SCSI,
+        target.name,
+        client.slot,
+        target.name if keeps else None,
+        Seat(client.remote_partition, server.name, client.remote_slot, target.backing),
+        stays="client slot, LUN" + (", target name" if keeps else ""),
+        changes="vhost" + ("" if keeps else ", target name (generated)"),
+    )
+    if here is None:
+        return replace(line, remark=f"{target.backing} is no disk that {client.remote_partition} lists", state=LOST)
+    known = replace(line, known_by=here.unique_id or here.pvid)
+    if chosen is None:
+        return replace(known, remark=_no_choice(survey, SCSI, client.slot), state=_state(survey))
+    there = server_named(survey.target, chosen.server)
+    if there is None or there.disks is None:
+        return replace(known, there=chosen, remark=f"the disks of {chosen.server} are not known", state=UNKNOWN)
+    same, how = same_disk(Side("", vios=there), here)
+    if same is None:
+        return replace(known, there=chosen, remark=f"{chosen.server} does not see this LUN", state=LOST)
+    seat = replace(chosen, device=same.name)
+    renamed = "" if same.name == target.backing else f", {target.backing} is {same.name} there"
+    return replace(
+        known, there=seat, changes=line.changes + renamed, remark="" if how != "PVID" else "known by its PVID only"
+    )
+
+
+def disk_on(side: Side, server: str | None, name: str) -> PhysicalDisk | None:
+    """The disk that an I/O server calls so."""
+    vios = server_named(side, server)
+    return next((disk for disk in (vios.disks if vios else None) or () if disk.name == name), None)
+
+
+def _state(survey: Survey) -> str:
+    """What it means that an adapter has no place: the manager says so, or did not say."""
+    return LOST if survey.places is not None else UNKNOWN
+
+
+def _no_choice(survey: Survey, kind: str, slot: int) -> str:
+    if survey.places is None:
+        return f"which I/O server takes it is chosen there: {survey.why_not('places', survey.source.name)}"
+    return f"no I/O server of {survey.target.name} can take the adapter in slot {slot}, says the manager"
+
+
+def _fc_lines(survey: Survey, choice: Choice) -> tuple[Line, ...]:
+    clients = fc_clients(survey)
+    if clients is None:
+        return _unread(FC, survey, "fc adapters")
+    found = []
+    for client in clients:
+        vios = server_named(survey.source, client.remote_partition)
+        server = next(
+            (one for one in (vios.fc_servers if vios else None) or () if one.slot == client.remote_slot), None
+        )
+        there = choice.of(FC, client.slot)
+        port = server.port if server else None
+        found.append(
+            Line(
+                FC,
+                " ".join(client.wwpns) or "WWPNs not known",
+                client.slot,
+                " ".join(client.wwpns) or None,
+                Seat(client.remote_partition, server.name if server else None, client.remote_slot, port),
+                there,
+                known_by="WWPNs",
+                stays="client slot, both WWPNs (the other one is logged in)",
+                changes="vfchost"
+                + ("" if there is None or there.device in (None, port) else f", {port} is {there.device} there"),
+                remark="" if there is not None else _no_choice(survey, FC, client.slot),
+                state="" if there is not None else _state(survey),
+            )
+        )
+    return tuple(found)
+
+
+def _ethernet_lines(survey: Survey) -> tuple[Line, ...]:
+    adapters = ethernets(survey)
+    if adapters is None:
+        return _unread(ETHERNET, survey, "ethernet adapters")
+    return tuple(_ethernet_line(survey, one, vlan) for one in adapters for vlan in one.vlans)
+
+
+def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> Line:
+    here, there = (_bridge_seat(side, vlan, one.vswitch) for side in (survey.source, survey.target))
+    switch = f" of {one.vswitch}" if one.vswitch else ""
+    remark = state = ""
+    if there is None:
+        state = LOST if survey.target.vios is not None and survey.target.vios.trunks is not None else UNKNOWN
+        remark = f"VLAN {vlan}{switch} is bridged by nobody on {survey.target.name}"
+        if state == UNKNOWN:
+            remark = (
+                f"the bridges of {survey.target.name} are not known: {survey.why_not('trunks', survey.target.name)}"
+            )
+    name = one.mac or f"slot {one.slot}"
+    return Line(
+        ETHERNET,
+        name,
+        one.slot,
+        name,
+        here or Seat(),
+        there,
+        f"VLAN {vlan}{switch}",
+        "client slot, MAC address, VLAN",
+        "",
+        remark,
+        state,
+    )
+
+
+def _bridge_seat(side: Side, vlan: int, vswitch: str | None) -> Seat | None:
+    """Which I/O server bridges a VLAN with which SEA; the active one first where several do."""
+    seats = []
+    for server in servers_on(side):
+        sea = bridge_for(Side(side.name, vios=server), vlan, vswitch)
+        if sea is not None:
+            active = any(trunk.active and vlan in trunk.vlans for trunk in server.trunks or ())
+            seats.append((not active, Seat(server.name, sea)))
+    return min(seats, key=lambda each: each[0])[1] if seats else None
+
+
+def _nic_lines(survey: Survey, choice: Choice, *, told: bool) -> tuple[Line, ...]:
+    adapters = nics(survey)
+    if adapters is None:
+        return _unread(NIC, survey, "vnics")
+    return tuple(_nic_line(survey, one, backing, choice, told=told) for one in adapters for backing in one.backing)
+
+
+def _nic_line(survey: Survey, one: VnicAdapter, backing: VnicBacking, choice: Choice, *, told: bool) -> Line:
+    there = choice.of_nic(one.slot, backing)
+    role = "active" if backing.active else "backup"
+    remark = ""
+    if there is None:
+        remark = "the record has no place for it" if told else "which SR-IOV port takes it is chosen there"
+    name = one.mac or f"slot {one.slot}"
+    return Line(
+        NIC,
+        name,
+        one.slot,
+        name,
+        Seat(backing.server, device=f"adapter {backing.adapter} port {backing.port}"),
+        there,
+        f"VLAN {one.port_vlan_id}, {role}",
+        "client slot, MAC address, VLAN",
+        "logical port" if survey.moving else "",
+        remark,
+        LOST if there is None and told else "",
+    )
+
+
+def _pool_lines(survey: Survey, choice: Choice, *, told: bool) -> tuple[Line, ...]:
+    moving = survey.moving
+    if moving is None or moving.pool is None:
+        return ()
+    here = Seat(device=f"pool {moving.pool_id}")
+    if moving.pool_id == DEFAULT_POOL:
+        return (Line(POOL, moving.pool, None, moving.pool, here, here, "name", "the default pool"),)
+    there = pool_named(survey.target, moving.pool)
+    if there is None:
+        why = "has no pool of this name" if survey.target.pools is not None else "did not say which pools it has"
+        return (
+            Line(
+                POOL,
+                moving.pool,
+                here=here,
+                remark=f"{survey.target.name} {why}",
+                state=LOST if survey.target.pools is not None else UNKNOWN,
+            ),
+        )
+    if not choice.pool(there):
+        remark = "the record does not name it" if told else "may come into the default pool: the order does not name it"
+        return (Line(POOL, moving.pool, None, None, here, None, "name", remark=remark),)
+    number = "" if there == moving.pool_id else f"its number is {there} there"
+    return (Line(POOL, moving.pool, None, moving.pool, here, Seat(device=f"pool {there}"), "name", "name", number),)
+
+
+def pool_named(side: Side, name: str) -> int | None:
+    """The number of a side's processor pool of that name."""
+    return next((pool.number for pool in side.pools or () if pool.name == name), None)
+
+
+def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
+    """The partition's id, which is kept only where nobody has it (powervm.md 3.1, B)."""
+    moving, listed = survey.moving, survey.target.partitions
+    if moving is None:
+        return ()
+    here, wanted = Seat(device=f"id {moving.lpar_id}"), record.get("dest_lpar_id")
+    owner = next((one.name for one in listed or () if one.lpar_id == moving.lpar_id), None)
+    remark = (
+        f"{owner} has it on {survey.target.name}"
+        if owner
+        else ""
+        if listed is not None
+        else "the partitions there are not known"
+    )
+    there = Seat(device=f"id {wanted}") if wanted else None
+    return (Line(ID, moving.name, None, moving.name, here, there, remark=remark if remark or wanted else CHOSEN_THERE),)
+
+
+def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
+    """The movers of an active move: the pair that the record names, or that which would be chosen here."""
+    pair = chosen_movers(survey, record)
+    if pair is None or not survey.mover_pairs or (survey.moving is not None and survey.moving.state != "Running"):
+        return ()
+    named = bool(record.get("source_msp_name") or record.get("dest_msp_name"))
+    others = len(survey.mover_pairs) - 1
+    return (
+        Line(
+            MOVER,
+            f"{pair.source} to {pair.target}",
+            None,
+            None,
+            Seat(pair.source, device=pair.source_address),
+            Seat(pair.target, device=pair.target_address),
+            "addresses that can talk",
+            remark="" if named else f"the manager chooses among {others + 1} pairs" if others else "the only pair",
+        ),
+    )
+
+
+def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> MoverPair | None:
+    """The movers that a record names, else the pair with the lowest partition ids; ``None`` where there is nothing to choose."""
+    said = record or {}
+    pairs = [
+        pair
+        for pair in survey.mover_pairs or ()
+        if said.get("source_msp_name", pair.source) == pair.source
+        and said.get("dest_msp_name", pair.target) == pair.target
+    ]
+    return min(pairs or survey.mover_pairs or (), key=lambda pair: (pair.source_id, pair.target_id), default=None)
+
+
+# -- afterwards -------------------------------------------------------------------------------------------------------------------------
+
+
+def arrived(before: Survey, after: Survey) -> tuple[Row, ...]:
+    """What of the mapping is as it was, once the partition is on the target: pool, WWPNs, disks, networks and how many I/O servers serve it.
+
+    Rows of which nothing is known on either end are left out; a thing that only one survey could read is ``UNKNOWN``.
+    """
+    here, there = _Standing(before, before.source), _Standing(after, after.target)
+    questions: tuple[tuple[str, Callable[[_Standing], object | None]], ...] = (
+        ("processor pool", lambda one: one.pool),
+        ("virtual Fibre Channel (WWPNs)", lambda one: one.wwpns),
+        ("virtual disks (LUNs)", lambda one: one.luns),
+        ("MAC addresses", lambda one: one.macs),
+        ("I/O servers that serve it", lambda one: one.servers),
+    )
+    rows = []
+    for what, ask in questions:
+        old, new = ask(here), ask(there)
+        if old or new:
+            rows.append(_row(what, old, new))
+    return tuple(rows)
+
+
+def _row(what: str, old: object | None, new: object | None) -> Row:
+    if old is None or new is None:
+        return Row(what, _words(old), _words(new), Change.UNKNOWN, None)
+    same = old == new
+    return Row(what, _words(old), _words(new), Change.SAME if same else Change.CHANGED, same)
+
+
+def _words(value: object | None) -> str | None:
+    if value is None:
+        return None
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+class _Standing:
+    """What a partition has on one side; ``None`` is not known."""
+
+    def __init__(self, survey: Survey, side: Side) -> None:
+        self._survey, self._side = survey, side
+        self._found = side.partition(survey.partition)
+
+    def _mine(self, listed: tuple[Client, ...] | None) -> tuple[Client, ...] | None:
+        if self._found is None or listed is None:
+            return None
+        return tuple(one for one in listed if one.lpar_id == self._found.lpar_id and one.adapter_type == "client")
+
+    @property
+    def pool(self) -> str | None:
+        return self._found.pool if self._found else None
+
+    @property
+    def wwpns(self) -> tuple[str, ...] | None:
+        mine = self._mine(self._side.fc_adapters)
+        return None if mine is None else tuple(sorted(wwpn for one in mine for wwpn in one.wwpns))
+
+    @property
+    def luns(self) -> tuple[str, ...] | None:
+        """Each once, by its ``unique_id``; ``None`` when one of them could not be recognised."""
+        mine = self._mine(self._side.scsi_adapters)
+        if mine is None:
+            return None
+        found = set()
+        for client in mine:
+            vios = server_named(self._side, client.remote_partition)
+            server = next(
+                (one for one in (vios.scsi_servers if vios else None) or () if one.slot == client.remote_slot), None
+            )
+            if server is None:
+                return None
+            disks = [disk_on(self._side, client.remote_partition, one.backing) for one in server.targets]
+            if any(disk is None or not disk.unique_id for disk in disks):
+                return None
+            found |= {f"{disk.unique_id}" for disk in disks if disk is not None}
+        return tuple(sorted(found))
+
+    @property
+    def macs(self) -> tuple[str, ...] | None:
+        adapters, virtual = ethernets(self._survey, self._side), nics(self._survey, self._side)
+        if adapters is None or virtual is None:
+            return None
+        return tuple(sorted({f"{one.mac}" for one in adapters} | {f"{one.mac}" for one in virtual}))
+
+    @property
+    def servers(self) -> int | None:
+        scsi, fibre = self._mine(self._side.scsi_adapters), self._mine(self._side.fc_adapters)
+        if scsi is None or fibre is None:
+            return None
+        return len({one.remote_partition for one in scsi} | {one.remote_partition for one in fibre})

@@ -1,0 +1,1 @@
+"""Phases of a migration, recovery of an interrupted one, and the status of a run."""

@@ -1,0 +1,239 @@
+"""The phases of a move, as a table, and the readings that drive them.
+
+Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.base.MigrationReading`) is boiled down to one `Sight`; the
+table `TRANSITIONS` says what each sight means in each phase. An unlisted pair changes nothing: managers of different levels show states in
+other orders, and a sight that is not understood must never end a move.
+
+Two rules stand above the table. "Gone from the source and running on the target" is the only success; a text that says *complete* is none
+(powervm.md 1.5, after `NOVA-IVM` and `AVOCADO`). And the moment of the suspension is not among the phases: control points do not report it,
+the probes measure it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from lpmkit.control.base import MigrationReading
+
+
+class Phase(StrEnum):
+    """Where a move stands."""
+
+    PREPARED = "prepared"  #: probes run, nothing was asked of the managers
+    ASKED = "asked"  #: the command to move is sent
+    STARTING = "starting"  #: validation inside the manager, shell partition, adapters
+    COPYING = "copying"  #: memory goes over while the partition runs
+    SWITCHED = "switched"  #: gone from the source, not yet running on the target's list
+    SETTLED = "settled"  #: gone from the source and running on the target: the only success
+    FAILED = "failed"  #: where it was, not migrating: refused or rolled back
+    STOPPED = "stopped"  #: where it was, because somebody asked to stop
+    NEEDS_RECOVERY = "needs-recovery"  #: left in between
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOVERY})
+
+
+class Sight(StrEnum):
+    """What both control points together say at one moment."""
+
+    AT_HOME = "runs on the source, no migration"
+    STARTING = "migrating, no bytes yet"
+    COPYING = "migrating, bytes move"
+    ARRIVING = "gone from the source, on the target but not running yet"
+    ARRIVED = "gone from the source, running on the target"
+    NOWHERE = "listed by neither"
+    BROKEN = "failed, to be recovered, or left behind on the source"
+    UNKNOWN = "not everybody could be asked"
+
+
+TRANSITIONS: Mapping[tuple[Phase, Sight], Phase] = {
+    (Phase.ASKED, Sight.STARTING): Phase.STARTING,
+    (Phase.ASKED, Sight.COPYING): Phase.COPYING,
+    (Phase.ASKED, Sight.ARRIVING): Phase.SWITCHED,
+    (Phase.ASKED, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.ASKED, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.ASKED, Sight.AT_HOME): Phase.FAILED,
+    (Phase.STARTING, Sight.COPYING): Phase.COPYING,
+    (Phase.STARTING, Sight.AT_HOME): Phase.FAILED,
+    (Phase.STARTING, Sight.ARRIVING): Phase.SWITCHED,
+    (Phase.STARTING, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.STARTING, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.COPYING, Sight.AT_HOME): Phase.FAILED,
+    (Phase.COPYING, Sight.ARRIVING): Phase.SWITCHED,
+    (Phase.COPYING, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.COPYING, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.SWITCHED, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.SWITCHED, Sight.AT_HOME): Phase.FAILED,
+    (Phase.SWITCHED, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+    # Recovered, by us or by somebody else, while we looked on.
+    (Phase.NEEDS_RECOVERY, Sight.AT_HOME): Phase.FAILED,
+    (Phase.NEEDS_RECOVERY, Sight.ARRIVED): Phase.SETTLED,
+    (Phase.NEEDS_RECOVERY, Sight.COPYING): Phase.COPYING,
+}
+
+#: How often in a row a sight must be seen before it changes the phase; once, if not listed. A migration that was only just accepted
+#: may not show yet, and a state that passes by in the course of things is no reason to call a move broken.
+PATIENCE: Mapping[tuple[Phase, Sight], int] = {
+    (Phase.ASKED, Sight.AT_HOME): 15,
+    (Phase.STARTING, Sight.AT_HOME): 2,
+    (Phase.COPYING, Sight.AT_HOME): 2,
+    (Phase.SWITCHED, Sight.AT_HOME): 2,
+    (Phase.ASKED, Sight.BROKEN): 2,
+    (Phase.STARTING, Sight.BROKEN): 2,
+    (Phase.COPYING, Sight.BROKEN): 2,
+    (Phase.SWITCHED, Sight.BROKEN): 2,
+}
+
+_BROKEN_WORDS = ("fail", "recover", "invalid")
+
+#: What a partition's state can be (powervm.md 1.6: A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later one brought it. Another
+#: word, of a newer release or another language, is not understood, and what is not understood never ends a move.
+STATES: Mapping[str, str | None] = {
+    "Not Activated": None,
+    "Starting": None,
+    "Running": None,
+    "Shutting Down": None,
+    "Open Firmware": None,
+    "Error": None,
+    "Not Available": None,
+    "Hardware Discovery": "V7R3.2.0",
+    "Migrating - Running": "V7R3.2.0",
+    "Migrating - Not Activated": "V7R3.2.0",
+    "Suspended": "V7R7.2.0",
+    "Suspending": "V7R7.2.0",
+    "Resuming": "V7R7.2.0",
+}
+
+
+def is_migrating(reading: MigrationReading) -> bool:
+    """Whether a reading says that the partition is in a migration, well or not."""
+    migration = (reading.migration_state or "").lower()
+    return (reading.partition_state or "").startswith("Migrating") or migration not in ("", "not migrating")
+
+
+def needs_recovery(reading: MigrationReading) -> bool:
+    """Whether a reading's migration has failed or asks to be recovered."""
+    return any(word in (reading.migration_state or "").lower() for word in _BROKEN_WORDS)
+
+
+def sight(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Sight:
+    """What two readings mean together; ``None`` stands for a control point that could not be asked.
+
+    ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the target" is where it is meant to be.
+
+    >>> sight(MigrationReading("Migrating - Running", "Migration Starting", 10, 90), None).name
+    'COPYING'
+    >>> sight(MigrationReading(None, None), MigrationReading("Running", "Not Migrating")).name
+    'ARRIVED'
+    """
+    if source is None:
+        return Sight.UNKNOWN
+    if source.partition_state is None:
+        return _away(target, inactive=inactive)
+    # The second: it runs there, and its shell was left behind here (powervm.md 5.1, last row).
+    left = source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running"
+    if needs_recovery(source) or left:
+        return Sight.BROKEN
+    if source.partition_state not in STATES and not is_migrating(source):
+        return Sight.UNKNOWN
+    if not is_migrating(source):
+        return Sight.AT_HOME
+    return Sight.COPYING if source.bytes_transmitted else Sight.STARTING
+
+
+def _away(target: MigrationReading | None, *, inactive: bool) -> Sight:
+    if target is None:
+        return Sight.UNKNOWN
+    if target.partition_state is None:
+        return Sight.NOWHERE
+    meant = "Not Activated" if inactive else "Running"
+    return Sight.ARRIVED if target.partition_state == meant and not is_migrating(target) else Sight.ARRIVING
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a move stands, and what was seen how often in a row. A value: `advance` makes the next one."""
+
+    phase: Phase
+    seen: Sight | None = None
+    times: int = 0
+    stop_asked: bool = False
+
+
+def advance(standing: Standing, seen: Sight) -> Standing:
+    """The standing after one more look.
+
+    >>> advance(Standing(Phase.COPYING), Sight.ARRIVED).phase.value
+    'settled'
+    >>> advance(Standing(Phase.COPYING), Sight.UNKNOWN).phase.value
+    'copying'
+    """
+    times = standing.times + 1 if seen is standing.seen else 1
+    phase = standing.phase
+    following = TRANSITIONS.get((phase, seen))
+    if following is not None and times >= PATIENCE.get((phase, seen), 1):
+        phase = Phase.STOPPED if following is Phase.FAILED and standing.stop_asked else following
+    return Standing(phase, seen, times, standing.stop_asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the copy is, from the manager's byte counters. Bytes and seconds; ``None`` where nobody could say.
+
+    ``rounds`` counts the passes over memory: the bytes left fall within a pass and rise again when the next one finds pages that were written
+    meanwhile. ``remaining_s`` is an estimate for the whole rest of the copy and no promise.
+    """
+
+    transmitted: int | None = None
+    left: int | None = None
+    rounds: int = 0
+    bytes_per_s: float | None = None
+    remaining_s: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Of what is known to be needed so far; it falls back when a new pass begins, as the truth does."""
+        if not self.transmitted:
+            return 0.0
+        return self.transmitted / (self.transmitted + (self.left or 0))
+
+
+def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress:
+    """Work out the progress from readings of one manager: (monotonic nanoseconds, bytes sent, bytes left), oldest first.
+
+    The rest is estimated as the geometric sum of the passes still to come, each as much smaller than the one before as the last two were.
+
+    >>> second = 1_000_000_000
+    >>> half_way = progress([(0, 0, 100), (10 * second, 50, 50)])
+    >>> half_way.rounds, half_way.bytes_per_s, half_way.remaining_s
+    (1, 5.0, 10.0)
+    """
+    known = [(at, sent, left) for at, sent, left in readings if sent is not None and left is not None]
+    if not known:
+        return Progress()
+    at, sent, left = known[-1]
+    passes = _pass_sizes(known)
+    recent = [reading for reading in known if at - reading[0] <= 15_000_000_000]
+    first_at, first_sent, _ = recent[0]
+    rate = (sent - first_sent) / ((at - first_at) / 1e9) if at > first_at else None
+    remaining = None
+    if rate:
+        shrink = min(0.95, passes[-1] / passes[-2]) if len(passes) > 1 and passes[-2] else 0.0
+        remaining = left / rate + (passes[-1] * shrink / (1 - shrink)) / rate
+    return Progress(sent, left, len(passes), rate, remaining)
+
+
+def _pass_sizes(readings: Sequence[tuple[int, int, int]]) -> list[int]:
+    """The bytes of each pass: what was left when it began."""
+    sizes = [readings[0][2]]
+    for (_, _, before), (_, _, left) in pairwise(readings):
+        if left > before:
+            sizes.append(left)
+    return sizes

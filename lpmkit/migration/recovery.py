@@ -1,0 +1,444 @@
+"""The way out of every state that a move can be left in, from what both ends say (powervm.md 5.1).
+
+`RULES` is the table: the first rule that holds says what to do and why. lpmkit proposes, the operator types: nothing here asks a machine to change anything.
+`docs/recovery.md` is the same table for people, and a test holds the two together.
+
+Stop or recover? *Stop* asks the running operation to end, on the console of the source, before the partition is resumed on the target. *Recover* is for an operation
+that runs no more while the state is intermediate: before the point of no return it rolls back, after it it finishes. Force goes on after errors and comes
+last, and never while nobody knows whether the other end runs the partition (stop and recover B `IVM-migrlpar`, `HMC9`; order C `NOVA-IVM`, `OPTEST`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lpmkit.control.base import Control, MigrationReading, Order
+from lpmkit.errors import RemoteError
+from lpmkit.migration.phases import is_migrating, needs_recovery
+from lpmkit.survey.gather import Side, Survey
+from lpmkit.timeline import Event
+
+#: Counters that stand still so long are a mover that is stuck, not a slow link (powervm.md 5.1: "for minutes").
+STILL_S = 120.0
+#: A managed system in these states runs nothing (A `ZIU`: "Power Off" among the documented ones).
+WITHOUT_POWER = frozenset({"Power Off"})
+
+
+class Way(StrEnum):
+    """What to do."""
+
+    HANDS_OFF = "hands off"
+    WAIT = "wait"
+    STOP = "stop"
+    RECOVER = "recover"
+    FORCE = "recover with force"
+    START = "start it"
+    CLEAN = "clean up by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What one end says. ``reading`` is ``None`` where its manager could not be asked, and ``why_not`` is the reason; ``system`` is the state of the frame."""
+
+    frame: str
+    reading: MigrationReading | None = None
+    system: str | None = None
+    why_not: str = ""
+
+    @property
+    def state(self) -> str | None:
+        return self.reading.partition_state if self.reading else None
+
+    @property
+    def lists_it(self) -> bool:
+        return self.state is not None
+
+    @property
+    def runs_it(self) -> bool:
+        return self.state == "Running" and not self.migrates
+
+    @property
+    def migrates(self) -> bool:
+        return self.reading is not None and is_migrating(self.reading)
+
+    @property
+    def broken(self) -> bool:
+        return self.reading is not None and needs_recovery(self.reading)
+
+    @property
+    def is_off(self) -> bool:
+        return self.system in WITHOUT_POWER
+
+    @property
+    def is_silent(self) -> bool:
+        """Nobody can say what runs there: its manager could not be asked, or has no connection to it."""
+        return self.reading is None or (self.system not in (None, "Operating", "Standby") and not self.is_off)
+
+    @property
+    def surely_does_not_run_it(self) -> bool:
+        return not self.is_silent and (self.is_off or self.state in (None, "Not Activated", "Error"))
+
+    def words(self) -> str:
+        """
+        >>> End("p8a", MigrationReading("Running", "Not Migrating"), "Operating").words()
+        'p8a (Operating): Running, Not Migrating'
+        """
+        named = f"{self.frame} ({self.system})" if self.system else self.frame
+        if self.reading is None:
+            return f"{named}: could not be asked: {self.why_not or 'no reason is known'}"
+        if not self.lists_it:
+            return f"{named}: does not list it"
+        said = self.reading
+        counted = (
+            ""
+            if said.bytes_transmitted is None
+            else f", {said.bytes_transmitted} bytes sent, {said.bytes_remaining} left"
+        )
+        return f"{named}: {said.partition_state}, {said.migration_state or 'no word of a migration'}{counted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What both ends say of a move, and what was tried. ``inactive``: the partition was not activated when the move was asked for.
+
+    ``still_s`` is for how long the byte counters have not changed, ``None`` where nobody compared them.
+    """
+
+    order: Order
+    source: End
+    target: End
+    inactive: bool = False
+    still_s: float | None = None
+    stop_refused: bool = False
+    recover_refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table."""
+
+    key: str
+    seen: str
+    way: Way
+    why: str
+    holds: Callable[[Ends], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What to do, by which rule, why, what both ends said, and what to type."""
+
+    way: Way
+    rule: str
+    why: str
+    said: tuple[str, ...]
+    commands: tuple[str, ...] = ()
+
+
+def _home_again(ends: Ends) -> bool:
+    source = ends.source
+    rests = source.state == ("Not Activated" if ends.inactive else "Running")
+    return rests and not source.migrates and not source.broken
+
+
+def _stuck(ends: Ends) -> bool:
+    return ends.source.migrates and not ends.source.broken and (ends.still_s or 0.0) >= STILL_S
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "nobody-answers", "neither manager could be asked", Way.HANDS_OFF,
+        "Nobody knows where the partition is. Look again when one of them answers; a migration goes on without anybody watching.",
+        lambda ends: ends.source.reading is None and ends.target.reading is None,
+    ),
+    Rule(
+        "runs-there-source-silent", "the target runs it, the source's manager could not be asked", Way.HANDS_OFF,
+        "It runs on the target. Whether anything is left on the source only the source's manager can say.",
+        lambda ends: ends.source.reading is None and ends.target.runs_it,
+    ),
+    Rule(
+        "source-silent", "the source's manager could not be asked", Way.HANDS_OFF,
+        "Stop and recover are asked of the source's manager. Look again when it answers.",
+        lambda ends: ends.source.reading is None,
+    ),
+    Rule(
+        "settled", "gone from the source, running on the target", Way.HANDS_OFF,
+        "It has moved. Verify the workload and keep the report.",
+        lambda ends: not ends.source.lists_it and ends.target.runs_it,
+    ),
+    Rule(
+        "settled-inactive", "gone from the source, not activated on the target, and it was not activated before", Way.HANDS_OFF,
+        "It has moved; it was not running and is not.",
+        lambda ends: ends.inactive and not ends.source.lists_it and ends.target.state == "Not Activated" and not ends.target.migrates,
+    ),
+    Rule(
+        "arriving", "gone from the source, still migrating on the target", Way.WAIT,
+        "The last phase: the target takes over what is left.",
+        lambda ends: not ends.source.lists_it and ends.target.migrates and not ends.target.broken,
+    ),
+    Rule(
+        "gone-target-silent", "gone from the source, nobody can say what the target runs", Way.HANDS_OFF,
+        "It is most likely on the target. Look again when its manager answers; start it nowhere.",
+        lambda ends: not ends.source.lists_it and ends.target.is_silent,
+    ),
+    Rule(
+        "down-there", "gone from the source, on the target but not running", Way.START,
+        "The move is over and the partition is down: past the point of no return it lost its memory. Nothing is left to recover; activate it on the target.",
+        lambda ends: not ends.source.lists_it and ends.target.lists_it and ends.target.surely_does_not_run_it,
+    ),
+    Rule(
+        "nowhere", "listed by neither", Way.HANDS_OFF,
+        "Managers lag behind for some seconds. If it stays so, refresh them (chsysstate -r sys -o rebuild), then call support; its profile is in profiles.txt of the run.",
+        lambda ends: not ends.source.lists_it and not ends.target.lists_it,
+    ),
+    Rule(
+        "runs-twice", "both say that it runs, and neither that it migrates", Way.HANDS_OFF,
+        "Two partitions on the same disks would destroy them. Touch nothing; look at the consoles of both, and call support.",
+        lambda ends: ends.source.runs_it and ends.target.runs_it,
+    ),
+    Rule(
+        "failed-target-off", "the migration failed, and the target has no power; recovery was refused", Way.FORCE,
+        "The target runs nothing, so the source may go on without it. What is left on the target shows when it has power again.",
+        lambda ends: ends.source.broken and ends.target.is_off and ends.recover_refused > 0,
+    ),
+    Rule(
+        "failed-target-silent", "the migration failed, nobody can say what the target runs; recovery was refused", Way.HANDS_OFF,
+        "The target may run it. Do not force while nobody knows; look again when its manager answers.",
+        lambda ends: ends.source.broken and (ends.target.is_silent or ends.target.system is None) and ends.recover_refused > 0,
+    ),
+    Rule(
+        "failed-again", "the migration failed; recovery was refused twice", Way.FORCE,
+        "Both ends answer and an ordinary recovery did not go through twice: go on after errors, then look which side holds the partition.",
+        lambda ends: ends.source.broken and ends.recover_refused > 1,
+    ),
+    Rule(
+        "failed", "the migration failed or is to be recovered", Way.RECOVER,
+        "The operation runs no more and its state is intermediate. Recovery rolls back before the point of no return and finishes after it. Delete nothing by hand before.",
+        lambda ends: ends.source.broken,
+    ),
+    Rule(
+        "left-behind", "the target runs it, the source still lists it without a migration; recovery was refused", Way.CLEAN,
+        "It runs on the target. What the source lists is a shell: compare its adapters, then remove it there (rmsyscfg), as the last resort.",
+        lambda ends: ends.target.runs_it and not ends.source.migrates and ends.recover_refused > 0,
+    ),
+    Rule(
+        "finish-it", "the target runs it, the source still lists it without a migration", Way.RECOVER,
+        "It runs on the target and the source was not cleaned up.",
+        lambda ends: ends.target.runs_it and not ends.source.migrates,
+    ),
+    Rule(
+        "shell-there-no-power", "it is where it was, and the target, which has no power, lists a shell of it", Way.HANDS_OFF,
+        "It is on the source. What the target still has of it is removed there once it has power again; look again then.",
+        lambda ends: _home_again(ends) and ends.target.lists_it and ends.target.is_off,
+    ),
+    Rule(
+        "shell-left-there", "it is where it was, and the target lists a shell of it", Way.CLEAN,
+        "It is on the source. The target's shell was left by a recovery that could not reach it: compare its adapters, then remove it there (rmsyscfg).",
+        lambda ends: _home_again(ends) and ends.target.lists_it and not ends.target.migrates,
+    ),
+    Rule(
+        "at-home", "where it was, no migration", Way.HANDS_OFF,
+        "Nothing began, or it was rolled back. Read the manager's message, mend it, validate again.",
+        lambda ends: _home_again(ends) and not ends.target.migrates,
+    ),
+    Rule(
+        "stuck-again", "migrating, the bytes stand still, and stopping was refused", Way.RECOVER,
+        "The mover does not answer. Recovery cleans up after it.",
+        lambda ends: _stuck(ends) and ends.stop_refused,
+    ),
+    Rule(
+        "stuck", "migrating, the bytes stand still for minutes", Way.STOP,
+        "The movers have lost each other. Stopping leaves the partition on the source; if the state stays, recover.",
+        _stuck,
+    ),
+    Rule(
+        "under-way", "migrating", Way.WAIT,
+        "The copy is under way, or the switch-over is. Stop it only if that is wanted.",
+        lambda ends: ends.source.migrates,
+    ),
+    Rule(
+        "down-here", "on the source and not running, no migration", Way.START,
+        "The move is over and the partition is down: it was given up by the source and lost by the target. Activate it on the source, after a look that the target does not run it.",
+        lambda ends: ends.source.state in ("Not Activated", "Error") and ends.target.surely_does_not_run_it,
+    ),
+)  # fmt: skip
+
+#: The rules under which a migration runs that can be asked to stop.
+STOPPABLE = frozenset({"under-way", "stuck"})
+#: When no rule holds.
+UNHEARD_OF = "This combination is in no table. Touch nothing; ask again, and keep what both ends say."
+
+
+def propose(ends: Ends, run: str = "RUN") -> Proposal:
+    """What to do about a move, by the first rule of the table that holds. ``run`` is what the operator types after ``lpmkit recover``.
+
+    >>> order = Order("p8aix01", "p8a", "p8b", "8286-42A*21A40BC", "", "")
+    >>> here = End("p8a", MigrationReading("Migrating - Running", "Migration Failed"))
+    >>> propose(Ends(order, here, End("p8b", MigrationReading(None, None)))).way.value
+    'recover'
+    """
+    rule = next((one for one in RULES if one.holds(ends)), None)
+    said = (ends.source.words(), ends.target.words())
+    if rule is None:
+        return Proposal(Way.HANDS_OFF, "unheard-of", UNHEARD_OF, said)
+    return Proposal(rule.way, rule.key, rule.why, said, _commands(rule.way, ends, run))
+
+
+def _commands(way: Way, ends: Ends, run: str) -> tuple[str, ...]:
+    """What to type: lpmkit's command, which keeps a record, and what it stands for on the console of the source."""
+    order = ends.order
+    remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
+    name = ["-p", order.partition]
+    if way is Way.STOP:
+        return (f"lpmkit stop {run}", shlex.join(["migrlpar", "-o", "s", "-m", "SOURCE", *name]))
+    if way in (Way.RECOVER, Way.FORCE):
+        forced = ["--force"] if way is Way.FORCE else []
+        ours = " ".join(["lpmkit", "recover", run, *forced])
+        return (ours, shlex.join(["migrlpar", "-o", "r", "-m", "SOURCE", *remote, *name, *forced]))
+    if way is Way.START:
+        where = "TARGET" if not ends.source.lists_it else "SOURCE"
+        return (shlex.join(["chsysstate", "-r", "lpar", "-m", where, "-o", "on", "-n", order.partition]),)
+    if way is Way.WAIT:
+        return (f"lpmkit attach {run}",)
+    return ()
+
+
+def look(
+    order: Order,
+    source: Control,
+    target: Control,
+    *,
+    inactive: bool = False,
+    still_s: float | None = None,
+    stop_refused: bool = False,
+    recover_refused: int = 0,
+) -> Ends:
+    """Ask both managers about a partition and about their systems; who does not answer is an end without a reading."""
+    return Ends(
+        order,
+        _end(source, order.partition),
+        _end(target, order.partition),
+        inactive,
+        still_s,
+        stop_refused,
+        recover_refused,
+    )
+
+
+def _end(control: Control, partition: str) -> End:
+    try:
+        reading = control.migration(partition)
+    except RemoteError as trouble:
+        return End(control.frame_name, why_not=str(trouble))
+    try:
+        system = control.system().state
+    except RemoteError:  # the reading is what counts; without the system's state nothing is ever forced on its account
+        system = None
+    return End(control.frame_name, reading, system)
+
+
+def stillness_s(readings: Sequence[tuple[int, int | None]]) -> float | None:
+    """For how long the bytes sent have not changed, from readings (monotonic nanoseconds, bytes), oldest first; ``None`` without two to compare.
+
+    >>> stillness_s([(0, 10), (60_000_000_000, 500), (200_000_000_000, 500)])
+    140.0
+    """
+    known = [(at, sent) for at, sent in readings if sent is not None]
+    if len(known) < 2:
+        return None
+    last_at, last = known[-1]
+    since = last_at
+    for at, sent in reversed(known):
+        if sent != last:
+            break
+        since = at
+    return (last_at - since) / 1e9
+
+
+def was_inactive(events: Sequence[Event], source: str) -> bool:
+    """Whether a run's first reading of the source says that the partition was not activated."""
+    first = next((event for event in events if event.kind == "reading" and event.data.get("where") == source), None)
+    return first is not None and first.data.get("partition_state") == "Not Activated"
+
+
+def recorded(events: Sequence[Event], source: str) -> tuple[bool, float | None, bool, int]:
+    """What a run's record says besides where its move stands: inactive, for how long the bytes stand still, stop refused, recoveries refused."""
+    readings = [
+        (event.mono_ns, event.data.get("bytes_transmitted"))
+        for event in events
+        if event.kind == "reading" and event.data.get("where") == source
+    ]
+    answers = [event.data for event in events if event.kind == "answer"]
+    return (was_inactive(events, source), stillness_s(readings), *tried(answers))
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something of the partition that stands on a frame where it is not: the partition's record, an adapter, a virtual target."""
+
+    frame: str
+    what: str
+
+
+def left_behind(survey: Survey) -> tuple[Leftover, ...] | None:
+    """What is left of the partition on the end where it is not; ``None`` when that cannot be told.
+
+    It is where it runs; where it runs nowhere, on the end that lists it and says of no migration, the source first.
+    """
+    ends = {side.name: side for side in (survey.source, survey.target)}
+    if any(side.partitions is None for side in ends.values()):
+        return None
+    home = next((side for side in ends.values() if _state(side, survey.partition) == "Running"), None)
+    home = home or next((side for side in ends.values() if _state(side, survey.partition) is not None), None)
+    if home is None:
+        return None
+    return tuple(one for side in ends.values() if side is not home for one in _leftovers(side, survey.partition))
+
+
+def _state(side: Side, name: str) -> str | None:
+    found = side.partition(name)
+    return found.state if found else None
+
+
+def _leftovers(side: Side, name: str) -> list[Leftover]:
+    found: list[Leftover] = []
+    listed = side.partition(name)
+    if listed is not None:
+        found.append(Leftover(side.name, f"the partition {name} (id {listed.lpar_id}, {listed.state})"))
+    kinds = (("virtual SCSI", side.scsi_adapters), ("virtual Fibre Channel", side.fc_adapters))
+    for kind, adapters in kinds:
+        for one in adapters or ():
+            if one.adapter_type == "server" and one.remote_partition == name:
+                found.append(Leftover(side.name, f"the {kind} server adapter in slot {one.slot} of {one.partition}"))
+                found += _targets(side, one.partition, one.slot)
+    return found
+
+
+def _targets(side: Side, server: str, slot: int) -> list[Leftover]:
+    vios = side.server(server)
+    served = next((one for one in (vios.scsi_servers if vios else None) or () if one.slot == slot), None)
+    if served is None:
+        return []
+    return [
+        Leftover(side.name, f"the virtual target {one.name} on {served.name} of {server} ({one.backing})")
+        for one in served.targets
+    ]
+
+
+def tried(answers: Sequence[Mapping[str, object]]) -> tuple[bool, int]:
+    """Whether stopping was refused, and how often recovery was, out of a run's answers in their order; a later success wipes the slate.
+
+    >>> tried([{"what": "stop", "status": 1}, {"what": "recover", "status": 1}, {"what": "migrate", "status": 1}])
+    (True, 1)
+    """
+    stop_refused, recover_refused = False, 0
+    for answer in answers:
+        refused = answer.get("status") not in (0, None)
+        if answer.get("what") == "stop":
+            stop_refused = refused
+        elif answer.get("what") == "recover":
+            recover_refused = recover_refused + 1 if refused else 0
+    return stop_refused, recover_refused

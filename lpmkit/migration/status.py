@@ -1,0 +1,199 @@
+"""Where a run stands, from its folder alone: its phase, how far it is, and which requests apply to it now.
+
+`state` reads a folder once, `Course` follows one that grows; `refusals` says of every request why it does not apply.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, fields, replace
+
+from lpmkit.control.base import MigrationReading, Order
+from lpmkit.errors import UsageError
+from lpmkit.migration.phases import Phase, Progress, progress
+from lpmkit.migration.recovery import STOPPABLE, End, Ends, Proposal, Way, propose, stillness_s, tried
+from lpmkit.runs.folder import Run
+from lpmkit.timeline import Clock, Event
+
+#: Readings of both ends belong together when they are no further apart.
+TOGETHER_S = 10.0
+#: What both managers said when somebody looked counts for so long beside newer readings of one of them.
+LOOK_HOLDS_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a run stands, from its folder alone."""
+
+    phase: Phase | None
+    recorded: bool
+    ended: str | None
+    progress: Progress
+    trouble: tuple[str, ...] = ()
+    lead_in_left_s: float | None = None
+    #: The move and its tail are over; SAP's logs are read on for so long since then.
+    reads_on_s: float | None = None
+    has_begun: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will be written unless somebody attaches, but for logs that are read on."""
+        return self.ended is not None or not self.recorded or self.reads_on_s is not None
+
+    @property
+    def is_deserted(self) -> bool:
+        """It has begun and its recorder is gone, without a word: somebody should attach."""
+        return self.has_begun and not self.recorded and self.ended is None
+
+
+class Course:
+    """Where a run stands, followed as its folder grows: a look reads only the events that were written since the last one.
+
+    Of what is told again and again (readings, forecasts, the clock) it keeps the newest and the byte counters, of the rest every event.
+    """
+
+    def __init__(self, run: Run, clock: Clock | None = None) -> None:
+        self.run, self._clock = run, clock or Clock()
+        self._source = (run.manifest.get("order") or {}).get("source")
+        self._guard = threading.Lock()
+        self._read_to = 0
+        #: Every event so far that is told once.
+        self.events: list[Event] = []
+        self._sent: list[tuple[int, int | None, int | None]] = []
+        #: What was heard last of each end, and when.
+        self._ends: dict[str, tuple[int, End]] = {}
+        self._forecast: Event | None = None
+        self._inactive: bool | None = None
+
+    def state(self) -> State:
+        """Where the run stands now."""
+        with self._guard:
+            self._follow()
+            return self._state()
+
+    def said(self, looked: tuple[Ends, int] | None = None) -> tuple[Proposal, int] | None:
+        """What is to be done by what was heard of both ends, and when the source was heard last (monotonic nanoseconds); ``None`` before a manager was asked, and of a watch.
+
+        ``looked`` is what both managers said when somebody asked them, and when. It counts where it is the newest, and of an end that the record does not tell of for `LOOK_HOLDS_S`.
+        """
+        with self._guard:
+            self._follow()
+            if self._source not in self._ends and looked is None:
+                return None
+            order = order_of(self.run)
+            nobody = 0, End(order.target, why_not="nobody has asked it lately")
+            source = self._ends.get(order.source, (0, End(order.source, why_not="nobody has asked it yet")))
+            target = self._ends.get(order.target, nobody)
+            if source[0] - target[0] > TOGETHER_S * 1e9:
+                target = (
+                    nobody  # a recorder asks it when it matters; what it said before the move is no word on the move
+                )
+            if looked is not None:
+                ends, at = looked
+                holds = at > source[0] or self._clock.mono_ns() - at <= LOOK_HOLDS_S * 1e9
+                source = (at, ends.source) if at > source[0] else source
+                target = (at, ends.target) if at > target[0] and holds else target
+            answers = [event.data for event in self.events if event.kind == "answer"]
+            still_s = stillness_s([(at, sent) for at, sent, _ in self._sent])
+            seen = Ends(order, source[1], target[1], bool(self._inactive), still_s, *tried(answers))
+            return propose(seen, str(self.run.path)), source[0]
+
+    def _follow(self) -> None:
+        came, self._read_to = self.run.events_from(self._read_to)
+        for event in came:
+            if event.kind == "reading":
+                self._hear(event)
+            elif event.kind == "forecast":
+                self._forecast = event
+            elif event.kind != "clock":
+                self.events.append(event)
+            if event.kind == "control-lost":
+                where = str(event.data["where"])
+                self._ends[where] = event.mono_ns, End(where, why_not=str(event.data["error"]))
+
+    def _hear(self, event: Event) -> None:
+        where = str(event.data["where"])
+        said = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
+        self._ends[where] = event.mono_ns, End(where, MigrationReading(**said))
+        if where != self._source:
+            return
+        if self._inactive is None:
+            self._inactive = event.data.get("partition_state") == "Not Activated"
+        self._sent.append((event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining")))
+
+    def _state(self) -> State:
+        run = self.run
+        phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
+        ended = reads_on = None
+        trouble: list[str] = []
+        for event in self.events:
+            if event.kind == "phase":
+                phase = Phase(event.data["phase"])
+            elif event.kind == "recorder-ended":
+                ended = event.data["reason"]
+            elif event.kind == "recorder-started":
+                ended = reads_on = None
+            elif event.kind == "tail-over":
+                reads_on = float(event.data["goes_on_s"])
+            elif event.kind == "disk-full":
+                trouble.append(
+                    f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
+                )
+            elif event.kind in ("control-lost", "probe-trouble"):
+                trouble.append(
+                    f"{event.data.get('where') or event.data.get('probe')}: {event.data.get('error') or event.data.get('what')}"
+                )
+        copied = progress(self._sent)
+        if self._forecast is not None and self._sent:
+            since_s = (self._sent[-1][0] - self._forecast.mono_ns) / 1e9
+            copied = replace(copied, remaining_s=max(0.0, self._forecast.data["remaining_s"]["p50"] - since_s))
+        lead_in = None
+        if phase is Phase.PREPARED and self.events:
+            lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
+        begun = bool(self.events)
+        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on, begun)
+
+
+def state(run: Run, clock: Clock | None = None) -> State:
+    """Where a run stands, read from its folder."""
+    return Course(run, clock).state()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Why a request does not apply to a move now; empty where it does. ``attach`` is about a new recorder for a run whose old one died."""
+
+    stop: str
+    recover: str
+    force: str
+    attach: str
+
+
+def refusals(now: State, said: Proposal | None) -> Refusals:
+    """Which of stop, recover, recover with force and attach apply where a move stands, ``said`` being what is to be done about it."""
+    over = "the run is over" if now.has_begun else "no move has begun"
+    attach = "" if now.is_deserted else "it is recorded" if now.recorded else over
+    if now.phase in (None, Phase.PREPARED):
+        stop = "no move has begun"
+        if now.lead_in_left_s is not None:
+            stop = "" if now.recorded else "this run is over; nothing was moved"
+        return Refusals(stop, "nothing is left in between", "nothing is left in between", attach)
+    why = said.why if said else "no manager has been heard yet"
+    recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why
+    force = "" if said and said.way is Way.FORCE else "an ordinary recovery comes first" if not recover else why
+    stop = why
+    if now.phase is Phase.ASKED or (said and said.rule in STOPPABLE and not now.phase.is_final):
+        stop = ""  # while it is only asked for, a manager may not list it yet
+    elif now.phase in (Phase.FAILED, Phase.STOPPED):
+        stop = "there is no migration any more"
+    elif now.phase is Phase.NEEDS_RECOVERY:
+        stop = "the migration does not run any more: recover"
+    return Refusals(stop, recover, force, attach)
+
+
+def order_of(run: Run) -> Order:
+    """The order of a run. Raises `UsageError` for a watch, which has none."""
+    data = run.manifest.get("order")
+    if not data:
+        raise UsageError("this run is a watch, it has no order", where=run.name)
+    return Order(**data)

@@ -1,0 +1,54 @@
+"""The notebook models, and the dated copies that one works on.
+
+A model is never run: `copy_models` puts copies into a folder of their own, and the copy with its outputs is the record of that night.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lpmkit.errors import RecordError
+
+
+def models() -> list[Path]:
+    """The models, in their order."""
+    # Inside an installed package they are in ``models/``; in a checkout they stand at its top.
+    for folder in (Path(str(files("lpmkit"))) / "models", Path(str(files("lpmkit"))).parent / "notebooks"):
+        found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+        if found:
+            return found
+    raise RecordError("the notebook models are missing from this installation", next_step="Install lpmkit again.")
+
+
+def copy_models(parent: Path) -> Path:
+    """Copy the models into a new dated folder under ``parent`` and return it."""
+    stem = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    folder = parent.resolve() / stem
+    folder.mkdir(parents=True)
+    for model in models():
+        shutil.copyfile(model, folder / model.name)
+    return folder
+
+
+#: The application is one cell; Voilà shows what it shows, and not the cell.
+_APPLICATION = """from lpmkit.notebook.application import Application
+from lpmkit.config import find_site_file, load_site
+from lpmkit.runbook import Runbook
+
+Application(Runbook(load_site(find_site_file(None))))
+"""
+
+
+def write_application(folder: Path) -> Path:
+    """Write the application's notebook into a folder and return its path."""
+    cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "id": "application", "metadata": {}, "outputs": [], "source": _APPLICATION}  # fmt: skip
+    kernel = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "application.ipynb"
+    path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1))
+    return path

@@ -1,0 +1,312 @@
+"""What an operator clicks for several moves: write a plan, look at it beforehand, start it, watch it. As in `lpmkit.notebook.widgets`, a widget decides nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+from IPython.display import HTML
+from pydantic import ValidationError
+
+from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.notebook.widgets import REDRAW_S, escaped, table
+from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
+from lpmkit.plan.book import Looked, again, answer, attach, go_on, halt, start
+from lpmkit.plan.page import headline
+from lpmkit.plan.schedule import LOST, Stage
+from lpmkit.plan.status import Standings, as_rows, course, plans
+from lpmkit.runbook import Runbook
+from lpmkit.runs.folder import Run
+
+_CHECKED = {"ready": "✓ ready", "not ready": "✗ NOT READY", "could not tell": "? could not tell"}
+_STAGE_SIGNS = {
+    Stage.WAITING: "…",
+    Stage.PREPARING: "▷",
+    Stage.MOVING: "▶",
+    Stage.WATCHING: "▶",
+    Stage.ARRIVED: "✓",
+    Stage.FAILED: "✗",
+    Stage.RECOVERY: "✗",
+    Stage.DROPPED: "–",
+}
+
+
+class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
+    """One planned move as fields. What the file says of it beyond these fields is kept."""
+
+    def __init__(
+        self, names: list[str], frames: list[str], move: PlannedMove | None, act: Callable[[_Row, str], None]
+    ) -> None:
+        self._was = move
+        partition = move.partition if move else (names[0] if names else "")
+        target = move.target if move else (frames[0] if frames else "")
+        self.partition = w.Combobox(
+            value=partition, options=names, placeholder="partition", layout=w.Layout(width="15em")
+        )
+        self.target = w.Combobox(value=target, options=frames, placeholder="to frame", layout=w.Layout(width="11em"))
+        self.after = w.Text(
+            value=", ".join(move.after) if move else "",
+            placeholder="after: none, or names with commas",
+            layout=w.Layout(width="18em"),
+        )
+        self.keep = w.Checkbox(
+            value=bool(move and move.keep_mapping),
+            description="keep mapping",
+            indent=False,
+            layout=w.Layout(width="10em"),
+        )
+        self.buttons = {
+            name: w.Button(description=sign, tooltip=f"{name} this move", layout=w.Layout(width="2.6em"))
+            for name, sign in (("earlier", "▲"), ("later", "▼"), ("remove", "✕"))
+        }
+        for name, button in self.buttons.items():
+            button.on_click(lambda _, name=name: act(self, name))
+        super().__init__([self.partition, self.target, self.after, self.keep, *self.buttons.values()])
+
+    def move(self) -> dict[str, Any]:
+        """The fields as a planned move's values."""
+        was = self._was.model_dump() if self._was and self._was.partition == self.partition.value else {}
+        after = tuple(part.strip() for part in self.after.value.split(",") if part.strip())
+        fields = {
+            "partition": self.partition.value,
+            "target": self.target.value,
+            "after": after,
+            "keep_mapping": self.keep.value,
+        }
+        return {**was, **fields}
+
+
+class PlanMaker(w.VBox):  # type: ignore[misc] # as above
+    """Write a plan, or change one: rows in the order of moving, what each comes after, the limits. ``plan()`` is what stands there; Save writes it as YAML."""
+
+    def __init__(self, book: Runbook, file: str | Path | None = None) -> None:
+        self._book = book
+        there = book.landscape()
+        self._names = sorted(one.partition.name for one in there.placed if not one.partition.is_vios)
+        self._frames = list(there.frames)
+        given = load_plan(Path(file)) if file is not None and Path(file).exists() else None
+        self._given = given
+        self.title = w.Text(value=given.title if given else "", description="title", layout=w.Layout(width="36em"))
+        self.on_failure = w.Dropdown(
+            options=[("start no further move", "stop"), ("go on with what does not depend on it", "go-on")],
+            value=given.on_failure if given else "stop",
+            description="if one fails",
+            layout=w.Layout(width="36em"),
+        )
+        self.link = w.BoundedIntText(
+            value=given.limits.link if given else LINK_TAKES,
+            min=1,
+            max=64,
+            description="at once",
+            layout=w.Layout(width="12em"),
+        )
+        self.file = w.Text(value=str(file or "plan.yaml"), description="file", layout=w.Layout(width="36em"))
+        self.add = w.Button(description="Add a move", icon="plus")
+        self.save = w.Button(description="Save", icon="save")
+        self.says = w.HTML()
+        self.rows = w.VBox()
+        self.rows.children = tuple(
+            _Row(self._names, self._frames, one, self._act) for one in (given.moves if given else ())
+        )
+        self.add.on_click(lambda _: self._append())
+        self.save.on_click(lambda _: self.write())
+        silent = "".join(
+            f"<p>? <b>{escaped(name)}</b> could not be asked: {escaped(why)}</p>" for name, why in there.silent.items()
+        )
+        limits = w.HBox([self.link, w.HTML("<span>moves at once between two frames</span>")])
+        super().__init__(
+            [
+                self.title,
+                self.on_failure,
+                limits,
+                self.rows,
+                self.add,
+                w.HBox([self.file, self.save]),
+                self.says,
+                w.HTML(silent),
+            ]
+        )
+
+    def plan(self) -> MovePlan:
+        """The plan as it stands. Raises `UsageError` that says what cannot be."""
+        more = {} if self._given is None else self._given.model_dump(include={"clusters"})
+        limits = (self._given.limits if self._given else Limits()).model_dump() | {"link": self.link.value}
+        values = {
+            **more,
+            "title": self.title.value or Path(self.file.value).name.split(".")[0],
+            "on_failure": self.on_failure.value,
+            "limits": limits,
+            "moves": [row.move() for row in self.rows.children],
+        }
+        try:
+            read = MovePlan.model_validate(values)
+        except ValidationError as error:
+            said = "; ".join(str(one["msg"]) for one in error.errors())
+            raise UsageError(f"this is no plan yet: {said}", next_step="Mend the rows above.") from error
+        return in_site_order(read, self._book.site)
+
+    def write(self) -> None:
+        """Save the plan into its file; says what is wrong with it instead, if something is."""
+        try:
+            path = save_plan(self.plan(), Path(self.file.value))
+        except LpmError as error:
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            return
+        self.says.value = f"<p role='status'>✓ saved in <code>{escaped(path)}</code></p>"
+
+    def _append(self) -> None:
+        taken = {row.partition.value for row in self.rows.children}
+        free = [name for name in self._names if name not in taken]
+        row = _Row(self._names, self._frames, None, self._act)
+        row.partition.value = free[0] if free else ""
+        self.rows.children = (*self.rows.children, row)
+
+    def _act(self, row: _Row, what: str) -> None:
+        rows = list(self.rows.children)
+        at = rows.index(row)
+        rows.remove(row)
+        if what != "remove":
+            rows.insert(max(0, at - 1) if what == "earlier" else at + 1, row)
+        self.rows.children = tuple(rows)
+
+
+def looked_table(looked: tuple[Looked, ...]) -> HTML:
+    """What is known of each move beforehand; plain output."""
+    rows = [{**one.as_row(), "checks": _marked(one)} for one in looked]
+    return HTML(
+        f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>" + table(rows, "the plan, looked at beforehand").data
+    )
+
+
+def _marked(one: Looked) -> str:
+    said = one.as_row()["checks"]
+    return f"{_CHECKED[one.answer.value]}{said[len(one.answer.value) :]}"
+
+
+def course_table(now: Standings) -> HTML:
+    """Where every move of a plan stands; plain output, also in mid-plan."""
+    rows = [
+        {**row, "stage": f"{_STAGE_SIGNS[one.stage]} {row['stage']}"}
+        for row, one in zip(as_rows(now), now.moves, strict=True)
+    ]
+    said = headline(now) + (f" Halted: {now.halted}." if now.halted else "")
+    carried = "" if now.conducted else f" Nobody carries it out now{': ' + now.ended if now.ended else ''}."
+    return HTML(f"<p role='status'>{escaped(said + carried)}</p>" + table(rows, now.plan.title).data)
+
+
+class PlanPanel(w.VBox):  # type: ignore[misc] # as above
+    """Type the plan's title and start it; afterwards halt, go on, try one again. Shows the moves as they go, twice a second, from the plan's folder.
+
+    A ``folder`` given, or a plan of that title that is carried out now, is shown instead of being started a second time.
+    """
+
+    def __init__(self, book: Runbook, plan: MovePlan, folder: Run | None = None) -> None:
+        self._book, self._plan = book, plan
+        running = [
+            one for one in plans(book.site.runs.folder) if one.manifest.get("title") == plan.title and one.is_recorded()
+        ]
+        self.folder = folder or (running[-1] if running else None)
+        self.typed = w.Text(placeholder=f"type {plan.title}", description="title", layout=w.Layout(width="28em"))
+        self.start = w.Button(description="Start", icon="play", button_style="warning")
+        self.halt = w.Button(description="Halt", icon="pause", tooltip="start no further move")
+        self.go_on = w.Button(description="Go on", icon="forward")
+        self.which = w.Dropdown(options=[], description="which", layout=w.Layout(width="20em"))
+        self.again = w.Button(description="Try again", icon="repeat")
+        self.says = w.HTML()
+        self.board = w.HTML()
+        self.start.on_click(lambda _: self._do("it is carried out, whatever becomes of this notebook", self._start))
+        self.halt.on_click(lambda _: self._do("no further move is started", lambda: halt(book, self._known())))
+        self.go_on.on_click(lambda _: self._do("it goes on", lambda: go_on(book, self._known())))
+        self.again.on_click(lambda _: self._do("it waits again", lambda: again(book, self._known(), self.which.value)))
+        self.typed.observe(lambda _: self.refresh(), names="value")
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+        if self.folder is not None:
+            attach(book, self.folder)
+            self._watch()
+        self.refresh()
+        buttons = w.HBox([self.halt, self.go_on, self.which, self.again])
+        super().__init__([w.HBox([self.typed, self.start]), buttons, self.says, self.board])
+
+    def _known(self) -> Run:
+        if self.folder is None:
+            raise UsageError("the plan is not started yet")
+        return self.folder
+
+    def _start(self) -> None:
+        self.folder = start(self._book, self._plan, self.typed.value)
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {self._plan.title}")
+            self._thread.start()
+
+    def close_board(self) -> None:
+        """End the redrawing."""
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+    def _keep(self) -> None:
+        while not self._end.wait(REDRAW_S):
+            try:
+                self.refresh()
+            except (LpmError, OSError) as error:
+                self.says.value = f"<p role='alert'>! {escaped(error)}</p>"  # looked at again the next time
+                continue
+            if course(self._known()).is_over:
+                return
+
+    def refresh(self) -> None:
+        """Show what the folder says now, and enable what applies."""
+        if self.folder is None:
+            self.start.disabled = self.typed.value != self._plan.title
+            self.start.tooltip = f"type {self._plan.title} to show that you mean it" if self.start.disabled else ""
+            self.board.value = (
+                f"<p>Not started. Start is disabled: {escaped(self.start.tooltip)}</p>" if self.start.disabled else ""
+            )
+            for button in (self.halt, self.go_on, self.again):
+                button.disabled, button.tooltip = True, "the plan is not started yet"
+            return
+        now = course(self.folder)
+        self.start.disabled, self.start.tooltip = True, "it is started"
+        self.halt.disabled = not now.conducted or now.halted is not None
+        self.go_on.disabled = now.halted is None or now.is_done
+        self.go_on.tooltip = "" if now.halted else "it is not halted"
+        lost = [one.partition for one in now.moves if one.stage in LOST and one.stage is not Stage.RECOVERY]
+        if tuple(lost) != tuple(self.which.options):
+            self.which.options = lost
+        self.again.disabled = not lost
+        self.again.tooltip = "" if lost else "nothing failed"
+        self.board.value = course_table(now).data
+
+    def _do(self, done: str, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except LpmError as error:
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            return
+        self.says.value = f"<p role='status'>✓ {escaped(done)}.</p>"
+        if self.folder is not None:
+            self._watch()
+        self.refresh()
+
+
+def plan_page_link(folder: Run | None) -> HTML:
+    """Where the page of a plan lies."""
+    if folder is None:
+        return HTML("<p>The plan is not started yet.</p>")
+    path = folder.path / "plan.html"
+    return HTML(f"<p>One page for all: <code>{escaped(path)}</code></p>" if path.exists() else "<p>No page yet.</p>")
+
+
+def plan_of_file(book: Runbook, file: str | Path) -> MovePlan:
+    """The plan in a file. Raises `SiteFileError` with everything that is wrong."""
+    path = Path(file)
+    if not path.exists():
+        raise SiteFileError(str(path), ["there is no such file yet: press Save above"], what="the plan")
+    return load_plan(path, book.site)

@@ -1,0 +1,85 @@
+"""Whether a database can be asked in the way that a site will use: looked at by logging on once, within a limit. Nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lpmkit.config import DatabaseSettings
+from lpmkit.errors import LpmError
+from lpmkit.oracle import state
+from lpmkit.oracle.connections import AskingFailed, Way, choose, open_asked
+from lpmkit.oracle.tnsping import ping
+from lpmkit.ssh.client import SshSession
+
+LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One thing looked at: ``works`` is ``None`` where it could not be looked at."""
+
+    what: str
+    works: bool | None
+    found: str
+    next_step: str = ""
+
+
+def look_at(sid: str, settings: DatabaseSettings, password: str | None, host: SshSession) -> list[Look]:
+    """The way and why, whether its listener answers, whether a logon works, and what the user may see."""
+    chosen = choose(settings)
+    looks = [
+        Look(f"way to database {sid}", chosen.trouble is None, f"{chosen.way}: {chosen.why}", chosen.trouble or "")
+    ]
+    if settings.listener:
+        looks.append(_listener(sid, settings.listener))
+    if chosen.way != "none" and chosen.trouble is None:
+        looks.append(_logon(Way.of(sid, settings), password, host, settings))
+    return looks
+
+
+def _listener(sid: str, listener: str) -> Look:
+    try:
+        ping(listener, LIMIT_S)
+    except AskingFailed as trouble:
+        return Look(
+            f"listener of {sid}",
+            False,
+            str(trouble),
+            "Correct `listener:`, or leave it out when no listener may be reached from here.",
+        )
+    return Look(f"listener of {sid}", True, f"{listener} answers")
+
+
+def _logon(way: Way, password: str | None, host: SshSession, settings: DatabaseSettings) -> Look:
+    what = f"logon to {way.sid}"
+    try:
+        asked = open_asked(way, password, host, LIMIT_S)
+    except AskingFailed as trouble:
+        return Look(what, False, trouble.what, trouble.next_step or "Try it by hand with the same user.")
+    except LpmError as trouble:
+        return Look(what, False, str(trouble))
+    try:
+        beat = state.beat_of(asked.rows(state.BEAT, LIMIT_S))
+        gaps = state.gather(asked, LIMIT_S)["gaps"]
+    except (AskingFailed, ValueError) as trouble:
+        return Look(what, False, str(trouble), "The user lacks the grants of docs/oracle.md.")
+    finally:
+        asked.close()
+    said = f"release {beat['version']}, {beat['status']}, SID {beat['sid']}"
+    if (
+        settings.version
+        and beat["version"]
+        and not str(beat["version"]).startswith(settings.version.split(".")[0] + ".")
+    ):
+        return Look(
+            what, False, f"{said}; the site file says {settings.version}", f"Correct databases.{way.sid}.version."
+        )
+    if gaps:
+        missing = ", ".join(f"{name} ({why})" for name, why in gaps.items())
+        return Look(
+            what,
+            None,
+            f"{said}; not to be seen: {missing}",
+            "Fine where the release has no such view; else the grants of docs/oracle.md are missing.",
+        )
+    return Look(what, True, said)

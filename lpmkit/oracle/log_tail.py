@@ -1,0 +1,295 @@
+"""Following an alert log that is being written: here, or on the database host over an ordinary login. No agent, nothing is changed.
+
+A `Position` says how far a log has been read, and outlives the program. A log that was moved away (another inode), emptied (shorter) or written
+anew in place (other bytes where we stopped) is read from its beginning; what the old one still held is read too when it lies beside the new one.
+What could not be read is named in `Follower.gaps`, never passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
+from lpmkit.oracle.alert_log import AlertReader, Event
+from lpmkit.oracle.stamps import Moment
+from lpmkit.ssh.session import Session
+
+#: Where SAP puts the log, by release, and nobody has confirmed in writing (sap-oracle.md 6.1, U). The instance knows better.
+RECALLED_PLACES = (
+    "/oracle/{sid}/saptrace/background/alert_{sid}.log",
+    "/oracle/{sid}/saptrace/diag/rdbms/{lower}/{sid}/trace/alert_{sid}.log",
+)
+#: How much is read at the beginning to know which time holds, and how much of a log that grew unwatched is fetched over a login.
+LOOK_BACK, MOST_FETCHED = 1 << 16, 16 << 20
+MARK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a log has been read: up to ``offset`` in the file ``inode``, where the bytes before it were ``mark``.
+
+    ``inode`` is ``None`` where the machine does not tell. ``stamp`` is the time that held there.
+    """
+
+    inode: int | None = None
+    offset: int = 0
+    mark: bytes = b""
+    stamp: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Which file a path is now, and how long."""
+
+    inode: int | None
+    size: int
+
+
+class Follower:
+    """What following has in common, wherever the file is.
+
+    The first `poll` takes its place at the end of the log and gives nothing, unless a `Position` says where to go on: ``Position()`` is the
+    beginning. An event is handed out when the next one begins, or when the log has been quiet from one poll to the next.
+    """
+
+    def __init__(self, path: str, position: Position | None = None) -> None:
+        self.path = path
+        self.gaps: list[str] = []
+        #: What stood at the end of the log when the place was taken: what is usual there.
+        self.before: tuple[Event, ...] = ()
+        self._position = position
+        self._reader = AlertReader(position.offset, position.stamp) if position else AlertReader()
+
+    @property
+    def position(self) -> Position:
+        """How far the log has been read. What is held in case it goes on lies before it: `finish` first, when this is to be kept."""
+        return self._position or Position()
+
+    def poll(self) -> tuple[Event, ...]:
+        """What the log says that is new. While the log is away, between being moved and being made again, that is nothing."""
+        facts = self._facts()
+        if facts is None:
+            if self._position is None:
+                raise NotFound("alert log", self.path)
+            return ()
+        if self._position is None:
+            self._take_place(facts)
+            return ()
+        events: list[Event] = []
+        if self._was_replaced(facts):
+            events += self._rest_of_the_old()
+            facts = self._facts() or FileFacts(None, 0)
+            self._begin(Position(facts.inode))
+        before = self._position.offset
+        events += self._take_new(facts)
+        if self._position.offset == before:
+            events += self._reader.settle()
+        return tuple(events)
+
+    def finish(self) -> tuple[Event, ...]:
+        """What is held in case it goes on."""
+        return tuple(self._reader.settle())
+
+    # -- one step each -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, position: Position) -> None:
+        self._position, self._reader = position, AlertReader(position.offset, position.stamp)
+
+    def _take_place(self, facts: FileFacts) -> None:
+        start = max(0, facts.size - LOOK_BACK)
+        data = self._read(start)
+        skip = data.find(b"\n") + 1 if start else 0
+        self._begin(Position(facts.inode, start + skip))
+        self.before = (*self._take(data[skip:], facts.inode), *self._reader.settle())
+
+    def _was_replaced(self, facts: FileFacts) -> bool:
+        """Whether this is another log than the one read so far."""
+        position = self.position
+        if facts.size < position.offset:
+            return True
+        if position.inode is not None and facts.inode is not None and facts.inode != position.inode:
+            return True
+        return bool(position.mark) and facts.size == position.offset and not self._mark_stands()
+
+    def _mark_stands(self) -> bool:
+        mark = self.position.mark
+        return self._read(self.position.offset - len(mark))[: len(mark)] == mark
+
+    def _take_new(self, facts: FileFacts) -> list[Event]:
+        position = self.position
+        if facts.size <= position.offset:
+            return []
+        if facts.size - position.offset > MOST_FETCHED:
+            return self._jump_ahead(facts)
+        back = len(position.mark)
+        data = self._read(position.offset - back)
+        if data[:back] != position.mark:
+            events = self._reader.finish()
+            self.gaps.append(
+                f"{self.path} was written anew; what stood in it after byte {position.offset} was not seen"
+            )
+            self._begin(Position(facts.inode))
+            return [*events, *self._take_new(facts)]
+        return self._take(data[back:], facts.inode)
+
+    def _jump_ahead(self, facts: FileFacts) -> list[Event]:
+        position, start = self.position, facts.size - MOST_FETCHED // 2
+        self.gaps.append(
+            f"{start - position.offset} bytes of {self.path} from byte {position.offset} on were not read: too many at once"
+        )
+        events = self._reader.finish()
+        data = self._read(start)
+        skip = data.find(b"\n") + 1
+        self._begin(Position(facts.inode, start + skip))
+        return [*events, *self._take(data[skip:], facts.inode)]
+
+    def _take(self, data: bytes, inode: int | None) -> list[Event]:
+        """Read whole lines; a half line is read again, with its rest, by the next poll."""
+        end = data.rfind(b"\n") + 1
+        events = self._reader.feed(data[:end])
+        position = self.position
+        mark = (position.mark + data[:end])[-MARK:]
+        self._position = Position(inode, position.offset + end, mark, self._reader.stamp)
+        return events
+
+    def _rest_of_the_old(self) -> list[Event]:
+        """What the log that was moved away still held, when it lies beside the new one."""
+        position, events = self.position, []
+        moved = self._path_of(position.inode) if position.inode is not None else None
+        if moved is None:
+            self.gaps.append(
+                f"{self.path} was replaced; what the old one held after byte {position.offset} was not seen"
+            )
+        else:
+            events = self._reader.feed(self._read(position.offset, moved))
+        return [*events, *self._reader.finish()]
+
+    # -- where the file is -------------------------------------------------------------------------------------------------
+
+    def _facts(self) -> FileFacts | None:
+        raise NotImplementedError
+
+    def _read(self, offset: int, path: str | None = None) -> bytes:
+        raise NotImplementedError
+
+    def _path_of(self, inode: int | None) -> str | None:
+        raise NotImplementedError
+
+
+class LocalFollower(Follower):
+    """Follows a log on this machine."""
+
+    def _facts(self) -> FileFacts | None:
+        try:
+            found = Path(self.path).stat()
+        except FileNotFoundError:
+            return None
+        return FileFacts(found.st_ino, found.st_size)
+
+    def _read(self, offset: int, path: str | None = None) -> bytes:
+        with Path(path or self.path).open("rb") as file:
+            file.seek(offset)
+            return file.read(2 * MOST_FETCHED)
+
+    def _path_of(self, inode: int | None) -> str | None:
+        here = Path(self.path)
+        beside = here.parent.glob(here.name.split(".")[0] + "*")
+        return next((str(path) for path in beside if path != here and path.stat().st_ino == inode), None)
+
+
+class AlertFollower(Follower):
+    """Follows a log on the database host with ``ls -i``, ``wc -c`` and ``tail -c``; all of them only read."""
+
+    def __init__(self, session: Session, path: str, position: Position | None = None) -> None:
+        super().__init__(path, position)
+        self._session = session
+
+    def _facts(self) -> FileFacts | None:
+        try:
+            inode = self._session.run(["ls", "-i", self.path]).checked().output.split()[:1]
+            return FileFacts(_whole(inode[0]) if inode else None, self._size(self.path))
+        except CommandRefused:
+            if self._position is None:
+                raise
+            return None
+
+    def _size(self, path: str) -> int:
+        words = self._session.run(["wc", "-c", path]).checked().output.split()
+        size = _whole(words[0]) if words else None
+        if size is None:
+            raise UnexpectedReply("the size of a file was expected", line=" ".join(words), where=self._session.where)
+        return size
+
+    def _read(self, offset: int, path: str | None = None) -> bytes:
+        """The bytes from an offset on. The session gives text; which bytes it was is settled by the sizes before and after."""
+        path = path or self.path
+        for _ in range(5):
+            before = self._size(path)
+            text = self._session.run(["tail", "-c", f"+{offset + 1}", path]).checked().output
+            data = bytes_of(text, (0, 0))
+            if data is None:
+                data = bytes_of(text, (before - offset, self._size(path) - offset))
+            if data is not None:
+                return data
+        raise UnexpectedReply(
+            "the file grows too fast to tell how it is encoded", where=f"{self._session.where}: {path}"
+        )
+
+    def _path_of(self, inode: int | None) -> str | None:
+        folder = PurePosixPath(self.path).parent
+        rows = self._session.run(["ls", "-i", str(folder)]).output.splitlines()
+        for row in rows:
+            number, _, name = row.strip().partition(" ")
+            if _whole(number) == inode and name.strip() != PurePosixPath(self.path).name:
+                return str(folder / name.strip())
+        return None
+
+
+def _whole(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdigit() else None
+
+
+def bytes_of(text: str, between: tuple[int, int]) -> bytes | None:
+    """The bytes that a session decoded, which takes UTF-8 for what is UTF-8 and ISO 8859-1 for the rest; ``None`` when that leaves two answers.
+
+    Only a text of letters below U+0100 can be either, and then the length decides, which lies ``between`` two sizes.
+
+    >>> bytes_of("abc", (0, 0)), bytes_of("日", (0, 0)), bytes_of("Größe", (5, 5)), bytes_of("Größe", (7, 7))
+    (b'abc', b'\\xe6\\x97\\xa5', b'Gr\\xf6\\xdfe', b'Gr\\xc3\\xb6\\xc3\\x9fe')
+    >>> bytes_of("Größe", (0, 9)) is None
+    True
+    """
+    long = text.encode()
+    try:
+        short = text.encode("latin-1")
+        if short == long:
+            return long
+        short.decode()
+    except UnicodeEncodeError:
+        return long
+    except UnicodeDecodeError:
+        fit = [data for data in (short, long) if between[0] <= len(data) <= between[1]]
+        return fit[0] if len(fit) == 1 else None
+    return long  # as ISO 8859-1 it would have been UTF-8 too, and so been decoded otherwise
+
+
+def alert_log_places(sid: str, directory: str | None = None) -> tuple[str, ...]:
+    """Where the log of an instance is looked for. ``directory`` is what the instance said: ``Diag Trace`` or ``background_dump_dest``.
+
+    >>> alert_log_places("BX5")[0]
+    '/oracle/BX5/saptrace/background/alert_BX5.log'
+    """
+    if directory:
+        return (f"{directory.rstrip('/')}/alert_{sid}.log",)
+    return tuple(place.format(sid=sid, lower=sid.lower()) for place in RECALLED_PLACES)
+
+
+def find_alert_log(session: Session, sid: str, directory: str | None = None) -> str:
+    """The path of an instance's alert log; of several the one written to last, for an upgrade leaves the old one. Raises `NotFound`."""
+    places = alert_log_places(sid, directory)
+    reply = session.run(["ls", "-t", *places])  # it names what is there and complains of the rest
+    there = [line for line in reply.output.splitlines() if line in places]
+    if not there:
+        raise NotFound("alert log of", sid, known=places, where=session.where)
+    return there[0]

@@ -1,0 +1,272 @@
+"""The state of a database, asked for again and again: who is logged on, what waits cost, where redo, standby and disks stand. Read-only, and never the Diagnostics Pack.
+
+Every question stands alone: what a release does not have, or the user may not see, is a gap with its reason, and the rest is there. `FACTS` is sap-oracle.md 7.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lpmkit.oracle.connections import Asked, AskingFailed, Row
+
+#: Our own session, and that the instance is the one it was: small enough to be asked twice a second.
+BEAT = (
+    "select s.sid, s.serial#, to_char(s.logon_time, 'YYYYMMDDHH24MISS'), to_char(i.startup_time, 'YYYYMMDDHH24MISS'), i.instance_name, i.version, i.status,"
+    " to_char(systimestamp, 'YYYY-MM-DD\"T\"HH24:MI:SS.FF6TZH:TZM')"
+    " from v$session s, v$instance i where s.sid = to_number(sys_context('userenv', 'sid'))"
+)
+BEAT_COLUMNS = ("sid", "serial", "logon_time", "startup_time", "instance", "version", "status", "server_time")
+WAITS = ("log file sync", "log file parallel write", "control file parallel write", "db file parallel write")
+_IN_WAITS = ", ".join(f"'{name}'" for name in WAITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One question: the names of its columns, and its statement."""
+
+    name: str
+    columns: tuple[str, ...]
+    sql: str
+
+
+FACTS: tuple[Fact, ...] = (
+    Fact("instance", ("instance_name", "host_name", "version", "startup_time", "status", "database_status", "logins", "archiver", "parallel"),
+         "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, database_status, logins, archiver, parallel from v$instance"),
+    Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode"),
+         "select name, open_mode, log_mode, database_role, protection_mode from v$database"),
+    Fact("population", ("type", "status", "count", "oldest_logon"),
+         "select type, status, count(*), to_char(min(logon_time), 'YYYYMMDDHH24MISS') from v$session group by type, status"),
+    Fact("sessions", ("sid", "serial", "username", "program", "machine", "logon_time"),
+         "select sid, serial#, username, program, machine, to_char(logon_time, 'YYYYMMDDHH24MISS') from v$session where username is not null"),
+    Fact("waits", ("event", "total_waits", "total_timeouts", "time_waited_micro"),
+         f"select event, total_waits, total_timeouts, time_waited_micro from v$system_event where event in ({_IN_WAITS})"),  # noqa: S608 - names of our own
+    Fact("histogram", ("event", "wait_time_milli", "wait_count"),
+         "select event, wait_time_milli, wait_count from v$event_histogram where event like 'log file%'"),
+    Fact("redo", ("sequence", "status", "first_time"),
+         "select sequence#, status, to_char(first_time, 'YYYYMMDDHH24MISS') from v$log where status = 'CURRENT'"),
+    Fact("machine", ("stat_name", "value"),
+         "select stat_name, value from v$osstat where stat_name in ('NUM_CPUS', 'NUM_LCPUS', 'NUM_VCPUS', 'PHYSICAL_MEMORY_BYTES')"),
+    Fact("standby", ("dest_id", "status", "target", "error"),
+         "select dest_id, status, target, error from v$archive_dest where status <> 'INACTIVE' and target = 'STANDBY'"),
+    Fact("standby_lag", ("name", "value"), "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')"),
+    Fact("cluster", ("inst_id", "instance_name", "host_name", "status", "startup_time"),
+         "select inst_id, instance_name, host_name, status, to_char(startup_time, 'YYYYMMDDHH24MISS') from gv$instance"),
+    Fact("asm", ("name", "state", "type", "offline_disks"), "select name, state, type, offline_disks from v$asm_diskgroup"),
+)  # fmt: skip
+
+
+def beat_of(rows: Sequence[Row]) -> dict[str, str | None]:
+    """The one row of `BEAT` by its names. Raises `ValueError` for anything else.
+
+    >>> beat_of([("12", "7", "20080808201400", "20080601060000", "BX5", "10.2.0.2.0", "OPEN", "2008-08-08T20:14:02.1+00:00")])["serial"]
+    '7'
+    """
+    if len(rows) != 1 or len(rows[0]) != len(BEAT_COLUMNS):
+        raise ValueError(f"one row of {len(BEAT_COLUMNS)} columns was expected, there are {len(rows)}")
+    return dict(zip(BEAT_COLUMNS, rows[0], strict=True))
+
+
+def identity(beat: Mapping[str, str | None]) -> tuple[str | None, ...]:
+    """What has to stay the same while a session lives on."""
+    return tuple(beat[name] for name in ("sid", "serial", "logon_time", "startup_time"))
+
+
+def gather(asked: Asked, limit_s: float) -> dict[str, Any]:
+    """Ask everything once: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``. Raises `AskingFailed` only when the session is gone."""
+    facts: dict[str, list[dict[str, str | None]]] = {}
+    gaps: dict[str, str] = {}
+    for one in FACTS:
+        try:
+            rows = asked.rows(one.sql, limit_s)
+            facts[one.name] = [dict(zip(one.columns, row, strict=True)) for row in rows]
+        except AskingFailed as trouble:
+            if trouble.dead:
+                raise
+            gaps[one.name] = trouble.what
+        except ValueError:
+            gaps[one.name] = "an answer with another number of columns than was asked for"
+    return {"facts": facts, "gaps": gaps}
+
+
+# --- before and after -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of the sessions that were there before: how many, how many still are, and who is missing."""
+
+    before: int
+    after: int
+    same: int
+    lost: tuple[str, ...]
+
+
+def sessions_kept(
+    before: Mapping[str, Any], after: Mapping[str, Any], own: frozenset[tuple[str, str]] = frozenset()
+) -> Kept | None:
+    """Sessions by (SID, SERIAL#, logon time). ``own`` are the probes' own, which come and go; ``None`` when one side is not known."""
+    early, late = _sessions(before, own), _sessions(after, own)
+    if early is None or late is None:
+        return None
+    same = early.keys() & late.keys()
+    lost = tuple(sorted(f"{name} ({program})" for key, (name, program) in early.items() if key not in same))
+    return Kept(len(early), len(late), len(same), lost)
+
+
+def _sessions(
+    facts: Mapping[str, Any], own: frozenset[tuple[str, str]]
+) -> dict[tuple[str, ...], tuple[str, str]] | None:
+    rows = facts.get("facts", {}).get("sessions")
+    if rows is None:
+        return None
+    return {
+        (str(row["sid"]), str(row["serial"]), str(row["logon_time"])): (
+            str(row["username"]),
+            str(row["program"] or "?"),
+        )
+        for row in rows
+        if (str(row["sid"]), str(row["serial"])) not in own
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class WaitChange:
+    """What an event cost between two states: how often, seconds in all, and the longest bucket that something fell into (milliseconds, an upper bound)."""
+
+    event: str
+    waits: int
+    seconds: float
+    longest_ms: int | None
+
+
+def waits_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[WaitChange, ...]:
+    """The difference of the counters. A counter that went back belongs to another instance: nothing is said of it."""
+    early = {row["event"]: row for row in before.get("facts", {}).get("waits", ())}
+    buckets = _buckets_between(before, after)
+    found = []
+    for row in after.get("facts", {}).get("waits", ()):
+        was = early.get(row["event"])
+        if was is None:
+            continue
+        waits, micros = (
+            _whole(row["total_waits"]) - _whole(was["total_waits"]),
+            _whole(row["time_waited_micro"]) - _whole(was["time_waited_micro"]),
+        )
+        if waits < 0 or micros < 0:
+            continue
+        found.append(
+            WaitChange(str(row["event"]), waits, micros / 1e6, max(buckets.get(str(row["event"]), ()), default=None))
+        )
+    return tuple(found)
+
+
+def _buckets_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[int]]:
+    early = {
+        (row["event"], row["wait_time_milli"]): _whole(row["wait_count"])
+        for row in before.get("facts", {}).get("histogram", ())
+    }
+    grown: dict[str, list[int]] = {}
+    for row in after.get("facts", {}).get("histogram", ()):
+        if _whole(row["wait_count"]) > early.get((row["event"], row["wait_time_milli"]), 0):
+            grown.setdefault(str(row["event"]), []).append(_whole(row["wait_time_milli"]))
+    return grown
+
+
+def _whole(value: Any) -> int:
+    return int(float(value or 0))
+
+
+def surroundings(state: Mapping[str, Any]) -> list[str]:
+    """What there is beside the instance, in words: standby destinations, disk groups, other instances of a cluster."""
+    facts, words = state.get("facts", {}), []
+    words += [f"standby destination {row['dest_id']}" for row in facts.get("standby", ())]
+    words += [f"disk group {row['name']}" for row in facts.get("asm", ())]
+    if len(facts.get("cluster", ())) > 1:
+        words += [f"instance {row['instance_name']}" for row in facts["cluster"]]
+    return words
+
+
+#: States in which ASM and a database see a group that is in use (V$ASM_DISKGROUP).
+_GROUP_IN_USE = ("MOUNTED", "CONNECTED")
+
+
+def worse_around(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What of the surroundings is worse than before. What was wrong already is not the move's; what could not be asked is not said to be gone."""
+    early, late = before.get("facts", {}), after.get("facts", {})
+    found: list[str] = []
+    for old, new in _pairs(early, late, "standby", "dest_id"):
+        if old["status"] == "VALID" and new is not None and new["status"] != "VALID":
+            found.append(
+                f"standby destination {old['dest_id']} is {new['status']}{': ' + str(new['error']) if new['error'] else ''}"
+            )
+    for old, new in _pairs(early, late, "asm", "name"):
+        if new is None or (old["state"] in _GROUP_IN_USE and new["state"] not in _GROUP_IN_USE):
+            found.append(f"disk group {old['name']} is {new['state'] if new else 'gone'}")
+        elif _whole(new["offline_disks"]) > _whole(old["offline_disks"]):
+            found.append(
+                f"disk group {old['name']} has {new['offline_disks']} disks offline, {old['offline_disks']} before"
+            )
+    for old, new in _pairs(early, late, "cluster", "instance_name"):
+        if new is None:
+            found.append(f"instance {old['instance_name']} on {old['host_name']} is gone from the cluster")
+        elif new["startup_time"] != old["startup_time"]:
+            found.append(f"instance {old['instance_name']} was started again")
+        elif old["status"] == "OPEN" != new["status"]:
+            found.append(f"instance {old['instance_name']} is {new['status']}")
+    return found
+
+
+def _pairs(
+    early: Mapping[str, Any], late: Mapping[str, Any], name: str, key: str
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Each row of a fact before the move with its row after it; nothing where one side was not asked."""
+    if name not in early or name not in late:
+        return []
+    new = {row[key]: row for row in late[name]}
+    return [(row, new.get(row[key])) for row in early[name]]
+
+
+def lag_s(state: Mapping[str, Any]) -> int | None:
+    """The greatest lag of the standby in whole seconds; ``None`` where nothing tells.
+
+    >>> lag_s({"facts": {"standby_lag": [{"name": "apply lag", "value": "+00 00:01:35"}]}})
+    95
+    """
+    found = [_LAG.fullmatch(str(row["value"]).strip()) for row in state.get("facts", {}).get("standby_lag", ())]
+    spans = [tuple(map(int, one.groups())) for one in found if one is not None]
+    return max(
+        (((days * 24 + hours) * 60 + minutes) * 60 + seconds for days, hours, minutes, seconds in spans), default=None
+    )
+
+
+_LAG = re.compile(r"\+?(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)?")
+
+
+def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What is otherwise than before, of what should stay or is worth a look: (what, before, after). Counters and sessions are told elsewhere."""
+    rows = []
+    for name in ("instance", "database", "machine", "standby", "cluster", "asm"):
+        early, late = before.get("facts", {}).get(name), after.get("facts", {}).get(name)
+        if early is None or late is None:
+            continue
+        for label, old, new in _labelled(name, early, late):
+            if old != new:
+                rows.append((label, old or "—", new or "—"))
+    return rows
+
+
+def _labelled(
+    name: str, early: Sequence[Mapping[str, Any]], late: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str | None, str | None]]:
+    key = {"machine": "stat_name", "standby": "dest_id", "cluster": "inst_id", "asm": "name"}.get(name)
+    old = {str(row[key]) if key else "": row for row in early}
+    new = {str(row[key]) if key else "": row for row in late}
+    columns = [column for column in next((one.columns for one in FACTS if one.name == name), ()) if column != key]
+    return [
+        (f"{name}{' ' + each if each else ''} {column}", old.get(each, {}).get(column), new.get(each, {}).get(column))
+        for each in {**old, **new}
+        for column in columns
+    ]

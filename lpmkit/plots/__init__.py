@@ -1,0 +1,1 @@
+"""Charts of a run: matplotlib figures for reports, SVG lanes for the live board."""

@@ -1,0 +1,105 @@
+"""Pictures of a database in a move: what its alert log said when, and how long its sessions waited."""
+
+from __future__ import annotations
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lpmkit.analysis import Analysis
+from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
+from lpmkit.oracle.rules import Class
+from lpmkit.plots.run import (
+    FAINT,
+    PAPER,
+    STYLE,
+    _extent,
+    _shade_own,
+    _shade_phases,
+    _Sheet,
+    _span,
+    _utc_axis,
+    _zero,
+    latency,
+)
+
+COLOURS = {Class.FAIL: "#8f1d14", Class.WARN: "#d98a00", Class.UNKNOWN: "#7b3294", Class.EXPECTED: "#0072b2"}
+_SHAPES = {Class.FAIL: "X", Class.WARN: "^", Class.UNKNOWN: "s", Class.EXPECTED: "o"}
+#: The questions asked over an open session.
+SESSION_KINDS = ("sql", "commit")
+
+
+def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = None) -> Axes:
+    """One row for each class; a marker where a line was written, a bar as wide as nobody knows when. The band is the suspension."""
+    axes = axes if axes is not None else Figure(figsize=(9.2, 1.4)).add_subplot()
+    zero, rows = _zero(analysis), list(COLOURS)
+    axes.set_xlim(*_extent(analysis, zero))
+    lo, hi = axes.get_xlim()
+    for mark in found.marks:
+        begin, end = _span(mark.at, zero)
+        if end < lo or begin > hi or mark.meaning not in COLOURS:
+            continue
+        row, colour = rows.index(mark.meaning), COLOURS[mark.meaning]
+        axes.plot(
+            [max(begin, lo), min(end, hi)], [row, row], color=colour, linewidth=3, alpha=0.35, solid_capstyle="butt"
+        )
+        axes.plot(
+            (max(begin, lo) + min(end, hi)) / 2,
+            row,
+            marker=_SHAPES[mark.meaning],
+            markersize=6,
+            color=colour,
+            markeredgewidth=0,
+        )
+    axes.set_yticks(range(len(rows)), [one.value for one in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    still = analysis.suspension
+    if still is not None:
+        axes.axvspan(*_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
+    _shade_phases(axes, analysis, zero, named=True)
+    _shade_own(axes, analysis, zero)
+    if not _within(found.marks, analysis):
+        axes.text(
+            0.5,
+            0.5,
+            "the log was not read" if found.judgement is None else "nothing but routine",
+            transform=axes.transAxes,
+            ha="center",
+            color=FAINT,
+        )
+    return axes
+
+
+def _within(marks: tuple[Mark, ...], analysis: Analysis) -> bool:
+    return any(mark.at.overlaps(analysis.record) for mark in marks)
+
+
+def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
+    """The alert log's lane above, the latency of the open sessions (and of commits) below, on one time axis."""
+    traces = [
+        trace
+        for host in analysis.hosts
+        for trace in host.traces
+        if trace.kind in SESSION_KINDS and trace.probe.partition("@")[0].endswith(f"-{found.sid}")
+    ]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.2, 4.6 if traces else 2.6), facecolor=PAPER)
+        sheet = _Sheet(figure, left=0.9, right=0.95, top=0.45)
+        lane = alert_lane(analysis, found, sheet.row(1.0))
+        bottom = lane
+        if traces:
+            bottom = latency(analysis, traces, sheet.row(2.0, gap=0.25))
+            lane.tick_params(axis="x", labelbottom=False, length=0)
+        bottom.xaxis.set_major_locator(MaxNLocator(10))
+        bottom.set_xlabel(
+            "seconds since the begin of the suspension (else of the record), time of day in UTC below", labelpad=20
+        )
+        _utc_axis(bottom, analysis, _zero(analysis), 0)
+    return figure
+
+
+def chart_name(found: DatabaseAnalysis) -> str:
+    return f"database-{found.sid}"

@@ -1,0 +1,624 @@
+"""The pictures of a run. Each function takes an analysis and, if wanted, axes to draw on, and returns what it drew on.
+
+Nothing here keeps state: figures are `matplotlib.figure.Figure` objects, made without pyplot. Colours are Okabe and Ito's, and never the only
+sign: probes have their lane and name, classes their own hatch or outline. Nothing is drawn across a silence but the silence itself.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace, seconds, utc
+from lpmkit.runs.samples import MISSING
+
+INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
+COLOURS = {
+    "ticks": "#0072b2",
+    "echo": "#d55e00",
+    "connect": "#009e73",
+    "icmp": "#7b3294",
+    "ni": "#b8860b",
+    "observer": "#6a737d",
+}
+_OTHER = "#cc79a7"
+_PHASES = {
+    "prepared": "#ffffff",
+    "asked": "#f4f6f8",
+    "starting": "#eaeef2",
+    "copying": "#dfe7f0",
+    "switched": "#d3dfeb",
+    "settled": "#eef6ee",
+}
+STYLE: Any = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "lpmkit",
+    "hatch.linewidth": 0.6,
+}
+_SECOND = 1e9
+#: So many dots are drawn as dots, and more as ranges in so many columns.
+_MOST_DOTS, _COLUMNS = 5_000, 1_200
+
+
+def colour(kind: str) -> str:
+    """The colour of a kind of probe, the same everywhere."""
+    return COLOURS.get(kind, _OTHER)
+
+
+def _zero(analysis: Analysis) -> int:
+    """What the time axis counts from: the begin of the suspension, else of the move or the record."""
+    still = analysis.suspension
+    return still.begin.hi_ns if still else analysis.window.lo_ns
+
+
+def _lanes(analysis: Analysis) -> list[str]:
+    order = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
+    kinds = {trace.probe: trace.kind for host in analysis.hosts for trace in host.traces}
+    return sorted(kinds, key=lambda name: (name.partition("@")[2], order.get(kinds[name], 9), name))
+
+
+def _traces(analysis: Analysis, probe: str) -> list[Trace]:
+    return [trace for host in analysis.hosts for trace in host.traces if trace.probe == probe]
+
+
+# --- what all panels share ------------------------------------------------------------------------------------------
+
+
+def _shade_own(axes: Axes, analysis: Analysis, zero: int) -> None:
+    """Our own stalls, grey, and what nobody observed, hatched."""
+    lo, hi = (edge * _SECOND + zero for edge in axes.get_xlim())
+    for stall in analysis.stalls:
+        if stall.hi_ns >= lo and stall.lo_ns <= hi:
+            axes.axvspan(*_span(stall, zero), color="#9aa2ab", alpha=0.55, linewidth=0, zorder=1.5)
+    for hole in analysis.holes:
+        axes.axvspan(*_span(hole, zero), facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", linewidth=0, zorder=4)
+
+
+def _span(interval: Interval, zero: int) -> tuple[float, float]:
+    return (interval.lo_ns - zero) / _SECOND, (interval.hi_ns - zero) / _SECOND
+
+
+def _extent(analysis: Analysis, zero: int) -> tuple[float, float]:
+    lo, hi = _span(analysis.record, zero)
+    return lo, max(hi, lo + 1.0)
+
+
+def _shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> None:
+    for number, phase in enumerate(analysis.phases):
+        since, until = (phase.since_ns - zero) / _SECOND, (phase.until_ns - zero) / _SECOND
+        axes.axvspan(since, until, color=_PHASES.get(phase.name, "#fbeeee"), linewidth=0, zorder=0)
+        if number:
+            axes.axvline(since, color=FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
+    if named:
+        _name_phases(axes, analysis, zero)
+
+
+def _name_phases(axes: Axes, analysis: Analysis, zero: int) -> None:
+    """Names above the lanes, each where its phase begins, on as many rows as it takes that none touches another."""
+    lo, hi = axes.get_xlim()
+    per_inch = (hi - lo) / (axes.get_position().width * float(axes.get_figure(root=True).get_size_inches()[0]))  # type: ignore[union-attr]
+    taken: list[float] = []
+    for phase in analysis.phases:
+        since = max(lo, (phase.since_ns - zero) / _SECOND)
+        if since > hi or (phase.until_ns - zero) / _SECOND < lo:
+            continue
+        needs = (len(phase.name) + 2) * 0.072 * per_inch
+        row = next((row for row, end in enumerate(taken) if end <= since), len(taken))
+        taken[row : row + 1] = [since + needs]
+        axes.annotate(
+            f" {phase.name}",
+            (since, 1.0),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(0, 3 + 11 * row),
+            textcoords="offset points",
+            fontsize=8,
+            color=FAINT if phase.name == "prepared" else INK,
+            ha="right" if since + needs > hi + 0.3 * per_inch else "left",
+            va="bottom",
+        )
+
+
+def _utc_axis(axes: Axes, analysis: Analysis, zero: int, digits: int) -> None:
+    """A second scale above or below: time of day in UTC."""
+    twin = axes.secondary_xaxis(-0.0, functions=(lambda x: x, lambda x: x))
+    twin.spines["bottom"].set_visible(False)
+    twin.tick_params(axis="x", length=0, pad=16, labelsize=8, labelcolor=FAINT)
+    twin.xaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: utc(analysis.wall.at(zero + round(x * _SECOND)), digits)[11:-1].rstrip("."))
+    )
+    twin.xaxis.set_major_locator(axes.xaxis.get_major_locator())
+
+
+# --- lanes ----------------------------------------------------------------------------------------------------------
+
+
+def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
+    """One lane for each probe: a line where it gave signs of life, bars where it was silent (hull pale, likely dark)."""
+    axes = axes or Figure(figsize=(11, 3)).add_subplot()
+    zero, names = _zero(analysis), _lanes(analysis)
+    axes.set_xlim(*_extent(analysis, zero))
+    for lane, name in enumerate(names):
+        for trace in _traces(analysis, name):
+            _alive_line(axes, trace, lane, zero)
+        for outage in (one for host in analysis.hosts for one in host.outages if one.probe == name):
+            _silence(axes, outage, lane, zero)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _shade_phases(axes, analysis, zero, named=True)
+    _shade_own(axes, analysis, zero)
+    return axes
+
+
+def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
+    """The stretches with signs of life, as lines that end where the signs end."""
+    if not len(trace.alive_lo):
+        return
+    moments = np.sort((trace.alive_lo + trace.alive_hi) // 2)
+    apart = np.flatnonzero(np.diff(moments) > trace.apart_at(moments[1:]))
+    begins = moments[np.concatenate([[0], apart + 1])]
+    ends = moments[np.concatenate([apart, [len(moments) - 1]])]
+    axes.hlines(
+        np.full(len(begins), lane),
+        (begins - zero) / _SECOND,
+        (ends - zero) / _SECOND,
+        color=colour(trace.kind),
+        linewidth=3.2,
+        zorder=2,
+        capstyle="butt",
+    )
+
+
+def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
+    lo, hi = _span(outage.outer, zero)
+    least = 0.0025 * (axes.get_xlim()[1] - axes.get_xlim()[0])
+    look: dict[str, Any] = {"facecolor": "#f0b9b4", "edgecolor": "#8f1d14", "linewidth": 0.5}
+    if outage.kind is Kind.OBSERVER:
+        look = {"facecolor": "#d7dbe0", "edgecolor": FAINT, "linewidth": 0.5}
+    elif outage.kind is not Kind.SUSPENSION:
+        look = {
+            "facecolor": "#ffffff",
+            "edgecolor": "#8f1d14",
+            "linewidth": 0.8,
+            "hatch": _HATCHES.get(outage.kind, ""),
+        }
+    axes.add_patch(Rectangle((lo, lane - 0.36), max(hi - lo, least), 0.72, zorder=3, **look))
+    inner = outage.inner
+    if inner is not None and outage.kind is Kind.SUSPENSION:
+        dark_lo, dark_hi = _span(inner, zero)
+        axes.add_patch(
+            Rectangle(
+                (dark_lo, lane - 0.36), max(dark_hi - dark_lo, least), 0.72, color="#8f1d14", linewidth=0, zorder=3.1
+            )
+        )
+
+
+_HATCHES: dict[Kind | None, str] = {Kind.NETWORK: "xxx", Kind.APPLICATION: "...", Kind.MICRO_STOP: "|||"}
+
+
+def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
+    """What the control point said was left to copy, as steps from poll to poll."""
+    axes = axes or Figure(figsize=(11, 1.5)).add_subplot()
+    zero = _zero(analysis)
+    known = [one for one in analysis.readings if one.get("bytes_remaining") is not None]
+    axes.set_xlim(*_extent(analysis, zero))
+    if known:
+        times = [(one["mono_ns"] - zero) / _SECOND for one in known]
+        left = [one["bytes_remaining"] / 1e9 for one in known]
+        axes.plot(times, left, "o", markersize=2.6, color=INK, zorder=3)
+        axes.step(times, left, where="post", linewidth=0.9, color=INK, zorder=2)
+        axes.set_ylim(0, max([*left, 0.001]) * 1.15)
+    else:
+        axes.text(
+            0.5, 0.5, "no control point said how much was left", transform=axes.transAxes, ha="center", color=FAINT
+        )
+        axes.set_yticks([])
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.set_ylabel("GB left", rotation=0, ha="right", va="center")
+    _shade_phases(axes, analysis, zero, named=False)
+    _shade_own(axes, analysis, zero)
+    return axes
+
+
+def zoom(analysis: Analysis, still: Suspension, axes: Axes | None = None, around_s: float = 2.0) -> Axes:
+    """The suspension itself, ± ``around_s``: every sign of life a mark, the intervals of its begin and end, the figure."""
+    axes = axes or Figure(figsize=(11, 3)).add_subplot()
+    zero, names = still.begin.hi_ns, [n for n in _lanes(analysis) if _traces(analysis, n)[0].host == still.host]
+    length = still.length.hi_ns / _SECOND
+    axes.set_xlim(-around_s, length + around_s)
+    for lane, name in enumerate(names):
+        for trace in _traces(analysis, name):
+            _marks(axes, trace, lane, zero)
+    height = len(names) - 0.45
+    axes.set_ylim(height, -1.55)
+    _edges(axes, still, zero, height)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _shade_own(axes, analysis, zero)
+    axes.xaxis.set_major_locator(MaxNLocator(9))
+    axes.set_xlabel("seconds since the begin of the suspension, time of day in UTC below", labelpad=20)
+    _utc_axis(axes, analysis, zero, 1)
+    return axes
+
+
+def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
+    """Ticks as upright marks; questions as marks where they were sent, joined to a dot where the answer came."""
+    lo, hi = (edge * _SECOND + zero for edge in axes.get_xlim())
+    if trace.kind == "ticks":
+        moments = (trace.alive_lo + trace.alive_hi) // 2
+        moments = moments[(moments >= lo) & (moments <= hi)]
+        x = (moments - zero) / _SECOND
+        axes.vlines(x, lane - 0.3, lane + 0.3, color=colour(trace.kind), linewidth=0.55, zorder=3)
+        return
+    shown = (trace.sent >= lo) & (trace.sent <= hi)
+    sent, answered = trace.sent[shown], trace.answered[shown]
+    known = answered != MISSING
+    tint = colour(trace.kind)
+    late = trace.late[shown]
+    axes.plot((sent - zero) / _SECOND, np.full(len(sent), lane - 0.22), "|", markersize=7, color=tint, zorder=3)
+    came = (answered[known] - zero) / _SECOND
+    axes.plot(came, np.full(len(came), lane + 0.22), ".", markersize=5, color=tint, zorder=3)
+    for out, back in zip(sent[known & late], answered[known & late], strict=True):
+        axes.plot(
+            [(out - zero) / _SECOND, (back - zero) / _SECOND],
+            [lane - 0.16, lane + 0.19],
+            color=tint,
+            linewidth=0.6,
+            alpha=0.8,
+            zorder=2.5,
+        )
+    never = sent[~known]
+    axes.plot((never - zero) / _SECOND, np.full(len(never), lane + 0.22), "x", markersize=4, color=tint, zorder=3)
+
+
+def _edges(axes: Axes, still: Suspension, zero: int, height: float) -> None:
+    outer, begin, end = still.outer, still.begin, still.end
+    axes.axvspan(*_span(outer, zero), color="#f0b9b4", alpha=0.45, linewidth=0, zorder=0.5)
+    if begin.hi_ns < end.lo_ns:
+        axes.axvspan(
+            (begin.hi_ns - zero) / _SECOND,
+            (end.lo_ns - zero) / _SECOND,
+            color="#d98880",
+            alpha=0.5,
+            linewidth=0,
+            zorder=0.6,
+        )
+    for one in (begin, end):
+        for edge in (one.lo_ns, one.hi_ns):
+            axes.plot([(edge - zero) / _SECOND] * 2, [-0.75, height], color="#8f1d14", linewidth=0.5, zorder=2)
+    y = -0.95
+    left, right = _span(outer, zero)
+    axes.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "color": "#8f1d14", "linewidth": 1.0})
+    axes.text(
+        (left + right) / 2,
+        y - 0.12,
+        f"suspended {seconds(still.length)}",
+        ha="center",
+        va="bottom",
+        fontsize=11,
+        fontweight="bold",
+        color="#8f1d14",
+    )
+    for one, name, side in ((begin, "begin", "right"), (end, "end", "left")):
+        x = _span(one, zero)[0 if side == "right" else 1]
+        text = f"{name} known to {one.length_ns / 1e6:.1f} ms"
+        axes.text(
+            x, y, f"{text}  " if side == "right" else f"  {text}", ha=side, va="center", fontsize=8, color="#8f1d14"
+        )
+
+
+def edge(analysis: Analysis, still: Suspension, which: str, axes: Axes | None = None, around_ms: float = 45.0) -> Axes:
+    """One end of the suspension in milliseconds: which signs of life bound it (facts), from where on it is only likely."""
+    axes = axes or Figure(figsize=(5, 2)).add_subplot()
+    one = still.begin if which == "begin" else still.end
+    zero = one.lo_ns if which == "begin" else one.hi_ns
+    reach = max(around_ms, 1.6 * one.length_ns / 1e6)
+    axes.set_xlim(-reach, reach)
+    names = [name for name in _lanes(analysis) if _traces(analysis, name)[0].host == still.host]
+    for lane, name in enumerate(names):
+        for trace in _traces(analysis, name):
+            near = (trace.alive_hi >= zero - reach * 1e6) & (trace.alive_lo <= zero + reach * 1e6)
+            lo, hi = (trace.alive_lo[near] - zero) / 1e6, (trace.alive_hi[near] - zero) / 1e6
+            at = np.full(len(lo), lane)
+            axes.hlines(
+                at, np.maximum(lo, -reach), np.minimum(hi, reach), color=colour(trace.kind), linewidth=2.2, zorder=3
+            )
+            axes.plot(lo, at, "|", hi, at, "|", markersize=9, color=colour(trace.kind), zorder=3)
+    likely_from, likely_to = (one.hi_ns - zero) / 1e6, (one.lo_ns - zero) / 1e6
+    axes.axvspan(
+        (one.lo_ns - zero) / 1e6, (one.hi_ns - zero) / 1e6, color="#f0b9b4", alpha=0.6, linewidth=0, zorder=0.5
+    )
+    inside = (likely_from, reach) if which == "begin" else (-reach, likely_to)
+    axes.axvspan(*inside, color="#d98880", alpha=0.75, linewidth=0, zorder=0.5)
+    axes.set_yticks(range(len(names)), names if which == "begin" else [])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(9))
+    axes.set_xlabel(f"ms {'after the last' if which == 'begin' else 'from the first'} sign of life")
+    axes.set_title(
+        f"the {which}, known to {one.length_ns / 1e6:.1f} ms", fontsize=9, loc="left", color="#8f1d14", pad=5
+    )
+    return axes
+
+
+# --- the wall chart -------------------------------------------------------------------------------------------------
+
+
+def wall_chart(analysis: Analysis) -> Figure:
+    """Everything on one sheet: lanes with silences and phases, bytes left, and the suspension close up."""
+    with rc_context(STYLE):
+        count, still = max(1, len(_lanes(analysis))), analysis.suspension
+        with_copy = analysis.mode == "move"
+        heights = [
+            0.62 * count + 0.35,
+            *([0.9] if with_copy else []),
+            *([0.5 * count + 1.0, 0.28 * count + 0.15] if still else []),
+        ]
+        gaps = 1.2 + 0.14 * with_copy + 1.05 + (1.95 if still else 0.0)
+        figure = Figure(figsize=(11, sum(heights) + gaps), facecolor=PAPER)
+        frame = _Sheet(figure, left=1.15, right=0.4, top=1.2)
+        top = lanes(analysis, frame.row(heights[0]))
+        bottom = top
+        if with_copy:
+            bottom = bytes_left(analysis, frame.row(heights[1], gap=0.14))
+            top.tick_params(axis="x", labelbottom=False, length=0)
+        zero = _zero(analysis)
+        bottom.set_xlabel(
+            f"seconds since the {'begin of the suspension' if still else 'begin'}, time of day in UTC below",
+            labelpad=20,
+        )
+        bottom.xaxis.set_major_locator(MaxNLocator(10))
+        top.xaxis.set_major_locator(MaxNLocator(10))
+        _utc_axis(bottom, analysis, zero, 0)
+        if still:
+            zoom(analysis, still, frame.row(heights[-2], gap=0.85))
+            begin, end = frame.pair(heights[-1], gap=1.1)
+            edge(analysis, still, "begin", begin)
+            edge(analysis, still, "end", end)
+            _mark_close_up(top, still.outer.widened(2_000_000_000), zero)
+        _title(figure, analysis)
+        _legend(figure, analysis)
+    return figure
+
+
+def _mark_close_up(axes: Axes, span: Interval, zero: int) -> None:
+    """Which part of the lanes the panel below enlarges."""
+    lo, hi = _span(span, zero)
+    place = axes.get_xaxis_transform()
+    axes.plot(
+        [lo, lo, hi, hi],
+        [0.05, 0.0, 0.0, 0.05],
+        transform=place,
+        color="#8f1d14",
+        linewidth=1.6,
+        clip_on=False,
+        zorder=5,
+    )
+    axes.text(hi, 0.02, "  close up below", transform=place, fontsize=7.5, color="#8f1d14", va="bottom", zorder=5)
+
+
+class _Sheet:
+    """Rows of axes on a figure, measured in inches from the top: labels keep their room whatever the height."""
+
+    def __init__(self, figure: Figure, *, left: float, right: float, top: float) -> None:
+        self.figure, self.left, self.right, self.at = figure, left, right, top
+
+    def pair(self, height: float, gap: float = 0.0) -> tuple[Axes, Axes]:
+        """Two axes side by side."""
+        whole = self.row(height, gap)
+        box = whole.get_position()
+        whole.remove()
+        half = box.width * 0.485
+        return (
+            self.figure.add_axes((box.x0, box.y0, half, box.height)),
+            self.figure.add_axes((box.x1 - half, box.y0, half, box.height)),
+        )
+
+    def row(self, height: float, gap: float = 0.0) -> Axes:
+        width_all, height_all = self.figure.get_size_inches()
+        self.at += gap + height
+        box = (
+            self.left / width_all,
+            1 - self.at / height_all,
+            (width_all - self.left - self.right) / width_all,
+            height / height_all,
+        )
+        return self.figure.add_axes(box)
+
+
+def _title(figure: Figure, analysis: Analysis) -> None:
+    width, height = figure.get_size_inches()
+    still = analysis.suspension
+    head = f"suspended {seconds(still.length)}" if still else "no suspension found"
+    figure.text(0.25 / width, 1 - 0.2 / height, analysis.name, fontsize=13, fontweight="bold", va="top")
+    began = utc(analysis.wall.at(analysis.record.lo_ns), 0)[:-1].rstrip(".").replace("T", " ")
+    figure.text(0.25 / width, 1 - 0.5 / height, f"{began} UTC · {head}", fontsize=10, va="top", color=FAINT)
+
+
+def _legend(figure: Figure, analysis: Analysis) -> None:
+    width, height = figure.get_size_inches()
+    entries: list[Any] = [
+        Line2D([], [], color=INK, linewidth=3, label="signs of life"),
+        Patch(facecolor="#f0b9b4", edgecolor="#8f1d14", linewidth=0.5, label="silent: what facts allow"),
+        Patch(facecolor="#8f1d14", label="silent: likely"),
+    ]
+    kinds = {one.kind for host in analysis.hosts for one in host.outages}
+    entries += [
+        Patch(facecolor="#ffffff", edgecolor="#8f1d14", hatch=hatch, label=kind.value)
+        for kind, hatch in _HATCHES.items()
+        if kind in kinds and kind is not None
+    ]
+    if analysis.stalls:
+        entries.append(Patch(facecolor="#9aa2ab", alpha=0.55, label="this machine stood still"))
+    if analysis.holes:
+        entries.append(Patch(facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", label="not observed"))
+    figure.legend(
+        handles=entries,
+        loc="lower left",
+        bbox_to_anchor=(0.18 / width, 0.08 / height),
+        ncols=len(entries),
+        frameon=False,
+        fontsize=8,
+        handlelength=1.6,
+        columnspacing=1.4,
+    )
+
+
+# --- the ladder -----------------------------------------------------------------------------------------------------
+
+
+def ladder(still: Suspension, axes: Axes | None = None) -> Axes:
+    """Each witness's interval for the length as a bar, the agreed one last: do they agree?"""
+    axes = axes or Figure(figsize=(7.6, 0.9 + 0.42 * (len(still.witnesses) + 1))).add_subplot()
+    rows = sorted(still.witnesses, key=lambda one: -one.length.length_ns)
+    names = [one.probe for one in rows] + ["agreed"]
+    spans = [one.length for one in rows] + [still.length]
+    for lane, (name, span) in enumerate(zip(names, spans, strict=True)):
+        agreed = name == "agreed"
+        lo, hi = span.lo_ns / _SECOND, span.hi_ns / _SECOND
+        axes.plot(
+            [lo, hi],
+            [lane, lane],
+            color="#8f1d14" if agreed else INK,
+            linewidth=6 if agreed else 3,
+            solid_capstyle="butt",
+            zorder=3,
+        )
+        axes.plot([lo, hi], [lane, lane], "|", color="#8f1d14" if agreed else INK, markersize=11, zorder=3)
+        axes.annotate(
+            seconds(span),
+            (1.02, lane),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+            fontweight="bold" if agreed else "normal",
+        )
+    axes.axvspan(
+        still.length.lo_ns / _SECOND, still.length.hi_ns / _SECOND, color="#f0b9b4", alpha=0.5, linewidth=0.8, zorder=0
+    )
+    axes.plot([still.best_ns / _SECOND], [len(names) - 1], "D", color=PAPER, markersize=3.6, zorder=4)
+    axes.set_yticks(range(len(names)), names)
+    axes.get_yticklabels()[-1].set_fontweight("bold")
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#e3e6ea", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("seconds suspended, as each witness alone could say")
+    return axes
+
+
+def ladder_chart(still: Suspension) -> Figure:
+    """The ladder as a figure of its own."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.2, 0.95 + 0.36 * (len(still.witnesses) + 1)), facecolor=PAPER)
+        sheet = _Sheet(figure, left=1.15, right=1.75, top=0.18)
+        ladder(still, sheet.row(0.36 * (len(still.witnesses) + 1)))
+    return figure
+
+
+# --- latency --------------------------------------------------------------------------------------------------------
+
+
+def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = None) -> Axes:
+    """Round trips of an open session on a log axis: the slow tail after the resume is to be seen, not averaged away."""
+    axes = axes or Figure(figsize=(9.2, 2.6)).add_subplot()
+    zero = _zero(analysis)
+    axes.set_xlim(*_extent(analysis, zero))
+    axes.set_yscale("log")
+    for trace in traces:
+        known = trace.answered != MISSING
+        took = np.maximum((trace.answered - trace.sent)[known] / 1e6, 1e-3)
+        x = (trace.sent[known] - zero) / _SECOND
+        _dots(axes, x, took, colour(trace.kind))
+        lost = (trace.sent[~known] - zero) / _SECOND
+        axes.plot(
+            lost,
+            np.full(len(lost), 0.97),
+            "x",
+            transform=axes.get_xaxis_transform(),
+            markersize=5,
+            color=colour(trace.kind),
+            zorder=3,
+        )
+        usual = trace.noise.median_ns / 1e6
+        if usual > 0:
+            axes.axhline(usual, color=INK, linewidth=0.7, linestyle=(0, (4, 3)), zorder=2)
+            axes.annotate(
+                f"median before\n{usual:.2g} ms",
+                (1.01, usual),
+                xycoords=("axes fraction", "data"),
+                fontsize=8,
+                va="center",
+                color=FAINT,
+            )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g} ms" if y < 1000 else f"{y / 1000:g} s"))
+    axes.grid(axis="y", color="#e3e6ea", linewidth=0.7)
+    axes.set_axisbelow(True)
+    still = analysis.suspension
+    if still:
+        axes.axvspan(*_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
+    _shade_own(axes, analysis, zero)
+    axes.set_xlabel(f"sent, seconds since the {'begin of the suspension' if still else 'begin'}")
+    return axes
+
+
+def _dots(axes: Axes, x: Any, y: Any, tint: str) -> None:
+    """Every value as a dot; of very many a line from the least to the greatest in each column of the picture, which hides no outlier."""
+    if len(x) <= _MOST_DOTS:
+        axes.plot(x, y, ".", markersize=2.4, color=tint, zorder=3)
+        return
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    column = np.minimum(((x - x[0]) / max(x[-1] - x[0], 1e-9) * _COLUMNS).astype(int), _COLUMNS - 1)
+    first = np.flatnonzero(np.diff(column, prepend=-1))
+    axes.vlines(
+        x[first], np.minimum.reduceat(y, first), np.maximum.reduceat(y, first), color=tint, linewidth=1.0, zorder=3
+    )
+
+
+def latency_chart(analysis: Analysis) -> Figure | None:
+    """Round trips of every echo of a run, or ``None`` when there was no echo."""
+    traces = [trace for host in analysis.hosts for trace in host.traces if trace.kind == "echo"]
+    if not traces:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.2, 2.7), facecolor=PAPER)
+        latency(analysis, traces, _Sheet(figure, left=0.75, right=0.95, top=0.12).row(2.0))
+    return figure
+
+
+def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:
+    """A figure as the bytes of a PNG or an SVG, in this module's style. The same figure gives the same SVG."""
+    metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
+    content = BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(content, format=ending, dpi=dpi, metadata=metadata)
+    return content.getvalue()
+
+
+def data_uri(figure: Figure) -> str:
+    """A figure as a PNG that a page carries inside itself."""
+    return f"data:image/png;base64,{b64encode(image(figure)).decode()}"

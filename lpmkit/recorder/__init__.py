@@ -1,0 +1,1 @@
+"""The process that records a run: it asks for the move, polls the managers and runs the probes."""

@@ -1,0 +1,1 @@
+"""Pages made from run folders: the report, comparisons and the write-up for the change record."""

@@ -1,0 +1,219 @@
+"""The forms of a write-up: HTML (self-contained), PDF from that HTML, Word, Markdown. All say what the `Document` says, and nothing else.
+
+PDF is made by WeasyPrint, Word by python-docx; neither needs an office program, LaTeX or a browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import mimetypes
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import Environment, FileSystemLoader, PackageLoader, select_autoescape
+
+from lpmkit.errors import NotFound, UsageError
+from lpmkit.report.writeup.document import Block, Document, Facts, Items, Picture, Table, Text, Verbatim
+
+TEMPLATE = "writeup.html.j2"
+
+
+def html(document: Document, plots: Path, template: Path | None = None, logo: Path | None = None) -> str:
+    """One file that needs nothing else. A site's own ``template`` gets ``document``, ``logo`` and ``picture(name)`` as ours does, and may extend it.
+
+    Raises `NotFound` for a template or logo that is not there, `UsageError` for a template that cannot be filled.
+    """
+    loaders: list[jinja2.BaseLoader] = [PackageLoader("lpmkit")]
+    name = TEMPLATE
+    if template is not None:
+        if not template.is_file():
+            raise NotFound("template", str(template))
+        loaders.insert(0, FileSystemLoader(template.parent))
+        name = template.name
+    environment = Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    filled = {
+        "document": document,
+        "logo": _data_uri(logo) if logo is not None else None,
+        "picture": lambda stem: _data_uri(plots / f"{stem}.png"),
+        "kind": lambda block: type(block).__name__.lower(),
+        "state_of": {text: word for word, text in document.states.items()}.get,
+    }
+    try:
+        return environment.get_template(name).render(filled)
+    except jinja2.TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise UsageError(
+            f"the template cannot be filled: {error.message or error}",
+            where=f"{template or TEMPLATE}{f', line {line}' if line else ''}",
+            next_step="docs/write-up.md shows what a template is given.",
+        ) from error
+
+
+def _data_uri(path: Path) -> str:
+    kind = mimetypes.guess_type(path.name)[0]
+    if not path.is_file() or not (kind or "").startswith("image/"):
+        raise NotFound("picture", str(path))
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def pdf(text: str) -> bytes:
+    """The HTML on A4 pages, without reaching for anything outside it. Raises `UsageError` where Pango, which lays out the text, is not installed."""
+    try:
+        import weasyprint  # noqa: PLC0415 - half a second, and a system library, that only a PDF needs
+    except OSError as error:
+        raise UsageError(
+            f"a PDF needs Pango, a system library: {error}",
+            next_step="Install it (Debian: libpango-1.0-0 libpangoft2-1.0-0; RHEL: pango), or print the HTML from a browser.",
+        ) from error
+    from weasyprint.urls import FatalURLFetchingError, URLFetcher  # noqa: PLC0415 - as above
+
+    carried = URLFetcher(allowed_protocols=("data",), fail_on_errors=True)
+    try:
+        made: bytes = weasyprint.HTML(string=text, url_fetcher=carried).write_pdf()
+    except FatalURLFetchingError as error:
+        raise UsageError(
+            f"the template wants something from elsewhere, and a write-up fetches nothing: {error}",
+            next_step="Put it into the template as a data URI.",
+        ) from error
+    return made
+
+
+# --- Word -----------------------------------------------------------------------------------------------------------
+
+
+def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
+    """An Office Open XML document with real headings, tables whose heading rows repeat, and pictures with alternative texts."""
+    import docx  # noqa: PLC0415 - only Word files need it
+    from docx.shared import Cm, Pt  # noqa: PLC0415 - as above
+
+    made = docx.Document()
+    page = made.sections[0]
+    page.page_width, page.page_height = Cm(21), Cm(29.7)
+    page.left_margin = page.right_margin = Cm(1.8)
+    page.top_margin = page.bottom_margin = Cm(1.8)
+    made.styles["Normal"].font.name = "Arial"
+    made.styles["Normal"].font.size = Pt(9.5)
+    made.core_properties.title = document.title
+    made.core_properties.language = document.language
+    made.core_properties.author = ""
+    if logo is not None:
+        made.add_picture(str(logo), height=Cm(1.2))
+    made.add_heading(document.title, 0)
+    made.add_paragraph().add_run(f"{document.state_word}: {document.sentence}").bold = True
+    _word_table(made, tuple(one.name for one in document.figures), (tuple(one.value for one in document.figures), tuple(one.note for one in document.figures)))  # fmt: skip
+    for section in document.sections:
+        made.add_heading(section.title, 1)
+        for block in section.blocks:
+            _word_block(made, block, plots)
+    made.add_paragraph(document.footer)
+    kept = io.BytesIO()
+    made.save(kept)
+    return kept.getvalue()
+
+
+def _word_block(made: Any, block: Block, plots: Path) -> None:
+    from docx.shared import Cm, Pt  # noqa: PLC0415 - as above
+
+    match block:
+        case Text():
+            made.add_paragraph().add_run(_xml(block.text)).bold = block.strong
+        case Items():
+            for item in block.items:
+                made.add_paragraph(_xml(item), style="List Bullet")
+        case Facts():
+            _word_table(made, (), block.rows)
+        case Table():
+            _word_table(made, block.head, block.rows)
+            if block.caption:
+                made.add_paragraph(_xml(block.caption), style="Caption")
+        case Verbatim():
+            run = made.add_paragraph().add_run(_xml(block.text))
+            run.font.name, run.font.size = "Courier New", Pt(8)
+        case Picture():
+            made.add_picture(str(plots / f"{block.name}.png"), width=Cm(17.4))
+            shape = made.inline_shapes[-1]._inline.docPr
+            shape.set("descr", block.alt)
+            made.add_paragraph(_xml(block.caption), style="Caption")
+
+
+def _word_table(made: Any, head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> None:
+    from docx.oxml import OxmlElement  # noqa: PLC0415 - as above
+    from docx.shared import Pt  # noqa: PLC0415 - as above
+
+    columns = len(head) or max((len(row) for row in rows), default=1)
+    table = made.add_table(rows=0, cols=columns)
+    table.style = "Table Grid"
+    for number, row in enumerate([*([head] if head else []), *rows]):
+        cells = table.add_row().cells
+        for cell, text in zip(cells, row, strict=False):
+            run = cell.paragraphs[0].add_run(_xml(text))
+            run.font.size = Pt(8)
+            run.bold = bool(head) and number == 0
+    if head:
+        repeated = OxmlElement("w:tblHeader")
+        table.rows[0]._tr.get_or_add_trPr().append(repeated)
+    made.add_paragraph()
+
+
+def _xml(text: str) -> str:
+    """Without the control characters that XML cannot hold: a machine may have said anything."""
+    return "".join(one for one in text if one >= " " or one in "\n\t")
+
+
+# --- Markdown -------------------------------------------------------------------------------------------------------
+
+
+def markdown(document: Document, plots: str) -> str:
+    """For a wiki. Pictures are links to ``plots``, the way there from where the text will lie."""
+    figures = document.figures
+    lines = [f"# {_plain(document.title)}", "", f"**{_plain(document.state_word)}: {_plain(document.sentence)}**", ""]
+    lines += _rows(tuple(one.name for one in figures), (tuple(one.value for one in figures), tuple(one.note for one in figures)))  # fmt: skip
+    for section in document.sections:
+        lines += ["", f"## {_plain(section.title)}", ""]
+        for block in section.blocks:
+            lines += [*_markdown_block(block, plots), ""]
+    return "\n".join([*lines, document.footer, ""])
+
+
+def _markdown_block(block: Block, plots: str) -> Iterator[str]:
+    match block:
+        case Text():
+            yield f"**{_plain(block.text)}**" if block.strong else _plain(block.text)
+        case Items():
+            yield from (f"- {_plain(item)}" for item in block.items)
+        case Facts():
+            yield from _rows(("", ""), block.rows)
+        case Table():
+            yield from _rows(block.head, block.rows)
+            if block.caption:
+                yield from ("", _plain(block.caption))
+        case Verbatim():
+            fence = "`" * (3 + block.text.count("```") * 3)
+            yield from (fence, block.text.rstrip("\n"), fence)
+        case Picture():
+            yield f"![{_plain(block.alt)}]({plots}/{block.name}.png)"
+            yield from ("", _plain(block.caption))
+
+
+def _rows(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Iterator[str]:
+    yield "| " + " | ".join(_cell(one) for one in head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(_cell(one) for one in row) + " |"
+
+
+_SPECIAL = str.maketrans({one: f"\\{one}" for one in "\\`*_[]<>#|"})
+
+
+def _plain(text: str) -> str:
+    """Text that no Markdown reader takes for markup."""
+    return " ".join(text.translate(_SPECIAL).split())
+
+
+def _cell(text: str) -> str:
+    return _plain(text) or " "

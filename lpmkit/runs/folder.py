@@ -1,0 +1,479 @@
+"""The run folder: what a move or a watch leaves, and everything that knows its format.
+
+``docs/run-folder.md`` describes it for people who read it without this module. In short: JSON documents for what is known
+once, JSON lines for what is reported one by one (`events.jsonl`, `transcript.jsonl`), CSV for samples, one file for each probe
+and segment (`lpmkit.runs.samples`; packed into Parquet when the recorder ends). A *segment* is the life of one recorder; a recorder that dies is followed by another on the same folder, which
+opens new sample files and never continues a file whose last line may be torn.
+
+There is one writer (`RunWriter`, which holds the folder's lock) and any number of readers (`Run`). Everything is append-only and
+flushed as it happens, so a reader sees the run while it grows and a kill loses nothing that was written. The lock is the
+kernel's (``flock``): it cannot be left behind by a recorder that died.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import getpass
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+import lpmkit
+from lpmkit.errors import NotFound, RecordError
+from lpmkit.runs.rows import COLUMNS, sample_line
+from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
+from lpmkit.ssh.session import Reply
+from lpmkit.timeline import Clock, Event, Outcome, Sample
+
+FORMAT = 1
+#: Given back to the disk when it is full, so that the run can still say so.
+RESERVE_BYTES = 256 * 1024
+#: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
+BACKLOG_BYTES = 64 * 1024 * 1024
+_BULKY = ("samples/", "observations/")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTable:
+    """All samples of one probe as columns, in the order in which they were written; `MISSING` where a time is not known.
+
+    ``outcome`` holds the texts of `Outcome`, ``detail`` free text, ``segment`` the recorder's life that wrote the row.
+    """
+
+    probe: str
+    segment: Int64Array
+    seq: Int64Array
+    due_ns: Int64Array
+    sent_ns: Int64Array
+    answered_ns: Int64Array
+    remote_due_ns: Int64Array
+    remote_mono_ns: Int64Array
+    remote_wall_ns: Int64Array
+    outcome: npt.NDArray[np.object_]
+    detail: npt.NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+class Run:
+    """A run folder, opened for reading. Cheap to make; every call reads what is there now.
+
+    Raises `NotFound` when there is no such folder and `RecordError` when it is no run or of a newer format.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise NotFound("run folder", str(path))
+        self.manifest = self._manifest()
+        #: Lines that could not be read, by file: a torn last line after a kill is one. Filled as the files are read.
+        self.unreadable: dict[str, int] = {}
+
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            manifest = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
+        except (OSError, ValueError) as error:
+            raise RecordError(f"its run.json cannot be read: {error}", where=str(self.path)) from error
+        if not isinstance(manifest, dict) or manifest.get("format", 0) > FORMAT:
+            raise RecordError(
+                "the folder was written by a newer lpmkit",
+                where=str(self.path),
+                next_step="Read it with that version or a later one.",
+            )
+        return manifest
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def events(self) -> list[Event]:
+        """Every event so far, in the order of writing."""
+        return [Event(**{**row, "data": row.get("data", {})}) for row in self._rows("events.jsonl")]
+
+    def events_from(self, start: int) -> tuple[list[Event], int]:
+        """The events written since byte ``start`` of their file, and where the next call goes on: for a live view, whose cost must not grow."""
+        try:
+            with (self.path / "events.jsonl").open("rb") as file:
+                file.seek(start)
+                content = file.read()
+        except FileNotFoundError:
+            return [], start
+        whole = content[: content.rfind(b"\n") + 1]  # the last line may not be whole yet
+        found = []
+        for line in whole.split(b"\n")[:-1]:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # whoever reads all of them counts it
+            found.append(Event(**{**row, "data": row.get("data", {})}))
+        return found, start + len(whole)
+
+    def transcript(self) -> list[Reply]:
+        """Every command that was sent and its reply."""
+        return [Reply(**row) for row in self._rows("transcript.jsonl")]
+
+    def document(self, name: str) -> Any:
+        """The JSON document ``name`` (without ending), or ``None`` when there is none."""
+        path = self.path / f"{name}.json"
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
+
+    def probes(self) -> tuple[str, ...]:
+        """The names of the probes that left samples, sorted."""
+        return tuple(sorted({file.probe for file in self.sample_files()}))
+
+    def samples(self, probe: str) -> SampleTable:
+        """All samples of one probe, every segment one after the other."""
+        mine = [file for file in self.sample_files() if file.probe == probe]
+        if not mine:
+            raise NotFound("probe", probe, known=self.probes(), where=str(self.path))
+        found = [(file, pieces(file, self.unreadable)) for file in mine]
+        every = [piece for _, some in found for piece in some]
+        read = columns(every)
+        segments = np.concatenate(
+            [np.full(sum(one.rows for one in some), file.segment, dtype=np.int64) for file, some in found]
+        )
+        whole: dict[str, Any] = {name: getattr(read, name) for name in NUMBERS} | texts(every)
+        return SampleTable(probe=probe, segment=segments, **whole)
+
+    def sample_files(self) -> list[SampleFile]:
+        """The files of samples so far, by probe and recorder."""
+        return files(self.path / "samples")
+
+    def observed(self) -> tuple[str, ...]:
+        """The names of the probes that left observations, sorted."""
+        return tuple(sorted({name for name, _, _ in self._observation_files()}))
+
+    def observations(self, probe: str) -> list[dict[str, Any]]:
+        """Every state that a probe asked for, in the order of asking, each with the ``segment`` that wrote it."""
+        files = [(segment, path) for name, segment, path in self._observation_files() if name == probe]
+        return [
+            {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
+        ]
+
+    def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, dict[str, Any]]:
+        """The newest answer to each question, as far as the last bytes of the newest file hold them: for a live view, whose cost must not grow."""
+        return {str(row.get("question")): row for row in self.latest(probe, last_bytes)}
+
+    def latest(self, probe: str, last_bytes: int = 256 * 1024) -> list[dict[str, Any]]:
+        """The newest observations of one probe, oldest first, as many as the last bytes of its newest file hold."""
+        found = max((one for one in self._observation_files() if one[0] == probe), default=None)
+        if found is None:
+            return []
+        with found[2].open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - last_bytes))
+            lines = file.read().split(b"\n")
+        rows: list[dict[str, Any]] = []
+        # The first line may be cut, the last one is empty or not whole yet.
+        for line in lines[1:-1] if size > last_bytes else lines[:-1]:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                continue  # whoever reads all of them counts it
+        return rows
+
+    def _observation_files(self) -> list[tuple[str, int, Path]]:
+        paths = (self.path / "observations").glob("*.jsonl")
+        matches = [(path, _OBSERVATIONS.fullmatch(path.name)) for path in paths]
+        return sorted((match["probe"], int(match["segment"]), path) for path, match in matches if match)
+
+    def recent(self, probe: str, last_bytes: int = 256 * 1024, at_most: int = 4000) -> list[Sample]:
+        """The newest samples of one probe, as many as the last bytes of its newest file hold, of more than ``at_most`` an even selection.
+
+        It is for a live view, whose cost must not grow.
+        """
+        mine = [file for file in self.sample_files() if file.probe == probe]
+        return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
+
+    def is_recorded(self) -> bool:
+        """Whether a recorder is alive on this folder now."""
+        try:
+            descriptor = os.open(self.path / "recorder.lock", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
+        path = self.path / name
+        if not path.exists():
+            return
+        unreadable = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    unreadable += bool(line.strip())
+        self.unreadable[name] = unreadable
+
+
+def create(parent: Path, *, mode: str, title: str, facts: Mapping[str, Any], clock: Clock | None = None) -> Run:
+    """Make a new run folder under ``parent`` and write its ``run.json``. ``mode`` is ``move`` or ``watch``.
+
+    The folder's name begins with the UTC minute, so that a listing sorts by time; a second run in the same minute gets
+    a number. ``facts`` (the order, the probes asked for …) are kept under their own names.
+    """
+    moment = datetime.fromtimestamp((clock or Clock()).wall_ns() / 1e9, tz=UTC)
+    stem = f"{moment:%Y%m%d-%H%M}-{re.sub(r'[^A-Za-z0-9._-]+', '-', title)}"
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = parent / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        break
+    else:
+        raise RecordError("a thousand runs in one minute", where=str(parent))
+    (path / "samples").mkdir()
+    manifest = {
+        "format": FORMAT,
+        "mode": mode,
+        "title": title,
+        "created": moment.isoformat(timespec="seconds"),
+        "by": getpass.getuser(),
+        "observer": socket.gethostname(),
+        "lpmkit": lpmkit.__version__,
+        **facts,
+    }
+    write_document(path, "run", manifest)
+    return Run(path)
+
+
+def write_document(folder: Path, name: str, value: Any) -> Path:
+    """Write ``NAME.json`` whole or not at all: readers see the old text or the new one, never half."""
+    return write_file(folder / f"{name}.json", (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Replace a file atomically, by bytes or by pieces of them. Raises `RecordError` when the disk is full; the old file is still there then."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            for part in (content,) if isinstance(content, bytes) else content:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RecordError(
+            f"{path.name} cannot be written: {error.strerror or error}",
+            where=str(path.parent),
+            next_step="Free some space there and repeat the command; what was recorded is still readable."
+            if error.errno in _FULL
+            else "Is the folder there, and may you write in it?",
+        ) from error
+    return path
+
+
+class _Appender:
+    """One growing file. What the disk does not take waits here, in order, so that a full disk tears nothing."""
+
+    def __init__(self, path: Path, header: bytes = b"") -> None:
+        self.path = path
+        torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
+        self._file: IO[bytes] = path.open("ab", buffering=0)
+        self.waiting = bytearray(b"\n" if torn else b"")
+        if header and path.stat().st_size == 0:
+            self.waiting += header
+
+    def append(self, content: bytes) -> None:
+        self.waiting += content
+
+    def flush(self) -> None:
+        """Write what waits. Raises OSError; whatever was not taken keeps waiting."""
+        while self.waiting:
+            written = self._file.write(self.waiting)
+            del self.waiting[: written or 0]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class RunWriter:
+    """The one writer of a run folder; a ``with`` block holds its lock.
+
+    A full disk does not end the recording: what cannot be written waits in memory (up to `BACKLOG_BYTES`) and goes out in order as
+    soon as there is room; ``disk_trouble`` says what is the matter meanwhile. Raises `RecordError` when another recorder holds the folder.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = path
+        self.clock = clock or Clock()
+        self.disk_trouble: str | None = None
+        self.lost_bytes = 0
+        self._files: dict[str, _Appender] = {}
+
+    def __enter__(self) -> Self:
+        self._lock = os.open(self.path / "recorder.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise RecordError(
+                "another recorder is at work on this folder",
+                where=str(self.path),
+                next_step=f"`lpmkit attach {self.path}` shows what it records.",
+            ) from None
+        self.segment = 1 + max((file.segment for file in Run(self.path).sample_files()), default=0)
+        starts = sum(event.kind == "recorder-started" for event in Run(self.path).events())
+        self.segment = max(self.segment, starts + 1)
+        self._reserve()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+        (self.path / ".reserve").unlink(missing_ok=True)
+        for file in self._files.values():
+            file.close()
+        os.close(self._lock)
+
+    def event(self, source: str, kind: str, /, **data: Any) -> Event:
+        """Report something; it is on disk when this returns, unless the disk is full."""
+        anchor = self.clock.anchor(tries=1)
+        event = Event(anchor.mono_ns, anchor.wall_ns, self.segment, source, kind, data)
+        row = {
+            "mono_ns": event.mono_ns,
+            "wall_ns": event.wall_ns,
+            "segment": event.segment,
+            "source": source,
+            "kind": kind,
+            "data": data,
+        }
+        self._append("events.jsonl", _line(row))
+        self.flush()
+        return event
+
+    def reply(self, reply: Reply) -> None:
+        """Keep a command and its reply in the transcript."""
+        self._append("transcript.jsonl", _line(reply.as_dict()))
+        self.flush()
+
+    def samples(self, probe: str, rows: Iterable[Sample]) -> None:
+        """Keep samples; they reach the disk with the next `flush`."""
+        self.sample_rows(probe, b"".join(sample_line(row) for row in rows))
+
+    def sample_rows(self, probe: str, rows: bytes) -> None:
+        """Keep samples that are rows already (`sample_line`)."""
+        header = (",".join(COLUMNS) + "\n").encode()
+        self._append(f"samples/{probe}.{self.segment}.csv", rows, header)
+
+    def observation_rows(self, probe: str, rows: bytes) -> None:
+        """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
+        (self.path / "observations").mkdir(exist_ok=True)
+        self._append(f"observations/{probe}.{self.segment}.jsonl", rows)
+
+    def pack(self) -> None:
+        """Pack every samples file, because nothing more will be written. What cannot be packed stays as CSV and is noted."""
+        self.flush()
+        for name in [name for name in self._files if name.startswith("samples/")]:
+            if self._files[name].waiting:
+                continue  # a full disk: its rows are not all there
+            self._files.pop(name).close()
+        open_still = {self.path / name for name in self._files}
+        for file in Run(self.path).sample_files():
+            if file.is_packed or file.path in open_still:
+                continue
+            try:
+                pack(file, {})
+            except RecordError as error:
+                self.event("recorder", "note", text=f"not packed, and nothing is lost: {error}")
+
+    def document(self, name: str, value: Any) -> None:
+        """Write a JSON document whole or not at all."""
+        write_document(self.path, name, value)
+
+    def flush(self) -> None:
+        """Write what waits; never raises for a full disk, see ``disk_trouble``.
+
+        While the disk is full the reserve's room is kept for events and the transcript; samples wait until there is more.
+        """
+        was = self.disk_trouble
+        has_room = was is None or self._has_room()
+        try:
+            for name, file in self._files.items():
+                if has_room or not name.startswith(_BULKY):
+                    file.flush()
+            if has_room:
+                self.disk_trouble = None
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise RecordError(f"the run cannot be written: {error.strerror}", where=str(self.path)) from error
+            self.disk_trouble = error.strerror
+            self._bound_backlog()
+            if was is None:
+                (self.path / ".reserve").unlink(missing_ok=True)
+                self.event("recorder", "disk-full", waiting_bytes=self.waiting_bytes, error=error.strerror)
+        if was is not None and self.disk_trouble is None:
+            self._reserve()
+            self.event("recorder", "disk-has-room", lost_bytes=self.lost_bytes)
+
+    def _has_room(self) -> bool:
+        return shutil.disk_usage(self.path).free > 4 * RESERVE_BYTES + self.waiting_bytes
+
+    @property
+    def waiting_bytes(self) -> int:
+        return sum(len(file.waiting) for file in self._files.values())
+
+    def _append(self, name: str, content: bytes, header: bytes = b"") -> None:
+        if name not in self._files:
+            self._files[name] = _Appender(self.path / name, header)
+        self._files[name].append(content)
+
+    def _bound_backlog(self) -> None:
+        for name, file in self._files.items():
+            if name.startswith(_BULKY) and self.waiting_bytes > BACKLOG_BYTES:
+                self.lost_bytes += len(file.waiting)
+                file.waiting.clear()
+
+    def _reserve(self) -> None:
+        try:
+            (self.path / ".reserve").write_bytes(bytes(RESERVE_BYTES))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self.disk_trouble = error.strerror
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _sample(cells: Sequence[str]) -> Sample:
+    due, sent, answered, remote_due, remote_mono, remote_wall = (int(cell) if cell else None for cell in cells[1:7])
+    outcome = Outcome(cells[7])
+    return Sample(int(cells[0]), due, sent, answered, remote_due, remote_mono, remote_wall, outcome, cells[8])
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

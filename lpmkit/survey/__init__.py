@@ -1,0 +1,1 @@
+"""Gather every fact about a move from both ends, and list what could not be gathered."""

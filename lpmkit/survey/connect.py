@@ -1,0 +1,243 @@
+"""From the site file to the machines: which manager drives a frame, and a survey of both ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lpmkit.config import FrameSettings, HostSettings, Site
+from lpmkit.control.aix import AixShell, Identity
+from lpmkit.control.base import Control, Order
+from lpmkit.control.dialect import Dialect, confirm, dialect_of
+from lpmkit.control.hmc import Hmc, ViosThroughHmc, machine_asked
+from lpmkit.control.ivm import Ivm
+from lpmkit.control.vios import ViosShell
+from lpmkit.errors import RemoteError, UsageError
+from lpmkit.inventory import ErrorEntry
+from lpmkit.mapping.compare import arrived
+from lpmkit.probes.orders import sap_host
+from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.ssh.client import SshSession, open_session
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Ahead, Session, Transcript
+from lpmkit.survey.gather import Gap, Row, Snapshot, Survey, changed, gather
+from lpmkit.survey.sap_keys import with_past_keys
+
+
+def control_of(
+    site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None, session: Session | None = None
+) -> Control:
+    """The manager of one frame of the site, over a ``session`` that is there already or one of its own. Nothing is sent before it is used."""
+    settings = site.frame(frame)
+
+    def another() -> SshSession:
+        return open_session(site, settings, secrets=secrets, transcript=transcript)
+
+    if settings.system is None:
+        return Ivm(frame, session or another())
+    return Hmc(frame, session or another(), settings.system, open_another=another)
+
+
+def confirm_dialect(site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None) -> Dialect:
+    """Ask the manager of a frame what it is. Raises `UsageError` where the site file says something else."""
+    settings = site.frame(frame)
+    with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
+        found = dialect_of(session)
+    confirm(found, settings.manager, frame)
+    return found
+
+
+def other_manager(site: Site, source: str, target: str) -> tuple[str, str]:
+    """Address and user of the target's manager for ``migrlpar --ip/-u``; both empty when one HMC has both frames.
+
+    Raises `UsageError` when the site file does not say the address.
+    """
+    here, there = site.frame(source), site.frame(target)
+    if here.manager == there.manager == "hmc" and here.host == there.host:
+        return "", ""
+    if not there.mover_address:
+        raise UsageError(
+            f"{source} and {target} are under two managers, and the site file does not say the address of {target}'s",
+            next_step=f"Write it to the site file: frames.{target}.mover_address",
+        )
+    return there.mover_address, there.mover_user
+
+
+def vios_sessions(settings: FrameSettings, session: Session) -> dict[str, Session]:
+    """A command line on each I/O server of a frame, by name: the VIOS that one logs in to, or those behind the HMC."""
+    if settings.system is None:
+        return {settings.host: session}
+    return {name: ViosThroughHmc(session, settings.system, name) for name in settings.vios}
+
+
+def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShell]:
+    """The same as shells. Through an HMC the commands carry no prefix."""
+    prefix = "ioscli" if settings.system is None else ""
+    return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
+
+
+def survey_both_ends(
+    site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+) -> Survey:
+    """Log in to both frames and, where the site says how, to the partition, and gather everything about a move.
+
+    One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not ask.
+    """
+    with ExitStack() as stack:
+        managers: dict[str, Ahead] = {}
+
+        def session(settings: HostSettings) -> SshSession:
+            opened = open_session(site, settings, secrets=secrets, transcript=transcript)
+            return stack.enter_context(closing(opened))
+
+        def manager(frame: str) -> Ahead:
+            settings = site.frame(frame)
+            if settings.host not in managers:
+                managers[settings.host] = Ahead(session(settings), machine_of=machine_asked)
+            return managers[settings.host]
+
+        partition = site.partitions.get(order.partition)
+        found = gather(
+            order,
+            control_of(site, order.source, secrets=secrets, session=manager(order.source)),
+            control_of(site, order.target, secrets=secrets, session=manager(order.target)),
+            vios_shells(site.frame(order.source), manager(order.source)),
+            vios_shells(site.frame(order.target), manager(order.target)),
+            AixShell(session(partition)) if partition else None,
+            rounds=tuple(managers.values()),
+        )
+    snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)
+    return with_sap(site, found, snapshots)
+
+
+def with_sap(site: Site, survey: Survey, snapshots: Sequence[SapSnapshot]) -> Survey:
+    """A survey with what its SAP systems said, and what earlier runs learned of them on these two frames."""
+    serials = {side.name: side.frame.serial for side in (survey.source, survey.target) if side.frame is not None}
+    return replace(survey, sap=tuple(with_past_keys(one, site.runs.folder, serials) for one in snapshots))
+
+
+def sap_snapshots(
+    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+) -> tuple[SapSnapshot, ...]:
+    """Ask every SAP system of a partition everything once; ``after`` a move, while its probes go on, what they do not ask."""
+    if not site.sap_of(partition):
+        return ()
+    from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
+
+    found = []
+    for sid, settings in site.sap_of(partition).items():
+        system = open_system(
+            sid,
+            settings,
+            host=sap_host(site, settings),
+            ssh_config=site.ssh_config,
+            secrets=secrets,
+            transcript=transcript,
+            requests_per_minute=settings.kept_for_after if after else None,
+        )
+        with closing(system):
+            found.append(system.snapshot(AFTER if after else SNAPSHOT))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """An entry of a machine's own error log. ``stamp`` is as the machine prints it, in its local time, to the minute or second."""
+
+    where: str
+    log: str
+    stamp: str
+    resource: str
+    description: str
+    identifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """What the logs of a move's machines hold, and the ones that could not be read."""
+
+    lines: tuple[LogLine, ...]
+    gaps: tuple[Gap, ...]
+
+    def since(self, earlier: Logs) -> tuple[LogLine, ...]:
+        """The lines that are new, oldest first. Only logs that could be read both times: an old entry must not pass for a new one."""
+        unread = {(gap.where, gap.what) for gap in (*earlier.gaps, *self.gaps)}
+        seen = Counter(earlier.lines)
+        fresh = []
+        for line in self.lines:
+            if seen[line] > 0:
+                seen[line] -= 1
+            elif (line.where, line.log) not in unread:
+                fresh.append(line)
+        return tuple(reversed(fresh))
+
+
+def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
+    """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O servers; of each the newest line first."""
+    found: list[LogLine] = []
+    gaps: list[Gap] = []
+
+    def read(where: str, log: str, settings: HostSettings, ask: Callable[[SshSession], Iterable[LogLine]]) -> None:
+        try:
+            with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
+                found.extend(ask(session))
+        except RemoteError as error:
+            gaps.append(Gap(log, where, str(error)))
+
+    for frame in (order.source, order.target):
+        settings = site.frame(frame)
+        for name in settings.vios or (frame,):
+            read(name, "errlog", settings, partial(_errlog, settings, name))
+    partition = site.partitions.get(order.partition)
+    if partition is None:
+        gaps.append(Gap("errpt", order.partition, "the site file does not say how to log in to it"))
+    else:
+        read(order.partition, "errpt", partition, partial(_errpt, order.partition))
+        read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
+        if partition.nmon is not None:
+            read(order.partition, "nmon", partition, partial(_change_rows, order.partition, partition.nmon))
+    return Logs(tuple(found), tuple(gaps))
+
+
+def _errlog(settings: FrameSettings, name: str, session: Session) -> list[LogLine]:
+    shells = vios_shells(settings, session)
+    return _entries(name, "errlog", (shells.get(name) or shells[settings.host]).error_log())
+
+
+def _errpt(name: str, session: Session) -> list[LogLine]:
+    return _entries(name, "errpt", AixShell(session).error_log())
+
+
+def _entries(where: str, log: str, entries: Iterable[ErrorEntry]) -> list[LogLine]:
+    return [LogLine(where, log, one.stamp, one.resource, one.description, one.identifier) for one in entries]
+
+
+def _dr_lines(name: str, session: Session) -> list[LogLine]:
+    written = [LogLine(name, "syslog", one.stamp, one.process, one.text) for one in AixShell(session).dr_lines()]
+    return written[::-1]
+
+
+def _change_rows(name: str, folder: str, session: Session) -> list[LogLine]:
+    return [LogLine(name, "nmon", one.stamp, "nmon", one.text) for one in AixShell(session).change_rows(folder)][::-1]
+
+
+def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
+    """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
+    rows = changed(_snapshot(before), _snapshot(after))
+    there = after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
+    return (*rows, *arrived(before, after)) if there else rows
+
+
+def _snapshot(survey: Survey) -> Snapshot:
+    # During the switch both may list it; where it runs is where it is.
+    sides = [
+        side
+        for side in (survey.source, survey.target)
+        if (one := side.partition(survey.partition)) and one.state == "Running"
+    ]
+    side = sides[0] if len(sides) == 1 else None
+    identity = survey.guest.identity if survey.guest else Identity()
+    return Snapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)

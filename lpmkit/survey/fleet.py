@@ -1,0 +1,440 @@
+"""Many partitions surveyed in one pass, over so many connections at a time and no more.
+
+Each manager is asked first what its frames hold. Then every frame is looked at once, for all moves from it and to it, over a connection of its own to its manager; and every
+partition that runs is logged in to once. All of that goes on side by side as far as the site file allows (`lpmkit.config.ConnectionSettings`). What comes out is, for each partition,
+the same `Survey` that it would have got alone, for the parts are made by the same functions of `lpmkit.survey.gather`.
+
+A machine that cannot be reached costs its time-out once and is named in `Surveyed.silent`; whatever does not depend on it goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from lpmkit.config import HostSettings, Site
+from lpmkit.control.base import Order
+from lpmkit.control.hmc import machine_asked
+from lpmkit.errors import UsageError
+from lpmkit.inventory import Frame, Partition
+from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.ssh.client import Route, SshSession, route
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Ahead, Known, Reply
+from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios_shells, with_sap
+from lpmkit.survey.gather import (
+    Between,
+    End,
+    Gap,
+    Gathering,
+    Guest,
+    Survey,
+    between,
+    in_rounds,
+    laid_together,
+    look_inside,
+    not_inside,
+    one_end,
+)
+from lpmkit.timeline import Clock
+
+Value = TypeVar("Value")
+
+#: The state of a partition that one can log in to.
+RUNNING = "Running"
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """From one frame to another, as the site file calls them."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A machine that could not be asked, and what came instead of an answer."""
+
+    machine: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """Every partition of a frame but its I/O servers, as listed, with everything about its move; no survey where one of the two managers could not be asked."""
+
+    direction: Direction
+    partitions: tuple[tuple[Partition, Survey | None], ...]
+    silent: tuple[Silent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a pass cost: questions, lines of questions that were waited for, connections made, the most that were open at once, seconds.
+
+    What SAP systems are asked over ways of their own is not in it.
+    """
+
+    questions: int
+    round_trips: int
+    connections: int
+    most_at_once: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many are done, and of how many that are known so far; which machines could not be asked."""
+
+    managers: tuple[int, int]
+    frames: tuple[int, int]
+    partitions: tuple[int, int]
+    silent: tuple[str, ...] = ()
+
+
+def directions_of(site: Site, source: str | None, target: str | None) -> tuple[Direction, ...]:
+    """The directions that are meant: from ``source`` to ``target``, or to its partner; without either, from every frame that has a partner.
+
+    Raises `UsageError` where none is, and `NotFound` for a frame that nobody knows.
+    """
+    if source is None:
+        found = tuple(Direction(name, one.partner) for name, one in site.frames.items() if one.partner)
+    else:
+        there = target or site.frame(source).partner
+        found = (Direction(source, there),) if there else ()
+    if not found:
+        raise UsageError(
+            f"nothing says where the partitions of {source or 'any frame'} would go",
+            next_step="Name the frames with --from and --to, or write frames.NAME.partner to the site file.",
+        )
+    for direction in found:
+        site.frame(direction.target)
+        if direction.source == direction.target:
+            raise UsageError(f"{direction.source} is source and target", next_step="Name another frame with --to.")
+    return found
+
+
+def survey_estate(
+    site: Site,
+    directions: Sequence[Direction],
+    secrets: Secrets,
+    *,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[tuple[Surveyed, ...], Effort]:
+    """Everything about the moves of all partitions of these directions. Reads only. ``tell`` hears of the progress.
+
+    Raises `UsageError` for what the site file lacks; what a machine does is in the result.
+    """
+    return _Pass(site, directions, secrets, tell).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a manager said of one frame at first."""
+
+    system: Frame | None
+    partitions: tuple[Partition, ...] | None
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a partition said itself."""
+
+    guest: Guest | None
+    gaps: tuple[Gap, ...]
+    sap: tuple[SapSnapshot, ...]
+
+
+#: A frame as it was looked at, and what was said of each move from it.
+_Looked = tuple[End, dict[tuple[Direction, str], Between]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job(Generic[Value]):
+    """Work that has one connection open, through or to these machines; none where it names none. ``then`` is called with what it brought, in the thread of the pass."""
+
+    rank: int
+    machines: tuple[str, ...]
+    work: Callable[[], Value]
+    then: Callable[[Value], Iterable[Job[Any]]]
+
+
+def work_through(jobs: Iterable[Job[Any]], total: int, per_machine: int) -> int:
+    """Do all jobs and those that follow from them, so many at once; returns the most connections that were open. Raises what one of them raises."""
+    waiting, running, taken, most = list(jobs), dict[Future[Any], Job[Any]](), Counter[str](), 0
+    pool = ThreadPoolExecutor(total, thread_name_prefix="estate")
+    try:
+        while waiting or running:
+            waiting.sort(key=lambda job: job.rank)
+            kept: list[Job[Any]] = []
+            for job in waiting:
+                if len(running) < total and all(taken[machine] < per_machine for machine in job.machines):
+                    running[pool.submit(job.work)] = job
+                    taken.update(job.machines)
+                else:
+                    kept.append(job)
+            waiting, most = kept, max(most, sum(bool(job.machines) for job in running.values()))
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = running.pop(future)
+                taken.subtract(job.machines)
+                waiting.extend(job.then(future.result()))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return most
+
+
+class _Pass:
+    """One pass over the directions: what is known so far, and what is to be asked next."""
+
+    def __init__(
+        self, site: Site, directions: Sequence[Direction], secrets: Secrets, tell: Callable[[Progress], None]
+    ) -> None:
+        self._site, self._directions, self._secrets, self._tell = site, directions, secrets, tell
+        self._between = {direction: other_manager(site, direction.source, direction.target) for direction in directions}
+        names = dict.fromkeys(name for direction in directions for name in (direction.source, direction.target))
+        self._hosts: dict[str, list[str]] = {}
+        for name in names:
+            self._hosts.setdefault(site.frame(name).host, []).append(name)
+        self._known: dict[str, Known] = {host: {} for host in self._hosts}
+        self._listed: dict[str, _Listed] = {}
+        self._ends: dict[str, End] = {}
+        self._moves: dict[tuple[Direction, str], Between] = {}
+        self._own: dict[tuple[str, str], _Own] = {}
+        self._silent: dict[str, Silent] = {}
+        self._begun, self._partitions = set[str](), 0
+        self._lock, self._open = threading.Lock(), set[SshSession]()
+        self._questions = self._round_trips = self._connections = 0
+
+    def run(self) -> tuple[tuple[Surveyed, ...], Effort]:
+        clock, bounds = Clock(), self._site.connections
+        began = clock.mono_ns()
+        settings = [self._site.frame(names[0]) for names in self._hosts.values()]
+        for one in settings:
+            self._secrets.get(one.password, one.host)  # in this thread, where somebody may be asked
+        try:
+            most = work_through([self._manager(one) for one in settings], bounds.total, bounds.per_machine)
+        finally:
+            with self._lock:
+                for session in self._open:  # of an interrupted pass
+                    session.close()
+        seconds = (clock.mono_ns() - began) / 1e9
+        effort = Effort(self._questions, self._round_trips, self._connections, most, seconds)
+        return tuple(self._surveyed(direction) for direction in self._directions), effort
+
+    # -- connections -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _session(self, way: Route, settings: HostSettings) -> Iterator[SshSession]:
+        password = self._secrets.get(settings.password, settings.host)
+        session = SshSession(way, password=password, transcript=self._count)
+        with self._lock:
+            self._open.add(session)
+        try:
+            yield session
+        finally:
+            session.close()
+            with self._lock:
+                self._open.discard(session)
+                self._round_trips += session.round_trips
+                self._connections += session.connections
+
+    def _count(self, reply: Reply) -> None:
+        with self._lock:
+            self._questions += 1
+
+    def _heard(self, ahead: Ahead, name: str) -> None:
+        """Note what could not be asked over a connection."""
+        for machine, why in ahead.silent().items():
+            self._silent[machine or name] = Silent(machine or name, str(why))
+
+    def _say(self) -> None:
+        self._tell(
+            Progress(
+                (sum(all(name in self._listed for name in names) for names in self._hosts.values()), len(self._hosts)),
+                (len(self._ends), sum(len(names) for host, names in self._hosts.items() if host not in self._silent)),
+                (len(self._own), self._partitions),
+                tuple(self._silent),
+            )
+        )
+
+    # -- jobs ------------------------------------------------------------------------------------------------------------
+
+    def _manager(self, settings: HostSettings) -> Job[dict[str, _Listed]]:
+        """Ask a manager which of its frames' partitions there are."""
+        host, way = settings.host, route(settings.host, self._site.ssh_config)
+
+        def work() -> dict[str, _Listed]:
+            with self._session(way, settings) as session:
+                ahead = Ahead(session, self._known[host], machine_asked)
+                found = in_rounds([ahead], lambda: {name: self._list(name, ahead) for name in self._hosts[host]})
+                self._heard(ahead, host)
+            return found
+
+        def then(found: dict[str, _Listed]) -> Iterable[Job[Any]]:
+            self._listed |= found
+            self._say()
+            # Another manager may have waited for this one: it is told the machine that a partition would be moved to.
+            frames = [self._frame(name) for name in self._ready()]
+            return [*frames, *self._partitions_of(self._hosts[host])]
+
+        return Job(0, machines_of(way), work, then)
+
+    def _list(self, name: str, ahead: Ahead) -> _Listed:
+        asking, control = Gathering(), control_of(self._site, name, secrets=self._secrets, session=ahead)
+        system = asking.ask("system", name, control.system)
+        partitions = asking.ask("partitions", name, control.partitions)
+        return _Listed(system, partitions, tuple(asking.gaps))
+
+    def _ready(self) -> list[str]:
+        """Frames that answer and were not begun yet, whose targets' managers have been heard."""
+        found = []
+        for name, listed in self._listed.items():
+            targets = [direction.target for direction in self._directions if direction.source == name]
+            answers = self._site.frame(name).host not in self._silent and listed.system is not None
+            if name not in self._begun and answers and all(target in self._listed for target in targets):
+                found.append(name)
+        self._begun.update(found)
+        return found
+
+    def _frame(self, name: str) -> Job[_Looked]:
+        """Look at one frame, and ask its manager about every move from it."""
+        settings = self._site.frame(name)
+        way, ahead_known = route(settings.host, self._site.ssh_config), self._known[settings.host]
+        orders = {
+            (one, partition.name): self._order(one, partition.name)
+            for one in self._directions
+            if one.source == name and self._can_be_asked(one)
+            for partition in self._to_move(name)
+        }
+
+        def work() -> _Looked:
+            with self._session(way, settings) as session:
+                ahead = Ahead(session, ahead_known, machine_asked)
+                control = control_of(self._site, name, secrets=self._secrets, session=ahead)
+                shells = vios_shells(settings, ahead)
+
+                def look() -> _Looked:
+                    return one_end(control, shells, name), {key: between(one, control) for key, one in orders.items()}
+
+                found = in_rounds([ahead], look)
+                self._heard(ahead, settings.host)
+            return found
+
+        def then(found: _Looked) -> Iterable[Job[Any]]:
+            self._ends[name], moves = found
+            self._moves |= moves
+            self._say()
+            return ()
+
+        return Job(1, machines_of(way), work, then)
+
+    def _partitions_of(self, names: Sequence[str]) -> list[Job[Any]]:
+        """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP systems."""
+        found = []
+        for name in names:
+            if name not in {direction.source for direction in self._directions}:
+                continue
+            mine = {
+                one.name: self._site.partitions.get(one.name) if one.state == RUNNING else None
+                for one in self._to_move(name)
+            }
+            asked = {one: login for one, login in mine.items() if login is not None or self._site.sap_of(one)}
+            for login in asked.values():
+                self._secrets.get(login.password if login else None, login.host if login else "")
+            self._partitions += len(asked)
+            found.append(self._logins(name, asked))
+        return found
+
+    def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> Job[dict[str, Route | None]]:
+        """Ask OpenSSH how the partitions of a frame are reached, which takes its time and no connection; then they are logged in to."""
+
+        def work() -> dict[str, Route | None]:
+            config = self._site.ssh_config
+            return {one: None if login is None else route(login.host, config) for one, login in asked.items()}
+
+        def then(found: dict[str, Route | None]) -> Iterable[Job[Any]]:
+            return [self._partition(frame, one, login, found[one]) for one, login in asked.items()]
+
+        return Job(1, (), work, then)
+
+    def _partition(self, frame: str, name: str, inside: HostSettings | None, way: Route | None) -> Job[_Own]:
+        def work() -> _Own:
+            guest: Guest | None = None
+            gaps: tuple[Gap, ...] = ()
+            if inside is not None and way is not None:
+                with self._session(way, inside) as session:
+                    ahead = Ahead(session)
+                    seen = look_inside(ahead, name)
+                    guest, gaps = seen.end(session), seen.gaps
+                    self._heard(ahead, name)
+            return _Own(guest, gaps, sap_snapshots(self._site, name, self._secrets))
+
+        def then(found: _Own) -> Iterable[Job[Any]]:
+            self._own[frame, name] = found
+            self._say()
+            return ()
+
+        return Job(2, (name,) if way is None else machines_of(way), work, then)
+
+    # -- what came of it -------------------------------------------------------------------------------------------------
+
+    def _to_move(self, frame: str) -> list[Partition]:
+        return [one for one in self._listed[frame].partitions or () if not one.is_vios]
+
+    def _can_be_asked(self, direction: Direction) -> bool:
+        return (
+            self._listed[direction.source].partitions is not None and self._listed[direction.target].system is not None
+        )
+
+    def _order(self, direction: Direction, partition: str) -> Order:
+        system = self._listed[direction.target].system
+        assert system is not None
+        return Order(partition, direction.source, direction.target, system.machine, *self._between[direction])
+
+    def _surveyed(self, direction: Direction) -> Surveyed:
+        partitions = self._to_move(direction.source)
+        concerned = {self._site.frame(name).host for name in (direction.source, direction.target)}
+        concerned |= {one.name for one in partitions} | self._servers(direction)
+        silent = [one for name, one in self._silent.items() if name in concerned]
+        if self._can_be_asked(direction) and direction.source in self._ends and direction.target in self._ends:
+            return Surveyed(direction, tuple((one, self._survey(direction, one)) for one in partitions), tuple(silent))
+        if not silent:
+            # It answers, but not this: an unknown name of a system, say.
+            gaps = [gap for name in (direction.source, direction.target) for gap in self._listed[name].gaps]
+            silent = [Silent(gap.where, gap.why) for gap in gaps[:1]]
+        return Surveyed(direction, tuple((one, None) for one in partitions), tuple(silent))
+
+    def _servers(self, direction: Direction) -> set[str]:
+        """The I/O servers of both frames, as `machine_asked` names them."""
+        both = (self._site.frame(direction.source), self._site.frame(direction.target))
+        return {f"{one.system}/{server}" for one in both for server in one.vios}
+
+    def _survey(self, direction: Direction, one: Partition) -> Survey:
+        order, own = self._order(direction, one.name), self._own.get((direction.source, one.name))
+        ends = self._ends[direction.source], self._ends[direction.target]
+        found = laid_together(order, *ends, self._moves[direction, one.name])
+        if own is not None and own.guest is not None:
+            found = replace(found, guest=own.guest, gaps=(*found.gaps, *own.gaps))
+        elif one.state != RUNNING:
+            found = not_inside(found, f"it is {one.state}, so nobody can log in to it")
+        else:
+            found = not_inside(found, f"the site file does not say how to log in to {one.name}")
+        return with_sap(self._site, found, own.sap) if own is not None else found
+
+
+def machines_of(way: Route) -> tuple[str, ...]:
+    """Whom a connection loads: the machine itself and every jump host before it, each once.
+
+    >>> machines_of(Route("aix1", "192.0.2.1", 22, "root", jumps=("ops@gate:2222",)))
+    ('aix1', 'gate')
+    """
+    jumps = (jump.rsplit("@", 1)[-1].partition(":")[0] for jump in way.jumps)
+    return tuple(dict.fromkeys((way.host, *jumps)))

@@ -1,0 +1,644 @@
+"""Every fact about a move, gathered from both ends before anything is judged.
+
+A survey asks and never decides. One question that fails does not end it, and never turns into an empty answer: the fact stays
+``None`` and a `Gap` says what could not be looked at, where and why. `lpmkit.checks` reads it; it can be kept as JSON and judged
+again a year later, since the rules are functions of these values alone.
+
+`changed` lays a partition's identity before a move beside the one after it; `lpmkit.mapping.compare` does so for its adapters, disks and networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from lpmkit.control.aix import AixShell, Identity, Subsystem
+from lpmkit.control.aix_memory import MemoryUse, MemoryWatch
+from lpmkit.control.base import Control, MigrationReading, Order
+from lpmkit.control.clusters import ClusterMember, members
+from lpmkit.control.vios import ViosShell
+from lpmkit.errors import RemoteError
+from lpmkit.inventory import (
+    Device,
+    DiskPath,
+    Frame,
+    MoverPair,
+    Partition,
+    PhysicalDisk,
+    PhysicalSlot,
+    Places,
+    Pool,
+    Profile,
+    SriovPort,
+    Trunk,
+    Vios,
+    VirtualEthernetAdapter,
+    VirtualFcAdapter,
+    VirtualScsiAdapter,
+    VirtualScsiServer,
+    VnicAdapter,
+)
+from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.ssh.session import Ahead, Session
+
+Value = TypeVar("Value")
+
+#: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may differ so much.
+BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+#: Names that a VIOS makes up itself and does not keep over a move (powervm.md 2.1, IBMDOC:p8hc3_ivmprocess, B).
+GENERATED_TARGET_NAMES = "vtscsi"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be looked at: which fact, on which machine, and what came instead of it."""
+
+    what: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One end of the move. ``None`` is "could not look"; an empty tuple was looked at and holds nothing.
+
+    ``manager`` is ``ivm`` or ``hmc``. Under an HMC with several I/O servers ``vios`` holds what all of them have, see `together`.
+    """
+
+    name: str
+    frame: Frame | None = None
+    partitions: tuple[Partition, ...] | None = None
+    scsi_adapters: tuple[VirtualScsiAdapter, ...] | None = None
+    ethernet_adapters: tuple[VirtualEthernetAdapter, ...] | None = None
+    vios: Vios | None = None
+    manager: str = "ivm"
+    #: The I/O servers that were asked, by the names of the site file; empty where one logs in to the only one.
+    asked: tuple[str, ...] = ()
+    #: The same I/O servers as ``vios``, each by itself and with its own names.
+    servers: tuple[Vios, ...] = ()
+    fc_adapters: tuple[VirtualFcAdapter, ...] | None = None
+    vnics: tuple[VnicAdapter, ...] | None = None
+    sriov_ports: tuple[SriovPort, ...] | None = None
+    pools: tuple[Pool, ...] | None = None
+    profiles: tuple[Profile, ...] | None = None
+
+    def partition(self, name: str) -> Partition | None:
+        """The partition of that name; ``None`` when it is not listed or the list could not be read."""
+        return next((one for one in self.partitions or () if one.name == name), None)
+
+    def server(self, name: str) -> Vios | None:
+        """The I/O server of that name, by itself."""
+        return next((one for one in self.servers if one.name == name), None)
+
+    @property
+    def io_servers(self) -> tuple[Partition, ...]:
+        """The partitions that are I/O servers; under IVM there is exactly one."""
+        return tuple(one for one in self.partitions or () if one.is_vios)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What the partition's own operating system says."""
+
+    identity: Identity
+    adapters: tuple[Device, ...] | None = None
+    disks: tuple[PhysicalDisk, ...] | None = None
+    paths: tuple[DiskPath, ...] | None = None
+    rmc: Subsystem | None = None
+    #: What a forecast can use. Whatever a level lacks of it is no gap: no check needs it.
+    memory: MemoryUse | None = None
+    #: Cluster software that runs there.
+    clusters: tuple[ClusterMember, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTest:
+    """What ``mkauthkeys --test`` answered."""
+
+    status: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The facts about moving one partition from one frame to another, and what could not be gathered."""
+
+    partition: str
+    source: Side
+    target: Side
+    guest: Guest | None = None
+    migration: MigrationReading | None = None
+    physical_slots: tuple[PhysicalSlot, ...] | None = None
+    keys: KeyTest | None = None
+    gaps: tuple[Gap, ...] = ()
+    #: One manager has both frames, so there are no keys between managers to be tested.
+    one_manager: bool = False
+    #: What only the managers can say of the target: movers that can talk, places for adapters. ``None`` is not known, or there is nothing to choose.
+    mover_pairs: tuple[MoverPair, ...] | None = None
+    places: Places | None = None
+    #: How long the suspension will be in nine of ten moves, where somebody could say.
+    expected_suspension_s: float | None = None
+    #: The SAP systems in the partition that the site file names.
+    sap: tuple[SapSnapshot, ...] = ()
+
+    @property
+    def moving(self) -> Partition | None:
+        """The partition as the source's manager lists it."""
+        return self.source.partition(self.partition)
+
+    def why_not(self, what: str, where: str) -> str:
+        """The reason of a gap, or a sentence that nobody looked."""
+        reasons = [gap.why for gap in self.gaps if gap.what == what and gap.where == where]
+        return reasons[0] if reasons else f"{where} did not say: {what}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The survey as JSON values; `from_dict` brings it back whole."""
+        kept: dict[str, Any] = TypeAdapter(Survey).dump_python(self, mode="json")
+        return kept
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Survey:
+        """A survey that was kept with `to_dict`. Raises `pydantic.ValidationError` for something else."""
+        return TypeAdapter(Survey).validate_python(kept)
+
+
+class Gathering:
+    """Asks, and writes down what could not be answered."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+
+    def ask(self, what: str, where: str, question: Callable[[], Value]) -> Value | None:
+        try:
+            return question()
+        except RemoteError as trouble:
+            self.gaps.append(Gap(what, where, str(trouble)))
+            return None
+
+
+#: The I/O servers of a frame: the one, or several by name.
+Shells = ViosShell | Mapping[str, ViosShell]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One frame as it is for every move from it and to it, and what could not be gathered of it."""
+
+    side: Side
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What only the source's manager can say, and only of this very move; the fields are those of `Survey`."""
+
+    migration: MigrationReading | None = None
+    physical_slots: tuple[PhysicalSlot, ...] | None = None
+    keys: KeyTest | None = None
+    mover_pairs: tuple[MoverPair, ...] | None = None
+    places: Places | None = None
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a partition's own system says, its paging still being watched, and what it does not say."""
+
+    guest: Guest
+    watch: MemoryWatch
+    gaps: tuple[Gap, ...]
+
+    def end(self, session: Session) -> Guest:
+        """The same with its memory, whose counters are asked for once more; ``session`` must ask anew."""
+        return replace(self.guest, memory=self.watch.end(session))
+
+
+def gather(
+    order: Order,
+    source: Control,
+    target: Control,
+    source_vios: Shells,
+    target_vios: Shells,
+    aix: AixShell | None,
+    *,
+    rounds: Sequence[Ahead] = (),
+) -> Survey:
+    """Everything that the checks want to know, from both managers, all I/O servers and the partition itself.
+
+    ``rounds`` are the sessions under the controls and shells that gather their questions and ask them together; without them each question is asked by itself.
+    Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
+    """
+    inside = None if aix is None else look_inside(Ahead(aix.session), order.partition)
+
+    def ends() -> Survey:
+        here, there = one_end(source, source_vios, order.source), one_end(target, target_vios, order.target)
+        return laid_together(order, here, there, between(order, source))
+
+    found = in_rounds(rounds, ends)
+    if aix is None or inside is None:
+        return not_inside(found, f"the site file does not say how to log in to {order.partition}")
+    return replace(found, guest=inside.end(aix.session), gaps=(*found.gaps, *inside.gaps))
+
+
+def laid_together(order: Order, source: End, target: End, between: Between) -> Survey:
+    """A survey of one move out of its parts, without what the partition itself says."""
+    return Survey(
+        partition=order.partition,
+        source=source.side,
+        target=target.side,
+        migration=between.migration,
+        physical_slots=between.physical_slots,
+        keys=between.keys,
+        mover_pairs=between.mover_pairs,
+        places=between.places,
+        gaps=(*source.gaps, *target.gaps, *between.gaps),
+        one_manager=not order.target_address,
+    )
+
+
+def not_inside(survey: Survey, why: str) -> Survey:
+    """A survey whose partition was not logged in to."""
+    return replace(survey, gaps=(*survey.gaps, Gap("partition", survey.partition, why)))
+
+
+def one_end(control: Control, vios: Shells, name: str) -> End:
+    """What the manager of one frame and its I/O servers say."""
+    asking = Gathering()
+    side = _side(asking, control, vios, name)
+    return End(side, tuple(asking.gaps))
+
+
+def between(order: Order, source: Control) -> Between:
+    """What the source's manager says of one move."""
+    asking = Gathering()
+    # One manager that has both frames needs no keys to itself.
+    keys = asking.ask("keys", order.source, lambda: source.keys_exchanged(order)) if order.target_address else None
+    return Between(
+        keys=None if keys is None else KeyTest(keys.status, keys.text),
+        migration=asking.ask("migration", order.source, lambda: source.migration(order.partition)),
+        physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(order.partition)),
+        mover_pairs=asking.ask("mover pairs", order.source, lambda: source.mover_pairs(order)),
+        places=asking.ask("places", order.source, lambda: source.places(order)),
+        gaps=tuple(asking.gaps),
+    )
+
+
+def look_inside(ahead: Ahead, partition: str) -> Inside:
+    """What the partition's own system says, all of it in a round or two. Its paging is watched from here on, see `Inside.end`."""
+    return in_rounds([ahead], partial(_inside, ahead, partition))
+
+
+#: A survey has so many questions one after the other at most; more would be a defect.
+MOST_ROUNDS = 40
+
+
+def in_rounds(sessions: Sequence[Ahead], look: Callable[[], Value]) -> Value:
+    """What ``look`` finds once every question of it has been asked, a round at a time, on each session in one go.
+
+    ``look`` is called once more than there are rounds, with the same answers to the same questions; it must only read.
+    """
+    for _ in range(MOST_ROUNDS):
+        found = look()
+        asked = [session.ask() for session in sessions]
+        if not any(asked):
+            return found
+    return look()
+
+
+def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
+    # A system without power says what it is and in which state, and little else.
+    frame = asking.ask("frame", name, control.frame) or asking.ask("system", name, control.system)
+    fibre = control.kind == "hmc" and (frame is None or frame.virtual_fc_capable is not False)
+    servers = _servers(asking, vios, name, fibre=fibre)
+    return Side(
+        name=name,
+        frame=frame,
+        partitions=asking.ask("partitions", name, control.partitions),
+        scsi_adapters=asking.ask("scsi adapters", name, control.scsi_adapters),
+        ethernet_adapters=asking.ask("ethernet adapters", name, control.ethernet_adapters),
+        vios=together(name, servers),
+        manager=control.kind,
+        asked=tuple(vios) if control.kind == "hmc" and not isinstance(vios, ViosShell) else (),
+        servers=tuple(servers.values()),
+        fc_adapters=asking.ask("fc adapters", name, control.fc_adapters) if fibre else (),
+        vnics=asking.ask("vnics", name, control.vnics),
+        sriov_ports=asking.ask("sriov ports", name, control.sriov_ports),
+        pools=asking.ask("pools", name, control.pools),
+        profiles=asking.ask("profiles", name, control.profiles),
+    )
+
+
+def _servers(asking: Gathering, shells: Shells, name: str, *, fibre: bool) -> dict[str, Vios]:
+    """Each I/O server by its name; what it does not say is a gap of the frame."""
+    if isinstance(shells, ViosShell):
+        return {name: _vios(asking, shells, name, name, fibre=fibre)}
+    return {each: _vios(asking, shell, name, each, fibre=fibre) for each, shell in shells.items()}
+
+
+def together(name: str, each: Mapping[str, Vios]) -> Vios:
+    """What several I/O servers have, as one. What a device is called is followed by whose it is: ``hdisk4@vios2``.
+
+    A group that one of them did not tell is not known of all: a part would pass for the whole. One alone is left as it is.
+    """
+    if len(each) == 1:
+        return next(iter(each.values()))
+    owned = [_owned(one, owner) for owner, one in each.items()]
+    levels = {one.level for one in owned}
+    return Vios(
+        name=name,
+        level=None if None in levels else ", ".join(f"{one.level}" for one in owned),
+        scsi_servers=_all_of([one.scsi_servers for one in owned]),
+        shared_ethernets=_all_of([one.shared_ethernets for one in owned]),
+        trunks=_all_of([one.trunks for one in owned]),
+        disks=_all_of([one.disks for one in owned]),
+        paths=_all_of([one.paths for one in owned]),
+        multipath=_all_of([one.multipath for one in owned]),
+        devices=_all_of([one.devices for one in owned]),
+        media=_all_of([one.media for one in owned]),
+        fc_servers=_all_of([one.fc_servers for one in owned]),
+        fc_ports=_all_of([one.fc_ports for one in owned]),
+    )
+
+
+def _all_of(groups: Sequence[tuple[Value, ...] | None]) -> tuple[Value, ...] | None:
+    if any(group is None for group in groups):
+        return None
+    return tuple(item for group in groups for item in group or ())
+
+
+def _owned(vios: Vios, owner: str) -> Vios:
+    """The same with the owner behind every name that two I/O servers may both use. Virtual targets keep theirs: clients' matters are named so."""
+
+    def mine(name: str) -> str:
+        return f"{name}@{owner}"
+
+    def maybe(name: str | None) -> str | None:
+        return None if name is None else mine(name)
+
+    disks = {disk.name for disk in vios.disks or ()}
+
+    def server(one: VirtualScsiServer) -> VirtualScsiServer:
+        targets = (replace(t, backing=mine(t.backing)) if t.backing in disks else t for t in one.targets)
+        return replace(one, name=mine(one.name), targets=tuple(targets))
+
+    return replace(
+        vios,
+        scsi_servers=_each(vios.scsi_servers, server),
+        shared_ethernets=_each(
+            vios.shared_ethernets,
+            lambda one: replace(one, virtual_adapter=mine(one.virtual_adapter), sea=maybe(one.sea)),
+        ),
+        trunks=_each(vios.trunks, lambda one: replace(one, adapter=mine(one.adapter))),
+        disks=_each(vios.disks, lambda one: replace(one, name=mine(one.name))),
+        paths=_each(vios.paths, lambda one: replace(one, disk=mine(one.disk))),
+        multipath=_each(vios.multipath, lambda one: replace(one, disk=mine(one.disk))),
+        devices=_each(vios.devices, lambda one: replace(one, name=mine(one.name))),
+        fc_servers=_each(vios.fc_servers, lambda one: replace(one, name=mine(one.name), port=maybe(one.port))),
+        fc_ports=_each(vios.fc_ports, lambda one: replace(one, name=mine(one.name))),
+    )
+
+
+def _each(group: tuple[Value, ...] | None, change: Callable[[Value], Value]) -> tuple[Value, ...] | None:
+    return None if group is None else tuple(change(item) for item in group)
+
+
+def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: bool) -> Vios:
+    bridges = asking.ask("network map", name, vios.network_map)
+    disks = asking.ask("disks", name, vios.disks)
+    return Vios(
+        name=server,
+        level=asking.ask("level", name, vios.level),
+        scsi_servers=asking.ask("scsi map", name, vios.scsi_map),
+        shared_ethernets=bridges,
+        trunks=None
+        if bridges is None
+        else _trunks(asking, vios, name, sorted({bridge.sea for bridge in bridges if bridge.sea})),
+        disks=None if disks is None else _known_disks(asking, vios, name, disks),
+        paths=None if disks is None else _paths(asking, vios, name, disks),
+        multipath=asking.ask("multipath", name, vios.multipath),
+        devices=asking.ask("virtual devices", name, vios.virtual_devices),
+        media=asking.ask("virtual media", name, vios.media),
+        fc_servers=asking.ask("fc map", name, vios.fc_map) if fibre else (),
+        fc_ports=asking.ask("fc ports", name, vios.fc_ports) if fibre else (),
+    )
+
+
+def _trunks(asking: Gathering, vios: ViosShell, name: str, seas: list[str]) -> tuple[Trunk, ...] | None:
+    """Trunks below the bridges; ``None`` when one of the bridges could not be read, since a part would pass for the whole."""
+    found = [asking.ask("trunks", name, partial(vios.shared_ethernet, sea)) for sea in seas]
+    if any(page is None for page in found):
+        return None
+    return tuple(trunk for page in found if page for trunk in page.trunks)
+
+
+def _known_disks(
+    asking: Gathering, vios: ViosShell, name: str, disks: tuple[PhysicalDisk, ...]
+) -> tuple[PhysicalDisk, ...]:
+    sizes = {disk.name: disk.size_mb for disk in asking.ask("disk sizes", name, vios.sizes) or ()}
+    return tuple(
+        replace(
+            disk,
+            size_mb=sizes.get(disk.name),
+            unique_id=_attribute(asking, vios, name, disk, "unique_id"),
+            reserve_policy=_attribute(asking, vios, name, disk, "reserve_policy"),
+        )
+        for disk in disks
+    )
+
+
+def _attribute(asking: Gathering, vios: ViosShell, name: str, disk: PhysicalDisk, attribute: str) -> str | None:
+    """A disk's attribute. The I/O server's own disks often have no ``reserve_policy``; nobody needs it of them."""
+    if disk.volume_group is not None:
+        return None
+    return asking.ask(f"{disk.name} {attribute}", name, lambda: vios.attribute(disk.name, attribute)) or None
+
+
+def _paths(
+    asking: Gathering, vios: ViosShell, name: str, disks: tuple[PhysicalDisk, ...]
+) -> tuple[DiskPath, ...] | None:
+    found = [asking.ask("paths", name, partial(vios.paths, disk.name)) for disk in disks if disk.volume_group is None]
+    if any(paths is None for paths in found):
+        return None
+    return tuple(path for paths in found for path in paths or ())
+
+
+def _inside(session: Session, partition: str) -> Inside:
+    asking, watch, aix = Gathering(), MemoryWatch(session), AixShell(session)
+    identity = aix.identity()
+    asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
+    guest = Guest(
+        identity=identity,
+        adapters=asking.ask("adapters", partition, aix.adapters),
+        disks=asking.ask("partition disks", partition, aix.disks),
+        paths=asking.ask("partition paths", partition, aix.paths),
+        rmc=asking.ask("rmc", partition, aix.rmc),
+        clusters=asking.ask("clusters", partition, lambda: members(session)),
+    )
+    return Inside(guest, watch, tuple(asking.gaps))
+
+
+def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
+    """The source's server adapters that serve the partition; ``None`` when that cannot be told.
+
+    They are found by the partition's id; an adapter whose client is not connected shows 0 and is found by its slot, from the
+    manager's list.
+    """
+    moving, vios = survey.moving, survey.source.vios
+    if moving is None or vios is None or vios.scsi_servers is None:
+        return None
+    slots = {
+        adapter.remote_slot
+        for adapter in survey.source.scsi_adapters or ()
+        if adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client"
+    }
+    return tuple(
+        server
+        for server in vios.scsi_servers
+        if server.client_lpar_id == moving.lpar_id or (server.client_lpar_id == 0 and server.slot in slots)
+    )
+
+
+def keeps_its_name(target_device: str) -> bool:
+    """Whether a virtual target keeps its name over a move: one that a person named does, a generated one does not.
+
+    >>> keeps_its_name("bxaix85_rvg"), keeps_its_name("vtscsi2")
+    (True, False)
+    """
+    return not (
+        target_device.startswith(GENERATED_TARGET_NAMES)
+        and target_device.removeprefix(GENERATED_TARGET_NAMES).isdigit()
+    )
+
+
+def disk_named(side: Side, name: str) -> PhysicalDisk | None:
+    disks = side.vios.disks if side.vios else None
+    return next((disk for disk in disks or () if disk.name == name), None)
+
+
+def same_disk(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk | None, str | None]:
+    """The same LUN on another side and how it was recognised: by ``unique_id``, which decides, or else by PVID."""
+    disks = (side.vios.disks if side.vios else None) or ()
+    if wanted.unique_id:
+        for disk in disks:
+            if disk.unique_id == wanted.unique_id:
+                return disk, "unique_id and PVID" if disk.pvid and disk.pvid == wanted.pvid else "unique_id"
+    for disk in disks:
+        if wanted.pvid and disk.pvid == wanted.pvid and not (disk.unique_id and wanted.unique_id):
+            return disk, "PVID"
+    return None, None
+
+
+def adapters_of(survey: Survey) -> tuple[VirtualEthernetAdapter, ...] | None:
+    """The partition's virtual Ethernet adapters; ``None`` when they could not be listed."""
+    moving, listed = survey.moving, survey.source.ethernet_adapters
+    if moving is None or listed is None:
+        return None
+    return tuple(adapter for adapter in listed if adapter.lpar_id == moving.lpar_id)
+
+
+def same_disks(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:
+    """Every sight of that LUN on another side: each of its I/O servers may have one."""
+    first, how = same_disk(side, wanted)
+    if first is None:
+        return ()
+    if how == "PVID":
+        return (first,)
+    return tuple(disk for disk in (side.vios.disks if side.vios else None) or () if disk.unique_id == wanted.unique_id)
+
+
+def bridge_for(side: Side, vlan: int, vswitch: str | None = None) -> str | None:
+    """The SEA of a side that bridges a VLAN; ``None`` when there is none, or the side could not be read."""
+    vios = side.vios
+    if vios is None or vios.trunks is None or vios.shared_ethernets is None:
+        return None
+    seas = {bridge.virtual_adapter: bridge.sea for bridge in vios.shared_ethernets if bridge.sea}
+    for trunk in vios.trunks:
+        same_switch = vswitch is None or trunk.vswitch is None or trunk.vswitch == vswitch
+        if vlan in trunk.vlans and same_switch:
+            return seas.get(trunk.adapter)
+    return None
+
+
+class Change(StrEnum):
+    """How a fact fared over a move."""
+
+    CHANGED = "changed"
+    SAME = "same"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A partition at one moment: on which frame it is listed, and who it says it is."""
+
+    frame: str | None
+    identity: Identity
+    firmware_machine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table of what changed. ``as_it_should`` is ``None`` where nothing can be said."""
+
+    what: str
+    before: str | None
+    after: str | None
+    change: Change
+    as_it_should: bool | None
+
+
+#: What of an identity a move changes, what it must leave alone, and what it may change (powervm.md 3.1, B): True, False, None.
+IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
+    ("machine model", "model", None),
+    ("machine serial", "serial", True),
+    ("firmware", "firmware", None),
+    ("uname -m", "machine_id", True),
+    ("uname -u", "system_id", True),
+    ("uname -f", "frame_id", True),
+    ("partition id", "lpar_id", None),
+    ("partition name", "lpar_name", False),
+    ("host name", "hostname", False),
+    ("AIX level", "level", False),
+    ("disks (PVID)", "disks", False),
+)
+
+
+def changed(before: Snapshot, after: Snapshot) -> tuple[Row, ...]:
+    """What a move changed and what it left alone, in the order to be shown; the boot time is the last row and must be the same."""
+    rows = [
+        _row("frame", before.frame, after.frame, True),
+        _row("system", before.firmware_machine, after.firmware_machine, True),
+    ]
+    for what, field, should_change in IDENTITY_ROWS:
+        rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), should_change))
+    rows.append(_boot_row(before.identity.booted, after.identity.booted))
+    return tuple(rows)
+
+
+def _row(what: str, before: object, after: object, should_change: bool | None) -> Row:
+    if before is None or after is None:
+        return Row(what, _shown(before), _shown(after), Change.UNKNOWN, None)
+    change = Change.SAME if before == after else Change.CHANGED
+    expected = True if should_change is None else (change is Change.CHANGED) == should_change
+    return Row(what, _shown(before), _shown(after), change, expected)
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        return ", ".join(" ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in value)
+    return str(value)
+
+
+def _boot_row(before: datetime | None, after: datetime | None) -> Row:
+    if before is None or after is None:
+        return Row("boot time", _shown(before), _shown(after), Change.UNKNOWN, None)
+    same = abs(after - before) <= BOOT_TIME_RESOLUTION
+    return Row("boot time", str(before), str(after), Change.SAME if same else Change.CHANGED, same)
