@@ -31,7 +31,8 @@ from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Ahead, Reply, Session
 from lpmkit.survey.connect import control_of, vios_shells
-from lpmkit.survey.gather import Survey, gather
+from lpmkit.survey.gather import gather
+from lpmkit.survey.model import Survey
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lpmkit.report.page import write_report
     from lpmkit.runbook import Runbook, Validation
     from lpmkit.runs.folder import Run
-    from lpmkit.survey.gather import Survey
+    from lpmkit.survey.model import Survey
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _WHERE = {
     "write_report": "report.page",
     "Run": "runs.folder",
     "Runbook": "runbook", "State": "migration.status", "Validation": "runbook",
-    "Survey": "survey.gather",
+    "Survey": "survey.model",
 }  # fmt: skip
 
 __all__ = [

@@ -31,7 +31,7 @@ from lpmkit.ssh.client import open_session, reachable
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock, wait_until
 
 #: A prepared folder is used again by the next step for the same order for so long.

@@ -28,7 +28,8 @@ from lpmkit.simulator.shells.runner import Captured, Shell
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 from lpmkit.ssh.session import Reply, command_line
-from lpmkit.survey.gather import Survey, gather
+from lpmkit.survey.gather import gather
+from lpmkit.survey.model import Survey
 
 #: Suspensions in here do not last as long as in life: nothing runs that would feel them.
 BRIEFLY = Fault("suspend-for", delay_s=0.02)

@@ -41,7 +41,8 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
-from lpmkit.survey.gather import Gap, Guest, KeyTest, Side, Survey, together
+from lpmkit.survey.gather import together
+from lpmkit.survey.model import Gap, Guest, KeyTest, Side, Survey
 
 LUN1 = PhysicalDisk("hdisk1", "00c71da1e5b1f0a2", unique_id="200B75BALB1400007", reserve_policy="no_reserve")
 LUN2 = PhysicalDisk("hdisk2", "00c71da1e5b21b37", unique_id="200B75BALB1400107", reserve_policy="no_reserve")

@@ -11,7 +11,7 @@ from lpmkit.control.aix import Identity, Subsystem
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Device
 from lpmkit.simulator.faults import KINDS
-from lpmkit.survey.gather import Guest
+from lpmkit.survey.model import Guest
 from tests.in_process import place
 
 #: What a partition that is well says of itself; nobody logs in to it here.

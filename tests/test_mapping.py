@@ -13,7 +13,8 @@ from lpmkit.inventory import Places
 from lpmkit.mapping.attributes import keep
 from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, Line, arrived, chosen_movers, lay_out
 from lpmkit.simulator.placement import wishes_of
-from lpmkit.survey.gather import Change, Survey
+from lpmkit.survey.identity import Change
+from lpmkit.survey.model import Survey
 from tests.in_process import Place, place
 
 PARTITIONS = ("p8aix01", "p8npiv01", "p8vnic01", "p8lin01", "p8aix06")

@@ -11,7 +11,7 @@ import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.sap.model import Licence, Snapshot
-from lpmkit.survey.gather import Side, Survey
+from lpmkit.survey.model import Side, Survey
 from lpmkit.survey.sap_keys import with_past_keys
 
 HERE, THERE = "10071DA", "10072EA"

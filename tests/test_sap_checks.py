@@ -27,7 +27,7 @@ from lpmkit.sap.model import (
     Update,
     WorkProcess,
 )
-from lpmkit.survey.gather import Side, Survey
+from lpmkit.survey.model import Side, Survey
 
 WALL = 1_226_088_000 * 1_000_000_000
 NOW = datetime.fromisoformat("2008-11-07T20:00:00") + timedelta(hours=1)

@@ -18,7 +18,9 @@ from lpmkit.control.vios import ViosShell
 from lpmkit.errors import NoAnswer
 from lpmkit.inventory import PhysicalDisk
 from lpmkit.ssh.session import RecordedSession, Reply, command_line
-from lpmkit.survey.gather import Change, Snapshot, Survey, changed, gather, same_disk
+from lpmkit.survey.gather import gather
+from lpmkit.survey.identity import Change, Snapshot, changed
+from lpmkit.survey.model import Survey, same_disk
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")

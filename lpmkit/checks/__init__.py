@@ -93,7 +93,7 @@ from lpmkit.checks.systems import (
     vios_level,
     virtual_slots,
 )
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 
 __all__ = ["CHECKS", "Answer", "Check", "Finding", "Verdict", "examine", "machine_id_of", "ready"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, need
 from lpmkit.control.clusters import cluster_kinds
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 
 #: The suspension may be this many times as long as is expected in nine of ten moves before a timer runs out.
 MARGIN = 2.0

@@ -10,7 +10,7 @@ from shlex import quote
 
 from lpmkit.checks.judging import Fact, Judgement, OnlyFirmware, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualFcAdapter
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 
 #: One for the partition where it runs, one for where it goes to.
 WWPNS_EACH = 2

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.inventory import Frame, Partition, Vios
 from lpmkit.sap.model import Snapshot as SapSnapshot
-from lpmkit.survey.gather import Side, Survey
+from lpmkit.survey.model import Side, Survey
 
 Value = TypeVar("Value")
 

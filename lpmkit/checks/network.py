@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualEthernetAdapter
-from lpmkit.survey.gather import Side, Survey, adapters_of, bridge_for
+from lpmkit.survey.model import Side, Survey, adapters_of, bridge_for
 
 
 def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:

@@ -26,7 +26,7 @@ from lpmkit.prediction.prior import Outcome, predict
 from lpmkit.runs.folder import write_document, write_file
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.fleet import Direction, Effort, Progress, Silent, Surveyed, survey_estate
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock
 
 #: Where nights are kept below the folder of runs.

@@ -19,7 +19,7 @@ from lpmkit.checks.judging import (
     said_of,
 )
 from lpmkit.control.listings import names, records
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 
 #: Descriptions of adapters that a movable partition may have (`GLPI`, A); any other is a piece of the machine it stands on.
 VIRTUAL_ADAPTERS = (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, frame_of, joined, need, passed
 from lpmkit.sap.model import Colour, JobStatus
 from lpmkit.sap.model import Snapshot as SapSnapshot
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.model import Survey
 
 
 def sap_hardware_key(survey: Survey) -> Judgement:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, joined, need, passed, vios_of
 from lpmkit.inventory import PhysicalDisk, Vios, VirtualTarget
-from lpmkit.survey.gather import Side, Survey, disk_named, same_disk, same_disks, servers_of
+from lpmkit.survey.model import Side, Survey, disk_named, same_disk, same_disks, servers_of
 
 #: Paths that carry data, or would (``lspath``).
 GOOD_PATH = "Enabled"

@@ -26,7 +26,7 @@ from lpmkit.checks.judging import (
     vios_of,
 )
 from lpmkit.inventory import Partition, VirtualFcAdapter, VirtualScsiAdapter
-from lpmkit.survey.gather import Side, Survey
+from lpmkit.survey.model import Side, Survey
 
 #: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (powervm.md 1.7, hpt ratio 1:64).
 PAGE_TABLE_SHARE = 64

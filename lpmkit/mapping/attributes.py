@@ -35,7 +35,7 @@ from lpmkit.mapping.compare import (
     server_named,
     server_of,
 )
-from lpmkit.survey.gather import Side, Survey, same_disk
+from lpmkit.survey.model import Side, Survey, same_disk
 
 #: What takes a name apart inside a record; such an I/O server is named by its id.
 UNSAFE = frozenset('/,"=')

@@ -1,6 +1,6 @@
 """What serves a partition here and what would serve it there, side by side.
 
-Values out of a `lpmkit.survey.gather.Survey`; nothing here talks to a machine. `lay_out` shows every adapter with the I/O server, the server adapter and the device
+Values out of a `lpmkit.survey.model.Survey`; nothing here talks to a machine. `lay_out` shows every adapter with the I/O server, the server adapter and the device
 behind it on both ends, what stays and what is renamed. `arrived` lays two surveys side by side after a move. The record that keeps a mapping is built by
 `lpmkit.mapping.attributes`.
 
@@ -25,7 +25,8 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
-from lpmkit.survey.gather import Change, Row, Side, Survey, bridge_for, keeps_its_name, same_disk
+from lpmkit.survey.identity import Change, Row
+from lpmkit.survey.model import Side, Survey, bridge_for, keeps_its_name, same_disk
 
 Client = TypeVar("Client", VirtualScsiAdapter, VirtualFcAdapter)
 Network = TypeVar("Network", VnicAdapter, VirtualEthernetAdapter)

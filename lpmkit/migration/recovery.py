@@ -18,7 +18,7 @@ from enum import StrEnum
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import RemoteError
 from lpmkit.migration.phases import is_migrating, needs_recovery
-from lpmkit.survey.gather import Side, Survey
+from lpmkit.survey.model import Side, Survey
 from lpmkit.timeline import Event
 
 #: Counters that stand still so long are a mover that is stuck, not a slow link (powervm.md 5.1: "for minutes").

@@ -596,7 +596,7 @@ _CLASS_COLOURS = {"fail": "#b42318", "warn": "#9a6700", "expected": "#0072b2", "
 def mapping_table(run: Run) -> HTML:
     """What becomes of the virtual adapters and disks, from the survey in the folder."""
     from lpmkit.mapping.compare import as_row, lay_out  # noqa: PLC0415
-    from lpmkit.survey.gather import Survey  # noqa: PLC0415
+    from lpmkit.survey.model import Survey  # noqa: PLC0415
 
     found = run.document("survey")
     if found is None:

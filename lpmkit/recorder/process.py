@@ -24,6 +24,7 @@ from typing import IO, Any
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RecordError, RemoteError
+from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import Phase, Sight, Standing, advance, sight
 from lpmkit.migration.recovery import was_inactive
 from lpmkit.prediction.history import Foresight
@@ -32,8 +33,8 @@ from lpmkit.recorder.rate_policy import Pacemaker
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
-from lpmkit.survey.connect import Logs, changes, control_of, logs_of, survey_both_ends
-from lpmkit.survey.gather import Survey
+from lpmkit.survey.connect import Logs, control_of, logs_of, survey_both_ends
+from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock, wait_until
 
 FLUSH_S = 0.2

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lpmkit.config import FrameSettings, HostSettings, Site
-from lpmkit.control.aix import AixShell, Identity
+from lpmkit.control.aix import AixShell
 from lpmkit.control.base import Control, Order
 from lpmkit.control.dialect import Dialect, confirm, dialect_of
 from lpmkit.control.hmc import Hmc, ViosThroughHmc, machine_asked
@@ -17,13 +17,13 @@ from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
-from lpmkit.mapping.compare import arrived
 from lpmkit.probes.orders import sap_host
 from lpmkit.sap.model import Snapshot as SapSnapshot
 from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Ahead, Session, Transcript
-from lpmkit.survey.gather import Gap, Row, Snapshot, Survey, changed, gather
+from lpmkit.survey.gather import gather
+from lpmkit.survey.model import Gap, Survey
 from lpmkit.survey.sap_keys import with_past_keys
 
 
@@ -222,22 +222,3 @@ def _dr_lines(name: str, session: Session) -> list[LogLine]:
 
 def _change_rows(name: str, folder: str, session: Session) -> list[LogLine]:
     return [LogLine(name, "nmon", one.stamp, "nmon", one.text) for one in AixShell(session).change_rows(folder)][::-1]
-
-
-def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
-    """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
-    rows = changed(_snapshot(before), _snapshot(after))
-    there = after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
-    return (*rows, *arrived(before, after)) if there else rows
-
-
-def _snapshot(survey: Survey) -> Snapshot:
-    # During the switch both may list it; where it runs is where it is.
-    sides = [
-        side
-        for side in (survey.source, survey.target)
-        if (one := side.partition(survey.partition)) and one.state == "Running"
-    ]
-    side = sides[0] if len(sides) == 1 else None
-    identity = survey.guest.identity if survey.guest else Identity()
-    return Snapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)

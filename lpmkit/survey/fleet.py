@@ -30,10 +30,7 @@ from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios
 from lpmkit.survey.gather import (
     Between,
     End,
-    Gap,
     Gathering,
-    Guest,
-    Survey,
     between,
     in_rounds,
     laid_together,
@@ -41,6 +38,7 @@ from lpmkit.survey.gather import (
     not_inside,
     one_end,
 )
+from lpmkit.survey.model import Gap, Guest, Survey
 from lpmkit.timeline import Clock
 
 Value = TypeVar("Value")

@@ -1,0 +1,27 @@
+"""Compare two surveys of a partition: which rows of its identity and of its mapping changed."""
+
+from __future__ import annotations
+
+from lpmkit.control.aix import Identity
+from lpmkit.mapping.compare import arrived
+from lpmkit.survey.identity import Row, Snapshot, changed
+from lpmkit.survey.model import Survey
+
+
+def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
+    """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
+    rows = changed(_snapshot(before), _snapshot(after))
+    there = after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
+    return (*rows, *arrived(before, after)) if there else rows
+
+
+def _snapshot(survey: Survey) -> Snapshot:
+    # During the switch both may list it; where it runs is where it is.
+    sides = [
+        side
+        for side in (survey.source, survey.target)
+        if (one := side.partition(survey.partition)) and one.state == "Running"
+    ]
+    side = sides[0] if len(sides) == 1 else None
+    identity = survey.guest.identity if survey.guest else Identity()
+    return Snapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)

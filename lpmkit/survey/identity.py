@@ -1,0 +1,91 @@
+"""Compare the identity of a partition before and after a move: frame, ids, level, disks, boot time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lpmkit.control.aix import Identity
+
+#: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may differ so much.
+BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+
+
+class Change(StrEnum):
+    """How a fact fared over a move."""
+
+    CHANGED = "changed"
+    SAME = "same"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A partition at one moment: on which frame it is listed, and who it says it is."""
+
+    frame: str | None
+    identity: Identity
+    firmware_machine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table of what changed. ``as_it_should`` is ``None`` where nothing can be said."""
+
+    what: str
+    before: str | None
+    after: str | None
+    change: Change
+    as_it_should: bool | None
+
+
+#: What of an identity a move changes, what it must leave alone, and what it may change (powervm.md 3.1, B): True, False, None.
+IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
+    ("machine model", "model", None),
+    ("machine serial", "serial", True),
+    ("firmware", "firmware", None),
+    ("uname -m", "machine_id", True),
+    ("uname -u", "system_id", True),
+    ("uname -f", "frame_id", True),
+    ("partition id", "lpar_id", None),
+    ("partition name", "lpar_name", False),
+    ("host name", "hostname", False),
+    ("AIX level", "level", False),
+    ("disks (PVID)", "disks", False),
+)
+
+
+def changed(before: Snapshot, after: Snapshot) -> tuple[Row, ...]:
+    """What a move changed and what it left alone, in the order to be shown; the boot time is the last row and must be the same."""
+    rows = [
+        _row("frame", before.frame, after.frame, True),
+        _row("system", before.firmware_machine, after.firmware_machine, True),
+    ]
+    for what, field, should_change in IDENTITY_ROWS:
+        rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), should_change))
+    rows.append(_boot_row(before.identity.booted, after.identity.booted))
+    return tuple(rows)
+
+
+def _row(what: str, before: object, after: object, should_change: bool | None) -> Row:
+    if before is None or after is None:
+        return Row(what, _shown(before), _shown(after), Change.UNKNOWN, None)
+    change = Change.SAME if before == after else Change.CHANGED
+    expected = True if should_change is None else (change is Change.CHANGED) == should_change
+    return Row(what, _shown(before), _shown(after), change, expected)
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        return ", ".join(" ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in value)
+    return str(value)
+
+
+def _boot_row(before: datetime | None, after: datetime | None) -> Row:
+    if before is None or after is None:
+        return Row("boot time", _shown(before), _shown(after), Change.UNKNOWN, None)
+    same = abs(after - before) <= BOOT_TIME_RESOLUTION
+    return Row("boot time", str(before), str(after), Change.SAME if same else Change.CHANGED, same)
