@@ -13,8 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lpmkit.analysis import Analysis, Interval, Kind, State, Suspension, alarms_an_hour, analyse, summary, write_summary
+from lpmkit.analysis import (
+    Analysis,
+    Interval,
+    Kind,
+    State,
+    Suspension,
+    alarms_an_hour,
+    analyse,
+    summary,
+    wording,
+    write_summary,
+)
 from lpmkit.analysis.clocks import Exchanges, align
+from lpmkit.analysis.model import ClockVerdict, LikelyBy, Method
 from lpmkit.analysis.observer_stalls import holes, stalls
 from lpmkit.runs.folder import Run, create
 from tests.made_runs import MS, START, Made, S, add, make
@@ -117,7 +129,7 @@ def test_a_clock_that_stood_still_tells_the_length_closer_than_the_ticks(tmp_pat
         truth, found = _truth(made), _found(tmp_path / str(seed), made)
         assert found.likely.contains(truth.length_ns)
         assert found.likely.length_ns <= 3 * MS, "ticks come every 10 ms"
-        assert "stood still" in found.likely_by, "the summary says by what"
+        assert found.likely_by is LikelyBy.CLOCK
         assert found.length.contains(found.best_ns)
 
 
@@ -230,11 +242,11 @@ def test_echoes_that_a_firewall_drops_are_no_witness(tmp_path: Path) -> None:
 def test_a_clock_that_stood_still_gives_the_length_by_its_jump(tmp_path: Path) -> None:
     made = _suspended(3, counted=0.0, wall_counted=0.0)
     found = _found(tmp_path, made)
-    assert found.method == "jump of the guest clock's offset"
+    assert found.method is Method.CLOCK_JUMP
     assert found.length.length_ns < 14 * MS, (
         "a tick, within which the clock may have counted, and the bounds of the offset"
     )
-    assert {one.verdict for one in found.clocks} == {"stood still during the pause"}
+    assert {one.verdict for one in found.clocks} == {ClockVerdict.STOPPED}
 
 
 @pytest.mark.parametrize("hz", [100, 1000])
@@ -258,7 +270,7 @@ def test_a_short_pause_that_the_clock_did_not_count_is_never_put_in_the_wrong_pl
 
 def test_which_clock_counted_is_found_from_the_data(tmp_path: Path) -> None:
     verdicts = {one.clock: one.verdict for one in _found(tmp_path, _suspended(5, wall_counted=0.0)).clocks}
-    assert verdicts == {"monotonic": "counted the pause", "time of day": "stood still during the pause"}
+    assert verdicts == {"monotonic": ClockVerdict.COUNTED, "time of day": ClockVerdict.STOPPED}
 
 
 def test_a_session_waits_longer_than_the_suspension_when_tcp_lost_its_packets(tmp_path: Path) -> None:
@@ -447,15 +459,15 @@ def test_a_clock_that_is_slewed_is_told_with_its_rate_and_is_no_step(tmp_path: P
 @pytest.mark.parametrize(
     ("counted", "verdict"),
     [
-        (1.0, "counted the pause"),
-        (0.5, "counted one second of the pause and no more"),
-        (0.7, "counted only a part of the pause"),
-        (0.0, "stood still during the pause"),
-        (1.4, "was set forward by more than the pause"),
-        (-0.5, "was set back"),
+        (1.0, ClockVerdict.COUNTED),
+        (0.5, ClockVerdict.COUNTED_ONE_SECOND),
+        (0.7, ClockVerdict.COUNTED_PARTLY),
+        (0.0, ClockVerdict.STOPPED),
+        (1.4, ClockVerdict.SET_FORWARD),
+        (-0.5, ClockVerdict.SET_BACK),
     ],
 )
-def test_what_a_clock_did_over_the_pause_is_told(tmp_path: Path, counted: float, verdict: str) -> None:
+def test_what_a_clock_did_over_the_pause_is_told(tmp_path: Path, counted: float, verdict: ClockVerdict) -> None:
     made = Made(seed=4, duration_s=25.0, suspend=(12.0, 14.0), wall_counted=counted)
     assert {one.clock: one.verdict for one in _found(tmp_path, made).clocks}["time of day"] == verdict
 
@@ -691,3 +703,16 @@ def test_the_likely_length_holds_the_truth_about_as_often_as_it_says(tmp_path: P
         widths.append(found.likely.length_ns)
     assert sum(held) >= 54
     assert np.median(widths) <= 21 * MS
+
+
+def test_the_summary_names_methods_and_clock_readings_by_codes_and_has_words_for_each(tmp_path: Path) -> None:
+    document = summary(analyse(make(tmp_path, _suspended(3, counted=0.0, wall_counted=0.0))))
+    still = document["suspension"]
+    assert still["method"] == "clock-jump"
+    assert still["likely"]["method"] in document["methods"]
+    assert {one["verdict"] for one in still["clocks"]} == {"stopped"}
+    codes = {one["length"]["method"] for one in still["witnesses"]} | {still["method"]}
+    assert all(" " in document["methods"][code] for code in codes)
+    assert set(wording.METHODS) == set(Method)
+    assert set(wording.LIKELY_BY) == set(LikelyBy)
+    assert set(wording.CLOCK_VERDICTS) == set(ClockVerdict)

@@ -32,6 +32,7 @@ import numpy as np
 from benchmarks.qemu.guest import Guest
 from benchmarks.qemu.rig import Line, Migration, Rig, has_kvm, migrate, missing
 from lpmkit.analysis import analyse
+from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.probes.orders import OBSERVER
 from lpmkit.recorder.process import ProbeProcess
 from lpmkit.runs.folder import Run, RunWriter, create
@@ -208,7 +209,7 @@ def _held(run: Run, seen: Migration) -> dict[str, Any]:
     if not found:
         return row | {"found": False}
     still = max(found, key=lambda one: one.length.hi_ns)
-    clocks = {one.clock: one.verdict for one in still.clocks}
+    clocks = {one.clock: CLOCK_VERDICTS[one.verdict] for one in still.clocks}
     return row | {
         "found": True,
         "length_ms": [still.length.lo_ns / MS, still.length.hi_ns / MS],

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from lpmkit.analysis.model import MILLISECOND, Interval, Kind, Outage, Trace, uncovered_ns
+from lpmkit.analysis.model import MILLISECOND, Interval, Kind, Method, Outage, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
 REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
@@ -110,7 +110,7 @@ def _kind_of(outage: Outage, traces: Sequence[Trace]) -> str:
 
 
 def _from_stamps(outage: Outage, traces: Sequence[Trace]) -> bool:
-    return _kind_of(outage, traces) == "ticks" and outage.method != "arrival of ticks"
+    return _kind_of(outage, traces) == "ticks" and outage.method is not Method.TICK_ARRIVALS
 
 
 def _as(outage: Outage, kind: Kind, why: str) -> Outage:

@@ -18,6 +18,7 @@ from lpmkit.analysis.model import (
     SESSIONS,
     Interval,
     Kind,
+    Method,
     Outage,
     SessionOutage,
     Suspension,
@@ -76,7 +77,7 @@ def agree(
     signs = signs_of(reference, [one for one in traces if one.probe not in deaf])
     begin_lo, end_hi = signs.not_before, signs.not_after
     moved_begin = begin_lo + LEAST_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
-    wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method == "tick stamps" else 0
+    wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method is Method.TICK_STAMPS else 0
     begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
     end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
     disagreement = [
@@ -87,7 +88,7 @@ def agree(
     begin, end = _near_stalls(begin, end, stalls)
     most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
     least = min(most, reference.length.lo_ns, max(0, end.lo_ns - begin.hi_ns))
-    if reference.method == "jump of the guest clock's offset":
+    if reference.method is Method.CLOCK_JUMP:
         least = min(most, reference.length.lo_ns)  # the jump is a hard bound of its own; it needs no edges
     trace = next(one for one in traces if one.probe == reference.probe)
     length = Interval(least, most)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lpmkit.analysis.model import SECOND, BoolArray, ClockReading, Interval, Outage, Trace
-from lpmkit.analysis.signals import STOOD_STILL
+from lpmkit.analysis.model import SECOND, BoolArray, ClockReading, ClockVerdict, Interval, LikelyBy, Outage, Trace
 from lpmkit.runs.samples import MISSING
 
 _NEAR_NS = 30 * SECOND
@@ -20,21 +19,14 @@ _DRAWS = 4000
 #: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
 _WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
-#: How a likely length was found, for the summary.
-DRAWN = "95 %: the last and the first sign of life even within what the clocks usually leave open of them, begin even from the last one to the first one missed, lateness as measured in the lead-in, wake-up dying away within its allowance; 4000 draws with a fixed seed"
-COARSE = "the whole length: its witness is too coarse for a distribution"
-BY_CLOCK = (
-    "what a clock of the host missed that stood still meanwhile, within the bounds of its offset before and after"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Likely:
-    """The 95 % interval of a length, its middle, and which of `DRAWN`, `COARSE` and `BY_CLOCK` they come from."""
+    """The 95 % interval of a length, its middle, and the method that gave them."""
 
     span: Interval
     best_ns: int
-    method: str
+    method: LikelyBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,7 @@ def likely_length(
     delay that dies away within the allowance. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
-        return Likely(length, length.middle_ns, COARSE)
+        return Likely(length, length.middle_ns, LikelyBy.COARSE)
     generator = np.random.default_rng(20080215)
     late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
     last, first = signs.last, signs.first
@@ -126,7 +118,7 @@ def likely_length(
     drawn = np.maximum(ended, end.lo_ns) - np.minimum(began, begin.hi_ns)
     lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
     lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))
-    return Likely(Interval(lo, hi), middle, DRAWN)
+    return Likely(Interval(lo, hi), middle, LikelyBy.DRAWN)
 
 
 def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval, otherwise: Likely) -> Likely:
@@ -134,9 +126,9 @@ def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval
 
     That it began to stand and ran again together with the host is likely, not proved: the hull stays as it is.
     """
-    still = [one.missed for one in clocks if one.verdict == STOOD_STILL and one.missed.overlaps(length)]
+    still = [one.missed for one in clocks if one.verdict is ClockVerdict.STOPPED and one.missed.overlaps(length)]
     if not still:
         return otherwise
     missed = min(still, key=lambda one: one.length_ns)
     missed = Interval(max(missed.lo_ns, length.lo_ns), min(missed.hi_ns, length.hi_ns))
-    return Likely(missed, missed.middle_ns, BY_CLOCK)
+    return Likely(missed, missed.middle_ns, LikelyBy.CLOCK)

@@ -89,6 +89,34 @@ class Kind(StrEnum):
     NOT_OBSERVED = "not observed"  #: between two recorders; nobody looked
 
 
+class Method(StrEnum):
+    """The data that the length of a silence was measured with. `lpmkit.analysis.wording` has the words for it."""
+
+    TICK_STAMPS = "tick-stamps"  #: the ticks' own stamps
+    CLOCK_JUMP = "clock-jump"  #: the jump of a guest clock that did not count the pause
+    TICK_ARRIVALS = "tick-arrivals"  #: when ticks arrived, whose stamps show no pause
+    QUESTIONS = "questions"  #: questions and their answers
+
+
+class LikelyBy(StrEnum):
+    """The method behind the likely length of a suspension. `lpmkit.analysis.wording` has the words for it."""
+
+    DRAWN = "drawn"  #: drawn from where the signs of life next to it most likely lie
+    COARSE = "coarse"  #: the whole length, because its witness has no distribution
+    CLOCK = "clock"  #: what a guest clock missed that stopped meanwhile
+
+
+class ClockVerdict(StrEnum):
+    """The behaviour of a guest clock over a silence. `lpmkit.analysis.wording` has the words for it."""
+
+    COUNTED = "counted"
+    STOPPED = "stopped"
+    SET_FORWARD = "set-forward"
+    SET_BACK = "set-back"
+    COUNTED_ONE_SECOND = "counted-one-second"
+    COUNTED_PARTLY = "counted-partly"
+
+
 class State(StrEnum):
     """The answer to a question. Missing data is never `PASSED`."""
 
@@ -218,7 +246,7 @@ class Outage:
     begin: Interval
     end: Interval
     length: Interval
-    method: str
+    method: Method
     why: str = ""
 
     @property
@@ -266,7 +294,7 @@ class ClockReading:
     clock: str
     counted: Interval
     missed: Interval
-    verdict: str
+    verdict: ClockVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,13 +310,13 @@ class Suspension:
     length: Interval
     likely: Interval
     best_ns: int
-    likely_by: str
+    likely_by: LikelyBy
     witnesses: tuple[Outage, ...]
     mechanisms: tuple[str, ...]
     disagreement: tuple[str, ...]
     clocks: tuple[ClockReading, ...]
     stalled_ns: int
-    method: str
+    method: Method
     contradicted: tuple[str, ...] = ()  #: kernel-answered probes that spoke in the midst of it
 
     @property

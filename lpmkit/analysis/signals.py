@@ -20,7 +20,9 @@ from lpmkit.analysis.model import (
     ClockRate,
     ClockReading,
     ClockStep,
+    ClockVerdict,
     Interval,
+    Method,
     Noise,
     Outage,
     Signals,
@@ -39,8 +41,6 @@ LEAST_LATENESS_NS = 2 * MILLISECOND
 LEAST_WAKE_NS = 6 * MILLISECOND
 #: A guest clock that missed more than this of a silence did not count it.
 CLOCK_MISSED_NS = 20 * MILLISECOND
-#: What a clock did that missed all of a silence.
-STOOD_STILL = "stood still during the pause"
 #: Ticks come at a thousand a second at most.
 _MOST_IN_A_SECOND = 1500
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
@@ -205,18 +205,18 @@ def clock_readings(alignments: dict[str, Alignment], breaks: Sequence[Break], ov
     return tuple(readings)
 
 
-def _counted(missed: Interval, length: Interval) -> str:
+def _counted(missed: Interval, length: Interval) -> ClockVerdict:
     if missed.contains(0) or abs(missed.middle_ns) < MILLISECOND:
-        return "counted the pause"
+        return ClockVerdict.COUNTED
     if missed.overlaps(length):
-        return STOOD_STILL
+        return ClockVerdict.STOPPED
     if missed.hi_ns < 0:
-        return "was set forward by more than the pause"
+        return ClockVerdict.SET_FORWARD
     if missed.hi_ns >= length.hi_ns:
-        return "was set back"
+        return ClockVerdict.SET_BACK
     counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
     capped = counted.widened(MILLISECOND).contains(SECOND) and length.lo_ns > SECOND + 20 * MILLISECOND
-    return "counted one second of the pause and no more" if capped else "counted only a part of the pause"
+    return ClockVerdict.COUNTED_ONE_SECOND if capped else ClockVerdict.COUNTED_PARTLY
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -320,7 +320,9 @@ def tick_silences(
         least = max(0, end.lo_ns - begin.hi_ns)
         if stamp is None:
             least = max(0, least - DELIVERY_NS)
-        found.append(Outage(ticks.probe, ticks.host, None, begin, end, Interval(min(least, most), most), "tick stamps"))
+        found.append(
+            Outage(ticks.probe, ticks.host, None, begin, end, Interval(min(least, most), most), Method.TICK_STAMPS)
+        )
     return found
 
 
@@ -366,7 +368,7 @@ def frozen_silences(
         length = Interval(missed.lo_ns, missed.hi_ns + int(np.diff(near).max(initial=0)))
         begin = Interval(last, max(last, resumed - length.lo_ns))
         end = Interval(min(resumed, last + length.lo_ns), resumed)
-        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "jump of the guest clock's offset"))
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP))
         doubtful |= pending
         lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
         hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
@@ -386,7 +388,7 @@ def arrival_silences(
         begin = Interval(last, one.window.lo_ns + late)
         end = Interval(max(begin.hi_ns, one.window.hi_ns - late), one.window.hi_ns)
         length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
-        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, "arrival of ticks"))
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.TICK_ARRIVALS))
     return found
 
 
@@ -427,7 +429,7 @@ def _one_asked_silence(
     least_end = _least_end(asked, begin.hi_ns, resumed, last, usual)
     end = Interval(min(resumed, least_end), resumed)
     length = Interval(max(0, end.lo_ns - begin.hi_ns), end.hi_ns - begin.lo_ns)
-    return Outage(asked.probe, asked.host, None, begin, end, length, "questions and answers")
+    return Outage(asked.probe, asked.host, None, begin, end, length, Method.QUESTIONS)
 
 
 def _least_end(asked: Signals, begin_ns: int, resumed_ns: int, last: int, usual_ns: int) -> int:

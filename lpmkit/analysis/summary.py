@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from lpmkit.analysis import wording
 from lpmkit.analysis.model import (
     SECOND,
     Analysis,
@@ -28,6 +29,8 @@ METHODS = {
     "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded the lead-in's 99 % point, until three in a row do not; known to a second",
     "false alarms": "upper 95 % Poisson limit for what the probe alone showed in the lead-in, where nothing happened; a suspension needs a second witness besides",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
+    **{code.value: text for code, text in wording.METHODS.items()},
+    **{code.value: text for code, text in wording.LIKELY_BY.items()},
 }
 
 
@@ -111,10 +114,10 @@ def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
     return {
         "host": still.host,
         "length": _figure(still.length, METHODS["inner"] + " … " + METHODS["outer"]),
-        "likely": {**_figure(still.likely, still.likely_by), "confidence": 0.95, "best": still.best_ns / SECOND},
+        "likely": {**_figure(still.likely, still.likely_by.value), "confidence": 0.95, "best": still.best_ns / SECOND},
         "begin": _span(analysis, still.begin),
         "end": _span(analysis, still.end),
-        "method": still.method,
+        "method": still.method.value,
         "mechanisms": list(still.mechanisms),
         "witnesses": [_outage(analysis, one) for one in still.witnesses],
         "disagreement": list(still.disagreement),
@@ -122,7 +125,8 @@ def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
         "clocks": [
             {
                 "clock": one.clock,
-                "verdict": one.verdict,
+                "verdict": one.verdict.value,
+                "text": wording.CLOCK_VERDICTS[one.verdict],
                 "missed": _figure(one.missed, "offset before minus offset after"),
                 "counted": _figure(one.counted, "length minus what it missed"),
             }
@@ -174,7 +178,7 @@ def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
         "probe": one.probe,
         "class": one.kind.value if one.kind else None,
         "why": one.why,
-        "length": _figure(one.length, one.method),
+        "length": _figure(one.length, one.method.value),
         "begin": _span(analysis, one.begin),
         "end": _span(analysis, one.end),
     }

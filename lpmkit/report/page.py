@@ -38,6 +38,7 @@ from lpmkit.analysis import (
     summary,
     utc,
 )
+from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.control.codes import explain
 from lpmkit.errors import RecordError
 from lpmkit.plots.files import charts, write_charts
@@ -365,7 +366,7 @@ def _clocks(analysis: Analysis) -> Iterator[str]:
         for still in host.suspensions:
             for reading in still.clocks:
                 missed = f"missed {reading.missed.lo_ns / 1e6:.1f} … {reading.missed.hi_ns / 1e6:.1f} ms"
-                yield f"{host.host}: its {reading.clock} clock {reading.verdict} ({missed})."
+                yield f"{host.host}: its {reading.clock} clock {CLOCK_VERDICTS[reading.verdict]} ({missed})."
         for step in host.steps:
             size = f"{step.step.lo_ns / 1e6:+.1f} … {step.step.hi_ns / 1e6:+.1f} ms"
             at = _clock(analysis.wall.at(step.at.hi_ns), 1)[11:]
