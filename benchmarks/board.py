@@ -96,7 +96,7 @@ def write_timed(copies: Path, costs: Path, parameters: Mapping[str, object]) -> 
     model = json.loads((copies / f"{MODEL}.ipynb").read_text(encoding="utf-8"))
     place = next(i for i, cell in enumerate(model["cells"]) if "parameters" in cell["metadata"].get("tags", []))
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    cell = {"cell_type": "code", "id": "timed", "metadata": {}, "execution_count": None, "outputs": []}
+    cell: dict[str, Any] = {"cell_type": "code", "id": "timed", "metadata": {}, "execution_count": None, "outputs": []}
     model["cells"].insert(place + 1, {**cell, "source": source + TIMED.replace("{costs!r}", repr(str(costs)))})
     (copies / "timed.ipynb").write_text(json.dumps(model), encoding="utf-8")
     return "timed"
@@ -230,7 +230,8 @@ def figures(measured: Measurement, chromium_cpu_s: float) -> dict[str, Any]:
     """What is said of a measurement."""
     rows, memory = measured.redraws, measured.memory
     took_s = (rows[-1]["began_ns"] - rows[0]["began_ns"]) / 1e9
-    apart = np.diff([row["began_ns"] for row in rows]) / 1e6
+    apart = (np.diff([row["began_ns"] for row in rows]) / 1e6).tolist()
+    kernel = (np.diff([row["process_ns"] for row in rows]) / 1e6).tolist()
     single = [row for row in measured.browser if row["redraws"] == 1]
     half = memory[len(memory) // 2 :]
     times = [row["at_s"] for row in half]
@@ -245,7 +246,7 @@ def figures(measured: Measurement, chromium_cpu_s: float) -> dict[str, Any]:
         "redraws_per_s": round((len(rows) - 1) / took_s, 3),
         "between_redraws_ms": _spread(apart),
         "redraw_thread_cpu_ms": _spread([row["thread_ms"] for row in rows]),
-        "kernel_cpu_ms": _spread(np.diff([row["process_ns"] for row in rows]) / 1e6),
+        "kernel_cpu_ms": _spread(kernel),
         "redraw_wall_ms": _spread([row["ms"] for row in rows]),
         "websocket_bytes": _spread([row["bytes"] for row in single]),
         "page_ms": _spread([row["task_ms"] for row in single]),

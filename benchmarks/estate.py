@@ -87,11 +87,15 @@ def alone(site: Site, order: Order, *, batches: bool) -> tuple[Survey, dict[str,
         asked.clear()
         before, began = console.round_trips + guest.round_trips, time.monotonic()
         manager: Session = Ahead(console, machine_of=machine_asked) if batches else OneByOne(console)
-        ends = (order.source, order.target)
+        source, target = (
+            control_of(site, name, secrets=Secrets(), session=manager) for name in (order.source, order.target)
+        )
         found = gather(
             order,
-            *(control_of(site, name, secrets=Secrets(), session=manager) for name in ends),
-            *(vios_shells(site.frame(name), manager) for name in ends),
+            source,
+            target,
+            vios_shells(site.frame(order.source), manager),
+            vios_shells(site.frame(order.target), manager),
             AixShell(guest if batches else OneByOne(guest)),
             rounds=(manager,) if isinstance(manager, Ahead) else (),
         )

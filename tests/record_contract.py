@@ -65,4 +65,5 @@ def record(site_file: Path, partition: str, source: str, target: str, name: str,
 
 
 if __name__ == "__main__":
-    print(record(Path(sys.argv[1]), *sys.argv[2:6]))
+    given_file, moved, given_source, given_target, recording = sys.argv[1:6]
+    print(record(Path(given_file), moved, given_source, given_target, recording))

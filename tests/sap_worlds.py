@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import lpmkit.simulator
@@ -27,11 +26,11 @@ LANDSCAPES = Path(lpmkit.simulator.__file__).parent / "landscapes"
 
 
 @contextmanager
-def standin() -> Iterator[ModuleType]:
+def standin() -> Iterator[Any]:
     """The stand-in as ``pyrfc``, for as long as the block lasts."""
     sys.path.insert(0, str(STANDIN))
     try:
-        module = importlib.import_module("pyrfc")
+        module: Any = importlib.import_module("pyrfc")
         yield module
         module.BACKEND = None
     finally:

@@ -41,8 +41,9 @@ RECORDINGS = sorted(FIXTURES.glob("oracle-*/*/*.json"))
 RULES = Rules.standard()
 
 
-def local(*parts: int) -> datetime:
-    return datetime(*parts)  # noqa: DTZ001 - as a log without zones prints it
+def local(year: int, month: int, day: int, *clock: int) -> datetime:
+    hour, minute, second, microsecond = (*clock, 0, 0, 0, 0)[:4]
+    return datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001 - as a log without zones prints it
 
 
 def named(path: Path) -> str:

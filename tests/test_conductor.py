@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import course
 from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.timeline import Event
 from tests.scripted_machines import (
     BEGAN_NS,
     LEFT_BETWEEN,
@@ -140,23 +141,24 @@ def test_a_conductor_that_died_is_followed_by_one_that_asks_for_no_move_twice(ma
     class Killed(BaseException):
         """As a kill does it: between any two lines."""
 
+    def killed_after(count: int, writer: RunWriter) -> Callable[..., Event]:
+        left, write = iter(range(count)), writer.event
+
+        def event(*arguments: Any, **data: Any) -> Event:
+            if next(left, None) is None:
+                raise Killed
+            return write(*arguments, **data)
+
+        return event
+
     plan = planned({"partition": "a"}, {"partition": "b"}, {"partition": "c"})
     folder = create(
         machines.folder / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=machines.clock
     )
     for number in range(1, 12):
-        left = iter(range(number))
-
-        def event(writer: RunWriter, left: Iterator[int] = left, *arguments: Any, **data: Any) -> Any:
-            if next(left, None) is None:
-                raise Killed
-            return RunWriter.event(writer, *arguments, **data)
-
         try:
-            with conducting(machines, folder) as conductor:
-                conductor.writer.event = lambda *given, _w=conductor.writer, _l=left, **data: event(
-                    _w, _l, *given, **data
-                )  # type: ignore[method-assign]
+            with conducting(machines, folder) as conductor, pytest.MonkeyPatch.context() as patch:
+                patch.setattr(conductor.writer, "event", killed_after(number, conductor.writer))
                 conductor.conduct()
         except Killed:
             continue

@@ -82,8 +82,8 @@ def test_a_site_file_that_calls_an_ivm_an_hmc_is_corrected_before_anything_else(
         Runbook(load_site(site_file)).landscape()
     assert "manager: ivm" in (caught.value.next_step or "")
     rows = {row.what: row for row in examine_machine(str(site_file))}
-    assert rows["manager of bvio82"].verdict.value == "fail"
-    assert (rows["manager of bvio83"].verdict.value, rows["manager of bvio83"].found) == (
+    assert rows["manager of bvio82"].verdict == "fail"
+    assert (rows["manager of bvio83"].verdict, rows["manager of bvio83"].found) == (
         "pass",
         "IVM, 1.5.1.1-FP-10.1",
     )

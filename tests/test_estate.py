@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lpmkit.checks import Answer, Finding, Verdict, examine
 from lpmkit.checks.nightly import Night, examine_estate
-from lpmkit.config import Site, load_site
+from lpmkit.config import FrameSettings, Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.errors import NotFound, SiteFileError, UsageError
@@ -252,7 +253,7 @@ def test_a_target_whose_console_is_away_leaves_the_partitions_listed_and_not_jud
 
 
 def test_no_more_is_open_at_once_than_the_bounds_allow_and_a_jump_host_bounds_nobody_else() -> None:
-    gate, free, behind = threading.Semaphore(2), threading.Event(), []
+    gate, free, behind = threading.Semaphore(2), threading.Event(), list[int]()
 
     def work_behind() -> object:
         assert gate.acquire(blocking=False), "more than two through the gate"
@@ -261,7 +262,7 @@ def test_no_more_is_open_at_once_than_the_bounds_allow_and_a_jump_host_bounds_no
         behind.append(1)
         return None
 
-    def nothing(found: object) -> tuple[Job, ...]:
+    def nothing(found: object) -> tuple[Job[Any], ...]:
         return ()
 
     def elsewhere() -> object:
@@ -288,6 +289,7 @@ def test_what_a_job_raises_ends_the_pass() -> None:
 
 
 Asked = Callable[[Site], object]
+ONE_FRAME = Site(frames={"f01": FrameSettings(host="f01", mover_address="192.0.2.1")})
 
 
 @pytest.mark.parametrize(
@@ -297,13 +299,11 @@ Asked = Callable[[Site], object]
         (lambda site: directions_of(site, "f09", None), NotFound),
         (lambda site: directions_of(site, "f01", "f09"), NotFound),
         (
-            lambda site: directions_of(Site(frames={"f01": {"host": "f01", "mover_address": "192.0.2.1"}}), None, None),
+            lambda site: directions_of(ONE_FRAME, None, None),
             UsageError,
         ),
         (
-            lambda site: directions_of(
-                Site(frames={"f01": {"host": "f01", "mover_address": "192.0.2.1"}}), "f01", None
-            ),
+            lambda site: directions_of(ONE_FRAME, "f01", None),
             UsageError,
         ),
     ],

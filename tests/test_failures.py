@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import RunSettings, Site
+from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.migration.phases import Phase, Standing
 from lpmkit.migration.recovery import Proposal, Way, left_behind, look, propose, recorded
@@ -153,15 +153,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watched]]:
+def watched() -> Iterator[Callable[..., Watched]]:
     up: list[Place] = []
 
     def begin(site: Place, partition: str, source: str, target: str) -> Watched:
         up.append(site)
-        monkeypatch.setattr(process, "control_of", lambda _, frame, **__: site.control(frame))
         book, order = Book(), site.order(partition, source, target)
-        plan = Plan(Site(runs=RunSettings(poll_s=0.2)), order, (), 0.0, 0.0, 0.0, None)
-        follower = Follower(plan, order, Secrets(), book.post, Clock(), Standing(Phase.PREPARED))
+        plan = Plan("move", Site(), (), lead_in_s=0.0, tail_s=0.0, poll_s=0.2, order=order)
+        follower = Follower(
+            plan,
+            order,
+            Secrets(),
+            book.post,
+            Clock(),
+            Standing(Phase.PREPARED),
+            control=lambda _, frame, **__: site.control(frame),
+        )
         return Watched(site, order, book, follower)
 
     yield begin

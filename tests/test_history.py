@@ -62,7 +62,7 @@ def test_the_suspensions_are_laid_over_each_other_from_their_own_begin(two: list
         assert still is not None
         assert box.x0 == pytest.approx((still.begin.lo_ns - still.begin.middle_ns) / 1e9)
         assert box.x1 == pytest.approx((still.end.hi_ns - still.begin.middle_ns) / 1e9)
-    assert len([line for line in waits.get_lines() if line.get_label().startswith("2")]) == 2
+    assert len([line for line in waits.get_lines() if str(line.get_label()).startswith("2")]) == 2
 
 
 # --- the history ----------------------------------------------------------------------------------------------------
@@ -141,7 +141,12 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     import lpmkit.runs.history as module  # noqa: PLC0415
 
     really = module.read_move
-    monkeypatch.setattr(module, "read_move", lambda folder: (read.append(folder.name), really(folder))[1])
+
+    def noted(folder: Path) -> Any:
+        read.append(folder.name)
+        return really(folder)
+
+    monkeypatch.setattr(module, "read_move", noted)
     assert len(History(tmp_path).moves()) == 3
     assert read == []
     _kept(tmp_path, 7, 1.5)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -166,10 +166,11 @@ def test_a_statement_that_hangs_is_broken_off_and_the_session_lives(served: Serv
 
 
 def test_a_killed_session_and_a_restart_end_sessions(served: Served) -> None:
-    for deed, said in (
+    deeds: list[tuple[Callable[[], object], str]] = [
         (lambda: served.instance.kill("LPMKIT"), "ORA-00028"),
         (lambda: served.instance.restart(0.0), r"DPY-4011|ORA-03113"),
-    ):
+    ]
+    for deed, said in deeds:
         connection = served.connect()
         cursor = connection.cursor()
         deed()

@@ -240,7 +240,7 @@ PAIRS = [MoverPair(f"a{one}", one, "", f"b{two}", two, "") for one in (1, 2) for
 @st.composite
 def plans(draw: st.DrawFn) -> MovePlan:
     names = [f"p{number}" for number in range(draw(st.integers(1, 9)))]
-    moves = [
+    moves: list[dict[str, object]] = [
         {
             "partition": name,
             "after": tuple(draw(st.sets(st.sampled_from(names[:number]), max_size=2)) if number else ()),

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.errors import RecordError
@@ -65,7 +66,7 @@ def test_the_close_up_marks_every_tick(moved: Analysis) -> None:
 @pytest.mark.parametrize("which", ["moved", "watched"])
 def test_no_text_lies_on_another_and_none_is_cut_off(which: str, request: pytest.FixtureRequest) -> None:
     figure = run.wall_chart(request.getfixturevalue(which))
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw(renderer)
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in _texts(figure)]
     for (one, box), (other, its) in combinations(boxes, 2):
@@ -77,12 +78,13 @@ def test_no_text_lies_on_another_and_none_is_cut_off(which: str, request: pytest
         assert figure.bbox.y0 <= box.y0, one
 
 
-def _texts(figure: Figure) -> list:  # type: ignore[type-arg]
-    found = list(figure.texts)
+def _texts(figure: Figure) -> list[Text]:
+    found: list[Text] = list(figure.texts)
     for legend in figure.legends:
         found += legend.get_texts()
     for axes in figure.axes:
-        found += [*axes.texts, axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label]
+        titles = [text for text in axes.get_children() if isinstance(text, Text)]
+        found += [*titles, axes.xaxis.label, axes.yaxis.label]
         lo, hi = sorted(axes.get_xlim())
         for scale in [axes, *axes.child_axes]:
             found += [tick.label1 for tick in scale.xaxis.get_major_ticks() if lo <= tick.get_loc() <= hi]

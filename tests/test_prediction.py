@@ -51,7 +51,7 @@ class Copy:
 
     def passes(self, most: int = 60) -> list[tuple[float, float, float]]:
         """Begin, size and duration of every pass."""
-        found, at, size = [], self.began_s, self.touched
+        found, at, size = list[tuple[float, float, float]](), self.began_s, self.touched
         while len(found) < most:
             took = size / self.rate
             found.append((at, size, took))
@@ -95,7 +95,7 @@ def wide(**changes: object) -> Expectation:
     return replace(known, **changes)  # type: ignore[arg-type]
 
 
-def draws(count: int = 3, **given: float) -> Draws:
+def draws(**given: float) -> Draws:
     figures = {
         "touched_bytes": 4000.0 * MB,
         "bytes_per_s": 100.0 * MB,
@@ -108,8 +108,8 @@ def draws(count: int = 3, **given: float) -> Draws:
         "around_s": 30.0,
         **given,
     }
-    order = np.zeros(count, bool)
-    return Draws(**{name: np.full(count, value) for name, value in figures.items()}, in_order=order)  # type: ignore[arg-type]
+    order = np.zeros(3, bool)
+    return Draws(**{name: np.full(3, value) for name, value in figures.items()}, in_order=order)
 
 
 # -- the rounds ----------------------------------------------------------------------------------------------------------

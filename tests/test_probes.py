@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,16 @@ class Seen:
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.observations: list[Mapping[str, Any]] = []
 
     def sample(self, probe: str, sample: Sample) -> None:
         self.samples.append(sample)
 
     def event(self, probe: str, kind: str, /, **data: Any) -> None:
         self.events.append((kind, data))
+
+    def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+        self.observations.append(row)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [data for name, data in self.events if name == kind]
@@ -180,7 +184,7 @@ def test_a_process_of_probes_takes_the_pace_from_its_standard_input(host: RealHo
     assert child.stdout is not None
     child.stdin.write(json.dumps({"probes": [order.as_data()]}).encode() + b"\n")
     child.stdin.flush()
-    kept = []
+    kept: list[tuple[str, int]] = []
     while len(kept) < 2:
         line = child.stdout.readline()
         if line.startswith(b"E ") and (event := json.loads(line[2:]))["kind"] == "pace":
@@ -209,7 +213,7 @@ def test_a_frozen_host_leaves_missing_ticks_and_sends_the_first_one_by_itself(ho
     with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
         _soon(lambda: len(seen.samples) >= 50)
         truth = host.freeze(0.7)
-        _soon(lambda: seen.samples[-1].remote_mono_ns > truth.resume_after_ns + 200_000_000)
+        _soon(lambda: (seen.samples[-1].remote_mono_ns or 0) > truth.resume_after_ns + 200_000_000)
     ran = [sample.remote_mono_ns or 0 for sample in seen.samples]
     assert not [stamp for stamp in ran if truth.stop_after_ns < stamp < truth.resume_before_ns]
     jumps = [after.seq - before.seq for before, after in zip(seen.samples, seen.samples[1:], strict=False)]
@@ -306,7 +310,9 @@ def test_a_lost_syn_delays_its_own_attempt_only_and_its_sample_says_so() -> None
                 served.append(wire)
                 return False
 
-            repeated = lambda: [one for one in seen.samples if "sent 2 times" in one.detail]  # noqa: E731
+            def repeated() -> list[Sample]:
+                return [sample for sample in seen.samples if "sent 2 times" in sample.detail]
+
             _soon(lambda: serve() or len(repeated()) >= 2)
     samples = sorted(seen.samples, key=lambda one: one.seq)
     dues = [sample.due_ns or 0 for sample in samples]
@@ -551,6 +557,8 @@ def test_the_ticks_come_as_fast_as_the_timer_of_the_host_allows(host: RealHost, 
         assert 9_000_000 < told["timer_ns"] <= 10_000_000
         assert (told["wished_ns"], told["interval_ns"]) == (wish_ms * 1_000_000, kept_ms * 1_000_000)
         dues = [sample.remote_due_ns or 0 for sample in seen.samples]
-        steps = {(b.remote_due_ns - a.remote_due_ns) // (b.seq - a.seq) for a, b in itertools.pairwise(seen.samples)}
+        seqs = [sample.seq for sample in seen.samples]
+        pairs = zip(itertools.pairwise(dues), itertools.pairwise(seqs), strict=True)
+        steps = {(due - due_before) // (seq - seq_before) for (due_before, due), (seq_before, seq) in pairs}
         assert dues == sorted(dues)
         assert steps == {kept_ms * 1_000_000}

@@ -14,6 +14,7 @@ import pytest
 from lpmkit.errors import RecordError
 from lpmkit.runs import samples
 from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.rows import COLUMNS
 from lpmkit.runs.samples import MISSING, columns, files, last_rows, pack, pieces, texts
 from lpmkit.timeline import Outcome, Sample
 
@@ -41,7 +42,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _everything(run: Run) -> list[list[object]]:
     table = run.samples("icmp")
-    names = [*samples.COLUMNS, "segment"]
+    names = [*COLUMNS, "segment"]
     return [list(row) for row in zip(*(getattr(table, name).tolist() for name in names), strict=True)]
 
 

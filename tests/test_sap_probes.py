@@ -320,7 +320,7 @@ def test_a_probes_process_hands_observations_on_as_lines(tmp_path: Path) -> None
     assert child.stdout is not None
     child.stdin.write(json.dumps({"probes": [order], "secrets": {}}).encode() + b"\n")
     child.stdin.flush()
-    found = []
+    found: list[dict[str, Any]] = []
     while len(found) < 3:
         line = child.stdout.readline()
         assert line, "it ended"

@@ -35,7 +35,9 @@ def named(path: Path) -> str:
 def reader_of(notes: dict[str, Any]) -> Callable[[str], Any]:
     module, _, function = notes["reader"].partition(":")
     found = getattr(importlib.import_module(module), function)
-    arguments = [datetime.fromisoformat(one) if "T" in one and "-" in one else one for one in notes["arguments"]]
+    arguments: list[Any] = [
+        datetime.fromisoformat(one) if "T" in one and "-" in one else one for one in notes["arguments"]
+    ]
     if found is soaprfc.read_answer:
         return lambda text: found(text.encode("utf-8"), *arguments)
     return lambda text: found(text, *arguments)

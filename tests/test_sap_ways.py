@@ -224,11 +224,16 @@ def test_the_local_socket_needs_no_password(simulator: Simulator) -> None:
 
 def test_over_tls_the_certificate_is_verified_always(simulator: Simulator) -> None:
     ports = simulator.hosts["p7aix01"].ports
-    settings = {"host": route("p7aix01", simulator.ssh_config).hostname, "tls": True, "user": "p7dadm"}
-    settings |= {"password": "env:LPM_SIMULATOR_SAP_PASSWORD", "ports": {"00": ports["start_service_tls"]}}
     said = []
     for ca_file in (simulator.directory / "sap_p7aix01.pem", None):
-        way = SapWebService(ca_file=ca_file, **settings)
+        way = SapWebService(
+            host=route("p7aix01", simulator.ssh_config).hostname,
+            tls=True,
+            user="p7dadm",
+            password="env:LPM_SIMULATOR_SAP_PASSWORD",
+            ports={"00": ports["start_service_tls"]},
+            ca_file=ca_file,
+        )
         system = SapSystemSettings(partition="p7aix01", webservice=way)
         one = open_system("P7D", system, host="p7aix01", ssh_config=simulator.ssh_config, secrets=Secrets())
         said.append(one.ask("work_processes"))

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from lpmkit.simulator import Fault, Simulator
@@ -57,12 +58,17 @@ def question(world: World) -> Question:
     return Question(world, moved, world.frame("bvio82"), world.frame("bvio83"))
 
 
-def test_nothing_is_wrong_with_the_landscape():
+def alive(client: paramiko.SSHClient) -> bool:
+    transport = client.get_transport()
+    return transport is not None and transport.is_active()
+
+
+def test_nothing_is_wrong_with_the_landscape() -> None:
     assert refusals(question(load())) == []
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_every_landscape_fault_is_refused_for_its_reason(name):
+def test_every_landscape_fault_is_refused_for_its_reason(name: str) -> None:
     messages = refusals(question(perturb(load(), Fault(name))))
     assert messages
     assert REFUSALS[name] in messages[0]
@@ -70,7 +76,7 @@ def test_every_landscape_fault_is_refused_for_its_reason(name):
 
 
 @pytest.mark.parametrize("name", sorted(HMC_REFUSALS))
-def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm(name):
+def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm(name: str) -> None:
     world = perturb(load(Path("p7pair")), Fault(name))
     moved = world.home("p7aix01")
     assert moved is not None
@@ -79,7 +85,7 @@ def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm
     assert refusals(question(perturb(load(), Fault(name)))) == []
 
 
-def test_every_landscape_fault_is_tested_here():
+def test_every_landscape_fault_is_tested_here() -> None:
     others = {"keys-not-exchanged", "one-path-lost", "sap-licence-missing", *HMC_REFUSALS, *FRAME_REFUSALS}
     # tests/test_checks_agree.py takes every one, these it has for itself
     others |= {"one-vios", "pool-missing", "vterm-open", "wwpn-not-masked"}
@@ -88,7 +94,7 @@ def test_every_landscape_fault_is_tested_here():
     assert set(REFUSALS) | others == set(CHANGES) == {kind.name for kind in KINDS.values() if kind.where == "landscape"}
 
 
-def test_a_lost_path_is_a_warning():
+def test_a_lost_path_is_a_warning() -> None:
     asked = question(perturb(load(), Fault("one-path-lost")))
     assert refusals(asked) == []
     assert "VIOSI" in warnings(asked)[0]
@@ -113,7 +119,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("name", sorted(SEEN))
-def test_a_fault_shows_in_the_listings_and_refuses_over_ssh(name):
+def test_a_fault_shows_in_the_listings_and_refuses_over_ssh(name: str) -> None:
     host, line, sign = SEEN[name]
     with Simulator(speed=FAST, faults=[name]) as simulator:
         assert sign in ssh(simulator, host, line).out
@@ -125,7 +131,7 @@ def test_a_fault_shows_in_the_listings_and_refuses_over_ssh(name):
         assert not events(simulator, "suspended")
 
 
-def test_keys_are_exchanged_by_the_command_that_the_remedy_names():
+def test_keys_are_exchanged_by_the_command_that_the_remedy_names() -> None:
     with Simulator(speed=FAST, faults=["keys-not-exchanged"]) as simulator:
         assert ssh(simulator, "bvio82", migrate("v")).status != 0
         assert ssh(simulator, "bvio82", "mkauthkeys -g --ip 192.0.2.83 -u padmin").status == 0
@@ -133,12 +139,12 @@ def test_keys_are_exchanged_by_the_command_that_the_remedy_names():
         assert ssh(simulator, "bvio82", migrate("v")).status == 0
 
 
-def test_a_physical_adapter_shows_inside_the_partition_too():
+def test_a_physical_adapter_shows_inside_the_partition_too() -> None:
     with Simulator(speed=FAST, faults=["physical-adapter"]) as simulator:
         assert "PCI-E 1Gb Ethernet Adapter" in ssh(simulator, "bxaix85", "lsdev -Cc adapter").out
 
 
-def test_the_mover_dies_and_recovery_rolls_back():
+def test_the_mover_dies_and_recovery_rolls_back() -> None:
     with Simulator(speed=FAST, faults=["mover-dies"]) as simulator:
         answer = ssh(simulator, "bvio82", migrate())
         assert answer.status != 0
@@ -154,7 +160,7 @@ def test_the_mover_dies_and_recovery_rolls_back():
         assert ssh(simulator, "bvio82", migrate()).status == 0
 
 
-def test_a_hanging_mover_wants_stop_and_then_recover():
+def test_a_hanging_mover_wants_stop_and_then_recover() -> None:
     with Simulator(speed=FAST, faults=["mover-hangs"]) as simulator:
         ssh(simulator, "bvio82", migrate(extra="--async"))
         until(lambda: events(simulator, "mover-hangs"))
@@ -165,7 +171,7 @@ def test_a_hanging_mover_wants_stop_and_then_recover():
         assert "bxaix85,Running" in ssh(simulator, "bvio82", "lssyscfg -r lpar -F name,state").lines
 
 
-def test_an_unfinished_end_is_finished_by_recovery():
+def test_an_unfinished_end_is_finished_by_recovery() -> None:
     with Simulator(speed=FAST, faults=["finish-fails"]) as simulator:
         assert ssh(simulator, "bvio82", migrate()).status != 0
         assert "bxaix85" in ssh(simulator, "bvio82", "lssyscfg -r lpar -F name").out
@@ -176,7 +182,7 @@ def test_an_unfinished_end_is_finished_by_recovery():
 
 
 @pytest.mark.parametrize("spec", ["suspend-refused", "not-converging:fail"])
-def test_a_move_that_rolls_itself_back(spec):
+def test_a_move_that_rolls_itself_back(spec: str) -> None:
     with Simulator(speed=FAST, faults=[spec]) as simulator:
         answer = ssh(simulator, "bvio82", migrate())
         assert answer.status != 0
@@ -185,14 +191,14 @@ def test_a_move_that_rolls_itself_back(spec):
         assert "Aborted" in ssh(simulator, "bxaix85", "errpt").out
 
 
-def test_a_partition_that_writes_too_fast_is_suspended_longer():
+def test_a_partition_that_writes_too_fast_is_suspended_longer() -> None:
     with Simulator(speed=2000, faults=["not-converging"]) as simulator:
         assert ssh(simulator, "bvio82", migrate()).status == 0
         seconds = events(simulator, "resumed")[0]["mono_ns_before"] - events(simulator, "suspended")[0]["mono_ns_after"]
         assert seconds / 1e9 > 3
 
 
-def test_rmc_comes_back_late():
+def test_rmc_comes_back_late() -> None:
     with Simulator(speed=FAST, faults=["rmc-late:1"]) as simulator:
         ssh(simulator, "bvio82", migrate())
         line = "lssyscfg -r lpar --filter lpar_names=bxaix85 -F rmc_state"
@@ -200,27 +206,27 @@ def test_rmc_comes_back_late():
         until(lambda: ssh(simulator, "bvio83", line).out == "active\n")
 
 
-def test_dropped_connections_do_not_end_the_move():
+def test_dropped_connections_do_not_end_the_move() -> None:
     with (
         Simulator(speed=FAST, faults=["drop-ssh:bvio82,delay=0.5"]) as simulator,
         connected(simulator, "bvio82") as client,
     ):
         _, out, _ = client.exec_command(migrate())
         assert out.channel.recv_exit_status() == -1
-        assert not client.get_transport().is_active()
+        assert not alive(client)
         until(lambda: events(simulator, "gone-from-source"))
         until(lambda: ssh(simulator, "bvio82", "ioscli hostname").status == 0)
         assert len(events(simulator, "ssh-dropped")) == 1
 
 
-def test_a_partitions_connections_can_be_dropped_too():
+def test_a_partitions_connections_can_be_dropped_too() -> None:
     with Simulator(speed=FAST) as simulator, connected(simulator, "bxaix85") as client:
         simulator.drop("bxaix85", 0.3)
-        until(lambda: not client.get_transport().is_active())
+        until(lambda: not alive(client))
         until(lambda: ssh(simulator, "bxaix85", "hostname").status == 0)
 
 
-def test_replies_are_cut_hang_wait_and_turn_german():
+def test_replies_are_cut_hang_wait_and_turn_german() -> None:
     faults = [
         "cut-reply:bvio82:lssyscfg,times=1",
         "refuse:bvio83:ioslevel:out of order",
@@ -241,7 +247,7 @@ def test_replies_are_cut_hang_wait_and_turn_german():
         assert ssh(simulator, "bxaix85", "hostname").out == "bxaix85\n"
 
 
-def test_a_fault_waits_for_its_turn():
+def test_a_fault_waits_for_its_turn() -> None:
     book = FaultBook([Fault("hang", host="a", command="^x", after=1, times=2)])
     struck = [bool(book.on_command("a", "x y")) for _ in range(5)]
     assert struck == [False, True, True, False, False]
@@ -249,7 +255,7 @@ def test_a_fault_waits_for_its_turn():
     assert book.on_command("a", "yx") == []
 
 
-def test_a_fault_waits_for_its_moment():
+def test_a_fault_waits_for_its_moment() -> None:
     book = FaultBook([parse("hang:a:x,when=copy@50%")])
     assert book.on_command("a", "x") == []
     book.stands_at("copy", 0.4)
@@ -263,10 +269,10 @@ def test_a_fault_waits_for_its_moment():
 @pytest.mark.parametrize(
     "text", ["nonsense", "hang:a:b:c", "hang:a:(", "hang,when=tea", "hang,times=often", "slow:a:long"]
 )
-def test_a_fault_that_cannot_be_understood_is_refused(text):
+def test_a_fault_that_cannot_be_understood_is_refused(text: str) -> None:
     with pytest.raises(FaultProblem):
         parse(text)
 
 
-def test_short_names_mean_existing_faults():
+def test_short_names_mean_existing_faults() -> None:
     assert {parse(f"validate:{name}").effect for name in ALIASES} <= set(KINDS)

@@ -116,7 +116,12 @@ def test_a_refused_validation_has_the_captured_wording() -> None:
 def test_a_move_blocks_until_it_is_over_and_goes_on_when_the_caller_is_gone() -> None:
     with Simulator("p7pair", speed=20) as simulator:
         done = threading.Event()
-        asked = threading.Thread(target=lambda: (ssh(simulator, "hmc01", MOVE), done.set()))
+
+        def ask() -> None:
+            ssh(simulator, "hmc01", MOVE)
+            done.set()
+
+        asked = threading.Thread(target=ask)
         asked.start()
         until(lambda: (moving := simulator.world.home("p7aix01")) and moving.migration)
         assert not done.is_set()

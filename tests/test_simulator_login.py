@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import select
-import shutil
 import stat
 import statistics
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import paramiko
 import pytest
@@ -61,7 +62,7 @@ class Typist:
         return status
 
 
-def test_a_person_types_at_the_vios(simulator):
+def test_a_person_types_at_the_vios(simulator: Simulator) -> None:
     person = Typist(simulator, "bvio82")
     person.expect(b"$ ")
     person.type(b"lsx\x7fpv\r")
@@ -78,7 +79,7 @@ def test_a_person_types_at_the_vios(simulator):
     assert person.leave() == 0
 
 
-def test_interrupt_and_end_of_file(simulator):
+def test_interrupt_and_end_of_file(simulator: Simulator) -> None:
     person = Typist(simulator, "bxaix85")
     person.expect(b"# ")
     person.type(b"perl -e 'sleep 100'\r")
@@ -102,7 +103,7 @@ def processes_of(simulator: Simulator) -> bytes:
     )
 
 
-def test_a_shell_without_a_terminal_reads_lines(simulator):
+def test_a_shell_without_a_terminal_reads_lines(simulator: Simulator) -> None:
     done = subprocess.run(
         ["ssh", "-T", "-F", simulator.ssh_config, "bxaix85"],
         input="hostname\nuname -L\nfalse\n",
@@ -114,12 +115,12 @@ def test_a_shell_without_a_terminal_reads_lines(simulator):
     assert (done.stdout, done.returncode) == ("bxaix85\n2 bxaix85\n", 1)
 
 
-def test_the_keys_are_private(simulator):
+def test_the_keys_are_private(simulator: Simulator) -> None:
     assert stat.S_IMODE(simulator.directory.stat().st_mode) == 0o700
     assert stat.S_IMODE((simulator.directory / "client_key").stat().st_mode) == 0o600
 
 
-def test_strangers_are_turned_away(simulator, tmp_path):
+def test_strangers_are_turned_away(simulator: Simulator, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
     config = tmp_path / "ssh_config"
     config.write_text(
@@ -137,7 +138,7 @@ def test_strangers_are_turned_away(simulator, tmp_path):
     assert "Permission denied (publickey)" in wrong_user.stderr
 
 
-def test_a_changed_host_key_is_noticed(simulator, tmp_path):
+def test_a_changed_host_key_is_noticed(simulator: Simulator, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
     lines = (simulator.directory / "known_hosts").read_text().splitlines()
     keys = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}
@@ -151,24 +152,21 @@ def test_a_changed_host_key_is_noticed(simulator, tmp_path):
     assert done.returncode == 255
 
 
-def test_fifty_connections_and_many_channels(simulator):
+def test_fifty_connections_and_many_channels(simulator: Simulator) -> None:
     channels: list[paramiko.Channel] = []
-    clients = [connected(simulator, "bxaix85") for _ in range(50)]
-    opened = [client.__enter__() for client in clients]
-    try:
-        for client in opened:
+    with ExitStack() as stack:
+        for client in [stack.enter_context(connected(simulator, "bxaix85")) for _ in range(50)]:
+            transport = client.get_transport()
+            assert transport is not None
             for _ in range(2):
-                channel = client.get_transport().open_session()
+                channel = transport.open_session()
                 channel.exec_command("uname -m")
                 channels.append(channel)
         assert {channel.makefile().read() for channel in channels} == {b"000071DA4C00\n"}
         assert {channel.recv_exit_status() for channel in channels} == {0}
-    finally:
-        for client in clients:
-            client.__exit__(None, None, None)
 
 
-def test_a_short_command_never_ends_before_it_began(simulator):
+def test_a_short_command_never_ends_before_it_began(simulator: Simulator) -> None:
     """The answer to the request comes first, whatever the threads do; else a client sees a closed channel."""
     with connected(simulator, "bvio82") as client:
         for _ in range(200):
@@ -176,7 +174,7 @@ def test_a_short_command_never_ends_before_it_began(simulator):
             assert out.channel.recv_exit_status() == 0
 
 
-def test_a_ticker_is_relayed_promptly(simulator):
+def test_a_ticker_is_relayed_promptly(simulator: Simulator) -> None:
     """Half of a hundred ticks a second arrive within 5 ms of being written (0.1 ms on an idle machine)."""
     with connected(simulator, "bxaix85") as client:
         _, out, _ = client.exec_command(f"perl -e '{TICKER}'")
@@ -185,7 +183,7 @@ def test_a_ticker_is_relayed_promptly(simulator):
     assert statistics.median(late) < 0.005
 
 
-def test_a_program_ends_with_its_channel(simulator):
+def test_a_program_ends_with_its_channel(simulator: Simulator) -> None:
     with connected(simulator, "bxaix85") as client:
         _, out, _ = client.exec_command("perl -e '$|=1; print qq(on\\n); sleep 1000 while 1'")
         assert out.readline() == "on\n"
@@ -193,7 +191,7 @@ def test_a_program_ends_with_its_channel(simulator):
     until(lambda: b"sleep 1000" not in processes_of(simulator))
 
 
-def test_the_site_file_is_what_was_agreed(simulator):
+def test_the_site_file_is_what_was_agreed(simulator: Simulator) -> None:
     text = simulator.site_file.read_text()
     address, ports = simulator.addresses["bxaix85"], simulator.hosts["bxaix85"].ports
     assert text.startswith(
@@ -229,14 +227,14 @@ def test_the_site_file_is_what_was_agreed(simulator):
     )
 
 
-def test_a_directory_of_ones_own_is_kept(tmp_path):
+def test_a_directory_of_ones_own_is_kept(tmp_path: Path) -> None:
     with Simulator(directory=tmp_path / "here", speed=FAST) as simulator:
         assert ssh(simulator, "bvio83", "ioscli hostname").out == "bvio83\n"
     assert (tmp_path / "here" / "truth.jsonl").exists()
 
 
-def test_nothing_of_a_temporary_directory_is_left():
+def test_nothing_of_a_temporary_directory_is_left() -> None:
     with Simulator(speed=FAST) as simulator:
         directory, pid = simulator.directory, simulator.hosts["bxaix85"].pid
     assert not directory.exists()
-    assert shutil.os.path.exists(f"/proc/{pid}") is False
+    assert not Path(f"/proc/{pid}").exists()

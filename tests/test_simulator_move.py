@@ -27,7 +27,7 @@ def simulator() -> Iterator[Simulator]:
 UNCHANGED = "hostname; oslevel -s; lspv; lsvg -o; who -b; ifconfig en0"
 
 
-def test_a_move_and_everything_it_changes(simulator):
+def test_a_move_and_everything_it_changes(simulator: Simulator) -> None:
     before = ssh(simulator, "bxaix85", UNCHANGED).out
     free_before = ssh(simulator, "bvio82", "lshwres -r mem --level sys -F curr_avail_sys_mem").out
     assert free_before == "9728\n"
@@ -49,7 +49,7 @@ def test_a_move_and_everything_it_changes(simulator):
     assert "Partition Number                           : 3" in ssh(simulator, "bxaix85", "lparstat -i").lines
 
 
-def test_a_move_in_the_error_logs(simulator):
+def test_a_move_in_the_error_logs(simulator: Simulator) -> None:
     ssh(simulator, "bvio82", migrate())
     summary = [row.split(None, 5)[5] for row in ssh(simulator, "bxaix85", "errpt").lines[1:4]]
     assert summary == [
@@ -64,7 +64,7 @@ def test_a_move_in_the_error_logs(simulator):
     assert "DRMGR" in ssh(simulator, "bxaix85", "tail -1 /var/adm/messages").out
 
 
-def test_chosen_names_are_kept_and_generated_ones_made_anew(simulator):
+def test_chosen_names_are_kept_and_generated_ones_made_anew(simulator: Simulator) -> None:
     def mapped(host: str) -> list[str]:
         return re.findall(r"^VTD +(\S+)", ssh(simulator, host, "ioscli lsmap -all").out, re.MULTILINE)
 
@@ -75,7 +75,7 @@ def test_chosen_names_are_kept_and_generated_ones_made_anew(simulator):
     assert "0x00000003" in ssh(simulator, "bvio83", "ioscli lsmap -vadapter vhost1").out
 
 
-def test_there_and_back_again(simulator):
+def test_there_and_back_again(simulator: Simulator) -> None:
     assert ssh(simulator, "bvio82", migrate()).status == 0
     assert ssh(simulator, "bvio83", migrate(back=True)).status == 0
     assert "bxaix85,2,Running" in ssh(simulator, "bvio82", "lssyscfg -r lpar -F name,lpar_id,state").lines
@@ -83,12 +83,13 @@ def test_there_and_back_again(simulator):
     assert ssh(simulator, "bxaix85", "errpt | grep -c Completed").out == "2\n"
     assert len(events(simulator, "suspended")) == len(events(simulator, "resumed")) == 2
     bytes_out = re.search(r"^Bytes: (\d+)", ssh(simulator, "bvio82", "ioscli vasistat vasi0").out, re.MULTILINE)
+    assert bytes_out is not None
     assert int(bytes_out[1]) > 3900 * 1024 * 1024
 
 
-def test_while_it_copies(simulator):
+def test_while_it_copies(simulator: Simulator) -> None:
     """Both blades list the partition, the counters move, the target has its adapters already."""
-    simulator.faults.add(hang())
+    simulator.faults.add(parse("mover-hangs"))
     answer = ssh(simulator, "bvio82", migrate(extra="--async"))
     assert answer.status == 0
     until(lambda: events(simulator, "mover-hangs"))
@@ -109,11 +110,7 @@ def test_while_it_copies(simulator):
     assert "VIOSE" in ssh(simulator, "bvio82", migrate("v")).err
 
 
-def hang():
-    return parse("mover-hangs")
-
-
-def test_the_partition_really_stands_still(simulator):
+def test_the_partition_really_stands_still(simulator: Simulator) -> None:
     """A program in the partition sees the gap that the truth file tells of, and nothing of it runs in between."""
     ticks: list[float] = []
     with connected(simulator, "bxaix85") as client:
@@ -138,7 +135,7 @@ def test_the_partition_really_stands_still(simulator):
     assert gap > 1.2
 
 
-def test_the_truth_is_a_narrow_bracket_on_both_clocks(simulator):
+def test_the_truth_is_a_narrow_bracket_on_both_clocks(simulator: Simulator) -> None:
     ssh(simulator, "bvio82", migrate())
     suspended, resumed = events(simulator, "suspended")[0], events(simulator, "resumed")[0]
     for entry in (suspended, resumed):
@@ -150,12 +147,12 @@ def test_the_truth_is_a_narrow_bracket_on_both_clocks(simulator):
     assert names[-1] == "gone-from-source"
 
 
-def _all_events(simulator: Simulator):
+def _all_events(simulator: Simulator) -> list[dict[str, object]]:
     return read(simulator.truth_path)
 
 
 @pytest.mark.parametrize("speed", [30.0, 2000.0])
-def test_speed_never_shortens_the_suspension(speed):
+def test_speed_never_shortens_the_suspension(speed: float) -> None:
     with Simulator(speed=speed) as simulator:
         ssh(simulator, "bvio82", migrate())
         suspended, resumed = events(simulator, "suspended")[0], events(simulator, "resumed")[0]
@@ -163,14 +160,14 @@ def test_speed_never_shortens_the_suspension(speed):
     assert 1.2 <= seconds <= 2.5
 
 
-def test_a_validation_changes_nothing(simulator):
+def test_a_validation_changes_nothing(simulator: Simulator) -> None:
     world = simulator.world
     answer = ssh(simulator, "bvio82", migrate("v"))
     assert (answer.out, answer.err, answer.status) == ("", "", 0)
     assert simulator.world == world
 
 
-def test_stop_rolls_back_before_the_suspension(simulator):
+def test_stop_rolls_back_before_the_suspension(simulator: Simulator) -> None:
     simulator.faults.clear()
     with Simulator(speed=4) as slow:
         ssh(slow, "bvio82", migrate(extra="--async"))
@@ -185,7 +182,7 @@ def test_stop_rolls_back_before_the_suspension(simulator):
         assert not events(slow, "suspended")
 
 
-def test_stop_is_refused_after_the_suspension_began(simulator):
+def test_stop_is_refused_after_the_suspension_began(simulator: Simulator) -> None:
     simulator.inject("suspend-for:3")
     ssh(simulator, "bvio82", migrate(extra="--async"))
     until(lambda: events(simulator, "suspended"))
@@ -195,7 +192,7 @@ def test_stop_is_refused_after_the_suspension_began(simulator):
     until(lambda: events(simulator, "gone-from-source"))
 
 
-def test_leaving_in_the_middle_of_a_suspension_leaves_nothing_behind():
+def test_leaving_in_the_middle_of_a_suspension_leaves_nothing_behind() -> None:
     with Simulator(speed=FAST, faults=["suspend-for:60"]) as simulator:
         ssh(simulator, "bvio82", migrate(extra="--async"))
         until(lambda: events(simulator, "suspended"))
@@ -207,7 +204,7 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def test_the_caller_may_leave_and_the_move_goes_on(simulator):
+def test_the_caller_may_leave_and_the_move_goes_on(simulator: Simulator) -> None:
     """Losing the session loses the exit status, not the move."""
     with connected(simulator, "bvio82") as client:
         client.exec_command(migrate())
@@ -216,7 +213,7 @@ def test_the_caller_may_leave_and_the_move_goes_on(simulator):
     assert "bxaix85" in ssh(simulator, "bvio83", "lssyscfg -r lpar -F name").out
 
 
-def test_a_partition_that_is_off_moves_without_a_suspension(simulator, tmp_path):
+def test_a_partition_that_is_off_moves_without_a_suspension(simulator: Simulator, tmp_path: Path) -> None:
     built_in = Path(package.__file__).parent / "landscapes" / "js22.yaml"
     text = built_in.read_text().replace("backing: lv_bxaix86, kind: logical_volume", "backing: hdisk4")
     text = text.replace("backing: hdisk4}\n", "backing: hdisk4}\n", 1)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -36,7 +37,7 @@ from tests.simulator_cases import FAST, TICKER, connected, events, migrate, ssh,
 PACKAGE = Path(lpmkit.__file__).parent
 
 
-def test_the_simulator_imports_nothing_else_of_lpmkit_and_nothing_imports_it():
+def test_the_simulator_imports_nothing_else_of_lpmkit_and_nothing_imports_it() -> None:
     for path in PACKAGE.rglob("*.py"):
         inside = (PACKAGE / "simulator") in path.parents
         for name in imported(path):
@@ -57,12 +58,13 @@ def imported(path: Path) -> list[str]:
 
 
 @contextmanager
-def program(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict]]:
+def program(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The simulator as a process of its own, and what it says when it is ready."""
     command = [sys.executable, "-m", "lpmkit.simulator", "--json", "--directory", str(tmp_path / "sim"), *arguments]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     )
+    assert process.stdout is not None
     try:
         yield process, json.loads(process.stdout.readline())
     finally:
@@ -71,7 +73,7 @@ def program(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[
         process.stdout.close()
 
 
-def test_one_line_of_json_tells_everything(tmp_path):
+def test_one_line_of_json_tells_everything(tmp_path: Path) -> None:
     with program(tmp_path, "--speed", str(FAST)) as (process, facts):
         done = subprocess.run(
             ["ssh", "-F", facts["ssh_config"], "bxaix85", "hostname"], capture_output=True, text=True, check=True
@@ -85,12 +87,13 @@ def test_one_line_of_json_tells_everything(tmp_path):
 
 
 @pytest.mark.parametrize("suspended", [False, True])
-def test_killing_the_chassis_ends_the_partition_and_what_runs_in_it(tmp_path, suspended):
+def test_killing_the_chassis_ends_the_partition_and_what_runs_in_it(tmp_path: Path, suspended: bool) -> None:
     with program(tmp_path, "--speed", str(FAST), "--fault", "suspend-for:60") as (process, facts):
         group = facts["partitions"]["bxaix85"]
         ticker = subprocess.Popen(
             ["ssh", "-F", facts["ssh_config"], "bxaix85", f"perl -e '{TICKER}'"], stdout=subprocess.PIPE, text=True
         )
+        assert ticker.stdout is not None
         try:
             ticker.stdout.readline()
             assert len(members(group)) == 2
@@ -105,14 +108,14 @@ def test_killing_the_chassis_ends_the_partition_and_what_runs_in_it(tmp_path, su
             ticker.stdout.close()
 
 
-def test_it_ends_by_itself():
+def test_it_ends_by_itself() -> None:
     done = CliRunner().invoke(main, ["--for", "0", "--speed", "9"])
     assert done.exit_code == 0
     assert "ssh -F" in done.output
     assert "still completes TCP" in done.output
 
 
-def test_faults_are_listed_with_their_situations():
+def test_faults_are_listed_with_their_situations() -> None:
     done = CliRunner().invoke(main, ["--list-faults"])
     assert done.exit_code == 0
     for kind in KINDS.values():
@@ -121,14 +124,14 @@ def test_faults_are_listed_with_their_situations():
 
 
 @pytest.mark.parametrize("arguments", [["--fault", "nonsense"], ["--landscape", "/nowhere.yaml"]])
-def test_a_mistake_is_one_sentence(arguments):
+def test_a_mistake_is_one_sentence(arguments: list[str]) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert done.output.startswith("Error: ")
     assert "Traceback" not in done.output
 
 
-def test_a_broken_landscape_is_refused_with_the_entry(tmp_path):
+def test_a_broken_landscape_is_refused_with_the_entry(tmp_path: Path) -> None:
     text = (PACKAGE / "simulator" / "landscapes" / "js22.yaml").read_text().replace("lpar_id: 2", "lpar_number: 2")
     (tmp_path / "broken.yaml").write_text(text)
     done = CliRunner().invoke(main, ["--landscape", str(tmp_path / "broken.yaml")])
@@ -136,7 +139,7 @@ def test_a_broken_landscape_is_refused_with_the_entry(tmp_path):
     assert "lpar_id" in done.output
 
 
-def test_isolation_without_root_says_so(monkeypatch):
+def test_isolation_without_root_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(IsolationError, match="needs root"):
         VethLink.create()
@@ -152,14 +155,16 @@ def can_isolate() -> bool:
     return True
 
 
-def test_an_isolated_partition_does_not_even_answer_a_handshake():
+def test_an_isolated_partition_does_not_even_answer_a_handshake() -> None:
     if not can_isolate():
         pytest.skip("needs root, ip and network namespaces")
     with Simulator(speed=FAST, isolate=True, faults=["suspend-for:2"]) as simulator:
         name = next(link.name for link in simulator._links)
         ticks: list[str] = []
         with connected(simulator, "bxaix85") as client:
-            address = client.get_transport().getpeername()
+            transport = client.get_transport()
+            assert transport is not None
+            address = transport.getpeername()
             _, out, _ = client.exec_command(f"perl -e '{TICKER}'")
             threading.Thread(target=lambda: ticks.extend(out), daemon=True).start()
             until(lambda: ticks)
@@ -177,12 +182,13 @@ def test_an_isolated_partition_does_not_even_answer_a_handshake():
     assert name not in listed
 
 
-def test_a_resumed_partition_is_never_stale(tmp_path):
+def test_a_resumed_partition_is_never_stale(tmp_path: Path) -> None:
     """What the chassis said while it stood still is taken in before the next command, whichever thread is first."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         world = load()
         moved = world.home("bxaix85")
+        assert moved is not None
         machine = AixMachine(install(world, moved, 1e9), Wire(theirs), tmp_path, FaultBook(), "127.0.0.1")
         told = {"identity": asdict(identity(world.frame("bvio83"), 3)), "errors": [], "logs": {}}
         ours.sendall(json.dumps(told).encode() + b"\n")
@@ -191,7 +197,7 @@ def test_a_resumed_partition_is_never_stale(tmp_path):
         assert io.stdout == b"3 bxaix85\n"
 
 
-def test_suspended_means_that_every_thread_is_stopped():
+def test_suspended_means_that_every_thread_is_stopped() -> None:
     with Simulator(speed=FAST) as simulator, connected(simulator, "bxaix85") as client:
         host = simulator.hosts["bxaix85"]
         busy = [client.exec_command("perl -e '$|=1; print qq(on\\n); 1 while 1'")[1] for _ in range(4)]

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -65,7 +66,7 @@ def web(user: str = "", password: str = "") -> requests.Session:
     return session
 
 
-def client(simulator: Simulator, service: str = "start_service", **given) -> zeep.Client:
+def client(simulator: Simulator, service: str = "start_service", **given: Any) -> zeep.Client:
     session = web("p7dadm", simulator.sap_password)
     return zeep.Client(f"{url(simulator, service)}/?wsdl", transport=Transport(session=session, timeout=10, **given))
 
@@ -100,17 +101,25 @@ class Rfc:
         answer = self.post("RFC_READ_TABLE", f"<QUERY_TABLE>TBTCO</QUERY_TABLE><FIELDS>{names}</FIELDS><DATA/>")
         tree = ElementTree.fromstring(answer.content)
         place = {
-            item.findtext("FIELDNAME"): slice(
-                int(item.findtext("OFFSET")), int(item.findtext("OFFSET")) + int(item.findtext("LENGTH"))
+            text(item, "FIELDNAME"): slice(
+                int(text(item, "OFFSET")), int(text(item, "OFFSET")) + int(text(item, "LENGTH"))
             )
             for item in next(tree.iter("FIELDS"))
         }
-        rows = [item.findtext("WA") for item in next(tree.iter("DATA"))]
+        rows = [text(item, "WA") for item in next(tree.iter("DATA"))]
         return {(row[place["JOBNAME"]].strip(), row[place["JOBCOUNT"]]): row[place["STATUS"]] for row in rows}
+
+
+def text(item: ElementTree.Element, name: str) -> str:
+    """The text of a leaf that must be there."""
+    found = item.findtext(name)
+    assert found is not None, name
+    return found
 
 
 def as_admin(simulator: Simulator, line: str, stdin: str = "") -> Answer:
     partition = next(found for found in simulator.world.partitions if found.host)
+    assert partition.sap is not None
     done = subprocess.run(
         ["ssh", "-F", str(simulator.ssh_config), "-l", partition.sap.administrator, partition.name, line],
         input=stdin, capture_output=True, text=True, timeout=60, check=False,
@@ -121,7 +130,7 @@ def as_admin(simulator: Simulator, line: str, stdin: str = "") -> Answer:
 # --- sapstartsrv ----------------------------------------------------------------------------------------------------
 
 
-def test_zeep_reads_the_description_and_calls_every_function(current):
+def test_zeep_reads_the_description_and_calls_every_function(current: Simulator) -> None:
     service = client(current).service
     assert [each.name for each in service.GetProcessList()] == ["disp+work", "igswd_mt", "gwrd", "icman"]
     assert len(service.ABAPGetWPTable()) == 40
@@ -147,14 +156,14 @@ def test_zeep_reads_the_description_and_calls_every_function(current):
     assert {each.user for each in central.EnqGetLockTable()} >= {"HOFFMANP", "PPBATCH"}
 
 
-def test_what_an_instance_has_not_got_is_a_fault(current):
+def test_what_an_instance_has_not_got_is_a_fault(current: Simulator) -> None:
     with pytest.raises(zeep.exceptions.Fault, match=r"^DpAttachStartService failed$"):
         client(current, "start_service_central").service.ABAPGetWPTable()
     with pytest.raises(zeep.exceptions.Fault):
         client(current).service.EnqGetLockTable()
 
 
-def test_protected_functions_ask_for_the_password_and_open_ones_do_not(current):
+def test_protected_functions_ask_for_the_password_and_open_ones_do_not(current: Simulator) -> None:
     place = url(current, "start_service") + "/SAPControl.cgi"
     assert web().post(place, data=soap("GetProcessList"), timeout=10).status_code == 200
     asked = web().post(place, data=soap("ABAPGetWPTable"), timeout=10)
@@ -174,7 +183,7 @@ def test_protected_functions_ask_for_the_password_and_open_ones_do_not(current):
         "<S:Envelope xmlns:S='x'><S:Body/></S:Envelope>",
     ],
 )
-def test_what_is_no_request_is_a_fault_and_the_server_lives_on(current, body):
+def test_what_is_no_request_is_a_fault_and_the_server_lives_on(current: Simulator, body: str) -> None:
     place = url(current, "start_service")
     answer = web().post(place, data=body, timeout=10)
     assert answer.status_code == 500
@@ -182,14 +191,14 @@ def test_what_is_no_request_is_a_fault_and_the_server_lives_on(current, body):
     assert web().post(place, data=soap("GetProcessList"), timeout=10).status_code == 200
 
 
-def test_a_request_that_is_too_long_is_refused_before_it_is_read(current):
+def test_a_request_that_is_too_long_is_refused_before_it_is_read(current: Simulator) -> None:
     connection = http.client.HTTPConnection(*at(current, "start_service"), timeout=10)
     connection.request("POST", "/", headers={"Content-Length": str(LONGEST_REQUEST + 1)})
     assert connection.getresponse().status == 413
     connection.close()
 
 
-def test_over_tls_the_certificate_can_be_verified(current):
+def test_over_tls_the_certificate_can_be_verified(current: Simulator) -> None:
     address, port = at(current, "start_service_tls")
     session = web("p7dadm", current.sap_password)
     session.verify = str(current.directory / "sap_p7aix01.pem")
@@ -200,7 +209,7 @@ def test_over_tls_the_certificate_can_be_verified(current):
         ssl.create_default_context().wrap_socket(raw, server_hostname=address)
 
 
-def test_the_local_socket_asks_for_no_password(current):
+def test_the_local_socket_asks_for_no_password(current: Simulator) -> None:
     """By perl on the host, as on an AIX without a netcat for such sockets, and by OpenSSH's own forwarding."""
     body = soap("ABAPGetWPTable")
     asked = f"POST / HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n{body}"
@@ -244,7 +253,7 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_sapstartsrv_may_take_connections_and_never_answer():
+def test_sapstartsrv_may_take_connections_and_never_answer() -> None:
     with Simulator("p7pair", speed=FAST, faults=["sapstartsrv-hangs,after=1,times=2"]) as simulator:
         place = url(simulator, "start_service")
         assert web().post(place, data=soap("GetProcessList"), timeout=10).status_code == 200
@@ -274,7 +283,7 @@ def test_sapstartsrv_may_take_connections_and_never_answer():
 # --- command line ---------------------------------------------------------------------------------------------------
 
 
-def test_the_administrator_and_root_reach_the_same_commands(current):
+def test_the_administrator_and_root_reach_the_same_commands(current: Simulator) -> None:
     asked = "sapcontrol -nr 00 -function GetProcessList"
     assert as_admin(current, asked).status == 3
     assert ssh(current, "p7aix01", f"su - p7dadm -c '{asked}'").status == 3
@@ -285,7 +294,7 @@ def test_the_administrator_and_root_reach_the_same_commands(current):
     assert "kernel release                753" in as_admin(current, "disp+work -V").out
 
 
-def test_nobody_else_logs_in(current):
+def test_nobody_else_logs_in(current: Simulator) -> None:
     done = subprocess.run(
         ["ssh", "-F", str(current.ssh_config), "-l", "bx5adm", "p7aix01", "id"],
         capture_output=True,
@@ -295,7 +304,7 @@ def test_nobody_else_logs_in(current):
     assert done.returncode == 255
 
 
-def test_an_old_system_is_seen_by_its_processes_and_dpmon(old):
+def test_an_old_system_is_seen_by_its_processes_and_dpmon(old: Simulator) -> None:
     shown = as_admin(old, "ps -ef").out
     assert shown.count("dw.sapBX5_DVEBMGS00 pf=") == 41
     assert all(
@@ -313,7 +322,7 @@ def test_an_old_system_is_seen_by_its_processes_and_dpmon(old):
 # --- function modules -----------------------------------------------------------------------------------------------
 
 
-def test_a_logon_is_needed_for_function_modules(old):
+def test_a_logon_is_needed_for_function_modules(old: Simulator) -> None:
     place = f"{url(old, 'http')}/sap/bc/soap/rfc"
     assert web().post(place, data=soap("RFC_PING"), timeout=10).status_code == 401
     assert web("LPMKIT", "wrong").post(place, data=soap("RFC_PING"), timeout=10).status_code == 401
@@ -325,12 +334,12 @@ def test_a_logon_is_needed_for_function_modules(old):
     assert web().get(f"{url(old, 'http')}/sap/bc/gui", timeout=10).status_code == 404
 
 
-def test_a_table_comes_back_only_when_it_is_named(old):
+def test_a_table_comes_back_only_when_it_is_named(old: Simulator) -> None:
     assert "<LIST>" not in Rfc(old).post("TH_USER_LIST").text
     assert len(Rfc(old).rows("TH_USER_LIST", "LIST")) == 14
 
 
-def test_refusals_of_module_and_runtime_look_different(old):
+def test_refusals_of_module_and_runtime_look_different(old: Simulator) -> None:
     answer = Rfc(old).post("RFC_READ_TABLE", "<QUERY_TABLE>NIX</QUERY_TABLE>")
     assert answer.status_code == 500
     assert "RFC_READ_TABLE.Exception" in answer.text
@@ -340,7 +349,7 @@ def test_refusals_of_module_and_runtime_look_different(old):
     assert "<type>CALL_FUNCTION_NOT_REMOTE</type>" in Rfc(old).post("BP_JOB_SELECT").text
 
 
-def test_a_scheduler_logon_is_kept_by_the_cookie_alone(old):
+def test_a_scheduler_logon_is_kept_by_the_cookie_alone(old: Simulator) -> None:
     rfc = Rfc(old)
     logon = "<EXTCOMPANY>US</EXTCOMPANY><EXTPRODUCT>IT</EXTPRODUCT><INTERFACE>XBP</INTERFACE><VERSION>2.0</VERSION>"
     select = "<EXTERNAL_USER_NAME>ME</EXTERNAL_USER_NAME><JOB_SELECT_PARAM><JOBNAME>*</JOBNAME><USERNAME>*</USERNAME></JOB_SELECT_PARAM><JOB_HEAD/>"
@@ -354,7 +363,7 @@ def test_a_scheduler_logon_is_kept_by_the_cookie_alone(old):
     assert "<JOB_HEAD></JOB_HEAD>" in rfc.post("BAPI_XBP_JOB_SELECT", select).text
 
 
-def test_lsconf_from_inside_sap_is_the_partition_s_own(old):
+def test_lsconf_from_inside_sap_is_the_partition_s_own(old: Simulator) -> None:
     lines = [
         row["MESSAGE"]
         for row in Rfc(old).rows("SXPG_COMMAND_EXECUTE", "EXEC_PROTOCOL", "<COMMANDNAME>ZLSCONF</COMMANDNAME>")
@@ -366,7 +375,7 @@ def test_lsconf_from_inside_sap_is_the_partition_s_own(old):
 # --- NI -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_dispatcher_answers_pings_on_one_connection(old):
+def test_the_dispatcher_answers_pings_on_one_connection(old: Simulator) -> None:
     with socket.create_connection(at(old, "dispatcher"), 10) as gui:
         for _ in range(3):
             gui.sendall(PING)
@@ -385,7 +394,7 @@ def read_exactly(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-def test_the_dispatcher_pings_a_silent_peer_and_drops_one_that_does_not_answer():
+def test_the_dispatcher_pings_a_silent_peer_and_drops_one_that_does_not_answer() -> None:
     dead: list[str] = []
     ports = Ports("127.0.0.1")
     ports.listen("dispatcher", 0, dispatcher.serve(0.1, 0.2, dead.append))
@@ -407,7 +416,7 @@ def test_the_dispatcher_pings_a_silent_peer_and_drops_one_that_does_not_answer()
 
 
 @pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", struct.pack(">I", 3) + b"abc", b"GET / HTTP/1.0\r\n\r\n"])
-def test_what_is_no_frame_ends_the_connection_and_nothing_else(old, data):
+def test_what_is_no_frame_ends_the_connection_and_nothing_else(old: Simulator, data: bytes) -> None:
     with socket.create_connection(at(old, "dispatcher"), 10) as gui:
         gui.sendall(data)
         assert gui.recv(64) == b""
@@ -419,7 +428,7 @@ def test_what_is_no_frame_ends_the_connection_and_nothing_else(old, data):
 # --- one model ------------------------------------------------------------------------------------------------------
 
 
-def test_the_four_ways_in_see_the_same_work_processes(current):
+def test_the_four_ways_in_see_the_same_work_processes(current: Simulator) -> None:
     through_soap = {each.No: (each.Typ, each.Pid) for each in client(current).service.ABAPGetWPTable()}
     through_shell = {}
     for line in as_admin(current, "sapcontrol -nr 00 -function ABAPGetWPTable").lines[5:]:
@@ -433,7 +442,7 @@ def test_the_four_ways_in_see_the_same_work_processes(current):
     assert {pid for _, pid in through_soap.values()} < pids
 
 
-def test_a_job_runs_in_the_work_process_that_the_table_says(current):
+def test_a_job_runs_in_the_work_process_that_the_table_says(current: Simulator) -> None:
     running = {name for (name, _), status in Rfc(current).jobs().items() if status == "R"}
     busy = {
         each.Program for each in client(current).service.ABAPGetWPTable() if each.Typ == "BTC" and each.Status == "Run"
@@ -445,7 +454,9 @@ def test_a_job_runs_in_the_work_process_that_the_table_says(current):
 # --- the freeze and the move ----------------------------------------------------------------------------------------
 
 
-def test_while_the_partition_is_suspended_nothing_of_sap_answers_and_then_everything_goes_on(current):
+def test_while_the_partition_is_suspended_nothing_of_sap_answers_and_then_everything_goes_on(
+    current: Simulator,
+) -> None:
     host = current.hosts["p7aix01"]
     place = url(current, "start_service")
     with contextlib.ExitStack() as held:
@@ -475,11 +486,12 @@ def test_while_the_partition_is_suspended_nothing_of_sap_answers_and_then_everyt
         assert gui.recv(64) == PONG, "what was asked in the suspension is answered after it, on the same connection"
         assert kept.post(place, data=soap("GetProcessList"), timeout=10).status_code == 200
         with shell:
+            assert shell.stdout is not None
             assert b"disp+work" in shell.stdout.read()
         assert shell.returncode == 3
 
 
-def test_after_a_move_the_key_is_another_and_the_jobs_are_the_same():
+def test_after_a_move_the_key_is_another_and_the_jobs_are_the_same() -> None:
     faults = [
         "sap-licence-missing",
         "sap-job-cancelled:FI_SAPF124_CLEARING",
@@ -520,7 +532,7 @@ def key_of(simulator: Simulator) -> str:
     return next(line.split(":")[1].split()[0] for line in shown.splitlines() if line.startswith("Hardware Key"))
 
 
-def test_without_a_dispatcher_only_the_start_service_answers():
+def test_without_a_dispatcher_only_the_start_service_answers() -> None:
     with Simulator("js22", speed=FAST, faults=["sap-dispatcher-gone"]) as simulator:
         assert Rfc(simulator).post("RFC_PING").status_code == 200
         assert ssh(simulator, "bvio82", migrate()).status == 0
@@ -536,13 +548,13 @@ def refused(address: str, port: int) -> bool:
         return probe.connect_ex((address, port)) != 0
 
 
-def test_two_simulators_have_their_customary_ports_side_by_side(current):
+def test_two_simulators_have_their_customary_ports_side_by_side(current: Simulator) -> None:
     with Simulator("p7pair", speed=FAST) as second:
         assert second.addresses["p7aix01"] != current.addresses["p7aix01"]
         assert second.hosts["p7aix01"].ports["dispatcher"] == current.hosts["p7aix01"].ports["dispatcher"] == 3200
 
 
-def test_a_port_that_somebody_else_has_is_replaced_by_a_free_one():
+def test_a_port_that_somebody_else_has_is_replaced_by_a_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = Ports("127.0.0.1")
         ports.listen("http", taken.getsockname()[1], lambda connection: None)
@@ -550,14 +562,14 @@ def test_a_port_that_somebody_else_has_is_replaced_by_a_free_one():
         ports.close("http")
 
 
-def test_the_password_is_in_no_file_of_the_simulator(old):
+def test_the_password_is_in_no_file_of_the_simulator(old: Simulator) -> None:
     found = [
         path for path in old.directory.rglob("*") if path.is_file() and old.sap_password.encode() in path.read_bytes()
     ]
     assert found == []
 
 
-def test_many_clients_at_once_are_all_served(current):
+def test_many_clients_at_once_are_all_served(current: Simulator) -> None:
     answers: list[int] = []
 
     def ask() -> None:

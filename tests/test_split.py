@@ -125,9 +125,12 @@ def test_a_second_login_is_never_called_the_same(tmp_path: Path) -> None:
         "local_address": "a 1",
         "remote_address": "b 22",
     }
-    for number, (changes, said) in enumerate(
-        [({}, "the same: process 7008"), ({"remote_started": 1}, "another"), ({"local_address": "a 2"}, "another")]
-    ):
+    cases: list[tuple[dict[str, object], str]] = [
+        ({}, "the same: process 7008"),
+        ({"remote_started": 1}, "another"),
+        ({"local_address": "a 2"}, "another"),
+    ]
+    for number, (changes, said) in enumerate(cases):
         run = make(tmp_path / str(number), CUT)
         ended = _ended_s(run)
         _with(run, ("session", {**who, "connection": 1}), at_s=1.0)

@@ -7,7 +7,9 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+import paramiko
 import pytest
 
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, Unreachable, UsageError
@@ -157,14 +159,14 @@ class EndsAtOnce:
         return False
 
 
-def test_output_that_comes_together_with_the_close_is_not_lost(tmp_path):
+def test_output_that_comes_together_with_the_close_is_not_lost(tmp_path: Path) -> None:
     session = SshSession(route("nowhere", _config(tmp_path)))
     output = bytearray()
-    assert session._collect(EndsAtOnce(), output, bytearray(), 5.0, "ls") == 0
+    assert session._collect(cast(paramiko.Channel, EndsAtOnce()), output, bytearray(), 5.0, "ls") == 0
     assert output == b"/etc/motd\n"
 
 
-def _config(folder):
+def _config(folder: Path) -> Path:
     path = folder / "config"
     path.write_text("Host nowhere\n    HostName 127.0.0.1\n", encoding="ascii")
     return path

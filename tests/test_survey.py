@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,7 +240,8 @@ def test_a_boot_time_within_a_printed_minute_is_the_same_boot() -> None:
 
 @pytest.mark.parametrize("field", ["machine_id", "booted", "disks"])
 def test_what_was_not_read_is_unknown_and_neither_right_nor_wrong(field: str) -> None:
-    unread = replace(AFTER, identity=replace(AFTER.identity, **{field: None}))
+    nothing: dict[str, Any] = {field: None}
+    unread = replace(AFTER, identity=replace(AFTER.identity, **nothing))
     assert Change.UNKNOWN in {row.change for row in changed(BEFORE, unread) if row.as_it_should is None}
 
 

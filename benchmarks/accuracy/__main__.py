@@ -20,7 +20,7 @@ from lpmkit.runs.folder import Run
 def judged(places: Sequence[Path], seed: int) -> dict[str, Any]:
     """Everything that the records and the truth of one sitting or several say."""
     rows: list[dict[str, Any]] = []
-    made_up, analyses, trials, cost = 0, 0.0, 0, {}
+    made_up, analyses, trials, cost = 0, 0.0, 0, dict[str, Any]()
     for place in places:
         truth = json.loads((place / "truth.json").read_text())
         cost = cost or truth["cost"]

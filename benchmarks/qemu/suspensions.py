@@ -242,8 +242,8 @@ def _really_missed(seen: Migration) -> float:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The figures for people; errors in milliseconds, median / p95 / worst. No suspension below 40 ms is looked for."""
-    head = ("guest", "moves", "found from 50 ms", "hull holds", "95 % holds", "bias", "error")
-    head += ("against STOP and RESUME: bias", "error", "QEMU's own downtime: error", "last to first line: error")
+    head = ["guest", "moves", "found from 50 ms", "hull holds", "95 % holds", "bias", "error"]
+    head += ["against STOP and RESUME: bias", "error", "QEMU's own downtime: error", "last to first line: error"]
     lines = ["# The suspension of real migrations", "", _line(head), _line(["---"] * len(head))]
     for name, some in _groups(rows):
         done = [row for row in some if row.get("status") == "completed"]

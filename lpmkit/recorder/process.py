@@ -168,7 +168,15 @@ class Follower:
     """Asks for the move and follows it, in a thread of its own; everything it learns is posted as events."""
 
     def __init__(
-        self, plan: Plan, order: Order, secrets: Secrets, post: Post, clock: Clock, standing: Standing
+        self,
+        plan: Plan,
+        order: Order,
+        secrets: Secrets,
+        post: Post,
+        clock: Clock,
+        standing: Standing,
+        *,
+        control: Callable[..., Control] = control_of,
     ) -> None:
         self.plan, self.order = plan, order
         self._post, self._clock = post, clock
@@ -185,10 +193,10 @@ class Follower:
         def transcript(reply: Reply) -> None:
             post(lambda writer: writer.reply(reply))
 
-        self.source = control_of(plan.site, order.source, secrets=secrets, transcript=transcript)
-        self.target = control_of(plan.site, order.target, secrets=secrets, transcript=transcript)
+        self.source = control(plan.site, order.source, secrets=secrets, transcript=transcript)
+        self.target = control(plan.site, order.target, secrets=secrets, transcript=transcript)
         # Stop and recover go over a connection of their own: the poll may be waiting for an answer.
-        self._desk = control_of(plan.site, order.source, secrets=secrets, transcript=transcript)
+        self._desk = control(plan.site, order.source, secrets=secrets, transcript=transcript)
 
     def ask_to_move(self) -> None:
         """Send the one command, unless it was called off. The intent is on disk before it."""

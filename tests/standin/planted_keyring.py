@@ -10,7 +10,7 @@ from keyring.backend import KeyringBackend
 class Planted(KeyringBackend):
     """Knows the password of the simulated database."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def get_password(self, service: str, username: str) -> str | None:
         known = (service, username) == ("lpmkit", "LPMKIT")
