@@ -41,7 +41,7 @@ class Frame:
 
     @property
     def active_mobility_capable(self) -> bool:
-        """PowerVM Enterprise shows as this capability (powervm.md 1.6, 4.3 #1)."""
+        """PowerVM Enterprise shows as this capability (C `NOVA-IVM`, A `ZIU`)."""
         return "active_lpar_mobility_capable" in self.capabilities
 
 

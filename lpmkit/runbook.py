@@ -255,7 +255,7 @@ class Runbook:
         return found
 
     def _keep_profiles(self, run: Run, found: Survey) -> None:
-        """The partition's profiles word for word, in a file of their own: a move replaces or renames them (powervm.md 4.3 #33)."""
+        """The partition's profiles word for word, in a file of their own: a move replaces or renames them (D, recalled)."""
         mine = [profile.record for profile in found.source.profiles or () if profile.partition == found.partition]
         if mine and not run.events():
             write_file(run.path / "profiles.txt", "".join(f"{record}\n" for record in mine).encode())

@@ -4,8 +4,8 @@ Every rule is a function of a `Survey` and of nothing else, so a kept survey can
 *unknown* with the reason why the fact is missing; it never passes for want of evidence. ``pass`` means: everything needed was
 known, and it is as it should be. ``warn`` does not hinder the move and wants somebody to know.
 
-`CHECKS` is the table, in the order in which an administrator would go through it (powervm.md 4.2, 4.3 and 4.5; the number behind a
-rule is its number there). What decides in the end is the firmware's own validation; these rules say beforehand, and in terms of
+`CHECKS` is the table, in the order in which an administrator would go through it (`IBMDOC:iphc3ivmvalidation`, `KSH-IVM`; docs/checks.md
+lists the prerequisites that they cover). What decides in the end is the firmware's own validation; these rules say beforehand, and in terms of
 what to type, what it would say in codes.
 """
 

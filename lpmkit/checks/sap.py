@@ -11,7 +11,7 @@ from lpmkit.survey.model import Survey
 
 
 def sap_hardware_key(survey: Survey) -> Judgement:
-    """SAP derives its hardware key from ``uname -m``, which follows the machine (powervm.md 3.1 and 5.6).
+    """SAP derives its hardware key from ``uname -m``, which follows the machine (`SAP2048`).
 
     The target's is derived from its serial, a rule that is only trusted when it yields the source's, which was read.
     """
@@ -31,7 +31,7 @@ def sap_hardware_key(survey: Survey) -> Judgement:
 
 
 def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
-    """Every frame has a hardware key of its own, and a licence belongs to a key (sap-oracle.md 5.1)."""
+    """Every frame has a hardware key of its own, and a licence belongs to a key (`SAPNOTE:181543`, `SAPNOTE:538081`, as quoted)."""
     key = one.hardware_keys.get(survey.target.name)
     if key is None:
         why = one.keys_from.get(survey.target.name)

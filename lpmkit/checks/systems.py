@@ -28,11 +28,11 @@ from lpmkit.checks.judging import (
 from lpmkit.inventory import Partition, VirtualFcAdapter, VirtualScsiAdapter
 from lpmkit.survey.model import Side, Survey
 
-#: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (powervm.md 1.7, hpt ratio 1:64).
+#: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (hpt ratio 1:64, A `ZIU`).
 PAGE_TABLE_SHARE = 64
 
 
-#: Slots 0 and 1 of every partition belong to its serial adapters (powervm.md 1.7).
+#: Slots 0 and 1 of every partition belong to its serial adapters (A `NOVA-IVM`, `ZIU`).
 SERIAL_SLOTS = 2
 #: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled (D).
 FIRST_MOVED_SLOT = 11

@@ -20,7 +20,7 @@ from lpmkit.ssh.session import Session
 Value = TypeVar("Value")
 
 #: What the error log says of a move, by label and by description. Identifiers are listed to be recognised, never to be relied on:
-#: AIX 7200-05-04 gave the same two entries new ones (powervm.md 3.3, A; the aborted entry's text is D).
+#: AIX 7200-05-04 gave the same two entries new ones (A `FIELD-ERRPT72`; the aborted entry's text is D).
 MIGRATION_STARTED = ("CLIENT_PMIG_STARTED", "Client Partition Migration Started", ("08917DC6", "F2646817"))
 MIGRATION_COMPLETED = ("CLIENT_PMIG_DONE", "Client Partition Migration Completed", ("A5E6DB96", "159D686C"))
 RECALLED_MIGRATION_ABORTED = ("CLIENT_PMIG_ABORTED", "Client Partition Migration Aborted", ("5E075ADF",))
@@ -136,7 +136,7 @@ def read_machine_id(text: str) -> str:
 
         000071DA4C00
 
-    Twelve hexadecimal digits; the SAP hardware key follows from them (powervm.md 3.1, A in its parts, D as a whole).
+    Twelve hexadecimal digits; the SAP hardware key follows from them (A `GLPI` in its parts, D as a whole).
 
     >>> read_machine_id("000071DA4C00\n")
     '000071DA4C00'

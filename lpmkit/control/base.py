@@ -34,7 +34,7 @@ class Order:
 
     ``source`` and ``target`` are the site file's names of the two frames. ``target_machine`` is the target as firmware names
     it (``7998-61X*10071DA``), ``target_address`` the address of its manager and ``target_user`` the login there, as
-    ``migrlpar -t/--ip/-u`` want them (powervm.md 1.2). An empty address says that one manager has both frames: no ``--ip``, no ``-u``.
+    ``migrlpar -t/--ip/-u`` want them (B `HMC9`, C `NOVA-IVM`, `KSH-IVM`). An empty address says that one manager has both frames: no ``--ip``, no ``-u``.
     ``mapping`` holds attributes for ``-i``, empty for the manager's choice.
     """
 

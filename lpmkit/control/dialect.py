@@ -9,7 +9,7 @@ from lpmkit.control.vios import read_level
 from lpmkit.errors import CommandRefused, UnexpectedReply, UsageError
 from lpmkit.ssh.session import Session
 
-#: An IVM's own commands are refused with this code where the server hangs on an HMC (A, a field script; powervm.md 1.1).
+#: An IVM's own commands are refused with this code where the server hangs on an HMC (A `FIELD-VIOSE`).
 MANAGED_BY_HMC = "VIOSE01010003-0245"
 
 

@@ -1,7 +1,7 @@
 """The Hardware Management Console: what we type at it about one managed system, and what we understand of its answers.
 
-One HMC has many systems, so every listing names the one it is about (``-m SYSTEM``, its own name or ``tttt-mmm*sssssss``; powervm.md
-1.1 and 1.2). The records are those of an IVM, and so are their readers (`lpmkit.control.ivm`), but for what stands here: capabilities
+One HMC has many systems, so every listing names the one it is about (``-m SYSTEM``, its own name or ``tttt-mmm*sssssss``; `HMC9`,
+`ZIU`). The records are those of an IVM, and so are their readers (`lpmkit.control.ivm`), but for what stands here: capabilities
 are a field each, 0 or 1, and ``msp`` says whether a VIOS may move (A `ZIU`, C `AVOCADO`).
 
 Errors come on standard *output* with status 1 and nothing on standard error (A `HMCMCP`, `ZIU`), in whatever language; they are told
@@ -11,7 +11,7 @@ found" in another language (A `ZIU`, in Polish).
 
 **Moving.** An HMC has no ``--async``: ``migrlpar -o m`` ends when the move has ended. `Hmc.migrate` runs it in a thread over a connection
 of its own and looks beside it at ``lslparmigr`` until the migration shows; then it returns, and `Hmc.outcome` hands the command's
-reply out when it has ended. If that connection is lost the move goes on and only its last words are missing (powervm.md 5.3, D);
+reply out when it has ended. If that connection is lost the move goes on and only its last words are missing (D, recalled);
 nobody sends the command again.
 """
 
@@ -468,7 +468,7 @@ class Hmc(ManagedSystem):
         )
 
     def validate(self, order: Order, *, disks: bool = False) -> Reply:
-        """With ``-v``, or a validation that passes keeps its warnings to itself (powervm.md 1.3, B `HMC7`).
+        """With ``-v``, or a validation that passes keeps its warnings to itself (B `HMC7`).
 
         ``disks`` is ``--npivval portdisk`` (B `HMC8`). Raises `UsageError` where the console's release has no such flag.
         """
@@ -531,7 +531,7 @@ class Hmc(ManagedSystem):
         return state is None or state.startswith("Migrating") or seen.migration_state not in (None, "Not Migrating")
 
     def _migrlpar(self, operation: str, order: Order) -> list[str]:
-        """``--ip`` and ``-u`` only where another manager has the target (powervm.md 1.3, B `HMC9`)."""
+        """``--ip`` and ``-u`` only where another manager has the target (B `HMC9`)."""
         remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         return [
             *("migrlpar", "-o", operation, *self._named, "-t", order.target_machine, *remote),

@@ -1,6 +1,6 @@
 """What an HMC says of virtual Fibre Channel, virtual NICs, SR-IOV ports, processor pools, profiles, and of what a move could use on the target.
 
-Marks are those of powervm.md. Where the name of a field is recalled only (D) the docstring says so; all of them are asked for by name, so a level that knows
+Marks are those of docs/sources.md. Where the name of a field is recalled only (D) the docstring says so; all of them are asked for by name, so a level that knows
 none of them refuses, and the fact is a gap of the survey and never an empty list.
 """
 

@@ -5,7 +5,7 @@ carry no ``ioscli``: on a VIOS that prefix belongs to the commands of the I/O se
 
 The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly come.
 
-Marks are those of powervm.md: A captured, B documented, C from code that drives the real thing, D recalled. What is D stands in
+Marks are those of docs/sources.md: A captured, B documented, C from code that drives the real thing, D recalled. What is D stands in
 the tables named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer fields.
 """
 
@@ -497,7 +497,7 @@ def _stamp(text: str | None) -> datetime | None:
 
 
 def messages(reply: Reply) -> tuple[ManagerMessage, ...]:
-    r"""What a manager said with codes, in order; it is on stderr on an IVM and often on stdout on an HMC (powervm.md 1.3, A).
+    r"""What a manager said with codes, in order; it is on stderr on an IVM and often on stdout on an HMC (A `NOVA-IVM`, `HMCMCP`).
 
     A line without a code continues the message before it.
 
@@ -656,7 +656,7 @@ class Ivm(ManagedSystem):
         return self._manager.ask(question, PHYSICAL_SLOT, read_physical_slots)
 
     def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
-        """None: the fields of an IVM's virtual Fibre Channel were never seen, and a blade of its time has none (powervm.md 2.1, D)."""
+        """None: the fields of an IVM's virtual Fibre Channel were never seen, and a blade of its time has none (D, recalled)."""
         return ()
 
     def vnics(self) -> tuple[VnicAdapter, ...]:
@@ -675,7 +675,7 @@ class Ivm(ManagedSystem):
         return understood(self._session.run(["lssyscfg", "-r", "prof"]), read_profiles)
 
     def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
-        """None to choose from: the I/O server that the IVM runs on is the mover (powervm.md 1.1, B)."""
+        """None to choose from: the I/O server that the IVM runs on is the mover (B `IBMDOC:iphc3ivmvalidation`)."""
         return ()
 
     def places(self, order: Order) -> Places | None:
@@ -698,7 +698,7 @@ class Ivm(ManagedSystem):
         return self._session.run([*self._migrlpar("v", order), *mapped(order)], timeout_s=VALIDATION_TIMEOUT_S)
 
     def migrate(self, order: Order) -> Reply:
-        """Returns when validation has passed and the copy has begun (``--async``, IVM only; powervm.md 1.3, B)."""
+        """Returns when validation has passed and the copy has begun (``--async``, IVM only; B `IVM-migrlpar`)."""
         words = [*self._migrlpar("m", order), *mapped(order), "--async"]
         return self._session.run(words, timeout_s=VALIDATION_TIMEOUT_S)
 

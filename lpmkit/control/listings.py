@@ -1,4 +1,4 @@
-"""The grammar in which managers print (powervm.md 1.9, marks A and C), and how a question shares one list with its answer.
+"""The grammar in which managers print (A `ZIU`, C `NOVA-IVM`), and how a question shares one list with its answer.
 
 Two forms come out of an IVM or an HMC. Records, the default::
 
@@ -9,7 +9,7 @@ quoted; a list inside a quoted value doubles its quotes. Both are what `csv` rea
 
 A `Listing` declares the fields once. It builds ``-F`` and it names the columns of the reply, strictly: a reply with one column
 more or fewer is refused, never shifted. Fields that older levels may not know stand in groups of their own; a machine that
-refuses the whole list is asked again without the last group (powervm.md 1.9 #8: an unknown name is an error, not a blank).
+refuses the whole list is asked again without the last group (A `ZIU`: an unknown name is an error, not a blank).
 
 Doubt: that "nothing found" ends with status 0 on every level is recorded for IVM only (`NOVA-IVM`); on an HMC it is recalled.
 """
@@ -97,7 +97,7 @@ def is_plain(name: str) -> bool:
 
 
 def attribute_record(attributes: Mapping[str, str]) -> str:
-    """What ``-i`` wants; a value with commas is quoted together with its name (powervm.md 1.4).
+    """What ``-i`` wants; a value with commas is quoted together with its name (C `PYPVM`).
 
     >>> attribute_record({"dest_lpar_id": "4"})
     'dest_lpar_id=4'

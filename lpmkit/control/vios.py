@@ -1,7 +1,7 @@
 """The I/O server: mappings, bridges, disks, paths, and the mover's own counters.
 
 Over a connection without a terminal the commands of a VIOS carry the prefix ``ioscli`` (`NOVA-IVM`, C); through an HMC they carry
-none. Layouts are those of powervm.md 2, marks A and B unless a docstring says otherwise. What is D is in tables named
+none. Layouts are those of `SNAP`, `ZIU` and `NOVA-IVM`, marks A and B unless a docstring says otherwise. What is D is in tables named
 ``RECALLED_…``.
 """
 
@@ -722,7 +722,7 @@ class ViosShell:
         return self._ask(["vasistat", "-all", device], read_mover)
 
     def moves_at_once(self) -> int | None:
-        """How many moves its mover takes (``vioslpm0``, from 2.2.2.0; powervm.md 2.4); ``None`` where it has no such device."""
+        """How many moves its mover takes (``vioslpm0``, from 2.2.2.0; A `RHDISK0`); ``None`` where it has no such device."""
         try:
             said = self.attribute("vioslpm0", "cfg_msp_lpm_ops")
         except CommandRefused:

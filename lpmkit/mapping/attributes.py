@@ -1,4 +1,4 @@
-"""The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (powervm.md 1.4).
+"""The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (`PYPVM`, `RedMSP`).
 
 `keep` builds the attributes with which each adapter comes to the same place on the target: the partner of the same I/O server, the same server slot where it is
 free, the same Fibre Channel and SR-IOV port, the same processor pool by *name* (its number may be another's there), the same partition id where nobody has it,

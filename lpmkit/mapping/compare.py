@@ -447,7 +447,7 @@ def pool_named(side: Side, name: str) -> int | None:
 
 
 def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
-    """The partition's id, which is kept only where nobody has it (powervm.md 3.1, B)."""
+    """The partition's id, which is kept only where nobody has it (B `IBMDOC:iphc3attributes`)."""
     moving, listed = survey.moving, survey.target.partitions
     if moving is None:
         return ()

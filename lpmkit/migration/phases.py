@@ -5,7 +5,7 @@ table `TRANSITIONS` says what each sight means in each phase. An unlisted pair c
 other orders, and a sight that is not understood must never end a move.
 
 Two rules stand above the table. "Gone from the source and running on the target" is the only success; a text that says *complete* is none
-(powervm.md 1.5, after `NOVA-IVM` and `AVOCADO`). And the moment of the suspension is not among the phases: control points do not report it,
+(`NOVA-IVM`, `AVOCADO`). And the moment of the suspension is not among the phases: control points do not report it,
 the probes measure it.
 """
 
@@ -93,7 +93,7 @@ PATIENCE: Mapping[tuple[Phase, Sight], int] = {
 
 _BROKEN_WORDS = ("fail", "recover", "invalid")
 
-#: What a partition's state can be (powervm.md 1.6: A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later one brought it. Another
+#: What a partition's state can be (A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later one brought it. Another
 #: word, of a newer release or another language, is not understood, and what is not understood never ends a move.
 STATES: Mapping[str, str | None] = {
     "Not Activated": None,
@@ -137,7 +137,7 @@ def sight(source: MigrationReading | None, target: MigrationReading | None, *, i
         return Sight.UNKNOWN
     if source.partition_state is None:
         return _away(target, inactive=inactive)
-    # The second: it runs there, and its shell was left behind here (powervm.md 5.1, last row).
+    # The second: it runs there, and its shell was left behind here (docs/recovery.md; recalled).
     left = source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running"
     if needs_recovery(source) or left:
         return Sight.BROKEN

@@ -1,4 +1,4 @@
-"""The way out of every state that a move can be left in, from what both ends say (powervm.md 5.1).
+"""The way out of every state that a move can be left in, from what both ends say.
 
 `RULES` is the table: the first rule that holds says what to do and why. lpmkit proposes, the operator types: nothing here asks a machine to change anything.
 `docs/recovery.md` is the same table for people, and a test holds the two together.
@@ -21,7 +21,7 @@ from lpmkit.migration.phases import is_migrating, needs_recovery
 from lpmkit.survey.model import Side, Survey
 from lpmkit.timeline import Event
 
-#: Counters that stand still so long are a mover that is stuck, not a slow link (powervm.md 5.1: "for minutes").
+#: Counters that stand still so long are a mover that is stuck, not a slow link (recalled: "for minutes").
 STILL_S = 120.0
 #: A managed system in these states runs nothing (A `ZIU`: "Power Off" among the documented ones).
 WITHOUT_POWER = frozenset({"Power Off"})

@@ -10,7 +10,7 @@ A line belongs to the last stamp above it. `AlertReader` goes line by line and g
 
 - an indented line, and a line known to go with the one before (`GOES_WITH`), continues an event; any other line begins one;
 - lines shaped like a network error block go to the open block, also when stamps and other messages stand between them. Its own ``Time:`` counts
-  where the log prints local time, for there the stamp follows the text (sap-oracle.md 6.1); in a log with zones the stamp above counts;
+  where the log prints local time, for there the stamp follows the text (`ALERT-LOGS`); in a log with zones the stamp above counts;
 - in a trace file a stamp holds for the line below it only; what comes further down lies somewhere before the next one;
 - ``log.xml`` is the same events in ``<msg>`` elements without a root; a block spread over several is joined by process;
 - a stamp whose month is in an unknown language is kept as an event, and it and what follows have no time.

@@ -1,6 +1,6 @@
 """By which way a database is asked, and the same few verbs on each: python-oracledb without a client (thin) and with one (thick), cx_Oracle, or ``sqlplus`` on its host.
 
-Which way fits which release is sap-oracle.md 7.1: thin from 12.1 on, thick with an Oracle Client 19 from 11.2 on, cx_Oracle with an older client for 10g; ``sqlplus``
+Which way fits which release (`PYTHON-ORACLEDB`, `CX-ORACLE`): thin from 12.1 on, thick with an Oracle Client 19 from 11.2 on, cx_Oracle with an older client for 10g; ``sqlplus``
 needs nothing here and works with every release. Drivers are imported when they are used, never before: a missing one is advice, not a traceback.
 """
 
@@ -43,7 +43,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"ORA-01033|ORA-01034", "The instance is not open."),
     (r"not found|0509|cannot execute|No such file", "`sqlplus` was not found on the host: give its path and ORACLE_HOME, as in `sqlplus: [env, ORACLE_SID=BX5, ORACLE_HOME=/oracle/BX5/102_64, /oracle/BX5/102_64/bin/sqlplus]`."),
 )  # fmt: skip
-#: Errors after which a session is dead (python-oracledb's own list, sap-oracle.md 7.1), also when the driver does not say so.
+#: Errors after which a session is dead (the driver's own list, `PYTHON-ORACLEDB`), also when the driver does not say so.
 _DEAD = re.compile(
     r"DPY-(?:4011|1001|4005)|DPI-1010|DPI-1080|ORA-0*(?:22|28|31|45|378|602|603|609|1012|1041|1043|1089|1092|2396|3113|3114|3122|3135|12153|12537|12547|12570|12583|27146|28511|56600)\b"
     r"|SP2-0640|SP2-0642"

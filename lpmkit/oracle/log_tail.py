@@ -15,7 +15,7 @@ from lpmkit.oracle.alert_log import AlertReader, Event
 from lpmkit.oracle.stamps import Moment
 from lpmkit.ssh.session import Session
 
-#: Where SAP puts the log, by release, and nobody has confirmed in writing (sap-oracle.md 6.1, U). The instance knows better.
+#: Where SAP puts the log, by release, and nobody has confirmed in writing (U, recalled). The instance knows better.
 RECALLED_PLACES = (
     "/oracle/{sid}/saptrace/background/alert_{sid}.log",
     "/oracle/{sid}/saptrace/diag/rdbms/{lower}/{sid}/trace/alert_{sid}.log",

@@ -1,6 +1,6 @@
 """The state of a database, asked for again and again: who is logged on, what waits cost, where redo, standby and disks stand. Read-only, and never the Diagnostics Pack.
 
-Every question stands alone: what a release does not have, or the user may not see, is a gap with its reason, and the rest is there. `FACTS` is sap-oracle.md 7.3.
+Every question stands alone: what a release does not have, or the user may not see, is a gap with its reason, and the rest is there. `FACTS` names views of `ORACLE-REF`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _ANSWERS = frozenset({2, 4, 5, 11})
 
 
 def request() -> bytes:
-    """The packet that ``tnsping`` sends: a CONNECT whose data is a command (sap-oracle.md 7.4).
+    """The packet that ``tnsping`` sends: a CONNECT whose data is a command (`TNSPING`).
 
     >>> request()[4], request().endswith(_DATA), len(request()) == int.from_bytes(request()[:2], "big")
     (1, True, True)

@@ -33,9 +33,9 @@ from lpmkit.config import Site, read_settings
 from lpmkit.errors import RecordError
 from lpmkit.runs.folder import write_file
 
-#: What a mover takes at once where nobody says: the figure of the releases that say nothing (powervm.md 4.1, the vendor's page, B).
+#: What a mover takes at once where nobody says: the figure of the releases that say nothing (`DW-LPM`, B).
 MOVER_TAKES = 4
-#: What one link takes at once: one or two on 1 Gb, since the streams share it (powervm.md 7, B).
+#: What one link takes at once: one or two on 1 Gb, since the streams share it (`DW-LPM`, B).
 LINK_TAKES = 2
 
 

@@ -1,4 +1,4 @@
-"""A connection to a SAP dispatcher that stays open: the stand-in for a SAP GUI session (sap-oracle.md 4).
+"""A connection to a SAP dispatcher that stays open: the stand-in for a SAP GUI session (`PYSAP`).
 
 NI, the frame around every SAP protocol, has a ping that any peer answers between messages: no logon, no licence, no dialog process. The dispatcher's process answers, not
 its kernel; the connection lives as long as its socket does, so one that had to be opened again is what logged-in users would have noticed. A peer's own pings are answered,

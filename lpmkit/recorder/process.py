@@ -39,7 +39,7 @@ from lpmkit.timeline import Clock, wait_until
 
 FLUSH_S = 0.2
 ANCHOR_EVERY_S = 10.0
-#: A control point that cannot be asked is asked again after so long; the migration itself goes on without us (powervm.md 5.3).
+#: A control point that cannot be asked is asked again after so long; the migration itself goes on without us (C `NOVA-IVM`; without --async recalled).
 #: What a partition is after a move of its own that was not activated before.
 INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it was"
 RETRY_S = 2.0

@@ -1,4 +1,4 @@
-"""What the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (sap-oracle.md 4).
+"""What the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (`SCN-DPMON`, `SAPAGENT`).
 
 It reads the dispatcher's shared memory, so it answers where neither a logon nor sapstartsrv does. Tables are boxed with ``|``; which columns there are is
 read from the heading (``Plgs`` is optional). The heading of the work-process table is recalled.

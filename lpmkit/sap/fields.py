@@ -1,7 +1,7 @@
 """From named fields to the model: the same for a SOAP answer, a line of ``sapcontrol``, a row of a function module's table.
 
 Names are lower case with underscores (`lock_name` of the command line is `lock-name` in XML), values are texts, numbers or ``None``. A field that is
-missing or empty means zero, nothing or "not said" (real answers leave out what is empty, sap-oracle.md 3.1); a field that holds something else than it
+missing or empty means zero, nothing or "not said" (real answers leave out what is empty, `SAPAGENT`, `SUSE-EXPORTER`); a field that holds something else than it
 should raises `UnexpectedReply` with the row.
 """
 
@@ -18,7 +18,7 @@ from lpmkit.sap.recalled import STATUS_WORDS, TYPE_WORDS
 
 Fields = Mapping[str, Any]
 
-#: Words of all sources (SOAP, command line, TH_WPINFO, dpmon), lower case (sap-oracle.md 2.4, 3.2).
+#: Words of all sources (SOAP, command line, TH_WPINFO, dpmon), lower case (`LEANX`, `SAPCONTROL-WSDL`, `SAPAGENT`).
 ACTIVITIES: Mapping[str, Activity] = {
     "wait": Activity.WAITING,
     "waiting": Activity.WAITING,
@@ -292,7 +292,7 @@ def enqueue(row: Fields) -> Enqueue:
 
 
 def alerts(rows: list[dict[str, Any]]) -> tuple[Alert, ...]:
-    """The nodes of GetAlertTree that are yellow or red, each by its path: names repeat under several parents (sap-oracle.md 3.2)."""
+    """The nodes of GetAlertTree that are yellow or red, each by its path: names repeat under several parents (`SAPCONTROL-CHECK`)."""
     found = []
     for row in rows:
         rated = colour(row, "actualvalue")

@@ -1,6 +1,6 @@
-"""Questions put to function modules: the same for RFC and SOAP-RFC (sap-oracle.md 2).
+"""Questions put to function modules: the same for RFC and SOAP-RFC.
 
-Names of modules, parameters and fields are those of the reference; what is only recalled is named in `lpmkit.sap.recalled` and left out where a system does not know it.
+Names of modules, parameters and fields are those of `STECHNO`, `SAPDATASHEET`, `SE80` and `LEANX`; what is only recalled is named in `lpmkit.sap.recalled` and left out where a system does not know it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lpmkit.sap.recalled import JOB_STEP_MESSAGE, SNAP_ERROR_BLOCK, XBP_NOTHING_
 from lpmkit.sap.rfc import Caller, Refused
 
 COMPANY = "LPMKIT"
-#: OPTIONS-TEXT holds 72 characters, of which 71 can be used (sap-oracle.md 2.2).
+#: OPTIONS-TEXT holds 72 characters, of which 71 can be used (`SYBASE-RFC`, `SAP-HEALTH`).
 OPTION_WIDTH = 71
 #: Job rows of a poll beyond this are cut off by the system, and the answer is refused as not whole.
 MOST_JOBS = 2000
@@ -366,7 +366,7 @@ class Functions:
             raise
         said = _said(answer)
         if any(word in said.lower() for word in XBP_NOTHING_FOUND):
-            return []  # an empty result comes as an error (sap-oracle.md 2.3)
+            return []  # an empty result comes as an error (`STECHNO`)
         if said and again and not self.caller.session:
             self._kept_no_session = True
         elif said and again:

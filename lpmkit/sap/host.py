@@ -1,4 +1,4 @@
-"""What SAP leaves on the host's own command line: the licence tools and the names of its processes (sap-oracle.md 2.7, 5.1)."""
+"""What SAP leaves on the host's own command line: the licence tools and the names of its processes (`SAP-PS`, `SAPLIKEY`)."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def elapsed(said: str) -> int:
 
 
 def read_disp_work(said: str) -> str:
-    """``disp+work -V``: the kernel as ``release, patch number``; labels in any order, chatter between (sap-oracle.md 3.2)."""
+    """``disp+work -V``: the kernel as ``release, patch number``; labels in any order, chatter between (`TRENTO`)."""
     facts = {}
     for line in said.split("\n"):
         found = re.match(r"(kernel release|patch number)\s{2,}(\S+)\s*$", line.strip())

@@ -1,6 +1,6 @@
 """What ``lsconf`` prints on the host, held before a move against after: what must have changed, what must not, and what else did.
 
-Labels and sections as in powervm.md 3.2. It prints the number of (virtual) processors and the memory, not the entitlement, which is asked with ``lparstat -i``.
+Labels and sections are those of AIX's own ``lsconf`` (`GLPI`). It prints the number of (virtual) processors and the memory, not the entitlement, which is asked with ``lparstat -i``.
 """
 
 from __future__ import annotations

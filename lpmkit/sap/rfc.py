@@ -1,4 +1,4 @@
-"""RFC by pyrfc, where a site has it (sap-oracle.md 1).
+"""RFC by pyrfc, where a site has it (`PYRFC`).
 
 pyrfc is no dependency: it was withdrawn from the package index and needs SAP's SDK. What is wrong with an installation is said, never fatal.
 

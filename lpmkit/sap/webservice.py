@@ -1,4 +1,4 @@
-"""SAPControl, the web service of an instance's start service (sap-oracle.md 3.1, 3.2), by zeep on the server's own WSDL.
+"""SAPControl, the web service of an instance's start service, by zeep on the server's own WSDL (`SAPCONTROL-WSDL`).
 
 Over TCP with basic authentication, with TLS where the site file says so (verified, always); or over the local socket of the host through an SSH session, where
 ``<sid>adm`` needs no password.
@@ -23,7 +23,7 @@ from lpmkit.errors import CommandRefused, LoginRefused, NoAnswer, RemoteError, U
 from lpmkit.sap import fields
 from lpmkit.ssh.session import Session
 
-#: Fault texts that mean the user is not let in: they come as a fault or as a 401, and are one thing (sap-oracle.md 3.1).
+#: Fault texts that mean the user is not let in: they come as a fault or as a 401, and are one thing (`SUSE-EXPORTER`; the fault's words are recalled).
 REFUSALS = ("Invalid Credentials", "Permission denied")
 #: The bridge to the local socket: perl is on every AIX, a netcat that knows such sockets is not.
 BRIDGE = (
@@ -258,6 +258,6 @@ def start_service_through(
     session: Session, number: str, *, timeout_s: float = 20.0, count: Callable[[], None] = lambda: None
 ) -> StartService:
     """The service over the local socket of the host that ``session`` is logged in to."""
-    path = f"/tmp/.sapstream5{number}13"  # noqa: S108 - where sapstartsrv puts it (sap-oracle.md 3.1)
+    path = f"/tmp/.sapstream5{number}13"  # noqa: S108 - where sapstartsrv puts it (`TRENTO`, `SUSE-EXPORTER`)
     where = f"{session.where}:{path}"
     return StartService(where, ThroughSsh(where, session, path, timeout_s, count), "http://localhost")

@@ -348,7 +348,7 @@ class Movers:
             raise Broken(recalled.message("mover-died", partition=move.partition))
 
     def _deaths(self, move: Move, phase: str) -> None:
-        """What dies now, and what that does to the move (powervm.md 5.3)."""
+        """What dies now, and what that does to the move (`RedMSP`, `RHBUG:1993952`; the rest recalled)."""
         about = {"partition": move.partition}
         committed = phase in ("fetch", "finish")
         for effect in ("mover-dies", "link-dies"):

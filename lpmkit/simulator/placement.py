@@ -83,7 +83,7 @@ KNOWN = [
 
 
 def wishes_of(record: str | None) -> Wishes:
-    """Read an ``-i`` record (powervm.md 1.4).
+    """Read an ``-i`` record (`PYPVM`, `RedMSP`).
 
     >>> wishes_of('"virtual_fc_mappings=3/v1/1//fcs0,4//2",dest_lpar_id=12').fc[4].server_id
     2
@@ -353,6 +353,6 @@ def servers_with_sea(target: Frame, vlan: int, vswitch: str) -> Iterator[Vios]:
 
 
 def movers(frame: Frame) -> tuple[Vios, ...]:
-    """The I/O servers of a frame that can move a running partition. Under an IVM it is always the one (powervm.md 1.1)."""
+    """The I/O servers of a frame that can move a running partition. Under an IVM it is always the one (`IBMDOC:iphc3ivmvalidation`)."""
     able = (server for server in frame.servers if server.vasi is not None)
     return tuple(server for server in able if frame.hmc is None or (server.msp and server.rmc_state == "active"))

@@ -1,7 +1,7 @@
 """Everything that nobody could look up: texts, codes and layouts that are remembered or made up, in one place.
 
 When somebody captures the real thing, it is put right here and nowhere else. No reader should rely on a word of this
-file. powervm.md marks these facts D and lists them as its known gaps: message texts of IVM for a refused validation,
+file. Their mark is D (docs/sources.md): message texts of IVM for a refused validation,
 the fields of ``lslparmigr`` other than counts and state, the streams of ``vasistat``, the error log of a mover, the wording
 of the DR manager.
 """

@@ -185,7 +185,7 @@ def _adapters(question: Question) -> Iterator[str]:
 
 
 #: Fields of a partition's listings that stand in the way of a move, what they must say, the message, and whether only an active move minds
-#: (powervm.md 4.3, #17 to #22, #37 and #38).
+#: (docs/checks.md, prerequisites 17 to 22, 37 and 38).
 UNFIT = (
     ("run_num_huge_pages", "0", "huge-pages", True),
     ("bsr_arrays", "0", "bsr", True),

@@ -431,7 +431,7 @@ def _ends(output: bytes, mark: bytes, came: Sequence[tuple[int, int]]) -> list[i
 
 
 def _text(content: bytes | bytearray) -> str:
-    """Machines of this age speak UTF-8 or ISO-8859-1 and do not say which (powervm.md 3.3)."""
+    """Machines of this age speak UTF-8 or ISO-8859-1 and do not say which (A `SNAP`)."""
     try:
         return bytes(content).decode("utf-8")
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """A command line on a machine: `Session`, and what comes back: `Reply`.
 
 A command is a list of arguments. It is quoted here and nowhere else, and sent with ``LANG=C`` in front, without a
-terminal: a terminal wraps long lines in mid-word and a locale translates the words that readers look for (powervm.md 1.9).
+terminal: a terminal wraps long lines in mid-word and a locale translates the words that readers look for (A `BOND`, `ZIU`).
 
 Two sessions fulfil the contract: `lpmkit.ssh.client.SshSession` over a real connection and `RecordedSession` from a transcript.
 """

@@ -40,7 +40,7 @@ class Row:
     as_it_should: bool | None
 
 
-#: What of an identity a move changes, what it must leave alone, and what it may change (powervm.md 3.1, B): True, False, None.
+#: What of an identity a move changes, what it must leave alone, and what it may change (B `IBMDOC:iphc3attributes`): True, False, None.
 IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
     ("machine model", "model", None),
     ("machine serial", "serial", True),

@@ -37,7 +37,7 @@ from lpmkit.inventory import (
 )
 from lpmkit.sap.model import Snapshot as SapSnapshot
 
-#: Names that a VIOS makes up itself and does not keep over a move (powervm.md 2.1, IBMDOC:p8hc3_ivmprocess, B).
+#: Names that a VIOS makes up itself and does not keep over a move (B `IBMDOC:p8hc3_ivmprocess`).
 GENERATED_TARGET_NAMES = "vtscsi"
 
 

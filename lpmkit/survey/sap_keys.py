@@ -1,6 +1,6 @@
 """SAP's hardware key of each frame, learned from earlier runs: whenever the system was asked there, its key was kept beside the machine's serial number.
 
-How SAP reckons the key is not public (sap-oracle.md 5.1), so a key is only known where it was seen. A key belongs to a machine, not to a name: one that was seen on a machine
+How SAP reckons the key is not public (`SAP2048`), so a key is only known where it was seen. A key belongs to a machine, not to a name: one that was seen on a machine
 of another serial number than the frame has now is not used.
 """
 

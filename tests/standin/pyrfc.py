@@ -1,4 +1,4 @@
-"""A stand-in for pyrfc, written to what callers of the real one meet (sap-oracle.md 1.2 and 9).
+"""A stand-in for pyrfc, written to what callers of the real one meet (`PYRFC`).
 
 It keeps what hurts: parameters must be texts; a call that runs into its time-out is cancelled and *the connection is reopened without a word* under another
 handle and conversation id; communication failures reopen as well; texts follow the logon language; columns of RFC_READ_TABLE come in the table's order; a row over 512

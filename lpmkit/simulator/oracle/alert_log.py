@@ -1,4 +1,4 @@
-r"""The alert log as an instance writes it, in the form of its release, with everything that makes reading one hard (sap-oracle.md 6.1, 9).
+r"""The alert log as an instance writes it, in the form of its release, with everything that makes reading one hard (`ALERT-LOGS`).
 
 Up to 12.1 a line of its own holds the local time as ``ctime`` prints it, later an ISO stamp with zone; ``UNIFORM_LOG_TIMESTAMP_FORMAT=FALSE`` brings
 the old form back, in the same file. From 11g on everything is written into ``log.xml`` too.

@@ -15,7 +15,7 @@ from lpmkit.simulator.oracle.alert_log import AlertLog, log_switch, release_of
 
 WRITE_EVERY_S = 0.02
 LOG_SWITCH_EVERY_S = 3.0
-#: VKTM says nothing of a jump below a second; LGWR says nothing of a write below half a second (sap-oracle.md 6.2).
+#: VKTM says nothing of a jump below a second; LGWR says nothing of a write below half a second (`ORADOC:1347586.1`, `ALERT-LOGS`).
 VKTM_ALLOWS_S, LGWR_ALLOWS_S = 1.0, 0.5
 HISTOGRAM = tuple(2**power for power in range(23))
 BACKGROUND = ("PMON", "PSP0", "MMAN", "DBW0", "LGWR", "CKPT", "SMON", "RECO", "ARC0", "ARC1")

@@ -1,4 +1,4 @@
-"""The monitoring tree of an instance (GetAlertTree, sap-oracle.md 3.2): nodes address their parent by its place in the list."""
+"""The monitoring tree of an instance (GetAlertTree, `SAPCONTROL-WSDL`): nodes address their parent by its place in the list."""
 
 from __future__ import annotations
 

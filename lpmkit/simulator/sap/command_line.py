@@ -20,7 +20,7 @@ from lpmkit.simulator.shells.reply import Reply, lines
 COPYRIGHT = "SAP License Key Administration  -  Copyright (C) 2003 - 2016 SAP AG"
 REFUSED = "NIECONN_REFUSED (Connection refused), NiRawConnect failed in plugin_fopen()"
 
-#: Exit statuses of sapcontrol (sap-oracle.md 3.3): a healthy instance is 3.
+#: Exit statuses of sapcontrol (`SAPAGENT`): a healthy instance is 3.
 SUCCEEDED, FAILED, ALL_RUNNING, ALL_STOPPED = 0, 1, 3, 4
 
 
@@ -44,7 +44,7 @@ def run(system: System, name: str, arguments: Sequence[str], stdin: Callable[[],
 
 
 def sapcontrol(system: System, arguments: Sequence[str]) -> Reply:
-    """``sapcontrol -nr NN [-format script] -function NAME [ARGUMENT …]``, list and script form (sap-oracle.md 3.3)."""
+    """``sapcontrol -nr NN [-format script] -function NAME [ARGUMENT …]``, list and script form (`SAPAGENT`, `SAP-RA`)."""
     words = list(arguments)
     given: list[str] = []
     if "-function" in words:
@@ -82,7 +82,7 @@ def _status(operation: Operation, rows: Sequence[Row]) -> int:
 
 
 def _titles(operation: Operation) -> list[str]:
-    """Underscores where the XML has hyphens (sap-oracle.md 3.3)."""
+    """Underscores where the XML has hyphens (`SAPCONTROL-WSDL`, `SAPAGENT`)."""
     return [column.name.replace("-", "_") for column in operation.fields]
 
 
@@ -107,7 +107,7 @@ def _script(operation: Operation, rows: Sequence[Row]) -> str:
 
 
 def saplikey(system: System, arguments: Sequence[str]) -> Reply:
-    """``saplikey pf=… -get`` and ``-show`` (sap-oracle.md 5.1; the list as the sap_operations collection quotes it)."""
+    """``saplikey pf=… -get`` and ``-show`` (`SAPLIKEY`; the list as the sap_operations collection quotes it)."""
     installed = system.installed
     key = hardware_key(system.machine_id())
     if "-get" in arguments:
@@ -158,7 +158,7 @@ def saplicense(system: System, arguments: Sequence[str]) -> Reply:
 
 
 def version(system: System) -> Reply:
-    """``disp+work -V``: label and value in columns, blank lines and other talk between them (sap-oracle.md 3.2)."""
+    """``disp+work -V``: label and value in columns, blank lines and other talk between them (`TRENTO`)."""
     installed = system.installed
     return lines(
         "",

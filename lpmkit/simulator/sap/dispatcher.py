@@ -1,4 +1,4 @@
-"""NI: the frame around every SAP protocol, and the dispatcher's side of it (sap-oracle.md 4).
+"""NI: the frame around every SAP protocol, and the dispatcher's side of it (`PYSAP`).
 
 A frame is four bytes of length, most significant first, and so much payload. ``NI_PING`` is answered by ``NI_PONG`` at any time between
 messages. A peer that says nothing for ``rdisp/keepalive`` is pinged, and cut off when it does not answer in ``rdisp/keepalive_timeout``.

@@ -65,7 +65,7 @@ def envelope(content: Iterable[str], declarations: str = "") -> bytes:
 
 
 def fault(text: str, code: str = "SOAP-ENV:Server", detail: str = "") -> bytes:
-    """A fault with a bare text, as sapstartsrv sends them (sap-oracle.md 3.1)."""
+    """A fault with a bare text, as sapstartsrv sends them (`SUSE-EXPORTER`)."""
     inner = f"<detail>{detail}</detail>" if detail else ""
     return envelope(
         [

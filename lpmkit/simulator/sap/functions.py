@@ -1,4 +1,4 @@
-"""Function modules, as far as a machine may call them from outside (sap-oracle.md 2).
+"""Function modules, as far as a machine may call them from outside (`STECHNO`, `SAPDATASHEET`, `LEANX`).
 
 A module takes import parameters and tables and gives export parameters and tables; every value is text or a number. What it refuses is an
 `AbapException` with the key that callers know.
@@ -24,7 +24,7 @@ from lpmkit.simulator.sap.tables import TABLES, BadClause, Column, Table, joined
 
 LONGEST_ROW = 512
 LONGEST_LINE = 128
-#: Basis 7.50 SP23 and later give the columns in the order of the table and not as asked for (sap-oracle.md 2.2).
+#: Basis 7.50 SP23 and later give the columns in the order of the table and not as asked for (`SAP-HEALTH`).
 TABLE_ORDER_SINCE = 750
 #: Operating system commands that somebody has defined in SM69.
 COMMANDS: Mapping[str, str] = {"ZLSCONF": "/usr/sbin/lsconf", "ZUNAME": "/usr/bin/uname", "ZDATE": "/usr/bin/date"}
@@ -48,7 +48,7 @@ def ping(asked: Call) -> Result:
 
 
 def system_info(asked: Call) -> Result:
-    """RFCSI_EXPORT; RFCHOST has eight characters only (sap-oracle.md 2.5)."""
+    """RFCSI_EXPORT; RFCHOST has eight characters only (`TCLSAP`)."""
     system, installed = asked.system, asked.system.installed
     facts = {
         "RFCPROTO": "011",
@@ -124,7 +124,7 @@ def _chosen(asked: Call, table: Table) -> Sequence[Column]:
 
 
 def work_processes(asked: Call) -> Result:
-    """TH_WPINFO; texts follow the language of the logon (sap-oracle.md 2.4), and BTC is called BGD in old releases."""
+    """TH_WPINFO; texts follow the language of the logon (`LEANX`, `SAPNOTE:39412`), and BTC is called BGD in old releases."""
     system = asked.system
     named = asked.value("SRVNAME")
     if named not in ("", system.installed.server(system.host)):
@@ -203,7 +203,7 @@ def locks(asked: Call) -> Result:
 
 
 def os_command(asked: Call) -> Result:
-    """SXPG_COMMAND_EXECUTE: a command of SM69 as ``<sid>adm``; its lines are cut at 128 characters (sap-oracle.md 2.6)."""
+    """SXPG_COMMAND_EXECUTE: a command of SM69 as ``<sid>adm``; its lines are cut at 128 characters (`STECHNO`, `SE80`)."""
     program = COMMANDS.get(asked.value("COMMANDNAME"))
     if program is None:
         raise AbapException("COMMAND_NOT_FOUND", f"Command {asked.value('COMMANDNAME')} is not defined")

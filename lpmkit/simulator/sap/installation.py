@@ -1,6 +1,6 @@
 """What SAP software is installed in a partition. A value that travels as JSON; nothing in here happens.
 
-The hardware key follows from ``uname -m`` (sap-oracle.md 5.1), so every frame has its own; ``licensed`` are the ``uname -m`` of those frames for
+The hardware key follows from ``uname -m`` (`SAP2048`), so every frame has its own; ``licensed`` are the ``uname -m`` of those frames for
 whose key a permanent licence was installed.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 FIRST_WITH_START_SERVICE = 700
-"""sapstartsrv is no part of an ordinary 6.20 or 6.40 UNIX kernel (sap-oracle.md 2.7, U)."""
+"""sapstartsrv is no part of an ordinary 6.20 or 6.40 UNIX kernel (U, recalled)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of one instance, worked out of its number (sap-oracle.md 4)."""
+    """The ports of one instance, worked out of its number (`PYSAP`)."""
 
     number: str
 

@@ -1,4 +1,4 @@
-"""The life of background jobs: released, ready, at work step by step, finished or cancelled (sap-oracle.md 2.2)."""
+"""The life of background jobs: released, ready, at work step by step, finished or cancelled (`SE80`, `SAP-HEALTH`)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lpmkit.simulator.sap.system import System
 
 
 def job_cancelled(system: System, named: str | None) -> None:
-    """The job notices that the clock jumped and dumps (sap-oracle.md 5.3); without a name the one that began last."""
+    """The job notices that the clock jumped and dumps (`SCN-TIMEJUMP`); without a name the one that began last."""
     running = [job for job in system.running() if named in (None, job.name)]
     if running:
         job = max(running, key=lambda each: each.started_s or 0.0)

@@ -1,4 +1,4 @@
-"""``dpmon``, the dispatcher's monitor: it looks into shared memory, so it answers when neither logon nor sapstartsrv does (sap-oracle.md 4).
+"""``dpmon``, the dispatcher's monitor: it looks into shared memory, so it answers when neither logon nor sapstartsrv does (`SCN-DPMON`).
 
 The boxed tables (sessions, queues) follow what readers of them expect; the work process table is of the form of old kernels and recalled.
 """

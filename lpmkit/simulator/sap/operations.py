@@ -1,4 +1,4 @@
-"""What sapstartsrv can be asked: names, parameters, fields in order, and the answers out of the system (sap-oracle.md 3.2).
+"""What sapstartsrv can be asked: names, parameters, fields in order, and the answers out of the system (`SAPCONTROL-WSDL`).
 
 The web service and ``sapcontrol`` are two forms of the same table, so both are made from this one. A field's value is text, a number, a
 truth or a `Color`; ``None`` is a field that is not sent.
@@ -168,7 +168,7 @@ def system_instances(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 
 
 def instance_properties(seat: Seat, given: Mapping[str, str]) -> list[Row]:
-    """Names and types as far as sap-oracle.md 3.2 has them."""
+    """Names and types as far as `SAPCONTROL-WSDL` and `SUSE-EXPORTER` have them."""
     installed = seat.system.installed
     kind = "Message Server and Enqueue Server" if seat.central else "ABAP Instance"
     return [
@@ -188,7 +188,7 @@ def instance_properties(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 
 
 def version_text(system: System) -> str:
-    """``753, patch 900, changelist 2094654, RKS compatibility level 1, optU (…), rs6000_64`` (sap-oracle.md 3.2; AIX's word U)."""
+    """``753, patch 900, changelist 2094654, RKS compatibility level 1, optU (…), rs6000_64`` (`TRENTO`; AIX's word U)."""
     installed = system.installed
     return f"{installed.kernel}, patch {installed.patch}, changelist 2094654, RKS compatibility level 1, optU (Oct 16 2021, 00:03:15), rs6000_64"
 
@@ -262,4 +262,4 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("GetAlertTree", "tree", "AlertNode", _fields("name parent:int ActualValue:color description Time AnalyseTool VisibleLevel HighAlertValue:color AlDescription AlTime Tid"), lambda seat, given: alert_tree(seat.dispatcher()), protected=False),
     )
 }  # fmt: skip
-"""The default of ``service/protectedwebmethods`` protects nearly everything (sap-oracle.md 3.2)."""
+"""The default of ``service/protectedwebmethods`` protects nearly everything (`SCN-PROTECTED`)."""

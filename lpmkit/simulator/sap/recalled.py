@@ -1,6 +1,6 @@
 """What is remembered of SAP and was not seen: texts, numbers and layouts, to be put right here when somebody captures the real thing.
 
-No reader should rely on a word of this file. Layouts that were seen stand beside the code that prints them, with their place in sap-oracle.md.
+No reader should rely on a word of this file. Layouts that were seen stand beside the code that prints them, with their source (docs/sources.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NO_ENQUEUE = "EnqAttachStartService failed"
 BAD_CREDENTIALS = "Invalid Credentials"
 
 # --- system log -----------------------------------------------------------------------------------------------------
-# Message numbers of sap-oracle.md 5.3 (all U) and their texts, English and German. Severity is the colour that sapstartsrv gives.
+# Message numbers (all U, recalled) and their texts, English and German. Severity is the colour that sapstartsrv gives.
 SYSLOG: Mapping[str, tuple[str, str, str]] = {
     "E10": ("Buffer {what} Generated with Length {number}", "Puffer {what} mit Länge {number} generiert", "GREEN"),
     "Q02": ("Stop Workproc{number}, PID {pid}", "Stop Workproc{number}, PID {pid}", "YELLOW"),

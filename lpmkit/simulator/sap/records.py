@@ -35,7 +35,7 @@ class Time(str):
 
 
 def date(wall_s: float | None) -> Date:
-    """``YYYYMMDD``, and the initial date of something that has not happened (sap-oracle.md 2.2).
+    """``YYYYMMDD``, and the initial date of something that has not happened (`SE80`).
 
     >>> date(1218226442), date(1218226442).iso, date(None)
     ('20080808', '2008-08-08', '00000000')
@@ -49,7 +49,7 @@ def clock(wall_s: float | None) -> Time:
 
 
 def stamp(wall_s: float) -> str:
-    """``YYYY MM DD HH:MM:SS``, as sapstartsrv writes times (sap-oracle.md 3.1)."""
+    """``YYYY MM DD HH:MM:SS``, as sapstartsrv writes times (`SAPAGENT`)."""
     return time.strftime("%Y %m %d %H:%M:%S", time.gmtime(wall_s))
 
 

@@ -1,4 +1,4 @@
-"""SOAP-RFC: function modules over ``/sap/bc/soap/rfc`` of the ICM, with basic authentication (sap-oracle.md 1.3, 2).
+"""SOAP-RFC: function modules over ``/sap/bc/soap/rfc`` of the ICM, with basic authentication (`SOAP-RFC`).
 
 Seen in public clients of it: the answer's element is ``urn:NAME.Response``; a table comes back only when the request names it, empty or
 not; a refusal of the runtime is HTTP 500 with the useful text in ``<detail><rfc:Error><message>``; an exception of the module is

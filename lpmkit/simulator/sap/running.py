@@ -23,7 +23,7 @@ from lpmkit.simulator.shells.reply import Reply
 
 GSOAP = "gSOAP/2.7"
 KEEPALIVE_S, KEEPALIVE_TIMEOUT_S = 1200.0, 60.0
-"""``rdisp/keepalive`` and ``rdisp/keepalive_timeout`` (sap-oracle.md 4)."""
+"""``rdisp/keepalive`` and ``rdisp/keepalive_timeout`` (`SAPNOTE:27320`, as quoted)."""
 
 
 def _context(tls: Mapping[str, str]) -> ssl.SSLContext:
@@ -83,7 +83,7 @@ class RunningSap:
         if self._tls is not None:
             secured = web(startsrv.serve(seat, self._strikes, trusted=False), GSOAP, self._tls)
             self._ports.listen(f"{name}_tls", numbers.start_service_tls, secured)
-        # The local socket asks for no password, for only <sid>adm and root can open it (sap-oracle.md 3.1).
+        # The local socket asks for no password, for only <sid>adm and root can open it (`TRENTO`).
         local = self._root / "tmp" / f".sapstream{numbers.start_service}"
         self._ports.listen_locally(
             f"{name}_local", local, web(startsrv.serve(seat, self._strikes, trusted=True), GSOAP)

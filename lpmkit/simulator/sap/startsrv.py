@@ -1,4 +1,4 @@
-"""sapstartsrv as a web service: its WSDL, and SOAP answers made from `operations` (sap-oracle.md 3.1).
+"""sapstartsrv as a web service: its WSDL, and SOAP answers made from `operations` (`SAPCONTROL-WSDL`).
 
 SOAP 1.1, document/literal; the wrapper element is in ``urn:SAPControl``, what it holds is in no namespace.
 """
@@ -75,7 +75,7 @@ def _documents(seat: Seat, exchange: Exchange, strikes: Strikes) -> None:
 def _answer(operation: Operation, rows: Sequence[Row], sparse: bool) -> bytes:
     items = [_item(operation, row, sparse) for row in rows]
     if not operation.listed:
-        # The element is EnqStatistic and not …Response (sap-oracle.md 3.2).
+        # The element is EnqStatistic and not …Response (`SAPCONTROL-WSDL`).
         content = f"<SAPControl:{operation.item}>{items[0]}</SAPControl:{operation.item}>"
     else:
         inner = "".join(f"<item>{item}</item>" for item in items)
@@ -83,7 +83,7 @@ def _answer(operation: Operation, rows: Sequence[Row], sparse: bool) -> bytes:
     return envelope.envelope([content], f' xmlns:SAPControl="{NAMESPACE}"')
 
 
-#: What an old or patched sapstartsrv leaves out although its WSDL promises it (sap-oracle.md 3.1: pid, work process 0's number).
+#: What an old or patched sapstartsrv leaves out although its WSDL promises it (`SAPAGENT`: pid, work process 0's number).
 OFTEN_MISSING = ("pid", "No", "Err", "Severity", "startPriority", "elapsedtime")
 
 
@@ -172,7 +172,7 @@ def _element(column: Field) -> str:
 
 
 def text_of(column: Field, value: Value) -> str:
-    """A value as ``sapcontrol`` prints it: colours without their prefix, truths in capitals (sap-oracle.md 3.3)."""
+    """A value as ``sapcontrol`` prints it: colours without their prefix, truths in capitals (`SAPAGENT`)."""
     if isinstance(value, bool):
         return str(value).upper()
     return "" if value is None else str(value).removeprefix("SAPControl-")

@@ -1,4 +1,4 @@
-"""The database tables that RFC_READ_TABLE can be asked for, and its WHERE clause (sap-oracle.md 2.2)."""
+"""The database tables that RFC_READ_TABLE can be asked for, and its WHERE clause (`SE80`, `SYBASE-RFC`)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _dump_facts(dump: Dump) -> dict[str, Scalar]:
 
 
 def _update_facts(request: UpdateRequest) -> dict[str, Scalar]:
-    """VBHDR; VBDATE is date and time in fourteen characters (sap-oracle.md 2.1)."""
+    """VBHDR; VBDATE is date and time in fourteen characters (`AZURE-SAP`)."""
     return {
         "VBKEY": request.key, "VBDATE": date(request.wall_s) + clock(request.wall_s), "VBUSR": request.user, "VBMANDT": request.client,
         "VBREPORT": request.report, "VBTCODE": request.transaction, "VBSTATE": request.state, "VBRC": 0 if request.state == 255 else 13,

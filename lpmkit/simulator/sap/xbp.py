@@ -1,4 +1,4 @@
-"""The interface for external job schedulers, XBP over XMI (sap-oracle.md 2.3). Its logon lives as long as the connection does."""
+"""The interface for external job schedulers, XBP over XMI (`STECHNO`, `REDWOOD-XBP`). Its logon lives as long as the connection does."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _refusal(asked: Call) -> dict[str, str | int] | None:
 
 
 def select(asked: Call) -> Result:
-    """Nothing found is an error return (sap-oracle.md 2.3)."""
+    """Nothing found is an error return (`STECHNO`)."""
     wanted = asked.structure("JOB_SELECT_PARAM")
     refusal = _refusal(asked)
     if refusal is None and not wanted.get("JOBNAME"):
@@ -124,7 +124,7 @@ def status(asked: Call) -> Result:
 
 
 def status_check(asked: Call) -> Result:
-    """What the table says and what is: a job without a work process is not active, and the row is repaired (sap-oracle.md 2.2)."""
+    """What the table says and what is: a job without a work process is not active, and the row is repaired (`STECHNO`)."""
     job, said = _one(asked)
     if job is None:
         return Result({"ACTUAL_STATUS": "", "STATUS_ACCORDING_TO_DB": "", "RETURN": said})

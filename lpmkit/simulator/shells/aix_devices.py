@@ -1,4 +1,4 @@
-"""Disks, adapters and volume groups of an AIX partition (powervm.md 3.6)."""
+"""Disks, adapters and volume groups of an AIX partition (`GLPI`, `BOND`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``errpt``: the error log of AIX (powervm.md 3.3, layouts ZIU and SNAP)."""
+"""``errpt``: the error log of AIX (layouts `ZIU` and `SNAP`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who an AIX system is: ``uname``, ``lsconf``, ``oslevel``, ``lparstat -i`` (powervm.md 3.1 and 3.2)."""
+"""Who an AIX system is: ``uname``, ``lsconf``, ``oslevel``, ``lparstat -i`` (`GLPI`, `GIB-PARTID`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on an AIX partition and since when: ``uptime``, ``who``, ``date``, ``ps``, ``lssrc`` (powervm.md 3.4 and 5.5)."""
+"""What runs on an AIX partition and since when: ``uptime``, ``who``, ``date``, ``ps``, ``lssrc`` (`BOND`)."""
 
 from __future__ import annotations
 

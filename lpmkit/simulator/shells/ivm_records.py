@@ -1,6 +1,6 @@
 """The records behind ``lssyscfg``: one function per listing, from a world to ordered fields.
 
-Field names, their order and their values follow powervm.md 1.6 (ZIU, NOVA-IVM, XCAT). A name that starts with
+Field names, their order and their values follow `ZIU`, `NOVA-IVM` and `XCAT`. A name that starts with
 ``-`` can be asked for with ``-F`` and is not part of the plain listing.
 """
 

@@ -1,4 +1,4 @@
-"""The records behind ``lshwres``: memory, processors, virtual and physical adapters (powervm.md 1.7: ZIU, NOVA-IVM)."""
+"""The records behind ``lshwres``: memory, processors, virtual and physical adapters (`ZIU`, `NOVA-IVM`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar of manager output: ``name=value`` records, ``-F``, ``--header``, delimiters and quoting (powervm.md 1.9).
+"""The grammar of manager output: ``name=value`` records, ``-F``, ``--header``, delimiters and quoting (`ZIU`, `NOVA-IVM`, `BOND`).
 
 A record is an ordered mapping from field name to text. Fields whose name starts with ``-`` are known to ``-F`` and are not
 part of the plain listing.

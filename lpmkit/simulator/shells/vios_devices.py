@@ -1,4 +1,4 @@
-"""``lsdev``, ``lspv``, ``lspath``, ``lsrep``, ``lsvopt``, ``pcmpath`` and ``entstat`` on a VIOS (powervm.md 2.2 and 2.3)."""
+"""``lsdev``, ``lspv``, ``lspath``, ``lsrep``, ``lsvopt``, ``pcmpath`` and ``entstat`` on a VIOS (`SNAP`, `NOVA-IVM`, `BOND`)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def devices(world: World, frame: Frame) -> list[Device]:
 
 
 def _has_lpm_device(level: str) -> bool:
-    """The pseudo-device of a mover came with 2.2.2.0 (powervm.md 2.4)."""
+    """The pseudo-device of a mover came with 2.2.2.0 (`RHDISK0`, `IBMDOC:iphc3lpmpseudo`)."""
     return [int(part) for part in level.split(".") if part.isdigit()] >= [2, 2, 2, 0]
 
 
