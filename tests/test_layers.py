@@ -17,6 +17,7 @@ ORDER = [
     "timeline",
     "inventory",
     "config",
+    "rules",
     "ssh",
     "control",
     "runs",

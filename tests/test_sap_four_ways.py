@@ -102,8 +102,10 @@ def test_a_way_shows_the_same_jobs_work_processes_and_verdict_as_the_others(view
         assert said.question(key).state == "passed", said.question(key)
         assert said.question(key).state == reference_said.question(key).state
     # what a way cannot tell is not evaluated; whatever it can tell it tells as the others do
-    for one in said.said:
-        theirs = reference_said.question(one.key) if any(each.key == one.key for each in reference_said.said) else one
+    for one in said.questions:
+        theirs = (
+            reference_said.question(one.key) if any(each.key == one.key for each in reference_said.questions) else one
+        )
         assert "not evaluated" in (one.state, theirs.state) or one.state == theirs.state
 
 

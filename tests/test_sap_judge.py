@@ -15,7 +15,6 @@ from lpmkit.errors import SiteFileError
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, judge
 from lpmkit.sap.model import (
-    NO_WAY,
     Activity,
     Colour,
     Dump,
@@ -27,6 +26,7 @@ from lpmkit.sap.model import (
     Licence,
     LogEntry,
     Missed,
+    MissingReason,
     Observation,
     Process,
     Queue,
@@ -34,6 +34,7 @@ from lpmkit.sap.model import (
     Update,
     User,
     WorkProcess,
+    read_observation,
 )
 from lpmkit.sap.rules import Class, Rules
 
@@ -361,12 +362,48 @@ def test_the_licence_is_judged_by_the_key_of_the_machine_it_runs_on_now() -> Non
 
 
 def test_a_way_that_is_missing_does_not_count_against_the_move_one_that_failed_does() -> None:
-    without = judged(seen("updates", 5, trouble=f"{NO_WAY} (rfc, soap_rfc would)")).question("sap-updates-BX5")
+    missing = replace(seen("updates", 5, trouble="any words"), reason=MissingReason.NOT_CONFIGURED)
+    without = judged(missing).question("sap-updates-BX5")
     broken = judged(seen("updates", 5, trouble="rfc: it does not let LPMKIT in")).question("sap-updates-BX5")
     assert (without.state, without.counts) == ("not evaluated", False)
     assert (broken.state, broken.counts) == ("not evaluated", True)
     gap = Snapshot("BX5", WALL, {}, missed=(Missed("licences", "x", False), Missed("hardware_key", "x", False)))
     assert judged(before=gap, after=gap).question("sap-licence-BX5").counts is False
+
+
+OLD = {"system": "BX5", "way": "", "asked_ns": MONO, "answered_ns": MONO, "wall_ns": WALL}
+
+
+@pytest.mark.parametrize(
+    ("kept", "counts"),
+    [
+        ({"trouble": "no way in the site file tells it (rfc, soap_rfc would)"}, False),
+        ({"trouble": "rfc: it does not let LPMKIT in"}, True),
+        ({"trouble": "other words", "reason": "not-configured"}, False),
+        ({"trouble": "other words", "reason": "not-answered"}, True),
+    ],
+)
+def test_why_a_question_has_no_answer_is_kept_as_a_code_and_older_runs_are_read(
+    kept: dict[str, str], counts: bool
+) -> None:
+    said = read_observation({**OLD, "question": "updates", **kept})
+    question = judged(said).question("sap-updates-BX5")
+    assert (question.state, question.counts) == ("not evaluated", counts)
+    assert read_observation(said.as_data()) == said
+    assert said.as_data()["reason"] == ("not-answered" if counts else "not-configured")
+
+
+@pytest.mark.parametrize("mark", [{"text": "running, by its name in ps"}, {"text": "any words", "from_ps": True}])
+def test_a_start_worked_out_from_ps_is_not_held_against_another(mark: dict[str, Any]) -> None:
+    def processes(second: float, started: datetime, **marks: Any) -> Observation:
+        row = {"name": "dw", "pid": 7, "started": started.isoformat(), **marks}
+        moment = MONO + int(second * S)
+        times = {"asked_ns": moment, "answered_ns": moment}
+        return read_observation({**OLD, **times, "question": "processes", "way": "ps", "rows": [row]})
+
+    later = at(60)
+    assert judged(processes(5, at(0), **mark), processes(40, later, **mark)).questions[1].state == "passed"
+    assert judged(processes(5, at(0)), processes(40, later)).questions[1].state == "failed"
 
 
 def test_a_conversation_that_reopened_is_a_finding() -> None:
@@ -403,7 +440,7 @@ def test_the_connection_to_the_dispatcher_is_kept_or_lost(lane: NiLane, state: s
 
 
 def test_nothing_seen_passes_nothing() -> None:
-    assert {one.state for one in judged().said} == {"not evaluated"}
+    assert {one.state for one in judged().questions} == {"not evaluated"}
 
 
 # -- the host seen from inside ---------------------------------------------------------------------------------------------------

@@ -263,7 +263,9 @@ def test_every_question_is_put_at_its_interval_and_what_none_tells_once() -> Non
         soon(lambda: way.asked.count("work_processes") >= 3)
     asked = [row["question"] for row in seen.rows]
     assert asked.count("users") == 1  # no way tells it: said once
-    assert "no way in the site file" in next(row["trouble"] for row in seen.rows if row["question"] == "users")
+    assert "no SAP interface in the site file" in next(
+        row["trouble"] for row in seen.rows if row["question"] == "users"
+    )
     assert way.asked[-1] == "closed"
     times = [row["asked_ns"] for row in seen.rows if row["question"] == "work_processes"]
     assert all(later - earlier >= 0.4e9 for earlier, later in pairwise(times))

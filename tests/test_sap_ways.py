@@ -276,7 +276,7 @@ def test_where_one_way_is_closed_the_next_answers_and_is_named(simulator: Simula
 def test_a_question_that_no_way_tells_says_which_would(simulator: Simulator) -> None:
     said = worlds.simulated(simulator, "webservice").ask("updates")
     assert said.rows is None
-    assert "no way in the site file tells it (rfc, soap_rfc would)" in said.trouble
+    assert "no SAP interface in the site file provides it (rfc, soap_rfc would)" in said.trouble
 
 
 def test_the_systems_clock_is_learned_from_what_it_says(simulator: Simulator) -> None:

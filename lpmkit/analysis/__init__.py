@@ -28,9 +28,7 @@ from lpmkit.analysis.model import (
     Noise,
     Outage,
     Phase,
-    Question,
     SessionOutage,
-    State,
     Suspension,
     Trace,
     Verdict,
@@ -42,6 +40,7 @@ from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.verdict import Evidence, identity_of, judge, same_boot, seconds
 from lpmkit.errors import RecordError
+from lpmkit.rules.question import Question, State
 from lpmkit.runs.folder import Run, write_document
 
 _DOCUMENTS = ("findings", "validation", "survey", "survey-after")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lpmkit.rules.question import Question, State
 from lpmkit.runs.samples import Int64Array
 from lpmkit.sap.judge import Outcome as SapOutcome
 
@@ -115,14 +116,6 @@ class ClockVerdict(StrEnum):
     SET_BACK = "set-back"
     COUNTED_ONE_SECOND = "counted-one-second"
     COUNTED_PARTLY = "counted-partly"
-
-
-class State(StrEnum):
-    """The answer to a question. Missing data is never `PASSED`."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_EVALUATED = "not evaluated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,18 +366,6 @@ class SessionOutage:
     unanswered: int
     split: Split | None = None
     login: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question of the verdict and its answer."""
-
-    key: str
-    title: str
-    state: State
-    answer: str
-    why: str = ""
-    counts: bool = True  #: whether the overall verdict depends on it
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Question, State, Suspension, Trace
+from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Suspension, Trace
 from lpmkit.analysis.record import Record
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state as facts
@@ -19,6 +19,7 @@ from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.judge import Judge, Judgement, Place, Window
 from lpmkit.oracle.rules import Class, Classified, Rules, Witness, parse_rules
 from lpmkit.oracle.stamps import Moment
+from lpmkit.rules.question import Question, Reply, State
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING
 from lpmkit.timeline import Event
@@ -306,8 +307,9 @@ class _Database:
                 name,
                 what,
                 FAILED,
-                f"no: started {starts[0]} before, {sorted(set(starts))[-1]} after",
+                f"started {starts[0]} before, {sorted(set(starts))[-1]} after",
                 "V$INSTANCE.STARTUP_TIME",
+                reply=Reply.NO,
             )
         if not starts or (not self._spoke_after() and last <= self.begin_ns):
             return Question(name, what, OPEN, "the database was not asked for its start time before and after")
@@ -339,7 +341,8 @@ class _Database:
                 name,
                 what,
                 FAILED,
-                f"no: SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another",
+                f"SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another",
+                reply=Reply.NO,
             )
         if not self._spoke_after():
             return Question(
@@ -356,7 +359,8 @@ class _Database:
             name,
             what,
             PASSED,
-            f"yes: SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}",
+            f"SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}",
+            reply=Reply.YES,
         )
 
     def _others(self, title: str, found: DatabaseAnalysis) -> Question:
@@ -365,8 +369,10 @@ class _Database:
             return Question(name, what, OPEN, "who was logged on before and after is not known", counts=False)
         if found.kept.lost:
             shown = ", ".join(found.kept.lost[:5]) + (" …" if len(found.kept.lost) > 5 else "")
-            return Question(name, what, FAILED, f"no: {len(found.kept.lost)} of {found.kept.before} are gone: {shown}")
-        return Question(name, what, PASSED, f"yes: all {found.kept.before} that were there long before")
+            return Question(
+                name, what, FAILED, f"{len(found.kept.lost)} of {found.kept.before} are gone: {shown}", reply=Reply.NO
+            )
+        return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=Reply.YES)
 
     def _log(self, title: str, found: DatabaseAnalysis) -> Question:
         name, what = self._key("alert"), f"{title} alert log without new trouble?"
@@ -377,17 +383,15 @@ class _Database:
         text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
         gaps = self._gaps_of_the_log()
         if said.verdict == Class.FAIL.value:
-            return Question(name, what, FAILED, f"no: {text}")
+            return Question(name, what, FAILED, text, reply=Reply.NO)
         if gaps:
             return Question(name, what, OPEN, f"not all of it was seen: {gaps[0]}" + (f"; {text}" if text else ""))
         if said.verdict == Class.UNKNOWN.value:
             return Question(name, what, OPEN, f"nobody knows what to make of: {text or 'lines without a time'}")
-        return Question(
-            name,
-            what,
-            PASSED,
-            f"with warnings: {text}" if text else f"yes: {said.inside} entries, none that speaks against the move",
-        )
+        if text:
+            return Question(name, what, PASSED, f"with warnings: {text}")
+        entries = f"{said.inside} entries, none that speaks against the move"
+        return Question(name, what, PASSED, entries, reply=Reply.YES)
 
     def _gaps_of_the_log(self) -> list[str]:
         """What of the log was not seen since the move began. Trouble that was over before is none."""
@@ -417,12 +421,16 @@ class _Database:
         worked = [sent for sent, spoke in tried if spoke]
         if unexcused:
             return Question(
-                name, what, FAILED, f"no: {len(unexcused)} logons failed while the host ran (of {len(tried)})"
+                name,
+                what,
+                FAILED,
+                f"{len(unexcused)} logons failed while the host ran (of {len(tried)})",
+                reply=Reply.NO,
             )
         if not worked or worked[-1] < self.begin_ns:
             return Question(name, what, OPEN, "no logon worked since the move began")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
-        return Question(name, what, PASSED, f"yes: {len(worked)} fresh logons{during}")
+        return Question(name, what, PASSED, f"{len(worked)} fresh logons{during}", reply=Reply.YES)
 
 
 def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
@@ -435,11 +443,11 @@ def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
         return
     wrong = facts.worse_around(found.before, found.after)
     if wrong:
-        yield Question(name, what, FAILED, f"no: {'; '.join(wrong)}")
+        yield Question(name, what, FAILED, "; ".join(wrong), reply=Reply.NO)
         return
     lag = facts.lag_s(found.after)
     behind = f"; the standby is {lag} s behind" if lag else ""
-    yield Question(name, what, PASSED, f"yes: {', '.join(there[1] or there[0])}{behind}")
+    yield Question(name, what, PASSED, f"{', '.join(there[1] or there[0])}{behind}", reply=Reply.YES)
 
 
 def _commits(title: str, found: DatabaseAnalysis) -> Question:

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lpmkit.analysis.model import HostAnalysis, Question, State
+from lpmkit.analysis.model import HostAnalysis
 from lpmkit.analysis.record import Record
 from lpmkit.config import SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
+from lpmkit.rules.question import Question, State
 from lpmkit.runs.folder import Run
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, Outcome, judge
@@ -138,8 +139,4 @@ def questions_of_sap(outcomes: Sequence[Outcome]) -> tuple[Question, ...]:
         return (
             Question("sap", "SAP sessions and work?", State.NOT_EVALUATED, "no SAP system was watched", counts=False),
         )
-    return tuple(
-        Question(one.key, one.title, State(one.state), one.answer, one.why, one.counts)
-        for outcome in outcomes
-        for one in outcome.said
-    )
+    return tuple(question for outcome in outcomes for question in outcome.questions)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, Kind, Question, State, Verdict
+from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, Kind, Verdict
 from lpmkit.analysis.record import Record
+from lpmkit.rules.question import Question, Reply, State
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
@@ -64,7 +65,9 @@ def _sentence(evidence: Evidence, state: State, questions: Sequence[Question], b
     if state is PASSED:
         return f"{head}. Every question that was looked at passed."
     texts = "; ".join(
-        f"{_within_a_sentence(one.title)}: {one.answer.removeprefix('no: ')}" for one in because if one.key != "outages"
+        f"{_within_a_sentence(one.title)}: {one.details if one.reply is Reply.NO else one.answer}"
+        for one in because
+        if one.key != "outages"
     )
     word = "Failed" if state is FAILED else "Not evaluated"
     return f"{head}. {word}: {texts}." if texts else f"{head}."
@@ -93,10 +96,12 @@ def _moved(evidence: Evidence) -> Question:
     way = f"{order.get('partition', 'the partition')} from {order.get('source', '?')} to {order.get('target', '?')}"
     if phase == "settled":
         how = evidence.record.phases[-1].why if evidence.record.phases else ""
-        return Question("moved", title, PASSED, f"yes: {way}; {how or 'gone from the source, running on the target'}")
+        return Question(
+            "moved", title, PASSED, f"{way}; {how or 'gone from the source, running on the target'}", reply=Reply.YES
+        )
     if phase in ("failed", "stopped", "needs-recovery"):
         why = evidence.record.phases[-1].why
-        return Question("moved", title, FAILED, f"no: {phase}{' — ' + why if why else ''}")
+        return Question("moved", title, FAILED, f"{phase}{' — ' + why if why else ''}", reply=Reply.NO)
     return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
 
 
@@ -143,11 +148,11 @@ def _session(evidence: Evidence) -> Question:
     if again and attached:
         return Question("session", title, OPEN, "a second recorder had to open sessions of its own")
     if again:
-        return Question("session", title, FAILED, f"no: {', '.join(again)} had to log in again")
+        return Question("session", title, FAILED, f"{', '.join(again)} had to log in again", reply=Reply.NO)
     if evidence.mode == "move" and not _spoke_after(evidence, opened):
         return Question("session", title, OPEN, "no session was heard of after the move")
     pids = ", ".join(f"{name} (process {lines[0].get('remote_pid', '?')})" for name, lines in opened.items())
-    return Question("session", title, PASSED, f"yes: {pids} stayed open")
+    return Question("session", title, PASSED, f"{pids} stayed open", reply=Reply.YES)
 
 
 def _spoke_after(evidence: Evidence, opened: Mapping[str, Any]) -> bool:
@@ -220,13 +225,13 @@ def _complete(evidence: Evidence) -> Question:
     torn = sum(evidence.unreadable.values())
     if faults:
         # What nobody saw speaks neither for the move nor against it.
-        return Question("complete", title, OPEN, "no: " + ", ".join(faults))
-    extra = f"; {torn} unreadable line{'s' if torn > 1 else ''}" if torn else ""
+        return Question("complete", title, OPEN, ", ".join(faults), reply=Reply.NO)
+    remarks = [f"{torn} unreadable line{'s' if torn > 1 else ''}"] if torn else []
     if evidence.record.monitor is None:
-        return Question("complete", title, OPEN, f"no monitor of our own was running{extra}")
+        return Question("complete", title, OPEN, "; ".join(["no monitor of our own was running", *remarks]))
     stalled = sum(span.length_ns for span in evidence.record.stalls) / SECOND
-    extra += f"; this machine stood still for {stalled:.2f} s in all, taken out" if stalled else ""
-    return Question("complete", title, PASSED, f"yes{extra}")
+    remarks += [f"this machine stood still for {stalled:.2f} s in all, taken out"] if stalled else []
+    return Question("complete", title, PASSED, "; ".join(remarks), reply=Reply.YES)
 
 
 def _checks(evidence: Evidence) -> Question:
@@ -249,7 +254,9 @@ def _validation(evidence: Evidence) -> Question:
     title, found = "Validated by the firmware?", evidence.documents.get("validation")
     if not isinstance(found, dict) or not isinstance(found.get("passed"), bool):
         return Question("validation", title, OPEN, "there is no validation")
-    return Question("validation", title, PASSED if found["passed"] else FAILED, "yes" if found["passed"] else "refused")
+    if found["passed"]:
+        return Question("validation", title, PASSED, "", reply=Reply.YES)
+    return Question("validation", title, FAILED, "refused")
 
 
 def _outages(evidence: Evidence) -> Question:

@@ -15,8 +15,6 @@ _OF_THIS = re.compile(r"\s*\(of this computer\)$")
 _KEY_IN_ROW = re.compile(r"(?:^|\s)([A-Z]\d{10})(?=\s|$)")
 #: ``dw.sapBX5_DVEBMGS00``: dispatcher and work processes, message server, collector, syslog sender and collector.
 _SAP_PROCESS = re.compile(r"(?:^|[/\s])((dw|ms|se|co|gw|rd|en|er|ig|jc)\.sap([A-Z][A-Z0-9]{2})_([A-Z]+\d\d))(?:\s|$)")
-#: What a process that only ``ps`` shows says of itself; its start is reckoned from its age.
-BY_NAME = "running, by its name in ps"
 _ELAPSED = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)")
 DESCRIPTIONS = {
     "dw": "dispatcher and work processes",
@@ -126,7 +124,8 @@ def read_processes(said: str, sid: str, now: datetime) -> tuple[Process, ...]:
         Process(
             name=name,
             pid=pid,
-            text=BY_NAME,
+            text="running, by its name in ps",
+            from_ps=True,
             started=(now - timedelta(seconds=age)).replace(microsecond=0),
             elapsed_s=age,
             description=DESCRIPTIONS[name.split(".", 1)[0]],

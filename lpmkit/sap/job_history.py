@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from lpmkit.sap.model import Job, JobLog, JobStatus, Observation
+from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Answers:
     @property
     def trouble(self) -> str:
         return self.unanswered[-1].trouble if self.unanswered else "nobody asked"
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether it was asked, and something in the site file could have answered."""
+        return bool(self.unanswered) and self.unanswered[-1].reason is not MissingReason.NOT_CONFIGURED
 
 
 def answers(observations: Sequence[Observation], question: str, pause: Pause) -> Answers:

@@ -7,7 +7,7 @@ shows them, without a zone, unless their name says otherwise; `Snapshot.zone_off
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -73,6 +73,7 @@ class Process:
     elapsed_s: int | None = None
     description: str = ""
     instance: str = ""
+    from_ps: bool = False  #: worked out from ``ps``: the start is only as exact as its elapsed time
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +316,17 @@ class Alert:
     text: str = ""
 
 
-#: How the trouble of a question begins that nothing in the site file could answer.
-NO_WAY = "no way in the site file tells it"
+class MissingReason(StrEnum):
+    """The reason why a question has no answer."""
+
+    NOT_CONFIGURED = "not-configured"  #: nothing in the site file could answer it
+    NOT_ANSWERED = "not-answered"  #: what could have answered did not
+
+
+#: The begin of the trouble in older runs, which have no `MissingReason.NOT_CONFIGURED`.
+_OLD_NOT_CONFIGURED = "no way in the site file tells it"
+#: The text of a process from ``ps`` in older runs, which have no `Process.from_ps`.
+_OLD_FROM_PS = "running, by its name in ps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +408,8 @@ ROWS: Mapping[str, type] = {
 class Observation:
     """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer was true.
 
-    ``rows`` is ``None`` when nobody answered; ``trouble`` says why. ``session`` is the identity of the conversation that carried it, where a way has one;
+    ``rows`` is ``None`` without an answer; then ``reason`` has a code and ``trouble`` the words. ``session`` is the
+    identity of the conversation that carried it, where a way has one;
     ``segment`` the recorder's life in which it was asked.
     """
 
@@ -413,6 +424,7 @@ class Observation:
     session: str = ""
     zone_offset_s: int | None = None
     segment: int = 1
+    reason: MissingReason | None = None
 
     def as_data(self) -> dict[str, Any]:
         """JSON values; rows without what is at its default."""
@@ -425,7 +437,7 @@ class Observation:
             "wall_ns": self.wall_ns,
         }
         if self.rows is None:
-            return {**kept, "trouble": self.trouble}
+            return {**kept, "trouble": self.trouble, "reason": (self.reason or MissingReason.NOT_ANSWERED).value}
         rows = _adapter(ROWS[self.question]).dump_python(self.rows, mode="json", exclude_defaults=True)
         more = {"session": self.session, "zone_offset_s": self.zone_offset_s}
         return {**kept, **{name: value for name, value in more.items() if value not in ("", None)}, "rows": rows}
@@ -452,14 +464,30 @@ def read_observation(data: Mapping[str, Any]) -> Observation:
             asked_ns=int(data["asked_ns"]),
             answered_ns=int(data["answered_ns"]),
             wall_ns=int(data["wall_ns"]),
-            rows=None if rows is None else _adapter(ROWS[data["question"]]).validate_python(rows),
+            rows=None if rows is None else _rows_of(data["question"], rows),
             trouble=str(data.get("trouble", "")),
             session=str(data.get("session", "")),
             zone_offset_s=data.get("zone_offset_s"),
             segment=int(data.get("segment", 1)),
+            reason=_reason_of(data) if rows is None else None,
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise UnexpectedReply(f"this is no observation of a SAP system: {error}", line=str(data)[:200]) from error
+
+
+def _rows_of(question: str, rows: Any) -> tuple[Any, ...]:
+    found = _adapter(ROWS[question]).validate_python(rows)
+    if question == "processes":
+        return tuple(replace(row, from_ps=True) if row.text == _OLD_FROM_PS else row for row in found)
+    return tuple(found)
+
+
+def _reason_of(data: Mapping[str, Any]) -> MissingReason:
+    """The kept reason; of an observation without one, the reason that its words give."""
+    if "reason" in data:
+        return MissingReason(data["reason"])
+    old = str(data.get("trouble", "")).startswith(_OLD_NOT_CONFIGURED)
+    return MissingReason.NOT_CONFIGURED if old else MissingReason.NOT_ANSWERED
 
 
 def jobs_of(work_processes: tuple[WorkProcess, ...]) -> tuple[Job, ...]:

@@ -19,7 +19,7 @@ from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, Unex
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.lsconf import SERIAL, head_of
-from lpmkit.sap.model import NO_WAY, Identity, Missed, Observation, Snapshot
+from lpmkit.sap.model import Identity, Missed, MissingReason, Observation, Snapshot
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.sources import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
@@ -136,10 +136,15 @@ class System:
                 session=way.session,
                 zone_offset_s=self.offset_s(wall),
             )
+        reason = MissingReason.NOT_ANSWERED
         if not self.is_configured(question):
-            reasons = [f"{NO_WAY} ({', '.join(PREFERRED[question])} would)", *reasons]
+            reason = MissingReason.NOT_CONFIGURED
+            reasons = [
+                f"no SAP interface in the site file provides it ({', '.join(PREFERRED[question])} would)",
+                *reasons,
+            ]
         trouble = "; ".join(reasons)
-        return Observation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble)
+        return Observation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble, reason=reason)
 
     def _blotted(self, text: str) -> str:
         """What a machine said, without the passwords that it may have said back to us: it goes into the run's folder."""
@@ -220,7 +225,7 @@ class System:
         for question in questions:
             said = self.ask(question, began)
             if said.rows is None:
-                missed.append(Missed(question, said.trouble, self.is_configured(question)))
+                missed.append(Missed(question, said.trouble, said.reason is not MissingReason.NOT_CONFIGURED))
                 continue
             ways[question] = said.way
             found[question] = said.rows[0] if question in _ONE_VALUE else said.rows

@@ -10,17 +10,17 @@ from lpmkit.sap.job_history import occupancy
 from lpmkit.sap.judge.jobs import job_lines, jobs
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
 from lpmkit.sap.judge.machine import conversation, host, licence
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, Outcome, Said
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, Outcome
 from lpmkit.sap.judge.work import enqueue, ni, processes, queues, updates, users, work_processes
 
-__all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "Outcome", "Said", "judge"]
+__all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "Outcome", "judge"]
 
 
 def judge(case: Case) -> Outcome:
     """Answer every question about one system."""
     lines = tuple(job_lines(case))
     tallies = log_tallies(case)
-    said = (
+    questions = (
         ni(case),
         processes(case),
         work_processes(case),
@@ -40,5 +40,10 @@ def judge(case: Case) -> Outcome:
         if one.rows is not None:
             ways.setdefault(one.question, {})[one.way] = None
     return Outcome(
-        case.sid, said, lines, tallies, {name: tuple(each) for name, each in ways.items()}, occupancy(case.observations)
+        case.sid,
+        questions,
+        lines,
+        tallies,
+        {name: tuple(each) for name, each in ways.items()},
+        occupancy(case.observations),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.rules.question import Question, Reply
 from lpmkit.sap.job_history import Answers, JobCourse, Pause, Progress, answers, fresh, job_courses, progress
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
@@ -12,7 +13,6 @@ from lpmkit.sap.judge.values import (
     PASSED,
     Case,
     JobLine,
-    Said,
     not_evaluated,
     plural,
     some,
@@ -193,7 +193,7 @@ def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
     return JobLine(course, "pass" if was is JobStatus.RUNNING else "", "ended, and the system log knows of no error")
 
 
-def jobs(case: Case, lines: Sequence[JobLine]) -> Said:
+def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     key, title = f"sap-jobs-{case.sid}", f"{case.sid}: jobs ran on?"
     found = answers(case.observations, "jobs", case.pause)
     if found.before is None or found.last is None:
@@ -205,14 +205,16 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Said:
     aborted = [one for one in failed if one.course.status is JobStatus.ABORTED or not one.course.job.name]
     if len(failed) > len(aborted) or len(aborted) > case.slo.aborted_jobs:
         texts = [f"{one.course.job.title} {one.text}" for one in failed]
-        return Said(key, title, FAILED, f"no: {some(texts)}", by)
+        return Question(key, title, FAILED, some(texts), by, reply=Reply.NO)
     if unknown:
         texts = [f"{one.course.job.title} {one.text}" for one in unknown]
-        return Said(key, title, OPEN, f"not known of {some(texts)}", by)
+        return Question(key, title, OPEN, f"not known of {some(texts)}", by)
     if not passed:
-        return Said(key, title, PASSED, "no job ran when the pause began", by)
+        return Question(key, title, PASSED, "no job ran when the pause began", by)
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
     delays = [one.delay_s for one in passed if one.delay_s is not None]
     late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
     accepted = f"; {plural(len(aborted), 'aborted job')} within the limit" if aborted else ""
-    return Said(key, title, PASSED, f"yes: {on} ran on, {len(passed) - on} ended well{late}{accepted}", by)
+    return Question(
+        key, title, PASSED, f"{on} ran on, {len(passed) - on} ended well{late}{accepted}", by, reply=Reply.YES
+    )

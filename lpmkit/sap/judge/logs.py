@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.rules.question import Question, Reply
 from lpmkit.sap.job_history import answers, fresh
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, not_evaluated, some
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
 from lpmkit.sap.rules import Class, Tally, describe
 
 
@@ -17,13 +18,13 @@ def log_tallies(case: Case) -> tuple[Tally, ...]:
     return case.rules.tallies([*new, *dumps], [*old, *old_dumps], hours)
 
 
-def log(case: Case, tallies: Sequence[Tally]) -> Said:
+def log(case: Case, tallies: Sequence[Tally]) -> Question:
     key, title = f"sap-log-{case.sid}", f"{case.sid}: system log and dumps quiet?"
     _, _, read = fresh(case.observations, "system_log", case.pause)
     bad = [one for one in tallies if one.meaning is Class.FAIL]
     if bad:
         texts = some([f"{one.count} × {one.key}: {one.example}" for one in bad])
-        return Said(key, title, FAILED, f"no: {texts}", bad[0].reason)
+        return Question(key, title, FAILED, texts, bad[0].reason, reply=Reply.NO)
     if read is None:
         found = answers(case.observations, "system_log", case.pause)
         return not_evaluated(case, key, title, "system_log", found)
@@ -31,7 +32,7 @@ def log(case: Case, tallies: Sequence[Tally]) -> Said:
     wanted = case.watch_after_s
     # the last reading may be an interval before the end of the watch
     if watched < wanted - 90 and watched < 0.9 * wanted:
-        return Said(
+        return Question(
             key,
             title,
             OPEN,
@@ -41,22 +42,25 @@ def log(case: Case, tallies: Sequence[Tally]) -> Said:
     unknown = [one for one in tallies if one.meaning is Class.UNKNOWN]
     noted = some([f"{one.count} × {one.key}: {one.example}" for one in (*warn, *unknown)])
     rest = f"{sum(one.count for one in tallies)} new entries"
-    answer = f"nothing that fails; to be read: {noted}" if noted else f"yes: {rest}, all routine or expected"
-    return Said(key, title, PASSED, answer, f"read until {max(0.0, watched) / 60:.1f} minutes after the pause")
+    until = f"read until {max(0.0, watched) / 60:.1f} minutes after the pause"
+    if noted:
+        return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)
+    return Question(key, title, PASSED, f"{rest}, all routine or expected", until, reply=Reply.YES)
 
 
-def dumps(case: Case) -> Said:
+def dumps(case: Case) -> Question:
     key, title = f"sap-dumps-{case.sid}", f"{case.sid}: short dumps looked at?"
     new, _, read = fresh(case.observations, "dumps", case.pause)
     if read is None:
         found = answers(case.observations, "dumps", case.pause)
         return not_evaluated(case, key, title, "dumps", found)
     if not new:
-        return Said(key, title, PASSED, "yes: none since the pause began")
-    return Said(
+        return Question(key, title, PASSED, "none since the pause began", reply=Reply.YES)
+    return Question(
         key,
         title,
         PASSED,
-        f"yes: {len(new)} since the pause began: {some([describe(one) for one in new])}",
+        f"{len(new)} since the pause began: {some([describe(one) for one in new])}",
         "their classes stand under the log",
+        reply=Reply.YES,
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, no_way, plural, some
+from lpmkit.rules.question import Question, Reply
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, no_way, plural, some
 from lpmkit.sap.lsconf import OF_THE_PARTITION, SERIAL, changes, head_of
 from lpmkit.sap.model import Observation
 
 
-def licence(case: Case) -> Said:
+def licence(case: Case) -> Question:
     key, title = f"sap-licence-{case.sid}", f"{case.sid}: licence valid on this machine?"
     now = case.after or (None if case.moved else case.before)
     if now is None:
-        return Said(
+        return Question(
             key,
             title,
             OPEN,
@@ -21,7 +22,7 @@ def licence(case: Case) -> Said:
     if now.hardware_key is None or now.licences is None:
         missing = "hardware_key" if now.hardware_key is None else "licences"
         configured = next((one.configured for one in now.missed if one.question == missing), True)
-        return Said(key, title, OPEN, now.why_not(missing) if configured else no_way(missing), counts=configured)
+        return Question(key, title, OPEN, now.why_not(missing) if configured else no_way(missing), counts=configured)
     mine = [one for one in now.licences if one.key == now.hardware_key]
     good = [one for one in mine if one.permanent is not False and one.valid is not False]
     changed = ""
@@ -29,33 +30,35 @@ def licence(case: Case) -> Said:
         changed = f", another one than before ({case.before.hardware_key})"
     if not good:
         what = "no permanent licence" if not mine else "no valid permanent licence"
-        return Said(
+        return Question(
             key,
             title,
             FAILED,
-            f"no: {what} for the hardware key {now.hardware_key}{changed}",
+            f"{what} for the hardware key {now.hardware_key}{changed}",
             "logged-on users go on, new logons fail once the grace period is over",
+            reply=Reply.NO,
         )
-    return Said(
+    return Question(
         key,
         title,
         PASSED,
-        f"yes: permanent, for the hardware key {now.hardware_key}{changed}",
+        f"permanent, for the hardware key {now.hardware_key}{changed}",
         "by saplikey -get and -show; whether the message server has reckoned its key anew is not asked",
+        reply=Reply.YES,
     )
 
 
-def host(case: Case) -> Said:
+def host(case: Case) -> Question:
     """``lsconf`` from inside SAP before and after: another machine as it should be, the partition the same, and every other line that changed by its name."""
     key, title = f"sap-host-{case.sid}", f"{case.sid}: the host seen from inside as it should be?"
     if case.before is None or case.after is None:
         asked = case.before is not None and case.before.lsconf is not None
-        return Said(key, title, OPEN, "nobody looked before and after the move", counts=asked and case.moved)
+        return Question(key, title, OPEN, "nobody looked before and after the move", counts=asked and case.moved)
     for snapshot, when in ((case.before, "before"), (case.after, "after")):
         if snapshot.lsconf is None:
             configured = next((one.configured for one in snapshot.missed if one.question == "lsconf"), True)
             why = f"could not look {when} the move: {snapshot.why_not('lsconf')}"
-            return Said(key, title, OPEN, why if configured else no_way("lsconf"), counts=configured)
+            return Question(key, title, OPEN, why if configured else no_way("lsconf"), counts=configured)
     assert case.before.lsconf is not None
     assert case.after.lsconf is not None
     found = changes(case.before.lsconf, case.after.lsconf)
@@ -72,7 +75,7 @@ def host(case: Case) -> Said:
     if had is not None and has is not None and had != has:
         wrong.append(f"Entitled Capacity: {had:g} → {has:g}")
     if wrong:
-        return Said(key, title, FAILED, f"no: {some(wrong)}", by)
+        return Question(key, title, FAILED, some(wrong), by, reply=Reply.NO)
     told = had is not None and has is not None
     entitled = (
         f", Entitled Capacity {has:g}" if told else "; the entitled capacity was not told (lparstat -i over SSH would)"
@@ -81,10 +84,10 @@ def host(case: Case) -> Said:
     same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
     machine = f"changed with the machine: {some(found.machine, 8)}; " if found.machine else ""
     others = f"; changed besides: {some(found.others, 6)}" if found.others else "; no other line changed"
-    return Said(key, title, PASSED, f"yes: {machine}the same: {same}{entitled}{others}", by)
+    return Question(key, title, PASSED, f"{machine}the same: {same}{entitled}{others}", by, reply=Reply.YES)
 
 
-def conversation(case: Case) -> list[Said]:
+def conversation(case: Case) -> list[Question]:
     """Whether the RFC conversation lived through it, where there was one. The library opens another without a word."""
     told = [one for one in case.observations if one.session and one.rows is not None]
     if not told:
@@ -95,15 +98,16 @@ def conversation(case: Case) -> list[Said]:
     count = len({(one.segment, way_of(one), one.session) for one in told}) - len(lives)
     if count:
         return [
-            Said(
+            Question(
                 key,
                 title,
                 FAILED,
-                f"no: it was reopened {plural(count, 'time')} behind our back",
+                f"it was reopened {plural(count, 'time')} behind our back",
                 "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; whatever lived in it is gone",
+                reply=Reply.NO,
             )
         ]
-    return [Said(key, title, PASSED, "yes: the same identity in every answer")]
+    return [Question(key, title, PASSED, "the same identity in every answer", reply=Reply.YES)]
 
 
 def way_of(one: Observation) -> str:

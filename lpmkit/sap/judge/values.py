@@ -6,25 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lpmkit.config import SapSlo
+from lpmkit.rules.question import Question, State
 from lpmkit.sap.job_history import Answers, JobCourse, Pause
-from lpmkit.sap.model import NO_WAY, Observation, Snapshot
+from lpmkit.sap.model import Observation, Snapshot
 from lpmkit.sap.rules import Rules, Tally
 
-PASSED, FAILED, OPEN = "passed", "failed", "not evaluated"
+PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
 #: Message numbers of the system log that go with a job's end by error.
 ENDED_BY_ERROR = ("AB0", "AB1", "D01", "R6F")
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One question about one system, answered. ``counts`` says whether the verdict of the run depends on it."""
-
-    key: str
-    title: str
-    state: str
-    answer: str
-    why: str = ""
-    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +60,29 @@ class Outcome:
     """The answers about one system, and the tables behind them."""
 
     sid: str
-    said: tuple[Said, ...]
+    questions: tuple[Question, ...]
     jobs: tuple[JobLine, ...]
     log: tuple[Tally, ...]
     ways: Mapping[str, tuple[str, ...]]
     occupancy: tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...] = ()
 
-    def question(self, key: str) -> Said:
-        return next(one for one in self.said if one.key == key)
+    def question(self, key: str) -> Question:
+        return next(one for one in self.questions if one.key == key)
 
 
-def not_evaluated(case: Case, key: str, title: str, question: str, found: Answers) -> Said:
+def not_evaluated(case: Case, key: str, title: str, question: str, found: Answers) -> Question:
     """Not evaluated, with the reason; counting only where the site has a way that should have told."""
     if found.all and found.before is None:
-        return Said(key, title, OPEN, "it was not looked at before the pause")
+        return Question(key, title, OPEN, "it was not looked at before the pause")
     if found.all:
-        return Said(key, title, OPEN, f"it was not looked at after the pause: {found.trouble}")
-    trouble = found.trouble
-    configured = bool(found.unanswered) and not trouble.startswith(NO_WAY)
-    return Said(key, title, OPEN, trouble if configured else no_way(question), counts=configured)
+        return Question(key, title, OPEN, f"it was not looked at after the pause: {found.trouble}")
+    if found.is_configured:
+        return Question(key, title, OPEN, found.trouble)
+    return Question(key, title, OPEN, no_way(question), counts=False)
 
 
 def no_way(question: str) -> str:
-    return f"the site file names no way in that tells the {question.replace('_', ' ')}"
+    return f"no SAP interface in the site file provides the {question.replace('_', ' ')}"
 
 
 def some(words: Sequence[str], most: int = 4) -> str:

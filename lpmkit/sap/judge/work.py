@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lpmkit.sap.host import BY_NAME
+from lpmkit.rules.question import Question, Reply
 from lpmkit.sap.job_history import answers
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, Said, not_evaluated, plural, some
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, plural, some
 from lpmkit.sap.model import Colour, Process, User
 
 #: Whole seconds of two clocks: a start time may differ by so much and be the same.
@@ -13,33 +13,38 @@ SAME_START_S = 2.0
 # --- the NI lane ------------------------------------------------------------------------------------------------------
 
 
-def ni(case: Case) -> Said:
+def ni(case: Case) -> Question:
     key, title = f"sap-ni-{case.sid}", f"{case.sid}: connections to the dispatcher kept?"
     if not case.lanes:
-        return Said(key, title, OPEN, "no connection was watched", counts=False)
+        return Question(key, title, OPEN, "no connection was watched", counts=False)
     dead = [one for one in case.lanes if not one.answered]
     if dead:
         reasons = some([f"{one.probe}: {one.trouble or 'it never answered'}" for one in dead])
-        return Said(key, title, OPEN, f"no dispatcher answered: {reasons}")
+        return Question(key, title, OPEN, f"no dispatcher answered: {reasons}")
     lost = sum(one.lost for one in case.lanes)
     if lost > case.slo.ni_reconnects:
         names = some([f"{one.probe} {plural(one.lost, 'time')}" for one in case.lanes if one.lost])
-        return Said(
-            key, title, FAILED, f"no: lost and opened again: {names}", "a SAP GUI session would have been cut off"
+        return Question(
+            key,
+            title,
+            FAILED,
+            f"lost and opened again: {names}",
+            "a SAP GUI session would have been cut off",
+            reply=Reply.NO,
         )
     longest = max((one.longest_s or 0.0 for one in case.lanes), default=0.0)
     if longest > case.slo.ni_gap_s:
-        return Said(
+        return Question(
             key, title, FAILED, f"kept, but {longest:.1f} s without an answer; the limit is {case.slo.ni_gap_s:g} s"
         )
     waited = f"the longest wait {longest:.3f} s" if longest else "no wait worth mentioning"
-    return Said(key, title, PASSED, f"yes: one connection throughout, {waited}")
+    return Question(key, title, PASSED, f"one connection throughout, {waited}", reply=Reply.YES)
 
 
 # --- processes ---------------------------------------------------------------------------------------------------------
 
 
-def processes(case: Case) -> Said:
+def processes(case: Case) -> Question:
     key, title = f"sap-processes-{case.sid}", f"{case.sid}: no process restarted?"
     found = answers(case.observations, "processes", case.pause)
     if found.before is None or found.last is None:
@@ -49,10 +54,12 @@ def processes(case: Case) -> Said:
     wrong = [f"{name[1]} is gone" for name in before if name not in after]
     wrong += [text for name, one in before.items() if name in after and (text := _restarted(one, after[name]))]
     if wrong:
-        return Said(key, title, FAILED, f"no: {some(wrong)}", f"by {found.last.way}")
+        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=Reply.NO)
     yellow = [one.name for one in after.values() if one.colour is Colour.YELLOW]
     extra = f"; yellow: {some(yellow)}" if yellow else ""
-    return Said(key, title, PASSED, f"yes: {len(after)} processes with the same pids{extra}", f"by {found.last.way}")
+    return Question(
+        key, title, PASSED, f"{len(after)} processes with the same pids{extra}", f"by {found.last.way}", reply=Reply.YES
+    )
 
 
 def _restarted(before: Process, after: Process) -> str:
@@ -60,7 +67,7 @@ def _restarted(before: Process, after: Process) -> str:
         return f"{after.name} has another pid ({before.pid}, now {after.pid})"
     if before.pid is not None and after.pid is None:
         return f"{after.name} has no process any more"
-    if before.text != BY_NAME and before.started is not None and after.started is not None:
+    if not before.from_ps and before.started is not None and after.started is not None:
         apart = abs((after.started - before.started).total_seconds())
         if apart > SAME_START_S:
             return f"{after.name} started at {after.started:%H:%M:%S}"
@@ -69,7 +76,7 @@ def _restarted(before: Process, after: Process) -> str:
     return ""
 
 
-def work_processes(case: Case) -> Said:
+def work_processes(case: Case) -> Question:
     key, title = f"sap-work-processes-{case.sid}", f"{case.sid}: work processes intact?"
     found = answers(case.observations, "work_processes", case.pause)
     if found.before is None or found.last is None:
@@ -90,23 +97,25 @@ def work_processes(case: Case) -> Said:
     if errors > case.slo.work_process_errors and not wrong:
         wrong.append(f"{plural(errors, 'termination')} counted")
     if wrong:
-        return Said(
+        return Question(
             key,
             title,
             FAILED,
-            f"no: {some(wrong)}",
+            some(wrong),
             f"{plural(errors, 'new termination')} in the Err column; by {found.last.way}",
+            reply=Reply.NO,
         )
-    return Said(
+    return Question(
         key,
         title,
         PASSED,
-        f"yes: {len(after)} work processes, none restarted, stopped or terminated",
+        f"{len(after)} work processes, none restarted, stopped or terminated",
         f"by {found.last.way}",
+        reply=Reply.YES,
     )
 
 
-def users(case: Case) -> Said:
+def users(case: Case) -> Question:
     key, title = f"sap-users-{case.sid}", f"{case.sid}: users still logged on?"
     found = answers(case.observations, "users", case.pause)
     if found.before is None or found.after is None or found.last is None:
@@ -119,20 +128,21 @@ def users(case: Case) -> Said:
     by = f"by {found.after.way}"
     if len(lost) > case.slo.lost_users:
         gap = (found.after.asked_ns - found.before.answered_ns) / 1e9
-        return Said(
+        return Question(
             key,
             title,
             FAILED,
-            f"no: {plural(len(lost), 'session')} gone: {names}",
+            f"{plural(len(lost), 'session')} gone: {names}",
             f"within the {gap:.0f} s between two looks; {by}",
+            reply=Reply.NO,
         )
     later = sum(name in after and name not in last for name in before)
     extra = f"; {plural(later, 'session')} ended later" if later else ""
     extra += f"; gone within the limit: {names}" if lost else ""
-    return Said(key, title, PASSED, f"yes: {plural(len(before) - len(lost), 'session')}{extra}", by)
+    return Question(key, title, PASSED, f"{plural(len(before) - len(lost), 'session')}{extra}", by, reply=Reply.YES)
 
 
-def updates(case: Case) -> Said:
+def updates(case: Case) -> Question:
     key, title = f"sap-updates-{case.sid}", f"{case.sid}: no update broke off?"
     found = answers(case.observations, "updates", case.pause)
     if found.before is None or found.last is None:
@@ -140,22 +150,24 @@ def updates(case: Case) -> Said:
     was = {one.key for one in found.before.rows or () if one.failed}
     now = [one for one in found.last.rows or () if one.failed and one.key not in was]
     if len(now) > case.slo.update_errors:
-        return Said(
+        return Question(
             key,
             title,
             FAILED,
-            f"no: {plural(len(now), 'update')} failed: {some([f'{one.key} of {one.user}' for one in now])}",
+            f"{plural(len(now), 'update')} failed: {some([f'{one.key} of {one.user}' for one in now])}",
+            reply=Reply.NO,
         )
-    return Said(
+    return Question(
         key,
         title,
         PASSED,
-        f"yes: {len(found.last.rows or ())} waiting or failed, none new in error",
+        f"{len(found.last.rows or ())} waiting or failed, none new in error",
         f"by {found.last.way}",
+        reply=Reply.YES,
     )
 
 
-def enqueue(case: Case) -> Said:
+def enqueue(case: Case) -> Question:
     key, title = f"sap-enqueue-{case.sid}", f"{case.sid}: lock server and replica well?"
     found = answers(case.observations, "enqueue", case.pause)
     if found.before is None or found.last is None or not found.before.rows or not found.last.rows:
@@ -169,10 +181,10 @@ def enqueue(case: Case) -> Said:
     if now.state in (Colour.RED,) and was.state is not Colour.RED:
         wrong.append("it is rated red")
     if wrong:
-        return Said(key, title, FAILED, f"no: {some(wrong)}", f"by {found.last.way}")
+        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=Reply.NO)
     locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
     replica = "no replica" if now.replication in (None, Colour.GRAY) else f"replica {now.replication.value.lower()}"
-    return Said(key, title, PASSED, f"yes: {locks}{replica}{_locks_kept(case)}", f"by {found.last.way}")
+    return Question(key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {found.last.way}", reply=Reply.YES)
 
 
 def _locks_kept(case: Case) -> str:
@@ -184,7 +196,7 @@ def _locks_kept(case: Case) -> str:
     return f"; {kept} of the {plural(len(case.before.locks), 'lock')} from before the move still held"
 
 
-def queues(case: Case) -> Said:
+def queues(case: Case) -> Question:
     key, title = f"sap-queues-{case.sid}", f"{case.sid}: request queues worked off?"
     found = answers(case.observations, "queues", case.pause)
     if found.before is None or found.last is None:
@@ -196,9 +208,16 @@ def queues(case: Case) -> Said:
         if one.now > case.slo.queue_now and one.now > (was[one.type].now if one.type in was else 0)
     ]
     if full:
-        return Said(key, title, FAILED, f"no: {some(full)}; the limit is {case.slo.queue_now}", f"by {found.last.way}")
+        return Question(
+            key,
+            title,
+            FAILED,
+            f"{some(full)}; the limit is {case.slo.queue_now}",
+            f"by {found.last.way}",
+            reply=Reply.NO,
+        )
     high = [
         f"{one.type} {one.high}" for one in found.last.rows or () if one.type in was and one.high > was[one.type].high
     ]
-    extra = f"; new high marks: {some(high)}" if high else ""
-    return Said(key, title, PASSED, f"yes{extra}", f"by {found.last.way}")
+    marks = f"new high marks: {some(high)}" if high else ""
+    return Question(key, title, PASSED, marks, f"by {found.last.way}", reply=Reply.YES)

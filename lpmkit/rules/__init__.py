@@ -1,0 +1,1 @@
+"""Questions with their answers, and the rules that sort messages of other programs."""
