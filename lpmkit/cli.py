@@ -6,13 +6,48 @@ tell (a machine did not answer, something was not looked at, the record cannot b
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
 
 import lpmkit
 from lpmkit.commands import explain, move, plan, records, setup, survey, watch
+from lpmkit.commands.console import COULD_NOT_TELL, fit_streams, print_line, visible
+from lpmkit.log_file import keep_traceback, log_path, redirect_library_logs
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """The group of all commands. What a command did not foresee ends in one sentence; its traceback goes to the log file."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Group.invoke`."""
+        fit_streams()
+        redirect_library_logs()
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = visible(error.message)  # type: ignore[misc] # final for subclasses, not for us
+            raise
+        except (click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort: the traceback is kept, the person gets a sentence
+            print_line(f"lpmkit: {_sentence(error)}", err=True)
+            sys.exit(COULD_NOT_TELL)
+
+
+def _sentence(error: Exception) -> str:
+    """What a person reads about an error that no command foresaw."""
+    kept = keep_traceback(error)
+    where = f"The details are in {kept}." if kept else f"The details could not be written to {log_path()}."
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror}. {where}"
+    what = " ".join(str(error).split())[:200]
+    return f"a defect of lpmkit: {type(error).__name__}{f': {what}' if what else ''}. {where} Report it with them; a move that runs goes on, `lpmkit attach RUN` shows it."
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(lpmkit.__version__, prog_name="lpmkit")
 @click.option("--site", "site_file", metavar="FILE", help="The site file; otherwise $LPMKIT_SITE or ./site.yaml.")
 @click.pass_context

@@ -439,15 +439,12 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str = "th
     What the parsers say is not chained to it: they quote the file, and somebody may have written a password into it. A traceback stays in a saved notebook.
     """
     try:
-        data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        problem = _VALUES.sub("", error.problem or "it is not YAML")
-        raise SiteFileError(str(path), [f"line {line}: {problem}"], what=what) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise SiteFileError(str(path), [f"it is not YAML: {error}"], what=what) from error
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SiteFileError(str(path), [f"it is not UTF-8 text: {error.reason}"], what=what) from None
     except OSError as error:
         raise SiteFileError(str(path), [f"it cannot be read: {error.strerror}"], what=what) from error
+    data = parse_yaml(text, str(path), what=what)
     if not isinstance(data, Mapping):
         raise SiteFileError(str(path), [f"line 1: it should hold {holds}"], what=what)
     try:
@@ -455,6 +452,24 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str = "th
     except ValidationError as error:
         problems = [f"line {_line(data, item['loc'])}, {_key(item['loc'])}: {item['msg']}" for item in error.errors()]
         raise SiteFileError(str(path), problems, what=what) from None
+    except RecursionError:
+        raise SiteFileError(str(path), ["it is nested too deep"], what=what) from None
+
+
+def parse_yaml(text: str, where: str, *, what: str = "the site file", typ: str = "rt") -> Any:
+    """The content of a YAML text that a person wrote. Raises `SiteFileError` for whatever its parser stumbles over: nested too deep, merged into itself, no YAML at all."""
+    try:
+        return YAML(typ=typ, pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        problem = _VALUES.sub("", error.problem or "it is not YAML")
+        raise SiteFileError(where, [f"line {line}: {problem}"], what=what) from None
+    except YAMLError as error:
+        raise SiteFileError(where, [f"it is not YAML: {error}"], what=what) from None
+    except RecursionError:
+        raise SiteFileError(where, ["it is nested too deep"], what=what) from None
+    except Exception as error:  # noqa: BLE001 - the parser raises TypeError, ValueError and others for what is odd in a file
+        raise SiteFileError(where, [f"it cannot be understood ({type(error).__name__})"], what=what) from None
 
 
 def _absolute(site: Site, folder: Path) -> Site:

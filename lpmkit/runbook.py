@@ -12,6 +12,8 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
@@ -91,7 +93,13 @@ class Runbook:
     def with_times(self, *, lead_in_s: float | None = None, tail_s: float | None = None) -> Runbook:
         """The same runbook with another lead-in and tail, in seconds, where they are given."""
         given = {name: value for name, value in (("lead_in_s", lead_in_s), ("tail_s", tail_s)) if value is not None}
-        runs = RunSettings.model_validate({**self.site.runs.model_dump(), **given})
+        try:
+            runs = RunSettings.model_validate({**self.site.runs.model_dump(), **given})
+        except ValidationError as error:
+            problems = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
+            raise UsageError(
+                f"the lead-in or the tail cannot be: {problems}", next_step="Seconds, 2 to 3600."
+            ) from None
         return Runbook(self.site.model_copy(update={"runs": runs}), self.secrets, self.clock)
 
     # -- what there is ---------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import lpmkit
 PACKAGE = Path(lpmkit.__file__).parent
 ORDER = [
     "errors",
+    "log_file",
     "timeline",
     "inventory",
     "config",

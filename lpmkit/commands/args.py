@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lpmkit.commands.console import Command
+from lpmkit.commands.console import Command, print_line
 from lpmkit.config import find_site_file, load_site
 from lpmkit.errors import UsageError
 
@@ -30,7 +30,7 @@ def order_of(
         return order
     order, kept = book.keep_mapping(order)
     for trouble in kept.troubles:
-        click.echo(f"not kept: {trouble}", err=True)
+        print_line(f"not kept: {trouble}", err=True)
     return order
 
 

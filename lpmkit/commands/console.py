@@ -1,19 +1,25 @@
-"""What every command of lpmkit has in common: exit statuses, errors as messages, JSON for programs, tables for people, a run by its name."""
+"""The terminal as every command of lpmkit uses it: exit statuses, errors as messages, JSON for programs, tables for people, a run by its name.
+
+Text that is printed may come from a machine, a file or a folder. `visible` shows its control characters; everything here goes through it.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from lpmkit.config import RunSettings, Site, find_site_file, load_site
 from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
@@ -21,8 +27,84 @@ from lpmkit.runs.folder import Run
 
 FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 
+#: Characters that steer a terminal (C0 but for the line's end and the tab, C1), turn the direction of a line, hide, or are half of a pair.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+#: What stands for a character that the terminal's encoding lacks; any other becomes a question mark.
+_NEAREST = {
+    "✓": "+",
+    "✗": "x",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "→": "->",
+    "×": "x",
+    "≤": "<=",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+    "█": "#",
+    "━": "-",
+    "·": ".",
+}
+
+
+def visible(text: str) -> str:
+    r"""``text`` with control characters written out: a terminal obeys none of it.
+
+    >>> print(visible("a\x1b]0;title\x07b\u009b1m\u202ec\r\n"), end="")
+    a\x1b]0;title\x07b\x9b1m\u202ec
+    """
+    return _STEERING.sub(
+        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text.replace("\r\n", "\n")
+    )
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    """Stand-ins for characters that cannot be encoded; the error handler ``lpmkit.nearest``."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_NEAREST.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("lpmkit.nearest", _nearest)
+
+
+def fit_streams() -> None:
+    """Have standard output and error replace what their encoding lacks (a Latin-1 terminal, ``LANG=C``) instead of raising `UnicodeEncodeError`."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="lpmkit.nearest")
+
+
+class Terminal(Console):
+    """A console that shows control characters of what it prints and sends none but its own. Markup is off: text is text."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """See `Console.render`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 #: People read standard error when a program reads standard output.
-people = Console(stderr=False, highlight=False)
+people = Terminal()
+
+
+def print_line(text: object, *, err: bool = False) -> None:
+    """Print a line as it is, without colours, in full length."""
+    click.echo(visible(str(text)), err=err)
+
+
+def ask_person(question: str) -> str:
+    """Ask the person at the terminal, on standard error."""
+    return str(click.prompt(visible(question), err=True))
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,18 +126,20 @@ def told(command: Command) -> Command:
         try:
             return command(*arguments, **options)
         except click.Abort:
-            click.echo("\nlpmkit: interrupted; nothing was asked of any machine.", err=True)
+            print_line("\nlpmkit: interrupted; nothing was asked of any machine.", err=True)
             sys.exit(INTERRUPTED)
         except LpmError as error:
-            click.echo(f"lpmkit: {error}", err=True)
+            print_line(f"lpmkit: {error}", err=True)
             sys.exit(status_of(error))
 
     return wrapped  # type: ignore[return-value]
 
 
 def say_json(value: Any) -> None:
-    """One JSON value on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """One JSON value on standard output; characters that steer a terminal, or that its encoding lacks, as JSON's own escapes."""
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    text = json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str)
+    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 json_option = click.option(
@@ -83,8 +167,10 @@ MARKS = {
 }
 
 
-def _shown(value: object) -> str:
-    return "" if value is None else str(value)
+def _cell(value: object) -> Text:
+    """A cell; of all texts only the marks are markup."""
+    text = "" if value is None else str(value)
+    return Text.from_markup(text) if text in MARKS.values() else Text(visible(text))
 
 
 def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
@@ -93,10 +179,9 @@ def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | N
         return
     table = Table(title=title or None, title_justify="left", show_lines=False)
     for name in rows[0]:
-        table.add_column(str(name))
+        table.add_column(visible(str(name)))
     for row in rows:
-        # What a machine said may hold square brackets; only the marks are ours.
-        table.add_row(*(text if text in MARKS.values() else escape(text) for text in map(_shown, row.values())))
+        table.add_row(*map(_cell, row.values()))
     (console or people).print(table)
 
 

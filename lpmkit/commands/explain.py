@@ -9,11 +9,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from lpmkit.commands.console import COULD_NOT_TELL, FINE, json_option, people, print_table, say_json, told
+from lpmkit.commands.console import COULD_NOT_TELL, FINE, Terminal, json_option, people, print_table, say_json, told
 
 if TYPE_CHECKING:
     from lpmkit.checks.nightly import Night
@@ -46,7 +45,7 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
     else:
         for one in found:
             if one.known is None:
-                people.print(one.sentences(), markup=False, soft_wrap=True)
+                people.print(one.sentences(), soft_wrap=True)
                 continue
             known = one.known
             title = f"{one.code} ({known.label})" if known.label else one.code
@@ -57,7 +56,7 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
                 f"  who:       {known.who}",
                 f"  how sure:  {known.mark}, {CONFIDENCE[known.mark]}; {known.source}",
             ):
-                people.print(line, markup=False, soft_wrap=True)
+                people.print(line, soft_wrap=True)
     sys.exit(FINE if all(one.known for one in found) else COULD_NOT_TELL)
 
 
@@ -85,7 +84,7 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
         return answer
     _print_nights(nights, before, changed)
     for path in kept:
-        people.print(f"Kept in {path}, and beside it as CSV and HTML", soft_wrap=True, markup=False)
+        people.print(f"Kept in {path}, and beside it as CSV and HTML", soft_wrap=True)
     people.print(
         f"{effort.questions} questions in {effort.round_trips} round trips, {effort.seconds:.1f} s, at most {effort.most_at_once} connections at once."
     )
@@ -115,8 +114,8 @@ def _print_nights(
 @contextmanager
 def _shown() -> Iterator[Callable[[Progress], None]]:
     """How far a pass is, on standard error where that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Terminal(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         rows = {name: bars.add_task(name, total=None) for name in ("managers", "frames", "partitions")}
         said = set[str]()
 
@@ -126,7 +125,7 @@ def _shown() -> Iterator[Callable[[Progress], None]]:
                 bars.update(row, completed=done, total=of)
             for machine in progress.silent:
                 if machine not in said and not bars.disable:
-                    bars.console.print(f"could not be asked: {machine}", markup=False, highlight=False)
+                    bars.console.print(f"could not be asked: {machine}")
                 said.add(machine)
 
         yield tell

@@ -15,9 +15,11 @@ from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     NOT_FINE,
+    ask_person,
     json_option,
     named_run,
     people,
+    print_line,
     print_table,
     say_json,
     told,
@@ -58,10 +60,10 @@ def move(
     book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
     run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
     if typed is None:
-        typed = click.prompt(f"Type the partition's name to move it to {target}", err=True)
+        typed = ask_person(f"Type the partition's name to move it to {target}")
     book.move(run, typed)
     if detach:
-        click.echo(str(run.path))
+        print_line(str(run.path))
         sys.exit(FINE)
     follow_and_report(book, run, as_json)
 
@@ -174,10 +176,10 @@ NOBODY_KNOWS = (
 def print_proposal(proposal: Any) -> None:
     """What to do about a move, why, and what to type."""
     for said in proposal.said:
-        people.print(f"  {said}", markup=False, soft_wrap=True)
-    people.print(f"What to do: {proposal.way.value}. {proposal.why}", markup=False, soft_wrap=True)
+        people.print(f"  {said}", soft_wrap=True)
+    people.print(f"What to do: {proposal.way.value}. {proposal.why}", soft_wrap=True)
     for command in proposal.commands:
-        people.print(f"  {command}", markup=False, soft_wrap=True)
+        people.print(f"  {command}", soft_wrap=True)
 
 
 def print_left_behind(found: Sequence[Any] | None) -> None:
@@ -187,7 +189,7 @@ def print_left_behind(found: Sequence[Any] | None) -> None:
     elif not found:
         people.print("Nothing is left behind on the other end.")
     for one in found or ():
-        people.print(f"left behind on {one.frame}: {one.what}", markup=False, style="yellow")
+        people.print(f"left behind on {one.frame}: {one.what}", style="yellow")
 
 
 def _request(
@@ -199,7 +201,7 @@ def _request(
     run = named_run(context, run_name)
     book = Runbook(Site.model_validate(run.manifest["site"]))
     if typed is None:
-        typed = click.prompt(f"Type the partition's name to {what} its migration", err=True)
+        typed = ask_person(f"Type the partition's name to {what} its migration")
     before = len(run.events())
     ask(book, run, typed)
     status, text = answer_to(book, run, what, before)

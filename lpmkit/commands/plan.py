@@ -18,8 +18,11 @@ from lpmkit.commands.console import (
     FINE,
     INTERRUPTED,
     NOT_FINE,
+    Terminal,
+    ask_person,
     json_option,
     people,
+    print_line,
     print_table,
     say_json,
     told,
@@ -81,7 +84,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, as_json: b
         say_json({"title": read.title, "answer": answer(found).value, "moves": [one.as_row() for one in found]})
     else:
         print_table(read.title, [one.as_row() for one in found])
-        people.print(f"{answer(found).value}. `lpmkit plan run {file}` starts it.", markup=False, soft_wrap=True)
+        people.print(f"{answer(found).value}. `lpmkit plan run {file}` starts it.", soft_wrap=True)
     sys.exit(_STATUSES[answer(found).value])
 
 
@@ -100,11 +103,11 @@ def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_
     book = _runbook(context)
     read = load_plan(file, book.site)
     if typed is None:
-        people.print(", ".join(f"{one.partition} to {one.target}" for one in read.moves), markup=False)
-        typed = click.prompt(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions", err=True)
+        people.print(", ".join(f"{one.partition} to {one.target}" for one in read.moves))
+        typed = ask_person(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions")
     folder = start(book, read, typed)
     if detach:
-        click.echo(str(folder.path))
+        print_line(str(folder.path))
         sys.exit(FINE)
     _follow(book, folder, as_json)
 
@@ -147,7 +150,7 @@ def go_on(context: click.Context, name: str) -> None:
 
     book, folder = _named(context, name)
     ask(book, folder)
-    people.print(f"It goes on; `lpmkit plan attach {folder.name}` shows it.", markup=False)
+    people.print(f"It goes on; `lpmkit plan attach {folder.name}` shows it.")
 
 
 @plan.command("again")
@@ -161,7 +164,7 @@ def again(context: click.Context, name: str, partition: str) -> None:
 
     book, folder = _named(context, name)
     ask(book, folder, partition)
-    people.print(f"{partition} waits again; `lpmkit plan attach {folder.name}` shows it.", markup=False)
+    people.print(f"{partition} waits again; `lpmkit plan attach {folder.name}` shows it.")
 
 
 @plan.command("report")
@@ -179,7 +182,7 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     """Show the plan until it is over or halts, then its page."""
     from lpmkit.plan.book import follow  # noqa: PLC0415
 
-    console = Console(stderr=as_json, highlight=False)
+    console = Terminal(stderr=as_json)
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
@@ -213,7 +216,7 @@ def _tell(now: Standings, said: dict[str, str], console: Console) -> None:
         if said.get(one.partition) != one.stage.value:
             said[one.partition] = one.stage.value
             text = f"{one.partition}: {one.stage.value}" + (f" ({one.why})" if one.why else "")
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(text, soft_wrap=True)
 
 
 def _page(folder: Run, as_json: bool) -> NoReturn:
@@ -223,10 +226,10 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
     now = course(folder)
     # while it is carried out its conductor writes the page
     page = folder.path / "plan.html" if now.conducted else write_page(folder)
-    console = Console(stderr=as_json, highlight=False)
+    console = Terminal(stderr=as_json)
     console.print(_table(now))
-    console.print(headline(now) + (f" Halted: {now.halted}." if now.halted else ""), markup=False, soft_wrap=True)
-    console.print(f"Page: {page}", markup=False, soft_wrap=True)
+    console.print(headline(now) + (f" Halted: {now.halted}." if now.halted else ""), soft_wrap=True)
+    console.print(f"Page: {page}", soft_wrap=True)
     if as_json:
         say_json({"plan": str(folder.path), "page": str(page), "halted": now.halted, "moves": rows_of(now)})
     sys.exit(status_of(now))

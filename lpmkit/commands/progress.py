@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lpmkit.commands.console import COULD_NOT_TELL, FINE, INTERRUPTED, NOT_FINE, people, say_json
+from lpmkit.commands.console import COULD_NOT_TELL, FINE, INTERRUPTED, NOT_FINE, Terminal, people, say_json
 from lpmkit.runs.folder import Run
 
 
@@ -17,9 +17,9 @@ def follow(book: Any, run: Run, console: Console) -> None:
     from lpmkit.migration.phases import Phase  # noqa: PLC0415
 
     columns = (
-        TextColumn("{task.description:<12}"),
+        TextColumn("{task.description:<12}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
     )
     told_of: set[str] = set()
@@ -29,7 +29,7 @@ def follow(book: Any, run: Run, console: Console) -> None:
             for trouble in now.trouble:
                 if trouble not in told_of:
                     told_of.add(trouble)
-                    console.print(trouble, style="yellow", markup=False)
+                    console.print(trouble, style="yellow")
             done = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
             bar.update(
                 task, completed=done, description=str(now.phase.value if now.phase else "watching"), said=_said(now)
@@ -51,7 +51,7 @@ def _said(now: Any) -> str:
 def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
     from lpmkit.migration.status import state  # noqa: PLC0415
 
-    console = Console(stderr=as_json, highlight=False)
+    console = Terminal(stderr=as_json)
     try:
         follow(book, run, console)
     except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
 def report_and_leave(run: Run, as_json: bool) -> NoReturn:
     from lpmkit.report.page import write_report  # noqa: PLC0415
 
-    console = Console(stderr=as_json, highlight=False)
+    console = Terminal(stderr=as_json)
     path = write_report(run.path)
     found = Run(run.path).document("summary")
     print_summary(found, console)
@@ -87,9 +87,9 @@ def print_summary(found: dict[str, Any], console: Console | None = None) -> None
     """Verdict and figures, as they stand at the top of the report."""
     out = console or people
     verdict = found["verdict"]
-    out.print(f"[b]{verdict['line']}[/b]")
+    out.print(verdict["line"], style="bold")
     for row in verdict["questions"]:
-        out.print(f"  {row['state']:>14}  {row['question']}: {row['answer']}", markup=False)
+        out.print(f"  {row['state']:>14}  {row['question']}: {row['answer']}")
 
 
 def status_of_verdict(found: dict[str, Any]) -> int:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
+    Terminal,
     json_option,
     named_run,
+    print_line,
     print_table,
     say_json,
     site_or_none,
@@ -72,9 +73,9 @@ def write_up(
     if as_json:
         say_json({form: str(path) for form, path in found.items()})
         return
-    console = Console(highlight=False)
+    console = Terminal()
     for path in found.values():
-        console.print(str(path), soft_wrap=True, markup=False)
+        console.print(str(path), soft_wrap=True)
 
 
 def _settings(context: click.Context) -> WriteUpSettings:
@@ -118,7 +119,7 @@ def remark(
             {"kind": made.kind, "by": made.by, "text": made.text, "owner": made.owner, "fields": dict(made.fields)}
         )
     else:
-        click.echo(f"{made.kind}: kept in {run.path / 'remarks.jsonl'}")
+        print_line(f"{made.kind}: kept in {run.path / 'remarks.jsonl'}")
 
 
 runs_option = click.option(
@@ -153,7 +154,7 @@ def compare(context: click.Context, run_names: Sequence[str], page: Path | None,
         return
     print_table("", rows)
     if page is not None:
-        click.echo(str(page))
+        print_line(str(page))
 
 
 @click.command()
@@ -182,9 +183,9 @@ def history(
     past = History(folder or site_or_none(context).runs.folder)
     moves = past.moves(partition=partition, frame=frame, way=way)
     for name, why in past.unreadable.items():
-        click.echo(f"{name} cannot be read: {why}", err=True)
+        print_line(f"{name} cannot be read: {why}", err=True)
     if not past.kept:
-        click.echo("The index cannot be kept in that folder; it was made in memory.", err=True)
+        print_line("The index cannot be kept in that folder; it was made in memory.", err=True)
     if page is not None:
         from lpmkit.report.comparison import history_page  # noqa: PLC0415
         from lpmkit.runs.folder import write_file  # noqa: PLC0415
@@ -202,7 +203,7 @@ def history(
         return
     print_table("", [dict(zip(HEAD, row, strict=True)) for row in past.rows(moves[-last:])])
     if page is not None:
-        click.echo(str(page))
+        print_line(str(page))
 
 
 def _as_data(past: Any, move: Any) -> dict[str, Any]:
@@ -233,10 +234,10 @@ def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_jso
         sys.exit(status)
     print_table("", [asdict(one) for one in found.moves])
     identity = found.identity
-    click.echo(f"Now: serial {identity.serial or 'not known'}, machine id {identity.machine_id or 'not known'}.")
+    print_line(f"Now: serial {identity.serial or 'not known'}, machine id {identity.machine_id or 'not known'}.")
     for text in identity.missing:
-        click.echo(f"could not look: {text}", err=True)
-    click.echo(found.conclusion)
+        print_line(f"could not look: {text}", err=True)
+    print_line(found.conclusion)
     sys.exit(status)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from rich.console import Console
 
 import lpmkit
 from lpmkit.commands.console import (
@@ -20,6 +19,7 @@ from lpmkit.commands.console import (
     FINE,
     MARKS,
     NOT_FINE,
+    Terminal,
     json_option,
     people,
     print_table,
@@ -57,10 +57,8 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
     from lpmkit.rehearsal import Rehearsal  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
-    tell = Console(stderr=as_json, highlight=False)
-    tell.print(
-        "Starting two simulated JS22 blades, [b]bvio82[/b] and [b]bvio83[/b], and the partition [b]bxaix85[/b] …"
-    )
+    tell = Terminal(stderr=as_json)
+    tell.print("Starting two simulated JS22 blades, bvio82 and bvio83, and the partition bxaix85 …")
     with Rehearsal(directory.resolve() / "simulator", speed=speed) as rehearsal:
         runs = RunSettings(folder=directory.resolve() / "runs", lead_in_s=8.0, tail_s=6.0, poll_s=0.5)
         book = Runbook(rehearsal.site.model_copy(update={"runs": runs}))
@@ -72,10 +70,10 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
         print_prediction(book.predict(run), tell)
         if ready(findings).value == "not ready" or not word.passed:
             sys.exit(NOT_FINE)
-        tell.print("Typing the partition's name for you: [b]bxaix85[/b]. It moves now; the probes are running.")
+        tell.print("Typing the partition's name for you: bxaix85. It moves now; the probes are running.")
         book.move(run, "bxaix85")
         follow(book, run, tell)
-    tell.print("The same guided in a notebook: [b]make lab[/b], then 00_rehearse_on_the_simulator.ipynb")
+    tell.print("The same guided in a notebook: make lab, then 00_rehearse_on_the_simulator.ipynb")
     report_and_leave(run, as_json)
 
 

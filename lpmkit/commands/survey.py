@@ -53,7 +53,7 @@ def survey(
     else:
         from lpmkit.mapping.compare import as_row, lay_out  # noqa: PLC0415
 
-        people.print(f"Facts about [b]{partition}[/b] and both ends are in {run.path / 'survey.json'}")
+        people.print(f"Facts about {partition} and both ends are in {run.path / 'survey.json'}")
         print_table("What becomes of the mapping", [as_row(line) for line in lay_out(found, record_of(run))])
         for gap in found.gaps:
             people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
@@ -96,7 +96,7 @@ def mapping(
     else:
         print_table(f"{partition} on both ends", [as_row(line) for line in lines])
         if record is not None:
-            people.print(f"migrlpar -i {shlex.quote(attribute_record(record))}", markup=False, soft_wrap=True)
+            people.print(f"migrlpar -i {shlex.quote(attribute_record(record))}", soft_wrap=True)
         if (run.path / "profiles.txt").exists():
             people.print(f"Its profiles are kept in {run.path / 'profiles.txt'}")
     states = {line.state for line in lines}
@@ -208,26 +208,24 @@ def print_findings(findings: Sequence[Any], console: Console | None = None, *, o
     print_table("", rows, console)
     if alone:
         said = "; ".join(dict.fromkeys(alone))
-        (console or people).print(f"Only the firmware's validation can tell (lpmkit validate): {said}.", markup=False)
+        (console or people).print(f"Only the firmware's validation can tell (lpmkit validate): {said}.")
 
 
 def print_validation(word: Any, console: Console | None = None) -> None:
     """The firmware's word."""
     if word.passed:
-        (console or people).print(
-            "The firmware's validation [green]passed[/green]." + (f" It says: {word.text}" if word.text else "")
-        )
+        (console or people).print("The firmware's validation passed." + (f" It says: {word.text}" if word.text else ""))
     else:
-        (console or people).print("The firmware's validation [red]refused[/red] the move:")
-        (console or people).print(word.text or "(it says nothing)", markup=False)
+        (console or people).print("The firmware's validation refused the move:")
+        (console or people).print(word.text or "(it says nothing)")
     for one in explain(word.text):
-        (console or people).print(f"  {one.sentences()}", markup=False)
+        (console or people).print(f"  {one.sentences()}")
 
 
 def print_prediction(said: Any, console: Console | None = None) -> None:
     """What to expect of the move."""
     if said is not None:
-        (console or people).print(f"Expected: {said.sentence()}.", markup=False)
+        (console or people).print(f"Expected: {said.sentence()}.")
 
 
 COMMANDS = (

@@ -210,11 +210,9 @@ def print_post_mortem(found: Any, console: Console | None = None) -> None:
     print_table("", rows, out)
     for one in said.notable:
         client = f" {one.client}" if one.client else ""
-        out.print(
-            f"{one.event.when or 'time unknown'}  {one.meaning.value}  {one.event.headline}{client}", markup=False
-        )
+        out.print(f"{one.event.when or 'time unknown'}  {one.meaning.value}  {one.event.headline}{client}")
     for when, witness in said.witnesses:
-        out.print(f"{when or 'time unknown'}  {witness}", markup=False)
+        out.print(f"{when or 'time unknown'}  {witness}")
     counts = found.counts
     out.print(
         f"{counts.lines} lines, {counts.events} events, {said.before} before the time asked for, {said.timeless} without a time. Read from byte {found.started_at} of {found.size}."

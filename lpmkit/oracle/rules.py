@@ -17,13 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from lpmkit.config import parse_yaml
 from lpmkit.errors import SiteFileError
 from lpmkit.oracle.alert_log import Event, read_alert_log
 
@@ -263,10 +260,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
 
 def parse_rules(text: str, where: str) -> tuple[Rule, ...]:
     """The rules of a file's text, as it was kept in a run. Raises as `read_rules`."""
-    try:
-        rows = YAML(typ="safe", pure=True).load(StringIO(text)) or []
-    except YAMLError as trouble:
-        raise SiteFileError(where, [str(trouble)]) from trouble
+    rows = parse_yaml(text, where, what="the file of rules", typ="safe") or []
     if not isinstance(rows, list):
         raise SiteFileError(where, ["a list of rules was expected"])
     rules: list[Rule] = []

@@ -88,15 +88,22 @@ class Run:
             manifest = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RecordError(f"its run.json cannot be read: {error}", where=str(self.path)) from error
-        if not isinstance(manifest, dict) or manifest.get("format", 0) > FORMAT:
+        if isinstance(manifest, dict) and type(newer := manifest.get("format")) is int and newer > FORMAT:
             raise RecordError(
                 "the folder was written by a newer lpmkit",
                 where=str(self.path),
                 next_step="Read it with that version or a later one.",
             )
-        return manifest
+        if trouble := _no_manifest(manifest):
+            raise RecordError(
+                f"its run.json is none of lpmkit: {trouble}",
+                where=str(self.path),
+                next_step="Move the folder out of the folder of runs, or restore its run.json from a copy.",
+            )
+        read: dict[str, Any] = manifest
+        return read
 
     @property
     def name(self) -> str:
@@ -232,6 +239,21 @@ class Run:
                 except ValueError:
                     unreadable += bool(line.strip())
         self.unreadable[name] = unreadable
+
+
+def _no_manifest(value: Any) -> str | None:
+    """What keeps a JSON value from being a run's manifest; ``None`` where nothing does."""
+    if not isinstance(value, dict):
+        return f"it holds a {type(value).__name__}, not an object"
+    if type(value.get("format", FORMAT)) is not int:
+        return f"its format is {value.get('format')!r}, not a number"
+    if not isinstance(value.get("mode"), str):
+        return f"its mode is {value.get('mode')!r}, not a text"
+    wanted = {"order": dict, "site": dict, "plan": dict, "probes": list, "hosts": list}
+    for name, kind in wanted.items():
+        if value.get(name) is not None and not isinstance(value[name], kind):
+            return f"{name} is a {type(value[name]).__name__}"
+    return None
 
 
 def create(parent: Path, *, mode: str, title: str, facts: Mapping[str, Any], clock: Clock | None = None) -> Run:

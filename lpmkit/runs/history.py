@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.runs.folder import Run
 
 NAME = ".history.sqlite"
 #: Raised when what is kept of a run changes; an index of another format is made anew.
@@ -147,7 +148,7 @@ class History:
                 continue
             try:
                 move = read_move(self.folder / name)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except (RecordError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 index.execute("DELETE FROM runs WHERE run = ?", (name,))
                 self.unreadable[name] = f"{type(error).__name__}: {error}"
                 continue
@@ -265,8 +266,8 @@ def _stamp(folder: str) -> str:
 
 
 def read_move(folder: Path) -> Move:
-    """One run folder as a row of the history. Raises what a folder that is none raises: `OSError`, `ValueError`, `KeyError`, `TypeError`."""
-    manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    """One run folder as a row of the history. Raises what a folder that is none raises: `RecordError`, `OSError`, `ValueError`, `KeyError`, `TypeError`, `RecursionError`."""
+    manifest = Run(folder).manifest
     order = manifest.get("order") or {}
     summary: dict[str, Any] = {}
     if (folder / "summary.json").exists():

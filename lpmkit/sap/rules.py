@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from io import StringIO
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from lpmkit.config import parse_yaml
 from lpmkit.errors import SiteFileError
 from lpmkit.sap.model import Dump, LogEntry
 
@@ -159,9 +156,10 @@ def _standard() -> tuple[Rule, ...]:
 def read_rules(path: Path) -> tuple[Rule, ...]:
     """The rules of a file. Raises `SiteFileError` with every rule that cannot be understood."""
     try:
-        rows = YAML(typ="safe", pure=True).load(StringIO(path.read_text(encoding="utf-8"))) or []
-    except (OSError, UnicodeDecodeError, YAMLError) as trouble:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
         raise SiteFileError(str(path), [str(trouble)]) from trouble
+    rows = parse_yaml(text, str(path), what="the file of rules", typ="safe") or []
     if not isinstance(rows, list):
         raise SiteFileError(str(path), ["a list of rules was expected"])
     rules: list[Rule] = []

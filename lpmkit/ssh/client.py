@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, RemoteError, Unreachable, UsageError
+from lpmkit.log_file import redirect_library_logs
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply, Transcript, batch_line, batch_replies, command_line
@@ -127,6 +128,7 @@ def by_hand(way: Route) -> str:
 
 def connect(way: Route, password: str | None = None) -> paramiko.SSHClient:
     """Log in. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`, each with what to type next."""
+    redirect_library_logs()  # paramiko logs tracebacks of its threads
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(_RefuseUnknown(way))
     for name in way.known_hosts:

@@ -45,9 +45,7 @@ class Secrets:
             value = os.environ.get(rest)
         elif kind == "keyring":
             service, _, user = rest.partition("/")
-            import keyring  # noqa: PLC0415 - the probes' process stays small without it
-
-            value = keyring.get_password(service, user)
+            value = _from_keyring(reference, service, user, host)
         else:
             value = self._typed(host)
         if value is None:
@@ -67,3 +65,18 @@ class Secrets:
             return (
                 None  # nobody is there: a button's work in a notebook, a notebook that runs by itself, a closed input
             )
+
+
+def _from_keyring(reference: str, service: str, user: str, host: str) -> str | None:
+    """What the system's keyring holds. Raises `UsageError` where there is no keyring, or it is locked."""
+    import keyring  # noqa: PLC0415 - the probes' process stays small without it
+    from keyring.errors import KeyringError  # noqa: PLC0415 - as above
+
+    try:
+        return keyring.get_password(service, user)
+    except (KeyringError, RuntimeError, OSError) as error:
+        raise UsageError(
+            f"the keyring behind {reference!r} cannot be read: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}",
+            where=host,
+            next_step="Unlock it or start its service; on a machine without one use an SSH key, env:NAME or prompt.",
+        ) from error
