@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from keyring.backends.fail import Keyring
+from keyring.errors import NoKeyringError
 from rich.table import Table
 
 from lpmkit.cli import main
@@ -241,7 +241,10 @@ def test_an_odd_file_of_rules_is_a_site_file_error(room: str, text: str, tmp_pat
 
 
 def test_a_keyring_without_a_backend_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring, "get_password", Keyring().get_password)
+    def none(service: str, user: str) -> str:
+        raise NoKeyringError("No recommended backend was available.\nInstall one.")
+
+    monkeypatch.setattr(keyring, "get_password", none)
     with pytest.raises(UsageError, match="cannot be read") as caught:
         Secrets().get("keyring:lpm/padmin", "bvio82")
     assert "\n" not in str(caught.value)
