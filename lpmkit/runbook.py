@@ -6,7 +6,6 @@ step leaves what it found in a run folder, and the next step reads it there. Sur
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lpmkit.background.requests import put
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
@@ -40,8 +40,6 @@ from lpmkit.timeline import Clock, wait_until
 PREPARED_HOURS = 12.0
 #: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail, and on SAP's logs for a quarter of an hour.
 OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
-#: A detached recorder shows its first event within this time, or something is wrong with the machine.
-START_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,17 +408,8 @@ class Runbook:
         return now.is_deserted
 
     def _start(self, run: Run) -> None:
-        before = len(run.events())
         self.know_secrets(run.manifest.get("probes") or ())
-        process.start(run, self.secrets)
-        if not wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=START_TIMEOUT_S):
-            said = (run.path / "recorder.log").read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RecordError(
-                "the recorder did not start; nothing was moved",
-                where=str(run.path),
-                answered=said or None,
-                next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
-            )
+        process.WORKER.start(run, self.secrets, self.clock)
 
     def ask_for_secrets(self, run: Run) -> None:
         """Ask now for every secret that the site file says to ask for, unless the run has begun. A notebook's cell can ask, its buttons cannot."""
@@ -448,7 +437,7 @@ class Runbook:
 
     def end(self, run: Run) -> None:
         """Ask the recorder of a watch to end."""
-        self._request(run, {"what": "end"})
+        put(run, self.clock, "end")
 
     def way_out(self, run: Run) -> Proposal:
         """What to do about a move that was left in between, from what both managers say now and what the run recorded; changes nothing."""
@@ -493,26 +482,20 @@ class Runbook:
         """Ask the source's manager to stop the migration; the recorder carries it out and records the answer. In the lead-in the move is called off instead."""
         self._typed(run, typed_name)
         self.attach(run)
-        self._request(run, {"what": "stop"})
+        put(run, self.clock, "stop")
 
     def recover(self, run: Run, typed_name: str, *, force: bool = False) -> None:
         """Ask the source's manager to recover a migration that was left in between."""
         self._typed(run, typed_name)
         if not run.is_recorded():
             self._start(run)
-        self._request(run, {"what": "recover", "force": force})
+        put(run, self.clock, "recover", force=force)
 
     def _typed(self, run: Run, typed_name: str) -> None:
         if typed_name != order_of(run).partition:
             raise NotAllowed(
                 f"the name typed is {typed_name!r}; nothing was asked", next_step="Type the partition's name exactly."
             )
-
-    def _request(self, run: Run, request: Mapping[str, Any]) -> None:
-        folder = run.path / "requests"
-        folder.mkdir(exist_ok=True)
-        text = json.dumps(request).encode()
-        write_file(folder / f"{self.clock.wall_ns()}.json", text)
 
     def follow(self, run: Run, every_s: float = 0.5) -> Iterator[State]:
         """The run's state again and again until it is over."""

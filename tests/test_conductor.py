@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lpmkit.background.requests import put
 from lpmkit.inventory import MoverPair
-from lpmkit.plan import book as planner
 from lpmkit.plan.conductor import PATIENCE_S
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
@@ -97,12 +97,12 @@ def test_a_migration_left_in_between_halts_until_it_is_recovered_and_somebody_sa
     folder, now = conduct(machines, plan)
     assert stages_of(now) == {"a": "needs recovery", "b": "waiting"}
     assert "lpmkit recover" in (now.halted or "")
-    planner.put(folder, {"what": "go-on"}, machines.clock)
+    put(folder, machines.clock, "go-on")
     _, now = conduct(machines, plan, folder)
     assert stages_of(now)["b"] == "waiting", "nobody has recovered it"
     machines.going["a"][1].append("failed")
     machines.step()  # somebody recovered it
-    planner.put(folder, {"what": "go-on"}, machines.clock)
+    put(folder, machines.clock, "go-on")
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "failed", "b": "arrived"}
 
@@ -112,7 +112,7 @@ def test_what_failed_can_be_tried_again_and_what_was_dropped_with_it_comes_back(
     plan = planned({"partition": "a"}, {"partition": "b", "after": ["a"]}, on_failure="go-on")
     folder, _ = conduct(machines, plan)
     machines.refused = set()
-    planner.put(folder, {"what": "again", "partition": "a"}, machines.clock)
+    put(folder, machines.clock, "again", partition="a")
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "arrived", "b": "arrived"}
 
@@ -126,13 +126,13 @@ def test_a_halt_is_obeyed_and_what_it_left_goes_on_when_somebody_says_so(machine
 
     def step() -> None:
         if next(asked, False):
-            planner.put(folder, {"what": "halt"}, machines.clock)
+            put(folder, machines.clock, "halt")
         Machines.step(machines)
 
     machines.clock.each = step
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "arrived", "b": "waiting"}
-    planner.put(folder, {"what": "go-on"}, machines.clock)
+    put(folder, machines.clock, "go-on")
     _, now = conduct(machines, plan, folder)
     assert stages_of(now) == {"a": "arrived", "b": "arrived"}
 
@@ -221,3 +221,39 @@ def test_a_run_that_cannot_be_read_is_said_and_taken_as_moving(machines: Machine
     assert one.stage is Stage.MOVING
     assert "cannot be read" in one.why
     assert replace(one, why="").run is not None
+
+
+BAD_REQUESTS = {
+    "half": b"{half",
+    "a list": b'["halt"]',
+    "nothing asked": b"{}",
+    "an unknown request": b'{"what": "fly"}',
+    "no partition": b'{"what": "again"}',
+    "a partition of another plan": b'{"what": "again", "partition": "zz"}',
+    "a list as a partition": b'{"what": "again", "partition": ["a"]}',
+    "no text": b"\xff\xfe\x00",
+    "nested too deeply": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", BAD_REQUESTS.values(), ids=BAD_REQUESTS)
+def test_a_request_that_cannot_be_understood_is_noted_and_the_plan_goes_on(machines: Machines, content: bytes) -> None:
+    plan = planned({"partition": "a"})
+    folder = create(machines.folder, mode="plan", title="n", facts={"plan": plan.as_data()}, clock=machines.clock)
+    requests = folder.path / "requests"
+    requests.mkdir()
+    (requests / "1.json").write_bytes(content)
+    _, now = conduct(machines, plan, folder)
+    assert stages_of(now) == {"a": "arrived"}
+    assert list(requests.iterdir()) == []
+    assert [event for event in folder.events() if event.kind == "note" and "not carried out" in event.data["text"]]
+
+
+def test_a_request_that_can_be_neither_read_nor_removed_is_noted_once_and_the_plan_goes_on(machines: Machines) -> None:
+    plan = planned({"partition": "a"})
+    folder = create(machines.folder, mode="plan", title="n", facts={"plan": plan.as_data()}, clock=machines.clock)
+    (folder.path / "requests" / "1.json").mkdir(parents=True)
+    _, now = conduct(machines, plan, folder)
+    assert stages_of(now) == {"a": "arrived"}
+    notes = [str(event.data["text"]) for event in folder.events() if event.kind == "note"]
+    assert sum("1.json" in text for text in notes) == 2, "that it cannot be read, and that it cannot be removed"

@@ -15,14 +15,14 @@ import pytest
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
-from lpmkit.migration.phases import Phase, Standing
+from lpmkit.migration.phases import Phase, Sight, Standing, advance
 from lpmkit.migration.recovery import Proposal, Way, left_behind, look, propose, recorded
 from lpmkit.recorder import process
 from lpmkit.recorder.process import Follower, Plan
 from lpmkit.simulator.chassis import RUNNING
 from lpmkit.simulator.move_changes import set_partition
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.timeline import Clock, Event
+from lpmkit.timeline import Clock, Event, wait_until
 from tests.in_process import Place
 
 PHASES = ("validate", "prepare", "copy", "suspend", "fetch", "finish")
@@ -273,3 +273,39 @@ def test_an_active_partition_that_arrives_without_running_has_not_moved_well(wat
     move.follower.recover(force=False)
     assert move.proposal().rule == "down-there"
     assert replace(move.proposal(), said=()).commands[0].startswith("chsysstate -r lpar -m TARGET -o on -n p8aix01")
+
+
+class _Contended:
+    """A lock that notes when somebody has to wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.is_waited_for = threading.Event()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self.is_waited_for.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_stop_that_is_asked_while_a_poll_is_weighed_is_not_lost(
+    watched: Callable[..., Watched], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = watched(Place("p8pair"), "p8aix01", "p8a", "p8b").follower
+    follower.standing = Standing(Phase.COPYING)
+    turn = _Contended()
+    monkeypatch.setattr(follower, "_turn", turn)
+    stopping = threading.Thread(target=follower.stop, daemon=True)
+
+    def weighed(standing: Standing, seen: Sight) -> Standing:
+        stopping.start()
+        assert wait_until(lambda: turn.is_waited_for.is_set() or not stopping.is_alive(), clock=Clock(), timeout_s=20.0)
+        return advance(standing, seen)
+
+    monkeypatch.setattr(process, "advance", weighed)
+    follower.look()
+    stopping.join(timeout=20.0)
+    assert follower.standing.stop_asked

@@ -22,6 +22,7 @@ ORDER = [
     "ssh",
     "control",
     "runs",
+    "background",
     "oracle",
     "sap",
     "probes",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lpmkit.background.requests import put
+from lpmkit.background.worker import Worker
 from lpmkit.checks import Answer, Finding, ready
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
@@ -14,11 +15,12 @@ from lpmkit.inventory import Partition
 from lpmkit.plan import MovePlan, PlannedMove
 from lpmkit.plan.schedule import Stage, fits
 from lpmkit.plan.status import FOLDER, Standings, course, plan_of, plans
-from lpmkit.recorder.process import detach
-from lpmkit.runbook import START_TIMEOUT_S, Landscape, Runbook, Validation
-from lpmkit.runs.folder import Run, create, write_file
-from lpmkit.timeline import Clock, wait_until
+from lpmkit.runbook import Landscape, Runbook, Validation
+from lpmkit.runs.folder import Run, create
+from lpmkit.timeline import wait_until
 
+#: The conductor as a detached process.
+WORKER = Worker("conductor", "lpmkit.plan.conductor")
 #: A conductor that is surveying a partition obeys only afterwards.
 OBEYED_S = 180.0
 
@@ -133,7 +135,7 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
     ask_for_secrets(book, plan)
     facts = {"plan": plan.as_data(), "site": book.site.as_data()}
     folder = create(book.site.runs.folder / FOLDER, mode="plan", title=plan.title, facts=facts, clock=book.clock)
-    _conduct(book, folder)
+    WORKER.start(folder, book.secrets, book.clock)
     return folder
 
 
@@ -144,26 +146,13 @@ def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:
         book.know_secrets([probe.as_data() for probe in book.probes_of(one.partition)])
 
 
-def _conduct(book: Runbook, folder: Run) -> None:
-    before = len(folder.events())
-    detach("lpmkit.plan.conductor", folder, book.secrets)
-    if not wait_until(lambda: len(folder.events()) > before, clock=book.clock, timeout_s=START_TIMEOUT_S):
-        said = (folder.path / "conductor.log").read_text(encoding="utf-8", errors="replace")[-2000:]
-        raise RecordError(
-            "the plan's conductor did not start; nothing was moved",
-            where=str(folder.path),
-            answered=said or None,
-            next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
-        )
-
-
 def attach(book: Runbook, folder: Run) -> bool:
     """Make sure that a plan which is not over is carried out; True when a new conductor had to be started."""
     now = course(folder, book.clock)
     if now.conducted or now.ended is not None:
         return False
     book.landscape()
-    _conduct(book, folder)
+    WORKER.start(folder, book.secrets, book.clock)
     return True
 
 
@@ -171,12 +160,12 @@ def halt(book: Runbook, folder: Run) -> None:
     """Start no further move. What is under way goes on: a migration is stopped by its own run (`lpmkit stop RUN`)."""
     if not folder.is_recorded():
         raise NotAllowed("nobody carries this plan out, so there is nothing to halt", where=folder.name)
-    _ask(book, folder, {"what": "halt"})
+    _ask(book, folder, "halt")
 
 
 def go_on(book: Runbook, folder: Run) -> None:
     """Go on after a halt, from whatever has failed so far; starts a conductor where there is none. A migration to be recovered still halts it."""
-    _ask(book, folder, {"what": "go-on"})
+    _ask(book, folder, "go-on")
 
 
 def again(book: Runbook, folder: Run, partition: str) -> None:
@@ -189,15 +178,16 @@ def again(book: Runbook, folder: Run, partition: str) -> None:
             f"{partition} is {now.stages[partition].value}: only what failed or was dropped can be tried again",
             where=folder.name,
         )
-    _ask(book, folder, {"what": "again", "partition": partition})
+    _ask(book, folder, "again", partition=partition)
 
 
-def _ask(book: Runbook, folder: Run, request: Mapping[str, str]) -> None:
+def _ask(book: Runbook, folder: Run, what: str, **more: str) -> None:
     """Leave a request for the conductor, start one where there is none, and wait until it is obeyed."""
-    path = put(folder, request, book.clock)
+    plan_of(folder)
+    path = put(folder, book.clock, what, **more)
     if not folder.is_recorded():
         book.landscape()
-        _conduct(book, folder)
+        WORKER.start(folder, book.secrets, book.clock)
     # it may be checking a partition just now, which takes its time
     if not wait_until(lambda: not path.exists(), clock=book.clock, timeout_s=OBEYED_S, every_s=0.1):
         raise RecordError(
@@ -205,14 +195,6 @@ def _ask(book: Runbook, folder: Run, request: Mapping[str, str]) -> None:
             where=folder.name,
             next_step=f"`lpmkit plan attach {folder.name}` shows what it does.",
         )
-
-
-def put(folder: Run, request: Mapping[str, str], clock: Clock) -> Path:
-    """Write a request into a plan's folder; the file is gone once it is obeyed."""
-    plan_of(folder)
-    requests = folder.path / "requests"
-    requests.mkdir(exist_ok=True)
-    return write_file(requests / f"{clock.wall_ns()}.json", json.dumps(request).encode())
 
 
 def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Standings]:

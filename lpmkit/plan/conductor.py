@@ -9,14 +9,14 @@ A move's run folder is noted before the move is asked for: a conductor that find
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lpmkit.background.requests import Inbox
+from lpmkit.background.worker import given
 from lpmkit.checks import Verdict
 from lpmkit.config import Site
 from lpmkit.control.base import Order
@@ -32,7 +32,6 @@ from lpmkit.plan.status import Standing, Standings, course, in_flight, plan_of
 from lpmkit.report.page import write_report
 from lpmkit.runbook import Landscape, Runbook
 from lpmkit.runs.folder import Run, RunWriter
-from lpmkit.ssh.secrets import Secrets
 
 #: How often the folders of the moves under way are looked at. Managers that had no room are asked again when a move of ours is over, or after so long.
 LOOK_S = 0.5
@@ -56,6 +55,7 @@ class Conductor:
         self._write_report, self._write_page = report, page
         self.plan: MovePlan = plan_of(folder)
         self.clock = book.clock
+        self._inbox = Inbox(folder.path, self._note_once)
         #: Cluster software that was found in the partitions prepared so far.
         self._clusters: dict[str, frozenset[Membership]] = {}
         #: What each mover of the frames asked so far takes at once; `MOVER_TAKES` where it does not say.
@@ -101,16 +101,13 @@ class Conductor:
             if one.run is not None and one.ended_ns is not None and Run(one.run).is_recorded()
         }
         while reading:
-            if self._requests():
+            if not self._inbox.is_empty:
                 return True
             for path in [path for path in reading if not Run(path).is_recorded()]:
                 reading.discard(path)
                 self._report(Run(path))
             self.clock.sleep(LOOK_S)
-        return bool(self._requests())
-
-    def _requests(self) -> list[Path]:
-        return sorted((self.folder.path / "requests").glob("*.json"))
+        return not self._inbox.is_empty
 
     def _course(self) -> Standings:
         return course(self.folder, self.clock)
@@ -126,21 +123,25 @@ class Conductor:
 
     def _obey(self) -> None:
         """Carry out what front ends asked for, in the order of asking."""
-        for path in self._requests():
-            request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for request in self._inbox.read():
             now = self._course()
-            if request["what"] == "halt":
+            if request.what == "halt":
                 self.writer.event("conductor", "halted", why="somebody asked to start no further move")
-            elif request["what"] == "go-on":
+            elif request.what == "go-on":
                 seen = [one.partition for one in now.moves if one.ended_ns is not None and one.stage in LOST]
                 self.writer.event("conductor", "goes-on", despite=seen)
-            elif request["what"] == "again":
-                self.writer.event("conductor", "again", partition=request["partition"])
-                for one in now.moves:
-                    if one.stage is Stage.DROPPED:  # and is dropped again, if what it comes after is still lost
-                        self.writer.event("conductor", "again", partition=one.partition)
-                self.writer.event("conductor", "goes-on", despite=[])
-            path.unlink()  # whoever asked waits for that
+            elif request.what == "again" and (name := str(request.fields.get("partition"))) in now.stages:
+                self._again(name, now)
+            else:
+                self._inbox.refuse(request, "this plan knows no such request or no such partition")
+                continue
+            self._inbox.remove(request)  # the front end waits for that
+
+    def _again(self, partition: str, now: Standings) -> None:
+        """Put a move back into the queue, and with it those that were dropped: they are dropped again if what they come after is still lost."""
+        for name in (partition, *(one.partition for one in now.moves if one.stage is Stage.DROPPED)):
+            self.writer.event("conductor", "again", partition=name)
+        self.writer.event("conductor", "goes-on", despite=[])
 
     def _conclude(self) -> Standings:
         """Note what is over, write its report, halt where the plan says so; the course after that."""
@@ -338,11 +339,10 @@ class Conductor:
 
 def main() -> None:
     """Carry out the plan of the folder named on the command line."""
-    folder = Run(sys.argv[1])
-    known = json.loads(sys.stdin.readline() or "{}")
-    sys.stdin.close()
-    with RunWriter(Path(sys.argv[1])) as writer:
-        book = Runbook(Site.model_validate(folder.manifest["site"]), Secrets(known, may_ask=False))
+    path, secrets = given()
+    folder = Run(path)
+    with RunWriter(path) as writer:
+        book = Runbook(Site.model_validate(folder.manifest["site"]), secrets)
         Conductor(folder, writer, book).conduct()
 
 

@@ -16,11 +16,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import IO, Any
 
+from lpmkit.background.requests import Inbox
+from lpmkit.background.worker import Worker, given
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RecordError, RemoteError
@@ -37,11 +38,14 @@ from lpmkit.survey.connect import Logs, control_of, logs_of, survey_both_ends
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock, wait_until
 
+#: The recorder as a detached process.
+WORKER = Worker("recorder", "lpmkit.recorder.process")
 FLUSH_S = 0.2
 ANCHOR_EVERY_S = 10.0
-#: A control point that cannot be asked is asked again after so long; the migration itself goes on without us (C `NOVA-IVM`; without --async recalled).
-#: What a partition is after a move of its own that was not activated before.
+#: The final state of a partition that was moved while it was not activated.
 INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it was"
+#: Seconds until a control point that did not answer is asked again; the migration goes on without us
+#: (C `NOVA-IVM`; without --async recalled).
 RETRY_S = 2.0
 #: How a recorder ends that was asked to stop in the lead-in.
 CALLED_OFF = "called off before the move was asked for; nothing was moved"
@@ -181,6 +185,7 @@ class Follower:
         self.plan, self.order = plan, order
         self._post, self._clock = post, clock
         self.standing = standing
+        #: Held by each change of ``standing``: a stop comes from a thread of its own.
         self._turn = threading.Lock()
         self._begun = self.called_off = False
         self._out_of_reach: set[str] = set()
@@ -219,10 +224,11 @@ class Follower:
         """Ask the source's manager to stop the migration; the partition stays where it is. A move that was not asked for yet is called off."""
         with self._turn:
             self.called_off = not self._begun and self.standing.phase is Phase.PREPARED
+            if not self.called_off:
+                self.standing = replace(self.standing, stop_asked=True)
         if self.called_off:
             self._event("answer", what="stop", status=0, text="The move was not asked for yet, and will not be.")
             return
-        self.standing = Standing(self.standing.phase, self.standing.seen, self.standing.times, stop_asked=True)
         self._post(lambda writer: writer.event("recorder", "intent", what="stop"))
         self._answered("stop", lambda: self._desk.stop(self.order.partition))
 
@@ -238,12 +244,13 @@ class Follower:
         # Asked only when it matters: every look at a manager costs it a login shell's worth of work.
         doubtful = before is not None and before.partition_state in (None, "Not Activated")
         after = self.target_reading() if doubtful else None
-        was = self.standing.phase
-        self.standing = advance(self.standing, sight(before, after, inactive=bool(self.inactive)))
-        if self.standing.phase is not was:
-            seen = str(self.standing.seen.value if self.standing.seen else "")
-            still_down = self.inactive and self.standing.seen is Sight.ARRIVED
-            self._tell(was, INACTIVE_ARRIVED if still_down else seen)
+        with self._turn:
+            was = self.standing.phase
+            now = self.standing = advance(self.standing, sight(before, after, inactive=bool(self.inactive)))
+        if now.phase is not was:
+            seen = str(now.seen.value if now.seen else "")
+            still_down = self.inactive and now.seen is Sight.ARRIVED
+            self._tell(was, now.phase, INACTIVE_ARRIVED if still_down else seen)
 
     def hear(self) -> None:
         """Write down what the command to move ended with, where it ends with the move and not before (HMC)."""
@@ -318,13 +325,14 @@ class Follower:
                 self._enter(Phase.FAILED, f"the manager refused: {reply.text}")
 
     def _enter(self, phase: Phase, why: str) -> None:
-        was = self.standing.phase
-        self.standing = Standing(phase, stop_asked=self.standing.stop_asked)
-        self._tell(was, why)
+        with self._turn:
+            was = self.standing.phase
+            self.standing = Standing(phase, stop_asked=self.standing.stop_asked)
+        self._tell(was, phase, why)
 
-    def _tell(self, was: Phase, why: str) -> None:
-        self.pacemaker.entered(self.standing.phase, self._clock.mono_ns())
-        self._event("phase", phase=self.standing.phase.value, was=was.value, why=why)
+    def _tell(self, was: Phase, phase: Phase, why: str) -> None:
+        self.pacemaker.entered(phase, self._clock.mono_ns())
+        self._event("phase", phase=phase.value, was=was.value, why=why)
 
     def _event(self, kind: str, /, **data: Any) -> None:
         self._post(lambda writer: writer.event("recorder", kind, **data))
@@ -358,7 +366,7 @@ class Recorder:
             standing = last_standing(self.run_folder)
             resumed = any(event.kind == "recorder-started" for event in self.run_folder.events())
             writer.event("recorder", "recorder-started", pid=os.getpid(), mode=self.plan.mode, resumed=resumed)
-            with (self.run_folder.path / "recorder.log").open("ab") as log:
+            with WORKER.log(self.run_folder.path).open("ab") as log:
                 known = self._secrets.known()
                 self._children = [
                     ProbeProcess(orders, known, self._wanted.put, log)
@@ -378,6 +386,7 @@ class Recorder:
             writer.event("recorder", "recorder-ended", reason=self._reason)
 
     def _write_until_done(self, writer: RunWriter, children: Sequence[ProbeProcess]) -> None:
+        inbox = Inbox(self.run_folder.path, lambda text: writer.event("recorder", "note", text=text))
         next_anchor, pace = 0, QUICK
         while not self._done.is_set():
             now = self.clock.mono_ns()
@@ -386,7 +395,7 @@ class Recorder:
                 next_anchor = now + int(ANCHOR_EVERY_S * 1e9)
             self._drain(writer)
             writer.flush()
-            self._serve(writer)
+            self._serve(inbox, writer)
             # asked here, not where the control point is polled: while a poll hangs nobody knows, and the pace must not stay calm
             wanted = self._follower.pacemaker.wanted(now) if self._follower else QUICK
             if wanted != pace:
@@ -403,19 +412,13 @@ class Recorder:
             except queue.Empty:
                 return
 
-    def _serve(self, writer: RunWriter) -> None:
-        """Carry out what front ends have put into ``requests/``; what is not understood is noted and not carried out."""
-        for path in sorted((self.run_folder.path / "requests").glob("*.json")):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            path.unlink()
-            try:
-                request = json.loads(text)
-                what, force = request["what"], bool(request.get("force"))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                writer.event("recorder", "note", text=f"a request was not understood and not carried out: {text[:200]}")
-                continue
-            writer.event("front-end", "request", what=what, force=force)
-            self._carry_out(what, force, writer)
+    def _serve(self, inbox: Inbox, writer: RunWriter) -> None:
+        """Carry out the requests of front ends, each at most once: it is removed before it is carried out."""
+        for request in inbox.read():
+            inbox.remove(request)
+            force = bool(request.fields.get("force"))
+            writer.event("front-end", "request", what=request.what, force=force)
+            self._carry_out(request.what, force, writer)
 
     def _carry_out(self, what: str, force: bool, writer: RunWriter) -> None:
         follower = self._follower
@@ -597,36 +600,10 @@ def _flushed(writer: RunWriter) -> bool:
     return writer.disk_trouble is None
 
 
-def start(run: Run, secrets: Secrets) -> int:
-    """Start a recorder on ``run``, detached from this process, its terminal and its session. Returns its process id."""
-    return detach("lpmkit.recorder.process", run, secrets)
-
-
-def detach(module: str, folder: Run, secrets: Secrets) -> int:
-    """Start a module of ours on a folder, detached; it gets the secrets on its standard input. Returns its process id."""
-    with (folder.path / f"{module.rpartition('.')[2]}.log").open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", module, str(folder.path.resolve())],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-        )
-    assert child.stdin is not None
-    child.stdin.write(json.dumps(secrets.known()).encode() + b"\n")
-    child.stdin.close()
-    # Collect it when it ends before we do; else init will.
-    threading.Thread(target=child.wait, daemon=True).start()
-    return child.pid
-
-
 def main() -> None:
     """Record the run named on the command line."""
-    path = Path(sys.argv[1])
-    known = json.loads(sys.stdin.readline() or "{}")
-    sys.stdin.close()
-    Recorder(Run(path), Secrets(known, may_ask=False)).record()
+    path, secrets = given()
+    Recorder(Run(path), secrets).record()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+"""A detached process of ours that works on one folder: the recorder of a run, the conductor of a plan.
+
+It gets the folder on its command line and the secrets as one line of JSON on its standard input. It holds the folder's lock while it works, and its
+first event shows that it does.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from lpmkit.errors import RecordError
+from lpmkit.runs.folder import Run
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.timeline import Clock, wait_until
+
+#: Seconds within which a worker shows its first event, or something is wrong with the machine.
+START_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A kind of worker: its noun for messages and its log file (``recorder``), and the module that is run."""
+
+    noun: str
+    module: str
+
+    def start(self, folder: Run, secrets: Secrets, clock: Clock) -> int:
+        """Start one on ``folder`` and wait for its first event; returns its process id. Raises `RecordError` if none comes."""
+        before = len(folder.events())
+        pid = self.detach(folder, secrets)
+        if wait_until(lambda: len(folder.events()) > before, clock=clock, timeout_s=START_TIMEOUT_S):
+            return pid
+        log = self.log(folder.path).read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise RecordError(
+            f"the {self.noun} did not start; nothing was moved",
+            where=str(folder.path),
+            answered=log or None,
+            next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
+        )
+
+    def detach(self, folder: Run, secrets: Secrets) -> int:
+        """Start one on ``folder``, detached from this process, its terminal and its session. Returns its process id."""
+        with self.log(folder.path).open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603 - ourselves
+                [sys.executable, "-m", self.module, str(folder.path.resolve())],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
+        assert child.stdin is not None
+        try:
+            child.stdin.write(json.dumps(secrets.known()).encode() + b"\n")
+            child.stdin.close()
+        except BrokenPipeError:
+            pass  # it died at once: no event of it comes, and its log has the reason
+        # Collect it when it ends before we do; else init will.
+        threading.Thread(target=child.wait, daemon=True).start()
+        return child.pid
+
+    def log(self, folder: Path) -> Path:
+        """The file with its standard output and standard error."""
+        return folder / f"{self.noun}.log"
+
+
+def given() -> tuple[Path, Secrets]:
+    """The folder and the secrets that this worker was started with."""
+    known = json.loads(sys.stdin.readline() or "{}")
+    sys.stdin.close()
+    return Path(sys.argv[1]), Secrets(known, may_ask=False)
