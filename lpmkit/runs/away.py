@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import NotFound, RecordError
-from lpmkit.runs.history import History, Move
 from lpmkit.runs.folder import Run
+from lpmkit.runs.history import History, Move
 
 
 @dataclass(frozen=True, slots=True)
