@@ -6,26 +6,14 @@ import os
 
 import pytest
 
-#: Whole moves with a dozen processes each, four at a time: one that waits for a core too long is tried once more, and both tries are reported.
-CROWDED = ("tests/end_to_end/", "tests/browser/")
 #: What mostly waits, and is therefore begun first by every worker.
-LONG = (*CROWDED, "tests/accuracy/")
+LONG = ("tests/end_to_end/", "tests/browser/", "tests/accuracy/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.startswith(CROWDED):
-            item.add_marker(pytest.mark.flaky(reruns=1))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         items[:] = dealt(items, workers)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A first try that failed is shown in full: a test that passes with the second may still tell of a defect."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.write_sep("_", f"first try of {report.nodeid}")
-        terminalreporter.write_line(report.longreprtext)
 
 
 def dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -95,20 +96,28 @@ class RealHost:
             found += [child for child, parent in parents.items() if parent == pid]
         return found
 
-    def freeze(self, seconds: float) -> Freeze:
-        """Stop the whole tree for ``seconds``."""
-        before = time.monotonic_ns()
+    def stop(self) -> set[int]:
+        """Stop the whole tree; returns the processes that stand still from now on, for `go_on`."""
         stopped: set[int] = set()
         while new := [pid for pid in self.tree() if pid not in stopped]:
             for pid in new:
                 _signal(pid, signal.SIGSTOP)
             stopped.update(new)
-        assert wait_until(lambda: all(_is_stopped(pid) for pid in stopped), clock=Clock(), timeout_s=5, every_s=0.0005)
+        assert wait_until(lambda: all(_is_stopped(pid) for pid in stopped), clock=Clock(), timeout_s=30, every_s=0.0005)
+        return stopped
+
+    def go_on(self, stopped: Iterable[int]) -> None:
+        for pid in stopped:
+            _signal(pid, signal.SIGCONT)
+
+    def freeze(self, seconds: float) -> Freeze:
+        """Stop the whole tree for ``seconds``."""
+        before = time.monotonic_ns()
+        stopped = self.stop()
         after = time.monotonic_ns()
         time.sleep(seconds)
         resume_before = time.monotonic_ns()
-        for pid in stopped:
-            _signal(pid, signal.SIGCONT)
+        self.go_on(stopped)
         return Freeze(before, after, resume_before, time.monotonic_ns())
 
     def _listens(self) -> bool:

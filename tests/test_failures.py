@@ -6,7 +6,6 @@ The recorder's own follower asks the simulated managers, in this process and wit
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,8 +15,7 @@ import pytest
 from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.migration.phases import Phase, Sight, Standing, advance
-from lpmkit.migration.recovery import Proposal, Way, left_behind, look, propose, recorded
-from lpmkit.recorder import process
+from lpmkit.migration.recovery import STILL_S, Proposal, Way, left_behind, look, propose, recorded
 from lpmkit.recorder.process import Follower, Plan
 from lpmkit.simulator.chassis import RUNNING
 from lpmkit.simulator.move_changes import set_partition
@@ -82,13 +80,14 @@ WHO = {"p8pair": ("p8aix01", "p8a", "p8b"), "js22": ("bxaix85", "bvio82", "bvio8
 class Book:
     """What the follower writes down: events, as a run folder would hold them."""
 
+    clock: Clock
     events: list[Event] = field(default_factory=list)
 
     def post(self, write: Callable[[Any], object]) -> None:
         write(self)
 
     def event(self, source: str, kind: str, /, **data: Any) -> Event:
-        made = Event(time.monotonic_ns(), time.time_ns(), 1, source, kind, data)
+        made = Event(self.clock.mono_ns(), self.clock.wall_ns(), 1, source, kind, data)
         self.events.append(made)
         return made
 
@@ -104,6 +103,7 @@ class Watched:
     order: Order
     book: Book
     follower: Follower
+    clock: Hurried
 
     def proposal(self) -> Proposal:
         inactive, still_s, stop_refused, recover_refused = recorded(self.book.events, self.order.source)
@@ -122,10 +122,13 @@ class Watched:
         """Do what is proposed until hands are to be kept off; the power of the target comes back when nothing else can be done."""
         done: list[Proposal] = []
         while len(done) < 8:
+            assert wait_until(
+                lambda: self.proposal().rule not in ("nobody-answers", "source-silent"),
+                clock=self.clock,
+                timeout_s=20,
+                every_s=0.01,
+            )
             said = self.proposal()
-            if said.rule in ("nobody-answers", "source-silent"):
-                time.sleep(0.01)
-                continue
             if said.way is Way.HANDS_OFF and said.rule != "failed-target-silent":
                 return done
             done.append(said)
@@ -147,9 +150,16 @@ class Watched:
             raise AssertionError("nothing here needs a hand")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "RETRY_S", 0.005)
+class Hurried(Clock):
+    """A clock on which nothing waits for longer than a moment, and which may be put forward."""
+
+    ahead_ns = 0
+
+    def mono_ns(self) -> int:
+        return super().mono_ns() + self.ahead_ns
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(min(seconds, 0.005))
 
 
 @pytest.fixture
@@ -158,22 +168,29 @@ def watched() -> Iterator[Callable[..., Watched]]:
 
     def begin(site: Place, partition: str, source: str, target: str) -> Watched:
         up.append(site)
-        book, order = Book(), site.order(partition, source, target)
+        clock, order = Hurried(), site.order(partition, source, target)
+        book = Book(clock)
         plan = Plan("move", Site(), (), lead_in_s=0.0, tail_s=0.0, poll_s=0.2, order=order)
         follower = Follower(
             plan,
             order,
             Secrets(),
             book.post,
-            Clock(),
+            clock,
             Standing(Phase.PREPARED),
             control=lambda _, frame, **__: site.control(frame),
         )
-        return Watched(site, order, book, follower)
+        return Watched(site, order, book, follower, clock)
 
     yield begin
     for site in up:
         site.close()
+
+
+def looked(move: Watched) -> Standing:
+    """Where the move stands after one more look."""
+    move.follower.look()
+    return move.follower.standing
 
 
 def followed(move: Watched) -> Phase:
@@ -182,11 +199,9 @@ def followed(move: Watched) -> Phase:
     asking = threading.Thread(target=move.follower.ask_to_move, daemon=True)
     asking.start()
     asking.join(20)
-    deadline = time.monotonic() + 20
-    while not move.follower.standing.phase.is_final:
-        move.follower.look()
-        time.sleep(0.002)
-        assert time.monotonic() < deadline, [event.data for event in move.book.events[-5:]]
+    assert wait_until(lambda: looked(move).phase.is_final, clock=move.clock, timeout_s=20, every_s=0.002), [
+        event.data for event in move.book.events[-5:]
+    ]
     return move.follower.standing.phase
 
 
@@ -234,20 +249,21 @@ def test_what_a_forced_recovery_leaves_on_a_target_without_power_is_named_to_the
 
 
 def test_a_copy_that_stands_still_for_minutes_is_to_be_stopped_and_then_recovered(
-    watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+    watched: Callable[..., Watched],
 ) -> None:
     move = watched(Place("p8pair", ["mover-hangs"]), "p8aix01", "p8a", "p8b")
     move.follower.source_reading()
     threading.Thread(target=move.follower.ask_to_move, daemon=True).start()
-    deadline = time.monotonic() + 20
-    while (move.follower.standing.phase is not Phase.COPYING) and time.monotonic() < deadline:
-        move.follower.look()
-        time.sleep(0.005)
+    assert wait_until(lambda: looked(move).phase is Phase.COPYING, clock=move.clock, timeout_s=20, every_s=0.005)
+    move.follower.look()
     assert move.proposal().way is Way.WAIT
-    monkeypatch.setattr("lpmkit.migration.recovery.STILL_S", 0.05)
-    for _ in range(20):
+
+    def later() -> Way:
+        move.clock.ahead_ns += int((STILL_S + 1) * 1e9)
         move.follower.look()
-        time.sleep(0.01)
+        return move.proposal().way
+
+    assert wait_until(lambda: later() is not Way.WAIT, clock=Clock(), timeout_s=20)
     assert [one.way for one in move.obey()] == [Way.STOP, Way.RECOVER]
     assert runs_on(move.site, "p8aix01") == ["p8a"]
 
