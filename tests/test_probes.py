@@ -203,7 +203,7 @@ def test_a_process_of_probes_takes_the_pace_from_its_standard_input(host: RealHo
 def test_our_own_ticker_loads_next_to_nothing() -> None:
     """What a process of probes costs in memory is what it loads: no SSH for the ticker, no site file, no tables for anybody."""
     code = (
-        "import sys, io, threading\nfrom lpmkit.probes import OBSERVER, ProbeOrder\nfrom lpmkit.probes.process import run\n"
+        "import sys, io, threading\nfrom lpmkit.probes.orders import OBSERVER, ProbeOrder\nfrom lpmkit.probes.process import run\n"
         "stop = threading.Event(); stop.set()\nheavy = ('paramiko', 'numpy', 'pandas', 'pydantic', 'keyring', 'ruamel')\n"
         "for order in (OBSERVER, ProbeOrder('x', 'echo', 1, host='x', ssh_config='/nothing')):\n"
         "    run([order], {}, io.BytesIO(), stop); print([name for name in heavy if name in sys.modules])\n"
