@@ -16,6 +16,7 @@ from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.migration.phases import Phase, Sight, Standing, advance
 from lpmkit.migration.recovery import STILL_S, Proposal, Way, left_behind, look, propose, recorded
+from lpmkit.recorder import process
 from lpmkit.recorder.process import Follower, Plan
 from lpmkit.simulator.chassis import RUNNING
 from lpmkit.simulator.move_changes import set_partition
