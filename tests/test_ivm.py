@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from lpmkit.control.base import Control, Order
-from lpmkit.control.ivm import Ivm, ManagerMessage, messages, read_migrations, says
+from lpmkit.control.ivm import Ivm
+from lpmkit.control.managed_system import ManagerMessage, messages, read_migrations, says
 from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
 from lpmkit.ssh.session import Reply, command_line
 

@@ -40,7 +40,8 @@ from lpmkit.control.hmc_resources import (
     read_sriov_ports,
     read_vnics,
 )
-from lpmkit.control.ivm import (
+from lpmkit.control.listings import Listing, flag, is_empty, known, lines, names, needed, split, understood, whole
+from lpmkit.control.managed_system import (
     MIGRATION,
     PARTITION_STATE,
     PHYSICAL_SLOT,
@@ -53,8 +54,7 @@ from lpmkit.control.ivm import (
     read_physical_slots,
     read_profiles,
 )
-from lpmkit.control.ivm import PARTITION as LISTED_PARTITION
-from lpmkit.control.listings import Listing, flag, is_empty, known, lines, names, needed, split, understood, whole
+from lpmkit.control.managed_system import PARTITION as LISTED_PARTITION
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,

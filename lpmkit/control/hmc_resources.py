@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lpmkit.control.ivm import number_or_any, unless_any
 from lpmkit.control.listings import Listing, flag, known, names, needed, needed_number, number, units, whole
+from lpmkit.control.managed_system import number_or_any, unless_any
 from lpmkit.errors import UnexpectedReply
 from lpmkit.inventory import MoverPair, Place, Places, Pool, SriovPort, VirtualFcAdapter, VnicAdapter, VnicBacking
 
