@@ -116,7 +116,7 @@ def write_tail(path: Path, size: int) -> None:
 def read(path: str, what: str, since: str) -> None:
     """In a process of its own: read a log and print what it took."""
     from lpmkit.oracle.alert_log import AlertReader, read_events  # noqa: PLC0415
-    from lpmkit.oracle.judge import Window, examine  # noqa: PLC0415
+    from lpmkit.oracle.judge import LogWindow, examine  # noqa: PLC0415
 
     began = time.perf_counter()
     if what == "read":
@@ -126,7 +126,7 @@ def read(path: str, what: str, since: str) -> None:
                 pass
         lines, start = reader.counts.lines, 0
     else:
-        found = examine(path, Window.asked(since or None))
+        found = examine(path, LogWindow.asked(since or None))
         lines, start = found.counts.lines, found.started_at
     took = time.perf_counter() - began
     print(json.dumps({"lines": lines, "seconds": took, "peak_mb": peak_mb(), "start": start}))

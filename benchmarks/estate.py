@@ -29,7 +29,7 @@ from lpmkit.control.base import Order
 from lpmkit.control.hmc import machine_asked
 from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import Ahead, Reply, Session
+from lpmkit.ssh.session import BatchingSession, Reply, Session
 from lpmkit.survey.connect import control_of, vios_shells
 from lpmkit.survey.gather import gather
 from lpmkit.survey.model import Survey
@@ -86,7 +86,7 @@ def alone(site: Site, order: Order, *, batches: bool) -> tuple[Survey, dict[str,
             session.run(["date"])
         asked.clear()
         before, began = console.round_trips + guest.round_trips, time.monotonic()
-        manager: Session = Ahead(console, machine_of=machine_asked) if batches else OneByOne(console)
+        manager: Session = BatchingSession(console, machine_of=machine_asked) if batches else OneByOne(console)
         source, target = (
             control_of(site, name, secrets=Secrets(), session=manager) for name in (order.source, order.target)
         )
@@ -97,7 +97,7 @@ def alone(site: Site, order: Order, *, batches: bool) -> tuple[Survey, dict[str,
             vios_shells(site.frame(order.source), manager),
             vios_shells(site.frame(order.target), manager),
             AixShell(guest if batches else OneByOne(guest)),
-            rounds=(manager,) if isinstance(manager, Ahead) else (),
+            rounds=(manager,) if isinstance(manager, BatchingSession) else (),
         )
         seconds = time.monotonic() - began
         trips = console.round_trips + guest.round_trips - before

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lpmkit.config import load_site
 from lpmkit.oracle import state
-from lpmkit.oracle.connections import Way, log_on_once, open_asked
+from lpmkit.oracle.connections import ConnectionSettings, connect, log_on_once
 from lpmkit.probes.databases import database_plan
 from lpmkit.recorder.process import ProbeProcess
 from lpmkit.simulator import Simulator
@@ -46,8 +46,8 @@ def main() -> None:
             site = load_site(simulator.site_file)
             (sid, settings), *_ = site.databases.items()
             host = SshSession(route(settings.partition, site.ssh_config))
-            way, password = Way.of(sid, settings), simulator.sap_password if settings.user else None
-            asked = open_asked(way, password, host, 10.0)
+            way, password = ConnectionSettings.of(sid, settings), simulator.sap_password if settings.user else None
+            asked = connect(way, password, host, 10.0)
             print(f"{way.way:8} beat   {timed(lambda asked=asked: asked.rows(state.BEAT), count)}")  # type: ignore[misc]
             print(f"{way.way:8} state  {timed(lambda asked=asked: state.gather(asked, 10.0), max(1, count // 20))}")  # type: ignore[misc]
             asked.close()

@@ -32,7 +32,7 @@ ROOM_MB = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Diagnosis:
     """One thing looked at: ``verdict`` as for a `lpmkit.checks.Finding`, what was found, what to do next."""
 
     verdict: str
@@ -41,7 +41,7 @@ class Row:
     next_step: str = ""
 
 
-def examine_machine(site_file: str | None = None) -> list[Row]:
+def examine_machine(site_file: str | None = None) -> list[Diagnosis]:
     """Look at everything. Never raises for what it finds; a thing that could not be looked at is ``unknown``."""
     rows = [_python(), *_packages(), _ssh_client(), _agent()]
     try:
@@ -51,20 +51,20 @@ def examine_machine(site_file: str | None = None) -> list[Row]:
         return [
             *rows,
             *(
-                Row(Verdict.FAIL, "site file", f"{error.where}: {problem}", "Correct that line.")
+                Diagnosis(Verdict.FAIL, "site file", f"{error.where}: {problem}", "Correct that line.")
                 for problem in error.problems
             ),
         ]
     except UsageError as error:
-        return [*rows, Row(Verdict.UNKNOWN, "site file", error.what, error.next_step or "")]
-    return [*rows, Row(Verdict.PASS, "site file", str(path)), _room(site), *_hosts(site)]
+        return [*rows, Diagnosis(Verdict.UNKNOWN, "site file", error.what, error.next_step or "")]
+    return [*rows, Diagnosis(Verdict.PASS, "site file", str(path)), _room(site), *_hosts(site)]
 
 
-def _python() -> Row:
-    return Row(Verdict.PASS, "Python", sys.version.split()[0])
+def _python() -> Diagnosis:
+    return Diagnosis(Verdict.PASS, "Python", sys.version.split()[0])
 
 
-def _packages() -> Iterator[Row]:
+def _packages() -> Iterator[Diagnosis]:
     for text in metadata.requires("lpmkit") or ():
         wanted = Requirement(text)
         optional = wanted.marker is not None
@@ -74,33 +74,35 @@ def _packages() -> Iterator[Row]:
     yield _rfc()
 
 
-def _package(wanted: Requirement, *, optional: bool) -> Row:
+def _package(wanted: Requirement, *, optional: bool) -> Diagnosis:
     try:
         version = metadata.version(wanted.name)
     except metadata.PackageNotFoundError:
         if optional:
-            return Row(
+            return Diagnosis(
                 Verdict.WARN,
                 f"package {wanted.name}",
                 "not installed",
                 "Only needed for Oracle 10g: pip install 'lpmkit[oracle10g]'",
             )
-        return Row(Verdict.FAIL, f"package {wanted.name}", "missing", f"pip install '{wanted.name}{wanted.specifier}'")
+        return Diagnosis(
+            Verdict.FAIL, f"package {wanted.name}", "missing", f"pip install '{wanted.name}{wanted.specifier}'"
+        )
     if not wanted.specifier.contains(version, prereleases=True):
-        return Row(
+        return Diagnosis(
             Verdict.WARN,
             f"package {wanted.name}",
             f"{version}, tried with {wanted.specifier}",
             f"pip install '{wanted.name}{wanted.specifier}'",
         )
-    return Row(Verdict.PASS, f"package {wanted.name}", version)
+    return Diagnosis(Verdict.PASS, f"package {wanted.name}", version)
 
 
-def _rfc() -> Row:
+def _rfc() -> Diagnosis:
     why = trouble()
     if why is None:
-        return Row(Verdict.PASS, "package pyrfc", "can be used")
-    return Row(
+        return Diagnosis(Verdict.PASS, "package pyrfc", "can be used")
+    return Diagnosis(
         Verdict.WARN,
         "package pyrfc",
         why,
@@ -108,19 +110,19 @@ def _rfc() -> Row:
     )
 
 
-def _ssh_client() -> Row:
+def _ssh_client() -> Diagnosis:
     program = shutil.which("ssh")
     if program is None:
-        return Row(
+        return Diagnosis(
             Verdict.FAIL, "OpenSSH client", "missing", "Install openssh-client: lpmkit asks it how hosts are reached."
         )
     said = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr.strip()  # noqa: S603 - ssh -V
-    return Row(Verdict.PASS, "OpenSSH client", said)
+    return Diagnosis(Verdict.PASS, "OpenSSH client", said)
 
 
-def _agent() -> Row:
+def _agent() -> Diagnosis:
     if not os.environ.get("SSH_AUTH_SOCK"):
-        return Row(
+        return Diagnosis(
             Verdict.WARN,
             "SSH agent",
             "none",
@@ -128,44 +130,44 @@ def _agent() -> Row:
         )
     keys = paramiko.Agent().get_keys()
     if not keys:
-        return Row(Verdict.WARN, "SSH agent", "holds no key", "ssh-add")
-    return Row(Verdict.PASS, "SSH agent", f"{len(keys)} keys")
+        return Diagnosis(Verdict.WARN, "SSH agent", "holds no key", "ssh-add")
+    return Diagnosis(Verdict.PASS, "SSH agent", f"{len(keys)} keys")
 
 
-def _room(site: Site) -> Row:
+def _room(site: Site) -> Diagnosis:
     folder = site.runs.folder
     while not folder.exists():
         folder = folder.parent
     free_mb = shutil.disk_usage(folder).free // 1_000_000
     if not os.access(folder, os.W_OK):
-        return Row(
+        return Diagnosis(
             Verdict.FAIL,
             "folder of runs",
             f"{folder} cannot be written",
             "Name another in the site file: runs: {folder: …}",
         )
     if free_mb < ROOM_MB:
-        return Row(
+        return Diagnosis(
             Verdict.WARN,
             "folder of runs",
             f"{free_mb} MB free at {folder}",
             "Make room: a night of watching should fit.",
         )
-    return Row(Verdict.PASS, "folder of runs", f"{free_mb:,} MB free at {Path(folder)}")
+    return Diagnosis(Verdict.PASS, "folder of runs", f"{free_mb:,} MB free at {Path(folder)}")
 
 
-def _hosts(site: Site) -> Iterator[Row]:
+def _hosts(site: Site) -> Iterator[Diagnosis]:
     try:
         book = Runbook(site)
         trouble = book.unreachable()
     except LpmError as error:
-        yield Row(Verdict.UNKNOWN, "machines", str(error))
+        yield Diagnosis(Verdict.UNKNOWN, "machines", str(error))
         return
     for name, settings in {**site.frames, **site.partitions}.items():
         if name in trouble:
-            yield Row(Verdict.FAIL, f"login to {name}", trouble[name], "")
+            yield Diagnosis(Verdict.FAIL, f"login to {name}", trouble[name], "")
         else:
-            yield Row(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")
+            yield Diagnosis(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")
             if isinstance(settings, FrameSettings):
                 yield _dialect(book, name)
                 if settings.system is not None:
@@ -175,18 +177,18 @@ def _hosts(site: Site) -> Iterator[Row]:
         yield from _database(book, sid, database)
 
 
-def _dialect(book: Runbook, name: str) -> Row:
+def _dialect(book: Runbook, name: str) -> Diagnosis:
     """What the manager of a frame is, and whether the site file calls it so."""
     try:
         found = confirm_dialect(book.site, name, secrets=book.secrets)
     except UsageError as error:
-        return Row(Verdict.FAIL, f"manager of {name}", error.what, error.next_step or "")
+        return Diagnosis(Verdict.FAIL, f"manager of {name}", error.what, error.next_step or "")
     except LpmError as error:
-        return Row(Verdict.UNKNOWN, f"manager of {name}", str(error))
-    return Row(Verdict.PASS, f"manager of {name}", f"{found.kind.upper()}, {found.level}")
+        return Diagnosis(Verdict.UNKNOWN, f"manager of {name}", str(error))
+    return Diagnosis(Verdict.PASS, f"manager of {name}", f"{found.kind.upper()}, {found.level}")
 
 
-def _sap(book: Runbook) -> Iterator[Row]:
+def _sap(book: Runbook) -> Iterator[Diagnosis]:
     """Which ways in each SAP system of the site has: every way is asked one question that it alone answers for."""
     for sid, settings in book.site.sap_systems.items():
         try:
@@ -198,17 +200,17 @@ def _sap(book: Runbook) -> Iterator[Row]:
                 secrets=book.secrets,
             )
         except LpmError as error:
-            yield Row(Verdict.UNKNOWN, f"SAP {sid}", str(error))
+            yield Diagnosis(Verdict.UNKNOWN, f"SAP {sid}", str(error))
             continue
         with closing(system):
             for name, why in system.unusable.items():
-                yield Row(
+                yield Diagnosis(
                     Verdict.FAIL, f"SAP {sid} by {name}", why, f"Correct sap_systems.{sid}.{name}, or leave it out."
                 )
             for name in system.ways:
                 yield _way(system, sid, name)
         if not (system.ways or system.unusable):
-            yield Row(
+            yield Diagnosis(
                 Verdict.WARN,
                 f"SAP {sid}",
                 "the site file names no way in",
@@ -216,15 +218,15 @@ def _sap(book: Runbook) -> Iterator[Row]:
             )
 
 
-def _way(system: System, sid: str, name: str) -> Row:
+def _way(system: System, sid: str, name: str) -> Diagnosis:
     said = system.ask_by(name, "work_processes")
     what = f"SAP {sid} by {name}"
     if said.rows is None:
-        return Row(Verdict.FAIL, what, said.trouble, f"Correct sap_systems.{sid}.{name}, or leave it out.")
-    return Row(Verdict.PASS, what, f"{len(said.rows)} work processes, by {said.way}")
+        return Diagnosis(Verdict.FAIL, what, said.trouble, f"Correct sap_systems.{sid}.{name}, or leave it out.")
+    return Diagnosis(Verdict.PASS, what, f"{len(said.rows)} work processes, by {said.way}")
 
 
-def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[Row]:
+def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[Diagnosis]:
     """By which way a database will be asked and why, and whether that works: by logging on once."""
     known = book.site.partitions.get(settings.partition)
     host = known.host if known else settings.partition
@@ -233,33 +235,33 @@ def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[R
         session = SshSession(way, password=book.secrets.get(known.password if known else None, host))
         password = book.secrets.get(settings.password, f"database {sid}")
     except LpmError as error:
-        yield Row(Verdict.UNKNOWN, f"database {sid}", error.what, error.next_step or "")
+        yield Diagnosis(Verdict.UNKNOWN, f"database {sid}", error.what, error.next_step or "")
         return
     try:
         for look in look_at(sid, settings, password, session):
             verdict = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.WARN}[look.works]
-            yield Row(verdict, look.what, look.found, look.next_step)
+            yield Diagnosis(verdict, look.what, look.found, look.next_step)
     finally:
         session.close()
 
 
-def _console(book: Runbook, name: str, settings: FrameSettings) -> Row:
+def _console(book: Runbook, name: str, settings: FrameSettings) -> Diagnosis:
     """Whether the host is an HMC at all, has that system, and the system those I/O servers: by asking it."""
     control = control_of(book.site, name, secrets=book.secrets)
     try:
         level = control.console() if isinstance(control, Hmc) else None
         listed = {one.name for one in control.partitions() if one.is_vios}
     except LpmError as error:
-        return Row(Verdict.FAIL, f"HMC of {name}", str(error), f"Correct `host` and `system` of frames.{name}.")
+        return Diagnosis(Verdict.FAIL, f"HMC of {name}", str(error), f"Correct `host` and `system` of frames.{name}.")
     finally:
         control.close()
     missing = [vios for vios in settings.vios if vios not in listed]
     if missing:
-        return Row(
+        return Diagnosis(
             Verdict.FAIL,
             f"HMC of {name}",
             f"{settings.system} has no I/O server {', '.join(missing)}",
             f"frames.{name}.vios: it has {', '.join(sorted(listed)) or 'none'}",
         )
     said = f"version {level.version}, release {level.release}" if level else ""
-    return Row(Verdict.PASS, f"HMC of {name}", f"{said}, has {settings.system}")
+    return Diagnosis(Verdict.PASS, f"HMC of {name}", f"{said}, has {settings.system}")

@@ -21,9 +21,9 @@ from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, R
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.mapping.attributes import KeptMapping, keep
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import Ends, Leftover, Proposal, left_behind, look, propose, recorded
+from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, left_behind, look, propose, recorded
 from lpmkit.migration.status import State, order_of, state
-from lpmkit.prediction.history import Kept, history, inputs_of
+from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan
@@ -43,7 +43,7 @@ OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PartitionLocation:
     """A partition and the frame (the site's name) that lists it."""
 
     frame: str
@@ -51,11 +51,11 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Landscape:
+class SiteInventory:
     """What all frames of the site list, and the frames that could not be asked, with the reason."""
 
     frames: Mapping[str, Frame]
-    placed: tuple[Placed, ...]
+    placed: tuple[PartitionLocation, ...]
     silent: Mapping[str, RemoteError]
 
 
@@ -102,22 +102,22 @@ class Runbook:
 
     # -- what there is ---------------------------------------------------------------------------------------------------
 
-    def landscape(self) -> Landscape:
+    def landscape(self) -> SiteInventory:
         """Ask every frame of the site what it holds. A frame that cannot be asked is listed with the reason."""
         frames: dict[str, Frame] = {}
-        placed: list[Placed] = []
+        placed: list[PartitionLocation] = []
         silent: dict[str, RemoteError] = {}
         for name in self.site.frames:
             control = control_of(self.site, name, secrets=self.secrets, transcript=self._asked.append)
             try:
                 self._confirm(name)
                 frames[name] = control.frame()
-                placed += [Placed(name, partition) for partition in control.partitions()]
+                placed += [PartitionLocation(name, partition) for partition in control.partitions()]
             except RemoteError as error:
                 silent[name] = error
             finally:
                 control.close()
-        return Landscape(frames, tuple(placed), silent)
+        return SiteInventory(frames, tuple(placed), silent)
 
     def _confirm(self, frame: str) -> None:
         """Ask a manager once what it is; raises `UsageError` where the site file says something else."""
@@ -132,7 +132,7 @@ class Runbook:
         *,
         source: str | None = None,
         mapping: Mapping[str, str] | None = None,
-        there: Landscape | None = None,
+        there: SiteInventory | None = None,
     ) -> Order:
         """Say exactly what is to be moved, from where, to where; by what is ``there``, which is asked for unless it is given.
 
@@ -305,12 +305,12 @@ class Runbook:
         """
         kept = run.document("prediction")
         if kept is not None and run.events():
-            return Kept.from_dict(kept).before
+            return StoredPrediction.from_dict(kept).before
         inputs = inputs_of(run)
         if inputs is None:
             return None
         said = predict(inputs, history(run.path.parent))
-        write_document(run.path, "prediction", Kept(inputs, said).to_dict())
+        write_document(run.path, "prediction", StoredPrediction(inputs, said).to_dict())
         return said
 
     # -- the move --------------------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ class Runbook:
         """What to do about a move that was left in between, from what both managers say now and what the run recorded; changes nothing."""
         return propose(self.look(run), str(run.path))
 
-    def look(self, run: Run) -> Ends:
+    def look(self, run: Run) -> BothEnds:
         """What both managers say of a move now, and what the run recorded; changes nothing."""
         order = order_of(run)
         inactive, still_s, stop_refused, recover_refused = recorded(run.events(), order.source)

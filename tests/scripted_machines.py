@@ -16,7 +16,7 @@ from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
 from lpmkit.plan.status import Standings, course
 from lpmkit.prediction.prior import Prediction
-from lpmkit.runbook import Landscape, Placed, Runbook, Validation
+from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock
@@ -71,7 +71,7 @@ class Machines:
     def __post_init__(self) -> None:
         self.clock.each = self.step
 
-    def landscape(self) -> Landscape:
+    def landscape(self) -> SiteInventory:
         self.looked += 1
         up = [name for name in ("p8a", "p8b") if name not in self.away]
         frames = {
@@ -81,11 +81,11 @@ class Machines:
             for name in up
         }
         placed = tuple(
-            Placed(frame, Partition(name, 3, "Running", memory_mb=1024))
+            PartitionLocation(frame, Partition(name, 3, "Running", memory_mb=1024))
             for name, frame in self.partitions.items()
             if frame in up
         )
-        return Landscape(frames, placed, {name: Unreachable("nobody answers", where=name) for name in self.away})
+        return SiteInventory(frames, placed, {name: Unreachable("nobody answers", where=name) for name in self.away})
 
     def order(
         self, partition: str, target: str, *, source: str | None = None, mapping: Any = None, there: Any = None

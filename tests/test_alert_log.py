@@ -26,10 +26,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lpmkit.errors import NotFound, SiteFileError, UnexpectedReply, UsageError
-from lpmkit.oracle.alert_log import AlertReader, Counts, Event, Kind, read_alert_log, read_events
+from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, read_alert_log, read_events
 from lpmkit.oracle.event_rows import as_row, from_row
-from lpmkit.oracle.judge import Judge, Window, examine, find_start
-from lpmkit.oracle.log_tail import AlertFollower, Follower, LocalFollower, Position, find_alert_log
+from lpmkit.oracle.judge import Judge, LogWindow, examine, find_start
+from lpmkit.oracle.log_tail import AlertFollower, LocalFollower, LogTail, Position, find_alert_log
 from lpmkit.oracle.rules import Class, Rules
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.client import SshSession, route
@@ -64,12 +64,12 @@ def text_of(path: Path) -> bytes:
     return path.with_suffix(".txt").read_bytes()
 
 
-def read_whole(data: bytes) -> tuple[list[Event], Counts]:
+def read_whole(data: bytes) -> tuple[list[LogEvent], Counts]:
     reader = AlertReader()
     return list(read_events([data], reader)), reader.counts
 
 
-def accounted(events: Sequence[Event], counts: Counts) -> bool:
+def accounted(events: Sequence[LogEvent], counts: Counts) -> bool:
     """Every line is a stamp, blank, or in exactly one event."""
     in_events = sum(event.line_count for event in events)
     return in_events == counts.in_events and counts.lines == counts.stamps + counts.blank + in_events
@@ -152,7 +152,7 @@ def test_damage_never_breaks_the_reader_and_every_line_is_accounted_for(seed: in
             )
         else:
             data = data[: max(200, at)]
-    reader, judge, events = AlertReader(), Judge(Window(local(2012, 7, 12))), []
+    reader, judge, events = AlertReader(), Judge(LogWindow(local(2012, 7, 12))), []
     pieces = (bytes(data[at : at + 97]) for at in range(0, len(data), 97))
     for event in read_events(pieces, reader):
         events.append(event)
@@ -161,7 +161,7 @@ def test_damage_never_breaks_the_reader_and_every_line_is_accounted_for(seed: in
     assert reader.counts.lines == bytes(data).count(b"\n") + (not data.endswith(b"\n"))
     assert reader.is_idle
     assert judge.judgement().inside + judge.judgement().before == len(events)
-    assert 0 <= find_start(io.BytesIO(data), len(data), Window(local(2012, 7, 12))) <= len(data)
+    assert 0 <= find_start(io.BytesIO(data), len(data), LogWindow(local(2012, 7, 12))) <= len(data)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_two_encodings_in_one_file_are_both_read() -> None:
 def test_after_a_month_that_nobody_knows_there_is_no_time_and_nothing_is_lost() -> None:
     events, counts = read_whole("Fri Aug 15 14:27:20 2003\na\nVi Août 15 14:27:21 2003\nb\n".encode())
     assert [(event.when is None, event.kind) for event in events] == [
-        (False, Kind.MESSAGE),
-        (True, Kind.UNKNOWN_STAMP),
-        (True, Kind.MESSAGE),
+        (False, EventKind.MESSAGE),
+        (True, EventKind.UNKNOWN_STAMP),
+        (True, EventKind.MESSAGE),
     ]
     assert counts.timeless == 2
 
@@ -220,14 +220,14 @@ def test_a_line_of_a_block_that_comes_much_later_belongs_to_another() -> None:
 def test_two_network_errors_in_a_row_are_two_events() -> None:
     block = text_of(FIXTURES / "oracle-10.2/alert_log/network_block_before_its_stamp.json")
     events, _ = read_whole(block.replace(b"  Client address", b"\n# Client") * 2)
-    assert [event.kind for event in events].count(Kind.NETWORK) == 2
+    assert [event.kind for event in events].count(EventKind.NETWORK) == 2
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------------------
 
 
 def meaning_of(line: str, rules: Rules = RULES) -> Class:
-    return rules.classify(Event(None, (line,), 0, 1)).meaning
+    return rules.classify(LogEvent(None, (line,), 0, 1)).meaning
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ STALL = "Thread 1 cannot allocate new log, sequence 4712\nCheckpoint not complet
 
 
 def judged(text: str, since: datetime | None) -> Any:
-    judge = Judge(Window(since))
+    judge = Judge(LogWindow(since))
     for event in read_alert_log(text):
         judge.add(RULES.classify(event))
     return judge.judgement()
@@ -334,7 +334,7 @@ def test_a_time_with_a_zone_needs_the_zone_of_a_log_without_one() -> None:
     text = switches(1, 1, "ORA-00600: now")
     with pytest.raises(UsageError):
         judged(text, datetime.fromisoformat("2008-08-08T10:00:00Z"))
-    window = Window.asked("2008-08-08T10:00:00Z", zone="Europe/Berlin")
+    window = LogWindow.asked("2008-08-08T10:00:00Z", zone="Europe/Berlin")
     judge = Judge(window)
     judge.add(RULES.classify(read_alert_log(text)[0]))
     assert judge.judgement().verdict == "fail"
@@ -346,7 +346,7 @@ def test_only_the_tail_of_a_long_log_is_read_and_its_answer_is_that_of_the_whole
         switches(60_000, 1, "Thread 1 advanced to log sequence 1 (LGWR switch)\n  Current log# 1") + "ORA-00600: x\n"
     )
     since = local(2008, 8, 8, 12) + timedelta(seconds=59_000)
-    found = examine(path, Window(since, usual=timedelta(minutes=1)))
+    found = examine(path, LogWindow(since, usual=timedelta(minutes=1)))
     assert found.started_at > found.size / 2
     assert found.judgement.inside == judged(path.read_text(), since).inside == 1001
 
@@ -355,7 +355,7 @@ def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "alert_BX5.log"
     again = switches(3600, 1, "x", local(2008, 10, 26, 2)) * 2
     path.write_text(switches(60_000, 1, "x", local(2008, 10, 25)) + again)
-    found = examine(path, Window(local(2008, 10, 26, 2, 30), usual=timedelta(0)))
+    found = examine(path, LogWindow(local(2008, 10, 26, 2, 30), usual=timedelta(0)))
     assert found.judgement.inside == 3600
     assert found.started_at > 0
 
@@ -363,18 +363,18 @@ def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path) -> None:
 def test_a_jump_of_the_clock_counts_when_it_was_and_not_when_the_stamp_above_was() -> None:
     text = text_of(FIXTURES / "oracle-11.2/vktm_trace/jumps_under_an_old_stamp.json").decode()
 
-    def jumps(window: Window) -> list[float]:
+    def jumps(window: LogWindow) -> list[float]:
         judge = Judge(window)
         for event in read_alert_log(text):
             judge.add(RULES.classify(event))
         return [witness.seconds for _, witness in judge.judgement().witnesses]
 
-    assert jumps(Window()) == [1.604372, 5.100246, 2.900778]
-    assert jumps(Window.asked("2012-07-12T13:00Z", zone="America/New_York")) == [2.900778]
-    assert jumps(Window.asked("2012-07-12T09:00", zone="America/New_York")) == [2.900778]
-    assert jumps(Window.asked("2012-07-12T05:00", zone="America/New_York")) == [5.100246, 2.900778]
-    assert jumps(Window.asked("2012-07-12T09:00")) == [2.900778]
-    assert jumps(Window.asked("2012-07-12T05:00")) == [1.604372, 5.100246, 2.900778]  # the first may have been after
+    assert jumps(LogWindow()) == [1.604372, 5.100246, 2.900778]
+    assert jumps(LogWindow.asked("2012-07-12T13:00Z", zone="America/New_York")) == [2.900778]
+    assert jumps(LogWindow.asked("2012-07-12T09:00", zone="America/New_York")) == [2.900778]
+    assert jumps(LogWindow.asked("2012-07-12T05:00", zone="America/New_York")) == [5.100246, 2.900778]
+    assert jumps(LogWindow.asked("2012-07-12T09:00")) == [2.900778]
+    assert jumps(LogWindow.asked("2012-07-12T05:00")) == [1.604372, 5.100246, 2.900778]  # the first may have been after
 
 
 def test_what_is_no_alert_log_is_refused(tmp_path: Path) -> None:
@@ -432,15 +432,15 @@ class HostWithFiles:
     def close(self) -> None: ...
 
 
-def over_a_login(path: Path, position: Position | None = None) -> Follower:
+def over_a_login(path: Path, position: Position | None = None) -> LogTail:
     return AlertFollower(HostWithFiles(), str(path), position)
 
 
-def without_inodes(path: Path, position: Position | None = None) -> Follower:
+def without_inodes(path: Path, position: Position | None = None) -> LogTail:
     return AlertFollower(HostWithFiles(tells_inodes=False), str(path), position)
 
 
-def here(path: Path, position: Position | None = None) -> Follower:
+def here(path: Path, position: Position | None = None) -> LogTail:
     return LocalFollower(str(path), position)
 
 
@@ -448,7 +448,7 @@ everywhere = pytest.mark.parametrize("follow", [here, over_a_login])
 HEAD = "Fri Aug  8 20:14:02 2008\nThread 1 advanced to log sequence 1 (LGWR switch)\n"
 
 
-def texts(follower: Follower, polls: int = 2) -> list[str]:
+def texts(follower: LogTail, polls: int = 2) -> list[str]:
     return [event.text for _ in range(polls) for event in follower.poll()]
 
 
@@ -577,8 +577,8 @@ def test_the_log_is_found_where_sap_puts_it_or_where_the_instance_says() -> None
 def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partition() -> None:
     """Over real SSH, from where SAP puts it; while the partition is stopped not a byte is written."""
 
-    def events_within(seconds: float) -> list[Event]:
-        found: list[Event] = []
+    def events_within(seconds: float) -> list[LogEvent]:
+        found: list[LogEvent] = []
         end = time.monotonic() + seconds
         while not found and time.monotonic() < end:
             found += follower.poll()

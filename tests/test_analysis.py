@@ -15,9 +15,9 @@ import pytest
 
 from lpmkit.analysis import (
     Analysis,
+    AnswerState,
     Interval,
-    Kind,
-    State,
+    OutageKind,
     Suspension,
     alarms_an_hour,
     analyse,
@@ -50,7 +50,7 @@ def _found(tmp_path: Path, made: Made) -> Suspension:
     return found
 
 
-def _kinds(analysis: Analysis) -> set[Kind | None]:
+def _kinds(analysis: Analysis) -> set[OutageKind | None]:
     return {one.kind for host in analysis.hosts for one in host.outages}
 
 
@@ -150,9 +150,9 @@ def test_two_mechanisms_are_named_and_a_single_one_is_not_enough(tmp_path: Path)
     both = analyse(make(tmp_path / "both", _suspended(1)))
     assert both.suspension is not None
     assert {"ticks", "echo"} <= set(both.suspension.mechanisms)
-    assert both.verdict.question("suspended").state is State.PASSED
+    assert both.verdict.question("suspended").state is AnswerState.PASSED
     alone = analyse(make(tmp_path / "alone", _suspended(1, ticks=False, connect=False)))
-    assert alone.verdict.question("suspended").state is State.NOT_EVALUATED
+    assert alone.verdict.question("suspended").state is AnswerState.NOT_EVALUATED
 
 
 def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decides(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decide
     assert found.contradicted == ("icmp",)
     assert any("icmp was answered in the midst" in one for one in found.disagreement)
     assert "icmp" not in found.mechanisms
-    assert analysis.verdict.question("suspended").state is State.NOT_EVALUATED
+    assert analysis.verdict.question("suspended").state is AnswerState.NOT_EVALUATED
 
 
 @pytest.mark.parametrize("step_s", [-30.0, 30.0])
@@ -182,13 +182,13 @@ def test_a_kernel_that_was_not_asked_was_not_silent(tmp_path: Path) -> None:
     """Both machines short of a core at once: the ticker waits over there, and here nobody sends a request. Our own ticker on the other core sees nothing."""
     stop = (12.0, 12.06)
     run = make(tmp_path, Made(mode="watch", duration_s=20.0, suspend=None, micro_stops=(stop,), icmp=True))
-    assert {one.kind for one in analyse(run).hosts[0].outages} == {Kind.MICRO_STOP}
+    assert {one.kind for one in analyse(run).hosts[0].outages} == {OutageKind.MICRO_STOP}
     path = run.path / "samples" / "icmp.1.csv"
     head, *rows = path.read_text().splitlines(keepends=True)
     lo, hi = (START + round((one + more) * S) for one, more in zip(stop, (-0.002, 0.002), strict=True))
     path.write_text("".join([head, *(row for row in rows if not lo <= int(row.split(",")[2]) <= hi)]))
     analysis = analyse(Run(run.path))
-    assert {one.kind for one in analysis.hosts[0].outages} == {Kind.MICRO_STOP}
+    assert {one.kind for one in analysis.hosts[0].outages} == {OutageKind.MICRO_STOP}
     assert analysis.suspension is None
 
 
@@ -198,7 +198,9 @@ def test_a_starved_host_is_not_suspended_where_its_own_kernel_is_known_to_answer
     analysis = analyse(make(tmp_path / "moved", _suspended(1, **starved)))
     (found,) = analysis.hosts[0].suspensions
     assert not found.contradicted
-    stopped = [one for one in analysis.hosts[0].outages if one.kind is Kind.MICRO_STOP and one.probe == "ssh-ticks"]
+    stopped = [
+        one for one in analysis.hosts[0].outages if one.kind is OutageKind.MICRO_STOP and one.probe == "ssh-ticks"
+    ]
     assert len(stopped) == 2
     assert all("waited for a processor" in one.why for one in stopped)
     still = analyse(make(tmp_path / "still", _suspended(1, suspend=None, **starved)))
@@ -207,8 +209,8 @@ def test_a_starved_host_is_not_suspended_where_its_own_kernel_is_known_to_answer
 
 def test_two_mechanisms_tell_a_short_suspension_that_one_alone_could_not(tmp_path: Path) -> None:
     short: dict[str, Any] = {"suspend": (23.03, 23.11), "mode": "watch", "duration_s": 30.0}
-    assert _kinds(analyse(make(tmp_path / "one", Made(**short)))) == {Kind.MICRO_STOP}
-    assert Kind.SUSPENSION in _kinds(analyse(make(tmp_path / "two", Made(**short, icmp=True))))
+    assert _kinds(analyse(make(tmp_path / "one", Made(**short)))) == {OutageKind.MICRO_STOP}
+    assert OutageKind.SUSPENSION in _kinds(analyse(make(tmp_path / "two", Made(**short, icmp=True))))
 
 
 def test_echoes_of_the_kernel_narrow_the_facts(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_what_we_did_not_send_is_no_silence_of_the_host(tmp_path: Path) -> None:
 
 def test_echoes_that_a_firewall_drops_are_no_witness(tmp_path: Path) -> None:
     made = Made(suspend=(23.03, 23.11), mode="watch", duration_s=30.0, icmp=True, icmp_lost=1.0)
-    assert _kinds(analyse(make(tmp_path, made))) == {Kind.MICRO_STOP}
+    assert _kinds(analyse(make(tmp_path, made))) == {OutageKind.MICRO_STOP}
 
 
 def test_a_clock_that_stood_still_gives_the_length_by_its_jump(tmp_path: Path) -> None:
@@ -326,20 +328,20 @@ def test_connections_whose_syn_was_sent_again_do_not_make_a_break_longer(tmp_pat
 def test_a_quiet_watch_shows_nothing(tmp_path: Path, seed: int) -> None:
     found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, seed=seed)))
     assert found.hosts[0].outages == ()
-    assert found.verdict.question("outages").state is State.PASSED
-    assert found.verdict.state is State.PASSED
+    assert found.verdict.question("outages").state is AnswerState.PASSED
+    assert found.verdict.state is AnswerState.PASSED
 
 
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({"network_out": ((12.0, 14.0),)}, Kind.NETWORK),
-        ({"network_out": ((12.0, 12.09),), "icmp": True, "echo": False}, Kind.NETWORK),
-        ({"network_out": ((12.0, 14.0),), "icmp": True}, Kind.NETWORK),
-        ({"micro_stops": ((12.0, 12.08),), "icmp": True}, Kind.MICRO_STOP),
-        ({"micro_stops": ((12.0, 12.45),)}, Kind.MICRO_STOP),
-        ({"banner_out": ((12.0, 15.5),)}, Kind.APPLICATION),
-        ({"stalls": ((12.0, 13.1),)}, Kind.OBSERVER),
+        ({"network_out": ((12.0, 14.0),)}, OutageKind.NETWORK),
+        ({"network_out": ((12.0, 12.09),), "icmp": True, "echo": False}, OutageKind.NETWORK),
+        ({"network_out": ((12.0, 14.0),), "icmp": True}, OutageKind.NETWORK),
+        ({"micro_stops": ((12.0, 12.08),), "icmp": True}, OutageKind.MICRO_STOP),
+        ({"micro_stops": ((12.0, 12.45),)}, OutageKind.MICRO_STOP),
+        ({"banner_out": ((12.0, 15.5),)}, OutageKind.APPLICATION),
+        ({"stalls": ((12.0, 13.1),)}, OutageKind.OBSERVER),
     ],
     ids=[
         "network",
@@ -352,7 +354,7 @@ def test_a_quiet_watch_shows_nothing(tmp_path: Path, seed: int) -> None:
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_a_silence_gets_its_class(tmp_path: Path, changes: dict[str, Any], kind: Kind, seed: int) -> None:
+def test_a_silence_gets_its_class(tmp_path: Path, changes: dict[str, Any], kind: OutageKind, seed: int) -> None:
     found = analyse(make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, seed=seed, **changes)))
     assert _kinds(found) == {kind}
     assert found.suspension is None
@@ -367,7 +369,7 @@ def test_a_process_starved_within_a_break_of_the_network_is_no_suspension(
     found = analyse(
         make(tmp_path, replace(made, network_out=((12.0, 14.0),), micro_stops=((12.9, 13.1 + seed * 0.1),)))
     )
-    assert _kinds(found) == {Kind.NETWORK, Kind.MICRO_STOP}
+    assert _kinds(found) == {OutageKind.NETWORK, OutageKind.MICRO_STOP}
     assert found.suspension is None
 
 
@@ -409,7 +411,7 @@ def test_the_rate_of_false_alarms_is_bounded_by_what_the_lead_in_showed(tmp_path
 def test_our_own_stall_is_not_an_outage_of_the_host(tmp_path: Path) -> None:
     made = Made(mode="watch", suspend=None, duration_s=22.0, stalls=((12.0, 13.1),))
     found = analyse(make(tmp_path, made))
-    assert found.verdict.question("outages").state is State.PASSED
+    assert found.verdict.question("outages").state is AnswerState.PASSED
     assert sum(one.length_ns for one in found.stalls) == pytest.approx(1.1 * S, rel=0.02)
 
 
@@ -418,13 +420,13 @@ def test_what_nobody_observed_is_never_an_outage(tmp_path: Path) -> None:
     assert found.hosts[0].outages == ()
     (hole,) = found.holes
     assert hole.length_ns == pytest.approx(5 * S, rel=0.05)
-    assert found.verdict.question("complete").state is State.NOT_EVALUATED
+    assert found.verdict.question("complete").state is AnswerState.NOT_EVALUATED
 
 
 def test_a_suspension_inside_a_hole_is_not_made_up(tmp_path: Path) -> None:
     found = analyse(make(tmp_path, _suspended(1, hole=(11.0, 17.0))))
     assert found.suspension is None
-    assert found.verdict.question("suspended").state is State.NOT_EVALUATED
+    assert found.verdict.question("suspended").state is AnswerState.NOT_EVALUATED
 
 
 def test_a_clock_that_is_set_is_reported_and_is_no_silence(tmp_path: Path) -> None:
@@ -492,8 +494,8 @@ def test_each_host_of_a_watch_is_estimated_on_its_own(tmp_path: Path) -> None:
 
 def test_a_run_without_samples_is_not_evaluated(tmp_path: Path) -> None:
     found = analyse(create(tmp_path, mode="move", title="empty", facts={}))
-    assert found.verdict.state is State.NOT_EVALUATED
-    assert {one.state for one in found.verdict.questions} == {State.NOT_EVALUATED}
+    assert found.verdict.state is AnswerState.NOT_EVALUATED
+    assert {one.state for one in found.verdict.questions} == {AnswerState.NOT_EVALUATED}
 
 
 def test_a_file_cut_off_anywhere_is_read(tmp_path: Path) -> None:
@@ -552,43 +554,48 @@ GOOD: dict[str, Any] = {
 
 def test_a_good_move_passes_and_says_what_was_not_looked_at(tmp_path: Path) -> None:
     verdict = analyse(make(tmp_path, _suspended(1), **GOOD)).verdict
-    assert verdict.state is State.PASSED
-    assert verdict.question("sap").state is State.NOT_EVALUATED
+    assert verdict.state is AnswerState.PASSED
+    assert verdict.question("sap").state is AnswerState.NOT_EVALUATED
     assert "not looked at" in verdict.question("ora").answer
 
 
 @pytest.mark.parametrize(
     ("key", "missing", "changes", "state"),
     [
-        ("checks", {"findings": None}, {}, State.NOT_EVALUATED),
-        ("checks", {"findings": [{"key": "a", "verdict": "fail"}]}, {}, State.FAILED),
-        ("checks", {"findings": [{"key": "a", "verdict": "unknown"}]}, {}, State.NOT_EVALUATED),
-        ("checks", {"findings": [{"key": "a", "verdict": "unknown", "only_firmware": True}]}, {}, State.NOT_EVALUATED),
-        ("validation", {"validation": {"passed": False}}, {}, State.FAILED),
-        ("validation", {"validation": None}, {}, State.NOT_EVALUATED),
-        ("restarted", {"survey_after": {"guest": None}}, {}, State.NOT_EVALUATED),
-        ("restarted", {"survey_after": None}, {}, State.NOT_EVALUATED),
-        ("restarted", {"survey_after": {"identity": {"booted": "2026-01-09T10:01:00+00:00"}}}, {}, State.FAILED),
-        ("session", {}, {"relogin_at": 18.0}, State.FAILED),
-        ("session", {}, {"echo": False, "ticks": False}, State.NOT_EVALUATED),
-        ("complete", {}, {"observer": False}, State.NOT_EVALUATED),
-        ("moved", {}, {"phases": ((5.0, "asked"), (7.0, "copying"))}, State.NOT_EVALUATED),
-        ("moved", {}, {"phases": ((5.0, "asked"), (17.0, "failed"))}, State.FAILED),
+        ("checks", {"findings": None}, {}, AnswerState.NOT_EVALUATED),
+        ("checks", {"findings": [{"key": "a", "verdict": "fail"}]}, {}, AnswerState.FAILED),
+        ("checks", {"findings": [{"key": "a", "verdict": "unknown"}]}, {}, AnswerState.NOT_EVALUATED),
+        (
+            "checks",
+            {"findings": [{"key": "a", "verdict": "unknown", "only_firmware": True}]},
+            {},
+            AnswerState.NOT_EVALUATED,
+        ),
+        ("validation", {"validation": {"passed": False}}, {}, AnswerState.FAILED),
+        ("validation", {"validation": None}, {}, AnswerState.NOT_EVALUATED),
+        ("restarted", {"survey_after": {"guest": None}}, {}, AnswerState.NOT_EVALUATED),
+        ("restarted", {"survey_after": None}, {}, AnswerState.NOT_EVALUATED),
+        ("restarted", {"survey_after": {"identity": {"booted": "2026-01-09T10:01:00+00:00"}}}, {}, AnswerState.FAILED),
+        ("session", {}, {"relogin_at": 18.0}, AnswerState.FAILED),
+        ("session", {}, {"echo": False, "ticks": False}, AnswerState.NOT_EVALUATED),
+        ("complete", {}, {"observer": False}, AnswerState.NOT_EVALUATED),
+        ("moved", {}, {"phases": ((5.0, "asked"), (7.0, "copying"))}, AnswerState.NOT_EVALUATED),
+        ("moved", {}, {"phases": ((5.0, "asked"), (17.0, "failed"))}, AnswerState.FAILED),
     ],
 )
 def test_missing_or_bad_data_never_passes(
-    tmp_path: Path, key: str, missing: dict[str, Any], changes: dict[str, Any], state: State
+    tmp_path: Path, key: str, missing: dict[str, Any], changes: dict[str, Any], state: AnswerState
 ) -> None:
     documents = {name: value for name, value in {**GOOD, **missing}.items() if value is not None}
     verdict = analyse(make(tmp_path, _suspended(1, **changes), **documents)).verdict
     assert verdict.question(key).state is state
-    assert verdict.state is not State.PASSED
+    assert verdict.state is not AnswerState.PASSED
 
 
 def test_what_only_the_firmware_can_tell_keeps_no_verdict_open(tmp_path: Path) -> None:
     alone = {"key": "mains", "title": "M", "verdict": "unknown", "only_firmware": True}
     run = make(tmp_path, _suspended(1), **{**GOOD, "findings": [*GOOD["findings"], alone]})
-    assert analyse(run).verdict.question("checks").state is State.PASSED
+    assert analyse(run).verdict.question("checks").state is AnswerState.PASSED
 
 
 def test_the_summary_is_json_and_every_figure_has_unit_bounds_and_method(tmp_path: Path) -> None:
@@ -690,7 +697,7 @@ def test_a_starved_ticker_is_no_suspension_while_the_kernel_answers(tmp_path: Pa
     made = Made(mode="watch", suspend=None, duration_s=40.0, jitter_ms=3.0, micro_stops=((30.0, 30.2),), icmp=True)
     found = analyse(make(tmp_path, made))
     assert found.suspension is None
-    assert Kind.SUSPENSION not in _kinds(found)
+    assert OutageKind.SUSPENSION not in _kinds(found)
 
 
 @pytest.mark.parametrize("icmp", [False, True])

@@ -41,7 +41,7 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
-from lpmkit.survey.gather import together
+from lpmkit.survey.gather import merge_vios
 from lpmkit.survey.model import Gap, Guest, KeyTest, Side, Survey
 
 LUN1 = PhysicalDisk("hdisk1", "00c71da1e5b1f0a2", unique_id="200B75BALB1400007", reserve_policy="no_reserve")
@@ -695,10 +695,10 @@ def two_each(second: Vios) -> Survey:
     survey = under_an_hmc()(REFERENCE)
     servers = (SERVER, replace(SERVER, name="vios2", lpar_id=3))
     source = replace(
-        survey.source, vios=together("p7a", {"v1": first, "v2": other}), partitions=(*servers, UNDER_AN_HMC)
+        survey.source, vios=merge_vios("p7a", {"v1": first, "v2": other}), partitions=(*servers, UNDER_AN_HMC)
     )
     target = replace(
-        survey.target, vios=together("p7b", {"w1": a_vios("w1", "10072EA"), "w2": second}), partitions=servers
+        survey.target, vios=merge_vios("p7b", {"w1": a_vios("w1", "10072EA"), "w2": second}), partitions=servers
     )
     return replace(survey, source=source, target=target)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Answer, Finding, Verdict, examine
-from lpmkit.checks.nightly import Night, examine_estate
+from lpmkit.checks.nightly import FleetCheck, examine_estate
 from lpmkit.config import FrameSettings, Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.control.clusters import cluster_kinds
@@ -28,7 +28,16 @@ from lpmkit.simulator.partition import Neighbour
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import survey_both_ends
-from lpmkit.survey.fleet import Direction, Effort, Job, Progress, Surveyed, directions_of, survey_estate, work_through
+from lpmkit.survey.fleet import (
+    Cost,
+    Direction,
+    FrameSurvey,
+    SurveyJob,
+    SurveyProgress,
+    directions_of,
+    survey_fleet,
+    work_through,
+)
 
 #: Four frames under two consoles; of four partitions each one has virtual SCSI, one virtual Fibre Channel, one is a Linux, one is not activated.
 FRAMES, EACH = 4, 4
@@ -62,18 +71,18 @@ def facts(findings: tuple[Finding, ...]) -> list[object]:
     return [(one.key, one.about, one.verdict, dict(one.facts), one.remedy, one.asked) for one in findings]
 
 
-def judged(found: Surveyed) -> dict[str, list[object]]:
+def judged(found: FrameSurvey) -> dict[str, list[object]]:
     return {one.name: facts(examine(survey)) for one, survey in found.partitions if survey is not None}
 
 
-Everything = tuple[tuple[Surveyed, ...], Effort, list[Progress]]
+Everything = tuple[tuple[FrameSurvey, ...], Cost, list[SurveyProgress]]
 
 
 @pytest.fixture(scope="module")
 def everything(site: Site) -> Everything:
     """The whole estate, surveyed once."""
-    told: list[Progress] = []
-    return *survey_estate(site, directions_of(site, None, None), Secrets(), tell=told.append), told
+    told: list[SurveyProgress] = []
+    return *survey_fleet(site, directions_of(site, None, None), Secrets(), tell=told.append), told
 
 
 def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_alone(
@@ -87,7 +96,7 @@ def test_an_estate_is_surveyed_in_one_pass_with_the_verdicts_of_each_partition_a
         Direction("f04", "f03"),
     ]
     assert all(len(one.partitions) == EACH and not one.silent for one in found)
-    assert told[-1] == Progress((2, 2), (FRAMES, FRAMES), (2 * FRAMES, 2 * FRAMES))
+    assert told[-1] == SurveyProgress((2, 2), (FRAMES, FRAMES), (2 * FRAMES, 2 * FRAMES))
     for one, partition in ((found[0], "lp01001"), (found[0], "lp01002"), (found[3], "lp04003"), (found[3], "lp04004")):
         survey = next(survey for listed, survey in one.partitions if listed.name == partition)
         assert survey is not None
@@ -108,22 +117,22 @@ def test_what_the_frames_have_in_common_is_asked_once(site: Site, monkeypatch: p
     frames = {name: one.model_copy(update={"mover_address": "192.0.2.101"}) for name, one in site.frames.items()}
     site = site.model_copy(update={"frames": frames})
     both = [Direction("f01", "f02"), Direction("f02", "f01")]
-    _, one_way = survey_estate(site, both[:1], Secrets())
+    _, one_way = survey_fleet(site, both[:1], Secrets())
     alone = len(asked)
     asked.clear()
-    _, together = survey_estate(site, both, Secrets())
+    _, together = survey_fleet(site, both, Secrets())
     # The way back costs what its own two partitions say, and what is asked of each move.
     assert len(asked) - alone < 60 < alone / 2
     told = Counter((reply.where, reply.command) for reply in asked if reply.where == "hmc01")
     assert set(told.values()) == {1}
-    _, twice = survey_estate(site, [*both, Direction("f01", "f04"), Direction("f02", "f03")], Secrets())
+    _, twice = survey_fleet(site, [*both, Direction("f01", "f04"), Direction("f02", "f03")], Secrets())
     assert (one_way.connections, together.connections) == (5, 7), (
         "the console, its two frames, two partitions of each that is left"
     )
     assert twice.connections == together.connections + 3, "another console, its two frames, and no partition twice"
 
 
-def cluster_verdicts(nights: tuple[Night, ...]) -> dict[str, tuple[Verdict, str]]:
+def cluster_verdicts(nights: tuple[FleetCheck, ...]) -> dict[str, tuple[Verdict, str]]:
     return {
         one.partition: (found.verdict, str(found.facts))
         for night in nights
@@ -206,10 +215,10 @@ def test_a_console_that_cannot_be_reached_is_tried_once_and_the_frames_of_the_ot
     estate: Simulator, site: Site, tmp_path: Path
 ) -> None:
     with dead(estate, site, tmp_path, "hmc02") as (lame, there):
-        told: list[Progress] = []
+        told: list[SurveyProgress] = []
         nights, _ = examine_estate(lame, directions_of(lame, None, None), secrets=Secrets(), tell=told.append)
     assert there.came == 1
-    assert told[-1] == Progress((2, 2), (2, 2), (4, 4), ("hmc02",))
+    assert told[-1] == SurveyProgress((2, 2), (2, 2), (4, 4), ("hmc02",))
     assert [(night.source, night.judged, night.answer) for night in nights] == [
         ("f01", True, Answer.NOT_READY),
         ("f02", True, Answer.NOT_READY),
@@ -231,7 +240,7 @@ def test_a_partition_that_cannot_be_logged_in_to_is_tried_once_and_named(
     estate: Simulator, site: Site, tmp_path: Path, everything: Everything
 ) -> None:
     with dead(estate, site, tmp_path, "lp01002") as (lame, there):
-        (found,), _ = survey_estate(lame, [Direction("f01", "f02")], Secrets())
+        (found,), _ = survey_fleet(lame, [Direction("f01", "f02")], Secrets())
     assert there.came == 1
     assert [one.machine for one in found.silent] == ["lp01002"]
     before, after = judged(everything[0][0]), judged(found)
@@ -262,21 +271,21 @@ def test_no_more_is_open_at_once_than_the_bounds_allow_and_a_jump_host_bounds_no
         behind.append(1)
         return None
 
-    def nothing(found: object) -> tuple[Job[Any], ...]:
+    def nothing(found: object) -> tuple[SurveyJob[Any], ...]:
         return ()
 
     def elsewhere() -> object:
         free.set()
         return None
 
-    jobs = [Job(0, (f"p{number}", "gate"), work_behind, nothing) for number in range(6)]
-    assert work_through([*jobs, Job(1, ("other",), elsewhere, nothing)], 4, 2) == 3
+    jobs = [SurveyJob(0, (f"p{number}", "gate"), work_behind, nothing) for number in range(6)]
+    assert work_through([*jobs, SurveyJob(1, ("other",), elsewhere, nothing)], 4, 2) == 3
     assert len(behind) == 6
 
 
 def test_as_many_are_open_as_may_be_and_no_more() -> None:
     started = threading.Barrier(3, timeout=20.0)
-    jobs = [Job(0, (f"p{number}",), started.wait, lambda found: ()) for number in range(9)]
+    jobs = [SurveyJob(0, (f"p{number}",), started.wait, lambda found: ()) for number in range(9)]
     assert work_through(jobs, 3, 1) == 3
 
 
@@ -285,7 +294,7 @@ def test_what_a_job_raises_ends_the_pass() -> None:
         raise UsageError("no such secret")
 
     with pytest.raises(UsageError, match="no such secret"):
-        work_through([Job(0, (), broken, lambda found: ())], 2, 1)
+        work_through([SurveyJob(0, (), broken, lambda found: ())], 2, 1)
 
 
 Asked = Callable[[Site], object]

@@ -14,8 +14,8 @@ import pytest
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
-from lpmkit.migration.phases import Phase, Sight, Standing, advance
-from lpmkit.migration.recovery import STILL_S, Proposal, Way, left_behind, look, propose, recorded
+from lpmkit.migration.phases import Phase, Observation, MoveState, next_state
+from lpmkit.migration.recovery import STILL_S, Proposal, RecoveryAction, left_behind, look, propose, recorded
 from lpmkit.recorder import process
 from lpmkit.recorder.process import Follower, Plan
 from lpmkit.simulator.chassis import RUNNING
@@ -33,18 +33,18 @@ class End:
     """How a move ends that lost something: its phase, what is proposed one after the other, where the partition runs then, and whether the other end keeps something."""
 
     phase: Phase
-    ways: tuple[Way, ...]
+    ways: tuple[RecoveryAction, ...]
     runs_on: str
     keeps: bool = False
 
 
 GOES_ON = End(Phase.SETTLED, (), TARGET)
 NEVER_BEGAN = End(Phase.FAILED, (), SOURCE)
-BACK = End(Phase.NEEDS_RECOVERY, (Way.RECOVER,), SOURCE)
-THERE = End(Phase.NEEDS_RECOVERY, (Way.RECOVER,), TARGET)
-STARTED_THERE = End(Phase.NEEDS_RECOVERY, (Way.RECOVER, Way.START), TARGET)
-FORCED_BACK = End(Phase.NEEDS_RECOVERY, (Way.RECOVER, Way.FORCE), SOURCE, keeps=True)
-FORCED_AND_STARTED = End(Phase.NEEDS_RECOVERY, (Way.RECOVER, Way.FORCE, Way.START), SOURCE, keeps=True)
+BACK = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER,), SOURCE)
+THERE = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER,), TARGET)
+STARTED_THERE = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.START), TARGET)
+FORCED_BACK = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.FORCE), SOURCE, keeps=True)
+FORCED_AND_STARTED = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.FORCE, RecoveryAction.START), SOURCE, keeps=True)
 
 #: Under an HMC, in the order of `PHASES`.
 HMC_ENDS = {
@@ -56,7 +56,7 @@ HMC_ENDS = {
     "target-power-lost": (NEVER_BEGAN, FORCED_BACK, FORCED_BACK, FORCED_BACK, FORCED_AND_STARTED, FORCED_AND_STARTED),
 }
 #: Under an IVM the target's manager dies with its server, and nobody can say whether it has power: nothing is forced, and it is recovered when power is back.
-POWER_BACK = (Way.RECOVER, Way.HANDS_OFF, Way.RECOVER)
+POWER_BACK = (RecoveryAction.RECOVER, RecoveryAction.HANDS_OFF, RecoveryAction.RECOVER)
 IVM_ENDS = {
     "mover-dies": HMC_ENDS["mover-dies"],
     "link-dies": HMC_ENDS["link-dies"],
@@ -65,7 +65,7 @@ IVM_ENDS = {
     "target-power-lost": (
         NEVER_BEGAN,
         *[End(Phase.NEEDS_RECOVERY, POWER_BACK, SOURCE)] * 3,
-        *[End(Phase.NEEDS_RECOVERY, (*POWER_BACK, Way.START), TARGET)] * 2,
+        *[End(Phase.NEEDS_RECOVERY, (*POWER_BACK, RecoveryAction.START), TARGET)] * 2,
     ),
 }
 CASES = [
@@ -130,24 +130,24 @@ class Watched:
                 every_s=0.01,
             )
             said = self.proposal()
-            if said.way is Way.HANDS_OFF and said.rule != "failed-target-silent":
+            if said.way is RecoveryAction.HANDS_OFF and said.rule != "failed-target-silent":
                 return done
             done.append(said)
             self._act(said)
         raise AssertionError(f"it does not end: {[one.rule for one in done]}")
 
     def _act(self, said: Proposal) -> None:
-        if said.way in (Way.RECOVER, Way.FORCE):
-            self.follower.recover(force=said.way is Way.FORCE)
-        elif said.way is Way.HANDS_OFF:
+        if said.way in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+            self.follower.recover(force=said.way is RecoveryAction.FORCE)
+        elif said.way is RecoveryAction.HANDS_OFF:
             self.site.power(self.order.target)
-        elif said.way is Way.START:
+        elif said.way is RecoveryAction.START:
             word = said.commands[0].split()[4]
             frame = self.order.target if word == "TARGET" else self.order.source
             self.site.chassis.change(lambda world: set_partition(world, frame, self.order.partition, state=RUNNING))
-        elif said.way is Way.STOP:
+        elif said.way is RecoveryAction.STOP:
             self.follower.stop()
-        elif said.way is Way.CLEAN:
+        elif said.way is RecoveryAction.CLEAN:
             raise AssertionError("nothing here needs a hand")
 
 
@@ -178,7 +178,7 @@ def watched() -> Iterator[Callable[..., Watched]]:
             Secrets(),
             book.post,
             clock,
-            Standing(Phase.PREPARED),
+            MoveState(Phase.PREPARED),
             control=lambda _, frame, **__: site.control(frame),
         )
         return Watched(site, order, book, follower, clock)
@@ -188,7 +188,7 @@ def watched() -> Iterator[Callable[..., Watched]]:
         site.close()
 
 
-def looked(move: Watched) -> Standing:
+def looked(move: Watched) -> MoveState:
     """Where the move stands after one more look."""
     move.follower.look()
     return move.follower.standing
@@ -240,7 +240,7 @@ def test_what_a_forced_recovery_leaves_on_a_target_without_power_is_named_to_the
     followed(move)
     move.obey()
     move.site.power("p8b")
-    assert (move.proposal().way, move.proposal().rule) == (Way.CLEAN, "shell-left-there")
+    assert (move.proposal().way, move.proposal().rule) == (RecoveryAction.CLEAN, "shell-left-there")
     left = left_behind(move.site.survey(move.order))
     assert left is not None
     words = [one.what for one in left]
@@ -257,15 +257,15 @@ def test_a_copy_that_stands_still_for_minutes_is_to_be_stopped_and_then_recovere
     threading.Thread(target=move.follower.ask_to_move, daemon=True).start()
     assert wait_until(lambda: looked(move).phase is Phase.COPYING, clock=move.clock, timeout_s=20, every_s=0.005)
     move.follower.look()
-    assert move.proposal().way is Way.WAIT
+    assert move.proposal().way is RecoveryAction.WAIT
 
-    def later() -> Way:
+    def later() -> RecoveryAction:
         move.clock.ahead_ns += int((STILL_S + 1) * 1e9)
         move.follower.look()
         return move.proposal().way
 
-    assert wait_until(lambda: later() is not Way.WAIT, clock=Clock(), timeout_s=20)
-    assert [one.way for one in move.obey()] == [Way.STOP, Way.RECOVER]
+    assert wait_until(lambda: later() is not RecoveryAction.WAIT, clock=Clock(), timeout_s=20)
+    assert [one.way for one in move.obey()] == [RecoveryAction.STOP, RecoveryAction.RECOVER]
     assert runs_on(move.site, "p8aix01") == ["p8a"]
 
 
@@ -312,17 +312,17 @@ def test_a_stop_that_is_asked_while_a_poll_is_weighed_is_not_lost(
     watched: Callable[..., Watched], quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = watched(Place("p8pair"), "p8aix01", "p8a", "p8b").follower
-    follower.standing = Standing(Phase.COPYING)
+    follower.standing = MoveState(Phase.COPYING)
     turn = _Contended()
     monkeypatch.setattr(follower, "_turn", turn)
     stopping = threading.Thread(target=follower.stop, daemon=True)
 
-    def weighed(standing: Standing, seen: Sight) -> Standing:
+    def weighed(standing: MoveState, seen: Observation) -> MoveState:
         stopping.start()
         assert wait_until(lambda: turn.is_waited_for.is_set() or not stopping.is_alive(), clock=Clock(), timeout_s=20.0)
-        return advance(standing, seen)
+        return next_state(standing, seen)
 
-    monkeypatch.setattr(process, "advance", weighed)
+    monkeypatch.setattr(process, "next_state", weighed)
     follower.look()
     stopping.join(timeout=20.0)
     assert follower.standing.stop_asked

@@ -11,7 +11,7 @@ import pytest
 from lpmkit.control.listings import attribute_record
 from lpmkit.inventory import Places
 from lpmkit.mapping.attributes import keep
-from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, Line, arrived, chosen_movers, lay_out
+from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, arrived, chosen_movers, lay_out
 from lpmkit.simulator.placement import wishes_of
 from lpmkit.survey.identity import Change
 from lpmkit.survey.model import Survey
@@ -31,7 +31,7 @@ def surveys(frames: Place) -> dict[str, Survey]:
     return {name: frames.survey(frames.order(name, "p8a", "p8b")) for name in PARTITIONS}
 
 
-def lines(survey: Survey, kind: str, record: dict[str, str] | None = None) -> list[Line]:
+def lines(survey: Survey, kind: str, record: dict[str, str] | None = None) -> list[MappingRow]:
     return [line for line in lay_out(survey, record) if line.kind == kind]
 
 

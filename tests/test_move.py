@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lpmkit.control.base import MigrationReading
-from lpmkit.migration.phases import PATIENCE, TRANSITIONS, Phase, Sight, Standing, advance, progress, sight
+from lpmkit.migration.phases import PATIENCE, TRANSITIONS, MoveState, Observation, Phase, next_state, progress, sight
 
 HOME = MigrationReading("Running", "Not Migrating")
 STARTING = MigrationReading("Migrating - Running", "Migration Starting")
@@ -19,73 +19,78 @@ SECOND = 1_000_000_000
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
-        (HOME, None, Sight.AT_HOME),
-        (STARTING, None, Sight.STARTING),
-        (COPYING, None, Sight.COPYING),
-        (GONE, MigrationReading("Migrating - Running", None), Sight.ARRIVING),
-        (GONE, MigrationReading("Running", "Not Migrating"), Sight.ARRIVED),
-        (GONE, GONE, Sight.NOWHERE),
-        (GONE, None, Sight.UNKNOWN),
-        (None, MigrationReading("Running", "Not Migrating"), Sight.UNKNOWN),
-        (MigrationReading("Running", "Migration Failed"), None, Sight.BROKEN),
-        (MigrationReading("Not Activated", "Not Migrating"), MigrationReading("Running", None), Sight.BROKEN),
-        (MigrationReading("Running", None), None, Sight.AT_HOME),
+        (HOME, None, Observation.AT_HOME),
+        (STARTING, None, Observation.STARTING),
+        (COPYING, None, Observation.COPYING),
+        (GONE, MigrationReading("Migrating - Running", None), Observation.ARRIVING),
+        (GONE, MigrationReading("Running", "Not Migrating"), Observation.ARRIVED),
+        (GONE, GONE, Observation.NOWHERE),
+        (GONE, None, Observation.UNKNOWN),
+        (None, MigrationReading("Running", "Not Migrating"), Observation.UNKNOWN),
+        (MigrationReading("Running", "Migration Failed"), None, Observation.BROKEN),
+        (MigrationReading("Not Activated", "Not Migrating"), MigrationReading("Running", None), Observation.BROKEN),
+        (MigrationReading("Running", None), None, Observation.AT_HOME),
     ],
 )
 def test_two_readings_have_one_meaning(
-    source: MigrationReading | None, target: MigrationReading | None, expected: Sight
+    source: MigrationReading | None, target: MigrationReading | None, expected: Observation
 ) -> None:
     assert sight(source, target) is expected
 
 
-def _through(*sights: Sight, start: Phase = Phase.ASKED, stop_asked: bool = False) -> Phase:
-    standing = Standing(start, stop_asked=stop_asked)
+def _through(*sights: Observation, start: Phase = Phase.ASKED, stop_asked: bool = False) -> Phase:
+    standing = MoveState(start, stop_asked=stop_asked)
     for seen in sights:
-        standing = advance(standing, seen)
+        standing = next_state(standing, seen)
     return standing.phase
 
 
 def test_the_usual_course_ends_settled() -> None:
-    assert _through(Sight.AT_HOME, Sight.STARTING, Sight.COPYING, Sight.ARRIVING, Sight.ARRIVED) is Phase.SETTLED
+    assert (
+        _through(
+            Observation.AT_HOME, Observation.STARTING, Observation.COPYING, Observation.ARRIVING, Observation.ARRIVED
+        )
+        is Phase.SETTLED
+    )
 
 
 def test_a_text_that_says_complete_is_no_success() -> None:
     complete = MigrationReading("Migrating - Running", "Migration Complete", 10, 0)
-    assert _through(Sight.COPYING, sight(complete, None)) is Phase.COPYING
+    assert _through(Observation.COPYING, sight(complete, None)) is Phase.COPYING
 
 
 def test_a_control_point_that_cannot_be_asked_never_changes_the_phase() -> None:
     for phase in Phase:
-        assert _through(*[Sight.UNKNOWN] * 50, start=phase) is phase
-        assert _through(*[Sight.NOWHERE] * 50, start=phase) is phase
+        assert _through(*[Observation.UNKNOWN] * 50, start=phase) is phase
+        assert _through(*[Observation.NOWHERE] * 50, start=phase) is phase
 
 
 def test_back_home_is_failed_or_stopped_when_somebody_asked() -> None:
-    assert _through(Sight.COPYING, Sight.AT_HOME) is Phase.COPYING
-    assert _through(Sight.COPYING, Sight.AT_HOME, Sight.AT_HOME) is Phase.FAILED
-    assert _through(Sight.COPYING, Sight.AT_HOME, Sight.AT_HOME, stop_asked=True) is Phase.STOPPED
+    assert _through(Observation.COPYING, Observation.AT_HOME) is Phase.COPYING
+    assert _through(Observation.COPYING, Observation.AT_HOME, Observation.AT_HOME) is Phase.FAILED
+    assert _through(Observation.COPYING, Observation.AT_HOME, Observation.AT_HOME, stop_asked=True) is Phase.STOPPED
 
 
 def test_an_accepted_move_that_never_shows_is_failed_only_after_patience() -> None:
-    needed = PATIENCE[Phase.ASKED, Sight.AT_HOME]
-    assert _through(*[Sight.AT_HOME] * (needed - 1)) is Phase.ASKED
-    assert _through(*[Sight.AT_HOME] * needed) is Phase.FAILED
+    needed = PATIENCE[Phase.ASKED, Observation.AT_HOME]
+    assert _through(*[Observation.AT_HOME] * (needed - 1)) is Phase.ASKED
+    assert _through(*[Observation.AT_HOME] * needed) is Phase.FAILED
 
 
 def test_a_broken_state_that_passes_by_is_not_believed_at_once() -> None:
-    assert _through(Sight.COPYING, Sight.BROKEN, Sight.COPYING) is Phase.COPYING
-    assert _through(Sight.COPYING, Sight.BROKEN, Sight.BROKEN) is Phase.NEEDS_RECOVERY
-    assert _through(Sight.BROKEN, Sight.BROKEN, Sight.AT_HOME) is Phase.FAILED
+    assert _through(Observation.COPYING, Observation.BROKEN, Observation.COPYING) is Phase.COPYING
+    assert _through(Observation.COPYING, Observation.BROKEN, Observation.BROKEN) is Phase.NEEDS_RECOVERY
+    assert _through(Observation.BROKEN, Observation.BROKEN, Observation.AT_HOME) is Phase.FAILED
 
 
 def test_an_unlisted_pair_changes_nothing() -> None:
-    for phase, seen in itertools.product(Phase, Sight):
+    for phase, seen in itertools.product(Phase, Observation):
         if (phase, seen) not in TRANSITIONS:
             assert _through(*[seen] * 40, start=phase) is phase
 
 
 def test_only_one_sight_leads_to_success_and_success_is_never_left() -> None:
-    assert {seen for (_, seen), after in TRANSITIONS.items() if after is Phase.SETTLED} == {Sight.ARRIVED}
+    assert {seen for (_, seen), after in TRANSITIONS.items() if after is Phase.SETTLED} == {Observation.ARRIVED}
     assert not [pair for pair in TRANSITIONS if pair[0] in (Phase.SETTLED, Phase.FAILED, Phase.STOPPED)]
 
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from lpmkit.checks import Answer, Finding, Verdict
 from lpmkit.checks.nightly import (
     Changed,
-    Judged,
-    Night,
+    FleetCheck,
+    PartitionResult,
     answer_of,
     as_csv,
     as_html,
@@ -26,29 +26,29 @@ from lpmkit.checks.nightly import (
 )
 from lpmkit.cli import main
 from lpmkit.errors import RecordError
-from lpmkit.survey.fleet import Silent
+from lpmkit.survey.fleet import UnreachableMachine
 
 GOOD = Finding("keys", "The managers may talk", Verdict.PASS, "p8b", {"status": 0}, asked=("the manager: mkauthkeys",))
 BAD = Finding(
     "zoned", "Both WWPNs", Verdict.FAIL, "p8b", {"slot 5": "none"}, "Zone <both>, please", "SAN", code="HSCLA319"
 )
 ALONE = Finding("mains", "On mains", Verdict.UNKNOWN, "p8b", only_firmware=True)
-LAST_NIGHT = Night(
+LAST_NIGHT = FleetCheck(
     "p8a",
     "p8b",
     1_790_000_000_000_000_000,
     (
-        Judged("well", "Running", Answer.READY, (GOOD, ALONE)),
-        Judged("gone", "Running", Answer.READY, (GOOD,)),
+        PartitionResult("well", "Running", Answer.READY, (GOOD, ALONE)),
+        PartitionResult("gone", "Running", Answer.READY, (GOOD,)),
     ),
 )
-TONIGHT = Night(
+TONIGHT = FleetCheck(
     "p8a",
     "p8b",
     1_790_086_400_000_000_000,
     (
-        Judged("well", "Running", Answer.NOT_READY, (replace(GOOD, verdict=Verdict.WARN), BAD, ALONE)),
-        Judged("new, one", "Not Activated", Answer.READY, (GOOD,)),
+        PartitionResult("well", "Running", Answer.NOT_READY, (replace(GOOD, verdict=Verdict.WARN), BAD, ALONE)),
+        PartitionResult("new, one", "Not Activated", Answer.READY, (GOOD,)),
     ),
 )
 
@@ -118,12 +118,12 @@ def test_an_order_that_is_neither_one_partition_nor_a_frame_is_refused(words: li
 
 
 #: A night on which the target's console was away.
-AWAY = Night("p8a", "p8b", TONIGHT.wall_ns + 1_000_000_000, (Judged("well", "Running", Answer.COULD_NOT_TELL, ()),), (Silent("hmc02", "no <way>"),), judged=False)  # fmt: skip
+AWAY = FleetCheck("p8a", "p8b", TONIGHT.wall_ns + 1_000_000_000, (PartitionResult("well", "Running", Answer.COULD_NOT_TELL, ()),), (UnreachableMachine("hmc02", "no <way>"),), judged=False)  # fmt: skip
 
 
 def test_a_night_is_plain_json() -> None:
     for night in (TONIGHT, AWAY):
-        assert Night.from_dict(json.loads(json.dumps(night.to_dict()))) == night
+        assert FleetCheck.from_dict(json.loads(json.dumps(night.to_dict()))) == night
 
 
 def test_a_night_on_which_nobody_could_ask_is_said_and_changes_nothing(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_night_on_which_nobody_could_ask_is_said_and_changes_nothing(tmp_path:
 
 
 def test_many_frames_are_ready_when_all_of_them_are_and_an_empty_one_says_nothing() -> None:
-    empty = Night("spare", "p8a", 0, ())
+    empty = FleetCheck("spare", "p8a", 0, ())
     assert answer_of([LAST_NIGHT, empty]) is Answer.READY
     assert answer_of([LAST_NIGHT, AWAY]) is Answer.COULD_NOT_TELL
     assert answer_of([LAST_NIGHT, AWAY, TONIGHT]) is Answer.NOT_READY

@@ -26,12 +26,12 @@ from lpmkit.config import DatabaseSettings, load_site
 from lpmkit.oracle import state
 from lpmkit.oracle.check import look_at
 from lpmkit.oracle.connections import (
-    AskingFailed,
-    Way,
+    ConnectionSettings,
+    QueryFailed,
     advice,
-    choose,
+    choose_driver,
+    connect,
     log_on_once,
-    open_asked,
     outcome_of,
     read_rows,
     short,
@@ -58,7 +58,7 @@ class Served:
         self.listener = Listener(self.instance, Views(self.instance))
         self.listener.start()
         self.address = f"127.0.0.1:{self.listener.port}"
-        self.way = Way("BX5", "thin", "BX5", self.address, "LPMKIT")
+        self.way = ConnectionSettings("BX5", "thin", "BX5", self.address, "LPMKIT")
 
     def connect(self, password: str = "secret") -> Any:
         return oracledb.connect(user="lpmkit", password=password, dsn=f"{self.address}/BX5")
@@ -180,8 +180,8 @@ def test_a_killed_session_and_a_restart_end_sessions(served: Served) -> None:
 
 def test_a_release_before_12_1_is_refused_by_the_thin_driver_and_the_advice_says_what_to_do(tmp_path: Path) -> None:
     old = Served(tmp_path, "10.2.0.2.0")
-    with pytest.raises(AskingFailed) as caught:
-        open_asked(old.way, "secret", None, 5.0)
+    with pytest.raises(QueryFailed) as caught:
+        connect(old.way, "secret", None, 5.0)
     assert "DPY-3010" in caught.value.what
     assert caught.value.next_step is not None
     assert "way: sqlplus" in caught.value.next_step
@@ -192,7 +192,7 @@ def test_a_release_before_12_1_is_refused_by_the_thin_driver_and_the_advice_says
 
 
 def test_what_a_database_says_of_itself_is_gathered_and_gaps_are_named(served: Served) -> None:
-    asked = open_asked(served.way, "secret", None, 5.0)
+    asked = connect(served.way, "secret", None, 5.0)
     beat = state.beat_of(asked.rows(state.BEAT))
     found = state.gather(asked, 5.0)
     served.instance.switches.hidden = frozenset({"v$osstat"})
@@ -221,7 +221,7 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
     def things() -> tuple[int, int]:
         return sum(1 for _ in Path("/proc/self/fd").iterdir()), threading.active_count()
 
-    asked = open_asked(served.way, "secret", None, 5.0)
+    asked = connect(served.way, "secret", None, 5.0)
     before = things()
     for _ in range(1000):
         asked.rows("select 1 from dual")
@@ -229,7 +229,7 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
         log_on_once(served.way, "secret", None, 5.0)
     served.instance.switches.listener = "hangs"
     for _ in range(20):
-        with pytest.raises(AskingFailed, match="broken off"):
+        with pytest.raises(QueryFailed, match="broken off"):
             log_on_once(served.way, "secret", None, 0.02)
     served.instance.switches.listener = "answers"
     until(lambda: things() <= before)
@@ -239,7 +239,7 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
 def test_a_session_survives_a_freeze_of_three_seconds_and_the_outage_is_measured(tmp_path: Path) -> None:
     with Simulator("p7pair", directory=tmp_path) as simulator:
         (host,) = simulator.hosts.values()
-        way = Way("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
+        way = ConnectionSettings("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
         order = ProbeOrder("ora-sql-P7D", "sql", 100_000_000)
         probe = SessionProbe(
             order, Database(way, simulator.sap_password, SshSession(route("p7aix01", simulator.ssh_config)), 60.0)
@@ -294,11 +294,11 @@ def test_fresh_logons_tell_each_hang_as_a_hang_within_its_limit(served: Served) 
 def test_a_listener_is_pinged_without_any_user(served: Served) -> None:
     ping(served.address, 2.0)
     served.instance.switches.listener = "hangs"
-    with pytest.raises(AskingFailed, match="no answer within") as caught:
+    with pytest.raises(QueryFailed, match="no answer within") as caught:
         ping(served.address, 0.1)
     assert caught.value.outcome is Outcome.SILENT
     served.listener.close()
-    with pytest.raises(AskingFailed, match="nothing listens") as caught:
+    with pytest.raises(QueryFailed, match="nothing listens") as caught:
         ping(served.address, 1.0)
     assert caught.value.outcome is Outcome.REFUSED
 
@@ -306,19 +306,19 @@ def test_a_listener_is_pinged_without_any_user(served: Served) -> None:
 def test_sqlplus_on_the_host_gives_the_same_answers(tmp_path: Path) -> None:
     with Simulator("js22", directory=tmp_path) as simulator:
         host = SshSession(route("bxaix85", simulator.ssh_config))
-        way = Way("BX5", "sqlplus", sqlplus=("env", "ORACLE_SID=BX5", "sqlplus"))
-        asked = open_asked(way, None, host, 10.0)
+        way = ConnectionSettings("BX5", "sqlplus", sqlplus=("env", "ORACLE_SID=BX5", "sqlplus"))
+        asked = connect(way, None, host, 10.0)
         found = state.gather(asked, 10.0)
         asked.change("update lpmkit_beat set at = systimestamp")
-        with pytest.raises(AskingFailed, match="ORA-00942"):
+        with pytest.raises(QueryFailed, match="ORA-00942"):
             asked.rows("select 1 from nowhere")
         assert state.beat_of(asked.rows(state.BEAT))["version"] == "10.2.0.2.0"
         asked.close()
-        with pytest.raises(AskingFailed, match="ORA-01017") as caught:
-            open_asked(Way("BX5", "sqlplus", user="SCOTT"), 'ti"ger', host, 10.0)
+        with pytest.raises(QueryFailed, match="ORA-01017") as caught:
+            connect(ConnectionSettings("BX5", "sqlplus", user="SCOTT"), 'ti"ger', host, 10.0)
         assert caught.value.next_step is not None
-        with pytest.raises(AskingFailed, match="sqlplus ended by itself") as caught:
-            open_asked(Way("BX5", "sqlplus", sqlplus=("/oracle/nowhere/squealplus",)), None, host, 10.0)
+        with pytest.raises(QueryFailed, match="sqlplus ended by itself") as caught:
+            connect(ConnectionSettings("BX5", "sqlplus", sqlplus=("/oracle/nowhere/squealplus",)), None, host, 10.0)
         host.close()
     assert found["gaps"] == {}
     assert len(found["facts"]["sessions"]) == 15
@@ -356,16 +356,16 @@ def test_sqlplus_on_the_host_gives_the_same_answers(tmp_path: Path) -> None:
 def test_the_way_follows_from_the_release_and_from_what_is_here(
     settings: dict[str, Any], has: set[str], way: str
 ) -> None:
-    assert choose(DatabaseSettings(partition="bxaix85", **settings), has.__contains__).way == way
+    assert choose_driver(DatabaseSettings(partition="bxaix85", **settings), has.__contains__).way == way
 
 
 def test_every_drivers_absence_is_told_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     for way, module in (("thin", "oracledb"), ("thick", "oracledb"), ("cx_oracle", "cx_Oracle")):
         monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(AskingFailed, match=f"{module} is not installed: pip install") as caught:
-            open_asked(Way("BX5", way, "BX5", "127.0.0.1:9", "LPMKIT"), "secret", None, 1.0)
+        with pytest.raises(QueryFailed, match=f"{module} is not installed: pip install") as caught:
+            connect(ConnectionSettings("BX5", way, "BX5", "127.0.0.1:9", "LPMKIT"), "secret", None, 1.0)
         assert "way: sqlplus" in caught.value.what
-    chosen = choose(
+    chosen = choose_driver(
         DatabaseSettings(partition="b", version="10.2", way="cx_oracle", listener="db:1521", user="U"), lambda _: False
     )
     assert chosen.trouble is not None
@@ -373,8 +373,8 @@ def test_every_drivers_absence_is_told_with_what_to_type(monkeypatch: pytest.Mon
 
 
 def test_a_client_that_is_missing_becomes_advice_in_thick_mode(served: Served) -> None:
-    with pytest.raises(AskingFailed, match="DPI-1047") as caught:
-        log_on_once(Way("BX5", "thick", "BX5", served.address, "LPMKIT"), "secret", None, 30.0)
+    with pytest.raises(QueryFailed, match="DPI-1047") as caught:
+        log_on_once(ConnectionSettings("BX5", "thick", "BX5", served.address, "LPMKIT"), "secret", None, 30.0)
     assert caught.value.next_step is not None
     assert "No Oracle Client library was found here" in caught.value.next_step
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.analysis import Analysis, State
+from lpmkit.analysis import Analysis, AnswerState
 from lpmkit.notebook.widgets import alert_lines, lanes_picture
-from lpmkit.oracle.alert_log import Event, Kind
+from lpmkit.oracle.alert_log import EventKind, LogEvent
 from lpmkit.oracle.event_rows import as_row
 from lpmkit.oracle.rules import Class
 from lpmkit.oracle.stamps import Moment
@@ -68,7 +68,7 @@ def test_an_internal_error_during_the_copy_fails(tmp_path: Path) -> None:
         watched.until(lambda: any("ORA-00600" in text for text in watched.alerts()))
     analysis = watched.analysed()
     assert verdicts(analysis) == {**GOOD, "alert": "failed"}
-    assert analysis.verdict.state is State.FAILED
+    assert analysis.verdict.state is AnswerState.FAILED
     assert any(mark.rule == "internal-error" and mark.meaning is Class.FAIL for mark in analysis.databases[0].marks)
 
 
@@ -206,7 +206,7 @@ def test_what_the_move_broke_around_the_database_is_named(tmp_path: Path, way: s
         watched.move(after=[deed])
         watched.until(tried_after(watched, "logon", 1))
     question = next(one for one in watched.analysed().databases[0].questions if one.key.startswith("oracle-around"))
-    assert question.state is State.FAILED
+    assert question.state is AnswerState.FAILED
     assert says in question.answer
 
 
@@ -224,7 +224,10 @@ def _followed(folder: Path, *texts: str, rules: str | None = None) -> Run:
         writer.samples("ssh-ticks", [Sample(seq=1, answered_ns=now)])
         for number, text in enumerate(texts):
             row = as_row(
-                Event(stamp, (text,), number, 1, Kind.MESSAGE), "alert.log", now - number, writer.clock.wall_ns()
+                LogEvent(stamp, (text,), number, 1, EventKind.MESSAGE),
+                "alert.log",
+                now - number,
+                writer.clock.wall_ns(),
             )
             writer.observation_rows("ora-alert-BX5", json.dumps(row).encode() + b"\n")
     return Run(run.path)

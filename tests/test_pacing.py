@@ -6,23 +6,23 @@ import pytest
 
 from lpmkit.migration.phases import Phase
 from lpmkit.probes.orders import CALM, QUICK
-from lpmkit.recorder.rate_policy import AHEAD_S, SETTLED_S, Pacemaker
+from lpmkit.recorder.rate_policy import AHEAD_S, SETTLED_S, RateController
 
 S = 1_000_000_000
 GB = 1_000_000_000
 RATE = 0.1  # GB a second
 
 
-def _copying(left_gb: float, *, seconds: int = 10, forecast_s: float | None = 1000.0) -> tuple[Pacemaker, int]:
+def _copying(left_gb: float, *, seconds: int = 10, forecast_s: float | None = 1000.0) -> tuple[RateController, int]:
     """A pacemaker that has seen a copy for some seconds, polled once a second; and the moment of the last poll."""
-    pacemaker = Pacemaker(1.0)
+    pacemaker = RateController(1.0)
     pacemaker.entered(Phase.COPYING, 0)
     for second in range(seconds + 1):
         _poll(pacemaker, second, left_gb + RATE * (seconds - second), forecast_s)
     return pacemaker, seconds * S
 
 
-def _poll(pacemaker: Pacemaker, second: int, left_gb: float, forecast_s: float | None = 1000.0) -> None:
+def _poll(pacemaker: RateController, second: int, left_gb: float, forecast_s: float | None = 1000.0) -> None:
     pacemaker.read(second * S, round(second * RATE * GB), round(left_gb * GB))
     if forecast_s is not None:
         pacemaker.foreseen(second * S, forecast_s)
@@ -42,7 +42,7 @@ def test_no_other_phase_is_calm_before_the_move_is_over(phase: Phase) -> None:
 
 def test_a_short_move_is_never_calm() -> None:
     """4 GB at 80 MB/s, the article's: fifty seconds."""
-    pacemaker = Pacemaker(1.0)
+    pacemaker = RateController(1.0)
     pacemaker.entered(Phase.COPYING, 0)
     paces = set()
     for second in range(50):
@@ -107,13 +107,13 @@ def test_a_new_pass_over_much_memory_is_calm_again() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.SETTLED, Phase.FAILED, Phase.STOPPED])
 def test_it_is_calm_half_a_minute_after_the_end(phase: Phase) -> None:
-    pacemaker = Pacemaker(1.0)
+    pacemaker = RateController(1.0)
     pacemaker.entered(phase, 100 * S)
     assert pacemaker.wanted(round((100 + SETTLED_S - 1) * S)) == QUICK
     assert pacemaker.wanted(round((100 + SETTLED_S + 1) * S)) == CALM
 
 
 def test_a_move_that_needs_recovery_is_watched_closely_as_long_as_it_takes() -> None:
-    pacemaker = Pacemaker(1.0)
+    pacemaker = RateController(1.0)
     pacemaker.entered(Phase.NEEDS_RECOVERY, 0)
     assert pacemaker.wanted(3600 * S) == QUICK

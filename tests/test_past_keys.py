@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.sap.model import Licence, Snapshot
+from lpmkit.sap.model import Licence, SapSnapshot
 from lpmkit.survey.model import Side, Survey
 from lpmkit.survey.sap_keys import with_past_keys
 
 HERE, THERE = "10071DA", "10072EA"
 KEY_HERE, KEY_THERE = "W0416184838", "X4483709531"
-NOW = Snapshot("BX5", 1, {}, licences=(Licence(KEY_THERE, permanent=True, valid=True),), hardware_key=KEY_HERE)
+NOW = SapSnapshot("BX5", 1, {}, licences=(Licence(KEY_THERE, permanent=True, valid=True),), hardware_key=KEY_HERE)
 SERIALS = {"bvio82": HERE, "bvio83": THERE}
 
 
@@ -35,7 +35,7 @@ def run_that_saw(
     (folder / name / document).write_text(json.dumps({"sap": rows, **more}), encoding="utf-8")
 
 
-def licence(snapshot: Snapshot) -> Finding:
+def licence(snapshot: SapSnapshot) -> Finding:
     survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(snapshot,))
     return next(one for one in examine(survey) if one.key == "sap-licence")
 

@@ -12,13 +12,22 @@ import pytest
 
 from lpmkit.prediction.distributions import Belief, Expectation, Quantiles, Writing
 from lpmkit.prediction.forecast import Counting, fitted, forecast, look
-from lpmkit.prediction.history import Forecaster, Foresight, Kept, completed, history, inputs_of, reliability, reliable
+from lpmkit.prediction.history import (
+    Forecaster,
+    Foresight,
+    StoredPrediction,
+    completed,
+    history,
+    inputs_of,
+    reliability,
+    reliable,
+)
 from lpmkit.prediction.prior import (
     ENOUGH,
     POWERVM,
     Actual,
     Inputs,
-    Outcome,
+    PastMove,
     by_paging,
     conformal,
     distance,
@@ -26,7 +35,7 @@ from lpmkit.prediction.prior import (
     pooled,
     predict,
 )
-from lpmkit.prediction.rounds import Draws, Rules, play
+from lpmkit.prediction.rounds import CopyRules, Draws, play
 from lpmkit.runs.folder import RunWriter, create, write_document
 
 MB = 1_000_000
@@ -116,7 +125,7 @@ def draws(**given: float) -> Draws:
 
 
 def test_an_idle_partition_is_copied_once() -> None:
-    course = play(draws(dirty_bytes_per_s=1e-6), Rules())
+    course = play(draws(dirty_bytes_per_s=1e-6), CopyRules())
     assert course.copy_s == pytest.approx(40.0)
     assert course.sent_bytes == pytest.approx(4000 * MB)
     assert course.suspended_s == pytest.approx(1.0)
@@ -126,7 +135,7 @@ def test_an_idle_partition_is_copied_once() -> None:
 
 def test_the_rounds_are_those_of_a_copy_played_by_hand() -> None:
     copy = Copy()
-    course = play(draws(), Rules())
+    course = play(draws(), CopyRules())
     assert course.copy_s[0] == pytest.approx(copy.end_s - copy.began_s)
     assert course.converged.all()
 
@@ -134,15 +143,15 @@ def test_the_rounds_are_those_of_a_copy_played_by_hand() -> None:
 def test_what_is_left_goes_partly_while_it_stands_still() -> None:
     copy = Copy()
     left = copy.written(copy.passes()[-1][2])
-    course = play(draws(), Rules())
+    course = play(draws(), CopyRules())
     assert course.suspended_s[0] == pytest.approx(1.0 + 0.5 * left / (50 * MB))
     rest = 0.5 * left / (100 * MB)
     assert course.whole_s[0] == pytest.approx(30 + course.copy_s[0] + course.suspended_s[0] + rest)
 
 
 def test_faster_writing_than_sending_never_converges_unless_little_is_ever_written() -> None:
-    assert not play(draws(dirty_bytes_per_s=150.0 * MB), Rules()).converged.any()
-    assert play(draws(dirty_bytes_per_s=150.0 * MB, writable_bytes=15.0 * MB), Rules()).converged.all()
+    assert not play(draws(dirty_bytes_per_s=150.0 * MB), CopyRules()).converged.any()
+    assert play(draws(dirty_bytes_per_s=150.0 * MB, writable_bytes=15.0 * MB), CopyRules()).converged.all()
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -153,9 +162,9 @@ def test_more_writing_and_less_bandwidth_never_make_it_shorter(seed: int) -> Non
         "dirty_bytes_per_s": dice.uniform(0, 100) * MB,
         "writable_bytes": dice.uniform(1, 3000) * MB,
     }
-    plain = play(draws(**base), Rules())
-    slower = play(draws(**{**base, "bytes_per_s": base["bytes_per_s"] * 0.7}), Rules())
-    busier = play(draws(**{**base, "dirty_bytes_per_s": base["dirty_bytes_per_s"] * 1.5}), Rules())
+    plain = play(draws(**base), CopyRules())
+    slower = play(draws(**{**base, "bytes_per_s": base["bytes_per_s"] * 0.7}), CopyRules())
+    busier = play(draws(**{**base, "dirty_bytes_per_s": base["dirty_bytes_per_s"] * 1.5}), CopyRules())
     assert slower.copy_s[0] >= plain.copy_s[0]
     assert busier.sent_bytes[0] >= plain.sent_bytes[0] * 0.999
     assert plain.copy_s[0] >= plain.sent_bytes[0] / base["bytes_per_s"] - 4000 * MB / base["bytes_per_s"]
@@ -266,14 +275,14 @@ def test_the_same_readings_give_the_same_forecast() -> None:
 SAP = Inputs("bxaix85", "blade03 to blade07", 4096 * MB)
 
 
-def past_move(inputs: Inputs, copy: Copy, suspended_s: float = 1.5) -> Outcome:
+def past_move(inputs: Inputs, copy: Copy, suspended_s: float = 1.5) -> PastMove:
     found = fitted(copy.readings(False), expectation(inputs, [], POWERVM))
     assert found is not None
     actual = Actual(found.copy_s, found.copy_s + 35, found.sent_bytes, suspended_s)
-    return Outcome(inputs, actual, found, predict(inputs, count=200))
+    return PastMove(inputs, actual, found, predict(inputs, count=200))
 
 
-def made_past(count: int, seed: int = 1, noise: float = 0.05) -> list[Outcome]:
+def made_past(count: int, seed: int = 1, noise: float = 0.05) -> list[PastMove]:
     dice = np.random.default_rng(seed)
 
     def about(value: float) -> float:
@@ -382,7 +391,7 @@ def test_a_bracket_makes_the_first_days_interval_narrower() -> None:
     assert bracketed.sent_bytes.p90 / bracketed.sent_bytes.p10 < blind.sent_bytes.p90 / blind.sent_bytes.p10
 
 
-def paged_past(writes: list[float], paging: list[float | None]) -> list[Outcome]:
+def paged_past(writes: list[float], paging: list[float | None]) -> list[PastMove]:
     return [
         past_move(replace(SAP, partition=f"p{number}", paging_bytes_per_s=seen), Copy(dirty=dirty * MB))
         for number, (dirty, seen) in enumerate(zip(writes, paging, strict=True))
@@ -416,10 +425,10 @@ def test_a_document_comes_back_whole() -> None:
     forecaster = Forecaster(wide())
     for reading in Copy().readings(False):
         forecaster.note(*reading)
-    kept = completed(Kept(SAP, predict(SAP, count=200)), forecaster, 100.0)
+    kept = completed(StoredPrediction(SAP, predict(SAP, count=200)), forecaster, 100.0)
     assert kept.during
     assert kept.actual.whole_s == 100.0
-    assert Kept.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+    assert StoredPrediction.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
     end_s, (last_s, *_) = kept.copy_ended_s, kept.during[-1]
     assert end_s is not None
     assert 0 <= end_s - last_s < 3
@@ -429,9 +438,9 @@ def test_a_document_of_an_older_version_is_read_as_if_the_model_had_claimed_what
     forecaster = Forecaster(wide())
     for reading in Copy().readings(False):
         forecaster.note(*reading)
-    document = completed(Kept(SAP, predict(SAP, count=200)), forecaster, 100.0).to_dict()
+    document = completed(StoredPrediction(SAP, predict(SAP, count=200)), forecaster, 100.0).to_dict()
     document["during"]["rows"] = [row[:5] for row in document["during"]["rows"]]
-    row = Kept.from_dict(document).during[0]
+    row = StoredPrediction.from_dict(document).during[0]
     assert (row.claimed_p10_s, row.claimed_p90_s) == (row.p10_s, row.p90_s)
 
 
@@ -472,7 +481,7 @@ def moved(parent: Path, name: str, suspended_s: float | None) -> Path:
     inputs = replace(SAP, memory_bytes=4096 * 1048576.0)
     one = past_move(inputs, Copy(touched=3500 * MB, rate=60 * MB))
     assert one.predicted is not None
-    kept = Kept(inputs, one.predicted, replace(one.actual, suspended_s=None), one.fitted)
+    kept = StoredPrediction(inputs, one.predicted, replace(one.actual, suspended_s=None), one.fitted)
     write_document(path, "prediction", kept.to_dict())
     if suspended_s is not None:
         write_document(path, "summary", {"suspension": {"likely": {"best": suspended_s}}})
@@ -532,7 +541,7 @@ def test_folders_that_cannot_be_understood_or_are_not_over_are_passed_over(tmp_p
     path = moved(tmp_path, "strange", 1.0)
     write_document(path, "prediction", {"format": 9})
     path = moved(tmp_path, "refused", 1.0)
-    write_document(path, "prediction", Kept(SAP, predict(SAP, count=50)).to_dict())
+    write_document(path, "prediction", StoredPrediction(SAP, predict(SAP, count=50)).to_dict())
     (tmp_path / "no run").mkdir()
     write_document(tmp_path / "no run", "prediction", {})
     assert history(tmp_path) == []
@@ -557,7 +566,7 @@ def test_a_recorder_foresees_from_the_folder_and_the_runs_beside_it(tmp_path: Pa
     assert found.movers == "blade03 to blade07"
     said = [foresight.note(*reading) for reading in Copy().readings(True)]
     assert [one for one in said if one]
-    assert Kept.from_dict(foresight.completed(120.0)).actual.whole_s == 120.0
+    assert StoredPrediction.from_dict(foresight.completed(120.0)).actual.whole_s == 120.0
 
 
 def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> None:
@@ -570,7 +579,7 @@ def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> Non
             writer.event("recorder", "reading", where="blade03", bytes_transmitted=sent, bytes_remaining=left)
         writer.event("recorder", "reading", where="blade07", bytes_transmitted=None, bytes_remaining=None)
     first = predict(replace(SAP, memory_bytes=1234.0 * MB), count=50)
-    write_document(path, "prediction", Kept(replace(SAP, memory_bytes=1234.0 * MB), first).to_dict())
+    write_document(path, "prediction", StoredPrediction(replace(SAP, memory_bytes=1234.0 * MB), first).to_dict())
     foresight = Foresight.of(Run(path))
     assert foresight is not None
     assert foresight.kept.before == first
@@ -587,7 +596,7 @@ def test_a_picture_of_how_predictions_held_draws_every_one() -> None:
     forecaster = Forecaster(wide())
     for reading in Copy().readings(False):
         forecaster.note(*reading)
-    drawn = plot_forecast(completed(Kept(SAP, predict(SAP, count=50)), forecaster, 99.0))
+    drawn = plot_forecast(completed(StoredPrediction(SAP, predict(SAP, count=50)), forecaster, 99.0))
     assert drawn.get_legend() is not None
 
 
@@ -631,10 +640,12 @@ def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_a
 def test_the_report_of_a_move_says_what_was_known_of_the_memory_and_what_was_not() -> None:
     from lpmkit.report.page import known_before  # noqa: PLC0415
 
-    kept = Kept(replace(SAP, memory_bytes=4096 * 1048576.0, in_use_bytes=3072 * 1048576.0), predict(SAP, count=50))
+    kept = StoredPrediction(
+        replace(SAP, memory_bytes=4096 * 1048576.0, in_use_bytes=3072 * 1048576.0), predict(SAP, count=50)
+    )
     rows = dict(known_before(kept.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))
     assert rows["of it in use, at least"] == "3072 MiB"
-    silent = Kept(SAP, predict(SAP, count=50))
+    silent = StoredPrediction(SAP, predict(SAP, count=50))
     rows = dict(known_before(silent.to_dict(), {"guest": {"memory": {"missing": ["vmstat: not found"]}}}))
     assert rows["of it in use, at least"] == "not known (vmstat: not found)"
     assert list(known_before(None, None)) == []

@@ -25,9 +25,9 @@ import pytest
 
 from lpmkit.probes.network import POLITE_INTERVAL_NS, ConnectProbe
 from lpmkit.probes.observer import ObserverProbe
-from lpmkit.probes.orders import OBSERVER, Pace, ProbeOrder
+from lpmkit.probes.orders import OBSERVER, ProbeOrder, Rate
 from lpmkit.probes.process import FrameSink, run
-from lpmkit.probes.rate import Tempo
+from lpmkit.probes.rate import RateSetting
 from lpmkit.probes.ssh import EchoProbe, TickProbe
 from lpmkit.ssh.client import Route, SshSession, route
 from lpmkit.ssh.rx_timestamps import SO_TIMESTAMPNS, KernelStamps, StampedSocket
@@ -109,7 +109,7 @@ def test_ticks_come_on_an_absolute_schedule_with_both_clocks_of_the_host(host: R
     assert seen.of("session")[0]["how"] == "perl"
 
 
-PACES = {"quick": Pace(2_000_000), "calm": Pace(20_000_000, 300_000_000)}
+PACES = {"quick": Rate(2_000_000), "calm": Rate(20_000_000, 300_000_000)}
 
 
 @pytest.mark.parametrize("how", ["perl", "python3", "shell"])
@@ -120,7 +120,7 @@ def test_ticks_change_their_pace_without_losing_a_slot(host: RealHost, tmp_path:
             return super().stream(arguments if arguments[0] == known else ["false"], prepare)
 
     order = ProbeOrder("ssh-ticks", "ticks", 2_000_000, host="realhost", pace="quick", paces=PACES)
-    tempo = Tempo()
+    tempo = RateSetting()
     with Running(TickProbe(order, Poor(route(host.name, host.ssh_config)), tempo=tempo)) as seen:
         _soon(lambda: len(seen.samples) >= 3)
         for number, pace in enumerate(("calm", "quick"), start=2):
@@ -150,8 +150,8 @@ def test_ticks_change_their_pace_without_losing_a_slot(host: RealHost, tmp_path:
 
 
 def test_the_three_that_ask_change_their_pace_and_owe_a_sample_for_every_slot(host: RealHost) -> None:
-    way, tempo = route(host.name, host.ssh_config), Tempo()
-    paces = {"quick": Pace(50_000_000), "calm": Pace(400_000_000)}
+    way, tempo = route(host.name, host.ssh_config), RateSetting()
+    paces = {"quick": Rate(50_000_000), "calm": Rate(400_000_000)}
 
     def order(kind: str) -> ProbeOrder:
         return ProbeOrder(kind, kind, 50_000_000, host="realhost", pace="quick", paces=paces)
@@ -178,7 +178,7 @@ def test_the_three_that_ask_change_their_pace_and_owe_a_sample_for_every_slot(ho
 def test_a_process_of_probes_takes_the_pace_from_its_standard_input(host: RealHost) -> None:
     order = ProbeOrder(
         "ssh-echo", "echo", 20_000_000, host.name, ssh_config=str(host.ssh_config), pace="quick",
-        paces={"quick": Pace(20_000_000), "calm": Pace(200_000_000)},
+        paces={"quick": Rate(20_000_000), "calm": Rate(200_000_000)},
     )  # fmt: skip
     child = subprocess.Popen(
         [sys.executable, "-m", "lpmkit.probes.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE

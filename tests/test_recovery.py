@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from lpmkit.control.base import MigrationReading, Order
-from lpmkit.migration.recovery import RULES, End, Ends, Way, propose, stillness_s, tried
+from lpmkit.migration.recovery import RULES, BothEnds, EndReading, RecoveryAction, propose, stillness_s, tried
 
 ORDER = Order("p8 aix;01", "p8a", "p8b", "8286-42A*21A40BC", "192.0.2.99", "hscroot")
 STATES = (
@@ -24,15 +24,15 @@ MIGRATIONS = ("Not Migrating", "Migration Starting", "Migration Failed")
 SYSTEMS = ("Operating", "Power Off", "No Connection", None)
 
 
-def every_end(frame: str, systems: tuple[str | None, ...]) -> list[End]:
+def every_end(frame: str, systems: tuple[str | None, ...]) -> list[EndReading]:
     readings = [MigrationReading(None, None)]
     readings += [MigrationReading(state, migration) for state, migration in product(STATES[1:], MIGRATIONS)]
-    return [End(frame), *(End(frame, reading, system) for reading, system in product(readings, systems))]
+    return [EndReading(frame), *(EndReading(frame, reading, system) for reading, system in product(readings, systems))]
 
 
-def every_pair() -> list[Ends]:
+def every_pair() -> list[BothEnds]:
     return [
-        Ends(ORDER, source, target, inactive, still_s, stop_refused, refused)
+        BothEnds(ORDER, source, target, inactive, still_s, stop_refused, refused)
         for source in every_end("p8a", ("Operating",))
         for target in every_end("p8b", SYSTEMS)
         for inactive in (False, True)
@@ -42,7 +42,7 @@ def every_pair() -> list[Ends]:
 
 
 @pytest.fixture(scope="module")
-def proposals() -> list[tuple[Ends, Way, str]]:
+def proposals() -> list[tuple[BothEnds, RecoveryAction, str]]:
     found = []
     for ends in every_pair():
         said = propose(ends)
@@ -50,17 +50,19 @@ def proposals() -> list[tuple[Ends, Way, str]]:
     return found
 
 
-def test_nothing_is_forced_while_nobody_knows_what_the_target_runs(proposals: list[tuple[Ends, Way, str]]) -> None:
-    forced = [ends for ends, way, _ in proposals if way is Way.FORCE]
+def test_nothing_is_forced_while_nobody_knows_what_the_target_runs(
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
+) -> None:
+    forced = [ends for ends, way, _ in proposals if way is RecoveryAction.FORCE]
     assert forced
     assert {ends.target.system for ends in forced} == {"Operating", "Power Off"}
     assert all(ends.target.reading is not None and ends.recover_refused for ends in forced)
 
 
 def test_a_partition_is_started_only_where_the_other_end_surely_does_not_run_it(
-    proposals: list[tuple[Ends, Way, str]],
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
 ) -> None:
-    started = [ends for ends, way, _ in proposals if way is Way.START]
+    started = [ends for ends, way, _ in proposals if way is RecoveryAction.START]
     assert started
     for ends in started:
         assert not ends.source.migrates
@@ -69,23 +71,29 @@ def test_a_partition_is_started_only_where_the_other_end_surely_does_not_run_it(
         assert ends.target.reading is not None
 
 
-def test_hands_are_kept_off_two_that_run_and_off_what_nobody_could_say(proposals: list[tuple[Ends, Way, str]]) -> None:
+def test_hands_are_kept_off_two_that_run_and_off_what_nobody_could_say(
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
+) -> None:
     for ends, way, rule in proposals:
         if ends.source.runs_it and ends.target.runs_it:
-            assert (way, rule) == (Way.HANDS_OFF, "runs-twice")
+            assert (way, rule) == (RecoveryAction.HANDS_OFF, "runs-twice")
         if ends.source.reading is None:
-            assert way is Way.HANDS_OFF
+            assert way is RecoveryAction.HANDS_OFF
 
 
-def test_recovery_comes_before_force_and_stop_before_recovery(proposals: list[tuple[Ends, Way, str]]) -> None:
+def test_recovery_comes_before_force_and_stop_before_recovery(
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
+) -> None:
     for ends, way, _ in proposals:
-        if way is Way.FORCE:
+        if way is RecoveryAction.FORCE:
             assert ends.recover_refused > 0
-        if way is Way.RECOVER and not ends.source.broken and not ends.target.runs_it:
+        if way is RecoveryAction.RECOVER and not ends.source.broken and not ends.target.runs_it:
             assert ends.stop_refused
 
 
-def test_a_state_that_nobody_has_heard_of_proposes_nothing(proposals: list[tuple[Ends, Way, str]]) -> None:
+def test_a_state_that_nobody_has_heard_of_proposes_nothing(
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
+) -> None:
     foreign = [
         (way, rule)
         for ends, way, rule in proposals
@@ -95,19 +103,19 @@ def test_a_state_that_nobody_has_heard_of_proposes_nothing(proposals: list[tuple
         and not ends.target.runs_it
     ]
     assert foreign
-    assert set(foreign) == {(Way.HANDS_OFF, "unheard-of")}
+    assert set(foreign) == {(RecoveryAction.HANDS_OFF, "unheard-of")}
 
 
-def test_every_row_of_the_table_is_of_use(proposals: list[tuple[Ends, Way, str]]) -> None:
+def test_every_row_of_the_table_is_of_use(proposals: list[tuple[BothEnds, RecoveryAction, str]]) -> None:
     used = {rule for _, _, rule in proposals}
     assert {rule.key for rule in RULES} <= used
     assert len({rule.key for rule in RULES}) == len(RULES)
 
 
 def test_what_is_to_be_typed_names_the_other_manager_and_cannot_be_taken_apart() -> None:
-    here = End("p8a", MigrationReading("Migrating - Running", "Migration Failed"), "Operating")
+    here = EndReading("p8a", MigrationReading("Migrating - Running", "Migration Failed"), "Operating")
     said = propose(
-        Ends(ORDER, here, End("p8b", MigrationReading(None, None), "Operating"), recover_refused=2), "runs/x"
+        BothEnds(ORDER, here, EndReading("p8b", MigrationReading(None, None), "Operating"), recover_refused=2), "runs/x"
     )
     assert said.commands == (
         "lpmkit recover runs/x --force",

@@ -13,7 +13,16 @@ from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError, Unreachable
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.client import SshSession, open_session, route
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import BATCH, NO_WAY_IN, Ahead, Known, NotYet, Reply, batch_replies, command_line
+from lpmkit.ssh.session import (
+    BATCH,
+    NO_WAY_IN,
+    AnswerPending,
+    BatchingSession,
+    Reply,
+    ReplyCache,
+    batch_replies,
+    command_line,
+)
 from lpmkit.survey.connect import other_manager, survey_both_ends
 from tests.in_process import place
 
@@ -164,11 +173,11 @@ class Counting:
 
 def test_a_question_is_put_on_the_list_once_and_answered_as_often_as_it_is_asked() -> None:
     inner = Counting()
-    session = Ahead(inner)
+    session = BatchingSession(inner)
     for _ in range(2):
-        with pytest.raises(NotYet):
+        with pytest.raises(AnswerPending):
             session.run(["a"])
-    with pytest.raises(NotYet):
+    with pytest.raises(AnswerPending):
         session.run(["b"])
     assert session.ask()
     assert inner.batches == [2]
@@ -178,7 +187,7 @@ def test_a_question_is_put_on_the_list_once_and_answered_as_often_as_it_is_asked
 
 def test_a_question_with_input_is_asked_at_once_and_once() -> None:
     inner = Counting()
-    session = Ahead(inner)
+    session = BatchingSession(inner)
     assert session.run(["oem_setup_env"], stdin="pcmpath query device\n").output == "alone"
     session.run(["oem_setup_env"], stdin="pcmpath query device\n")
     assert len(inner.single) == 1
@@ -186,9 +195,9 @@ def test_a_question_with_input_is_asked_at_once_and_once() -> None:
 
 def test_what_is_not_certain_is_asked_alone_and_its_trouble_is_its_answer() -> None:
     inner = Counting(NoAnswer("no answer within 60 s", where="somewhere"))
-    session = Ahead(inner)
+    session = BatchingSession(inner)
     for command in ("a", "b"):
-        with pytest.raises(NotYet):
+        with pytest.raises(AnswerPending):
             session.run([command])
     session.ask()
     assert inner.single == ["LANG=C a", "LANG=C b"]
@@ -197,7 +206,7 @@ def test_what_is_not_certain_is_asked_alone_and_its_trouble_is_its_answer() -> N
             session.run(["a"])
 
 
-def asked(session: Ahead, *commands: Sequence[str]) -> list[Reply | RemoteError]:
+def asked(session: BatchingSession, *commands: Sequence[str]) -> list[Reply | RemoteError]:
     """What comes of questions once they are asked."""
     found: list[Reply | RemoteError] = []
     for again in (False, True):
@@ -213,7 +222,7 @@ def asked(session: Ahead, *commands: Sequence[str]) -> list[Reply | RemoteError]
 def test_a_machine_that_cannot_be_reached_costs_its_time_out_once_and_every_question_has_the_reason() -> None:
     trouble = Unreachable("no connection", where="somewhere")
     inner = Counting(trouble)
-    session = Ahead(inner)
+    session = BatchingSession(inner)
     assert asked(session, *([str(number)] for number in range(2 * BATCH))) == [trouble] * (2 * BATCH)
     assert asked(session, ["and another"]) == [trouble]
     with pytest.raises(Unreachable):
@@ -235,7 +244,7 @@ def test_an_io_server_that_hangs_is_given_up_and_the_others_behind_the_same_cons
             return found
 
     inner = OneHangs()
-    session = Ahead(inner, machine_of=lambda arguments: arguments[0])
+    session = BatchingSession(inner, machine_of=lambda arguments: arguments[0])
     found = asked(session, *(["hangs", str(number)] for number in range(20)), ["well", "1"], ["well", "2"])
     assert [isinstance(one, NoAnswer) for one in found] == [*[True] * 20, False, False]
     assert [command for command in inner.single if "hangs" in command] == ["LANG=C hangs 0", "LANG=C hangs 1"]
@@ -246,18 +255,18 @@ def test_an_io_server_that_hangs_is_given_up_and_the_others_behind_the_same_cons
 
 
 def test_several_connections_to_one_machine_ask_nothing_twice() -> None:
-    known: Known = {}
+    known: ReplyCache = {}
     first, second = Counting(), Counting()
-    asked(Ahead(first, known), ["a"], ["b"])
-    asked(Ahead(second, known), ["a"], ["b"], ["c"])
+    asked(BatchingSession(first, known), ["a"], ["b"])
+    asked(BatchingSession(second, known), ["a"], ["b"], ["c"])
     assert (first.batches, second.batches, second.single) == ([2], [], ["LANG=C c"])
 
 
 def test_a_manager_that_is_away_leaves_a_survey_with_gaps_and_no_answers() -> None:
     with place("p8pair") as site:
         site.away.add("hmc02")
-        session = Ahead(site.session("hmc02"))
-        with pytest.raises(NotYet):
+        session = BatchingSession(site.session("hmc02"))
+        with pytest.raises(AnswerPending):
             session.run(["lshmc", "-V"])
         assert session.ask()
         with pytest.raises((ConnectionLost, RemoteError), match="nobody answers"):

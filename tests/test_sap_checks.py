@@ -23,7 +23,7 @@ from lpmkit.sap.model import (
     Licence,
     Missed,
     Observation,
-    Snapshot,
+    SapSnapshot,
     Update,
     WorkProcess,
 )
@@ -31,7 +31,7 @@ from lpmkit.survey.model import Side, Survey
 
 WALL = 1_226_088_000 * 1_000_000_000
 NOW = datetime.fromisoformat("2008-11-07T20:00:00") + timedelta(hours=1)
-WELL = Snapshot(
+WELL = SapSnapshot(
     "BX5",
     WALL,
     ways={"jobs": "rfc, XBP 2.0", "work_processes": "rfc"},
@@ -46,7 +46,7 @@ WELL = Snapshot(
 )
 
 
-def findings(one: Snapshot) -> dict[str, Finding]:
+def findings(one: SapSnapshot) -> dict[str, Finding]:
     survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(one,))
     return {found.key: found for found in examine(survey) if found.about == "BX5"}
 

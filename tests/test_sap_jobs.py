@@ -19,7 +19,7 @@ from lpmkit.sap.functions import Functions
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, JobLine, Outcome, judge
 from lpmkit.sap.load import Load
-from lpmkit.sap.model import Observation, Snapshot
+from lpmkit.sap.model import Observation, SapSnapshot
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.sources import FunctionsWay
 from lpmkit.sap.system import System
@@ -118,7 +118,7 @@ def watched(at_resume: Callable[[Model], None] = lambda model: None, *, keeps_se
             seen.append(system.ask("job_logs", began))
         if second % 20 == 0:
             seen += [system.ask(name, began - 3600 * S) for name in ("dumps", "users")]
-    case = Case("BX5", SapSlo(), seen, pause, Snapshot("BX5", began, {}, history=history), watch_after_s=0.0)
+    case = Case("BX5", SapSlo(), seen, pause, SapSnapshot("BX5", began, {}, history=history), watch_after_s=0.0)
     return Watched(model, judge(case), before, seen)
 
 

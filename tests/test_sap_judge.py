@@ -17,6 +17,7 @@ from lpmkit.sap.judge import Case, NiLane, judge
 from lpmkit.sap.model import (
     Activity,
     Colour,
+    DispatcherQueue,
     Dump,
     Enqueue,
     Job,
@@ -29,8 +30,7 @@ from lpmkit.sap.model import (
     MissingReason,
     Observation,
     Process,
-    Queue,
-    Snapshot,
+    SapSnapshot,
     Update,
     User,
     WorkProcess,
@@ -182,7 +182,7 @@ def test_an_abort_in_the_last_looks_shadow_is_placed_by_the_systems_stamp() -> N
 
 @pytest.mark.parametrize(("ended", "state"), [(60, "passed"), (400, "failed")])
 def test_a_finished_job_is_held_against_its_own_history(ended: float, state: str) -> None:
-    before = Snapshot("BX5", WALL, {}, history=(JobHistory("LONG", 5, 100.0, 150.0),))
+    before = SapSnapshot("BX5", WALL, {}, history=(JobHistory("LONG", 5, 100.0, 150.0),))
     one, done = job("LONG", "R", 4711), job("LONG", "F", started=-60, ended=ended)
     observations = [seen("jobs", 20, one), seen("jobs", 35, one), seen("jobs", 500, done)]
     found = judged(*observations, before=before)
@@ -341,13 +341,13 @@ def test_updates_and_queues_are_held_against_their_limits() -> None:
     was, now = Update("1", None, "A", "100", "13"), Update("2", None, "A", "100", "13")
     assert judged(seen("updates", 20, was), seen("updates", 40, was)).question("sap-updates-BX5").state == "passed"
     assert judged(seen("updates", 20, was), seen("updates", 40, was, now)).question("sap-updates-BX5").state == "failed"
-    queue = Queue("ABAP/DIA", 0, 5, 14000, 1, 1)
+    queue = DispatcherQueue("ABAP/DIA", 0, 5, 14000, 1, 1)
     full = replace(queue, now=400, high=400)
     assert judged(seen("queues", 20, queue), seen("queues", 40, full)).question("sap-queues-BX5").state == "failed"
 
 
-def snapshot(key: str, *licences: Licence) -> Snapshot:
-    return Snapshot("BX5", WALL, {}, licences=licences, hardware_key=key)
+def snapshot(key: str, *licences: Licence) -> SapSnapshot:
+    return SapSnapshot("BX5", WALL, {}, licences=licences, hardware_key=key)
 
 
 def test_the_licence_is_judged_by_the_key_of_the_machine_it_runs_on_now() -> None:
@@ -367,7 +367,7 @@ def test_a_way_that_is_missing_does_not_count_against_the_move_one_that_failed_d
     broken = judged(seen("updates", 5, trouble="rfc: it does not let LPMKIT in")).question("sap-updates-BX5")
     assert (without.state, without.counts) == ("not evaluated", False)
     assert (broken.state, broken.counts) == ("not evaluated", True)
-    gap = Snapshot("BX5", WALL, {}, missed=(Missed("licences", "x", False), Missed("hardware_key", "x", False)))
+    gap = SapSnapshot("BX5", WALL, {}, missed=(Missed("licences", "x", False), Missed("hardware_key", "x", False)))
     assert judged(before=gap, after=gap).question("sap-licence-BX5").counts is False
 
 
@@ -465,7 +465,9 @@ def host_said(*changes: tuple[str, str], moved: bool = True, target: str = "1007
     for old, new in changes:
         assert old in after
         after = after.replace(old, new)
-    told = [Snapshot("BX5", WALL, {"lsconf": "soap_rfc"}, lsconf=lines) for lines in (LSCONF, tuple(after.split("\n")))]
+    told = [
+        SapSnapshot("BX5", WALL, {"lsconf": "soap_rfc"}, lsconf=lines) for lines in (LSCONF, tuple(after.split("\n")))
+    ]
     return judged(before=told[0], after=told[1], moved=moved, target_serial=target).question("sap-host-BX5")
 
 
@@ -507,7 +509,7 @@ def test_another_entitlement_fails_and_one_that_is_not_told_is_said_not_to_be(
 ) -> None:
     moved = tuple(line.replace("10071DA", "10072EA") for line in LSCONF)
     before, after = (
-        Snapshot("BX5", WALL, {}, lsconf=lines, entitlement=one) for lines, one in ((LSCONF, had), (moved, has))
+        SapSnapshot("BX5", WALL, {}, lsconf=lines, entitlement=one) for lines, one in ((LSCONF, had), (moved, has))
     )
     said = judged(before=before, after=after).question("sap-host-BX5")
     assert said.state == state
@@ -532,12 +534,12 @@ def test_every_other_line_that_changed_is_named_and_fails_nothing() -> None:
 
 
 def test_lsconf_that_nobody_could_ask_is_a_gap_and_no_pass() -> None:
-    was = Snapshot("BX5", WALL, {"lsconf": "rfc"}, lsconf=LSCONF)
-    failed = Snapshot("BX5", WALL, {}, missed=(Missed("lsconf", "rfc: COMMAND_NOT_FOUND"),))
+    was = SapSnapshot("BX5", WALL, {"lsconf": "rfc"}, lsconf=LSCONF)
+    failed = SapSnapshot("BX5", WALL, {}, missed=(Missed("lsconf", "rfc: COMMAND_NOT_FOUND"),))
     said = judged(before=was, after=failed).question("sap-host-BX5")
     assert (said.state, said.counts) == ("not evaluated", True)
     assert "could not look after the move: rfc: COMMAND_NOT_FOUND" in said.answer
-    without = Snapshot("BX5", WALL, {}, missed=(Missed("lsconf", "x", False),))
+    without = SapSnapshot("BX5", WALL, {}, missed=(Missed("lsconf", "x", False),))
     assert judged(before=without, after=without).question("sap-host-BX5").counts is False
     assert judged(before=was).question("sap-host-BX5").counts is True
 
@@ -578,7 +580,7 @@ def test_a_log_that_went_on_does_not_hide_a_work_process_that_is_gone() -> None:
 def test_how_long_a_job_has_run_stands_beside_what_is_usual_for_it() -> None:
     one = job("LONG", "R", 4711, started=-90)
     rows = jobs_and_work([one], [one], [btc(4711, 10)], [btc(4711, 19)])
-    before = Snapshot("BX5", WALL, {}, history=(JobHistory("LONG", 4, 600.0, 650.0),))
+    before = SapSnapshot("BX5", WALL, {}, history=(JobHistory("LONG", 4, 600.0, 650.0),))
     assert "135 s so far, usually 600 s (median of 4 runs)" in judged(*rows, before=before).jobs[0].text
 
 

@@ -22,7 +22,7 @@ from lpmkit.probes.orders import ProbeOrder, sap_plan
 from lpmkit.probes.sap import SapProbe
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import LogEntry
-from lpmkit.sap.sources import Window
+from lpmkit.sap.sources import QueryWindow
 from lpmkit.sap.system import System
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
@@ -235,7 +235,7 @@ class Made:
         self.log: list[LogEntry] = [LogEntry(None, "DIA", "100", "A", "", "R68", "old")]
         self.asked: list[str] = []
 
-    def ask(self, question: str, window: Window) -> tuple[tuple[Any, ...], str]:
+    def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
         self.load.take(self.name)
         self.asked.append(question)
         return (tuple(self.log) if question == "system_log" else ()), self.name

@@ -24,7 +24,7 @@ from lpmkit.sap.load import Load
 from lpmkit.sap.model import JobStatus
 from lpmkit.sap.rfc import RfcCaller, logon, trouble
 from lpmkit.sap.soaprfc import SoapCaller
-from lpmkit.sap.sources import Window
+from lpmkit.sap.sources import QueryWindow
 from lpmkit.sap.system import System, open_system
 from lpmkit.sap.webservice import start_service
 from lpmkit.simulator import Simulator
@@ -291,7 +291,7 @@ def test_a_window_holds_before_and_after_midnight_in_the_systems_own_zone() -> N
     settings = SapSystemSettings(partition="p", zone="Asia/Kolkata")
     one = System("BX5", settings, [], Load(60))
     noon = int(moment.fromisoformat("2008-11-07T18:29:00+00:00").timestamp() * 1e9)
-    assert one._window(noon, noon) == Window(
+    assert one._window(noon, noon) == QueryWindow(
         moment.fromisoformat("2008-11-07T23:59:00"), moment.fromisoformat("2008-11-07T23:59:00")
     )
 

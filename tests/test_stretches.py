@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lpmkit.analysis import Analysis, Kind, analyse, chunks, summary
+from lpmkit.analysis import Analysis, OutageKind, analyse, chunks, summary
 from lpmkit.runs.folder import RunWriter
 from tests.made_runs import Made, S, add, make
 
@@ -32,7 +32,7 @@ def _both(path: Path, monkeypatch: pytest.MonkeyPatch, made: Made) -> tuple[Anal
         return whole, analyse(run)
 
 
-def _silences(found: Analysis) -> list[tuple[str, Kind | None, float]]:
+def _silences(found: Analysis) -> list[tuple[str, OutageKind | None, float]]:
     return [(one.probe, one.kind, round(one.begin.hi_ns / S, 1)) for one in found.hosts[0].outages]
 
 

@@ -20,7 +20,7 @@ from lpmkit.errors import NoAnswer
 from lpmkit.inventory import PhysicalDisk
 from lpmkit.ssh.session import RecordedSession, Reply, command_line
 from lpmkit.survey.gather import gather
-from lpmkit.survey.identity import Change, Snapshot, changed
+from lpmkit.survey.identity import Change, IdentitySnapshot, changed
 from lpmkit.survey.model import Survey, same_disk
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -203,7 +203,7 @@ def test_two_disks_with_one_pvid_and_two_unique_ids_are_not_the_same() -> None:
 
 
 BOOT = datetime(2008, 7, 27, 14, 33, tzinfo=UTC)
-BEFORE = Snapshot(
+BEFORE = IdentitySnapshot(
     "bvio82",
     Identity(
         hostname="bxaix85", lpar_name="bxaix85", lpar_id=2, model="IBM,7998-61X", serial="10071DA", firmware="EA320_061",
@@ -211,7 +211,7 @@ BEFORE = Snapshot(
         booted=BOOT, disks=(("hdisk0", "00c71da1e5b1f0a2"),),
     ),
 )  # fmt: skip
-AFTER = Snapshot(
+AFTER = IdentitySnapshot(
     "bvio83",
     replace(
         BEFORE.identity, lpar_id=3, serial="10072EA", machine_id="000072EA4C00", system_id="IBM,0310072EA",

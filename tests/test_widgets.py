@@ -12,8 +12,8 @@ import pytest
 
 from lpmkit.config import Site, load_site
 from lpmkit.control.base import MigrationReading, Order
-from lpmkit.migration.recovery import End, Ends
-from lpmkit.migration.status import LOOK_HOLDS_S, Course, state
+from lpmkit.migration.recovery import BothEnds, EndReading
+from lpmkit.migration.status import LOOK_HOLDS_S, RunStatus, state
 from lpmkit.notebook import widgets
 from lpmkit.notebook.application import Application
 from lpmkit.notebook.record import RunChooser
@@ -164,7 +164,7 @@ def test_a_broken_move_is_recovered_and_force_waits_for_a_look_at_both_ends(
     assert enabled(panel) == set()
     assert "Do not force while nobody knows" in panel.why_not.value, "no reading says whether the target has power"
     now = book.clock.mono_ns()
-    off = Ends(ORDER, End("bvio82", BROKEN, "Operating"), End("bvio83", NOT_LISTED, "Power Off"))
+    off = BothEnds(ORDER, EndReading("bvio82", BROKEN, "Operating"), EndReading("bvio83", NOT_LISTED, "Power Off"))
     panel._looked = off, now
     recorder.reads(BROKEN)
     assert enabled(panel) == {"Recover", "Recover with force"}, "a recorder reads the source on, the look still counts"
@@ -240,7 +240,7 @@ def test_a_course_says_at_every_event_what_the_whole_record_says(run: Run, recor
         def mono_ns(self) -> int:
             return 10**18
 
-    course, clock = Course(run, Still()), Still()
+    course, clock = RunStatus(run, Still()), Still()
     deeds: list[tuple[str, dict[str, Any]]] = [
         ("recorder-started", {"pid": 1}),
         ("clock", {"uncertainty_ns": 1}),

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.accuracy.peers import PEERS, Pings, estimate
 from benchmarks.accuracy.trials import CLOCKS, SUSPENDED, TWICE
-from lpmkit.analysis import Analysis, HostAnalysis, Interval, Kind, Suspension, analyse
+from lpmkit.analysis import Analysis, HostAnalysis, Interval, OutageKind, Suspension, analyse
 from lpmkit.runs.folder import Run
 
 MS = 1_000_000
@@ -62,7 +62,7 @@ def _class(host: HostAnalysis, inside: Interval, found: Suspension | None) -> st
     if found is not None:
         return "suspension, disputed" if found.contradicted else "suspension"
     kinds = {one.kind for one in host.outages if one.outer.overlaps(inside) and one.kind is not None}
-    order = [Kind.MICRO_STOP, Kind.NETWORK, Kind.APPLICATION, Kind.OBSERVER]
+    order = [OutageKind.MICRO_STOP, OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.OBSERVER]
     return next((one.value for one in order if one in kinds), "nothing")
 
 

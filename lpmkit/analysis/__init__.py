@@ -24,14 +24,14 @@ from lpmkit.analysis.model import (
     ClockStep,
     HostAnalysis,
     Interval,
-    Kind,
     Noise,
     Outage,
-    Phase,
+    OutageKind,
+    PhaseSpan,
+    RunVerdict,
     SessionOutage,
     Suspension,
     Trace,
-    Verdict,
 )
 from lpmkit.analysis.noise import alarms_an_hour
 from lpmkit.analysis.oracle import databases
@@ -40,7 +40,7 @@ from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.verdict import Evidence, identity_of, judge, same_boot, seconds
 from lpmkit.errors import RecordError
-from lpmkit.rules.question import Question, State
+from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run, write_document
 
 _DOCUMENTS = ("findings", "validation", "survey", "survey-after")
@@ -94,22 +94,22 @@ def _document(run: Run, name: str, notes: list[str]) -> Any:
 
 __all__ = [
     "Analysis",
+    "AnswerState",
     "BrownOut",
     "ClockRate",
     "ClockReading",
     "ClockStep",
     "HostAnalysis",
     "Interval",
-    "Kind",
     "Noise",
     "Outage",
-    "Phase",
+    "OutageKind",
+    "PhaseSpan",
     "Question",
+    "RunVerdict",
     "SessionOutage",
-    "State",
     "Suspension",
     "Trace",
-    "Verdict",
     "alarms_an_hour",
     "analyse",
     "identity_of",

@@ -30,7 +30,7 @@ from lpmkit.analysis.model import (
     Suspension,
     Trace,
 )
-from lpmkit.analysis.record import Record, Source
+from lpmkit.analysis.record import Record, SampleSource
 from lpmkit.analysis.session_outage import split_sessions
 from lpmkit.analysis.signals import HostTraces, host_traces
 from lpmkit.runs.samples import MISSING, Int64Array
@@ -92,7 +92,7 @@ def _lives(host: str, record: Record, known: dict[str, Noise], its_own: frozense
 
 
 def _life(
-    host: str, sources: Sequence[Source], record: Record, known: dict[str, Noise], its_own: frozenset[str]
+    host: str, sources: Sequence[SampleSource], record: Record, known: dict[str, Noise], its_own: frozenset[str]
 ) -> Iterator[_Part]:
     """The stretches of one recorder's life."""
     span = sources[0].span
@@ -109,7 +109,7 @@ def _life(
         since = until
 
 
-def _stretch(sources: Sequence[Source], since: int, span: Interval) -> tuple[int, list[Signals]]:
+def _stretch(sources: Sequence[SampleSource], since: int, span: Interval) -> tuple[int, list[Signals]]:
     """The next stretch: where it ends, and what was seen in it and around it."""
     for times in range(1, _MOST_STRETCHES + 1):
         until = min(span.hi_ns, since + times * STRETCH_NS)
@@ -131,7 +131,7 @@ def _is_silent(signals: Signals, moment: int) -> bool:
     return bool(len(came)) and not heard
 
 
-def _ends_later(signals: Signals, sources: Sequence[Source], reach: Interval) -> bool:
+def _ends_later(signals: Signals, sources: Sequence[SampleSource], reach: Interval) -> bool:
     return any(one.probe == signals.probe and one.span.hi_ns > reach.hi_ns for one in sources)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from lpmkit.analysis.model import MILLISECOND, Interval, Kind, Method, Outage, Trace, uncovered_ns
+from lpmkit.analysis.model import MILLISECOND, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
 REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
@@ -113,7 +113,7 @@ def _from_stamps(outage: Outage, traces: Sequence[Trace]) -> bool:
     return _kind_of(outage, traces) == "ticks" and outage.method is not Method.TICK_ARRIVALS
 
 
-def _as(outage: Outage, kind: Kind, why: str) -> Outage:
+def _as(outage: Outage, kind: OutageKind, why: str) -> Outage:
     return replace(outage, kind=kind, why=why)
 
 
@@ -123,7 +123,7 @@ def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage |
     wide = [stall.widened(5 * MILLISECOND) for stall in stalls if stall.overlaps(outage.outer)]
     left = uncovered_ns(core, wide) if core.length_ns else 0
     if wide and left < max(least_ns, core.length_ns // 10):
-        return _as(outage, Kind.OBSERVER, "our own monitor stood still at the same time")
+        return _as(outage, OutageKind.OBSERVER, "our own monitor stood still at the same time")
     return None
 
 
@@ -139,7 +139,7 @@ def _ticks_class(
     processes = company(deep(core), [one for one in others if one.kind not in KERNEL])
     kernel = company(deep(core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
     if processes.spoke:
-        return _as(outage, Kind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
+        return _as(outage, OutageKind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
     if kernel.spoke and processes.silent:
         return _disputed(outage, processes, kernel, its_own)
     if processes.silent or (kernel.silent and not kernel.spoke):
@@ -147,8 +147,8 @@ def _ticks_class(
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
     if kernel.spoke or blind:
         ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
-        return _as(outage, Kind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
-    return _as(outage, Kind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+        return _as(outage, OutageKind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
+    return _as(outage, OutageKind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
 
 
 def _where_all_were_silent(outage: Outage, others: Sequence[Trace]) -> Interval:
@@ -174,9 +174,9 @@ def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:
     finest = min(silent, key=lambda one: one.interval_at(outage.core.middle_ns))
     if _began_or_ended_together(outage, finest):
         names = ", ".join(one.probe for one in silent)
-        return _as(outage, Kind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
+        return _as(outage, OutageKind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
     why = f"in the midst of a longer silence of {finest.probe}, a break of the network, in which nothing else can tell"
-    return _as(outage, Kind.MICRO_STOP, why)
+    return _as(outage, OutageKind.MICRO_STOP, why)
 
 
 def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
@@ -187,9 +187,9 @@ def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Cont
     names = kernel.names("spoke")
     if any(one.probe in its_own for one in kernel.spoke):
         why = f"{names} answered meanwhile, which the host's own kernel does: its processes waited for a processor"
-        return _as(outage, Kind.MICRO_STOP, why)
+        return _as(outage, OutageKind.MICRO_STOP, why)
     together = f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet"
-    return _as(outage, Kind.SUSPENSION, f"{together}; but {names} was answered meanwhile")
+    return _as(outage, OutageKind.SUSPENSION, f"{together}; but {names} was answered meanwhile")
 
 
 def _asked_class(
@@ -201,16 +201,16 @@ def _asked_class(
 ) -> Outage:
     felt = _felt(outage)
     shared = next((one for one in stopped if _shares(one, felt)), None)
-    if shared is not None and shared.kind is Kind.SUSPENSION:
+    if shared is not None and shared.kind is OutageKind.SUSPENSION:
         return _as(
-            outage, Kind.SUSPENSION, f"holds the suspension that {shared.probe} shows, and the wait to send again"
+            outage, OutageKind.SUSPENSION, f"holds the suspension that {shared.probe} shows, and the wait to send again"
         )
     mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.noise.quantile_ns)
     if ours is not None:
         return ours
     if mine.kind not in REACHABILITY:
-        return _as(outage, Kind.APPLICATION, "this service alone was silent")
+        return _as(outage, OutageKind.APPLICATION, "this service alone was silent")
     reach = {trace.probe for trace in traces if trace.kind in REACHABILITY} - {outage.probe}
     names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
     if not any(trace.kind == "ticks" and trace.span.overlaps(felt) for trace in traces):
@@ -222,10 +222,10 @@ def _asked_class(
 
 def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:
     if names:
-        return _as(outage, Kind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
+        return _as(outage, OutageKind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
     if by_kernel:
-        return _as(outage, Kind.NETWORK, "the host ticked on; echo requests or their answers were lost")
-    return _as(outage, Kind.APPLICATION, "the host ticked on and other probes reached it")
+        return _as(outage, OutageKind.NETWORK, "the host ticked on; echo requests or their answers were lost")
+    return _as(outage, OutageKind.APPLICATION, "the host ticked on and other probes reached it")
 
 
 def _felt(outage: Outage) -> Interval:
@@ -244,9 +244,9 @@ def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outag
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
     with_us = company(deep(_felt(outage)), others)
     if with_us.spoke:
-        return _as(outage, Kind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
+        return _as(outage, OutageKind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
     together = f"{names} silent too; " if names else ""
-    return _as(outage, Kind.SUSPENSION, f"{together}without ticks a break of the network looks the same")
+    return _as(outage, OutageKind.SUSPENSION, f"{together}without ticks a break of the network looks the same")
 
 
 def _voices(trace: Trace, core: Interval) -> bool:

@@ -17,9 +17,9 @@ from lpmkit.analysis.model import (
     SECOND,
     SESSIONS,
     Interval,
-    Kind,
     Method,
     Outage,
+    OutageKind,
     SessionOutage,
     Suspension,
     Trace,
@@ -39,7 +39,7 @@ def suspensions(
 ) -> tuple[Suspension, ...]:
     """Every agreed suspension of one host in one recorder's life. ``outages`` are classed."""
     kinds = {trace.probe: trace.kind for trace in traces}
-    silences = [one for one in outages if one.kind is Kind.SUSPENSION]
+    silences = [one for one in outages if one.kind is OutageKind.SUSPENSION]
     ranked = sorted(silences, key=lambda one: (_RANK.get(kinds[one.probe], 9), one.begin))
     references: list[Outage] = []
     for one in ranked:
@@ -153,7 +153,7 @@ def session_outages(
         if trace.kind not in SESSIONS:
             continue
         for outage in outages:
-            if outage.probe == trace.probe and outage.kind is not Kind.OBSERVER:
+            if outage.probe == trace.probe and outage.kind is not OutageKind.OBSERVER:
                 found.append(_session_outage(outage, trace, agreed))
     return tuple(found)
 

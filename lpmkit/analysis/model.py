@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lpmkit.rules.question import Question, State
+from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.samples import Int64Array
 from lpmkit.sap.judge import Outcome as SapOutcome
 
@@ -79,7 +79,7 @@ def uncovered_ns(span: Interval, covers: Iterable[Interval]) -> int:
     return left + max(0, span.hi_ns - at)
 
 
-class Kind(StrEnum):
+class OutageKind(StrEnum):
     """What a silence was."""
 
     SUSPENSION = "suspension"  #: every mechanism that could have spoken was silent, and our own monitor was quiet
@@ -235,7 +235,7 @@ class Outage:
 
     probe: str
     host: str
-    kind: Kind | None
+    kind: OutageKind | None
     begin: Interval
     end: Interval
     length: Interval
@@ -369,10 +369,10 @@ class SessionOutage:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunVerdict:
     """The answer to every question, and one over all."""
 
-    state: State
+    state: AnswerState
     sentence: str
     questions: tuple[Question, ...]
 
@@ -381,7 +381,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class PhaseSpan:
     """One phase of the move as the control point's polls showed it; ``until_ns`` is when the next began."""
 
     name: str
@@ -424,9 +424,9 @@ class Analysis:
     stalls: tuple[Interval, ...]
     monitor: Noise | None
     holes: tuple[Interval, ...]
-    phases: tuple[Phase, ...]
+    phases: tuple[PhaseSpan, ...]
     readings: tuple[Mapping[str, Any], ...] = field(repr=False)
-    verdict: Verdict
+    verdict: RunVerdict
     wall: WallClock = field(repr=False)
     unreadable: Mapping[str, int]
     notes: tuple[str, ...] = ()
@@ -454,7 +454,7 @@ class Analysis:
     @property
     def other_silences(self) -> int:
         """How many silences were nobody's suspension: of the network, of a single service, micro-stops."""
-        kinds = (Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP)
+        kinds = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
         return sum(one.kind in kinds for host in self.hosts for one in host.outages)
 
 

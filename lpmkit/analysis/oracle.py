@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, Kind, Suspension, Trace
+from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, OutageKind, Suspension, Trace
 from lpmkit.analysis.record import Record
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.event_rows import from_row
-from lpmkit.oracle.judge import Judge, Judgement, Place, Window
+from lpmkit.oracle.judge import Judge, LogPosition, LogVerdict, LogWindow
 from lpmkit.oracle.rules import Class, Classified, Rules, Witness, parse_rules
 from lpmkit.oracle.stamps import Moment
-from lpmkit.rules.question import Question, Reply, State
+from lpmkit.rules.question import AnswerState, Question, Reply
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING
 from lpmkit.timeline import Event
 
-PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
+PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: A session older than this when the recording began is one that somebody relies on; younger ones come and go.
 LONG_LIVED = timedelta(minutes=10)
 #: What VKTM and the log writer measure ends at a tick of theirs, and what they measure it against is not the suspension's edge.
@@ -42,7 +42,7 @@ class Mark:
     meaning: Class
     rule: str
     text: str
-    place: Place
+    place: LogPosition
     printed: str
 
 
@@ -68,11 +68,11 @@ class DatabaseAnalysis:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     sessions: tuple[Mapping[str, Any], ...]
-    kept: facts.Kept | None
+    kept: facts.SessionsRetained | None
     waits: tuple[facts.WaitChange, ...]
     changes: tuple[tuple[str, str, str], ...]
     gaps: Mapping[str, str]
-    judgement: Judgement | None
+    judgement: LogVerdict | None
     marks: tuple[Mark, ...]
     measures: tuple[OwnMeasure, ...]
     paths: tuple[str, ...]
@@ -214,7 +214,7 @@ class _Database:
 
     def _alert(
         self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-    ) -> tuple[Judgement | None, tuple[Mark, ...], tuple[OwnMeasure, ...]]:
+    ) -> tuple[LogVerdict | None, tuple[Mark, ...], tuple[OwnMeasure, ...]]:
         if not any(
             event.kind == "alert-log" and event.data.get("probe") == self.names.get("alert")
             for event in self.record.events
@@ -237,7 +237,7 @@ class _Database:
             if found.meaning not in (Class.ROUTINE, Class.OTHER):
                 rule = found.rule.key if found.rule else found.meaning.value
                 marks.append(Mark(at, found.meaning, rule, found.event.headline, place, str(found.event.when or "")))
-            if found.witness is not None and place is Place.INSIDE:
+            if found.witness is not None and place is LogPosition.INSIDE:
                 measures.append(self._measure(found.witness, at))
         return judge.judgement(), tuple(marks), tuple(measures)
 
@@ -249,14 +249,14 @@ class _Database:
             self.notes.append(str(error))
             return Rules.standard()
 
-    def _window(self) -> Window:
+    def _window(self) -> LogWindow:
         """From the beginning of the move, as the log prints it. Without the database's clock: from the last line that we had seen before."""
         if self.clock is not None:
-            return Window(self.clock.there(self.begin_ns), zone=self.clock.zone)
+            return LogWindow(self.clock.there(self.begin_ns), zone=self.clock.zone)
         seen = [row for row in self.rows if row["mono_ns"] < self.begin_ns and row.get("when")]
         if not seen:
-            return Window()
-        return Window(max(datetime.fromisoformat(row["when"][0]).replace(tzinfo=None) for row in seen))
+            return LogWindow()
+        return LogWindow(max(datetime.fromisoformat(row["when"][0]).replace(tzinfo=None) for row in seen))
 
     def _placed(self, found: Classified, row: Mapping[str, Any]) -> Interval:
         """When a line was written: what its own stamp says on our clock, and not later than we saw it."""
@@ -410,7 +410,7 @@ class _Database:
         host = self.analysed_host
         assert host is not None
         excused = [one.outer.widened(LOGON_SLACK_NS) for one in host.suspensions]
-        excused += [one.outer.widened(LOGON_SLACK_NS) for one in host.outages if one.kind is Kind.NETWORK]
+        excused += [one.outer.widened(LOGON_SLACK_NS) for one in host.outages if one.kind is OutageKind.NETWORK]
         tried = [
             pair
             for trace in traces

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.analysis.model import SECOND, Interval, Noise, Phase, Signals, WallClock
+from lpmkit.analysis.model import SECOND, Interval, Noise, PhaseSpan, Signals, WallClock
 from lpmkit.analysis.observer_stalls import LEAST_STALL_NS, holes, stalls
 from lpmkit.analysis.signals import TOLD_BATCH_NS
 from lpmkit.runs.folder import Run
@@ -26,7 +26,7 @@ _KINDS = ("ticks", "echo", "connect", "icmp", "observer", "ni")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RateChange:
     """From sample ``first_seq`` of a probe on: the interval, and how long a host gathered its ticks; nanoseconds."""
 
     first_seq: int
@@ -35,7 +35,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SampleSource:
     """The samples of one probe in one recorder's life, in the folder; `between` reads some. ``span`` is what they cover, on the first recorder's clock."""
 
     probe: str
@@ -43,7 +43,7 @@ class Source:
     kind: str
     segment: int
     told_ns: int
-    kept: tuple[Kept, ...]
+    kept: tuple[RateChange, ...]
     shift: int
     pieces: tuple[Piece, ...]
     span: Interval
@@ -63,7 +63,7 @@ class Source:
 class Record:
     """A run as plain values, and where its samples are, by (host, segment); all times on the first recorder's monotonic clock."""
 
-    sources: Mapping[tuple[str, int], tuple[Source, ...]]
+    sources: Mapping[tuple[str, int], tuple[SampleSource, ...]]
     events: tuple[Event, ...]
     span: Interval
     lead_in: Interval
@@ -71,7 +71,7 @@ class Record:
     stalls: tuple[Interval, ...]
     monitor: Noise | None
     holes: tuple[Interval, ...]
-    phases: tuple[Phase, ...]
+    phases: tuple[PhaseSpan, ...]
     readings: tuple[Mapping[str, Any], ...]
     wall: WallClock
     #: What was added to each segment's monotonic readings.
@@ -84,8 +84,8 @@ def read(run: Run) -> Record:
     shifts = _shifts(events)
     events = [_shifted(event, shifts) for event in events]
     started = {event.data.get("probe", event.source): event.data for event in events if event.kind == "probe-started"}
-    signals: dict[tuple[str, int], list[Source]] = {}
-    own: list[Source] = []
+    signals: dict[tuple[str, int], list[SampleSource]] = {}
+    own: list[SampleSource] = []
     for one in _sources(run, started, shifts, _paces(events)):
         if one.kind == "observer":
             own.append(one)
@@ -139,18 +139,20 @@ def _default_host(manifest: Mapping[str, Any]) -> str:
     return str(hosts[0]) if isinstance(hosts, list) and hosts else str(manifest.get("title", "the host"))
 
 
-def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[Kept]]:
+def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[RateChange]]:
     """The paces that the probes told they kept, by (probe, segment), in the order of samples."""
-    found: dict[tuple[str, int], list[Kept]] = {}
+    found: dict[tuple[str, int], list[RateChange]] = {}
     for event in events:
         if event.kind == "pace":
             data = event.data
-            kept = Kept(int(data["first_seq"]), int(data["interval_ns"]), int(data.get("batch_ns") or TOLD_BATCH_NS))
+            kept = RateChange(
+                int(data["first_seq"]), int(data["interval_ns"]), int(data.get("batch_ns") or TOLD_BATCH_NS)
+            )
             found.setdefault((str(data["probe"]), event.segment), []).append(kept)
     return {key: sorted(kept, key=lambda one: one.first_seq) for key, kept in found.items()}
 
 
-def _steps(seq: Int64Array, kept: Sequence[Kept], otherwise_ns: int) -> tuple[Int64Array, Int64Array]:
+def _steps(seq: Int64Array, kept: Sequence[RateChange], otherwise_ns: int) -> tuple[Int64Array, Int64Array]:
     """For each sample the interval that leads to it and the ticks' batch, as told; as found in the samples where nothing was told."""
     if not kept:
         return np.full(len(seq), otherwise_ns), np.full(len(seq), TOLD_BATCH_NS)
@@ -163,8 +165,8 @@ def _sources(
     run: Run,
     started: Mapping[str, Mapping[str, Any]],
     shifts: Mapping[int, int],
-    paces: Mapping[tuple[str, int], Sequence[Kept]],
-) -> Iterator[Source]:
+    paces: Mapping[tuple[str, int], Sequence[RateChange]],
+) -> Iterator[SampleSource]:
     for file in run.sample_files():
         found = tuple(piece for piece in pieces(file, run.unreadable) if piece.rows)
         told = started.get(file.probe, {})
@@ -175,14 +177,14 @@ def _sources(
         if times:
             span, kind = Interval(min(times), max(times)), str(told.get("kind") or _guess_kind(base))
             interval, kept = int(told.get("interval_ns") or 0), tuple(paces.get((file.probe, file.segment), ()))
-            yield Source(file.probe, host, kind, file.segment, interval, kept, shift, found, span)
+            yield SampleSource(file.probe, host, kind, file.segment, interval, kept, shift, found, span)
 
 
 def _guess_kind(name: str) -> str:
     return next((kind for kind in _KINDS if kind in name), name)
 
 
-def _signals(source: Source, table: Columns, lo: int, hi: int) -> Signals:
+def _signals(source: SampleSource, table: Columns, lo: int, hi: int) -> Signals:
     sent = np.where(table.sent_ns == MISSING, table.due_ns, table.sent_ns)
     came = (table.answered_ns >= lo) & (table.answered_ns <= hi)
     spoke = table.answered & (table.answered_ns != MISSING)
@@ -228,7 +230,7 @@ def _interval(kind: str, table: Columns, rows: Int64Array, told_ns: int) -> int:
     return int(np.median(steps)) if len(steps) >= 5 else told_ns or SECOND
 
 
-def _observed(sources: Sequence[Source]) -> dict[int, Interval]:
+def _observed(sources: Sequence[SampleSource]) -> dict[int, Interval]:
     """What each recorder's life covers with samples."""
     found: dict[int, Interval] = {}
     for one in sources:
@@ -242,7 +244,7 @@ def _span(observed: Mapping[int, Interval], events: Sequence[Event]) -> Interval
     return Interval(min(times), max(times))
 
 
-def _own(own: Sequence[Source]) -> tuple[tuple[Interval, ...], Noise | None]:
+def _own(own: Sequence[SampleSource]) -> tuple[tuple[Interval, ...], Noise | None]:
     """Our stalls. Of a long record only the late ticks and an even selection of all are kept at a time."""
     every = 1 + sum(one.rows for one in own) // _OWN_SAMPLE
     due, answered, usual = [], [], []
@@ -270,21 +272,21 @@ def _together(some: Sequence[Piece]) -> Iterator[list[Piece]]:
         yield group
 
 
-def _phases(events: Sequence[Event], span: Interval) -> tuple[Phase, ...]:
+def _phases(events: Sequence[Event], span: Interval) -> tuple[PhaseSpan, ...]:
     told = [event for event in events if event.kind == "phase"]
     told = [one for i, one in enumerate(told) if i == 0 or one.data.get("phase") != told[i - 1].data.get("phase")]
     ends = [event.mono_ns for event in told[1:]] + [max(span.hi_ns, told[-1].mono_ns)] if told else []
     return tuple(
-        Phase(str(event.data.get("phase", "?")), event.mono_ns, until, str(event.data.get("why", "")))
+        PhaseSpan(str(event.data.get("phase", "?")), event.mono_ns, until, str(event.data.get("why", "")))
         for event, until in zip(told, ends, strict=True)
     )
 
 
-def _begin_of_move(phases: Sequence[Phase]) -> int | None:
+def _begin_of_move(phases: Sequence[PhaseSpan]) -> int | None:
     return next((one.since_ns for one in phases if one.name != "prepared"), None)
 
 
-def _lead_in(phases: Sequence[Phase], span: Interval, manifest: Mapping[str, Any]) -> Interval:
+def _lead_in(phases: Sequence[PhaseSpan], span: Interval, manifest: Mapping[str, Any]) -> Interval:
     """The quiet time before the move; of a watch, its first minute."""
     begin = _begin_of_move(phases)
     if begin is not None:
@@ -294,7 +296,7 @@ def _lead_in(phases: Sequence[Phase], span: Interval, manifest: Mapping[str, Any
     return Interval(span.lo_ns, min(span.hi_ns, span.lo_ns + int(lead_s * SECOND)))
 
 
-def _window(phases: Sequence[Phase], span: Interval, mode: str) -> Interval:
+def _window(phases: Sequence[PhaseSpan], span: Interval, mode: str) -> Interval:
     begin = _begin_of_move(phases)
     if mode != "move" or begin is None:
         return span

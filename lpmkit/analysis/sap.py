@@ -13,14 +13,14 @@ from lpmkit.analysis.model import HostAnalysis
 from lpmkit.analysis.record import Record
 from lpmkit.config import SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
-from lpmkit.rules.question import Question, State
+from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, Outcome, judge
-from lpmkit.sap.model import Observation, Snapshot, read_observation
+from lpmkit.sap.model import Observation, SapSnapshot, read_observation
 from lpmkit.sap.rules import Rules
 
-_SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...])
+_SNAPSHOTS = TypeAdapter(tuple[SapSnapshot, ...])
 
 
 def sap_outcomes(
@@ -86,7 +86,7 @@ def _pause(record: Record, hosts: Sequence[HostAnalysis], host: str) -> Pause:
     return Pause(first, first)
 
 
-def _snapshot(document: Any, sid: str, notes: list[str]) -> Snapshot | None:
+def _snapshot(document: Any, sid: str, notes: list[str]) -> SapSnapshot | None:
     rows = document.get("sap") if isinstance(document, dict) else None
     if not rows:
         return None
@@ -137,6 +137,8 @@ def questions_of_sap(outcomes: Sequence[Outcome]) -> tuple[Question, ...]:
     """The answers as questions of the verdict; one that says that nobody looked where the site file names no SAP system."""
     if not outcomes:
         return (
-            Question("sap", "SAP sessions and work?", State.NOT_EVALUATED, "no SAP system was watched", counts=False),
+            Question(
+                "sap", "SAP sessions and work?", AnswerState.NOT_EVALUATED, "no SAP system was watched", counts=False
+            ),
         )
     return tuple(question for outcome in outcomes for question in outcome.questions)

@@ -16,7 +16,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Kind, Outage, SessionOutage, Split, Suspension, Trace
+from lpmkit.analysis.model import (
+    MILLISECOND,
+    SECOND,
+    Interval,
+    Outage,
+    OutageKind,
+    SessionOutage,
+    Split,
+    Suspension,
+    Trace,
+)
 from lpmkit.timeline import Event
 
 #: The moment at which TCP last sent is known to a kernel tick (10 ms at most) and the millisecond in which it is told.
@@ -131,7 +141,7 @@ def _closed(
     echoes = [
         other
         for other in outages
-        if other.probe in kernels and other.kind is not Kind.OBSERVER and other.outer.overlaps(felt)
+        if other.probe in kernels and other.kind is not OutageKind.OBSERVER and other.outer.overlaps(felt)
     ]
     if echoes:
         begin = min(other.begin for other in echoes)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, Kind, Verdict
+from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, OutageKind, RunVerdict
 from lpmkit.analysis.record import Record
-from lpmkit.rules.question import Question, Reply, State
+from lpmkit.rules.question import AnswerState, Question, Reply
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
-PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
+PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def seconds(span: Interval) -> str:
     return f"{span.lo_ns // 1_000_000 / 1000:.3f} s … {-(-span.hi_ns // 1_000_000) / 1000:.3f} s"
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(evidence: Evidence) -> RunVerdict:
     """Every question's answer, and one over all: failed when one failed, passed when all that count passed."""
     asked = _MOVE if evidence.mode == "move" else _WATCH
     questions = (*(question(evidence) for question in asked), *evidence.sap, *evidence.databases)
@@ -51,10 +51,12 @@ def judge(evidence: Evidence) -> Verdict:
     failed = [one for one in counting if one.state is FAILED]
     still_open = [one for one in counting if one.state is OPEN]
     state = FAILED if failed else OPEN if still_open else PASSED
-    return Verdict(state, _sentence(evidence, state, questions, failed or still_open), questions)
+    return RunVerdict(state, _sentence(evidence, state, questions, failed or still_open), questions)
 
 
-def _sentence(evidence: Evidence, state: State, questions: Sequence[Question], because: Sequence[Question]) -> str:
+def _sentence(
+    evidence: Evidence, state: AnswerState, questions: Sequence[Question], because: Sequence[Question]
+) -> str:
     if evidence.mode == "move":
         moved = next(one for one in questions if one.key == "moved")
         head = {PASSED: "Moved", FAILED: "Not moved", OPEN: "Not known whether it moved"}[moved.state]
@@ -263,11 +265,15 @@ def _outages(evidence: Evidence) -> Question:
     title = "Any silence but a suspension?"
     if not evidence.hosts:
         return Question("outages", title, OPEN, "Nothing was watching")
-    kinds = (Kind.SUSPENSION, Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP)
+    kinds = (OutageKind.SUSPENSION, OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
     suspensions = sum(len(host.suspensions) for host in evidence.hosts)
     count = {kind: sum(one.kind is kind for host in evidence.hosts for one in host.outages) for kind in kinds[1:]}
     parts = [f"{suspensions} suspension{'s' * (suspensions > 1)}"] if suspensions else []
-    names = {Kind.NETWORK: "network silence", Kind.APPLICATION: "silence of one service", Kind.MICRO_STOP: "micro-stop"}
+    names = {
+        OutageKind.NETWORK: "network silence",
+        OutageKind.APPLICATION: "silence of one service",
+        OutageKind.MICRO_STOP: "micro-stop",
+    }
     parts += [f"{number} × {names[kind]}" for kind, number in count.items() if number]
     if not parts:
         return Question("outages", title, PASSED, "No silence of any host")
@@ -311,7 +317,7 @@ _MOVE: tuple[Callable[[Evidence], Question], ...] = (
 _WATCH: tuple[Callable[[Evidence], Question], ...] = (_outages, _session, _complete, *_ENDING)
 
 
-def questions_of(verdict: Verdict) -> Iterator[dict[str, Any]]:
+def questions_of(verdict: RunVerdict) -> Iterator[dict[str, Any]]:
     """The questions as JSON values."""
     for one in verdict.questions:
         yield {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, need
+from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, need
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.survey.model import Survey
 
@@ -10,12 +10,12 @@ from lpmkit.survey.model import Survey
 MARGIN = 2.0
 
 
-def cluster_patience(survey: Survey) -> Judgement:
+def cluster_patience(survey: Survey) -> RuleResult:
     """Timers against the suspension's P90. A timer that was read decides; a vendor's default only warns."""
     guest = need(survey.guest, survey, "partition", survey.partition)
     members = need(guest.clusters, survey, "clusters", survey.partition)
     if not members:
-        return Judgement(Verdict.PASS, survey.partition, {"cluster software": "none runs"})
+        return RuleResult(Verdict.PASS, survey.partition, {"cluster software": "none runs"})
     expected = survey.expected_suspension_s
     if expected is None:
         raise NotKnown(
@@ -35,4 +35,4 @@ def cluster_patience(survey: Survey) -> Judgement:
         elif worst is Verdict.PASS and (one.tolerates_s is None or expected * MARGIN > limit):
             worst = Verdict.WARN
         remedies.append(kind.remedy)
-    return Judgement(worst, survey.partition, facts, "" if worst is Verdict.PASS else "; ".join(remedies))
+    return RuleResult(worst, survey.partition, facts, "" if worst is Verdict.PASS else "; ".join(remedies))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shlex import quote
 
-from lpmkit.checks.judging import Fact, Judgement, OnlyFirmware, Verdict, joined, moving_of, need, passed, vios_of
+from lpmkit.checks.judging import Fact, OnlyFirmware, RuleResult, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualFcAdapter
 from lpmkit.survey.model import Survey
 
@@ -22,7 +22,7 @@ def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
     return tuple(one for one in listed if one.lpar_id == lpar_id and one.adapter_type == "client")
 
 
-def wwpn_pairs(survey: Survey) -> Judgement:
+def wwpn_pairs(survey: Survey) -> RuleResult:
     """#31: every client adapter has two WWPNs; the second one is what the target logs in with."""
     mine = _adapters(survey)
     single = [one.slot for one in mine if len(one.wwpns) != WWPNS_EACH]
@@ -36,11 +36,11 @@ def wwpn_pairs(survey: Survey) -> Judgement:
     )
 
 
-def logged_in(survey: Survey) -> Judgement:
+def logged_in(survey: Survey) -> RuleResult:
     """#31: an adapter that is not logged in where it runs will hardly be where it goes to."""
     mine = _adapters(survey)
     if not mine:
-        return Judgement(Verdict.PASS, survey.partition, {"virtual Fibre Channel adapters": 0})
+        return RuleResult(Verdict.PASS, survey.partition, {"virtual Fibre Channel adapters": 0})
     lpar_id = moving_of(survey).lpar_id
     servers = need(vios_of(survey, survey.source, "fc map").fc_servers, survey, "fc map", survey.source.name)
     here = [one for one in servers if one.client_lpar_id == lpar_id]
@@ -54,11 +54,11 @@ def logged_in(survey: Survey) -> Judgement:
     )
 
 
-def ports_free(survey: Survey) -> Judgement:
+def ports_free(survey: Survey) -> RuleResult:
     """#31: the target's ports must take as many more adapters, with two WWPNs each."""
     mine = _adapters(survey)
     if not mine:
-        return Judgement(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
+        return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     ports = need(vios_of(survey, survey.target, "fc ports").fc_ports, survey, "fc ports", survey.target.name)
     free = sum(min(one.ports_left, one.wwpns_left // WWPNS_EACH) for one in ports if one.fabric)
     return passed(
@@ -70,11 +70,11 @@ def ports_free(survey: Survey) -> Judgement:
     )
 
 
-def zoned(survey: Survey) -> Judgement:
+def zoned(survey: Survey) -> RuleResult:
     """#31: whether the target can host each adapter, which it can when the second WWPN is zoned to the same target ports."""
     mine = _adapters(survey)
     if not mine:
-        return Judgement(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
+        return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     places = need(survey.places, survey, "places", survey.source.name)
     hosts = {one.slot: [place.server for place in places.fc if place.slot == one.slot] for one in mine}
     nowhere = [one for one in mine if not hosts[one.slot]]
@@ -82,7 +82,7 @@ def zoned(survey: Survey) -> Judgement:
     facts: dict[str, Fact] = {f"slot {slot}": joined(servers) for slot, servers in hosts.items()}
     if nowhere:
         pairs = "; ".join(joined(one.wwpns) for one in nowhere)
-        return Judgement(
+        return RuleResult(
             Verdict.FAIL, survey.target.name, facts, f"Zone both WWPNs of each pair to the same target ports: {pairs}"
         )
     return passed(
@@ -94,11 +94,11 @@ def zoned(survey: Survey) -> Judgement:
     )
 
 
-def masked(survey: Survey) -> Judgement:
+def masked(survey: Survey) -> RuleResult:
     """#31: what the storage shows a WWPN that is not logged in is seen by nobody, unless the validation tries it disk by disk (HMC8, B)."""
     mine = _adapters(survey)
     if not mine:
-        return Judgement(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
+        return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     wwpns = joined(wwpn for one in mine for wwpn in one.wwpns)
     raise OnlyFirmware(
         survey.target.name,

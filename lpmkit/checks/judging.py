@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ruamel.yaml import YAML
 
 from lpmkit.inventory import Frame, Partition, Vios
-from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.sap.model import SapSnapshot
 from lpmkit.survey.model import Side, Survey
 
 Value = TypeVar("Value")
@@ -79,7 +79,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class RuleResult:
     """What one rule makes of the facts about one thing."""
 
     verdict: Verdict
@@ -136,30 +136,30 @@ def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 #: What a line of the table does with a survey: the questions to be judged, one or one for each side.
-Judges = Callable[[Survey], tuple[Callable[[], Judgement], ...]]
+Judges = Callable[[Survey], tuple[Callable[[], RuleResult], ...]]
 
 
-def once(judge: Callable[[Survey], Judgement]) -> Judges:
+def once(judge: Callable[[Survey], RuleResult]) -> Judges:
     """A rule about the move as a whole."""
     return lambda survey: (partial(judge, survey),)
 
 
-def each_side(judge: Callable[[Survey, Side], Judgement]) -> Judges:
+def each_side(judge: Callable[[Survey, Side], RuleResult]) -> Judges:
     """A rule that answers for the source and for the target."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey))
 
 
-def each_under_an_hmc(judge: Callable[[Survey, Side], Judgement]) -> Judges:
+def each_under_an_hmc(judge: Callable[[Survey, Side], RuleResult]) -> Judges:
     """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
 
 
-def once_under_an_hmc(judge: Callable[[Survey], Judgement]) -> Judges:
+def once_under_an_hmc(judge: Callable[[Survey], RuleResult]) -> Judges:
     """A rule about what only systems under an HMC have."""
     return lambda survey: (partial(judge, survey),) if survey.source.manager == "hmc" else ()
 
 
-def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], Judgement]) -> Judges:
+def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], RuleResult]) -> Judges:
     """A rule about each SAP system in the partition; it has nothing to say where the site file names no way in that tells."""
     return lambda survey: tuple(
         partial(_of_sap, survey, one, question, judge)
@@ -169,8 +169,8 @@ def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], Judgement]) -
 
 
 def _of_sap(
-    survey: Survey, one: SapSnapshot, question: str, judge: Callable[[Survey, SapSnapshot], Judgement]
-) -> Judgement:
+    survey: Survey, one: SapSnapshot, question: str, judge: Callable[[Survey, SapSnapshot], RuleResult]
+) -> RuleResult:
     if getattr(one, question) is None:
         raise NotKnown(one.system, one.why_not(question))
     return judge(survey, one)
@@ -194,17 +194,17 @@ class Check:
             return ()
         return tuple(self._found(survey, judge) for judge in self.judges(survey))
 
-    def _found(self, survey: Survey, judge: Callable[[], Judgement]) -> Finding:
+    def _found(self, survey: Survey, judge: Callable[[], RuleResult]) -> Finding:
         only_firmware = False
         try:
             said = judge()
         except OnlyFirmware as missing:
             only_firmware = True
-            said = Judgement(
+            said = RuleResult(
                 Verdict.UNKNOWN, missing.about, {"only the firmware can tell": missing.why}, missing.remedy
             )
         except NotKnown as missing:
-            said = Judgement(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
+            said = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
         asked = tuple(_named(command, survey, said.about) for command in self.basis.asked(survey.source.manager))
         return Finding(
             self.key,
@@ -295,9 +295,9 @@ def io_servers_of(survey: Survey, side: Side) -> tuple[Partition, ...]:
     return side.io_servers
 
 
-def passed(good: bool, about: str, facts: Mapping[str, Fact], remedy: str, bad: Verdict = Verdict.FAIL) -> Judgement:
+def passed(good: bool, about: str, facts: Mapping[str, Fact], remedy: str, bad: Verdict = Verdict.FAIL) -> RuleResult:
     """Pass without a remedy, or the given verdict with it."""
-    return Judgement(Verdict.PASS, about, facts) if good else Judgement(bad, about, facts, remedy)
+    return RuleResult(Verdict.PASS, about, facts) if good else RuleResult(bad, about, facts, remedy)
 
 
 def joined(words: Iterable[object]) -> str:

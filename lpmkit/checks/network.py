@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, joined, moving_of, need, passed, vios_of
+from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualEthernetAdapter
 from lpmkit.survey.model import Side, Survey, adapters_of, bridge_for
 
@@ -12,7 +12,7 @@ def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
     return need(adapters_of(survey), survey, "ethernet adapters", survey.source.name)
 
 
-def bridged(survey: Survey, side: Side) -> Judgement:
+def bridged(survey: Survey, side: Side) -> RuleResult:
     """#30: every VLAN of the partition must be bridged by an SEA, on the same virtual switch where there are several."""
     adapters = _adapters(survey)
     vios = vios_of(survey, side, "network map")
@@ -29,14 +29,14 @@ def bridged(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def vnic_ports(survey: Survey) -> Judgement:
+def vnic_ports(survey: Survey) -> RuleResult:
     """A virtual NIC needs a physical SR-IOV port with a link on the target for every backing device, or at least for one."""
     moving = moving_of(survey)
     mine = [
         one for one in need(survey.source.vnics, survey, "vnics", survey.source.name) if one.lpar_id == moving.lpar_id
     ]
     if not mine:
-        return Judgement(Verdict.PASS, survey.partition, {"virtual NICs": 0})
+        return RuleResult(Verdict.PASS, survey.partition, {"virtual NICs": 0})
     ports = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
     if any(port.up is None for port in ports):
         raise NotKnown(survey.target.name, f"{survey.target.name} does not say which SR-IOV ports have a link")
@@ -52,5 +52,5 @@ def vnic_ports(survey: Survey) -> Judgement:
         "which in the order: --map vnic_mappings=SLOT/..."
     )
     if not up:
-        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     return passed(len(up) >= wanted, survey.target.name, facts, remedy, bad=Verdict.WARN)

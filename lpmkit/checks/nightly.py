@@ -22,10 +22,10 @@ from lpmkit.config import Site
 from lpmkit.errors import RecordError
 from lpmkit.inventory import Partition
 from lpmkit.prediction.history import history, inputs_from
-from lpmkit.prediction.prior import Outcome, predict
+from lpmkit.prediction.prior import PastMove, predict
 from lpmkit.runs.folder import write_document, write_file
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.survey.fleet import Direction, Effort, Progress, Silent, Surveyed, survey_estate
+from lpmkit.survey.fleet import Cost, Direction, FrameSurvey, SurveyProgress, UnreachableMachine, survey_fleet
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock
 
@@ -35,7 +35,7 @@ HEAD = ("partition", "state", "answer", "verdict", "check", "about", "facts", "r
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PartitionResult:
     """One partition: its state as listed, what the checks together say, and each finding."""
 
     partition: str
@@ -49,7 +49,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class FleetCheck:
     """All partitions of ``source``, asked whether they could move to ``target``; when, in nanoseconds since 1970, and which machines could not be asked.
 
     Where one of the two managers could not be asked, ``judged`` is false and the partitions, as far as they could be listed, have no findings.
@@ -58,8 +58,8 @@ class Night:
     source: str
     target: str
     wall_ns: int
-    partitions: tuple[Judged, ...]
-    silent: tuple[Silent, ...] = ()
+    partitions: tuple[PartitionResult, ...]
+    silent: tuple[UnreachableMachine, ...] = ()
     judged: bool = True
 
     @property
@@ -88,13 +88,13 @@ class Night:
         }
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Night:
+    def from_dict(cls, kept: Mapping[str, Any]) -> FleetCheck:
         return cls(
             kept["source"],
             kept["target"],
             kept["wall_ns"],
             tuple(
-                Judged(
+                PartitionResult(
                     one["partition"],
                     one["state"],
                     Answer(one["answer"]),
@@ -105,12 +105,12 @@ class Night:
                 )
                 for one in kept["partitions"]
             ),
-            tuple(Silent(**one) for one in kept.get("silent", ())),
+            tuple(UnreachableMachine(**one) for one in kept.get("silent", ())),
             kept.get("judged", True),
         )
 
 
-def answer_of(nights: Sequence[Night]) -> Answer:
+def answer_of(nights: Sequence[FleetCheck]) -> Answer:
     """The same of many frames; one that was asked and holds no partition says nothing."""
     return _together(night.answer for night in nights if night.partitions or not night.judged)
 
@@ -139,25 +139,25 @@ def examine_estate(
     *,
     secrets: Secrets,
     clock: Clock | None = None,
-    tell: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[tuple[Night, ...], Effort]:
-    """Survey every partition of these directions in one pass and judge it; a night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_estate`."""
-    found, effort = survey_estate(site, directions, secrets, tell=tell)
+    tell: Callable[[SurveyProgress], None] = lambda progress: None,
+) -> tuple[tuple[FleetCheck, ...], Cost]:
+    """Survey every partition of these directions in one pass and judge it; a night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_fleet`."""
+    found, effort = survey_fleet(site, directions, secrets, tell=tell)
     past = history(site.runs.folder) if site.runs.folder.is_dir() else []
     wall_ns = (clock or Clock()).wall_ns()
     return tuple(_judged(one, past, wall_ns) for one in found), effort
 
 
-def _judged(found: Surveyed, past: Sequence[Outcome], wall_ns: int) -> Night:
+def _judged(found: FrameSurvey, past: Sequence[PastMove], wall_ns: int) -> FleetCheck:
     rows = []
     for one, survey in found.partitions:
         findings = () if survey is None else examine(_expecting(survey, one, past))
-        rows.append(Judged(one.name, one.state, ready(findings), findings))
+        rows.append(PartitionResult(one.name, one.state, ready(findings), findings))
     judged = all(survey is not None for _, survey in found.partitions) and (bool(rows) or not found.silent)
-    return Night(found.direction.source, found.direction.target, wall_ns, tuple(rows), found.silent, judged)
+    return FleetCheck(found.direction.source, found.direction.target, wall_ns, tuple(rows), found.silent, judged)
 
 
-def _expecting(survey: Survey, one: Partition, past: Sequence[Outcome]) -> Survey:
+def _expecting(survey: Survey, one: Partition, past: Sequence[PastMove]) -> Survey:
     """The survey with how long the suspension will be, where past moves tell."""
     inputs = inputs_from(
         {"partition": one.name, "source": survey.source.name, "target": survey.target.name},
@@ -166,7 +166,7 @@ def _expecting(survey: Survey, one: Partition, past: Sequence[Outcome]) -> Surve
     return survey if inputs is None else replace(survey, expected_suspension_s=predict(inputs, past).suspended_s.p90)
 
 
-def keep(night: Night, runs: Path) -> Path:
+def keep(night: FleetCheck, runs: Path) -> Path:
     """Write the night as JSON, CSV and HTML below the folder of runs, and say where; raises `RecordError` when it cannot be written."""
     folder = _folder(runs, night.source, night.target)
     before = last(runs, night.source, night.target)
@@ -180,11 +180,11 @@ def keep(night: Night, runs: Path) -> Path:
     return write_document(folder, stamp, night.to_dict())
 
 
-def last(runs: Path, source: str, target: str) -> Night | None:
+def last(runs: Path, source: str, target: str) -> FleetCheck | None:
     """The latest night that was kept of these two frames and was judged. Raises `RecordError` for a file that is not one."""
     for path in sorted(_folder(runs, source, target).glob("*.json"), reverse=True):
         try:
-            night = Night.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            night = FleetCheck.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecordError(
                 f"this is not what a night of checks left: {error}",
@@ -196,7 +196,7 @@ def last(runs: Path, source: str, target: str) -> Night | None:
     return None
 
 
-def changes(before: Night | None, now: Night) -> tuple[Changed, ...]:
+def changes(before: FleetCheck | None, now: FleetCheck) -> tuple[Changed, ...]:
     """Every verdict that is another one, in the order of now, what is gone at the end; nothing where there is no night before, or now nobody could ask."""
     if before is None or not now.judged:
         return ()
@@ -205,7 +205,7 @@ def changes(before: Night | None, now: Night) -> tuple[Changed, ...]:
     return tuple(Changed(*key, old.get(key), new.get(key)) for key in keys if old.get(key) is not new.get(key))
 
 
-def _verdicts(night: Night) -> dict[tuple[str, str, str], Verdict]:
+def _verdicts(night: FleetCheck) -> dict[tuple[str, str, str], Verdict]:
     """By partition, check and what it is about."""
     found: dict[tuple[str, str, str], Verdict] = {}
     for one in night.partitions:
@@ -213,7 +213,7 @@ def _verdicts(night: Night) -> dict[tuple[str, str, str], Verdict]:
     return found
 
 
-def as_csv(night: Night) -> str:
+def as_csv(night: FleetCheck) -> str:
     """A row for each finding; facts and commands are joined with semicolons."""
     out = io.StringIO()
     rows = csv.writer(out)
@@ -234,7 +234,7 @@ def _shown(found: Finding) -> str:
     return "only the firmware can tell" if found.only_firmware else found.verdict.value
 
 
-def as_html(night: Night, before: Night | None) -> str:
+def as_html(night: FleetCheck, before: FleetCheck | None) -> str:
     """A page of its own: the table of partitions, what changed since ``before``, and whatever is not as it should be with its remedy."""
     environment = Environment(loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True))
     return environment.get_template("nightly.html.j2").render(
@@ -253,7 +253,7 @@ def as_html(night: Night, before: Night | None) -> str:
     )
 
 
-def overview(night: Night) -> list[dict[str, Any]]:
+def overview(night: FleetCheck) -> list[dict[str, Any]]:
     """A row for each partition."""
     return [
         {
@@ -268,7 +268,7 @@ def overview(night: Night) -> list[dict[str, Any]]:
     ]
 
 
-def frames_as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:
+def frames_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, Any]]:
     """A row for each frame: how many of its partitions could move, and what could not be asked."""
     return [
         {
@@ -282,7 +282,7 @@ def frames_as_rows(nights: Sequence[Night]) -> list[dict[str, Any]]:
     ]
 
 
-def silent_as_rows(nights: Sequence[Night]) -> list[dict[str, str]]:
+def silent_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, str]]:
     """Every machine that could not be asked, once, with the reason."""
     return [asdict(one) for one in dict.fromkeys(one for night in nights for one in night.silent)]
 
@@ -305,5 +305,5 @@ def _folder(runs: Path, source: str, target: str) -> Path:
     return runs / FOLDER / f"{quote(source, safe='')}-to-{quote(target, safe='')}"
 
 
-def _time(night: Night) -> datetime:
+def _time(night: FleetCheck) -> datetime:
     return datetime.fromtimestamp(night.wall_ns / 1e9, tz=UTC)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from lpmkit.checks.judging import (
     Fact,
-    Judgement,
     NotKnown,
     OnlyFirmware,
+    RuleResult,
     Verdict,
     frame_of,
     is_inactive,
@@ -30,18 +30,18 @@ VIRTUAL_ADAPTERS = (
 )
 
 
-def partition_running(survey: Survey) -> Judgement:
+def partition_running(survey: Survey) -> RuleResult:
     """#4: what runs is moved running, what is not activated is moved as it lies."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     state = survey.moving.state if survey.moving else "not listed"
     facts: dict[str, Fact] = {"state": state, "frame": survey.source.name}
     remedy = f"Start it: chsysstate -r lpar -o on -n {survey.partition}"
     if is_inactive(survey):
-        return Judgement(Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, f"For a live move: {remedy}")
+        return RuleResult(Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, f"For a live move: {remedy}")
     return passed(state == "Running", survey.partition, facts, remedy)
 
 
-def not_migrating(survey: Survey) -> Judgement:
+def not_migrating(survey: Survey) -> RuleResult:
     """#5"""
     reading = need(survey.migration, survey, "migration", survey.source.name)
     state = need(reading.migration_state, survey, "migration", survey.source.name)
@@ -54,7 +54,7 @@ def not_migrating(survey: Survey) -> Judgement:
     )
 
 
-def name_free(survey: Survey) -> Judgement:
+def name_free(survey: Survey) -> RuleResult:
     """#3: the target's manager must not list the name."""
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     taken = [one for one in listed if one.name == survey.partition]
@@ -67,7 +67,7 @@ def name_free(survey: Survey) -> Judgement:
     )
 
 
-def id_free(survey: Survey) -> Judgement:
+def id_free(survey: Survey) -> RuleResult:
     """#3: the id is kept only where it is free; another one changes what ``uname -L`` and ``uname -f`` say."""
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     lpar_id = moving_of(survey).lpar_id
@@ -81,7 +81,7 @@ def id_free(survey: Survey) -> Judgement:
     )
 
 
-def rmc_manager(survey: Survey) -> Judgement:
+def rmc_manager(survey: Survey) -> RuleResult:
     """#6: the manager's view of its connection to the partition."""
     moving = moving_of(survey)
     state = said_of(survey, moving.rmc_state, "RMC state")
@@ -100,7 +100,7 @@ def rmc_manager(survey: Survey) -> Judgement:
     )
 
 
-def rmc_partition(survey: Survey) -> Judgement:
+def rmc_partition(survey: Survey) -> RuleResult:
     """#6, seen from the partition itself."""
     guest = need(survey.guest, survey, "partition", survey.partition)
     rmc = need(guest.rmc, survey, "rmc", survey.partition)
@@ -112,7 +112,7 @@ def rmc_partition(survey: Survey) -> Judgement:
     )
 
 
-def huge_pages(survey: Survey) -> Judgement:
+def huge_pages(survey: Survey) -> RuleResult:
     """#17"""
     count = said_of(survey, moving_of(survey).huge_pages, "huge pages")
     return passed(
@@ -124,7 +124,7 @@ def huge_pages(survey: Survey) -> Judgement:
     )
 
 
-def workload_group(survey: Survey) -> Judgement:
+def workload_group(survey: Survey) -> RuleResult:
     """#22"""
     group = said_of(survey, moving_of(survey).work_group, "workload group")
     return passed(
@@ -135,7 +135,7 @@ def workload_group(survey: Survey) -> Judgement:
     )
 
 
-def error_path_reporting(survey: Survey) -> Judgement:
+def error_path_reporting(survey: Survey) -> RuleResult:
     """#21"""
     on = said_of(survey, moving_of(survey).redundant_error_path_reporting, "redundant error path reporting")
     return passed(
@@ -147,7 +147,7 @@ def error_path_reporting(survey: Survey) -> Judgement:
     )
 
 
-def compat_mode(survey: Survey) -> Judgement:
+def compat_mode(survey: Survey) -> RuleResult:
     """#15"""
     mode = said_of(survey, moving_of(survey).proc_compat_mode, "processor mode")
     frame = frame_of(survey, survey.target)
@@ -162,7 +162,7 @@ def compat_mode(survey: Survey) -> Judgement:
     )
 
 
-def physical_slots(survey: Survey) -> Judgement:
+def physical_slots(survey: Survey) -> RuleResult:
     """#19, the manager's view."""
     slots = need(survey.physical_slots, survey, "physical slots", survey.source.name)
     return passed(
@@ -173,7 +173,7 @@ def physical_slots(survey: Survey) -> Judgement:
     )
 
 
-def virtual_adapters(survey: Survey) -> Judgement:
+def virtual_adapters(survey: Survey) -> RuleResult:
     """#19 and #20, the partition's view: a logical host Ethernet port hinders as a Fibre Channel adapter does."""
     guest = need(survey.guest, survey, "partition", survey.partition)
     adapters = need(guest.adapters, survey, "adapters", survey.partition)
@@ -216,7 +216,7 @@ def _change_profile(survey: Survey, change: str) -> str:
     return f'chsyscfg -r prof -i "lpar_name={survey.partition},{change}", then shut the partition down and start it.'
 
 
-def barrier_register(survey: Survey) -> Judgement:
+def barrier_register(survey: Survey) -> RuleResult:
     """#18"""
     arrays = _profile_says(survey, "bsr_arrays")
     return passed(
@@ -227,7 +227,7 @@ def barrier_register(survey: Survey) -> Judgement:
     )
 
 
-def host_ethernet(survey: Survey) -> Judgement:
+def host_ethernet(survey: Survey) -> RuleResult:
     """#20, the manager's view."""
     ports = _profile_says(survey, "lhea_logical_ports")
     return passed(
@@ -239,7 +239,7 @@ def host_ethernet(survey: Survey) -> Judgement:
     )
 
 
-def serial_adapters(survey: Survey) -> Judgement:
+def serial_adapters(survey: Survey) -> RuleResult:
     """#23: the two that every partition has, in slots 0 and 1, and no other."""
     adapters = names(_profile_says(survey, "virtual_serial_adapters"))
     slots = [one.split("/", 1)[0] for one in adapters]
@@ -252,7 +252,7 @@ def serial_adapters(survey: Survey) -> Judgement:
     )
 
 
-def profile_kept(survey: Survey) -> Judgement:
+def profile_kept(survey: Survey) -> RuleResult:
     """#33: the target gets one profile, made of what the partition runs with now; lpmkit keeps the present ones word for word."""
     fields = _profile(survey)
     moving = moving_of(survey)
@@ -270,7 +270,7 @@ def profile_kept(survey: Survey) -> Judgement:
 # -- what newer managers tell ----------------------------------------------------------------------------------------------------
 
 
-def mobility_allowed(survey: Survey) -> Judgement:
+def mobility_allowed(survey: Survey) -> RuleResult:
     """#37"""
     disabled = moving_of(survey).mobility_disabled
     remedy = f'chsyscfg -r lpar -m SYSTEM -i "name={survey.partition},migration_disabled=0"'
@@ -281,7 +281,7 @@ def mobility_allowed(survey: Survey) -> Judgement:
     return passed(not disabled, survey.partition, {"migration_disabled": disabled}, remedy)
 
 
-def dedicated_memory(survey: Survey) -> Judgement:
+def dedicated_memory(survey: Survey) -> RuleResult:
     """#38: a partition in a shared memory pool needs a paging device on the target."""
     mode = moving_of(survey).memory_mode
     if (
@@ -289,7 +289,7 @@ def dedicated_memory(survey: Survey) -> Judgement:
         and survey.source.manager == "ivm"
         and "active_mem_sharing_capable" not in frame_of(survey, survey.source).capabilities
     ):
-        return Judgement(Verdict.PASS, survey.partition, {"shared memory": "the system has none"})
+        return RuleResult(Verdict.PASS, survey.partition, {"shared memory": "the system has none"})
     return passed(
         said_of(survey, mode, "memory mode") == "ded",
         survey.partition,
@@ -299,7 +299,7 @@ def dedicated_memory(survey: Survey) -> Judgement:
     )
 
 
-def remote_restart(survey: Survey) -> Judgement:
+def remote_restart(survey: Survey) -> RuleResult:
     """#38: a target without remote restart refuses such a partition unless that is overridden."""
     capable = moving_of(survey).remote_restart_capable
     if capable is None:
@@ -315,7 +315,7 @@ def remote_restart(survey: Survey) -> Judgement:
     )
 
 
-def affinity_group(survey: Survey) -> Judgement:
+def affinity_group(survey: Survey) -> RuleResult:
     """What a group of partitions was placed by, is lost: the target places the memory where it has some."""
     group = moving_of(survey).affinity_group
     if group is None:
@@ -334,7 +334,7 @@ def affinity_group(survey: Survey) -> Judgement:
 # -- what nobody but the firmware tells ------------------------------------------------------------------------------------------
 
 
-def system_ready(survey: Survey) -> Judgement:
+def system_ready(survey: Survey) -> RuleResult:
     """#35: the DR scripts in the partition are asked by the validation and by nobody else."""
     raise OnlyFirmware(
         survey.partition,
@@ -343,7 +343,7 @@ def system_ready(survey: Survey) -> Judgement:
     )
 
 
-def terminal_closed(survey: Survey) -> Judgement:
+def terminal_closed(survey: Survey) -> RuleResult:
     """#34: an open virtual terminal does not hinder; it is closed at the end of the move."""
     raise OnlyFirmware(
         survey.partition,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, frame_of, joined, need, passed
-from lpmkit.sap.model import Colour, JobStatus
-from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, frame_of, joined, need, passed
+from lpmkit.sap.model import Colour, JobStatus, SapSnapshot
 from lpmkit.survey.model import Survey
 
 
-def sap_hardware_key(survey: Survey) -> Judgement:
+def sap_hardware_key(survey: Survey) -> RuleResult:
     """SAP derives its hardware key from ``uname -m``, which follows the machine (`SAP2048`).
 
     The target's is derived from its serial, a rule that is only trusted when it yields the source's, which was read.
@@ -30,7 +29,7 @@ def sap_hardware_key(survey: Survey) -> Judgement:
     return passed(then == now, survey.partition, facts, remedy, bad=Verdict.WARN)
 
 
-def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
+def sap_licence(survey: Survey, one: SapSnapshot) -> RuleResult:
     """Every frame has a hardware key of its own, and a licence belongs to a key (`SAPNOTE:181543`, `SAPNOTE:538081`, as quoted)."""
     key = one.hardware_keys.get(survey.target.name)
     if key is None:
@@ -58,7 +57,7 @@ def sap_licence(survey: Survey, one: SapSnapshot) -> Judgement:
     )
 
 
-def sap_long_jobs(survey: Survey, one: SapSnapshot) -> Judgement:
+def sap_long_jobs(survey: Survey, one: SapSnapshot) -> RuleResult:
     """A job that has run for long would be the dearest to lose."""
     limit = one.slo.get("long_job_s", 3600.0)
     now = _sap_now(one)
@@ -82,7 +81,7 @@ def sap_long_jobs(survey: Survey, one: SapSnapshot) -> Judgement:
     )
 
 
-def sap_next_jobs(survey: Survey, one: SapSnapshot) -> Judgement:
+def sap_next_jobs(survey: Survey, one: SapSnapshot) -> RuleResult:
     """A job that starts during the move meets a busy partition, and a pause."""
     now = _sap_now(one)
     if now is None:
@@ -117,7 +116,7 @@ def _sap_now(one: SapSnapshot) -> datetime | None:
     return at + timedelta(seconds=one.zone_offset_s)
 
 
-def sap_updates(survey: Survey, one: SapSnapshot) -> Judgement:
+def sap_updates(survey: Survey, one: SapSnapshot) -> RuleResult:
     """Update requests in error before the move would be taken for its doing."""
     failed = [update for update in one.updates or () if update.failed]
     return passed(
@@ -129,7 +128,7 @@ def sap_updates(survey: Survey, one: SapSnapshot) -> Judgement:
     )
 
 
-def sap_enqueue(survey: Survey, one: SapSnapshot) -> Judgement:
+def sap_enqueue(survey: Survey, one: SapSnapshot) -> RuleResult:
     """A lock server or replica that is unwell already."""
     said = next(iter(one.enqueue or ()), None)
     if said is None:
@@ -148,7 +147,7 @@ def sap_enqueue(survey: Survey, one: SapSnapshot) -> Judgement:
     )
 
 
-def sap_work_processes(survey: Survey, one: SapSnapshot) -> Judgement:
+def sap_work_processes(survey: Survey, one: SapSnapshot) -> RuleResult:
     """Work processes that are down before the move."""
     rows = one.work_processes or ()
     down = [row for row in rows if row.activity.is_down]

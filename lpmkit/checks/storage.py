@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lpmkit.checks.judging import Fact, Judgement, NotKnown, Verdict, joined, need, passed, vios_of
+from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, joined, need, passed, vios_of
 from lpmkit.inventory import PhysicalDisk, Vios, VirtualTarget
 from lpmkit.survey.model import Side, Survey, disk_named, same_disk, same_disks, servers_of
 
@@ -45,7 +45,7 @@ def _disks_on(survey: Survey, side: Side) -> tuple[PhysicalDisk, ...]:
     return tuple(there for disk in here for there in same_disks(side, disk))
 
 
-def whole_luns(survey: Survey) -> Judgement:
+def whole_luns(survey: Survey) -> RuleResult:
     """#26: what lies behind a virtual disk must be a whole disk; a logical volume or a file stays with its I/O server."""
     disks = need(vios_of(survey, survey.source, "disks").disks, survey, "disks", survey.source.name)
     whole = {disk.name for disk in disks if disk.volume_group is None}
@@ -67,11 +67,11 @@ def _is_optical(target: VirtualTarget) -> bool:
     return target.name.startswith("vtopt") or target.backing.endswith(".iso")
 
 
-def optical(survey: Survey) -> Judgement:
+def optical(survey: Survey) -> RuleResult:
     """#29: media loaded hinder; an empty drive ought to go too."""
     drives = [one for one in _targets(survey) if _is_optical(one)]
     if not drives:
-        return Judgement(Verdict.PASS, survey.partition, {"virtual optical drives": 0})
+        return RuleResult(Verdict.PASS, survey.partition, {"virtual optical drives": 0})
     found = need(vios_of(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
     # Two I/O servers may both have a vtopt0; of a name that is there twice the loaded one counts.
     media = dict(sorted(found, key=lambda one: one[1] is not None))
@@ -80,10 +80,10 @@ def optical(survey: Survey) -> Judgement:
     name = drives[0].name
     remedy = f"unloadopt -vtd {name}; rmvdev -vtd {name}"
     full = any(loaded.values())
-    return Judgement(Verdict.FAIL if full else Verdict.WARN, survey.partition, facts, remedy)
+    return RuleResult(Verdict.FAIL if full else Verdict.WARN, survey.partition, facts, remedy)
 
 
-def same_luns(survey: Survey) -> Judgement:
+def same_luns(survey: Survey) -> RuleResult:
     """#27: ``unique_id`` decides, the PVID must not speak against it."""
     here = _backing_disks(survey)
     need(vios_of(survey, survey.target, "disks").disks, survey, "disks", survey.target.name)
@@ -98,7 +98,7 @@ def same_luns(survey: Survey) -> Judgement:
     ]
     if missing:
         remedy = f"Zone and mask the LUNs of {joined(missing)} to {survey.target.name} too, then there: cfgdev"
-        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     for disk, (there, how) in found.items():
         if how == "PVID" and there is not None:
             side, name = (survey.source, disk.name) if disk.unique_id is None else (survey.target, there.name)
@@ -124,7 +124,7 @@ def _contradicts(here: PhysicalDisk, there: PhysicalDisk) -> bool:
     return here.pvid is not None and there.pvid is not None and here.pvid != there.pvid
 
 
-def luns_free(survey: Survey) -> Judgement:
+def luns_free(survey: Survey) -> RuleResult:
     """#27: nobody on the target may use them, neither a client nor a volume group of the I/O server."""
     there = _disks_on(survey, survey.target)
     servers = need(vios_of(survey, survey.target, "scsi map").scsi_servers, survey, "scsi map", survey.target.name)
@@ -139,7 +139,7 @@ def luns_free(survey: Survey) -> Judgement:
     )
 
 
-def reserve_policy(survey: Survey, side: Side) -> Judgement:
+def reserve_policy(survey: Survey, side: Side) -> RuleResult:
     """#28"""
     disks = _disks_on(survey, side)
     for disk in disks:
@@ -155,7 +155,7 @@ def reserve_policy(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def paths(survey: Survey, side: Side) -> Judgement:
+def paths(survey: Survey, side: Side) -> RuleResult:
     """Every disk wants an enabled path, and two for a spare; ``lspath`` and SDDPCM are asked, one of them suffices."""
     vios = vios_of(survey, side, "paths")
     if vios.paths is None and vios.multipath is None:
@@ -167,7 +167,7 @@ def paths(survey: Survey, side: Side) -> Judgement:
     facts: dict[str, Fact] = {name: f"{good} of {count} paths" for name, (good, count) in counts.items()}
     remedy = "lspath and pcmpath query device name the path; check cabling and zoning, then chpath -dev DISK -pdev PARENT -op enable"
     if any(good == 0 for good, _ in counts.values()):
-        return Judgement(Verdict.FAIL, side.name, facts, remedy)
+        return RuleResult(Verdict.FAIL, side.name, facts, remedy)
     whole = all(good == count for good, count in counts.values())
     return passed(whole, side.name, facts or {"disks": 0}, remedy, bad=Verdict.WARN)
 

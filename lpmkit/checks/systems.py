@@ -9,9 +9,9 @@ from functools import cache
 
 from lpmkit.checks.judging import (
     Fact,
-    Judgement,
     NotKnown,
     OnlyFirmware,
+    RuleResult,
     Verdict,
     frame_of,
     io_servers_of,
@@ -38,7 +38,7 @@ SERIAL_SLOTS = 2
 FIRST_MOVED_SLOT = 11
 
 
-def two_systems(survey: Survey) -> Judgement:
+def two_systems(survey: Survey) -> RuleResult:
     """#3: a partition cannot move to where it is."""
     here, there = frame_of(survey, survey.source), frame_of(survey, survey.target)
     return passed(
@@ -49,7 +49,7 @@ def two_systems(survey: Survey) -> Judgement:
     )
 
 
-def operating(survey: Survey, side: Side) -> Judgement:
+def operating(survey: Survey, side: Side) -> RuleResult:
     """A system without power takes part in nothing."""
     state = need(frame_of(survey, side).state, survey, "state", side.name)
     return passed(
@@ -60,7 +60,7 @@ def operating(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def enterprise(survey: Survey, side: Side) -> Judgement:
+def enterprise(survey: Survey, side: Side) -> RuleResult:
     """#1: PowerVM Enterprise shows as a capability; a system that lists none at all was not understood."""
     frame = frame_of(survey, side)
     if not frame.capabilities:
@@ -74,7 +74,7 @@ def enterprise(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def concurrency(survey: Survey, side: Side) -> Judgement:
+def concurrency(survey: Survey, side: Side) -> RuleResult:
     """#36"""
     frame = frame_of(survey, side)
     if is_inactive(survey):
@@ -86,15 +86,15 @@ def concurrency(survey: Survey, side: Side) -> Judgement:
     running = need(known[1], survey, f"{kind} migrations in progress", side.name)
     facts: dict[str, Fact] = {"in progress": running, "supported": supported}
     if running >= supported:
-        return Judgement(Verdict.FAIL, side.name, facts, "Wait until one of them is over: lslparmigr -r lpar")
+        return RuleResult(Verdict.FAIL, side.name, facts, "Wait until one of them is over: lslparmigr -r lpar")
     remedy = "Another move is under way and shares the link and the movers; better wait for its end: lslparmigr -r lpar"
     return passed(running == 0, side.name, facts, remedy, bad=Verdict.WARN)
 
 
-def keys_exchanged(survey: Survey) -> Judgement:
+def keys_exchanged(survey: Survey) -> RuleResult:
     """#2: any output of the test, even with status 0, means that they are not. One HMC with both frames needs none."""
     if survey.one_manager:
-        return Judgement(Verdict.PASS, survey.source.name, {"managers": "one and the same"})
+        return RuleResult(Verdict.PASS, survey.source.name, {"managers": "one and the same"})
     keys = need(survey.keys, survey, "keys", survey.source.name)
     status = need(keys.status, survey, "keys", survey.source.name)
     return passed(
@@ -105,7 +105,7 @@ def keys_exchanged(survey: Survey) -> Judgement:
     )
 
 
-def memory_region(survey: Survey) -> Judgement:
+def memory_region(survey: Survey) -> RuleResult:
     """#12"""
     sizes = [
         need(frame_of(survey, side).memory_region_mb, survey, "memory region size", side.name) for side in sides(survey)
@@ -118,7 +118,7 @@ def memory_region(survey: Survey) -> Judgement:
     )
 
 
-def memory_room(survey: Survey) -> Judgement:
+def memory_room(survey: Survey) -> RuleResult:
     """#13"""
     wanted = said_of(survey, moving_of(survey).memory_mb, "memory")
     frame = frame_of(survey, survey.target)
@@ -130,11 +130,11 @@ def memory_room(survey: Survey) -> Judgement:
         "chhwres -r mem -o r -p OTHER -q MB"
     )
     if free < wanted:
-        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     return passed(free >= wanted + table, survey.target.name, facts, remedy, bad=Verdict.WARN)
 
 
-def processor_room(survey: Survey) -> Judgement:
+def processor_room(survey: Survey) -> RuleResult:
     """#14: units of a shared partition, whole processors of a dedicated one."""
     moving = moving_of(survey)
     units = moving.proc_units if moving.proc_units is not None else moving.virtual_processors
@@ -152,7 +152,7 @@ def processor_room(survey: Survey) -> Judgement:
     )
 
 
-def virtual_slots(survey: Survey) -> Judgement:
+def virtual_slots(survey: Survey) -> RuleResult:
     """#16: the target's I/O server needs a slot for every server adapter that is made there."""
     need(survey.target.partitions, survey, "partitions", survey.target.name)
     servers = survey.target.io_servers
@@ -182,13 +182,13 @@ def virtual_slots(survey: Survey) -> Judgement:
     )
     enough = sum(map(len, free.values()))
     if wanted <= least - low:
-        return Judgement(Verdict.PASS, survey.target.name, facts)
+        return RuleResult(Verdict.PASS, survey.target.name, facts)
     if wanted > enough:
-        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     if wanted > least:
-        return Judgement(Verdict.WARN, survey.target.name, facts, remedy)
+        return RuleResult(Verdict.WARN, survey.target.name, facts, remedy)
     if survey.target.manager == "ivm":
-        return Judgement(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     raise NotKnown(
         survey.target.name,
         f"free slots below {FIRST_MOVED_SLOT} only: whether the console would use them is not known; {remedy}",
@@ -199,7 +199,7 @@ def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
     return tuple(slot for slot in range(SERIAL_SLOTS, server.max_virtual_slots or 0) if slot not in taken)
 
 
-def vasi(survey: Survey, side: Side) -> Judgement:
+def vasi(survey: Survey, side: Side) -> RuleResult:
     """#9: the mover works through this device."""
     devices = need(vios_of(survey, side, "virtual devices").devices, survey, "virtual devices", side.name)
     found = [one for one in devices if one.name.startswith("vasi")]
@@ -211,21 +211,21 @@ def vasi(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def movers(survey: Survey, side: Side) -> Judgement:
+def movers(survey: Survey, side: Side) -> RuleResult:
     """#8: under an HMC an I/O server moves only when its ``msp`` is 1; under an IVM the one there is moves always."""
     servers = io_servers_of(survey, side)
     facts: dict[str, Fact] = {f"msp of {one.name}": one.msp for one in servers}
     if any(one.msp for one in servers):
-        return Judgement(Verdict.PASS, side.name, facts)
+        return RuleResult(Verdict.PASS, side.name, facts)
     silent = [one.name for one in servers if one.msp is None]
     if silent:
         raise NotKnown(side.name, f"the manager does not say whether {joined(silent)} may move partitions (msp)")
     system = side.frame.name if side.frame else "SYSTEM"
     remedy = f'chsyscfg -r lpar -m {system} -i "lpar_id={servers[0].lpar_id},msp=1"'
-    return Judgement(Verdict.FAIL, side.name, facts, remedy)
+    return RuleResult(Verdict.FAIL, side.name, facts, remedy)
 
 
-def rmc_vios(survey: Survey, side: Side) -> Judgement:
+def rmc_vios(survey: Survey, side: Side) -> RuleResult:
     """#7: the HMC must reach every I/O server; under an IVM the I/O server is the manager."""
     servers = io_servers_of(survey, side)
     silent = [one.name for one in servers if one.rmc_state is None]
@@ -246,7 +246,7 @@ def rmc_vios(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def io_servers_named(survey: Survey, side: Side) -> Judgement:
+def io_servers_named(survey: Survey, side: Side) -> RuleResult:
     """What an I/O server that the site file does not name would say, no rule has heard."""
     listed = [one.name for one in io_servers_of(survey, side)]
     left_out = [name for name in listed if name not in side.asked]
@@ -259,7 +259,7 @@ def io_servers_named(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def movers_connected(survey: Survey) -> Judgement:
+def movers_connected(survey: Survey) -> RuleResult:
     """#10: the movers send over an address of their own. Only the addresses are known before; that no firewall stands between shows in the move."""
     if survey.source.manager == "hmc":
         pairs = need(survey.mover_pairs, survey, "mover pairs", survey.source.name)
@@ -274,10 +274,10 @@ def movers_connected(survey: Survey) -> Judgement:
     keys = need(survey.keys, survey, "keys", survey.source.name)
     if keys.status != 0 or keys.text:
         raise NotKnown(survey.target.name, "the movers are the managers, and these do not talk to each other")
-    return Judgement(Verdict.PASS, survey.target.name, {"movers": "the managers, which reach each other by SSH"})
+    return RuleResult(Verdict.PASS, survey.target.name, {"movers": "the managers, which reach each other by SSH"})
 
 
-def time_reference(survey: Survey, side: Side) -> Judgement:
+def time_reference(survey: Survey, side: Side) -> RuleResult:
     """#11: without a time reference partition the clock of a partition that arrives may jump."""
     listed = need(side.partitions, survey, "partitions", side.name)
     if all(one.time_reference is None for one in listed):
@@ -293,14 +293,14 @@ def time_reference(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def on_mains(survey: Survey, side: Side) -> Judgement:
+def on_mains(survey: Survey, side: Side) -> RuleResult:
     """#24"""
     raise OnlyFirmware(
         side.name, "managers do not list whether a system runs on battery", "See that it is on mains power."
     )
 
 
-def optimizer_idle(survey: Survey, side: Side) -> Judgement:
+def optimizer_idle(survey: Survey, side: Side) -> RuleResult:
     """#25: the dynamic platform optimizer moves memory about itself."""
     system = side.frame.name if side.frame else "SYSTEM"
     raise OnlyFirmware(
@@ -310,7 +310,7 @@ def optimizer_idle(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def multipath(survey: Survey) -> Judgement:
+def multipath(survey: Survey) -> RuleResult:
     """#32: as many I/O servers as now, or a path is lost."""
     moving = moving_of(survey)
     clients: list[VirtualScsiAdapter | VirtualFcAdapter] = [
@@ -332,21 +332,21 @@ def multipath(survey: Survey) -> Judgement:
     )
 
 
-def pool_there(survey: Survey) -> Judgement:
+def pool_there(survey: Survey) -> RuleResult:
     """Nobody refuses a partition for its pool, but without a word it may come into the default one, without its limit."""
     moving = moving_of(survey)
     if moving.proc_mode == "ded":
-        return Judgement(Verdict.PASS, survey.partition, {"processors": "dedicated"})
+        return RuleResult(Verdict.PASS, survey.partition, {"processors": "dedicated"})
     pool = said_of(survey, moving.pool, "shared processor pool")
     if moving.pool_id == 0:
-        return Judgement(Verdict.PASS, survey.partition, {"pool": pool})
+        return RuleResult(Verdict.PASS, survey.partition, {"pool": pool})
     there = [one.name for one in need(survey.target.pools, survey, "pools", survey.target.name)]
     remedy = (
         f"Say it in the order: lpmkit ... --map shared_proc_pool_name='{pool}'; without, it may come into the default pool"
         if pool in there
         else f"Make it there first: chhwres -r procpool -m TARGET -o s --poolname '{pool}' -a max_pool_proc_units=UNITS"
     )
-    return Judgement(Verdict.WARN, survey.target.name, {"pool": pool, "pools of the target": joined(there)}, remedy)
+    return RuleResult(Verdict.WARN, survey.target.name, {"pool": pool, "pools of the target": joined(there)}, remedy)
 
 
 # -- levels ----------------------------------------------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ def _uses(survey: Survey) -> set[str]:
     return {"a move", *(["NPIV"] if fibre else []), *(["vNIC"] if virtual else [])}
 
 
-def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, str], remedy: str) -> Judgement:
+def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, str], remedy: str) -> RuleResult:
     rows = [row for row in level_rows() if row.what == what and row.needed_for in _uses(survey)]
     old = {
         name: [row for row in rows if numbers_of(level) < numbers_of(row.at_least)] for name, level in levels.items()
@@ -404,7 +404,7 @@ def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, st
     return passed(not any(old.values()), about, facts, remedy, bad=Verdict.FAIL if hard else Verdict.WARN)
 
 
-def vios_level(survey: Survey, side: Side) -> Judgement:
+def vios_level(survey: Survey, side: Side) -> RuleResult:
     """The levels of the I/O servers against the matrix."""
     found = side.servers or (vios_of(survey, side, "level"),)
     levels = {f"VIOS level of {one.name}": need(one.level, survey, "level", side.name) for one in found}
@@ -413,7 +413,7 @@ def vios_level(survey: Survey, side: Side) -> Judgement:
     )
 
 
-def guest_level(survey: Survey) -> Judgement:
+def guest_level(survey: Survey) -> RuleResult:
     """The partition's operating system against the matrix."""
     version = moving_of(survey).os_version
     if version is None or not any(char.isdigit() for char in version) or not numbers_of(version):
@@ -423,7 +423,7 @@ def guest_level(survey: Survey) -> Judgement:
             "oslevel -s on the partition says it.",
         )
     if not version.startswith("AIX"):
-        return Judgement(Verdict.PASS, survey.partition, {"system": version, "levels known for": "AIX"})
+        return RuleResult(Verdict.PASS, survey.partition, {"system": version, "levels known for": "AIX"})
     level = numbers_of(version)
     release = f"AIX {level[0] // 1000}.{level[0] // 100 % 10}" if level[0] > 999 else f"AIX {level[0]}.{level[1]}"
     return _held_against(
@@ -435,7 +435,7 @@ def guest_level(survey: Survey) -> Judgement:
     )
 
 
-def firmware_pair(survey: Survey) -> Judgement:
+def firmware_pair(survey: Survey) -> RuleResult:
     """Levels of firmware that may not move to each other are in the vendor's matrix, which changes with every level."""
     rows = [row for row in level_rows() if row.what == "firmware pair"]
     raise OnlyFirmware(

@@ -15,8 +15,8 @@ from rich.progress import Progress as Bars
 from lpmkit.commands.console import COULD_NOT_TELL, FINE, Terminal, json_option, people, print_table, say_json, told
 
 if TYPE_CHECKING:
-    from lpmkit.checks.nightly import Night
-    from lpmkit.survey.fleet import Progress
+    from lpmkit.checks.nightly import FleetCheck
+    from lpmkit.survey.fleet import SurveyProgress
 
 #: How sure the table of codes is, in words.
 CONFIDENCE = {
@@ -92,7 +92,7 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
 
 
 def _print_nights(
-    nights: Sequence[Night], before: Sequence[Night | None], changed: Sequence[list[dict[str, str]]]
+    nights: Sequence[FleetCheck], before: Sequence[FleetCheck | None], changed: Sequence[list[dict[str, str]]]
 ) -> None:
     from lpmkit.checks import Answer  # noqa: PLC0415
     from lpmkit.checks.nightly import frames_as_rows, overview, silent_as_rows  # noqa: PLC0415
@@ -112,14 +112,14 @@ def _print_nights(
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[Progress], None]]:
+def _shown() -> Iterator[Callable[[SurveyProgress], None]]:
     """How far a pass is, on standard error where that is a terminal."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=Terminal(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         rows = {name: bars.add_task(name, total=None) for name in ("managers", "frames", "partitions")}
         said = set[str]()
 
-        def tell(progress: Progress) -> None:
+        def tell(progress: SurveyProgress) -> None:
             for name, row in rows.items():
                 done, of = getattr(progress, name)
                 bars.update(row, completed=done, total=of)

@@ -185,7 +185,7 @@ def alert(
     from lpmkit.oracle import judge  # noqa: PLC0415
     from lpmkit.oracle.rules import Rules  # noqa: PLC0415
 
-    found = judge.examine(file, judge.Window.asked(since, usual_h, zone), Rules.standard(own_rules))
+    found = judge.examine(file, judge.LogWindow.asked(since, usual_h, zone), Rules.standard(own_rules))
     if as_json:
         say_json({"file": str(file), **judge.as_dict(found)})
     else:

@@ -620,7 +620,7 @@ _TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FilePiece:
     """Part of a file: its text and the offset at which the next piece begins."""
 
     text: str
@@ -742,7 +742,7 @@ class AixShell:
             missing=tuple(missing),
         )
 
-    def read_from(self, path: str, offset: int = 0) -> Piece:
+    def read_from(self, path: str, offset: int = 0) -> FilePiece:
         """What a file holds from a byte offset on (``tail -c +N`` counts from one). A file that shrank is read from its start.
 
         The session has decoded the bytes, so the next offset is counted back under both encodings and settled by the size.
@@ -750,7 +750,7 @@ class AixShell:
         size = self._ask(["wc", "-c", path], read_count)
         start = 0 if size < offset else offset
         reply = self._session.run(["tail", "-c", f"+{start + 1}", path]).checked()
-        return Piece(reply.output, start + _bytes_of(reply.output, at_least=size - start))
+        return FilePiece(reply.output, start + _bytes_of(reply.output, at_least=size - start))
 
     def _ask(self, arguments: Sequence[str], reader: Callable[[str], Value]) -> Value:
         return understood(self._session.run(arguments), reader)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from lpmkit.control.aix import Identity
 from lpmkit.mapping.compare import arrived
-from lpmkit.survey.identity import Row, Snapshot, changed
+from lpmkit.survey.identity import IdentityRow, IdentitySnapshot, changed
 from lpmkit.survey.model import Survey
 
 
-def changes(before: Survey, after: Survey) -> tuple[Row, ...]:
+def changes(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
     """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
     rows = changed(_snapshot(before), _snapshot(after))
     there = after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
     return (*rows, *arrived(before, after)) if there else rows
 
 
-def _snapshot(survey: Survey) -> Snapshot:
+def _snapshot(survey: Survey) -> IdentitySnapshot:
     # During the switch both may list it; where it runs is where it is.
     sides = [
         side
@@ -24,4 +24,4 @@ def _snapshot(survey: Survey) -> Snapshot:
     ]
     side = sides[0] if len(sides) == 1 else None
     identity = survey.guest.identity if survey.guest else Identity()
-    return Snapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)
+    return IdentitySnapshot(side.name if side else None, identity, side.frame.machine if side and side.frame else None)

@@ -25,7 +25,7 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
-from lpmkit.survey.identity import Change, Row
+from lpmkit.survey.identity import Change, IdentityRow
 from lpmkit.survey.model import Side, Survey, bridge_for, keeps_its_name, same_disk
 
 Client = TypeVar("Client", VirtualScsiAdapter, VirtualFcAdapter)
@@ -39,7 +39,7 @@ DEFAULT_POOL = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class AdapterEnd:
     """One end of an adapter: the I/O server, its server adapter (or bridge), the slot of that, and the device behind it; ``None`` is not known."""
 
     server: str | None = None
@@ -49,7 +49,7 @@ class Seat:
 
     def words(self) -> str:
         """
-        >>> Seat("vios1", "vhost0", 11, "hdisk1").words()
+        >>> AdapterEnd("vios1", "vhost0", 11, "hdisk1").words()
         'vios1, vhost0, slot 11, hdisk1'
         """
         slot = None if self.slot is None else f"slot {self.slot}"
@@ -57,7 +57,7 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MappingRow:
     """One thing of the partition on both ends. ``there`` is ``None`` where there is no place for it, or nobody could say; ``remark`` says which.
     ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where nobody could look, else empty.
 
@@ -68,8 +68,8 @@ class Line:
     name: str
     slot: int | None = None
     name_after: str | None = None
-    here: Seat = Seat()
-    there: Seat | None = None
+    here: AdapterEnd = AdapterEnd()
+    there: AdapterEnd | None = None
     known_by: str | None = None
     stays: str = ""
     changes: str = ""
@@ -77,7 +77,7 @@ class Line:
     state: str = ""
 
 
-class Choice:
+class PlacementChooser:
     """Where each adapter would go: what a record says, else what the manager suggests, else not known."""
 
     def __init__(self, survey: Survey, record: Mapping[str, str] | None = None) -> None:
@@ -90,20 +90,20 @@ class Choice:
         self._ids = {one.lpar_id: one.name for one in only}
         self._pools = {pool.number: pool.name for pool in survey.target.pools or ()}
 
-    def of(self, kind: str, slot: int) -> Seat | None:
+    def of(self, kind: str, slot: int) -> AdapterEnd | None:
         asked = self._asked({SCSI: "virtual_scsi_mappings", FC: "virtual_fc_mappings"}[kind]).get(slot)
         if asked is not None:
             return asked
         place = self._suggested.get((kind, slot))
         if place is not None:
-            return Seat(place.server)
-        return None if self._only is None or self._suggested else Seat(self._only.name)
+            return AdapterEnd(place.server)
+        return None if self._only is None or self._suggested else AdapterEnd(self._only.name)
 
-    def of_nic(self, slot: int, backing: VnicBacking) -> Seat | None:
+    def of_nic(self, slot: int, backing: VnicBacking) -> AdapterEnd | None:
         for item in _items(self._record.get("vnic_mappings")):
             parts = [*item.split("/"), *[""] * 9]
             if parts[0] == str(slot) and parts[7:9] == [str(backing.adapter), str(backing.port)]:
-                return Seat(self._server(parts[2], parts[3]), device=f"adapter {parts[4]} port {parts[5]}")
+                return AdapterEnd(self._server(parts[2], parts[3]), device=f"adapter {parts[4]} port {parts[5]}")
         return None
 
     def pool(self, number: int) -> bool:
@@ -111,11 +111,11 @@ class Choice:
         asked = self._record.get("shared_proc_pool_id"), self._record.get("shared_proc_pool_name")
         return asked in ((str(number), None), (None, self._pools.get(number, "")))
 
-    def _asked(self, attribute: str) -> dict[int, Seat]:
-        found: dict[int, Seat] = {}
+    def _asked(self, attribute: str) -> dict[int, AdapterEnd]:
+        found: dict[int, AdapterEnd] = {}
         for item in _items(self._record.get(attribute)):
             slot, name, number, server_slot, port = (*item.split("/"), "", "", "", "")[:5]
-            found[int(slot)] = Seat(
+            found[int(slot)] = AdapterEnd(
                 self._server(name, number), slot=int(server_slot) if server_slot else None, device=port or None
             )
         return found
@@ -128,10 +128,10 @@ def _items(value: str | None) -> list[str]:
     return [item for item in (value or "").split(",") if item]
 
 
-def as_row(line: Line) -> dict[str, str]:
+def as_row(line: MappingRow) -> dict[str, str]:
     """A line as a person compares it: the headings are those of the table.
 
-    >>> as_row(Line(POOL, "SAP pool", here=Seat(device="pool 1"), there=Seat(device="pool 2"), changes="its number"))["there"]
+    >>> as_row(MappingRow(POOL, "SAP pool", here=AdapterEnd(device="pool 1"), there=AdapterEnd(device="pool 2"), changes="its number"))["there"]
     'pool 2'
     """
     return {
@@ -210,12 +210,12 @@ def server_of(survey: Survey, adapter: VirtualScsiAdapter) -> VirtualScsiServer 
 # -- side by side -------------------------------------------------------------------------------------------------------------------
 
 
-def lay_out(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[Line, ...]:
+def lay_out(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[MappingRow, ...]:
     """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would choose.
 
     What could not be read stands as a line that says so: an empty table would look as if there were nothing.
     """
-    choice = Choice(survey, record)
+    choice = PlacementChooser(survey, record)
     return (
         *_scsi_lines(survey, choice),
         *_fc_lines(survey, choice),
@@ -227,21 +227,21 @@ def lay_out(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[Li
     )
 
 
-def _unread(kind: str, survey: Survey, what: str) -> tuple[Line, ...]:
-    return (Line(kind, "not known", remark=survey.why_not(what, survey.source.name), state=UNKNOWN),)
+def _unread(kind: str, survey: Survey, what: str) -> tuple[MappingRow, ...]:
+    return (MappingRow(kind, "not known", remark=survey.why_not(what, survey.source.name), state=UNKNOWN),)
 
 
-def _scsi_lines(survey: Survey, choice: Choice) -> tuple[Line, ...]:
+def _scsi_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, ...]:
     clients = scsi_clients(survey)
     if clients is None:
         return _unread(SCSI, survey, "scsi adapters")
-    found: list[Line] = []
+    found: list[MappingRow] = []
     for client in clients:
         server = server_of(survey, client)
         if server is None:
-            here = Seat(client.remote_partition, slot=client.remote_slot)
+            here = AdapterEnd(client.remote_partition, slot=client.remote_slot)
             found.append(
-                Line(
+                MappingRow(
                     SCSI,
                     "not known",
                     client.slot,
@@ -262,16 +262,20 @@ def _silent(survey: Survey, server: str | None) -> str:
 
 
 def _disk_line(
-    survey: Survey, client: VirtualScsiAdapter, server: VirtualScsiServer, target: VirtualTarget, chosen: Seat | None
-) -> Line:
+    survey: Survey,
+    client: VirtualScsiAdapter,
+    server: VirtualScsiServer,
+    target: VirtualTarget,
+    chosen: AdapterEnd | None,
+) -> MappingRow:
     here = disk_on(survey.source, client.remote_partition, target.backing)
     keeps = keeps_its_name(target.name)
-    line = Line(
+    line = MappingRow(
         SCSI,
         target.name,
         client.slot,
         target.name if keeps else None,
-        Seat(client.remote_partition, server.name, client.remote_slot, target.backing),
+        AdapterEnd(client.remote_partition, server.name, client.remote_slot, target.backing),
         stays="client slot, LUN" + (", target name" if keeps else ""),
         changes="vhost" + ("" if keeps else ", target name (generated)"),
     )
@@ -310,7 +314,7 @@ def _no_choice(survey: Survey, kind: str, slot: int) -> str:
     return f"no I/O server of {survey.target.name} can take the adapter in slot {slot}, says the manager"
 
 
-def _fc_lines(survey: Survey, choice: Choice) -> tuple[Line, ...]:
+def _fc_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, ...]:
     clients = fc_clients(survey)
     if clients is None:
         return _unread(FC, survey, "fc adapters")
@@ -323,12 +327,12 @@ def _fc_lines(survey: Survey, choice: Choice) -> tuple[Line, ...]:
         there = choice.of(FC, client.slot)
         port = server.port if server else None
         found.append(
-            Line(
+            MappingRow(
                 FC,
                 " ".join(client.wwpns) or "WWPNs not known",
                 client.slot,
                 " ".join(client.wwpns) or None,
-                Seat(client.remote_partition, server.name if server else None, client.remote_slot, port),
+                AdapterEnd(client.remote_partition, server.name if server else None, client.remote_slot, port),
                 there,
                 known_by="WWPNs",
                 stays="client slot, both WWPNs (the other one is logged in)",
@@ -341,14 +345,14 @@ def _fc_lines(survey: Survey, choice: Choice) -> tuple[Line, ...]:
     return tuple(found)
 
 
-def _ethernet_lines(survey: Survey) -> tuple[Line, ...]:
+def _ethernet_lines(survey: Survey) -> tuple[MappingRow, ...]:
     adapters = ethernets(survey)
     if adapters is None:
         return _unread(ETHERNET, survey, "ethernet adapters")
     return tuple(_ethernet_line(survey, one, vlan) for one in adapters for vlan in one.vlans)
 
 
-def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> Line:
+def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> MappingRow:
     here, there = (_bridge_seat(side, vlan, one.vswitch) for side in (survey.source, survey.target))
     switch = f" of {one.vswitch}" if one.vswitch else ""
     remark = state = ""
@@ -360,12 +364,12 @@ def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> Li
                 f"the bridges of {survey.target.name} are not known: {survey.why_not('trunks', survey.target.name)}"
             )
     name = one.mac or f"slot {one.slot}"
-    return Line(
+    return MappingRow(
         ETHERNET,
         name,
         one.slot,
         name,
-        here or Seat(),
+        here or AdapterEnd(),
         there,
         f"VLAN {vlan}{switch}",
         "client slot, MAC address, VLAN",
@@ -375,37 +379,39 @@ def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> Li
     )
 
 
-def _bridge_seat(side: Side, vlan: int, vswitch: str | None) -> Seat | None:
+def _bridge_seat(side: Side, vlan: int, vswitch: str | None) -> AdapterEnd | None:
     """Which I/O server bridges a VLAN with which SEA; the active one first where several do."""
     seats = []
     for server in servers_on(side):
         sea = bridge_for(Side(side.name, vios=server), vlan, vswitch)
         if sea is not None:
             active = any(trunk.active and vlan in trunk.vlans for trunk in server.trunks or ())
-            seats.append((not active, Seat(server.name, sea)))
+            seats.append((not active, AdapterEnd(server.name, sea)))
     return min(seats, key=lambda each: each[0])[1] if seats else None
 
 
-def _nic_lines(survey: Survey, choice: Choice, *, told: bool) -> tuple[Line, ...]:
+def _nic_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tuple[MappingRow, ...]:
     adapters = nics(survey)
     if adapters is None:
         return _unread(NIC, survey, "vnics")
     return tuple(_nic_line(survey, one, backing, choice, told=told) for one in adapters for backing in one.backing)
 
 
-def _nic_line(survey: Survey, one: VnicAdapter, backing: VnicBacking, choice: Choice, *, told: bool) -> Line:
+def _nic_line(
+    survey: Survey, one: VnicAdapter, backing: VnicBacking, choice: PlacementChooser, *, told: bool
+) -> MappingRow:
     there = choice.of_nic(one.slot, backing)
     role = "active" if backing.active else "backup"
     remark = ""
     if there is None:
         remark = "the record has no place for it" if told else "which SR-IOV port takes it is chosen there"
     name = one.mac or f"slot {one.slot}"
-    return Line(
+    return MappingRow(
         NIC,
         name,
         one.slot,
         name,
-        Seat(backing.server, device=f"adapter {backing.adapter} port {backing.port}"),
+        AdapterEnd(backing.server, device=f"adapter {backing.adapter} port {backing.port}"),
         there,
         f"VLAN {one.port_vlan_id}, {role}",
         "client slot, MAC address, VLAN",
@@ -415,18 +421,18 @@ def _nic_line(survey: Survey, one: VnicAdapter, backing: VnicBacking, choice: Ch
     )
 
 
-def _pool_lines(survey: Survey, choice: Choice, *, told: bool) -> tuple[Line, ...]:
+def _pool_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tuple[MappingRow, ...]:
     moving = survey.moving
     if moving is None or moving.pool is None:
         return ()
-    here = Seat(device=f"pool {moving.pool_id}")
+    here = AdapterEnd(device=f"pool {moving.pool_id}")
     if moving.pool_id == DEFAULT_POOL:
-        return (Line(POOL, moving.pool, None, moving.pool, here, here, "name", "the default pool"),)
+        return (MappingRow(POOL, moving.pool, None, moving.pool, here, here, "name", "the default pool"),)
     there = pool_named(survey.target, moving.pool)
     if there is None:
         why = "has no pool of this name" if survey.target.pools is not None else "did not say which pools it has"
         return (
-            Line(
+            MappingRow(
                 POOL,
                 moving.pool,
                 here=here,
@@ -436,9 +442,13 @@ def _pool_lines(survey: Survey, choice: Choice, *, told: bool) -> tuple[Line, ..
         )
     if not choice.pool(there):
         remark = "the record does not name it" if told else "may come into the default pool: the order does not name it"
-        return (Line(POOL, moving.pool, None, None, here, None, "name", remark=remark),)
+        return (MappingRow(POOL, moving.pool, None, None, here, None, "name", remark=remark),)
     number = "" if there == moving.pool_id else f"its number is {there} there"
-    return (Line(POOL, moving.pool, None, moving.pool, here, Seat(device=f"pool {there}"), "name", "name", number),)
+    return (
+        MappingRow(
+            POOL, moving.pool, None, moving.pool, here, AdapterEnd(device=f"pool {there}"), "name", "name", number
+        ),
+    )
 
 
 def pool_named(side: Side, name: str) -> int | None:
@@ -446,12 +456,12 @@ def pool_named(side: Side, name: str) -> int | None:
     return next((pool.number for pool in side.pools or () if pool.name == name), None)
 
 
-def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
+def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ...]:
     """The partition's id, which is kept only where nobody has it (B `IBMDOC:iphc3attributes`)."""
     moving, listed = survey.moving, survey.target.partitions
     if moving is None:
         return ()
-    here, wanted = Seat(device=f"id {moving.lpar_id}"), record.get("dest_lpar_id")
+    here, wanted = AdapterEnd(device=f"id {moving.lpar_id}"), record.get("dest_lpar_id")
     owner = next((one.name for one in listed or () if one.lpar_id == moving.lpar_id), None)
     remark = (
         f"{owner} has it on {survey.target.name}"
@@ -460,11 +470,15 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
         if listed is not None
         else "the partitions there are not known"
     )
-    there = Seat(device=f"id {wanted}") if wanted else None
-    return (Line(ID, moving.name, None, moving.name, here, there, remark=remark if remark or wanted else CHOSEN_THERE),)
+    there = AdapterEnd(device=f"id {wanted}") if wanted else None
+    return (
+        MappingRow(
+            ID, moving.name, None, moving.name, here, there, remark=remark if remark or wanted else CHOSEN_THERE
+        ),
+    )
 
 
-def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
+def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ...]:
     """The movers of an active move: the pair that the record names, or that which would be chosen here."""
     pair = chosen_movers(survey, record)
     if pair is None or not survey.mover_pairs or (survey.moving is not None and survey.moving.state != "Running"):
@@ -472,13 +486,13 @@ def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[Line, ...]:
     named = bool(record.get("source_msp_name") or record.get("dest_msp_name"))
     others = len(survey.mover_pairs) - 1
     return (
-        Line(
+        MappingRow(
             MOVER,
             f"{pair.source} to {pair.target}",
             None,
             None,
-            Seat(pair.source, device=pair.source_address),
-            Seat(pair.target, device=pair.target_address),
+            AdapterEnd(pair.source, device=pair.source_address),
+            AdapterEnd(pair.target, device=pair.target_address),
             "addresses that can talk",
             remark="" if named else f"the manager chooses among {others + 1} pairs" if others else "the only pair",
         ),
@@ -500,7 +514,7 @@ def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> Mo
 # -- afterwards -------------------------------------------------------------------------------------------------------------------------
 
 
-def arrived(before: Survey, after: Survey) -> tuple[Row, ...]:
+def arrived(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
     """What of the mapping is as it was, once the partition is on the target: pool, WWPNs, disks, networks and how many I/O servers serve it.
 
     Rows of which nothing is known on either end are left out; a thing that only one survey could read is ``UNKNOWN``.
@@ -521,11 +535,11 @@ def arrived(before: Survey, after: Survey) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _row(what: str, old: object | None, new: object | None) -> Row:
+def _row(what: str, old: object | None, new: object | None) -> IdentityRow:
     if old is None or new is None:
-        return Row(what, _words(old), _words(new), Change.UNKNOWN, None)
+        return IdentityRow(what, _words(old), _words(new), Change.UNKNOWN, None)
     same = old == new
-    return Row(what, _words(old), _words(new), Change.SAME if same else Change.CHANGED, same)
+    return IdentityRow(what, _words(old), _words(new), Change.SAME if same else Change.CHANGED, same)
 
 
 def _words(value: object | None) -> str | None:

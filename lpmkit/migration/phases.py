@@ -1,6 +1,6 @@
 """The phases of a move, as a table, and the readings that drive them.
 
-Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.base.MigrationReading`) is boiled down to one `Sight`; the
+Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.base.MigrationReading`) is boiled down to one `Observation`; the
 table `TRANSITIONS` says what each sight means in each phase. An unlisted pair changes nothing: managers of different levels show states in
 other orders, and a sight that is not understood must never end a move.
 
@@ -40,7 +40,7 @@ class Phase(StrEnum):
 FINAL = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOVERY})
 
 
-class Sight(StrEnum):
+class Observation(StrEnum):
     """What both control points together say at one moment."""
 
     AT_HOME = "runs on the source, no migration"
@@ -53,42 +53,42 @@ class Sight(StrEnum):
     UNKNOWN = "not everybody could be asked"
 
 
-TRANSITIONS: Mapping[tuple[Phase, Sight], Phase] = {
-    (Phase.ASKED, Sight.STARTING): Phase.STARTING,
-    (Phase.ASKED, Sight.COPYING): Phase.COPYING,
-    (Phase.ASKED, Sight.ARRIVING): Phase.SWITCHED,
-    (Phase.ASKED, Sight.ARRIVED): Phase.SETTLED,
-    (Phase.ASKED, Sight.BROKEN): Phase.NEEDS_RECOVERY,
-    (Phase.ASKED, Sight.AT_HOME): Phase.FAILED,
-    (Phase.STARTING, Sight.COPYING): Phase.COPYING,
-    (Phase.STARTING, Sight.AT_HOME): Phase.FAILED,
-    (Phase.STARTING, Sight.ARRIVING): Phase.SWITCHED,
-    (Phase.STARTING, Sight.ARRIVED): Phase.SETTLED,
-    (Phase.STARTING, Sight.BROKEN): Phase.NEEDS_RECOVERY,
-    (Phase.COPYING, Sight.AT_HOME): Phase.FAILED,
-    (Phase.COPYING, Sight.ARRIVING): Phase.SWITCHED,
-    (Phase.COPYING, Sight.ARRIVED): Phase.SETTLED,
-    (Phase.COPYING, Sight.BROKEN): Phase.NEEDS_RECOVERY,
-    (Phase.SWITCHED, Sight.ARRIVED): Phase.SETTLED,
-    (Phase.SWITCHED, Sight.AT_HOME): Phase.FAILED,
-    (Phase.SWITCHED, Sight.BROKEN): Phase.NEEDS_RECOVERY,
+TRANSITIONS: Mapping[tuple[Phase, Observation], Phase] = {
+    (Phase.ASKED, Observation.STARTING): Phase.STARTING,
+    (Phase.ASKED, Observation.COPYING): Phase.COPYING,
+    (Phase.ASKED, Observation.ARRIVING): Phase.SWITCHED,
+    (Phase.ASKED, Observation.ARRIVED): Phase.SETTLED,
+    (Phase.ASKED, Observation.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.ASKED, Observation.AT_HOME): Phase.FAILED,
+    (Phase.STARTING, Observation.COPYING): Phase.COPYING,
+    (Phase.STARTING, Observation.AT_HOME): Phase.FAILED,
+    (Phase.STARTING, Observation.ARRIVING): Phase.SWITCHED,
+    (Phase.STARTING, Observation.ARRIVED): Phase.SETTLED,
+    (Phase.STARTING, Observation.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.COPYING, Observation.AT_HOME): Phase.FAILED,
+    (Phase.COPYING, Observation.ARRIVING): Phase.SWITCHED,
+    (Phase.COPYING, Observation.ARRIVED): Phase.SETTLED,
+    (Phase.COPYING, Observation.BROKEN): Phase.NEEDS_RECOVERY,
+    (Phase.SWITCHED, Observation.ARRIVED): Phase.SETTLED,
+    (Phase.SWITCHED, Observation.AT_HOME): Phase.FAILED,
+    (Phase.SWITCHED, Observation.BROKEN): Phase.NEEDS_RECOVERY,
     # Recovered, by us or by somebody else, while we looked on.
-    (Phase.NEEDS_RECOVERY, Sight.AT_HOME): Phase.FAILED,
-    (Phase.NEEDS_RECOVERY, Sight.ARRIVED): Phase.SETTLED,
-    (Phase.NEEDS_RECOVERY, Sight.COPYING): Phase.COPYING,
+    (Phase.NEEDS_RECOVERY, Observation.AT_HOME): Phase.FAILED,
+    (Phase.NEEDS_RECOVERY, Observation.ARRIVED): Phase.SETTLED,
+    (Phase.NEEDS_RECOVERY, Observation.COPYING): Phase.COPYING,
 }
 
 #: How often in a row a sight must be seen before it changes the phase; once, if not listed. A migration that was only just accepted
 #: may not show yet, and a state that passes by in the course of things is no reason to call a move broken.
-PATIENCE: Mapping[tuple[Phase, Sight], int] = {
-    (Phase.ASKED, Sight.AT_HOME): 15,
-    (Phase.STARTING, Sight.AT_HOME): 2,
-    (Phase.COPYING, Sight.AT_HOME): 2,
-    (Phase.SWITCHED, Sight.AT_HOME): 2,
-    (Phase.ASKED, Sight.BROKEN): 2,
-    (Phase.STARTING, Sight.BROKEN): 2,
-    (Phase.COPYING, Sight.BROKEN): 2,
-    (Phase.SWITCHED, Sight.BROKEN): 2,
+PATIENCE: Mapping[tuple[Phase, Observation], int] = {
+    (Phase.ASKED, Observation.AT_HOME): 15,
+    (Phase.STARTING, Observation.AT_HOME): 2,
+    (Phase.COPYING, Observation.AT_HOME): 2,
+    (Phase.SWITCHED, Observation.AT_HOME): 2,
+    (Phase.ASKED, Observation.BROKEN): 2,
+    (Phase.STARTING, Observation.BROKEN): 2,
+    (Phase.COPYING, Observation.BROKEN): 2,
+    (Phase.SWITCHED, Observation.BROKEN): 2,
 }
 
 _BROKEN_WORDS = ("fail", "recover", "invalid")
@@ -123,7 +123,7 @@ def needs_recovery(reading: MigrationReading) -> bool:
     return any(word in (reading.migration_state or "").lower() for word in _BROKEN_WORDS)
 
 
-def sight(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Sight:
+def sight(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Observation:
     """What two readings mean together; ``None`` stands for a control point that could not be asked.
 
     ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the target" is where it is meant to be.
@@ -134,45 +134,45 @@ def sight(source: MigrationReading | None, target: MigrationReading | None, *, i
     'ARRIVED'
     """
     if source is None:
-        return Sight.UNKNOWN
+        return Observation.UNKNOWN
     if source.partition_state is None:
         return _away(target, inactive=inactive)
     # The second: it runs there, and its shell was left behind here (docs/recovery.md; recalled).
     left = source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running"
     if needs_recovery(source) or left:
-        return Sight.BROKEN
+        return Observation.BROKEN
     if source.partition_state not in STATES and not is_migrating(source):
-        return Sight.UNKNOWN
+        return Observation.UNKNOWN
     if not is_migrating(source):
-        return Sight.AT_HOME
-    return Sight.COPYING if source.bytes_transmitted else Sight.STARTING
+        return Observation.AT_HOME
+    return Observation.COPYING if source.bytes_transmitted else Observation.STARTING
 
 
-def _away(target: MigrationReading | None, *, inactive: bool) -> Sight:
+def _away(target: MigrationReading | None, *, inactive: bool) -> Observation:
     if target is None:
-        return Sight.UNKNOWN
+        return Observation.UNKNOWN
     if target.partition_state is None:
-        return Sight.NOWHERE
+        return Observation.NOWHERE
     meant = "Not Activated" if inactive else "Running"
-    return Sight.ARRIVED if target.partition_state == meant and not is_migrating(target) else Sight.ARRIVING
+    return Observation.ARRIVED if target.partition_state == meant and not is_migrating(target) else Observation.ARRIVING
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a move stands, and what was seen how often in a row. A value: `advance` makes the next one."""
+class MoveState:
+    """Where a move stands, and what was seen how often in a row. A value: `next_state` makes the next one."""
 
     phase: Phase
-    seen: Sight | None = None
+    seen: Observation | None = None
     times: int = 0
     stop_asked: bool = False
 
 
-def advance(standing: Standing, seen: Sight) -> Standing:
+def next_state(standing: MoveState, seen: Observation) -> MoveState:
     """The standing after one more look.
 
-    >>> advance(Standing(Phase.COPYING), Sight.ARRIVED).phase.value
+    >>> next_state(MoveState(Phase.COPYING), Observation.ARRIVED).phase.value
     'settled'
-    >>> advance(Standing(Phase.COPYING), Sight.UNKNOWN).phase.value
+    >>> next_state(MoveState(Phase.COPYING), Observation.UNKNOWN).phase.value
     'copying'
     """
     times = standing.times + 1 if seen is standing.seen else 1
@@ -180,7 +180,7 @@ def advance(standing: Standing, seen: Sight) -> Standing:
     following = TRANSITIONS.get((phase, seen))
     if following is not None and times >= PATIENCE.get((phase, seen), 1):
         phase = Phase.STOPPED if following is Phase.FAILED and standing.stop_asked else following
-    return Standing(phase, seen, times, standing.stop_asked)
+    return MoveState(phase, seen, times, standing.stop_asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ STILL_S = 120.0
 WITHOUT_POWER = frozenset({"Power Off"})
 
 
-class Way(StrEnum):
+class RecoveryAction(StrEnum):
     """What to do."""
 
     HANDS_OFF = "hands off"
@@ -40,7 +40,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndReading:
     """What one end says. ``reading`` is ``None`` where its manager could not be asked, and ``why_not`` is the reason; ``system`` is the state of the frame."""
 
     frame: str
@@ -83,7 +83,7 @@ class End:
 
     def words(self) -> str:
         """
-        >>> End("p8a", MigrationReading("Running", "Not Migrating"), "Operating").words()
+        >>> EndReading("p8a", MigrationReading("Running", "Not Migrating"), "Operating").words()
         'p8a (Operating): Running, Not Migrating'
         """
         named = f"{self.frame} ({self.system})" if self.system else self.frame
@@ -101,15 +101,15 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class BothEnds:
     """What both ends say of a move, and what was tried. ``inactive``: the partition was not activated when the move was asked for.
 
     ``still_s`` is for how long the byte counters have not changed, ``None`` where nobody compared them.
     """
 
     order: Order
-    source: End
-    target: End
+    source: EndReading
+    target: EndReading
     inactive: bool = False
     still_s: float | None = None
     stop_refused: bool = False
@@ -117,150 +117,150 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RecoveryRule:
     """One row of the table."""
 
     key: str
     seen: str
-    way: Way
+    way: RecoveryAction
     why: str
-    holds: Callable[[Ends], bool]
+    holds: Callable[[BothEnds], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """What to do, by which rule, why, what both ends said, and what to type."""
 
-    way: Way
+    way: RecoveryAction
     rule: str
     why: str
     said: tuple[str, ...]
     commands: tuple[str, ...] = ()
 
 
-def _home_again(ends: Ends) -> bool:
+def _home_again(ends: BothEnds) -> bool:
     source = ends.source
     rests = source.state == ("Not Activated" if ends.inactive else "Running")
     return rests and not source.migrates and not source.broken
 
 
-def _stuck(ends: Ends) -> bool:
+def _stuck(ends: BothEnds) -> bool:
     return ends.source.migrates and not ends.source.broken and (ends.still_s or 0.0) >= STILL_S
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "nobody-answers", "neither manager could be asked", Way.HANDS_OFF,
+RULES: tuple[RecoveryRule, ...] = (
+    RecoveryRule(
+        "nobody-answers", "neither manager could be asked", RecoveryAction.HANDS_OFF,
         "Nobody knows where the partition is. Look again when one of them answers; a migration goes on without anybody watching.",
         lambda ends: ends.source.reading is None and ends.target.reading is None,
     ),
-    Rule(
-        "runs-there-source-silent", "the target runs it, the source's manager could not be asked", Way.HANDS_OFF,
+    RecoveryRule(
+        "runs-there-source-silent", "the target runs it, the source's manager could not be asked", RecoveryAction.HANDS_OFF,
         "It runs on the target. Whether anything is left on the source only the source's manager can say.",
         lambda ends: ends.source.reading is None and ends.target.runs_it,
     ),
-    Rule(
-        "source-silent", "the source's manager could not be asked", Way.HANDS_OFF,
+    RecoveryRule(
+        "source-silent", "the source's manager could not be asked", RecoveryAction.HANDS_OFF,
         "Stop and recover are asked of the source's manager. Look again when it answers.",
         lambda ends: ends.source.reading is None,
     ),
-    Rule(
-        "settled", "gone from the source, running on the target", Way.HANDS_OFF,
+    RecoveryRule(
+        "settled", "gone from the source, running on the target", RecoveryAction.HANDS_OFF,
         "It has moved. Verify the workload and keep the report.",
         lambda ends: not ends.source.lists_it and ends.target.runs_it,
     ),
-    Rule(
-        "settled-inactive", "gone from the source, not activated on the target, and it was not activated before", Way.HANDS_OFF,
+    RecoveryRule(
+        "settled-inactive", "gone from the source, not activated on the target, and it was not activated before", RecoveryAction.HANDS_OFF,
         "It has moved; it was not running and is not.",
         lambda ends: ends.inactive and not ends.source.lists_it and ends.target.state == "Not Activated" and not ends.target.migrates,
     ),
-    Rule(
-        "arriving", "gone from the source, still migrating on the target", Way.WAIT,
+    RecoveryRule(
+        "arriving", "gone from the source, still migrating on the target", RecoveryAction.WAIT,
         "The last phase: the target takes over what is left.",
         lambda ends: not ends.source.lists_it and ends.target.migrates and not ends.target.broken,
     ),
-    Rule(
-        "gone-target-silent", "gone from the source, nobody can say what the target runs", Way.HANDS_OFF,
+    RecoveryRule(
+        "gone-target-silent", "gone from the source, nobody can say what the target runs", RecoveryAction.HANDS_OFF,
         "It is most likely on the target. Look again when its manager answers; start it nowhere.",
         lambda ends: not ends.source.lists_it and ends.target.is_silent,
     ),
-    Rule(
-        "down-there", "gone from the source, on the target but not running", Way.START,
+    RecoveryRule(
+        "down-there", "gone from the source, on the target but not running", RecoveryAction.START,
         "The move is over and the partition is down: past the point of no return it lost its memory. Nothing is left to recover; activate it on the target.",
         lambda ends: not ends.source.lists_it and ends.target.lists_it and ends.target.surely_does_not_run_it,
     ),
-    Rule(
-        "nowhere", "listed by neither", Way.HANDS_OFF,
+    RecoveryRule(
+        "nowhere", "listed by neither", RecoveryAction.HANDS_OFF,
         "Managers lag behind for some seconds. If it stays so, refresh them (chsysstate -r sys -o rebuild), then call support; its profile is in profiles.txt of the run.",
         lambda ends: not ends.source.lists_it and not ends.target.lists_it,
     ),
-    Rule(
-        "runs-twice", "both say that it runs, and neither that it migrates", Way.HANDS_OFF,
+    RecoveryRule(
+        "runs-twice", "both say that it runs, and neither that it migrates", RecoveryAction.HANDS_OFF,
         "Two partitions on the same disks would destroy them. Touch nothing; look at the consoles of both, and call support.",
         lambda ends: ends.source.runs_it and ends.target.runs_it,
     ),
-    Rule(
-        "failed-target-off", "the migration failed, and the target has no power; recovery was refused", Way.FORCE,
+    RecoveryRule(
+        "failed-target-off", "the migration failed, and the target has no power; recovery was refused", RecoveryAction.FORCE,
         "The target runs nothing, so the source may go on without it. What is left on the target shows when it has power again.",
         lambda ends: ends.source.broken and ends.target.is_off and ends.recover_refused > 0,
     ),
-    Rule(
-        "failed-target-silent", "the migration failed, nobody can say what the target runs; recovery was refused", Way.HANDS_OFF,
+    RecoveryRule(
+        "failed-target-silent", "the migration failed, nobody can say what the target runs; recovery was refused", RecoveryAction.HANDS_OFF,
         "The target may run it. Do not force while nobody knows; look again when its manager answers.",
         lambda ends: ends.source.broken and (ends.target.is_silent or ends.target.system is None) and ends.recover_refused > 0,
     ),
-    Rule(
-        "failed-again", "the migration failed; recovery was refused twice", Way.FORCE,
+    RecoveryRule(
+        "failed-again", "the migration failed; recovery was refused twice", RecoveryAction.FORCE,
         "Both ends answer and an ordinary recovery did not go through twice: go on after errors, then look which side holds the partition.",
         lambda ends: ends.source.broken and ends.recover_refused > 1,
     ),
-    Rule(
-        "failed", "the migration failed or is to be recovered", Way.RECOVER,
+    RecoveryRule(
+        "failed", "the migration failed or is to be recovered", RecoveryAction.RECOVER,
         "The operation runs no more and its state is intermediate. Recovery rolls back before the point of no return and finishes after it. Delete nothing by hand before.",
         lambda ends: ends.source.broken,
     ),
-    Rule(
-        "left-behind", "the target runs it, the source still lists it without a migration; recovery was refused", Way.CLEAN,
+    RecoveryRule(
+        "left-behind", "the target runs it, the source still lists it without a migration; recovery was refused", RecoveryAction.CLEAN,
         "It runs on the target. What the source lists is a shell: compare its adapters, then remove it there (rmsyscfg), as the last resort.",
         lambda ends: ends.target.runs_it and not ends.source.migrates and ends.recover_refused > 0,
     ),
-    Rule(
-        "finish-it", "the target runs it, the source still lists it without a migration", Way.RECOVER,
+    RecoveryRule(
+        "finish-it", "the target runs it, the source still lists it without a migration", RecoveryAction.RECOVER,
         "It runs on the target and the source was not cleaned up.",
         lambda ends: ends.target.runs_it and not ends.source.migrates,
     ),
-    Rule(
-        "shell-there-no-power", "it is where it was, and the target, which has no power, lists a shell of it", Way.HANDS_OFF,
+    RecoveryRule(
+        "shell-there-no-power", "it is where it was, and the target, which has no power, lists a shell of it", RecoveryAction.HANDS_OFF,
         "It is on the source. What the target still has of it is removed there once it has power again; look again then.",
         lambda ends: _home_again(ends) and ends.target.lists_it and ends.target.is_off,
     ),
-    Rule(
-        "shell-left-there", "it is where it was, and the target lists a shell of it", Way.CLEAN,
+    RecoveryRule(
+        "shell-left-there", "it is where it was, and the target lists a shell of it", RecoveryAction.CLEAN,
         "It is on the source. The target's shell was left by a recovery that could not reach it: compare its adapters, then remove it there (rmsyscfg).",
         lambda ends: _home_again(ends) and ends.target.lists_it and not ends.target.migrates,
     ),
-    Rule(
-        "at-home", "where it was, no migration", Way.HANDS_OFF,
+    RecoveryRule(
+        "at-home", "where it was, no migration", RecoveryAction.HANDS_OFF,
         "Nothing began, or it was rolled back. Read the manager's message, mend it, validate again.",
         lambda ends: _home_again(ends) and not ends.target.migrates,
     ),
-    Rule(
-        "stuck-again", "migrating, the bytes stand still, and stopping was refused", Way.RECOVER,
+    RecoveryRule(
+        "stuck-again", "migrating, the bytes stand still, and stopping was refused", RecoveryAction.RECOVER,
         "The mover does not answer. Recovery cleans up after it.",
         lambda ends: _stuck(ends) and ends.stop_refused,
     ),
-    Rule(
-        "stuck", "migrating, the bytes stand still for minutes", Way.STOP,
+    RecoveryRule(
+        "stuck", "migrating, the bytes stand still for minutes", RecoveryAction.STOP,
         "The movers have lost each other. Stopping leaves the partition on the source; if the state stays, recover.",
         _stuck,
     ),
-    Rule(
-        "under-way", "migrating", Way.WAIT,
+    RecoveryRule(
+        "under-way", "migrating", RecoveryAction.WAIT,
         "The copy is under way, or the switch-over is. Stop it only if that is wanted.",
         lambda ends: ends.source.migrates,
     ),
-    Rule(
-        "down-here", "on the source and not running, no migration", Way.START,
+    RecoveryRule(
+        "down-here", "on the source and not running, no migration", RecoveryAction.START,
         "The move is over and the partition is down: it was given up by the source and lost by the target. Activate it on the source, after a look that the target does not run it.",
         lambda ends: ends.source.state in ("Not Activated", "Error") and ends.target.surely_does_not_run_it,
     ),
@@ -272,36 +272,36 @@ STOPPABLE = frozenset({"under-way", "stuck"})
 UNHEARD_OF = "This combination is in no table. Touch nothing; ask again, and keep what both ends say."
 
 
-def propose(ends: Ends, run: str = "RUN") -> Proposal:
+def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
     """What to do about a move, by the first rule of the table that holds. ``run`` is what the operator types after ``lpmkit recover``.
 
     >>> order = Order("p8aix01", "p8a", "p8b", "8286-42A*21A40BC", "", "")
-    >>> here = End("p8a", MigrationReading("Migrating - Running", "Migration Failed"))
-    >>> propose(Ends(order, here, End("p8b", MigrationReading(None, None)))).way.value
+    >>> here = EndReading("p8a", MigrationReading("Migrating - Running", "Migration Failed"))
+    >>> propose(BothEnds(order, here, EndReading("p8b", MigrationReading(None, None)))).way.value
     'recover'
     """
     rule = next((one for one in RULES if one.holds(ends)), None)
     said = (ends.source.words(), ends.target.words())
     if rule is None:
-        return Proposal(Way.HANDS_OFF, "unheard-of", UNHEARD_OF, said)
+        return Proposal(RecoveryAction.HANDS_OFF, "unheard-of", UNHEARD_OF, said)
     return Proposal(rule.way, rule.key, rule.why, said, _commands(rule.way, ends, run))
 
 
-def _commands(way: Way, ends: Ends, run: str) -> tuple[str, ...]:
+def _commands(way: RecoveryAction, ends: BothEnds, run: str) -> tuple[str, ...]:
     """What to type: lpmkit's command, which keeps a record, and what it stands for on the console of the source."""
     order = ends.order
     remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
     name = ["-p", order.partition]
-    if way is Way.STOP:
+    if way is RecoveryAction.STOP:
         return (f"lpmkit stop {run}", shlex.join(["migrlpar", "-o", "s", "-m", "SOURCE", *name]))
-    if way in (Way.RECOVER, Way.FORCE):
-        forced = ["--force"] if way is Way.FORCE else []
+    if way in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+        forced = ["--force"] if way is RecoveryAction.FORCE else []
         ours = " ".join(["lpmkit", "recover", run, *forced])
         return (ours, shlex.join(["migrlpar", "-o", "r", "-m", "SOURCE", *remote, *name, *forced]))
-    if way is Way.START:
+    if way is RecoveryAction.START:
         where = "TARGET" if not ends.source.lists_it else "SOURCE"
         return (shlex.join(["chsysstate", "-r", "lpar", "-m", where, "-o", "on", "-n", order.partition]),)
-    if way is Way.WAIT:
+    if way is RecoveryAction.WAIT:
         return (f"lpmkit attach {run}",)
     return ()
 
@@ -315,9 +315,9 @@ def look(
     still_s: float | None = None,
     stop_refused: bool = False,
     recover_refused: int = 0,
-) -> Ends:
+) -> BothEnds:
     """Ask both managers about a partition and about their systems; who does not answer is an end without a reading."""
-    return Ends(
+    return BothEnds(
         order,
         _end(source, order.partition),
         _end(target, order.partition),
@@ -328,16 +328,16 @@ def look(
     )
 
 
-def _end(control: Control, partition: str) -> End:
+def _end(control: Control, partition: str) -> EndReading:
     try:
         reading = control.migration(partition)
     except RemoteError as trouble:
-        return End(control.frame_name, why_not=str(trouble))
+        return EndReading(control.frame_name, why_not=str(trouble))
     try:
         system = control.system().state
     except RemoteError:  # the reading is what counts; without the system's state nothing is ever forced on its account
         system = None
-    return End(control.frame_name, reading, system)
+    return EndReading(control.frame_name, reading, system)
 
 
 def stillness_s(readings: Sequence[tuple[int, int | None]]) -> float | None:

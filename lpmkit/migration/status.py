@@ -1,6 +1,6 @@
 """Where a run stands, from its folder alone: its phase, how far it is, and which requests apply to it now.
 
-`state` reads a folder once, `Course` follows one that grows; `refusals` says of every request why it does not apply.
+`state` reads a folder once, `RunStatus` follows one that grows; `refusals` says of every request why it does not apply.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ from dataclasses import dataclass, fields, replace
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.errors import UsageError
 from lpmkit.migration.phases import Phase, Progress, progress
-from lpmkit.migration.recovery import STOPPABLE, End, Ends, Proposal, Way, propose, stillness_s, tried
+from lpmkit.migration.recovery import (
+    STOPPABLE,
+    BothEnds,
+    EndReading,
+    Proposal,
+    RecoveryAction,
+    propose,
+    stillness_s,
+    tried,
+)
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, Event
 
@@ -46,7 +55,7 @@ class State:
         return self.has_begun and not self.recorded and self.ended is None
 
 
-class Course:
+class RunStatus:
     """Where a run stands, followed as its folder grows: a look reads only the events that were written since the last one.
 
     Of what is told again and again (readings, forecasts, the clock) it keeps the newest and the byte counters, of the rest every event.
@@ -61,7 +70,7 @@ class Course:
         self.events: list[Event] = []
         self._sent: list[tuple[int, int | None, int | None]] = []
         #: What was heard last of each end, and when.
-        self._ends: dict[str, tuple[int, End]] = {}
+        self._ends: dict[str, tuple[int, EndReading]] = {}
         self._forecast: Event | None = None
         self._inactive: bool | None = None
 
@@ -71,7 +80,7 @@ class Course:
             self._follow()
             return self._state()
 
-    def said(self, looked: tuple[Ends, int] | None = None) -> tuple[Proposal, int] | None:
+    def said(self, looked: tuple[BothEnds, int] | None = None) -> tuple[Proposal, int] | None:
         """What is to be done by what was heard of both ends, and when the source was heard last (monotonic nanoseconds); ``None`` before a manager was asked, and of a watch.
 
         ``looked`` is what both managers said when somebody asked them, and when. It counts where it is the newest, and of an end that the record does not tell of for `LOOK_HOLDS_S`.
@@ -81,8 +90,8 @@ class Course:
             if self._source not in self._ends and looked is None:
                 return None
             order = order_of(self.run)
-            nobody = 0, End(order.target, why_not="nobody has asked it lately")
-            source = self._ends.get(order.source, (0, End(order.source, why_not="nobody has asked it yet")))
+            nobody = 0, EndReading(order.target, why_not="nobody has asked it lately")
+            source = self._ends.get(order.source, (0, EndReading(order.source, why_not="nobody has asked it yet")))
             target = self._ends.get(order.target, nobody)
             if source[0] - target[0] > TOGETHER_S * 1e9:
                 target = (
@@ -95,7 +104,7 @@ class Course:
                 target = (at, ends.target) if at > target[0] and holds else target
             answers = [event.data for event in self.events if event.kind == "answer"]
             still_s = stillness_s([(at, sent) for at, sent, _ in self._sent])
-            seen = Ends(order, source[1], target[1], bool(self._inactive), still_s, *tried(answers))
+            seen = BothEnds(order, source[1], target[1], bool(self._inactive), still_s, *tried(answers))
             return propose(seen, str(self.run.path)), source[0]
 
     def _follow(self) -> None:
@@ -109,12 +118,12 @@ class Course:
                 self.events.append(event)
             if event.kind == "control-lost":
                 where = str(event.data["where"])
-                self._ends[where] = event.mono_ns, End(where, why_not=str(event.data["error"]))
+                self._ends[where] = event.mono_ns, EndReading(where, why_not=str(event.data["error"]))
 
     def _hear(self, event: Event) -> None:
         where = str(event.data["where"])
         said = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
-        self._ends[where] = event.mono_ns, End(where, MigrationReading(**said))
+        self._ends[where] = event.mono_ns, EndReading(where, MigrationReading(**said))
         if where != self._source:
             return
         if self._inactive is None:
@@ -156,7 +165,7 @@ class Course:
 
 def state(run: Run, clock: Clock | None = None) -> State:
     """Where a run stands, read from its folder."""
-    return Course(run, clock).state()
+    return RunStatus(run, clock).state()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +188,10 @@ def refusals(now: State, said: Proposal | None) -> Refusals:
             stop = "" if now.recorded else "this run is over; nothing was moved"
         return Refusals(stop, "nothing is left in between", "nothing is left in between", attach)
     why = said.why if said else "no manager has been heard yet"
-    recover = "" if said and said.way in (Way.RECOVER, Way.FORCE) else why
-    force = "" if said and said.way is Way.FORCE else "an ordinary recovery comes first" if not recover else why
+    recover = "" if said and said.way in (RecoveryAction.RECOVER, RecoveryAction.FORCE) else why
+    force = (
+        "" if said and said.way is RecoveryAction.FORCE else "an ordinary recovery comes first" if not recover else why
+    )
     stop = why
     if now.phase is Phase.ASKED or (said and said.rule in STOPPABLE and not now.phase.is_final):
         stop = ""  # while it is only asked for, a manager may not list it yet

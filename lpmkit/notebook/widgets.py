@@ -25,12 +25,12 @@ from lpmkit.checks import Finding
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import Ends, Proposal
-from lpmkit.migration.status import Course, State, refusals, state
+from lpmkit.migration.recovery import BothEnds, Proposal
+from lpmkit.migration.status import RunStatus, State, refusals, state
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.rules import Classified, Rules, parse_rules
 from lpmkit.plots.live import WINDOW_S, Lane, Lanes, Marks
-from lpmkit.runbook import Landscape, Runbook, Validation
+from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import add_remark
 from lpmkit.sap.model import JobStatus
@@ -134,7 +134,7 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def __init__(self, book: Runbook, partition: str | None = None, target: str | None = None) -> None:
         self._book = book
-        self.there: Landscape = book.landscape()
+        self.there: SiteInventory = book.landscape()
         movable = [place for place in self.there.placed if not place.partition.is_vios]
         self.search = w.Text(placeholder="part of a name", description="search", continuous_update=True)
         self.partition = w.Select(
@@ -205,9 +205,9 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
     def __init__(self, book: Runbook, run: Run) -> None:
         self._book, self._run = book, run
         self._name = str(run.manifest["order"]["partition"])
-        self.course = Course(run, book.clock)
+        self.course = RunStatus(run, book.clock)
         #: What both managers said when they were asked here, and when (monotonic nanoseconds).
-        self._looked: tuple[Ends, int] | None = None
+        self._looked: tuple[BothEnds, int] | None = None
         self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
         self.move = w.Button(description="Move", icon="truck", button_style="warning", layout=_FITS)
         self.stop = w.Button(description="Stop", icon="hand-paper", layout=_FITS)
@@ -350,7 +350,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
 
     def __init__(self, run: Run, panel: MovePanel | None = None) -> None:
         self._run, self._panel = run, panel
-        self._course = panel.course if panel else Course(run)
+        self._course = panel.course if panel else RunStatus(run)
         self._lanes = Lanes(run)
         self._guard = threading.Lock()
         self.headline = w.HTML()

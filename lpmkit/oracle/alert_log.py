@@ -59,7 +59,7 @@ _ATTRIBUTE = re.compile(r"""([\w:]+)=(?:'([^']*)'|"([^"]*)")""")
 _XML_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:\d\d)?$")
 
 
-class Kind(Enum):
+class EventKind(Enum):
     """What an event is made of."""
 
     MESSAGE = "message"
@@ -79,7 +79,7 @@ class Tags:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LogEvent:
     """One thing that the log says.
 
     ``when`` is ``None`` when no stamp above could be read. ``offset`` is where its first line begins, in bytes; ``line_count`` how many lines
@@ -90,7 +90,7 @@ class Event:
     lines: tuple[str, ...]
     offset: int
     line_count: int
-    kind: Kind = Kind.MESSAGE
+    kind: EventKind = EventKind.MESSAGE
     inner: Moment | None = None
     whole: bool = True
     tags: Tags | None = None
@@ -162,14 +162,14 @@ class AlertReader:
         self._blocks: dict[str | None, _Group] = {}
         self._element: list[str] | None = None
         self._element_offset = 0
-        self._ready: list[Event] = []
+        self._ready: list[LogEvent] = []
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is held: no half line, no event that could go on."""
         return not (self._tail or self._dropping or self._open or self._blocks or self._element)
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[LogEvent]:
         """The events that became whole with these bytes."""
         data = self._tail + data
         end = data.rfind(b"\n") + 1
@@ -180,13 +180,13 @@ class AlertReader:
             self._cut_tail()
         return self._handed_out()
 
-    def settle(self) -> list[Event]:
+    def settle(self) -> list[LogEvent]:
         """The events that are held in case they go on; a half line and a half element stay. For a log that has been quiet for a while."""
         self._close()
         self._close_blocks()
         return self._handed_out()
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[LogEvent]:
         """All that is left at the end of the file; a last line without an end is taken as it is and its event is not ``whole``."""
         half = bool(self._tail)
         if half:
@@ -308,7 +308,7 @@ class AlertReader:
     def _take_unknown_stamp(self, line: str, offset: int) -> None:
         self._close()
         self.stamp, self._fresh = None, False
-        self._give(Event(None, (line,), offset, 1, Kind.UNKNOWN_STAMP))
+        self._give(LogEvent(None, (line,), offset, 1, EventKind.UNKNOWN_STAMP))
 
     # -- network blocks ----------------------------------------------------------------------------------------------------
 
@@ -347,8 +347,8 @@ class AlertReader:
         if block.inner is not None and (when is None or not when.zoned):
             when = block.inner
         self._last_inner = block.inner
-        kind = Kind.NETWORK if any(not line.startswith(_STARS) for line in block.lines) else Kind.MESSAGE
-        self._give(Event(when, tuple(block.lines), block.offset, block.count, kind, block.inner, tags=block.tags))
+        kind = EventKind.NETWORK if any(not line.startswith(_STARS) for line in block.lines) else EventKind.MESSAGE
+        self._give(LogEvent(when, tuple(block.lines), block.offset, block.count, kind, block.inner, tags=block.tags))
 
     # -- log.xml -----------------------------------------------------------------------------------------------------------
 
@@ -382,7 +382,7 @@ class AlertReader:
         elif whole and all(_NET.match(line) for line in said):
             self._take_block_line(tags.process or "", said, len(lines), self._element_offset, tags)
         else:
-            self._give(Event(when, tuple(said), self._element_offset, len(lines), whole=whole, tags=tags))
+            self._give(LogEvent(when, tuple(said), self._element_offset, len(lines), whole=whole, tags=tags))
 
     # -- handing out -------------------------------------------------------------------------------------------------------
 
@@ -390,7 +390,7 @@ class AlertReader:
         group, self._open = self._open, None
         if group is not None:
             when = self._time_of(group, following) if group.stamp_follows else group.when
-            self._give(Event(when, tuple(group.lines), group.offset, group.count))
+            self._give(LogEvent(when, tuple(group.lines), group.offset, group.count))
 
     def _time_of(self, group: _Group, following: Moment | None) -> Moment | None:
         """The time of an event whose stamp follows it: after the one above and before the one below, as far as there are any."""
@@ -398,14 +398,14 @@ class AlertReader:
             return group.when.onwards if group.when and self._in_trace else group.when or following
         return group.when.until(following)
 
-    def _give(self, event: Event) -> None:
+    def _give(self, event: LogEvent) -> None:
         counts = self.counts
         counts.events += 1
         counts.in_events += event.line_count
         counts.timeless += event.when is None
         self._ready.append(event)
 
-    def _handed_out(self) -> list[Event]:
+    def _handed_out(self) -> list[LogEvent]:
         ready, self._ready = self._ready, []
         return ready
 
@@ -439,7 +439,7 @@ def read_element(text: str) -> tuple[Moment | None, Tags, str]:
     return (iso_moment(*found.groups()) if found else None), tags, unescape(body)
 
 
-def read_events(pieces: Iterable[bytes], reader: AlertReader | None = None) -> Iterator[Event]:
+def read_events(pieces: Iterable[bytes], reader: AlertReader | None = None) -> Iterator[LogEvent]:
     """The events of a log that comes in pieces, to its end. Memory does not grow with the log."""
     reader = reader or AlertReader()
     for piece in pieces:
@@ -447,7 +447,7 @@ def read_events(pieces: Iterable[bytes], reader: AlertReader | None = None) -> I
     yield from reader.finish()
 
 
-def read_alert_log(text: str) -> tuple[Event, ...]:
+def read_alert_log(text: str) -> tuple[LogEvent, ...]:
     r"""The events of a log that is at hand as text; for recordings and small pieces.
 
     >>> event, = read_alert_log("2017-03-24T17:49:39.327480+09:00\nThread 1 advanced to log sequence 8 (LGWR switch)\n  Current log# 2\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state
-from lpmkit.oracle.connections import AskingFailed, Way, choose, open_asked
+from lpmkit.oracle.connections import ConnectionSettings, QueryFailed, choose_driver, connect
 from lpmkit.oracle.tnsping import ping
 from lpmkit.ssh.client import SshSession
 
@@ -26,21 +26,21 @@ class Look:
 
 def look_at(sid: str, settings: DatabaseSettings, password: str | None, host: SshSession) -> list[Look]:
     """The way and why, whether its listener answers, whether a logon works, and what the user may see."""
-    chosen = choose(settings)
+    chosen = choose_driver(settings)
     looks = [
         Look(f"way to database {sid}", chosen.trouble is None, f"{chosen.way}: {chosen.why}", chosen.trouble or "")
     ]
     if settings.listener:
         looks.append(_listener(sid, settings.listener))
     if chosen.way != "none" and chosen.trouble is None:
-        looks.append(_logon(Way.of(sid, settings), password, host, settings))
+        looks.append(_logon(ConnectionSettings.of(sid, settings), password, host, settings))
     return looks
 
 
 def _listener(sid: str, listener: str) -> Look:
     try:
         ping(listener, LIMIT_S)
-    except AskingFailed as trouble:
+    except QueryFailed as trouble:
         return Look(
             f"listener of {sid}",
             False,
@@ -50,18 +50,18 @@ def _listener(sid: str, listener: str) -> Look:
     return Look(f"listener of {sid}", True, f"{listener} answers")
 
 
-def _logon(way: Way, password: str | None, host: SshSession, settings: DatabaseSettings) -> Look:
+def _logon(way: ConnectionSettings, password: str | None, host: SshSession, settings: DatabaseSettings) -> Look:
     what = f"logon to {way.sid}"
     try:
-        asked = open_asked(way, password, host, LIMIT_S)
-    except AskingFailed as trouble:
+        asked = connect(way, password, host, LIMIT_S)
+    except QueryFailed as trouble:
         return Look(what, False, trouble.what, trouble.next_step or "Try it by hand with the same user.")
     except LpmError as trouble:
         return Look(what, False, str(trouble))
     try:
         beat = state.beat_of(asked.rows(state.BEAT, LIMIT_S))
         gaps = state.gather(asked, LIMIT_S)["gaps"]
-    except (AskingFailed, ValueError) as trouble:
+    except (QueryFailed, ValueError) as trouble:
         return Look(what, False, str(trouble), "The user lacks the grants of docs/oracle.md.")
     finally:
         asked.close()

@@ -50,7 +50,7 @@ _DEAD = re.compile(
 )
 
 
-class AskingFailed(RemoteError):
+class QueryFailed(RemoteError):
     """The database gave no answer, or said no. ``outcome`` is what a sample of it says; ``dead`` that the session is gone."""
 
     def __init__(self, text: str, outcome: Outcome, *, dead: bool = False, where: str | None = None) -> None:
@@ -94,7 +94,7 @@ def outcome_of(text: str) -> tuple[Outcome, bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DriverChoice:
     """The way a database will be asked, and why; ``trouble`` says what stands against it, and what to do."""
 
     way: str
@@ -106,37 +106,37 @@ def installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def choose(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -> Choice:  # noqa: PLR0911 - one return for each line of the table
+def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -> DriverChoice:  # noqa: PLR0911 - one return for each line of the table
     """The way for a database, by its release and by what is here. The site file's word comes first.
 
-    >>> choose(DatabaseSettings(partition="bxaix85", version="10.2.0.2.0")).way
+    >>> choose_driver(DatabaseSettings(partition="bxaix85", version="10.2.0.2.0")).way
     'sqlplus'
     """
     if settings.way != "auto":
-        return Choice(settings.way, "the site file says so", _missing(settings.way, settings, has))
+        return DriverChoice(settings.way, "the site file says so", _missing(settings.way, settings, has))
     release = release_of(settings.version)
     if not settings.listener or not settings.user:
         lacks = "listener" if not settings.listener else "user"
-        return Choice("sqlplus", f"on its host, with no client here: the site file names no {lacks}")
+        return DriverChoice("sqlplus", f"on its host, with no client here: the site file names no {lacks}")
     if release is None:
-        return Choice(
+        return DriverChoice(
             "thin",
             "no client is needed; the site file does not say the release, thin needs 12.1 or later",
             _missing("thin", settings, has),
         )
     if release >= (12, 1):
-        return Choice(
+        return DriverChoice(
             "thin",
             f"release {settings.version}: python-oracledb needs no client from 12.1 on",
             _missing("thin", settings, has),
         )
     if release >= (11, 2) and settings.client and has("oracledb"):
-        return Choice("thick", f"release {settings.version}: with an Oracle Client 19, which the site file names")
+        return DriverChoice("thick", f"release {settings.version}: with an Oracle Client 19, which the site file names")
     if release < (11, 2) and settings.client and has("cx_Oracle"):
-        return Choice(
+        return DriverChoice(
             "cx_oracle", f"release {settings.version}: cx_Oracle is installed and the site file names a client"
         )
-    return Choice("sqlplus", f"release {settings.version}: on its host, with no client here")
+    return DriverChoice("sqlplus", f"release {settings.version}: on its host, with no client here")
 
 
 def _missing(way: str, settings: DatabaseSettings, has: Callable[[str], bool]) -> str | None:
@@ -162,8 +162,8 @@ def release_of(version: str | None) -> tuple[int, ...] | None:
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
-class Asked(Protocol):
-    """A session with a database. All values come as texts. Every verb raises `AskingFailed`."""
+class Connection(Protocol):
+    """A session with a database. All values come as texts. Every verb raises `QueryFailed`."""
 
     def rows(self, sql: str, limit_s: float = PATIENCE_S) -> list[Row]: ...
 
@@ -177,7 +177,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ConnectionSettings:
     """How to get at one database: JSON values, but for the password, which is handed over beside it."""
 
     sid: str
@@ -189,13 +189,13 @@ class Way:
     sqlplus: tuple[str, ...] = ("sqlplus",)
 
     @classmethod
-    def of(cls, sid: str, settings: DatabaseSettings) -> Way:
+    def of(cls, sid: str, settings: DatabaseSettings) -> ConnectionSettings:
         return cls(
-            sid, choose(settings).way, settings.service or sid, settings.listener or "", settings.user or "", settings.client or "", settings.sqlplus
+            sid, choose_driver(settings).way, settings.service or sid, settings.listener or "", settings.user or "", settings.client or "", settings.sqlplus
         )  # fmt: skip
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Way:
+    def from_data(cls, data: Mapping[str, Any]) -> ConnectionSettings:
         return cls(**{**data, "sqlplus": tuple(data.get("sqlplus", ("sqlplus",)))})
 
     def as_data(self) -> dict[str, Any]:
@@ -206,21 +206,21 @@ class Way:
         return f"{self.listener}/{self.service}"
 
 
-def open_asked(way: Way, password: str | None, host: SshSession | None, limit_s: float) -> Asked:
-    """Log on. Raises `AskingFailed` within ``limit_s``, also when the other side accepts and never answers."""
+def connect(way: ConnectionSettings, password: str | None, host: SshSession | None, limit_s: float) -> Connection:
+    """Log on. Raises `QueryFailed` within ``limit_s``, also when the other side accepts and never answers."""
     if way.way == "thin":
-        return ThinAsked(way, password, limit_s)
+        return ThinConnection(way, password, limit_s)
     if way.way == "sqlplus":
         if host is None:
-            raise AskingFailed("sqlplus needs a login to the database's host", Outcome.REFUSED)
-        return SqlPlusAsked(way, password, host, limit_s)
+            raise QueryFailed("sqlplus needs a login to the database's host", Outcome.REFUSED)
+        return SqlPlusConnection(way, password, host, limit_s)
     return DriverAsked(way, password, limit_s)
 
 
-def log_on_once(way: Way, password: str | None, host: SshSession | None, limit_s: float) -> None:
-    """One fresh logon and off again, cancelled hard at the limit. Raises `AskingFailed`."""
+def log_on_once(way: ConnectionSettings, password: str | None, host: SshSession | None, limit_s: float) -> None:
+    """One fresh logon and off again, cancelled hard at the limit. Raises `QueryFailed`."""
     if way.way in ("thin", "sqlplus"):
-        open_asked(way, password, host, limit_s).close()
+        connect(way, password, host, limit_s).close()
         return
     # these drivers cannot be broken off while they connect, so they do it in a process that can be ended
     order = json.dumps({"way": way.as_data(), "password": password}).encode()
@@ -233,20 +233,20 @@ def log_on_once(way: Way, password: str | None, host: SshSession | None, limit_s
     try:
         said, _ = child.communicate(order, timeout=limit_s)
     except subprocess.TimeoutExpired:
-        raise AskingFailed(f"no logon within {limit_s:g} s; broken off", Outcome.SILENT, where=way.sid) from None
+        raise QueryFailed(f"no logon within {limit_s:g} s; broken off", Outcome.SILENT, where=way.sid) from None
     finally:
         child.kill()
         child.communicate()
     text = said.decode("utf-8", "replace").strip()
     if child.returncode != 0:
         outcome, _ = outcome_of(text)
-        raise AskingFailed(text or f"the logon ended with status {child.returncode}", outcome, where=way.sid)
+        raise QueryFailed(text or f"the logon ended with status {child.returncode}", outcome, where=way.sid)
 
 
-class ThinAsked:
+class ThinConnection:
     """python-oracledb in thin mode, through its asyncio face: that one can be broken off at any moment, also while it connects, and then closes its socket."""
 
-    def __init__(self, way: Way, password: str | None, limit_s: float) -> None:
+    def __init__(self, way: ConnectionSettings, password: str | None, limit_s: float) -> None:
         oracledb = _module("oracledb", way)
         self._way, self._loop = way, asyncio.new_event_loop()
         self._error = oracledb.Error
@@ -291,20 +291,20 @@ class ThinAsked:
             return self._loop.run_until_complete(asyncio.wait_for(what, limit_s))
         except TimeoutError:
             self._let_go()
-            raise AskingFailed(
+            raise QueryFailed(
                 f"no {noun} within {limit_s:g} s; broken off", Outcome.SILENT, dead=True, where=self._way.sid
             ) from None
         except self._error as trouble:
             outcome, dead = outcome_of(str(trouble))
-            raise AskingFailed(str(trouble), outcome, dead=dead, where=self._way.sid) from trouble
+            raise QueryFailed(str(trouble), outcome, dead=dead, where=self._way.sid) from trouble
         except OSError as trouble:
-            raise AskingFailed(str(trouble), Outcome.LOST, dead=True, where=self._way.sid) from trouble
+            raise QueryFailed(str(trouble), Outcome.LOST, dead=True, where=self._way.sid) from trouble
 
 
 class DriverAsked:
     """python-oracledb with an Oracle Client, or cx_Oracle: they keep to a call time-out of their own."""
 
-    def __init__(self, way: Way, password: str | None, limit_s: float) -> None:
+    def __init__(self, way: ConnectionSettings, password: str | None, limit_s: float) -> None:
         self._way = way
         module = _module("oracledb" if way.way == "thick" else "cx_Oracle", way)
         self._error = module.Error
@@ -323,9 +323,9 @@ class DriverAsked:
         except self._error:
             pass  # a client before 18 has no call time-out; the probe's own clock still sees the silence
 
-    def _failed(self, trouble: Exception) -> AskingFailed:
+    def _failed(self, trouble: Exception) -> QueryFailed:
         outcome, dead = outcome_of(str(trouble))
-        return AskingFailed(str(trouble), outcome, dead=dead, where=self._way.sid)
+        return QueryFailed(str(trouble), outcome, dead=dead, where=self._way.sid)
 
     def rows(self, sql: str, limit_s: float = PATIENCE_S) -> list[Row]:
         self._limit(limit_s)
@@ -360,30 +360,30 @@ def _init_client(module: Any, folder: str | None) -> None:
             raise
 
 
-def _module(name: str, way: Way) -> Any:
+def _module(name: str, way: ConnectionSettings) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as trouble:
         settings = DatabaseSettings(partition=way.sid, listener=way.listener or None, user=way.user or None)
         text = _missing(way.way, settings, lambda _: False) or str(trouble)
-        raise AskingFailed(text, Outcome.REFUSED, where=way.sid) from trouble
+        raise QueryFailed(text, Outcome.REFUSED, where=way.sid) from trouble
 
 
 def _texts(row: Sequence[Any]) -> Row:
     return tuple(None if value is None else str(value) for value in row)
 
 
-class SqlPlusAsked:
+class SqlPlusConnection:
     """``sqlplus -S /nolog`` on the database's host, statements on its standard input. Passwords go there too, never onto a command line."""
 
-    def __init__(self, way: Way, password: str | None, host: SshSession, limit_s: float) -> None:
+    def __init__(self, way: ConnectionSettings, password: str | None, host: SshSession, limit_s: float) -> None:
         self._way, self._clock = way, Clock()
         try:
             self._channel = host.stream([*way.sqlplus, "-S", "/nolog"])
         except LpmError as trouble:
-            raise AskingFailed(str(trouble), Outcome.LOST, dead=True, where=way.sid) from trouble
+            raise QueryFailed(str(trouble), Outcome.LOST, dead=True, where=way.sid) from trouble
         except Exception as trouble:
-            raise AskingFailed(f"no channel: {trouble}", Outcome.LOST, dead=True, where=way.sid) from trouble
+            raise QueryFailed(f"no channel: {trouble}", Outcome.LOST, dead=True, where=way.sid) from trouble
         self._rest, self._count = b"", 0
         self._poller = select.poll()
         self._poller.register(self._channel.fileno(), select.POLLIN)
@@ -391,13 +391,13 @@ class SqlPlusAsked:
         who = f'{way.user}/"{secret}"' if way.user else "/"
         try:
             said = self._ask(f"{_SETTINGS}\nconnect {who}", limit_s)
-        except AskingFailed:
+        except QueryFailed:
             self.close()
             raise
         complaint = _complaint(said)
         if complaint:
             self.close()
-            raise AskingFailed(complaint, Outcome.REFUSED, where=way.sid)
+            raise QueryFailed(complaint, Outcome.REFUSED, where=way.sid)
 
     def rows(self, sql: str, limit_s: float = PATIENCE_S) -> list[Row]:
         return read_rows(self._checked(self._ask(f"{sql};", limit_s)))
@@ -409,7 +409,7 @@ class SqlPlusAsked:
         trouble = _complaint(said)
         if trouble:
             outcome, dead = outcome_of(trouble)
-            raise AskingFailed(trouble, outcome, dead=dead, where=self._way.sid)
+            raise QueryFailed(trouble, outcome, dead=dead, where=self._way.sid)
         return said
 
     def _ask(self, text: str, limit_s: float) -> list[str]:
@@ -422,7 +422,7 @@ class SqlPlusAsked:
             while f"{end}\n".encode() not in self._rest:
                 left_ms = (deadline - self._clock.mono_ns()) / 1e6
                 if left_ms <= 0:
-                    raise AskingFailed(
+                    raise QueryFailed(
                         f"no answer within {limit_s:g} s; broken off", Outcome.SILENT, dead=True, where=self._way.sid
                     )
                 if self._poller.poll(left_ms):
@@ -431,7 +431,7 @@ class SqlPlusAsked:
             if self._channel.recv_stderr_ready() or self._channel.recv_ready():
                 self._rest += self._channel.recv(65536) if self._channel.recv_ready() else b""
                 raise self._ended() from trouble
-            raise AskingFailed(
+            raise QueryFailed(
                 f"the login was lost: {trouble}", Outcome.LOST, dead=True, where=self._way.sid
             ) from trouble
         answer, _, self._rest = self._rest.partition(f"{end}\n".encode())
@@ -443,11 +443,11 @@ class SqlPlusAsked:
             raise self._ended()
         self._rest += data
 
-    def _ended(self) -> AskingFailed:
+    def _ended(self) -> QueryFailed:
         """What the program said when it ended by itself: mostly that it is not there."""
         said = self._channel.recv_stderr(2000) if self._channel.recv_stderr_ready() else b""
         text = short((said + self._rest).decode("utf-8", "replace")) or "nothing"
-        return AskingFailed(f"sqlplus ended by itself and said: {text}", Outcome.LOST, dead=True, where=self._way.sid)
+        return QueryFailed(f"sqlplus ended by itself and said: {text}", Outcome.LOST, dead=True, where=self._way.sid)
 
     def close(self) -> None:
         try:
@@ -487,8 +487,8 @@ def main() -> None:
     """One logon, for `log_on_once`: the order comes on standard input, an error goes to standard output."""
     order = json.loads(sys.stdin.readline())
     try:
-        DriverAsked(Way.from_data(order["way"]), order["password"], PATIENCE_S).close()
-    except AskingFailed as trouble:
+        DriverAsked(ConnectionSettings.from_data(order["way"]), order["password"], PATIENCE_S).close()
+    except QueryFailed as trouble:
         sys.stdout.write(trouble.what)
         sys.exit(1)
 

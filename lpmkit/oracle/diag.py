@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lpmkit.oracle.alert_log import Event, Kind, Tags
-from lpmkit.oracle.connections import Asked, Row
+from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
+from lpmkit.oracle.connections import Connection, Row
 from lpmkit.oracle.stamps import Moment
 
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
@@ -26,14 +26,14 @@ class DiagFollower:
 
     path = "V$DIAG_ALERT_EXT"
 
-    def __init__(self, asked: Asked, limit_s: float = 30.0) -> None:
+    def __init__(self, asked: Connection, limit_s: float = 30.0) -> None:
         self.gaps: list[str] = []
         self._asked, self._limit_s = asked, limit_s
         self._mark: datetime | None = None
         self._count = 0
 
-    def poll(self) -> tuple[Event, ...]:
-        """What is new. Raises `lpmkit.oracle.connections.AskingFailed`."""
+    def poll(self) -> tuple[LogEvent, ...]:
+        """What is new. Raises `lpmkit.oracle.connections.QueryFailed`."""
         if self._mark is None:
             self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
             return ()
@@ -42,10 +42,10 @@ class DiagFollower:
         self._mark = max([self._mark, *(event.when.earliest for event in events if event.when)])
         return tuple(events)
 
-    def finish(self) -> tuple[Event, ...]:
+    def finish(self) -> tuple[LogEvent, ...]:
         return ()
 
-    def _event(self, row: Row) -> Event:
+    def _event(self, row: Row) -> LogEvent:
         at = _moment(row[0])
         lines = tuple(line for line in (row[5] or "").splitlines() if line.strip()) or ("",)
         level = int(row[3]) if row[3] and row[3].isdigit() else None
@@ -53,7 +53,7 @@ class DiagFollower:
             process=row[4], type=_TYPES.get(row[2] or "", row[2]), level=level, component=row[1], problem=row[6]
         )
         self._count += 1
-        return Event(Moment(at, at + MICROSECOND), lines, self._count, len(lines), Kind.MESSAGE, tags=tags)
+        return LogEvent(Moment(at, at + MICROSECOND), lines, self._count, len(lines), EventKind.MESSAGE, tags=tags)
 
 
 def _moment(text: str | None) -> datetime:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lpmkit.oracle.alert_log import Event, Kind, Tags
+from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
 from lpmkit.oracle.stamps import Moment
 
 #: Of an event that is longer the rest is left out of the run; its ``line_count`` says how long it was.
 MOST_LINES = 60
 
 
-def as_row(event: Event, path: str, seen_mono_ns: int, seen_wall_ns: int) -> dict[str, Any]:
+def as_row(event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int) -> dict[str, Any]:
     """One event, which file it stands in, and when we saw it."""
     tags = event.tags
     return {
@@ -31,15 +31,15 @@ def as_row(event: Event, path: str, seen_mono_ns: int, seen_wall_ns: int) -> dic
     }
 
 
-def from_row(row: Mapping[str, Any]) -> Event:
+def from_row(row: Mapping[str, Any]) -> LogEvent:
     """The event of a row. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
     tags = row.get("tags")
-    return Event(
+    return LogEvent(
         when=_moment(row["when"]),
         lines=tuple(str(line) for line in row["lines"]),
         offset=int(row["offset"]),
         line_count=int(row["line_count"]),
-        kind=Kind(row["kind"]),
+        kind=EventKind(row["kind"]),
         inner=_moment(row.get("inner")),
         whole=bool(row.get("whole", True)),
         tags=None if tags is None else Tags(*tags),

@@ -1,6 +1,6 @@
 """From classified events to a verdict: counts by rule, what is more than usual, what stands out.
 
-A `Window` says which events belong to the question. Those of the time before it give what is usual: a rule with ``above_usual`` counts as what
+A `LogWindow` says which events belong to the question. Those of the time before it give what is usual: a rule with ``above_usual`` counts as what
 it says only when it comes more often than then, and is unknown when there is no before.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
-from lpmkit.oracle.alert_log import AlertReader, Counts, Event, read_element
+from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
 from lpmkit.oracle.rules import Class, Classified, Rules, Witness
 from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
 
@@ -27,7 +27,7 @@ CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
 PIECE, FIRST_STEP, MOST_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
 
 
-class Place(Enum):
+class LogPosition(Enum):
     """Where an event stands to the window."""
 
     BEFORE = "before"
@@ -36,7 +36,7 @@ class Place(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LogWindow:
     """The time that the question is about, and the time before it that says what is usual.
 
     ``since`` without a zone is meant as the log prints its times. With a zone it can be held against a log without one only when ``zone``,
@@ -48,10 +48,10 @@ class Window:
     zone: tzinfo | None = None
 
     @classmethod
-    def asked(cls, since: str | None, usual_h: float = 1.0, zone: str | None = None) -> Window:
+    def asked(cls, since: str | None, usual_h: float = 1.0, zone: str | None = None) -> LogWindow:
         """A window from what an operator typed. Raises `UsageError`.
 
-        >>> Window.asked("2008-08-08T20:14").since, Window.asked("2008-08-08T20:14Z").since.tzinfo
+        >>> LogWindow.asked("2008-08-08T20:14").since, LogWindow.asked("2008-08-08T20:14Z").since.tzinfo
         (datetime.datetime(2008, 8, 8, 20, 14), datetime.timezone.utc)
         """
         try:
@@ -63,13 +63,13 @@ class Window:
         except (ValueError, OSError, LookupError, OverflowError) as trouble:
             raise UsageError("that zone or length of time is not known", asked=zone or str(usual_h)) from trouble
 
-    def place(self, when: Moment | None) -> Place:
+    def place(self, when: Moment | None) -> LogPosition:
         if self.since is None or when is None:
-            return Place.INSIDE
+            return LogPosition.INSIDE
         after = self.after_since(when)
         if after > timedelta(0):
-            return Place.INSIDE
-        return Place.USUAL if after > -self.usual else Place.BEFORE
+            return LogPosition.INSIDE
+        return LogPosition.USUAL if after > -self.usual else LogPosition.BEFORE
 
     def as_asked(self, at: datetime) -> Moment | None:
         """A moment with a zone in the terms of the question; ``None`` when that is the log's own clock and nobody said which zone that is."""
@@ -110,7 +110,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class LogVerdict:
     """The answer. ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MOST_KEPT` a rule."""
 
     verdict: str
@@ -138,24 +138,24 @@ class _Tally:
 class Judge:
     """Takes classified events one by one and answers at the end. Its memory is that of the table, not of the log."""
 
-    def __init__(self, window: Window | None = None) -> None:
-        self.window = window or Window()
+    def __init__(self, window: LogWindow | None = None) -> None:
+        self.window = window or LogWindow()
         self._tallies: dict[str, _Tally] = {}
         self._witnesses: list[tuple[Moment | None, Witness]] = []
         self._inside = self._before = self._timeless = 0
         self._usual_from = self._usual_to = self._last = timedelta(0)
 
-    def add(self, found: Classified) -> Place:
+    def add(self, found: Classified) -> LogPosition:
         """Count one event; says where it stands."""
         when = self._when(found)
         place = self.window.place(when)
         self._follow_time(when, place)
-        if place is Place.INSIDE:
+        if place is LogPosition.INSIDE:
             self._inside += 1
             self._timeless += when is None
         else:
             self._before += 1
-        if place is not Place.BEFORE:
+        if place is not LogPosition.BEFORE:
             self._count(found, place)
         return place
 
@@ -164,10 +164,10 @@ class Judge:
         at = found.witness.at if found.witness else None
         return (self.window.as_asked(at) if at else None) or found.event.when
 
-    def _follow_time(self, when: Moment | None, place: Place) -> None:
+    def _follow_time(self, when: Moment | None, place: LogPosition) -> None:
         if self.window.since is None or when is None:
             return
-        if place is Place.BEFORE:
+        if place is LogPosition.BEFORE:
             self._usual_from = (
                 -self.window.usual
             )  # what was read reaches over all of it, also where nothing was written
@@ -176,10 +176,10 @@ class Judge:
         self._usual_from = min(self._usual_from, after)
         self._last = max(self._last, after)
 
-    def _count(self, found: Classified, place: Place) -> None:
+    def _count(self, found: Classified, place: LogPosition) -> None:
         key = found.rule.key if found.rule else found.meaning.value
         tally = self._tallies.setdefault(key, _Tally(found))
-        if place is Place.USUAL:
+        if place is LogPosition.USUAL:
             tally.usual += 1
             return
         when = self._when(found)
@@ -190,7 +190,7 @@ class Judge:
         if found.witness is not None and len(self._witnesses) < 1000:
             self._witnesses.append((when, found.witness))
 
-    def judgement(self) -> Judgement:
+    def judgement(self) -> LogVerdict:
         """The answer as far as the events go."""
         tallies, notable = [], []
         for key, tally in self._tallies.items():
@@ -203,7 +203,7 @@ class Judge:
         if self._timeless and verdict == "pass":
             verdict = Class.UNKNOWN.value
         order = list(Class)
-        return Judgement(
+        return LogVerdict(
             verdict=verdict,
             tallies=tuple(sorted(tallies, key=lambda tally: (order.index(tally.meaning), -tally.count))),
             notable=tuple(sorted(notable, key=lambda found: found.event.offset)),
@@ -245,18 +245,18 @@ def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None
 class PostMortem:
     """What a file said: the judgement, the account of its lines, and from which byte on it was read."""
 
-    judgement: Judgement
+    judgement: LogVerdict
     counts: Counts
     started_at: int
     size: int
 
 
-def examine(path: Path | str, window: Window | None = None, rules: Rules | None = None) -> PostMortem:
+def examine(path: Path | str, window: LogWindow | None = None, rules: Rules | None = None) -> PostMortem:
     """Read a log that is a local file and judge it. Only what the window needs is read, however long the file is.
 
     Raises `NotFound` for no such file, `UnexpectedReply` for one that cannot be read or holds no time of any format.
     """
-    path, window, rules = Path(path), window or Window(), rules or Rules.standard()
+    path, window, rules = Path(path), window or LogWindow(), rules or Rules.standard()
     if not path.is_file():
         raise NotFound("alert log", str(path))
     try:
@@ -271,7 +271,7 @@ def examine(path: Path | str, window: Window | None = None, rules: Rules | None 
         raise
 
 
-def _examined(file: BinaryIO, window: Window, rules: Rules) -> PostMortem:
+def _examined(file: BinaryIO, window: LogWindow, rules: Rules) -> PostMortem:
     size = file.seek(0, 2)
     start = 0 if window.since is None else find_start(file, size, window)
     reader, judge = AlertReader(start), Judge(window)
@@ -287,14 +287,14 @@ def _examined(file: BinaryIO, window: Window, rules: Rules) -> PostMortem:
     return PostMortem(judge.judgement(), reader.counts, start, size)
 
 
-def _events(file: BinaryIO, reader: AlertReader) -> Iterator[Event]:
+def _events(file: BinaryIO, reader: AlertReader) -> Iterator[LogEvent]:
     file.seek(reader.offset)
     while piece := file.read(PIECE):
         yield from reader.feed(piece)
     yield from reader.finish()
 
 
-def find_start(file: BinaryIO, size: int, window: Window) -> int:
+def find_start(file: BinaryIO, size: int, window: LogWindow) -> int:
     """Where to begin so that nothing of the window or of the usual time before it is missed: steps back from the end, each twice the last."""
     step = FIRST_STEP
     while step < size:

@@ -2,7 +2,7 @@
 
 A `Position` says how far a log has been read, and outlives the program. A log that was moved away (another inode), emptied (shorter) or written
 anew in place (other bytes where we stopped) is read from its beginning; what the old one still held is read too when it lies beside the new one.
-What could not be read is named in `Follower.gaps`, never passed over.
+What could not be read is named in `LogTail.gaps`, never passed over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
-from lpmkit.oracle.alert_log import AlertReader, Event
+from lpmkit.oracle.alert_log import AlertReader, LogEvent
 from lpmkit.oracle.stamps import Moment
 from lpmkit.ssh.session import Session
 
@@ -46,7 +46,7 @@ class FileFacts:
     size: int
 
 
-class Follower:
+class LogTail:
     """What following has in common, wherever the file is.
 
     The first `poll` takes its place at the end of the log and gives nothing, unless a `Position` says where to go on: ``Position()`` is the
@@ -57,7 +57,7 @@ class Follower:
         self.path = path
         self.gaps: list[str] = []
         #: What stood at the end of the log when the place was taken: what is usual there.
-        self.before: tuple[Event, ...] = ()
+        self.before: tuple[LogEvent, ...] = ()
         self._position = position
         self._reader = AlertReader(position.offset, position.stamp) if position else AlertReader()
 
@@ -66,7 +66,7 @@ class Follower:
         """How far the log has been read. What is held in case it goes on lies before it: `finish` first, when this is to be kept."""
         return self._position or Position()
 
-    def poll(self) -> tuple[Event, ...]:
+    def poll(self) -> tuple[LogEvent, ...]:
         """What the log says that is new. While the log is away, between being moved and being made again, that is nothing."""
         facts = self._facts()
         if facts is None:
@@ -76,7 +76,7 @@ class Follower:
         if self._position is None:
             self._take_place(facts)
             return ()
-        events: list[Event] = []
+        events: list[LogEvent] = []
         if self._was_replaced(facts):
             events += self._rest_of_the_old()
             facts = self._facts() or FileFacts(None, 0)
@@ -87,7 +87,7 @@ class Follower:
             events += self._reader.settle()
         return tuple(events)
 
-    def finish(self) -> tuple[Event, ...]:
+    def finish(self) -> tuple[LogEvent, ...]:
         """What is held in case it goes on."""
         return tuple(self._reader.settle())
 
@@ -116,7 +116,7 @@ class Follower:
         mark = self.position.mark
         return self._read(self.position.offset - len(mark))[: len(mark)] == mark
 
-    def _take_new(self, facts: FileFacts) -> list[Event]:
+    def _take_new(self, facts: FileFacts) -> list[LogEvent]:
         position = self.position
         if facts.size <= position.offset:
             return []
@@ -133,7 +133,7 @@ class Follower:
             return [*events, *self._take_new(facts)]
         return self._take(data[back:], facts.inode)
 
-    def _jump_ahead(self, facts: FileFacts) -> list[Event]:
+    def _jump_ahead(self, facts: FileFacts) -> list[LogEvent]:
         position, start = self.position, facts.size - MOST_FETCHED // 2
         self.gaps.append(
             f"{start - position.offset} bytes of {self.path} from byte {position.offset} on were not read: too many at once"
@@ -144,7 +144,7 @@ class Follower:
         self._begin(Position(facts.inode, start + skip))
         return [*events, *self._take(data[skip:], facts.inode)]
 
-    def _take(self, data: bytes, inode: int | None) -> list[Event]:
+    def _take(self, data: bytes, inode: int | None) -> list[LogEvent]:
         """Read whole lines; a half line is read again, with its rest, by the next poll."""
         end = data.rfind(b"\n") + 1
         events = self._reader.feed(data[:end])
@@ -153,7 +153,7 @@ class Follower:
         self._position = Position(inode, position.offset + end, mark, self._reader.stamp)
         return events
 
-    def _rest_of_the_old(self) -> list[Event]:
+    def _rest_of_the_old(self) -> list[LogEvent]:
         """What the log that was moved away still held, when it lies beside the new one."""
         position, events = self.position, []
         moved = self._path_of(position.inode) if position.inode is not None else None
@@ -177,7 +177,7 @@ class Follower:
         raise NotImplementedError
 
 
-class LocalFollower(Follower):
+class LocalFollower(LogTail):
     """Follows a log on this machine."""
 
     def _facts(self) -> FileFacts | None:
@@ -198,7 +198,7 @@ class LocalFollower(Follower):
         return next((str(path) for path in beside if path != here and path.stat().st_ino == inode), None)
 
 
-class AlertFollower(Follower):
+class AlertFollower(LogTail):
     """Follows a log on the database host with ``ls -i``, ``wc -c`` and ``tail -c``; all of them only read."""
 
     def __init__(self, session: Session, path: str, position: Position | None = None) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from lpmkit.config import parse_yaml
 from lpmkit.errors import SiteFileError
-from lpmkit.oracle.alert_log import Event, read_alert_log
+from lpmkit.oracle.alert_log import LogEvent, read_alert_log
 
 __all__ = ["Class", "Classified", "Measure", "Rule", "Rules", "Witness", "codes_in", "normalised", "read_alert_log"]
 
@@ -116,7 +116,7 @@ class Witness:
 class Classified:
     """An event with its meaning. ``rule`` is ``None`` where none fits."""
 
-    event: Event
+    event: LogEvent
     meaning: Class
     rule: Rule | None
     codes: tuple[str, ...]
@@ -194,7 +194,7 @@ class Rules:
     def __iter__(self) -> Iterator[Rule]:
         return iter((*self.own, *self.rules))
 
-    def classify(self, event: Event) -> Classified:
+    def classify(self, event: LogEvent) -> Classified:
         """The meaning of one event."""
         text = event.text
         if not event.whole and (cut := _CUT_CODE.search(text)):
@@ -205,7 +205,7 @@ class Rules:
             return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
         return Classified(event, Class.UNKNOWN if codes else Class.OTHER, None, codes)
 
-    def _classified_cut(self, event: Event, text: str) -> Classified:
+    def _classified_cut(self, event: LogEvent, text: str) -> Classified:
         """An event that ends in the middle of a code: ``ORA-0060`` may become ORA-00600. What it says without it counts, else nobody knows."""
         codes = codes_in(text)
         rule = self._rule_for(text, codes)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpmkit.oracle.connections import Asked, AskingFailed, Row
+from lpmkit.oracle.connections import Connection, QueryFailed, Row
 
 #: Our own session, and that the instance is the one it was: small enough to be asked twice a second.
 BEAT = (
@@ -74,15 +74,15 @@ def identity(beat: Mapping[str, str | None]) -> tuple[str | None, ...]:
     return tuple(beat[name] for name in ("sid", "serial", "logon_time", "startup_time"))
 
 
-def gather(asked: Asked, limit_s: float) -> dict[str, Any]:
-    """Ask everything once: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``. Raises `AskingFailed` only when the session is gone."""
+def gather(asked: Connection, limit_s: float) -> dict[str, Any]:
+    """Ask everything once: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``. Raises `QueryFailed` only when the session is gone."""
     facts: dict[str, list[dict[str, str | None]]] = {}
     gaps: dict[str, str] = {}
     for one in FACTS:
         try:
             rows = asked.rows(one.sql, limit_s)
             facts[one.name] = [dict(zip(one.columns, row, strict=True)) for row in rows]
-        except AskingFailed as trouble:
+        except QueryFailed as trouble:
             if trouble.dead:
                 raise
             gaps[one.name] = trouble.what
@@ -95,7 +95,7 @@ def gather(asked: Asked, limit_s: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SessionsRetained:
     """What became of the sessions that were there before: how many, how many still are, and who is missing."""
 
     before: int
@@ -106,14 +106,14 @@ class Kept:
 
 def sessions_kept(
     before: Mapping[str, Any], after: Mapping[str, Any], own: frozenset[tuple[str, str]] = frozenset()
-) -> Kept | None:
+) -> SessionsRetained | None:
     """Sessions by (SID, SERIAL#, logon time). ``own`` are the probes' own, which come and go; ``None`` when one side is not known."""
     early, late = _sessions(before, own), _sessions(after, own)
     if early is None or late is None:
         return None
     same = early.keys() & late.keys()
     lost = tuple(sorted(f"{name} ({program})" for key, (name, program) in early.items() if key not in same))
-    return Kept(len(early), len(late), len(same), lost)
+    return SessionsRetained(len(early), len(late), len(same), lost)
 
 
 def _sessions(

@@ -6,7 +6,7 @@ import socket
 import struct
 from contextlib import suppress
 
-from lpmkit.oracle.connections import AskingFailed
+from lpmkit.oracle.connections import QueryFailed
 from lpmkit.timeline import Outcome
 
 _DATA = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
@@ -36,7 +36,7 @@ def answered(packet: bytes) -> bool:
 
 
 def ping(listener: str, limit_s: float) -> None:
-    """Ask ``HOST:PORT`` once. Raises `AskingFailed`: refused, lost, or silent past the limit, which is what a frozen partition's listener is."""
+    """Ask ``HOST:PORT`` once. Raises `QueryFailed`: refused, lost, or silent past the limit, which is what a frozen partition's listener is."""
     host, _, port = listener.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=limit_s) as wire:
@@ -46,17 +46,17 @@ def ping(listener: str, limit_s: float) -> None:
             while len(packet) < 8:
                 piece = wire.recv(4096)
                 if not piece:
-                    raise AskingFailed("the listener hung up", Outcome.LOST, where=listener)
+                    raise QueryFailed("the listener hung up", Outcome.LOST, where=listener)
                 packet += piece
             with suppress(OSError):
                 wire.shutdown(socket.SHUT_RDWR)
     except ConnectionRefusedError as trouble:
-        raise AskingFailed("nothing listens there", Outcome.REFUSED, where=listener) from trouble
+        raise QueryFailed("nothing listens there", Outcome.REFUSED, where=listener) from trouble
     except TimeoutError as trouble:
-        raise AskingFailed(f"no answer within {limit_s:g} s", Outcome.SILENT, where=listener) from trouble
+        raise QueryFailed(f"no answer within {limit_s:g} s", Outcome.SILENT, where=listener) from trouble
     except OSError as trouble:
-        raise AskingFailed(
+        raise QueryFailed(
             f"the connection was lost: {trouble.strerror or trouble}", Outcome.LOST, where=listener
         ) from trouble
     if not answered(packet):
-        raise AskingFailed("what answers there is no listener", Outcome.REFUSED, where=listener)
+        raise QueryFailed("what answers there is no listener", Outcome.REFUSED, where=listener)

@@ -15,7 +15,7 @@ from lpmkit.inventory import Partition
 from lpmkit.plan import MovePlan, PlannedMove
 from lpmkit.plan.schedule import Stage, fits
 from lpmkit.plan.status import FOLDER, Standings, course, plan_of, plans
-from lpmkit.runbook import Landscape, Runbook, Validation
+from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.timeline import wait_until
 
@@ -93,7 +93,7 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
     )
 
 
-def order_for(book: Runbook, move: PlannedMove, there: Landscape) -> Order:
+def order_for(book: Runbook, move: PlannedMove, there: SiteInventory) -> Order:
     """The order of a planned move, as `Runbook.order` has it; but a partition that nobody lists while a frame is silent is not known to be missing: raises what that frame said."""
     try:
         return book.order(move.partition, move.target, source=move.source, mapping=move.mapping, there=there)

@@ -28,9 +28,9 @@ from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.book import order_for
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
-from lpmkit.plan.status import Standing, Standings, course, in_flight, plan_of
+from lpmkit.plan.status import MoveStanding, Standings, course, in_flight, plan_of
 from lpmkit.report.page import write_report
-from lpmkit.runbook import Landscape, Runbook
+from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run, RunWriter
 
 #: How often the folders of the moves under way are looked at. Managers that had no room are asked again when a move of ours is over, or after so long.
@@ -166,7 +166,7 @@ class Conductor:
                 seen.discard(event.data["partition"])
         return seen
 
-    def _conclude_one(self, one: Standing) -> bool:
+    def _conclude_one(self, one: MoveStanding) -> bool:
         """Note that a move is over, with its report; false while it goes on or waits to be recovered. A recorder that died is followed by another."""
         if one.run is None or one.now is None or one.stage is Stage.RECOVERY:
             return False
@@ -249,7 +249,7 @@ class Conductor:
             self._waiting = waits
             self.writer.document("waiting", waits)
 
-    def _try(self, move: PlannedMove, there: Landscape, now: Standings) -> str | None:
+    def _try(self, move: PlannedMove, there: SiteInventory, now: Standings) -> str | None:
         """Start a move, or say why it must wait. ``None`` when it was dealt with: started, or noted as failed because it cannot be."""
         name = move.partition
         try:
@@ -269,7 +269,7 @@ class Conductor:
             self.writer.event("conductor", "put-back", partition=name)
         return why
 
-    def _start(self, move: PlannedMove, there: Landscape, now: Standings) -> str | None:
+    def _start(self, move: PlannedMove, there: SiteInventory, now: Standings) -> str | None:
         """The same; raises what came from the machines, or `LpmError` for what cannot be."""
         name, busy, limits = move.partition, in_flight(now.moves), self.plan.limits
         order = order_for(self.book, move, there)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lpmkit.plan.schedule import Stage
-from lpmkit.plan.status import Standing, Standings, course
+from lpmkit.plan.status import MoveStanding, Standings, course
 from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import Move, read_move
@@ -85,7 +85,7 @@ def rows_of(now: Standings) -> list[dict[str, Any]]:
     return found
 
 
-def _kept(one: Standing) -> Move | None:
+def _kept(one: MoveStanding) -> Move | None:
     """What the move's own folder tells; ``None`` where it was never made or cannot be read."""
     if one.run is None or one.began_ns is None:
         return None
@@ -150,7 +150,7 @@ def _facts(folder: Run, now: Standings) -> Iterator[tuple[str, str]]:
         yield "ended", now.ended
 
 
-def _report_of(folder: Run, one: Standing) -> str:
+def _report_of(folder: Run, one: MoveStanding) -> str:
     """The way from the page to a move's own report; empty where there is none."""
     if one.run is None or not (one.run / "report.html").exists():
         return ""
@@ -235,7 +235,7 @@ def gantt(now: Standings) -> Figure | None:
     return figure
 
 
-def _parts(one: Standing) -> Iterator[tuple[str, datetime, datetime]]:
+def _parts(one: MoveStanding) -> Iterator[tuple[str, datetime, datetime]]:
     """The parts of a move's bar from its run's own phases."""
     assert one.run is not None
     if not (one.run / "run.json").exists():
@@ -252,7 +252,7 @@ def _parts(one: Standing) -> Iterator[tuple[str, datetime, datetime]]:
             yield _PART_OF.get(phase, "moving"), _at(since), _at(until)
 
 
-def _stood_still(one: Standing) -> Iterator[datetime]:
+def _stood_still(one: MoveStanding) -> Iterator[datetime]:
     found = Run(one.run).document("summary") if one.run is not None else None
     if found and found.get("suspension"):
         yield datetime.fromisoformat(found["suspension"]["begin"]["earliest"]["utc"])

@@ -27,7 +27,7 @@ _STAGE_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MoveStanding:
     """One move: its stage, a sentence why, its run folder once there is one, and how the run stands while it is made.
 
     ``began_ns`` and ``ended_ns`` are times of day: when the move was asked for, and when it was over. ``verdict`` is that of its report.
@@ -51,12 +51,12 @@ class Standings:
     """A plan's moves in its order, whether somebody carries it out now, why no further move is started, and how it ended."""
 
     plan: MovePlan
-    moves: tuple[Standing, ...]
+    moves: tuple[MoveStanding, ...]
     conducted: bool
     halted: str | None
     ended: str | None
 
-    def move(self, partition: str) -> Standing:
+    def move(self, partition: str) -> MoveStanding:
         """Of one partition; raises `StopIteration` for one that is not in the plan."""
         return next(one for one in self.moves if one.partition == partition)
 
@@ -87,7 +87,7 @@ def course(folder: Run, clock: Clock | None = None) -> Standings:
     plan, events = plan_of(folder), folder.events()
     waiting = folder.document("waiting") or {}
     standings = {
-        one.partition: Standing(one.partition, Stage.WAITING, target=one.target, source=one.source or "")
+        one.partition: MoveStanding(one.partition, Stage.WAITING, target=one.target, source=one.source or "")
         for one in plan.moves
     }
     halted = ended = None
@@ -111,12 +111,12 @@ def course(folder: Run, clock: Clock | None = None) -> Standings:
     return Standings(plan, tuple(shown), folder.is_recorded(), halted, ended)
 
 
-def _after(one: Standing, event: Event) -> Standing:
+def _after(one: MoveStanding, event: Event) -> MoveStanding:
     """A standing after what the conductor noted of the move."""
     data: Mapping[str, Any] = event.data
     match event.kind:
         case "again":
-            return Standing(one.partition, Stage.WAITING, target=one.target, source=one.source)
+            return MoveStanding(one.partition, Stage.WAITING, target=one.target, source=one.source)
         case "preparing":
             return replace(one, stage=Stage.PREPARING, why="", source=data["source"])
         case "put-back":
@@ -139,7 +139,7 @@ def _after(one: Standing, event: Event) -> Standing:
     return one
 
 
-def looked_at(one: Standing, clock: Clock | None = None) -> Standing:
+def looked_at(one: MoveStanding, clock: Clock | None = None) -> MoveStanding:
     """The same with how its run stands now. A run that cannot be read is said, and taken as still moving: nobody knows better."""
     if one.run is None or one.stage is not Stage.MOVING:
         return one
@@ -191,6 +191,6 @@ def as_rows(found: Standings) -> list[dict[str, str]]:
     ]
 
 
-def in_flight(found: Sequence[Standing]) -> list[UnderWay]:
+def in_flight(found: Sequence[MoveStanding]) -> list[UnderWay]:
     """What takes a place on frames, movers and links now."""
     return [one.under_way for one in found if one.stage is Stage.MOVING and one.under_way is not None]

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lpmkit.analysis import Analysis, Interval, Kind, Outage, Suspension, Trace, seconds, utc
+from lpmkit.analysis import Analysis, Interval, Outage, OutageKind, Suspension, Trace, seconds, utc
 from lpmkit.runs.samples import MISSING
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
@@ -194,9 +194,9 @@ def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
     lo, hi = _span(outage.outer, zero)
     least = 0.0025 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     look: dict[str, Any] = {"facecolor": "#f0b9b4", "edgecolor": "#8f1d14", "linewidth": 0.5}
-    if outage.kind is Kind.OBSERVER:
+    if outage.kind is OutageKind.OBSERVER:
         look = {"facecolor": "#d7dbe0", "edgecolor": FAINT, "linewidth": 0.5}
-    elif outage.kind is not Kind.SUSPENSION:
+    elif outage.kind is not OutageKind.SUSPENSION:
         look = {
             "facecolor": "#ffffff",
             "edgecolor": "#8f1d14",
@@ -205,7 +205,7 @@ def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
         }
     axes.add_patch(Rectangle((lo, lane - 0.36), max(hi - lo, least), 0.72, zorder=3, **look))
     inner = outage.inner
-    if inner is not None and outage.kind is Kind.SUSPENSION:
+    if inner is not None and outage.kind is OutageKind.SUSPENSION:
         dark_lo, dark_hi = _span(inner, zero)
         axes.add_patch(
             Rectangle(
@@ -214,7 +214,11 @@ def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
         )
 
 
-_HATCHES: dict[Kind | None, str] = {Kind.NETWORK: "xxx", Kind.APPLICATION: "...", Kind.MICRO_STOP: "|||"}
+_HATCHES: dict[OutageKind | None, str] = {
+    OutageKind.NETWORK: "xxx",
+    OutageKind.APPLICATION: "...",
+    OutageKind.MICRO_STOP: "|||",
+}
 
 
 def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:

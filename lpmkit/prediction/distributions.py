@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lpmkit.prediction.rounds import Draws, Floats, Rules
+from lpmkit.prediction.rounds import CopyRules, Draws, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Expectation:
     lag_s: float = 0.0  #: how much later past copies ended than the rounds said, whatever their number
     lag_per_pass_s: float = 0.0  #: and besides for every pass that was still to come
     lag_error_s: float = 0.0
-    rules: Rules = field(default_factory=Rules)
+    rules: CopyRules = field(default_factory=CopyRules)
 
     def draws(self, count: int, seed: int) -> Draws:
         """So many guesses; the same seed gives the same."""

@@ -18,7 +18,7 @@ from lpmkit.errors import RecordError
 from lpmkit.prediction.calibration import Calibration, Held, gone
 from lpmkit.prediction.distributions import Expectation, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
-from lpmkit.prediction.prior import FIGURES, LABELS, POWERVM, Actual, Inputs, Outcome, Prediction, expectation, predict
+from lpmkit.prediction.prior import FIGURES, LABELS, POWERVM, Actual, Inputs, PastMove, Prediction, expectation, predict
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
 
@@ -61,7 +61,7 @@ class Forecaster:
         return found
 
 
-class Said(NamedTuple):
+class StoredForecast(NamedTuple):
     """One forecast as it is kept: when, in seconds since the first; P10, P50, P90 of the rest of the copy in seconds; the probability of a stall; and
     P10 and P90 as the model alone had them."""
 
@@ -74,21 +74,21 @@ class Said(NamedTuple):
     claimed_p90_s: float
 
     @classmethod
-    def of(cls, since_ns: int, said: Forecast) -> Said:
+    def of(cls, since_ns: int, said: Forecast) -> StoredForecast:
         rest, claimed = said.remaining_s, said.claimed
         figures = (since_ns / 1e9, rest.p10, rest.p50, rest.p90, said.stall, claimed.p10, claimed.p90)
         return cls(*(round(figure, 3) for figure in figures))
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredPrediction:
     """``prediction.json``: what was known and said before the move and, once it is over, what was said during it and what happened."""
 
     inputs: Inputs
     before: Prediction
     actual: Actual = field(default_factory=Actual)
     fitted: Fitted | None = None
-    during: tuple[Said, ...] = ()
+    during: tuple[StoredForecast, ...] = ()
     #: When the copy ended, in seconds since the first forecast.
     copy_ended_s: float | None = None
 
@@ -99,7 +99,7 @@ class Kept:
             "inputs": asdict(self.inputs),
             "before": self.before.as_data(),
             "during": {
-                "columns": list(Said._fields),
+                "columns": list(StoredForecast._fields),
                 "rows": [list(row) for row in self.during],
             },
             "copy_ended_s": self.copy_ended_s,
@@ -108,7 +108,7 @@ class Kept:
         }
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Kept:
+    def from_dict(cls, kept: Mapping[str, Any]) -> StoredPrediction:
         """What was kept with `to_dict`. Raises KeyError or TypeError for something else."""
         return cls(
             inputs=Inputs(**kept["inputs"]),
@@ -116,12 +116,14 @@ class Kept:
             actual=Actual(**kept["actual"]),
             fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
             # Rows of older versions have no claim of their own: what was said was what the model claimed.
-            during=tuple(Said(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in kept["during"]["rows"]),
+            during=tuple(
+                StoredForecast(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in kept["during"]["rows"]
+            ),
             copy_ended_s=kept.get("copy_ended_s"),
         )
 
 
-def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept:
+def completed(kept: StoredPrediction, forecaster: Forecaster, whole_s: float | None) -> StoredPrediction:
     """The document of a move that succeeded. ``whole_s`` lasts from the request to the success."""
     seen = fitted(forecaster.readings, forecaster.expected)
     began = forecaster.said[0][0] if forecaster.said else 0
@@ -130,7 +132,7 @@ def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept
         kept,
         actual=Actual(seen.copy_s if seen else None, whole_s, seen.sent_bytes if seen else None),
         fitted=seen,
-        during=tuple(Said.of(at - began, one) for at, one in forecaster.said),
+        during=tuple(StoredForecast.of(at - began, one) for at, one in forecaster.said),
         copy_ended_s=ended_s,
     )
 
@@ -138,7 +140,7 @@ def completed(kept: Kept, forecaster: Forecaster, whole_s: float | None) -> Kept
 class Foresight:
     """The prediction of one run, for its recorder. Neither reads nor writes but the run it is given."""
 
-    def __init__(self, kept: Kept, past: Sequence[Outcome]) -> None:
+    def __init__(self, kept: StoredPrediction, past: Sequence[PastMove]) -> None:
         self.kept = kept
         calibration = Calibration([one.held for one in past])
         self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM), calibration=calibration)
@@ -154,7 +156,7 @@ class Foresight:
             return None
         past = history(run.path.parent)
         document = run.document("prediction")
-        kept = Kept.from_dict(document) if document else Kept(inputs, predict(inputs, past))
+        kept = StoredPrediction.from_dict(document) if document else StoredPrediction(inputs, predict(inputs, past))
         found = cls(kept, past)
         source = run.manifest["order"]["source"]
         for event in run.events():
@@ -202,14 +204,14 @@ def inputs_from(order: Mapping[str, Any], survey: Mapping[str, Any]) -> Inputs |
     )
 
 
-def outcome(run: Run) -> Outcome | None:
+def outcome(run: Run) -> PastMove | None:
     """What a run folder says of a move that succeeded; ``None`` when it holds no prediction, or its move is not over or went wrong.
 
     The suspension is what the analysis found (``summary.json``), if somebody analysed the run.
     """
     try:
         document, found = run.document("prediction"), run.document("summary")
-        kept = Kept.from_dict(document) if document else None
+        kept = StoredPrediction.from_dict(document) if document else None
     except (RecordError, KeyError, TypeError, ValueError):
         # A folder of another version or half deleted is no reason not to predict.
         return None
@@ -217,10 +219,10 @@ def outcome(run: Run) -> Outcome | None:
         return None
     still = ((found or {}).get("suspension") or {}).get("likely") or {}
     actual = replace(kept.actual, suspended_s=still.get("best"))
-    return Outcome(kept.inputs, actual, kept.fitted, kept.before, held(kept))
+    return PastMove(kept.inputs, actual, kept.fitted, kept.before, held(kept))
 
 
-def held(kept: Kept) -> tuple[Held, ...]:
+def held(kept: StoredPrediction) -> tuple[Held, ...]:
     """The forecasts of a copy that is over beside what was really left; those that said it may never end, and those after its end, are left out."""
     ended_s, copy_s = kept.copy_ended_s, kept.actual.copy_s
     if ended_s is None or copy_s is None:
@@ -236,7 +238,7 @@ def held(kept: Kept) -> tuple[Held, ...]:
     )
 
 
-def history(runs_folder: Path, *, until: str | None = None) -> list[Outcome]:
+def history(runs_folder: Path, *, until: str | None = None) -> list[PastMove]:
     """Every past move of a folder of runs that can be learned from, oldest first; with ``until`` those up to the run of that name."""
     found = []
     for path in sorted(runs_folder.glob("*/prediction.json")):
@@ -302,7 +304,7 @@ def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def reliability(past: Sequence[Outcome]) -> list[Reliable]:
+def reliability(past: Sequence[PastMove]) -> list[Reliable]:
     """Claimed against observed, a row for each figure that was predicted and seen."""
     rows = []
     for name in FIGURES:

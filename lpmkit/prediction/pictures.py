@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lpmkit.errors import UsageError
-from lpmkit.prediction.history import Kept
-from lpmkit.prediction.prior import FIGURES, LABELS, Outcome
+from lpmkit.prediction.history import StoredPrediction
+from lpmkit.prediction.prior import FIGURES, LABELS, PastMove
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_reliability(past: Sequence[Outcome], axes: Axes | None = None) -> Axes:
+def plot_reliability(past: Sequence[PastMove], axes: Axes | None = None) -> Axes:
     """Every past prediction as a point: what happened over what was said, with the P10 to P90 that was claimed. On the line is exact."""
     axes = axes if axes is not None else _axes("what was said, P10 to P90 as a part of what happened", "")
     at, ticks = 0, []
@@ -45,7 +45,7 @@ def plot_reliability(past: Sequence[Outcome], axes: Axes | None = None) -> Axes:
     return axes
 
 
-def save_reliability(past: Sequence[Outcome], path: Path) -> None:
+def save_reliability(past: Sequence[PastMove], path: Path) -> None:
     """`plot_reliability` as a file; the ending says which kind. Raises `UsageError` for one that cannot be drawn."""
     axes = plot_reliability(past)
     axes.set_title("Predictions of past moves")
@@ -59,7 +59,7 @@ def save_reliability(past: Sequence[Outcome], path: Path) -> None:
     figure.savefig(path)
 
 
-def plot_forecast(kept: Kept, axes: Axes | None = None) -> Axes:
+def plot_forecast(kept: StoredPrediction, axes: Axes | None = None) -> Axes:
     """The forecasts of one move as a fan over its time, with what was really left as a line, when the copy is over."""
     axes = axes if axes is not None else _axes("seconds since the first forecast", "seconds of the copy left")
     rows = np.array([row[:4] for row in kept.during], float).reshape(-1, 4)

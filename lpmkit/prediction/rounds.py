@@ -21,7 +21,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CopyRules:
     """How the manager's copy behaves, as far as one knows.
 
     ``stop_s``: it suspends once the rest can be sent in so many seconds (0: only ``Draws.stop_bytes`` decides).
@@ -97,7 +97,7 @@ def added_bytes(written: Floats, kept: Floats, writable_bytes: Floats, in_order:
 
 def play(
     draws: Draws,
-    rules: Rules,
+    rules: CopyRules,
     left_bytes: Floats | float | None = None,
     pass_age_s: Floats | float = 0.0,
     first: bool = True,

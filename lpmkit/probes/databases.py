@@ -7,7 +7,7 @@ from typing import Any
 
 from lpmkit.config import DatabaseSettings, Site
 from lpmkit.errors import UsageError
-from lpmkit.oracle.connections import Way
+from lpmkit.oracle.connections import ConnectionSettings
 from lpmkit.oracle.rules import read_rules
 from lpmkit.probes.orders import KINDS, ProbeOrder
 from lpmkit.ssh.secrets import Secrets
@@ -31,7 +31,7 @@ def database_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[Prob
 
 def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> Iterator[ProbeOrder]:
     known = site.partitions.get(settings.partition)
-    way = Way.of(sid, settings)
+    way = ConnectionSettings.of(sid, settings)
 
     def order(name: str, kind: str, interval_ns: int, **more: Any) -> ProbeOrder:
         return ProbeOrder(

@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass
 
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
 from lpmkit.ssh.rx_timestamps import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
 from lpmkit.timeline import Clock, Outcome, Sample
@@ -52,10 +52,10 @@ class IcmpProbe:
     """An echo request every interval, sent when it is due; every one owes a sample."""
 
     def __init__(
-        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: Tempo | None = None
+        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: RateSetting | None = None
     ) -> None:
         self.order, self.way = order, way
-        self._keeping = Keeping(order, tempo)
+        self._keeping = ProbeRate(order, tempo)
         self.clock = clock or Clock()
         self._token = os.urandom(8)
         self._open: dict[int, tuple[int, int]] = {}

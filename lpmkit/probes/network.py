@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
 from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, Outcome, Sample
@@ -43,12 +43,12 @@ class ConnectProbe:
     """
 
     def __init__(
-        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: Tempo | None = None
+        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: RateSetting | None = None
     ) -> None:
         self.order = order
         self.way = way
         self.clock = clock or Clock()
-        self._keeping = Keeping(order, tempo)
+        self._keeping = ProbeRate(order, tempo)
         self._seq = 0
         self._waiting: dict[int, _Attempt] = {}
         self._selector = selectors.DefaultSelector()

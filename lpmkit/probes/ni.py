@@ -15,7 +15,7 @@ from collections import deque
 from typing import Any
 
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.timeline import Clock, Outcome, Sample
@@ -63,7 +63,7 @@ class NiProbe:
     """Asks the dispatcher every interval whether or not the last question was answered, over one connection for as long as that lives."""
 
     def __init__(
-        self, order: ProbeOrder, way: Route | None, clock: Clock | None = None, *, tempo: Tempo | None = None
+        self, order: ProbeOrder, way: Route | None, clock: Clock | None = None, *, tempo: RateSetting | None = None
     ) -> None:
         self.order = order
         self.clock = clock or Clock()
@@ -80,7 +80,7 @@ class NiProbe:
         self._frames = Frames()
         self._unsent = bytearray()
         self._asked: deque[tuple[int, int, int]] = deque()
-        self._keeping = Keeping(order, tempo)
+        self._keeping = ProbeRate(order, tempo)
         self._seq = 0
         self._connections = 0
         self._found: Any = None

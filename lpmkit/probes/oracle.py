@@ -15,8 +15,8 @@ from typing import Any
 
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state
-from lpmkit.oracle.alert_log import Event
-from lpmkit.oracle.connections import Asked, AskingFailed, Way, log_on_once, open_asked
+from lpmkit.oracle.alert_log import LogEvent
+from lpmkit.oracle.connections import Connection, ConnectionSettings, QueryFailed, connect, log_on_once
 from lpmkit.oracle.diag import DiagFollower
 from lpmkit.oracle.event_rows import as_row
 from lpmkit.oracle.log_tail import AlertFollower, Position, alert_log_places, find_alert_log
@@ -40,7 +40,7 @@ _TRACES = ("_vktm_", "_lgwr_")
 class Database:
     """What a probe needs of the database that it asks."""
 
-    way: Way
+    way: ConnectionSettings
     password: str | None
     host: SshSession
     limit_s: float
@@ -48,7 +48,7 @@ class Database:
     @classmethod
     def of(cls, order: ProbeOrder, secrets: Secrets) -> Database:
         options = order.options
-        way = Way.from_data(options["way"])
+        way = ConnectionSettings.from_data(options["way"])
         host = SshSession(
             route(order.host, Path(order.ssh_config) if order.ssh_config else None),
             password=secrets.get(order.password, order.host),
@@ -56,8 +56,8 @@ class Database:
         password = secrets.get(options.get("password"), f"database {way.sid}")
         return cls(way, password, host, float(options.get("limit_s", 60.0)))
 
-    def open(self, limit_s: float) -> Asked:
-        return open_asked(self.way, self.password, self.host, limit_s)
+    def open(self, limit_s: float) -> Connection:
+        return connect(self.way, self.password, self.host, limit_s)
 
 
 class _Beside:
@@ -106,7 +106,7 @@ class _Pending:
 
 def failed_sample(seq: int, due: int, sent: int, ended: int, trouble: BaseException) -> Sample:
     """What a question that failed leaves behind. A refusal is an answer of a kind: its moment is kept."""
-    if isinstance(trouble, AskingFailed):
+    if isinstance(trouble, QueryFailed):
         outcome, detail = trouble.outcome, trouble.what
     else:
         outcome, detail = Outcome.LOST, str(trouble)
@@ -123,7 +123,7 @@ class SessionProbe:
     def __init__(self, order: ProbeOrder, database: Database, clock: Clock | None = None) -> None:
         self.order, self.database = order, database
         self.clock = clock or Clock()
-        self._asked: Asked | None = None
+        self._asked: Connection | None = None
         self._known: tuple[str | None, ...] | None = None
         self._connections = 0
         self._said = ""
@@ -185,7 +185,7 @@ class SessionProbe:
         return answered, state.beat_of(rows)
 
     def _failed(self, trouble: Exception, sink: Sink) -> None:
-        dead = not isinstance(trouble, AskingFailed) or trouble.dead or self._asked is None
+        dead = not isinstance(trouble, QueryFailed) or trouble.dead or self._asked is None
         if dead:
             self._close()
             self._known = None
@@ -288,12 +288,12 @@ class StateProbe:
             beside.do(asked.close).done.wait(2.0)
         beside.end()
 
-    def _look(self, asked: Asked | None) -> tuple[Asked, Mapping[str, Any]]:
+    def _look(self, asked: Connection | None) -> tuple[Connection, Mapping[str, Any]]:
         """One state; over a new session when the old one turns out to be dead."""
         if asked is not None:
             try:
                 return asked, self._state(asked)
-            except AskingFailed as trouble:
+            except QueryFailed as trouble:
                 asked.close()
                 if not trouble.dead:
                     raise
@@ -304,7 +304,7 @@ class StateProbe:
             asked.close()
             raise
 
-    def _state(self, asked: Asked) -> Mapping[str, Any]:
+    def _state(self, asked: Connection) -> Mapping[str, Any]:
         wall, sent = self.clock.wall_ns(), self.clock.mono_ns()
         own = state.beat_of(asked.rows(state.BEAT, 30.0))
         answered = self.clock.mono_ns()
@@ -324,7 +324,7 @@ class AlertProbe:
         self._followers: dict[str, AlertFollower | DiagFollower] = {}
         self._told: set[str] = set()
         self._traces_known = False
-        self._before: list[tuple[str, Iterable[Event]]] = []
+        self._before: list[tuple[str, Iterable[LogEvent]]] = []
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Follow until ``stop`` is set, then look once more."""
@@ -368,14 +368,14 @@ class AlertProbe:
                 self._told.add(path)
                 sink.event(self.order.name, "alert-log", path=path)
 
-    def _poll(self) -> list[tuple[str, Iterable[Event]]]:
+    def _poll(self) -> list[tuple[str, Iterable[LogEvent]]]:
         if not self._followers:
             self._begin()
         self._find_traces()
         before, self._before = self._before, []
         return [*before, *((path, follower.poll()) for path, follower in list(self._followers.items()))]
 
-    def _finish(self) -> list[tuple[str, Iterable[Event]]]:
+    def _finish(self) -> list[tuple[str, Iterable[LogEvent]]]:
         return [(path, (*follower.poll(), *follower.finish())) for path, follower in list(self._followers.items())]
 
     def _begin(self) -> None:
@@ -403,7 +403,7 @@ class AlertProbe:
             for sql in (_DIAG_TRACE, _DUMP_DEST):
                 try:
                     rows = asked.rows(sql)
-                except AskingFailed:
+                except QueryFailed:
                     continue  # a release without that view, or a user without that grant
                 if rows and rows[0][0]:
                     return rows[0][0]

@@ -23,7 +23,7 @@ QUICK, CALM, WATCH = "quick", "calm", "watch"
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Rate:
     """How often one probe looks. ``batch_ns``: how long a host gathers its ticks before it sends them."""
 
     interval_ns: int
@@ -50,7 +50,7 @@ class ProbeOrder:
     password: str | None = None
     batch_ns: int = 100_000_000
     pace: str = WATCH
-    paces: Mapping[str, Pace] = field(default_factory=dict)
+    paces: Mapping[str, Rate] = field(default_factory=dict)
     group: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     lasts_s: float = 0.0
@@ -60,7 +60,7 @@ class ProbeOrder:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ProbeOrder:
-        paces = {name: Pace(**pace) for name, pace in data.get("paces", {}).items()}
+        paces = {name: Rate(**pace) for name, pace in data.get("paces", {}).items()}
         return cls(**{**data, "paces": paces})
 
 
@@ -158,7 +158,7 @@ def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrde
                     ssh_config=ssh_config,
                     options={"port": settings.dispatcher_ports.get(number, int(f"32{number}"))},
                     pace=QUICK,
-                    paces={QUICK: Pace(often_ns), CALM: Pace(max(often_ns, CALM_NI_NS))},
+                    paces={QUICK: Rate(often_ns), CALM: Rate(max(often_ns, CALM_NI_NS))},
                 )
             )
         found.append(
@@ -211,12 +211,12 @@ def plan(
     )
 
 
-def _paces(settings: PaceSettings) -> dict[str, Pace]:
+def _paces(settings: PaceSettings) -> dict[str, Rate]:
     """By kind of probe."""
     ms = 1_000_000
     return {
-        "ticks": Pace(1_000_000_000 // settings.tick_hz, settings.tick_batch_ms * ms),
-        "echo": Pace(settings.echo_interval_ms * ms),
-        "connect": Pace(settings.connect_interval_ms * ms),
-        "icmp": Pace(settings.icmp_interval_ms * ms),
+        "ticks": Rate(1_000_000_000 // settings.tick_hz, settings.tick_batch_ms * ms),
+        "echo": Rate(settings.echo_interval_ms * ms),
+        "connect": Rate(settings.connect_interval_ms * ms),
+        "icmp": Rate(settings.icmp_interval_ms * ms),
     }

@@ -18,7 +18,7 @@ from typing import IO, Any, Protocol
 
 from lpmkit.errors import LpmError
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.probes.rate import Tempo
+from lpmkit.probes.rate import RateSetting
 from lpmkit.runs.rows import sample_line
 from lpmkit.timeline import Sample
 
@@ -29,7 +29,7 @@ class Probe(Protocol):
     def run(self, stop: threading.Event, sink: Sink) -> None: ...
 
 
-def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo) -> Probe:
+def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: RateSetting) -> Probe:
     """The probe that an order asks for, with no more loaded than it needs."""
     if order.kind == "observer":
         from lpmkit.probes.observer import ObserverProbe  # noqa: PLC0415
@@ -102,7 +102,7 @@ class FrameSink:
 
 
 def _probing(
-    order: ProbeOrder, secrets: Mapping[str, str], tempo: Tempo, stop: threading.Event, sink: FrameSink
+    order: ProbeOrder, secrets: Mapping[str, str], tempo: RateSetting, stop: threading.Event, sink: FrameSink
 ) -> None:
     try:
         probe = build(order, secrets, tempo)
@@ -127,7 +127,7 @@ def run(
     secrets: Mapping[str, str],
     out: IO[bytes],
     stop: threading.Event,
-    tempo: Tempo | None = None,
+    tempo: RateSetting | None = None,
 ) -> None:
     """Run the probes until ``stop`` is set, each in a thread of its own, at the pace that ``tempo`` says, and write frames to ``out``."""
     if not any(order.group for order in orders):
@@ -137,7 +137,7 @@ def run(
         gc.freeze()
         gc.disable()
     sink = FrameSink(out)
-    tempo = tempo or Tempo()
+    tempo = tempo or RateSetting()
     threads = [
         threading.Thread(target=_probing, args=(order, secrets, tempo, stop, sink), name=order.name, daemon=True)
         for order in orders
@@ -154,7 +154,7 @@ def run(
 def main() -> None:
     """Read the order from standard input, probe until it ends."""
     wanted = json.loads(sys.stdin.buffer.readline())
-    stop, tempo = threading.Event(), Tempo()
+    stop, tempo = threading.Event(), RateSetting()
 
     def listen() -> None:
         while line := sys.stdin.buffer.readline():

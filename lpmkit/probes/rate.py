@@ -1,27 +1,27 @@
 """The pace that a probe keeps, and how it takes up another one.
 
-The recorder says which pace all probes of a process should keep (`Tempo`). Every probe looks at it in its own loop and begins the new schedule where the
+The recorder says which pace all probes of a process should keep (`RateSetting`). Every probe looks at it in its own loop and begins the new schedule where the
 old one ended, so that no slot is owed twice or never, and the record says from which sample on it held (event ``pace``).
 """
 
 from __future__ import annotations
 
-from lpmkit.probes.orders import Pace, ProbeOrder, Sink
+from lpmkit.probes.orders import ProbeOrder, Rate, Sink
 
 
-class Tempo:
+class RateSetting:
     """The pace that is wanted now; empty as long as nobody wants another than the one that was ordered. Set by one thread, read by many."""
 
     def __init__(self) -> None:
         self.wanted = ""
 
 
-class Keeping:
+class ProbeRate:
     """The pace that one probe keeps."""
 
-    def __init__(self, order: ProbeOrder, tempo: Tempo | None = None) -> None:
-        self._order, self._tempo = order, tempo or Tempo()
-        self.name, self.pace = order.pace, Pace(order.interval_ns, order.batch_ns)
+    def __init__(self, order: ProbeOrder, tempo: RateSetting | None = None) -> None:
+        self._order, self._tempo = order, tempo or RateSetting()
+        self.name, self.pace = order.pace, Rate(order.interval_ns, order.batch_ns)
         self.interval_ns = order.interval_ns
 
     def follow(self) -> bool:

@@ -19,7 +19,7 @@ from paramiko.buffered_pipe import BufferedPipe
 
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.probes.rate import Keeping, Tempo
+from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.silence import Silence
 from lpmkit.ssh.client import SshSession
 from lpmkit.ssh.rx_timestamps import arrival_of
@@ -129,11 +129,11 @@ class _OverSsh:
     program: str
 
     def __init__(
-        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, tempo: Tempo | None = None
+        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, tempo: RateSetting | None = None
     ) -> None:
         self.order = order
         self.session = session
-        self._keeping = Keeping(order, tempo)
+        self._keeping = ProbeRate(order, tempo)
         self.clock = clock or Clock()
         self._how: str | None = None
 
@@ -280,7 +280,7 @@ class EchoProbe(_OverSsh):
     program = "echo"
 
     def __init__(
-        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, tempo: Tempo | None = None
+        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, tempo: RateSetting | None = None
     ) -> None:
         super().__init__(order, session, clock, tempo=tempo)
         self._seq = 0

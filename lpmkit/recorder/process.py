@@ -26,11 +26,11 @@ from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RecordError, RemoteError
 from lpmkit.mapping.changes import changes
-from lpmkit.migration.phases import Phase, Sight, Standing, advance, sight
+from lpmkit.migration.phases import MoveState, Observation, Phase, next_state, sight
 from lpmkit.migration.recovery import was_inactive
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK, ProbeOrder
-from lpmkit.recorder.rate_policy import Pacemaker
+from lpmkit.recorder.rate_policy import RateController
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
@@ -178,7 +178,7 @@ class Follower:
         secrets: Secrets,
         post: Post,
         clock: Clock,
-        standing: Standing,
+        standing: MoveState,
         *,
         control: Callable[..., Control] = control_of,
     ) -> None:
@@ -193,7 +193,7 @@ class Follower:
         self.inactive: bool | None = None
         self._heard_ns = clock.mono_ns()
         self.foresight: Foresight | None = None
-        self.pacemaker = Pacemaker(plan.poll_s, standing.phase, clock.mono_ns())
+        self.pacemaker = RateController(plan.poll_s, standing.phase, clock.mono_ns())
 
         def transcript(reply: Reply) -> None:
             post(lambda writer: writer.reply(reply))
@@ -246,10 +246,10 @@ class Follower:
         after = self.target_reading() if doubtful else None
         with self._turn:
             was = self.standing.phase
-            now = self.standing = advance(self.standing, sight(before, after, inactive=bool(self.inactive)))
+            now = self.standing = next_state(self.standing, sight(before, after, inactive=bool(self.inactive)))
         if now.phase is not was:
             seen = str(now.seen.value if now.seen else "")
-            still_down = self.inactive and now.seen is Sight.ARRIVED
+            still_down = self.inactive and now.seen is Observation.ARRIVED
             self._tell(was, now.phase, INACTIVE_ARRIVED if still_down else seen)
 
     def hear(self) -> None:
@@ -327,7 +327,7 @@ class Follower:
     def _enter(self, phase: Phase, why: str) -> None:
         with self._turn:
             was = self.standing.phase
-            self.standing = Standing(phase, stop_asked=self.standing.stop_asked)
+            self.standing = MoveState(phase, stop_asked=self.standing.stop_asked)
         self._tell(was, phase, why)
 
     def _tell(self, was: Phase, phase: Phase, why: str) -> None:
@@ -436,7 +436,7 @@ class Recorder:
         if follower.called_off:
             self._end_asked.set()
 
-    def _work(self, standing: Standing, resumed: bool) -> None:
+    def _work(self, standing: MoveState, resumed: bool) -> None:
         try:
             self._reason = self._move(standing, resumed) if self.plan.order else self._watch()
         except LpmError as error:
@@ -454,7 +454,7 @@ class Recorder:
         ended = self._end_asked.wait(self.plan.duration_s)
         return "asked to end" if ended else "the time asked for is over"
 
-    def _move(self, standing: Standing, resumed: bool) -> str:
+    def _move(self, standing: MoveState, resumed: bool) -> str:
         order = self.plan.order
         assert order is not None
         if resumed and standing.phase is Phase.PREPARED:
@@ -582,16 +582,16 @@ class Recorder:
         self._wanted.put(write)
 
 
-def last_standing(run: Run) -> Standing:
+def last_standing(run: Run) -> MoveState:
     """Where the move of this folder stands by its own record. An intent without a phase counts as asked."""
-    standing = Standing(Phase.PREPARED)
+    standing = MoveState(Phase.PREPARED)
     for event in run.events():
         if event.kind == "phase":
-            standing = Standing(Phase(event.data["phase"]), stop_asked=standing.stop_asked)
+            standing = MoveState(Phase(event.data["phase"]), stop_asked=standing.stop_asked)
         elif event.kind == "intent" and event.data.get("what") == "migrate" and standing.phase is Phase.PREPARED:
-            standing = Standing(Phase.ASKED)
+            standing = MoveState(Phase.ASKED)
         elif event.kind == "intent" and event.data.get("what") == "stop":
-            standing = Standing(standing.phase, stop_asked=True)
+            standing = MoveState(standing.phase, stop_asked=True)
     return standing
 
 

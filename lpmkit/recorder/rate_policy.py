@@ -57,7 +57,7 @@ def earliest_s(known: Known, now_ns: int, poll_s: float) -> float:
     return max(0.0, min(sent_s, (known.early_ns - now_ns) / 1e9))
 
 
-class Pacemaker:
+class RateController:
     """Follows one move and says which pace its probes should keep. One thread tells it what happens, another asks."""
 
     def __init__(self, poll_s: float, phase: Phase = Phase.PREPARED, now_ns: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lpmkit.analysis import Analysis, utc
 from lpmkit.analysis.oracle import DatabaseAnalysis
-from lpmkit.oracle.judge import Place
+from lpmkit.oracle.judge import LogPosition
 from lpmkit.plots.database import chart_name
 
 #: So many lines of the log stand in the report; all are in the run's folder.
@@ -16,7 +16,7 @@ MOST_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DatabaseSection:
     """One database as the template wants it: rows of texts."""
 
     title: str
@@ -33,14 +33,14 @@ class Section:
     log: str
 
 
-def sections(analysis: Analysis, charts: Mapping[str, Any]) -> list[Section]:
+def sections(analysis: Analysis, charts: Mapping[str, Any]) -> list[DatabaseSection]:
     """Every database of the run."""
     return [_section(analysis, found, charts.get(chart_name(found))) for found in analysis.databases]
 
 
-def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Section:
-    lines = [mark for mark in found.marks if mark.place is Place.INSIDE]
-    return Section(
+def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> DatabaseSection:
+    lines = [mark for mark in found.marks if mark.place is LogPosition.INSIDE]
+    return DatabaseSection(
         title=f"Oracle {found.sid} on {found.host}",
         chart=chart,
         about=f"release {found.version or 'not known'}, asked by {_WAYS.get(found.way, found.way)}",

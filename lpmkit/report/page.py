@@ -26,9 +26,9 @@ from lpmkit.analysis import (
     Analysis,
     BrownOut,
     Interval,
-    Kind,
     Noise,
     Outage,
+    OutageKind,
     SessionOutage,
     alarms_an_hour,
     analyse,
@@ -195,7 +195,7 @@ def _ms(time_ns: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class KeyFigure:
     """One of the numbers at the top: its name, the number, what stands below it."""
 
     name: str
@@ -203,26 +203,26 @@ class Figure:
     note: str = ""
 
 
-def _figures(analysis: Analysis) -> Iterator[Figure]:
+def _figures(analysis: Analysis) -> Iterator[KeyFigure]:
     still = analysis.suspension
     if still:
         best = f"most likely {still.best_ns / 1e9:.3f} s, 95 %: {seconds(still.likely)}"
-        yield Figure("suspended", seconds(still.length), best)
+        yield KeyFigure("suspended", seconds(still.length), best)
     else:
-        yield Figure("suspended", "none found", "no silence that all probes share")
+        yield KeyFigure("suspended", "none found", "no silence that all probes share")
     if analysis.longest_wait_ns is not None:
         note = "at the keyboard of an open SSH session"
-        yield Figure("session outage", f"{analysis.longest_wait_ns / 1e9:.3f} s", note)
+        yield KeyFigure("session outage", f"{analysis.longest_wait_ns / 1e9:.3f} s", note)
     else:
         echo = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
-        yield Figure("session outage", "none seen" if echo else "not looked at", "open SSH session")
+        yield KeyFigure("session outage", "none seen" if echo else "not looked at", "open SSH session")
     if analysis.mode == "move":
         took = "not known" if analysis.move_ns is None else f"{analysis.move_ns / 1e9:.0f} s"
-        yield Figure("the whole move", took, "from the command to running on the target, as polled")
-    yield Figure("other silences", str(analysis.other_silences), "network, single service, micro-stops")
+        yield KeyFigure("the whole move", took, "from the command to running on the target, as polled")
+    yield KeyFigure("other silences", str(analysis.other_silences), "network, single service, micro-stops")
     unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
     stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
-    yield Figure("not observed", f"{unseen:.1f} s", f"and this machine stood still for {stalled:.2f} s")
+    yield KeyFigure("not observed", f"{unseen:.1f} s", f"and this machine stood still for {stalled:.2f} s")
 
 
 def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
@@ -343,7 +343,7 @@ def _silences(analysis: Analysis) -> Iterator[dict[str, str]]:
             yield _silence(analysis, one)
     for hole in analysis.holes:
         yield {
-            "kind": Kind.NOT_OBSERVED.value,
+            "kind": OutageKind.NOT_OBSERVED.value,
             "probe": "all",
             "at": _clock(analysis.wall.at(hole.lo_ns), 3)[11:],
             "length": f"{hole.length_ns / 1e9:.3f} s",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class AnswerState(StrEnum):
     """The outcome of a question. Missing data is never `PASSED`."""
 
     PASSED = "passed"
@@ -25,13 +25,13 @@ class Reply(StrEnum):
 class Question:
     """One question of the verdict and its answer: a ``reply`` where there is one, and the ``details``.
 
-    >>> Question("jobs", "Jobs ran on?", State.FAILED, "1 job was lost", reply=Reply.NO).answer
+    >>> Question("jobs", "Jobs ran on?", AnswerState.FAILED, "1 job was lost", reply=Reply.NO).answer
     'no: 1 job was lost'
     """
 
     key: str
     title: str
-    state: State
+    state: AnswerState
     details: str
     why: str = ""
     counts: bool = True  #: `False` where the overall verdict does not depend on it

@@ -13,7 +13,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lpmkit.errors import UnexpectedReply
-from lpmkit.sap.model import Activity, Alert, Colour, Enqueue, Instance, Lock, LogEntry, Process, Queue, WorkProcess
+from lpmkit.sap.model import (
+    Activity,
+    Alert,
+    Colour,
+    DispatcherQueue,
+    Enqueue,
+    Instance,
+    Lock,
+    LogEntry,
+    Process,
+    WorkProcess,
+)
 from lpmkit.sap.recalled import STATUS_WORDS, TYPE_WORDS
 
 Fields = Mapping[str, Any]
@@ -233,8 +244,8 @@ def work_process_of_rfc(row: Fields, server: str = "") -> WorkProcess:
     )
 
 
-def queue(row: Fields) -> Queue:
-    return Queue(
+def queue(row: Fields) -> DispatcherQueue:
+    return DispatcherQueue(
         type=required(row, "typ"),
         now=number(row, "now") or 0,
         high=number(row, "high") or 0,

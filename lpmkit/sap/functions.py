@@ -13,7 +13,18 @@ from typing import Any
 
 from lpmkit.errors import RemoteError, UnexpectedReply
 from lpmkit.sap import fields as records
-from lpmkit.sap.model import Dump, Identity, Instance, Job, JobHistory, JobLog, JobStatus, Update, User, WorkProcess
+from lpmkit.sap.model import (
+    Dump,
+    Instance,
+    Job,
+    JobHistory,
+    JobLog,
+    JobStatus,
+    SystemIdentity,
+    Update,
+    User,
+    WorkProcess,
+)
 from lpmkit.sap.recalled import JOB_STEP_MESSAGE, SNAP_ERROR_BLOCK, XBP_NOTHING_FOUND, XBP_STATUS_FLAGS
 from lpmkit.sap.rfc import Caller, Refused
 
@@ -152,14 +163,14 @@ class Functions:
 
     # -- who --------------------------------------------------------------------------------------------------------
 
-    def identity(self) -> Identity:
+    def identity(self) -> SystemIdentity:
         """RFC_SYSTEM_INFO: who the system says it is, and how far its clock is before UTC."""
         said = self.caller.call("RFC_SYSTEM_INFO").get("RFCSI_EXPORT")
         if not isinstance(said, Mapping):
             raise UnexpectedReply("RFC_SYSTEM_INFO said nothing of the system", line=str(said)[:200])
         zone = records.number(said, "RFCTZONE")
         daylight = 3600 if records.text(said, "RFCDAYST").upper() == "X" else 0
-        return Identity(
+        return SystemIdentity(
             sid=records.text(said, "RFCSYSID"),
             host=records.text(said, "RFCHOST2", "RFCHOST"),
             release=records.text(said, "RFCSAPRL"),

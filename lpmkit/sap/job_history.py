@@ -68,7 +68,7 @@ def answers(observations: Sequence[Observation], question: str, pause: Pause) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class JobObservation:
     """A job in one observation: when, and as what."""
 
     asked_ns: int
@@ -77,7 +77,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job has come by its own log: the last reading, the last one before the pause, and whether a line was written after it."""
 
     last: JobLog
@@ -85,7 +85,7 @@ class Progress:
     went_on: bool
 
 
-def progress(observations: Sequence[Observation], pause: Pause) -> dict[str, Progress]:
+def progress(observations: Sequence[Observation], pause: Pause) -> dict[str, JobProgress]:
     """The job logs that were read after the pause, by the job's key.
 
     A line counts as written after the pause where the system stamped it so, or where the log grew between two readings after it.
@@ -107,7 +107,7 @@ def progress(observations: Sequence[Observation], pause: Pause) -> dict[str, Pro
         # whole seconds: a line of the second in which the pause ended may be from before it
         stamped = end is not None and last.at is not None and last.at > end
         grew = first.lines is not None and last.lines is not None and last.lines > first.lines
-        found[key] = Progress(last, before.get(key), stamped or grew)
+        found[key] = JobProgress(last, before.get(key), stamped or grew)
     return found
 
 
@@ -116,7 +116,7 @@ class JobCourse:
     """One job through the record: every sight of it, and its start and end on the observer's clock where the system told them."""
 
     key: str
-    sights: tuple[Sight, ...]
+    sights: tuple[JobObservation, ...]
     started_ns: int | None
     ended_ns: int | None
     gone_ns: int | None  #: asked at this time it was not listed any more
@@ -152,14 +152,14 @@ class JobCourse:
 def job_courses(observations: Sequence[Observation]) -> tuple[JobCourse, ...]:
     """Every job that was seen, in the order of its start. What only the whole list (``job_list``) held is not missed in the others."""
     listed = [one for one in observations if one.question in ("jobs", "job_list") and one.rows is not None]
-    sights: dict[str, list[Sight]] = {}
+    sights: dict[str, list[JobObservation]] = {}
     gone: dict[str, int] = {}
     for one in listed:
         here = set()
         for job in one.rows or ():
             key = job.key
             here.add(key)
-            sights.setdefault(key, []).append(Sight(one.asked_ns, one.answered_ns, job))
+            sights.setdefault(key, []).append(JobObservation(one.asked_ns, one.answered_ns, job))
         if one.question == "job_list":
             continue
         for key in sights.keys() - here:

@@ -1,7 +1,7 @@
 """What there is to know of a SAP system, as plain values. Every way in fills the same ones.
 
 A value that a way does not tell is ``None`` (or an empty text where SAP itself prints nothing); it is never guessed. Times are as the SAP system's clock
-shows them, without a zone, unless their name says otherwise; `Snapshot.zone_offset_s` ties them to UTC. Durations are seconds.
+shows them, without a zone, unless their name says otherwise; `SapSnapshot.zone_offset_s` ties them to UTC. Durations are seconds.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class JobHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class DispatcherQueue:
     """A request queue of the dispatcher: how many wait now, the most since the start, its length."""
 
     type: str
@@ -295,7 +295,7 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class SystemIdentity:
     """Who the system says it is: ``host`` and ``kernel`` among it, and the clock it counts by."""
 
     sid: str
@@ -339,7 +339,7 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class SapSnapshot:
     """Everything about a system at one time. ``None`` was not answered, an empty tuple was and holds nothing.
 
     ``ways`` says for each question which way answered. ``wall_ns`` is the observer's time of day at the begin, ``zone_offset_s`` how far the system's
@@ -352,11 +352,11 @@ class Snapshot:
     missed: tuple[Missed, ...] = ()
     requests: Mapping[str, int] = field(default_factory=dict)
     zone_offset_s: int | None = None
-    identity: Identity | None = None
+    identity: SystemIdentity | None = None
     instances: tuple[Instance, ...] | None = None
     processes: tuple[Process, ...] | None = None
     work_processes: tuple[WorkProcess, ...] | None = None
-    queues: tuple[Queue, ...] | None = None
+    queues: tuple[DispatcherQueue, ...] | None = None
     jobs: tuple[Job, ...] | None = None
     history: tuple[JobHistory, ...] | None = None
     users: tuple[User, ...] | None = None
@@ -384,11 +384,11 @@ class Snapshot:
 
 #: What a question's rows are. Questions whose answer is one value have one row.
 ROWS: Mapping[str, type] = {
-    "identity": Identity,
+    "identity": SystemIdentity,
     "instances": Instance,
     "processes": Process,
     "work_processes": WorkProcess,
-    "queues": Queue,
+    "queues": DispatcherQueue,
     "jobs": Job,
     "job_list": Job,
     "job_logs": JobLog,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.sap import fields
-from lpmkit.sap.model import Alert, Enqueue, Instance, Lock, LogEntry, Process, Queue, WorkProcess
+from lpmkit.sap.model import Alert, DispatcherQueue, Enqueue, Instance, Lock, LogEntry, Process, WorkProcess
 
 #: Exit statuses of GetProcessList that are answers: neither all running nor all stopped, all running, all stopped.
 ANSWERED = frozenset({0, 3, 4})
@@ -78,7 +78,7 @@ _FAIL = re.compile(r"FAIL(?:ED)?: (.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SapControlReply:
     """The rows of one call, as named fields, and the server's clock when it answered."""
 
     function: str
@@ -86,14 +86,14 @@ class Answer:
     rows: tuple[dict[str, str], ...]
 
 
-def read_answer(said: str, function: str) -> Answer:
+def read_answer(said: str, function: str) -> SapControlReply:
     """Read either format. Raises `CommandRefused` for a ``FAIL`` line and `UnexpectedReply` for anything that is no whole answer."""
     if said and not said.endswith("\n"):
         raise UnexpectedReply("the reply stops in the middle of a line", line=said.rsplit("\n", 1)[-1][:200])
     at, lines = _past_heading(_lines(said), function)
     if lines and _SCRIPT.fullmatch(lines[0]):
-        return Answer(function, at, _script_rows(lines))
-    return Answer(function, at, _list_rows(lines, function))
+        return SapControlReply(function, at, _script_rows(lines))
+    return SapControlReply(function, at, _list_rows(lines, function))
 
 
 def _lines(said: str) -> list[str]:
@@ -203,7 +203,7 @@ def read_instances(said: str) -> tuple[Instance, ...]:
     return _each(said, "GetSystemInstanceList", fields.instance)
 
 
-def read_queues(said: str) -> tuple[Queue, ...]:
+def read_queues(said: str) -> tuple[DispatcherQueue, ...]:
     """``-function GetQueueStatistic``"""
     return _each(said, "GetQueueStatistic", fields.queue)
 

@@ -13,7 +13,7 @@ from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, Unexp
 from lpmkit.sap import dpmon, fields, host, sapcontrol
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.lsconf import read_lsconf
-from lpmkit.sap.model import Identity, Process, jobs_of
+from lpmkit.sap.model import Process, SystemIdentity, jobs_of
 from lpmkit.sap.webservice import StartService
 from lpmkit.ssh.session import Reply, Session
 from lpmkit.timeline import Clock
@@ -24,14 +24,14 @@ SILENT_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class QueryWindow:
     """What time a question is about, on the system's own clock: from ``begin`` on; ``now`` is its present."""
 
     begin: datetime
     now: datetime
 
 
-class Way(Protocol):
+class SapSource(Protocol):
     """One way in."""
 
     name: str
@@ -46,7 +46,7 @@ class Way(Protocol):
         """The identity of its conversation, where it has one."""
         ...
 
-    def ask(self, question: str, window: Window) -> tuple[tuple[Any, ...], str]:
+    def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
         """The rows, and what really carried the answer (``dpmon``). Raises `RemoteError`."""
         ...
 
@@ -108,8 +108,8 @@ class WebServiceWay:
         self._instances = _Instances(tuple(services))
         self._time: datetime | None = None
 
-    def ask(self, question: str, window: Window) -> tuple[tuple[Any, ...], str]:
-        """See `Way.ask`."""
+    def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
+        """See `SapSource.ask`."""
         asked = {
             "work_processes": self._work_processes,
             "jobs": lambda: jobs_of(self._work_processes()),
@@ -159,7 +159,7 @@ class WebServiceWay:
         )
         return tuple(row for _, rows in found for row in rows)
 
-    def _identity(self) -> tuple[Identity, ...]:
+    def _identity(self) -> tuple[SystemIdentity, ...]:
         service = next(iter(self._services.values()))
         said = {
             fields.text(row, "property"): fields.text(row, "value") for row in service.call("GetInstanceProperties")
@@ -169,7 +169,7 @@ class WebServiceWay:
         sid = said.get("SAPSYSTEMNAME", "")
         if sid and sid != self._sid:
             raise UnexpectedReply(f"the system calls itself {sid}, not {self._sid}", where=service.where)
-        return (Identity(sid=sid or self._sid, host=said.get("SAPLOCALHOST", ""), kernel=kernel),)
+        return (SystemIdentity(sid=sid or self._sid, host=said.get("SAPLOCALHOST", ""), kernel=kernel),)
 
     def close(self) -> None:
         for service in self._services.values():
@@ -232,8 +232,8 @@ class CommandsWay:
         """What it can answer: less where there turned out to be no ``sapcontrol`` (4.7 has none)."""
         return self._ALWAYS if self._without_start_service else self._ALWAYS | self._BY_SERVICE
 
-    def ask(self, question: str, window: Window) -> tuple[tuple[Any, ...], str]:
-        """See `Way.ask`."""
+    def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
+        """See `SapSource.ask`."""
         plain: dict[str, tuple[str, Callable[[str], tuple[Any, ...]]]] = {
             "queues": ("GetQueueStatistic", sapcontrol.read_queues),
             "system_log": ("ABAPReadSyslog", sapcontrol.read_system_log),
@@ -328,7 +328,7 @@ class CommandsWay:
         rows, how = self._work_processes()
         return jobs_of(rows), how
 
-    def _processes(self, window: Window) -> tuple[tuple[Any, ...], str]:
+    def _processes(self, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
         def by_sapcontrol(number: str) -> tuple[Process, ...]:
             rows = sapcontrol.read_processes(self._sapcontrol("GetProcessList", number))
             return tuple(replace(row, instance=number) for row in rows)
@@ -425,11 +425,11 @@ class CommandsWay:
             raise UnexpectedReply("lparstat -i tells no entitled capacity", where=self._ssh.where)
         return found
 
-    def _identity(self) -> tuple[tuple[Identity, ...], str]:
+    def _identity(self) -> tuple[tuple[SystemIdentity, ...], str]:
         exe = f"/usr/sap/{self._sid}/SYS/exe/run"
         reply = self._first(("disp+work", f"{exe}/disp+work"), ["-V"])
         name = self._run(["hostname"]).checked().output.strip()
-        return (Identity(sid=self._sid, host=name, kernel=host.read_disp_work(reply.output)),), "disp+work"
+        return (SystemIdentity(sid=self._sid, host=name, kernel=host.read_disp_work(reply.output)),), "disp+work"
 
     def close(self) -> None:
         self._ssh.close()
@@ -467,8 +467,8 @@ class FunctionsWay:
     def session(self) -> str:
         return self._functions.caller.session
 
-    def ask(self, question: str, window: Window) -> tuple[tuple[Any, ...], str]:
-        """See `Way.ask`."""
+    def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
+        """See `SapSource.ask`."""
         of = self._functions
         asked: dict[str, Callable[[], tuple[Any, ...]]] = {
             "work_processes": of.work_processes,

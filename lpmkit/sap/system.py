@@ -19,10 +19,10 @@ from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, Unex
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.lsconf import SERIAL, head_of
-from lpmkit.sap.model import Identity, Missed, MissingReason, Observation, Snapshot
+from lpmkit.sap.model import Missed, MissingReason, Observation, SapSnapshot, SystemIdentity
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
-from lpmkit.sap.sources import CommandsWay, FunctionsWay, Way, WebServiceWay, Window, utc_now
+from lpmkit.sap.sources import CommandsWay, FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
 from lpmkit.sap.webservice import start_service, start_service_through
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.secrets import Secrets
@@ -81,7 +81,7 @@ class System:
         self,
         sid: str,
         settings: SapSystemSettings,
-        ways: Sequence[Way],
+        ways: Sequence[SapSource],
         load: Load,
         *,
         unusable: Mapping[str, str] | None = None,
@@ -197,15 +197,15 @@ class System:
             return int(offset.total_seconds()) if offset is not None else None
         return self.zone_offset_s
 
-    def _window(self, since_wall_ns: int, now_wall_ns: int) -> Window:
+    def _window(self, since_wall_ns: int, now_wall_ns: int) -> QueryWindow:
         offset = self.offset_s(now_wall_ns)
         if offset is None:
-            return Window(utc_now(since_wall_ns) - ANY_ZONE, utc_now(now_wall_ns) + ANY_ZONE)
+            return QueryWindow(utc_now(since_wall_ns) - ANY_ZONE, utc_now(now_wall_ns) + ANY_ZONE)
         local = timedelta(seconds=offset)
-        return Window(utc_now(since_wall_ns) + local, utc_now(now_wall_ns) + local)
+        return QueryWindow(utc_now(since_wall_ns) + local, utc_now(now_wall_ns) + local)
 
-    def _learn_clock(self, question: str, rows: Sequence[Any], way: Way, wall_ns: int) -> None:
-        if question == "identity" and isinstance(rows[0], Identity) and rows[0].zone_offset_s is not None:
+    def _learn_clock(self, question: str, rows: Sequence[Any], way: SapSource, wall_ns: int) -> None:
+        if question == "identity" and isinstance(rows[0], SystemIdentity) and rows[0].zone_offset_s is not None:
             self.zone_offset_s = rows[0].zone_offset_s
             return
         told = way.server_time()
@@ -215,7 +215,7 @@ class System:
 
     # -- everything -------------------------------------------------------------------------------------------------
 
-    def snapshot(self, questions: Sequence[str] = SNAPSHOT) -> Snapshot:
+    def snapshot(self, questions: Sequence[str] = SNAPSHOT) -> SapSnapshot:
         """Ask everything once. What is not answered is said in ``missed``."""
         began = self._clock.wall_ns()
         before = dict(self.load.counts)
@@ -230,7 +230,7 @@ class System:
             ways[question] = said.way
             found[question] = said.rows[0] if question in _ONE_VALUE else said.rows
         requests = {name: count - before.get(name, 0) for name, count in self.load.counts.items()}
-        return Snapshot(
+        return SapSnapshot(
             system=self.sid,
             wall_ns=began,
             ways=ways,
@@ -265,7 +265,7 @@ class _Opening:
     #: Passwords that were used, in every form in which they go over a wire.
     hidden: list[str]
 
-    def webservice(self) -> Way:
+    def webservice(self) -> SapSource:
         web = self.settings.webservice
         assert web is not None
         count = self.load.taking("webservice")
@@ -296,7 +296,7 @@ class _Opening:
             },
         )
 
-    def commands(self) -> Way:
+    def commands(self) -> SapSource:
         login = self.settings.commands
         assert login is not None
         return CommandsWay(
@@ -309,7 +309,7 @@ class _Opening:
             clock=self.clock,
         )
 
-    def rfc(self) -> Way:
+    def rfc(self) -> SapSource:
         login = self.settings.rfc
         assert login is not None
         parameters = logon(
@@ -324,7 +324,7 @@ class _Opening:
         caller = RfcCaller(where, parameters, timeout_s=login.timeout_s, count=self.load.taking("rfc"))
         return self._functions("rfc", caller)
 
-    def soap_rfc(self) -> Way:
+    def soap_rfc(self) -> SapSource:
         login = self.settings.soap_rfc
         assert login is not None
         caller = SoapCaller(
@@ -338,7 +338,7 @@ class _Opening:
         )
         return self._functions("soap_rfc", caller)
 
-    def _functions(self, name: str, caller: Caller) -> Way:
+    def _functions(self, name: str, caller: Caller) -> SapSource:
         days, command = self.settings.history_days, self.settings.lsconf_command
         return FunctionsWay(name, Functions(caller), history_days=days, lsconf_command=command)
 
@@ -376,13 +376,13 @@ def open_system(
     """
     load = Load(requests_per_minute or settings.requests_per_minute, clock)
     opening = _Opening(sid, settings, host, ssh_config, secrets, transcript, load, clock, [])
-    makers: Mapping[str, Callable[[], Way]] = {
+    makers: Mapping[str, Callable[[], SapSource]] = {
         "webservice": opening.webservice,
         "commands": opening.commands,
         "rfc": opening.rfc,
         "soap_rfc": opening.soap_rfc,
     }
-    ways: list[Way] = []
+    ways: list[SapSource] = []
     unusable: dict[str, str] = {}
     for name, make in makers.items():
         if getattr(settings, name) is None:

@@ -152,18 +152,18 @@ def batch_replies(output: str, token: str) -> list[tuple[str, int]]:
     return found
 
 
-class NotYet(RemoteError):
-    """A question that has not been asked yet; see `Ahead`."""
+class AnswerPending(RemoteError):
+    """A question that has not been asked yet; see `BatchingSession`."""
 
 
 #: Answers by command and standard input; what came instead of one where nothing did.
-Known = dict[tuple[str, str], Reply | RemoteError]
+ReplyCache = dict[tuple[str, str], Reply | RemoteError]
 
 
-class Ahead:
+class BatchingSession:
     """A session that gathers the questions of a whole survey and asks them in one go; fulfils `Session`.
 
-    The first time round every question is put on a list and raises `NotYet`; `ask` sends the list, and the next time round the answers are there. What
+    The first time round every question is put on a list and raises `AnswerPending`; `ask` sends the list, and the next time round the answers are there. What
     depends on an answer is asked in the round after it. So a survey of hundreds of questions costs a handful of round trips. For questions that change nothing only.
 
     A machine that cannot be reached costs its time-out once: whatever else is asked of it gets the same answer, and so it is where it hangs. ``machine_of`` says which
@@ -173,12 +173,12 @@ class Ahead:
     def __init__(
         self,
         session: Session,
-        known: Known | None = None,
+        known: ReplyCache | None = None,
         machine_of: Callable[[Sequence[str]], str] = lambda arguments: "",
     ) -> None:
         self._session = session
         self._wanted: dict[str, list[str]] = {}
-        self._known: Known = {} if known is None else known
+        self._known: ReplyCache = {} if known is None else known
         self._machine_of = machine_of
         self._unanswered: dict[str, list[NoAnswer]] = {}
         self._no_way_in: RemoteError | None = None
@@ -193,7 +193,7 @@ class Ahead:
             self._alone(arguments, stdin, timeout_s)
         if key not in self._known:
             self._wanted[key[0]] = list(arguments)
-            raise NotYet("this has not been asked yet", where=self.where, asked=key[0])
+            raise AnswerPending("this has not been asked yet", where=self.where, asked=key[0])
         found = self._known[key]
         if isinstance(found, RemoteError):
             raise found

@@ -18,10 +18,10 @@ from lpmkit.control.vios import ViosShell
 from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
 from lpmkit.probes.orders import sap_host
-from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.sap.model import SapSnapshot
 from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import Ahead, Session, Transcript
+from lpmkit.ssh.session import BatchingSession, Session, Transcript
 from lpmkit.survey.gather import gather
 from lpmkit.survey.model import Gap, Survey
 from lpmkit.survey.sap_keys import with_past_keys
@@ -87,16 +87,16 @@ def survey_both_ends(
     One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not ask.
     """
     with ExitStack() as stack:
-        managers: dict[str, Ahead] = {}
+        managers: dict[str, BatchingSession] = {}
 
         def session(settings: HostSettings) -> SshSession:
             opened = open_session(site, settings, secrets=secrets, transcript=transcript)
             return stack.enter_context(closing(opened))
 
-        def manager(frame: str) -> Ahead:
+        def manager(frame: str) -> BatchingSession:
             settings = site.frame(frame)
             if settings.host not in managers:
-                managers[settings.host] = Ahead(session(settings), machine_of=machine_asked)
+                managers[settings.host] = BatchingSession(session(settings), machine_of=machine_asked)
             return managers[settings.host]
 
         partition = site.partitions.get(order.partition)

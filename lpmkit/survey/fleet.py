@@ -4,7 +4,7 @@ Each manager is asked first what its frames hold. Then every frame is looked at 
 partition that runs is logged in to once. All of that goes on side by side as far as the site file allows (`lpmkit.config.ConnectionSettings`). What comes out is, for each partition,
 the same `Survey` that it would have got alone, for the parts are made by the same functions of `lpmkit.survey.gather`.
 
-A machine that cannot be reached costs its time-out once and is named in `Surveyed.silent`; whatever does not depend on it goes on.
+A machine that cannot be reached costs its time-out once and is named in `FrameSurvey.silent`; whatever does not depend on it goes on.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from lpmkit.control.base import Order
 from lpmkit.control.hmc import machine_asked
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Frame, Partition
-from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.sap.model import SapSnapshot
 from lpmkit.ssh.client import Route, SshSession, route
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import Ahead, Known, Reply
+from lpmkit.ssh.session import BatchingSession, Reply, ReplyCache
 from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios_shells, with_sap
 from lpmkit.survey.gather import (
-    Between,
-    End,
+    FrameFacts,
     Gathering,
-    between,
+    MoveFacts,
+    build_survey,
     in_rounds,
-    laid_together,
-    look_inside,
     not_inside,
-    one_end,
+    survey_frame,
+    survey_guest,
+    survey_move,
 )
 from lpmkit.survey.model import Gap, Guest, Survey
 from lpmkit.timeline import Clock
@@ -56,7 +56,7 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class UnreachableMachine:
     """A machine that could not be asked, and what came instead of an answer."""
 
     machine: str
@@ -64,16 +64,16 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
+class FrameSurvey:
     """Every partition of a frame but its I/O servers, as listed, with everything about its move; no survey where one of the two managers could not be asked."""
 
     direction: Direction
     partitions: tuple[tuple[Partition, Survey | None], ...]
-    silent: tuple[Silent, ...]
+    silent: tuple[UnreachableMachine, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class Cost:
     """What a pass cost: questions, lines of questions that were waited for, connections made, the most that were open at once, seconds.
 
     What SAP systems are asked over ways of their own is not in it.
@@ -87,7 +87,7 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SurveyProgress:
     """How many are done, and of how many that are known so far; which machines could not be asked."""
 
     managers: tuple[int, int]
@@ -118,13 +118,13 @@ def directions_of(site: Site, source: str | None, target: str | None) -> tuple[D
     return found
 
 
-def survey_estate(
+def survey_fleet(
     site: Site,
     directions: Sequence[Direction],
     secrets: Secrets,
     *,
-    tell: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[tuple[Surveyed, ...], Effort]:
+    tell: Callable[[SurveyProgress], None] = lambda progress: None,
+) -> tuple[tuple[FrameSurvey, ...], Cost]:
     """Everything about the moves of all partitions of these directions. Reads only. ``tell`` hears of the progress.
 
     Raises `UsageError` for what the site file lacks; what a machine does is in the result.
@@ -151,27 +151,27 @@ class _Own:
 
 
 #: A frame as it was looked at, and what was said of each move from it.
-_Looked = tuple[End, dict[tuple[Direction, str], Between]]
+_Looked = tuple[FrameFacts, dict[tuple[Direction, str], MoveFacts]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job(Generic[Value]):
+class SurveyJob(Generic[Value]):
     """Work that has one connection open, through or to these machines; none where it names none. ``then`` is called with what it brought, in the thread of the pass."""
 
     rank: int
     machines: tuple[str, ...]
     work: Callable[[], Value]
-    then: Callable[[Value], Iterable[Job[Any]]]
+    then: Callable[[Value], Iterable[SurveyJob[Any]]]
 
 
-def work_through(jobs: Iterable[Job[Any]], total: int, per_machine: int) -> int:
+def work_through(jobs: Iterable[SurveyJob[Any]], total: int, per_machine: int) -> int:
     """Do all jobs and those that follow from them, so many at once; returns the most connections that were open. Raises what one of them raises."""
-    waiting, running, taken, most = list(jobs), dict[Future[Any], Job[Any]](), Counter[str](), 0
+    waiting, running, taken, most = list(jobs), dict[Future[Any], SurveyJob[Any]](), Counter[str](), 0
     pool = ThreadPoolExecutor(total, thread_name_prefix="estate")
     try:
         while waiting or running:
             waiting.sort(key=lambda job: job.rank)
-            kept: list[Job[Any]] = []
+            kept: list[SurveyJob[Any]] = []
             for job in waiting:
                 if len(running) < total and all(taken[machine] < per_machine for machine in job.machines):
                     running[pool.submit(job.work)] = job
@@ -193,7 +193,7 @@ class _Pass:
     """One pass over the directions: what is known so far, and what is to be asked next."""
 
     def __init__(
-        self, site: Site, directions: Sequence[Direction], secrets: Secrets, tell: Callable[[Progress], None]
+        self, site: Site, directions: Sequence[Direction], secrets: Secrets, tell: Callable[[SurveyProgress], None]
     ) -> None:
         self._site, self._directions, self._secrets, self._tell = site, directions, secrets, tell
         self._between = {direction: other_manager(site, direction.source, direction.target) for direction in directions}
@@ -201,17 +201,17 @@ class _Pass:
         self._hosts: dict[str, list[str]] = {}
         for name in names:
             self._hosts.setdefault(site.frame(name).host, []).append(name)
-        self._known: dict[str, Known] = {host: {} for host in self._hosts}
+        self._known: dict[str, ReplyCache] = {host: {} for host in self._hosts}
         self._listed: dict[str, _Listed] = {}
-        self._ends: dict[str, End] = {}
-        self._moves: dict[tuple[Direction, str], Between] = {}
+        self._ends: dict[str, FrameFacts] = {}
+        self._moves: dict[tuple[Direction, str], MoveFacts] = {}
         self._own: dict[tuple[str, str], _Own] = {}
-        self._silent: dict[str, Silent] = {}
+        self._silent: dict[str, UnreachableMachine] = {}
         self._begun, self._partitions = set[str](), 0
         self._lock, self._open = threading.Lock(), set[SshSession]()
         self._questions = self._round_trips = self._connections = 0
 
-    def run(self) -> tuple[tuple[Surveyed, ...], Effort]:
+    def run(self) -> tuple[tuple[FrameSurvey, ...], Cost]:
         clock, bounds = Clock(), self._site.connections
         began = clock.mono_ns()
         settings = [self._site.frame(names[0]) for names in self._hosts.values()]
@@ -224,7 +224,7 @@ class _Pass:
                 for session in self._open:  # of an interrupted pass
                     session.close()
         seconds = (clock.mono_ns() - began) / 1e9
-        effort = Effort(self._questions, self._round_trips, self._connections, most, seconds)
+        effort = Cost(self._questions, self._round_trips, self._connections, most, seconds)
         return tuple(self._surveyed(direction) for direction in self._directions), effort
 
     # -- connections -----------------------------------------------------------------------------------------------------
@@ -248,14 +248,14 @@ class _Pass:
         with self._lock:
             self._questions += 1
 
-    def _heard(self, ahead: Ahead, name: str) -> None:
+    def _heard(self, ahead: BatchingSession, name: str) -> None:
         """Note what could not be asked over a connection."""
         for machine, why in ahead.silent().items():
-            self._silent[machine or name] = Silent(machine or name, str(why))
+            self._silent[machine or name] = UnreachableMachine(machine or name, str(why))
 
     def _say(self) -> None:
         self._tell(
-            Progress(
+            SurveyProgress(
                 (sum(all(name in self._listed for name in names) for names in self._hosts.values()), len(self._hosts)),
                 (len(self._ends), sum(len(names) for host, names in self._hosts.items() if host not in self._silent)),
                 (len(self._own), self._partitions),
@@ -265,27 +265,27 @@ class _Pass:
 
     # -- jobs ------------------------------------------------------------------------------------------------------------
 
-    def _manager(self, settings: HostSettings) -> Job[dict[str, _Listed]]:
+    def _manager(self, settings: HostSettings) -> SurveyJob[dict[str, _Listed]]:
         """Ask a manager which of its frames' partitions there are."""
         host, way = settings.host, route(settings.host, self._site.ssh_config)
 
         def work() -> dict[str, _Listed]:
             with self._session(way, settings) as session:
-                ahead = Ahead(session, self._known[host], machine_asked)
+                ahead = BatchingSession(session, self._known[host], machine_asked)
                 found = in_rounds([ahead], lambda: {name: self._list(name, ahead) for name in self._hosts[host]})
                 self._heard(ahead, host)
             return found
 
-        def then(found: dict[str, _Listed]) -> Iterable[Job[Any]]:
+        def then(found: dict[str, _Listed]) -> Iterable[SurveyJob[Any]]:
             self._listed |= found
             self._say()
             # Another manager may have waited for this one: it is told the machine that a partition would be moved to.
             frames = [self._frame(name) for name in self._ready()]
             return [*frames, *self._partitions_of(self._hosts[host])]
 
-        return Job(0, machines_of(way), work, then)
+        return SurveyJob(0, machines_of(way), work, then)
 
-    def _list(self, name: str, ahead: Ahead) -> _Listed:
+    def _list(self, name: str, ahead: BatchingSession) -> _Listed:
         asking, control = Gathering(), control_of(self._site, name, secrets=self._secrets, session=ahead)
         system = asking.ask("system", name, control.system)
         partitions = asking.ask("partitions", name, control.partitions)
@@ -302,7 +302,7 @@ class _Pass:
         self._begun.update(found)
         return found
 
-    def _frame(self, name: str) -> Job[_Looked]:
+    def _frame(self, name: str) -> SurveyJob[_Looked]:
         """Look at one frame, and ask its manager about every move from it."""
         settings = self._site.frame(name)
         way, ahead_known = route(settings.host, self._site.ssh_config), self._known[settings.host]
@@ -315,26 +315,28 @@ class _Pass:
 
         def work() -> _Looked:
             with self._session(way, settings) as session:
-                ahead = Ahead(session, ahead_known, machine_asked)
+                ahead = BatchingSession(session, ahead_known, machine_asked)
                 control = control_of(self._site, name, secrets=self._secrets, session=ahead)
                 shells = vios_shells(settings, ahead)
 
                 def look() -> _Looked:
-                    return one_end(control, shells, name), {key: between(one, control) for key, one in orders.items()}
+                    return survey_frame(control, shells, name), {
+                        key: survey_move(one, control) for key, one in orders.items()
+                    }
 
                 found = in_rounds([ahead], look)
                 self._heard(ahead, settings.host)
             return found
 
-        def then(found: _Looked) -> Iterable[Job[Any]]:
+        def then(found: _Looked) -> Iterable[SurveyJob[Any]]:
             self._ends[name], moves = found
             self._moves |= moves
             self._say()
             return ()
 
-        return Job(1, machines_of(way), work, then)
+        return SurveyJob(1, machines_of(way), work, then)
 
-    def _partitions_of(self, names: Sequence[str]) -> list[Job[Any]]:
+    def _partitions_of(self, names: Sequence[str]) -> list[SurveyJob[Any]]:
         """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP systems."""
         found = []
         for name in names:
@@ -351,36 +353,36 @@ class _Pass:
             found.append(self._logins(name, asked))
         return found
 
-    def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> Job[dict[str, Route | None]]:
+    def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> SurveyJob[dict[str, Route | None]]:
         """Ask OpenSSH how the partitions of a frame are reached, which takes its time and no connection; then they are logged in to."""
 
         def work() -> dict[str, Route | None]:
             config = self._site.ssh_config
             return {one: None if login is None else route(login.host, config) for one, login in asked.items()}
 
-        def then(found: dict[str, Route | None]) -> Iterable[Job[Any]]:
+        def then(found: dict[str, Route | None]) -> Iterable[SurveyJob[Any]]:
             return [self._partition(frame, one, login, found[one]) for one, login in asked.items()]
 
-        return Job(1, (), work, then)
+        return SurveyJob(1, (), work, then)
 
-    def _partition(self, frame: str, name: str, inside: HostSettings | None, way: Route | None) -> Job[_Own]:
+    def _partition(self, frame: str, name: str, inside: HostSettings | None, way: Route | None) -> SurveyJob[_Own]:
         def work() -> _Own:
             guest: Guest | None = None
             gaps: tuple[Gap, ...] = ()
             if inside is not None and way is not None:
                 with self._session(way, inside) as session:
-                    ahead = Ahead(session)
-                    seen = look_inside(ahead, name)
+                    ahead = BatchingSession(session)
+                    seen = survey_guest(ahead, name)
                     guest, gaps = seen.end(session), seen.gaps
                     self._heard(ahead, name)
             return _Own(guest, gaps, sap_snapshots(self._site, name, self._secrets))
 
-        def then(found: _Own) -> Iterable[Job[Any]]:
+        def then(found: _Own) -> Iterable[SurveyJob[Any]]:
             self._own[frame, name] = found
             self._say()
             return ()
 
-        return Job(2, (name,) if way is None else machines_of(way), work, then)
+        return SurveyJob(2, (name,) if way is None else machines_of(way), work, then)
 
     # -- what came of it -------------------------------------------------------------------------------------------------
 
@@ -397,18 +399,20 @@ class _Pass:
         assert system is not None
         return Order(partition, direction.source, direction.target, system.machine, *self._between[direction])
 
-    def _surveyed(self, direction: Direction) -> Surveyed:
+    def _surveyed(self, direction: Direction) -> FrameSurvey:
         partitions = self._to_move(direction.source)
         concerned = {self._site.frame(name).host for name in (direction.source, direction.target)}
         concerned |= {one.name for one in partitions} | self._servers(direction)
         silent = [one for name, one in self._silent.items() if name in concerned]
         if self._can_be_asked(direction) and direction.source in self._ends and direction.target in self._ends:
-            return Surveyed(direction, tuple((one, self._survey(direction, one)) for one in partitions), tuple(silent))
+            return FrameSurvey(
+                direction, tuple((one, self._survey(direction, one)) for one in partitions), tuple(silent)
+            )
         if not silent:
             # It answers, but not this: an unknown name of a system, say.
             gaps = [gap for name in (direction.source, direction.target) for gap in self._listed[name].gaps]
-            silent = [Silent(gap.where, gap.why) for gap in gaps[:1]]
-        return Surveyed(direction, tuple((one, None) for one in partitions), tuple(silent))
+            silent = [UnreachableMachine(gap.where, gap.why) for gap in gaps[:1]]
+        return FrameSurvey(direction, tuple((one, None) for one in partitions), tuple(silent))
 
     def _servers(self, direction: Direction) -> set[str]:
         """The I/O servers of both frames, as `machine_asked` names them."""
@@ -418,7 +422,7 @@ class _Pass:
     def _survey(self, direction: Direction, one: Partition) -> Survey:
         order, own = self._order(direction, one.name), self._own.get((direction.source, one.name))
         ends = self._ends[direction.source], self._ends[direction.target]
-        found = laid_together(order, *ends, self._moves[direction, one.name])
+        found = build_survey(order, *ends, self._moves[direction, one.name])
         if own is not None and own.guest is not None:
             found = replace(found, guest=own.guest, gaps=(*found.gaps, *own.gaps))
         elif one.state != RUNNING:

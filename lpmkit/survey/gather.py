@@ -30,7 +30,7 @@ from lpmkit.inventory import (
     Vios,
     VirtualScsiServer,
 )
-from lpmkit.ssh.session import Ahead, Session
+from lpmkit.ssh.session import BatchingSession, Session
 from lpmkit.survey.model import Gap, Guest, KeyTest, Side, Survey
 
 Value = TypeVar("Value")
@@ -55,7 +55,7 @@ Shells = ViosShell | Mapping[str, ViosShell]
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class FrameFacts:
     """One frame as it is for every move from it and to it, and what could not be gathered of it."""
 
     side: Side
@@ -63,7 +63,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class MoveFacts:
     """What only the source's manager can say, and only of this very move; the fields are those of `Survey`."""
 
     migration: MigrationReading | None = None
@@ -75,7 +75,7 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class GuestFacts:
     """What a partition's own system says, its paging still being watched, and what it does not say."""
 
     guest: Guest
@@ -95,18 +95,18 @@ def gather(
     target_vios: Shells,
     aix: AixShell | None,
     *,
-    rounds: Sequence[Ahead] = (),
+    rounds: Sequence[BatchingSession] = (),
 ) -> Survey:
     """Everything that the checks want to know, from both managers, all I/O servers and the partition itself.
 
     ``rounds`` are the sessions under the controls and shells that gather their questions and ask them together; without them each question is asked by itself.
     Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
     """
-    inside = None if aix is None else look_inside(Ahead(aix.session), order.partition)
+    inside = None if aix is None else survey_guest(BatchingSession(aix.session), order.partition)
 
     def ends() -> Survey:
-        here, there = one_end(source, source_vios, order.source), one_end(target, target_vios, order.target)
-        return laid_together(order, here, there, between(order, source))
+        here, there = survey_frame(source, source_vios, order.source), survey_frame(target, target_vios, order.target)
+        return build_survey(order, here, there, survey_move(order, source))
 
     found = in_rounds(rounds, ends)
     if aix is None or inside is None:
@@ -114,18 +114,18 @@ def gather(
     return replace(found, guest=inside.end(aix.session), gaps=(*found.gaps, *inside.gaps))
 
 
-def laid_together(order: Order, source: End, target: End, between: Between) -> Survey:
+def build_survey(order: Order, source: FrameFacts, target: FrameFacts, survey_move: MoveFacts) -> Survey:
     """A survey of one move out of its parts, without what the partition itself says."""
     return Survey(
         partition=order.partition,
         source=source.side,
         target=target.side,
-        migration=between.migration,
-        physical_slots=between.physical_slots,
-        keys=between.keys,
-        mover_pairs=between.mover_pairs,
-        places=between.places,
-        gaps=(*source.gaps, *target.gaps, *between.gaps),
+        migration=survey_move.migration,
+        physical_slots=survey_move.physical_slots,
+        keys=survey_move.keys,
+        mover_pairs=survey_move.mover_pairs,
+        places=survey_move.places,
+        gaps=(*source.gaps, *target.gaps, *survey_move.gaps),
         one_manager=not order.target_address,
     )
 
@@ -135,19 +135,19 @@ def not_inside(survey: Survey, why: str) -> Survey:
     return replace(survey, gaps=(*survey.gaps, Gap("partition", survey.partition, why)))
 
 
-def one_end(control: Control, vios: Shells, name: str) -> End:
+def survey_frame(control: Control, vios: Shells, name: str) -> FrameFacts:
     """What the manager of one frame and its I/O servers say."""
     asking = Gathering()
     side = _side(asking, control, vios, name)
-    return End(side, tuple(asking.gaps))
+    return FrameFacts(side, tuple(asking.gaps))
 
 
-def between(order: Order, source: Control) -> Between:
+def survey_move(order: Order, source: Control) -> MoveFacts:
     """What the source's manager says of one move."""
     asking = Gathering()
     # One manager that has both frames needs no keys to itself.
     keys = asking.ask("keys", order.source, lambda: source.keys_exchanged(order)) if order.target_address else None
-    return Between(
+    return MoveFacts(
         keys=None if keys is None else KeyTest(keys.status, keys.text),
         migration=asking.ask("migration", order.source, lambda: source.migration(order.partition)),
         physical_slots=asking.ask("physical slots", order.source, lambda: source.physical_slots(order.partition)),
@@ -157,8 +157,8 @@ def between(order: Order, source: Control) -> Between:
     )
 
 
-def look_inside(ahead: Ahead, partition: str) -> Inside:
-    """What the partition's own system says, all of it in a round or two. Its paging is watched from here on, see `Inside.end`."""
+def survey_guest(ahead: BatchingSession, partition: str) -> GuestFacts:
+    """What the partition's own system says, all of it in a round or two. Its paging is watched from here on, see `GuestFacts.end`."""
     return in_rounds([ahead], partial(_inside, ahead, partition))
 
 
@@ -166,7 +166,7 @@ def look_inside(ahead: Ahead, partition: str) -> Inside:
 MOST_ROUNDS = 40
 
 
-def in_rounds(sessions: Sequence[Ahead], look: Callable[[], Value]) -> Value:
+def in_rounds(sessions: Sequence[BatchingSession], look: Callable[[], Value]) -> Value:
     """What ``look`` finds once every question of it has been asked, a round at a time, on each session in one go.
 
     ``look`` is called once more than there are rounds, with the same answers to the same questions; it must only read.
@@ -190,7 +190,7 @@ def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
         partitions=asking.ask("partitions", name, control.partitions),
         scsi_adapters=asking.ask("scsi adapters", name, control.scsi_adapters),
         ethernet_adapters=asking.ask("ethernet adapters", name, control.ethernet_adapters),
-        vios=together(name, servers),
+        vios=merge_vios(name, servers),
         manager=control.kind,
         asked=tuple(vios) if control.kind == "hmc" and not isinstance(vios, ViosShell) else (),
         servers=tuple(servers.values()),
@@ -209,7 +209,7 @@ def _servers(asking: Gathering, shells: Shells, name: str, *, fibre: bool) -> di
     return {each: _vios(asking, shell, name, each, fibre=fibre) for each, shell in shells.items()}
 
 
-def together(name: str, each: Mapping[str, Vios]) -> Vios:
+def merge_vios(name: str, each: Mapping[str, Vios]) -> Vios:
     """What several I/O servers have, as one. What a device is called is followed by whose it is: ``hdisk4@vios2``.
 
     A group that one of them did not tell is not known of all: a part would pass for the whole. One alone is left as it is.
@@ -336,7 +336,7 @@ def _paths(
     return tuple(path for paths in found for path in paths or ())
 
 
-def _inside(session: Session, partition: str) -> Inside:
+def _inside(session: Session, partition: str) -> GuestFacts:
     asking, watch, aix = Gathering(), MemoryWatch(session), AixShell(session)
     identity = aix.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
@@ -348,4 +348,4 @@ def _inside(session: Session, partition: str) -> Inside:
         rmc=asking.ask("rmc", partition, aix.rmc),
         clusters=asking.ask("clusters", partition, lambda: members(session)),
     )
-    return Inside(guest, watch, tuple(asking.gaps))
+    return GuestFacts(guest, watch, tuple(asking.gaps))

@@ -21,7 +21,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class IdentitySnapshot:
     """A partition at one moment: on which frame it is listed, and who it says it is."""
 
     frame: str | None
@@ -30,7 +30,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IdentityRow:
     """One line of the table of what changed. ``as_it_should`` is ``None`` where nothing can be said."""
 
     what: str
@@ -56,7 +56,7 @@ IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
 )
 
 
-def changed(before: Snapshot, after: Snapshot) -> tuple[Row, ...]:
+def changed(before: IdentitySnapshot, after: IdentitySnapshot) -> tuple[IdentityRow, ...]:
     """What a move changed and what it left alone, in the order to be shown; the boot time is the last row and must be the same."""
     rows = [
         _row("frame", before.frame, after.frame, True),
@@ -68,12 +68,12 @@ def changed(before: Snapshot, after: Snapshot) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _row(what: str, before: object, after: object, should_change: bool | None) -> Row:
+def _row(what: str, before: object, after: object, should_change: bool | None) -> IdentityRow:
     if before is None or after is None:
-        return Row(what, _shown(before), _shown(after), Change.UNKNOWN, None)
+        return IdentityRow(what, _shown(before), _shown(after), Change.UNKNOWN, None)
     change = Change.SAME if before == after else Change.CHANGED
     expected = True if should_change is None else (change is Change.CHANGED) == should_change
-    return Row(what, _shown(before), _shown(after), change, expected)
+    return IdentityRow(what, _shown(before), _shown(after), change, expected)
 
 
 def _shown(value: object) -> str | None:
@@ -84,8 +84,8 @@ def _shown(value: object) -> str | None:
     return str(value)
 
 
-def _boot_row(before: datetime | None, after: datetime | None) -> Row:
+def _boot_row(before: datetime | None, after: datetime | None) -> IdentityRow:
     if before is None or after is None:
-        return Row("boot time", _shown(before), _shown(after), Change.UNKNOWN, None)
+        return IdentityRow("boot time", _shown(before), _shown(after), Change.UNKNOWN, None)
     same = abs(after - before) <= BOOT_TIME_RESOLUTION
-    return Row("boot time", str(before), str(after), Change.SAME if same else Change.CHANGED, same)
+    return IdentityRow("boot time", str(before), str(after), Change.SAME if same else Change.CHANGED, same)

@@ -35,7 +35,7 @@ from lpmkit.inventory import (
     VirtualScsiServer,
     VnicAdapter,
 )
-from lpmkit.sap.model import Snapshot as SapSnapshot
+from lpmkit.sap.model import SapSnapshot
 
 #: Names that a VIOS makes up itself and does not keep over a move (B `IBMDOC:p8hc3_ivmprocess`).
 GENERATED_TARGET_NAMES = "vtscsi"

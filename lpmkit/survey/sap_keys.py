@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lpmkit.sap.model import Snapshot
+from lpmkit.sap.model import SapSnapshot
 
 #: The newest runs that are looked at.
 MOST_RUNS = 200
@@ -21,7 +21,7 @@ _DOCUMENTS = ("survey-after.json", "survey.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class KeyRecord:
     """A hardware key as ``saplikey -get`` printed it during a run, and the serial number of the machine under it."""
 
     key: str
@@ -32,7 +32,7 @@ class Sighting:
         return f"seen in {self.run} on machine {self.serial}"
 
 
-def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[Sighting]:
+def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyRecord]:
     """Every sighting of a system's key, the newest run first. Documents that cannot be read are named in ``unreadable``."""
     if not folder.is_dir():
         return
@@ -49,14 +49,14 @@ def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[Sightin
             yield from _of_document(document, sid, run.name)
 
 
-def _of_document(document: Any, sid: str, run: str) -> Iterator[Sighting]:
+def _of_document(document: Any, sid: str, run: str) -> Iterator[KeyRecord]:
     rows = document.get("sap") if isinstance(document, dict) else None
     for one in rows if isinstance(rows, list) else ():
         if not isinstance(one, dict) or one.get("system") != sid:
             continue
         key, serial = one.get("hardware_key"), one.get("machine_serial") or _serial_of_guest(document)
         if isinstance(key, str) and isinstance(serial, str) and key and serial:
-            yield Sighting(key, serial, run)
+            yield KeyRecord(key, serial, run)
 
 
 def _serial_of_guest(document: Mapping[str, Any]) -> Any:
@@ -66,9 +66,9 @@ def _serial_of_guest(document: Mapping[str, Any]) -> Any:
     return identity.get("serial") if isinstance(identity, dict) else None
 
 
-def with_past_keys(one: Snapshot, folder: Path, serials: Mapping[str, str]) -> Snapshot:
+def with_past_keys(one: SapSnapshot, folder: Path, serials: Mapping[str, str]) -> SapSnapshot:
     """The snapshot with the keys of those frames that earlier runs saw, and what they say against the site file's. ``serials`` are the frames' own, by name."""
-    seen: dict[str, list[Sighting]] = {}
+    seen: dict[str, list[KeyRecord]] = {}
     unreadable: list[str] = []
     for sighting in sightings(folder, one.system, unreadable):
         seen.setdefault(sighting.serial, []).append(sighting)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from lpmkit.analysis import Analysis, Interval, Kind, Question, State
+from lpmkit.analysis import Analysis, AnswerState, Interval, OutageKind, Question
 from lpmkit.control.codes import explain
 from lpmkit.report.page import (
     document_of,
@@ -44,14 +44,14 @@ from lpmkit.runs.remarks import Remark, change_of, remarks
 from lpmkit.timeline import Event
 
 #: Classes of silences that are nobody's suspension, and worth a word.
-_DEVIANT = (Kind.NETWORK, Kind.APPLICATION, Kind.MICRO_STOP)
+_DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
 #: A space at which no line is broken.
 _TOGETHER = "\u00a0"
 _STATES = ("pass", "passed", "warn", "fail", "failed", "unknown", "not evaluated")
 
 
 @dataclass(frozen=True)
-class Source:
+class Evidence:
     """Everything that the sections are made from."""
 
     run: Run
@@ -89,7 +89,7 @@ class Source:
 
 def written(run: Run, analysis: Analysis, words: Words) -> Document:
     """The write-up of a run, for any form."""
-    source = Source(run, analysis, words)
+    source = Evidence(run, analysis, words)
     verdict = analysis.verdict
     title = words("title.move" if source.is_move else "title.watch", partition=source.partition)
     sections = [make(source) for make in (_header, _scope, _before_after, _checks, _timeline, _measurements)]
@@ -145,7 +145,7 @@ def _title(words: Words, question: Question) -> str:
     return words.or_as_it_came(f"question.{question.key}", question.title)
 
 
-def _questions(source: Source, keys: Sequence[str]) -> Table:
+def _questions(source: Evidence, keys: Sequence[str]) -> Table:
     """The rows of the verdict whose keys begin so."""
     words = source.words
     asked = [one for one in source.analysis.verdict.questions if one.key.startswith(tuple(keys))]
@@ -160,7 +160,7 @@ def _questions(source: Source, keys: Sequence[str]) -> Table:
 # --- the top --------------------------------------------------------------------------------------------------------
 
 
-def _sentence(source: Source) -> str:
+def _sentence(source: Evidence) -> str:
     """The verdict in one line."""
     verdict, words = source.analysis.verdict, source.words
     if words.language == "en":
@@ -174,14 +174,14 @@ def _sentence(source: Source) -> str:
     head += ", " + (
         words("verdict.suspended", length=_seconds(words, still.length)) if still else words("verdict.none")
     )
-    if verdict.state is State.PASSED:
+    if verdict.state is AnswerState.PASSED:
         return f"{head}. {words('verdict.passed')}"
     because = [one for one in verdict.questions if one.counts and one.state is verdict.state]
     texts = "; ".join(f"{_title(words, one).rstrip('?')}: {one.answer}" for one in because)
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
 
 
-def _figures(source: Source) -> Iterator[Figure]:
+def _figures(source: Evidence) -> Iterator[Figure]:
     """The five numbers: the suspension, what a session felt, the move, what else was silent, what nobody saw."""
     words, analysis = source.words, source.analysis
     still = analysis.suspension
@@ -206,14 +206,14 @@ def _figures(source: Source) -> Iterator[Figure]:
     )
 
 
-def _duration(source: Source) -> str:
+def _duration(source: Evidence) -> str:
     if not source.is_move:
         return source.words("not_part_of_a_watch")
     took = source.analysis.move_ns
     return source.words("not_known") if took is None else f"{source.words.number(took / 1e9)} s"
 
 
-def _header(source: Source) -> Section:
+def _header(source: Evidence) -> Section:
     words, facts, order = source.words, source.run.manifest, source.order
     change = change_of(source.remarks[0])
     nobody = words("not_given")
@@ -236,11 +236,11 @@ def _header(source: Source) -> Section:
     return Section("header", words("section.header"), (Facts(tuple(rows)), _questions(source, ("",))))
 
 
-def _approvers(source: Source) -> str:
+def _approvers(source: Evidence) -> str:
     return ", ".join(f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC)" for one in source.of_kind("approval"))
 
 
-def _versions(source: Source) -> Iterator[str]:
+def _versions(source: Evidence) -> Iterator[str]:
     yield f"lpmkit {source.run.manifest.get('lpmkit', '?')}"
     before = source.surveys[0]
     if not isinstance(before, dict):
@@ -261,7 +261,7 @@ def _listed(value: Any) -> list[dict[str, Any]]:
 # --- what, and how it would be taken back ---------------------------------------------------------------------------
 
 
-def _scope(source: Source) -> Section:
+def _scope(source: Evidence) -> Section:
     words = source.words
     blocks: list[Block] = []
     watched = ", ".join(sorted({trace.probe for host in source.analysis.hosts for trace in host.traces}))
@@ -282,7 +282,7 @@ def _scope(source: Source) -> Section:
 # --- before and after -----------------------------------------------------------------------------------------------
 
 
-def _before_after(source: Source) -> Section:
+def _before_after(source: Evidence) -> Section:
     if not source.is_move:
         return Section("before-after", "", ())
     words = source.words
@@ -348,7 +348,7 @@ def _placed(survey: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return None
 
 
-def _checks(source: Source) -> Section:
+def _checks(source: Evidence) -> Section:
     words = source.words
     if not source.is_move:
         return Section("checks", "", ())
@@ -410,7 +410,7 @@ _TOLD = (
 )
 
 
-def _timeline(source: Source) -> Section:
+def _timeline(source: Evidence) -> Section:
     words = source.words
     rows = []
     for event in source.events:
@@ -433,7 +433,7 @@ def _timeline(source: Source) -> Section:
     return Section("timeline", words("section.timeline"), tuple(blocks))
 
 
-def _measurements(source: Source) -> Section:
+def _measurements(source: Evidence) -> Section:
     words, analysis = source.words, source.analysis
     blocks: list[Block] = []
     rows: list[tuple[str, ...]] = []
@@ -457,7 +457,7 @@ def _measurements(source: Source) -> Section:
     return Section("measurements", words("section.measurements"), tuple(blocks))
 
 
-def _edges(source: Source, begin: Interval, end: Interval) -> tuple[str, str]:
+def _edges(source: Evidence, begin: Interval, end: Interval) -> tuple[str, str]:
     wall, words = source.analysis.wall, source.words
     first, last = (_both_times(wall.at(one), 3)[0][11:] for one in (begin.lo_ns, end.hi_ns))
     return (
@@ -466,13 +466,13 @@ def _edges(source: Source, begin: Interval, end: Interval) -> tuple[str, str]:
     )
 
 
-def _picture(source: Source, name: str, key: str) -> list[Picture]:
+def _picture(source: Evidence, name: str, key: str) -> list[Picture]:
     if not (source.run.path / "plots" / f"{name}.svg").exists():
         return []
     return [Picture(name, source.words(f"{key}.alt"), source.words(f"{key}.caption"))]
 
 
-def _sap(source: Source) -> Iterator[Section]:
+def _sap(source: Evidence) -> Iterator[Section]:
     words = source.words
     for outcome in source.analysis.sap:
         keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("sap-") and one.key.endswith(f"-{outcome.sid}")]  # fmt: skip
@@ -488,7 +488,7 @@ def _sap(source: Source) -> Iterator[Section]:
         yield Section(f"sap-{outcome.sid}", words("section.sap", sid=outcome.sid), tuple(blocks))
 
 
-def _databases(source: Source) -> Iterator[Section]:
+def _databases(source: Evidence) -> Iterator[Section]:
     words = source.words
     for found in source.analysis.databases:
         keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("oracle-") and one.key.endswith(f"-{found.sid}")]  # fmt: skip
@@ -497,7 +497,7 @@ def _databases(source: Source) -> Iterator[Section]:
         yield Section(f"oracle-{found.sid}", words("section.oracle", sid=found.sid), tuple(blocks))
 
 
-def _sessions(source: Source) -> Section:
+def _sessions(source: Evidence) -> Section:
     words, rows = source.words, []
     for host in source.analysis.hosts:
         for one in host.sessions:
@@ -513,11 +513,11 @@ def _sessions(source: Source) -> Section:
 # --- what people have to do -----------------------------------------------------------------------------------------
 
 
-def _deviations(source: Source) -> Section:
+def _deviations(source: Evidence) -> Section:
     words = source.words
     rows: list[tuple[str, str, str]] = []
     for one in source.analysis.verdict.questions:
-        if one.counts and one.state is not State.PASSED:
+        if one.counts and one.state is not AnswerState.PASSED:
             rows.append((_state(words, one.state.value), f"{_title(words, one)} {one.answer}", words("owner.operator")))
     for finding in findings_of(source.run) if source.is_move else ():
         # What only the firmware can tell, its validation has answered.
@@ -531,7 +531,7 @@ def _deviations(source: Source) -> Section:
                 longest = max(one.length.hi_ns for one in some)
                 text = words("deviation.silences", count=len(some), kind=words(f"kind.{kind.value}"), host=host.host, longest=words.number(longest / 1e9, 3))  # fmt: skip
                 rows.append(
-                    (words("state.warn"), text, words("owner.network" if kind is Kind.NETWORK else "owner.host"))
+                    (words("state.warn"), text, words("owner.network" if kind is OutageKind.NETWORK else "owner.host"))
                 )
     rows += [(words("deviation.noted"), f"{one.text} ({one.by})", one.owner or words("not_given")) for one in source.of_kind("deviation")]  # fmt: skip
     head = tuple(words(f"head.{name}") for name in ("state", "what", "owner"))
@@ -539,7 +539,7 @@ def _deviations(source: Source) -> Section:
     return Section("deviations", words("section.deviations"), (block,))
 
 
-def _licence(source: Source) -> Section:
+def _licence(source: Evidence) -> Section:
     if not source.is_move:
         return Section("licence", "", ())
     words = source.words
@@ -560,17 +560,17 @@ def _stay(words: Words, wall_ns: int | None) -> str:
     return words("not_known") if wall_ns is None else f"{_both_times(wall_ns)[0]} UTC"
 
 
-def _follow_up(source: Source) -> Section:
+def _follow_up(source: Evidence) -> Section:
     words = source.words
     rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
-    if source.is_move and source.analysis.verdict.question("moved").state is State.PASSED:
+    if source.is_move and source.analysis.verdict.question("moved").state is AnswerState.PASSED:
         rows += [(words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit") for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))]  # fmt: skip
     head = tuple(words(f"head.{name}") for name in ("what", "owner", "said_by"))
     block: Block = Table(head, tuple(rows)) if rows else Text(words("follow_up.none"))
     return Section("follow-up", words("section.follow-up"), (block,))
 
 
-def _unseen(source: Source) -> Section:
+def _unseen(source: Evidence) -> Section:
     words = source.words
     texts = [*not_looked_at(source.analysis, source.events), *survey_gaps(*source.surveys)]
     if source.remarks[1]:
@@ -579,7 +579,7 @@ def _unseen(source: Source) -> Section:
     return Section("not-looked-at", words("section.not-looked-at"), (block,))
 
 
-def _said(source: Source) -> Section:
+def _said(source: Evidence) -> Section:
     """Remarks and the lines to sign on."""
     words = source.words
     blocks: list[Block] = [
@@ -592,7 +592,7 @@ def _said(source: Source) -> Section:
     return Section("remarks", words("section.remarks"), tuple(blocks))
 
 
-def _evidence(source: Source) -> Section:
+def _evidence(source: Evidence) -> Section:
     words = source.words
     rows = [(name, words.number(size), digest) for name, size, digest in evidence(source.run.path)]
     head = tuple(words(f"head.{name}") for name in ("file", "bytes", "sha256"))

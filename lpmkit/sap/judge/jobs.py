@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, Reply
-from lpmkit.sap.job_history import Answers, JobCourse, Pause, Progress, answers, fresh, job_courses, progress
+from lpmkit.sap.job_history import Answers, JobCourse, JobProgress, Pause, answers, fresh, job_courses, progress
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
     FAILED,
@@ -32,7 +32,7 @@ def job_lines(case: Case) -> list[JobLine]:
 
 
 def _job_line(
-    case: Case, course: JobCourse, work: Answers, history: JobHistory | None, log: Progress | None
+    case: Case, course: JobCourse, work: Answers, history: JobHistory | None, log: JobProgress | None
 ) -> JobLine:
     was = course.at(case.pause.begin_ns)
     delay = _delay(course, history)
@@ -106,7 +106,7 @@ def _running(
     was: JobStatus | None,
     work: Answers,
     history: JobHistory | None,
-    log: Progress | None,
+    log: JobProgress | None,
 ) -> JobLine:
     """It says that it runs: is there a work process that does it, and has it gone on since, by its log or by the processor?"""
     ran = was is JobStatus.RUNNING
@@ -131,7 +131,7 @@ def _running(
     return JobLine(course, "unknown", f"process {now.pid} is there and has not been seen to go on{far}")
 
 
-def _how_far(course: JobCourse, history: JobHistory | None, log: Progress | None) -> str:
+def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | None) -> str:
     """Its step and its log, and for how long it has run beside its usual time; empty where nothing of it is told."""
     said = ""
     if log is not None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lpmkit.config import SapSlo
-from lpmkit.rules.question import Question, State
+from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.job_history import Answers, JobCourse, Pause
-from lpmkit.sap.model import Observation, Snapshot
+from lpmkit.sap.model import Observation, SapSnapshot
 from lpmkit.sap.rules import Rules, Tally
 
-PASSED, FAILED, OPEN = State.PASSED, State.FAILED, State.NOT_EVALUATED
+PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: Message numbers of the system log that go with a job's end by error.
 ENDED_BY_ERROR = ("AB0", "AB1", "D01", "R6F")
 
@@ -36,8 +36,8 @@ class Case:
     slo: SapSlo
     observations: Sequence[Observation]
     pause: Pause
-    before: Snapshot | None = None
-    after: Snapshot | None = None
+    before: SapSnapshot | None = None
+    after: SapSnapshot | None = None
     lanes: Sequence[NiLane] = ()
     rules: Rules = field(default_factory=Rules.standard)
     watch_after_s: float = 900.0
