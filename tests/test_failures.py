@@ -14,7 +14,7 @@ import pytest
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
-from lpmkit.migration.phases import Phase, Observation, MoveState, next_state
+from lpmkit.migration.phases import MoveState, Observation, Phase, next_state
 from lpmkit.migration.recovery import STILL_S, Proposal, RecoveryAction, left_behind, look, propose, recorded
 from lpmkit.recorder import process
 from lpmkit.recorder.process import Follower, Plan
@@ -44,7 +44,9 @@ BACK = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER,), SOURCE)
 THERE = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER,), TARGET)
 STARTED_THERE = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.START), TARGET)
 FORCED_BACK = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.FORCE), SOURCE, keeps=True)
-FORCED_AND_STARTED = End(Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.FORCE, RecoveryAction.START), SOURCE, keeps=True)
+FORCED_AND_STARTED = End(
+    Phase.NEEDS_RECOVERY, (RecoveryAction.RECOVER, RecoveryAction.FORCE, RecoveryAction.START), SOURCE, keeps=True
+)
 
 #: Under an HMC, in the order of `PHASES`.
 HMC_ENDS = {
