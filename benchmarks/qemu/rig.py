@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +31,11 @@ EMULATOR = "qemu-system-x86_64"
 START_TIMEOUT_S = 20.0
 #: A line of QEMU's log of events: the ioctl that enters the guest, or what follows when it was left.
 _ENTERED_OR_LEFT = re.compile(r"\d+@(\d+)\.(\d{6}):(?:kvm_vcpu_ioctl .*(type 0xae80)|kvm_run_exit )")
+
+
+_TRACED = re.compile(r"\d+@(\d+)\.(\d{6}):(\w+) (.*)")
+#: The events of QEMU that show the processor entering and leaving the guest, under KVM.
+PROCESSOR_TRACES = ("kvm_vcpu_ioctl", "kvm_run_exit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,52 +119,48 @@ def has_kvm() -> bool:
         return False
 
 
-class Machine:
-    """One QEMU process with its monitor and its serial port."""
+class Emulator:
+    """One QEMU process with its monitor; its log of trace events is read once it has ended or while it runs.
+
+    ``incoming`` is the address that it waits for a migration at; without one it starts its guest. ``traces`` names the events of QEMU to log.
+    """
 
     def __init__(
-        self, folder: Path, name: str, guest: Guest, accelerator: str, image: Path, incoming: bool, traced: bool
+        self,
+        folder: Path,
+        name: str,
+        hardware: Sequence[str],
+        *,
+        incoming: str | None = None,
+        traces: Sequence[str] = (),
+        prefix: Sequence[str] = (),
     ) -> None:
-        self._monitor_path, self._serial_path = folder / f"{name}.monitor", folder / f"{name}.serial"
-        self.migration_path, self._trace_path = folder / f"{name}.incoming", folder / f"{name}.trace"
+        self._monitor_path, self._trace_path = folder / f"{name}.monitor", folder / f"{name}.trace"
         self.events: list[dict[str, Any]] = []
         self._buffer = b""
-        command = [
-            *(EMULATOR, "-machine", "pc", "-accel", accelerator, "-m", f"{guest.memory_bytes // 1048576}M"),
-            *("-nodefaults", "-vga", "none", "-display", "none", "-no-reboot"),
-            *("-drive", f"file={image},format=raw,if=ide,file.locking=off"),
-            *("-qmp", f"unix:{self._monitor_path},server=on,wait=off"),
-            *("-serial", f"unix:{self._serial_path},server=on,wait=off"),
-        ]
-        if traced:
-            command += [
-                "-msg",
-                "timestamp=on",
-                "-D",
-                str(self._trace_path),
-                "-trace",
-                "kvm_vcpu_ioctl",
-                "-trace",
-                "kvm_run_exit",
-            ]
-        if incoming:
-            command += ["-incoming", f"unix:{self.migration_path}"]
+        command = [EMULATOR, *hardware, "-qmp", f"unix:{self._monitor_path},server=on,wait=off"]
+        if traces:
+            command += ["-msg", "timestamp=on", "-D", str(self._trace_path)]
+            command += [word for trace in traces for word in ("-trace", trace)]
+        if incoming is not None:
+            command += ["-incoming", incoming]
         self._log = (folder / f"{name}.log").open("wb")
-        # what else runs on this machine is not what is measured
-        first = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
+        # Other work on this machine is not what is measured.
+        priority = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
         self._process = subprocess.Popen(
-            [*first, *command], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+            [*prefix, *priority, *command], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
         try:
-            self.serial = self._connected(self._serial_path)
-            self._monitor = self._connected(self._monitor_path)
-            self._next()
+            self._connect()
             self.do("qmp_capabilities")
-            capability = {"capability": "events", "state": True}
-            self.do("migrate-set-capabilities", capabilities=[capability])
+            self.do("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         except BaseException:
             self.close()
             raise
+
+    def _connect(self) -> None:
+        self._monitor = self._connected(self._monitor_path)
+        self._next()
 
     def _connected(self, path: Path) -> socket.socket:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -205,6 +206,14 @@ class Machine:
         stamps = [event["timestamp"] for event in self.events if event["event"] == name]
         return stamps[-1]["seconds"] * 1_000_000 + stamps[-1]["microseconds"] if stamps else None
 
+    def traced(self) -> Iterator[tuple[int, str, str]]:
+        """Every traced event so far: when, in microseconds of the host's time of day, its name, and what stands behind it."""
+        if self._trace_path.exists():
+            with self._trace_path.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    if event := _TRACED.match(line):
+                        yield int(event[1]) * 1_000_000 + int(event[2]), event[3], event[4]
+
     def processor(self) -> Iterator[tuple[int, bool]]:
         """Every moment at which the processor entered (true) or left the guest, in microseconds of the host's time of day; none of an untraced one."""
         if self._trace_path.exists():
@@ -217,10 +226,39 @@ class Machine:
         """Stop this process and no other."""
         self._process.kill()
         self._process.wait(timeout=10)
-        for name in ("serial", "_monitor"):
-            if hasattr(self, name):
-                getattr(self, name).close()
+        if hasattr(self, "_monitor"):
+            self._monitor.close()
         self._log.close()
+
+
+class Machine(Emulator):
+    """One QEMU process that runs the boot-sector guest, with its serial port."""
+
+    def __init__(
+        self, folder: Path, name: str, guest: Guest, accelerator: str, image: Path, incoming: bool, traced: bool
+    ) -> None:
+        self._serial_path = folder / f"{name}.serial"
+        self.migration_path = folder / f"{name}.incoming"
+        hardware = [
+            *("-machine", "pc", "-accel", accelerator, "-m", f"{guest.memory_bytes // 1048576}M"),
+            *("-nodefaults", "-vga", "none", "-display", "none", "-no-reboot"),
+            *("-drive", f"file={image},format=raw,if=ide,file.locking=off"),
+            *("-serial", f"unix:{self._serial_path},server=on,wait=off"),
+        ]
+        traces = PROCESSOR_TRACES if traced else ()
+        super().__init__(
+            folder, name, hardware, incoming=f"unix:{self.migration_path}" if incoming else None, traces=traces
+        )
+
+    def _connect(self) -> None:
+        self.serial = self._connected(self._serial_path)
+        super()._connect()
+
+    def close(self) -> None:
+        """Stop this process and no other."""
+        super().close()
+        if hasattr(self, "serial"):
+            self.serial.close()
 
 
 class Listener:
@@ -340,14 +378,14 @@ def migrate(
         rig.until_alive(max(3, int(lead_in_s * guest.tick_hz)))
         rig.set_cap(cap_bytes_per_s)
         rig.source.do("migrate-set-parameters", **{"downtime-limit": downtime_limit_ms})
-        before = _anchor()
+        before = anchor()
         asked_ns = time.monotonic_ns()
         rig.source.do("migrate", uri=f"unix:{rig.target.migration_path}")
         polls, final = _follow(rig, asked_ns, timeout_s, poll_s, during)
         resume = _resumed(rig) if final.get("status") == "completed" else None
         stop = rig.source.event_us("STOP") if final.get("status") == "completed" else None
         time.sleep(tail_s)
-        after = _anchor()
+        after = anchor()
         own = rig.source.do("query-migrate").get("downtime") if stop else None
         lines = rig.listener.end()
         left = max((at for at, entered in rig.source.processor() if not entered), default=None)
@@ -411,7 +449,7 @@ def _resumed(rig: Rig) -> int | None:
     return None
 
 
-def _anchor() -> tuple[int, int, int]:
+def anchor() -> tuple[int, int, int]:
     """Monotonic and wall nanoseconds of one moment, and half the time that the pair took."""
     pairs = []
     for _ in range(9):
