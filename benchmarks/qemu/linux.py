@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.qemu.linux_rig import NAME, LinuxRig, Machine, Move, accelerator_that_boots, missing
 from lpmkit.analysis import HostAnalysis, Interval, Kind, Suspension, analyse
-from lpmkit.run import Run
+from lpmkit.runs.folder import Run
 
 MS, S = 1_000_000, 1_000_000_000
 LEAD_IN_S, BETWEEN_S, TAIL_S = 20.0, (8.0, 14.0), 8.0
@@ -37,7 +37,7 @@ SPIN = ("guest-tools spin", "guest-tools spin")
 SITTINGS: tuple[tuple[str, Machine, int], ...] = (
     ("idle", Machine(), 100),
     ("memory", Machine(load=("guest-tools write 40 96",)), 100),
-    ("busy", Machine(load=SPIN), 100),
+    ("busy", Machine(load=SPIN, priority=0), 100),
     ("idle", Machine(kernel="6.12", memory_mib=320), 100),
     ("swapping", Machine(swap_mib=256, load=("guest-tools write 30 190",)), 100),
     ("memory", Machine(kernel="6.12", memory_mib=384, load=("guest-tools write 15 160",)), 250),
@@ -98,19 +98,18 @@ def watching(folder: Path, ssh_config: Path, hz: int) -> Iterator[subprocess.Pop
 def play(folder: Path, cache: Path, sitting: Sitting, chance: random.Random) -> None:
     """Boot, watch, migrate; leaves the run and ``truth.json`` in ``folder``."""
     truths: list[dict[str, Any]] = []
-    with LinuxRig(folder / "rig", cache, sitting.machine) as rig:
-        with watching(folder, rig.ssh_config, sitting.hz) as watch:
-            _until_recording(folder)
-            time.sleep(LEAD_IN_S + 60 * sitting.minutes)
-            for move in sitting.moves:
-                try:
-                    truths.append(rig.migrate(move).as_dict())
-                except RuntimeError as error:
-                    print(f"{folder.name}: no figure: {error}", file=sys.stderr)
-                    break
-                time.sleep(chance.uniform(*BETWEEN_S))
-            time.sleep(TAIL_S)
-            assert watch.poll() is None, (folder / "watch.log").read_text()
+    with LinuxRig(folder / "rig", cache, sitting.machine) as rig, watching(folder, rig.ssh_config, sitting.hz) as watch:
+        _until_recording(folder)
+        time.sleep(LEAD_IN_S + 60 * sitting.minutes)
+        for move in sitting.moves:
+            try:
+                truths.append(rig.migrate(move).as_dict())
+            except RuntimeError as error:
+                print(f"{folder.name}: no figure: {error}", file=sys.stderr)
+                break
+            time.sleep(chance.uniform(*BETWEEN_S))
+        time.sleep(TAIL_S)
+        assert watch.poll() is None, (folder / "watch.log").read_text()
     facts = {"load": sitting.load, "machine": asdict(sitting.machine), "hz": sitting.hz, "minutes": sitting.minutes}
     (folder / "truth.json").write_text(json.dumps({**facts, "moves": truths}, indent=1))
 
@@ -136,7 +135,8 @@ def judge(folder: Path) -> tuple[list[dict[str, Any]], list[Suspension], dict[st
     known = json.loads((folder / "truth.json").read_text())
     (run,) = run_of(folder)
     (host,) = analyse(run).hosts
-    common = {"sitting": folder.name, "load": known["load"], "hz": known["hz"], **known["machine"]}
+    common = {"sitting": folder.name, "load": known["load"], "hz": known["hz"]}
+    common |= {key: known["machine"][key] for key in ("kernel", "memory_mib", "accelerator")}
     rows = [{**common, **_row(truth, host)} for truth in known["moves"]]
     spans = [Interval(truth["stop"][0] - NEAR_NS, truth["resume"][1] + NEAR_NS) for truth in known["moves"]]
     strays = [one for one in host.suspensions if not any(span.overlaps(one.outer) for span in spans)]
@@ -193,7 +193,13 @@ def _class(host: HostAnalysis, inside: Interval, found: Suspension | None) -> st
 
 def table(rows: Sequence[dict[str, Any]], strays: int, watched: Sequence[dict[str, Any]]) -> str:
     """The figures for people."""
-    head = ("guest", "migrations", f"called a suspension from {FROM_MS} ms", "outer bound holds", "95 % interval holds")
+    head: tuple[str, ...] = (
+        "guest",
+        "migrations",
+        f"called a suspension from {FROM_MS} ms",
+        "outer bound holds",
+        "95 % interval holds",
+    )
     head += ("error, ms: median / p95 / worst", "bias, ms", "width of the 95 % interval, ms")
     lines = ["# The suspension of a migrated Linux guest", "", _line(head), _line(["---"] * len(head))]
     groups = {"all": rows}

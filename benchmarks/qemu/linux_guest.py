@@ -51,7 +51,7 @@ def kernel(cache: Path, version: str) -> Kernel:
         archive.unlink()
     (image,) = place.glob("boot/vmlinuz-*")
     release = image.name.removeprefix("vmlinuz-")
-    (modules,) = [folder for folder in place.glob(f"*/lib/modules/{release}")] or [place / "lib/modules" / release]
+    (modules,) = list(place.glob(f"*/lib/modules/{release}")) or [place / "lib/modules" / release]
     return Kernel(image, modules, release)
 
 
@@ -67,7 +67,21 @@ def _real_package(meta: str) -> str:
 def build(cache: Path, of: Kernel, folder: Path) -> Path:
     """Make the initial RAM disk in ``folder``, with host and client keys beside it (``host_key.pub``, ``client_key``). Returns its path."""
     root = folder / "root"
-    for name in ("bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "run", "tmp", "etc/ssh", "root", "modules", "var/empty"):
+    for name in (
+        "bin",
+        "sbin",
+        "usr/bin",
+        "usr/sbin",
+        "dev",
+        "proc",
+        "sys",
+        "run",
+        "tmp",
+        "etc/ssh",
+        "root",
+        "modules",
+        "var/empty",
+    ):
         (root / name).mkdir(parents=True, exist_ok=True)
     for key in ("host_key", "client_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)

@@ -45,7 +45,10 @@ _RARP = b"\x80\x35"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the guest is: its kernel's version, memory, accelerator, swap in compressed memory, ``load`` as orders to its shell."""
+    """What the guest is: its kernel's version, memory, accelerator, swap in compressed memory, ``load`` as orders to its shell.
+
+    ``priority`` is the niceness of its emulator: a busy guest leaves the observer its turn.
+    """
 
     kernel: str = "6.1"
     memory_mib: int = 256
@@ -53,6 +56,7 @@ class Machine:
     processors: int = 2
     swap_mib: int = 0
     load: tuple[str, ...] = ()
+    priority: int = -10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,10 @@ class LinuxEmulator(Emulator):
         ]
         traces = TRACES + (PROCESSOR_TRACES if machine.accelerator == "kvm" else ())
         prefix = ["ip", "netns", "exec", rig.space]
-        super().__init__(folder, name, hardware, incoming=incoming, traces=traces, prefix=prefix)
+        self.tap = tap
+        super().__init__(
+            folder, name, hardware, incoming=incoming, traces=traces, prefix=prefix, priority=machine.priority
+        )
 
     def _connect(self) -> None:
         self.serial = self._connected(self._serial_path)
@@ -209,9 +216,8 @@ class LinuxRig:
         network = free_network().rsplit(".", 1)[0]
         self._own, self.address = f"{network}.249", f"{network}.250"
         self.ssh_config = folder / "ssh_config"
-        self.command_line = (
-            f"console=ttyS0 quiet panic=-1 random.trust_cpu=on lpm.address={self.address}/30"
-            + (f" lpm.swap_mib={machine.swap_mib}" if machine.swap_mib else "")
+        self.command_line = f"console=ttyS0 quiet panic=-1 random.trust_cpu=on lpm.address={self.address}/30" + (
+            f" lpm.swap_mib={machine.swap_mib}" if machine.swap_mib else ""
         )
         self._number = 0
         self._step_ns = 0
@@ -244,7 +250,10 @@ class LinuxRig:
         _ip("netns", "add", self.space)
         _ip("link", "add", self._outside, "type", "veth", "peer", "name", "up0", "netns", self.space)
         _ip("-n", self.space, "link", "add", "br0", "type", "bridge")
-        for words in (("link", "set", "up0", "master", "br0"), *(("link", "set", n, "up") for n in ("lo", "up0", "br0"))):
+        for words in (
+            ("link", "set", "up0", "master", "br0"),
+            *(("link", "set", n, "up") for n in ("lo", "up0", "br0")),
+        ):
             _ip("-n", self.space, *words)
         _ip("address", "add", f"{self._own}/30", "dev", self._outside)
         _ip("link", "set", self._outside, "up")
@@ -264,7 +273,6 @@ class LinuxRig:
         _ip("-n", self.space, "tuntap", "add", "dev", tap, "mode", "tap")
         _ip("-n", self.space, "link", "set", tap, "master", "br0", "up")
         emulator = LinuxEmulator(self, f"emulator-{self._number}", tap, incoming)
-        emulator.tap = tap
         self._number += 1
         return emulator
 
@@ -375,7 +383,8 @@ class LinuxRig:
         if move.clock == "stands still":
             return None
         stop, resume = source.event_us("STOP"), self.current.event_us("RESUME")
-        assert stop is not None and resume is not None
+        assert stop is not None
+        assert resume is not None
         if move.clock == "jumps":
             self._step_ns -= (resume - stop) * 1000
             step = self._step_ns

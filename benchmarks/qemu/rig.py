@@ -122,7 +122,8 @@ def has_kvm() -> bool:
 class Emulator:
     """One QEMU process with its monitor; its log of trace events is read once it has ended or while it runs.
 
-    ``incoming`` is the address that it waits for a migration at; without one it starts its guest. ``traces`` names the events of QEMU to log.
+    ``incoming`` is the address that it waits for a migration at; without one it starts its guest. ``traces`` names the events of QEMU to log,
+    ``prefix`` is a command that runs it, ``priority`` its niceness.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Emulator:
         incoming: str | None = None,
         traces: Sequence[str] = (),
         prefix: Sequence[str] = (),
+        priority: int = -10,
     ) -> None:
         self._monitor_path, self._trace_path = folder / f"{name}.monitor", folder / f"{name}.trace"
         self.events: list[dict[str, Any]] = []
@@ -146,9 +148,9 @@ class Emulator:
             command += ["-incoming", incoming]
         self._log = (folder / f"{name}.log").open("wb")
         # Other work on this machine is not what is measured.
-        priority = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
+        nice = ["nice", "-n", str(priority)] if os.geteuid() == 0 else []
         self._process = subprocess.Popen(
-            [*prefix, *priority, *command], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+            [*prefix, *nice, *command], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
         try:
             self._connect()
