@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.qemu import linux
 from benchmarks.qemu.linux_rig import LinuxEmulator, LinuxRig
 from benchmarks.qemu.rig import Emulator
@@ -26,9 +28,11 @@ def _emulator(folder: Path) -> LinuxEmulator:
     return emulator
 
 
-def test_the_stop_lies_between_the_decision_and_the_moment_at_which_all_processors_stand(tmp_path: Path) -> None:
+def test_the_stop_lies_between_the_decision_and_the_moment_at_which_all_processors_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     emulator = _emulator(tmp_path)
-    emulator.event_us = lambda _: 1796023615_001200  # type: ignore[method-assign]
+    monkeypatch.setattr(LinuxEmulator, "event_us", lambda *_: 1796023615_001200)
     assert LinuxRig._stop(emulator, lambda us: us) == (1796023615_000100, 1796023615_000900)
 
 
