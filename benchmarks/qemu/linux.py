@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.qemu.linux_rig import NAME, LinuxRig, Machine, Move, accelerator_that_boots, missing
-from lpmkit.analysis import HostAnalysis, Interval, Kind, Suspension, analyse
+from lpmkit.analysis import analyse
+from lpmkit.analysis.model import HostAnalysis, Interval, Kind, Suspension
 from lpmkit.runs.folder import Run
 
 MS, S = 1_000_000, 1_000_000_000
