@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.qemu.linux_rig import NAME, LinuxRig, Machine, Move, accelerator_that_boots, missing
 from lpmkit.analysis import analyse
-from lpmkit.analysis.model import HostAnalysis, Interval, Kind, Suspension
+from lpmkit.analysis.model import HostAnalysis, Interval, OutageKind, Suspension
 from lpmkit.runs.folder import Run
 
 MS, S = 1_000_000, 1_000_000_000
@@ -188,7 +188,7 @@ def _class(host: HostAnalysis, inside: Interval, found: Suspension | None) -> st
     if found is not None:
         return "suspension, disputed" if found.contradicted else "suspension"
     kinds = {one.kind for one in host.outages if one.outer.overlaps(inside) and one.kind is not None}
-    order = [Kind.MICRO_STOP, Kind.NETWORK, Kind.APPLICATION, Kind.OBSERVER]
+    order = [OutageKind.MICRO_STOP, OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.OBSERVER]
     return next((one.value for one in order if one in kinds), "nothing")
 
 
