@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lpmkit.checks import CHECKS
+from lpmkit.checks.judging import prerequisites
 from lpmkit.checks.systems import level_rows
 from lpmkit.cli import main
 from lpmkit.control.codes import known_codes
@@ -79,6 +80,12 @@ def checks_page() -> str:
         "C from code that drives the real thing, D recalled. A check passes only when everything it needs was known; what could not be looked at is *unknown*. Where only the firmware's own validation",
         "can tell, the check says so and does not keep a partition from being ready. The number is that of the prerequisite, AI: of active and inactive moves, A: of active ones only.",
         "",
+        "## Prerequisites",
+        "",
+        "What a partition mobility operation needs. The keys of the sources are those of [sources.md](sources.md).",
+        "",
+        *prerequisite_rows(),
+        "",
         "## Checks",
         "",
         "| check | number | moves | asked under an IVM | asked under an HMC | code | who | sure |",
@@ -108,6 +115,17 @@ def checks_page() -> str:
             f"| {name} | {known.meaning} | `{known.prove}` | {known.mend} | {known.who} | {known.mark} | {known.source} |"
         )
     return "\n".join([*parts, ""])
+
+
+def prerequisite_rows() -> list[str]:
+    """Make the table of the prerequisites, each with the checks that cover it."""
+    rows = ["| number | prerequisite | moves | checks | sure | source |", "|---|---|---|---|---|---|"]
+    for number, facts in prerequisites().items():
+        checks = [check for check in CHECKS if check.basis.number == number]
+        moves = "A" if all(check.basis.active_only for check in checks) else "AI"
+        keys = ", ".join(f"`{check.key}`" for check in checks)
+        rows.append(f"| {number} | {facts['what']} | {moves} | {keys} | {facts['sure']} | {facts['source']} |")
+    return rows
 
 
 def _code(line: str) -> str:

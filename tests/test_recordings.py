@@ -4,7 +4,7 @@ A recording is two files: ``<case>.txt``, the exact text, and ``<case>.json`` be
 
 =============  ====================================================================================================
 ``source``     ``recorded`` (captured), ``documented`` (printed in a manual or a report), ``composed`` (put together here)
-``from``       which source of the reference on PowerVM, or the JS22 landscape
+``from``       the key of a source (``docs/sources.md``), or the landscape that it was composed from
 ``mark``       A captured, B documented, C from code that drives the real thing, D recalled
 ``host``       which machine of the JS22 landscape prints it, ``null`` for a capture of another machine
 ``command``    what that machine is asked, exactly, after ``LANG=C``; ``moment`` when: before, copying or after the move

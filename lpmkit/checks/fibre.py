@@ -23,7 +23,7 @@ def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
 
 
 def wwpn_pairs(survey: Survey) -> RuleResult:
-    """#31: every client adapter has two WWPNs; the second one is what the target logs in with."""
+    """Require two WWPNs of every client adapter; the target logs in with the second."""
     mine = _adapters(survey)
     single = [one.slot for one in mine if len(one.wwpns) != WWPNS_EACH]
     facts: dict[str, Fact] = {f"slot {one.slot}": joined(one.wwpns) for one in mine}
@@ -37,7 +37,7 @@ def wwpn_pairs(survey: Survey) -> RuleResult:
 
 
 def logged_in(survey: Survey) -> RuleResult:
-    """#31: an adapter that is not logged in where it runs will hardly be where it goes to."""
+    """Warn of an adapter that is not logged in on the source: it will hardly be on the target."""
     mine = _adapters(survey)
     if not mine:
         return RuleResult(Verdict.PASS, survey.partition, {"virtual Fibre Channel adapters": 0})
@@ -55,7 +55,7 @@ def logged_in(survey: Survey) -> RuleResult:
 
 
 def ports_free(survey: Survey) -> RuleResult:
-    """#31: the target's ports must take as many more adapters, with two WWPNs each."""
+    """Require room on the target's ports for as many more adapters, with two WWPNs each."""
     mine = _adapters(survey)
     if not mine:
         return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
@@ -71,7 +71,7 @@ def ports_free(survey: Survey) -> RuleResult:
 
 
 def zoned(survey: Survey) -> RuleResult:
-    """#31: whether the target can host each adapter, which it can when the second WWPN is zoned to the same target ports."""
+    """Require that the target can host each adapter: its second WWPN is zoned to the same target ports."""
     mine = _adapters(survey)
     if not mine:
         return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
@@ -95,7 +95,7 @@ def zoned(survey: Survey) -> RuleResult:
 
 
 def masked(survey: Survey) -> RuleResult:
-    """#31: what the storage shows a WWPN that is not logged in is seen by nobody, unless the validation tries it disk by disk (HMC8, B)."""
+    """Leave LUN masking to the validation disk by disk, the only view of a WWPN that is not logged in (B `HMC8`)."""
     mine = _adapters(survey)
     if not mine:
         return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})

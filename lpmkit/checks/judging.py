@@ -106,7 +106,7 @@ class OnlyFirmware(NotKnown):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What stands behind a check: its number in the catalogue of prerequisites, what is asked where, and how sure it is (A to D, see `lpmkit.control.codes`)."""
+    """The basis of a check: its number among the prerequisites, the commands, and how sure it is (A to D, docs/sources.md)."""
 
     number: int | None = None
     ivm: tuple[str, ...] = ()
@@ -129,6 +129,12 @@ def read_table(name: str) -> dict[str, Any]:
     """One of the tables beside this module."""
     found: dict[str, Any] = YAML(typ="safe").load(files("lpmkit.checks").joinpath(name).read_text(encoding="utf-8"))
     return found
+
+
+@cache
+def prerequisites() -> Mapping[int, Mapping[str, str]]:
+    """Read ``prerequisites.yaml``: the numbers of the prerequisites, each with ``what``, ``sure`` and ``source``."""
+    return {int(number): facts for number, facts in read_table("prerequisites.yaml").items()}
 
 
 def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,7 +238,7 @@ def _named(command: str, survey: Survey, about: str) -> str:
 
 
 def is_inactive(survey: Survey) -> bool:
-    """A partition that is not activated is moved as it lies (IVM-migrlpar, B): its memory and its operating system have no say."""
+    """A partition that is not activated is moved as it lies (`IVM-migrlpar`, B): its memory and its operating system have no say."""
     return survey.moving is not None and survey.moving.state == NOT_ACTIVATED
 
 

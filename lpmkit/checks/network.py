@@ -13,7 +13,7 @@ def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
 
 
 def bridged(survey: Survey, side: Side) -> RuleResult:
-    """#30: every VLAN of the partition must be bridged by an SEA, on the same virtual switch where there are several."""
+    """Require an SEA that bridges every VLAN of the partition, on the same virtual switch if there are several."""
     adapters = _adapters(survey)
     vios = vios_of(survey, side, "network map")
     need(vios.shared_ethernets, survey, "network map", side.name)

@@ -31,7 +31,7 @@ VIRTUAL_ADAPTERS = (
 
 
 def partition_running(survey: Survey) -> RuleResult:
-    """#4: what runs is moved running, what is not activated is moved as it lies."""
+    """Require a partition that is Running (active move) or Not Activated (inactive move)."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     state = survey.moving.state if survey.moving else "not listed"
     facts: dict[str, Fact] = {"state": state, "frame": survey.source.name}
@@ -42,7 +42,7 @@ def partition_running(survey: Survey) -> RuleResult:
 
 
 def not_migrating(survey: Survey) -> RuleResult:
-    """#5"""
+    """Require that no migration of the partition is under way."""
     reading = need(survey.migration, survey, "migration", survey.source.name)
     state = need(reading.migration_state, survey, "migration", survey.source.name)
     return passed(
@@ -55,7 +55,7 @@ def not_migrating(survey: Survey) -> RuleResult:
 
 
 def name_free(survey: Survey) -> RuleResult:
-    """#3: the target's manager must not list the name."""
+    """Require that the target's manager does not list the partition's name."""
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     taken = [one for one in listed if one.name == survey.partition]
     return passed(
@@ -68,7 +68,7 @@ def name_free(survey: Survey) -> RuleResult:
 
 
 def id_free(survey: Survey) -> RuleResult:
-    """#3: the id is kept only where it is free; another one changes what ``uname -L`` and ``uname -f`` say."""
+    """Warn where the partition's id is taken on the target: another id changes ``uname -L`` and ``uname -f``."""
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     lpar_id = moving_of(survey).lpar_id
     owner = next((one.name for one in listed if one.lpar_id == lpar_id), None)
@@ -82,7 +82,7 @@ def id_free(survey: Survey) -> RuleResult:
 
 
 def rmc_manager(survey: Survey) -> RuleResult:
-    """#6: the manager's view of its connection to the partition."""
+    """Require an RMC connection from the manager to the partition, as the manager lists it."""
     moving = moving_of(survey)
     state = said_of(survey, moving.rmc_state, "RMC state")
     capable = moving.dlpar_mem_capable is not False and moving.dlpar_proc_capable is not False
@@ -101,7 +101,7 @@ def rmc_manager(survey: Survey) -> RuleResult:
 
 
 def rmc_partition(survey: Survey) -> RuleResult:
-    """#6, seen from the partition itself."""
+    """Require a running RMC subsystem (``ctrmc``) in the partition."""
     guest = need(survey.guest, survey, "partition", survey.partition)
     rmc = need(guest.rmc, survey, "rmc", survey.partition)
     return passed(
@@ -113,7 +113,7 @@ def rmc_partition(survey: Survey) -> RuleResult:
 
 
 def huge_pages(survey: Survey) -> RuleResult:
-    """#17"""
+    """Require a partition without huge pages."""
     count = said_of(survey, moving_of(survey).huge_pages, "huge pages")
     return passed(
         count == 0,
@@ -125,7 +125,7 @@ def huge_pages(survey: Survey) -> RuleResult:
 
 
 def workload_group(survey: Survey) -> RuleResult:
-    """#22"""
+    """Require a partition that is in no workload group."""
     group = said_of(survey, moving_of(survey).work_group, "workload group")
     return passed(
         group == "none",
@@ -136,7 +136,7 @@ def workload_group(survey: Survey) -> RuleResult:
 
 
 def error_path_reporting(survey: Survey) -> RuleResult:
-    """#21"""
+    """Require redundant error path reporting to be off."""
     on = said_of(survey, moving_of(survey).redundant_error_path_reporting, "redundant error path reporting")
     return passed(
         not on,
@@ -148,7 +148,7 @@ def error_path_reporting(survey: Survey) -> RuleResult:
 
 
 def compat_mode(survey: Survey) -> RuleResult:
-    """#15"""
+    """Require the partition's processor compatibility mode in the target's list."""
     mode = said_of(survey, moving_of(survey).proc_compat_mode, "processor mode")
     frame = frame_of(survey, survey.target)
     if not frame.proc_compat_modes:
@@ -163,7 +163,7 @@ def compat_mode(survey: Survey) -> RuleResult:
 
 
 def physical_slots(survey: Survey) -> RuleResult:
-    """#19, the manager's view."""
+    """Require a partition without physical adapters, as the manager lists them."""
     slots = need(survey.physical_slots, survey, "physical slots", survey.source.name)
     return passed(
         not slots,
@@ -174,7 +174,7 @@ def physical_slots(survey: Survey) -> RuleResult:
 
 
 def virtual_adapters(survey: Survey) -> RuleResult:
-    """#19 and #20, the partition's view: a logical host Ethernet port hinders as a Fibre Channel adapter does."""
+    """Require virtual adapters only, as AIX lists them; a logical host Ethernet port blocks a move too."""
     guest = need(survey.guest, survey, "partition", survey.partition)
     adapters = need(guest.adapters, survey, "adapters", survey.partition)
     physical = [one for one in adapters if one.description not in VIRTUAL_ADAPTERS and one.status != "Defined"]
@@ -217,7 +217,7 @@ def _change_profile(survey: Survey, change: str) -> str:
 
 
 def barrier_register(survey: Survey) -> RuleResult:
-    """#18"""
+    """Require a partition without a barrier synchronization register."""
     arrays = _profile_says(survey, "bsr_arrays")
     return passed(
         arrays in ("0", "none", ""),
@@ -228,7 +228,7 @@ def barrier_register(survey: Survey) -> RuleResult:
 
 
 def host_ethernet(survey: Survey) -> RuleResult:
-    """#20, the manager's view."""
+    """Require a partition without logical host Ethernet ports, as the manager lists them."""
     ports = _profile_says(survey, "lhea_logical_ports")
     return passed(
         ports in ("none", ""),
@@ -240,7 +240,7 @@ def host_ethernet(survey: Survey) -> RuleResult:
 
 
 def serial_adapters(survey: Survey) -> RuleResult:
-    """#23: the two that every partition has, in slots 0 and 1, and no other."""
+    """Require no virtual serial adapters but the two that every partition has, in slots 0 and 1."""
     adapters = names(_profile_says(survey, "virtual_serial_adapters"))
     slots = [one.split("/", 1)[0] for one in adapters]
     more = [slot for slot in slots if slot not in ("0", "1")]
@@ -253,7 +253,7 @@ def serial_adapters(survey: Survey) -> RuleResult:
 
 
 def profile_kept(survey: Survey) -> RuleResult:
-    """#33: the target gets one profile, made of what the partition runs with now; lpmkit keeps the present ones word for word."""
+    """Warn of further profiles: the target gets one, made of what the partition runs with. lpmkit stores all of them."""
     fields = _profile(survey)
     moving = moving_of(survey)
     mine = [one.name for one in survey.source.profiles or () if one.lpar_id == moving.lpar_id]
@@ -271,7 +271,7 @@ def profile_kept(survey: Survey) -> RuleResult:
 
 
 def mobility_allowed(survey: Survey) -> RuleResult:
-    """#37"""
+    """Require that migration is not disabled for the partition."""
     disabled = moving_of(survey).mobility_disabled
     remedy = f'chsyscfg -r lpar -m SYSTEM -i "name={survey.partition},migration_disabled=0"'
     if disabled is None:
@@ -282,7 +282,7 @@ def mobility_allowed(survey: Survey) -> RuleResult:
 
 
 def dedicated_memory(survey: Survey) -> RuleResult:
-    """#38: a partition in a shared memory pool needs a paging device on the target."""
+    """Require dedicated memory: a partition in a shared memory pool needs a paging device on the target."""
     mode = moving_of(survey).memory_mode
     if (
         mode is None
@@ -300,7 +300,7 @@ def dedicated_memory(survey: Survey) -> RuleResult:
 
 
 def remote_restart(survey: Survey) -> RuleResult:
-    """#38: a target without remote restart refuses such a partition unless that is overridden."""
+    """Require a target with remote restart where the partition uses it; else it refuses, unless overridden."""
     capable = moving_of(survey).remote_restart_capable
     if capable is None:
         raise OnlyFirmware(
@@ -335,7 +335,7 @@ def affinity_group(survey: Survey) -> RuleResult:
 
 
 def system_ready(survey: Survey) -> RuleResult:
-    """#35: the DR scripts in the partition are asked by the validation and by nobody else."""
+    """Leave the DR scripts in the partition to the firmware's validation, which runs them."""
     raise OnlyFirmware(
         survey.partition,
         "the operating system and its DR scripts are asked in the check phase of the validation",
@@ -344,7 +344,7 @@ def system_ready(survey: Survey) -> RuleResult:
 
 
 def terminal_closed(survey: Survey) -> RuleResult:
-    """#34: an open virtual terminal does not hinder; it is closed at the end of the move."""
+    """Leave open virtual terminals to the firmware: they do not block a move, which closes them at its end."""
     raise OnlyFirmware(
         survey.partition,
         "managers do not list open virtual terminals",

@@ -46,7 +46,7 @@ def _disks_on(survey: Survey, side: Side) -> tuple[PhysicalDisk, ...]:
 
 
 def whole_luns(survey: Survey) -> RuleResult:
-    """#26: what lies behind a virtual disk must be a whole disk; a logical volume or a file stays with its I/O server."""
+    """Require a whole disk behind each virtual disk; a logical volume or a file stays with its I/O server."""
     disks = need(vios_of(survey, survey.source, "disks").disks, survey, "disks", survey.source.name)
     whole = {disk.name for disk in disks if disk.volume_group is None}
     targets = [one for one in _targets(survey) if not _is_optical(one)]
@@ -68,7 +68,7 @@ def _is_optical(target: VirtualTarget) -> bool:
 
 
 def optical(survey: Survey) -> RuleResult:
-    """#29: media loaded hinder; an empty drive ought to go too."""
+    """Require that no virtual optical media are loaded; an empty drive should be removed too."""
     drives = [one for one in _targets(survey) if _is_optical(one)]
     if not drives:
         return RuleResult(Verdict.PASS, survey.partition, {"virtual optical drives": 0})
@@ -84,7 +84,7 @@ def optical(survey: Survey) -> RuleResult:
 
 
 def same_luns(survey: Survey) -> RuleResult:
-    """#27: ``unique_id`` decides, the PVID must not speak against it."""
+    """Require the same LUNs on both sides: ``unique_id`` decides, the PVID must not contradict it."""
     here = _backing_disks(survey)
     need(vios_of(survey, survey.target, "disks").disks, survey, "disks", survey.target.name)
     found = {disk: same_disk(survey.target, disk) for disk in here}
@@ -125,7 +125,7 @@ def _contradicts(here: PhysicalDisk, there: PhysicalDisk) -> bool:
 
 
 def luns_free(survey: Survey) -> RuleResult:
-    """#27: nobody on the target may use them, neither a client nor a volume group of the I/O server."""
+    """Require that the LUNs are unused on the target, by clients and by volume groups of the I/O server."""
     there = _disks_on(survey, survey.target)
     servers = need(vios_of(survey, survey.target, "scsi map").scsi_servers, survey, "scsi map", survey.target.name)
     used = {target.backing: f"{target.name} of {server.name}" for server in servers for target in server.targets}
@@ -140,7 +140,7 @@ def luns_free(survey: Survey) -> RuleResult:
 
 
 def reserve_policy(survey: Survey, side: Side) -> RuleResult:
-    """#28"""
+    """Require the reserve policy ``no_reserve`` of every LUN."""
     disks = _disks_on(survey, side)
     for disk in disks:
         if disk.reserve_policy is None and disk.volume_group is None:

@@ -39,7 +39,7 @@ FIRST_MOVED_SLOT = 11
 
 
 def two_systems(survey: Survey) -> RuleResult:
-    """#3: a partition cannot move to where it is."""
+    """Require two systems: a partition cannot move to where it is."""
     here, there = frame_of(survey, survey.source), frame_of(survey, survey.target)
     return passed(
         here.machine != there.machine,
@@ -61,7 +61,7 @@ def operating(survey: Survey, side: Side) -> RuleResult:
 
 
 def enterprise(survey: Survey, side: Side) -> RuleResult:
-    """#1: PowerVM Enterprise shows as a capability; a system that lists none at all was not understood."""
+    """Require PowerVM Enterprise, which shows as a capability; a system that lists none was not understood."""
     frame = frame_of(survey, side)
     if not frame.capabilities:
         raise NotKnown(side.name, f"{side.name} does not list its capabilities")
@@ -75,7 +75,7 @@ def enterprise(survey: Survey, side: Side) -> RuleResult:
 
 
 def concurrency(survey: Survey, side: Side) -> RuleResult:
-    """#36"""
+    """Require a free migration operation on the system."""
     frame = frame_of(survey, side)
     if is_inactive(survey):
         known = (frame.inactive_migrations_supported, frame.inactive_migrations_in_progress)
@@ -92,7 +92,10 @@ def concurrency(survey: Survey, side: Side) -> RuleResult:
 
 
 def keys_exchanged(survey: Survey) -> RuleResult:
-    """#2: any output of the test, even with status 0, means that they are not. One HMC with both frames needs none."""
+    """Require exchanged SSH keys, unless one HMC has both frames.
+
+    Any output of the test, even with status 0, means that they are not exchanged.
+    """
     if survey.one_manager:
         return RuleResult(Verdict.PASS, survey.source.name, {"managers": "one and the same"})
     keys = need(survey.keys, survey, "keys", survey.source.name)
@@ -106,7 +109,7 @@ def keys_exchanged(survey: Survey) -> RuleResult:
 
 
 def memory_region(survey: Survey) -> RuleResult:
-    """#12"""
+    """Require the same memory region size on both systems."""
     sizes = [
         need(frame_of(survey, side).memory_region_mb, survey, "memory region size", side.name) for side in sides(survey)
     ]
@@ -119,7 +122,7 @@ def memory_region(survey: Survey) -> RuleResult:
 
 
 def memory_room(survey: Survey) -> RuleResult:
-    """#13"""
+    """Require free memory for the partition on the target."""
     wanted = said_of(survey, moving_of(survey).memory_mb, "memory")
     frame = frame_of(survey, survey.target)
     free = need(frame.memory_available_mb, survey, "memory available", survey.target.name)
@@ -135,7 +138,7 @@ def memory_room(survey: Survey) -> RuleResult:
 
 
 def processor_room(survey: Survey) -> RuleResult:
-    """#14: units of a shared partition, whole processors of a dedicated one."""
+    """Require free processing units (shared partition) or processors (dedicated) on the target."""
     moving = moving_of(survey)
     units = moving.proc_units if moving.proc_units is not None else moving.virtual_processors
     wanted = said_of(survey, units, "processing units")
@@ -153,7 +156,7 @@ def processor_room(survey: Survey) -> RuleResult:
 
 
 def virtual_slots(survey: Survey) -> RuleResult:
-    """#16: the target's I/O server needs a slot for every server adapter that is made there."""
+    """Require a free virtual slot on the target's I/O server for every server adapter that is made there."""
     need(survey.target.partitions, survey, "partitions", survey.target.name)
     servers = survey.target.io_servers
     if not servers or any(server.max_virtual_slots is None for server in servers):
@@ -200,7 +203,7 @@ def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
 
 
 def vasi(survey: Survey, side: Side) -> RuleResult:
-    """#9: the mover works through this device."""
+    """Require the VASI device, through which the mover works."""
     devices = need(vios_of(survey, side, "virtual devices").devices, survey, "virtual devices", side.name)
     found = [one for one in devices if one.name.startswith("vasi")]
     return passed(
@@ -212,7 +215,7 @@ def vasi(survey: Survey, side: Side) -> RuleResult:
 
 
 def movers(survey: Survey, side: Side) -> RuleResult:
-    """#8: under an HMC an I/O server moves only when its ``msp`` is 1; under an IVM the one there is moves always."""
+    """Require a mover: under an HMC an I/O server with ``msp`` 1, under an IVM its only I/O server."""
     servers = io_servers_of(survey, side)
     facts: dict[str, Fact] = {f"msp of {one.name}": one.msp for one in servers}
     if any(one.msp for one in servers):
@@ -226,7 +229,7 @@ def movers(survey: Survey, side: Side) -> RuleResult:
 
 
 def rmc_vios(survey: Survey, side: Side) -> RuleResult:
-    """#7: the HMC must reach every I/O server; under an IVM the I/O server is the manager."""
+    """Require an RMC connection from the HMC to every I/O server; under an IVM the I/O server is the manager."""
     servers = io_servers_of(survey, side)
     silent = [one.name for one in servers if one.rmc_state is None]
     if silent:
@@ -260,7 +263,7 @@ def io_servers_named(survey: Survey, side: Side) -> RuleResult:
 
 
 def movers_connected(survey: Survey) -> RuleResult:
-    """#10: the movers send over an address of their own. Only the addresses are known before; that no firewall stands between shows in the move."""
+    """Require addresses of a mover on each side. A firewall between them shows only in the move."""
     if survey.source.manager == "hmc":
         pairs = need(survey.mover_pairs, survey, "mover pairs", survey.source.name)
         facts: dict[str, Fact] = {
@@ -278,7 +281,7 @@ def movers_connected(survey: Survey) -> RuleResult:
 
 
 def time_reference(survey: Survey, side: Side) -> RuleResult:
-    """#11: without a time reference partition the clock of a partition that arrives may jump."""
+    """Recommend a time reference partition: without it the clock of a partition that arrives may jump."""
     listed = need(side.partitions, survey, "partitions", side.name)
     if all(one.time_reference is None for one in listed):
         raise OnlyFirmware(side.name, "this level does not list time_ref", "Nothing, where clocks are kept by NTP.")
@@ -294,14 +297,14 @@ def time_reference(survey: Survey, side: Side) -> RuleResult:
 
 
 def on_mains(survey: Survey, side: Side) -> RuleResult:
-    """#24"""
+    """Leave the power supply to the firmware's validation: managers do not list it."""
     raise OnlyFirmware(
         side.name, "managers do not list whether a system runs on battery", "See that it is on mains power."
     )
 
 
 def optimizer_idle(survey: Survey, side: Side) -> RuleResult:
-    """#25: the dynamic platform optimizer moves memory about itself."""
+    """Leave the dynamic platform optimizer, which moves memory itself, to the firmware's validation."""
     system = side.frame.name if side.frame else "SYSTEM"
     raise OnlyFirmware(
         side.name,
@@ -311,7 +314,7 @@ def optimizer_idle(survey: Survey, side: Side) -> RuleResult:
 
 
 def multipath(survey: Survey) -> RuleResult:
-    """#32: as many I/O servers as now, or a path is lost."""
+    """Warn where the target has fewer I/O servers than the source: a path is lost."""
     moving = moving_of(survey)
     clients: list[VirtualScsiAdapter | VirtualFcAdapter] = [
         *need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name),

@@ -377,7 +377,7 @@ class Hmc(ManagedSystem):
         )
 
     def debug_data(self) -> tuple[str, ...]:
-        """``lsmigrdbg -r file``: what the console keeps of failed moves for its support (B `lsmigrdbg`), a line each; the fields were never seen."""
+        """``lsmigrdbg -r file``: what the console keeps of failed moves for its support (B `IBMDOC:lsmigrdbg`), a line each; the fields were never seen."""
         reply = self._session.run(["lsmigrdbg", "-r", "file"]).checked()
         return () if is_empty(reply.output) else tuple(reply.whole_lines())
 

@@ -43,7 +43,7 @@ ACTIVITIES: Mapping[str, Activity] = {
     "end": Activity.ENDED,
     "shutdown": Activity.SHUTDOWN,
 }
-#: WP_ISTATUS of TH_WPINFO: the one number that a source names (note 39412).
+#: WP_ISTATUS of TH_WPINFO: the one number that a source names (`SAPNOTE:39412`).
 ISTATUS_WAITING = 2
 _TIMES = ("%Y %m %d %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d%H%M%S")
 _DURATION = re.compile(r"(?:(\d{1,9}):)?(\d{1,9}):(\d{2})")

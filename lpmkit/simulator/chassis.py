@@ -23,7 +23,7 @@ OPERATING = "Operating"
 POWER_OFF = "Power Off"
 
 FIRST_SERVER_SLOT = 11
-"""The first slot that IVM gives to a virtual SCSI server adapter (seen on a JS22: ``V1-C11``, GIB-JS22)."""
+"""The first slot that IVM gives to a virtual SCSI server adapter (seen on a JS22: ``V1-C11``, `GIB-JS22`)."""
 
 
 DEFAULT_VSWITCH = "ETHERNET0"
@@ -182,12 +182,12 @@ class Frame:
 
     @property
     def machine(self) -> str:
-        """``7998-61X*10071DA``, as ``migrlpar -t`` takes it (KSH-IVM)."""
+        """``7998-61X*10071DA``, as ``migrlpar -t`` takes it (`KSH-IVM`)."""
         return f"{self.type_model}*{self.serial}"
 
     @property
     def unit(self) -> str:
-        """``U7998.61X.10071DA``, the start of every virtual location code (GIB-JS22, ZIU)."""
+        """``U7998.61X.10071DA``, the start of every virtual location code (`GIB-JS22`, `ZIU`)."""
         return f"U{self.type_model.replace('-', '.')}.{self.serial}"
 
     @property
@@ -219,7 +219,7 @@ class Frame:
         return replace(self, servers=tuple(change(one) for one in self.servers))
 
     def called(self, name: str) -> bool:
-        """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (NOVA-IVM, KSH-IVM)."""
+        """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (`NOVA-IVM`, `KSH-IVM`)."""
         return name in (self.system_name, self.machine)
 
 
@@ -237,7 +237,7 @@ class VirtualDisk:
 
     @property
     def generated(self) -> bool:
-        """Whether the VIOS made this name up; such names are not kept over a move (IBMDOC:p8hc3_ivmprocess)."""
+        """Whether the VIOS made this name up; such names are not kept over a move (`IBMDOC:p8hc3_ivmprocess`)."""
         return self.vtd.startswith("vtscsi") and self.vtd[6:].isdigit()
 
 
@@ -515,7 +515,7 @@ class World:
         return round(frame.processors - servers - held, 2)
 
     def free_lpar_id(self, frame: Frame) -> int:
-        """The lowest id that nobody has (the id is kept only if it is free, IBMDOC:iphc3attributes)."""
+        """The lowest id that nobody has (the id is kept only if it is free, `IBMDOC:iphc3attributes`)."""
         return lowest_free(self.lpar_ids(frame), 1)
 
     def lpar_ids(self, frame: Frame) -> set[int]:

@@ -1,7 +1,7 @@
 """What the AIX inside a partition knows: its identity, its disks, its error log. A value that travels as JSON.
 
 The chassis makes a `Guest` and hands it to the partition's own process. After a move it sends a new `Identity` and the
-error log entries; the rest (boot time, disks, address, processes) stays, as it does in life (IBMDOC:iphc3attributes).
+error log entries; the rest (boot time, disks, address, processes) stays, as it does in life (`IBMDOC:iphc3attributes`).
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Guest:
 def identity(frame: Frame, lpar_id: int) -> Identity:
     """Who a partition is on a frame.
 
-    ``uname -m`` is ``00``, the six last digits of the serial and ``4C00`` (GLPI: ``106BDCA`` gives ``0006BDCA``; the join is
-    recalled); ``uname -u`` is ``IBM,03`` and the serial (GLPI, a JS12); the low digits of ``uname -f`` are the id (GIB-PARTID).
+    ``uname -m`` is ``00``, the six last digits of the serial and ``4C00`` (`GLPI`: ``106BDCA`` gives ``0006BDCA``; the join is
+    recalled); ``uname -u`` is ``IBM,03`` and the serial (`GLPI`, a JS12); the low digits of ``uname -f`` are the id (`GIB-PARTID`).
     """
     return Identity(
         type_model=frame.type_model,
@@ -149,7 +149,7 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
 
 
 def _adapters(found: Partition) -> tuple[tuple[str, str], ...]:
-    """The partition's virtual adapters as its AIX names them (texts GLPI; Fibre Channel as field notes show it, virtual NIC recalled)."""
+    """The partition's virtual adapters as its AIX names them (texts `GLPI`; Fibre Channel as field notes show it, virtual NIC recalled)."""
     network = [_ETHERNET for _ in found.ethernets] + [recalled.AIX_VIRTUAL_NIC for _ in found.vnics]
     return (
         *((f"ent{at}", text) for at, text in enumerate(network)),

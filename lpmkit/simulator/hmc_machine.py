@@ -19,7 +19,7 @@ class HmcMachine:
         self._chassis, self._movers, self._hmc = chassis, movers, hmc
 
     def prompt(self) -> str:
-        """``user@host:~> `` (XCAT, BOND)."""
+        """``user@host:~> `` (`XCAT`, `BOND`)."""
         return f"hscroot@{self._hmc.host}:~> "
 
     def run(self, command: Command, io: Io, context: Context) -> int:
@@ -32,7 +32,7 @@ class HmcMachine:
         return write(io, reply)
 
     def _migrlpar(self, words: tuple[str, ...], io: Io, context: Context) -> Reply:
-        """There is no ``--async``: the command ends when the move has ended (HMC7)."""
+        """There is no ``--async``: the command ends when the move has ended (`HMC7`)."""
         world = self._chassis.world
         if "--async" in words:
             return recalled.refusal("flag", context.german, flag="--async")

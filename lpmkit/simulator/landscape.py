@@ -287,7 +287,7 @@ def _vnic(entry: Entry) -> Vnic:
 
 
 def _rmc_state(state: str, host: bool) -> str:
-    """IVM says ``none`` of a partition that never had a connection (NOVA-IVM: ``0,0,none``)."""
+    """IVM says ``none`` of a partition that never had a connection (`NOVA-IVM`: ``0,0,none``)."""
     return "active" if host and state == RUNNING else "none"
 
 

@@ -384,7 +384,7 @@ class Movers:
     # --- stop and recover
 
     def _stop(self, order: Order) -> Reply:
-        """``-o s``: ends a running operation, as long as the partition has not been suspended (IVM-migrlpar; rest recalled)."""
+        """``-o s``: ends a running operation, as long as the partition has not been suspended (`IVM-migrlpar`; rest recalled)."""
         found = self._chassis.world.partition(order.source, order.partition)
         moving = None if found is None else found.migration
         if moving is None or moving.source != order.source:
@@ -402,7 +402,7 @@ class Movers:
         return Reply()
 
     def _recover(self, order: Order) -> Reply:
-        """``-o r``: rolls back before the commit point, finishes after it (IVM-migrlpar)."""
+        """``-o r``: rolls back before the commit point, finishes after it (`IVM-migrlpar`)."""
         found = self._chassis.world.partition(order.source, order.partition)
         moving = None if found is None else found.migration
         if found is None or moving is None:

@@ -7,7 +7,7 @@ from lpmkit.simulator.chassis import LoggedError, World
 from lpmkit.simulator.guest import identity
 from lpmkit.simulator.recalled import LogTemplate
 
-#: Identifiers, labels and texts as on AIX up to 7.1 (ZIU, GIB-PARTID).
+#: Identifiers, labels and texts as on AIX up to 7.1 (`ZIU`, `GIB-PARTID`).
 AIX_EVENTS = {
     "started": LogTemplate("08917DC6", "CLIENT_PMIG_STARTED", "I", "S", "pmig", "Client Partition Migration Started"),
     "done": LogTemplate("A5E6DB96", "CLIENT_PMIG_DONE", "I", "S", "pmig", "Client Partition Migration Completed"),
@@ -30,7 +30,7 @@ def entry(template: LogTemplate, wall_s: float, machine_id: str = "") -> LoggedE
 
 
 def aix_entry(world: World, frame: str, partition: str, event: str, wall_s: float) -> LoggedError:
-    """An entry of the partition's own log. Its machine id is that of the frame it was written on (ZIU)."""
+    """An entry of the partition's own log. Its machine id is that of the frame it was written on (`ZIU`)."""
     found = world.partition(frame, partition)
     here = identity(world.frame(frame), 0 if found is None else found.lpar_id)
     return entry(AIX_EVENTS[event], wall_s, here.machine_id)

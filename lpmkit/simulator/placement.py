@@ -127,7 +127,7 @@ def _whole(text: str) -> int | None:
 
 
 def _vnic_wishes(items: list[list[str]]) -> dict[int, tuple[VnicWish, ...]]:
-    """``slot/ded/[vios]/[id]/[adapter]/[port]/[capacity][/source adapter/source port]`` (AVOCADO)."""
+    """``slot/ded/[vios]/[id]/[adapter]/[port]/[capacity][/source adapter/source port]`` (`AVOCADO`)."""
     found: dict[int, tuple[VnicWish, ...]] = {}
     for item in items:
         slot, _, server, server_id, adapter, port, capacity, *of = (*item, "")[:10]

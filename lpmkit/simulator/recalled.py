@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lpmkit.simulator.chassis import Backing, Frame, Partition, Vios, World
 
 # --- the pseudo-device of a mover -----------------------------------------------------------------------------------
-# Names and values of the attributes are seen (RHDISK0); the descriptions are recalled.
+# Names and values of the attributes are seen (`RHDISK0`); the descriptions are recalled.
 
 LPM_DEVICE = "LPM Adapter"
 LPM_ATTRIBUTES: tuple[tuple[str, str, str, bool], ...] = (
@@ -90,7 +90,7 @@ CLUSTERS: Mapping[str, Cluster] = {
 }  # fmt: skip
 
 # --- messages -------------------------------------------------------------------------------------------------------
-# The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (KSH-IVM, NOVA-IVM). So are the codes VIOSE010401A1-0042
+# The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (`KSH-IVM`, `NOVA-IVM`). So are the codes VIOSE010401A1-0042
 # (partition not found), VIOSE03FF0000-0149 (firmware error) and VIOSI01040010-0003 (no results). Everything else is recalled.
 
 NO_RESULTS = {False: "No results were found.", True: "Es wurden keine Ergebnisse gefunden."}
@@ -277,12 +277,12 @@ def refusal(key: str, german: bool = False, **facts: object) -> Reply:
 
 
 def no_results(german: bool) -> Reply:
-    """On standard error with status 0 (NOVA-IVM); the German words are a guess."""
+    """On standard error with status 0 (`NOVA-IVM`); the German words are a guess."""
     return Reply(err=f"[VIOSI01040010-0003] {NO_RESULTS[german]}\n")
 
 
 # --- HMC ------------------------------------------------------------------------------------------------------------
-# An HMC prints ``HSCLxxxx text`` on standard output, with status 1 (A: HMCMCP, ZIU). Seen with their wording: HSCL3653 and HSCLA246
+# An HMC prints ``HSCLxxxx text`` on standard output, with status 1 (A: `HMCMCP`, `ZIU`). Seen with their wording: HSCL3653 and HSCLA246
 # (A); HSCL8012 is what drivers take for "no such partition" and HSCL05DF for a wrong state (C). HSCLA24E is recalled (D). Which code
 # comes with the other refusals is not known at all: they carry one that no HMC has.
 HMC_UNKNOWN_CODE = "HSCLFFFF"
@@ -455,7 +455,7 @@ class Stream:
 
 
 def vasistat_page(device: str, elapsed_s: float, out_bytes: int, in_bytes: int, streams: tuple[Stream, ...]) -> str:
-    """The page of ``vasistat``; the streams come with ``-all``. Field names of the generic part IBMDOC:p8hcg_vasistat."""
+    """The page of ``vasistat``; the streams come with ``-all``. Field names of the generic part `IBMDOC:p8hcg_vasistat`."""
     minutes, seconds = divmod(int(elapsed_s), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

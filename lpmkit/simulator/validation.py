@@ -1,7 +1,7 @@
 """Whether a partition may move: every refusal follows from the state of the world. Pure functions.
 
-The groups come in the order of IVM's own table (IBMDOC:iphc3ivmvalidation), with the state of the partition first because
-IVM picks active or inactive mobility by it (IVM-migrlpar). The first group that fails is reported, with everything in it
+The groups come in the order of IVM's own table (`IBMDOC:iphc3ivmvalidation`), with the state of the partition first because
+IVM picks active or inactive mobility by it (`IVM-migrlpar`). The first group that fails is reported, with everything in it
 that is wrong. The wording is in `recalled`.
 """
 
@@ -198,7 +198,7 @@ UNFIT = (
 
 
 def _readiness(question: Question) -> Iterator[str]:
-    """What the operating system says when it is asked, last of all (IBMDOC:iphc3ivmvalidation #8)."""
+    """What the operating system says when it is asked, last of all (`IBMDOC:iphc3ivmvalidation` #8)."""
     if question.active and not question.partition.ready:
         yield message("not-ready", partition=question.partition.name)
 
@@ -224,7 +224,7 @@ def _storage(question: Question) -> Iterator[str]:
 
 
 def _masking(question: Question) -> Iterator[str]:
-    """``--npivval portdisk``: that every WWPN is shown all the disks, and not only zoned (HMC8)."""
+    """``--npivval portdisk``: that every WWPN is shown all the disks, and not only zoned (`HMC8`)."""
     wanted = {disk.lun for disk in question.partition.npiv_disks}
     for pair in question.partition.fc:
         for wwpn in pair.wwpns:

@@ -129,7 +129,7 @@ class AlertLog:
         return rest
 
     def write_banner(self) -> None:
-        """The banner of a start without a start: a running 12c writes it when ``log.xml`` rolls (Doc 2049516.1)."""
+        """The banner of a start without a start: a running 12c writes it when ``log.xml`` rolls (`ORADOC:2049516.1`)."""
         self.write(
             "Starting ORACLE instance (normal) (OS id: 4063494)", "LICENSE_MAX_SESSION = 0", "LICENSE_SESSIONS_WARNING = 0",
             f"ORACLE_HOME = /oracle/{self.sid}/{''.join(str(part) for part in self.release[:3])}_64",

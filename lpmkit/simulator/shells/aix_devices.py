@@ -11,7 +11,7 @@ from lpmkit.simulator.shells.reply import Context, Reply, lines
 
 
 def lsdev(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``lsdev -Cc CLASS``. Any adapter that is not virtual stops a move; device texts GLPI, column widths recalled."""
+    """``lsdev -Cc CLASS``. Any adapter that is not virtual stops a move; device texts `GLPI`, column widths recalled."""
     options = read(arguments, "-c -Cc -t -l -s", "-C")
     rows = {"disk": _disks(guest), "adapter": _adapters(guest)}
     kind = options["-Cc"] or options["-c"]
@@ -83,7 +83,7 @@ def lspath(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 
 def lsattr(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``lsattr -El sys0 [-a systemid]``: the identity once more (GIB-PARTID)."""
+    """``lsattr -El sys0 [-a systemid]``: the identity once more (`GIB-PARTID`)."""
     options = read(arguments, "-El -l -a", "-E")
     if (options["-El"] or options["-l"]) != "sys0":
         return Reply(

@@ -41,7 +41,7 @@ def _sortable(stamp: str) -> str:
 
 
 def _long(guest: Guest, number: int, entry: LoggedError) -> list[str]:
-    """A block of ``errpt -a``. ``Machine Id`` is what ``uname -m`` said when the entry was written (ZIU)."""
+    """A block of ``errpt -a``. ``Machine Id`` is what ``uname -m`` said when the entry was written (`ZIU`)."""
     return [
         "-" * 75,
         f"LABEL:\t\t{entry.label}",

@@ -34,7 +34,7 @@ def uname(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 
 def oslevel(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``-s`` has four groups, ``-r`` two, without a flag the release (BOND)."""
+    """``-s`` has four groups, ``-r`` two, without a flag the release (`BOND`)."""
     groups = guest.level.split("-")
     if "-s" in arguments:
         return lines(guest.level)
@@ -42,7 +42,7 @@ def oslevel(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 
 def lsconf(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``lsconf`` and ``prtconf`` (labels and sections GLPI); ``-L`` and ``-m`` as short forms."""
+    """``lsconf`` and ``prtconf`` (labels and sections `GLPI`); ``-L`` and ``-m`` as short forms."""
     here = guest.identity
     if "-L" in arguments:
         return lines(f"LPAR Info: {here.lpar_id} {guest.name}")
@@ -138,7 +138,7 @@ def _resources(guest: Guest) -> list[str]:
 
 
 def lparstat(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``lparstat -i``: labels padded to column 43 (GLPI). In German the numbers have commas."""
+    """``lparstat -i``: labels padded to column 43 (`GLPI`). In German the numbers have commas."""
     if "-i" not in arguments:
         return _sampled(guest)
     here = guest.identity

@@ -14,7 +14,7 @@ RSCT = ("IBM.ConfigRM", "IBM.DRM", "IBM.HostRM", "IBM.MgmtDomainRM", "IBM.Servic
 
 
 def uptime(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``  03:47PM   up 4 days,   5:42,  12 users,  load average: 0.32, 0.43, 0.36`` (NOVA-IVM, there on a VIOS)."""
+    """``  03:47PM   up 4 days,   5:42,  12 users,  load average: 0.32, 0.43, 0.36`` (`NOVA-IVM`, there on a VIOS)."""
     days, rest = divmod(int(context.wall_s - guest.boot_wall_s), 86400)
     hours, minutes = rest // 3600, rest % 3600 // 60
     return lines(
@@ -41,7 +41,7 @@ def hostname(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
 
 
 def lssrc(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """`` ctrmc            rsct             3801192      active`` (BOND); an inoperative line has no process id."""
+    """`` ctrmc            rsct             3801192      active`` (`BOND`); an inoperative line has no process id."""
     names = [
         ("syslogd", "ras"),
         ("sshd", "ssh"),

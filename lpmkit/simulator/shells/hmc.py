@@ -1,7 +1,7 @@
 """The commands of a Hardware Management Console, except `migrlpar`, which changes things.
 
 Its listings are an IVM's with ``-m SYSTEM`` in front of them, so most of them are answered by `ivm`. Different are: many systems; a 0/1
-field for each capability (ZIU); errors as ``HSCLxxxx text`` on standard output with status 1 (HMCMCP, ZIU); and ``viosrvcmd``.
+field for each capability (`ZIU`); errors as ``HSCLxxxx text`` on standard output with status 1 (`HMCMCP`, `ZIU`); and ``viosrvcmd``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def told(reply: Reply) -> Reply:
 
 
 def named_system(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Frame | Reply:
-    """The system that ``-m`` means, or what is wrong with it. Without ``-m`` an HMC does not know which (IBMDOC:p8hcg_chsyscfg)."""
+    """The system that ``-m`` means, or what is wrong with it. Without ``-m`` an HMC does not know which (`IBMDOC:p8hcg_chsyscfg`)."""
     wanted = next((value for flag, value in pairwise(words) if flag == "-m"), None)
     if wanted is None:
         return recalled.refusal("flag-missing", context.german, flag="-m")
@@ -74,7 +74,7 @@ def _systems(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> 
 
 
 def _system(frame: Frame, sys_time: str) -> Record:
-    """Field names and 0/1 values ZIU; the list of processor modes as on an IVM (NOVA-IVM)."""
+    """Field names and 0/1 values `ZIU`; the list of processor modes as on an IVM (`NOVA-IVM`)."""
     capable = str(int(frame.enterprise)) if frame.state == OPERATING else "unavailable"
     return {
         "name": frame.system_name,
@@ -97,7 +97,7 @@ def _system(frame: Frame, sys_time: str) -> Record:
 
 
 def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``viosrvcmd -m SYS -p VIOS -c "lsmap -all"``, without ``ioscli`` inside (HMCMCP). Which stream errors take is not known."""
+    """``viosrvcmd -m SYS -p VIOS -c "lsmap -all"``, without ``ioscli`` inside (`HMCMCP`). Which stream errors take is not known."""
     options = read(arguments, "-m -p --id -c", "--admin")
     frame = named_system(world, hmc, arguments, context)
     if isinstance(frame, Reply):
@@ -122,7 +122,7 @@ def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
 
 
 def mkauthkeys(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``--test`` is silent when the keys are exchanged (ANS-HMC)."""
+    """``--test`` is silent when the keys are exchanged (`ANS-HMC`)."""
     options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
     if options.unknown is not None:
         return recalled.refusal("flag", context.german, flag=options.unknown)
@@ -136,7 +136,7 @@ def mkauthkeys(world: World, hmc: Hmc, arguments: Sequence[str], context: Contex
 
 
 def lshmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``lshmc -V``: two quoted values over several lines (ZIU)."""
+    """``lshmc -V``: two quoted values over several lines (`ZIU`)."""
     if list(arguments) != ["-V"]:
         return recalled.refusal("flag-missing", context.german, flag="-V")
     return lines(
@@ -150,7 +150,7 @@ def lshmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) ->
 
 
 def lspartition(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``lspartition -dlpar``: two lines for each partition (BOND, ZIU)."""
+    """``lspartition -dlpar``: two lines for each partition (`BOND`, `ZIU`)."""
     if list(arguments) != ["-dlpar"]:
         return recalled.refusal("flag-missing", context.german, flag="-dlpar")
     rows: list[str] = []
@@ -179,7 +179,7 @@ def _os(level: str) -> str:
 
 
 def diagrmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``diagrmc -m SYS --ip IP -p L``: the sentence of success is seen (AVOCADO), the other one recalled."""
+    """``diagrmc -m SYS --ip IP -p L``: the sentence of success is seen (`AVOCADO`), the other one recalled."""
     options = read(arguments, "-m --ip -p --id", "--autocorrect -v")
     frame = named_system(world, hmc, arguments, context)
     if isinstance(frame, Reply):

@@ -1,6 +1,6 @@
 """The Integrated Virtualization Manager's commands, except `migrlpar`, which changes things (see `migrlpar`).
 
-``-m`` is accepted and optional, as IVM manages exactly one system (IBMDOC:p8hcg_chsyscfg, NOVA-IVM).
+``-m`` is accepted and optional, as IVM manages exactly one system (`IBMDOC:p8hcg_chsyscfg`, `NOVA-IVM`).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level
 
 
 def lslparmigr(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """Counts and ``migration_state`` are seen (NOVA-IVM); the other fields are recalled."""
+    """Counts and ``migration_state`` are seen (`NOVA-IVM`); the other fields are recalled."""
     options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
     wrong = problem(world, frame, options, context)
     if wrong is not None:
@@ -208,7 +208,7 @@ def _listed(rows: Sequence[Record], options: Options, context: Context) -> Reply
 
 
 def lsrefcode(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """An AIX partition that runs has no reference code (NOVA-IVM, where Linux shows ``Linux ppc64``)."""
+    """An AIX partition that runs has no reference code (`NOVA-IVM`, where Linux shows ``Linux ppc64``)."""
     options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
     wrong = problem(world, frame, options, context)
     if wrong is not None:
@@ -227,7 +227,7 @@ def lsrefcode(world: World, frame: Frame, arguments: Sequence[str], context: Con
 
 
 def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """``--test`` is silent when the keys are exchanged (NOVA-IVM); what the other forms do is `exchanged`."""
+    """``--test`` is silent when the keys are exchanged (`NOVA-IVM`); what the other forms do is `exchanged`."""
     options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
     wrong = problem(world, frame, options, context, required="")
     if wrong is not None:
@@ -295,7 +295,7 @@ def remote_manager(world: World, frame: Frame, address: str, user: str, context:
 
 
 def lslparutil(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """Only ``-r sys -F proc_cycles_per_second``, which is the time base of POWER6 (NOVA-IVM: 512000000)."""
+    """Only ``-r sys -F proc_cycles_per_second``, which is the time base of POWER6 (`NOVA-IVM`: 512000000)."""
     options = read(arguments, LISTING_FLAGS, "--header", optional="-F")
     return problem(world, frame, options, context) or _print(
         [{"proc_cycles_per_second": "512000000"}], options, context
@@ -303,7 +303,7 @@ def lslparutil(world: World, frame: Frame, arguments: Sequence[str], context: Co
 
 
 def lsvet(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """No output of this command was ever captured; only that it exists is known (IVM-cmds)."""
+    """No output of this command was ever captured; only that it exists is known (`IVM-cmds`)."""
     return lines(f"mobility_capable={int(frame.enterprise)}")
 
 

@@ -13,17 +13,17 @@ HEX_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def units(value: float) -> str:
-    """Processing units have two decimals on IVM (NOVA-IVM: ``8.00,5.50``)."""
+    """Processing units have two decimals on IVM (`NOVA-IVM`: ``8.00,5.50``)."""
     return f"{value:.2f}"
 
 
 def logical_serial(frame: Frame, lpar_id: int) -> str:
-    """The serial number and one character for the id (ZIU: ``6535CCG5`` is id 5, ``6535CCGF`` id 15)."""
+    """The serial number and one character for the id (`ZIU`: ``6535CCG5`` is id 5, ``6535CCGF`` id 15)."""
     return frame.serial + HEX_DIGITS[lpar_id % len(HEX_DIGITS)]
 
 
 def system(world: World, frame: Frame, sys_time: str) -> Record:
-    """``lssyscfg -r sys``. Capabilities lists only what is present, in one quoted value (NOVA-IVM)."""
+    """``lssyscfg -r sys``. Capabilities lists only what is present, in one quoted value (`NOVA-IVM`)."""
     mobility = ["active_lpar_mobility_capable", "inactive_lpar_mobility_capable"] if frame.enterprise else []
     common = ["cod_proc_capable", "vet_activation_capable", "shared_proc_capable"]
     return {
@@ -66,7 +66,7 @@ def vios_partition(frame: Frame, vios: Vios) -> Record:
 
 
 def state_of(frame: Frame, found: Partition) -> str:
-    """A system without power says that of its partitions (state ZIU; that it is this one is recalled)."""
+    """A system without power says that of its partitions (state `ZIU`; that it is this one is recalled)."""
     return found.state if frame.state == OPERATING else "Not Available"
 
 
@@ -157,7 +157,7 @@ def profiles(frame: Frame, found: Partition) -> list[Record]:
 
 
 def profile(frame: Frame, found: Partition) -> Record:
-    """A line of ``lssyscfg -r prof``; IVM has one per partition, with the partition's name (XCAT)."""
+    """A line of ``lssyscfg -r prof``; IVM has one per partition, with the partition's name (`XCAT`)."""
     shape, memory = found.processors, found.memory
     pool = next((each for each in frame.every_pool if each.number == found.pool), frame.every_pool[0])
     pooled = {"shared_proc_pool_id": str(pool.number), "shared_proc_pool_name": pool.name} if frame.hmc else {}
@@ -202,13 +202,13 @@ def profile(frame: Frame, found: Partition) -> Record:
 
 
 def _scsi_of(frame: Frame, pair: ScsiPair) -> str:
-    """slot/client/remote id/remote name/remote slot/required (XCAT)."""
+    """slot/client/remote id/remote name/remote slot/required (`XCAT`)."""
     server = frame.server(pair.server)
     return f"{pair.slot}/client/{server.lpar_id}/{server.name}/{pair.server_slot}/1"
 
 
 def _ethernet_of(frame: Frame, one: Ethernet) -> str:
-    """slot/IEEE/PVID/[more VLANs]/trunk priority/required, and on an HMC [/vswitch/MAC/allowed/qos] (ZIU)."""
+    """slot/IEEE/PVID/[more VLANs]/trunk priority/required, and on an HMC [/vswitch/MAC/allowed/qos] (`ZIU`)."""
     more = ",".join(map(str, one.additional_vlan_ids))
     text = f"{one.slot}/{int(bool(more))}/{one.port_vlan_id}/{more}/0/1"
     text = f"{text}/{one.vswitch}/{one.mac}/all/none" if frame.hmc else text
@@ -216,7 +216,7 @@ def _ethernet_of(frame: Frame, one: Ethernet) -> str:
 
 
 def _fc_of(frame: Frame, found: Partition) -> str:
-    """Each in quotes of its own, for its two WWPNs have a comma between them (ZIU)."""
+    """Each in quotes of its own, for its two WWPNs have a comma between them (`ZIU`)."""
     return ",".join(
         f'"{pair.slot}/client/{frame.server(pair.server).lpar_id}/{pair.server}/{pair.server_slot}/{",".join(pair.wwpns)}/1"'
         for pair in found.fc

@@ -24,7 +24,7 @@ def memory_of_system(world: World, frame: Frame) -> Record:
 
 
 def memory_of_vios(vios: Vios) -> Record:
-    """Lines of a VIOS lack the huge-page fields (ZIU)."""
+    """Lines of a VIOS lack the huge-page fields (`ZIU`)."""
     return _memory(vios.name, vios.lpar_id, 512, vios.memory_mb, vios.memory_mb * 2, vios.memory_mb, client=False)
 
 
@@ -129,7 +129,7 @@ def _processors(
     *,
     running: bool,
 ) -> Record:
-    """A dedicated partition has no unit fields (ZIU)."""
+    """A dedicated partition has no unit fields (`ZIU`)."""
     low, now, high, least, virtual, most = bounds
     record = {"lpar_name": name, "lpar_id": str(lpar_id)}
     for when in ("curr", "pend"):
@@ -325,7 +325,7 @@ def _serial(name: str, lpar_id: int, slot: int) -> Record:
 
 
 def slot_limits(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype slot --level lpar`` (ZIU)."""
+    """``--rsubtype slot --level lpar`` (`ZIU`)."""
     rows: list[Record] = [
         _limit(vios.name, vios.lpar_id, vios.max_virtual_slots, world.free_server_slot(frame, vios.name))
         for vios in frame.servers
@@ -347,7 +347,7 @@ def _limit(name: str, lpar_id: int, most: int, following: int) -> Record:
 
 
 def slots(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype slot --level slot``: every slot and what is in it (NOVA-IVM: ``0,serial`` ``2,scsi`` ``3,reserved``)."""
+    """``--rsubtype slot --level slot``: every slot and what is in it (`NOVA-IVM`: ``0,serial`` ``2,scsi`` ``3,reserved``)."""
     rows: list[Record] = []
     for vios in frame.servers:
         inside = {0: "serial", 1: "serial", 2: "reserved"}

@@ -13,7 +13,7 @@ from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply
 
 FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
-#: What an HMC has besides, and what one of version 8 has besides that (the manual pages HMC7 and HMC8).
+#: What an HMC has besides, and what one of version 8 has besides that (the manual pages `HMC7` and `HMC8`).
 HMC_FLAGS = "--redundantpgvios --redundantvios --mpio --vlanbridge --vsi --uuid --protectstorage"
 HMC8_FLAGS = "--npivval --requirerr --redundantvnicbkdev --redundantmsps"
 
@@ -36,7 +36,7 @@ class Order:
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
-    """Read the words (synopses of IVM-migrlpar), or say what is wrong with them."""
+    """Read the words (synopses of `IVM-migrlpar`), or say what is wrong with them."""
     options = read(arguments, _flags(world, frame), "--async -v --force --help --nodetails")
     required = "-o -t" if options["-o"] in ("v", "m") else "-o"
     wrong = ivm.problem(world, frame, options, context, required)
@@ -79,7 +79,7 @@ def _flags(world: World, frame: Frame) -> str:
 
 
 def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None) -> str | None:
-    """The partition that is meant. On an HMC ``-p`` takes a list (HMC7), so a name with a comma is two names there; several at once are not to be had here."""
+    """The partition that is meant. On an HMC ``-p`` takes a list (`HMC7`), so a name with a comma is two names there; several at once are not to be had here."""
     if frame.hmc is not None and name is not None and "," in name:
         return None
     for found in world.on(frame.name):

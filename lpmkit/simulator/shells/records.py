@@ -27,7 +27,7 @@ def quoted(text: str, delimiter: str = ",") -> str:
 
 
 def plain(record: Record) -> str:
-    """One object as ``k=v,k=v``; a pair whose value holds a comma is wrapped as a whole (ZIU).
+    """One object as ``k=v,k=v``; a pair whose value holds a comma is wrapped as a whole (`ZIU`).
 
     >>> plain({"slot_num": "2", "addl_vlan_ids": "1,2", "-hidden": "x"})
     'slot_num=2,"addl_vlan_ids=1,2"'
@@ -65,7 +65,7 @@ def _value(record: Record, name: str) -> str:
 
 
 def _wanted(asked: str | None) -> tuple[list[str], str]:
-    """The field names and the character between them: ``-F a:b`` answers with colons (BOND, lsmigrdbg)."""
+    """The field names and the character between them: ``-F a:b`` answers with colons (`BOND`, `IBMDOC:lsmigrdbg`)."""
     if not asked:
         return [], ","
     found = re.search(r"[^A-Za-z0-9_]", asked)

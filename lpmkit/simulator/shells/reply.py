@@ -43,7 +43,7 @@ def lines(*texts: str) -> Reply:
 
 
 def not_found(command: str, shell: str = "ksh") -> Reply:
-    """What the Korn shell says of a command that is not there: two blanks before ``not`` (BOND).
+    """What the Korn shell says of a command that is not there: two blanks before ``not`` (`BOND`).
 
     >>> not_found("pcmpath").err
     'ksh: pcmpath:  not found.\\n'

@@ -112,7 +112,7 @@ def cut_short(text: bytes) -> bytes:
 
 
 def as_on_a_terminal(text: bytes, columns: int = 80) -> bytes:
-    """A reply with its long lines broken in the middle of a word (BOND).
+    """A reply with its long lines broken in the middle of a word (`BOND`).
 
     >>> as_on_a_terminal(b"abcdefg\\n12\\n", 3)
     b'abc\\ndef\\ng\\n12\\n'

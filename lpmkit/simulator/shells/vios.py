@@ -1,7 +1,7 @@
 """The VIOS side of a ``padmin`` login: which command is whose, ``ioscli``, ``oem_setup_env``, and the small commands.
 
 Typed by a person, VIOS commands need no prefix. Over an SSH exec they are there only as ``ioscli lsmap …``, and the
-manager's commands only without it (NOVA-IVM, HMCSCAN).
+manager's commands only without it (`NOVA-IVM`, `HMCSCAN`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Device:
 
 
 def devices(world: World, frame: Frame) -> list[Device]:
-    """The devices of a VIOS, sorted by name as ``lsdev`` does (descriptions SNAP, GLPI)."""
+    """The devices of a VIOS, sorted by name as ``lsdev`` does (descriptions `SNAP`, `GLPI`)."""
     vios, sea = frame.vios, frame.vios.sea
     found = [
         Device("ent0", "adapter", False, vios.physical_ethernet),
@@ -83,7 +83,7 @@ def lsdev(world: World, frame: Frame, arguments: Sequence[str], context: Context
 
 
 def _rank(device: Device) -> int:
-    """``lsdev -virtual`` shows adapters, then target devices, then the SEA (order SNAP)."""
+    """``lsdev -virtual`` shows adapters, then target devices, then the SEA (order `SNAP`)."""
     return {"adapter": 0, "sea": 2}.get(device.kind, 1)
 
 
@@ -94,7 +94,7 @@ def _is_of_type(device: Device, kind: str) -> bool:
 
 
 def _table(found: Sequence[Device], options: Options) -> Reply:
-    """Columns 17 and 12 wide (SNAP)."""
+    """Columns 17 and 12 wide (`SNAP`)."""
     if "-fmt" in options:
         between = options["-fmt"] or ":"
         return lines(*(between.join((each.name, each.status, each.description)) for each in found))
@@ -110,7 +110,7 @@ Attribute = tuple[str, str, str, bool]
 
 
 def attributes(world: World, frame: Frame, device: Device) -> list[Attribute]:
-    """Name, value, description, user_settable. Of the SEA only that ``lsdev -attr`` has such lines is seen (HMCSCAN)."""
+    """Name, value, description, user_settable. Of the SEA only that ``lsdev -attr`` has such lines is seen (`HMCSCAN`)."""
     disk, sea = frame.vios.disk(device.name), frame.vios.sea
     if disk is not None:
         return _disk_attributes(world, disk)
@@ -151,7 +151,7 @@ def _disk_attributes(world: World, disk: Disk) -> list[Attribute]:
 
 
 def _attributes(world: World, frame: Frame, device: Device, wanted: str) -> Reply:
-    """One attribute is three lines: ``value``, an empty one, the value (NOVA-IVM)."""
+    """One attribute is three lines: ``value``, an empty one, the value (`NOVA-IVM`)."""
     found = attributes(world, frame, device)
     if not wanted:
         rows = [f"{name:<15} {value:<50} {text:<60} {settable}" for name, value, text, settable in found]
@@ -202,7 +202,7 @@ def paths(world: World, disk: Disk) -> list[tuple[str, str, str]]:
 
 
 def lspath(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """``-fmt :`` as ``Enabled:hdisk4:fscsi2:5005076803080067,2000000000000`` (NOVA-IVM)."""
+    """``-fmt :`` as ``Enabled:hdisk4:fscsi2:5005076803080067,2000000000000`` (`NOVA-IVM`)."""
     options = read(arguments, "-dev -fmt -field -pdev -status")
     name = options["-dev"]
     if options.unknown is not None or options.missing is not None:
@@ -222,7 +222,7 @@ def _served(world: World, frame: Frame) -> list[VirtualDisk]:
 
 
 def lsrep(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """The media library (layout GIB-JS22, NOVA-IVM)."""
+    """The media library (layout `GIB-JS22`, `NOVA-IVM`)."""
     media = [disk.backing for disk in _served(world, frame) if disk.kind == "optical"]
     rows = [f"{name.rsplit('/', 1)[-1]:<40}{4096:>9} {'vtopt0':<15} ro" for name in media]
     return lines(
@@ -235,7 +235,7 @@ def lsrep(world: World, frame: Frame, arguments: Sequence[str], context: Context
 
 
 def lsvopt(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """``No Media`` in an empty drive; any loaded medium blocks a move (KSH-IVM)."""
+    """``No Media`` in an empty drive; any loaded medium blocks a move (`KSH-IVM`)."""
     drives = [disk for disk in _served(world, frame) if disk.kind == "optical"]
     rows = []
     for drive in drives:
@@ -245,7 +245,7 @@ def lsvopt(world: World, frame: Frame, arguments: Sequence[str], context: Contex
 
 
 def pcmpath(world: World, frame: Frame) -> Reply:
-    """``pcmpath query device`` of SDDPCM (layout BOND)."""
+    """``pcmpath query device`` of SDDPCM (layout `BOND`)."""
     luns = [disk for disk in frame.vios.disks if disk.lun is not None]
     rows = ["", f"Total Dual Active and Active/Asymmetric Devices : {len(luns)}", ""]
     for disk in luns:
@@ -338,7 +338,7 @@ def _priorities(frame: Frame, sea: Sea) -> list[int]:
 
 
 def _high_availability(frame: Frame, sea: Sea) -> list[str]:
-    """What a bridge says that has a partner (SNAP)."""
+    """What a bridge says that has a partner (`SNAP`)."""
     if len(_priorities(frame, sea)) < 2:
         return []
     state = "PRIMARY" if sea.priority == min(_priorities(frame, sea)) else "BACKUP"
@@ -352,7 +352,7 @@ def _high_availability(frame: Frame, sea: Sea) -> list[str]:
 
 
 def lsnports(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """The ports that take virtual adapters, and how many more: ports and WWPNs in all and left (ZIU)."""
+    """The ports that take virtual adapters, and how many more: ports and WWPNs in all and left (`ZIU`)."""
     options = read(arguments, "-fmt -field")
     rows = [("name", "physloc", "fabric", "tports", "aports", "swwpns", "awwpns")]
     for port in frame.vios.fc_ports:
@@ -369,7 +369,7 @@ def lsnports(world: World, frame: Frame, arguments: Sequence[str], context: Cont
 
 
 def chkdev(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
-    """``chkdev -fmt : -field name identifier``: every disk's ``unique_id`` at once (HMCSCAN asks so)."""
+    """``chkdev -fmt : -field name identifier``: every disk's ``unique_id`` at once (`HMCSCAN` asks so)."""
     options = read(arguments, "-fmt -field -dev", "-verbose")
     if "-fmt" not in options or {options["-field"], *options.words} != {"name", "identifier"}:
         return Reply(err="Option flag is not valid\n", status=1)

@@ -1,4 +1,4 @@
-"""``lsmap``: which client sees what through which virtual adapter (layouts SNAP, ZIU and GIB-JS22)."""
+"""``lsmap``: which client sees what through which virtual adapter (layouts `SNAP`, `ZIU` and `GIB-JS22`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NET_FIELDS = ("svea", "physloc", "sea", "backing", "status", "bdphysloc")
 NPIV_FIELDS = (
     "name", "physloc", "clntid", "clntname", "clntos", "status", "fc", "fcphysloc", "ports", "flags", "vfcclient", "vfcclientdrc"
 )  # fmt: skip
-"""The order of ``lsmap -all -npiv -fmt :`` (ANS-VIOS)."""
+"""The order of ``lsmap -all -npiv -fmt :`` (`ANS-VIOS`)."""
 FIRST_LUN = 0x81
 
 
@@ -32,7 +32,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One ``vhost``: where it is, for whom, and its devices, which come sorted by name (SNAP)."""
+    """One ``vhost``: where it is, for whom, and its devices, which come sorted by name (`SNAP`)."""
 
     name: str
     physloc: str
@@ -41,14 +41,14 @@ class Adapter:
 
 
 def disk_location(world: World, frame: Frame, disk: Disk) -> str:
-    """The location of a LUN: adapter port, WWPN of the storage port, LUN; empty for what is no LUN (GIB-JS22, SNAP)."""
+    """The location of a LUN: adapter port, WWPN of the storage port, LUN; empty for what is no LUN (`GIB-JS22`, `SNAP`)."""
     if disk.lun is None:
         return f"{frame.planar}-P1-D1"
     return f"{frame.planar}-P1-C6-T1-W{world.storage_ports[0]}-L{lun_id(disk.lun)}"
 
 
 def lun_id(volume: str) -> str:
-    """A LUN's number as SCSI sees it: two groups that begin with ``40`` (GIB-JS22: ``4000402D00000000``).
+    """A LUN's number as SCSI sees it: two groups that begin with ``40`` (`GIB-JS22`: ``4000402D00000000``).
 
     >>> lun_id("4001")
     '4000400100000000'
@@ -103,7 +103,7 @@ def _scsi(every: Sequence[Adapter], options: Options) -> Reply:
 
 
 def _page(adapter: Adapter) -> str:
-    """The default layout: header, adapter, then a block for each device; a level of 2008 has no ``Mirrored`` (GIB-JS22)."""
+    """The default layout: header, adapter, then a block for each device; a level of 2008 has no ``Mirrored`` (`GIB-JS22`)."""
     rows = [
         "SVSA            Physloc                                      Client Partition ID",
         "--------------- -------------------------------------------- ------------------",
@@ -125,7 +125,7 @@ def _page(adapter: Adapter) -> str:
 
 
 def _record(adapter: Adapter, options: Options) -> str:
-    """``-fmt``: canonical order whatever was asked, a blank for what is empty (NOVA-IVM)."""
+    """``-fmt``: canonical order whatever was asked, a blank for what is empty (`NOVA-IVM`)."""
     asked = _fields(options, SCSI_FIELDS)
     head = {"svsa": adapter.name, "physloc": adapter.physloc, "clientid": adapter.client}
     values = [value for name, value in head.items() if name in asked]
@@ -179,7 +179,7 @@ def _net(frame: Frame, options: Options) -> Reply:
 
 
 def _npiv(world: World, frame: Frame, options: Options) -> Reply:
-    """``lsmap -all -npiv``: every virtual Fibre Channel server adapter (layout ZIU, ``-fmt`` ANS-VIOS)."""
+    """``lsmap -all -npiv``: every virtual Fibre Channel server adapter (layout `ZIU`, ``-fmt`` `ANS-VIOS`)."""
     found = sorted(world.fc_of(frame, frame.vios.name), key=lambda each: each[1].vfchost)
     wanted = options["-vadapter"]
     if wanted is not None:
@@ -241,7 +241,7 @@ def _npiv_page(row: dict[str, str]) -> str:
 
 
 def _vnics(world: World, frame: Frame, options: Options) -> Reply:
-    """``lsmap -all -vnic``: ``label:value`` without padding, ``N/A`` for what is not known (SNAP); which labels there are is recalled."""
+    """``lsmap -all -vnic``: ``label:value`` without padding, ``N/A`` for what is not known (`SNAP`); which labels there are is recalled."""
     served = [
         (found, nic, one)
         for found in world.on(frame.name)
