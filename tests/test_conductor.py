@@ -60,6 +60,20 @@ def test_a_plan_that_stops_lets_what_is_under_way_arrive_and_starts_nothing_more
     assert "Halted" in write_page(folder).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("on_failure", ["stop", "go-on"])
+def test_a_failed_move_is_watched_to_its_end_and_reported_before_the_plan_ends(
+    machines: Machines, on_failure: str
+) -> None:
+    machines.ways["b"], machines.verdicts["b"] = ROLLED_BACK, "failed"
+    plan = planned({"partition": "a"}, {"partition": "b", "after": ["a"]}, on_failure=on_failure)
+    _, now = conduct(machines, plan)
+    failed = now.move("b")
+    assert (failed.stage, failed.verdict) == (Stage.FAILED, "failed")
+    assert failed.ended_ns is not None, "the plan ends after the last look at its machines"
+    assert failed.run is not None
+    assert Run(failed.run).document("summary")["verdict"]["state"] == "failed"
+
+
 def test_a_plan_that_goes_on_drops_only_what_comes_after_the_failed_move(machines: Machines) -> None:
     machines.refused = {"a"}
     plan = planned({"partition": "a"}, {"partition": "b", "after": ["a"]}, {"partition": "c"}, on_failure="go-on")

@@ -87,8 +87,12 @@ class Conductor:
         while True:
             self._obey()
             now = self._conclude()
-            moving = any(one.stage in (Stage.MOVING, Stage.WATCHING) for one in now.moves)
-            if now.is_done or (now.halted and not moving):
+            # A move that failed stays under way until its recorder has ended and its report is written.
+            under_way = any(
+                one.stage in (Stage.MOVING, Stage.WATCHING) or (one.now is not None and one.stage is Stage.FAILED)
+                for one in now.moves
+            )
+            if (now.is_done or now.halted) and not under_way:
                 return now.halted or "every move is over"
             if not self._start_next(now):
                 self.clock.sleep(LOOK_S)
