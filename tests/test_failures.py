@@ -311,7 +311,7 @@ class _Contended:
 
 
 def test_a_stop_that_is_asked_while_a_poll_is_weighed_is_not_lost(
-    watched: Callable[..., Watched], quick: None, monkeypatch: pytest.MonkeyPatch
+    watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = watched(Place("p8pair"), "p8aix01", "p8a", "p8b").follower
     follower.standing = MoveState(Phase.COPYING)
