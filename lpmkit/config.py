@@ -433,7 +433,7 @@ def load_site(path: str | os.PathLike[str]) -> Site:
     return _absolute(read_settings(path, Site, "`frames:` and `partitions:`"), path.resolve().parent)
 
 
-def read_settings(path: Path, model: type[Settings], holds: str, what: str = "the site file") -> Settings:
+def read_settings(path: Path, model: type[Settings], holds: str, what: str | None = None) -> Settings:
     """A YAML file as a model; ``holds`` says what it should hold. Raises `SiteFileError`, which names line and key of everything that is wrong.
 
     What the parsers say is not chained to it: they quote the file, and somebody may have written a password into it. A traceback stays in a saved notebook.
@@ -456,7 +456,7 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str = "th
         raise SiteFileError(str(path), ["it is nested too deep"], what=what) from None
 
 
-def parse_yaml(text: str, where: str, *, what: str = "the site file", typ: str = "rt") -> Any:
+def parse_yaml(text: str, where: str, *, what: str | None = None, typ: str = "rt") -> Any:
     """The content of a YAML text that a person wrote. Raises `SiteFileError` for whatever its parser stumbles over: nested too deep, merged into itself, no YAML at all."""
     try:
         return YAML(typ=typ, pure=True).load(text)
@@ -480,7 +480,19 @@ def _absolute(site: Site, folder: Path) -> Site:
     }
     write_up = site.write_up.model_copy(update=paths)
     sap = {sid: one.model_copy(update=_absolute_sap(one, folder)) for sid, one in site.sap_systems.items()}
-    return site.model_copy(update={"runs": runs, "ssh_config": ssh_config, "sap_systems": sap, "write_up": write_up})
+    databases = {
+        sid: one.model_copy(update={"rules": folder / one.rules.expanduser()}) if one.rules else one
+        for sid, one in site.databases.items()
+    }
+    return site.model_copy(
+        update={
+            "runs": runs,
+            "ssh_config": ssh_config,
+            "sap_systems": sap,
+            "databases": databases,
+            "write_up": write_up,
+        }
+    )
 
 
 def _absolute_sap(one: SapSystemSettings, folder: Path) -> dict[str, Any]:

@@ -72,13 +72,14 @@ class UsageError(LpmError):
 
 
 class SiteFileError(UsageError):
-    """A file that the site wrote (the site file, its rules, a plan) cannot be used. ``problems`` holds one line per trouble, each with line number and key."""
+    """A file that the site wrote (the site file, its rules, a plan) cannot be used. ``problems`` holds one line per trouble, each with line number and key;
+    ``what`` names a file that is not the site file."""
 
-    def __init__(self, path: str, problems: Iterable[str], *, what: str = "the site file") -> None:
+    def __init__(self, path: str, problems: Iterable[str], *, what: str | None = None) -> None:
         self.problems = tuple(problems)
         listed = "; ".join(self.problems)
-        next_step = "`lpmkit doctor` checks it again." if what == "the site file" else "Mend it and repeat the command."
-        super().__init__(f"{what} cannot be used: {listed}", where=path, next_step=next_step)
+        next_step = "`lpmkit doctor` checks it again." if what is None else "Mend it and repeat the command."
+        super().__init__(f"{what or 'the site file'} cannot be used: {listed}", where=path, next_step=next_step)
 
 
 class NotFound(UsageError):

@@ -30,7 +30,8 @@ from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, re
 from lpmkit.oracle.event_rows import as_row, from_row
 from lpmkit.oracle.judge import Judge, LogWindow, examine, find_start
 from lpmkit.oracle.log_tail import AlertFollower, LocalFollower, LogTail, Position, find_alert_log
-from lpmkit.oracle.rules import Class, Rules
+from lpmkit.oracle.rules import Rules
+from lpmkit.rules.table import Class
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.session import Reply

@@ -14,9 +14,9 @@ from lpmkit.analysis import Analysis, AnswerState
 from lpmkit.notebook.widgets import alert_lines, lanes_picture
 from lpmkit.oracle.alert_log import EventKind, LogEvent
 from lpmkit.oracle.event_rows import as_row
-from lpmkit.oracle.rules import Class
 from lpmkit.oracle.stamps import Moment
 from lpmkit.report.page import write_report
+from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.timeline import Sample
 from tests.watched_database import Watched, tried_after

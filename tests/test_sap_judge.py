@@ -12,6 +12,7 @@ import pytest
 
 from lpmkit.config import SapSlo
 from lpmkit.errors import SiteFileError
+from lpmkit.rules.table import Class
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, judge
 from lpmkit.sap.model import (
@@ -36,7 +37,7 @@ from lpmkit.sap.model import (
     WorkProcess,
     read_observation,
 )
-from lpmkit.sap.rules import Class, Rules
+from lpmkit.sap.rules import Rules
 
 S = 1_000_000_000
 #: The record begins here on both clocks; the pause is from 30 s to 32 s.

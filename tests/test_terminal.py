@@ -237,7 +237,7 @@ def test_an_odd_file_of_rules_is_a_site_file_error(room: str, text: str, tmp_pat
     path = tmp_path / "rules.yaml"
     path.write_text(text)
     with pytest.raises(SiteFileError):
-        import_module(f"lpmkit.{room}.rules").read_rules(path)
+        import_module(f"lpmkit.{room}.rules").Rules.standard(path)
 
 
 def test_a_keyring_without_a_backend_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

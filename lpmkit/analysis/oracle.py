@@ -13,13 +13,13 @@ from typing import Any
 
 from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, OutageKind, Suspension, Trace
 from lpmkit.analysis.record import Record
-from lpmkit.errors import LpmError
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.judge import Judge, LogPosition, LogVerdict, LogWindow
-from lpmkit.oracle.rules import Class, Classified, Rules, Witness, parse_rules
+from lpmkit.oracle.rules import Classified, Rules, Witness
 from lpmkit.oracle.stamps import Moment
 from lpmkit.rules.question import AnswerState, Question, Reply
+from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING
 from lpmkit.timeline import Event
@@ -242,12 +242,9 @@ class _Database:
         return judge.judgement(), tuple(marks), tuple(measures)
 
     def _rules(self) -> Rules:
-        text = (self.orders["alert"].get("options") or {}).get("rules")
-        try:
-            return Rules(Rules.standard().rules, parse_rules(text, "the site's rules")) if text else Rules.standard()
-        except LpmError as error:
-            self.notes.append(str(error))
-            return Rules.standard()
+        rules, trouble = Rules.kept((self.orders["alert"].get("options") or {}).get("rules"))
+        self.notes += [trouble] if trouble else []
+        return rules
 
     def _window(self) -> LogWindow:
         """From the beginning of the move, as the log prints it. Without the database's clock: from the last line that we had seen before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def sap_outcomes(
             before=_snapshot(documents.get("survey"), sid, notes),
             after=_snapshot(documents.get("survey-after"), sid, notes),
             lanes=tuple(_lanes(record, hosts, run, sid)),
-            rules=_rules(settings.rules, notes),
+            rules=_rules(data["options"], settings.rules, run, notes),
             watch_after_s=settings.watch_after_minutes * 60 if run.manifest.get("mode") == "move" else 0.0,
             moved=run.manifest.get("mode") == "move",
             target_serial=_target_serial(documents.get("survey")),
@@ -103,12 +104,32 @@ def _target_serial(survey: Any) -> str:
     return str(frame.get("serial") or "")
 
 
-def _rules(own: Path | None, notes: list[str]) -> Rules:
-    try:
-        return Rules.standard(own)
-    except LpmError as error:
-        notes.append(f"the site's own rules for SAP's log are left out: {error}")
+def _rules(options: Mapping[str, Any], own: Path | None, run: Run, notes: list[str]) -> Rules:
+    """The rules that judged this run: lpmkit's, and before them the site's own as the run keeps them.
+
+    Older runs keep the path alone. A file that has changed since is not read, because it would judge an old run by new rules.
+    """
+    if "rules" in options:
+        rules, trouble = Rules.kept(options["rules"])
+    elif own is None:
         return Rules.standard()
+    else:
+        rules, trouble = _rules_by_path(own, run)
+    if trouble:
+        notes.append(f"only lpmkit's rules judged SAP's log, without the site's own: {trouble}")
+    return rules
+
+
+def _rules_by_path(own: Path, run: Run) -> tuple[Rules, str]:
+    try:
+        if own.stat().st_mtime > datetime.fromisoformat(str(run.manifest["created"])).timestamp() + 1.0:
+            return Rules.standard(), f"the rules file {own} is newer than this run, which kept its path alone."
+        return Rules.standard(own), ""
+    except OSError as error:
+        why = error.strerror or error
+        return Rules.standard(), f"the rules file {own}, of which this run kept the path alone, cannot be read: {why}."
+    except (LpmError, KeyError, ValueError) as error:
+        return Rules.standard(), f"{own}: {error}" if not isinstance(error, LpmError) else str(error)
 
 
 def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) -> list[NiLane]:

@@ -28,7 +28,7 @@ from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Proposal
 from lpmkit.migration.status import RunStatus, State, refusals, state
 from lpmkit.oracle.event_rows import from_row
-from lpmkit.oracle.rules import Classified, Rules, parse_rules
+from lpmkit.oracle.rules import Classified, Rules
 from lpmkit.plots.live import WINDOW_S, Lane, Lanes, Marks
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run
@@ -549,13 +549,7 @@ def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
 
 @lru_cache(maxsize=8)
 def _alert_rules(text: str) -> tuple[Rules, str]:
-    """The rules that a run keeps, and what is wrong with the site's own: then only the standard ones judge."""
-    if not text:
-        return Rules.standard(), ""
-    try:
-        return Rules(Rules.standard().rules, parse_rules(text, "the site's rules")), ""
-    except LpmError as error:
-        return Rules.standard(), str(error)
+    return Rules.kept(text)
 
 
 def alert_lines(run: Run, sid: str) -> HTML:

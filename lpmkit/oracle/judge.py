@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
-from lpmkit.oracle.rules import Class, Classified, Rules, Witness
+from lpmkit.oracle.rules import Classified, Rules, Witness
 from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
+from lpmkit.rules.table import Class
 
 #: How many events of each rule are kept as they are; all are counted.
 MOST_KEPT = 20

@@ -1,5 +1,6 @@
 r"""What the events of an alert log mean: rules are data (``rules.yaml``), and judging is counting.
 
+>>> from lpmkit.oracle.alert_log import read_alert_log
 >>> rules = Rules.standard()
 >>> found = rules.classify(*read_alert_log("Fri Aug 15 14:27:20 2003\nORA-600: internal error code, arguments: [kcbz_1], [2]\n"))
 >>> found.meaning, found.rule.key, found.codes, found.argument
@@ -12,19 +13,14 @@ that no rule knows is `Class.UNKNOWN`, not harmless; one without a code is `Clas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lpmkit.config import parse_yaml
-from lpmkit.errors import SiteFileError
-from lpmkit.oracle.alert_log import LogEvent, read_alert_log
-
-__all__ = ["Class", "Classified", "Measure", "Rule", "Rules", "Witness", "codes_in", "normalised", "read_alert_log"]
+from lpmkit.oracle.alert_log import LogEvent
+from lpmkit.rules.table import BaseRule, Class, Form, Table, flag, texts
 
 #: Bare forms of a code: (what stands before the number, which family it is).
 BARE_FORMS = (
@@ -41,22 +37,6 @@ _ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
 _INCIDENT = re.compile(r"\(incident=(\d+)\)")
 _CLIENT = re.compile(r"Client address:\s*(\(.*\)|\S+)")
 _PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}
-_WORDS = {"key", "class", "reason", "source"}
-_MORE_WORDS = {"codes", "contains", "pattern", "unless", "above_usual", "measures", "mark"}
-
-
-class Class(Enum):
-    """What an event means for the move, gravest first."""
-
-    FAIL = "fail"
-    WARN = "warn"
-    EXPECTED = "expected"
-    ROUTINE = "routine"
-    UNKNOWN = "unknown"
-    OTHER = "other"
-
-
-_GRAVITY = {meaning: place for place, meaning in enumerate(Class)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +48,16 @@ class Measure:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(BaseRule):
     """One line of the table; see the head of ``rules.yaml``."""
 
-    key: str
-    meaning: Class
-    reason: str
-    source: str
     codes: frozenset[str] = frozenset()
     contains: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
     unless: tuple[str, ...] = ()
     above_usual: bool = False
     measures: Measure | None = None
-    mark: str = "U"
 
     def fits(self, text: str, codes: Sequence[str]) -> bool:
         hit = any(code in self.codes for code in codes) if codes else False
@@ -173,26 +148,57 @@ def codes_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for code in found if not code.endswith("-00000")))
 
 
-class Rules:
-    """The table, and a site's own rules before it."""
+def _codes(entry: str) -> list[str]:
+    """One code, or a range of them.
+
+    >>> _codes("ORA-600"), _codes("CRS-1609..CRS-1611")
+    (['ORA-00600'], ['CRS-01609', 'CRS-01610', 'CRS-01611'])
+    """
+    ends = [_CODE.fullmatch(part.strip()) for part in entry.split("..")]
+    if not 1 <= len(ends) <= 2 or not all(ends):
+        raise ValueError(f"{entry!r} is not a code such as ORA-00600 or a range of them")
+    first, last = ends[0], ends[-1]
+    assert first is not None
+    assert last is not None
+    return [normalised(first[1], str(number)) for number in range(int(first[2]), int(last[2]) + 1)]
+
+
+def _code_set(value: Any) -> frozenset[str]:
+    return frozenset(code for entry in texts(value) for code in _codes(entry))
+
+
+def _measure(row: Mapping[str, Any]) -> Measure:
+    pattern = re.compile(row["pattern"])
+    if "amount" not in pattern.groupindex:
+        raise ValueError("the pattern of measures has no group 'amount'")
+    return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))
+
+
+class Rules(Table[Rule]):
+    """The table for the alert log."""
+
+    form = Form(
+        Rule,
+        {
+            "codes": _code_set,
+            "contains": texts,
+            "pattern": re.compile,
+            "unless": texts,
+            "above_usual": flag,
+            "measures": _measure,
+        },
+        choosing=("codes", "contains", "pattern"),
+    )
+    file = Path(__file__).with_name("rules.yaml")
 
     def __init__(self, rules: Iterable[Rule], own: Iterable[Rule] = ()) -> None:
-        self.own = tuple(own)
-        self.rules = tuple(sorted(rules, key=lambda rule: _GRAVITY[rule.meaning]))
+        super().__init__(rules, own)
         self._texts = tuple((text, place) for place, rule in enumerate(self.rules) for text in rule.contains)
         self._open = tuple(place for place, rule in enumerate(self.rules) if not rule.contains and not rule.codes)
         self._by_code: dict[str, list[int]] = {}
         for place, rule in enumerate(self.rules):
             for code in rule.codes:
                 self._by_code.setdefault(code, []).append(place)
-
-    @classmethod
-    def standard(cls, own: Path | str | None = None) -> Rules:
-        """lpmkit's table; with ``own`` a file of a site's rules before it. Raises `SiteFileError` naming the rule that cannot be."""
-        return cls(_standard(), read_rules(Path(own)) if own else ())
-
-    def __iter__(self) -> Iterator[Rule]:
-        return iter((*self.own, *self.rules))
 
     def classify(self, event: LogEvent) -> Classified:
         """The meaning of one event."""
@@ -242,93 +248,3 @@ def _since_1970(microseconds: str | None) -> datetime | None:
     if not microseconds or len(microseconds) > 16:
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
-
-
-@lru_cache(maxsize=1)
-def _standard() -> tuple[Rule, ...]:
-    return read_rules(Path(__file__).with_name("rules.yaml"))
-
-
-def read_rules(path: Path) -> tuple[Rule, ...]:
-    """The rules of a file. Raises `SiteFileError` with every rule that cannot be understood."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as trouble:
-        raise SiteFileError(str(path), [str(trouble)]) from trouble
-    return parse_rules(text, str(path))
-
-
-def parse_rules(text: str, where: str) -> tuple[Rule, ...]:
-    """The rules of a file's text, as it was kept in a run. Raises as `read_rules`."""
-    rows = parse_yaml(text, where, what="the file of rules", typ="safe") or []
-    if not isinstance(rows, list):
-        raise SiteFileError(where, ["a list of rules was expected"])
-    rules: list[Rule] = []
-    problems: list[str] = []
-    for number, row in enumerate(rows, 1):
-        try:
-            rules.append(_rule(row))
-        except (ValueError, TypeError, KeyError, AttributeError, re.error) as trouble:
-            problems.append(f"rule {number} ({row.get('key') if isinstance(row, dict) else row}): {trouble}")
-    problems += [f"the key {key!r} stands there twice" for key in _twice([rule.key for rule in rules])]
-    if problems:
-        raise SiteFileError(where, problems)
-    return tuple(rules)
-
-
-def _twice(keys: Sequence[str]) -> list[str]:
-    return sorted({key for key in keys if keys.count(key) > 1})
-
-
-def _rule(row: Mapping[str, Any]) -> Rule:
-    if missing := _WORDS - set(row):
-        raise ValueError(f"missing: {', '.join(sorted(missing))}")
-    if unknown := set(row) - _WORDS - _MORE_WORDS:
-        raise ValueError(f"not known: {', '.join(sorted(unknown))}")
-    meaning = Class(row["class"])
-    if meaning in (Class.UNKNOWN, Class.OTHER):
-        raise ValueError(f"no rule has the class {meaning.value}")
-    if not {"codes", "contains", "pattern"} & set(row):
-        raise ValueError("it says neither codes nor contains nor pattern, and would fit everything")
-    return Rule(
-        key=str(row["key"]),
-        meaning=meaning,
-        reason=str(row["reason"]),
-        source=str(row["source"]),
-        codes=frozenset(code for entry in _texts(row, "codes") for code in _codes(entry)),
-        contains=_texts(row, "contains"),
-        pattern=re.compile(row["pattern"]) if "pattern" in row else None,
-        unless=_texts(row, "unless"),
-        above_usual=bool(row.get("above_usual", False)),
-        measures=_measure(row["measures"]) if "measures" in row else None,
-        mark=str(row.get("mark", "U")),
-    )
-
-
-def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    texts = row.get(name) or []
-    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise ValueError(f"{name} is a list of texts")
-    return tuple(texts)
-
-
-def _codes(entry: str) -> list[str]:
-    """One code, or a range of them.
-
-    >>> _codes("ORA-600"), _codes("CRS-1609..CRS-1611")
-    (['ORA-00600'], ['CRS-01609', 'CRS-01610', 'CRS-01611'])
-    """
-    ends = [_CODE.fullmatch(part.strip()) for part in entry.split("..")]
-    if not 1 <= len(ends) <= 2 or not all(ends):
-        raise ValueError(f"{entry!r} is not a code such as ORA-00600 or a range of them")
-    first, last = ends[0], ends[-1]
-    assert first is not None
-    assert last is not None
-    return [normalised(first[1], str(number)) for number in range(int(first[2]), int(last[2]) + 1)]
-
-
-def _measure(row: Mapping[str, Any]) -> Measure:
-    pattern = re.compile(row["pattern"])
-    if "amount" not in pattern.groupindex:
-        raise ValueError("the pattern of measures has no group 'amount'")
-    return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))

@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis
 from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
-from lpmkit.oracle.rules import Class
 from lpmkit.plots.run import (
     FAINT,
     PAPER,
@@ -23,6 +22,7 @@ from lpmkit.plots.run import (
     _zero,
     latency,
 )
+from lpmkit.rules.table import Class
 
 COLOURS = {Class.FAIL: "#8f1d14", Class.WARN: "#d98a00", Class.UNKNOWN: "#7b3294", Class.EXPECTED: "#0072b2"}
 _SHAPES = {Class.FAIL: "X", Class.WARN: "^", Class.UNKNOWN: "s", Class.EXPECTED: "o"}

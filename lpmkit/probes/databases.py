@@ -8,7 +8,7 @@ from typing import Any
 from lpmkit.config import DatabaseSettings, Site
 from lpmkit.errors import UsageError
 from lpmkit.oracle.connections import ConnectionSettings
-from lpmkit.oracle.rules import read_rules
+from lpmkit.oracle.rules import Rules
 from lpmkit.probes.orders import KINDS, ProbeOrder
 from lpmkit.ssh.secrets import Secrets
 
@@ -56,16 +56,12 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
     if settings.listener:
         yield order("tnsping", "tnsping", PING_EVERY_NS, listener=settings.listener)
     yield order(
-        "alert", "alert", settings.alert_interval_ms * 1_000_000, alert_log=settings.alert_log, rules=_rules(settings)
+        "alert",
+        "alert",
+        settings.alert_interval_ms * 1_000_000,
+        alert_log=settings.alert_log,
+        rules=Rules.form.checked_text(settings.rules),
     )
-
-
-def _rules(settings: DatabaseSettings) -> str | None:
-    """A site's own rules as they are now: the run keeps them. Raises `lpmkit.errors.SiteFileError` for what cannot be understood."""
-    if settings.rules is None:
-        return None
-    read_rules(settings.rules)
-    return settings.rules.read_text(encoding="utf-8")
 
 
 def learn_secrets(orders: Sequence[Mapping[str, Any]], secrets: Secrets) -> None:

@@ -140,7 +140,12 @@ CALM_NI_NS = 500_000_000
 
 
 def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrder, ...]:
-    """The probes of the SAP systems in a partition: a light one for each dispatcher, and one for each system's states in a process of its own."""
+    """The probes of the SAP systems in a partition: a light one for each dispatcher, and one for each system's states in a process of its own.
+
+    Raises `lpmkit.errors.SiteFileError` where a site's own rules cannot be understood.
+    """
+    from lpmkit.sap.rules import Rules  # noqa: PLC0415 - a probes' process judges nothing
+
     found = []
     for sid, settings in site.sap_of(partition).items():
         host = sap_host(site, settings)
@@ -170,7 +175,11 @@ def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrde
                 about=KINDS["sap"][0],
                 ssh_config=ssh_config,
                 group="sap",
-                options={"sid": sid, "settings": settings.model_dump(mode="json")},
+                options={
+                    "sid": sid,
+                    "settings": settings.model_dump(mode="json"),
+                    "rules": Rules.form.checked_text(settings.rules),
+                },
                 lasts_s=settings.watch_after_minutes * 60,
             )
         )

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from math import sqrt
 from pathlib import Path
-from typing import Any
 
-from lpmkit.config import parse_yaml
-from lpmkit.errors import SiteFileError
+from lpmkit.rules.table import GRAVITY, BaseRule, Class, Form, Table, flag, texts
 from lpmkit.sap.model import Dump, LogEntry
 
-_NEEDED = {"key", "class", "reason", "source"}
-_MORE = {"numbers", "errors", "contains", "unless_followed_by", "above_usual", "mark"}
 #: A run-time error's name in a row of the log: ``Run-time error "TIME_OUT" occurred``.
 _NAMED = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
 
 
-class Class(Enum):
-    """What a row means for the move, gravest first."""
-
-    FAIL = "fail"
-    WARN = "warn"
-    EXPECTED = "expected"
-    ROUTINE = "routine"
-    UNKNOWN = "unknown"
-
-
-_GRAVITY = {meaning: place for place, meaning in enumerate(Class)}
 _LESS = {Class.FAIL: Class.WARN, Class.WARN: Class.ROUTINE}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(BaseRule):
     """One line of the table; see the head of ``rules.yaml``."""
 
-    key: str
-    meaning: Class
-    reason: str
-    source: str
     numbers: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     contains: tuple[str, ...] = ()
     unless_followed_by: str = ""
     above_usual: bool = False
-    mark: str = "U"
 
     def fits(self, row: LogEntry | Dump) -> bool:
         if isinstance(row, Dump):
@@ -73,21 +51,19 @@ class Tally:
     example: str
 
 
-class Rules:
-    """The table, and a site's own rules before it."""
+class Rules(Table[Rule]):
+    """The table for the system log and short dumps."""
 
-    def __init__(self, rules: Iterable[Rule], own: Iterable[Rule] = ()) -> None:
-        self.own = tuple(own)
-        self.rules = tuple(sorted(rules, key=lambda rule: _GRAVITY[rule.meaning]))
-
-    @classmethod
-    def standard(cls, own: Path | None = None) -> Rules:
-        """lpmkit's table; with ``own`` a site's rules before it. Raises `SiteFileError` naming the rule that cannot be."""
-        return cls(_standard(), read_rules(own) if own else ())
+    form = Form(
+        Rule,
+        {"numbers": texts, "errors": texts, "contains": texts, "unless_followed_by": str, "above_usual": flag},
+        choosing=("numbers", "errors"),
+    )
+    file = Path(__file__).with_name("rules.yaml")
 
     def rule_for(self, row: LogEntry | Dump) -> Rule | None:
         """The rule that decides; ``None`` where none fits."""
-        return next((rule for rule in (*self.own, *self.rules) if rule.fits(row)), None)
+        return next((rule for rule in self if rule.fits(row)), None)
 
     def tallies(
         self, rows: Sequence[LogEntry | Dump], usual: Sequence[LogEntry | Dump], hours: float
@@ -103,7 +79,7 @@ class Rules:
             _tally(key, rule, here, rows, sum(one is not None and one.key == key for one in before), hours)
             for key, (rule, here) in found.items()
         ]
-        return tuple(sorted(tallies, key=lambda one: (_GRAVITY[one.meaning], -one.count)))
+        return tuple(sorted(tallies, key=lambda one: (GRAVITY[one.meaning], -one.count)))
 
 
 def _tally(
@@ -146,62 +122,3 @@ def describe(row: LogEntry | Dump) -> str:
     if isinstance(row, Dump):
         return f"{at} {row.error or 'a dump without a name'} of {row.user} on {row.host}"
     return f"{at} {row.number} {row.text} ({row.user})"
-
-
-@lru_cache(maxsize=1)
-def _standard() -> tuple[Rule, ...]:
-    return read_rules(Path(__file__).with_name("rules.yaml"))
-
-
-def read_rules(path: Path) -> tuple[Rule, ...]:
-    """The rules of a file. Raises `SiteFileError` with every rule that cannot be understood."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as trouble:
-        raise SiteFileError(str(path), [str(trouble)]) from trouble
-    rows = parse_yaml(text, str(path), what="the file of rules", typ="safe") or []
-    if not isinstance(rows, list):
-        raise SiteFileError(str(path), ["a list of rules was expected"])
-    rules: list[Rule] = []
-    problems: list[str] = []
-    for number, row in enumerate(rows, 1):
-        try:
-            rules.append(_rule(row))
-        except (ValueError, TypeError, KeyError, AttributeError) as trouble:
-            problems.append(f"rule {number} ({row.get('key') if isinstance(row, dict) else row}): {trouble}")
-    keys = [rule.key for rule in rules]
-    problems += [f"the key {key!r} stands there twice" for key in sorted({one for one in keys if keys.count(one) > 1})]
-    if problems:
-        raise SiteFileError(str(path), problems)
-    return tuple(rules)
-
-
-def _rule(row: Mapping[str, Any]) -> Rule:
-    if missing := _NEEDED - set(row):
-        raise ValueError(f"missing: {', '.join(sorted(missing))}")
-    if unknown := set(row) - _NEEDED - _MORE:
-        raise ValueError(f"not known: {', '.join(sorted(unknown))}")
-    meaning = Class(row["class"])
-    if meaning is Class.UNKNOWN:
-        raise ValueError("no rule has the class unknown")
-    if not {"numbers", "errors"} & set(row):
-        raise ValueError("it says neither numbers nor errors, and would fit everything")
-    return Rule(
-        key=str(row["key"]),
-        meaning=meaning,
-        reason=str(row["reason"]),
-        source=str(row["source"]),
-        numbers=_texts(row, "numbers"),
-        errors=_texts(row, "errors"),
-        contains=_texts(row, "contains"),
-        unless_followed_by=str(row.get("unless_followed_by", "")),
-        above_usual=bool(row.get("above_usual", False)),
-        mark=str(row.get("mark", "U")),
-    )
-
-
-def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    texts = row.get(name) or []
-    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise ValueError(f"{name} is a list of texts")
-    return tuple(texts)

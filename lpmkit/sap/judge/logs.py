@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, Reply
+from lpmkit.rules.table import Class
 from lpmkit.sap.job_history import answers, fresh
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.rules import Class, Tally, describe
+from lpmkit.sap.rules import Tally, describe
 
 
 def log_tallies(case: Case) -> tuple[Tally, ...]:
