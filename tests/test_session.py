@@ -14,7 +14,8 @@ from lpmkit.control.vios import ViosShell
 from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runbook import Runbook
-from lpmkit.ssh.session import RecordedSession, Reply
+from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.session import LineSession, RecordedSession, Reply
 from lpmkit.survey.gather import gather
 
 
@@ -59,3 +60,8 @@ def test_a_refusal_a_lost_connection_and_a_cut_reply_are_told_apart() -> None:
         Reply("bvio82", "x", None, "half", "").checked()
     with pytest.raises(UnexpectedReply, match="middle of a line"):
         Reply("bvio82", "x", 0, "name=a\nname=b", "").whole_lines()
+
+
+def test_only_a_session_that_sends_several_commands_as_one_line_is_a_line_session() -> None:
+    assert isinstance(SshSession(route("nowhere.invalid")), LineSession)
+    assert not isinstance(RecordedSession("x", ()), LineSession)

@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import keyring
 import pytest
 from click.testing import CliRunner
@@ -21,7 +22,7 @@ from keyring.errors import NoKeyringError
 from rich.table import Table
 
 from lpmkit.cli import main
-from lpmkit.commands.console import Terminal, fit_streams, people, print_table, say_json, visible
+from lpmkit.commands.console import INTERRUPTED, Terminal, fit_streams, people, print_table, say_json, told, visible
 from lpmkit.config import load_site
 from lpmkit.errors import RecordError, SiteFileError, UsageError
 from lpmkit.log_file import log_path, redirect_library_logs
@@ -267,3 +268,16 @@ def test_an_odd_run_json_is_named_and_left_out_and_the_others_are_read(manifest:
     result = CliRunner().invoke(main, ["history", "--runs", str(tmp_path / "runs")])
     assert result.exit_code == 0
     assert odd.name in result.output
+
+
+def test_a_command_cancelled_at_a_prompt_claims_no_more_than_that_nothing_was_changed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @told
+    def cancelled() -> None:
+        raise click.Abort
+
+    with pytest.raises(SystemExit) as caught:
+        cancelled()
+    assert caught.value.code == INTERRUPTED
+    assert "Cancelled; nothing was changed on any machine." in capsys.readouterr().err

@@ -181,6 +181,7 @@ def _sources(
 
 
 def _guess_kind(name: str) -> str:
+    """The kind in a probe's name, for the oldest run folders: their manifest lists no probes."""
     return next((kind for kind in _KINDS if kind in name), name)
 
 

@@ -126,7 +126,7 @@ def told(command: Command) -> Command:
         try:
             return command(*arguments, **options)
         except click.Abort:
-            print_line("\nlpmkit: interrupted; nothing was asked of any machine.", err=True)
+            print_line("\nlpmkit: Cancelled; nothing was changed on any machine.", err=True)
             sys.exit(INTERRUPTED)
         except LpmError as error:
             print_line(f"lpmkit: {error}", err=True)

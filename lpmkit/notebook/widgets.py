@@ -130,7 +130,7 @@ def expectation_text(book: Runbook, run: Run) -> HTML:
 
 
 class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Choose the source partition and the target blade. ``order()`` is what was chosen."""
+    """Choose the partition and its target frame. ``order()`` has the choice."""
 
     def __init__(self, book: Runbook, partition: str | None = None, target: str | None = None) -> None:
         self._book = book

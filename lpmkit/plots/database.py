@@ -13,14 +13,14 @@ from lpmkit.plots.run import (
     FAINT,
     PAPER,
     STYLE,
-    _extent,
-    _shade_own,
-    _shade_phases,
-    _Sheet,
-    _span,
-    _utc_axis,
-    _zero,
+    Sheet,
+    add_utc_axis,
     latency,
+    shade_phases,
+    shade_unobserved,
+    time_zero,
+    x_limits,
+    x_span,
 )
 from lpmkit.rules.table import Class
 
@@ -33,11 +33,11 @@ SESSION_KINDS = ("sql", "commit")
 def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = None) -> Axes:
     """One row for each class; a marker where a line was written, a bar as wide as nobody knows when. The band is the suspension."""
     axes = axes if axes is not None else Figure(figsize=(9.2, 1.4)).add_subplot()
-    zero, rows = _zero(analysis), list(COLOURS)
-    axes.set_xlim(*_extent(analysis, zero))
+    zero, rows = time_zero(analysis), list(COLOURS)
+    axes.set_xlim(*x_limits(analysis, zero))
     lo, hi = axes.get_xlim()
     for mark in found.marks:
-        begin, end = _span(mark.at, zero)
+        begin, end = x_span(mark.at, zero)
         if end < lo or begin > hi or mark.meaning not in COLOURS:
             continue
         row, colour = rows.index(mark.meaning), COLOURS[mark.meaning]
@@ -58,9 +58,9 @@ def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = 
     axes.spines["left"].set_visible(False)
     still = analysis.suspension
     if still is not None:
-        axes.axvspan(*_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
-    _shade_phases(axes, analysis, zero, named=True)
-    _shade_own(axes, analysis, zero)
+        axes.axvspan(*x_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
+    shade_phases(axes, analysis, zero, named=True)
+    shade_unobserved(axes, analysis, zero)
     if not _within(found.marks, analysis):
         axes.text(
             0.5,
@@ -87,7 +87,7 @@ def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
     ]
     with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 4.6 if traces else 2.6), facecolor=PAPER)
-        sheet = _Sheet(figure, left=0.9, right=0.95, top=0.45)
+        sheet = Sheet(figure, left=0.9, right=0.95, top=0.45)
         lane = alert_lane(analysis, found, sheet.row(1.0))
         bottom = lane
         if traces:
@@ -97,7 +97,7 @@ def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
         bottom.set_xlabel(
             "seconds since the begin of the suspension (else of the record), time of day in UTC below", labelpad=20
         )
-        _utc_axis(bottom, analysis, _zero(analysis), 0)
+        add_utc_axis(bottom, analysis, time_zero(analysis), 0)
     return figure
 
 

@@ -65,7 +65,7 @@ def colour(kind: str) -> str:
     return COLOURS.get(kind, _OTHER)
 
 
-def _zero(analysis: Analysis) -> int:
+def time_zero(analysis: Analysis) -> int:
     """What the time axis counts from: the begin of the suspension, else of the move or the record."""
     still = analysis.suspension
     return still.begin.hi_ns if still else analysis.window.lo_ns
@@ -84,26 +84,26 @@ def _traces(analysis: Analysis, probe: str) -> list[Trace]:
 # --- what all panels share ------------------------------------------------------------------------------------------
 
 
-def _shade_own(axes: Axes, analysis: Analysis, zero: int) -> None:
+def shade_unobserved(axes: Axes, analysis: Analysis, zero: int) -> None:
     """Our own stalls, grey, and what nobody observed, hatched."""
     lo, hi = (edge * _SECOND + zero for edge in axes.get_xlim())
     for stall in analysis.stalls:
         if stall.hi_ns >= lo and stall.lo_ns <= hi:
-            axes.axvspan(*_span(stall, zero), color="#9aa2ab", alpha=0.55, linewidth=0, zorder=1.5)
+            axes.axvspan(*x_span(stall, zero), color="#9aa2ab", alpha=0.55, linewidth=0, zorder=1.5)
     for hole in analysis.holes:
-        axes.axvspan(*_span(hole, zero), facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", linewidth=0, zorder=4)
+        axes.axvspan(*x_span(hole, zero), facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", linewidth=0, zorder=4)
 
 
-def _span(interval: Interval, zero: int) -> tuple[float, float]:
+def x_span(interval: Interval, zero: int) -> tuple[float, float]:
     return (interval.lo_ns - zero) / _SECOND, (interval.hi_ns - zero) / _SECOND
 
 
-def _extent(analysis: Analysis, zero: int) -> tuple[float, float]:
-    lo, hi = _span(analysis.record, zero)
+def x_limits(analysis: Analysis, zero: int) -> tuple[float, float]:
+    lo, hi = x_span(analysis.record, zero)
     return lo, max(hi, lo + 1.0)
 
 
-def _shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> None:
+def shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> None:
     for number, phase in enumerate(analysis.phases):
         since, until = (phase.since_ns - zero) / _SECOND, (phase.until_ns - zero) / _SECOND
         axes.axvspan(since, until, color=_PHASES.get(phase.name, "#fbeeee"), linewidth=0, zorder=0)
@@ -138,7 +138,7 @@ def _name_phases(axes: Axes, analysis: Analysis, zero: int) -> None:
         )
 
 
-def _utc_axis(axes: Axes, analysis: Analysis, zero: int, digits: int) -> None:
+def add_utc_axis(axes: Axes, analysis: Analysis, zero: int, digits: int) -> None:
     """A second scale above or below: time of day in UTC."""
     twin = axes.secondary_xaxis(-0.0, functions=(lambda x: x, lambda x: x))
     twin.spines["bottom"].set_visible(False)
@@ -155,8 +155,8 @@ def _utc_axis(axes: Axes, analysis: Analysis, zero: int, digits: int) -> None:
 def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
     """One lane for each probe: a line where it gave signs of life, bars where it was silent (hull pale, likely dark)."""
     axes = axes or Figure(figsize=(11, 3)).add_subplot()
-    zero, names = _zero(analysis), _lanes(analysis)
-    axes.set_xlim(*_extent(analysis, zero))
+    zero, names = time_zero(analysis), _lanes(analysis)
+    axes.set_xlim(*x_limits(analysis, zero))
     for lane, name in enumerate(names):
         for trace in _traces(analysis, name):
             _alive_line(axes, trace, lane, zero)
@@ -166,8 +166,8 @@ def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _shade_phases(axes, analysis, zero, named=True)
-    _shade_own(axes, analysis, zero)
+    shade_phases(axes, analysis, zero, named=True)
+    shade_unobserved(axes, analysis, zero)
     return axes
 
 
@@ -191,7 +191,7 @@ def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
 
 
 def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
-    lo, hi = _span(outage.outer, zero)
+    lo, hi = x_span(outage.outer, zero)
     least = 0.0025 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     look: dict[str, Any] = {"facecolor": "#f0b9b4", "edgecolor": "#8f1d14", "linewidth": 0.5}
     if outage.kind is OutageKind.OBSERVER:
@@ -206,7 +206,7 @@ def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
     axes.add_patch(Rectangle((lo, lane - 0.36), max(hi - lo, least), 0.72, zorder=3, **look))
     inner = outage.inner
     if inner is not None and outage.kind is OutageKind.SUSPENSION:
-        dark_lo, dark_hi = _span(inner, zero)
+        dark_lo, dark_hi = x_span(inner, zero)
         axes.add_patch(
             Rectangle(
                 (dark_lo, lane - 0.36), max(dark_hi - dark_lo, least), 0.72, color="#8f1d14", linewidth=0, zorder=3.1
@@ -224,9 +224,9 @@ _HATCHES: dict[OutageKind | None, str] = {
 def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
     """What the control point said was left to copy, as steps from poll to poll."""
     axes = axes or Figure(figsize=(11, 1.5)).add_subplot()
-    zero = _zero(analysis)
+    zero = time_zero(analysis)
     known = [one for one in analysis.readings if one.get("bytes_remaining") is not None]
-    axes.set_xlim(*_extent(analysis, zero))
+    axes.set_xlim(*x_limits(analysis, zero))
     if known:
         times = [(one["mono_ns"] - zero) / _SECOND for one in known]
         left = [one["bytes_remaining"] / 1e9 for one in known]
@@ -240,8 +240,8 @@ def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
         axes.set_yticks([])
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.set_ylabel("GB left", rotation=0, ha="right", va="center")
-    _shade_phases(axes, analysis, zero, named=False)
-    _shade_own(axes, analysis, zero)
+    shade_phases(axes, analysis, zero, named=False)
+    shade_unobserved(axes, analysis, zero)
     return axes
 
 
@@ -260,10 +260,10 @@ def zoom(analysis: Analysis, still: Suspension, axes: Axes | None = None, around
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _shade_own(axes, analysis, zero)
+    shade_unobserved(axes, analysis, zero)
     axes.xaxis.set_major_locator(MaxNLocator(9))
     axes.set_xlabel("seconds since the begin of the suspension, time of day in UTC below", labelpad=20)
-    _utc_axis(axes, analysis, zero, 1)
+    add_utc_axis(axes, analysis, zero, 1)
     return axes
 
 
@@ -299,7 +299,7 @@ def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
 
 def _edges(axes: Axes, still: Suspension, zero: int, height: float) -> None:
     outer, begin, end = still.outer, still.begin, still.end
-    axes.axvspan(*_span(outer, zero), color="#f0b9b4", alpha=0.45, linewidth=0, zorder=0.5)
+    axes.axvspan(*x_span(outer, zero), color="#f0b9b4", alpha=0.45, linewidth=0, zorder=0.5)
     if begin.hi_ns < end.lo_ns:
         axes.axvspan(
             (begin.hi_ns - zero) / _SECOND,
@@ -313,7 +313,7 @@ def _edges(axes: Axes, still: Suspension, zero: int, height: float) -> None:
         for edge in (one.lo_ns, one.hi_ns):
             axes.plot([(edge - zero) / _SECOND] * 2, [-0.75, height], color="#8f1d14", linewidth=0.5, zorder=2)
     y = -0.95
-    left, right = _span(outer, zero)
+    left, right = x_span(outer, zero)
     axes.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "color": "#8f1d14", "linewidth": 1.0})
     axes.text(
         (left + right) / 2,
@@ -326,7 +326,7 @@ def _edges(axes: Axes, still: Suspension, zero: int, height: float) -> None:
         color="#8f1d14",
     )
     for one, name, side in ((begin, "begin", "right"), (end, "end", "left")):
-        x = _span(one, zero)[0 if side == "right" else 1]
+        x = x_span(one, zero)[0 if side == "right" else 1]
         text = f"{name} known to {one.length_ns / 1e6:.1f} ms"
         axes.text(
             x, y, f"{text}  " if side == "right" else f"  {text}", ha=side, va="center", fontsize=8, color="#8f1d14"
@@ -383,20 +383,20 @@ def wall_chart(analysis: Analysis) -> Figure:
         ]
         gaps = 1.2 + 0.14 * with_copy + 1.05 + (1.95 if still else 0.0)
         figure = Figure(figsize=(11, sum(heights) + gaps), facecolor=PAPER)
-        frame = _Sheet(figure, left=1.15, right=0.4, top=1.2)
+        frame = Sheet(figure, left=1.15, right=0.4, top=1.2)
         top = lanes(analysis, frame.row(heights[0]))
         bottom = top
         if with_copy:
             bottom = bytes_left(analysis, frame.row(heights[1], gap=0.14))
             top.tick_params(axis="x", labelbottom=False, length=0)
-        zero = _zero(analysis)
+        zero = time_zero(analysis)
         bottom.set_xlabel(
             f"seconds since the {'begin of the suspension' if still else 'begin'}, time of day in UTC below",
             labelpad=20,
         )
         bottom.xaxis.set_major_locator(MaxNLocator(10))
         top.xaxis.set_major_locator(MaxNLocator(10))
-        _utc_axis(bottom, analysis, zero, 0)
+        add_utc_axis(bottom, analysis, zero, 0)
         if still:
             zoom(analysis, still, frame.row(heights[-2], gap=0.85))
             begin, end = frame.pair(heights[-1], gap=1.1)
@@ -410,7 +410,7 @@ def wall_chart(analysis: Analysis) -> Figure:
 
 def _mark_close_up(axes: Axes, span: Interval, zero: int) -> None:
     """Which part of the lanes the panel below enlarges."""
-    lo, hi = _span(span, zero)
+    lo, hi = x_span(span, zero)
     place = axes.get_xaxis_transform()
     axes.plot(
         [lo, lo, hi, hi],
@@ -424,7 +424,7 @@ def _mark_close_up(axes: Axes, span: Interval, zero: int) -> None:
     axes.text(hi, 0.02, "  close up below", transform=place, fontsize=7.5, color="#8f1d14", va="bottom", zorder=5)
 
 
-class _Sheet:
+class Sheet:
     """Rows of axes on a figure, measured in inches from the top: labels keep their room whatever the height."""
 
     def __init__(self, figure: Figure, *, left: float, right: float, top: float) -> None:
@@ -538,7 +538,7 @@ def ladder_chart(still: Suspension) -> Figure:
     """The ladder as a figure of its own."""
     with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 0.95 + 0.36 * (len(still.witnesses) + 1)), facecolor=PAPER)
-        sheet = _Sheet(figure, left=1.15, right=1.75, top=0.18)
+        sheet = Sheet(figure, left=1.15, right=1.75, top=0.18)
         ladder(still, sheet.row(0.36 * (len(still.witnesses) + 1)))
     return figure
 
@@ -549,8 +549,8 @@ def ladder_chart(still: Suspension) -> Figure:
 def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = None) -> Axes:
     """Round trips of an open session on a log axis: the slow tail after the resume is to be seen, not averaged away."""
     axes = axes or Figure(figsize=(9.2, 2.6)).add_subplot()
-    zero = _zero(analysis)
-    axes.set_xlim(*_extent(analysis, zero))
+    zero = time_zero(analysis)
+    axes.set_xlim(*x_limits(analysis, zero))
     axes.set_yscale("log")
     for trace in traces:
         known = trace.answered != MISSING
@@ -583,8 +583,8 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
     axes.set_axisbelow(True)
     still = analysis.suspension
     if still:
-        axes.axvspan(*_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
-    _shade_own(axes, analysis, zero)
+        axes.axvspan(*x_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
+    shade_unobserved(axes, analysis, zero)
     axes.set_xlabel(f"sent, seconds since the {'begin of the suspension' if still else 'begin'}")
     return axes
 
@@ -610,7 +610,7 @@ def latency_chart(analysis: Analysis) -> Figure | None:
         return None
     with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 2.7), facecolor=PAPER)
-        latency(analysis, traces, _Sheet(figure, left=0.75, right=0.95, top=0.12).row(2.0))
+        latency(analysis, traces, Sheet(figure, left=0.75, right=0.95, top=0.12).row(2.0))
     return figure
 
 

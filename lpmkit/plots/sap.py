@@ -35,8 +35,8 @@ _SECOND = 1e9
 def job_bars(analysis: Analysis, lines: Sequence[JobLine], axes: Axes | None = None) -> Axes:
     """One bar for each job from its start (or first sight) to its end (or last sight). A job that waits to start is an outline."""
     axes = axes or Figure(figsize=(11, 4)).add_subplot()
-    zero = run._zero(analysis)
-    lo, hi = run._extent(analysis, zero)
+    zero = run.time_zero(analysis)
+    lo, hi = run.x_limits(analysis, zero)
     axes.set_xlim(lo, hi)
     for lane, line in enumerate(lines):
         _bar(axes, line, lane, zero)
@@ -119,15 +119,15 @@ def _through(axes: Axes, analysis: Analysis, zero: int) -> None:
     """The suspension as a line through everything, our own stalls, what nobody observed."""
     still = analysis.suspension
     if still:
-        axes.axvspan(*run._span(still.outer, zero), color="#8f1d14", alpha=0.55, linewidth=0.8, zorder=4)
-    run._shade_own(axes, analysis, zero)
+        axes.axvspan(*run.x_span(still.outer, zero), color="#8f1d14", alpha=0.55, linewidth=0.8, zorder=4)
+    run.shade_unobserved(axes, analysis, zero)
 
 
 def work_process_steps(analysis: Analysis, outcome: Outcome, axes: Axes | None = None) -> Axes:
     """How many work processes of each type were busy, at each look; a mark where some were down."""
     axes = axes or Figure(figsize=(11, 2)).add_subplot()
-    zero = run._zero(analysis)
-    axes.set_xlim(*run._extent(analysis, zero))
+    zero = run.time_zero(analysis)
+    axes.set_xlim(*run.x_limits(analysis, zero))
     kinds = [kind for kind in _TYPES if any(kind in by for _, by in outcome.occupancy)]
     times = [(moment - zero) / _SECOND for moment, _ in outcome.occupancy]
     most = 1
@@ -176,7 +176,7 @@ def sap_chart(analysis: Analysis, outcome: Outcome) -> Figure | None:
     ]
     with rc_context(run.STYLE):
         figure = Figure(figsize=(11, sum(heights) + 0.18 * len(heights) + 1.4), facecolor=PAPER)
-        sheet = run._Sheet(figure, left=3.1, right=1.0, top=0.5)
+        sheet = run.Sheet(figure, left=3.1, right=1.0, top=0.5)
         axes: list[Axes] = []
         if lines:
             axes.append(job_bars(analysis, lines, sheet.row(heights[len(axes)])))
@@ -192,7 +192,7 @@ def sap_chart(analysis: Analysis, outcome: Outcome) -> Figure | None:
             f"seconds since the {'begin of the suspension' if analysis.suspension else 'begin'}, time of day in UTC below",
             labelpad=20,
         )
-        run._utc_axis(axes[-1], analysis, run._zero(analysis), 0)
+        run.add_utc_axis(axes[-1], analysis, run.time_zero(analysis), 0)
         width, height = figure.get_size_inches()
         figure.text(
             0.25 / width,

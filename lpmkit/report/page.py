@@ -50,7 +50,6 @@ from lpmkit.runs.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, colu
 from lpmkit.sap.judge import Outcome as SapOutcome
 from lpmkit.timeline import Event
 
-#: What is worked out, as opposed to recorded: not part of the evidence index.
 #: What the common spreadsheets hold, with some room; of a longer record so much on either side of a suspension.
 SPREADSHEET_ROWS, AROUND_NS = 1_000_000, 20_000_000_000
 DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots", "write-up"})

@@ -1,4 +1,4 @@
-"""A BladeCenter that is not there: two blades under IVM and an AIX partition, spoken to over real SSH on loopback.
+"""Simulated POWER servers under IVM or HMC with their I/O servers and partitions, spoken to over real SSH on loopback.
 
 It knows PowerVM and imports nothing of the rest of lpmkit, and nothing of the rest imports it, so that the two cannot share
 a misunderstanding. ``python -m lpmkit.simulator`` starts it; in Python it is a ``with`` block::

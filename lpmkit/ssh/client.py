@@ -344,6 +344,10 @@ class SshSession:
                 self._client.close()
             self._client = None
 
+    def connect(self) -> None:
+        """Log in, unless it is logged in. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`."""
+        self._connected()
+
     def _connected(self) -> paramiko.SSHClient:
         with self._lock:
             transport = self._client.get_transport() if self._client else None
@@ -455,7 +459,7 @@ def open_session(
 def reachable(session: SshSession) -> RemoteError | None:
     """Log in and out; ``None`` when that works, else the trouble."""
     try:
-        session._connected()
+        session.connect()
     except RemoteError as error:
         return error
     return None

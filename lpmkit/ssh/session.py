@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lpmkit.errors import (
     CommandRefused,
@@ -114,6 +114,18 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class LineSession(Session, Protocol):
+    """A `Session` that can send several commands as one line."""
+
+    def run_all(self, commands: Sequence[Sequence[str]], *, timeout_s: float = 60.0) -> list[Reply | None]:
+        """Run the commands one after the other; ``None`` where a reply is not certain, which is to be asked again alone.
+
+        Raises `Unreachable`, `HostKeyRefused` or `LoginRefused` where there is no connection.
+        """
+        ...
+
+
 def command_line(arguments: Sequence[str]) -> str:
     """The one place where a command is quoted.
 
@@ -212,11 +224,10 @@ class BatchingSession:
         return {"": self._no_way_in} if self._no_way_in is not None else dict(hang)
 
     def _together(self, wanted: Sequence[Sequence[str]]) -> None:
-        together = getattr(self._session, "run_all", None)
         batch = [arguments for arguments in wanted if self._given_up(arguments) is None]
-        if together is not None and len(batch) > 1:
+        if isinstance(self._session, LineSession) and len(batch) > 1:
             try:
-                for arguments, reply in zip(batch, together(batch), strict=True):
+                for arguments, reply in zip(batch, self._session.run_all(batch), strict=True):
                     if reply is not None:
                         self._known[command_line(arguments), ""] = reply
                         self._unanswered.pop(self._machine_of(arguments), None)
