@@ -15,6 +15,7 @@ from lpmkit.runs.folder import Run
 def follow(book: Any, run: Run, console: Console) -> None:
     """Show the move as a progress bar until it is over."""
     from lpmkit.migration.phases import Phase  # noqa: PLC0415
+    from lpmkit.migration.status import describe  # noqa: PLC0415
 
     columns = (
         TextColumn("{task.description:<12}", markup=False),
@@ -32,20 +33,8 @@ def follow(book: Any, run: Run, console: Console) -> None:
                     console.print(trouble, style="yellow")
             done = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
             bar.update(
-                task, completed=done, description=str(now.phase.value if now.phase else "watching"), said=_said(now)
+                task, completed=done, description=str(now.phase.value if now.phase else "watching"), said=describe(now)
             )
-
-
-def _said(now: Any) -> str:
-    if now.lead_in_left_s:
-        return f"quiet lead-in, {now.lead_in_left_s:.0f} s to go"
-    copied = now.progress
-    if copied.transmitted is None:
-        return ""
-    text = f"{copied.transmitted / 1e6:,.0f} MB sent, {(copied.left or 0) / 1e6:,.0f} MB left, pass {copied.rounds}"
-    if copied.remaining_s is not None and not now.phase.is_final:
-        text += f", about {copied.remaining_s:.0f} s"
-    return text
 
 
 def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:

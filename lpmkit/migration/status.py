@@ -178,6 +178,20 @@ class Refusals:
     attach: str
 
 
+def describe(now: State) -> str:
+    """The lead-in or the copy's progress in words; an empty text where there is neither. Rate and rest are told while it copies."""
+    if now.lead_in_left_s:
+        return f"quiet lead-in, {now.lead_in_left_s:.0f} s to go"
+    copied = now.progress
+    if copied.transmitted is None:
+        return ""
+    text = f"{copied.transmitted / 1e6:,.0f} MB sent, {(copied.left or 0) / 1e6:,.0f} MB left, pass {copied.rounds}"
+    if now.phase is not Phase.COPYING:
+        return text
+    text += f", {copied.bytes_per_s / 1e6:.0f} MB/s" if copied.bytes_per_s else ""
+    return text + (f", about {copied.remaining_s:.0f} s to go" if copied.remaining_s is not None else "")
+
+
 def refusals(now: State, said: Proposal | None) -> Refusals:
     """Which of stop, recover, recover with force and attach apply where a move stands, ``said`` being what is to be done about it."""
     over = "the run is over" if now.has_begun else "no move has begun"

@@ -26,7 +26,7 @@ from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Proposal
-from lpmkit.migration.status import RunStatus, State, refusals, state
+from lpmkit.migration.status import RunStatus, State, describe, refusals, state
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.rules import Classified, Rules
 from lpmkit.plots.live import WINDOW_S, Lane, Lanes, Marks
@@ -454,18 +454,9 @@ def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks
 
 def _headline(run: Run, now: State) -> str:
     phase = now.phase.value if now.phase else "watching"
-    copied = now.progress
     text = f"<b>{escaped(phase)}</b>"
-    if now.phase is Phase.PREPARED and now.lead_in_left_s:
-        text += f", quiet lead-in, {now.lead_in_left_s:.0f} s to go"
-    if copied.transmitted is not None:
-        text += (
-            f" — {copied.transmitted / 1e6:,.0f} MB sent, {(copied.left or 0) / 1e6:,.0f} MB left, pass {copied.rounds}"
-        )
-        if copied.bytes_per_s and now.phase is Phase.COPYING:
-            text += f", {copied.bytes_per_s / 1e6:.0f} MB/s"
-        if copied.remaining_s is not None and now.phase is Phase.COPYING:
-            text += f", about {copied.remaining_s:.0f} s to go"
+    if words := describe(now):
+        text += f" — {escaped(words)}"
     if now.recorded and now.reads_on_s is not None:
         text += f" — logs are read on, {now.reads_on_s:.0f} s to go"
     if now.is_deserted:

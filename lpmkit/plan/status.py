@@ -9,7 +9,7 @@ from typing import Any
 
 from lpmkit.errors import LpmError, RecordError
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.status import State, state
+from lpmkit.migration.status import State, describe, state
 from lpmkit.plan import MovePlan
 from lpmkit.plan.schedule import OVER, Stage, UnderWay
 from lpmkit.runs.folder import Run
@@ -153,15 +153,11 @@ def looked_at(one: MoveStanding, clock: Clock | None = None) -> MoveStanding:
 
 
 def _words(now: State) -> str:
-    if now.lead_in_left_s:
-        return f"quiet lead-in, {now.lead_in_left_s:.0f} s to go"
     if now.phase is Phase.SETTLED:
         return "runs on the target, watched for the tail"
-    copied = now.progress
-    if copied.transmitted is None:
-        return f"{now.phase}"
-    text = f"{now.phase}, {copied.transmitted / 1e6:,.0f} MB sent, {(copied.left or 0) / 1e6:,.0f} MB left"
-    return text + (f", about {copied.remaining_s:.0f} s" if copied.remaining_s is not None else "")
+    if now.lead_in_left_s:
+        return describe(now)
+    return ", ".join(filter(None, (f"{now.phase}", describe(now))))
 
 
 def plans(runs: Path) -> list[Run]:
