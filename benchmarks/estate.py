@@ -27,9 +27,10 @@ from lpmkit.config import Site, load_site
 from lpmkit.control.aix import AixShell
 from lpmkit.control.base import Order
 from lpmkit.control.hmc import machine_asked
+from lpmkit.ssh.batching import BatchingSession
 from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import BatchingSession, Reply, Session
+from lpmkit.ssh.session import Reply, Session
 from lpmkit.survey.connect import control_of, vios_shells
 from lpmkit.survey.gather import gather
 from lpmkit.survey.model import Survey

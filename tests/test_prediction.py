@@ -638,7 +638,7 @@ def test_the_command_says_how_predictions_held_and_that_it_cannot_tell_without_a
 
 
 def test_the_report_of_a_move_says_what_was_known_of_the_memory_and_what_was_not() -> None:
-    from lpmkit.report.page import known_before  # noqa: PLC0415
+    from lpmkit.report.facts import known_before  # noqa: PLC0415
 
     kept = StoredPrediction(
         replace(SAP, memory_bytes=4096 * 1048576.0, in_use_bytes=3072 * 1048576.0), predict(SAP, count=50)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.report.page import DERIVED, compared, evidence, write_report
+from lpmkit.report.facts import DERIVED, compared, evidence
+from lpmkit.report.page import write_report
 from lpmkit.runs.folder import Run, create
 from tests.made_runs import Made, make
 

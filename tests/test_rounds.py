@@ -11,18 +11,10 @@ from lpmkit.config import load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError, Unreachable
 from lpmkit.simulator import Simulator
+from lpmkit.ssh.batching import BATCH, AnswerPending, BatchingSession, ReplyCache, batch_replies
 from lpmkit.ssh.client import SshSession, open_session, route
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import (
-    BATCH,
-    NO_WAY_IN,
-    AnswerPending,
-    BatchingSession,
-    Reply,
-    ReplyCache,
-    batch_replies,
-    command_line,
-)
+from lpmkit.ssh.session import NO_WAY_IN, Reply, command_line
 from lpmkit.survey.connect import other_manager, survey_both_ends
 from tests.in_process import place
 

@@ -138,7 +138,7 @@ def _move(cell: Cell) -> Moved:
 
 
 #: A guest that wrote less than this part of what it was told to was starved by the machine: what was known of it beforehand was not so.
-LEAST_ACHIEVED = 0.9
+MIN_ACHIEVED = 0.9
 
 
 def undisturbed(moves: list[Moved]) -> list[Moved]:
@@ -147,7 +147,7 @@ def undisturbed(moves: list[Moved]) -> list[Moved]:
         moved
         for moved in moves
         if moved.achieved_dirty_bytes_per_s is None
-        or moved.achieved_dirty_bytes_per_s >= LEAST_ACHIEVED * moved.known_dirty_bytes_per_s
+        or moved.achieved_dirty_bytes_per_s >= MIN_ACHIEVED * moved.known_dirty_bytes_per_s
     ]
 
 

@@ -20,7 +20,7 @@ LOOKED_NS = 60 * SECOND
 #: So many quiet seconds end it; what is slow again later has a reason of its own.
 _QUIET_SECONDS = 3
 #: With fewer values the lead-in tells no 99 % point.
-_LEAST_USUAL = 100
+_MIN_USUAL = 100
 _USUAL_SHARE = 0.01
 
 
@@ -32,7 +32,7 @@ def brown_outs(still: Suspension, traces: Sequence[Trace], stalls: Sequence[Inte
 
 def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> BrownOut | None:
     usual = trace.noise.sample
-    if len(usual) < _LEAST_USUAL:
+    if len(usual) < _MIN_USUAL:
         return None
     high = int(np.quantile(usual, 1 - _USUAL_SHARE))
     moments, took, since = _after(still, trace, stalls)

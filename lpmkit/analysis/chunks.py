@@ -41,7 +41,7 @@ WHOLE_ROWS = 1_000_000
 STRETCH_NS = 90 * SECOND
 MARGIN_NS = 15 * SECOND
 #: A silence may make a stretch so many times as long.
-_MOST_STRETCHES = 15
+_MAX_STRETCHES = 15
 #: Around whatever happened traces keep everything, elsewhere one row of so much time.
 _KEPT_NS = 10 * SECOND
 _THIN_NS = 100 * MILLISECOND
@@ -111,7 +111,7 @@ def _life(
 
 def _stretch(sources: Sequence[SampleSource], since: int, span: Interval) -> tuple[int, list[Signals]]:
     """The next stretch: where it ends, and what was seen in it and around it."""
-    for times in range(1, _MOST_STRETCHES + 1):
+    for times in range(1, _MAX_STRETCHES + 1):
         until = min(span.hi_ns, since + times * STRETCH_NS)
         if span.hi_ns - until < STRETCH_NS // 2:
             until = span.hi_ns

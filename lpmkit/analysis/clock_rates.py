@@ -23,9 +23,9 @@ _WANDER_NS = 20_000.0
 #: Constraints kept of each kind; leaving some out only loosens the bounds.
 _KEPT = 512
 #: A shorter stretch says nothing of a rate.
-_LEAST_NS = 2 * SECOND
+_MIN_NS = 2 * SECOND
 #: A change of rate below this is not told (parts per million).
-_LEAST_SLEW_PPM = 50.0
+_MIN_SLEW_PPM = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,10 @@ def _of_epoch(epoch: Epoch) -> Iterator[ClockRate]:
     upper = _thinned(epoch.upper_t, -epoch.upper_v)
     began, end = 0.0, float(epoch.until_ns - epoch.base_t)
     began = float(epoch.since_ns - epoch.base_t)
-    while end - began >= _LEAST_NS and len(lower) > 1 and len(upper) > 1:
+    while end - began >= _MIN_NS and len(lower) > 1 and len(upper) > 1:
         last = _longest(lower, upper, began, end)
         found = drift_bounds(lower.until(last), upper.until(last))
-        if found is not None and last - began >= _LEAST_NS:
+        if found is not None and last - began >= _MIN_NS:
             since, until = (round(one) + epoch.base_t for one in (began, last))
             yield ClockRate("", "", Interval(since, until), found[0] * 1e6, found[1] * 1e6)
         began = last
@@ -152,7 +152,7 @@ def slews(found: list[ClockRate]) -> list[ClockStep]:
         apart_ns = later.over.lo_ns - earlier.over.hi_ns
         least, most = later.lo_ppm - earlier.hi_ppm, later.hi_ppm - earlier.lo_ppm
         sure = max(least, -most)
-        if sure < _LEAST_SLEW_PPM or apart_ns > SECOND:
+        if sure < _MIN_SLEW_PPM or apart_ns > SECOND:
             continue
         size = Interval(round(least * later.over.length_ns / 1e6), round(most * later.over.length_ns / 1e6))
         at = Interval(later.over.lo_ns - SECOND, later.over.lo_ns + SECOND)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.analysis.breaks import Break, clock_readings
 from lpmkit.analysis.classify import KERNEL, answered_by_kernel
 from lpmkit.analysis.clocks import Alignment
 from lpmkit.analysis.estimate import by_a_clock_that_stood_still, likely_length, missed_from, signs_of, spoke_last
@@ -25,7 +26,7 @@ from lpmkit.analysis.model import (
     Trace,
     uncovered_ns,
 )
-from lpmkit.analysis.signals import LEAST_LATENESS_NS, LEAST_WAKE_NS, Break, clock_readings
+from lpmkit.analysis.silences import MIN_LATENESS_NS, MIN_WAKE_NS
 
 _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 
@@ -76,8 +77,8 @@ def agree(
     deaf = {one.probe for one in contradicted}
     signs = signs_of(reference, [one for one in traces if one.probe not in deaf])
     begin_lo, end_hi = signs.not_before, signs.not_after
-    moved_begin = begin_lo + LEAST_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
-    wake_ns = max(LEAST_WAKE_NS, reference.end.length_ns) if reference.method is Method.TICK_STAMPS else 0
+    moved_begin = begin_lo + MIN_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
+    wake_ns = max(MIN_WAKE_NS, reference.end.length_ns) if reference.method is Method.TICK_STAMPS else 0
     begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
     end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
     disagreement = [

@@ -12,12 +12,12 @@ from lpmkit.analysis.model import MILLISECOND, SECOND, BoolArray, Interval, Nois
 from lpmkit.runs.samples import MISSING, Int64Array
 
 #: A silence shorter than this is never reported, however quiet the lead-in was.
-LEAST_SILENCE_NS = 40 * MILLISECOND
-LEAST_LATE_ANSWER_NS = 100 * MILLISECOND
+MIN_SILENCE_NS = 40 * MILLISECOND
+MIN_LATE_ANSWER_NS = 100 * MILLISECOND
 #: What a kernel answers comes at once or not at all; it is also asked more often.
-LEAST_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
+MIN_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: A pause between batches says nothing below this, longer by what the batches are longer than ten a second.
-LEAST_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
+MIN_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 _NOISE_SAMPLE = 2000
 
 
@@ -103,12 +103,12 @@ def noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls:
     if signals.kind == "ticks":
         clock = next((one for one in clocks if stamp_of(signals, one) is not None), None)
         moments, values = signals.answered, tick_lateness(signals, clock)
-        least = LEAST_ARRIVAL_SILENCE_NS if clock is None else LEAST_SILENCE_NS
+        least = MIN_ARRIVAL_SILENCE_NS if clock is None else MIN_SILENCE_NS
         threshold = (3.0, 2 * signals.interval_ns, least)
     else:
         spoke = signals.spoke
         moments, values = signals.answered[spoke], signals.answered[spoke] - signals.sent[spoke]
-        least = LEAST_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else LEAST_LATE_ANSWER_NS
+        least = MIN_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else MIN_LATE_ANSWER_NS
         threshold = (2.0, 0, least)
     stalled = within(moments, [stall.widened(20 * MILLISECOND) for stall in stalls])
     usable = (moments != MISSING) & ~stalled

@@ -12,7 +12,7 @@ from lpmkit.analysis.noise import noise
 from lpmkit.runs.samples import MISSING, Int64Array
 
 #: Our own ticker may be this late before it counts as a stall, however quiet it usually is.
-LEAST_STALL_NS = 20 * MILLISECOND
+MIN_STALL_NS = 20 * MILLISECOND
 
 
 def stalls(
@@ -26,9 +26,9 @@ def stalls(
     known = (due != MISSING) & (answered != MISSING)
     late = (answered - due)[known]
     every = late if usual is None else usual
-    level = noise(every, f"{len(every)} ticks of our own", (0.0, 0, LEAST_STALL_NS))
+    level = noise(every, f"{len(every)} ticks of our own", (0.0, 0, MIN_STALL_NS))
     most = int(np.quantile(every, 0.99)) if len(every) else 0
-    threshold = max(LEAST_STALL_NS, min(4 * most, 5 * LEAST_STALL_NS))
+    threshold = max(MIN_STALL_NS, min(4 * most, 5 * MIN_STALL_NS))
     worst = max(level.worst_ns, int(late.max(initial=0)))
     level = Noise(level.quantile_ns, level.median_ns, worst, level.count, threshold, level.basis, sample=level.sample)
     where = np.flatnonzero(late > threshold)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lpmkit.analysis.breaks import TOLD_BATCH_NS
 from lpmkit.analysis.model import SECOND, Interval, Noise, PhaseSpan, Signals, WallClock
-from lpmkit.analysis.observer_stalls import LEAST_STALL_NS, holes, stalls
-from lpmkit.analysis.signals import TOLD_BATCH_NS
+from lpmkit.analysis.observer_stalls import MIN_STALL_NS, holes, stalls
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event
@@ -255,7 +255,7 @@ def _own(own: Sequence[SampleSource]) -> tuple[tuple[Interval, ...], Noise | Non
             known = (table.due_ns != MISSING) & (table.answered_ns != MISSING)
             late = (table.answered_ns - table.due_ns)[known]
             usual.append(late[::every])
-            stood = late > LEAST_STALL_NS
+            stood = late > MIN_STALL_NS
             due.append(_moved(table.due_ns[known][stood], one.shift))
             answered.append(_moved(table.answered_ns[known][stood], one.shift))
     return stalls(np.concatenate(due), np.concatenate(answered), np.concatenate(usual)) if due else ((), None)

@@ -3,7 +3,7 @@
 A session that sends into a break hears nothing until TCP repeats what was lost, and TCP doubles its waits. So the outage of a session ends some time after
 the way is open again. When it opened is bounded from three sides:
 
-* *Echo requests* go out on their own schedule: the last one that was lost, and the first reply (`lpmkit.analysis.signals.asked_silences`).
+* *Echo requests* go out on their own schedule: the last one that was lost, and the first reply (`lpmkit.analysis.silences.asked_silences`).
 * *Our TCP* tells when it sent what was lost (event ``tcp``): whatever it sent and nobody acknowledged was sent while the way was closed.
 * The first sign of life of any probe, at the latest the session's own answer.
 

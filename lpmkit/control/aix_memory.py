@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 #: ``svmon`` and ``vmstat`` count in pages of 4 KB, whatever sizes there are besides (manual pages of both, B).
 PAGE_BYTES = 4096
 #: Counters that are nearer to each other in time say nothing about a rate.
-LEAST_WATCH_S = 0.2
+MIN_WATCH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +176,16 @@ class MemoryWatch:
     def end(self, session: Session) -> MemoryUse:
         """What the partition says of its memory. Never raises for what it refuses or does not know.
 
-        Waits until the counters were watched for `LEAST_WATCH_S`. ``session`` must ask anew.
+        Waits until the counters were watched for `MIN_WATCH_S`. ``session`` must ask anew.
         """
         rate, watched, last = None, None, None
         if self._first:
             since_s = time.monotonic() - self._first[0]
-            time.sleep(min(LEAST_WATCH_S, max(0.0, LEAST_WATCH_S - since_s)))
+            time.sleep(min(MIN_WATCH_S, max(0.0, MIN_WATCH_S - since_s)))
             last = self._counters(session)
         if self._first and last:
             watched = last[0] - self._first[0]
-            if watched >= LEAST_WATCH_S and last[1].pages >= self._first[1].pages:
+            if watched >= MIN_WATCH_S and last[1].pages >= self._first[1].pages:
                 rate = (last[1].pages - self._first[1].pages) * PAGE_BYTES / watched
             else:
                 self._missing.append(f"paging: the counters were watched for {watched:.1f} s, which says nothing")

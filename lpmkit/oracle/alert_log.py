@@ -30,9 +30,9 @@ from html import unescape
 
 from lpmkit.oracle.stamps import Form, Moment, Stamp, glued_stamp, iso_moment, read_inner_time, read_stamp
 
-MOST_BYTES_IN_A_LINE = 256 * 1024
-MOST_LINES_IN_AN_EVENT = 1000
-MOST_OPEN_BLOCKS = 16
+MAX_BYTES_IN_A_LINE = 256 * 1024
+MAX_LINES_IN_AN_EVENT = 1000
+MAX_OPEN_BLOCKS = 16
 #: A block is over when its last line is this much older than the newest stamp, or so many other lines ago.
 BLOCK_AGE, BLOCK_DISTANCE = timedelta(seconds=10), 60
 
@@ -176,7 +176,7 @@ class AlertReader:
         self._tail = data[end:]
         if end:
             self._take_lines(data[:end])
-        if len(self._tail) > MOST_BYTES_IN_A_LINE:
+        if len(self._tail) > MAX_BYTES_IN_A_LINE:
             self._cut_tail()
         return self._handed_out()
 
@@ -233,8 +233,8 @@ class AlertReader:
             self.counts.cut_bytes += len(tail)
         else:
             self.counts.lines += 1
-            self.counts.cut_bytes += len(tail) - MOST_BYTES_IN_A_LINE
-            self._take(self._decoded(tail[:MOST_BYTES_IN_A_LINE]), self.offset)
+            self.counts.cut_bytes += len(tail) - MAX_BYTES_IN_A_LINE
+            self._take(self._decoded(tail[:MAX_BYTES_IN_A_LINE]), self.offset)
             self._dropping = True
         self.offset += len(tail)
 
@@ -271,7 +271,7 @@ class AlertReader:
 
     def _goes_on(self, line: str) -> bool:
         group = self._open
-        if group is None or group.count >= MOST_LINES_IN_AN_EVENT:
+        if group is None or group.count >= MAX_LINES_IN_AN_EVENT:
             return False
         if line[0] in " \t":
             return True
@@ -320,7 +320,7 @@ class AlertReader:
             self._close_block(key)
             block = None
         if block is None:
-            if len(self._blocks) >= MOST_OPEN_BLOCKS:
+            if len(self._blocks) >= MAX_OPEN_BLOCKS:
                 self._close_block(next(iter(self._blocks)))
             block = self._blocks[key] = _Group(self.stamp, offset, [], 0, tags=tags)
         block.lines += lines
@@ -328,7 +328,7 @@ class AlertReader:
         block.last_seen, block.last_line = self.stamp, self.counts.lines
         for line in lines:
             block.inner = block.inner or read_inner_time(line)
-        if any("Client address:" in line for line in lines) or block.count >= MOST_LINES_IN_AN_EVENT:
+        if any("Client address:" in line for line in lines) or block.count >= MAX_LINES_IN_AN_EVENT:
             self._close_block(key)
 
     def _close_old_blocks(self) -> None:
@@ -361,7 +361,7 @@ class AlertReader:
         self._element.append(line)
         if line.endswith(("</msg>", "/>")) and (line.endswith("</msg>") or len(self._element) == 1):
             self._take_element(whole=True)
-        elif len(self._element) >= MOST_LINES_IN_AN_EVENT:
+        elif len(self._element) >= MAX_LINES_IN_AN_EVENT:
             self._give_up_element()
 
     def _give_up_element(self) -> None:

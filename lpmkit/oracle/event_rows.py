@@ -10,7 +10,7 @@ from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
 from lpmkit.oracle.stamps import Moment
 
 #: Of an event that is longer the rest is left out of the run; its ``line_count`` says how long it was.
-MOST_LINES = 60
+MAX_LINES = 60
 
 
 def as_row(event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def as_row(event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int) -> 
         "when": _times(event.when),
         "inner": _times(event.inner),
         "whole": event.whole,
-        "lines": list(event.lines[:MOST_LINES]),
+        "lines": list(event.lines[:MAX_LINES]),
         "tags": None if tags is None else [tags.process, tags.type, tags.level, tags.component, tags.problem],
     }
 

@@ -22,10 +22,10 @@ from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
 from lpmkit.rules.table import Class
 
 #: How many events of each rule are kept as they are; all are counted.
-MOST_KEPT = 20
+MAX_KEPT = 20
 #: A local clock goes back by an hour once a year: a start is looked for this much before.
 CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
-PIECE, FIRST_STEP, MOST_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
+PIECE, FIRST_STEP, MAX_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
 
 
 class LogPosition(Enum):
@@ -112,7 +112,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class LogVerdict:
-    """The answer. ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MOST_KEPT` a rule."""
+    """The answer. ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MAX_KEPT` a rule."""
 
     verdict: str
     tallies: tuple[Tally, ...]
@@ -186,7 +186,7 @@ class Judge:
         when = self._when(found)
         tally.count += 1
         tally.first, tally.last = tally.first or when, when or tally.last
-        if found.meaning not in (Class.ROUTINE, Class.OTHER) and len(tally.kept) < MOST_KEPT:
+        if found.meaning not in (Class.ROUTINE, Class.OTHER) and len(tally.kept) < MAX_KEPT:
             tally.kept.append(found)
         if found.witness is not None and len(self._witnesses) < 1000:
             self._witnesses.append((when, found.witness))
@@ -309,7 +309,7 @@ def find_start(file: BinaryIO, size: int, window: LogWindow) -> int:
 def _first_stamp(file: BinaryIO, offset: int) -> tuple[int, Moment] | None:
     """The first line at or after an offset that is a time, and where it begins. Not looked for beyond a megabyte."""
     file.seek(offset)
-    data = file.read(MOST_TO_A_STAMP)
+    data = file.read(MAX_TO_A_STAMP)
     begin = data.find(b"\n") + 1
     while begin and (end := data.find(b"\n", begin)) >= 0:
         moment = _moment_of(data[begin:end])

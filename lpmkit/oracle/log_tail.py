@@ -21,7 +21,7 @@ RECALLED_PLACES = (
     "/oracle/{sid}/saptrace/diag/rdbms/{lower}/{sid}/trace/alert_{sid}.log",
 )
 #: How much is read at the beginning to know which time holds, and how much of a log that grew unwatched is fetched over a login.
-LOOK_BACK, MOST_FETCHED = 1 << 16, 16 << 20
+LOOK_BACK, MAX_FETCHED = 1 << 16, 16 << 20
 MARK = 64
 
 
@@ -120,7 +120,7 @@ class LogTail:
         position = self.position
         if facts.size <= position.offset:
             return []
-        if facts.size - position.offset > MOST_FETCHED:
+        if facts.size - position.offset > MAX_FETCHED:
             return self._jump_ahead(facts)
         back = len(position.mark)
         data = self._read(position.offset - back)
@@ -134,7 +134,7 @@ class LogTail:
         return self._take(data[back:], facts.inode)
 
     def _jump_ahead(self, facts: FileFacts) -> list[LogEvent]:
-        position, start = self.position, facts.size - MOST_FETCHED // 2
+        position, start = self.position, facts.size - MAX_FETCHED // 2
         self.gaps.append(
             f"{start - position.offset} bytes of {self.path} from byte {position.offset} on were not read: too many at once"
         )
@@ -190,7 +190,7 @@ class LocalFollower(LogTail):
     def _read(self, offset: int, path: str | None = None) -> bytes:
         with Path(path or self.path).open("rb") as file:
             file.seek(offset)
-            return file.read(2 * MOST_FETCHED)
+            return file.read(2 * MAX_FETCHED)
 
     def _path_of(self, inode: int | None) -> str | None:
         here = Path(self.path)

@@ -57,7 +57,7 @@ STYLE: Any = {
 }
 _SECOND = 1e9
 #: So many dots are drawn as dots, and more as ranges in so many columns.
-_MOST_DOTS, _COLUMNS = 5_000, 1_200
+_MAX_DOTS, _COLUMNS = 5_000, 1_200
 
 
 def colour(kind: str) -> str:
@@ -591,7 +591,7 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
 
 def _dots(axes: Axes, x: Any, y: Any, tint: str) -> None:
     """Every value as a dot; of very many a line from the least to the greatest in each column of the picture, which hides no outlier."""
-    if len(x) <= _MOST_DOTS:
+    if len(x) <= _MAX_DOTS:
         axes.plot(x, y, ".", markersize=2.4, color=tint, zorder=3)
         return
     order = np.argsort(x, kind="stable")

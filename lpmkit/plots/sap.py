@@ -27,7 +27,7 @@ LOOKS = {
     JobStatus.READY: ("#e9c46a", "..."),
 }
 _OTHER = ("#d7dbe0", "///")
-MOST_JOBS = 40
+MAX_JOBS = 40
 _TYPES = {"DIA": "#d55e00", "BTC": "#0072b2", "UPD": "#009e73", "UP2": "#66c2a5", "SPO": "#7b3294", "ENQ": "#b8860b"}
 _SECOND = 1e9
 
@@ -209,7 +209,7 @@ def sap_chart(analysis: Analysis, outcome: Outcome) -> Figure | None:
 def shown_jobs(outcome: Outcome) -> list[JobLine]:
     """The jobs worth a bar: those that matter to the verdict first, then as many as there is room for, in the order of their start."""
     order = {"fail": 0, "unknown": 1, "pass": 2}
-    chosen = sorted(outcome.jobs, key=lambda line: order.get(line.verdict, 3))[:MOST_JOBS]
+    chosen = sorted(outcome.jobs, key=lambda line: order.get(line.verdict, 3))[:MAX_JOBS]
     return [line for line in outcome.jobs if line in chosen]
 
 

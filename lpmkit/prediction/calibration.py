@@ -23,7 +23,7 @@ OWN_CLAIM, ENOUGH = 4.0, 20
 ALIKE = 0.15
 #: A copy counts so much less than the one after it.
 FADES = 0.98
-LEAST_WIDTH_S = 0.01
+MIN_WIDTH_S = 0.01
 #: Intervals are drawn in or out by no more than this.
 MOST = 8.0
 
@@ -41,7 +41,7 @@ class Held:
         """How far it was off in units of the half width that it claimed; positive when more was left than it said."""
         off = self.left_s - self.said.p50
         half = self.said.p90 - self.said.p50 if off > 0 else self.said.p50 - self.said.p10
-        return off / max(half, LEAST_WIDTH_S)
+        return off / max(half, MIN_WIDTH_S)
 
 
 def gone(age_s: float, left_s: float) -> float:

@@ -30,11 +30,11 @@ NEIGHBOURS = 5
 #: From so many past moves on the interval is made of their errors, not of the model's guesses.
 ENOUGH = 20
 #: The newest past moves that are looked at.
-MOST_HISTORY = 80
+MAX_HISTORY = 80
 #: So many past moves whose paging was seen say how writing goes with it.
-LEAST_PAGED = 5
+MIN_PAGED = 5
 #: So many past copies say what a pass costs besides sending.
-LEAST_LAGS = 5
+MIN_LAGS = 5
 #: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
 FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
 #: What people call them.
@@ -166,7 +166,7 @@ POWERVM = Prior(
 
 #: How far figures lie apart where little is known of it yet (deviations of logarithms): over the site, and for one partition or one pair of movers.
 OVER_SITE, OVER_ONE = 0.45, 0.08
-LEAST_SPREAD = 0.015
+MIN_SPREAD = 0.015
 
 
 def pooled(prior: Belief, levels: Sequence[tuple[Sequence[float], float]]) -> Belief:
@@ -193,14 +193,14 @@ def pooled(prior: Belief, levels: Sequence[tuple[Sequence[float], float]]) -> Be
             variance = 1 / (1 / variance + precision)
     if not apart:
         return prior
-    return Belief(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, LEAST_SPREAD)))
+    return Belief(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, MIN_SPREAD)))
 
 
 def _scatter(logarithms: Sequence[float], believed: float) -> float:
     """The variance within a level: believed while there are few figures, more and more their own."""
     middle, count = float(np.median(logarithms)), len(logarithms)
     own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
-    return max((3 * believed + (count - 1) * own) / (count + 2), LEAST_SPREAD**2)
+    return max((3 * believed + (count - 1) * own) / (count + 2), MIN_SPREAD**2)
 
 
 def expectation(inputs: Inputs, past: Sequence[PastMove], prior: Prior = POWERVM) -> Expectation:
@@ -284,7 +284,7 @@ def by_paging(past: Sequence[PastMove]) -> Scale:
         if one.fitted and one.inputs.paging_bytes_per_s is not None and one.fitted.dirty_bytes_per_s > 0
     ]
     pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.combinations(seen, 2) if abs(b[0] - a[0]) > 0.05]
-    if len(seen) < LEAST_PAGED or not pairs:
+    if len(seen) < MIN_PAGED or not pairs:
         return lambda _: 1.0
     slope = min(1.0, max(0.0, float(np.median([up / along for along, up in pairs]))))
     agreed = float(np.mean([np.sign(along * up) for along, up in pairs]))
@@ -341,7 +341,7 @@ def _lag(past: Sequence[PastMove]) -> tuple[float, float, float]:
     more = lags[second, 1] - lags[first, 1]
     apart = np.abs(more) >= 1.0
     each = 0.0
-    if len(lags) >= LEAST_LAGS and apart.any():
+    if len(lags) >= MIN_LAGS and apart.any():
         slopes = (lags[second, 0] - lags[first, 0])[apart] / more[apart]
         each = max(0.0, float(np.median(slopes))) * drawn
     left = lags[:, 0] - each * lags[:, 1]
@@ -362,7 +362,7 @@ def _switch_over(inputs: Inputs, past: Sequence[PastMove], prior: Prior) -> tupl
     score = -0.5 * (fixed**2 + switch**2)
     fixed_s = prior.fixed_s.median * np.exp(fixed * prior.fixed_s.spread)
     speed = prior.switch_bytes_per_s.median * np.exp(switch * prior.switch_bytes_per_s.spread)
-    for one in seen[-MOST_HISTORY:]:
+    for one in seen[-MAX_HISTORY:]:
         assert one.fitted is not None
         assert one.actual.suspended_s is not None
         said = fixed_s + prior.residual_share * one.fitted.last_left_bytes / speed
@@ -383,7 +383,7 @@ def predict(
     inputs: Inputs, past: Sequence[PastMove] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
 ) -> Prediction:
     """Say what a move will take. The same inputs, past and seed give the same words."""
-    past = list(past)[-MOST_HISTORY:]
+    past = list(past)[-MAX_HISTORY:]
     expected = expectation(inputs, past, prior)
     draws = expected.draws(count, seed)
     courses = play(draws, expected.rules)
@@ -434,7 +434,7 @@ def replayed(past: Sequence[PastMove], prior: Prior = POWERVM) -> list[Error]:
 
 def _spread(said: Quantiles) -> float:
     """The deviation of the logarithm that P10 to P90 stand for; never less than the scatter of equal moves."""
-    return max(math.log(said.p90 / said.p10) / 2.563, LEAST_SPREAD)
+    return max(math.log(said.p90 / said.p10) / 2.563, MIN_SPREAD)
 
 
 def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[Error]) -> Quantiles:

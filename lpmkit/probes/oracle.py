@@ -28,9 +28,9 @@ from lpmkit.timeline import Clock, Outcome, Sample
 
 RECONNECT_S = 1.0
 #: Questions that fell due while one was unanswered are asked late, so many at most; the ones before them are told as not asked.
-MOST_LATE = 20
+MAX_LATE = 20
 #: So many attempts may be under way at once; a frozen listener takes connections and answers none.
-MOST_OPEN = 8
+MAX_OPEN = 8
 #: A ping of a listener that takes longer is given up.
 PING_LIMIT_S = 5.0
 _TRACES = ("_vktm_", "_lgwr_")
@@ -137,7 +137,7 @@ class SessionProbe:
             if now < due:
                 stop.wait((due - now) / 1e9)
                 continue
-            while now - due > MOST_LATE * self.order.interval_ns:
+            while now - due > MAX_LATE * self.order.interval_ns:
                 seq += 1
                 detail = "not asked: the one before it was not answered yet"
                 sink.sample(self.order.name, Sample(seq, due, outcome=Outcome.SILENT, detail=detail))
@@ -220,10 +220,10 @@ class AttemptProbe:
                 stop.wait(min(0.05, (due - now) / 1e9))
                 continue
             seq += 1
-            if len(under_way) >= MOST_OPEN:
+            if len(under_way) >= MAX_OPEN:
                 sink.sample(
                     self.order.name,
-                    Sample(seq, due, outcome=Outcome.SILENT, detail=f"not tried: {MOST_OPEN} attempts are unanswered"),
+                    Sample(seq, due, outcome=Outcome.SILENT, detail=f"not tried: {MAX_OPEN} attempts are unanswered"),
                 )
             else:
                 pending = _Pending(self._timed)

@@ -13,12 +13,12 @@ from lpmkit.ssh.tcp_info import TcpInfo, tcp_info
 from lpmkit.timeline import Clock
 
 #: A question that is open for so long makes a silence: Linux waits at least this long before it sends again.
-LEAST_NS = 200_000_000
+MIN_NS = 200_000_000
 LOOK_EVERY_S = 0.02
 #: A session is looked at so often when nothing is silent.
 IDLE_S = 0.5
 #: So many rows are kept of one silence, the newest: TCP doubles its waits, so these are many hours.
-MOST_ROWS = 200
+MAX_ROWS = 200
 #: The moment at which TCP last sent is told in whole milliseconds and kernel ticks; two that lie closer are one.
 _SAME_NS = 15_000_000
 COLUMNS = ("mono_ns", *(one.name for one in fields(TcpInfo)))
@@ -38,8 +38,8 @@ class Silence:
         now = self._clock.mono_ns()
         if oldest_sent_ns is None:
             return IDLE_S
-        if now - oldest_sent_ns < LEAST_NS:
-            return max(0.001, (oldest_sent_ns + LEAST_NS - now) / 1e9)
+        if now - oldest_sent_ns < MIN_NS:
+            return max(0.001, (oldest_sent_ns + MIN_NS - now) / 1e9)
         if self._since is None:
             self._since, self._rows, self._sent_ns = oldest_sent_ns, [], 0
         self._row(always=False)
@@ -66,7 +66,7 @@ class Silence:
         if always or last is None or acknowledged or sent - self._sent_ns > _SAME_NS:
             self._sent_ns = sent
             self._rows.append((now, *astuple(said)))
-            del self._rows[:-MOST_ROWS]
+            del self._rows[:-MAX_ROWS]
 
 
 _UNACKED = [one.name for one in fields(TcpInfo)].index("unacked")

@@ -57,7 +57,7 @@ GIVE_UP_S = 12 * 3600.0
 LAST_PATIENCE_S = 60.0
 
 #: A thread for each probe: beyond some hundreds they wait for each other (``python -m benchmarks.observer_load``). These are fifty partitions.
-MOST_PROBES = 200
+MAX_PROBES = 200
 
 #: What other threads want written: the writer's thread calls each with the writer.
 Post = Callable[[Callable[[RunWriter], object]], None]
@@ -157,14 +157,14 @@ class ProbeProcess:
 
 
 def in_groups(orders: Sequence[ProbeOrder]) -> list[tuple[ProbeOrder, ...]]:
-    """The probes by the process that they share, at most `MOST_PROBES` in one."""
+    """The probes by the process that they share, at most `MAX_PROBES` in one."""
     groups: dict[str, list[ProbeOrder]] = {}
     for order in orders:
         groups.setdefault(order.group, []).append(order)
     return [
-        tuple(group[first : first + MOST_PROBES])
+        tuple(group[first : first + MAX_PROBES])
         for group in groups.values()
-        for first in range(0, len(group), MOST_PROBES)
+        for first in range(0, len(group), MAX_PROBES)
     ]
 
 

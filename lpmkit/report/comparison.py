@@ -154,7 +154,7 @@ def comparison_page(analyses: Sequence[Analysis]) -> str:
 
 
 #: So many partitions have a hue, a mark and a name of their own in the trend.
-_MOST_NAMED = 14
+_MAX_NAMED = 14
 
 
 def trend(moves: Sequence[Move]) -> Figure | None:
@@ -163,7 +163,7 @@ def trend(moves: Sequence[Move]) -> Figure | None:
     if not known:
         return None
     names = sorted({one.partition for one in known})
-    named = len(names) <= _MOST_NAMED
+    named = len(names) <= _MAX_NAMED
     with rc_context(STYLE):
         figure = Figure(figsize=(9.6, 3.4), layout="constrained")
         axes = figure.subplots()

@@ -12,7 +12,7 @@ from lpmkit.oracle.judge import LogPosition
 from lpmkit.plots.database import chart_name
 
 #: So many lines of the log stand in the report; all are in the run's folder.
-MOST_LINES = 60
+MAX_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Databas
         rules=list(_rules(found)),
         lines=[
             (_when(analysis, mark.at.lo_ns, mark.at.hi_ns), mark.printed, mark.meaning.value, mark.text)
-            for mark in lines[:MOST_LINES]
+            for mark in lines[:MAX_LINES]
         ],
-        more_lines=max(0, len(lines) - MOST_LINES),
+        more_lines=max(0, len(lines) - MAX_LINES),
         measures=[
             (
                 one.what,

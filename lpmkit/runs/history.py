@@ -30,7 +30,7 @@ NAME = ".history.sqlite"
 #: Raised when what is kept of a run changes; an index of another format is made anew.
 FORMAT = 3
 #: So many earlier moves make something usual.
-LEAST_USUAL = 3
+MIN_USUAL = 3
 #: From here on a figure stands out beside the usual one, upwards or downwards.
 STANDS_OUT = 1.5
 
@@ -184,7 +184,7 @@ class History:
                 continue
             for of, some in self._alike(move):
                 past = [one for other in some if (one := getattr(other, name)) is not None and one > 0]
-                if len(past) >= LEAST_USUAL:
+                if len(past) >= MIN_USUAL:
                     usual = statistics.median(past)
                     found.append(Usual(figure, value, usual, value / usual, of, len(past)))
                     break

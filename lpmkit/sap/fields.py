@@ -47,7 +47,7 @@ ACTIVITIES: Mapping[str, Activity] = {
 ISTATUS_WAITING = 2
 _TIMES = ("%Y %m %d %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d%H%M%S")
 _DURATION = re.compile(r"(?:(\d{1,9}):)?(\d{1,9}):(\d{2})")
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 
 
 def name_of(label: str) -> str:
@@ -74,7 +74,7 @@ def number(row: Fields, *names: str) -> int | None:
     if not said:
         return None
     bare = said.replace(".", "").replace(",", "") if re.fullmatch(r"\d{1,3}([.,]\d{3})+", said) else said
-    if not re.fullmatch(r"-?\d+", bare) or len(bare) > _MOST_DIGITS:
+    if not re.fullmatch(r"-?\d+", bare) or len(bare) > _MAX_DIGITS:
         raise UnexpectedReply(f"{names[0]} should be a number", line=_shown(row))
     return int(bare)
 

@@ -32,9 +32,9 @@ COMPANY = "LPMKIT"
 #: OPTIONS-TEXT holds 72 characters, of which 71 can be used (`SYBASE-RFC`, `SAP-HEALTH`).
 OPTION_WIDTH = 71
 #: Job rows of a poll beyond this are cut off by the system, and the answer is refused as not whole.
-MOST_JOBS = 2000
+MAX_JOBS = 2000
 #: So many job logs are read at a time, those of the jobs that have run longest; a log of more lines is not read again.
-MOST_LOGS, LONGEST_LOG = 8, 5000
+MAX_LOGS, LONGEST_LOG = 8, 5000
 _JOB_FIELDS = ("JOBNAME", "JOBCOUNT", "STATUS", "STRTDATE", "STRTTIME", "ENDDATE", "ENDTIME")
 _JOB_MORE = (
     "SDLSTRTDT",
@@ -272,7 +272,7 @@ class Functions:
         running = self._running if self._running is not None else self.jobs(begin, now)
         self._log_on_to_interface()
         wanted = sorted((job for job in running if job.status is JobStatus.RUNNING), key=lambda job: job.started or now)
-        return tuple(self._job_log(job) for job in wanted[:MOST_LOGS])
+        return tuple(self._job_log(job) for job in wanted[:MAX_LOGS])
 
     def _job_log(self, job: Job) -> JobLog:
         if job.key in self._too_long:
@@ -298,10 +298,10 @@ class Functions:
         return [job_of(row) for row in self._table_rows(where)]
 
     def _table_rows(self, where: str) -> list[dict[str, str]]:
-        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, optional=_JOB_MORE, most=MOST_JOBS)
-        if len(rows) >= MOST_JOBS:
+        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, optional=_JOB_MORE, most=MAX_JOBS)
+        if len(rows) >= MAX_JOBS:
             raise UnexpectedReply(
-                f"{MOST_JOBS} jobs or more in the window; the rest was cut off", where=self.caller.where
+                f"{MAX_JOBS} jobs or more in the window; the rest was cut off", where=self.caller.where
             )
         return rows
 
@@ -393,7 +393,7 @@ class Functions:
     def history(self, now: datetime, days: int) -> tuple[JobHistory, ...]:
         """How long the jobs of each name took that finished in the last days."""
         where = f"STATUS = 'F' AND {since(now - timedelta(days=days), 'ENDDATE', 'ENDTIME')}"
-        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, most=MOST_JOBS)
+        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, most=MAX_JOBS)
         return histories(job_of(row) for row in rows)
 
     # -- dumps, updates, the host -----------------------------------------------------------------------------------
@@ -430,7 +430,7 @@ class Functions:
     def updates(self) -> tuple[Update, ...]:
         """VBHDR: update requests that are not done. VBDATE is one text of 14 characters."""
         rows = read_table(
-            self.caller, "VBHDR", ("VBKEY", "VBDATE", "VBUSR"), "", optional=("VBMANDT", "VBRC"), most=MOST_JOBS
+            self.caller, "VBHDR", ("VBKEY", "VBDATE", "VBUSR"), "", optional=("VBMANDT", "VBRC"), most=MAX_JOBS
         )
         return tuple(
             Update(

@@ -26,12 +26,12 @@ OF_THE_MACHINE = (
 #: What the partition brings along.
 OF_THE_PARTITION = ("Memory Size", "Good Memory Size", "Number Of Processors")
 #: Of a longer answer no more is kept.
-MOST_LINES = 2000
+MAX_LINES = 2000
 
 
 def read_lsconf(text: str) -> tuple[str, ...]:
     """The lines, as long as it is an answer of ``lsconf``: one that names the machine's serial number. Raises `UnexpectedReply` for another."""
-    lines = tuple(line.rstrip() for line in text.splitlines()[:MOST_LINES])
+    lines = tuple(line.rstrip() for line in text.splitlines()[:MAX_LINES])
     if not head_of(lines).get(SERIAL):
         raise UnexpectedReply("lsconf names no machine serial number", line=text.strip()[:120])
     return lines

@@ -22,9 +22,10 @@ import paramiko
 
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, RemoteError, Unreachable, UsageError
 from lpmkit.log_file import redirect_library_logs
+from lpmkit.ssh.batching import batch_line, batch_replies
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import Reply, Transcript, batch_line, batch_replies, command_line
+from lpmkit.ssh.session import Reply, Transcript, command_line
 from lpmkit.timeline import Clock
 
 if TYPE_CHECKING:

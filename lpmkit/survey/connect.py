@@ -19,9 +19,10 @@ from lpmkit.errors import RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
 from lpmkit.probes.orders import sap_host
 from lpmkit.sap.model import SapSnapshot
+from lpmkit.ssh.batching import BatchingSession
 from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import BatchingSession, Session, Transcript
+from lpmkit.ssh.session import Session, Transcript
 from lpmkit.survey.gather import gather
 from lpmkit.survey.model import Gap, Survey
 from lpmkit.survey.sap_keys import with_past_keys

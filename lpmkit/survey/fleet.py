@@ -23,9 +23,10 @@ from lpmkit.control.hmc import machine_asked
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Frame, Partition
 from lpmkit.sap.model import SapSnapshot
+from lpmkit.ssh.batching import BatchingSession, ReplyCache
 from lpmkit.ssh.client import Route, SshSession, route
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import BatchingSession, Reply, ReplyCache
+from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios_shells, with_sap
 from lpmkit.survey.gather import (
     FrameFacts,

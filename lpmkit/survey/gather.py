@@ -30,7 +30,8 @@ from lpmkit.inventory import (
     Vios,
     VirtualScsiServer,
 )
-from lpmkit.ssh.session import BatchingSession, Session
+from lpmkit.ssh.batching import BatchingSession
+from lpmkit.ssh.session import Session
 from lpmkit.survey.model import Gap, Guest, KeyTest, Side, Survey
 
 Value = TypeVar("Value")
@@ -163,7 +164,7 @@ def survey_guest(ahead: BatchingSession, partition: str) -> GuestFacts:
 
 
 #: A survey has so many questions one after the other at most; more would be a defect.
-MOST_ROUNDS = 40
+MAX_ROUNDS = 40
 
 
 def in_rounds(sessions: Sequence[BatchingSession], look: Callable[[], Value]) -> Value:
@@ -171,7 +172,7 @@ def in_rounds(sessions: Sequence[BatchingSession], look: Callable[[], Value]) ->
 
     ``look`` is called once more than there are rounds, with the same answers to the same questions; it must only read.
     """
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         found = look()
         asked = [session.ask() for session in sessions]
         if not any(asked):

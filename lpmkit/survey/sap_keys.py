@@ -15,7 +15,7 @@ from typing import Any
 from lpmkit.sap.model import SapSnapshot
 
 #: The newest runs that are looked at.
-MOST_RUNS = 200
+MAX_RUNS = 200
 #: Both ends of a move are in one survey; where the system was is told by the serial number that it saw itself.
 _DOCUMENTS = ("survey-after.json", "survey.json")
 
@@ -37,7 +37,7 @@ def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyReco
     if not folder.is_dir():
         return
     runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
-    for run in runs[:MOST_RUNS]:
+    for run in runs[:MAX_RUNS]:
         for name in _DOCUMENTS:
             try:
                 document = json.loads((run / name).read_text(encoding="utf-8"))

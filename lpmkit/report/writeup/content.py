@@ -13,7 +13,7 @@ from typing import Any
 
 from lpmkit.analysis import Analysis, AnswerState, Interval, OutageKind, Question
 from lpmkit.control.codes import explain
-from lpmkit.report.page import (
+from lpmkit.report.facts import (
     document_of,
     evidence,
     findings_of,

@@ -19,7 +19,7 @@ from lpmkit.simulator.oracle.wire import Gone, Packet, Peer
 
 _SERVICE = re.compile(r"\((?:SERVICE_NAME|SID)\s*=\s*([^)]*)\)", re.I)
 _PING = re.compile(r"\(COMMAND\s*=\s*ping\)", re.I)
-MOST_CURSORS, USUAL_PORT = 300, 1521
+MAX_CURSORS, USUAL_PORT = 300, 1521
 
 
 class Listener:
@@ -243,7 +243,7 @@ class Server:
         answer = {
             "AUTH_VERSION_STRING": "- Production", "AUTH_VERSION_NO": str(number), "AUTH_SESSION_ID": str(session.sid),
             "AUTH_SERIAL_NUM": str(session.serial), "AUTH_INSTANCENAME": self.instance.sid, "AUTH_SC_SERVICE_NAME": self.instance.sid,
-            "AUTH_SC_DBUNIQUE_NAME": self.instance.sid, "AUTH_MAX_OPEN_CURSORS": str(MOST_CURSORS), "AUTH_SVR_RESPONSE": proof,
+            "AUTH_SC_DBUNIQUE_NAME": self.instance.sid, "AUTH_MAX_OPEN_CURSORS": str(MAX_CURSORS), "AUTH_SVR_RESPONSE": proof,
         }  # fmt: skip
         return ttc.parameters([(key, value, 0) for key, value in answer.items()]) + ttc.status()
 
@@ -256,7 +256,7 @@ class Server:
             raise OracleError(1008 if sql else 1001)
         self._wait_while_hung(session)
         answer = self.views.ask(sql, session)
-        number = call.cursor or next(free for free in range(1, MOST_CURSORS + 1) if free not in self._cursors)
+        number = call.cursor or next(free for free in range(1, MAX_CURSORS + 1) if free not in self._cursors)
         self._cursors[number] = cursor = _Cursor(sql, answer)
         if not answer.columns:
             self._changed = self._changed or answer.changed > 0

@@ -1,0 +1,188 @@
+"""Breaks: places where a host's clocks or its answers paused, and the clock alignments on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lpmkit.analysis.clocks import Alignment, Exchanges, align
+from lpmkit.analysis.model import (
+    MILLISECOND,
+    SECOND,
+    ClockReading,
+    ClockVerdict,
+    Interval,
+    Outage,
+    Signals,
+)
+from lpmkit.analysis.noise import MIN_ARRIVAL_SILENCE_NS
+from lpmkit.runs.samples import MISSING, Int64Array
+
+#: Ticks come in batches, about ten a second where the record does not say how many.
+TOLD_BATCH_NS = 100 * MILLISECOND
+
+
+#: A batch may be this late on its way, beyond its own schedule.
+BATCH_LATE_NS = 50 * MILLISECOND
+
+
+#: A guest clock that missed more than this of a silence did not count it.
+CLOCK_MISSED_NS = 20 * MILLISECOND
+
+
+#: Ticks come at a thousand a second at most.
+_MAX_IN_A_SECOND = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where the watched host may have stopped: ``first`` is the first tick after it (−1 without ticks).
+
+    ``window`` lies between the last arrival before and the first after; ``stamped`` says that the ticks' own stamps jump.
+    """
+
+    first: int
+    window: Interval
+    stamped: bool
+
+
+def usable_clocks(signals: Sequence[Signals]) -> list[str]:
+    """The guest clocks that ticks and echoes stamp, the better first."""
+    stamped = [one for one in signals if one.kind in ("ticks", "echo") and one.spoke.any()]
+    return [
+        clock
+        for clock in ("monotonic", "time of day")
+        if any((one.stamp(clock)[one.spoke] != MISSING).mean() > 0.9 for one in stamped)
+    ]
+
+
+def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> list[Break]:
+    """Where the stamps jump (or run backwards) or the arrivals pause."""
+    arrival = ticks.answered
+    usual = np.maximum(MIN_ARRIVAL_SILENCE_NS + ticks.batch - TOLD_BATCH_NS, 4 * ticks.step)
+    paused = np.flatnonzero(np.diff(arrival) > _either(usual)) + 1
+    breaks: dict[int, Break] = {}
+    taken = set()
+    if stamp is not None:
+        steps = np.diff(stamp)
+        for first in (np.flatnonzero((steps > threshold_ns + 2 * ticks.slower[1:]) | (steps < 0)) + 1).tolist():
+            burst = _burst_start(arrival, stamp, first)
+            taken.add(burst)
+            breaks[first] = Break(first, Interval(int(arrival[burst - 1]), int(arrival[burst])), stamped=True)
+    for first in paused.tolist():
+        if first not in taken:
+            breaks[first] = Break(first, Interval(int(arrival[first - 1]), int(arrival[first])), stamped=False)
+    return apart([breaks[first] for first in sorted(breaks)])
+
+
+def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> list[Break]:
+    """Where a clock fell back while no tick came for as long and a batch besides: it stood still, and so did the host.
+
+    Its stamps show nothing of that, and a pause of a few batches alone would be too short to count.
+    """
+    arrival, pauses = ticks.answered, np.diff(ticks.answered)
+    found: dict[int, Break] = {}
+    for alignment in alignments:
+        for at, step in alignment.steps():
+            first = max(1, int(np.searchsorted(arrival, at.lo_ns)))
+            last = min(len(pauses), int(np.searchsorted(arrival, at.hi_ns)) + 2)
+            if step.hi_ns > -CLOCK_MISSED_NS or first >= last:
+                continue
+            longest = first - 1 + int(np.argmax(pauses[first - 1 : last]))
+            usual = int(np.median(pauses[max(0, longest - 200) : longest][pauses[max(0, longest - 200) : longest] > 0]))
+            if pauses[longest] >= usual // 2 - step.hi_ns:
+                window = Interval(int(arrival[longest]), int(arrival[longest + 1]))
+                found[longest + 1] = Break(longest + 1, window, stamped=False)
+    return list(found.values())
+
+
+def _either(values: Int64Array) -> Int64Array:
+    """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old one is not late."""
+    return np.maximum(values[1:], values[:-1])
+
+
+def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
+    """The first tick of the batch that came when the host ran again: a pending batch was stamped before and came after."""
+    since = max(0, first - _MAX_IN_A_SECOND)
+    set_back = np.flatnonzero(np.diff(stamp[since:first]) < 0)
+    since += int(set_back[-1]) + 1 if len(set_back) else 0  # before that the stamps are in no order with these
+    oldest = since + int(np.searchsorted(stamp[since:first], stamp[first - 1] - SECOND))
+    pauses = np.diff(arrival[oldest : first + 1])
+    return oldest + 1 + int(np.argmax(pauses)) if len(pauses) else first
+
+
+def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
+    """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that answered last was slower then."""
+    arrivals = np.concatenate([one.answered[one.spoke] for one in asked] or [_NONE])
+    slower = np.concatenate([one.slower[one.spoke] for one in asked] or [_NONE])
+    order = np.argsort(arrivals, kind="stable")
+    arrivals, slower = arrivals[order], slower[order]
+    firsts = np.flatnonzero(np.diff(arrivals) > pause_ns + _either(slower)) + 1 if len(arrivals) else _NONE
+    return apart([Break(-1, Interval(int(arrivals[i - 1]), int(arrivals[i])), stamped=False) for i in firsts.tolist()])
+
+
+def apart(breaks: list[Break]) -> list[Break]:
+    """Breaks whose windows do not overlap; where two do, the later one begins where the earlier ends."""
+    kept: list[Break] = []
+    for one in breaks:
+        lo = max(one.window.lo_ns, kept[-1].window.hi_ns) if kept else one.window.lo_ns
+        kept.append(Break(one.first, Interval(lo, max(lo, one.window.hi_ns)), one.stamped))
+    return kept
+
+
+def fit(ticks: Signals | None, echo: Sequence[Signals], clock: str, breaks: Sequence[Break]) -> Alignment:
+    """Bounds of one guest clock's offset, between the breaks."""
+    stamped = [one.picked(one.spoke & (one.stamp(clock) != MISSING)) for one in echo]
+    asked = Exchanges(
+        np.concatenate([one.sent for one in stamped] or [_NONE]),
+        np.concatenate([one.answered for one in stamped] or [_NONE]),
+        np.concatenate([one.stamp(clock) for one in stamped] or [_NONE]),
+    )
+    known = ticks.picked(ticks.stamp(clock) != MISSING) if ticks is not None else None
+    arrived, stamp = (known.answered, known.stamp(clock)) if known is not None else (_NONE, _NONE)
+    held = 2 * TOLD_BATCH_NS + (int(ticks.batch.max(initial=0)) if ticks is not None else 0)
+    return align(asked, arrived, stamp, [one.window for one in breaks], _pending(ticks, breaks), held)
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
+    """How long after each break ticks may come that were stamped before it: as long as they were gathered there, and two batches of the usual length."""
+    if ticks is None or not len(ticks.batch):
+        return [3 * TOLD_BATCH_NS for _ in breaks]
+    firsts = [min(max(one.first, 0), len(ticks.batch) - 1) for one in breaks]
+    return [2 * TOLD_BATCH_NS + int(ticks.batch[max(0, first - 1) : first + 1].max()) for first in firsts]
+
+
+def clock_readings(alignments: dict[str, Alignment], breaks: Sequence[Break], over: Outage) -> tuple[ClockReading, ...]:
+    """For one silence: how much of it each guest clock missed, by the step of its offset across it."""
+    index = next((i for i, one in enumerate(breaks) if one.window.overlaps(over.outer)), None)
+    if index is None:
+        return ()
+    readings = []
+    for clock, alignment in alignments.items():
+        before = alignment.bounds(over.begin.lo_ns, index)
+        after = alignment.bounds(over.end.hi_ns, index + 1)
+        if before is None or after is None:
+            continue
+        missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
+        counted = Interval(over.length.lo_ns - missed.hi_ns, over.length.hi_ns - missed.lo_ns)
+        readings.append(ClockReading(clock, counted, missed, _counted(missed, over.length)))
+    return tuple(readings)
+
+
+def _counted(missed: Interval, length: Interval) -> ClockVerdict:
+    if missed.contains(0) or abs(missed.middle_ns) < MILLISECOND:
+        return ClockVerdict.COUNTED
+    if missed.overlaps(length):
+        return ClockVerdict.STOPPED
+    if missed.hi_ns < 0:
+        return ClockVerdict.SET_FORWARD
+    if missed.hi_ns >= length.hi_ns:
+        return ClockVerdict.SET_BACK
+    counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
+    capped = counted.widened(MILLISECOND).contains(SECOND) and length.lo_ns > SECOND + 20 * MILLISECOND
+    return ClockVerdict.COUNTED_ONE_SECOND if capped else ClockVerdict.COUNTED_PARTLY

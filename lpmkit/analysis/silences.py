@@ -1,0 +1,203 @@
+"""Silences: gaps in ticks, arrivals and answers, with guaranteed bounds and inner edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lpmkit.analysis.breaks import BATCH_LATE_NS, CLOCK_MISSED_NS, Break
+from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment
+from lpmkit.analysis.model import (
+    MILLISECOND,
+    SESSIONS,
+    BoolArray,
+    Interval,
+    Method,
+    Noise,
+    Outage,
+    Signals,
+)
+from lpmkit.analysis.noise import MIN_SILENCE_NS
+from lpmkit.runs.samples import MISSING, Int64Array
+
+#: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
+MIN_LATENESS_NS = 2 * MILLISECOND
+
+
+#: least of all just after everything in the host was resumed at once.
+MIN_WAKE_NS = 6 * MILLISECOND
+
+
+#: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
+DELIVERY_CHANGE_NS = 5 * MILLISECOND
+
+
+#: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
+_SHARED = 0.6
+
+
+def tick_silences(
+    ticks: Signals,
+    facts: tuple[Int64Array, Int64Array],
+    stamp: Int64Array | None,
+    late: Int64Array,
+    level: Noise,
+    two_sided: bool,
+    slept_on: bool,
+    shared: Sequence[Interval] = (),
+) -> list[Outage]:
+    """Stretches without a tick, in the host's own stamps: longer than the threshold, or shorter where one of ``shared`` covers them.
+
+    ``slept_on`` says that the timers of the host may not have counted the pause: its first tick then comes up to one period late.
+    """
+    lo, hi = facts
+    gaps = lo[1:] - hi[:-1]
+    long, found = gaps > level.threshold_ns + 2 * ticks.slower[1:], []
+    for span in shared:
+        slowest = int(ticks.step.max(initial=0))
+        within_it = Interval(span.lo_ns - slowest, span.hi_ns + slowest)
+        first = max(0, int(np.searchsorted(hi, within_it.lo_ns)) - 2)
+        last = int(np.searchsorted(hi, within_it.hi_ns)) + 2
+        here = slice(first, last)
+        common = np.minimum(lo[1:][here], within_it.hi_ns) - np.maximum(hi[:-1][here], within_it.lo_ns)
+        long[here] |= common > max(MIN_SILENCE_NS, int(_SHARED * span.length_ns))
+    silent = np.flatnonzero(long)
+    for last in silent.tolist():
+        first = last + 1
+        due = int(ticks.remote_due[last])
+        to_slot = due - int(stamp[last]) if stamp is not None and stamp is ticks.mono and due != MISSING else 0
+        before, wake = _local_noise(late, first, level)
+        step = int(ticks.step[first])
+        wake += step if slept_on else 0
+        slot = int(hi[last]) + to_slot + step
+        begin = Interval(int(lo[last]), max(int(hi[last]), slot + before))
+        end = Interval(int(lo[first]) - wake, int(hi[first]))
+        most = end.hi_ns - begin.lo_ns
+        if stamp is not None and not two_sided:
+            middle = (int(lo[first]) + int(hi[first]) - int(lo[last]) - int(hi[last])) // 2
+            most = min(most, int(middle * (1 + DRIFT)) + DELIVERY_CHANGE_NS)
+        least = max(0, end.lo_ns - begin.hi_ns)
+        if stamp is None:
+            least = max(0, least - DELIVERY_NS)
+        found.append(
+            Outage(ticks.probe, ticks.host, None, begin, end, Interval(min(least, most), most), Method.TICK_STAMPS)
+        )
+    return found
+
+
+def _local_noise(late: Int64Array, first: int, level: Noise) -> tuple[int, int]:
+    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near.
+
+    What is longer than the threshold is a silence of its own and says nothing of lateness.
+    """
+    near = late[max(1, first - 200) : first]
+    after = late[first + 1 : first + 31]
+    near, after = near[near < level.threshold_ns], after[after < level.threshold_ns]
+    before = max(MIN_LATENESS_NS, level.quantile_ns, int(near.max(initial=0)))
+    wake = max(MIN_WAKE_NS, before, 2 * int(after.max(initial=0)))
+    limit = level.threshold_ns
+    return min(before, limit), min(wake, limit)
+
+
+def frozen_silences(
+    ticks: Signals,
+    facts: tuple[Int64Array, Int64Array],
+    stamp: Int64Array,
+    alignment: Alignment,
+    breaks: Sequence[Break],
+) -> tuple[list[Outage], BoolArray]:
+    """Silences that the guest clock did not count at all: its stamps run on, its offset jumps.
+
+    The jump is a hard bound of the length from below; above it the clock may have counted what lies between two ticks, which their stamps show.
+    Returns also which facts cannot be placed before or after the jump.
+    """
+    lo, hi = facts
+    found, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
+    for index, one in enumerate(breaks):
+        before = alignment.bounds(one.window.lo_ns, index)
+        after = alignment.bounds(one.window.hi_ns, index + 1)
+        if one.stamped or before is None or after is None:
+            continue
+        missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
+        if missed.lo_ns < CLOCK_MISSED_NS:
+            continue
+        last, resumed = int(lo[one.first - 1]), one.window.hi_ns
+        pending = (numbers >= one.first) & (lo < resumed)
+        near = stamp[one.first - 1 : one.first + int(pending.sum()) + 2]
+        length = Interval(missed.lo_ns, missed.hi_ns + int(np.diff(near).max(initial=0)))
+        begin = Interval(last, max(last, resumed - length.lo_ns))
+        end = Interval(min(resumed, last + length.lo_ns), resumed)
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP))
+        doubtful |= pending
+        lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
+        hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
+    return found, doubtful
+
+
+def arrival_silences(
+    ticks: Signals, facts: tuple[Int64Array, Int64Array], breaks: Sequence[Break], silences: Sequence[Outage]
+) -> list[Outage]:
+    """Pauses in the arrival of ticks while the ticks' stamps show that the host ran on."""
+    found = []
+    for one in breaks:
+        if one.stamped or any(silence.outer.overlaps(one.window) for silence in silences):
+            continue
+        last = min(int(facts[0][one.first - 1]), one.window.lo_ns)
+        late = int(ticks.batch[one.first]) + BATCH_LATE_NS
+        begin = Interval(last, one.window.lo_ns + late)
+        end = Interval(max(begin.hi_ns, one.window.hi_ns - late), one.window.hi_ns)
+        length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
+        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.TICK_ARRIVALS))
+    return found
+
+
+def late_questions(asked: Signals, threshold_ns: int) -> BoolArray:
+    """Which questions were not answered in time, or not at all."""
+    took = np.where(asked.spoke, asked.answered - asked.sent, 2**62)
+    return np.asarray(took > threshold_ns)
+
+
+def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> list[Outage]:
+    """Runs of questions that were not answered in time, as silences."""
+    found = []
+    for first, last in _runs(late):
+        silence = _one_asked_silence(asked, facts, first, last, level)
+        # a lost request is no silence while the ones beside it were answered
+        if silence is not None and (asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns):
+            found.append(silence)
+    return found
+
+
+def _runs(flags: BoolArray) -> list[tuple[int, int]]:
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))
+
+
+def _one_asked_silence(
+    asked: Signals, facts: tuple[Int64Array, Int64Array], first: int, last: int, level: Noise
+) -> Outage | None:
+    lo, hi = facts
+    answers = hi[first : last + 1][asked.spoke[first : last + 1]]
+    after = hi[last + 1 : last + 2]
+    if first == 0 or (len(answers) == 0 and len(after) == 0):
+        return None  # it had not yet spoken, or never spoke again: nothing bounds that side
+    usual = max(level.quantile_ns, MIN_LATENESS_NS)
+    resumed = int(min([*answers.tolist(), *after.tolist()]))
+    begin_lo = int(lo[:first][asked.spoke[:first]].max(initial=-(2**62)))
+    begin = Interval(min(begin_lo, resumed), min(resumed, max(begin_lo, int(asked.sent[first]) + usual)))
+    least_end = _least_end(asked, begin.hi_ns, resumed, last, usual)
+    end = Interval(min(resumed, least_end), resumed)
+    length = Interval(max(0, end.lo_ns - begin.hi_ns), end.hi_ns - begin.lo_ns)
+    return Outage(asked.probe, asked.host, None, begin, end, length, Method.QUESTIONS)
+
+
+def _least_end(asked: Signals, begin_ns: int, resumed_ns: int, last: int, usual_ns: int) -> int:
+    """The earliest moment at which the host may have run again.
+
+    A new connection is its own question: the last one that was late was sent before. On a session TCP may have waited before it sent again; it
+    doubles its pauses, so at least about half of the silence was real.
+    """
+    if asked.kind in SESSIONS:
+        return begin_ns + max(0, (resumed_ns - begin_ns - 200 * MILLISECOND) // 2)
+    return max(begin_ns, min(int(asked.sent[last]), resumed_ns) - usual_ns)
