@@ -17,9 +17,7 @@
     │   ├── CommandRefused            it understood and said no
     │   └── UnexpectedReply           we do not understand what it said
     ├── MoveError                 both behaved and the move did not succeed
-    │   ├── NotReady                  checks or validation failed
-    │   ├── MoveFailed                it ran and was rolled back
-    │   └── NeedsRecovery             it is left in between
+    │   └── NotReady                  checks or validation failed
     └── RecordError               the run folder: unreadable, full disk, of a newer format
 
 Every one takes facts and composes its own sentence in four parts: where, what was asked, what came back
@@ -179,14 +177,6 @@ class MoveError(LpmError):
 
 class NotReady(MoveError):
     """Checks or the firmware's own validation say no."""
-
-
-class MoveFailed(MoveError):
-    """The move ended and the partition is where it was."""
-
-
-class NeedsRecovery(MoveError):
-    """The move is left in between; ``next_step`` says what applies."""
 
 
 class RecordError(LpmError):

@@ -144,7 +144,7 @@ class Judge:
         self._tallies: dict[str, _Tally] = {}
         self._witnesses: list[tuple[Moment | None, Witness]] = []
         self._inside = self._before = self._timeless = 0
-        self._usual_from = self._usual_to = self._last = timedelta(0)
+        self._usual_from = self._last = timedelta(0)
 
     def add(self, found: Classified) -> LogPosition:
         """Count one event; says where it stands."""

@@ -74,9 +74,6 @@ DPMON_HEADINGS: Mapping[str, str] = {
     "action": "action",
     "table": "table",
 }
-#: Fields of the update and dump tables beside those that the reference names; a VBRC other than 0 is an error.
-VBHDR_FIELDS = ("VBKEY", "VBDATE", "VBUSR", "VBMANDT", "VBRC")
-SNAP_FIELDS = ("DATUM", "UZEIT", "AHOST", "UNAME", "MANDT", "SEQNO", "FLIST")
 #: SNAP-FLIST begins with blocks of two letters, three digits of length and the value; ``FC`` holds the error's name.
 SNAP_ERROR_BLOCK = "FC"
 #: Selection flags of BAPIXMJSEL beside those that the reference names.
