@@ -342,9 +342,10 @@ class DatabaseSettings(_Part):
 
 
 class RunSettings(_Part):
-    """How a run is made. Seconds."""
+    """How a run is made. Seconds. A run folder is its owner's alone, and the members' of ``group`` (a group of this machine) where it is given."""
 
     folder: Path = Path("runs")
+    group: str | None = Field(default=None, min_length=1)
     lead_in_s: float = Field(default=60.0, ge=2.0, le=3600.0)
     tail_s: float = Field(default=60.0, ge=2.0, le=3600.0)
     poll_s: float = Field(default=1.0, ge=0.2, le=60.0)

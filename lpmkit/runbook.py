@@ -26,7 +26,7 @@ from lpmkit.migration.status import State, order_of, state
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
-from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan
+from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan, with_rates
 from lpmkit.recorder import process
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
 from lpmkit.ssh.client import open_session, reachable
@@ -219,7 +219,16 @@ class Runbook:
                 write_document(run.path, "run", {**run.manifest, **facts})
                 return self._kept(Run(run.path))
         title = f"{order.partition}-to-{order.target}"
-        return self._kept(create(self.site.runs.folder, mode="move", title=title, facts=facts, clock=self.clock))
+        return self._kept(
+            create(
+                self.site.runs.folder,
+                mode="move",
+                title=title,
+                facts=facts,
+                clock=self.clock,
+                group=self.site.runs.group,
+            )
+        )
 
     def _kept(self, run: Run) -> Run:
         with RunWriter(run.path, self.clock) as writer:
@@ -242,6 +251,42 @@ class Runbook:
                 continue
         return found
 
+    def charge(self, probes: Sequence[ProbeOrder] = ()) -> dict[str, Any]:
+        """What this runbook vouches for to a recorder or conductor that it starts: its own site and probes, whatever stands in the folder."""
+        return {"site": self.site.as_data(), "probes": [probe.as_data() for probe in probes]}
+
+    def own_order(self, run: Run) -> Order:
+        """What a run was prepared to move, if it fits this runbook's site. Raises `NotAllowed` for an order that names another manager, `NotFound` for frames that the site does not have.
+
+        A folder may come from anywhere: it chooses no machine.
+        """
+        order = order_of(run)
+        self.site.frame(order.source)
+        self.site.frame(order.target)
+        ours = other_manager(self.site, order.source, order.target)
+        if (order.target_address, order.target_user) != ours:
+            raise NotAllowed(
+                f"its order names {order.target_user or 'nobody'} at {order.target_address or 'no address'} as the target's manager, and the site file {ours[1] or 'nobody'} at {ours[0] or 'no address'}",
+                where=run.name,
+                next_step="Was it made with another site file? Prepare the move anew with yours.",
+            )
+        return order
+
+    def own_probes(self, run: Run) -> tuple[ProbeOrder, ...]:
+        """The probes of a run as this runbook's site has them, at the rates that the folder names. Raises `NotAllowed` for a watch of a host that is not in the site file."""
+        if run.manifest.get("order"):
+            probes = self.probes_of(order_of(run).partition)
+        else:
+            hosts = [str(host) for host in run.manifest.get("hosts") or ()]
+            if strange := [host for host in hosts if host not in self.site.partitions]:
+                raise NotAllowed(
+                    f"it watches {', '.join(strange)}, and your site file does not name that: a folder alone chooses no machine to log in to",
+                    where=run.name,
+                    next_step="Watch anew with `lpmkit watch HOST`, or name the host under `partitions:` in the site file.",
+                )
+            probes = self._watch_probes(hosts)
+        return with_rates(probes, run.manifest.get("probes") or ())
+
     def order_of(self, run: Run) -> Order:
         """What a run was prepared to move. Raises `RecordError` for a folder that holds no move."""
         return order_of(run)
@@ -255,7 +300,7 @@ class Runbook:
     def survey(self, run: Run) -> Survey:
         """Gather every fact from both ends and keep it in the folder."""
         with RunWriter(run.path, self.clock) as writer:
-            found = survey_both_ends(self.site, order_of(run), self.secrets, writer.reply)
+            found = survey_both_ends(self.site, self.own_order(run), self.secrets, writer.reply)
             writer.document("survey", found.to_dict())
         self._keep_profiles(run, found)
         return found
@@ -284,7 +329,7 @@ class Runbook:
 
         ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager cannot.
         """
-        order = order_of(run)
+        order = self.own_order(run)
         kept = run.document("validation")
         if kept is not None and run.events():
             return Validation(**{**kept, "order": Order(**kept["order"])})
@@ -317,7 +362,7 @@ class Runbook:
 
     def may_move(self, run: Run, typed_name: str) -> None:
         """Raise unless a validation of this very order passed lately and the partition's name was typed."""
-        order = order_of(run)
+        order = self.own_order(run)
         if typed_name != order.partition:
             raise NotAllowed(
                 f"the name typed is {typed_name!r} and the partition is {order.partition!r}; nothing was moved",
@@ -368,6 +413,28 @@ class Runbook:
         self, hosts: Sequence[str], *, duration_s: float | None = None, settings: PartitionSettings | None = None
     ) -> Run:
         """Record the probes on ``hosts`` without any move, until `end` or for ``duration_s``."""
+        probes = self._watch_probes(hosts, settings)
+        facts = {
+            "hosts": list(hosts),
+            "site": self.site.as_data(),
+            "probes": [probe.as_data() for probe in probes],
+            "lead_in_s": self.site.runs.lead_in_s,
+            "tail_s": self.site.runs.tail_s,
+            "poll_s": self.site.runs.poll_s,
+            "duration_s": duration_s,
+        }
+        run = create(
+            self.site.runs.folder,
+            mode="watch",
+            title="watch-" + "-".join(hosts)[:60],
+            facts=facts,
+            clock=self.clock,
+            group=self.site.runs.group,
+        )
+        self._start(run, probes)
+        return run
+
+    def _watch_probes(self, hosts: Sequence[str], settings: PartitionSettings | None = None) -> tuple[ProbeOrder, ...]:
         probes: list[ProbeOrder] = []
         for host in hosts:
             known = settings or self.site.partitions.get(host) or PartitionSettings(host=host)
@@ -380,20 +447,7 @@ class Runbook:
             )
             suffix = f"@{host}" if len(hosts) > 1 else ""
             probes += sap_plan(self.site, host, suffix=suffix) + database_plan(self.site, host, suffix=suffix)
-        facts = {
-            "hosts": list(hosts),
-            "site": self.site.as_data(),
-            "probes": [probe.as_data() for probe in probes],
-            "lead_in_s": self.site.runs.lead_in_s,
-            "tail_s": self.site.runs.tail_s,
-            "poll_s": self.site.runs.poll_s,
-            "duration_s": duration_s,
-        }
-        run = create(
-            self.site.runs.folder, mode="watch", title="watch-" + "-".join(hosts)[:60], facts=facts, clock=self.clock
-        )
-        self._start(run)
-        return run
+        return tuple(probes)
 
     def attach(self, run: Run) -> bool:
         """Make sure that a recorder is at work on ``run`` while it is not over; True when a new one had to be started.
@@ -407,14 +461,19 @@ class Runbook:
             self._start(run)
         return now.is_deserted
 
-    def _start(self, run: Run) -> None:
-        self.know_secrets(run.manifest.get("probes") or ())
-        process.WORKER.start(run, self.secrets, self.clock)
+    def _start(self, run: Run, probes: Sequence[ProbeOrder] | None = None) -> None:
+        wanted = self.own_probes(run) if probes is None else probes
+        if run.manifest.get("order"):
+            order = self.own_order(run)
+            for frame in (order.source, order.target):
+                self._know(self.site.frame(frame).password, self.site.frame(frame).host)
+        self.know_secrets([probe.as_data() for probe in wanted])
+        process.WORKER.start(run, self.secrets, self.clock, self.charge(wanted))
 
     def ask_for_secrets(self, run: Run) -> None:
         """Ask now for every secret that the site file says to ask for, unless the run has begun. A notebook's cell can ask, its buttons cannot."""
         if not run.events():
-            self.know_secrets(run.manifest.get("probes") or ())
+            self.know_secrets([probe.as_data() for probe in self.own_probes(run)])
 
     def know_secrets(self, probes: Sequence[Mapping[str, Any]]) -> None:
         """Resolve what SAP's ways and the databases of ``probes`` need while somebody can be asked; the recorder gets what is known.
@@ -422,6 +481,8 @@ class Runbook:
         One that leads nowhere is told by its probe.
         """
         learn_secrets(probes, self.secrets)
+        for probe in probes:
+            self._know(probe.get("password"), str(probe.get("host")))
         for sid, settings in self.site.sap_systems.items():
             host = sap_host(self.site, settings)
             for way in (settings.webservice, settings.rfc, settings.soap_rfc):
@@ -445,7 +506,7 @@ class Runbook:
 
     def look(self, run: Run) -> BothEnds:
         """What both managers say of a move now, and what the run recorded; changes nothing."""
-        order = order_of(run)
+        order = self.own_order(run)
         inactive, still_s, stop_refused, recover_refused = recorded(run.events(), order.source)
         with ExitStack() as stack:
             source, target = (
@@ -468,7 +529,7 @@ class Runbook:
 
     def left_behind(self, run: Run) -> tuple[Leftover, ...] | None:
         """What stands of the partition on the end where it is not; looks at both ends, changes nothing."""
-        found = left_behind(survey_both_ends(self.site, order_of(run), self.secrets, self._asked.append))
+        found = left_behind(survey_both_ends(self.site, self.own_order(run), self.secrets, self._asked.append))
         self._keep_unless_recorded(run)
         return found
 
@@ -492,7 +553,7 @@ class Runbook:
         put(run, self.clock, "recover", force=force)
 
     def _typed(self, run: Run, typed_name: str) -> None:
-        if typed_name != order_of(run).partition:
+        if typed_name != self.own_order(run).partition:
             raise NotAllowed(
                 f"the name typed is {typed_name!r}; nothing was asked", next_step="Type the partition's name exactly."
             )

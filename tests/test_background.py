@@ -73,7 +73,7 @@ def test_a_worker_that_dies_at_once_is_an_error_with_its_own_words(
     worker = Worker("recorder", "lpmkit.recorder.no_such_module")
     worker.log(folder.path).write_text("its last words\n", encoding="utf-8")
     with pytest.raises(RecordError, match="the recorder did not start; nothing was moved") as caught:
-        worker.start(folder, Secrets({"env:X": "a" * 200_000}), Clock())
+        worker.start(folder, Secrets({"env:X": "a" * 200_000}), Clock(), {})
     assert "its last words" in str(caught.value.answered)
 
 
@@ -92,7 +92,7 @@ def test_a_recorder_notes_a_bad_request_and_ends_when_it_is_asked(folder: Run) -
     (run.path / "requests" / "0.json").write_text("{half", encoding="utf-8")
     put(run, Clock(), "fly")
     put(run, Clock(), "end")
-    process.Recorder(run, Secrets()).record()
+    process.Recorder(run, Secrets(), {"site": site, "probes": []}).record()
     events = run.events()
     assert [event.data["what"] for event in events if event.kind == "request"] == ["fly", "end"]
     notes = [str(event.data["text"]) for event in events if event.kind == "note"]

@@ -129,7 +129,7 @@ def test_a_chart_that_has_nothing_to_show_any_more_is_removed(watched: Analysis,
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(watched: Analysis, tmp_path: Path) -> None:
     (tmp_path / "plots").write_text("a file is in the way")
-    with pytest.raises(RecordError, match="folder for the charts"):
+    with pytest.raises(RecordError, match="plots is no folder"):
         write_charts(watched, tmp_path / "plots", "svg")
 
 

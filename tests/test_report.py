@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.report.facts import DERIVED, compared, evidence
+from lpmkit.report.facts import compared, evidence
+from lpmkit.report.outputs import is_derived
 from lpmkit.report.page import write_report
 from lpmkit.runs.folder import Run, create
 from tests.made_runs import Made, make
@@ -137,7 +138,7 @@ def test_changes_that_the_run_judged_are_shown_as_judged(tmp_path: Path) -> None
 def test_the_evidence_lists_what_was_recorded_with_its_hash(run: Run) -> None:
     found = {name: (size, digest) for name, size, digest in evidence(run.path)}
     assert "events.jsonl" in found
-    assert not any(name.split("/")[0] in DERIVED for name in found)
+    assert not any(is_derived(name.split("/")[0]) for name in found)
     content = (run.path / "samples" / "ssh-ticks.1.csv").read_bytes()
     assert found["samples/ssh-ticks.1.csv"] == (len(content), hashlib.sha256(content).hexdigest())
     assert found["events.jsonl"][1] in _html(run)

@@ -150,7 +150,7 @@ def test_a_site_s_template_extends_ours_and_shows_its_logo(run: Run, files: dict
     [
         ("{% for x in document.sections %}", UsageError, r"cannot be filled.*"),
         ('{{ picture("nothing") }}', NotFound, "nothing.png"),
-        ('<img src="http://192.0.2.1/logo.png">', UsageError, "fetches nothing"),
+        ('<img src="http://192.0.2.1/logo.png">', UsageError, "does not belong into a record"),
     ],
 )
 def test_a_template_that_cannot_be_filled_is_named(

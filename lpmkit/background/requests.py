@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lpmkit.runs.files import make_folder
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.timeline import Clock
 
@@ -22,7 +23,7 @@ _SHOWN = 200
 def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
     """Write a request into a folder; the file is gone once it is taken up. Raises `RecordError` where it cannot be written."""
     requests = folder.path / FOLDER
-    requests.mkdir(exist_ok=True)
+    make_folder(requests)
     return write_file(requests / f"{clock.wall_ns()}.json", json.dumps({"what": what, **more}).encode())
 
 

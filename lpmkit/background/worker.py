@@ -1,6 +1,7 @@
 """A detached process of ours that works on one folder: the recorder of a run, the conductor of a plan.
 
-It gets the folder on its command line and the secrets as one line of JSON on its standard input. It holds the folder's lock while it works, and its
+It gets the folder on its command line, and as one line of JSON on its standard input the secrets and its *charge*: what the front end that started it vouches for, such
+as the operator's own site file. What stands in the folder is data and vouches for nothing. It holds the folder's lock while it works, and its
 first event shows that it does.
 """
 
@@ -10,12 +11,15 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run
-from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.secrets import Secrets, environment_without
 from lpmkit.timeline import Clock, wait_until
 
 #: Seconds within which a worker shows its first event, or something is wrong with the machine.
@@ -29,10 +33,10 @@ class Worker:
     noun: str
     module: str
 
-    def start(self, folder: Run, secrets: Secrets, clock: Clock) -> int:
+    def start(self, folder: Run, secrets: Secrets, clock: Clock, charge: Mapping[str, Any]) -> int:
         """Start one on ``folder`` and wait for its first event; returns its process id. Raises `RecordError` if none comes."""
         before = len(folder.events())
-        pid = self.detach(folder, secrets)
+        pid = self.detach(folder, secrets, charge)
         if wait_until(lambda: len(folder.events()) > before, clock=clock, timeout_s=START_TIMEOUT_S):
             return pid
         log = self.log(folder.path).read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -43,9 +47,9 @@ class Worker:
             next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
         )
 
-    def detach(self, folder: Run, secrets: Secrets) -> int:
+    def detach(self, folder: Run, secrets: Secrets, charge: Mapping[str, Any]) -> int:
         """Start one on ``folder``, detached from this process, its terminal and its session. Returns its process id."""
-        with self.log(folder.path).open("ab") as log:
+        with open_plain(self.log(folder.path), "ab") as log:
             child = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", self.module, str(folder.path.resolve())],
                 stdin=subprocess.PIPE,
@@ -53,10 +57,11 @@ class Worker:
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
+                env=environment_without(charge),
             )
         assert child.stdin is not None
         try:
-            child.stdin.write(json.dumps(secrets.known()).encode() + b"\n")
+            child.stdin.write(json.dumps({"secrets": secrets.known(), "charge": charge}).encode() + b"\n")
             child.stdin.close()
         except BrokenPipeError:
             pass  # it died at once: no event of it comes, and its log has the reason
@@ -69,8 +74,8 @@ class Worker:
         return folder / f"{self.noun}.log"
 
 
-def given() -> tuple[Path, Secrets]:
-    """The folder and the secrets that this worker was started with."""
-    known = json.loads(sys.stdin.readline() or "{}")
+def given() -> tuple[Path, Secrets, dict[str, Any]]:
+    """The folder, the secrets and the charge that this worker was started with."""
+    line = json.loads(sys.stdin.readline() or "{}")
     sys.stdin.close()
-    return Path(sys.argv[1]), Secrets(known, may_ask=False)
+    return Path(sys.argv[1]), Secrets(line.get("secrets"), may_ask=False), line.get("charge") or {}

@@ -23,6 +23,7 @@ from lpmkit.errors import RecordError
 from lpmkit.inventory import Partition
 from lpmkit.prediction.history import history, inputs_from
 from lpmkit.prediction.prior import PastMove, predict
+from lpmkit.runs.files import make_folder, sheet_cell
 from lpmkit.runs.folder import write_document, write_file
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.fleet import Cost, Direction, FrameSurvey, SurveyProgress, UnreachableMachine, survey_fleet
@@ -170,10 +171,9 @@ def keep(night: FleetCheck, runs: Path) -> Path:
     """Write the night as JSON, CSV and HTML below the folder of runs, and say where; raises `RecordError` when it cannot be written."""
     folder = _folder(runs, night.source, night.target)
     before = last(runs, night.source, night.target)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordError(f"it cannot be made: {error.strerror}", where=str(folder)) from error
+    for path in reversed([folder, *folder.parents]):
+        if not path.exists():
+            make_folder(path)
     stamp = f"{_time(night):%Y%m%dT%H%M%S.%fZ}"
     write_file(folder / f"{stamp}.csv", as_csv(night).encode())
     write_file(folder / f"{stamp}.html", as_html(night, before).encode())
@@ -221,12 +221,11 @@ def as_csv(night: FleetCheck) -> str:
     for one in night.partitions:
         for found in one.findings:
             facts = "; ".join(f"{name}: {value}" for name, value in found.facts.items())
-            rows.writerow(
-                [
-                    *(one.partition, one.state, one.answer.value, _shown(found), found.key, found.about, facts),
-                    *(found.remedy, found.who, found.code, "; ".join(found.asked)),
-                ]
+            cells = (
+                *(one.partition, one.state, one.answer.value, _shown(found), found.key, found.about, facts),
+                *(found.remedy, found.who, found.code, "; ".join(found.asked)),
             )
+            rows.writerow(map(sheet_cell, cells))
     return out.getvalue()
 
 

@@ -147,6 +147,14 @@ json_option = click.option(
 )
 
 
+output_option = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write into this folder instead of the run's, such as for an archive that one may only read.",
+)
+
+
 def named_run(context: click.Context, name: str) -> Run:
     """A run by its path, or by its name in the site's folder of runs."""
     if Path(name).is_dir():
@@ -192,9 +200,7 @@ def site_or_none(context: click.Context, folder: Path | None = None, ssh_config:
     except UsageError:
         if context.obj or os.environ.get("LPMKIT_SITE"):
             raise
-        site = Site.model_construct(
-            ssh_config=None, frames={}, partitions={}, runs=RunSettings(folder=Path("runs").resolve())
-        )
+        site = Site.model_validate({}).model_copy(update={"runs": RunSettings(folder=Path("runs").resolve())})
     changes: dict[str, Any] = {}
     if folder:
         changes["runs"] = site.runs.model_copy(update={"folder": folder.resolve()})

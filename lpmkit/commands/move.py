@@ -22,11 +22,12 @@ from lpmkit.commands.console import (
     print_line,
     print_table,
     say_json,
+    site_or_none,
     told,
 )
 from lpmkit.commands.progress import follow_and_report
 from lpmkit.commands.survey import validate
-from lpmkit.config import Site, find_site_file, load_site
+from lpmkit.config import find_site_file, load_site
 from lpmkit.runs.folder import Run
 
 
@@ -112,7 +113,7 @@ def attach(context: click.Context, run_name: str, as_json: bool) -> None:
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     run = named_run(context, run_name)
-    book = Runbook(Site.model_validate(run.manifest["site"]))
+    book = Runbook(site_or_none(context))
     if book.attach(run):
         people.print(
             "The recorder had died; a new one looks on. What was missed is recorded as not observed.", style="yellow"
@@ -145,7 +146,7 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     run = named_run(context, run_name)
-    book = Runbook(Site.model_validate(run.manifest["site"]))
+    book = Runbook(site_or_none(context))
     proposal = book.way_out(run)
     print_proposal(proposal)
     if only_look:
@@ -199,7 +200,7 @@ def _request(
     from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
 
     run = named_run(context, run_name)
-    book = Runbook(Site.model_validate(run.manifest["site"]))
+    book = Runbook(site_or_none(context))
     if typed is None:
         typed = ask_person(f"Type the partition's name to {what} its migration")
     before = len(run.events())

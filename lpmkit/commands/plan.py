@@ -25,6 +25,7 @@ from lpmkit.commands.console import (
     print_line,
     print_table,
     say_json,
+    site_or_none,
     told,
 )
 from lpmkit.config import find_site_file, load_site
@@ -51,16 +52,15 @@ def _runbook(context: click.Context) -> Runbook:
 
 
 def _named(context: click.Context, name: str) -> tuple[Runbook, Run]:
-    """A plan's folder, and a runbook for the site as it was when the plan was started."""
-    from lpmkit.config import Site  # noqa: PLC0415
+    """A plan's folder, and a runbook for the operator's own site: what stands in a folder chooses no machine."""
     from lpmkit.plan.book import named_plan  # noqa: PLC0415
     from lpmkit.plan.status import plan_of  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
-    runs = Path() if Path(name).is_dir() else load_site(find_site_file(context.obj)).runs.folder
-    folder = named_plan(runs, name)
+    site = site_or_none(context)
+    folder = named_plan(site.runs.folder, name)
     plan_of(folder)
-    return Runbook(Site.model_validate(folder.manifest["site"])), folder
+    return Runbook(site), folder
 
 
 @plan.command("check")

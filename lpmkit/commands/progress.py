@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lpmkit.commands.console import COULD_NOT_TELL, FINE, INTERRUPTED, NOT_FINE, Terminal, people, say_json
+from lpmkit.commands.console import COULD_NOT_TELL, FINE, INTERRUPTED, NOT_FINE, Terminal, people, print_line, say_json
+from lpmkit.errors import RecordError
 from lpmkit.runs.folder import Run
 
 
@@ -55,21 +57,38 @@ def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
     report_and_leave(run, as_json)
 
 
-def report_and_leave(run: Run, as_json: bool) -> NoReturn:
-    from lpmkit.report.page import write_report  # noqa: PLC0415
+def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoReturn:
+    """Write the report, print the verdict, and exit with its status. What cannot be written is told, and the verdict printed all the same."""
+    from lpmkit.analysis import analyse, summary  # noqa: PLC0415
+    from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
     console = Terminal(stderr=as_json)
-    path = write_report(run.path)
-    found = Run(run.path).document("summary")
+    analysis = analyse(run)
+    found = summary(analysis)
+    path = None
+    try:
+        path = write_analysed(run, analysis, output)
+    except RecordError as error:
+        print_line(f"lpmkit: the report is not written: {error}", err=True)
     print_summary(found, console)
-    console.print(f"Report: {path}", soft_wrap=True)
-    if run.is_recorded():
+    if path is not None:
+        console.print(f"Report: {path}", soft_wrap=True)
+        if path.stem != "report":
+            console.print("The report that is there is signed and stays as it is; this one is new.", soft_wrap=True)
+    if _is_recorded(run):
         console.print(
             f"SAP's logs are read on; `lpmkit report {run.path}` makes the report again when they are.", soft_wrap=True
         )
     if as_json:
-        say_json({**found, "run": str(run.path), "report": str(path)})
-    sys.exit(status_of_verdict(found))
+        say_json({**found, "run": str(run.path), "report": None if path is None else str(path)})
+    sys.exit(COULD_NOT_TELL if path is None else status_of_verdict(found))
+
+
+def _is_recorded(run: Run) -> bool:
+    try:
+        return run.is_recorded()
+    except RecordError:
+        return False  # an archive of somebody else's: its lock cannot be looked at, and nothing here depends on it
 
 
 def print_summary(found: dict[str, Any], console: Console | None = None) -> None:

@@ -17,6 +17,7 @@ from lpmkit.commands.console import (
     Terminal,
     json_option,
     named_run,
+    output_option,
     print_line,
     print_table,
     say_json,
@@ -45,7 +46,10 @@ _FORMS = ("html", "pdf", "docx", "md", "zip")
     type=click.Path(dir_okay=False, path_type=Path),
     help="A Jinja template instead of the site's or ours.",
 )
-@click.option("--logo", type=click.Path(dir_okay=False, path_type=Path), help="A picture for the top of it.")
+@click.option(
+    "--logo", type=click.Path(dir_okay=False, path_type=Path), help="A PNG, JPEG or GIF picture for the top of it."
+)
+@output_option
 @json_option
 @click.pass_context
 @told
@@ -56,6 +60,7 @@ def write_up(
     language: str | None,
     template: Path | None,
     logo: Path | None,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Write the verification for the change record into write-up/ of a run folder: HTML, PDF, Word, Markdown, a ZIP with hashes."""
@@ -69,6 +74,7 @@ def write_up(
         language=language or site.language,
         template=template or site.template,
         logo=logo or site.logo,
+        output=output,
     )
     if as_json:
         say_json({form: str(path) for form, path in found.items()})

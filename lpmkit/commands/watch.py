@@ -19,7 +19,9 @@ from lpmkit.commands.console import (
     NOT_FINE,
     json_option,
     named_run,
+    output_option,
     people,
+    print_line,
     print_table,
     say_json,
     site_or_none,
@@ -27,6 +29,7 @@ from lpmkit.commands.console import (
 )
 from lpmkit.commands.progress import print_summary, report_and_leave, status_of_verdict
 from lpmkit.config import PaceSettings, PartitionSettings
+from lpmkit.errors import RecordError
 
 
 @click.command()
@@ -83,18 +86,24 @@ def watch(
 
 @click.command()
 @click.argument("run_name", metavar="RUN")
+@output_option
 @json_option
 @click.pass_context
 @told
-def analyse(context: click.Context, run_name: str, as_json: bool) -> None:
-    """Work out the suspension and the outages from a run folder, and write summary.json."""
+def analyse(context: click.Context, run_name: str, output: Path | None, as_json: bool) -> None:
+    """Work out the suspension and the outages from a run folder, and write summary.json. Where it cannot be written the answer is printed all the same."""
     from lpmkit.analysis import analyse as work_out  # noqa: PLC0415
-    from lpmkit.analysis import summary, write_summary  # noqa: PLC0415
+    from lpmkit.analysis import summary  # noqa: PLC0415
+    from lpmkit.report.outputs import Outputs  # noqa: PLC0415
+    from lpmkit.runs.folder import as_document  # noqa: PLC0415
 
     run = named_run(context, run_name)
-    worked_out = work_out(run)
-    write_summary(run.path)
-    found = summary(worked_out)
+    found = summary(work_out(run))
+    to = Outputs(run, output)
+    try:
+        to.write(to.folder / "summary.json", as_document(found))
+    except RecordError as error:
+        print_line(f"not written: {error}", err=True)
     if as_json:
         say_json(found)
     else:
@@ -104,12 +113,13 @@ def analyse(context: click.Context, run_name: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_name", metavar="RUN")
+@output_option
 @json_option
 @click.pass_context
 @told
-def report(context: click.Context, run_name: str, as_json: bool) -> None:
-    """Write report.html, summary.json, the plots and samples.csv into a run folder."""
-    report_and_leave(named_run(context, run_name), as_json)
+def report(context: click.Context, run_name: str, output: Path | None, as_json: bool) -> None:
+    """Write report.html, summary.json, the plots and samples.csv into a run folder, beside a report that is signed."""
+    report_and_leave(named_run(context, run_name), as_json, output)
 
 
 @click.command()

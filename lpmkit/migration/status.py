@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass, fields, replace
 
 from lpmkit.control.base import MigrationReading, Order
-from lpmkit.errors import UsageError
+from lpmkit.errors import RecordError, UsageError
 from lpmkit.migration.phases import Phase, Progress, progress
 from lpmkit.migration.recovery import (
     STOPPABLE,
@@ -221,4 +221,16 @@ def order_of(run: Run) -> Order:
     data = run.manifest.get("order")
     if not data:
         raise UsageError("this run is a watch, it has no order", where=run.name)
-    return Order(**data)
+    mapping = data.get("mapping") or {}
+    texts = {
+        name: data.get(name)
+        for name in ("partition", "source", "target", "target_machine", "target_address", "target_user")
+    }
+    odd = [name for name, value in texts.items() if not isinstance(value, str)]
+    if not isinstance(mapping, dict) or not all(isinstance(one, str) for pair in mapping.items() for one in pair):
+        odd.append("mapping")
+    if odd:
+        raise RecordError(
+            f"its order cannot be read: {', '.join(odd)}", where=str(run.path), next_step="Prepare the move anew."
+        )
+    return Order(**texts, mapping=mapping)

@@ -134,8 +134,15 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
             book.site.frame(one.source)
     ask_for_secrets(book, plan)
     facts = {"plan": plan.as_data(), "site": book.site.as_data()}
-    folder = create(book.site.runs.folder / FOLDER, mode="plan", title=plan.title, facts=facts, clock=book.clock)
-    WORKER.start(folder, book.secrets, book.clock)
+    folder = create(
+        book.site.runs.folder / FOLDER,
+        mode="plan",
+        title=plan.title,
+        facts=facts,
+        clock=book.clock,
+        group=book.site.runs.group,
+    )
+    WORKER.start(folder, book.secrets, book.clock, book.charge())
     return folder
 
 
@@ -152,7 +159,7 @@ def attach(book: Runbook, folder: Run) -> bool:
     if now.conducted or now.ended is not None:
         return False
     book.landscape()
-    WORKER.start(folder, book.secrets, book.clock)
+    WORKER.start(folder, book.secrets, book.clock, book.charge())
     return True
 
 
@@ -187,7 +194,7 @@ def _ask(book: Runbook, folder: Run, what: str, **more: str) -> None:
     path = put(folder, book.clock, what, **more)
     if not folder.is_recorded():
         book.landscape()
-        WORKER.start(folder, book.secrets, book.clock)
+        WORKER.start(folder, book.secrets, book.clock, book.charge())
     # it may be checking a partition just now, which takes its time
     if not wait_until(lambda: not path.exists(), clock=book.clock, timeout_s=OBEYED_S, every_s=0.1):
         raise RecordError(

@@ -343,10 +343,10 @@ class Conductor:
 
 def main() -> None:
     """Carry out the plan of the folder named on the command line."""
-    path, secrets = given()
+    path, secrets, charge = given()
     folder = Run(path)
     with RunWriter(path) as writer:
-        book = Runbook(Site.model_validate(folder.manifest["site"]), secrets)
+        book = Runbook(Site.model_validate(charge["site"]), secrets)
         Conductor(folder, writer, book).conduct()
 
 

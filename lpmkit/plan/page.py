@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStanding, Standings, course
 from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
+from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import Move, read_move
 
@@ -45,7 +46,7 @@ def write_page(folder: Run) -> Path:
     out = io.StringIO()
     table = csv.DictWriter(out, list(rows[0]))
     table.writeheader()
-    table.writerows(rows)
+    table.writerows({name: sheet_cell(value) for name, value in row.items()} for row in rows)
     write_file(folder.path / "plan.csv", out.getvalue().encode())
     return write_file(folder.path / "plan.html", render(folder, now, rows).encode())
 

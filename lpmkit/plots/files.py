@@ -12,10 +12,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis
-from lpmkit.errors import RecordError
 from lpmkit.plots.database import chart_name, database_chart
 from lpmkit.plots.run import image, ladder_chart, latency_chart, wall_chart
 from lpmkit.plots.sap import sap_chart
+from lpmkit.runs.files import make_folder
 from lpmkit.runs.folder import write_file
 
 
@@ -31,24 +31,21 @@ def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
     }
 
 
-def write_charts(analysis: Analysis, folder: Path, ending: str) -> dict[str, Path]:
+def write_charts(
+    analysis: Analysis, folder: Path, ending: str, write: Callable[[Path, bytes], Path] = write_file
+) -> dict[str, Path]:
     """Every chart as ``ending`` (``svg`` or ``png``) into ``folder``, by name; charts that have nothing to show are left out, old ones removed.
+
+    ``write`` says where a file is in the end.
 
     Raises `RecordError` when the folder cannot be written.
     """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RecordError(
-            f"the folder for the charts cannot be made: {error.strerror}",
-            where=str(folder),
-            next_step="Make room or give yourself the right to write there.",
-        ) from error
+    make_folder(folder)
     written = {}
     for name, draw in charts(analysis).items():
         path, figure = folder / f"{name}.{ending}", draw()
         if figure is None:
             path.unlink(missing_ok=True)
         else:
-            written[name] = write_file(path, image(figure, ending))
+            written[name] = write(path, image(figure, ending))
     return written

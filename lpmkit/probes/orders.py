@@ -8,9 +8,9 @@ its schedule, also for the ticks that nobody answered.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from lpmkit.timeline import Sample
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 #: The names of the paces. During a move the recorder changes between the first two; see `lpmkit.recorder.rate_policy`.
 QUICK, CALM, WATCH = "quick", "calm", "watch"
+
+
+#: No probe looks more often than the ticks at their highest rate.
+MIN_INTERVAL_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,24 @@ class ProbeOrder:
     def from_data(cls, data: Mapping[str, Any]) -> ProbeOrder:
         paces = {name: Rate(**pace) for name, pace in data.get("paces", {}).items()}
         return cls(**{**data, "paces": paces})
+
+
+def _is_rate(value: Any) -> TypeGuard[int]:
+    return type(value) is int and value >= MIN_INTERVAL_NS
+
+
+def with_rates(probes: Sequence[ProbeOrder], recorded: Sequence[Any]) -> tuple[ProbeOrder, ...]:
+    """The same probes at the rates of the ``recorded`` ones (JSON values of a folder) of the same name and kind; what is no rate is left out."""
+    rates = {one.get("name"): one for one in recorded if isinstance(one, Mapping)}
+    found = []
+    for probe in probes:
+        data = rates.get(probe.name) or {}
+        interval_ns, batch_ns = data.get("interval_ns"), data.get("batch_ns")
+        if data.get("kind") == probe.kind and _is_rate(interval_ns) and _is_rate(batch_ns):
+            found.append(replace(probe, interval_ns=interval_ns, batch_ns=batch_ns))
+        else:
+            found.append(probe)
+    return tuple(found)
 
 
 class Sink(Protocol):

@@ -31,6 +31,7 @@ from lpmkit.migration.recovery import was_inactive
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK, ProbeOrder
 from lpmkit.recorder.rate_policy import RateController
+from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
@@ -65,7 +66,7 @@ Post = Callable[[Callable[[RunWriter], object]], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a recorder is to do, as it stands in ``run.json``."""
+    """What a recorder is to do: the order and the times as they stand in ``run.json``, the site and the probes as the front end that started it vouches for them."""
 
     mode: str
     site: Site
@@ -77,12 +78,12 @@ class Plan:
     duration_s: float | None = None
 
     @classmethod
-    def of(cls, run: Run) -> Plan:
+    def of(cls, run: Run, charge: Mapping[str, Any]) -> Plan:
         facts = run.manifest
         return cls(
             mode=facts["mode"],
-            site=Site.model_validate(facts["site"]),
-            probes=tuple(ProbeOrder.from_data(data) for data in facts["probes"]),
+            site=Site.model_validate(charge["site"]),
+            probes=tuple(ProbeOrder.from_data(data) for data in charge["probes"]),
             lead_in_s=facts["lead_in_s"],
             tail_s=facts["tail_s"],
             poll_s=facts["poll_s"],
@@ -349,9 +350,9 @@ class Follower:
 class Recorder:
     """One segment of a run."""
 
-    def __init__(self, run: Run, secrets: Secrets, clock: Clock | None = None) -> None:
+    def __init__(self, run: Run, secrets: Secrets, charge: Mapping[str, Any], clock: Clock | None = None) -> None:
         self.run_folder = run
-        self.plan = Plan.of(run)
+        self.plan = Plan.of(run, charge)
         self.clock = clock or Clock()
         self._secrets = secrets
         self._wanted: queue.SimpleQueue[Callable[[RunWriter], object]] = queue.SimpleQueue()
@@ -366,10 +367,11 @@ class Recorder:
             standing = last_standing(self.run_folder)
             resumed = any(event.kind == "recorder-started" for event in self.run_folder.events())
             writer.event("recorder", "recorder-started", pid=os.getpid(), mode=self.plan.mode, resumed=resumed)
-            with WORKER.log(self.run_folder.path).open("ab") as log:
-                known = self._secrets.known()
+            with open_plain(WORKER.log(self.run_folder.path), "ab") as log:
                 self._children = [
-                    ProbeProcess(orders, known, self._wanted.put, log)
+                    ProbeProcess(
+                        orders, self._secrets.known_for([order.as_data() for order in orders]), self._wanted.put, log
+                    )
                     for orders in (*in_groups(self.plan.probes), (OBSERVER,))
                 ]
                 work = threading.Thread(target=self._work, args=(standing, resumed), daemon=True)
@@ -602,8 +604,8 @@ def _flushed(writer: RunWriter) -> bool:
 
 def main() -> None:
     """Record the run named on the command line."""
-    path, secrets = given()
-    Recorder(Run(path), secrets).record()
+    path, secrets, charge = given()
+    Recorder(Run(path), secrets, charge).record()
 
 
 if __name__ == "__main__":

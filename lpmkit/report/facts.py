@@ -25,12 +25,10 @@ from lpmkit.analysis import (
 )
 from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.errors import RecordError
+from lpmkit.report.outputs import is_derived
+from lpmkit.runs.files import open_plain, plain_files
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
-
-#: Files that are worked out, as opposed to recorded: not part of the evidence index.
-DERIVED = frozenset({"summary.json", "report.html", "samples.csv", "plots", "write-up"})
-
 
 #: What each kind of probe can tell: (what it is, its bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
@@ -328,17 +326,17 @@ def not_looked_at(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
 
 def evidence(folder: Path) -> Iterator[tuple[str, int, str]]:
     """(name, bytes, SHA-256) of everything that was recorded, not of what is worked out from it."""
-    for found in sorted(folder.rglob("*")):
+    for found in plain_files(folder):
         parts = found.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in parts)
-        if not found.is_file() or hidden or parts[0] in DERIVED or found.name == "recorder.lock":
+        if hidden or is_derived(parts[0]) or found.name == "recorder.lock":
             continue
         path = found
         try:
-            content = path.open("rb")
+            content = open_plain(path, "rb")
         except FileNotFoundError:  # a recorder that ended meanwhile has packed it
             path = found.with_suffix(".parquet")
-            content = path.open("rb")
+            content = open_plain(path, "rb")
         with content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         yield str(path.relative_to(folder)), path.stat().st_size, digest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lpmkit.analysis import (
     summary,
 )
 from lpmkit.control.codes import explain
-from lpmkit.plots.files import charts, write_charts
+from lpmkit.plots.files import write_charts
 from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
 from lpmkit.report.database import sections
 from lpmkit.report.facts import (
@@ -46,8 +46,9 @@ from lpmkit.report.facts import (
     survey_gaps,
     witnesses_of,
 )
+from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
-from lpmkit.runs.folder import Run, write_document, write_file
+from lpmkit.runs.folder import Run, as_document
 from lpmkit.sap.judge import Outcome as SapOutcome
 from lpmkit.timeline import Event
 
@@ -75,32 +76,36 @@ _TIMELINE = {
 }
 
 
-def write_report(path: str | os.PathLike[str]) -> Path:
-    """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added."""
+def write_report(path: str | os.PathLike[str], output: Path | None = None) -> Path:
+    """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added.
+
+    ``output`` is another folder for it, such as for an archive where nothing can be written. A signed report stays, and the new one is written beside it.
+    """
     run = Run(path)
-    return write_analysed(run, analyse(run))
+    return write_analysed(run, analyse(run), output)
 
 
-def write_analysed(run: Run, analysis: Analysis) -> Path:
+def write_analysed(run: Run, analysis: Analysis, output: Path | None = None) -> Path:
     """The files of the report from an analysis that is there already."""
-    write_document(run.path, "summary", summary(analysis))
-    write_charts(analysis, run.path / "plots", "svg")
-    write_file(run.path / "samples.csv", samples_csv(run, analysis))
-    return write_file(run.path / "report.html", render(run, analysis).encode())
+    to = Outputs(run, output)
+    to.write(to.folder / "summary.json", as_document(summary(analysis)))
+    drawn = write_charts(analysis, to.folder / "plots", "svg", to.write)
+    to.write(to.folder / "samples.csv", samples_csv(run, analysis))
+    return to.write(to.folder / "report.html", render(run, analysis, drawn).encode())
 
 
-def render(run: Run, analysis: Analysis) -> str:
-    """The report as HTML."""
+def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path]) -> str:
+    """The report as HTML; ``drawn`` are the files of its charts by name."""
     environment = Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("report.html.j2").render(**_content(run, analysis))
+    return environment.get_template("report.html.j2").render(**_content(run, analysis, drawn))
 
 
-def _content(run: Run, analysis: Analysis) -> dict[str, Any]:
+def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> dict[str, Any]:
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
-    drawn = _charts(run, analysis)
+    drawn = _charts(files)
     return {
         "run": run,
         "analysis": analysis,
@@ -185,13 +190,11 @@ def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
     yield "run", f"{run.name} ({facts.get('mode', '?')})"
 
 
-def _charts(run: Run, analysis: Analysis) -> dict[str, Markup]:
-    found = {}
-    for name in charts(analysis):
-        path = run.path / "plots" / f"{name}.svg"
-        if path.exists():
-            found[name] = Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - our own plots wrote it, escaped
-    return found
+def _charts(files: Mapping[str, Path]) -> dict[str, Markup]:
+    return {
+        name: Markup(_inline(path.read_text(encoding="utf-8"), name))  # noqa: S704 - our own plots wrote it, escaped
+        for name, path in files.items()
+    }
 
 
 def _inline(svg: str, name: str) -> str:
@@ -280,6 +283,3 @@ def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str
         said, value = kept["before"][name], really[name]
         bounds = f"{said['p10']:.{digits}f} … {said['p90']:.{digits}f} s"
         yield title, bounds, f"{said['p50']:.{digits}f} s", "not known" if value is None else f"{value:.{digits}f} s"
-
-
-# --- samples.csv ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from lpmkit.analysis import (
     Analysis,
     Interval,
 )
+from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run
 from lpmkit.runs.rows import COLUMNS
 from lpmkit.runs.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
@@ -53,7 +54,9 @@ def _spreadsheet_rows(file: SampleFile, piece: Piece, analysis: Analysis, spans:
         *[said[name][kept] for name in TEXTS],
         strict=True,
     )
-    csv.writer(text, lineterminator="\n").writerows([file.probe, file.segment, *row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(
+        [sheet_cell(file.probe), file.segment, *map(sheet_cell, row)] for row in rows
+    )
     return text.getvalue().encode()
 
 

@@ -12,7 +12,6 @@ kernel's (``flock``): it cannot be left behind by a recorder that died.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import getpass
 import json
@@ -31,6 +30,7 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.runs.files import FULL, cannot_write, make_folder, open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
 from lpmkit.ssh.session import Reply
@@ -42,7 +42,6 @@ RESERVE_BYTES = 256 * 1024
 #: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
 BACKLOG_BYTES = 64 * 1024 * 1024
 _BULKY = ("samples/", "observations/")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
 
 
@@ -79,13 +78,15 @@ class Run:
         self.path = Path(path)
         if not self.path.is_dir():
             raise NotFound("run folder", str(path))
+        refuse_links(self.path)
         self.manifest = self._manifest()
         #: Lines that could not be read, by file: a torn last line after a kill is one. Filled as the files are read.
         self.unreadable: dict[str, int] = {}
 
     def _manifest(self) -> dict[str, Any]:
         try:
-            manifest = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            with open_plain(self.path / "run.json", "rb") as file:
+                manifest = json.loads(file.read())
         except FileNotFoundError:
             raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
         except (OSError, ValueError, RecursionError) as error:
@@ -116,7 +117,7 @@ class Run:
     def events_from(self, start: int) -> tuple[list[Event], int]:
         """The events written since byte ``start`` of their file, and where the next call goes on: for a live view, whose cost must not grow."""
         try:
-            with (self.path / "events.jsonl").open("rb") as file:
+            with open_plain(self.path / "events.jsonl", "rb") as file:
                 file.seek(start)
                 content = file.read()
         except FileNotFoundError:
@@ -141,8 +142,9 @@ class Run:
         if not path.exists():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            with open_plain(path, "rb") as file:
+                return json.loads(file.read())
+        except (OSError, ValueError, RecursionError) as error:
             raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
 
     def probes(self) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ class Run:
         found = max((one for one in self._observation_files() if one[0] == probe), default=None)
         if found is None:
             return []
-        with found[2].open("rb") as file:
+        with open_plain(found[2], "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - last_bytes))
             lines = file.read().split(b"\n")
@@ -201,7 +203,11 @@ class Run:
         return rows
 
     def _observation_files(self) -> list[tuple[str, int, Path]]:
-        paths = (self.path / "observations").glob("*.jsonl")
+        folder = self.path / "observations"
+        if not folder.is_dir():
+            return []
+        refuse_links(folder)
+        paths = folder.glob("*.jsonl")
         matches = [(path, _OBSERVATIONS.fullmatch(path.name)) for path in paths]
         return sorted((match["probe"], int(match["segment"]), path) for path, match in matches if match)
 
@@ -214,11 +220,17 @@ class Run:
         return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
 
     def is_recorded(self) -> bool:
-        """Whether a recorder is alive on this folder now."""
+        """Whether a recorder is alive on this folder now; of a folder that one may only read as well. Raises `RecordError` where it cannot be told."""
         try:
-            descriptor = os.open(self.path / "recorder.lock", os.O_RDWR)
+            descriptor = os.open(self.path / "recorder.lock", os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise RecordError(
+                f"whether it is being recorded cannot be told: recorder.lock cannot be read ({error.strerror})",
+                where=str(self.path),
+                next_step="Ask its owner for the right to read it; `runs.group` in the site file shares new runs with a group.",
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -232,7 +244,7 @@ class Run:
         if not path.exists():
             return
         unreadable = 0
-        with path.open("rb") as lines:
+        with open_plain(path, "rb") as lines:
             for line in lines:
                 try:
                     yield json.loads(line)
@@ -256,25 +268,34 @@ def _no_manifest(value: Any) -> str | None:
     return None
 
 
-def create(parent: Path, *, mode: str, title: str, facts: Mapping[str, Any], clock: Clock | None = None) -> Run:
-    """Make a new run folder under ``parent`` and write its ``run.json``. ``mode`` is ``move`` or ``watch``.
+def create(
+    parent: Path,
+    *,
+    mode: str,
+    title: str,
+    facts: Mapping[str, Any],
+    clock: Clock | None = None,
+    group: str | None = None,
+) -> Run:
+    """Make a new run folder under ``parent`` and write its ``run.json``. ``mode`` is ``move`` or ``watch``; it is shared with ``group`` where given.
 
     The folder's name begins with the UTC minute, so that a listing sorts by time; a second run in the same minute gets
     a number. ``facts`` (the order, the probes asked for …) are kept under their own names.
     """
     moment = datetime.fromtimestamp((clock or Clock()).wall_ns() / 1e9, tz=UTC)
     stem = f"{moment:%Y%m%d-%H%M}-{re.sub(r'[^A-Za-z0-9._-]+', '-', title)}"
-    parent.mkdir(parents=True, exist_ok=True)
+    for folder in reversed([parent, *parent.parents]):
+        if not folder.exists():
+            make_folder(folder, group=group if folder == parent else None)
     for number in range(1, 1000):
         path = parent / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
+        if os.path.lexists(path):
             continue
+        make_folder(path, group=group)
         break
     else:
         raise RecordError("a thousand runs in one minute", where=str(parent))
-    (path / "samples").mkdir()
+    make_folder(path / "samples")
     manifest = {
         "format": FORMAT,
         "mode": mode,
@@ -291,14 +312,20 @@ def create(parent: Path, *, mode: str, title: str, facts: Mapping[str, Any], clo
 
 def write_document(folder: Path, name: str, value: Any) -> Path:
     """Write ``NAME.json`` whole or not at all: readers see the old text or the new one, never half."""
-    return write_file(folder / f"{name}.json", (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    return write_file(folder / f"{name}.json", as_document(value))
+
+
+def as_document(value: Any) -> bytes:
+    """A value as the text of a JSON document."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Replace a file atomically, by bytes or by pieces of them. Raises `RecordError` when the disk is full; the old file is still there then."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("wb") as file:
+        draft.unlink(missing_ok=True)
+        with open_plain(draft, "xb") as file:
             for part in (content,) if isinstance(content, bytes) else content:
                 file.write(part)
             file.flush()
@@ -306,13 +333,7 @@ def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise RecordError(
-            f"{path.name} cannot be written: {error.strerror or error}",
-            where=str(path.parent),
-            next_step="Free some space there and repeat the command; what was recorded is still readable."
-            if error.errno in _FULL
-            else "Is the folder there, and may you write in it?",
-        ) from error
+        raise cannot_write(path, error) from error
     return path
 
 
@@ -322,7 +343,7 @@ class _Appender:
     def __init__(self, path: Path, header: bytes = b"") -> None:
         self.path = path
         torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
-        self._file: IO[bytes] = path.open("ab", buffering=0)
+        self._file: IO[bytes] = open_plain(path, "ab")
         self.waiting = bytearray(b"\n" if torn else b"")
         if header and path.stat().st_size == 0:
             self.waiting += header
@@ -355,11 +376,15 @@ class RunWriter:
         self._files: dict[str, _Appender] = {}
 
     def __enter__(self) -> Self:
-        self._lock = os.open(self.path / "recorder.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._lock_file = open_plain(self.path / "recorder.lock", "ab")
+        except OSError as error:
+            raise cannot_write(self.path / "recorder.lock", error) from error
+        self._lock = self._lock_file.fileno()
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._lock)
+            self._lock_file.close()
             raise RecordError(
                 "another recorder is at work on this folder",
                 where=str(self.path),
@@ -376,7 +401,7 @@ class RunWriter:
         (self.path / ".reserve").unlink(missing_ok=True)
         for file in self._files.values():
             file.close()
-        os.close(self._lock)
+        self._lock_file.close()
 
     def event(self, source: str, kind: str, /, **data: Any) -> Event:
         """Report something; it is on disk when this returns, unless the disk is full."""
@@ -410,7 +435,7 @@ class RunWriter:
 
     def observation_rows(self, probe: str, rows: bytes) -> None:
         """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
-        (self.path / "observations").mkdir(exist_ok=True)
+        make_folder(self.path / "observations")
         self._append(f"observations/{probe}.{self.segment}.jsonl", rows)
 
     def pack(self) -> None:
@@ -447,7 +472,7 @@ class RunWriter:
             if has_room:
                 self.disk_trouble = None
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise RecordError(f"the run cannot be written: {error.strerror}", where=str(self.path)) from error
             self.disk_trouble = error.strerror
             self._bound_backlog()
@@ -478,17 +503,18 @@ class RunWriter:
 
     def _reserve(self) -> None:
         try:
-            (self.path / ".reserve").write_bytes(bytes(RESERVE_BYTES))
+            with open_plain(self.path / ".reserve", "wb") as file:
+                file.write(bytes(RESERVE_BYTES))
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             self.disk_trouble = error.strerror
 
 
 def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_plain(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+        return bool(file.read(1) == b"\n")
 
 
 def _sample(cells: Sequence[str]) -> Sample:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError, UsageError
+from lpmkit.runs.files import open_plain
 from lpmkit.timeline import Clock
 
 NAME = "remarks.jsonl"
@@ -67,7 +68,7 @@ def add_remark(
     path = folder / NAME
     try:
         whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
-        with path.open("ab") as file:
+        with open_plain(path, "ab") as file:
             file.write((b"" if whole else b"\n") + json.dumps(row, ensure_ascii=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

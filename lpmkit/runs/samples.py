@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lpmkit.errors import RecordError
+from lpmkit.runs.files import open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS
 
 #: The columns that hold whole numbers (the number of the tick, and times in nanoseconds), and the ones that hold texts.
@@ -87,6 +88,9 @@ class Columns:
 def files(folder: Path) -> list[SampleFile]:
     """The sample files in ``samples/`` of a run folder, sorted. Where a packed file stands beside its CSV, the CSV counts: packing was cut short."""
     found: dict[tuple[str, int], SampleFile] = {}
+    if not folder.is_dir():
+        return []
+    refuse_links(folder)
     # in this order: a file that is packed between the two listings is in both, never in neither
     growing = sorted(folder.glob("*.csv"))
     for path in sorted(folder.glob("*.parquet")) + growing:
@@ -139,7 +143,7 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
         rows = rows[-wanted:]
         return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
     try:
-        with file.path.open("rb") as raw:
+        with open_plain(file.path, "rb") as raw:
             size = raw.seek(0, os.SEEK_END)
             raw.seek(max(0, size - last_bytes))
             lines = raw.read().split(b"\n")
@@ -165,7 +169,7 @@ class Tail:
         if self.file.is_packed:
             return self._packed(self.file)
         try:
-            with self.file.path.open("rb") as raw:
+            with open_plain(self.file.path, "rb") as raw:
                 size = raw.seek(0, os.SEEK_END)
                 begin = 0 if self._read_to is None else self._read_to
                 jumps = size - begin > TAIL_BYTES
@@ -214,7 +218,7 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
         unreadable.update(torn)
         return file.path
     try:
-        with draft.open("wb") as out:
+        with open_plain(draft, "wb") as out:
             options: dict[str, Any] = {
                 "compression": "zstd",
                 "use_dictionary": list(TEXTS),
@@ -267,7 +271,7 @@ def _table(piece: Piece, names: Sequence[str]) -> Any:
         except (OSError, ValueError) as error:
             raise _cannot_read(piece.file, error) from error
     try:
-        with piece.file.path.open("rb") as raw:
+        with open_plain(piece.file.path, "rb") as raw:
             raw.seek(piece.start)
             return _parsed(piece.file, raw.read(piece.size), names)
     except FileNotFoundError:
@@ -326,7 +330,7 @@ def _cannot_read(file: SampleFile, error: Exception) -> RecordError:
 def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
     """A CSV in pieces of whole lines."""
     torn = rows = 0
-    with file.path.open("rb") as raw:
+    with open_plain(file.path, "rb") as raw:
         start = len(raw.readline())  # the heading
         while content := raw.read(PIECE_BYTES):
             whole = content.rfind(b"\n") + 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lpmkit.errors import UsageError
 
@@ -34,6 +36,16 @@ class Secrets:
             if name not in self._known:
                 self._known[name] = self._fetch(reference, host)
             return self._known[name]
+
+    def known_for(self, data: Any) -> dict[str, str]:
+        """What is known so far of the references in ``data`` (JSON values), to be handed to the one child that needs them."""
+        text = json.dumps(data)
+        found = {}
+        for name, secret in self._known.items():
+            reference, _, host = name.partition(" ")
+            if json.dumps(reference) in text and (not host or host.split()[0] in text):
+                found[name] = secret
+        return found
 
     def known(self) -> dict[str, str]:
         """What is known so far, to be handed to the recorder's standard input and nowhere else."""
@@ -80,3 +92,20 @@ def _from_keyring(reference: str, service: str, user: str, host: str) -> str | N
             where=host,
             next_step="Unlock it or start its service; on a machine without one use an SSH key, env:NAME or prompt.",
         ) from error
+
+
+def environment_without(data: Any) -> dict[str, str]:
+    """This process's environment without the variables that ``env:`` references in ``data`` (JSON values) name: a child has no use for them."""
+    return {name: value for name, value in os.environ.items() if name not in set(_variables(data))}
+
+
+def _variables(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        if data.startswith("env:"):
+            yield data[len("env:") :]
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from _variables(value)
+    elif isinstance(data, Sequence):
+        for value in data:
+            yield from _variables(value)

@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lpmkit.analysis import Analysis, analyse
-from lpmkit.errors import RecordError, UsageError
+from lpmkit.errors import UsageError
 from lpmkit.plots.files import write_charts
+from lpmkit.report.outputs import Outputs
 from lpmkit.report.page import write_analysed
 from lpmkit.report.writeup.content import written
 from lpmkit.report.writeup.document import Document
-from lpmkit.report.writeup.forms import html, markdown, pdf, word
+from lpmkit.report.writeup.forms import check_inputs, html, markdown, pdf, word
 from lpmkit.report.writeup.words import LANGUAGES, Words
+from lpmkit.runs.files import cannot_write, open_plain, plain_files
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import KINDS, Remark, add_remark, remarks
 
@@ -46,26 +48,23 @@ def write_up(
     language: str = "en",
     template: Path | None = None,
     logo: Path | None = None,
+    output: Path | None = None,
 ) -> dict[str, Path]:
     """Write the forms asked for into ``write-up/`` of the run folder; the ZIP holds the others, the report and everything that was recorded.
 
-    Repeating it changes nothing but what was recorded or remarked since. Raises `UsageError` for an unknown form, `NotFound` for a language, template
+    Repeating it changes nothing but what was recorded or remarked since; beside a write-up that is signed a new folder is made. ``output`` is another
+    folder for all of it, such as for an archive where nothing can be written. Raises `UsageError` for an unknown form, `NotFound` for a language, template
     or logo that is not there, `RecordError` when the folder cannot be read or written.
     """
     if unknown := [form for form in forms if form not in FORMS]:
         raise UsageError(f"{', '.join(unknown)} is no form of a write-up", next_step=f"There are {', '.join(FORMS)}.")
+    check_inputs(template, logo)
     analysis = analyse(run)
     words = Words(language)
-    write_analysed(run, analysis)
+    write_analysed(run, analysis, output)
     document = written(run, analysis, words)
-    folder = run.path / FOLDER
+    folder = Outputs(run, output).folder_for(FOLDER)
     plots = folder / PLOTS
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RecordError(
-            f"the folder for the write-up cannot be made: {error.strerror}", where=str(run.path), next_step="Make room or give yourself the right to write there."
-        ) from error  # fmt: skip
     write_charts(analysis, plots, "png")
     wanted = [form for form in FORMS if form in forms and form != "zip"]
     if "zip" in forms:
@@ -75,7 +74,7 @@ def write_up(
     for form in wanted:
         found[form] = write_file(folder / FORMS[form], _content(form, document, plots, text, logo))
     if "zip" in forms:
-        found["zip"] = _bundle(run)
+        found["zip"] = bundle_of(run, folder)
     return {form: path for form, path in found.items() if form in forms}
 
 
@@ -90,33 +89,41 @@ def _content(form: str, document: Document, plots: Path, text: str, logo: Path |
     return text.encode()
 
 
-def _bundle(run: Run) -> Path:
-    """Everything of the run folder in one file for the ticket, with the hash of each; a lock and drafts are left out."""
-    target = run.path / FOLDER / FORMS["zip"].format(run=run.name)
+def bundle_of(run: Run, folder: Path) -> Path:
+    """Everything of the run folder, and of the write-up's where that is elsewhere, in one file for the ticket, with the hash of each; locks, drafts and other such files are left out.
+
+    Raises `RecordError` where the folder holds a link: what it leads to is no part of the run.
+    """
+    target = folder / FORMS["zip"].format(run=run.name)
     draft = target.with_name(f".{target.name}")
-    names = []
-    for path in sorted(run.path.rglob("*")):
-        name = path.relative_to(run.path)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.is_file() and not hidden and path != target and name.name != "recorder.lock":
-            names.append(name)
+    packed = {path.relative_to(run.path).as_posix(): path for path in plain_files(run.path)}
+    if not folder.is_relative_to(run.path):
+        packed |= {f"{FOLDER}/{path.relative_to(folder).as_posix()}": path for path in plain_files(folder)}
     hashes = []
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as bundle:
-            for name in names:
-                with (run.path / name).open("rb") as content:
-                    hashes.append(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {name.as_posix()}\n")
-                bundle.write(run.path / name, f"{run.name}/{name.as_posix()}")
+            for name, path in sorted(packed.items()):
+                hidden = any(part.startswith(".") for part in Path(name).parts)
+                if hidden or path.name in (target.name, "recorder.lock"):
+                    continue
+                with open_plain(path, "rb") as content, bundle.open(_entry(run.name, name, path), "w") as kept:
+                    digest = hashlib.sha256()
+                    while part := content.read(1 << 20):
+                        digest.update(part)
+                        kept.write(part)
+                hashes.append(f"{digest.hexdigest()}  {name}\n")
             bundle.writestr(f"{run.name}/{HASHES}", "".join(hashes))
         draft.replace(target)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise RecordError(
-            f"{target.name} cannot be written: {error.strerror or error}",
-            where=str(target.parent),
-            next_step="Free some space there and repeat the command; the other forms are there.",
-        ) from error
+        raise cannot_write(target, error) from error
     return target
+
+
+def _entry(run: str, name: str, path: Path) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo.from_file(path, f"{run}/{name}", strict_timestamps=False)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 __all__ = [

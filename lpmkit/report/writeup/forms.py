@@ -7,58 +7,174 @@ from __future__ import annotations
 
 import base64
 import io
-import mimetypes
+import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2 import Environment, FileSystemLoader, PackageLoader, select_autoescape
+from jinja2 import FileSystemLoader, PackageLoader, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from PIL import Image
 
-from lpmkit.errors import NotFound, UsageError
+from lpmkit.errors import LpmError, NotFound, UsageError
 from lpmkit.report.writeup.document import Block, Document, Facts, Items, Picture, Table, Text, Verbatim
 
 TEMPLATE = "writeup.html.j2"
 
 
+def check_inputs(template: Path | None, logo: Path | None) -> None:
+    """Raise `NotFound` for a template or logo that is not there, `UsageError` for a logo that is no PNG, JPEG or GIF picture: before anything is written."""
+    if template is not None and not template.is_file():
+        raise NotFound("template", str(template))
+    if logo is not None:
+        _picture(logo)
+
+
 def html(document: Document, plots: Path, template: Path | None = None, logo: Path | None = None) -> str:
     """One file that needs nothing else. A site's own ``template`` gets ``document``, ``logo`` and ``picture(name)`` as ours does, and may extend it.
 
-    Raises `NotFound` for a template or logo that is not there, `UsageError` for a template that cannot be filled.
+    It is filled in a sandbox: it sees what it is given and runs nothing. Raises `NotFound` for a template or logo that is not there, `UsageError` for a template that
+    cannot be filled, or whose page holds a script or an address elsewhere.
     """
+    check_inputs(template, logo)
     loaders: list[jinja2.BaseLoader] = [PackageLoader("lpmkit")]
     name = TEMPLATE
     if template is not None:
-        if not template.is_file():
-            raise NotFound("template", str(template))
         loaders.insert(0, FileSystemLoader(template.parent))
         name = template.name
-    environment = Environment(
+    environment = ImmutableSandboxedEnvironment(
         loader=jinja2.ChoiceLoader(loaders), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
     filled = {
         "document": document,
-        "logo": _data_uri(logo) if logo is not None else None,
-        "picture": lambda stem: _data_uri(plots / f"{stem}.png"),
+        "logo": _picture(logo) if logo is not None else None,
+        "picture": lambda stem: _chart(plots, stem),
         "kind": lambda block: type(block).__name__.lower(),
         "state_of": {text: word for word, text in document.states.items()}.get,
     }
+    where = str(template or TEMPLATE)
     try:
-        return environment.get_template(name).render(filled)
+        text = environment.get_template(name).render(filled)
+    except LpmError:
+        raise
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
+        raise _no_template(f"{where}{f', line {line}' if line else ''}", error.message or str(error)) from error
+    except Exception as error:  # what a template does may raise anything
+        raise _no_template(where, f"{type(error).__name__}: {error}") from error
+    if strange := foreign_parts(text):
         raise UsageError(
-            f"the template cannot be filled: {error.message or error}",
-            where=f"{template or TEMPLATE}{f', line {line}' if line else ''}",
-            next_step="docs/write-up.md shows what a template is given.",
-        ) from error
+            f"the page would hold what does not belong into a record: {'; '.join(strange[:5])}",
+            where=where,
+            next_step="Scripts are not allowed; pictures and fonts go into the template as data URIs.",
+        )
+    return text
 
 
-def _data_uri(path: Path) -> str:
-    kind = mimetypes.guess_type(path.name)[0]
-    if not path.is_file() or not (kind or "").startswith("image/"):
+def _no_template(where: str, why: str) -> UsageError:
+    return UsageError(
+        f"the template cannot be filled: {why}",
+        where=where,
+        next_step="docs/write-up.md shows what a template is given.",
+    )
+
+
+class _Foreign(HTMLParser):
+    """Collects what of a page would run, or fetch from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+        self._styles = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _LIVE_TAGS:
+            self.found.append(f"<{tag}>")
+        self._styles += tag == "style"
+        for name, value in attrs:
+            text = "".join((value or "").split()).lower()
+            if name.startswith("on") or name in ("srcdoc", "formaction", "action", "http-equiv"):
+                self.found.append(f"<{tag} {name}>")
+            elif name == "style":
+                self._style(value or "")
+            elif name in ("href", "xlink:href") and tag == "a":
+                if not text.startswith(("#", "http:", "https:", "mailto:")):
+                    self.found.append(f"<a {name}={text[:40]}>")
+            elif name in _ADDRESSES and not text.startswith(("data:image/", "data:font/", "#")):
+                self.found.append(f"<{tag} {name}={text[:40]}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._styles -= tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        if self._styles > 0:
+            self._style(data)
+
+    def _style(self, text: str) -> None:
+        plain = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).lower()
+        if "@import" in plain or "expression(" in plain or "\\" in plain:
+            self.found.append("a style that imports, or hides what it does")
+        self.found += [
+            f"url({one[:40]})" for one in _URL.findall(plain) if not one.startswith(("data:image/", "data:font/", "#"))
+        ]
+
+
+_LIVE_TAGS = frozenset(
+    {"script", "iframe", "frame", "object", "embed", "applet", "base", "link", "form", "portal", "foreignobject"}
+)
+_ADDRESSES = frozenset({"src", "srcset", "href", "xlink:href", "poster", "data", "background", "ping", "manifest"})
+_URL = re.compile(r"""(?:url|image-set|image)\(\s*["']?\s*([^"')\s]*)""")
+
+
+def foreign_parts(text: str) -> list[str]:
+    """What of a page would run or fetch something; empty for a page that needs nothing else. Links that a reader may follow are none.
+
+    >>> foreign_parts("<p onclick='x()'><img src='https://elsewhere/a.png'><a href='#top'>top</a>")
+    ['<p onclick>', '<img src=https://elsewhere/a.png>']
+    """
+    page = _Foreign()
+    page.feed(text)
+    page.close()
+    return page.found
+
+
+#: The first bytes of the pictures that every form can show.
+_PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
+
+def _picture(path: Path) -> str:
+    """A picture of the site as a data URI. It is known by its content: a file that is only named like a picture is none."""
+    if not path.is_file():
         raise NotFound("picture", str(path))
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    content = path.read_bytes()
+    kind = next((kind for begin, kind in _PICTURES.items() if content.startswith(begin)), None)
+    try:
+        if kind is None:
+            raise UsageError("it is no PNG, JPEG or GIF picture")
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.verify()
+        with Image.open(io.BytesIO(content)) as picture:  # a picture that was verified cannot be read from
+            picture.load()
+    except Exception as error:  # the library raises many things for a damaged picture
+        why = error.what if isinstance(error, UsageError) else f"it is damaged ({type(error).__name__})"
+        raise UsageError(
+            why, where=str(path), next_step="Save it as PNG; an SVG has to be converted, because Word shows none."
+        ) from error
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _chart(plots: Path, stem: str) -> str:
+    path = plots / f"{stem}.png"
+    if path.parent != plots or not path.is_file():
+        raise NotFound("picture", str(path))
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def pdf(text: str) -> bytes:
@@ -98,19 +214,24 @@ def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
     page.top_margin = page.bottom_margin = Cm(1.8)
     made.styles["Normal"].font.name = "Arial"
     made.styles["Normal"].font.size = Pt(9.5)
-    made.core_properties.title = document.title
+    made.core_properties.title = _xml(document.title)[:250]
     made.core_properties.language = document.language
     made.core_properties.author = ""
     if logo is not None:
-        made.add_picture(str(logo), height=Cm(1.2))
-    made.add_heading(document.title, 0)
-    made.add_paragraph().add_run(f"{document.state_word}: {document.sentence}").bold = True
+        try:
+            made.add_picture(str(logo), height=Cm(1.2))
+        except Exception as error:  # the library has a tree of errors without a root, and raises others too
+            raise UsageError(
+                f"Word cannot show it ({type(error).__name__})", where=str(logo), next_step="Save it as PNG."
+            ) from error
+    made.add_heading(_xml(document.title), 0)
+    made.add_paragraph().add_run(_xml(f"{document.state_word}: {document.sentence}")).bold = True
     _word_table(made, tuple(one.name for one in document.figures), (tuple(one.value for one in document.figures), tuple(one.note for one in document.figures)))  # fmt: skip
     for section in document.sections:
-        made.add_heading(section.title, 1)
+        made.add_heading(_xml(section.title), 1)
         for block in section.blocks:
             _word_block(made, block, plots)
-    made.add_paragraph(document.footer)
+    made.add_paragraph(_xml(document.footer))
     kept = io.BytesIO()
     made.save(kept)
     return kept.getvalue()
@@ -137,7 +258,7 @@ def _word_block(made: Any, block: Block, plots: Path) -> None:
         case Picture():
             made.add_picture(str(plots / f"{block.name}.png"), width=Cm(17.4))
             shape = made.inline_shapes[-1]._inline.docPr
-            shape.set("descr", block.alt)
+            shape.set("descr", _xml(block.alt))
             made.add_paragraph(_xml(block.caption), style="Caption")
 
 
@@ -160,9 +281,12 @@ def _word_table(made: Any, head: tuple[str, ...], rows: tuple[tuple[str, ...], .
     made.add_paragraph()
 
 
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _xml(text: str) -> str:
-    """Without the control characters that XML cannot hold: a machine may have said anything."""
-    return "".join(one for one in text if one >= " " or one in "\n\t")
+    """Without the characters that XML cannot hold: a machine may have said anything."""
+    return _NOT_XML.sub("", text)
 
 
 # --- Markdown -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""Plain files inside a run folder, and who may read them.
+
+A folder may come from anywhere, so nothing in it leads out of it: links, pipes and devices are refused. A new file is for those who may enter its folder
+and for no others: a folder is its owner's alone (0700), or its owner's and a group's (2770, `lpmkit.config.RunSettings.group`).
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import stat
+from collections.abc import Iterator
+from io import BufferedRandom
+from pathlib import Path
+from typing import cast
+
+from lpmkit.errors import RecordError, UsageError
+
+
+def open_plain(path: Path, mode: str) -> BufferedRandom:
+    """Open a file, never through a link, and create it for those who may enter its folder. ``mode`` as for `open`, of bytes. Raises `OSError`."""
+    file = open(path, mode, buffering=0 if mode == "ab" else -1, opener=_open)  # noqa: SIM115 - Path.open takes no opener
+    return cast(BufferedRandom, file)
+
+
+def _open(name: str, flags: int) -> int:
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in the place of a file would block for ever
+    if not flags & os.O_CREAT:
+        return _plain(os.open(name, flags), name)
+    folder = os.stat(os.path.dirname(name) or ".").st_mode  # noqa: PTH116, PTH120 - an opener is given a text
+    wanted = 0o666 & folder
+    was_there = os.path.lexists(name)
+    descriptor = _plain(os.open(name, flags, wanted), name)
+    if folder & stat.S_ISGID and not was_there:
+        os.fchmod(descriptor, wanted)  # whatever the umask of whoever writes first
+    return descriptor
+
+
+def _plain(descriptor: int, name: str) -> int:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(22, "it is no plain file", name)
+    return descriptor
+
+
+def make_folder(path: Path, *, group: str | None = None) -> Path:
+    """Make a folder for its owner alone, for ``group`` too where given, or as its parent where that is shared; nothing where it is there already.
+
+    Raises `RecordError` where it cannot be made or is a link, `UsageError` for a group that there is not.
+    """
+    try:
+        parent = path.parent.stat().st_mode
+        shared = bool(parent & stat.S_ISGID)
+        path.mkdir(mode=0o2770 if shared else 0o700)
+        if shared:
+            path.chmod(0o2770)
+    except FileExistsError:
+        if path.is_symlink() or not path.is_dir():
+            raise RecordError(
+                f"{path.name} is no folder", where=str(path.parent), next_step="Move it aside; links are not followed."
+            ) from None
+        return path
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if group is not None:
+        share(path, group)
+    return path
+
+
+def share(path: Path, group: str) -> None:
+    """Give a folder to its owner and a group. Raises `UsageError` where the group is not there or this account may not give to it."""
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        path.chmod(0o2770)
+    except (KeyError, OSError) as error:
+        why = "there is no such group" if isinstance(error, KeyError) else error.strerror or str(error)
+        raise UsageError(
+            f"the folder cannot be given to the group {group!r}: {why}",
+            where=str(path),
+            next_step="`runs.group` in the site file names a group of this machine that you are a member of.",
+        ) from error
+
+
+def cannot_write(path: Path, error: OSError) -> RecordError:
+    """The error for a file or folder that cannot be written, with what to do about it."""
+    return RecordError(
+        f"{path.name} cannot be written: {error.strerror or error}",
+        where=str(path.parent),
+        next_step="Free some space there and repeat the command; what was recorded is still readable."
+        if error.errno in FULL
+        else "Is the folder there, and may you write in it? `report`, `analyse` and `write-up` write elsewhere with --output FOLDER.",
+    )
+
+
+#: ENOSPC, EDQUOT and EFBIG.
+FULL = (28, 122, 27)
+
+
+def not_plain(folder: Path) -> list[str]:
+    """The entries of one folder that are neither plain files nor folders: links, pipes, devices, sockets. Raises `OSError`."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False)
+        )
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise `RecordError` where an entry of the folder itself is a link or a device."""
+    try:
+        odd = not_plain(folder)
+    except OSError as error:
+        raise RecordError(f"it cannot be listed: {error.strerror}", where=str(folder)) from error
+    if odd:
+        raise RecordError(
+            f"it holds what is neither a file nor a folder: {', '.join(odd[:5])}",
+            where=str(folder),
+            next_step="A run folder holds no links, and none is followed. Remove it, or copy what it leads to.",
+        )
+
+
+def plain_files(folder: Path) -> Iterator[Path]:
+    """Every plain file below a folder, sorted, links never followed. Raises `RecordError` where there is a link or a device."""
+    found = []
+    for root, names, files in os.walk(folder):
+        names.sort()
+        refuse_links(Path(root))
+        found += [Path(root) / name for name in files]
+    yield from sorted(found)
+
+
+def sheet_cell(text: object) -> object:
+    """A cell for a spreadsheet: a text that would be taken as a formula begins with an apostrophe; numbers stay.
+
+    >>> sheet_cell("=1+1"), sheet_cell("-3.5"), sheet_cell("@SUM(A1)"), sheet_cell("plain")
+    ("'=1+1", '-3.5', "'@SUM(A1)", 'plain')
+    """
+    if not isinstance(text, str) or not text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
