@@ -22,8 +22,9 @@ from lpmkit.analysis import analyse
 from lpmkit.cli import main
 from lpmkit.errors import RecordError, UsageError
 from lpmkit.migration.status import order_of
+from lpmkit.report.facts import evidence
 from lpmkit.report.outputs import Outputs, is_derived
-from lpmkit.report.page import evidence, write_report
+from lpmkit.report.page import write_report
 from lpmkit.report.writeup import Document, Words, bundle_of, write_up
 from lpmkit.report.writeup import written as made_document
 from lpmkit.report.writeup.forms import check_inputs, foreign_parts, html, word
