@@ -62,7 +62,7 @@ def readme_with_phases(text: str) -> str:
 
 def ways_out() -> str:
     """The table of what to do, in the order in which its rules are tried."""
-    rows = [f"| {rule.seen} | **{rule.way.value}** | {rule.why} |" for rule in RULES]
+    rows = [f"| {rule.seen} | **{rule.action.value}** | {rule.why} |" for rule in RULES]
     return "\n".join(["| seen | what to do | why |", "|---|---|---|", *rows])
 
 

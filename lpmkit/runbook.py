@@ -19,7 +19,7 @@ from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
-from lpmkit.mapping.attributes import KeptMapping, keep
+from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, left_behind, look, propose, recorded
 from lpmkit.migration.status import State, order_of, state
@@ -169,13 +169,13 @@ class Runbook:
         address, user = other_manager(self.site, chosen, target)
         return Order(partition, chosen, target, machine, address, user, dict(mapping or {}))
 
-    def keep_mapping(self, order: Order) -> tuple[Order, KeptMapping]:
+    def keep_mapping(self, order: Order) -> tuple[Order, MappingAttributes]:
         """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at both ends, changes nothing.
 
         What the order's own record says goes before what is worked out.
         """
-        kept = keep(survey_both_ends(self.site, order, self.secrets, self._asked.append))
-        return replace(order, mapping={**kept.record, **order.mapping}), kept
+        mapping = build_attributes(survey_both_ends(self.site, order, self.secrets, self._asked.append))
+        return replace(order, mapping={**mapping.record, **order.mapping}), mapping
 
     def _only(self, holders: Sequence[str], partition: str) -> str:
         if len(holders) > 1:

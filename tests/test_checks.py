@@ -42,7 +42,7 @@ from lpmkit.inventory import (
     VnicBacking,
 )
 from lpmkit.survey.gather import merge_vios
-from lpmkit.survey.model import Gap, Guest, KeyTest, Side, Survey
+from lpmkit.survey.model import Gap, Guest, KeyTest, Survey, SystemFacts
 
 LUN1 = PhysicalDisk("hdisk1", "00c71da1e5b1f0a2", unique_id="200B75BALB1400007", reserve_policy="no_reserve")
 LUN2 = PhysicalDisk("hdisk2", "00c71da1e5b21b37", unique_id="200B75BALB1400107", reserve_policy="no_reserve")
@@ -128,7 +128,7 @@ RECORD = (
 PROFILE = Profile("normal", "bxaix85", 2, RECORD)
 REFERENCE = Survey(
     partition="bxaix85",
-    source=Side(
+    source=SystemFacts(
         "bvio82",
         a_frame("bvio82", "10071DA"),
         (a_server("10-071DA"), MOVING),
@@ -139,7 +139,7 @@ REFERENCE = Survey(
         vnics=(),
         profiles=(PROFILE,),
     ),
-    target=Side(
+    target=SystemFacts(
         "bvio83",
         a_frame("bvio83", "10072EA"),
         (a_server("10-072EA"),),
@@ -642,7 +642,7 @@ def test_keys_of_rules_are_unique() -> None:
 
 
 def test_an_empty_survey_passes_nothing() -> None:
-    findings = examine(Survey("bxaix85", Side("bvio82"), Side("bvio83")))
+    findings = examine(Survey("bxaix85", SystemFacts("bvio82"), SystemFacts("bvio83")))
     assert {finding.verdict for finding in findings} == {Verdict.UNKNOWN}
     assert ready(findings) is Answer.COULD_NOT_TELL
 

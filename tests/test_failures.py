@@ -132,24 +132,24 @@ class Watched:
                 every_s=0.01,
             )
             said = self.proposal()
-            if said.way is RecoveryAction.HANDS_OFF and said.rule != "failed-target-silent":
+            if said.action is RecoveryAction.HANDS_OFF and said.rule != "failed-target-silent":
                 return done
             done.append(said)
             self._act(said)
         raise AssertionError(f"it does not end: {[one.rule for one in done]}")
 
     def _act(self, said: Proposal) -> None:
-        if said.way in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
-            self.follower.recover(force=said.way is RecoveryAction.FORCE)
-        elif said.way is RecoveryAction.HANDS_OFF:
+        if said.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+            self.follower.recover(force=said.action is RecoveryAction.FORCE)
+        elif said.action is RecoveryAction.HANDS_OFF:
             self.site.power(self.order.target)
-        elif said.way is RecoveryAction.START:
+        elif said.action is RecoveryAction.START:
             word = said.commands[0].split()[4]
             frame = self.order.target if word == "TARGET" else self.order.source
             self.site.chassis.change(lambda world: set_partition(world, frame, self.order.partition, state=RUNNING))
-        elif said.way is RecoveryAction.STOP:
+        elif said.action is RecoveryAction.STOP:
             self.follower.stop()
-        elif said.way is RecoveryAction.CLEAN:
+        elif said.action is RecoveryAction.CLEAN:
             raise AssertionError("nothing here needs a hand")
 
 
@@ -226,7 +226,7 @@ def test_whatever_dies_in_whatever_phase_the_partition_runs_once_and_what_is_lef
     move = watched(Place(landscape, [f"{fault},when={phase}{settings}"]), partition, source, target)
     assert followed(move) is end.phase
     done = move.obey()
-    assert tuple(one.way for one in done) == end.ways
+    assert tuple(one.action for one in done) == end.ways
     assert runs_on(move.site, partition) == [{SOURCE: source, TARGET: target}[end.runs_on]]
     left = left_behind(move.site.survey(move.order))
     assert left is not None
@@ -242,7 +242,7 @@ def test_what_a_forced_recovery_leaves_on_a_target_without_power_is_named_to_the
     followed(move)
     move.obey()
     move.site.power("p8b")
-    assert (move.proposal().way, move.proposal().rule) == (RecoveryAction.CLEAN, "shell-left-there")
+    assert (move.proposal().action, move.proposal().rule) == (RecoveryAction.CLEAN, "shell-left-there")
     left = left_behind(move.site.survey(move.order))
     assert left is not None
     words = [one.what for one in left]
@@ -259,15 +259,15 @@ def test_a_copy_that_stands_still_for_minutes_is_to_be_stopped_and_then_recovere
     threading.Thread(target=move.follower.ask_to_move, daemon=True).start()
     assert wait_until(lambda: looked(move).phase is Phase.COPYING, clock=move.clock, timeout_s=20, every_s=0.005)
     move.follower.look()
-    assert move.proposal().way is RecoveryAction.WAIT
+    assert move.proposal().action is RecoveryAction.WAIT
 
     def later() -> RecoveryAction:
         move.clock.ahead_ns += int((STILL_S + 1) * 1e9)
         move.follower.look()
-        return move.proposal().way
+        return move.proposal().action
 
     assert wait_until(lambda: later() is not RecoveryAction.WAIT, clock=Clock(), timeout_s=20)
-    assert [one.way for one in move.obey()] == [RecoveryAction.STOP, RecoveryAction.RECOVER]
+    assert [one.action for one in move.obey()] == [RecoveryAction.STOP, RecoveryAction.RECOVER]
     assert runs_on(move.site, "p8aix01") == ["p8a"]
 
 
@@ -291,7 +291,7 @@ def test_an_active_partition_that_arrives_without_running_has_not_moved_well(wat
     followed(move)
     move.follower.recover(force=False)
     assert move.proposal().rule == "down-there"
-    assert replace(move.proposal(), said=()).commands[0].startswith("chsysstate -r lpar -m TARGET -o on -n p8aix01")
+    assert replace(move.proposal(), readings=()).commands[0].startswith("chsysstate -r lpar -m TARGET -o on -n p8aix01")
 
 
 class _Contended:

@@ -10,8 +10,8 @@ import pytest
 
 from lpmkit.control.listings import attribute_record
 from lpmkit.inventory import Places
-from lpmkit.mapping.attributes import keep
-from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, arrived, chosen_movers, lay_out
+from lpmkit.mapping.attributes import build_attributes
+from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, arrived, chosen_movers, compare_mapping
 from lpmkit.simulator.placement import wishes_of
 from lpmkit.survey.identity import Change
 from lpmkit.survey.model import Survey
@@ -32,7 +32,7 @@ def surveys(frames: Place) -> dict[str, Survey]:
 
 
 def lines(survey: Survey, kind: str, record: dict[str, str] | None = None) -> list[MappingRow]:
-    return [line for line in lay_out(survey, record) if line.kind == kind]
+    return [line for line in compare_mapping(survey, record) if line.kind == kind]
 
 
 def test_nothing_is_missing_of_the_survey(surveys: dict[str, Survey]) -> None:
@@ -85,7 +85,7 @@ def test_a_partition_id_that_another_has_is_named_with_its_owner(surveys: dict[s
 def test_the_kept_record_is_one_that_the_manager_understands_and_accepts(
     frames: Place, surveys: dict[str, Survey], name: str
 ) -> None:
-    kept = keep(surveys[name])
+    kept = build_attributes(surveys[name])
     assert kept.troubles == ()
     assert wishes_of(attribute_record(kept.record)).bad is None
     reply = frames.control("p8a").validate(frames.order(name, "p8a", "p8b", kept.record))
@@ -93,24 +93,24 @@ def test_the_kept_record_is_one_that_the_manager_understands_and_accepts(
 
 
 def test_the_record_names_partner_slot_port_pool_and_movers(surveys: dict[str, Survey]) -> None:
-    assert keep(surveys["p8npiv01"]).record == {
+    assert build_attributes(surveys["p8npiv01"]).record == {
         "virtual_fc_mappings": "5/p8b-vios1/1//fcs0,6/p8b-vios2/2//fcs1",  # slot 21 is another's there
         "shared_proc_pool_name": "ORACLE",
         "dest_lpar_id": "4",
         "source_msp_name": "p8a-vios1",
         "dest_msp_name": "p8b-vios1",
     }
-    assert keep(surveys["p8aix01"]).record["virtual_scsi_mappings"] == "2/p8b-vios1/1/11,3/p8b-vios2/2/11"
-    assert keep(surveys["p8vnic01"]).record["vnic_mappings"] == (
+    assert build_attributes(surveys["p8aix01"]).record["virtual_scsi_mappings"] == "2/p8b-vios1/1/11,3/p8b-vios2/2/11"
+    assert build_attributes(surveys["p8vnic01"]).record["vnic_mappings"] == (
         "7/ded/p8b-vios1/1/1/0/2/1/0,7/ded/p8b-vios2/2/2/0/2/2/0"
     )
-    assert "source_msp_name" not in keep(surveys["p8aix06"]).record
+    assert "source_msp_name" not in build_attributes(surveys["p8aix06"]).record
 
 
 def test_the_pool_goes_by_its_name_and_a_pool_that_is_not_there_is_said() -> None:
     with place("p8pair", "pool-missing") as up:
         survey = up.survey(up.order("p8aix01", "p8a", "p8b"))
-    kept = keep(survey)
+    kept = build_attributes(survey)
     assert "shared_proc_pool_name" not in kept.record
     assert any("SAP pool" in trouble for trouble in kept.troubles)
     (line,) = lines(survey, POOL, dict(kept.record))
@@ -120,7 +120,7 @@ def test_the_pool_goes_by_its_name_and_a_pool_that_is_not_there_is_said() -> Non
 def test_without_a_record_the_pool_is_not_promised(surveys: dict[str, Survey]) -> None:
     (line,) = lines(surveys["p8aix01"], POOL)
     assert (line.there, "default pool" in line.remark) == (None, True)
-    (line,) = lines(surveys["p8aix01"], POOL, dict(keep(surveys["p8aix01"]).record))
+    (line,) = lines(surveys["p8aix01"], POOL, dict(build_attributes(surveys["p8aix01"]).record))
     assert line.changes == "its number is 2 there"
 
 
@@ -135,14 +135,14 @@ def test_without_a_record_the_pool_is_not_promised(surveys: dict[str, Survey]) -
 )
 def test_what_cannot_be_kept_is_said_and_left_to_the_manager(fault: str, partition: str, kind: str, word: str) -> None:
     with place("p8pair", fault) as up:
-        kept = keep(up.survey(up.order(partition, "p8a", "p8b")))
+        kept = build_attributes(up.survey(up.order(partition, "p8a", "p8b")))
     assert any(kind in trouble or word in trouble for trouble in kept.troubles)
     assert any(word in trouble for trouble in kept.troubles)
 
 
 def test_a_partition_whose_adapters_cannot_be_listed_gets_no_record(surveys: dict[str, Survey]) -> None:
     survey = surveys["p8npiv01"]
-    kept = keep(replace(survey, source=replace(survey.source, fc_adapters=None)))
+    kept = build_attributes(replace(survey, source=replace(survey.source, fc_adapters=None)))
     assert kept.record == {}
     assert kept.troubles
 
@@ -158,13 +158,13 @@ def test_what_could_not_be_read_stands_as_a_line_that_says_so(surveys: dict[str,
 def test_a_manager_that_sees_no_place_is_believed_before_our_own_reckoning(surveys: dict[str, Survey]) -> None:
     survey = replace(surveys["p8aix01"], places=Places())
     assert all(line.there is None and "says the manager" in line.remark for line in lines(survey, SCSI))
-    assert "virtual_scsi_mappings" not in keep(survey).record
+    assert "virtual_scsi_mappings" not in build_attributes(survey).record
 
 
 def test_an_io_server_whose_name_would_be_taken_apart_is_named_by_its_id(surveys: dict[str, Survey]) -> None:
     survey = surveys["p8aix01"]
     text = json.dumps(survey.to_dict()).replace("p8b-vios1", "vios/1, b").replace("p8a-vios1", 'vios \\"a\\"=1')
-    record = keep(Survey.from_dict(json.loads(text))).record
+    record = build_attributes(Survey.from_dict(json.loads(text))).record
     assert record["virtual_scsi_mappings"] == "2//1/11,3/p8b-vios2/2/11"
     assert (record["source_msp_id"], record["dest_msp_id"]) == ("1", "1")
 
@@ -172,13 +172,15 @@ def test_an_io_server_whose_name_would_be_taken_apart_is_named_by_its_id(surveys
 def test_the_blades_have_one_io_server_and_it_is_where_everything_goes() -> None:
     with place("js22") as up:
         survey = up.survey(up.order("bxaix85", "bvio82", "bvio83"))
-    found = {line.name: line for line in lay_out(survey)}
+    found = {line.name: line for line in compare_mapping(survey)}
     assert found["bxaix85_rvg"].there is not None
     assert found["bxaix85_rvg"].there.words() == "10-072EA, hdisk1"
     assert found["vtscsi2"].name_after is None
     assert found["6A8880001204"].there is not None
     assert found["6A8880001204"].there.adapter == "ent6"
-    assert keep(survey).record == {"virtual_scsi_mappings": "2/10-072EA/1"}  # its slot and its id are others' there
+    assert build_attributes(survey).record == {
+        "virtual_scsi_mappings": "2/10-072EA/1"
+    }  # its slot and its id are others' there
 
 
 def test_after_a_kept_move_pool_wwpns_disks_and_servers_are_as_they_were() -> None:
@@ -186,7 +188,7 @@ def test_after_a_kept_move_pool_wwpns_disks_and_servers_are_as_they_were() -> No
         for partition in ("p8aix01", "p8npiv01"):
             order = up.order(partition, "p8a", "p8b")
             before = up.survey(order)
-            kept = replace(order, mapping=keep(before).record)
+            kept = replace(order, mapping=build_attributes(before).record)
             control = up.control("p8a")
             control.migrate(kept)
             assert up.chassis.wait_for(lambda world, name=partition: world.partition("p8a", name) is None, 30)  # type: ignore[misc]

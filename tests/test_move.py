@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lpmkit.control.base import MigrationReading
-from lpmkit.migration.phases import PATIENCE, TRANSITIONS, MoveState, Observation, Phase, next_state, progress, sight
+from lpmkit.migration.phases import PATIENCE, TRANSITIONS, MoveState, Observation, Phase, next_state, observe, progress
 
 HOME = MigrationReading("Running", "Not Migrating")
 STARTING = MigrationReading("Migrating - Running", "Migration Starting")
@@ -35,7 +35,7 @@ SECOND = 1_000_000_000
 def test_two_readings_have_one_meaning(
     source: MigrationReading | None, target: MigrationReading | None, expected: Observation
 ) -> None:
-    assert sight(source, target) is expected
+    assert observe(source, target) is expected
 
 
 def _through(*sights: Observation, start: Phase = Phase.ASKED, stop_asked: bool = False) -> Phase:
@@ -56,7 +56,7 @@ def test_the_usual_course_ends_settled() -> None:
 
 def test_a_text_that_says_complete_is_no_success() -> None:
     complete = MigrationReading("Migrating - Running", "Migration Complete", 10, 0)
-    assert _through(Observation.COPYING, sight(complete, None)) is Phase.COPYING
+    assert _through(Observation.COPYING, observe(complete, None)) is Phase.COPYING
 
 
 def test_a_control_point_that_cannot_be_asked_never_changes_the_phase() -> None:

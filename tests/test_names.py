@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from lpmkit.config import load_site
 from lpmkit.control.base import Order
-from lpmkit.mapping.attributes import keep
-from lpmkit.mapping.compare import POOL, lay_out
+from lpmkit.mapping.attributes import build_attributes
+from lpmkit.mapping.compare import POOL, compare_mapping
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.chassis import World
 from lpmkit.simulator.landscape import BUILT_IN, load
@@ -124,9 +124,9 @@ def test_a_partition_of_any_name_is_surveyed_mapped_and_moved(partition: str, se
         moving = survey.moving
         assert moving is not None
         assert (moving.name, moving.pool) == (partition, pool)
-        kept = keep(survey)
+        kept = build_attributes(survey)
         assert kept.troubles == ()
-        (line,) = [line for line in lay_out(survey, kept.record) if line.kind == POOL]
+        (line,) = [line for line in compare_mapping(survey, kept.record) if line.kind == POOL]
         assert line.there is not None
         control = site.control("p8a")
         order = replace(order, mapping=kept.record)
@@ -146,7 +146,7 @@ def test_an_io_server_whose_name_takes_a_managers_lists_apart_is_not_known_and_n
     with place(renamed(load(Path("p8pair")), "p", "c,d", "SAP pool")) as site:
         survey = site.survey(site.order("p", "p8a", "p8b"))
         assert {gap.what for gap in survey.gaps} == {"vnics", "mover pairs", "places"}
-        assert keep(survey).record == {}
+        assert build_attributes(survey).record == {}
         assert site.control("p8a").validate(site.order("p", "p8a", "p8b")).text == ""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.sap.model import Licence, SapSnapshot
-from lpmkit.survey.model import Side, Survey
+from lpmkit.survey.model import Survey, SystemFacts
 from lpmkit.survey.sap_keys import with_past_keys
 
 HERE, THERE = "10071DA", "10072EA"
@@ -36,7 +36,7 @@ def run_that_saw(
 
 
 def licence(snapshot: SapSnapshot) -> Finding:
-    survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(snapshot,))
+    survey = Survey("bxaix85", SystemFacts("bvio82"), SystemFacts("bvio83"), sap=(snapshot,))
     return next(one for one in examine(survey) if one.key == "sap-licence")
 
 

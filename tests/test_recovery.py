@@ -46,7 +46,7 @@ def proposals() -> list[tuple[BothEnds, RecoveryAction, str]]:
     found = []
     for ends in every_pair():
         said = propose(ends)
-        found.append((ends, said.way, said.rule))
+        found.append((ends, said.action, said.rule))
     return found
 
 

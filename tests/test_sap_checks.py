@@ -27,7 +27,7 @@ from lpmkit.sap.model import (
     Update,
     WorkProcess,
 )
-from lpmkit.survey.model import Side, Survey
+from lpmkit.survey.model import Survey, SystemFacts
 
 WALL = 1_226_088_000 * 1_000_000_000
 NOW = datetime.fromisoformat("2008-11-07T20:00:00") + timedelta(hours=1)
@@ -47,7 +47,7 @@ WELL = SapSnapshot(
 
 
 def findings(one: SapSnapshot) -> dict[str, Finding]:
-    survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(one,))
+    survey = Survey("bxaix85", SystemFacts("bvio82"), SystemFacts("bvio83"), sap=(one,))
     return {found.key: found for found in examine(survey) if found.about == "BX5"}
 
 
@@ -98,7 +98,7 @@ def test_without_the_key_of_the_target_nothing_is_said_of_its_licence() -> None:
 
 
 def test_a_survey_with_sap_comes_back_whole() -> None:
-    survey = Survey("bxaix85", Side("bvio82"), Side("bvio83"), sap=(WELL,))
+    survey = Survey("bxaix85", SystemFacts("bvio82"), SystemFacts("bvio83"), sap=(WELL,))
     assert Survey.from_dict(survey.to_dict()) == survey
 
 

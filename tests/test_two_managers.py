@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.mapping.attributes import keep
+from lpmkit.mapping.attributes import build_attributes
 from lpmkit.migration.recovery import look, propose
 from lpmkit.simulator.chassis import Hmc, World
 from lpmkit.simulator.landscape import load
@@ -40,7 +40,7 @@ def blade_and_frame() -> World:
 
 def moved(site: Place, partition: str, source: str, target: str) -> None:
     order = site.order(partition, source, target)
-    order = replace(order, mapping=keep(site.survey(order)).record)
+    order = replace(order, mapping=build_attributes(site.survey(order)).record)
     reply = site.control(source).migrate(order)
     assert reply.status in (0, None), reply.text
     assert site.chassis.wait_for(lambda world: world.partition(source, partition) is None, 30)

@@ -24,15 +24,15 @@ def cluster_patience(survey: Survey) -> RuleResult:
     facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2)}
     remedies: list[str] = []
     worst = Verdict.PASS
-    for one in members:
-        kind = cluster_kinds()[one.kind]
-        limit = kind.default_s if one.tolerates_s is None else one.tolerates_s
-        facts[f"{one.kind} waits s"] = (
-            f"{limit:g}" if one.tolerates_s is not None else f"{limit:g} (the vendor's default, not read)"
+    for member in members:
+        kind = cluster_kinds()[member.kind]
+        limit = kind.default_s if member.tolerates_s is None else member.tolerates_s
+        facts[f"{member.kind} waits s"] = (
+            f"{limit:g}" if member.tolerates_s is not None else f"{limit:g} (the vendor's default, not read)"
         )
-        if expected >= limit and one.tolerates_s is not None:
+        if expected >= limit and member.tolerates_s is not None:
             worst = Verdict.FAIL
-        elif worst is Verdict.PASS and (one.tolerates_s is None or expected * MARGIN > limit):
+        elif worst is Verdict.PASS and (member.tolerates_s is None or expected * MARGIN > limit):
             worst = Verdict.WARN
         remedies.append(kind.remedy)
     return RuleResult(worst, survey.partition, facts, "" if worst is Verdict.PASS else "; ".join(remedies))

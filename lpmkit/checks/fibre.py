@@ -19,14 +19,14 @@ WWPNS_EACH = 2
 def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
     lpar_id = moving_of(survey).lpar_id
     listed = need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name)
-    return tuple(one for one in listed if one.lpar_id == lpar_id and one.adapter_type == "client")
+    return tuple(adapter for adapter in listed if adapter.lpar_id == lpar_id and adapter.adapter_type == "client")
 
 
 def wwpn_pairs(survey: Survey) -> RuleResult:
     """Require two WWPNs of every client adapter; the target logs in with the second."""
-    mine = _adapters(survey)
-    single = [one.slot for one in mine if len(one.wwpns) != WWPNS_EACH]
-    facts: dict[str, Fact] = {f"slot {one.slot}": joined(one.wwpns) for one in mine}
+    adapters = _adapters(survey)
+    single = [adapter.slot for adapter in adapters if len(adapter.wwpns) != WWPNS_EACH]
+    facts: dict[str, Fact] = {f"slot {adapter.slot}": joined(adapter.wwpns) for adapter in adapters}
     return passed(
         not single,
         survey.partition,
@@ -38,17 +38,17 @@ def wwpn_pairs(survey: Survey) -> RuleResult:
 
 def logged_in(survey: Survey) -> RuleResult:
     """Warn of an adapter that is not logged in on the source: it will hardly be on the target."""
-    mine = _adapters(survey)
-    if not mine:
+    adapters = _adapters(survey)
+    if not adapters:
         return RuleResult(Verdict.PASS, survey.partition, {"virtual Fibre Channel adapters": 0})
     lpar_id = moving_of(survey).lpar_id
     servers = need(vios_of(survey, survey.source, "fc map").fc_servers, survey, "fc map", survey.source.name)
-    here = [one for one in servers if one.client_lpar_id == lpar_id]
-    good = len(here) >= len(mine) and all(one.status == "LOGGED_IN" for one in here)
+    serving = [server for server in servers if server.client_lpar_id == lpar_id]
+    good = len(serving) >= len(adapters) and all(server.status == "LOGGED_IN" for server in serving)
     return passed(
         good,
         survey.partition,
-        {one.name: f"{one.status} on {one.port or 'no port'}" for one in here} or {"server adapters": 0},
+        {server.name: f"{server.status} on {server.port or 'no port'}" for server in serving} or {"server adapters": 0},
         "lsmap -all -npiv on the I/O server; see the zoning of the WWPN that is in use now",
         bad=Verdict.WARN,
     )
@@ -56,32 +56,34 @@ def logged_in(survey: Survey) -> RuleResult:
 
 def ports_free(survey: Survey) -> RuleResult:
     """Require room on the target's ports for as many more adapters, with two WWPNs each."""
-    mine = _adapters(survey)
-    if not mine:
+    adapters = _adapters(survey)
+    if not adapters:
         return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     ports = need(vios_of(survey, survey.target, "fc ports").fc_ports, survey, "fc ports", survey.target.name)
-    free = sum(min(one.ports_left, one.wwpns_left // WWPNS_EACH) for one in ports if one.fabric)
+    free = sum(min(port.ports_left, port.wwpns_left // WWPNS_EACH) for port in ports if port.fabric)
     return passed(
-        free >= len(mine),
+        free >= len(adapters),
         survey.target.name,
-        {"needed": len(mine), "free": free}
-        | {one.name: f"{one.ports_left} ports, {one.wwpns_left} WWPNs left" for one in ports},
+        {"needed": len(adapters), "free": free}
+        | {port.name: f"{port.ports_left} ports, {port.wwpns_left} WWPNs left" for port in ports},
         "lsnports on the I/O servers of the target; connect another port to the fabric, or free one: vfcmap -vadapter vfchostN -fcp",
     )
 
 
 def zoned(survey: Survey) -> RuleResult:
     """Require that the target can host each adapter: its second WWPN is zoned to the same target ports."""
-    mine = _adapters(survey)
-    if not mine:
+    adapters = _adapters(survey)
+    if not adapters:
         return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     places = need(survey.places, survey, "places", survey.source.name)
-    hosts = {one.slot: [place.server for place in places.fc if place.slot == one.slot] for one in mine}
-    nowhere = [one for one in mine if not hosts[one.slot]]
-    fewer = len({one.remote_lpar_id for one in mine}) > len({server for each in hosts.values() for server in each})
+    hosts = {adapter.slot: [place.server for place in places.fc if place.slot == adapter.slot] for adapter in adapters}
+    nowhere = [adapter for adapter in adapters if not hosts[adapter.slot]]
+    fewer = len({adapter.remote_lpar_id for adapter in adapters}) > len(
+        {server for names in hosts.values() for server in names}
+    )
     facts: dict[str, Fact] = {f"slot {slot}": joined(servers) for slot, servers in hosts.items()}
     if nowhere:
-        pairs = "; ".join(joined(one.wwpns) for one in nowhere)
+        pairs = "; ".join(joined(adapter.wwpns) for adapter in nowhere)
         return RuleResult(
             Verdict.FAIL, survey.target.name, facts, f"Zone both WWPNs of each pair to the same target ports: {pairs}"
         )
@@ -96,10 +98,10 @@ def zoned(survey: Survey) -> RuleResult:
 
 def masked(survey: Survey) -> RuleResult:
     """Leave LUN masking to the validation disk by disk, the only view of a WWPN that is not logged in (B `HMC8`)."""
-    mine = _adapters(survey)
-    if not mine:
+    adapters = _adapters(survey)
+    if not adapters:
         return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
-    wwpns = joined(wwpn for one in mine for wwpn in one.wwpns)
+    wwpns = joined(wwpn for adapter in adapters for wwpn in adapter.wwpns)
     raise OnlyFirmware(
         survey.target.name,
         "the storage's masking of WWPNs that are not logged in shows in no listing, and the ordinary validation of a console before V10R3 M1061 looks at the zoning only",

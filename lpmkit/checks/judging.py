@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.inventory import Frame, Partition, Vios
 from lpmkit.sap.model import SapSnapshot
-from lpmkit.survey.model import Side, Survey
+from lpmkit.survey.model import Survey, SystemFacts
 
 Value = TypeVar("Value")
 
@@ -127,8 +127,8 @@ def bases() -> Mapping[str, Basis]:
 
 def read_table(name: str) -> dict[str, Any]:
     """One of the tables beside this module."""
-    found: dict[str, Any] = YAML(typ="safe").load(files("lpmkit.checks").joinpath(name).read_text(encoding="utf-8"))
-    return found
+    table: dict[str, Any] = YAML(typ="safe").load(files("lpmkit.checks").joinpath(name).read_text(encoding="utf-8"))
+    return table
 
 
 @cache
@@ -150,12 +150,12 @@ def once(judge: Callable[[Survey], RuleResult]) -> Judges:
     return lambda survey: (partial(judge, survey),)
 
 
-def each_side(judge: Callable[[Survey, Side], RuleResult]) -> Judges:
+def each_side(judge: Callable[[Survey, SystemFacts], RuleResult]) -> Judges:
     """A rule that answers for the source and for the target."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey))
 
 
-def each_under_an_hmc(judge: Callable[[Survey, Side], RuleResult]) -> Judges:
+def each_under_an_hmc(judge: Callable[[Survey, SystemFacts], RuleResult]) -> Judges:
     """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
 
@@ -168,18 +168,18 @@ def once_under_an_hmc(judge: Callable[[Survey], RuleResult]) -> Judges:
 def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], RuleResult]) -> Judges:
     """A rule about each SAP system in the partition; it has nothing to say where the site file names no way in that tells."""
     return lambda survey: tuple(
-        partial(_of_sap, survey, one, question, judge)
-        for one in survey.sap
-        if not any(gap.question == question and not gap.configured for gap in one.missed)
+        partial(_of_sap, survey, snapshot, question, judge)
+        for snapshot in survey.sap
+        if not any(gap.question == question and not gap.configured for gap in snapshot.missed)
     )
 
 
 def _of_sap(
-    survey: Survey, one: SapSnapshot, question: str, judge: Callable[[Survey, SapSnapshot], RuleResult]
+    survey: Survey, snapshot: SapSnapshot, question: str, judge: Callable[[Survey, SapSnapshot], RuleResult]
 ) -> RuleResult:
-    if getattr(one, question) is None:
-        raise NotKnown(one.system, one.why_not(question))
-    return judge(survey, one)
+    if getattr(snapshot, question) is None:
+        raise NotKnown(snapshot.system, snapshot.why_not(question))
+    return judge(survey, snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,22 +203,22 @@ class Check:
     def _found(self, survey: Survey, judge: Callable[[], RuleResult]) -> Finding:
         only_firmware = False
         try:
-            said = judge()
+            result = judge()
         except OnlyFirmware as missing:
             only_firmware = True
-            said = RuleResult(
+            result = RuleResult(
                 Verdict.UNKNOWN, missing.about, {"only the firmware can tell": missing.why}, missing.remedy
             )
         except NotKnown as missing:
-            said = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
-        asked = tuple(_named(command, survey, said.about) for command in self.basis.asked(survey.source.manager))
+            result = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
+        asked = tuple(_named(command, survey, result.about) for command in self.basis.asked(survey.source.manager))
         return Finding(
             self.key,
             self.title,
-            said.verdict,
-            said.about,
-            said.facts,
-            said.remedy,
+            result.verdict,
+            result.about,
+            result.facts,
+            result.remedy,
             self.who,
             asked,
             self.basis.code,
@@ -257,7 +257,7 @@ def ready(findings: Iterable[Finding]) -> Answer:
     return Answer.COULD_NOT_TELL if Verdict.UNKNOWN in verdicts or not verdicts else Answer.READY
 
 
-def sides(survey: Survey) -> tuple[Side, Side]:
+def sides(survey: Survey) -> tuple[SystemFacts, SystemFacts]:
     return survey.source, survey.target
 
 
@@ -272,11 +272,11 @@ def look_again(about: str) -> str:
     return f"See that {about} answers, then survey again."
 
 
-def frame_of(survey: Survey, side: Side) -> Frame:
+def frame_of(survey: Survey, side: SystemFacts) -> Frame:
     return need(side.frame, survey, "frame", side.name)
 
 
-def vios_of(survey: Survey, side: Side, what: str) -> Vios:
+def vios_of(survey: Survey, side: SystemFacts, what: str) -> Vios:
     return need(side.vios, survey, what, side.name)
 
 
@@ -287,14 +287,14 @@ def moving_of(survey: Survey) -> Partition:
     return survey.moving
 
 
-def said_of(survey: Survey, value: Value | None, what: str) -> Value:
+def field_of(survey: Survey, value: Value | None, what: str) -> Value:
     """A field of the partition that its manager may not know."""
     if value is None:
         raise NotKnown(survey.partition, f"{survey.source.name} does not say the {what} of {survey.partition}")
     return value
 
 
-def io_servers_of(survey: Survey, side: Side) -> tuple[Partition, ...]:
+def io_servers_of(survey: Survey, side: SystemFacts) -> tuple[Partition, ...]:
     need(side.partitions, survey, "partitions", side.name)
     if not side.io_servers:
         raise NotKnown(side.name, f"{side.name} lists no I/O server")

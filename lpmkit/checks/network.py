@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, joined, moving_of, need, passed, vios_of
 from lpmkit.inventory import VirtualEthernetAdapter
-from lpmkit.survey.model import Side, Survey, adapters_of, bridge_for
+from lpmkit.survey.model import Survey, SystemFacts, adapters_of, bridge_for
 
 
 def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
@@ -12,13 +12,13 @@ def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
     return need(adapters_of(survey), survey, "ethernet adapters", survey.source.name)
 
 
-def bridged(survey: Survey, side: Side) -> RuleResult:
+def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require an SEA that bridges every VLAN of the partition, on the same virtual switch if there are several."""
     adapters = _adapters(survey)
     vios = vios_of(survey, side, "network map")
     need(vios.shared_ethernets, survey, "network map", side.name)
     need(vios.trunks, survey, "trunks", side.name)
-    seas = {vlan: bridge_for(side, vlan, one.vswitch) for one in adapters for vlan in one.vlans}
+    seas = {vlan: bridge_for(side, vlan, adapter.vswitch) for adapter in adapters for vlan in adapter.vlans}
     missing = [vlan for vlan, sea in seas.items() if sea is None]
     return passed(
         not missing,
@@ -32,18 +32,18 @@ def bridged(survey: Survey, side: Side) -> RuleResult:
 def vnic_ports(survey: Survey) -> RuleResult:
     """A virtual NIC needs a physical SR-IOV port with a link on the target for every backing device, or at least for one."""
     moving = moving_of(survey)
-    mine = [
-        one for one in need(survey.source.vnics, survey, "vnics", survey.source.name) if one.lpar_id == moving.lpar_id
+    nics = [
+        nic for nic in need(survey.source.vnics, survey, "vnics", survey.source.name) if nic.lpar_id == moving.lpar_id
     ]
-    if not mine:
+    if not nics:
         return RuleResult(Verdict.PASS, survey.partition, {"virtual NICs": 0})
     ports = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
     if any(port.up is None for port in ports):
         raise NotKnown(survey.target.name, f"{survey.target.name} does not say which SR-IOV ports have a link")
     up = [port for port in ports if port.up]
-    wanted = max(len(one.backing) for one in mine)
+    wanted = max(len(nic.backing) for nic in nics)
     facts: dict[str, Fact] = {
-        "virtual NICs": len(mine),
+        "virtual NICs": len(nics),
         "backing devices": wanted,
         "ports with a link": joined(f"adapter {port.adapter} port {port.port}" for port in up),
     }

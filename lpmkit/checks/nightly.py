@@ -46,7 +46,7 @@ class PartitionResult:
 
     def count(self, verdict: Verdict) -> int:
         """How many findings say so; what only the firmware can tell is no unknown here."""
-        return sum(one.verdict is verdict and not one.only_firmware for one in self.findings)
+        return sum(finding.verdict is verdict and not finding.only_firmware for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class FleetCheck:
     @property
     def answer(self) -> Answer:
         """Not ready if one is not; could not tell if of one it cannot be told, or if there is none."""
-        return _together(one.answer for one in self.partitions)
+        return _together(result.answer for result in self.partitions)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; `from_dict` brings it back."""
@@ -77,37 +77,37 @@ class FleetCheck:
             "answer": self.answer.value,
             "partitions": [
                 {
-                    "partition": one.partition,
-                    "state": one.state,
-                    "answer": one.answer.value,
-                    "findings": [{**asdict(found), "verdict": found.verdict.value} for found in one.findings],
+                    "partition": result.partition,
+                    "state": result.state,
+                    "answer": result.answer.value,
+                    "findings": [{**asdict(finding), "verdict": finding.verdict.value} for finding in result.findings],
                 }
-                for one in self.partitions
+                for result in self.partitions
             ],
-            "silent": [asdict(one) for one in self.silent],
+            "silent": [asdict(machine) for machine in self.silent],
             "judged": self.judged,
         }
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> FleetCheck:
+    def from_dict(cls, document: Mapping[str, Any]) -> FleetCheck:
         return cls(
-            kept["source"],
-            kept["target"],
-            kept["wall_ns"],
+            document["source"],
+            document["target"],
+            document["wall_ns"],
             tuple(
                 PartitionResult(
-                    one["partition"],
-                    one["state"],
-                    Answer(one["answer"]),
+                    row["partition"],
+                    row["state"],
+                    Answer(row["answer"]),
                     tuple(
-                        Finding(**{**row, "verdict": Verdict(row["verdict"]), "asked": tuple(row["asked"])})
-                        for row in one["findings"]
+                        Finding(**{**finding, "verdict": Verdict(finding["verdict"]), "asked": tuple(finding["asked"])})
+                        for finding in row["findings"]
                     ),
                 )
-                for one in kept["partitions"]
+                for row in document["partitions"]
             ),
-            tuple(UnreachableMachine(**one) for one in kept.get("silent", ())),
-            kept.get("judged", True),
+            tuple(UnreachableMachine(**row) for row in document.get("silent", ())),
+            document.get("judged", True),
         )
 
 
@@ -117,10 +117,10 @@ def answer_of(nights: Sequence[FleetCheck]) -> Answer:
 
 
 def _together(answers: Iterable[Answer]) -> Answer:
-    said = set(answers)
-    if Answer.NOT_READY in said:
+    verdicts = set(answers)
+    if Answer.NOT_READY in verdicts:
         return Answer.NOT_READY
-    return Answer.READY if said == {Answer.READY} else Answer.COULD_NOT_TELL
+    return Answer.READY if verdicts == {Answer.READY} else Answer.COULD_NOT_TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +143,30 @@ def examine_estate(
     tell: Callable[[SurveyProgress], None] = lambda progress: None,
 ) -> tuple[tuple[FleetCheck, ...], Cost]:
     """Survey every partition of these directions in one pass and judge it; a night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_fleet`."""
-    found, effort = survey_fleet(site, directions, secrets, tell=tell)
+    surveys, cost = survey_fleet(site, directions, secrets, tell=tell)
     past = history(site.runs.folder) if site.runs.folder.is_dir() else []
     wall_ns = (clock or Clock()).wall_ns()
-    return tuple(_judged(one, past, wall_ns) for one in found), effort
+    return tuple(_judged(frame_survey, past, wall_ns) for frame_survey in surveys), cost
 
 
-def _judged(found: FrameSurvey, past: Sequence[PastMove], wall_ns: int) -> FleetCheck:
+def _judged(frame_survey: FrameSurvey, past: Sequence[PastMove], wall_ns: int) -> FleetCheck:
     rows = []
-    for one, survey in found.partitions:
-        findings = () if survey is None else examine(_expecting(survey, one, past))
-        rows.append(PartitionResult(one.name, one.state, ready(findings), findings))
-    judged = all(survey is not None for _, survey in found.partitions) and (bool(rows) or not found.silent)
-    return FleetCheck(found.direction.source, found.direction.target, wall_ns, tuple(rows), found.silent, judged)
+    for partition, survey in frame_survey.partitions:
+        findings = () if survey is None else examine(_expecting(survey, partition, past))
+        rows.append(PartitionResult(partition.name, partition.state, ready(findings), findings))
+    judged = all(survey is not None for _, survey in frame_survey.partitions) and (
+        bool(rows) or not frame_survey.silent
+    )
+    return FleetCheck(
+        frame_survey.direction.source, frame_survey.direction.target, wall_ns, tuple(rows), frame_survey.silent, judged
+    )
 
 
-def _expecting(survey: Survey, one: Partition, past: Sequence[PastMove]) -> Survey:
+def _expecting(survey: Survey, partition: Partition, past: Sequence[PastMove]) -> Survey:
     """The survey with how long the suspension will be, where past moves tell."""
     inputs = inputs_from(
-        {"partition": one.name, "source": survey.source.name, "target": survey.target.name},
-        {"source": {"partitions": [asdict(one)]}, "guest": asdict(survey.guest) if survey.guest else None},
+        {"partition": partition.name, "source": survey.source.name, "target": survey.target.name},
+        {"source": {"partitions": [asdict(partition)]}, "guest": asdict(survey.guest) if survey.guest else None},
     )
     return survey if inputs is None else replace(survey, expected_suspension_s=predict(inputs, past).suspended_s.p90)
 
@@ -207,10 +211,10 @@ def changes(before: FleetCheck | None, now: FleetCheck) -> tuple[Changed, ...]:
 
 def _verdicts(night: FleetCheck) -> dict[tuple[str, str, str], Verdict]:
     """By partition, check and what it is about."""
-    found: dict[tuple[str, str, str], Verdict] = {}
-    for one in night.partitions:
-        found |= {(one.partition, each.key, each.about): each.verdict for each in one.findings}
-    return found
+    verdicts: dict[tuple[str, str, str], Verdict] = {}
+    for result in night.partitions:
+        verdicts |= {(result.partition, finding.key, finding.about): finding.verdict for finding in result.findings}
+    return verdicts
 
 
 def as_csv(night: FleetCheck) -> str:
@@ -218,19 +222,20 @@ def as_csv(night: FleetCheck) -> str:
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(HEAD)
-    for one in night.partitions:
-        for found in one.findings:
-            facts = "; ".join(f"{name}: {value}" for name, value in found.facts.items())
+    for result in night.partitions:
+        for finding in result.findings:
+            facts = "; ".join(f"{name}: {value}" for name, value in finding.facts.items())
             cells = (
-                *(one.partition, one.state, one.answer.value, _shown(found), found.key, found.about, facts),
-                *(found.remedy, found.who, found.code, "; ".join(found.asked)),
+                *(result.partition, result.state, result.answer.value, _shown(finding)),
+                *(finding.key, finding.about, facts),
+                *(finding.remedy, finding.who, finding.code, "; ".join(finding.asked)),
             )
             rows.writerow(map(sheet_cell, cells))
     return out.getvalue()
 
 
-def _shown(found: Finding) -> str:
-    return "only the firmware can tell" if found.only_firmware else found.verdict.value
+def _shown(finding: Finding) -> str:
+    return "only the firmware can tell" if finding.only_firmware else finding.verdict.value
 
 
 def as_html(night: FleetCheck, before: FleetCheck | None) -> str:
@@ -242,13 +247,15 @@ def as_html(night: FleetCheck, before: FleetCheck | None) -> str:
         since=None if before is None else f"{_time(before):%Y-%m-%d %H:%M} UTC",
         changes=changes_as_rows(changes(before, night)),
         trouble=[
-            (one.partition, _shown(found), found)
-            for one in night.partitions
-            for found in one.findings
-            if found.verdict is not Verdict.PASS and not found.only_firmware
+            (result.partition, _shown(finding), finding)
+            for result in night.partitions
+            for finding in result.findings
+            if finding.verdict is not Verdict.PASS and not finding.only_firmware
         ],
         silent=night.silent,
-        alone=sorted({found.title for one in night.partitions for found in one.findings if found.only_firmware}),
+        alone=sorted(
+            {finding.title for result in night.partitions for finding in result.findings if finding.only_firmware}
+        ),
     )
 
 
@@ -256,14 +263,16 @@ def overview(night: FleetCheck) -> list[dict[str, Any]]:
     """A row for each partition."""
     return [
         {
-            "partition": one.partition,
-            "state": one.state,
-            "answer": one.answer.value,
-            **{verdict.value: one.count(verdict) for verdict in Verdict},
-            "what": "; ".join(dict.fromkeys(each.title for each in one.findings if each.verdict is Verdict.FAIL))
-            or ("" if one.findings else "could not be asked"),
+            "partition": result.partition,
+            "state": result.state,
+            "answer": result.answer.value,
+            **{verdict.value: result.count(verdict) for verdict in Verdict},
+            "what": "; ".join(
+                dict.fromkeys(finding.title for finding in result.findings if finding.verdict is Verdict.FAIL)
+            )
+            or ("" if result.findings else "could not be asked"),
         }
-        for one in night.partitions
+        for result in night.partitions
     ]
 
 
@@ -274,8 +283,8 @@ def frames_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, Any]]:
             "from": night.source,
             "to": night.target,
             "partitions": len(night.partitions),
-            **{answer.value: sum(one.answer is answer for one in night.partitions) for answer in Answer},
-            "could not be asked": ", ".join(one.machine for one in night.silent),
+            **{answer.value: sum(result.answer is answer for result in night.partitions) for answer in Answer},
+            "could not be asked": ", ".join(result.machine for result in night.silent),
         }
         for night in nights
     ]
@@ -283,20 +292,20 @@ def frames_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, Any]]:
 
 def silent_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, str]]:
     """Every machine that could not be asked, once, with the reason."""
-    return [asdict(one) for one in dict.fromkeys(one for night in nights for one in night.silent)]
+    return [asdict(machine) for machine in dict.fromkeys(machine for night in nights for machine in night.silent)]
 
 
-def changes_as_rows(found: Sequence[Changed]) -> list[dict[str, str]]:
+def changes_as_rows(rows: Sequence[Changed]) -> list[dict[str, str]]:
     """What changed, as words."""
     return [
         {
-            "partition": one.partition,
-            "check": one.check,
-            "about": one.about,
-            "before": one.before.value if one.before else "not asked",
-            "now": one.now.value if one.now else "not asked",
+            "partition": change.partition,
+            "check": change.check,
+            "about": change.about,
+            "before": change.before.value if change.before else "not asked",
+            "now": change.now.value if change.now else "not asked",
         }
-        for one in found
+        for change in rows
     ]
 
 

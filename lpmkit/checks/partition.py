@@ -10,13 +10,13 @@ from lpmkit.checks.judging import (
     OnlyFirmware,
     RuleResult,
     Verdict,
+    field_of,
     frame_of,
     is_inactive,
     joined,
     moving_of,
     need,
     passed,
-    said_of,
 )
 from lpmkit.control.listings import names, records
 from lpmkit.survey.model import Survey
@@ -57,7 +57,7 @@ def not_migrating(survey: Survey) -> RuleResult:
 def name_free(survey: Survey) -> RuleResult:
     """Require that the target's manager does not list the partition's name."""
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
-    taken = [one for one in listed if one.name == survey.partition]
+    taken = [partition for partition in listed if partition.name == survey.partition]
     return passed(
         not taken,
         survey.target.name,
@@ -71,7 +71,7 @@ def id_free(survey: Survey) -> RuleResult:
     """Warn where the partition's id is taken on the target: another id changes ``uname -L`` and ``uname -f``."""
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     lpar_id = moving_of(survey).lpar_id
-    owner = next((one.name for one in listed if one.lpar_id == lpar_id), None)
+    owner = next((partition.name for partition in listed if partition.lpar_id == lpar_id), None)
     return passed(
         owner is None,
         survey.target.name,
@@ -84,7 +84,7 @@ def id_free(survey: Survey) -> RuleResult:
 def rmc_manager(survey: Survey) -> RuleResult:
     """Require an RMC connection from the manager to the partition, as the manager lists it."""
     moving = moving_of(survey)
-    state = said_of(survey, moving.rmc_state, "RMC state")
+    state = field_of(survey, moving.rmc_state, "RMC state")
     capable = moving.dlpar_mem_capable is not False and moving.dlpar_proc_capable is not False
     facts = {
         "rmc_state": state,
@@ -114,7 +114,7 @@ def rmc_partition(survey: Survey) -> RuleResult:
 
 def huge_pages(survey: Survey) -> RuleResult:
     """Require a partition without huge pages."""
-    count = said_of(survey, moving_of(survey).huge_pages, "huge pages")
+    count = field_of(survey, moving_of(survey).huge_pages, "huge pages")
     return passed(
         count == 0,
         survey.partition,
@@ -126,7 +126,7 @@ def huge_pages(survey: Survey) -> RuleResult:
 
 def workload_group(survey: Survey) -> RuleResult:
     """Require a partition that is in no workload group."""
-    group = said_of(survey, moving_of(survey).work_group, "workload group")
+    group = field_of(survey, moving_of(survey).work_group, "workload group")
     return passed(
         group == "none",
         survey.partition,
@@ -137,7 +137,7 @@ def workload_group(survey: Survey) -> RuleResult:
 
 def error_path_reporting(survey: Survey) -> RuleResult:
     """Require redundant error path reporting to be off."""
-    on = said_of(survey, moving_of(survey).redundant_error_path_reporting, "redundant error path reporting")
+    on = field_of(survey, moving_of(survey).redundant_error_path_reporting, "redundant error path reporting")
     return passed(
         not on,
         survey.partition,
@@ -149,7 +149,7 @@ def error_path_reporting(survey: Survey) -> RuleResult:
 
 def compat_mode(survey: Survey) -> RuleResult:
     """Require the partition's processor compatibility mode in the target's list."""
-    mode = said_of(survey, moving_of(survey).proc_compat_mode, "processor mode")
+    mode = field_of(survey, moving_of(survey).proc_compat_mode, "processor mode")
     frame = frame_of(survey, survey.target)
     if not frame.proc_compat_modes:
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor modes")
@@ -177,11 +177,16 @@ def virtual_adapters(survey: Survey) -> RuleResult:
     """Require virtual adapters only, as AIX lists them; a logical host Ethernet port blocks a move too."""
     guest = need(survey.guest, survey, "partition", survey.partition)
     adapters = need(guest.adapters, survey, "adapters", survey.partition)
-    physical = [one for one in adapters if one.description not in VIRTUAL_ADAPTERS and one.status != "Defined"]
+    physical = [
+        device for device in adapters if device.description not in VIRTUAL_ADAPTERS and device.status != "Defined"
+    ]
     return passed(
         not physical,
         survey.partition,
-        {"adapters": len(adapters), "not virtual": joined(f"{one.name} {one.description}" for one in physical)},
+        {
+            "adapters": len(adapters),
+            "not virtual": joined(f"{device.name} {device.description}" for device in physical),
+        },
         f"On the partition as root: rmdev -dRl {physical[0].name if physical else 'ADAPTER'}, "
         "after its addresses have moved to a virtual adapter; then take the adapter out of the partition's profile.",
     )
@@ -193,9 +198,9 @@ def virtual_adapters(survey: Survey) -> RuleResult:
 def _profile(survey: Survey) -> Mapping[str, str]:
     """The profile that the partition was activated with, field by field; its only one where that is not said."""
     moving = moving_of(survey)
-    found = need(survey.source.profiles, survey, "profiles", survey.source.name)
-    mine = [one for one in found if one.lpar_id == moving.lpar_id]
-    current = [one for one in mine if one.name == moving.profile] or (mine if len(mine) == 1 else [])
+    listed = need(survey.source.profiles, survey, "profiles", survey.source.name)
+    own = [profile for profile in listed if profile.lpar_id == moving.lpar_id]
+    current = [profile for profile in own if profile.name == moving.profile] or (own if len(own) == 1 else [])
     if not current:
         raise NotKnown(survey.partition, f"{survey.source.name} lists no profile that {survey.partition} runs with")
     return records(current[0].record + "\n")[0]
@@ -242,7 +247,7 @@ def host_ethernet(survey: Survey) -> RuleResult:
 def serial_adapters(survey: Survey) -> RuleResult:
     """Require no virtual serial adapters but the two that every partition has, in slots 0 and 1."""
     adapters = names(_profile_says(survey, "virtual_serial_adapters"))
-    slots = [one.split("/", 1)[0] for one in adapters]
+    slots = [adapter.split("/", 1)[0] for adapter in adapters]
     more = [slot for slot in slots if slot not in ("0", "1")]
     return passed(
         not more,
@@ -256,12 +261,12 @@ def profile_kept(survey: Survey) -> RuleResult:
     """Warn of further profiles: the target gets one, made of what the partition runs with. lpmkit stores all of them."""
     fields = _profile(survey)
     moving = moving_of(survey)
-    mine = [one.name for one in survey.source.profiles or () if one.lpar_id == moving.lpar_id]
+    own = [profile.name for profile in survey.source.profiles or () if profile.lpar_id == moving.lpar_id]
     return passed(
-        len(mine) == 1,
+        len(own) == 1,
         survey.partition,
-        {"runs with": fields["name"], "profiles": joined(mine)},
-        f"Of {len(mine)} profiles the target may have the present one only: lssyscfg -r prof --filter lpar_names={survey.partition} > FILE keeps them, "
+        {"runs with": fields["name"], "profiles": joined(own)},
+        f"Of {len(own)} profiles the target may have the present one only: lssyscfg -r prof --filter lpar_names={survey.partition} > FILE keeps them, "
         "and migrlpar -n names the one to be made.",
         bad=Verdict.WARN,
     )
@@ -291,7 +296,7 @@ def dedicated_memory(survey: Survey) -> RuleResult:
     ):
         return RuleResult(Verdict.PASS, survey.partition, {"shared memory": "the system has none"})
     return passed(
-        said_of(survey, mode, "memory mode") == "ded",
+        field_of(survey, mode, "memory mode") == "ded",
         survey.partition,
         {"mem_mode": mode},
         "The target needs a shared memory pool with a paging device for it (migrlpar -redundantpgvios), or "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, joined, need, passed, vios_of
 from lpmkit.inventory import PhysicalDisk, Vios, VirtualTarget
-from lpmkit.survey.model import Side, Survey, disk_named, same_disk, same_disks, servers_of
+from lpmkit.survey.model import Survey, SystemFacts, disk_named, same_disk, same_disks, servers_of
 
 #: Paths that carry data, or would (``lspath``).
 GOOD_PATH = "Enabled"
@@ -18,7 +18,7 @@ def _targets(survey: Survey) -> tuple[VirtualTarget, ...]:
     servers = need(servers_of(survey), survey, "scsi map", survey.source.name)
     if not servers:
         listed = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
-        if survey.moving and not any(one.lpar_id == survey.moving.lpar_id for one in listed):
+        if survey.moving and not any(adapter.lpar_id == survey.moving.lpar_id for adapter in listed):
             return ()  # one that sees its disks through Fibre Channel only
         raise NotKnown(survey.partition, f"lsmap on {survey.source.name} shows no adapter of {survey.partition}")
     return tuple(target for server in servers for target in server.targets)
@@ -28,35 +28,35 @@ def _backing_disks(survey: Survey) -> tuple[PhysicalDisk, ...]:
     """The source's disks behind the partition. What is no disk at all is `whole_luns`' business and left out here."""
     vios = vios_of(survey, survey.source, "disks")
     need(vios.disks, survey, "disks", survey.source.name)
-    found = (disk_named(survey.source, target.backing) for target in _targets(survey))
-    return tuple(disk for disk in found if disk is not None)
+    disks = (disk_named(survey.source, target.backing) for target in _targets(survey))
+    return tuple(disk for disk in disks if disk is not None)
 
 
-def _disks_on(survey: Survey, side: Side) -> tuple[PhysicalDisk, ...]:
+def _disks_on(survey: Survey, side: SystemFacts) -> tuple[PhysicalDisk, ...]:
     """The partition's disks as one side sees them; of a disk that it does not see nothing is known there."""
-    here = _backing_disks(survey)
+    backing = _backing_disks(survey)
     if side is survey.source:
-        return here
+        return backing
     need(vios_of(survey, side, "disks").disks, survey, "disks", side.name)
-    found = [(disk, same_disk(side, disk)[0]) for disk in here]
-    unseen = [disk.name for disk, there in found if there is None]
+    pairs = [(disk, same_disk(side, disk)[0]) for disk in backing]
+    unseen = [disk.name for disk, same in pairs if same is None]
     if unseen:
         raise NotKnown(side.name, f"{side.name} does not see the LUN of {joined(unseen)} on {survey.source.name}")
-    return tuple(there for disk in here for there in same_disks(side, disk))
+    return tuple(same for disk in backing for same in same_disks(side, disk))
 
 
 def whole_luns(survey: Survey) -> RuleResult:
     """Require a whole disk behind each virtual disk; a logical volume or a file stays with its I/O server."""
     disks = need(vios_of(survey, survey.source, "disks").disks, survey, "disks", survey.source.name)
     whole = {disk.name for disk in disks if disk.volume_group is None}
-    targets = [one for one in _targets(survey) if not _is_optical(one)]
-    other = [one for one in targets if one.backing not in whole]
+    targets = [target for target in _targets(survey) if not _is_optical(target)]
+    other = [target for target in targets if target.backing not in whole]
     return passed(
         not other,
         survey.partition,
         {
             "disks": len(targets),
-            "not a whole LUN": joined(f"{one.name} on {one.backing or 'nothing'}" for one in other),
+            "not a whole LUN": joined(f"{target.name} on {target.backing or 'nothing'}" for target in other),
         },
         "Give the partition a LUN that both I/O servers see (mkvdev -vdev hdiskN -vadapter vhostN -dev NAME), move the data "
         f"in AIX (migratepv or mirrorvg), then rmvdev -vtd {other[0].name if other else 'NAME'}",
@@ -69,13 +69,13 @@ def _is_optical(target: VirtualTarget) -> bool:
 
 def optical(survey: Survey) -> RuleResult:
     """Require that no virtual optical media are loaded; an empty drive should be removed too."""
-    drives = [one for one in _targets(survey) if _is_optical(one)]
+    drives = [drive for drive in _targets(survey) if _is_optical(drive)]
     if not drives:
         return RuleResult(Verdict.PASS, survey.partition, {"virtual optical drives": 0})
-    found = need(vios_of(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
+    listed = need(vios_of(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
     # Two I/O servers may both have a vtopt0; of a name that is there twice the loaded one counts.
-    media = dict(sorted(found, key=lambda one: one[1] is not None))
-    loaded = {one.name: one.backing or media.get(one.name) for one in drives}
+    media = dict(sorted(listed, key=lambda drive: drive[1] is not None))
+    loaded = {drive.name: drive.backing or media.get(drive.name) for drive in drives}
     facts = {name: medium or "empty" for name, medium in loaded.items()}
     name = drives[0].name
     remedy = f"unloadopt -vtd {name}; rmvdev -vtd {name}"
@@ -85,25 +85,25 @@ def optical(survey: Survey) -> RuleResult:
 
 def same_luns(survey: Survey) -> RuleResult:
     """Require the same LUNs on both sides: ``unique_id`` decides, the PVID must not contradict it."""
-    here = _backing_disks(survey)
+    backing = _backing_disks(survey)
     need(vios_of(survey, survey.target, "disks").disks, survey, "disks", survey.target.name)
-    found = {disk: same_disk(survey.target, disk) for disk in here}
+    matches = {disk: same_disk(survey.target, disk) for disk in backing}
     facts: dict[str, Fact] = {
-        disk.name: f"{there.name} by {how}" if there else "not found" for disk, (there, how) in found.items()
+        disk.name: f"{same.name} by {how}" if same else "not found" for disk, (same, how) in matches.items()
     }
     missing = [
         disk.name
-        for disk, (there, _) in found.items()
-        if there is None or any(_contradicts(disk, one) for one in same_disks(survey.target, disk))
+        for disk, (same, _) in matches.items()
+        if same is None or any(_contradicts(disk, other) for other in same_disks(survey.target, disk))
     ]
     if missing:
         remedy = f"Zone and mask the LUNs of {joined(missing)} to {survey.target.name} too, then there: cfgdev"
         return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
-    for disk, (there, how) in found.items():
-        if how == "PVID" and there is not None:
-            side, name = (survey.source, disk.name) if disk.unique_id is None else (survey.target, there.name)
+    for disk, (same, how) in matches.items():
+        if how == "PVID" and same is not None:
+            side, name = (survey.source, disk.name) if disk.unique_id is None else (survey.target, same.name)
             raise NotKnown(side.name, survey.why_not(f"{name} unique_id", side.name))
-    fewer = [disk.name for disk in here if _ways(here, disk) > len(same_disks(survey.target, disk))]
+    fewer = [disk.name for disk in backing if _ways(backing, disk) > len(same_disks(survey.target, disk))]
     return passed(
         not fewer,
         survey.target.name,
@@ -119,27 +119,27 @@ def _ways(disks: Sequence[PhysicalDisk], wanted: PhysicalDisk) -> int:
     return sum(wanted.unique_id is not None and disk.unique_id == wanted.unique_id for disk in disks)
 
 
-def _contradicts(here: PhysicalDisk, there: PhysicalDisk) -> bool:
+def _contradicts(source: PhysicalDisk, target: PhysicalDisk) -> bool:
     """The same LUN with two PVIDs: one of the two lists is stale. A side that has not read the PVID yet says nothing."""
-    return here.pvid is not None and there.pvid is not None and here.pvid != there.pvid
+    return source.pvid is not None and target.pvid is not None and source.pvid != target.pvid
 
 
 def luns_free(survey: Survey) -> RuleResult:
     """Require that the LUNs are unused on the target, by clients and by volume groups of the I/O server."""
-    there = _disks_on(survey, survey.target)
+    disks = _disks_on(survey, survey.target)
     servers = need(vios_of(survey, survey.target, "scsi map").scsi_servers, survey, "scsi map", survey.target.name)
     used = {target.backing: f"{target.name} of {server.name}" for server in servers for target in server.targets}
-    used |= {disk.name: f"volume group {disk.volume_group}" for disk in there if disk.volume_group}
-    taken = {disk.name: used[disk.name] for disk in there if disk.name in used}
+    used |= {disk.name: f"volume group {disk.volume_group}" for disk in disks if disk.volume_group}
+    taken = {disk.name: used[disk.name] for disk in disks if disk.name in used}
     return passed(
         not taken,
         survey.target.name,
-        {disk.name: taken.get(disk.name, "free") for disk in there} or {"disks": 0},
+        {disk.name: taken.get(disk.name, "free") for disk in disks} or {"disks": 0},
         f"On {survey.target.name}: lsmap -all shows who uses {joined(taken)}; if nobody needs it: rmvdev -vtd NAME",
     )
 
 
-def reserve_policy(survey: Survey, side: Side) -> RuleResult:
+def reserve_policy(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require the reserve policy ``no_reserve`` of every LUN."""
     disks = _disks_on(survey, side)
     for disk in disks:
@@ -155,7 +155,7 @@ def reserve_policy(survey: Survey, side: Side) -> RuleResult:
     )
 
 
-def paths(survey: Survey, side: Side) -> RuleResult:
+def paths(survey: Survey, side: SystemFacts) -> RuleResult:
     """Every disk wants an enabled path, and two for a spare; ``lspath`` and SDDPCM are asked, one of them suffices."""
     vios = vios_of(survey, side, "paths")
     if vios.paths is None and vios.multipath is None:
@@ -175,6 +175,8 @@ def paths(survey: Survey, side: Side) -> RuleResult:
 def _paths_of(vios: Vios, disk: str) -> tuple[int, int]:
     """Good paths and all paths of a disk, as the less hopeful of the two commands sees them."""
     listed = [path.status == GOOD_PATH for path in vios.paths or () if path.disk == disk]
-    driven = [path.healthy for one in vios.multipath or () if one.disk == disk for path in one.paths]
+    driven = [
+        path.healthy for driver_disk in vios.multipath or () if driver_disk.disk == disk for path in driver_disk.paths
+    ]
     views = [(sum(view), len(view)) for view in (listed, driven) if view]
     return min(views, key=lambda view: view[0] - view[1], default=(0, 0))

@@ -13,6 +13,7 @@ from lpmkit.checks.judging import (
     OnlyFirmware,
     RuleResult,
     Verdict,
+    field_of,
     frame_of,
     io_servers_of,
     is_inactive,
@@ -21,12 +22,11 @@ from lpmkit.checks.judging import (
     need,
     passed,
     read_table,
-    said_of,
     sides,
     vios_of,
 )
 from lpmkit.inventory import Partition, VirtualFcAdapter, VirtualScsiAdapter
-from lpmkit.survey.model import Side, Survey
+from lpmkit.survey.model import Survey, SystemFacts
 
 #: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (hpt ratio 1:64, A `ZIU`).
 PAGE_TABLE_SHARE = 64
@@ -40,16 +40,16 @@ FIRST_MOVED_SLOT = 11
 
 def two_systems(survey: Survey) -> RuleResult:
     """Require two systems: a partition cannot move to where it is."""
-    here, there = frame_of(survey, survey.source), frame_of(survey, survey.target)
+    source, target = frame_of(survey, survey.source), frame_of(survey, survey.target)
     return passed(
-        here.machine != there.machine,
+        source.machine != target.machine,
         survey.target.name,
-        {"source": here.machine, "target": there.machine},
+        {"source": source.machine, "target": target.machine},
         "Correct the addresses in the site file: both names lead to the same system.",
     )
 
 
-def operating(survey: Survey, side: Side) -> RuleResult:
+def operating(survey: Survey, side: SystemFacts) -> RuleResult:
     """A system without power takes part in nothing."""
     state = need(frame_of(survey, side).state, survey, "state", side.name)
     return passed(
@@ -60,7 +60,7 @@ def operating(survey: Survey, side: Side) -> RuleResult:
     )
 
 
-def enterprise(survey: Survey, side: Side) -> RuleResult:
+def enterprise(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require PowerVM Enterprise, which shows as a capability; a system that lists none was not understood."""
     frame = frame_of(survey, side)
     if not frame.capabilities:
@@ -74,7 +74,7 @@ def enterprise(survey: Survey, side: Side) -> RuleResult:
     )
 
 
-def concurrency(survey: Survey, side: Side) -> RuleResult:
+def concurrency(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require a free migration operation on the system."""
     frame = frame_of(survey, side)
     if is_inactive(survey):
@@ -123,7 +123,7 @@ def memory_region(survey: Survey) -> RuleResult:
 
 def memory_room(survey: Survey) -> RuleResult:
     """Require free memory for the partition on the target."""
-    wanted = said_of(survey, moving_of(survey).memory_mb, "memory")
+    wanted = field_of(survey, moving_of(survey).memory_mb, "memory")
     frame = frame_of(survey, survey.target)
     free = need(frame.memory_available_mb, survey, "memory available", survey.target.name)
     table = -(-wanted // PAGE_TABLE_SHARE)
@@ -141,7 +141,7 @@ def processor_room(survey: Survey) -> RuleResult:
     """Require free processing units (shared partition) or processors (dedicated) on the target."""
     moving = moving_of(survey)
     units = moving.proc_units if moving.proc_units is not None else moving.virtual_processors
-    wanted = said_of(survey, units, "processing units")
+    wanted = field_of(survey, units, "processing units")
     free = need(
         frame_of(survey, survey.target).proc_units_available, survey, "processors available", survey.target.name
     )
@@ -168,19 +168,23 @@ def virtual_slots(survey: Survey) -> RuleResult:
     moving = moving_of(survey)
     clients = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
     fibre = need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name)
-    ours: list[VirtualScsiAdapter | VirtualFcAdapter] = [*clients, *fibre]
-    wanted = sum(one.lpar_id == moving.lpar_id and one.adapter_type == "client" for one in ours)
-    there = need(survey.target.fc_adapters, survey, "fc adapters", survey.target.name)
-    theirs: list[VirtualScsiAdapter | VirtualFcAdapter] = [*scsi, *there]
-    taken = {(one.lpar_id, one.slot) for one in theirs} | {(one.lpar_id, one.slot) for one in ethernet}
-    free = {one: _free_slots(one, {slot for owner, slot in taken if owner == one.lpar_id}) for one in servers}
+    client_adapters: list[VirtualScsiAdapter | VirtualFcAdapter] = [*clients, *fibre]
+    wanted = sum(adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client" for adapter in client_adapters)
+    target_fc = need(survey.target.fc_adapters, survey, "fc adapters", survey.target.name)
+    server_adapters: list[VirtualScsiAdapter | VirtualFcAdapter] = [*scsi, *target_fc]
+    taken = {(adapter.lpar_id, adapter.slot) for adapter in server_adapters} | {
+        (adapter.lpar_id, adapter.slot) for adapter in ethernet
+    }
+    free = {
+        server: _free_slots(server, {slot for owner, slot in taken if owner == server.lpar_id}) for server in servers
+    }
     # Which adapter goes to which I/O server is the manager's choice, so the fullest one decides whether it is sure.
-    server = min(servers, key=lambda one: len(free[one]))
-    most, least = server.max_virtual_slots or 0, len(free[server])
-    low = sum(slot < FIRST_MOVED_SLOT for slot in free[server])
+    fullest = min(servers, key=lambda server: len(free[server]))
+    most, least = fullest.max_virtual_slots or 0, len(free[fullest])
+    low = sum(slot < FIRST_MOVED_SLOT for slot in free[fullest])
     facts: dict[str, Fact] = {"needed": wanted, "free": least, "of them below 11": low, "highest number": most}
     remedy = (
-        f'chsyscfg -r prof -i "lpar_name={server.name},max_virtual_slots={most + max(1, wanted + low - least)}", '
+        f'chsyscfg -r prof -i "lpar_name={fullest.name},max_virtual_slots={most + max(1, wanted + low - least)}", '
         "then restart the I/O server."
     )
     enough = sum(map(len, free.values()))
@@ -202,25 +206,25 @@ def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
     return tuple(slot for slot in range(SERIAL_SLOTS, server.max_virtual_slots or 0) if slot not in taken)
 
 
-def vasi(survey: Survey, side: Side) -> RuleResult:
+def vasi(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require the VASI device, through which the mover works."""
     devices = need(vios_of(survey, side, "virtual devices").devices, survey, "virtual devices", side.name)
-    found = [one for one in devices if one.name.startswith("vasi")]
+    vasi_devices = [device for device in devices if device.name.startswith("vasi")]
     return passed(
-        any(one.status == "Available" for one in found),
+        any(device.status == "Available" for device in vasi_devices),
         side.name,
-        {"vasi": joined(f"{one.name} {one.status}" for one in found)},
+        {"vasi": joined(f"{device.name} {device.status}" for device in vasi_devices)},
         "cfgdev; if lsdev -virtual still shows none, enter the PowerVM Enterprise activation and restart the I/O server.",
     )
 
 
-def movers(survey: Survey, side: Side) -> RuleResult:
+def movers(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require a mover: under an HMC an I/O server with ``msp`` 1, under an IVM its only I/O server."""
     servers = io_servers_of(survey, side)
-    facts: dict[str, Fact] = {f"msp of {one.name}": one.msp for one in servers}
-    if any(one.msp for one in servers):
+    facts: dict[str, Fact] = {f"msp of {server.name}": server.msp for server in servers}
+    if any(server.msp for server in servers):
         return RuleResult(Verdict.PASS, side.name, facts)
-    silent = [one.name for one in servers if one.msp is None]
+    silent = [server.name for server in servers if server.msp is None]
     if silent:
         raise NotKnown(side.name, f"the manager does not say whether {joined(silent)} may move partitions (msp)")
     system = side.frame.name if side.frame else "SYSTEM"
@@ -228,30 +232,30 @@ def movers(survey: Survey, side: Side) -> RuleResult:
     return RuleResult(Verdict.FAIL, side.name, facts, remedy)
 
 
-def rmc_vios(survey: Survey, side: Side) -> RuleResult:
+def rmc_vios(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require an RMC connection from the HMC to every I/O server; under an IVM the I/O server is the manager."""
     servers = io_servers_of(survey, side)
-    silent = [one.name for one in servers if one.rmc_state is None]
+    silent = [server.name for server in servers if server.rmc_state is None]
     if silent:
         raise NotKnown(side.name, f"the manager does not say the RMC state of {joined(silent)}")
-    down = [one.name for one in servers if one.rmc_state != "active"]
+    down = [server.name for server in servers if server.rmc_state != "active"]
     # One that is switched off serves nobody, and of the target's any other will do, as long as there is another.
     idle = len(down) < len(servers) and (
-        side is survey.target or all(one.state == "Not Activated" for one in servers if one.name in down)
+        side is survey.target or all(server.state == "Not Activated" for server in servers if server.name in down)
     )
     return passed(
         not down,
         side.name,
-        {f"rmc_state of {one.name}": one.rmc_state for one in servers},
+        {f"rmc_state of {server.name}": server.rmc_state for server in servers},
         f"On {joined(down)} after oem_setup_env, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p; then allow five minutes. "
         "On the HMC: lspartition -dlpar",
         bad=Verdict.WARN if idle else Verdict.FAIL,
     )
 
 
-def io_servers_named(survey: Survey, side: Side) -> RuleResult:
+def io_servers_named(survey: Survey, side: SystemFacts) -> RuleResult:
     """What an I/O server that the site file does not name would say, no rule has heard."""
-    listed = [one.name for one in io_servers_of(survey, side)]
+    listed = [server.name for server in io_servers_of(survey, side)]
     left_out = [name for name in listed if name not in side.asked]
     return passed(
         not left_out,
@@ -267,7 +271,7 @@ def movers_connected(survey: Survey) -> RuleResult:
     if survey.source.manager == "hmc":
         pairs = need(survey.mover_pairs, survey, "mover pairs", survey.source.name)
         facts: dict[str, Fact] = {
-            f"{one.source} to {one.target}": f"{one.source_address} to {one.target_address}" for one in pairs
+            f"{pair.source} to {pair.target}": f"{pair.source_address} to {pair.target_address}" for pair in pairs
         }
         remedy = (
             "Give a mover of each end an address that the other can reach: lslparmigr -r msp shows the pairs; chsyscfg -r lpar -m SYSTEM "
@@ -280,13 +284,13 @@ def movers_connected(survey: Survey) -> RuleResult:
     return RuleResult(Verdict.PASS, survey.target.name, {"movers": "the managers, which reach each other by SSH"})
 
 
-def time_reference(survey: Survey, side: Side) -> RuleResult:
+def time_reference(survey: Survey, side: SystemFacts) -> RuleResult:
     """Recommend a time reference partition: without it the clock of a partition that arrives may jump."""
     listed = need(side.partitions, survey, "partitions", side.name)
-    if all(one.time_reference is None for one in listed):
+    if all(partition.time_reference is None for partition in listed):
         raise OnlyFirmware(side.name, "this level does not list time_ref", "Nothing, where clocks are kept by NTP.")
-    references = [one.name for one in listed if one.time_reference]
-    server = next((one.lpar_id for one in listed if one.is_vios), "ID")
+    references = [partition.name for partition in listed if partition.time_reference]
+    server = next((partition.lpar_id for partition in listed if partition.is_vios), "ID")
     return passed(
         bool(references),
         side.name,
@@ -296,14 +300,14 @@ def time_reference(survey: Survey, side: Side) -> RuleResult:
     )
 
 
-def on_mains(survey: Survey, side: Side) -> RuleResult:
+def on_mains(survey: Survey, side: SystemFacts) -> RuleResult:
     """Leave the power supply to the firmware's validation: managers do not list it."""
     raise OnlyFirmware(
         side.name, "managers do not list whether a system runs on battery", "See that it is on mains power."
     )
 
 
-def optimizer_idle(survey: Survey, side: Side) -> RuleResult:
+def optimizer_idle(survey: Survey, side: SystemFacts) -> RuleResult:
     """Leave the dynamic platform optimizer, which moves memory itself, to the firmware's validation."""
     system = side.frame.name if side.frame else "SYSTEM"
     raise OnlyFirmware(
@@ -320,11 +324,15 @@ def multipath(survey: Survey) -> RuleResult:
         *need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name),
         *need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name),
     ]
-    now = {one.remote_lpar_id for one in clients if one.lpar_id == moving.lpar_id and one.adapter_type == "client"}
+    now = {
+        adapter.remote_lpar_id
+        for adapter in clients
+        if adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client"
+    }
     able = [
-        one.name
-        for one in io_servers_of(survey, survey.target)
-        if one.state == "Running" and one.rmc_state in ("active", None)
+        server.name
+        for server in io_servers_of(survey, survey.target)
+        if server.state == "Running" and server.rmc_state in ("active", None)
     ]
     return passed(
         len(able) >= len(now),
@@ -340,16 +348,18 @@ def pool_there(survey: Survey) -> RuleResult:
     moving = moving_of(survey)
     if moving.proc_mode == "ded":
         return RuleResult(Verdict.PASS, survey.partition, {"processors": "dedicated"})
-    pool = said_of(survey, moving.pool, "shared processor pool")
+    pool = field_of(survey, moving.pool, "shared processor pool")
     if moving.pool_id == 0:
         return RuleResult(Verdict.PASS, survey.partition, {"pool": pool})
-    there = [one.name for one in need(survey.target.pools, survey, "pools", survey.target.name)]
+    pool_names = [known.name for known in need(survey.target.pools, survey, "pools", survey.target.name)]
     remedy = (
         f"Say it in the order: lpmkit ... --map shared_proc_pool_name='{pool}'; without, it may come into the default pool"
-        if pool in there
+        if pool in pool_names
         else f"Make it there first: chhwres -r procpool -m TARGET -o s --poolname '{pool}' -a max_pool_proc_units=UNITS"
     )
-    return RuleResult(Verdict.WARN, survey.target.name, {"pool": pool, "pools of the target": joined(there)}, remedy)
+    return RuleResult(
+        Verdict.WARN, survey.target.name, {"pool": pool, "pools of the target": joined(pool_names)}, remedy
+    )
 
 
 # -- levels ----------------------------------------------------------------------------------------------------------------------
@@ -391,8 +401,8 @@ def numbers_of(level: str) -> tuple[int, ...]:
 def _uses(survey: Survey) -> set[str]:
     """What of the matrix concerns this partition."""
     lpar_id = moving_of(survey).lpar_id
-    fibre = any(one.lpar_id == lpar_id for one in survey.source.fc_adapters or ())
-    virtual = any(one.lpar_id == lpar_id for one in survey.source.vnics or ())
+    fibre = any(adapter.lpar_id == lpar_id for adapter in survey.source.fc_adapters or ())
+    virtual = any(nic.lpar_id == lpar_id for nic in survey.source.vnics or ())
     return {"a move", *(["NPIV"] if fibre else []), *(["vNIC"] if virtual else [])}
 
 
@@ -407,10 +417,10 @@ def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, st
     return passed(not any(old.values()), about, facts, remedy, bad=Verdict.FAIL if hard else Verdict.WARN)
 
 
-def vios_level(survey: Survey, side: Side) -> RuleResult:
+def vios_level(survey: Survey, side: SystemFacts) -> RuleResult:
     """The levels of the I/O servers against the matrix."""
-    found = side.servers or (vios_of(survey, side, "level"),)
-    levels = {f"VIOS level of {one.name}": need(one.level, survey, "level", side.name) for one in found}
+    servers = side.servers or (vios_of(survey, side, "level"),)
+    levels = {f"VIOS level of {server.name}": need(server.level, survey, "level", side.name) for server in servers}
     return _held_against(
         survey, side.name, "VIOS", levels, "Update the I/O server: updateios -install -dev DIRECTORY -accept"
     )

@@ -152,7 +152,7 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
     if only_look:
         print_left_behind(book.left_behind(run))
         sys.exit(
-            STATUS_OF_WAY.get(proposal.way.value, NOT_FINE) if proposal.rule not in NOBODY_KNOWS else COULD_NOT_TELL
+            STATUS_OF_WAY.get(proposal.action.value, NOT_FINE) if proposal.rule not in NOBODY_KNOWS else COULD_NOT_TELL
         )
     status = _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
     if status == FINE:
@@ -176,9 +176,9 @@ NOBODY_KNOWS = (
 
 def print_proposal(proposal: Any) -> None:
     """What to do about a move, why, and what to type."""
-    for said in proposal.said:
-        people.print(f"  {said}", soft_wrap=True)
-    people.print(f"What to do: {proposal.way.value}. {proposal.why}", soft_wrap=True)
+    for reading in proposal.readings:
+        people.print(f"  {reading}", soft_wrap=True)
+    people.print(f"What to do: {proposal.action.value}. {proposal.why}", soft_wrap=True)
     for command in proposal.commands:
         people.print(f"  {command}", soft_wrap=True)
 

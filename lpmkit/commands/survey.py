@@ -51,10 +51,10 @@ def survey(
     if as_json:
         say_json(found.to_dict())
     else:
-        from lpmkit.mapping.compare import as_row, lay_out  # noqa: PLC0415
+        from lpmkit.mapping.compare import as_row, compare_mapping  # noqa: PLC0415
 
         people.print(f"Facts about {partition} and both ends are in {run.path / 'survey.json'}")
-        print_table("What becomes of the mapping", [as_row(line) for line in lay_out(found, record_of(run))])
+        print_table("What becomes of the mapping", [as_row(line) for line in compare_mapping(found, record_of(run))])
         for gap in found.gaps:
             people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
     sys.exit(COULD_NOT_TELL if found.gaps else FINE)
@@ -84,12 +84,12 @@ def mapping(
     Without --keep-mapping and --map: as the manager would choose. With them: as the record says that migrlpar -i would get.
     """
     from lpmkit.control.listings import attribute_record  # noqa: PLC0415
-    from lpmkit.mapping.compare import LOST, UNKNOWN, as_row, lay_out  # noqa: PLC0415
+    from lpmkit.mapping.compare import LOST, UNKNOWN, as_row, compare_mapping  # noqa: PLC0415
 
     book = runbook_of(context)
     run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
     found, record = book.survey(run), record_of(run)
-    lines = lay_out(found, record)
+    lines = compare_mapping(found, record)
     if as_json:
         said = None if record is None else attribute_record(record)
         say_json({"run": str(run.path), "record": record, "i": said, "lines": [asdict(line) for line in lines]})

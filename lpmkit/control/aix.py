@@ -125,10 +125,10 @@ def one_line(text: str) -> str:
     >>> one_line("000071DA4C00\n")
     '000071DA4C00'
     """
-    found = [line.strip() for line in lines(text) if line.strip()]
-    if len(found) != 1:
-        raise UnexpectedReply(f"one line was expected and {len(found)} came", line=found[1] if found else None)
-    return found[0]
+    rows = [line.strip() for line in lines(text) if line.strip()]
+    if len(rows) != 1:
+        raise UnexpectedReply(f"one line was expected and {len(rows)} came", line=rows[1] if rows else None)
+    return rows[0]
 
 
 def read_machine_id(text: str) -> str:
@@ -236,17 +236,17 @@ def read_configuration(text: str) -> Configuration:
         if not line.strip():
             break
         head.append(line)
-    said = dict(_labelled(line) for line in head)
-    lpar_id, _, lpar_name = said.get("LPAR Info", "").partition(" ")
+    labels = dict(_labelled(line) for line in head)
+    lpar_id, _, lpar_name = labels.get("LPAR Info", "").partition(" ")
     return Configuration(
-        model=_required(said, "System Model"),
-        serial=_required(said, "Machine Serial Number"),
-        processors=_figure(said, "Number Of Processors"),
-        clock_mhz=_figure(said, "Processor Clock Speed"),
+        model=_required(labels, "System Model"),
+        serial=_required(labels, "Machine Serial Number"),
+        processors=_figure(labels, "Number Of Processors"),
+        clock_mhz=_figure(labels, "Processor Clock Speed"),
         lpar_id=int(lpar_id) if lpar_id.isdigit() else None,
         lpar_name=lpar_name or None,
-        memory_mb=_figure(said, "Memory Size"),
-        firmware=said.get("Platform Firmware level"),
+        memory_mb=_figure(labels, "Memory Size"),
+        firmware=labels.get("Platform Firmware level"),
     )
 
 
@@ -257,15 +257,15 @@ def _labelled(line: str) -> tuple[str, str]:
     return " ".join(label.split()), value.strip()
 
 
-def _required(said: dict[str, str], label: str) -> str:
-    if not said.get(label):
+def _required(labels: dict[str, str], label: str) -> str:
+    if not labels.get(label):
         raise UnexpectedReply(f"the line {label!r} is missing")
-    return said[label]
+    return labels[label]
 
 
-def _figure(said: dict[str, str], label: str) -> int | None:
+def _figure(labels: dict[str, str], label: str) -> int | None:
     """The number at the head of a value such as ``4096 MB``; None where the label is missing or holds a dash."""
-    first = said.get(label, "").partition(" ")[0]
+    first = labels.get(label, "").partition(" ")[0]
     return int(first) if first.isdigit() else None
 
 
@@ -284,15 +284,15 @@ def read_lparstat(text: str) -> LparStat:
     ('a:b', 2, 4.0)
     """
     labels = tuple(_labelled(line) for line in lines(text) if line.strip())
-    said = dict(labels)
-    capacity = said.get("Entitled Capacity")
+    values = dict(labels)
+    capacity = values.get("Entitled Capacity")
     return LparStat(
-        partition_name=_required(said, "Partition Name"),
-        lpar_id=whole(_required(said, "Partition Number")),
-        mode=said.get("Mode"),
+        partition_name=_required(values, "Partition Name"),
+        lpar_id=whole(_required(values, "Partition Number")),
+        mode=values.get("Mode"),
         entitled_capacity=None if capacity == "-" else units(capacity),
-        online_virtual_cpus=_figure(said, "Online Virtual CPUs"),
-        online_memory_mb=_figure(said, "Online Memory"),
+        online_virtual_cpus=_figure(values, "Online Virtual CPUs"),
+        online_memory_mb=_figure(values, "Online Memory"),
         labels=labels,
     )
 
@@ -310,12 +310,12 @@ def read_errpt(text: str) -> tuple[ErrorEntry, ...]:
     >>> read_errpt(text)[0].resource, read_errpt(text)[0].description
     ('pmig', 'Client X')
     """
-    found = [line for line in lines(text) if line.strip()]
-    if not found:
+    rows = [line for line in lines(text) if line.strip()]
+    if not rows:
         return ()
-    if found[0].split()[:2] != ["IDENTIFIER", "TIMESTAMP"]:
-        raise UnexpectedReply("the heading of an error log was expected", line=found[0])
-    return tuple(_error_entry(line) for line in found[1:])
+    if rows[0].split()[:2] != ["IDENTIFIER", "TIMESTAMP"]:
+        raise UnexpectedReply("the heading of an error log was expected", line=rows[0])
+    return tuple(_error_entry(line) for line in rows[1:])
 
 
 def _error_entry(line: str) -> ErrorEntry:
@@ -377,15 +377,15 @@ def _error_report(entry: list[str]) -> ErrorReport:
     if "Description" not in entry:
         raise UnexpectedReply("an error report has no description", line=entry[0])
     middle = entry.index("Description")
-    said = dict(_labelled(line) for line in entry[:middle] if ":" in line and not line[:1].isspace())
+    labels = dict(_labelled(line) for line in entry[:middle] if ":" in line and not line[:1].isspace())
     return ErrorReport(
-        label=_required(said, "LABEL"),
-        identifier=_required(said, "IDENTIFIER"),
-        at=_required(said, "Date/Time"),
-        sequence=whole(_required(said, "Sequence Number")),
-        machine_id=_required(said, "Machine Id"),
-        node_id=_required(said, "Node Id"),
-        resource=_required(said, "Resource Name"),
+        label=_required(labels, "LABEL"),
+        identifier=_required(labels, "IDENTIFIER"),
+        at=_required(labels, "Date/Time"),
+        sequence=whole(_required(labels, "Sequence Number")),
+        machine_id=_required(labels, "Machine Id"),
+        node_id=_required(labels, "Node Id"),
+        resource=_required(labels, "Resource Name"),
         description=next((line.strip() for line in entry[middle + 1 :] if line.strip()), ""),
     )
 
@@ -456,11 +456,11 @@ def read_paths(text: str) -> tuple[DiskPath, ...]:
     >>> read_paths("Failed  hdisk1 vscsi1\n")
     (DiskPath(disk='hdisk1', status='Failed', parent='vscsi1', connection=''),)
     """
-    found = [line.split() for line in lines(text) if line.strip()]
-    for fields in found:
+    rows = [line.split() for line in lines(text) if line.strip()]
+    for fields in rows:
         if len(fields) != 3:
             raise UnexpectedReply("this is not a row of lspath", line=" ".join(fields))
-    return tuple(DiskPath(disk, status, parent) for status, disk, parent in found)
+    return tuple(DiskPath(disk, status, parent) for status, disk, parent in rows)
 
 
 def read_subsystem(text: str) -> Subsystem:
@@ -581,9 +581,9 @@ def read_dr_lines(text: str) -> tuple[SyslogLine, ...]:
     (SyslogLine(stamp='Aug  8 20:14:02', process='DRMGR[241]', text='post phase'),)
     """
     return tuple(
-        SyslogLine(found["stamp"], found["process"], found["text"])
-        for one in lines(text)
-        if (found := _DR_LINE.match(one))
+        SyslogLine(match["stamp"], match["process"], match["text"])
+        for line in lines(text)
+        if (match := _DR_LINE.match(line))
     )
 
 
@@ -607,13 +607,13 @@ def read_change_rows(text: str) -> tuple[ChangeRow, ...]:
     >>> read_change_rows("ZZZZ,T0007,20:13:59,08-AUG-2008\nBBBR,T0007,20:14:02,08-AUG-2008,post,migrate\n")
     (ChangeRow(stamp='20:14:02', text='T0007,08-AUG-2008,post,migrate'),)
     """
-    found = []
-    for one in lines(text):
-        tag, *fields = [field.strip() for field in one.split(",")]
+    rows = []
+    for line in lines(text):
+        tag, *fields = [field.strip() for field in line.split(",")]
         if tag == "BBBR":
             stamp = next((field for field in fields if _TIME_OF_DAY.fullmatch(field)), "")
-            found.append(ChangeRow(stamp, ",".join(field for field in fields if field != stamp)))
-    return tuple(found)
+            rows.append(ChangeRow(stamp, ",".join(field for field in fields if field != stamp)))
+    return tuple(rows)
 
 
 _TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?")
@@ -675,14 +675,14 @@ class AixShell:
         files = self._ask(["cat", "/etc/syslog.conf"], read_syslog_files)
         if not files:
             raise UnexpectedReply("/etc/syslog.conf names no file: syslog keeps nothing on this machine")
-        return tuple(one for file in files for one in self._ask(["tail", "-n", "500", file], read_dr_lines))
+        return tuple(line for file in files for line in self._ask(["tail", "-n", "500", file], read_dr_lines))
 
     def change_rows(self, folder: str) -> tuple[ChangeRow, ...]:
         """What nmon noted of changes in the newest recording (``*.nmon``) of a folder.
 
         Raises `RemoteError` when there is none or it cannot be read.
         """
-        names = self._ask(["ls", "-t", folder], lambda text: [one.strip() for one in lines(text)])
+        names = self._ask(["ls", "-t", folder], lambda text: [line.strip() for line in lines(text)])
         newest = next((name for name in names if name.endswith(".nmon")), None)
         if newest is None:
             raise UnexpectedReply(f"{folder} holds no recording of nmon (*.nmon)")

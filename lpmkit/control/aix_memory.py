@@ -88,13 +88,13 @@ def read_svmon(text: str) -> RealMemory:
     values = next((row[1:] for row in rows if row[0] == "memory"), None)
     if head is None or values is None or len(head) != len(values) or "pin" not in head:
         raise UnexpectedReply("this is not the table of svmon -G", line=text.partition("\n")[0])
-    said = dict(zip(head, values, strict=True))
+    columns = dict(zip(head, values, strict=True))
     return RealMemory(
-        size=_bytes(said["size"]),
-        in_use=_bytes(said["inuse"]),
-        pinned=_bytes(said["pin"]),
-        virtual=_bytes(said["virtual"]) if "virtual" in said else None,
-        mode=said.get("mmode"),
+        size=_bytes(columns["size"]),
+        in_use=_bytes(columns["inuse"]),
+        pinned=_bytes(columns["pin"]),
+        virtual=_bytes(columns["virtual"]) if "virtual" in columns else None,
+        mode=columns.get("mmode"),
     )
 
 
@@ -111,9 +111,9 @@ def read_vmstat_v(text: str) -> RealMemory:
     >>> found.in_use // 4096, found.files // 4096, found.pinned
     (900, 250, None)
     """
-    said = _figures(text)
-    size, free = _counted(said, "memory pages"), _counted(said, "free pages")
-    pinned, files = said.get("pinned pages"), said.get("file pages")
+    figures = _figures(text)
+    size, free = _counted(figures, "memory pages"), _counted(figures, "free pages")
+    pinned, files = figures.get("pinned pages"), figures.get("file pages")
     return RealMemory(
         size=size * PAGE_BYTES,
         in_use=(size - free) * PAGE_BYTES,
@@ -133,28 +133,30 @@ def read_vmstat_s(text: str) -> Paging:
     >>> read_vmstat_s("    7 page ins\n    8 page outs\n    9 zero filled pages faults\n").pages
     24
     """
-    said = _figures(text)
-    return Paging(_counted(said, "zero filled pages faults"), _counted(said, "page ins"), _counted(said, "page outs"))
+    figures = _figures(text)
+    return Paging(
+        _counted(figures, "zero filled pages faults"), _counted(figures, "page ins"), _counted(figures, "page outs")
+    )
 
 
 _FIGURE = re.compile(r"\s*(?P<figure>[0-9][0-9.,]*)\s+(?P<name>\S.*?)\s*")
 
 
 def _figures(text: str) -> dict[str, str]:
-    found = {}
+    figures = {}
     for line in lines(text):
         if line.strip():
             row = _FIGURE.fullmatch(line)
             if row is None:
                 raise UnexpectedReply("a figure and its name were expected", line=line)
-            found[row["name"]] = row["figure"]
-    return found
+            figures[row["name"]] = row["figure"]
+    return figures
 
 
-def _counted(said: dict[str, str], name: str) -> int:
-    if name not in said:
+def _counted(figures: dict[str, str], name: str) -> int:
+    if name not in figures:
         raise UnexpectedReply(f"the line {name!r} is missing")
-    return whole(said[name])
+    return whole(figures[name])
 
 
 def _bytes(pages: str) -> int:
@@ -204,8 +206,8 @@ class MemoryWatch:
             moments.append((reply.began_ns + reply.ended_ns) / 2e9)
             return understood(reply, read_vmstat_s)
 
-        found = self._try(session, ["vmstat", "-s"], read)
-        return None if found is None else (moments[0], found)
+        paging = self._try(session, ["vmstat", "-s"], read)
+        return None if paging is None else (moments[0], paging)
 
     def _try(self, session: Session, arguments: list[str], reader: Callable[[Reply], Value]) -> Value | None:
         try:

@@ -64,18 +64,18 @@ def read_members(text: str) -> tuple[ClusterMember, ...]:
     if "COMMAND" not in head:
         raise UnexpectedReply("the heading PID COMMAND was expected", line=head)
     programs = [fields[1] for row in rows if len(fields := row.split()) > 1]
-    found = []
+    present = []
     for name, kind in cluster_kinds().items():
-        process = next((one for one in programs if one.rsplit("/", 1)[-1] == kind.process), None)
+        process = next((program for program in programs if program.rsplit("/", 1)[-1] == kind.process), None)
         if process is not None:
-            found.append(ClusterMember(name, process))
-    return tuple(found)
+            present.append(ClusterMember(name, process))
+    return tuple(present)
 
 
 def members(session: Session) -> tuple[ClusterMember, ...]:
     """What runs, each with what it says of its patience. Raises `RemoteError` when the processes cannot be listed."""
-    found = understood(session.run(["ps", "-e", "-o", "pid,args"]), read_members)
-    return tuple(_asked(session, one) for one in found)
+    present = understood(session.run(["ps", "-e", "-o", "pid,args"]), read_members)
+    return tuple(_asked(session, member) for member in present)
 
 
 def _asked(session: Session, member: ClusterMember) -> ClusterMember:
@@ -83,10 +83,10 @@ def _asked(session: Session, member: ClusterMember) -> ClusterMember:
     kind = cluster_kinds()[member.kind]
     folder = member.process.rpartition("/")[0] or "."
     try:
-        said = session.run([word.format(folder=folder) for word in kind.ask]).checked().output
+        output = session.run([word.format(folder=folder) for word in kind.ask]).checked().output
     except CommandRefused:  # the refusal stays in the transcript, and its patience is not known
         return member
-    found = next((match[1] for pattern in kind.seconds if (match := re.search(pattern, said))), None)
-    name = re.search(kind.name, said) if kind.name else None
-    patience = None if found is None else float(found or 0) or kind.unset_s
+    seconds = next((match[1] for pattern in kind.seconds if (match := re.search(pattern, output))), None)
+    name = re.search(kind.name, output) if kind.name else None
+    patience = None if seconds is None else float(seconds or 0) or kind.unset_s
     return replace(member, tolerates_s=patience, cluster=name[1] if name else None)

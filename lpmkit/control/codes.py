@@ -73,15 +73,17 @@ def codes_in(text: str) -> tuple[str, ...]:
     >>> codes_in("08917DC6   0414083316 I S pmig           Client Partition Migration Started, 12345678")
     ('08917DC6',)
     """
-    found = [(match.start(), _plain(match.group())) for match in _FORMS.finditer(text)]
-    found += [(match.start(), match.group()) for match in _IDENTIFIER.finditer(text) if match.group() in known_codes()]
-    found += [
+    matches = [(match.start(), _plain(match.group())) for match in _FORMS.finditer(text)]
+    matches += [
+        (match.start(), match.group()) for match in _IDENTIFIER.finditer(text) if match.group() in known_codes()
+    ]
+    matches += [
         (match.start(), code)
         for code, known in known_codes().items()
         if known.label
         for match in re.finditer(rf"\b{known.label}\b", text)
     ]
-    return tuple(dict.fromkeys(code for _, code in sorted(found)))
+    return tuple(dict.fromkeys(code for _, code in sorted(matches)))
 
 
 def _plain(code: str) -> str:
@@ -104,11 +106,11 @@ def look_up(words: Iterable[str]) -> tuple[Explained, ...]:
     >>> [(one.code, one.known is not None) for one in look_up(["hscla319", "lsmap 63", "FACADE99", "[VIOSI01040010-0003] No results"])]
     [('HSCLA319', True), ('lsmap 63', True), ('FACADE99', False), ('VIOSI01040010-0003', True)]
     """
-    found: dict[str, Explained] = {}
+    entries: dict[str, Explained] = {}
     by_case = {code.lower(): code for code in known_codes()}
     for word in words:
         whole = by_case.get(" ".join(word.split()).lower())
-        told = (Explained(whole, known_codes()[whole]),) if whole else explain(word) or explain(word.upper())
-        for one in told or (Explained(word.strip(), None),):
-            found.setdefault(one.code, one)
-    return tuple(found.values())
+        explained = (Explained(whole, known_codes()[whole]),) if whole else explain(word) or explain(word.upper())
+        for entry in explained or (Explained(word.strip(), None),):
+            entries.setdefault(entry.code, entry)
+    return tuple(entries.values())

@@ -44,17 +44,17 @@ def dialect_of(session: Session) -> Dialect:
     return Dialect(kind, level_of_vios)
 
 
-def confirm(found: Dialect, manager: str, frame: str) -> None:
+def confirm(dialect: Dialect, manager: str, frame: str) -> None:
     """Raise `UsageError` when the site file calls a frame's manager something else than it says it is."""
-    if found.kind == manager:
+    if dialect.kind == manager:
         return
-    said = {
-        "hmc": f"an HMC ({found.level}): write `manager: hmc`, `system:` and `vios:`",
-        "ivm": f"the IVM of a VIOS {found.level}: write `manager: ivm` and leave `system:` and `vios:` out",
-        "vios": f"a VIOS {found.level} that hangs on an HMC: name that HMC as `host`",
+    advice = {
+        "hmc": f"an HMC ({dialect.level}): write `manager: hmc`, `system:` and `vios:`",
+        "ivm": f"the IVM of a VIOS {dialect.level}: write `manager: ivm` and leave `system:` and `vios:` out",
+        "vios": f"a VIOS {dialect.level} that hangs on an HMC: name that HMC as `host`",
     }
     raise UsageError(
-        f"the site file says that {frame} is under an {manager.upper()}, and what answers there is {said[found.kind].partition(':')[0]}",
+        f"the site file says that {frame} is under an {manager.upper()}, and what answers there is {advice[dialect.kind].partition(':')[0]}",
         where=frame,
-        next_step=f"In frames.{frame}: it is {said[found.kind]}.",
+        next_step=f"In frames.{frame}: it is {advice[dialect.kind]}.",
     )

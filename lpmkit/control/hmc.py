@@ -193,20 +193,20 @@ def read_console_level(text: str) -> ConsoleLevel:
     >>> read_console_level(level).version, read_console_level(level).build
     ('8', '20141006.3')
     """
-    said: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for value in split(text.rstrip("\n")):
         for line in value.removeprefix("version=").splitlines():
             build = line.partition("HMC Build level")
             label, mark, rest = build if build[1] else line.partition("=" if line.startswith("base_version") else ":")
-            said[build[1] or label.strip()] = rest.strip() if mark else ""
-    if not (said.get("Version") and said.get("Release") and said.get("HMC Build level")):
+            labels[build[1] or label.strip()] = rest.strip() if mark else ""
+    if not (labels.get("Version") and labels.get("Release") and labels.get("HMC Build level")):
         raise UnexpectedReply("version, release and build of an HMC were expected", line=text.partition("\n")[0])
     return ConsoleLevel(
-        said["Version"],
-        said["Release"],
-        said["HMC Build level"],
-        said.get("Service Pack") or None,
-        said.get("base_version") or None,
+        labels["Version"],
+        labels["Release"],
+        labels["HMC Build level"],
+        labels.get("Service Pack") or None,
+        labels.get("base_version") or None,
     )
 
 
@@ -223,27 +223,27 @@ def read_rmc_connections(text: str) -> tuple[RmcConnection, ...]:
     >>> one.lpar_id, one.machine, one.hostname, one.active, hex(one.capabilities)
     (2, '8233-E8B*069991R', None, True, '0x2c5f')
     """
-    found = [line for line in lines(text) if line.strip()]
-    heads, details = found[::2], found[1::2]
+    rows = [line for line in lines(text) if line.strip()]
+    heads, details = rows[::2], rows[1::2]
     if len(heads) != len(details):
-        raise UnexpectedReply("two lines for each partition were expected", line=found[-1])
+        raise UnexpectedReply("two lines for each partition were expected", line=rows[-1])
     return tuple(_connection(head, detail) for head, detail in zip(heads, details, strict=True))
 
 
 def _connection(head: str, detail: str) -> RmcConnection:
-    said = _angled(head) | _angled(detail)
-    who = [part.strip() for part in said.get("Partition", "").split(",")]
-    lpar_id, star, machine = who[0].partition("*")
-    if len(who) != 3 or not star or "Active" not in said:
+    fields = _angled(head) | _angled(detail)
+    names = [part.strip() for part in fields.get("Partition", "").split(",")]
+    lpar_id, star, machine = names[0].partition("*")
+    if len(names) != 3 or not star or "Active" not in fields:
         raise UnexpectedReply("this is not a partition of lspartition", line=head)
-    capabilities = said.get("DCaps", "")
+    capabilities = fields.get("DCaps", "")
     return RmcConnection(
         whole(lpar_id),
         machine,
-        who[1] or None,
-        who[2] or None,
-        said["Active"] == "1",
-        said.get("OS") or None,
+        names[1] or None,
+        names[2] or None,
+        fields["Active"] == "1",
+        fields.get("OS") or None,
         int(capabilities, 16) if capabilities.startswith("0x") else None,
     )
 
@@ -390,8 +390,8 @@ class Hmc(ManagedSystem):
             pools = self._ask(["lshwres", "-r", "proc", "--level", "lpar"], PARTITION_POOL, read_partition_pools)
         except CommandRefused:  # the refusal stays in the transcript, and the pools are not known
             return listed
-        known_pools = ((one, *pools.get(one.lpar_id, (None, None))) for one in listed)
-        return tuple(replace(one, pool_id=number, pool=name) for one, number, name in known_pools)
+        known_pools = ((partition, *pools.get(partition.lpar_id, (None, None))) for partition in listed)
+        return tuple(replace(partition, pool_id=number, pool=name) for partition, number, name in known_pools)
 
     def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
         """Both ends of every virtual Fibre Channel pair; none where the console or the system can have none."""
@@ -456,8 +456,8 @@ class Hmc(ManagedSystem):
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
         """Those of the partition, out of the system's whole list."""
-        found = self._ask(["lshwres", "-r", "io", "--rsubtype", "slot"], PHYSICAL_SLOT, read_physical_slots)
-        return tuple(slot for slot in found if slot.partition == partition)
+        slots = self._ask(["lshwres", "-r", "io", "--rsubtype", "slot"], PHYSICAL_SLOT, read_physical_slots)
+        return tuple(slot for slot in slots if slot.partition == partition)
 
     def keys_exchanged(self, order: Order) -> Reply:
         """``mkauthkeys --test`` to the other manager. Raises `UsageError` when this one has both frames: there is nobody to ask."""
@@ -515,11 +515,11 @@ class Hmc(ManagedSystem):
         Two questions, so a partition may leave between them: then its state is the last one listed and its migration's is ``None``.
         """
         listed = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, read_partitions)
-        found = next((one for one in listed if one.name == partition), None)
-        if found is None:
+        moving = next((candidate for candidate in listed if candidate.name == partition), None)
+        if moving is None:
             return MigrationReading(partition_state=None, migration_state=None)
         moves = self._ask(["lslparmigr", "-r", "lpar"], MIGRATION, _migrations_by_name)
-        return _standing(found, moves.get(partition))
+        return _standing(moving, moves.get(partition))
 
     def _has_begun(self, partition: str) -> bool:
         """Whether the migration shows, or the partition has left already. A look that fails says nothing."""

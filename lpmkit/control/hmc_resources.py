@@ -111,10 +111,10 @@ def _backing(item: str) -> VnicBacking:
     behind = min(len(parts) - 2, BEHIND_THE_NAME)  # a name may hold the separator itself
     server = "/".join(parts[1:-behind])
     server_id, adapter, port, *rest = parts[-behind:]
-    found = VnicBacking(server, whole(server_id), whole(adapter), whole(port))
+    backing = VnicBacking(server, whole(server_id), whole(adapter), whole(port))
     if len(rest) >= 4:
-        found = replace(found, logical_port=rest[0], capacity=units(rest[1]), priority=number(rest[3]))
-    return found
+        backing = replace(backing, logical_port=rest[0], capacity=units(rest[1]), priority=number(rest[3]))
+    return backing
 
 
 def _with_state(backing: VnicBacking, states: Mapping[str, tuple[bool, str]]) -> VnicBacking:

@@ -59,8 +59,8 @@ def is_empty(text: str) -> bool:
     >>> is_empty("Nie znaleziono wyników."), is_empty("Ei tuloksia.")
     (True, False)
     """
-    said = text.strip()
-    return not said or said in NO_RESULTS or said.startswith(f"[{NO_RESULTS_CODE}]")
+    reply = text.strip()
+    return not reply or reply in NO_RESULTS or reply.startswith(f"[{NO_RESULTS_CODE}]")
 
 
 def split(line: str, delimiter: str = ",", *, loose: bool = False) -> list[str]:
@@ -123,10 +123,10 @@ def _record(line: str) -> dict[str, str]:
     fields = [field.strip(" ").partition("=") for field in split(line, loose=True)]
     if not all(name and equals for name, equals, _ in fields):
         raise UnexpectedReply("this is not a record of name=value fields", line=line, next_step=WRONG_LANGUAGE)
-    found = {name: value for name, _, value in fields}
-    if len(found) != len(fields):
+    record = {name: value for name, _, value in fields}
+    if len(record) != len(fields):
         raise UnexpectedReply("a record names the same field twice", line=line)
-    return found
+    return record
 
 
 def _names_itself(field: str) -> bool:

@@ -486,14 +486,14 @@ def messages(reply: Reply) -> tuple[ManagerMessage, ...]:
     >>> messages(Reply("hmc", "migrlpar", 1, "HSCL3653 The Secure Shell is not set up.\n", ""))
     (ManagerMessage(code='HSCL3653', text='The Secure Shell is not set up.'),)
     """
-    found: list[ManagerMessage] = []
+    gathered: list[ManagerMessage] = []
     for line in filter(None, map(str.strip, reply.text.splitlines())):
         message = _message(line)
-        if message.code is None and found:
-            found[-1] = replace(found[-1], text=f"{found[-1].text} {message.text}")
+        if message.code is None and gathered:
+            gathered[-1] = replace(gathered[-1], text=f"{gathered[-1].text} {message.text}")
         else:
-            found.append(message)
-    return tuple(found)
+            gathered.append(message)
+    return tuple(gathered)
 
 
 def _message(line: str) -> ManagerMessage:
@@ -592,10 +592,17 @@ class ManagedSystem:
 
     def _id_of(self, partition: str) -> int:
         listed = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, read_partitions)
-        found = next((one.lpar_id for one in listed if one.name == partition), None)
-        if found is None:
-            raise NotFound("partition", partition, known=[one.name for one in listed], where=self._session.where)
-        return found
+        lpar_id = next(
+            (listed_partition.lpar_id for listed_partition in listed if listed_partition.name == partition), None
+        )
+        if lpar_id is None:
+            raise NotFound(
+                "partition",
+                partition,
+                known=[listed_partition.name for listed_partition in listed],
+                where=self._session.where,
+            )
+        return lpar_id
 
     def _read_partitions(self, text: str) -> tuple[Partition, ...]:
         return tuple(partition_of(row) for row in self.partition_listing.read_any(text))
@@ -612,10 +619,10 @@ class ManagedSystem:
     ) -> dict[int, Resources]:
         """Resources by partition; empty when the level refuses the listing, so that every one of them is not known."""
         try:
-            found = self._ask(["lshwres", "-r", *resource, "--level", "lpar"], listing, reader)
+            rows = self._ask(["lshwres", "-r", *resource, "--level", "lpar"], listing, reader)
         except CommandRefused:  # the refusal stays in the transcript
             return {}
-        return {row.lpar_id: row for row in found}
+        return {row.lpar_id: row for row in rows}
 
 
 def _of(resources: Mapping[int, Resources], partition: Partition) -> Resources:

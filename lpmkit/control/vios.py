@@ -95,10 +95,10 @@ def read_scsi_map(text: str) -> tuple[VirtualScsiServer, ...]:
     return tuple(_scsi_server(block) for block in _blocks(lines(text), "SVSA"))
 
 
-def _blocks(found: Iterable[str], heading: str) -> list[list[str]]:
+def _blocks(rows: Iterable[str], heading: str) -> list[list[str]]:
     """Groups of lines, each begun by the heading; the heading and its rule of dashes are taken off, empty lines too."""
     blocks: list[list[str]] = []
-    for line in filter(str.strip, found):
+    for line in filter(str.strip, rows):
         if line.split()[0] == heading:
             blocks.append([])
         elif not blocks:
@@ -126,17 +126,17 @@ def _hexadecimal(word: str, line: str) -> int:
 
 
 def _targets(body: list[str]) -> tuple[VirtualTarget, ...]:
-    found: list[dict[str, str]] = []
+    targets: list[dict[str, str]] = []
     for line in body:
         label, value = _labelled(line, TARGET_LABELS)
         if NO_TARGET in (line.strip(), value):
             continue
         if label == "VTD":
-            found.append({})
-        elif not found:
+            targets.append({})
+        elif not targets:
             raise UnexpectedReply("a virtual target begins with VTD", line=line)
-        found[-1][label] = value
-    return tuple(_target(said) for said in found)
+        targets[-1][label] = value
+    return tuple(_target(fields) for fields in targets)
 
 
 def _labelled(line: str, labels: Sequence[str]) -> tuple[str, str]:
@@ -152,14 +152,14 @@ def _labelled(line: str, labels: Sequence[str]) -> tuple[str, str]:
     return label, value.strip()
 
 
-def _target(said: dict[str, str]) -> VirtualTarget:
+def _target(fields: dict[str, str]) -> VirtualTarget:
     return VirtualTarget(
-        name=said["VTD"],
-        lun=said.get("LUN", ""),
-        backing=said.get("Backing device", ""),
-        status=said.get("Status"),
-        physloc=said.get("Physloc") or None,
-        mirrored=said.get("Mirrored"),
+        name=fields["VTD"],
+        lun=fields.get("LUN", ""),
+        backing=fields.get("Backing device", ""),
+        status=fields.get("Status"),
+        physloc=fields.get("Physloc") or None,
+        mirrored=fields.get("Mirrored"),
     )
 
 
@@ -224,17 +224,17 @@ def read_network_map(text: str) -> tuple[SharedEthernet, ...]:
 
 
 def _shared_ethernet(block: list[str]) -> SharedEthernet:
-    fields = block[0].split()
-    if len(fields) != 2:
+    head = block[0].split()
+    if len(head) != 2:
         raise UnexpectedReply("two columns were expected", line=block[0])
-    said = dict(_labelled(line, BRIDGE_LABELS) for line in block[1:])
-    sea = said.get("SEA")
-    if sea is None and "" not in said:
+    fields = dict(_labelled(line, BRIDGE_LABELS) for line in block[1:])
+    sea = fields.get("SEA")
+    if sea is None and "" not in fields:
         raise UnexpectedReply("the line SEA is missing", line=block[0])
     if sea is None or sea == NO_SEA:
-        return SharedEthernet(fields[0], fields[1])
+        return SharedEthernet(head[0], head[1])
     return SharedEthernet(
-        fields[0], fields[1], sea, said.get("Backing device"), said.get("Status"), said.get("Physloc") or None
+        head[0], head[1], sea, fields.get("Backing device"), fields.get("Status"), fields.get("Physloc") or None
     )
 
 
@@ -297,10 +297,10 @@ def read_fc_ports(text: str) -> tuple[FcPort, ...]:
     >>> port.ports_left, port.fabric
     (43, True)
     """
-    found = [line.split() for line in lines(text) if line.strip()]
-    if not found:
+    rows = [line.split() for line in lines(text) if line.strip()]
+    if not rows:
         return ()
-    if [word.casefold() for word in found[0][:7]] != [
+    if [word.casefold() for word in rows[0][:7]] != [
         "name",
         "physloc",
         "fabric",
@@ -309,8 +309,8 @@ def read_fc_ports(text: str) -> tuple[FcPort, ...]:
         "swwpns",
         "awwpns",
     ]:
-        raise UnexpectedReply("the heading of lsnports was expected", line=" ".join(found[0]))
-    return tuple(_fc_port(fields) for fields in found[1:])
+        raise UnexpectedReply("the heading of lsnports was expected", line=" ".join(rows[0]))
+    return tuple(_fc_port(fields) for fields in rows[1:])
 
 
 def _fc_port(fields: list[str]) -> FcPort:
@@ -335,15 +335,15 @@ def read_disks(text: str) -> tuple[PhysicalDisk, ...]:
     >>> read_disks("NAME PVID SIZE(megabytes)\nhdisk1 00c71da1e5b1f0a2 20480\n")[0].size_mb
     20480
     """
-    found = [line for line in lines(text) if line.strip()]
-    if not found:
+    rows = [line for line in lines(text) if line.strip()]
+    if not rows:
         return ()
-    heading = found[0].split()
+    heading = rows[0].split()
     if heading == ["NAME", "PVID", "SIZE(megabytes)"]:
-        return tuple(_sized_disk(line) for line in found[1:])
+        return tuple(_sized_disk(line) for line in rows[1:])
     if heading == ["NAME", "PVID", "VG", "STATUS"]:
-        return tuple(_listed_disk(line) for line in found[1:])
-    raise UnexpectedReply("the heading of lspv was expected", line=found[0])
+        return tuple(_listed_disk(line) for line in rows[1:])
+    raise UnexpectedReply("the heading of lspv was expected", line=rows[0])
 
 
 def _listed_disk(line: str) -> PhysicalDisk:
@@ -374,10 +374,10 @@ def read_devices(text: str) -> tuple[Device, ...]:
     >>> read_devices("name             status      description\nvasi0            Available   Virtual Asynchronous\n")[0].status
     'Available'
     """
-    found = [line for line in lines(text) if line.strip()]
-    if found and found[0].split() != ["name", "status", "description"]:
-        raise UnexpectedReply("the heading of lsdev was expected", line=found[0])
-    return tuple(_device(line) for line in found[1:])
+    rows = [line for line in lines(text) if line.strip()]
+    if rows and rows[0].split() != ["name", "status", "description"]:
+        raise UnexpectedReply("the heading of lsdev was expected", line=rows[0])
+    return tuple(_device(line) for line in rows[1:])
 
 
 def _device(line: str) -> Device:
@@ -397,10 +397,10 @@ def read_attribute(text: str) -> str:
     >>> read_attribute("value\n\n240C50 13413252806OPEN-V07HITACHIfcp\n")
     '240C50 13413252806OPEN-V07HITACHIfcp'
     """
-    found = [line.strip() for line in lines(text) if line.strip()]
-    if not found or found[0] != "value" or len(found) > 2:
-        raise UnexpectedReply("the word 'value' and one value were expected", line=found[0] if found else None)
-    return found[1] if len(found) == 2 else ""
+    rows = [line.strip() for line in lines(text) if line.strip()]
+    if not rows or rows[0] != "value" or len(rows) > 2:
+        raise UnexpectedReply("the word 'value' and one value were expected", line=rows[0] if rows else None)
+    return rows[1] if len(rows) == 2 else ""
 
 
 def read_level(text: str) -> str:
@@ -460,20 +460,20 @@ def read_multipath(text: str) -> tuple[MultipathDisk, ...]:
     >>> disk.algorithm, disk.paths[0].healthy, disk.paths[0].preferred
     ('Load Balance', True, False)
     """
-    found: list[MultipathDisk] = []
+    disks: list[MultipathDisk] = []
     for line in filter(str.strip, lines(text)):
         word = line.split()[0]
         if word == "Total" or line.strip() == NO_MULTIPATH or set(line.strip()) == {"="} or word == "Path#":
             continue
         if word.startswith("DEV#:"):
-            found.append(_multipath_disk(line))
-        elif not found:
+            disks.append(_multipath_disk(line))
+        elif not disks:
             raise UnexpectedReply("a device was expected first", line=line)
         elif word.startswith("SERIAL:"):
-            found[-1] = replace(found[-1], serial=line.partition(":")[2].strip(" *\t"))
+            disks[-1] = replace(disks[-1], serial=line.partition(":")[2].strip(" *\t"))
         else:
-            found[-1] = replace(found[-1], paths=(*found[-1].paths, _multipath_path(line)))
-    return tuple(found)
+            disks[-1] = replace(disks[-1], paths=(*disks[-1].paths, _multipath_path(line)))
+    return tuple(disks)
 
 
 def _multipath_disk(line: str) -> MultipathDisk:
@@ -505,10 +505,10 @@ def read_media(text: str) -> tuple[tuple[str, str | None], ...]:
     >>> read_media("VTD             Media                               Size(mb)\nvtopt0          No Media            n/a\n")
     (('vtopt0', None),)
     """
-    found = [line for line in lines(text) if line.strip()]
-    if found and found[0].split()[:2] != ["VTD", "Media"]:
-        raise UnexpectedReply("the heading of lsvopt was expected", line=found[0])
-    return tuple(_medium(line) for line in found[1:])
+    rows = [line for line in lines(text) if line.strip()]
+    if rows and rows[0].split()[:2] != ["VTD", "Media"]:
+        raise UnexpectedReply("the heading of lsvopt was expected", line=rows[0])
+    return tuple(_medium(line) for line in rows[1:])
 
 
 def _medium(line: str) -> tuple[str, str | None]:
@@ -541,16 +541,16 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
     >>> statistics.vlan_ids, statistics.trunks[0].vlans, statistics.trunks[0].active
     ((('ent4', (1,)),), (1, 205, 298, 299), True)
     """
-    found = lines(text)
-    while found and not found[0].strip("- "):  # most levels begin with a rule of dashes, `SNAP` without
-        found.pop(0)
-    sea = found[0].partition("(")[2].partition(")")[0] if found else ""
-    if not sea or not found[0].startswith("ETHERNET STATISTICS"):
-        raise UnexpectedReply("the heading of entstat was expected", line=found[0] if found else None)
-    starts = [at for at, line in enumerate(found) if line.startswith("Virtual Adapter:")]
-    head = found[: starts[0]] if starts else found
-    ends = [*starts[1:], len(found)]
-    trunks = [_trunk(found[start:end]) for start, end in zip(starts, ends, strict=True)]
+    page = lines(text)
+    while page and not page[0].strip("- "):  # most levels begin with a rule of dashes, `SNAP` without
+        page.pop(0)
+    sea = page[0].partition("(")[2].partition(")")[0] if page else ""
+    if not sea or not page[0].startswith("ETHERNET STATISTICS"):
+        raise UnexpectedReply("the heading of entstat was expected", line=page[0] if page else None)
+    starts = [at for at, line in enumerate(page) if line.startswith("Virtual Adapter:")]
+    head = page[: starts[0]] if starts else page
+    ends = [*starts[1:], len(page)]
+    trunks = [_trunk(page[start:end]) for start, end in zip(starts, ends, strict=True)]
     return SharedEthernetStatistics(
         sea, tuple(trunk for trunk in trunks if trunk is not None), _vlan_ids(head), _value_of(head, "State")
     )
@@ -558,13 +558,13 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
 
 def _vlan_ids(head: list[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     starts = [at for at, line in enumerate(head) if line.split() == ["VLAN", "Ids", ":"]]
-    found: list[tuple[str, tuple[int, ...]]] = []
+    adapters: list[tuple[str, tuple[int, ...]]] = []
     for line in head[starts[0] + 1 :] if starts else ():
         adapter, colon, ids = line.partition(":")
         if not line.startswith(" ") or not colon or not adapter.strip().startswith("ent"):
             break
-        found.append((adapter.strip(), tuple(whole(word) for word in ids.split())))
-    return tuple(found)
+        adapters.append((adapter.strip(), tuple(whole(word) for word in ids.split())))
+    return tuple(adapters)
 
 
 def _trunk(block: list[str]) -> Trunk | None:
@@ -620,24 +620,24 @@ def read_mover(text: str) -> MoverStatistics:
     >>> read_mover(text).bytes_sent, read_mover(text).bytes_received, read_mover(text).stream_total_bytes
     (1194721280, 249664, None)
     """
-    found = [line for line in lines(text) if line.strip() and set(line) - {"-"}]
-    if not found or not found[0].startswith("VASI STATISTICS ("):
-        raise UnexpectedReply("the heading of vasistat was expected", line=found[0] if found else None)
-    sent, received = ({}, {}) if not found else _two_columns(found[1:])
+    page = [line for line in lines(text) if line.strip() and set(line) - {"-"}]
+    if not page or not page[0].startswith("VASI STATISTICS ("):
+        raise UnexpectedReply("the heading of vasistat was expected", line=page[0] if page else None)
+    sent, received = ({}, {}) if not page else _two_columns(page[1:])
     return MoverStatistics(
-        found[0].partition("(")[2].partition(")")[0],
+        page[0].partition("(")[2].partition(")")[0],
         sent.get("Packets"),
         sent.get("Bytes"),
         received.get("Packets"),
         received.get("Bytes"),
-        *recalled_stream(found),
+        *recalled_stream(page),
     )
 
 
-def _two_columns(found: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+def _two_columns(page: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     """Counters of the left and of the right column; what comes first counts, since streams repeat the words."""
     columns: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    for line in found:
+    for line in page:
         for part, column in zip((line[:46], line[46:]), columns, strict=True):
             label, _, value = part.partition(":")
             if value.strip().isdigit():
@@ -645,9 +645,9 @@ def _two_columns(found: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     return columns
 
 
-def recalled_stream(found: list[str]) -> tuple[int | None, int | None]:
+def recalled_stream(page: list[str]) -> tuple[int | None, int | None]:
     """Bytes to transfer and bytes left, by their recalled words (D); the one place to correct when a capture turns up."""
-    figures = [_value_of(found, label) for label in (RECALLED_STREAM_TOTAL, RECALLED_STREAM_LEFT)]
+    figures = [_value_of(page, label) for label in (RECALLED_STREAM_TOTAL, RECALLED_STREAM_LEFT)]
     total, left = (int(figure) if figure and figure.isdigit() else None for figure in figures)
     return total, left
 
@@ -688,12 +688,12 @@ class ViosShell:
 
     def device(self, name: str) -> Device:
         """One device; raises `CommandRefused` when there is none of that name."""
-        found = self._ask(["lsdev", "-dev", name], read_devices)
-        if len(found) != 1:
+        devices = self._ask(["lsdev", "-dev", name], read_devices)
+        if len(devices) != 1:
             raise UnexpectedReply(
-                f"one device was expected and {len(found)} came", where=self._session.where, asked=name
+                f"one device was expected and {len(devices)} came", where=self._session.where, asked=name
             )
-        return found[0]
+        return devices[0]
 
     def paths(self, disk: str) -> tuple[DiskPath, ...]:
         return self._ask(["lspath", "-dev", disk, "-fmt", ":"], read_paths)
@@ -724,10 +724,10 @@ class ViosShell:
     def moves_at_once(self) -> int | None:
         """How many moves its mover takes (``vioslpm0``, from 2.2.2.0; A `RHDISK0`); ``None`` where it has no such device."""
         try:
-            said = self.attribute("vioslpm0", "cfg_msp_lpm_ops")
+            value = self.attribute("vioslpm0", "cfg_msp_lpm_ops")
         except CommandRefused:
             return None
-        return int(said) if said.isdigit() else None
+        return int(value) if value.isdigit() else None
 
     def close(self) -> None:
         self._session.close()

@@ -35,21 +35,21 @@ from lpmkit.mapping.compare import (
     server_named,
     server_of,
 )
-from lpmkit.survey.model import Side, Survey, same_disk
+from lpmkit.survey.model import Survey, SystemFacts, same_disk
 
 #: What takes a name apart inside a record; such an I/O server is named by its id.
 UNSAFE = frozenset('/,"=')
 
 
 @dataclass(frozen=True, slots=True)
-class KeptMapping:
+class MappingAttributes:
     """The attributes for ``migrlpar -i``, and what of the mapping cannot be kept, with what to do about it."""
 
     record: Mapping[str, str]
     troubles: tuple[str, ...] = ()
 
 
-def keep(survey: Survey) -> KeptMapping:
+def build_attributes(survey: Survey) -> MappingAttributes:
     """The attributes with which every adapter, the pool and the id come to the same place on the target, and the movers are named.
 
     A partition whose adapters could not be read gets no record: half of a mapping would pass for the whole.
@@ -57,7 +57,7 @@ def keep(survey: Survey) -> KeptMapping:
     moving = survey.moving
     scsi, fibre, virtual_nics = scsi_clients(survey), fc_clients(survey), nics(survey)
     if moving is None or scsi is None or fibre is None or virtual_nics is None:
-        return KeptMapping(
+        return MappingAttributes(
             {}, (f"{survey.partition}: its adapters could not all be listed, so there is no record to keep them",)
         )
     keeping = _Keeping(survey, moving, scsi, fibre, virtual_nics)
@@ -69,7 +69,7 @@ def keep(survey: Survey) -> KeptMapping:
         "dest_lpar_id": keeping.lpar_id(),
         **keeping.movers(),
     }
-    return KeptMapping({name: value for name, value in record.items() if value}, tuple(keeping.troubles))
+    return MappingAttributes({name: value for name, value in record.items() if value}, tuple(keeping.troubles))
 
 
 class _Keeping:
@@ -86,9 +86,9 @@ class _Keeping:
         self.troubles: list[str] = []
         self._survey, self._moving = survey, moving
         self._scsi, self._fc, self._nics = scsi, fibre, virtual_nics
-        self._servers = {one.name: one for one in survey.target.io_servers}
-        self._able = {(SCSI, one.slot): self._for_disks(one) for one in scsi} | {
-            (FC, one.slot): self._for_ports(one) for one in fibre
+        self._servers = {server.name: server for server in survey.target.io_servers}
+        self._able = {(SCSI, adapter.slot): self._for_disks(adapter) for adapter in scsi} | {
+            (FC, adapter.slot): self._for_ports(adapter) for adapter in fibre
         }
         self._partner = self._partners()
         self._taken = {name: self._slots_of(name) for name in self._servers}
@@ -100,7 +100,7 @@ class _Keeping:
         server = server_of(self._survey, client)
         if server is None:
             return []
-        wanted = [disk_on(self._survey.source, client.remote_partition, one.backing) for one in server.targets]
+        wanted = [disk_on(self._survey.source, client.remote_partition, target.backing) for target in server.targets]
         seen = [name for name in self._servers if self._sees(name, wanted)]
         return self._said(seen, self._survey.places.scsi if self._survey.places else None, client.slot)
 
@@ -108,10 +108,10 @@ class _Keeping:
         vios = server_named(self._survey.target, name)
         if vios is None or vios.disks is None or vios.scsi_servers is None:
             return False
-        used = {one.backing for server in vios.scsi_servers for one in server.targets}
+        used = {target.backing for server in vios.scsi_servers for target in server.targets}
         for disk in wanted:
-            there = None if disk is None else same_disk(Side("", vios=vios), disk)[0]
-            if there is None or there.volume_group is not None or there.name in used:
+            same = None if disk is None else same_disk(SystemFacts("", vios=vios), disk)[0]
+            if same is None or same.volume_group is not None or same.name in used:
                 return False
         return True
 
@@ -129,27 +129,31 @@ class _Keeping:
         return (
             seen
             if places is None
-            else [name for name in seen if name in {one.server for one in places if one.slot == slot}]
+            else [name for name in seen if name in {place.server for place in places if place.slot == slot}]
         )
 
     def _partners(self) -> dict[str, str]:
         """For each I/O server of the source one of the target, each another where that can be: able ones first, then the same id, then alike names."""
-        here = {one.name: one.lpar_id for one in self._survey.source.io_servers}
-        serving = [one.remote_partition or "" for one in self._scsi] + [one.remote_partition or "" for one in self._fc]
-        used = list(dict.fromkeys(serving + [one.server for nic in self._nics for one in nic.backing]))
+        source_ids = {server.name: server.lpar_id for server in self._survey.source.io_servers}
+        serving = [adapter.remote_partition or "" for adapter in self._scsi] + [
+            adapter.remote_partition or "" for adapter in self._fc
+        ]
+        used = list(dict.fromkeys(serving + [backing.server for nic in self._nics for backing in nic.backing]))
         targets = list(self._servers)
         if not used or not targets:
             return {}
-        ways = permutations(targets, len(used)) if len(targets) >= len(used) else (tuple(targets[:1]) * len(used),)
+        assignments = (
+            permutations(targets, len(used)) if len(targets) >= len(used) else (tuple(targets[:1]) * len(used),)
+        )
 
-        def worth(way: Sequence[str]) -> tuple[int, int, int]:
-            pairs = list(zip(used, way, strict=True))
-            able = sum(self._can(SCSI, one, dict(pairs)) for one in self._scsi)
-            able += sum(self._can(FC, one, dict(pairs)) for one in self._fc)
-            same_id = sum(here.get(name) == self._servers[there].lpar_id for name, there in pairs)
-            return able, same_id, sum(_alike(name, there) for name, there in pairs)
+        def worth(assignment: Sequence[str]) -> tuple[int, int, int]:
+            pairs = list(zip(used, assignment, strict=True))
+            able = sum(self._can(SCSI, adapter, dict(pairs)) for adapter in self._scsi)
+            able += sum(self._can(FC, adapter, dict(pairs)) for adapter in self._fc)
+            same_id = sum(source_ids.get(name) == self._servers[target].lpar_id for name, target in pairs)
+            return able, same_id, sum(_alike(name, target) for name, target in pairs)
 
-        best = max(ways, key=worth)
+        best = max(assignments, key=worth)
         return dict(zip(used, best, strict=True))
 
     def _can(self, kind: str, client: VirtualScsiAdapter | VirtualFcAdapter, partner: Mapping[str, str]) -> bool:
@@ -176,7 +180,7 @@ class _Keeping:
     def _slots_of(self, name: str) -> set[int]:
         target = self._survey.target
         groups = (target.scsi_adapters, target.fc_adapters, target.ethernet_adapters)
-        return {one.slot for group in groups for one in group or () if one.partition == name}
+        return {adapter.slot for group in groups for adapter in group or () if adapter.partition == name}
 
     def _slot(self, name: str, wanted: int | None) -> str:
         """The same slot where it is free and within what the I/O server has; nothing where the manager must choose."""
@@ -189,16 +193,16 @@ class _Keeping:
     def _port(self, name: str, client: VirtualFcAdapter) -> str:
         vios = server_named(self._survey.source, client.remote_partition)
         server = next(
-            (one for one in (vios.fc_servers if vios else None) or () if one.slot == client.remote_slot), None
+            (server for server in (vios.fc_servers if vios else None) or () if server.slot == client.remote_slot), None
         )
-        there = server_named(self._survey.target, name)
-        ports = {port.name for port in (there.fc_ports if there else None) or () if port.ports_left}
+        target_vios = server_named(self._survey.target, name)
+        ports = {port.name for port in (target_vios.fc_ports if target_vios else None) or () if port.ports_left}
         return server.port if server is not None and server.port in ports else ""
 
     def _named(self, name: str) -> str:
         """``name/id``, or the id alone where the name would be taken apart."""
-        one = self._servers[name]
-        return f"/{one.lpar_id}" if UNSAFE & set(name) else f"{name}/{one.lpar_id}"
+        server = self._servers[name]
+        return f"/{server.lpar_id}" if UNSAFE & set(name) else f"{name}/{server.lpar_id}"
 
     # the attributes
 
@@ -229,18 +233,18 @@ class _Keeping:
     ) -> list[str]:
         """``slot/ded/VIOS/id/adapter/port/capacity/adapter here/port here`` for each backing device (C `AVOCADO`)."""
         free, items = list(ports), []
-        for one in nic.backing:
-            name, label = self._partner.get(one.server), labels.get((one.adapter, one.port))
-            port = min(free, key=lambda port: _strange(port, one, label), default=None)
+        for backing in nic.backing:
+            name, label = self._partner.get(backing.server), labels.get((backing.adapter, backing.port))
+            port = min(free, key=lambda port: _strange(port, backing, label), default=None)
             if name is None or port is None:
                 self.troubles.append(
-                    f"no SR-IOV port of {self._survey.target.name} with a link takes the virtual NIC in slot {nic.slot} behind {one.server}"
+                    f"no SR-IOV port of {self._survey.target.name} with a link takes the virtual NIC in slot {nic.slot} behind {backing.server}"
                 )
                 continue
             free.remove(port)
-            capacity = "" if one.capacity is None else f"{one.capacity:g}"
+            capacity = "" if backing.capacity is None else f"{backing.capacity:g}"
             place = f"{self._named(name)}/{port.adapter}/{port.port}"
-            items.append(f"{nic.slot}/ded/{place}/{capacity}/{one.adapter}/{one.port}")
+            items.append(f"{nic.slot}/ded/{place}/{capacity}/{backing.adapter}/{backing.port}")
         return items
 
     def pool(self) -> dict[str, str]:
@@ -260,7 +264,7 @@ class _Keeping:
 
     def lpar_id(self) -> str:
         listed = self._survey.target.partitions
-        if listed is None or any(one.lpar_id == self._moving.lpar_id for one in listed):
+        if listed is None or any(partition.lpar_id == self._moving.lpar_id for partition in listed):
             return ""
         return str(self._moving.lpar_id)
 
@@ -289,14 +293,14 @@ def _joined(slot: int, *parts: str) -> str:
     return "/".join((str(slot), *parts)).rstrip("/")
 
 
-def _alike(one: str, other: str) -> int:
+def _alike(name: str, other: str) -> int:
     """How much of two names' ends is the same: ``p8a-vios1`` and ``p8b-vios1``.
 
     >>> _alike("p8a-vios1", "p8b-vios1") > _alike("p8a-vios1", "p8b-vios2")
     True
     """
     same = 0
-    for left, right in zip(reversed(one), reversed(other), strict=False):
+    for left, right in zip(reversed(name), reversed(other), strict=False):
         if left != right:
             break
         same += 1

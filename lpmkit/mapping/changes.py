@@ -11,8 +11,10 @@ from lpmkit.survey.model import Survey
 def changes(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
     """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
     rows = changed(_snapshot(before), _snapshot(after))
-    there = after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
-    return (*rows, *arrived(before, after)) if there else rows
+    has_arrived = (
+        after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
+    )
+    return (*rows, *arrived(before, after)) if has_arrived else rows
 
 
 def _snapshot(survey: Survey) -> IdentitySnapshot:
@@ -20,7 +22,7 @@ def _snapshot(survey: Survey) -> IdentitySnapshot:
     sides = [
         side
         for side in (survey.source, survey.target)
-        if (one := side.partition(survey.partition)) and one.state == "Running"
+        if (partition := side.partition(survey.partition)) and partition.state == "Running"
     ]
     side = sides[0] if len(sides) == 1 else None
     identity = survey.guest.identity if survey.guest else Identity()

@@ -1,6 +1,6 @@
 """What serves a partition here and what would serve it there, side by side.
 
-Values out of a `lpmkit.survey.model.Survey`; nothing here talks to a machine. `lay_out` shows every adapter with the I/O server, the server adapter and the device
+Values out of a `lpmkit.survey.model.Survey`; nothing here talks to a machine. `compare_mapping` shows every adapter with the I/O server, the server adapter and the device
 behind it on both ends, what stays and what is renamed. `arrived` lays two surveys side by side after a move. The record that keeps a mapping is built by
 `lpmkit.mapping.attributes`.
 
@@ -26,7 +26,7 @@ from lpmkit.inventory import (
     VnicBacking,
 )
 from lpmkit.survey.identity import Change, IdentityRow
-from lpmkit.survey.model import Side, Survey, bridge_for, keeps_its_name, same_disk
+from lpmkit.survey.model import Survey, SystemFacts, bridge_for, keeps_its_name, same_disk
 
 Client = TypeVar("Client", VirtualScsiAdapter, VirtualFcAdapter)
 Network = TypeVar("Network", VnicAdapter, VirtualEthernetAdapter)
@@ -84,10 +84,12 @@ class PlacementChooser:
         self._record = record or {}
         places = survey.places
         suggested = {SCSI: places.scsi_suggested if places else (), FC: places.fc_suggested if places else ()}
-        self._suggested = {(kind, place.slot): place for kind, found in suggested.items() for place in found}
+        self._suggested = {
+            (kind, place.slot): place for kind, places_of_kind in suggested.items() for place in places_of_kind
+        }
         only = survey.target.io_servers
         self._only = only[0] if len(only) == 1 else None
-        self._ids = {one.lpar_id: one.name for one in only}
+        self._ids = {server.lpar_id: server.name for server in only}
         self._pools = {pool.number: pool.name for pool in survey.target.pools or ()}
 
     def of(self, kind: str, slot: int) -> AdapterEnd | None:
@@ -112,13 +114,13 @@ class PlacementChooser:
         return asked in ((str(number), None), (None, self._pools.get(number, "")))
 
     def _asked(self, attribute: str) -> dict[int, AdapterEnd]:
-        found: dict[int, AdapterEnd] = {}
+        ends: dict[int, AdapterEnd] = {}
         for item in _items(self._record.get(attribute)):
             slot, name, number, server_slot, port = (*item.split("/"), "", "", "", "")[:5]
-            found[int(slot)] = AdapterEnd(
+            ends[int(slot)] = AdapterEnd(
                 self._server(name, number), slot=int(server_slot) if server_slot else None, device=port or None
             )
-        return found
+        return ends
 
     def _server(self, name: str, number: str) -> str | None:
         return name or self._ids.get(int(number) if number else -1)
@@ -165,36 +167,38 @@ def _clients(survey: Survey, listed: tuple[Client, ...] | None) -> tuple[Client,
     moving = survey.moving
     if moving is None or listed is None:
         return None
-    return tuple(one for one in listed if one.lpar_id == moving.lpar_id and one.adapter_type == "client")
+    return tuple(
+        adapter for adapter in listed if adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client"
+    )
 
 
-def nics(survey: Survey, side: Side | None = None) -> tuple[VnicAdapter, ...] | None:
+def nics(survey: Survey, side: SystemFacts | None = None) -> tuple[VnicAdapter, ...] | None:
     """The partition's virtual NICs on a side, the source if none is named."""
     return _own(survey, side or survey.source, (side or survey.source).vnics)
 
 
-def ethernets(survey: Survey, side: Side | None = None) -> tuple[VirtualEthernetAdapter, ...] | None:
+def ethernets(survey: Survey, side: SystemFacts | None = None) -> tuple[VirtualEthernetAdapter, ...] | None:
     """The partition's virtual Ethernet adapters on a side, the source if none is named."""
     return _own(survey, side or survey.source, (side or survey.source).ethernet_adapters)
 
 
-def _own(survey: Survey, side: Side, listed: tuple[Network, ...] | None) -> tuple[Network, ...] | None:
+def _own(survey: Survey, side: SystemFacts, listed: tuple[Network, ...] | None) -> tuple[Network, ...] | None:
     moving = side.partition(survey.partition)
     if moving is None or listed is None:
         return None
-    return tuple(one for one in listed if one.lpar_id == moving.lpar_id)
+    return tuple(adapter for adapter in listed if adapter.lpar_id == moving.lpar_id)
 
 
-def server_named(side: Side, name: str | None) -> Vios | None:
+def server_named(side: SystemFacts, name: str | None) -> Vios | None:
     """What an I/O server of that partition name says. Under an IVM the site file's name of the frame stands for the only one."""
     if name is None:
         return None
     servers = servers_on(side)
-    found = next((one for one in servers if one.name == name), None)
-    return found or (servers[0] if side.manager == "ivm" and len(servers) == 1 else None)
+    match = next((server for server in servers if server.name == name), None)
+    return match or (servers[0] if side.manager == "ivm" and len(servers) == 1 else None)
 
 
-def servers_on(side: Side) -> tuple[Vios, ...]:
+def servers_on(side: SystemFacts) -> tuple[Vios, ...]:
     """The I/O servers of a side, each by itself; of a survey that was kept before they were, the only one."""
     return side.servers or ((side.vios,) if side.vios is not None and len(side.asked) <= 1 else ())
 
@@ -204,13 +208,13 @@ def server_of(survey: Survey, adapter: VirtualScsiAdapter) -> VirtualScsiServer 
     vios = server_named(survey.source, adapter.remote_partition)
     if vios is None or vios.scsi_servers is None:
         return None
-    return next((one for one in vios.scsi_servers if one.slot == adapter.remote_slot), None)
+    return next((server for server in vios.scsi_servers if server.slot == adapter.remote_slot), None)
 
 
 # -- side by side -------------------------------------------------------------------------------------------------------------------
 
 
-def lay_out(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[MappingRow, ...]:
+def compare_mapping(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[MappingRow, ...]:
     """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would choose.
 
     What could not be read stands as a line that says so: an empty table would look as if there were nothing.
@@ -235,26 +239,26 @@ def _scsi_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, .
     clients = scsi_clients(survey)
     if clients is None:
         return _unread(SCSI, survey, "scsi adapters")
-    found: list[MappingRow] = []
+    rows: list[MappingRow] = []
     for client in clients:
         server = server_of(survey, client)
         if server is None:
-            here = AdapterEnd(client.remote_partition, slot=client.remote_slot)
-            found.append(
+            on_source = AdapterEnd(client.remote_partition, slot=client.remote_slot)
+            rows.append(
                 MappingRow(
                     SCSI,
                     "not known",
                     client.slot,
-                    here=here,
+                    here=on_source,
                     remark=_silent(survey, client.remote_partition),
                     state=UNKNOWN,
                 )
             )
             continue
-        there = choice.of(SCSI, client.slot)
+        on_target = choice.of(SCSI, client.slot)
         for target in server.targets:
-            found.append(_disk_line(survey, client, server, target, there))
-    return tuple(found)
+            rows.append(_disk_line(survey, client, server, target, on_target))
+    return tuple(rows)
 
 
 def _silent(survey: Survey, server: str | None) -> str:
@@ -268,7 +272,7 @@ def _disk_line(
     target: VirtualTarget,
     chosen: AdapterEnd | None,
 ) -> MappingRow:
-    here = disk_on(survey.source, client.remote_partition, target.backing)
+    disk = disk_on(survey.source, client.remote_partition, target.backing)
     keeps = keeps_its_name(target.name)
     line = MappingRow(
         SCSI,
@@ -279,15 +283,15 @@ def _disk_line(
         stays="client slot, LUN" + (", target name" if keeps else ""),
         changes="vhost" + ("" if keeps else ", target name (generated)"),
     )
-    if here is None:
+    if disk is None:
         return replace(line, remark=f"{target.backing} is no disk that {client.remote_partition} lists", state=LOST)
-    known = replace(line, known_by=here.unique_id or here.pvid)
+    known = replace(line, known_by=disk.unique_id or disk.pvid)
     if chosen is None:
         return replace(known, remark=_no_choice(survey, SCSI, client.slot), state=_state(survey))
-    there = server_named(survey.target, chosen.server)
-    if there is None or there.disks is None:
+    target_vios = server_named(survey.target, chosen.server)
+    if target_vios is None or target_vios.disks is None:
         return replace(known, there=chosen, remark=f"the disks of {chosen.server} are not known", state=UNKNOWN)
-    same, how = same_disk(Side("", vios=there), here)
+    same, how = same_disk(SystemFacts("", vios=target_vios), disk)
     if same is None:
         return replace(known, there=chosen, remark=f"{chosen.server} does not see this LUN", state=LOST)
     seat = replace(chosen, device=same.name)
@@ -297,7 +301,7 @@ def _disk_line(
     )
 
 
-def disk_on(side: Side, server: str | None, name: str) -> PhysicalDisk | None:
+def disk_on(side: SystemFacts, server: str | None, name: str) -> PhysicalDisk | None:
     """The disk that an I/O server calls so."""
     vios = server_named(side, server)
     return next((disk for disk in (vios.disks if vios else None) or () if disk.name == name), None)
@@ -318,59 +322,68 @@ def _fc_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, ...
     clients = fc_clients(survey)
     if clients is None:
         return _unread(FC, survey, "fc adapters")
-    found = []
+    rows = []
     for client in clients:
         vios = server_named(survey.source, client.remote_partition)
         server = next(
-            (one for one in (vios.fc_servers if vios else None) or () if one.slot == client.remote_slot), None
+            (
+                server_adapter
+                for server_adapter in (vios.fc_servers if vios else None) or ()
+                if server_adapter.slot == client.remote_slot
+            ),
+            None,
         )
-        there = choice.of(FC, client.slot)
+        on_target = choice.of(FC, client.slot)
         port = server.port if server else None
-        found.append(
+        rows.append(
             MappingRow(
                 FC,
                 " ".join(client.wwpns) or "WWPNs not known",
                 client.slot,
                 " ".join(client.wwpns) or None,
                 AdapterEnd(client.remote_partition, server.name if server else None, client.remote_slot, port),
-                there,
+                on_target,
                 known_by="WWPNs",
                 stays="client slot, both WWPNs (the other one is logged in)",
                 changes="vfchost"
-                + ("" if there is None or there.device in (None, port) else f", {port} is {there.device} there"),
-                remark="" if there is not None else _no_choice(survey, FC, client.slot),
-                state="" if there is not None else _state(survey),
+                + (
+                    ""
+                    if on_target is None or on_target.device in (None, port)
+                    else f", {port} is {on_target.device} there"
+                ),
+                remark="" if on_target is not None else _no_choice(survey, FC, client.slot),
+                state="" if on_target is not None else _state(survey),
             )
         )
-    return tuple(found)
+    return tuple(rows)
 
 
 def _ethernet_lines(survey: Survey) -> tuple[MappingRow, ...]:
     adapters = ethernets(survey)
     if adapters is None:
         return _unread(ETHERNET, survey, "ethernet adapters")
-    return tuple(_ethernet_line(survey, one, vlan) for one in adapters for vlan in one.vlans)
+    return tuple(_ethernet_line(survey, adapter, vlan) for adapter in adapters for vlan in adapter.vlans)
 
 
-def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> MappingRow:
-    here, there = (_bridge_seat(side, vlan, one.vswitch) for side in (survey.source, survey.target))
-    switch = f" of {one.vswitch}" if one.vswitch else ""
+def _ethernet_line(survey: Survey, adapter: VirtualEthernetAdapter, vlan: int) -> MappingRow:
+    on_source, on_target = (_bridge_seat(side, vlan, adapter.vswitch) for side in (survey.source, survey.target))
+    switch = f" of {adapter.vswitch}" if adapter.vswitch else ""
     remark = state = ""
-    if there is None:
+    if on_target is None:
         state = LOST if survey.target.vios is not None and survey.target.vios.trunks is not None else UNKNOWN
         remark = f"VLAN {vlan}{switch} is bridged by nobody on {survey.target.name}"
         if state == UNKNOWN:
             remark = (
                 f"the bridges of {survey.target.name} are not known: {survey.why_not('trunks', survey.target.name)}"
             )
-    name = one.mac or f"slot {one.slot}"
+    name = adapter.mac or f"slot {adapter.slot}"
     return MappingRow(
         ETHERNET,
         name,
-        one.slot,
+        adapter.slot,
         name,
-        here or AdapterEnd(),
-        there,
+        on_source or AdapterEnd(),
+        on_target,
         f"VLAN {vlan}{switch}",
         "client slot, MAC address, VLAN",
         "",
@@ -379,45 +392,45 @@ def _ethernet_line(survey: Survey, one: VirtualEthernetAdapter, vlan: int) -> Ma
     )
 
 
-def _bridge_seat(side: Side, vlan: int, vswitch: str | None) -> AdapterEnd | None:
+def _bridge_seat(side: SystemFacts, vlan: int, vswitch: str | None) -> AdapterEnd | None:
     """Which I/O server bridges a VLAN with which SEA; the active one first where several do."""
     seats = []
     for server in servers_on(side):
-        sea = bridge_for(Side(side.name, vios=server), vlan, vswitch)
+        sea = bridge_for(SystemFacts(side.name, vios=server), vlan, vswitch)
         if sea is not None:
             active = any(trunk.active and vlan in trunk.vlans for trunk in server.trunks or ())
             seats.append((not active, AdapterEnd(server.name, sea)))
-    return min(seats, key=lambda each: each[0])[1] if seats else None
+    return min(seats, key=lambda seat: seat[0])[1] if seats else None
 
 
 def _nic_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tuple[MappingRow, ...]:
     adapters = nics(survey)
     if adapters is None:
         return _unread(NIC, survey, "vnics")
-    return tuple(_nic_line(survey, one, backing, choice, told=told) for one in adapters for backing in one.backing)
+    return tuple(_nic_line(survey, nic, backing, choice, told=told) for nic in adapters for backing in nic.backing)
 
 
 def _nic_line(
-    survey: Survey, one: VnicAdapter, backing: VnicBacking, choice: PlacementChooser, *, told: bool
+    survey: Survey, nic: VnicAdapter, backing: VnicBacking, choice: PlacementChooser, *, told: bool
 ) -> MappingRow:
-    there = choice.of_nic(one.slot, backing)
+    on_target = choice.of_nic(nic.slot, backing)
     role = "active" if backing.active else "backup"
     remark = ""
-    if there is None:
+    if on_target is None:
         remark = "the record has no place for it" if told else "which SR-IOV port takes it is chosen there"
-    name = one.mac or f"slot {one.slot}"
+    name = nic.mac or f"slot {nic.slot}"
     return MappingRow(
         NIC,
         name,
-        one.slot,
+        nic.slot,
         name,
         AdapterEnd(backing.server, device=f"adapter {backing.adapter} port {backing.port}"),
-        there,
-        f"VLAN {one.port_vlan_id}, {role}",
+        on_target,
+        f"VLAN {nic.port_vlan_id}, {role}",
         "client slot, MAC address, VLAN",
         "logical port" if survey.moving else "",
         remark,
-        LOST if there is None and told else "",
+        LOST if on_target is None and told else "",
     )
 
 
@@ -425,33 +438,41 @@ def _pool_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tupl
     moving = survey.moving
     if moving is None or moving.pool is None:
         return ()
-    here = AdapterEnd(device=f"pool {moving.pool_id}")
+    on_source = AdapterEnd(device=f"pool {moving.pool_id}")
     if moving.pool_id == DEFAULT_POOL:
-        return (MappingRow(POOL, moving.pool, None, moving.pool, here, here, "name", "the default pool"),)
-    there = pool_named(survey.target, moving.pool)
-    if there is None:
+        return (MappingRow(POOL, moving.pool, None, moving.pool, on_source, on_source, "name", "the default pool"),)
+    target_pool = pool_named(survey.target, moving.pool)
+    if target_pool is None:
         why = "has no pool of this name" if survey.target.pools is not None else "did not say which pools it has"
         return (
             MappingRow(
                 POOL,
                 moving.pool,
-                here=here,
+                here=on_source,
                 remark=f"{survey.target.name} {why}",
                 state=LOST if survey.target.pools is not None else UNKNOWN,
             ),
         )
-    if not choice.pool(there):
+    if not choice.pool(target_pool):
         remark = "the record does not name it" if told else "may come into the default pool: the order does not name it"
-        return (MappingRow(POOL, moving.pool, None, None, here, None, "name", remark=remark),)
-    number = "" if there == moving.pool_id else f"its number is {there} there"
+        return (MappingRow(POOL, moving.pool, None, None, on_source, None, "name", remark=remark),)
+    number = "" if target_pool == moving.pool_id else f"its number is {target_pool} there"
     return (
         MappingRow(
-            POOL, moving.pool, None, moving.pool, here, AdapterEnd(device=f"pool {there}"), "name", "name", number
+            POOL,
+            moving.pool,
+            None,
+            moving.pool,
+            on_source,
+            AdapterEnd(device=f"pool {target_pool}"),
+            "name",
+            "name",
+            number,
         ),
     )
 
 
-def pool_named(side: Side, name: str) -> int | None:
+def pool_named(side: SystemFacts, name: str) -> int | None:
     """The number of a side's processor pool of that name."""
     return next((pool.number for pool in side.pools or () if pool.name == name), None)
 
@@ -461,8 +482,8 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ..
     moving, listed = survey.moving, survey.target.partitions
     if moving is None:
         return ()
-    here, wanted = AdapterEnd(device=f"id {moving.lpar_id}"), record.get("dest_lpar_id")
-    owner = next((one.name for one in listed or () if one.lpar_id == moving.lpar_id), None)
+    on_source, wanted = AdapterEnd(device=f"id {moving.lpar_id}"), record.get("dest_lpar_id")
+    owner = next((partition.name for partition in listed or () if partition.lpar_id == moving.lpar_id), None)
     remark = (
         f"{owner} has it on {survey.target.name}"
         if owner
@@ -470,10 +491,16 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ..
         if listed is not None
         else "the partitions there are not known"
     )
-    there = AdapterEnd(device=f"id {wanted}") if wanted else None
+    on_target = AdapterEnd(device=f"id {wanted}") if wanted else None
     return (
         MappingRow(
-            ID, moving.name, None, moving.name, here, there, remark=remark if remark or wanted else CHOSEN_THERE
+            ID,
+            moving.name,
+            None,
+            moving.name,
+            on_source,
+            on_target,
+            remark=remark if remark or wanted else CHOSEN_THERE,
         ),
     )
 
@@ -501,12 +528,12 @@ def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow,
 
 def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> MoverPair | None:
     """The movers that a record names, else the pair with the lowest partition ids; ``None`` where there is nothing to choose."""
-    said = record or {}
+    named = record or {}
     pairs = [
         pair
         for pair in survey.mover_pairs or ()
-        if said.get("source_msp_name", pair.source) == pair.source
-        and said.get("dest_msp_name", pair.target) == pair.target
+        if named.get("source_msp_name", pair.source) == pair.source
+        and named.get("dest_msp_name", pair.target) == pair.target
     ]
     return min(pairs or survey.mover_pairs or (), key=lambda pair: (pair.source_id, pair.target_id), default=None)
 
@@ -519,17 +546,17 @@ def arrived(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
 
     Rows of which nothing is known on either end are left out; a thing that only one survey could read is ``UNKNOWN``.
     """
-    here, there = _Standing(before, before.source), _Standing(after, after.target)
+    at_source, at_target = _Standing(before, before.source), _Standing(after, after.target)
     questions: tuple[tuple[str, Callable[[_Standing], object | None]], ...] = (
-        ("processor pool", lambda one: one.pool),
-        ("virtual Fibre Channel (WWPNs)", lambda one: one.wwpns),
-        ("virtual disks (LUNs)", lambda one: one.luns),
-        ("MAC addresses", lambda one: one.macs),
-        ("I/O servers that serve it", lambda one: one.servers),
+        ("processor pool", lambda end: end.pool),
+        ("virtual Fibre Channel (WWPNs)", lambda end: end.wwpns),
+        ("virtual disks (LUNs)", lambda end: end.luns),
+        ("MAC addresses", lambda end: end.macs),
+        ("I/O servers that serve it", lambda end: end.servers),
     )
     rows = []
     for what, ask in questions:
-        old, new = ask(here), ask(there)
+        old, new = ask(at_source), ask(at_target)
         if old or new:
             rows.append(_row(what, old, new))
     return tuple(rows)
@@ -551,14 +578,16 @@ def _words(value: object | None) -> str | None:
 class _Standing:
     """What a partition has on one side; ``None`` is not known."""
 
-    def __init__(self, survey: Survey, side: Side) -> None:
+    def __init__(self, survey: Survey, side: SystemFacts) -> None:
         self._survey, self._side = survey, side
         self._found = side.partition(survey.partition)
 
     def _mine(self, listed: tuple[Client, ...] | None) -> tuple[Client, ...] | None:
         if self._found is None or listed is None:
             return None
-        return tuple(one for one in listed if one.lpar_id == self._found.lpar_id and one.adapter_type == "client")
+        return tuple(
+            adapter for adapter in listed if adapter.lpar_id == self._found.lpar_id and adapter.adapter_type == "client"
+        )
 
     @property
     def pool(self) -> str | None:
@@ -566,39 +595,40 @@ class _Standing:
 
     @property
     def wwpns(self) -> tuple[str, ...] | None:
-        mine = self._mine(self._side.fc_adapters)
-        return None if mine is None else tuple(sorted(wwpn for one in mine for wwpn in one.wwpns))
+        adapters = self._mine(self._side.fc_adapters)
+        return None if adapters is None else tuple(sorted(wwpn for adapter in adapters for wwpn in adapter.wwpns))
 
     @property
     def luns(self) -> tuple[str, ...] | None:
         """Each once, by its ``unique_id``; ``None`` when one of them could not be recognised."""
-        mine = self._mine(self._side.scsi_adapters)
-        if mine is None:
+        adapters = self._mine(self._side.scsi_adapters)
+        if adapters is None:
             return None
-        found = set()
-        for client in mine:
+        luns = set()
+        for client in adapters:
             vios = server_named(self._side, client.remote_partition)
             server = next(
-                (one for one in (vios.scsi_servers if vios else None) or () if one.slot == client.remote_slot), None
+                (target for target in (vios.scsi_servers if vios else None) or () if target.slot == client.remote_slot),
+                None,
             )
             if server is None:
                 return None
-            disks = [disk_on(self._side, client.remote_partition, one.backing) for one in server.targets]
+            disks = [disk_on(self._side, client.remote_partition, target.backing) for target in server.targets]
             if any(disk is None or not disk.unique_id for disk in disks):
                 return None
-            found |= {f"{disk.unique_id}" for disk in disks if disk is not None}
-        return tuple(sorted(found))
+            luns |= {f"{disk.unique_id}" for disk in disks if disk is not None}
+        return tuple(sorted(luns))
 
     @property
     def macs(self) -> tuple[str, ...] | None:
         adapters, virtual = ethernets(self._survey, self._side), nics(self._survey, self._side)
         if adapters is None or virtual is None:
             return None
-        return tuple(sorted({f"{one.mac}" for one in adapters} | {f"{one.mac}" for one in virtual}))
+        return tuple(sorted({f"{adapter.mac}" for adapter in adapters} | {f"{adapter.mac}" for adapter in virtual}))
 
     @property
     def servers(self) -> int | None:
         scsi, fibre = self._mine(self._side.scsi_adapters), self._mine(self._side.fc_adapters)
         if scsi is None or fibre is None:
             return None
-        return len({one.remote_partition for one in scsi} | {one.remote_partition for one in fibre})
+        return len({adapter.remote_partition for adapter in scsi} | {adapter.remote_partition for adapter in fibre})

@@ -123,14 +123,14 @@ def needs_recovery(reading: MigrationReading) -> bool:
     return any(word in (reading.migration_state or "").lower() for word in _BROKEN_WORDS)
 
 
-def sight(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Observation:
+def observe(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Observation:
     """What two readings mean together; ``None`` stands for a control point that could not be asked.
 
     ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the target" is where it is meant to be.
 
-    >>> sight(MigrationReading("Migrating - Running", "Migration Starting", 10, 90), None).name
+    >>> observe(MigrationReading("Migrating - Running", "Migration Starting", 10, 90), None).name
     'COPYING'
-    >>> sight(MigrationReading(None, None), MigrationReading("Running", "Not Migrating")).name
+    >>> observe(MigrationReading(None, None), MigrationReading("Running", "Not Migrating")).name
     'ARRIVED'
     """
     if source is None:

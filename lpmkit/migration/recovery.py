@@ -18,7 +18,7 @@ from enum import StrEnum
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import RemoteError
 from lpmkit.migration.phases import is_migrating, needs_recovery
-from lpmkit.survey.model import Side, Survey
+from lpmkit.survey.model import Survey, SystemFacts
 from lpmkit.timeline import Event
 
 #: Counters that stand still so long are a mover that is stuck, not a slow link (recalled: "for minutes").
@@ -91,13 +91,13 @@ class EndReading:
             return f"{named}: could not be asked: {self.why_not or 'no reason is known'}"
         if not self.lists_it:
             return f"{named}: does not list it"
-        said = self.reading
+        reading = self.reading
         counted = (
             ""
-            if said.bytes_transmitted is None
-            else f", {said.bytes_transmitted} bytes sent, {said.bytes_remaining} left"
+            if reading.bytes_transmitted is None
+            else f", {reading.bytes_transmitted} bytes sent, {reading.bytes_remaining} left"
         )
-        return f"{named}: {said.partition_state}, {said.migration_state or 'no word of a migration'}{counted}"
+        return f"{named}: {reading.partition_state}, {reading.migration_state or 'no word of a migration'}{counted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class RecoveryRule:
 
     key: str
     seen: str
-    way: RecoveryAction
+    action: RecoveryAction
     why: str
     holds: Callable[[BothEnds], bool]
 
@@ -131,10 +131,10 @@ class RecoveryRule:
 class Proposal:
     """What to do, by which rule, why, what both ends said, and what to type."""
 
-    way: RecoveryAction
+    action: RecoveryAction
     rule: str
     why: str
-    said: tuple[str, ...]
+    readings: tuple[str, ...]
     commands: tuple[str, ...] = ()
 
 
@@ -277,31 +277,31 @@ def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
 
     >>> order = Order("p8aix01", "p8a", "p8b", "8286-42A*21A40BC", "", "")
     >>> here = EndReading("p8a", MigrationReading("Migrating - Running", "Migration Failed"))
-    >>> propose(BothEnds(order, here, EndReading("p8b", MigrationReading(None, None)))).way.value
+    >>> propose(BothEnds(order, here, EndReading("p8b", MigrationReading(None, None)))).action.value
     'recover'
     """
-    rule = next((one for one in RULES if one.holds(ends)), None)
-    said = (ends.source.words(), ends.target.words())
+    rule = next((candidate for candidate in RULES if candidate.holds(ends)), None)
+    readings = (ends.source.words(), ends.target.words())
     if rule is None:
-        return Proposal(RecoveryAction.HANDS_OFF, "unheard-of", UNHEARD_OF, said)
-    return Proposal(rule.way, rule.key, rule.why, said, _commands(rule.way, ends, run))
+        return Proposal(RecoveryAction.HANDS_OFF, "unheard-of", UNHEARD_OF, readings)
+    return Proposal(rule.action, rule.key, rule.why, readings, _commands(rule.action, ends, run))
 
 
-def _commands(way: RecoveryAction, ends: BothEnds, run: str) -> tuple[str, ...]:
+def _commands(action: RecoveryAction, ends: BothEnds, run: str) -> tuple[str, ...]:
     """What to type: lpmkit's command, which keeps a record, and what it stands for on the console of the source."""
     order = ends.order
     remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
     name = ["-p", order.partition]
-    if way is RecoveryAction.STOP:
+    if action is RecoveryAction.STOP:
         return (f"lpmkit stop {run}", shlex.join(["migrlpar", "-o", "s", "-m", "SOURCE", *name]))
-    if way in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
-        forced = ["--force"] if way is RecoveryAction.FORCE else []
+    if action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+        forced = ["--force"] if action is RecoveryAction.FORCE else []
         ours = " ".join(["lpmkit", "recover", run, *forced])
         return (ours, shlex.join(["migrlpar", "-o", "r", "-m", "SOURCE", *remote, *name, *forced]))
-    if way is RecoveryAction.START:
+    if action is RecoveryAction.START:
         where = "TARGET" if not ends.source.lists_it else "SOURCE"
         return (shlex.join(["chsysstate", "-r", "lpar", "-m", where, "-o", "on", "-n", order.partition]),)
-    if way is RecoveryAction.WAIT:
+    if action is RecoveryAction.WAIT:
         return (f"lpmkit attach {run}",)
     return ()
 
@@ -395,36 +395,40 @@ def left_behind(survey: Survey) -> tuple[Leftover, ...] | None:
     home = home or next((side for side in ends.values() if _state(side, survey.partition) is not None), None)
     if home is None:
         return None
-    return tuple(one for side in ends.values() if side is not home for one in _leftovers(side, survey.partition))
+    return tuple(
+        leftover for side in ends.values() if side is not home for leftover in _leftovers(side, survey.partition)
+    )
 
 
-def _state(side: Side, name: str) -> str | None:
-    found = side.partition(name)
-    return found.state if found else None
+def _state(side: SystemFacts, name: str) -> str | None:
+    partition = side.partition(name)
+    return partition.state if partition else None
 
 
-def _leftovers(side: Side, name: str) -> list[Leftover]:
-    found: list[Leftover] = []
+def _leftovers(side: SystemFacts, name: str) -> list[Leftover]:
+    leftovers: list[Leftover] = []
     listed = side.partition(name)
     if listed is not None:
-        found.append(Leftover(side.name, f"the partition {name} (id {listed.lpar_id}, {listed.state})"))
+        leftovers.append(Leftover(side.name, f"the partition {name} (id {listed.lpar_id}, {listed.state})"))
     kinds = (("virtual SCSI", side.scsi_adapters), ("virtual Fibre Channel", side.fc_adapters))
     for kind, adapters in kinds:
-        for one in adapters or ():
-            if one.adapter_type == "server" and one.remote_partition == name:
-                found.append(Leftover(side.name, f"the {kind} server adapter in slot {one.slot} of {one.partition}"))
-                found += _targets(side, one.partition, one.slot)
-    return found
+        for adapter in adapters or ():
+            if adapter.adapter_type == "server" and adapter.remote_partition == name:
+                leftovers.append(
+                    Leftover(side.name, f"the {kind} server adapter in slot {adapter.slot} of {adapter.partition}")
+                )
+                leftovers += _targets(side, adapter.partition, adapter.slot)
+    return leftovers
 
 
-def _targets(side: Side, server: str, slot: int) -> list[Leftover]:
+def _targets(side: SystemFacts, server: str, slot: int) -> list[Leftover]:
     vios = side.server(server)
-    served = next((one for one in (vios.scsi_servers if vios else None) or () if one.slot == slot), None)
+    served = next((target for target in (vios.scsi_servers if vios else None) or () if target.slot == slot), None)
     if served is None:
         return []
     return [
-        Leftover(side.name, f"the virtual target {one.name} on {served.name} of {server} ({one.backing})")
-        for one in served.targets
+        Leftover(side.name, f"the virtual target {target.name} on {served.name} of {server} ({target.backing})")
+        for target in served.targets
     ]
 
 

@@ -80,7 +80,7 @@ class RunStatus:
             self._follow()
             return self._state()
 
-    def said(self, looked: tuple[BothEnds, int] | None = None) -> tuple[Proposal, int] | None:
+    def proposal(self, looked: tuple[BothEnds, int] | None = None) -> tuple[Proposal, int] | None:
         """What is to be done by what was heard of both ends, and when the source was heard last (monotonic nanoseconds); ``None`` before a manager was asked, and of a watch.
 
         ``looked`` is what both managers said when somebody asked them, and when. It counts where it is the newest, and of an end that the record does not tell of for `LOOK_HOLDS_S`.
@@ -122,8 +122,8 @@ class RunStatus:
 
     def _hear(self, event: Event) -> None:
         where = str(event.data["where"])
-        said = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
-        self._ends[where] = event.mono_ns, EndReading(where, MigrationReading(**said))
+        reading = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
+        self._ends[where] = event.mono_ns, EndReading(where, MigrationReading(**reading))
         if where != self._source:
             return
         if self._inactive is None:
@@ -192,7 +192,7 @@ def describe(now: State) -> str:
     return text + (f", about {copied.remaining_s:.0f} s to go" if copied.remaining_s is not None else "")
 
 
-def refusals(now: State, said: Proposal | None) -> Refusals:
+def refusals(now: State, proposal: Proposal | None) -> Refusals:
     """Which of stop, recover, recover with force and attach apply where a move stands, ``said`` being what is to be done about it."""
     over = "the run is over" if now.has_begun else "no move has begun"
     attach = "" if now.is_deserted else "it is recorded" if now.recorded else over
@@ -201,13 +201,17 @@ def refusals(now: State, said: Proposal | None) -> Refusals:
         if now.lead_in_left_s is not None:
             stop = "" if now.recorded else "this run is over; nothing was moved"
         return Refusals(stop, "nothing is left in between", "nothing is left in between", attach)
-    why = said.why if said else "no manager has been heard yet"
-    recover = "" if said and said.way in (RecoveryAction.RECOVER, RecoveryAction.FORCE) else why
+    why = proposal.why if proposal else "no manager has been heard yet"
+    recover = "" if proposal and proposal.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE) else why
     force = (
-        "" if said and said.way is RecoveryAction.FORCE else "an ordinary recovery comes first" if not recover else why
+        ""
+        if proposal and proposal.action is RecoveryAction.FORCE
+        else "an ordinary recovery comes first"
+        if not recover
+        else why
     )
     stop = why
-    if now.phase is Phase.ASKED or (said and said.rule in STOPPABLE and not now.phase.is_final):
+    if now.phase is Phase.ASKED or (proposal and proposal.rule in STOPPABLE and not now.phase.is_final):
         stop = ""  # while it is only asked for, a manager may not list it yet
     elif now.phase in (Phase.FAILED, Phase.STOPPED):
         stop = "there is no migration any more"

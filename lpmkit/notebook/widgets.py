@@ -252,7 +252,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
     def refresh(self) -> State:
         """Enable what applies now, and say why the rest does not."""
         now = self.course.state()
-        said = self.course.said(self._looked)
+        said = self.course.proposal(self._looked)
         apply = refusals(now, said[0] if said else None)
         unnamed = "" if self.typed.value == self._name else f"type {self._name} to show that you mean it"
         reasons = {
@@ -320,9 +320,9 @@ def proposal_text(said: Proposal, at_ns: int) -> HTML:
     """What is to be done about a move, why, what both ends said, and what one would type; ``at_ns`` is when they said it (monotonic nanoseconds)."""
     ago = max(0.0, (Clock().mono_ns() - at_ns) / 1e9)
     typed = "".join(f"<li><code>{escaped(command)}</code></li>" for command in said.commands)
-    ends = "".join(f"<li>{escaped(line)}</li>" for line in said.said)
+    ends = "".join(f"<li>{escaped(line)}</li>" for line in said.readings)
     return HTML(
-        f"<p>What to do: <b>{escaped(said.way.value)}</b>. {escaped(said.why)}</p>"
+        f"<p>What to do: <b>{escaped(said.action.value)}</b>. {escaped(said.why)}</p>"
         f"<details><summary>what both ends said, {_age(ago)}{', and what one would type' if typed else ''}</summary><ul>{ends}{typed}</ul></details>"
     )
 
@@ -580,14 +580,14 @@ _CLASS_COLOURS = {"fail": "#b42318", "warn": "#9a6700", "expected": "#0072b2", "
 
 def mapping_table(run: Run) -> HTML:
     """What becomes of the virtual adapters and disks, from the survey in the folder."""
-    from lpmkit.mapping.compare import as_row, lay_out  # noqa: PLC0415
+    from lpmkit.mapping.compare import as_row, compare_mapping  # noqa: PLC0415
     from lpmkit.survey.model import Survey  # noqa: PLC0415
 
     found = run.document("survey")
     if found is None:
         raise UsageError("there is no survey yet", where=run.name, next_step="Run the cell that checks first.")
     record = run.manifest["order"]["mapping"] or None
-    return table([as_row(line) for line in lay_out(Survey.from_dict(found), record)], "mapping")
+    return table([as_row(line) for line in compare_mapping(Survey.from_dict(found), record)], "mapping")
 
 
 #: What stands for the chart of a run where it cannot be seen.

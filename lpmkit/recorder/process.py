@@ -26,7 +26,7 @@ from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, RecordError, RemoteError
 from lpmkit.mapping.changes import changes
-from lpmkit.migration.phases import MoveState, Observation, Phase, next_state, sight
+from lpmkit.migration.phases import MoveState, Observation, Phase, next_state, observe
 from lpmkit.migration.recovery import was_inactive
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK, ProbeOrder
@@ -247,7 +247,7 @@ class Follower:
         after = self.target_reading() if doubtful else None
         with self._turn:
             was = self.standing.phase
-            now = self.standing = next_state(self.standing, sight(before, after, inactive=bool(self.inactive)))
+            now = self.standing = next_state(self.standing, observe(before, after, inactive=bool(self.inactive)))
         if now.phase is not was:
             seen = str(now.seen.value if now.seen else "")
             still_down = self.inactive and now.seen is Observation.ARRIVED
@@ -322,7 +322,7 @@ class Follower:
         self._event("answer", what=what, status=reply.status, text=reply.text)
         if what == "migrate" and reply.status not in (0, None) and self.standing.phase is Phase.ASKED:
             reading = self._reading(self.source)
-            if reading is not None and sight(reading, None).name == "AT_HOME":
+            if reading is not None and observe(reading, None).name == "AT_HOME":
                 self._enter(Phase.FAILED, f"the manager refused: {reply.text}")
 
     def _enter(self, phase: Phase, why: str) -> None:

@@ -46,9 +46,9 @@ def confirm_dialect(site: Site, frame: str, *, secrets: Secrets, transcript: Tra
     """Ask the manager of a frame what it is. Raises `UsageError` where the site file says something else."""
     settings = site.frame(frame)
     with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
-        found = dialect_of(session)
-    confirm(found, settings.manager, frame)
-    return found
+        dialect = dialect_of(session)
+    confirm(dialect, settings.manager, frame)
+    return dialect
 
 
 def other_manager(site: Site, source: str, target: str) -> tuple[str, str]:
@@ -56,15 +56,15 @@ def other_manager(site: Site, source: str, target: str) -> tuple[str, str]:
 
     Raises `UsageError` when the site file does not say the address.
     """
-    here, there = site.frame(source), site.frame(target)
-    if here.manager == there.manager == "hmc" and here.host == there.host:
+    from_frame, to_frame = site.frame(source), site.frame(target)
+    if from_frame.manager == to_frame.manager == "hmc" and from_frame.host == to_frame.host:
         return "", ""
-    if not there.mover_address:
+    if not to_frame.mover_address:
         raise UsageError(
             f"{source} and {target} are under two managers, and the site file does not say the address of {target}'s",
             next_step=f"Write it to the site file: frames.{target}.mover_address",
         )
-    return there.mover_address, there.mover_user
+    return to_frame.mover_address, to_frame.mover_user
 
 
 def vios_sessions(settings: FrameSettings, session: Session) -> dict[str, Session]:
@@ -77,7 +77,7 @@ def vios_sessions(settings: FrameSettings, session: Session) -> dict[str, Sessio
 def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShell]:
     """The same as shells. Through an HMC the commands carry no prefix."""
     prefix = "ioscli" if settings.system is None else ""
-    return {name: ViosShell(one, prefix) for name, one in vios_sessions(settings, session).items()}
+    return {name: ViosShell(vios_session, prefix) for name, vios_session in vios_sessions(settings, session).items()}
 
 
 def survey_both_ends(
@@ -101,7 +101,7 @@ def survey_both_ends(
             return managers[settings.host]
 
         partition = site.partitions.get(order.partition)
-        found = gather(
+        survey = gather(
             order,
             control_of(site, order.source, secrets=secrets, session=manager(order.source)),
             control_of(site, order.target, secrets=secrets, session=manager(order.target)),
@@ -111,13 +111,13 @@ def survey_both_ends(
             rounds=tuple(managers.values()),
         )
     snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)
-    return with_sap(site, found, snapshots)
+    return with_sap(site, survey, snapshots)
 
 
 def with_sap(site: Site, survey: Survey, snapshots: Sequence[SapSnapshot]) -> Survey:
     """A survey with what its SAP systems said, and what earlier runs learned of them on these two frames."""
     serials = {side.name: side.frame.serial for side in (survey.source, survey.target) if side.frame is not None}
-    return replace(survey, sap=tuple(with_past_keys(one, site.runs.folder, serials) for one in snapshots))
+    return replace(survey, sap=tuple(with_past_keys(snapshot, site.runs.folder, serials) for snapshot in snapshots))
 
 
 def sap_snapshots(
@@ -128,7 +128,7 @@ def sap_snapshots(
         return ()
     from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
 
-    found = []
+    snapshots = []
     for sid, settings in site.sap_of(partition).items():
         system = open_system(
             sid,
@@ -140,8 +140,8 @@ def sap_snapshots(
             requests_per_minute=settings.kept_for_after if after else None,
         )
         with closing(system):
-            found.append(system.snapshot(AFTER if after else SNAPSHOT))
-    return tuple(found)
+            snapshots.append(system.snapshot(AFTER if after else SNAPSHOT))
+    return tuple(snapshots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +178,13 @@ class Logs:
 
 def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
     """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O servers; of each the newest line first."""
-    found: list[LogLine] = []
+    log_lines: list[LogLine] = []
     gaps: list[Gap] = []
 
     def read(where: str, log: str, settings: HostSettings, ask: Callable[[SshSession], Iterable[LogLine]]) -> None:
         try:
             with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
-                found.extend(ask(session))
+                log_lines.extend(ask(session))
         except RemoteError as error:
             gaps.append(Gap(log, where, str(error)))
 
@@ -200,7 +200,7 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
         read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
         if partition.nmon is not None:
             read(order.partition, "nmon", partition, partial(_change_rows, order.partition, partition.nmon))
-    return Logs(tuple(found), tuple(gaps))
+    return Logs(tuple(log_lines), tuple(gaps))
 
 
 def _errlog(settings: FrameSettings, name: str, session: Session) -> list[LogLine]:
@@ -213,13 +213,13 @@ def _errpt(name: str, session: Session) -> list[LogLine]:
 
 
 def _entries(where: str, log: str, entries: Iterable[ErrorEntry]) -> list[LogLine]:
-    return [LogLine(where, log, one.stamp, one.resource, one.description, one.identifier) for one in entries]
+    return [LogLine(where, log, entry.stamp, entry.resource, entry.description, entry.identifier) for entry in entries]
 
 
 def _dr_lines(name: str, session: Session) -> list[LogLine]:
-    written = [LogLine(name, "syslog", one.stamp, one.process, one.text) for one in AixShell(session).dr_lines()]
+    written = [LogLine(name, "syslog", line.stamp, line.process, line.text) for line in AixShell(session).dr_lines()]
     return written[::-1]
 
 
 def _change_rows(name: str, folder: str, session: Session) -> list[LogLine]:
-    return [LogLine(name, "nmon", one.stamp, "nmon", one.text) for one in AixShell(session).change_rows(folder)][::-1]
+    return [LogLine(name, "nmon", row.stamp, "nmon", row.text) for row in AixShell(session).change_rows(folder)][::-1]

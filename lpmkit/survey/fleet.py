@@ -29,15 +29,15 @@ from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios_shells, with_sap
 from lpmkit.survey.gather import (
-    FrameFacts,
+    GatheredSystem,
     Gathering,
     MoveFacts,
     build_survey,
     in_rounds,
-    not_inside,
     survey_frame,
     survey_guest,
     survey_move,
+    without_guest,
 )
 from lpmkit.survey.model import Gap, Guest, Survey
 from lpmkit.timeline import Clock
@@ -103,20 +103,20 @@ def directions_of(site: Site, source: str | None, target: str | None) -> tuple[D
     Raises `UsageError` where none is, and `NotFound` for a frame that nobody knows.
     """
     if source is None:
-        found = tuple(Direction(name, one.partner) for name, one in site.frames.items() if one.partner)
+        directions = tuple(Direction(name, frame.partner) for name, frame in site.frames.items() if frame.partner)
     else:
-        there = target or site.frame(source).partner
-        found = (Direction(source, there),) if there else ()
-    if not found:
+        partner = target or site.frame(source).partner
+        directions = (Direction(source, partner),) if partner else ()
+    if not directions:
         raise UsageError(
             f"nothing says where the partitions of {source or 'any frame'} would go",
             next_step="Name the frames with --from and --to, or write frames.NAME.partner to the site file.",
         )
-    for direction in found:
+    for direction in directions:
         site.frame(direction.target)
         if direction.source == direction.target:
             raise UsageError(f"{direction.source} is source and target", next_step="Name another frame with --to.")
-    return found
+    return directions
 
 
 def survey_fleet(
@@ -152,7 +152,7 @@ class _Own:
 
 
 #: A frame as it was looked at, and what was said of each move from it.
-_Looked = tuple[FrameFacts, dict[tuple[Direction, str], MoveFacts]]
+_Looked = tuple[GatheredSystem, dict[tuple[Direction, str], MoveFacts]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,14 +172,14 @@ def work_through(jobs: Iterable[SurveyJob[Any]], total: int, per_machine: int) -
     try:
         while waiting or running:
             waiting.sort(key=lambda job: job.rank)
-            kept: list[SurveyJob[Any]] = []
+            postponed: list[SurveyJob[Any]] = []
             for job in waiting:
                 if len(running) < total and all(taken[machine] < per_machine for machine in job.machines):
                     running[pool.submit(job.work)] = job
                     taken.update(job.machines)
                 else:
-                    kept.append(job)
-            waiting, most = kept, max(most, sum(bool(job.machines) for job in running.values()))
+                    postponed.append(job)
+            waiting, most = postponed, max(most, sum(bool(job.machines) for job in running.values()))
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 job = running.pop(future)
@@ -204,7 +204,7 @@ class _Pass:
             self._hosts.setdefault(site.frame(name).host, []).append(name)
         self._known: dict[str, ReplyCache] = {host: {} for host in self._hosts}
         self._listed: dict[str, _Listed] = {}
-        self._ends: dict[str, FrameFacts] = {}
+        self._ends: dict[str, GatheredSystem] = {}
         self._moves: dict[tuple[Direction, str], MoveFacts] = {}
         self._own: dict[tuple[str, str], _Own] = {}
         self._silent: dict[str, UnreachableMachine] = {}
@@ -216,10 +216,10 @@ class _Pass:
         clock, bounds = Clock(), self._site.connections
         began = clock.mono_ns()
         settings = [self._site.frame(names[0]) for names in self._hosts.values()]
-        for one in settings:
-            self._secrets.get(one.password, one.host)  # in this thread, where somebody may be asked
+        for manager in settings:
+            self._secrets.get(manager.password, manager.host)  # in this thread, where somebody may be asked
         try:
-            most = work_through([self._manager(one) for one in settings], bounds.total, bounds.per_machine)
+            most = work_through([self._manager(manager) for manager in settings], bounds.total, bounds.per_machine)
         finally:
             with self._lock:
                 for session in self._open:  # of an interrupted pass
@@ -273,12 +273,12 @@ class _Pass:
         def work() -> dict[str, _Listed]:
             with self._session(way, settings) as session:
                 ahead = BatchingSession(session, self._known[host], machine_asked)
-                found = in_rounds([ahead], lambda: {name: self._list(name, ahead) for name in self._hosts[host]})
+                listings = in_rounds([ahead], lambda: {name: self._list(name, ahead) for name in self._hosts[host]})
                 self._heard(ahead, host)
-            return found
+            return listings
 
-        def then(found: dict[str, _Listed]) -> Iterable[SurveyJob[Any]]:
-            self._listed |= found
+        def then(listings: dict[str, _Listed]) -> Iterable[SurveyJob[Any]]:
+            self._listed |= listings
             self._say()
             # Another manager may have waited for this one: it is told the machine that a partition would be moved to.
             frames = [self._frame(name) for name in self._ready()]
@@ -294,23 +294,23 @@ class _Pass:
 
     def _ready(self) -> list[str]:
         """Frames that answer and were not begun yet, whose targets' managers have been heard."""
-        found = []
+        ready = []
         for name, listed in self._listed.items():
             targets = [direction.target for direction in self._directions if direction.source == name]
             answers = self._site.frame(name).host not in self._silent and listed.system is not None
             if name not in self._begun and answers and all(target in self._listed for target in targets):
-                found.append(name)
-        self._begun.update(found)
-        return found
+                ready.append(name)
+        self._begun.update(ready)
+        return ready
 
     def _frame(self, name: str) -> SurveyJob[_Looked]:
         """Look at one frame, and ask its manager about every move from it."""
         settings = self._site.frame(name)
         way, ahead_known = route(settings.host, self._site.ssh_config), self._known[settings.host]
         orders = {
-            (one, partition.name): self._order(one, partition.name)
-            for one in self._directions
-            if one.source == name and self._can_be_asked(one)
+            (direction, partition.name): self._order(direction, partition.name)
+            for direction in self._directions
+            if direction.source == name and self._can_be_asked(direction)
             for partition in self._to_move(name)
         }
 
@@ -322,15 +322,15 @@ class _Pass:
 
                 def look() -> _Looked:
                     return survey_frame(control, shells, name), {
-                        key: survey_move(one, control) for key, one in orders.items()
+                        key: survey_move(direction, control) for key, direction in orders.items()
                     }
 
-                found = in_rounds([ahead], look)
+                facts = in_rounds([ahead], look)
                 self._heard(ahead, settings.host)
-            return found
+            return facts
 
-        def then(found: _Looked) -> Iterable[SurveyJob[Any]]:
-            self._ends[name], moves = found
+        def then(facts: _Looked) -> Iterable[SurveyJob[Any]]:
+            self._ends[name], moves = facts
             self._moves |= moves
             self._say()
             return ()
@@ -339,30 +339,36 @@ class _Pass:
 
     def _partitions_of(self, names: Sequence[str]) -> list[SurveyJob[Any]]:
         """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP systems."""
-        found = []
+        jobs = []
         for name in names:
             if name not in {direction.source for direction in self._directions}:
                 continue
-            mine = {
-                one.name: self._site.partitions.get(one.name) if one.state == RUNNING else None
-                for one in self._to_move(name)
+            logins = {
+                partition.name: self._site.partitions.get(partition.name) if partition.state == RUNNING else None
+                for partition in self._to_move(name)
             }
-            asked = {one: login for one, login in mine.items() if login is not None or self._site.sap_of(one)}
+            asked = {
+                partition: login
+                for partition, login in logins.items()
+                if login is not None or self._site.sap_of(partition)
+            }
             for login in asked.values():
                 self._secrets.get(login.password if login else None, login.host if login else "")
             self._partitions += len(asked)
-            found.append(self._logins(name, asked))
-        return found
+            jobs.append(self._logins(name, asked))
+        return jobs
 
     def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> SurveyJob[dict[str, Route | None]]:
         """Ask OpenSSH how the partitions of a frame are reached, which takes its time and no connection; then they are logged in to."""
 
         def work() -> dict[str, Route | None]:
             config = self._site.ssh_config
-            return {one: None if login is None else route(login.host, config) for one, login in asked.items()}
+            return {
+                partition: None if login is None else route(login.host, config) for partition, login in asked.items()
+            }
 
-        def then(found: dict[str, Route | None]) -> Iterable[SurveyJob[Any]]:
-            return [self._partition(frame, one, login, found[one]) for one, login in asked.items()]
+        def then(routes: dict[str, Route | None]) -> Iterable[SurveyJob[Any]]:
+            return [self._partition(frame, partition, login, routes[partition]) for partition, login in asked.items()]
 
         return SurveyJob(1, (), work, then)
 
@@ -378,8 +384,8 @@ class _Pass:
                     self._heard(ahead, name)
             return _Own(guest, gaps, sap_snapshots(self._site, name, self._secrets))
 
-        def then(found: _Own) -> Iterable[SurveyJob[Any]]:
-            self._own[frame, name] = found
+        def then(guest_facts: _Own) -> Iterable[SurveyJob[Any]]:
+            self._own[frame, name] = guest_facts
             self._say()
             return ()
 
@@ -388,7 +394,7 @@ class _Pass:
     # -- what came of it -------------------------------------------------------------------------------------------------
 
     def _to_move(self, frame: str) -> list[Partition]:
-        return [one for one in self._listed[frame].partitions or () if not one.is_vios]
+        return [partition for partition in self._listed[frame].partitions or () if not partition.is_vios]
 
     def _can_be_asked(self, direction: Direction) -> bool:
         return (
@@ -403,34 +409,36 @@ class _Pass:
     def _surveyed(self, direction: Direction) -> FrameSurvey:
         partitions = self._to_move(direction.source)
         concerned = {self._site.frame(name).host for name in (direction.source, direction.target)}
-        concerned |= {one.name for one in partitions} | self._servers(direction)
-        silent = [one for name, one in self._silent.items() if name in concerned]
+        concerned |= {partition.name for partition in partitions} | self._servers(direction)
+        silent = [partition for name, partition in self._silent.items() if name in concerned]
         if self._can_be_asked(direction) and direction.source in self._ends and direction.target in self._ends:
             return FrameSurvey(
-                direction, tuple((one, self._survey(direction, one)) for one in partitions), tuple(silent)
+                direction,
+                tuple((partition, self._survey(direction, partition)) for partition in partitions),
+                tuple(silent),
             )
         if not silent:
             # It answers, but not this: an unknown name of a system, say.
             gaps = [gap for name in (direction.source, direction.target) for gap in self._listed[name].gaps]
             silent = [UnreachableMachine(gap.where, gap.why) for gap in gaps[:1]]
-        return FrameSurvey(direction, tuple((one, None) for one in partitions), tuple(silent))
+        return FrameSurvey(direction, tuple((partition, None) for partition in partitions), tuple(silent))
 
     def _servers(self, direction: Direction) -> set[str]:
         """The I/O servers of both frames, as `machine_asked` names them."""
         both = (self._site.frame(direction.source), self._site.frame(direction.target))
-        return {f"{one.system}/{server}" for one in both for server in one.vios}
+        return {f"{frame.system}/{server}" for frame in both for server in frame.vios}
 
-    def _survey(self, direction: Direction, one: Partition) -> Survey:
-        order, own = self._order(direction, one.name), self._own.get((direction.source, one.name))
+    def _survey(self, direction: Direction, partition: Partition) -> Survey:
+        order, own = self._order(direction, partition.name), self._own.get((direction.source, partition.name))
         ends = self._ends[direction.source], self._ends[direction.target]
-        found = build_survey(order, *ends, self._moves[direction, one.name])
+        survey = build_survey(order, *ends, self._moves[direction, partition.name])
         if own is not None and own.guest is not None:
-            found = replace(found, guest=own.guest, gaps=(*found.gaps, *own.gaps))
-        elif one.state != RUNNING:
-            found = not_inside(found, f"it is {one.state}, so nobody can log in to it")
+            survey = replace(survey, guest=own.guest, gaps=(*survey.gaps, *own.gaps))
+        elif partition.state != RUNNING:
+            survey = without_guest(survey, f"it is {partition.state}, so nobody can log in to it")
         else:
-            found = not_inside(found, f"the site file does not say how to log in to {one.name}")
-        return with_sap(self._site, found, own.sap) if own is not None else found
+            survey = without_guest(survey, f"the site file does not say how to log in to {partition.name}")
+        return with_sap(self._site, survey, own.sap) if own is not None else survey
 
 
 def machines_of(way: Route) -> tuple[str, ...]:

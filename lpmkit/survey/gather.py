@@ -32,7 +32,7 @@ from lpmkit.inventory import (
 )
 from lpmkit.ssh.batching import BatchingSession
 from lpmkit.ssh.session import Session
-from lpmkit.survey.model import Gap, Guest, KeyTest, Side, Survey
+from lpmkit.survey.model import Gap, Guest, KeyTest, Survey, SystemFacts
 
 Value = TypeVar("Value")
 
@@ -56,10 +56,10 @@ Shells = ViosShell | Mapping[str, ViosShell]
 
 
 @dataclass(frozen=True, slots=True)
-class FrameFacts:
+class GatheredSystem:
     """One frame as it is for every move from it and to it, and what could not be gathered of it."""
 
-    side: Side
+    facts: SystemFacts
     gaps: tuple[Gap, ...]
 
 
@@ -106,21 +106,24 @@ def gather(
     inside = None if aix is None else survey_guest(BatchingSession(aix.session), order.partition)
 
     def ends() -> Survey:
-        here, there = survey_frame(source, source_vios, order.source), survey_frame(target, target_vios, order.target)
-        return build_survey(order, here, there, survey_move(order, source))
+        from_source, at_target = (
+            survey_frame(source, source_vios, order.source),
+            survey_frame(target, target_vios, order.target),
+        )
+        return build_survey(order, from_source, at_target, survey_move(order, source))
 
-    found = in_rounds(rounds, ends)
+    survey = in_rounds(rounds, ends)
     if aix is None or inside is None:
-        return not_inside(found, f"the site file does not say how to log in to {order.partition}")
-    return replace(found, guest=inside.end(aix.session), gaps=(*found.gaps, *inside.gaps))
+        return without_guest(survey, f"the site file does not say how to log in to {order.partition}")
+    return replace(survey, guest=inside.end(aix.session), gaps=(*survey.gaps, *inside.gaps))
 
 
-def build_survey(order: Order, source: FrameFacts, target: FrameFacts, survey_move: MoveFacts) -> Survey:
+def build_survey(order: Order, source: GatheredSystem, target: GatheredSystem, survey_move: MoveFacts) -> Survey:
     """A survey of one move out of its parts, without what the partition itself says."""
     return Survey(
         partition=order.partition,
-        source=source.side,
-        target=target.side,
+        source=source.facts,
+        target=target.facts,
         migration=survey_move.migration,
         physical_slots=survey_move.physical_slots,
         keys=survey_move.keys,
@@ -131,16 +134,16 @@ def build_survey(order: Order, source: FrameFacts, target: FrameFacts, survey_mo
     )
 
 
-def not_inside(survey: Survey, why: str) -> Survey:
+def without_guest(survey: Survey, why: str) -> Survey:
     """A survey whose partition was not logged in to."""
     return replace(survey, gaps=(*survey.gaps, Gap("partition", survey.partition, why)))
 
 
-def survey_frame(control: Control, vios: Shells, name: str) -> FrameFacts:
+def survey_frame(control: Control, vios: Shells, name: str) -> GatheredSystem:
     """What the manager of one frame and its I/O servers say."""
     asking = Gathering()
     side = _side(asking, control, vios, name)
-    return FrameFacts(side, tuple(asking.gaps))
+    return GatheredSystem(side, tuple(asking.gaps))
 
 
 def survey_move(order: Order, source: Control) -> MoveFacts:
@@ -173,19 +176,19 @@ def in_rounds(sessions: Sequence[BatchingSession], look: Callable[[], Value]) ->
     ``look`` is called once more than there are rounds, with the same answers to the same questions; it must only read.
     """
     for _ in range(MAX_ROUNDS):
-        found = look()
-        asked = [session.ask() for session in sessions]
-        if not any(asked):
-            return found
+        facts = look()
+        new_questions = [session.ask() for session in sessions]
+        if not any(new_questions):
+            return facts
     return look()
 
 
-def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Side:
+def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> SystemFacts:
     # A system without power says what it is and in which state, and little else.
     frame = asking.ask("frame", name, control.frame) or asking.ask("system", name, control.system)
     fibre = control.kind == "hmc" and (frame is None or frame.virtual_fc_capable is not False)
     servers = _servers(asking, vios, name, fibre=fibre)
-    return Side(
+    return SystemFacts(
         name=name,
         frame=frame,
         partitions=asking.ask("partitions", name, control.partitions),
@@ -207,31 +210,31 @@ def _servers(asking: Gathering, shells: Shells, name: str, *, fibre: bool) -> di
     """Each I/O server by its name; what it does not say is a gap of the frame."""
     if isinstance(shells, ViosShell):
         return {name: _vios(asking, shells, name, name, fibre=fibre)}
-    return {each: _vios(asking, shell, name, each, fibre=fibre) for each, shell in shells.items()}
+    return {server: _vios(asking, shell, name, server, fibre=fibre) for server, shell in shells.items()}
 
 
-def merge_vios(name: str, each: Mapping[str, Vios]) -> Vios:
+def merge_vios(name: str, servers: Mapping[str, Vios]) -> Vios:
     """What several I/O servers have, as one. What a device is called is followed by whose it is: ``hdisk4@vios2``.
 
     A group that one of them did not tell is not known of all: a part would pass for the whole. One alone is left as it is.
     """
-    if len(each) == 1:
-        return next(iter(each.values()))
-    owned = [_owned(one, owner) for owner, one in each.items()]
-    levels = {one.level for one in owned}
+    if len(servers) == 1:
+        return next(iter(servers.values()))
+    owned = [_owned(vios, owner) for owner, vios in servers.items()]
+    levels = {vios.level for vios in owned}
     return Vios(
         name=name,
-        level=None if None in levels else ", ".join(f"{one.level}" for one in owned),
-        scsi_servers=_all_of([one.scsi_servers for one in owned]),
-        shared_ethernets=_all_of([one.shared_ethernets for one in owned]),
-        trunks=_all_of([one.trunks for one in owned]),
-        disks=_all_of([one.disks for one in owned]),
-        paths=_all_of([one.paths for one in owned]),
-        multipath=_all_of([one.multipath for one in owned]),
-        devices=_all_of([one.devices for one in owned]),
-        media=_all_of([one.media for one in owned]),
-        fc_servers=_all_of([one.fc_servers for one in owned]),
-        fc_ports=_all_of([one.fc_ports for one in owned]),
+        level=None if None in levels else ", ".join(f"{vios.level}" for vios in owned),
+        scsi_servers=_all_of([vios.scsi_servers for vios in owned]),
+        shared_ethernets=_all_of([vios.shared_ethernets for vios in owned]),
+        trunks=_all_of([vios.trunks for vios in owned]),
+        disks=_all_of([vios.disks for vios in owned]),
+        paths=_all_of([vios.paths for vios in owned]),
+        multipath=_all_of([vios.multipath for vios in owned]),
+        devices=_all_of([vios.devices for vios in owned]),
+        media=_all_of([vios.media for vios in owned]),
+        fc_servers=_all_of([vios.fc_servers for vios in owned]),
+        fc_ports=_all_of([vios.fc_ports for vios in owned]),
     )
 
 
@@ -252,24 +255,24 @@ def _owned(vios: Vios, owner: str) -> Vios:
 
     disks = {disk.name for disk in vios.disks or ()}
 
-    def server(one: VirtualScsiServer) -> VirtualScsiServer:
-        targets = (replace(t, backing=mine(t.backing)) if t.backing in disks else t for t in one.targets)
-        return replace(one, name=mine(one.name), targets=tuple(targets))
+    def server(item: VirtualScsiServer) -> VirtualScsiServer:
+        targets = (replace(t, backing=mine(t.backing)) if t.backing in disks else t for t in item.targets)
+        return replace(item, name=mine(item.name), targets=tuple(targets))
 
     return replace(
         vios,
         scsi_servers=_each(vios.scsi_servers, server),
         shared_ethernets=_each(
             vios.shared_ethernets,
-            lambda one: replace(one, virtual_adapter=mine(one.virtual_adapter), sea=maybe(one.sea)),
+            lambda item: replace(item, virtual_adapter=mine(item.virtual_adapter), sea=maybe(item.sea)),
         ),
-        trunks=_each(vios.trunks, lambda one: replace(one, adapter=mine(one.adapter))),
-        disks=_each(vios.disks, lambda one: replace(one, name=mine(one.name))),
-        paths=_each(vios.paths, lambda one: replace(one, disk=mine(one.disk))),
-        multipath=_each(vios.multipath, lambda one: replace(one, disk=mine(one.disk))),
-        devices=_each(vios.devices, lambda one: replace(one, name=mine(one.name))),
-        fc_servers=_each(vios.fc_servers, lambda one: replace(one, name=mine(one.name), port=maybe(one.port))),
-        fc_ports=_each(vios.fc_ports, lambda one: replace(one, name=mine(one.name))),
+        trunks=_each(vios.trunks, lambda item: replace(item, adapter=mine(item.adapter))),
+        disks=_each(vios.disks, lambda item: replace(item, name=mine(item.name))),
+        paths=_each(vios.paths, lambda item: replace(item, disk=mine(item.disk))),
+        multipath=_each(vios.multipath, lambda item: replace(item, disk=mine(item.disk))),
+        devices=_each(vios.devices, lambda item: replace(item, name=mine(item.name))),
+        fc_servers=_each(vios.fc_servers, lambda item: replace(item, name=mine(item.name), port=maybe(item.port))),
+        fc_ports=_each(vios.fc_ports, lambda item: replace(item, name=mine(item.name))),
     )
 
 
@@ -300,10 +303,10 @@ def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: 
 
 def _trunks(asking: Gathering, vios: ViosShell, name: str, seas: list[str]) -> tuple[Trunk, ...] | None:
     """Trunks below the bridges; ``None`` when one of the bridges could not be read, since a part would pass for the whole."""
-    found = [asking.ask("trunks", name, partial(vios.shared_ethernet, sea)) for sea in seas]
-    if any(page is None for page in found):
+    pages = [asking.ask("trunks", name, partial(vios.shared_ethernet, sea)) for sea in seas]
+    if any(page is None for page in pages):
         return None
-    return tuple(trunk for page in found if page for trunk in page.trunks)
+    return tuple(trunk for page in pages if page for trunk in page.trunks)
 
 
 def _known_disks(
@@ -331,10 +334,10 @@ def _attribute(asking: Gathering, vios: ViosShell, name: str, disk: PhysicalDisk
 def _paths(
     asking: Gathering, vios: ViosShell, name: str, disks: tuple[PhysicalDisk, ...]
 ) -> tuple[DiskPath, ...] | None:
-    found = [asking.ask("paths", name, partial(vios.paths, disk.name)) for disk in disks if disk.volume_group is None]
-    if any(paths is None for paths in found):
+    groups = [asking.ask("paths", name, partial(vios.paths, disk.name)) for disk in disks if disk.volume_group is None]
+    if any(paths is None for paths in groups):
         return None
-    return tuple(path for paths in found for path in paths or ())
+    return tuple(path for paths in groups for path in paths or ())
 
 
 def _inside(session: Session, partition: str) -> GuestFacts:

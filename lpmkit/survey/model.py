@@ -51,7 +51,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class SystemFacts:
     """One end of the move. ``None`` is "could not look"; an empty tuple was looked at and holds nothing.
 
     ``manager`` is ``ivm`` or ``hmc``. Under an HMC with several I/O servers ``vios`` holds what all of them have, see `together`.
@@ -76,16 +76,16 @@ class Side:
 
     def partition(self, name: str) -> Partition | None:
         """The partition of that name; ``None`` when it is not listed or the list could not be read."""
-        return next((one for one in self.partitions or () if one.name == name), None)
+        return next((partition for partition in self.partitions or () if partition.name == name), None)
 
     def server(self, name: str) -> Vios | None:
         """The I/O server of that name, by itself."""
-        return next((one for one in self.servers if one.name == name), None)
+        return next((vios for vios in self.servers if vios.name == name), None)
 
     @property
     def io_servers(self) -> tuple[Partition, ...]:
         """The partitions that are I/O servers; under IVM there is exactly one."""
-        return tuple(one for one in self.partitions or () if one.is_vios)
+        return tuple(partition for partition in self.partitions or () if partition.is_vios)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class Survey:
     """The facts about moving one partition from one frame to another, and what could not be gathered."""
 
     partition: str
-    source: Side
-    target: Side
+    source: SystemFacts
+    target: SystemFacts
     guest: Guest | None = None
     migration: MigrationReading | None = None
     physical_slots: tuple[PhysicalSlot, ...] | None = None
@@ -145,13 +145,13 @@ class Survey:
 
     def to_dict(self) -> dict[str, Any]:
         """The survey as JSON values; `from_dict` brings it back whole."""
-        kept: dict[str, Any] = TypeAdapter(Survey).dump_python(self, mode="json")
-        return kept
+        document: dict[str, Any] = TypeAdapter(Survey).dump_python(self, mode="json")
+        return document
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Survey:
+    def from_dict(cls, document: Mapping[str, Any]) -> Survey:
         """A survey that was kept with `to_dict`. Raises `pydantic.ValidationError` for something else."""
-        return TypeAdapter(Survey).validate_python(kept)
+        return TypeAdapter(Survey).validate_python(document)
 
 
 def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
@@ -187,12 +187,12 @@ def keeps_its_name(target_device: str) -> bool:
     )
 
 
-def disk_named(side: Side, name: str) -> PhysicalDisk | None:
+def disk_named(side: SystemFacts, name: str) -> PhysicalDisk | None:
     disks = side.vios.disks if side.vios else None
     return next((disk for disk in disks or () if disk.name == name), None)
 
 
-def same_disk(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk | None, str | None]:
+def same_disk(side: SystemFacts, wanted: PhysicalDisk) -> tuple[PhysicalDisk | None, str | None]:
     """The same LUN on another side and how it was recognised: by ``unique_id``, which decides, or else by PVID."""
     disks = (side.vios.disks if side.vios else None) or ()
     if wanted.unique_id:
@@ -213,7 +213,7 @@ def adapters_of(survey: Survey) -> tuple[VirtualEthernetAdapter, ...] | None:
     return tuple(adapter for adapter in listed if adapter.lpar_id == moving.lpar_id)
 
 
-def same_disks(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:
+def same_disks(side: SystemFacts, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:
     """Every sight of that LUN on another side: each of its I/O servers may have one."""
     first, how = same_disk(side, wanted)
     if first is None:
@@ -223,7 +223,7 @@ def same_disks(side: Side, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:
     return tuple(disk for disk in (side.vios.disks if side.vios else None) or () if disk.unique_id == wanted.unique_id)
 
 
-def bridge_for(side: Side, vlan: int, vswitch: str | None = None) -> str | None:
+def bridge_for(side: SystemFacts, vlan: int, vswitch: str | None = None) -> str | None:
     """The SEA of a side that bridges a VLAN; ``None`` when there is none, or the side could not be read."""
     vios = side.vios
     if vios is None or vios.trunks is None or vios.shared_ethernets is None:

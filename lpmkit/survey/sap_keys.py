@@ -32,8 +32,8 @@ class KeyRecord:
         return f"seen in {self.run} on machine {self.serial}"
 
 
-def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyRecord]:
-    """Every sighting of a system's key, the newest run first. Documents that cannot be read are named in ``unreadable``."""
+def key_history(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyRecord]:
+    """Every record of a system's key, the newest run first. Documents that cannot be read are named in ``unreadable``."""
     if not folder.is_dir():
         return
     runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
@@ -51,10 +51,10 @@ def sightings(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyReco
 
 def _of_document(document: Any, sid: str, run: str) -> Iterator[KeyRecord]:
     rows = document.get("sap") if isinstance(document, dict) else None
-    for one in rows if isinstance(rows, list) else ():
-        if not isinstance(one, dict) or one.get("system") != sid:
+    for row in rows if isinstance(rows, list) else ():
+        if not isinstance(row, dict) or row.get("system") != sid:
             continue
-        key, serial = one.get("hardware_key"), one.get("machine_serial") or _serial_of_guest(document)
+        key, serial = row.get("hardware_key"), row.get("machine_serial") or _serial_of_guest(document)
         if isinstance(key, str) and isinstance(serial, str) and key and serial:
             yield KeyRecord(key, serial, run)
 
@@ -66,22 +66,22 @@ def _serial_of_guest(document: Mapping[str, Any]) -> Any:
     return identity.get("serial") if isinstance(identity, dict) else None
 
 
-def with_past_keys(one: SapSnapshot, folder: Path, serials: Mapping[str, str]) -> SapSnapshot:
+def with_past_keys(snapshot: SapSnapshot, folder: Path, serials: Mapping[str, str]) -> SapSnapshot:
     """The snapshot with the keys of those frames that earlier runs saw, and what they say against the site file's. ``serials`` are the frames' own, by name."""
     seen: dict[str, list[KeyRecord]] = {}
     unreadable: list[str] = []
-    for sighting in sightings(folder, one.system, unreadable):
-        seen.setdefault(sighting.serial, []).append(sighting)
-    keys, sources = dict(one.hardware_keys), dict(one.keys_from)
+    for record in key_history(folder, snapshot.system, unreadable):
+        seen.setdefault(record.serial, []).append(record)
+    keys, sources = dict(snapshot.hardware_keys), dict(snapshot.keys_from)
     for frame, serial in serials.items():
-        found = seen.get(serial, [])
-        if not found:
+        records = seen.get(serial, [])
+        if not records:
             if unreadable and frame not in keys:
                 more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
                 sources[frame] = f"what earlier runs saw cannot all be read: {unreadable[0]}{more}"
             continue
-        newest, runs = found[0], len({each.run for each in found})
-        others = {each.key for each in found} - {newest.key}
+        newest, runs = records[0], len({record.run for record in records})
+        others = {record.key for record in records} - {newest.key}
         if frame in keys:
             agrees = (
                 "and an earlier run saw the same" if keys[frame] == newest.key else f"but {newest.key} was {newest}"
@@ -91,4 +91,4 @@ def with_past_keys(one: SapSnapshot, folder: Path, serials: Mapping[str, str]) -
         keys[frame] = newest.key
         doubt = f"; unsure: other runs saw {', '.join(sorted(others))} there" if others else ""
         sources[frame] = f"{newest}, as it has it now ({runs} run{'s' if runs > 1 else ''}){doubt}"
-    return replace(one, hardware_keys=keys, keys_from=sources)
+    return replace(snapshot, hardware_keys=keys, keys_from=sources)

@@ -46,7 +46,7 @@ class PastMoves:
     @property
     def conclusion(self) -> str:
         """One sentence for a person."""
-        done = [one for one in self.moves if one.outcome in ("completed", "between two entries")]
+        done = [move for move in self.moves if move.outcome in ("completed", "between two entries")]
         reach = f"its error log reaches back to {self.since}" if self.since else "its error log is empty"
         if not done:
             return f"No finished move is on record; {reach}."
@@ -65,7 +65,7 @@ def was_moved(host: str, shell: AixShell) -> PastMoves:
     """Ask one partition. Raises `RemoteError` when its error log cannot be read."""
     reports = shell.error_reports()
     identity = shell.identity()
-    oldest_first = sorted(reports, key=lambda one: one.sequence)
+    oldest_first = sorted(reports, key=lambda report: report.sequence)
     return PastMoves(
         host=host,
         identity=identity,
@@ -81,49 +81,49 @@ def past_moves(reports: Sequence[ErrorReport], machine_id: str = "") -> list[Pas
 
     Where a move's own two entries carry one machine id, the ids before and after it say where it went.
     """
-    found: list[PastMove] = []
+    moves: list[PastMove] = []
     began: int | None = None
     settled = 0  # entries before this one are told of already
-    for number, one in enumerate(reports):
-        if one.label == _STARTED:
-            found += _unlogged(reports[settled : number + 1])
+    for number, report in enumerate(reports):
+        if report.label == _STARTED:
+            moves += _unlogged(reports[settled : number + 1])
             if began is not None:
-                found.append(_open(reports, began))
+                moves.append(_open(reports, began))
             began, settled = number, number
-        elif one.label in (_DONE, _ABORTED):
+        elif report.label in (_DONE, _ABORTED):
             start = reports[began] if began is not None else None
-            before = _known(reports[: (began if began is not None else number) + 1]) or one.machine_id
-            after = (_known(reports[number:], last=False) or one.machine_id) if one.label == _DONE else before
-            if one.label == _DONE and after == before:
+            before = _known(reports[: (began if began is not None else number) + 1]) or report.machine_id
+            after = (_known(reports[number:], last=False) or report.machine_id) if report.label == _DONE else before
+            if report.label == _DONE and after == before:
                 after = _next(reports[number + 1 :], machine_id, before)
-            outcome = "completed" if one.label == _DONE else "aborted"
-            found.append(PastMove(start.at if start else "", one.at, before, after, outcome))
-            there = (later for later in range(number, len(reports)) if reports[later].machine_id == after)
-            began, settled = None, next(there, len(reports))
-    found += _unlogged(reports[settled:])
+            outcome = "completed" if report.label == _DONE else "aborted"
+            moves.append(PastMove(start.at if start else "", report.at, before, after, outcome))
+            arrivals = (later for later in range(number, len(reports)) if reports[later].machine_id == after)
+            began, settled = None, next(arrivals, len(reports))
+    moves += _unlogged(reports[settled:])
     if began is not None:
-        found.append(_open(reports, began))
-    return found
+        moves.append(_open(reports, began))
+    return moves
 
 
 def _known(reports: Sequence[ErrorReport], *, last: bool = True) -> str:
-    ids = [one.machine_id for one in reports if _MACHINE_ID.fullmatch(one.machine_id)]
+    ids = [report.machine_id for report in reports if _MACHINE_ID.fullmatch(report.machine_id)]
     return ids[-1 if last else 0] if ids else ""
 
 
 def _next(reports: Sequence[ErrorReport], machine_id: str, before: str) -> str:
     """The first machine id after an end whose own entry was still written under the old one: until the next move begins."""
-    for one in reports:
-        if one.label == _STARTED:
-            return one.machine_id if _MACHINE_ID.fullmatch(one.machine_id) else before
-        if one.machine_id != before and _MACHINE_ID.fullmatch(one.machine_id):
-            return one.machine_id
+    for report in reports:
+        if report.label == _STARTED:
+            return report.machine_id if _MACHINE_ID.fullmatch(report.machine_id) else before
+        if report.machine_id != before and _MACHINE_ID.fullmatch(report.machine_id):
+            return report.machine_id
     return machine_id or before
 
 
 def _unlogged(reports: Sequence[ErrorReport]) -> list[PastMove]:
     """Moves that left no entry of their own: the machine id changes from one entry to the next."""
-    known = [one for one in reports if _MACHINE_ID.fullmatch(one.machine_id)]
+    known = [report for report in reports if _MACHINE_ID.fullmatch(report.machine_id)]
     return [
         PastMove(a.at, b.at, a.machine_id, b.machine_id, "between two entries")
         for a, b in itertools.pairwise(known)
