@@ -342,7 +342,11 @@ class DatabaseSettings(_Part):
 
 
 class RunSettings(_Part):
-    """How a run is made. Seconds. A run folder is its owner's alone, and the members' of ``group`` (a group of this machine) where it is given."""
+    """How a run is made. Seconds. A run folder is its owner's alone, and the members' of ``group`` (a group of this machine) where it is given.
+
+    ``approvals`` is how many other people must approve an order before it moves (see `lpmkit.approvals`), ``approvers`` who they may be (anybody else where it is
+    empty), ``approval_holds_hours`` how long it counts. With ``allowed_signers``, a file as `ssh-keygen -Y verify` reads it, it has to be signed with an SSH key.
+    """
 
     folder: Path = Path("runs")
     group: str | None = Field(default=None, min_length=1)
@@ -350,6 +354,10 @@ class RunSettings(_Part):
     tail_s: float = Field(default=60.0, ge=2.0, le=3600.0)
     poll_s: float = Field(default=1.0, ge=0.2, le=60.0)
     validation_holds_minutes: float = Field(default=30.0, gt=0, le=24 * 60)
+    approvals: int = Field(default=0, ge=0, le=9)
+    approvers: tuple[str, ...] = ()
+    approval_holds_hours: float = Field(default=24.0, gt=0, le=24 * 31)
+    allowed_signers: Path | None = None
 
 
 class ConnectionSettings(_Part):
@@ -474,7 +482,13 @@ def parse_yaml(text: str, where: str, *, what: str | None = None, typ: str = "rt
 
 
 def _absolute(site: Site, folder: Path) -> Site:
-    runs = site.runs.model_copy(update={"folder": folder / site.runs.folder.expanduser()})
+    signers = site.runs.allowed_signers
+    runs = site.runs.model_copy(
+        update={
+            "folder": folder / site.runs.folder.expanduser(),
+            "allowed_signers": folder / signers.expanduser() if signers else None,
+        }
+    )
     ssh_config = folder / site.ssh_config.expanduser() if site.ssh_config else None
     paths = {
         name: folder / given.expanduser() for name in ("template", "logo") if (given := getattr(site.write_up, name))

@@ -8,6 +8,7 @@
     │   ├── NotFound                  no such frame, partition, host, run
     │   ├── Ambiguous                 the name fits more than one
     │   └── NotAllowed                a rule of the house: no validation, wrong name typed
+    │       └── NotApproved               four eyes: too few approvals of this order
     ├── RemoteError               the other side did something else
     │   ├── Unreachable               no connection at all
     │   ├── HostKeyRefused            the host key is unknown, or another than before
@@ -105,6 +106,10 @@ class Ambiguous(UsageError):
 
 class NotAllowed(UsageError):
     """A rule that protects the operator: no fresh validation, the name not typed, a move already running."""
+
+
+class NotApproved(NotAllowed):
+    """Too few other people have approved this order."""
 
 
 class RemoteError(LpmError):

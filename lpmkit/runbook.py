@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from lpmkit.approvals import Approval, approve, require
 from lpmkit.background.requests import put
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
@@ -23,6 +25,7 @@ from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, left_behind, look, propose, recorded
 from lpmkit.migration.status import State, order_of, state
+from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
@@ -78,10 +81,16 @@ class Validation:
 
 
 class Runbook:
-    """The steps, for one site. ``secrets`` resolves the site's references, asking the person where it says ``prompt``."""
+    """The steps, for one site. ``secrets`` resolves the site's references, asking the person where it says ``prompt``.
 
-    def __init__(self, site: Site, secrets: Secrets | None = None, clock: Clock | None = None) -> None:
+    ``person`` is who acts: it stands in the record, and an approval has to be somebody else's. A front end that serves several people from one process has to say it.
+    """
+
+    def __init__(
+        self, site: Site, secrets: Secrets | None = None, clock: Clock | None = None, person: Person | None = None
+    ) -> None:
         self.site = site
+        self.person = person or acting_person()
         self.secrets = secrets or Secrets()
         self.clock = clock or Clock()
         #: What was asked before there was a folder to keep it in; the next `prepare` puts it into the run's transcript.
@@ -98,7 +107,7 @@ class Runbook:
             raise UsageError(
                 f"the lead-in or the tail cannot be: {problems}", next_step="Seconds, 2 to 3600."
             ) from None
-        return Runbook(self.site.model_copy(update={"runs": runs}), self.secrets, self.clock)
+        return Runbook(self.site.model_copy(update={"runs": runs}), self.secrets, self.clock, self.person)
 
     # -- what there is ---------------------------------------------------------------------------------------------------
 
@@ -203,6 +212,8 @@ class Runbook:
         """The folder of this order: the one that an earlier step made lately and nobody has moved from, or a new one."""
         facts = {
             "order": asdict(order),
+            "by": self.person.login,
+            "person": self.person.as_data(),
             "site": self.site.as_data(),
             "probes": [probe.as_data() for probe in self.probes_of(order.partition)],
             "lead_in_s": self.site.runs.lead_in_s,
@@ -253,7 +264,11 @@ class Runbook:
 
     def charge(self, probes: Sequence[ProbeOrder] = ()) -> dict[str, Any]:
         """What this runbook vouches for to a recorder or conductor that it starts: its own site and probes, whatever stands in the folder."""
-        return {"site": self.site.as_data(), "probes": [probe.as_data() for probe in probes]}
+        return {
+            "person": self.person.as_data(),
+            "site": self.site.as_data(),
+            "probes": [probe.as_data() for probe in probes],
+        }
 
     def own_order(self, run: Run) -> Order:
         """What a run was prepared to move, if it fits this runbook's site. Raises `NotAllowed` for an order that names another manager, `NotFound` for frames that the site does not have.
@@ -361,7 +376,7 @@ class Runbook:
     # -- the move --------------------------------------------------------------------------------------------------------
 
     def may_move(self, run: Run, typed_name: str) -> None:
-        """Raise unless a validation of this very order passed lately and the partition's name was typed."""
+        """Raise unless a validation of this very order passed lately, the partition's name was typed, and as many others approved it as the site asks for."""
         order = self.own_order(run)
         if typed_name != order.partition:
             raise NotAllowed(
@@ -397,6 +412,20 @@ class Runbook:
         if not validation.is_fresh(self.site.runs.validation_holds_minutes, self.clock.wall_ns()):
             minutes = self.site.runs.validation_holds_minutes
             raise NotAllowed(f"the validation is older than {minutes:g} minutes", where=run.name, next_step=again)
+        self.require_approvals(run)
+
+    def require_approvals(self, run: Run) -> tuple[Approval, ...]:
+        """The approvals of a run's order that count for whoever acts now. Raises `NotApproved` where the site asks for more."""
+        return require(run, self.site.runs, self.person, self.clock)
+
+    def approve(self, run: Run, typed_name: str, *, key: Path | None = None) -> Approval:
+        """Approve a run's order as whoever acts now, with an SSH signature where a ``key`` is given; changes nothing on any machine. Raises as `lpmkit.approvals.approve`."""
+        order = self.own_order(run)
+        if self.site.runs.allowed_signers is not None and key is None:
+            raise NotAllowed(
+                f"the site wants a signed approval of {order.partition}", where=run.name, next_step=f"`lpmkit approve {run.name} --key YOUR-SSH-KEY` in a terminal."
+            )  # fmt: skip
+        return approve(run, self.person, typed_name, key=key, clock=self.clock)
 
     def move(self, run: Run, typed_name: str) -> None:
         """Start the recorder, which moves the partition. Returns as soon as it records; raises as `may_move`.
@@ -416,6 +445,8 @@ class Runbook:
         probes = self._watch_probes(hosts, settings)
         facts = {
             "hosts": list(hosts),
+            "by": self.person.login,
+            "person": self.person.as_data(),
             "site": self.site.as_data(),
             "probes": [probe.as_data() for probe in probes],
             "lead_in_s": self.site.runs.lead_in_s,
@@ -498,7 +529,7 @@ class Runbook:
 
     def end(self, run: Run) -> None:
         """Ask the recorder of a watch to end."""
-        put(run, self.clock, "end")
+        put(run, self.clock, "end", by=self.person.login)
 
     def way_out(self, run: Run) -> Proposal:
         """What to do about a move that was left in between, from what both managers say now and what the run recorded; changes nothing."""
@@ -543,14 +574,14 @@ class Runbook:
         """Ask the source's manager to stop the migration; the recorder carries it out and records the answer. In the lead-in the move is called off instead."""
         self._typed(run, typed_name)
         self.attach(run)
-        put(run, self.clock, "stop")
+        put(run, self.clock, "stop", by=self.person.login)
 
     def recover(self, run: Run, typed_name: str, *, force: bool = False) -> None:
         """Ask the source's manager to recover a migration that was left in between."""
         self._typed(run, typed_name)
         if not run.is_recorded():
             self._start(run)
-        put(run, self.clock, "recover", force=force)
+        put(run, self.clock, "recover", force=force, by=self.person.login)
 
     def _typed(self, run: Run, typed_name: str) -> None:
         if typed_name != self.own_order(run).partition:

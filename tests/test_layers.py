@@ -16,6 +16,7 @@ PACKAGE = Path(lpmkit.__file__).parent
 ORDER = [
     "errors",
     "log_file",
+    "person",
     "timeline",
     "inventory",
     "config",
@@ -35,6 +36,7 @@ ORDER = [
     "migration",
     "plots",
     "report",
+    "approvals",
     "recorder",
     "runbook",
     "doctor",

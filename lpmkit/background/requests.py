@@ -6,18 +6,22 @@ Anybody can put a file there, so the worker trusts none: one that cannot be read
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lpmkit.runs.files import make_folder
+from lpmkit.person import account_name
+from lpmkit.runs.files import make_folder, open_plain
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.timeline import Clock
 
 FOLDER = "requests"
 #: Characters of a request that a note shows.
 _SHOWN = 200
+#: Bytes of a request that are read.
+_MAX_BYTES = 64 * 1024
 
 
 def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
@@ -29,11 +33,12 @@ def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that could be read: ``what`` is asked, and its other fields. `Inbox.remove` says that it is dealt with."""
+    """A request that could be read: ``what`` is asked, its other fields, and the ``account`` that wrote it. `Inbox.remove` says that it is dealt with."""
 
     path: Path
     what: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    account: str = ""
 
 
 class Inbox:
@@ -77,7 +82,9 @@ class Inbox:
 
     def _read(self, path: Path) -> Request | None:
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            with open_plain(path, "rb") as file:
+                account = account_name(os.fstat(file.fileno()).st_uid)
+                text = file.read(_MAX_BYTES).decode(errors="replace")
         except FileNotFoundError:
             return None  # taken back by whoever asked
         except OSError as error:
@@ -89,7 +96,7 @@ class Inbox:
         except (ValueError, RecursionError):
             fields = None
         if isinstance(fields, dict) and isinstance(fields.get("what"), str):
-            return Request(path, fields.pop("what"), fields)
+            return Request(path, fields.pop("what"), fields, account)
         self._note(f"a request was not understood and is not carried out: {text[:_SHOWN]}")
         self._discard(path)
         return None

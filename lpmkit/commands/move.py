@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -214,10 +215,42 @@ def _request(
     return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL
 
 
+@click.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
+@click.option(
+    "--key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Sign with this SSH key, or with the one of this .pub that the agent holds.",
+)
+@json_option
+@click.pass_context
+@told
+def approve(context: click.Context, run_name: str, typed: str | None, key: Path | None, as_json: bool) -> None:
+    """Approve the order of a prepared run, as another person than the one who will move it. It holds for this order only, and for a time."""
+    from lpmkit.approvals import order_hash  # noqa: PLC0415
+    from lpmkit.runbook import Runbook  # noqa: PLC0415
+
+    run = named_run(context, run_name)
+    book = Runbook(load_site(find_site_file(context.obj)))
+    order = book.own_order(run)
+    if typed is None:
+        rows = [{"what": name, "": value} for name, value in asdict(order).items() if value]
+        print_table(f"Prepared by {run.manifest.get('by', '?')}", [*rows, {"what": "hash", "": order_hash(run)}])
+        typed = ask_person(f"Type the partition's name to approve its move as {book.person.login}")
+    given = book.approve(run, typed, key=key)
+    if as_json:
+        say_json({"run": str(run.path), **given.as_data()})
+    else:
+        people.print(f"Approved by {given.by}{' and signed' if given.signed else ''}: {given.order_hash[:16]}")
+
+
 COMMANDS = (
     move,
     home,
     attach,
     stop,
     recover,
+    approve,
 )

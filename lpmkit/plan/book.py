@@ -133,7 +133,12 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
         if one.source is not None:
             book.site.frame(one.source)
     ask_for_secrets(book, plan)
-    facts = {"plan": plan.as_data(), "site": book.site.as_data()}
+    facts = {
+        "by": book.person.login,
+        "person": book.person.as_data(),
+        "plan": plan.as_data(),
+        "site": book.site.as_data(),
+    }
     folder = create(
         book.site.runs.folder / FOLDER,
         mode="plan",

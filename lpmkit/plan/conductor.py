@@ -20,10 +20,11 @@ from lpmkit.background.worker import given
 from lpmkit.checks import Verdict
 from lpmkit.config import Site
 from lpmkit.control.base import Order
-from lpmkit.errors import LpmError, RemoteError
+from lpmkit.errors import LpmError, NotApproved, RemoteError
 from lpmkit.inventory import MoverPair
 from lpmkit.mapping.attributes import MOVERS, named_movers
 from lpmkit.migration.phases import Phase
+from lpmkit.person import Person
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.book import order_for
 from lpmkit.plan.page import write_page
@@ -317,6 +318,8 @@ class Conductor:
             for trouble in kept.troubles:
                 self.writer.event("conductor", "note", text=f"{name}: not kept: {trouble}")
         run = self.book.prepare(order)
+        if run.document("validation") is not None and (why := self._waits_for_approval(run)):
+            return why  # it was looked at already, and nobody has to be asked again before somebody approves
         findings = self.book.check(run)
         guest = (run.document("survey") or {}).get("guest") or {}
         self._clusters[name] = frozenset(
@@ -335,9 +338,19 @@ class Conductor:
             self._over(name, Stage.FAILED, why, run=str(run.path))
             return None
         self.book.predict(run)
+        if why := self._waits_for_approval(run):
+            return why
         noted: dict[str, Any] = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
         self.writer.event("conductor", "moving", partition=name, run=str(run.path), **noted)
         self.book.move(run, name)
+        return None
+
+    def _waits_for_approval(self, run: Run) -> str | None:
+        """Why a move has to wait for somebody's approval; ``None`` where it has what the site asks for."""
+        try:
+            self.book.require_approvals(run)
+        except NotApproved as error:
+            return str(error)
         return None
 
 
@@ -346,7 +359,7 @@ def main() -> None:
     path, secrets, charge = given()
     folder = Run(path)
     with RunWriter(path) as writer:
-        book = Runbook(Site.model_validate(charge["site"]), secrets)
+        book = Runbook(Site.model_validate(charge["site"]), secrets, person=Person.from_data(charge["person"]))
         Conductor(folder, writer, book).conduct()
 
 

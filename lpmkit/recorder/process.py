@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import IO, Any
 
+from lpmkit.approvals import require
 from lpmkit.background.requests import Inbox
 from lpmkit.background.worker import Worker, given
 from lpmkit.config import Site
@@ -28,6 +29,7 @@ from lpmkit.errors import LpmError, RecordError, RemoteError
 from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Observation, Phase, next_state, observe
 from lpmkit.migration.recovery import was_inactive
+from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK, ProbeOrder
 from lpmkit.recorder.rate_policy import RateController
@@ -353,6 +355,8 @@ class Recorder:
     def __init__(self, run: Run, secrets: Secrets, charge: Mapping[str, Any], clock: Clock | None = None) -> None:
         self.run_folder = run
         self.plan = Plan.of(run, charge)
+        #: Who started this recorder, as the front end vouches; whoever owns this process where it does not say.
+        self.person = Person.from_data(charge["person"]) if "person" in charge else acting_person()
         self.clock = clock or Clock()
         self._secrets = secrets
         self._wanted: queue.SimpleQueue[Callable[[RunWriter], object]] = queue.SimpleQueue()
@@ -366,7 +370,14 @@ class Recorder:
         with RunWriter(self.run_folder.path, self.clock) as writer:
             standing = last_standing(self.run_folder)
             resumed = any(event.kind == "recorder-started" for event in self.run_folder.events())
-            writer.event("recorder", "recorder-started", pid=os.getpid(), mode=self.plan.mode, resumed=resumed)
+            writer.event(
+                "recorder",
+                "recorder-started",
+                pid=os.getpid(),
+                mode=self.plan.mode,
+                resumed=resumed,
+                by=self.person.login,
+            )
             with open_plain(WORKER.log(self.run_folder.path), "ab") as log:
                 self._children = [
                     ProbeProcess(
@@ -419,7 +430,8 @@ class Recorder:
         for request in inbox.read():
             inbox.remove(request)
             force = bool(request.fields.get("force"))
-            writer.event("front-end", "request", what=request.what, force=force)
+            by = str(request.fields.get("by") or request.account)
+            writer.event("front-end", "request", what=request.what, force=force, by=by, account=request.account)
             self._carry_out(request.what, force, writer)
 
     def _carry_out(self, what: str, force: bool, writer: RunWriter) -> None:
@@ -476,6 +488,8 @@ class Recorder:
                 # A partition that is not activated has no workload, and so no noise to know of.
                 if self._end_asked.wait(0.0 if follower.inactive else self.plan.lead_in_s):
                     return CALLED_OFF if follower.called_off else "asked to end before the move"
+                if why := self._not_approved():
+                    return why
                 follower.ask_to_move()
                 if follower.called_off:
                     return CALLED_OFF
@@ -489,6 +503,16 @@ class Recorder:
         finally:
             follower.close()
         return follower.standing.phase.value
+
+    def _not_approved(self) -> str | None:
+        """Look at the approvals once more, now that the command is next, and keep those that count; why the move is not asked for, if it is not."""
+        try:
+            counting = require(Run(self.run_folder.path), self.plan.site.runs, self.person, self.clock)
+        except LpmError as error:
+            return f"not asked for: {error}"
+        for one in counting:
+            self._tell("approved", **one.as_data())
+        return None
 
     def _predicted(self, follower: Follower) -> Foresight | None:
         """Say what the move will take, and keep it before the move is asked for."""

@@ -13,7 +13,6 @@ kernel's (``flock``): it cannot be left behind by a recorder that died.
 from __future__ import annotations
 
 import fcntl
-import getpass
 import json
 import os
 import re
@@ -30,6 +29,7 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.person import acting_person
 from lpmkit.runs.files import FULL, cannot_write, make_folder, open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
@@ -301,7 +301,7 @@ def create(
         "mode": mode,
         "title": title,
         "created": moment.isoformat(timespec="seconds"),
-        "by": getpass.getuser(),
+        "by": acting_person().login,
         "observer": socket.gethostname(),
         "lpmkit": lpmkit.__version__,
         **facts,

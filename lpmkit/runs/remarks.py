@@ -5,7 +5,6 @@ A correction is another line. The run's own record is not touched, and a write-u
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError, UsageError
+from lpmkit.person import acting_person
 from lpmkit.runs.files import open_plain
 from lpmkit.timeline import Clock
 
@@ -56,7 +56,7 @@ def add_remark(
         raise UsageError(f"{', '.join(given)} belong to the change", next_step="Give them with --kind change.")
     if not text.strip() and not given:
         raise UsageError("the remark is empty", next_step="Say something, or name a field of the change.")
-    made = Remark((clock or Clock()).wall_ns(), by or getpass.getuser(), kind, text.strip(), owner.strip(), given)
+    made = Remark((clock or Clock()).wall_ns(), by or acting_person().login, kind, text.strip(), owner.strip(), given)
     row = {
         "wall_ns": made.wall_ns,
         "by": made.by,

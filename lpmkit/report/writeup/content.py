@@ -229,7 +229,7 @@ def _header(source: Evidence) -> Section:
         (words("header.window"), change.get("window") or nobody),
         (words("header.recorded"), f"{begin[0]} … {end[0][11:]} UTC ({begin[1]} … {end[1]})"),
         (words("header.operator"), change.get("operator") or f"{facts.get('by', '?')} ({facts.get('observer', '?')})"),
-        (words("header.approver"), change.get("approver") or _approvers(source) or nobody),
+        (words("header.approver"), ", ".join(filter(None, (change.get("approver"), _approvers(source)))) or nobody),
         (words("header.versions"), ", ".join(_versions(source))),
         (words("header.run"), source.run.name),
     ]
@@ -237,7 +237,15 @@ def _header(source: Evidence) -> Section:
 
 
 def _approvers(source: Evidence) -> str:
-    return ", ".join(f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC)" for one in source.of_kind("approval"))
+    """Who approved: the order, as the recorder saw it when it asked for the move, and the change, as remarks tell."""
+    orders = [event.data for event in source.events if event.kind == "approved"]
+    seal = source.words("approval.signed")
+    texts = [
+        f"{one['by']} ({_both_times(one['wall_ns'])[0]} UTC{f', {seal}' if one.get('signed') else ''})"
+        for one in orders
+    ]
+    texts += [f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC)" for one in source.of_kind("approval")]
+    return ", ".join(texts)
 
 
 def _versions(source: Evidence) -> Iterator[str]:

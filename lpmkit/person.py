@@ -1,0 +1,94 @@
+"""The person who acts, as this machine knows them: the login that stands in the record, and the account that the process runs under.
+
+The environment is not asked: ``USER=anna`` would make anybody Anna. A front end that serves several people from one process says whom it acts for, see `Person`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lpmkit.errors import NotAllowed
+
+#: The kernel's value for a process that belongs to no login session.
+_NO_SESSION = 2**32 - 1
+#: Names that a proxy may hand on: what accounts and mail addresses are made of.
+_LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts. ``login`` is the person, ``account`` the owner of the process, ``known_by`` what vouches for it: the login session, sudo, the account, or a proxy.
+
+    Whoever writes a front end passes it to `lpmkit.runbook.Runbook`; without one the runbook takes `acting_person`.
+    """
+
+    login: str
+    account: str
+    known_by: str
+
+    def as_data(self) -> dict[str, str]:
+        """JSON values for a run folder."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Person:
+        """From JSON values."""
+        return cls(str(data["login"]), str(data["account"]), str(data["known_by"]))
+
+
+def account_name(uid: int) -> str:
+    """The name of an account; its number where it has none.
+
+    >>> account_name(0)
+    'root'
+    """
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def acting_person(environment: Mapping[str, str] = os.environ) -> Person:
+    """The person behind this process: by its login session (the audit system's login uid), by sudo for root, else its account."""
+    account = account_name(os.getuid())
+    session = _session_uid()
+    if session is not None and session != os.getuid():
+        return Person(account_name(session), account, "login session")
+    if os.getuid() == 0 and _LOGIN.fullmatch(environment.get("SUDO_USER", "")):
+        return Person(environment["SUDO_USER"], account, "sudo")
+    return Person(account, account, "account" if session is None else "login session")
+
+
+def _session_uid() -> int | None:
+    try:
+        value = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if value == _NO_SESSION else value
+
+
+#: The environment variable with the name of the header in which `lpmkit app` lets a proxy say who logged in.
+PERSON_HEADER = "LPMKIT_PERSON_HEADER"
+
+
+def person_of_request(environment: Mapping[str, str] = os.environ) -> Person:
+    """The person whose browser a page's kernel was started for: by the header of the proxy where the server was told to trust one, else `acting_person`.
+
+    Raises `NotAllowed` where the proxy named nobody, or an impossible name.
+    """
+    header = environment.get(PERSON_HEADER)
+    if not header:
+        return acting_person(environment)
+    login = environment.get(f"HTTP_{header.upper().replace('-', '_')}", "")
+    if not _LOGIN.fullmatch(login):
+        raise NotAllowed(
+            f"the proxy did not say who logged in (header {header})",
+            next_step="Set the header in the proxy after it has authenticated the person, and drop the browser's own.",
+        )
+    return Person(login, account_name(os.getuid()), "proxy")
