@@ -316,8 +316,9 @@ class DatabaseSettings(_Part):
     """An Oracle database, by its SID. ``partition`` is the partition or host that it runs on, whose login reads its alert log and runs ``sqlplus``.
 
     ``listener`` is ``HOST:PORT``; without it nothing is asked over the net. ``user`` and ``password`` (a reference) log on to the database; without a
-    user ``sqlplus`` logs on as whoever logs in to the host is known to the database (``connect /``). The grants are in docs/oracle.md. Nothing is written unless
-    ``commit_table`` names a table of one row and a column ``at``.
+    user ``sqlplus`` logs on as the operating-system user of that login (``connect /``). The grants are in docs/oracle.md. Nothing is written unless
+    ``commit_table`` names a table of one row and a column ``at``. ``protocol: tcps`` with ``wallet`` (a folder), ``wallet_password`` (a reference) and
+    ``server_dn`` (the name in the server's certificate) are for a listener with TLS.
     """
 
     partition: str = Field(min_length=1)
@@ -327,6 +328,10 @@ class DatabaseSettings(_Part):
     service: str | None = None
     user: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*$")
     password: str | None = None
+    protocol: Literal["tcp", "tcps"] = "tcp"
+    wallet: Path | None = None
+    wallet_password: str | None = None
+    server_dn: str | None = Field(default=None, pattern=r'^[^()"\x00-\x1f]+$')
     client: str | None = None
     sqlplus: tuple[str, ...] = ("sqlplus",)
     alert_log: str | None = None
@@ -338,7 +343,7 @@ class DatabaseSettings(_Part):
     alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
     commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password", "wallet_password")(_reference)
 
 
 class RunSettings(_Part):
@@ -496,8 +501,12 @@ def _absolute(site: Site, folder: Path) -> Site:
     write_up = site.write_up.model_copy(update=paths)
     sap = {sid: one.model_copy(update=_absolute_sap(one, folder)) for sid, one in site.sap_systems.items()}
     databases = {
-        sid: one.model_copy(update={"rules": folder / one.rules.expanduser()}) if one.rules else one
-        for sid, one in site.databases.items()
+        sid: database.model_copy(
+            update={
+                name: folder / given.expanduser() for name in ("rules", "wallet") if (given := getattr(database, name))
+            }
+        )
+        for sid, database in site.databases.items()
     }
     return site.model_copy(
         update={

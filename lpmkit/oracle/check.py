@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state
-from lpmkit.oracle.connections import ConnectionSettings, QueryFailed, choose_driver, connect
+from lpmkit.oracle.connections import connect
+from lpmkit.oracle.driver_choice import ConnectionSettings, choose_driver
+from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.tnsping import ping
 from lpmkit.ssh.client import SshSession
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
-from lpmkit.oracle.connections import Connection, Row
+from lpmkit.oracle.drivers import Connection, Row
 from lpmkit.oracle.stamps import Moment
 
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
@@ -33,7 +33,7 @@ class DiagFollower:
         self._count = 0
 
     def poll(self) -> tuple[LogEvent, ...]:
-        """What is new. Raises `lpmkit.oracle.connections.QueryFailed`."""
+        """What is new. Raises `lpmkit.oracle.errors.QueryFailed`."""
         if self._mark is None:
             self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
             return ()

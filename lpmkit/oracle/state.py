@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpmkit.oracle.connections import Connection, QueryFailed, Row
+from lpmkit.oracle.drivers import Connection, Row
+from lpmkit.oracle.errors import QueryFailed
 
 #: Our own session, and that the instance is the one it was: small enough to be asked twice a second.
 BEAT = (

@@ -6,7 +6,7 @@ import socket
 import struct
 from contextlib import suppress
 
-from lpmkit.oracle.connections import QueryFailed
+from lpmkit.oracle.errors import QueryFailed
 from lpmkit.timeline import Outcome
 
 _DATA = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lpmkit.config import DatabaseSettings, Site
 from lpmkit.errors import UsageError
-from lpmkit.oracle.connections import ConnectionSettings
+from lpmkit.oracle.driver_choice import ConnectionSettings
 from lpmkit.oracle.rules import Rules
 from lpmkit.probes.orders import KINDS, ProbeOrder
 from lpmkit.ssh.secrets import Secrets
@@ -43,7 +43,7 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
             ssh_config=str(site.ssh_config) if site.ssh_config else None,
             password=known.password if known else None,
             group=GROUP,
-            options={"sid": sid, "way": way.as_data(), "password": settings.password, **more},
+            options={"sid": sid, "way": way.as_data(), "password": settings.password, "wallet_password": settings.wallet_password, **more},
         )
 
     if settings.way != "none":
@@ -68,8 +68,10 @@ def learn_secrets(orders: Sequence[Mapping[str, Any]], secrets: Secrets) -> None
     """Have the passwords of the databases at hand, as long as somebody is there to be asked. One that leads nowhere is told by its probe."""
     for order in orders:
         options = order.get("options") or {}
-        if order.get("group") == GROUP and options.get("password"):
+        if order.get("group") != GROUP:
+            continue
+        for name, label in (("password", "database"), ("wallet_password", "wallet of database")):
             try:
-                secrets.get(options["password"], f"database {options['sid']}")
+                secrets.get(options.get(name), f"{label} {options['sid']}")
             except UsageError:
                 continue  # the rest of the run does not depend on it

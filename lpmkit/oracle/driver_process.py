@@ -1,0 +1,178 @@
+"""A driver of Oracle in a child process with limits of memory, processor time and wall-clock time.
+
+A hostile or broken listener can end a driver with a signal, fill the memory in seconds, or keep it busy for ever. In here that costs one child: its end becomes a
+`QueryFailed` in words. The children are forked from a small server process that has the driver loaded already, so a logon costs no start of Python.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from functools import cache
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.context import ForkServerContext
+from typing import Any
+
+from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Row, by_driver
+from lpmkit.oracle.errors import QueryFailed
+from lpmkit.timeline import Clock, Outcome
+
+#: What a session may take beyond the memory that the loaded driver has, bytes. A hundred thousand rows of V$SESSION take less than half of it.
+MAX_MEMORY = 512 << 20
+#: How much later than the driver's own time-out the child is ended, seconds: a fork, and a busy machine.
+GRACE_S = 3.0
+#: Processor seconds beyond the limit of a question before the kernel ends the child.
+CPU_GRACE_S = 5
+_PRELOADED = ("__main__", "lpmkit.oracle.driver_process", "oracledb")
+Failure = tuple[str, str, bool]
+
+
+@cache
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context
+
+
+class ChildConnection:
+    """A `lpmkit.oracle.drivers.Connection` whose driver runs in a child process. Raises `QueryFailed` at the latest `GRACE_S` after a limit."""
+
+    def __init__(
+        self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
+    ) -> None:
+        self._way, self._clock, self._lock = way, Clock(), threading.Lock()
+        self._closed = False
+        self._pipe, far = _context().Pipe()
+        self._child = _context().Process(target=_serve, args=(far,), daemon=True, name=f"driver of {way.sid}")
+        self._child.start()
+        far.close()
+        self._ask(("log on", way.as_data(), password, wallet_password), limit_s, "logon")
+
+    def rows(self, sql: str, limit_s: float = STATE_LIMIT_S) -> list[Row]:
+        """See `lpmkit.oracle.drivers.Connection.rows`."""
+        rows: list[Row] = self._ask(("rows", sql), limit_s, "answer")
+        return rows
+
+    def change(self, sql: str, limit_s: float = STATE_LIMIT_S) -> None:
+        """See `lpmkit.oracle.drivers.Connection.change`."""
+        self._ask(("change", sql), limit_s, "commit")
+
+    def close(self) -> None:
+        """See `lpmkit.oracle.drivers.Connection.close`. A child that is busy is ended."""
+        if self._closed:
+            return
+        if self._lock.acquire(blocking=False):
+            try:
+                self._pipe.send((("close",), CLOSE_LIMIT_S))
+                self._pipe.poll(CLOSE_LIMIT_S)
+            except (OSError, EOFError):
+                pass  # it has ended already
+            finally:
+                self._lock.release()
+        self._end()
+
+    def _ask(self, question: tuple[Any, ...], limit_s: float, noun: str) -> Any:
+        with self._lock:
+            if self._closed:
+                raise QueryFailed("the session is closed", Outcome.LOST, dead=True, where=self._way.sid)
+            try:
+                self._pipe.send((question, limit_s))
+                if not self._pipe.poll(limit_s + GRACE_S):
+                    raise self._aborted(f"no {noun} within {limit_s:g} s; aborted", Outcome.SILENT)
+                failure, value = self._pipe.recv()
+            except (EOFError, OSError):
+                raise self._crashed(noun, limit_s) from None
+        if failure is not None:
+            text, outcome, dead = failure
+            if dead or question[0] == "log on":
+                self._end()
+            raise QueryFailed(text, Outcome(outcome), dead=dead, where=self._way.sid)
+        return value
+
+    def _aborted(self, text: str, outcome: Outcome) -> QueryFailed:
+        self._end()
+        return QueryFailed(text, outcome, dead=True, where=self._way.sid)
+
+    def _crashed(self, noun: str, limit_s: float) -> QueryFailed:
+        self._child.join(GRACE_S)
+        code = self._child.exitcode
+        if code == -signal.SIGALRM:
+            return self._aborted(f"no {noun} within {limit_s:g} s; aborted", Outcome.SILENT)
+        try:
+            end = signal.Signals(-code).name if code is not None and code < 0 else f"status {code}"
+        except ValueError:
+            end = f"signal {-(code or 0)}"
+        text = f"the driver's process ended with {end}: what answers at {self._way.listener} is no Oracle listener, or a broken one"
+        return self._aborted(text, Outcome.LOST)
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._child.kill()
+        self._child.join(GRACE_S)
+        self._pipe.close()
+
+
+def _serve(pipe: Pipe) -> None:
+    """Answer questions until there are none: ``(question, limit)`` in, ``(failure or None, value)`` out."""
+    with open(os.devnull, "wb", buffering=0) as nowhere:  # a driver's tracebacks are nobody's: its error comes over the pipe
+        os.dup2(nowhere.fileno(), 2)
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    _bound_memory()
+    session: Any = None
+    while True:
+        try:
+            question, limit_s = pipe.recv()
+        except (EOFError, OSError):
+            break
+        _bound_time(limit_s)
+        if question[0] == "log on":
+            _, data, password, wallet_password = question
+            way = ConnectionSettings.from_data(data)
+            failure, session = _tried(lambda: by_driver(way, password, limit_s, wallet_password))
+            answer: Any = None
+        elif question[0] == "close":
+            failure, answer = _tried(session.close)
+        else:
+            asked = session.rows if question[0] == "rows" else session.change
+            failure, answer = _tried(lambda: asked(question[1], limit_s))
+        signal.alarm(0)
+        pipe.send((failure, answer))
+
+
+def _tried(work: Callable[[], Any]) -> tuple[Failure | None, Any]:
+    try:
+        return None, work()
+    except QueryFailed as error:
+        return (error.what, error.outcome.value, error.dead), None
+    except MemoryError:
+        text = f"the answer took more than {MAX_MEMORY >> 20} MB of memory: what answers there is no Oracle listener, or a broken one"
+        return (text, Outcome.LOST.value, True), None
+    except Exception as error:  # noqa: BLE001 - a driver's own defect on what a peer sent
+        return (f"the driver failed: {type(error).__name__}: {error}", Outcome.LOST.value, True), None
+
+
+def _bound_memory() -> None:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = size + MAX_MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _bound_time(limit_s: float) -> None:
+    """Have the kernel end this process when a question takes too long, whatever its driver does."""
+    signal.alarm(int(limit_s + GRACE_S) + 1)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    wanted = int(used.ru_utime + used.ru_stime + limit_s) + CPU_GRACE_S
+    resource.setrlimit(resource.RLIMIT_CPU, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -1,0 +1,62 @@
+"""Work in a thread beside a probe: a question that hangs must not keep the probe from its schedule."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Pending(Generic[Value]):
+    """A question under way. ``done`` is set when it has ended; then `trouble` is its error, or `value` its answer."""
+
+    def __init__(self, work: Callable[[], Value]) -> None:
+        self._work = work
+        self.done = threading.Event()
+        self._value: Value | None = None
+        self.trouble: Exception | None = None
+
+    @property
+    def value(self) -> Value:
+        """The answer; only to be read when there is no trouble."""
+        return self._value  # type: ignore[return-value] # set before `done` where there is no trouble
+
+    def run(self) -> None:
+        """Ask. Called once, in the thread that waits for the answer."""
+        try:
+            self._value = self._work()
+        except Exception as error:  # noqa: BLE001 - handed over to the probe
+            self.trouble = error
+        self.done.set()
+
+    def wait(self, stop: threading.Event) -> bool:
+        """Wait for the end; false when ``stop`` was set first."""
+        while not self.done.wait(0.05):
+            if stop.is_set():
+                return self.done.is_set()
+        return True
+
+
+class SideThread:
+    """A thread that does the work it is given, one after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._todo: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, daemon=True, name=name).start()
+
+    def do(self, work: Callable[[], Value]) -> Pending[Value]:
+        """Add work; the probe may wait for it, or go on."""
+        pending = Pending(work)
+        self._todo.put(pending.run)
+        return pending
+
+    def end(self) -> None:
+        """End the thread when its work is done."""
+        self._todo.put(None)
+
+    def _work(self) -> None:
+        while (work := self._todo.get()) is not None:
+            work()
