@@ -15,7 +15,8 @@ from pathlib import Path
 
 from lpmkit.config import load_site
 from lpmkit.oracle import state
-from lpmkit.oracle.connections import ConnectionSettings, connect, log_on_once
+from lpmkit.oracle.connections import connect
+from lpmkit.oracle.driver_choice import ConnectionSettings
 from lpmkit.probes.databases import database_plan
 from lpmkit.recorder.process import ProbeProcess
 from lpmkit.simulator import Simulator
@@ -51,7 +52,7 @@ def main() -> None:
             print(f"{way.way:8} beat   {timed(lambda asked=asked: asked.rows(state.BEAT), count)}")  # type: ignore[misc]
             print(f"{way.way:8} state  {timed(lambda asked=asked: state.gather(asked, 10.0), max(1, count // 20))}")  # type: ignore[misc]
             asked.close()
-            logon = lambda way=way, password=password, host=host: log_on_once(way, password, host, 10.0)  # noqa: E731
+            logon = lambda way=way, password=password, host=host: connect(way, password, host, 10.0).close()  # noqa: E731
             print(f"{way.way:8} logon  {timed(logon, max(1, count // 10))}")
             host.close()
             orders = database_plan(site, settings.partition)

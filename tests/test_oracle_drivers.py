@@ -25,20 +25,15 @@ from hypothesis import strategies as st
 from lpmkit.config import DatabaseSettings, load_site
 from lpmkit.oracle import state
 from lpmkit.oracle.check import look_at
-from lpmkit.oracle.connections import (
-    ConnectionSettings,
-    QueryFailed,
-    advice,
-    choose_driver,
-    connect,
-    log_on_once,
-    outcome_of,
-    read_rows,
-    short,
-)
+from lpmkit.oracle.connections import connect
+from lpmkit.oracle.driver_choice import ConnectionSettings, choose_driver
+from lpmkit.oracle.drivers import by_driver
+from lpmkit.oracle.errors import QueryFailed, advice, outcome_of, short
+from lpmkit.oracle.sqlplus import read_rows
 from lpmkit.oracle.tnsping import answered, ping
-from lpmkit.probes.oracle import AttemptProbe, Database, SessionProbe
+from lpmkit.probes.oracle import AttemptProbe, SessionProbe
 from lpmkit.probes.orders import ProbeOrder
+from lpmkit.probes.watched_database import Database
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle import ttc
 from lpmkit.simulator.oracle.alert_log import AlertLog
@@ -226,11 +221,11 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
     for _ in range(1000):
         asked.rows("select 1 from dual")
     for _ in range(200):
-        log_on_once(served.way, "secret", None, 5.0)
+        connect(served.way, "secret", None, 5.0).close()
     served.instance.switches.listener = "hangs"
     for _ in range(20):
-        with pytest.raises(QueryFailed, match="broken off"):
-            log_on_once(served.way, "secret", None, 0.02)
+        with pytest.raises(QueryFailed, match="aborted"):
+            connect(served.way, "secret", None, 0.02).close()
     served.instance.switches.listener = "answers"
     until(lambda: things() <= before)
     asked.close()
@@ -270,14 +265,14 @@ def test_a_session_survives_a_freeze_of_three_seconds_and_the_outage_is_measured
 
 def test_fresh_logons_tell_each_hang_as_a_hang_within_its_limit(served: Served) -> None:
     probe = AttemptProbe(
-        ProbeOrder("ora-logon-BX5", "logon", 50_000_000), lambda: log_on_once(served.way, "secret", None, 0.2)
+        ProbeOrder("ora-logon-BX5", "logon", 50_000_000), lambda: connect(served.way, "secret", None, 0.2).close()
     )
     kept, stop = Kept(), threading.Event()
     runner = threading.Thread(target=probe.run, args=(stop, kept))
     runner.start()
     until(lambda: sum(one.outcome is Outcome.ANSWERED for one in kept.samples) >= 3)
     served.instance.switches.listener = "hangs"
-    until(lambda: sum("no logon within 0.2 s; broken off" in one.detail for one in kept.samples) >= 4)
+    until(lambda: sum("no logon within 0.2 s; aborted" in one.detail for one in kept.samples) >= 4)
     served.instance.switches.listener = "answers"
     seen = len(kept.samples)
     until(lambda: any(one.outcome is Outcome.ANSWERED for one in kept.samples[seen:]))
@@ -285,7 +280,7 @@ def test_fresh_logons_tell_each_hang_as_a_hang_within_its_limit(served: Served) 
     runner.join(10)
     hung = [one for one in kept.samples if one.outcome is Outcome.SILENT]
     assert all(
-        "no logon within 0.2 s; broken off" in one.detail or "not tried" in one.detail or "probe ended" in one.detail
+        "no logon within 0.2 s; aborted" in one.detail or "not tried" in one.detail or "probe ended" in one.detail
         for one in hung
     )
     assert {kind for kind, _ in kept.events} == {"probe-trouble"}
@@ -363,7 +358,7 @@ def test_every_drivers_absence_is_told_with_what_to_type(monkeypatch: pytest.Mon
     for way, module in (("thin", "oracledb"), ("thick", "oracledb"), ("cx_oracle", "cx_Oracle")):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(QueryFailed, match=f"{module} is not installed: pip install") as caught:
-            connect(ConnectionSettings("BX5", way, "BX5", "127.0.0.1:9", "LPMKIT"), "secret", None, 1.0)
+            by_driver(ConnectionSettings("BX5", way, "BX5", "127.0.0.1:9", "LPMKIT"), "secret", 1.0)
         assert "way: sqlplus" in caught.value.what
     chosen = choose_driver(
         DatabaseSettings(partition="b", version="10.2", way="cx_oracle", listener="db:1521", user="U"), lambda _: False
@@ -374,7 +369,7 @@ def test_every_drivers_absence_is_told_with_what_to_type(monkeypatch: pytest.Mon
 
 def test_a_client_that_is_missing_becomes_advice_in_thick_mode(served: Served) -> None:
     with pytest.raises(QueryFailed, match="DPI-1047") as caught:
-        log_on_once(ConnectionSettings("BX5", "thick", "BX5", served.address, "LPMKIT"), "secret", None, 30.0)
+        connect(ConnectionSettings("BX5", "thick", "BX5", served.address, "LPMKIT"), "secret", None, 30.0)
     assert caught.value.next_step is not None
     assert "No Oracle Client library was found here" in caught.value.next_step
 
@@ -398,17 +393,20 @@ def test_cx_oracle_builds_imports_and_its_missing_client_becomes_advice(tmp_path
     if "Could not find a version" in built.stderr:
         pytest.skip("no package index can be reached from here")
     assert built.returncode == 0, built.stderr
-    order = b'{"way": {"sid": "BX5", "way": "cx_oracle", "service": "BX5", "listener": "127.0.0.1:9", "user": "U"}, "password": "x"}\n'
-    said = subprocess.run(
-        [sys.executable, "-m", "lpmkit.oracle.connections"],
-        input=order,
+    program = (
+        "from lpmkit.oracle.driver_choice import ConnectionSettings\nfrom lpmkit.oracle.drivers import by_driver\n"
+        "from lpmkit.oracle.errors import QueryFailed\n"
+        "try:\n    by_driver(ConnectionSettings('BX5', 'cx_oracle', 'BX5', '127.0.0.1:9', 'U'), 'x', 30.0)\n"
+        "except QueryFailed as error:\n    print(error.what)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONPATH": str(folder)},
     )
-    text = said.stdout.decode()
-    assert said.returncode == 1
-    assert text.startswith("DPI-1047"), text + said.stderr.decode()
+    text = ran.stdout.decode()
+    assert text.startswith("DPI-1047"), text + ran.stderr.decode()
     assert "No Oracle Client library was found here" in (advice(text) or "")
 
 

@@ -144,7 +144,7 @@ def test_a_listener_that_hangs_after_the_resume_fails_logons_and_nothing_else(
     assert verdicts(analysis) == {**GOOD, "logon": "failed"}
     hung = [sample for sample in watched.run.recent(f"ora-logon-{watched.sid}") if sample.outcome == "silent"]
     assert hung
-    assert all("within 0.6 s; broken off" in sample.detail or "unanswered" in sample.detail for sample in hung)
+    assert all("within 0.6 s; aborted" in sample.detail or "unanswered" in sample.detail for sample in hung)
 
 
 def test_a_10g_database_is_watched_by_sqlplus_with_the_same_samples(tmp_path: Path) -> None:

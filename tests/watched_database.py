@@ -61,7 +61,7 @@ class Watched:
         self._children = [
             ProbeProcess(group, known.known(), self._posted.put, self._log) for group in in_groups(orders)
         ]
-        self.until(lambda: self.beats() >= 8 and bool(self.seen("alert-log")) and bool(self.run.observed()))
+        self.until(lambda: self.beats() >= 8 and bool(self.seen("alert-log")) and self.states())
         return self
 
     def __exit__(
@@ -95,6 +95,9 @@ class Watched:
         while not condition():
             assert time.monotonic() < deadline, "it did not come to that"
             time.sleep(0.05)
+
+    def states(self) -> bool:
+        return self.site.databases[self.sid].way == "none" or f"ora-state-{self.sid}" in self.run.observed()
 
     def alerts(self) -> list[str]:
         name = f"ora-alert-{self.sid}"

@@ -6,6 +6,7 @@ A hostile or broken listener can end a driver with a signal, fill the memory in 
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import multiprocessing
 import os
@@ -13,13 +14,14 @@ import resource
 import signal
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from lpmkit.oracle.driver_choice import ConnectionSettings
-from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Row, by_driver
+from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Connection, Row, by_driver
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.timeline import Clock, Outcome
 
@@ -31,6 +33,7 @@ GRACE_S = 3.0
 CPU_GRACE_S = 5
 _PRELOADED = ("__main__", "lpmkit.oracle.driver_process", "oracledb")
 Failure = tuple[str, str, bool]
+Value = TypeVar("Value")
 
 
 @cache
@@ -122,13 +125,14 @@ class ChildConnection:
 
 def _serve(pipe: Pipe) -> None:
     """Answer questions until there are none: ``(question, limit)`` in, ``(failure or None, value)`` out."""
-    with open(os.devnull, "wb", buffering=0) as nowhere:  # a driver's tracebacks are nobody's: its error comes over the pipe
+    with Path(os.devnull).open("wb") as nowhere:  # a driver's tracebacks go nowhere: its error comes over the pipe
         os.dup2(nowhere.fileno(), 2)
     logging.disable(logging.CRITICAL)
+    faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _bound_memory()
-    session: Any = None
+    session: Connection | None = None
     while True:
         try:
             question, limit_s = pipe.recv()
@@ -138,18 +142,27 @@ def _serve(pipe: Pipe) -> None:
         if question[0] == "log on":
             _, data, password, wallet_password = question
             way = ConnectionSettings.from_data(data)
-            failure, session = _tried(lambda: by_driver(way, password, limit_s, wallet_password))
-            answer: Any = None
-        elif question[0] == "close":
-            failure, answer = _tried(session.close)
+            failure, session = _tried(partial(by_driver, way, password, limit_s, wallet_password))
+            answer = None
         else:
-            asked = session.rows if question[0] == "rows" else session.change
-            failure, answer = _tried(lambda: asked(question[1], limit_s))
+            failure, answer = _tried(partial(_asked, session, question, limit_s))
         signal.alarm(0)
         pipe.send((failure, answer))
 
 
-def _tried(work: Callable[[], Any]) -> tuple[Failure | None, Any]:
+def _asked(session: Connection | None, question: tuple[str, ...], limit_s: float) -> list[Row] | None:
+    if session is None:
+        raise QueryFailed("there is no session", Outcome.LOST, dead=True)
+    if question[0] == "rows":
+        return session.rows(question[1], limit_s)
+    if question[0] == "change":
+        session.change(question[1], limit_s)
+    else:
+        session.close()
+    return None
+
+
+def _tried(work: Callable[[], Value]) -> tuple[Failure | None, Value | None]:
     try:
         return None, work()
     except QueryFailed as error:
@@ -162,8 +175,7 @@ def _tried(work: Callable[[], Any]) -> tuple[Failure | None, Any]:
 
 
 def _bound_memory() -> None:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        size = int(file.read().split()[0]) * resource.getpagesize()
+    size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = size + MAX_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -193,9 +193,7 @@ def _module(name: str, way: ConnectionSettings) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise QueryFailed(
-            missing_driver(way) or str(error), Outcome.REFUSED, where=way.sid
-        ) from error
+        raise QueryFailed(missing_driver(way) or str(error), Outcome.REFUSED, where=way.sid) from error
 
 
 def as_texts(row: Sequence[object]) -> Row:

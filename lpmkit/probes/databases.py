@@ -43,7 +43,13 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
             ssh_config=str(site.ssh_config) if site.ssh_config else None,
             password=known.password if known else None,
             group=GROUP,
-            options={"sid": sid, "way": way.as_data(), "password": settings.password, "wallet_password": settings.wallet_password, **more},
+            options={
+                "sid": sid,
+                "way": way.as_data(),
+                "password": settings.password,
+                "wallet_password": settings.wallet_password,
+                **more,
+            },
         )
 
     if settings.way != "none":

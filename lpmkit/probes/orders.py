@@ -133,7 +133,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "one interval; the answer comes when redo is on disk",
     ),
     "logon": (
-        "a fresh logon to the database, broken off at its limit",
+        "a fresh logon to the database, aborted at its limit",
         "one interval; whether people can log on, not when the host stood still",
     ),
     "tnsping": (

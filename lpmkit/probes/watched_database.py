@@ -81,5 +81,3 @@ def report_refusal(probe: str, trouble: BaseException, sink: Sink) -> bool:
     text = str(trouble) if isinstance(trouble, LogonNotTried) else f"1 logon was refused and none follows: {trouble}"
     sink.event(probe, "probe-trouble", what=text, refused=True)
     return True
-
-

@@ -141,6 +141,10 @@ class Around:
     members: list[Member] = field(default_factory=list)
 
 
+#: The limit of the profile DEFAULT (`ORACLE-REF`).
+FAILED_LOGIN_ATTEMPTS = 10
+
+
 class Instance:
     """An instance that has been up for a while."""
 
@@ -158,6 +162,8 @@ class Instance:
         self.sid, self.version = log.sid, log.version
         self.started_wall_s = started_wall_s
         self.users = users or {}
+        #: Refused logons of each user; at `FAILED_LOGIN_ATTEMPTS` the account is locked.
+        self.refused: dict[str, int] = {}
         self.switches = Switches()
         self.state = OPEN
         self.lock = threading.RLock()
@@ -178,6 +184,17 @@ class Instance:
     @property
     def release(self) -> tuple[int, ...]:
         return release_of(self.version)
+
+    def check_lock(self, user: str) -> None:
+        """Raise ORA-28000 for a locked account, also with the right password."""
+        if self.refused.get(user, 0) >= FAILED_LOGIN_ATTEMPTS:
+            raise OracleError(28000)
+
+    def refuse(self, user: str) -> OracleError:
+        """Count a wrong password; the error for it."""
+        with self.lock:
+            self.refused[user] = self.refused.get(user, 0) + 1
+        return OracleError(1017)
 
     def _populate(self) -> None:
         for name in BACKGROUND:

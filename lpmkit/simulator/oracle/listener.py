@@ -234,8 +234,9 @@ class Server:
         proof = self._challenge.answer(facts.get("AUTH_SESSKEY", ""), facts.get("AUTH_PASSWORD", ""))
         if self.instance.switches.logon_error:
             raise OracleError(self.instance.switches.logon_error)
+        self.instance.check_lock(self._user)
         if proof is None:
-            raise OracleError(1017)
+            raise self.instance.refuse(self._user)
         session = self._session = self.instance.log_on(self._user, self._program, self._machine)
         session.hang_up = lambda: _hang_up(self._connection) if self.instance.state == DOWN else None
         major, minor, *rest = self.instance.release

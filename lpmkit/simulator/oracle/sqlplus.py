@@ -108,8 +108,10 @@ class SqlPlus:
             if found is None or self.instance.switches.logon_error:
                 raise OracleError(self.instance.switches.logon_error or 1017)
             user = found["user"]
-            if user is not None and self.instance.users.get(user.upper()) != (found["quoted"] or found["plain"]):
-                raise OracleError(1017)
+            if user is not None:
+                self.instance.check_lock(user.upper())
+                if self.instance.users.get(user.upper()) != (found["quoted"] or found["plain"]):
+                    raise self.instance.refuse(user.upper())
             if user is None and sysdba and not self.os_user.startswith("ora"):
                 raise OracleError(1031)
             if user is None and not sysdba and f"OPS${self.os_user.upper()}" not in self.instance.users:
