@@ -43,7 +43,7 @@ PAINTED_S = 0.25
 #: What the measured notebook gets besides: each redraw is timed where it happens.
 TIMED = """
 import json, os, time
-from lpmkit import widgets
+from lpmkit.notebook import live
 
 def _timed(redraw, out):
     def timed(board, **how):
@@ -54,7 +54,7 @@ def _timed(redraw, out):
         return now
     return timed
 
-widgets.LiveBoard.redraw = _timed(widgets.LiveBoard.redraw, open({costs!r}, "a", buffering=1))
+live.LiveBoard.redraw = _timed(live.LiveBoard.redraw, open({costs!r}, "a", buffering=1))
 """
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lpmkit.analysis import Analysis, AnswerState
-from lpmkit.notebook.widgets import alert_lines, lanes_picture
+from lpmkit.notebook.live import alert_lines, lanes_picture
 from lpmkit.oracle.alert_log import EventKind, LogEvent
 from lpmkit.oracle.event_rows import as_row
 from lpmkit.oracle.stamps import Moment

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.notebook.widgets import jobs_table
+from lpmkit.notebook.live import jobs_table
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.sap.model import (
     Activity,

@@ -14,10 +14,12 @@ from lpmkit.config import Site, load_site
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.migration.recovery import BothEnds, EndReading
 from lpmkit.migration.status import LOOK_HOLDS_S, RunStatus, state
-from lpmkit.notebook import widgets
+from lpmkit.notebook import live
 from lpmkit.notebook.application import Application
+from lpmkit.notebook.live import LiveBoard, lanes_picture
+from lpmkit.notebook.move import MovePanel
 from lpmkit.notebook.record import RunChooser
-from lpmkit.notebook.widgets import LiveBoard, MovePanel, judged, lanes_picture
+from lpmkit.notebook.verdict import judged
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.timeline import Clock, wait_until
@@ -210,7 +212,7 @@ def test_a_move_that_was_stopped_is_tried_again_in_a_folder_of_its_own_while_its
 def test_a_recorder_that_died_can_be_followed_by_another_and_the_board_shows_what_that_one_sees(
     book: Runbook, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(widgets, "DESERTED_S", 0.05)
+    monkeypatch.setattr(live, "DESERTED_S", 0.05)
     panel = MovePanel(book, run)
     assert "no move has begun" in panel.why_not.value
     with RunWriter(run.path) as writer:

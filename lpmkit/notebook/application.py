@@ -13,6 +13,8 @@ from typing import Any
 import ipywidgets as w
 
 from lpmkit.errors import LpmError
+from lpmkit.notebook.live import LiveBoard
+from lpmkit.notebook.move import Chooser, MovePanel
 from lpmkit.notebook.plan import PlanMaker, PlanPanel, looked_table
 from lpmkit.notebook.record import (
     HomeChooser,
@@ -26,17 +28,8 @@ from lpmkit.notebook.record import (
     side_by_side,
     unusual,
 )
-from lpmkit.notebook.widgets import (
-    Chooser,
-    LiveBoard,
-    MovePanel,
-    expectation_text,
-    findings_table,
-    judged,
-    mapping_table,
-    report_link,
-    validation_text,
-)
+from lpmkit.notebook.tables import expectation_text, findings_table, mapping_table, validation_text
+from lpmkit.notebook.verdict import judged, report_link
 from lpmkit.plan.book import look
 from lpmkit.plan.status import plan_of, plans
 from lpmkit.runbook import Runbook

@@ -1,4 +1,4 @@
-"""What an operator clicks for several moves: write a plan, look at it beforehand, start it, watch it. As in `lpmkit.notebook.widgets`, a widget decides nothing."""
+"""What an operator clicks for several moves: write a plan, look at it beforehand, start it, watch it. A widget decides nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from IPython.display import HTML
 from pydantic import ValidationError
 
 from lpmkit.errors import LpmError, SiteFileError, UsageError
-from lpmkit.notebook.widgets import REDRAW_S, escaped, table
+from lpmkit.notebook.live import REDRAW_S
+from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
 from lpmkit.plan.book import Looked, again, answer, attach, go_on, halt, start
 from lpmkit.plan.page import headline

@@ -1,6 +1,6 @@
 """What an operator clicks after a move, or to find one: choose a run, add remarks, write it up, compare runs, choose what moves home.
 
-As in `lpmkit.notebook.widgets`, a widget shows values and calls a library function; it decides nothing. What it shows is plain output as well.
+A widget shows values and calls a library function; it decides nothing. What it shows is plain output as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from IPython.display import HTML
 from lpmkit.analysis import analyse
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
-from lpmkit.notebook.widgets import escaped, picture, table
+from lpmkit.notebook.tables import escaped, picture, table
 from lpmkit.plots.run import image
 from lpmkit.report.comparison import figures, overlay, trend
 from lpmkit.report.writeup import FORMS, LANGUAGES, write_up

@@ -205,9 +205,9 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
     find(page, board.filter(has_text=OVER))
-    _run_cell(page, "widgets.verdict(book")
+    _run_cell(page, "verdict.show_verdict(book")
     find(page, page.get_by_text("Moved, suspended"))
-    shots(page, "runbook-10-verdict", _cell(page, "widgets.verdict(book"))
+    shots(page, "runbook-10-verdict", _cell(page, "verdict.show_verdict(book"))
     find(page, page.locator("select", has_text="suspended"))  # the chooser says so too
     assert phases(run)[-1] == "settled"
     assert times_asked(run) == 1, "nobody asked twice"
@@ -223,7 +223,7 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     page.get_by_text("✓ kept").wait_for()
     find(page, _button(page, "Write it up")).click()
     find(page, page.get_by_text(re.compile(r"write-up\.pdf")))
-    shots(page, "runbook-11-verified", _cell(page, "widgets.verdict(book"))
+    shots(page, "runbook-11-verified", _cell(page, "verdict.show_verdict(book"))
     shots(page, "runbook-12-added", _cell(page, "RecordForm("))
     shots(page, "runbook-13-written", _cell(page, "WriteUpPanel("))
     soon((run.path / "write-up" / f"{run.name}.zip").exists)
