@@ -12,7 +12,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,8 +32,10 @@ from lpmkit.oracle.log_tail import AlertFollower, LocalFollower, LogTail, Positi
 from lpmkit.oracle.rules import Rules
 from lpmkit.rules.table import Class
 from lpmkit.simulator import Simulator
+from lpmkit.simulator.oracle.instance import LOG_SWITCH_EVERY_S
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.session import Reply
+from lpmkit.timeline import Clock, wait_until
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 KEYS = {"source", "from", "mark", "host", "command", "moment", "stdin", "status", "stderr", "reader", "expected"}
@@ -579,12 +580,14 @@ def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partit
     """Over real SSH, from where SAP puts it; while the partition is stopped not a byte is written."""
 
     def events_within(seconds: float) -> list[LogEvent]:
-        found: list[LogEvent] = []
-        end = time.monotonic() + seconds
-        while not found and time.monotonic() < end:
-            found += follower.poll()
-            time.sleep(0.2)
-        return found
+        events: list[LogEvent] = []
+
+        def some() -> bool:
+            events.extend(follower.poll())
+            return bool(events)
+
+        wait_until(some, clock=Clock(), timeout_s=seconds, every_s=0.2)
+        return events
 
     with Simulator(speed=200) as simulator:
         session = SshSession(route("bxaix85", simulator.ssh_config))
@@ -597,8 +600,8 @@ def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partit
             file = simulator.directory / "partitions" / "bxaix85" / path.lstrip("/")
             host.suspend()
             size = file.stat().st_size
-            time.sleep(3.5)
-            assert file.stat().st_size == size
+            due_s = LOG_SWITCH_EVERY_S + 0.5
+            assert not wait_until(lambda: file.stat().st_size != size, clock=Clock(), timeout_s=due_s)
             host.resume()
             after = events_within(30)
         finally:

@@ -524,9 +524,11 @@ def test_ten_minutes_are_analysed_in_half_a_second(tmp_path: Path) -> None:
     for path in (run.path / "samples").glob("*.csv"):
         _repeat(path, 8)
     analyse(run)
-    began = time.perf_counter()
+    began = time.process_time()
     analyse(run)
-    assert time.perf_counter() - began < 0.5 * 4  # four times the promise: the machine that tests may be busy
+    assert (
+        time.process_time() - began < 0.5 * 4
+    )  # of processor time, and four times the promise: it may be a slow machine
 
 
 def _repeat(path: Path, times: int) -> None:

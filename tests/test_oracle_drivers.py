@@ -231,7 +231,7 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
     asked.close()
 
 
-def test_a_session_survives_a_freeze_of_three_seconds_and_the_outage_is_measured(tmp_path: Path) -> None:
+def test_a_session_survives_a_freeze_and_the_outage_is_measured(tmp_path: Path) -> None:
     with Simulator("p7pair", directory=tmp_path) as simulator:
         (host,) = simulator.hosts.values()
         way = ConnectionSettings("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
@@ -244,10 +244,10 @@ def test_a_session_survives_a_freeze_of_three_seconds_and_the_outage_is_measured
         runner.start()
         until(lambda: len(kept.samples) >= 5)
         stopped = host.suspend()
-        time.sleep(3.0)
+        time.sleep(1.0)  # how long it stands still
         resumed = host.resume()
         count = len(kept.samples)
-        until(lambda: len(kept.samples) >= count + 35)
+        until(lambda: len(kept.samples) >= count + 15)
         stop.set()
         runner.join(10)
     assert [kind for kind, _ in kept.events] == ["db-session"], "one session, never a second"

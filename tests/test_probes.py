@@ -74,7 +74,7 @@ class Running:
 
 
 def _soon(condition: Any) -> None:
-    assert wait_until(condition, clock=Clock(), timeout_s=30)
+    assert wait_until(condition, clock=Clock(), timeout_s=100)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_torn_last_line_is_counted_and_the_rest_is_read(run: Run) -> None:
 _WRITES_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from lpmkit.run import RunWriter
+from lpmkit.runs.folder import RunWriter
 from lpmkit.timeline import Sample
 with RunWriter(Path(sys.argv[1])) as writer:
     writer.event("recorder", "recorder-started")

@@ -171,6 +171,20 @@ def test_a_hanging_mover_wants_stop_and_then_recover() -> None:
         assert "bxaix85,Running" in ssh(simulator, "bvio82", "lssyscfg -r lpar -F name,state").lines
 
 
+def test_a_copy_that_waits_goes_on_when_its_file_is_there_and_can_be_stopped_before(tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    with Simulator(speed=FAST, faults=[f"copy-waits:{go_on}"]) as simulator:
+        ssh(simulator, "bvio82", migrate(extra="--async"))
+        until(lambda: events(simulator, "copy-waits"))
+        assert ssh(simulator, "bvio82", "migrlpar -o s -p bxaix85").status == 0
+        until(lambda: "bxaix85,Running" in ssh(simulator, "bvio82", "lssyscfg -r lpar -F name,state").lines)
+        ssh(simulator, "bvio82", migrate(extra="--async"))
+        until(lambda: len(events(simulator, "copy-waits")) == 2)
+        assert not events(simulator, "suspended")
+        go_on.touch()
+        until(lambda: events(simulator, "gone-from-source"))
+
+
 def test_an_unfinished_end_is_finished_by_recovery() -> None:
     with Simulator(speed=FAST, faults=["finish-fails"]) as simulator:
         assert ssh(simulator, "bvio82", migrate()).status != 0

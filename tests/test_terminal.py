@@ -174,9 +174,10 @@ def test_a_log_file_that_cannot_be_written_is_told_and_hides_nothing(
 
 @pytest.mark.parametrize("name", ["paramiko", "asyncio"])
 def test_what_other_libraries_log_goes_to_the_log_file_and_not_to_the_terminal(
-    name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger = logging.getLogger(name)
+    caplog.set_level(logging.ERROR, logger=name)  # the simulator, which is imported by other tests, makes it quieter
     monkeypatch.setattr(logger, "handlers", [])
     redirect_library_logs()
     redirect_library_logs()

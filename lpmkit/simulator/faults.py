@@ -122,6 +122,8 @@ def _kinds() -> dict[str, Kind]:
         Kind("suspend-for", "move", "the suspension lasts so many seconds", ("delay_s",), Fault("suspend-for")),
         Kind("mover-hangs", "move", "the movers stop sending and say nothing; after ``migrlpar -o s`` the state is still "
              "intermediate until it is recovered", ("object",), Fault("mover-hangs", when="copy@50%", times=1)),
+        Kind("copy-waits", "move", "the movers send nothing until a file is there; the move can be stopped meanwhile", ("message",),
+             Fault("copy-waits", when="copy@50%")),
         Kind("link-dies", "move", "the movers cannot reach each other any more: before the switch-over the partition runs on where it is, in the "
              "last phase (``when=fetch``) it has lost memory and nobody runs it", ("object",), Fault("link-dies", when="copy@50%", times=1)),
         Kind("rmc-lost", "move", "the partition's RMC connection is lost: its system cannot be asked to suspend, or not be told that it has moved",

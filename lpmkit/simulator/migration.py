@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from lpmkit.simulator import recalled, transfer
 from lpmkit.simulator.chassis import OPERATING, Chassis, Partition, World
@@ -235,6 +236,7 @@ class Movers:
                 self._say(move, "round", round=seen, send_mb=plan.rounds[seen - 1].send_mb)
             self._chassis.change(lambda world: advanced(world, move.partition, now.sent_mb, now.remaining_mb))  # noqa: B023
             self._phase(move, "copy", min(1.0, copied_s / plan.copy_s))
+            began += self._held(move)
             if now.done:
                 break
             self._wait(move, min(TICK_S, max(0.001, (plan.copy_s - copied_s) / self._speed)))
@@ -242,6 +244,16 @@ class Movers:
         fault = self._faults.on_move(message, move.partition)
         if fault is not None and fault.message == "fail":
             raise RolledBack(recalled.message(message, partition=move.partition))
+
+    def _held(self, move: Move) -> float:
+        """Send nothing until the file of a fault is there; returns for how many seconds."""
+        fault, began = self._faults.on_move("copy-waits", move.partition), time.monotonic()
+        if fault is None or Path(fault.message or "").exists():
+            return 0.0
+        self._say(move, "copy-waits", until=fault.message)
+        while not Path(fault.message or "").exists():
+            self._wait(move, TICK_S)
+        return time.monotonic() - began
 
     def _switch(self, move: Move, host: Host) -> None:
         """Suspend the partition here and resume it there. The speed does not shorten this."""

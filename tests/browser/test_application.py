@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 from tests.browser.lab import browser, shot
-from tests.end_to_end.cases import assert_contains_the_truth, phases, rehearse, soon, times_asked, truth
+from tests.end_to_end.cases import Hold, assert_contains_the_truth, phases, rehearse, soon, times_asked, truth
 
 
 @contextmanager
@@ -65,13 +65,13 @@ def _press(page: Page, name: str) -> None:
     page.locator("button.jupyter-button:visible", has_text=name).first.click()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("width", "height"), [(1366, 768)])
 def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_same_move(
     tmp_path: Path, width: int, height: int
 ) -> None:
+    hold = Hold(tmp_path)
     with (
-        rehearse(tmp_path / "sim", speed=8.0) as rehearsal,
+        rehearse(tmp_path / "sim", hold.fault) as rehearsal,
         application(rehearsal.site_file, tmp_path) as address,
         browser(width, height) as page,
     ):
@@ -107,6 +107,7 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         second.goto(address)
         second.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
         second.close()
+        hold.let_go()
         page.get_by_text(re.compile("not recorded now, settled")).first.wait_for(timeout=150_000)
         assert phases(run)[-1] == "settled"
         assert times_asked(run) == 1

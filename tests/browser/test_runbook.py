@@ -19,7 +19,16 @@ from lpmkit.notebook.models import models
 from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
 from lpmkit.runs.folder import Run
 from tests.browser.lab import browser, find, lab, open_notebook, run_all, shots, tab_to
-from tests.end_to_end.cases import assert_contains_the_truth, files_with, phases, rehearse, soon, times_asked, truth
+from tests.end_to_end.cases import (
+    Hold,
+    assert_contains_the_truth,
+    files_with,
+    phases,
+    rehearse,
+    soon,
+    times_asked,
+    truth,
+)
 
 STANDIN = Path(__file__).parent.parent / "standin"
 SECRET = "correct-horse-battery"
@@ -28,10 +37,10 @@ MOVES = re.compile("copying|switched|settled")
 OVER = re.compile("logs are read on|not recorded now, settled")
 
 
-@pytest.mark.timeout(400)
 def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SAP_PASSWORD, SECRET)  # the machines take it, and so does whoever has it in the environment
-    with rehearse(tmp_path / "sim", "keys-not-exchanged", speed=2.5) as rehearsal:
+    hold = Hold(tmp_path)
+    with rehearse(tmp_path / "sim", "keys-not-exchanged", hold.fault) as rehearsal:
         _ask_for_the_password(rehearsal.site_file)
         keyring = {"PYTHON_KEYRING_BACKEND": "planted_keyring.Planted", "PYTHONPATH": str(STANDIN)}
         with (
@@ -42,7 +51,7 @@ def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest
             _the_checks_by_keyboard(page)
             _a_refused_validation_is_mended(page, address, rehearsal)
             stopped = _stopped_in_mid_copy_by_keyboard(page, rehearsal)
-            moved = _reloaded_twice_opened_and_restarted_in_mid_copy(page, address, rehearsal)
+            moved = _reloaded_twice_opened_and_restarted_in_mid_copy(page, address, rehearsal, hold)
             assert [run.path for run in _runs(rehearsal)] == [stopped.path, moved.path]
             _verified_and_written_up(page, address, moved)
             soon(lambda: moved.document("summary") is not None)
@@ -168,7 +177,7 @@ def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
     return run
 
 
-def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, rehearsal: Rehearsal) -> Run:
+def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, rehearsal: Rehearsal, hold: Hold) -> Run:
     open_notebook(page, address, "10_survey_and_check")
     find(page, _cell(page, "order = chooser.order()")).locator(".cm-content").click()  # what was chosen is still there
     page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -204,6 +213,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, page.get_by_text("type bxaix85 to show that you mean it"))  # the panel is made anew, without the name
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
+    hold.let_go()
     find(page, board.filter(has_text=OVER))
     _run_cell(page, "verdict.show_verdict(book")
     find(page, page.get_by_text("Moved, suspended"))

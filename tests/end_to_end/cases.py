@@ -39,6 +39,17 @@ class Said:
         return json.loads(self.output[start:])
 
 
+class Hold:
+    """Holds every copy half way until it is let go: what is done in mid-copy is done in time on a machine however slow."""
+
+    def __init__(self, folder: Path) -> None:
+        self._go_on = folder / "copy-may-go-on"
+        self.fault = f"copy-waits:{self._go_on}"
+
+    def let_go(self) -> None:
+        self._go_on.touch()
+
+
 class Terminal:
     """Types lpmkit's commands for one site."""
 
@@ -57,8 +68,11 @@ class Terminal:
         )
 
     def type(self, *arguments: str) -> Said:
-        child = self.start(*arguments)
-        output, error = child.communicate(timeout=180)
+        return self.answered(self.start(*arguments))
+
+    def answered(self, child: subprocess.Popen[str]) -> Said:
+        """What a command that was started said in the end."""
+        output, error = child.communicate(timeout=400)
         return Said(child.returncode, output, error)
 
     def runs(self) -> list[Run]:
@@ -77,7 +91,7 @@ def rehearse(folder: Path, *faults: str, speed: float = SPEED, landscape: str = 
     return Rehearsal(folder, speed=speed, options=options)
 
 
-def soon(condition: Any, timeout_s: float = 60.0) -> None:
+def soon(condition: Any, timeout_s: float = 200.0) -> None:
     assert wait_until(condition, clock=Clock(), timeout_s=timeout_s, every_s=0.05)
 
 
@@ -114,8 +128,10 @@ def assert_contains_the_truth(summary: dict[str, Any], really: dict[str, dict[st
     longest = (really["resumed"]["mono_ns_after"] - really["suspended"]["mono_ns_before"]) / 1e9
     assert found["length"]["low"] <= longest
     assert found["length"]["high"] >= shortest
-    # How narrow it is on a quiet machine is measured by `python -m benchmarks.demos`; here other tests keep both cores busy.
-    assert found["length"]["high"] - found["length"]["low"] <= 0.5, found["length"]
+    # How narrow it is on a quiet machine is measured by `python -m benchmarks.demos`; here other tests keep both cores busy,
+    # and what stands still with us cannot tell when the partition did.
+    allowed_s = 0.5 + 2 * summary["own_stalls"]["longest_s"]
+    assert found["length"]["high"] - found["length"]["low"] <= allowed_s, (found["length"], allowed_s)
 
 
 def files_with(folder: Path, text: str) -> Sequence[str]:

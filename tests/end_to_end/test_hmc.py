@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import (
+    Hold,
     Terminal,
     assert_contains_the_truth,
     kinds,
@@ -68,19 +69,22 @@ def test_a_refused_validation_is_told_in_the_consoles_words_and_its_code_is_expl
 
 
 def test_a_dropped_connection_to_the_console_is_outlived(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", "drop-ssh:hmc01,when=copy@50%", speed=12, landscape="p7pair") as rehearsal:
+    hold = Hold(tmp_path)
+    with rehearse(tmp_path / "sim", "drop-ssh:hmc01,when=copy@50%", hold.fault, landscape="p7pair") as rehearsal:
         terminal = Terminal(rehearsal.site_file)
         run = _validated(terminal)
-        said = terminal.type("move", *MOVE, "--json")
+        moving = terminal.start("move", *MOVE, "--json")
+        soon(lambda: "control-back" in kinds(run))
+        hold.let_go()
+        said = terminal.answered(moving)
         assert "control-lost" in kinds(run)
-        assert "control-back" in kinds(run)
         assert phases(run)[-1] == "settled"
         assert times_asked(run) == 1
         assert_contains_the_truth(said.json, truth(rehearsal))
 
 
 def test_stop_in_mid_copy_leaves_the_partition_where_it_is(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", speed=6, landscape="p7pair") as rehearsal:
+    with rehearse(tmp_path / "sim", Hold(tmp_path).fault, landscape="p7pair") as rehearsal:
         terminal = Terminal(rehearsal.site_file)
         run = _validated(terminal)
         terminal.type("move", *MOVE, "--detach")

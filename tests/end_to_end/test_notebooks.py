@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from lpmkit.notebook.models import copy_models, models
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runs.folder import Run
-from tests.end_to_end.cases import phases, rehearse, soon, times_asked
+from tests.end_to_end.cases import Hold, phases, rehearse, soon, times_asked
 
 
 def _run(model: str, folder: Path, **parameters: Any) -> Any:
@@ -24,7 +25,7 @@ def _run(model: str, folder: Path, **parameters: Any) -> Any:
         cwd=str(folder),
         kernel_name="python3",
         progress_bar=False,
-        execution_timeout=180,
+        execution_timeout=400,
     )
 
 
@@ -78,14 +79,28 @@ def test_without_the_name_typed_nothing_moves(tmp_path: Path) -> None:
 def test_the_rehearsal_runs_top_to_bottom_and_a_kernel_restarted_in_mid_copy_comes_back_to_the_same_run(
     tmp_path: Path,
 ) -> None:
-    given = {"SPEED": 8.0, "LEAD_IN_S": 4.0, "TAIL_S": 3.0}
-    _run("00_rehearse_on_the_simulator", tmp_path, **given, CONFIRM="bxaix85")
-    (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
-    soon(lambda: "copying" in phases(run))
-    notebook = _run("00_rehearse_on_the_simulator", tmp_path, **given, WAIT=True)
-    assert len(list(tmp_path.glob("simulator/runs/*/run.json"))) == 1
-    assert times_asked(run) == 1
-    assert phases(run)[-1] == "settled"
+    model, hold = "00_rehearse_on_the_simulator", Hold(tmp_path)
+    given = {"SPEED": 25.0, "LEAD_IN_S": 4.0, "TAIL_S": 3.0}
+
+    written = tmp_path / f"{model}.ipynb"
+
+    def let_go() -> None:
+        """When the second kernel has come as far as the checks."""
+        soon(lambda: written.exists() and "checks pass" in written.read_text(encoding="utf-8"))
+        hold.let_go()
+
+    with rehearse(tmp_path / "simulator", hold.fault):
+        _run(model, tmp_path, **given, CONFIRM="bxaix85")
+        (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
+        soon(lambda: "copying" in phases(run))
+        written.unlink()
+        later = threading.Thread(target=let_go)
+        later.start()
+        notebook = _run(model, tmp_path, **given, WAIT=True)
+        later.join()
+        assert len(list(tmp_path.glob("simulator/runs/*/run.json"))) == 1
+        assert times_asked(run) == 1
+        assert phases(run)[-1] == "settled"
     seen = _plain(notebook)
     assert "checks pass" in seen
     assert "The firmware accepts the move" in seen

@@ -10,7 +10,7 @@ from typing import Any
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import course, plans
 from lpmkit.runs.folder import Run
-from tests.end_to_end.cases import Said, Terminal, rehearse, soon, times_asked
+from tests.end_to_end.cases import Hold, Said, Terminal, rehearse, soon, times_asked
 
 PLAN = """
 title: rack 8
@@ -41,7 +41,9 @@ def _quick(site_file: Path) -> None:
 
 
 def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again_what_failed(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", "suspend-refused:p8vnic01", landscape="p8pair", speed=60) as rehearsal:
+    hold = Hold(tmp_path)
+    faults = ("suspend-refused:p8vnic01", hold.fault)
+    with rehearse(tmp_path / "sim", *faults, landscape="p8pair", speed=60) as rehearsal:
         _quick(rehearsal.site_file)
         terminal, file = Terminal(rehearsal.site_file), _plan(tmp_path, PLAN)
         said = terminal.type("plan", "check", str(file), "--json")
@@ -60,6 +62,7 @@ def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again
         (begun,) = [event.data["pid"] for event in folder.events() if event.kind == "conductor-started"]
         os.kill(begun, signal.SIGKILL)
         soon(lambda: not course(folder).conducted)
+        hold.let_go()
         said = terminal.type("plan", "attach", folder.name, "--json")
         assert said.status == 1, said
         moves = _moves(said)

@@ -23,14 +23,14 @@ def test_the_interval_that_comes_out_contains_the_real_freeze(tmp_path: Path) ->
         child = terminal.start(
             "watch", host.name, "--ssh-config", str(host.ssh_config), "--runs", str(tmp_path / "runs"), "--json"
         )
-        assert wait_until(lambda: _recording(tmp_path / "runs") is not None, clock=Clock(), timeout_s=60)
+        assert wait_until(lambda: _recording(tmp_path / "runs") is not None, clock=Clock(), timeout_s=200)
         run = _recording(tmp_path / "runs")
         assert run is not None
         truth = host.freeze(1.3)
         before = len(run.samples("ssh-ticks"))
-        assert wait_until(lambda: len(run.samples("ssh-ticks")) > before + 400, clock=Clock(), timeout_s=60)
+        assert wait_until(lambda: len(run.samples("ssh-ticks")) > before + 400, clock=Clock(), timeout_s=200)
         child.send_signal(signal.SIGINT)
-        output, error = child.communicate(timeout=120)
+        output, error = child.communicate(timeout=400)
     said = Said(child.returncode, output, error)
     assert said.status == 0, said
     found = said.json["suspension"]
