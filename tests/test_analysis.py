@@ -94,13 +94,18 @@ WORLDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("seed", range(4))
-def test_the_hull_always_holds_the_truth(tmp_path: Path, world: str, seed: int) -> None:
+@pytest.mark.parametrize("seed", [0, 21, 22, 23])
+def test_the_hull_always_holds_the_truth_and_with_ticks_so_do_the_likely_edges(
+    tmp_path: Path, world: str, seed: int
+) -> None:
     made = _suspended(seed, **WORLDS[world])
     truth, found = _truth(made), _found(tmp_path, made)
     assert found.begin.lo_ns <= truth.lo_ns
     assert found.end.hi_ns >= truth.hi_ns
     assert found.length.lo_ns <= truth.length_ns <= found.length.hi_ns
+    if made.ticks and seed:
+        assert found.begin.contains(truth.lo_ns)
+        assert found.end.contains(truth.hi_ns)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -111,15 +116,6 @@ def test_both_ends_hold_the_truth_and_are_narrow(tmp_path: Path, seed: int) -> N
     assert found.end.contains(truth.hi_ns)
     assert found.length.length_ns <= 30 * MS
     assert abs(found.best_ns - truth.length_ns) <= 10 * MS
-
-
-@pytest.mark.parametrize("world", [name for name, changes in WORLDS.items() if changes.get("ticks", True)])
-def test_the_likely_edges_hold_the_truth_in_every_world_with_ticks(tmp_path: Path, world: str) -> None:
-    for seed in (21, 22, 23):
-        made = _suspended(seed, **WORLDS[world])
-        truth, found = _truth(made), _found(tmp_path, made)
-        assert found.begin.contains(truth.lo_ns)
-        assert found.end.contains(truth.hi_ns)
 
 
 @pytest.mark.parametrize("wall", [1.0, 0.0])
@@ -258,8 +254,8 @@ def test_a_short_pause_that_the_clock_did_not_count_is_never_put_in_the_wrong_pl
     tmp_path: Path, hz: int, length_ms: int, seed: int
 ) -> None:
     """Shorter than the pauses between batches that count as silences: only the fall of the clock shows it."""
-    begin = 24.0 + 0.0371 * seed
-    made = Made(mode="watch", duration_s=34.0, counted=0.0, wall_counted=0.0, icmp=True, tick_hz=hz, seed=seed)
+    begin = 12.0 + 0.0371 * seed
+    made = Made(mode="watch", duration_s=20.0, counted=0.0, wall_counted=0.0, icmp=True, tick_hz=hz, seed=seed)
     found = analyse(make(tmp_path, replace(made, suspend=(begin, begin + length_ms / 1000), connect=False)))
     still = found.suspension
     assert still is not None

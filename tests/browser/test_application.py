@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
-from tests.browser.lab import browser, shot
+from tests.browser.lab import PATIENCE_MS, browser, shot
 from tests.end_to_end.cases import Hold, assert_contains_the_truth, phases, rehearse, soon, times_asked, truth
 
 
@@ -43,7 +43,7 @@ def application(site_file: Path, folder: Path) -> Iterator[str]:
                 with socket.socket() as probe:
                     return probe.connect_ex(("127.0.0.1", port)) == 0
 
-            assert wait_until(listens, clock=Clock(), timeout_s=60), (folder / "app.log").read_text()
+            assert wait_until(listens, clock=Clock(), timeout_s=200), (folder / "app.log").read_text()
             yield f"http://127.0.0.1:{port}/"
         finally:
             os.killpg(server.pid, signal.SIGTERM)
@@ -104,11 +104,12 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         page.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
         shot(page, f"application-3-reloaded-{width}")
         second = page.context.browser.new_page()  # type: ignore[union-attr]
+        second.set_default_timeout(PATIENCE_MS)
         second.goto(address)
         second.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
         second.close()
         hold.let_go()
-        page.get_by_text(re.compile("not recorded now, settled")).first.wait_for(timeout=150_000)
+        page.get_by_text(re.compile("not recorded now, settled")).first.wait_for()
         assert phases(run)[-1] == "settled"
         assert times_asked(run) == 1
         _tab(page, "Verify and write up")

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from lpmkit.notebook.models import models
 from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
 from lpmkit.runs.folder import Run
-from tests.browser.lab import browser, find, lab, open_notebook, run_all, shots, tab_to
+from tests.browser.lab import PATIENCE_MS, browser, find, lab, open_notebook, run_all, shots, tab_to
 from tests.end_to_end.cases import (
     Hold,
     assert_contains_the_truth,
@@ -201,7 +201,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-7-reloaded", page.locator(LANES))
     second = page.context.new_page()
-    second.set_default_timeout(60_000)
+    second.set_default_timeout(PATIENCE_MS)
     second.goto(f"{address}/lab/tree/20_move_and_watch.ipynb?reset")
     find(second, second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES))
     shots(second, "runbook-8-second-tab", second.locator(LANES))
