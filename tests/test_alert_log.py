@@ -29,7 +29,7 @@ from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, re
 from lpmkit.oracle.event_rows import as_row, from_row
 from lpmkit.oracle.judge import Judge, LogWindow, examine, find_start
 from lpmkit.oracle.log_tail import AlertFollower, LocalFollower, LogTail, Position, find_alert_log
-from lpmkit.oracle.rules import Rules
+from lpmkit.oracle.rules import LogRules
 from lpmkit.rules.table import Class
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle.instance import LOG_SWITCH_EVERY_S
@@ -40,7 +40,7 @@ from lpmkit.timeline import Clock, wait_until
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 KEYS = {"source", "from", "mark", "host", "command", "moment", "stdin", "status", "stderr", "reader", "expected"}
 RECORDINGS = sorted(FIXTURES.glob("oracle-*/*/*.json"))
-RULES = Rules.standard()
+RULES = LogRules.standard()
 
 
 def local(year: int, month: int, day: int, *clock: int) -> datetime:
@@ -228,7 +228,7 @@ def test_two_network_errors_in_a_row_are_two_events() -> None:
 # -- rules ---------------------------------------------------------------------------------------------------------------------
 
 
-def meaning_of(line: str, rules: Rules = RULES) -> Class:
+def meaning_of(line: str, rules: LogRules = RULES) -> Class:
     return rules.classify(LogEvent(None, (line,), 0, 1)).meaning
 
 
@@ -268,7 +268,7 @@ def test_a_site_s_rule_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("- {key: our-batch, class: routine, codes: [ORA-60], reason: our batch retries, source: us}\n")
     assert meaning_of("ORA-00060: Deadlock detected.") is Class.WARN
-    assert meaning_of("ORA-00060: Deadlock detected.", Rules.standard(path)) is Class.ROUTINE
+    assert meaning_of("ORA-00060: Deadlock detected.", LogRules.standard(path)) is Class.ROUTINE
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_rule_that_cannot_be_is_refused(tmp_path: Path, row: str) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(row)
     with pytest.raises(SiteFileError):
-        Rules.standard(path)
+        LogRules.standard(path)
 
 
 # -- judging -------------------------------------------------------------------------------------------------------------------
@@ -653,4 +653,4 @@ def test_any_lines_in_any_pieces_are_accounted_for_and_come_back_from_a_run(
     for event in events:
         back = from_row(json.loads(json.dumps(as_row(event, "alert.log", 1, 2))))
         assert (back.when, back.kind, back.lines) == (event.when, event.kind, event.lines[:60])
-        Rules.standard().classify(back)
+        LogRules.standard().classify(back)

@@ -27,7 +27,7 @@ from lpmkit.prediction.prior import (
     POWERVM,
     Actual,
     Inputs,
-    PastMove,
+    ObservedMove,
     by_paging,
     conformal,
     distance,
@@ -275,14 +275,14 @@ def test_the_same_readings_give_the_same_forecast() -> None:
 SAP = Inputs("bxaix85", "blade03 to blade07", 4096 * MB)
 
 
-def past_move(inputs: Inputs, copy: Copy, suspended_s: float = 1.5) -> PastMove:
+def past_move(inputs: Inputs, copy: Copy, suspended_s: float = 1.5) -> ObservedMove:
     found = fitted(copy.readings(False), expectation(inputs, [], POWERVM))
     assert found is not None
     actual = Actual(found.copy_s, found.copy_s + 35, found.sent_bytes, suspended_s)
-    return PastMove(inputs, actual, found, predict(inputs, count=200))
+    return ObservedMove(inputs, actual, found, predict(inputs, count=200))
 
 
-def made_past(count: int, seed: int = 1, noise: float = 0.05) -> list[PastMove]:
+def made_past(count: int, seed: int = 1, noise: float = 0.05) -> list[ObservedMove]:
     dice = np.random.default_rng(seed)
 
     def about(value: float) -> float:
@@ -391,7 +391,7 @@ def test_a_bracket_makes_the_first_days_interval_narrower() -> None:
     assert bracketed.sent_bytes.p90 / bracketed.sent_bytes.p10 < blind.sent_bytes.p90 / blind.sent_bytes.p10
 
 
-def paged_past(writes: list[float], paging: list[float | None]) -> list[PastMove]:
+def paged_past(writes: list[float], paging: list[float | None]) -> list[ObservedMove]:
     return [
         past_move(replace(SAP, partition=f"p{number}", paging_bytes_per_s=seen), Copy(dirty=dirty * MB))
         for number, (dirty, seen) in enumerate(zip(writes, paging, strict=True))

@@ -14,12 +14,12 @@ import pytest
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.config import Site, load_site
 from lpmkit.errors import SiteFileError
-from lpmkit.oracle.rules import Rules as AlertRules
+from lpmkit.oracle.rules import LogRules as AlertRules
 from lpmkit.probes.orders import sap_plan
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run, RunWriter, create
-from lpmkit.sap.model import LogEntry, Observation
-from lpmkit.sap.rules import Rules as LogRules
+from lpmkit.sap.model import LogEntry, SapObservation
+from lpmkit.sap.rules import SapRules
 from lpmkit.sap.sources import utc_now
 from tests.made_runs import START, WALL, MadeClock, S
 
@@ -27,7 +27,7 @@ OWN = "- {key: ours, class: routine, numbers: [ZZ9], reason: the nightly import,
 STRICT = OWN.replace("routine", "fail")
 
 
-@pytest.mark.parametrize("rules", [LogRules, AlertRules])
+@pytest.mark.parametrize("rules", [SapRules, AlertRules])
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -43,7 +43,7 @@ STRICT = OWN.replace("routine", "fail")
     ],
 )
 def test_a_rule_that_cannot_be_is_named_as_one_of_a_rules_file(
-    rules: type[LogRules | AlertRules], text: str, problem: str, tmp_path: Path
+    rules: type[SapRules | AlertRules], text: str, problem: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(text, encoding="utf-8")
@@ -57,7 +57,7 @@ def test_a_rule_that_cannot_be_is_named_as_one_of_a_rules_file(
 
 def test_a_rules_file_that_cannot_be_read_is_called_a_rules_file(tmp_path: Path) -> None:
     with pytest.raises(SiteFileError, match="the rules file cannot be used: it cannot be read: No such file"):
-        LogRules.standard(tmp_path / "gone.yaml")
+        SapRules.standard(tmp_path / "gone.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"- {key: \xe4}")
     with pytest.raises(SiteFileError, match="the rules file cannot be used: it is not UTF-8"):
         AlertRules.form.checked_text(tmp_path / "latin.yaml")
@@ -95,7 +95,7 @@ def _run(folder: Path, options: dict[str, Any]) -> Run:
         for second, rows in ((1, ()), (60, (_entry(40),))):
             moment = START + second * S
             wall = clock.wall_ns() + second * S
-            row = Observation("BX5", "system_log", "rfc", moment, moment, wall, rows, zone_offset_s=0)
+            row = SapObservation("BX5", "system_log", "rfc", moment, moment, wall, rows, zone_offset_s=0)
             writer.observation_rows("sap-BX5", json.dumps(row.as_data()).encode() + b"\n")
     return Run(run.path)
 

@@ -22,7 +22,7 @@ from lpmkit.sap.model import (
     JobStatus,
     Licence,
     Missed,
-    Observation,
+    SapObservation,
     SapSnapshot,
     Update,
     WorkProcess,
@@ -105,7 +105,7 @@ def test_a_survey_with_sap_comes_back_whole() -> None:
 # -- the live table ------------------------------------------------------------------------------------------------------------
 
 
-def a_run(folder: Path, *observations: Observation) -> Run:
+def a_run(folder: Path, *observations: SapObservation) -> Run:
     probes = [{"name": "sap-BX5", "kind": "sap", "options": {"sid": "BX5", "settings": {"partition": "bxaix85"}}}]
     run = create(folder, mode="watch", title="bxaix85", facts={"hosts": ["bxaix85"], "probes": probes})
     with RunWriter(run.path) as writer:
@@ -115,11 +115,11 @@ def a_run(folder: Path, *observations: Observation) -> Run:
 
 
 def test_the_live_table_shows_the_newest_answer_and_how_old_it_is(tmp_path: Path) -> None:
-    was = Observation("BX5", "jobs", "rfc, XBP 2.0", 1, 2, 3, (Job("OLD", "1", JobStatus.RUNNING),))
-    now = Observation(
+    was = SapObservation("BX5", "jobs", "rfc, XBP 2.0", 1, 2, 3, (Job("OLD", "1", JobStatus.RUNNING),))
+    now = SapObservation(
         "BX5", "jobs", "rfc, XBP 2.0", 4, 5, 6, (Job("NEW <b>", "1", JobStatus.ABORTED, pid=4711, work_process=9),)
     )
-    log = Observation("BX5", "job_logs", "rfc", 7, 8, 9, (JobLog("NEW <b>", "1", 9, 2, "<i>7 of 9"),))
+    log = SapObservation("BX5", "job_logs", "rfc", 7, 8, 9, (JobLog("NEW <b>", "1", 9, 2, "<i>7 of 9"),))
     text = jobs_table(a_run(tmp_path, was, now, log), "BX5").data
     assert "step 2 of ?: &lt;i&gt;7 of 9" in text
     assert "NEW &lt;b&gt;" in text
@@ -129,14 +129,14 @@ def test_the_live_table_shows_the_newest_answer_and_how_old_it_is(tmp_path: Path
 
 
 def test_the_live_table_says_when_nobody_answers(tmp_path: Path) -> None:
-    silent = Observation("BX5", "jobs", "", 1, 2, 3, None, "rfc: no answer")
+    silent = SapObservation("BX5", "jobs", "", 1, 2, 3, None, "rfc: no answer")
     assert "rfc: no answer" in jobs_table(a_run(tmp_path, silent), "BX5").data
     assert "no job list yet" in jobs_table(a_run(tmp_path), "BX5").data
 
 
 def test_the_last_list_stands_with_its_age_while_nobody_answers(tmp_path: Path) -> None:
-    was = Observation("BX5", "jobs", "rfc", 1, 2, 3, (Job("STANDS", "1", JobStatus.RUNNING),))
-    silent = Observation("BX5", "jobs", "", 4, 5, 6, None, "rfc: <no> answer")
+    was = SapObservation("BX5", "jobs", "rfc", 1, 2, 3, (Job("STANDS", "1", JobStatus.RUNNING),))
+    silent = SapObservation("BX5", "jobs", "", 4, 5, 6, None, "rfc: <no> answer")
     text = jobs_table(a_run(tmp_path, was, silent), "BX5").data
     assert "STANDS" in text
     assert "not answered since: rfc: &lt;no&gt; answer" in text

@@ -11,8 +11,8 @@ import pytest
 
 from lpmkit.config import SapSlo
 from lpmkit.sap.job_history import Pause
-from lpmkit.sap.judge import Case, Outcome, judge
-from lpmkit.sap.model import JobStatus, Observation
+from lpmkit.sap.judge import Case, SapOutcome, judge
+from lpmkit.sap.model import JobStatus, SapObservation
 from lpmkit.sap.system import System
 from lpmkit.simulator import Simulator
 from lpmkit.timeline import Clock, wait_until
@@ -27,24 +27,24 @@ class Views:
     """The four systems, what each saw before and after the pause, and the moments of the pause."""
 
     systems: dict[str, System]
-    before: dict[str, dict[str, Observation]]
-    after: dict[str, list[Observation]]
+    before: dict[str, dict[str, SapObservation]]
+    after: dict[str, list[SapObservation]]
     pause: Pause
     began_wall_ns: int
 
-    def outcome(self, way: str) -> Outcome:
+    def outcome(self, way: str) -> SapOutcome:
         seen = [*self.before[way].values(), *self.after[way]]
         return judge(Case("P7D", SapSlo(), seen, self.pause, watch_after_s=0.0))
 
 
-def work_of(said: Observation) -> set[Any]:
+def work_of(said: SapObservation) -> set[Any]:
     """What runs, as every way shows it."""
     return {job.work for job in said.rows or () if job.status is JobStatus.RUNNING}
 
 
-def look(systems: dict[str, System], since: int) -> dict[str, dict[str, Observation]]:
+def look(systems: dict[str, System], since: int) -> dict[str, dict[str, SapObservation]]:
     """Every way's answers, taken anew until no job began or ended between the first way's look and the last's."""
-    found: dict[str, dict[str, Observation]] = {}
+    found: dict[str, dict[str, SapObservation]] = {}
 
     def alike() -> bool:
         for way, one in systems.items():

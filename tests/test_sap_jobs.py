@@ -17,9 +17,9 @@ from lpmkit.config import SapSlo, SapSystemSettings
 from lpmkit.plots.sap import job_bars
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.job_history import Pause
-from lpmkit.sap.judge import Case, JobLine, Outcome, judge
+from lpmkit.sap.judge import Case, JobLine, SapOutcome, judge
 from lpmkit.sap.load import Load
-from lpmkit.sap.model import Observation, SapSnapshot
+from lpmkit.sap.model import SapObservation, SapSnapshot
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.sources import FunctionsWay
 from lpmkit.sap.system import System
@@ -86,9 +86,9 @@ class Watched:
     """A model that went through a pause, what was seen of it, and what was said."""
 
     model: Model
-    outcome: Outcome
+    outcome: SapOutcome
     before: Mapping[str, str]
-    observations: Sequence[Observation]
+    observations: Sequence[SapObservation]
 
     def line(self, job: Job) -> JobLine:
         return next(one for one in self.outcome.jobs if one.course.key == f"{job.name}/{job.count}")

@@ -29,15 +29,15 @@ from lpmkit.sap.model import (
     LogEntry,
     Missed,
     MissingReason,
-    Observation,
     Process,
+    SapObservation,
     SapSnapshot,
     Update,
     User,
     WorkProcess,
     read_observation,
 )
-from lpmkit.sap.rules import Rules
+from lpmkit.sap.rules import SapRules
 
 S = 1_000_000_000
 #: The record begins here on both clocks; the pause is from 30 s to 32 s.
@@ -53,9 +53,9 @@ def at(second: float) -> datetime:
 
 def seen(
     question: str, second: float, *rows: Any, way: str = "rfc", trouble: str = "", session: str = ""
-) -> Observation:
+) -> SapObservation:
     asked = MONO + int(second * S)
-    return Observation(
+    return SapObservation(
         "BX5",
         question,
         "" if trouble else way,
@@ -69,7 +69,7 @@ def seen(
     )
 
 
-def judged(*observations: Observation, **more: Any) -> Any:
+def judged(*observations: SapObservation, **more: Any) -> Any:
     return judge(Case("BX5", observations=observations, pause=PAUSE, **{"slo": SapSlo(), **more}))
 
 
@@ -103,7 +103,7 @@ def btc(pid: int, cpu: int, number: int = 9, activity: Activity = Activity.RUNNI
 
 def jobs_and_work(
     before: Sequence[Job], after: Sequence[Job], work: Sequence[WorkProcess], then: Sequence[WorkProcess]
-) -> list[Observation]:
+) -> list[SapObservation]:
     """One look at each before the pause, and after it jobs, work, jobs."""
     return [
         seen("jobs", 20, *before),
@@ -309,7 +309,7 @@ def test_a_log_that_was_not_read_for_the_quarter_of_an_hour_does_not_pass() -> N
 
 
 def test_what_comes_as_often_as_before_is_routine() -> None:
-    rules = Rules.standard()
+    rules = SapRules.standard()
     usual = [entry(-n, "R49") for n in range(10)]
     assert rules.tallies([entry(40, "R49")] * 3, usual, 0.25)[0].meaning is Class.ROUTINE
     assert rules.tallies([entry(40, "R49")] * 30, usual, 0.25)[0].meaning is Class.WARN
@@ -319,10 +319,10 @@ def test_what_comes_as_often_as_before_is_routine() -> None:
 def test_a_sites_own_rules_come_first_and_a_bad_one_is_named(tmp_path: Path) -> None:
     own = tmp_path / "rules.yaml"
     own.write_text("- {key: ours, class: routine, numbers: [BYM], reason: known, source: us}\n")
-    assert Rules.standard(own).tallies([entry(40, "BYM")], [], 0.25)[0].meaning is Class.ROUTINE
+    assert SapRules.standard(own).tallies([entry(40, "BYM")], [], 0.25)[0].meaning is Class.ROUTINE
     own.write_text("- {key: ours, class: terrible, numbers: [BYM], reason: known, source: us}\n- {key: other}\n")
     with pytest.raises(SiteFileError, match=r"rule 1 .*rule 2"):
-        Rules.standard(own)
+        SapRules.standard(own)
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_why_a_question_has_no_answer_is_kept_as_a_code_and_older_runs_are_read(
 
 @pytest.mark.parametrize("mark", [{"text": "running, by its name in ps"}, {"text": "any words", "from_ps": True}])
 def test_a_start_worked_out_from_ps_is_not_held_against_another(mark: dict[str, Any]) -> None:
-    def processes(second: float, started: datetime, **marks: Any) -> Observation:
+    def processes(second: float, started: datetime, **marks: Any) -> SapObservation:
         row = {"name": "dw", "pid": 7, "started": started.isoformat(), **marks}
         moment = MONO + int(second * S)
         times = {"asked_ns": moment, "answered_ns": moment}
@@ -548,7 +548,7 @@ def test_lsconf_that_nobody_could_ask_is_a_gap_and_no_pass() -> None:
 # -- progress by log -------------------------------------------------------------------------------------------------------------
 
 
-def log_seen(second: float, lines: int, stamped: float) -> Observation:
+def log_seen(second: float, lines: int, stamped: float) -> SapObservation:
     return seen("job_logs", second, JobLog("LONG", "20000001", lines, 2, f"line {lines}", at(stamped)))
 
 

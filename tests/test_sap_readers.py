@@ -19,7 +19,7 @@ from lpmkit.errors import LpmError, UnexpectedReply
 from lpmkit.probes.ni import Frames, frame
 from lpmkit.sap import dpmon, functions, host, lsconf, sapcontrol, soaprfc, webservice
 from lpmkit.sap import fields as records
-from lpmkit.sap.model import Activity, Observation, WorkProcess, read_observation
+from lpmkit.sap.model import Activity, SapObservation, WorkProcess, read_observation
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 RECORDINGS = sorted(path for folder in FIXTURES.glob("sap-*") for path in folder.glob("*/*.json"))
@@ -229,7 +229,7 @@ def test_any_line_of_an_observations_file_gives_an_observation_or_our_error(row:
 
 def test_an_observation_comes_back_as_it_was_kept() -> None:
     rows = (WorkProcess(3, "BTC", 4711, Activity.RUNNING, said="Run", errors=2, cpu_s=7, program="RSBTCRTE"),)
-    kept = Observation("BX5", "work_processes", "rfc", 1, 2, 3, rows, session="94/0815", zone_offset_s=3600)
+    kept = SapObservation("BX5", "work_processes", "rfc", 1, 2, 3, rows, session="94/0815", zone_offset_s=3600)
     assert read_observation(json.loads(json.dumps(kept.as_data()))) == kept
 
 

@@ -16,7 +16,7 @@ from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
 from lpmkit.prediction.calibration import Calibration, Held, gone
 from lpmkit.prediction.distributions import Belief, Expectation, Quantiles
 from lpmkit.prediction.forecast import fitted, forecast
-from lpmkit.prediction.prior import Actual, Inputs, PastMove, Prior, expectation, predict
+from lpmkit.prediction.prior import Actual, Inputs, ObservedMove, Prior, expectation, predict
 from lpmkit.prediction.rounds import CopyRules
 
 #: What QEMU is known to do: it stops once the rest fits into the limit, sends in slices of 0.1 s, and does not limit the final copy.
@@ -58,7 +58,7 @@ def readings(moved: Moved) -> Readings:
     return [(poll.at_ns, poll.sent, poll.left) for poll in moved.polls]
 
 
-def outcome(moved: Moved) -> PastMove:
+def outcome(moved: Moved) -> ObservedMove:
     """A move of the rig as lpmkit keeps one."""
     wide = expectation(inputs(moved.cell), [], QEMU)
     end_ns = None if moved.copy_s is None else moved.asked_ns + int(moved.copy_s * 1e9)
@@ -66,7 +66,7 @@ def outcome(moved: Moved) -> PastMove:
     over = moved.copy_s is not None
     whole = None if moved.copy_s is None or moved.suspended_s is None else moved.copy_s + moved.suspended_s
     actual = Actual(moved.copy_s, whole, seen.sent_bytes if seen and over else None, moved.suspended_s)
-    return PastMove(inputs(moved.cell), actual, seen if over else None)
+    return ObservedMove(inputs(moved.cell), actual, seen if over else None)
 
 
 def judged(moves: Sequence[Moved], changed: Sequence[Moved] = ()) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def spread(values: Iterable[float]) -> dict[str, float | int | None]:
     }
 
 
-def before(moves: Sequence[Moved], pasts: Sequence[Sequence[PastMove]]) -> dict[str, Any]:
+def before(moves: Sequence[Moved], pasts: Sequence[Sequence[ObservedMove]]) -> dict[str, Any]:
     """The copy time said before the start."""
     rows = []
     for moved, past in zip(moves, pasts, strict=True):
@@ -136,11 +136,11 @@ def _share(flags: Iterable[bool]) -> float | None:
 
 
 def suspension(
-    moves: Sequence[Moved], past: Sequence[PastMove], left_out: Sequence[Sequence[PastMove]]
+    moves: Sequence[Moved], past: Sequence[ObservedMove], left_out: Sequence[Sequence[ObservedMove]]
 ) -> dict[str, Any]:
     """The suspension said before the start, in the order of the moves from the eleventh on, and left out; as factors, 1 is exact."""
 
-    def factors(pasts: Sequence[Sequence[PastMove]], first: int) -> tuple[list[float], list[bool]]:
+    def factors(pasts: Sequence[Sequence[ObservedMove]], first: int) -> tuple[list[float], list[bool]]:
         found, covered = [], []
         for moved, known in list(zip(moves, pasts, strict=True))[first:]:
             said = predict(inputs(moved.cell), known, QEMU).suspended_s
@@ -193,7 +193,7 @@ class Rest:
 
 
 def during(
-    moves: Sequence[Moved], pasts: Sequence[Sequence[PastMove]], helds: Sequence[Sequence[Sequence[Held]]]
+    moves: Sequence[Moved], pasts: Sequence[Sequence[ObservedMove]], helds: Sequence[Sequence[Sequence[Held]]]
 ) -> dict[str, Any]:
     """The rest of the copy as said from half-way on. ``helds`` are the forecasts of the past copies that each may know."""
     every: list[list[Rest]] = []
@@ -252,13 +252,13 @@ def _rests(moved: Moved, expected: Expectation, calibration: Calibration) -> lis
     return found
 
 
-def held_of(moved: Moved, past: Sequence[PastMove]) -> list[Held]:
+def held_of(moved: Moved, past: Sequence[ObservedMove]) -> list[Held]:
     """The forecasts of one move as a later one knows them."""
     rests = _rests(moved, expectation(inputs(moved.cell), past, QEMU), Calibration(()))
     return [Held(gone(one.copy_s - one.left_s, one.claimed.p50), one.claimed, one.left_s) for one in rests]
 
 
-def warnings(moves: Sequence[Moved], past: Sequence[PastMove]) -> dict[str, Any]:
+def warnings(moves: Sequence[Moved], past: Sequence[ObservedMove]) -> dict[str, Any]:
     """When it was said that a copy will not converge: for those that did not, and wrongly for those that did."""
     said, wrong, ended, endless = [], 0, 0, 0
     for moved in moves:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.samples import Int64Array
-from lpmkit.sap.judge import Outcome as SapOutcome
+from lpmkit.sap.judge import SapOutcome
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

@@ -16,9 +16,9 @@ from lpmkit.analysis.record import Record
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.judge import Judge, LogPosition, LogVerdict, LogWindow
-from lpmkit.oracle.rules import Classified, Rules, Witness
+from lpmkit.oracle.rules import Classified, LogRules, Witness
 from lpmkit.oracle.stamps import Moment
-from lpmkit.rules.question import AnswerState, Question, Reply
+from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING
@@ -241,8 +241,8 @@ class _Database:
                 measures.append(self._measure(found.witness, at))
         return judge.judgement(), tuple(marks), tuple(measures)
 
-    def _rules(self) -> Rules:
-        rules, trouble = Rules.kept((self.orders["alert"].get("options") or {}).get("rules"))
+    def _rules(self) -> LogRules:
+        rules, trouble = LogRules.kept((self.orders["alert"].get("options") or {}).get("rules"))
         self.notes += [trouble] if trouble else []
         return rules
 
@@ -306,7 +306,7 @@ class _Database:
                 FAILED,
                 f"started {starts[0]} before, {sorted(set(starts))[-1]} after",
                 "V$INSTANCE.STARTUP_TIME",
-                reply=Reply.NO,
+                reply=ReplyWord.NO,
             )
         if not starts or (not self._spoke_after() and last <= self.begin_ns):
             return Question(name, what, OPEN, "the database was not asked for its start time before and after")
@@ -339,7 +339,7 @@ class _Database:
                 what,
                 FAILED,
                 f"SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another",
-                reply=Reply.NO,
+                reply=ReplyWord.NO,
             )
         if not self._spoke_after():
             return Question(
@@ -357,7 +357,7 @@ class _Database:
             what,
             PASSED,
             f"SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}",
-            reply=Reply.YES,
+            reply=ReplyWord.YES,
         )
 
     def _others(self, title: str, found: DatabaseAnalysis) -> Question:
@@ -367,9 +367,13 @@ class _Database:
         if found.kept.lost:
             shown = ", ".join(found.kept.lost[:5]) + (" …" if len(found.kept.lost) > 5 else "")
             return Question(
-                name, what, FAILED, f"{len(found.kept.lost)} of {found.kept.before} are gone: {shown}", reply=Reply.NO
+                name,
+                what,
+                FAILED,
+                f"{len(found.kept.lost)} of {found.kept.before} are gone: {shown}",
+                reply=ReplyWord.NO,
             )
-        return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=Reply.YES)
+        return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=ReplyWord.YES)
 
     def _log(self, title: str, found: DatabaseAnalysis) -> Question:
         name, what = self._key("alert"), f"{title} alert log without new trouble?"
@@ -380,7 +384,7 @@ class _Database:
         text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
         gaps = self._gaps_of_the_log()
         if said.verdict == Class.FAIL.value:
-            return Question(name, what, FAILED, text, reply=Reply.NO)
+            return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if gaps:
             return Question(name, what, OPEN, f"not all of it was seen: {gaps[0]}" + (f"; {text}" if text else ""))
         if said.verdict == Class.UNKNOWN.value:
@@ -388,7 +392,7 @@ class _Database:
         if text:
             return Question(name, what, PASSED, f"with warnings: {text}")
         entries = f"{said.inside} entries, none that speaks against the move"
-        return Question(name, what, PASSED, entries, reply=Reply.YES)
+        return Question(name, what, PASSED, entries, reply=ReplyWord.YES)
 
     def _gaps_of_the_log(self) -> list[str]:
         """What of the log was not seen since the move began. Trouble that was over before is none."""
@@ -422,12 +426,12 @@ class _Database:
                 what,
                 FAILED,
                 f"{len(unexcused)} logons failed while the host ran (of {len(tried)})",
-                reply=Reply.NO,
+                reply=ReplyWord.NO,
             )
         if not worked or worked[-1] < self.begin_ns:
             return Question(name, what, OPEN, "no logon worked since the move began")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
-        return Question(name, what, PASSED, f"{len(worked)} fresh logons{during}", reply=Reply.YES)
+        return Question(name, what, PASSED, f"{len(worked)} fresh logons{during}", reply=ReplyWord.YES)
 
 
 def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
@@ -440,11 +444,11 @@ def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
         return
     wrong = facts.worse_around(found.before, found.after)
     if wrong:
-        yield Question(name, what, FAILED, "; ".join(wrong), reply=Reply.NO)
+        yield Question(name, what, FAILED, "; ".join(wrong), reply=ReplyWord.NO)
         return
     lag = facts.lag_s(found.after)
     behind = f"; the standby is {lag} s behind" if lag else ""
-    yield Question(name, what, PASSED, f"{', '.join(there[1] or there[0])}{behind}", reply=Reply.YES)
+    yield Question(name, what, PASSED, f"{', '.join(there[1] or there[0])}{behind}", reply=ReplyWord.YES)
 
 
 def _commits(title: str, found: DatabaseAnalysis) -> Question:

@@ -17,16 +17,16 @@ from lpmkit.errors import LpmError, UnexpectedReply
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run
 from lpmkit.sap.job_history import Pause
-from lpmkit.sap.judge import Case, NiLane, Outcome, judge
-from lpmkit.sap.model import Observation, SapSnapshot, read_observation
-from lpmkit.sap.rules import Rules
+from lpmkit.sap.judge import Case, NiLane, SapOutcome, judge
+from lpmkit.sap.model import SapObservation, SapSnapshot, read_observation
+from lpmkit.sap.rules import SapRules
 
 _SNAPSHOTS = TypeAdapter(tuple[SapSnapshot, ...])
 
 
 def sap_outcomes(
     run: Run, record: Record, hosts: Sequence[HostAnalysis], documents: Mapping[str, Any], notes: list[str]
-) -> tuple[Outcome, ...]:
+) -> tuple[SapOutcome, ...]:
     """Every SAP system of the run, judged. What of it cannot be read is noted, never taken for absent."""
     found = []
     for data in run.manifest.get("probes") or ():
@@ -56,7 +56,7 @@ def sap_outcomes(
     return tuple(found)
 
 
-def observations_of(run: Run, probe: str, record: Record, notes: list[str]) -> list[Observation]:
+def observations_of(run: Run, probe: str, record: Record, notes: list[str]) -> list[SapObservation]:
     """A probe's observations, on the first recorder's monotonic clock like everything in a `Record`."""
     found, unreadable = [], 0
     for row in run.observations(probe):
@@ -104,15 +104,15 @@ def _target_serial(survey: Any) -> str:
     return str(frame.get("serial") or "")
 
 
-def _rules(options: Mapping[str, Any], own: Path | None, run: Run, notes: list[str]) -> Rules:
+def _rules(options: Mapping[str, Any], own: Path | None, run: Run, notes: list[str]) -> SapRules:
     """The rules that judged this run: lpmkit's, and before them the site's own as the run keeps them.
 
     Older runs keep the path alone. A file that has changed since is not read, because it would judge an old run by new rules.
     """
     if "rules" in options:
-        rules, trouble = Rules.kept(options["rules"])
+        rules, trouble = SapRules.kept(options["rules"])
     elif own is None:
-        return Rules.standard()
+        return SapRules.standard()
     else:
         rules, trouble = _rules_by_path(own, run)
     if trouble:
@@ -120,16 +120,19 @@ def _rules(options: Mapping[str, Any], own: Path | None, run: Run, notes: list[s
     return rules
 
 
-def _rules_by_path(own: Path, run: Run) -> tuple[Rules, str]:
+def _rules_by_path(own: Path, run: Run) -> tuple[SapRules, str]:
     try:
         if own.stat().st_mtime > datetime.fromisoformat(str(run.manifest["created"])).timestamp() + 1.0:
-            return Rules.standard(), f"the rules file {own} is newer than this run, which kept its path alone."
-        return Rules.standard(own), ""
+            return SapRules.standard(), f"the rules file {own} is newer than this run, which kept its path alone."
+        return SapRules.standard(own), ""
     except OSError as error:
         why = error.strerror or error
-        return Rules.standard(), f"the rules file {own}, of which this run kept the path alone, cannot be read: {why}."
+        return (
+            SapRules.standard(),
+            f"the rules file {own}, of which this run kept the path alone, cannot be read: {why}.",
+        )
     except (LpmError, KeyError, ValueError) as error:
-        return Rules.standard(), f"{own}: {error}" if not isinstance(error, LpmError) else str(error)
+        return SapRules.standard(), f"{own}: {error}" if not isinstance(error, LpmError) else str(error)
 
 
 def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) -> list[NiLane]:
@@ -154,7 +157,7 @@ def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) ->
     return found
 
 
-def questions_of_sap(outcomes: Sequence[Outcome]) -> tuple[Question, ...]:
+def questions_of_sap(outcomes: Sequence[SapOutcome]) -> tuple[Question, ...]:
     """The answers as questions of the verdict; one that says that nobody looked where the site file names no SAP system."""
     if not outcomes:
         return (

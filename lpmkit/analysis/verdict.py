@@ -9,7 +9,7 @@ from typing import Any
 
 from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, OutageKind, RunVerdict
 from lpmkit.analysis.record import Record
-from lpmkit.rules.question import AnswerState, Question, Reply
+from lpmkit.rules.question import AnswerState, Question, ReplyWord
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
@@ -67,7 +67,7 @@ def _sentence(
     if state is PASSED:
         return f"{head}. Every question that was looked at passed."
     texts = "; ".join(
-        f"{_within_a_sentence(one.title)}: {one.details if one.reply is Reply.NO else one.answer}"
+        f"{_within_a_sentence(one.title)}: {one.details if one.reply is ReplyWord.NO else one.answer}"
         for one in because
         if one.key != "outages"
     )
@@ -99,11 +99,15 @@ def _moved(evidence: Evidence) -> Question:
     if phase == "settled":
         how = evidence.record.phases[-1].why if evidence.record.phases else ""
         return Question(
-            "moved", title, PASSED, f"{way}; {how or 'gone from the source, running on the target'}", reply=Reply.YES
+            "moved",
+            title,
+            PASSED,
+            f"{way}; {how or 'gone from the source, running on the target'}",
+            reply=ReplyWord.YES,
         )
     if phase in ("failed", "stopped", "needs-recovery"):
         why = evidence.record.phases[-1].why
-        return Question("moved", title, FAILED, f"{phase}{' — ' + why if why else ''}", reply=Reply.NO)
+        return Question("moved", title, FAILED, f"{phase}{' — ' + why if why else ''}", reply=ReplyWord.NO)
     return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
 
 
@@ -150,11 +154,11 @@ def _session(evidence: Evidence) -> Question:
     if again and attached:
         return Question("session", title, OPEN, "a second recorder had to open sessions of its own")
     if again:
-        return Question("session", title, FAILED, f"{', '.join(again)} had to log in again", reply=Reply.NO)
+        return Question("session", title, FAILED, f"{', '.join(again)} had to log in again", reply=ReplyWord.NO)
     if evidence.mode == "move" and not _spoke_after(evidence, opened):
         return Question("session", title, OPEN, "no session was heard of after the move")
     pids = ", ".join(f"{name} (process {lines[0].get('remote_pid', '?')})" for name, lines in opened.items())
-    return Question("session", title, PASSED, f"{pids} stayed open", reply=Reply.YES)
+    return Question("session", title, PASSED, f"{pids} stayed open", reply=ReplyWord.YES)
 
 
 def _spoke_after(evidence: Evidence, opened: Mapping[str, Any]) -> bool:
@@ -227,13 +231,13 @@ def _complete(evidence: Evidence) -> Question:
     torn = sum(evidence.unreadable.values())
     if faults:
         # What nobody saw speaks neither for the move nor against it.
-        return Question("complete", title, OPEN, ", ".join(faults), reply=Reply.NO)
+        return Question("complete", title, OPEN, ", ".join(faults), reply=ReplyWord.NO)
     remarks = [f"{torn} unreadable line{'s' if torn > 1 else ''}"] if torn else []
     if evidence.record.monitor is None:
         return Question("complete", title, OPEN, "; ".join(["no monitor of our own was running", *remarks]))
     stalled = sum(span.length_ns for span in evidence.record.stalls) / SECOND
     remarks += [f"this machine stood still for {stalled:.2f} s in all, taken out"] if stalled else []
-    return Question("complete", title, PASSED, "; ".join(remarks), reply=Reply.YES)
+    return Question("complete", title, PASSED, "; ".join(remarks), reply=ReplyWord.YES)
 
 
 def _checks(evidence: Evidence) -> Question:
@@ -257,7 +261,7 @@ def _validation(evidence: Evidence) -> Question:
     if not isinstance(found, dict) or not isinstance(found.get("passed"), bool):
         return Question("validation", title, OPEN, "there is no validation")
     if found["passed"]:
-        return Question("validation", title, PASSED, "", reply=Reply.YES)
+        return Question("validation", title, PASSED, "", reply=ReplyWord.YES)
     return Question("validation", title, FAILED, "refused")
 
 

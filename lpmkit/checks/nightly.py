@@ -22,7 +22,7 @@ from lpmkit.config import Site
 from lpmkit.errors import RecordError
 from lpmkit.inventory import Partition
 from lpmkit.prediction.history import history, inputs_from
-from lpmkit.prediction.prior import PastMove, predict
+from lpmkit.prediction.prior import ObservedMove, predict
 from lpmkit.runs.files import make_folder, sheet_cell
 from lpmkit.runs.folder import write_document, write_file
 from lpmkit.ssh.secrets import Secrets
@@ -149,7 +149,7 @@ def examine_estate(
     return tuple(_judged(frame_survey, past, wall_ns) for frame_survey in surveys), cost
 
 
-def _judged(frame_survey: FrameSurvey, past: Sequence[PastMove], wall_ns: int) -> FleetCheck:
+def _judged(frame_survey: FrameSurvey, past: Sequence[ObservedMove], wall_ns: int) -> FleetCheck:
     rows = []
     for partition, survey in frame_survey.partitions:
         findings = () if survey is None else examine(_expecting(survey, partition, past))
@@ -162,7 +162,7 @@ def _judged(frame_survey: FrameSurvey, past: Sequence[PastMove], wall_ns: int) -
     )
 
 
-def _expecting(survey: Survey, partition: Partition, past: Sequence[PastMove]) -> Survey:
+def _expecting(survey: Survey, partition: Partition, past: Sequence[ObservedMove]) -> Survey:
     """The survey with how long the suspension will be, where past moves tell."""
     inputs = inputs_from(
         {"partition": partition.name, "source": survey.source.name, "target": survey.target.name},

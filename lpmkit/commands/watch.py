@@ -193,9 +193,9 @@ def alert(
 ) -> None:
     """Read an Oracle alert log (text or log.xml, any release) and say what in it speaks against a move; changes nothing."""
     from lpmkit.oracle import judge  # noqa: PLC0415
-    from lpmkit.oracle.rules import Rules  # noqa: PLC0415
+    from lpmkit.oracle.rules import LogRules  # noqa: PLC0415
 
-    found = judge.examine(file, judge.LogWindow.asked(since, usual_h, zone), Rules.standard(own_rules))
+    found = judge.examine(file, judge.LogWindow.asked(since, usual_h, zone), LogRules.standard(own_rules))
     if as_json:
         say_json({"file": str(file), **judge.as_dict(found)})
     else:

@@ -23,7 +23,7 @@ from lpmkit.migration.status import RunStatus, State, describe
 from lpmkit.notebook.move import MovePanel
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.oracle.event_rows import from_row
-from lpmkit.oracle.rules import Classified, Rules
+from lpmkit.oracle.rules import Classified, LogRules
 from lpmkit.plots.live import WINDOW_S, Lane, Lanes, Marks
 from lpmkit.runs.folder import Run
 from lpmkit.sap.model import JobStatus
@@ -238,8 +238,8 @@ def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
 
 
 @lru_cache(maxsize=8)
-def _alert_rules(text: str) -> tuple[Rules, str]:
-    return Rules.kept(text)
+def _alert_rules(text: str) -> tuple[LogRules, str]:
+    return LogRules.kept(text)
 
 
 def alert_lines(run: Run, sid: str) -> HTML:

@@ -28,7 +28,7 @@ from datetime import timedelta
 from enum import Enum
 from html import unescape
 
-from lpmkit.oracle.stamps import Form, Moment, Stamp, glued_stamp, iso_moment, read_inner_time, read_stamp
+from lpmkit.oracle.stamps import Moment, Stamp, StampForm, glued_stamp, iso_moment, read_inner_time, read_stamp
 
 MAX_BYTES_IN_A_LINE = 256 * 1024
 MAX_LINES_IN_AN_EVENT = 1000
@@ -119,7 +119,7 @@ class Counts:
     events: int = 0
     timeless: int = 0
     cut_bytes: int = 0
-    forms: dict[Form, int] = field(default_factory=dict)
+    forms: dict[StampForm, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -301,7 +301,7 @@ class AlertReader:
         forms[stamp.form] = forms.get(stamp.form, 0) + 1
         self._close(stamp.moment)
         self.stamp, self._fresh = stamp.moment, True
-        self._in_trace = stamp.form is Form.TRACE
+        self._in_trace = stamp.form is StampForm.TRACE
         if self._blocks:
             self._close_old_blocks()
 
@@ -373,7 +373,7 @@ class AlertReader:
         lines, self._element = self._element, None
         when, tags, body = read_element("\n".join(lines))
         self.stamp = when
-        self.counts.forms[Form.XML] = self.counts.forms.get(Form.XML, 0) + 1
+        self.counts.forms[StampForm.XML] = self.counts.forms.get(StampForm.XML, 0) + 1
         said = [line for line in body.split("\n") if line.strip()]
         if self._blocks:
             self._close_old_blocks()

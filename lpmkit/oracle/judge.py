@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
-from lpmkit.oracle.rules import Classified, Rules, Witness
+from lpmkit.oracle.rules import Classified, LogRules, Witness
 from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
 from lpmkit.rules.table import Class
 
@@ -98,7 +98,7 @@ class LogWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class LogTally:
     """How often a rule applied inside the window. ``usual_per_hour`` is ``None`` when nothing is known of the time before."""
 
     key: str
@@ -115,7 +115,7 @@ class LogVerdict:
     """The answer. ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MAX_KEPT` a rule."""
 
     verdict: str
-    tallies: tuple[Tally, ...]
+    tallies: tuple[LogTally, ...]
     notable: tuple[Classified, ...]
     witnesses: tuple[tuple[Moment | None, Witness], ...]
     inside: int
@@ -214,14 +214,14 @@ class Judge:
             timeless=self._timeless,
         )
 
-    def _said(self, key: str, tally: _Tally) -> Tally:
+    def _said(self, key: str, tally: _Tally) -> LogTally:
         rule, meaning = tally.first_seen.rule, tally.first_seen.meaning
         hours = -self._usual_from / timedelta(hours=1)
         usual = tally.usual / hours if hours > 0 else None
         if rule is not None and rule.above_usual:
             meaning = _held_against_usual(meaning, tally.count, usual, self._last / timedelta(hours=1))
         reason = rule.reason if rule else _WITHOUT_RULE[meaning]
-        return Tally(key, meaning, reason, tally.count, tally.first, tally.last, usual)
+        return LogTally(key, meaning, reason, tally.count, tally.first, tally.last, usual)
 
 
 _WITHOUT_RULE = {Class.UNKNOWN: "a code that no rule knows", Class.OTHER: "a text that no rule knows, without a code"}
@@ -252,12 +252,12 @@ class PostMortem:
     size: int
 
 
-def examine(path: Path | str, window: LogWindow | None = None, rules: Rules | None = None) -> PostMortem:
+def examine(path: Path | str, window: LogWindow | None = None, rules: LogRules | None = None) -> PostMortem:
     """Read a log that is a local file and judge it. Only what the window needs is read, however long the file is.
 
     Raises `NotFound` for no such file, `UnexpectedReply` for one that cannot be read or holds no time of any format.
     """
-    path, window, rules = Path(path), window or LogWindow(), rules or Rules.standard()
+    path, window, rules = Path(path), window or LogWindow(), rules or LogRules.standard()
     if not path.is_file():
         raise NotFound("alert log", str(path))
     try:
@@ -272,7 +272,7 @@ def examine(path: Path | str, window: LogWindow | None = None, rules: Rules | No
         raise
 
 
-def _examined(file: BinaryIO, window: LogWindow, rules: Rules) -> PostMortem:
+def _examined(file: BinaryIO, window: LogWindow, rules: LogRules) -> PostMortem:
     size = file.seek(0, 2)
     start = 0 if window.since is None else find_start(file, size, window)
     reader, judge = AlertReader(start), Judge(window)

@@ -1,7 +1,7 @@
 r"""What the events of an alert log mean: rules are data (``rules.yaml``), and judging is counting.
 
 >>> from lpmkit.oracle.alert_log import read_alert_log
->>> rules = Rules.standard()
+>>> rules = LogRules.standard()
 >>> found = rules.classify(*read_alert_log("Fri Aug 15 14:27:20 2003\nORA-600: internal error code, arguments: [kcbz_1], [2]\n"))
 >>> found.meaning, found.rule.key, found.codes, found.argument
 (<Class.FAIL: 'fail'>, 'internal-error', ('ORA-00600',), 'kcbz_1')
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.oracle.alert_log import LogEvent
-from lpmkit.rules.table import BaseRule, Class, Form, Table, flag, texts
+from lpmkit.rules.table import BaseRule, Class, RuleForm, RuleTable, flag, texts
 
 #: Bare forms of a code: (what stands before the number, which family it is).
 BARE_FORMS = (
@@ -49,7 +49,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule(BaseRule):
+class LogRule(BaseRule):
     """One line of the table; see the head of ``rules.yaml``."""
 
     codes: frozenset[str] = frozenset()
@@ -93,7 +93,7 @@ class Classified:
 
     event: LogEvent
     meaning: Class
-    rule: Rule | None
+    rule: LogRule | None
     codes: tuple[str, ...]
     witness: Witness | None = None
 
@@ -174,11 +174,11 @@ def _measure(row: Mapping[str, Any]) -> Measure:
     return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))
 
 
-class Rules(Table[Rule]):
+class LogRules(RuleTable[LogRule]):
     """The table for the alert log."""
 
-    form = Form(
-        Rule,
+    form = RuleForm(
+        LogRule,
         {
             "codes": _code_set,
             "contains": texts,
@@ -191,7 +191,7 @@ class Rules(Table[Rule]):
     )
     file = Path(__file__).with_name("rules.yaml")
 
-    def __init__(self, rules: Iterable[Rule], own: Iterable[Rule] = ()) -> None:
+    def __init__(self, rules: Iterable[LogRule], own: Iterable[LogRule] = ()) -> None:
         super().__init__(rules, own)
         self._texts = tuple((text, place) for place, rule in enumerate(self.rules) for text in rule.contains)
         self._open = tuple(place for place, rule in enumerate(self.rules) if not rule.contains and not rule.codes)
@@ -219,7 +219,7 @@ class Rules(Table[Rule]):
             return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
         return Classified(event, Class.UNKNOWN, None, codes)
 
-    def _rule_for(self, text: str, codes: Sequence[str]) -> Rule | None:
+    def _rule_for(self, text: str, codes: Sequence[str]) -> LogRule | None:
         for rule in self.own:
             if rule.fits(text, codes):
                 return rule
@@ -232,7 +232,7 @@ class Rules(Table[Rule]):
         return next((rule for rule in fitting if rule.fits(text, codes)), None)
 
 
-def _measured(rule: Rule, text: str) -> Witness | None:
+def _measured(rule: LogRule, text: str) -> Witness | None:
     if rule.measures is None:
         return None
     found = rule.measures.pattern.search(text)

@@ -23,7 +23,7 @@ MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 
-class Form(Enum):
+class StampForm(Enum):
     """How a log prints its times."""
 
     CTIME = "ctime"
@@ -73,7 +73,7 @@ class Moment:
 class Stamp:
     """A line that is a stamp. ``moment`` is ``None`` when its month is a name that nobody here knows; ``rest`` is text behind it."""
 
-    form: Form
+    form: StampForm
     moment: Moment | None
     rest: str = ""
 
@@ -94,9 +94,9 @@ def read_stamp(line: str) -> Stamp | None:
     >>> print(read_stamp("2017-03-24T17:49:39.327480+09:00").moment)
     2017-03-24 17:49:39.327480+09:00
     >>> read_stamp("2023-01-06 11:23:56.814000 +05:45").form, read_stamp("*** 2012-06-04 12:19:37.462").moment.resolution_s
-    (<Form.ADRCI: 'adrci'>, 0.001)
+    (<StampForm.ADRCI: 'adrci'>, 0.001)
     >>> read_stamp("Fr Mär 15 14:27:20 2003"), read_stamp("Thread 1 advanced to log sequence 8")
-    (Stamp(form=<Form.CTIME: 'ctime'>, moment=None, rest=''), None)
+    (Stamp(form=<StampForm.CTIME: 'ctime'>, moment=None, rest=''), None)
     """
     if line[:1].isdigit() or line.startswith("*** "):
         return _iso(line)
@@ -104,7 +104,7 @@ def read_stamp(line: str) -> Stamp | None:
     if found is None:
         return None
     month, day, hour, minute, second, year = found.groups()
-    return Stamp(Form.CTIME, _whole_second(year, month, day, hour, minute, second))
+    return Stamp(StampForm.CTIME, _whole_second(year, month, day, hour, minute, second))
 
 
 def _iso(line: str) -> Stamp | None:
@@ -114,7 +114,7 @@ def _iso(line: str) -> Stamp | None:
     trace, date, between, time, fraction, zone, rest = found.groups()
     if rest and not zone and not trace:
         return None  # a text that begins with a date
-    form = Form.TRACE if trace else Form.ISO if between == "T" else Form.ADRCI
+    form = StampForm.TRACE if trace else StampForm.ISO if between == "T" else StampForm.ADRCI
     if trace and (rest or "").startswith("("):
         rest = ""  # which container it is about: *** 2021-05-04T22:10:09.1+02:00 (CDB$ROOT(1))
     return Stamp(form, iso_moment(date, time, fraction, zone), rest or "")

@@ -15,7 +15,7 @@ from lpmkit.analysis import Analysis
 from lpmkit.plots import run
 from lpmkit.plots.run import FAINT, INK, PAPER
 from lpmkit.sap.job_history import JobCourse
-from lpmkit.sap.judge import JobLine, Outcome
+from lpmkit.sap.judge import JobLine, SapOutcome
 from lpmkit.sap.model import JobStatus
 
 #: What became of a job: colour, and a hatch, so that colour is not the only sign.
@@ -123,7 +123,7 @@ def _through(axes: Axes, analysis: Analysis, zero: int) -> None:
     run.shade_unobserved(axes, analysis, zero)
 
 
-def work_process_steps(analysis: Analysis, outcome: Outcome, axes: Axes | None = None) -> Axes:
+def work_process_steps(analysis: Analysis, outcome: SapOutcome, axes: Axes | None = None) -> Axes:
     """How many work processes of each type were busy, at each look; a mark where some were down."""
     axes = axes or Figure(figsize=(11, 2)).add_subplot()
     zero = run.time_zero(analysis)
@@ -158,7 +158,7 @@ def work_process_steps(analysis: Analysis, outcome: Outcome, axes: Axes | None =
     return axes
 
 
-def sap_chart(analysis: Analysis, outcome: Outcome) -> Figure | None:
+def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
     """Jobs, work processes and the NI lane of one system on one sheet; ``None`` when nothing of them was seen."""
     lines = shown_jobs(outcome)
     lanes = [
@@ -206,7 +206,7 @@ def sap_chart(analysis: Analysis, outcome: Outcome) -> Figure | None:
     return figure
 
 
-def shown_jobs(outcome: Outcome) -> list[JobLine]:
+def shown_jobs(outcome: SapOutcome) -> list[JobLine]:
     """The jobs worth a bar: those that matter to the verdict first, then as many as there is room for, in the order of their start."""
     order = {"fail": 0, "unknown": 1, "pass": 2}
     chosen = sorted(outcome.jobs, key=lambda line: order.get(line.verdict, 3))[:MAX_JOBS]

@@ -18,7 +18,17 @@ from lpmkit.errors import RecordError
 from lpmkit.prediction.calibration import Calibration, Held, gone
 from lpmkit.prediction.distributions import Expectation, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
-from lpmkit.prediction.prior import FIGURES, LABELS, POWERVM, Actual, Inputs, PastMove, Prediction, expectation, predict
+from lpmkit.prediction.prior import (
+    FIGURES,
+    LABELS,
+    POWERVM,
+    Actual,
+    Inputs,
+    ObservedMove,
+    Prediction,
+    expectation,
+    predict,
+)
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
 
@@ -140,7 +150,7 @@ def completed(kept: StoredPrediction, forecaster: Forecaster, whole_s: float | N
 class Foresight:
     """The prediction of one run, for its recorder. Neither reads nor writes but the run it is given."""
 
-    def __init__(self, kept: StoredPrediction, past: Sequence[PastMove]) -> None:
+    def __init__(self, kept: StoredPrediction, past: Sequence[ObservedMove]) -> None:
         self.kept = kept
         calibration = Calibration([one.held for one in past])
         self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM), calibration=calibration)
@@ -204,7 +214,7 @@ def inputs_from(order: Mapping[str, Any], survey: Mapping[str, Any]) -> Inputs |
     )
 
 
-def outcome(run: Run) -> PastMove | None:
+def outcome(run: Run) -> ObservedMove | None:
     """What a run folder says of a move that succeeded; ``None`` when it holds no prediction, or its move is not over or went wrong.
 
     The suspension is what the analysis found (``summary.json``), if somebody analysed the run.
@@ -219,7 +229,7 @@ def outcome(run: Run) -> PastMove | None:
         return None
     still = ((found or {}).get("suspension") or {}).get("likely") or {}
     actual = replace(kept.actual, suspended_s=still.get("best"))
-    return PastMove(kept.inputs, actual, kept.fitted, kept.before, held(kept))
+    return ObservedMove(kept.inputs, actual, kept.fitted, kept.before, held(kept))
 
 
 def held(kept: StoredPrediction) -> tuple[Held, ...]:
@@ -238,7 +248,7 @@ def held(kept: StoredPrediction) -> tuple[Held, ...]:
     )
 
 
-def history(runs_folder: Path, *, until: str | None = None) -> list[PastMove]:
+def history(runs_folder: Path, *, until: str | None = None) -> list[ObservedMove]:
     """Every past move of a folder of runs that can be learned from, oldest first; with ``until`` those up to the run of that name."""
     found = []
     for path in sorted(runs_folder.glob("*/prediction.json")):
@@ -304,7 +314,7 @@ def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def reliability(past: Sequence[PastMove]) -> list[Reliable]:
+def reliability(past: Sequence[ObservedMove]) -> list[Reliable]:
     """Claimed against observed, a row for each figure that was predicted and seen."""
     rows = []
     for name in FIGURES:

@@ -10,13 +10,13 @@ import numpy as np
 
 from lpmkit.errors import UsageError
 from lpmkit.prediction.history import StoredPrediction
-from lpmkit.prediction.prior import FIGURES, LABELS, PastMove
+from lpmkit.prediction.prior import FIGURES, LABELS, ObservedMove
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_reliability(past: Sequence[PastMove], axes: Axes | None = None) -> Axes:
+def plot_reliability(past: Sequence[ObservedMove], axes: Axes | None = None) -> Axes:
     """Every past prediction as a point: what happened over what was said, with the P10 to P90 that was claimed. On the line is exact."""
     axes = axes if axes is not None else _axes("what was said, P10 to P90 as a part of what happened", "")
     at, ticks = 0, []
@@ -45,7 +45,7 @@ def plot_reliability(past: Sequence[PastMove], axes: Axes | None = None) -> Axes
     return axes
 
 
-def save_reliability(past: Sequence[PastMove], path: Path) -> None:
+def save_reliability(past: Sequence[ObservedMove], path: Path) -> None:
     """`plot_reliability` as a file; the ending says which kind. Raises `UsageError` for one that cannot be drawn."""
     axes = plot_reliability(past)
     axes.set_title("Predictions of past moves")

@@ -113,7 +113,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class PastMove:
+class ObservedMove:
     """A past move: what was known, what was said before and while it was copied (``held``), what happened and what its copy showed."""
 
     inputs: Inputs
@@ -203,7 +203,7 @@ def _scatter(logarithms: Sequence[float], believed: float) -> float:
     return max((3 * believed + (count - 1) * own) / (count + 2), MIN_SPREAD**2)
 
 
-def expectation(inputs: Inputs, past: Sequence[PastMove], prior: Prior = POWERVM) -> Expectation:
+def expectation(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWERVM) -> Expectation:
     """What is believed of a move, from its inputs and past moves."""
     looked = [one for one in past if one.fitted is not None]
 
@@ -272,7 +272,7 @@ def _touched(inputs: Inputs, prior: Prior) -> tuple[Belief, str]:
     return prior.touched_of_memory, "memory_bytes"
 
 
-def by_paging(past: Sequence[PastMove]) -> Scale:
+def by_paging(past: Sequence[ObservedMove]) -> Scale:
     """How the rate of writing went with the paging that was seen before past moves, as a factor; 1 where too little is known.
 
     The factor is the paging to a power: the median slope of all pairs of moves (Theil and Sen) on logarithms, from 0 to 1, times how much more pairs
@@ -298,7 +298,7 @@ def by_paging(past: Sequence[PastMove]) -> Scale:
     return factor
 
 
-def _in_order(inputs: Inputs, past: Sequence[PastMove]) -> float:
+def _in_order(inputs: Inputs, past: Sequence[ObservedMove]) -> float:
     """How likely the partition goes through its writable set page by page, by its own past moves; even odds count as two."""
     own = [one.fitted.in_order for one in past if one.fitted and one.inputs.partition == inputs.partition]
     return (1.0 + sum(own)) / (2 + len(own))
@@ -323,14 +323,14 @@ def _still(inputs: Inputs, belief: Belief) -> Belief:
     return Belief(max(1.0, inputs.memory_bytes * 1e-5), 0.5) if inputs.dirty_bytes_per_s == 0 else belief
 
 
-def _around(one: PastMove) -> float | None:
+def _around(one: ObservedMove) -> float | None:
     actual = one.actual
     if actual.whole_s is None or actual.copy_s is None:
         return None
     return actual.whole_s - actual.copy_s - (actual.suspended_s or 0.0)
 
 
-def _lag(past: Sequence[PastMove]) -> tuple[float, float, float]:
+def _lag(past: Sequence[ObservedMove]) -> tuple[float, float, float]:
     """How much later than the rounds say past copies ended, in seconds: whatever they were like, for each pass that was to come, and how far what is left of
     it lies apart. Drawn towards none while there are few."""
     lags = np.array([(one.fitted.lag_s, one.fitted.lag_passes) for one in past if one.fitted]).reshape(-1, 2)
@@ -349,7 +349,7 @@ def _lag(past: Sequence[PastMove]) -> tuple[float, float, float]:
     return middle * drawn, each, 1.4826 * float(np.median(np.abs(left - middle)))
 
 
-def _switch_over(inputs: Inputs, past: Sequence[PastMove], prior: Prior) -> tuple[Belief, Belief]:
+def _switch_over(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior) -> tuple[Belief, Belief]:
     """The fixed part of the suspension and how fast the rest goes, such that past suspensions fit best: a grid of both, weighed by belief and past.
 
     Same partition and same movers weigh more than the others.
@@ -380,7 +380,7 @@ def _belief(values: Any, weights: Any) -> Belief:
 
 
 def predict(
-    inputs: Inputs, past: Sequence[PastMove] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
+    inputs: Inputs, past: Sequence[ObservedMove] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
 ) -> Prediction:
     """Say what a move will take. The same inputs, past and seed give the same words."""
     past = list(past)[-MAX_HISTORY:]
@@ -398,7 +398,7 @@ def _stall(courses: Courses) -> float:
     return float(1 - courses.converged.mean())
 
 
-def _basis(inputs: Inputs, past: Sequence[PastMove], usable: int) -> str:
+def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
     if not usable:
         return "no past move: wide guesses"
     own = sum(_level(inputs, one.inputs) == 2 for one in past)
@@ -416,7 +416,7 @@ class Error:
     spreads: Mapping[str, float]
 
 
-def replayed(past: Sequence[PastMove], prior: Prior = POWERVM) -> list[Error]:
+def replayed(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> list[Error]:
     """Predict every past move from the others. The corrections and the intervals are made of what comes out."""
     found = []
     for index, one in enumerate(past):

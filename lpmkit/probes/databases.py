@@ -8,7 +8,7 @@ from typing import Any
 from lpmkit.config import DatabaseSettings, Site
 from lpmkit.errors import UsageError
 from lpmkit.oracle.driver_choice import ConnectionSettings
-from lpmkit.oracle.rules import Rules
+from lpmkit.oracle.rules import LogRules
 from lpmkit.probes.orders import KINDS, ProbeOrder
 from lpmkit.ssh.secrets import Secrets
 
@@ -66,7 +66,7 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
         "alert",
         settings.alert_interval_ms * 1_000_000,
         alert_log=settings.alert_log,
-        rules=Rules.form.checked_text(settings.rules),
+        rules=LogRules.form.checked_text(settings.rules),
     )
 
 

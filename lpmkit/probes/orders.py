@@ -166,7 +166,7 @@ def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrde
 
     Raises `lpmkit.errors.SiteFileError` where a site's own rules cannot be understood.
     """
-    from lpmkit.sap.rules import Rules  # noqa: PLC0415 - a probes' process judges nothing
+    from lpmkit.sap.rules import SapRules  # noqa: PLC0415 - a probes' process judges nothing
 
     found = []
     for sid, settings in site.sap_of(partition).items():
@@ -200,7 +200,7 @@ def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrde
                 options={
                     "sid": sid,
                     "settings": settings.model_dump(mode="json"),
-                    "rules": Rules.form.checked_text(settings.rules),
+                    "rules": SapRules.form.checked_text(settings.rules),
                 },
                 lasts_s=settings.watch_after_minutes * 60,
             )

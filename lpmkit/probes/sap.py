@@ -15,7 +15,7 @@ from typing import Any
 
 from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.sap.model import Observation
+from lpmkit.sap.model import SapObservation
 from lpmkit.sap.system import System, open_system
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
@@ -75,7 +75,7 @@ class SapProbe:
         self._tell_load(sink)
         self.system.close()
 
-    def _next(self, question: str, said: Observation) -> int:
+    def _next(self, question: str, said: SapObservation) -> int:
         if question in ("identity", "job_list") and said.rows is not None:
             return _NEVER
         if not self.system.is_configured(question):
@@ -83,7 +83,7 @@ class SapProbe:
         every = self.settings.every_s.get(question, SAP_INTERVALS.get(question, 60.0))
         return max(said.asked_ns + int(every * 1e9), self.clock.mono_ns())
 
-    def _new(self, said: Observation) -> Observation:
+    def _new(self, said: SapObservation) -> SapObservation:
         """The answer with what was not there the last time, where it only grows."""
         if said.rows is None or said.question not in _GROWING:
             return said
@@ -97,7 +97,7 @@ class SapProbe:
                 kept.append(row)
         return replace(said, rows=tuple(kept))
 
-    def _tell_way(self, question: str, said: Observation, sink: Sink) -> None:
+    def _tell_way(self, question: str, said: SapObservation, sink: Sink) -> None:
         was = self._ways.get(question)
         if said.way != was:
             self._ways[question] = said.way

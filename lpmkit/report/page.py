@@ -49,7 +49,7 @@ from lpmkit.report.facts import (
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
 from lpmkit.runs.folder import Run, as_document
-from lpmkit.sap.judge import Outcome as SapOutcome
+from lpmkit.sap.judge import SapOutcome
 from lpmkit.timeline import Event
 
 _TIMELINE = {

@@ -14,7 +14,7 @@ class AnswerState(StrEnum):
     NOT_EVALUATED = "not evaluated"
 
 
-class Reply(StrEnum):
+class ReplyWord(StrEnum):
     """The word that an answer opens with, where the question can be answered by one."""
 
     YES = "yes"
@@ -25,7 +25,7 @@ class Reply(StrEnum):
 class Question:
     """One question of the verdict and its answer: a ``reply`` where there is one, and the ``details``.
 
-    >>> Question("jobs", "Jobs ran on?", AnswerState.FAILED, "1 job was lost", reply=Reply.NO).answer
+    >>> Question("jobs", "Jobs ran on?", AnswerState.FAILED, "1 job was lost", reply=ReplyWord.NO).answer
     'no: 1 job was lost'
     """
 
@@ -35,7 +35,7 @@ class Question:
     details: str
     why: str = ""
     counts: bool = True  #: `False` where the overall verdict does not depend on it
-    reply: Reply | None = None
+    reply: ReplyWord | None = None
 
     @property
     def answer(self) -> str:

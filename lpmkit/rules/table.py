@@ -51,7 +51,7 @@ Rule = TypeVar("Rule", bound=BaseRule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Form(Generic[Rule]):
+class RuleForm(Generic[Rule]):
     """The form of the rules of one table: their fields, each with the reader of its value, and those of which a rule needs at least one."""
 
     rule: Callable[..., Rule]
@@ -134,10 +134,10 @@ def _text(path: Path) -> str:
         raise SiteFileError(str(path), [f"it is not UTF-8: {error}"], what=RULES_FILE) from error
 
 
-class Table(Generic[Rule]):
+class RuleTable(Generic[Rule]):
     """lpmkit's rules by gravity, and a site's own before them."""
 
-    form: ClassVar[Form[Any]]
+    form: ClassVar[RuleForm[Any]]
     #: The file of lpmkit's own rules.
     file: ClassVar[Path]
 
@@ -164,5 +164,5 @@ class Table(Generic[Rule]):
 
 
 @lru_cache(maxsize=8)
-def _standard(form: Form[Any], file: Path) -> tuple[Any, ...]:
+def _standard(form: RuleForm[Any], file: Path) -> tuple[Any, ...]:
     return form.read(file)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, Observation
+from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, SapObservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Answers:
     """The answered observations of one question, and the three that matter to a pause."""
 
     question: str
-    all: tuple[Observation, ...]
-    before: Observation | None
-    after: Observation | None
-    last: Observation | None
-    unanswered: tuple[Observation, ...] = ()
+    all: tuple[SapObservation, ...]
+    before: SapObservation | None
+    after: SapObservation | None
+    last: SapObservation | None
+    unanswered: tuple[SapObservation, ...] = ()
 
     @property
     def trouble(self) -> str:
@@ -44,7 +44,7 @@ class Answers:
         return bool(self.unanswered) and self.unanswered[-1].reason is not MissingReason.NOT_CONFIGURED
 
 
-def answers(observations: Sequence[Observation], question: str, pause: Pause) -> Answers:
+def answers(observations: Sequence[SapObservation], question: str, pause: Pause) -> Answers:
     """What was answered to one question. ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
 
     An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and ``last`` are those of
@@ -85,7 +85,7 @@ class JobProgress:
     went_on: bool
 
 
-def progress(observations: Sequence[Observation], pause: Pause) -> dict[str, JobProgress]:
+def progress(observations: Sequence[SapObservation], pause: Pause) -> dict[str, JobProgress]:
     """The job logs that were read after the pause, by the job's key.
 
     A line counts as written after the pause where the system stamped it so, or where the log grew between two readings after it.
@@ -149,7 +149,7 @@ class JobCourse:
         return (job.ended - job.started).total_seconds()
 
 
-def job_courses(observations: Sequence[Observation]) -> tuple[JobCourse, ...]:
+def job_courses(observations: Sequence[SapObservation]) -> tuple[JobCourse, ...]:
     """Every job that was seen, in the order of its start. What only the whole list (``job_list``) held is not missed in the others."""
     listed = [one for one in observations if one.question in ("jobs", "job_list") and one.rows is not None]
     sights: dict[str, list[JobObservation]] = {}
@@ -189,7 +189,7 @@ def _moment(at: datetime | None, offset_s: int | None, anchor_ns: int) -> int | 
     return int(utc.timestamp() * 1e9) - anchor_ns
 
 
-def occupancy(observations: Sequence[Observation]) -> tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...]:
+def occupancy(observations: Sequence[SapObservation]) -> tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...]:
     """For each look at the work processes: the moment, and by type how many were busy, how many down, of how many."""
     found = []
     for one in observations:
@@ -203,7 +203,9 @@ def occupancy(observations: Sequence[Observation]) -> tuple[tuple[int, Mapping[s
     return tuple(found)
 
 
-def fresh(observations: Sequence[Observation], question: str, pause: Pause) -> tuple[list[Any], list[Any], int | None]:
+def fresh(
+    observations: Sequence[SapObservation], question: str, pause: Pause
+) -> tuple[list[Any], list[Any], int | None]:
     """Of a growing answer: what is new since the pause began, what was there in the hour before the record, and when it was last read.
 
     What the first reading holds is from before. A row that came with a later reading is new since the one before it; where the system's clock is known, one
@@ -231,7 +233,7 @@ def fresh(observations: Sequence[Observation], question: str, pause: Pause) -> t
     return new, old, read[-1].asked_ns if read else None
 
 
-def _local(moment_ns: int, one: Observation) -> datetime | None:
+def _local(moment_ns: int, one: SapObservation) -> datetime | None:
     """A moment of the observer's monotonic clock, on the system's clock."""
     if one.zone_offset_s is None:
         return None

@@ -405,7 +405,7 @@ ROWS: Mapping[str, type] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class SapObservation:
     """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer was true.
 
     ``rows`` is ``None`` without an answer; then ``reason`` has a code and ``trouble`` the words. ``session`` is the
@@ -453,11 +453,11 @@ def _adapter(row: type) -> TypeAdapter[Any]:
     return _ADAPTERS[row]
 
 
-def read_observation(data: Mapping[str, Any]) -> Observation:
-    """An observation that was kept with `Observation.as_data`. Raises `UnexpectedReply` for something else."""
+def read_observation(data: Mapping[str, Any]) -> SapObservation:
+    """An observation that was kept with `SapObservation.as_data`. Raises `UnexpectedReply` for something else."""
     try:
         rows = data.get("rows")
-        return Observation(
+        return SapObservation(
             system=str(data["system"]),
             question=str(data["question"]),
             way=str(data["way"]),

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from math import sqrt
 from pathlib import Path
 
-from lpmkit.rules.table import GRAVITY, BaseRule, Class, Form, Table, flag, texts
+from lpmkit.rules.table import GRAVITY, BaseRule, Class, RuleForm, RuleTable, flag, texts
 from lpmkit.sap.model import Dump, LogEntry
 
 #: A run-time error's name in a row of the log: ``Run-time error "TIME_OUT" occurred``.
@@ -20,7 +20,7 @@ _LESS = {Class.FAIL: Class.WARN, Class.WARN: Class.ROUTINE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule(BaseRule):
+class SapRule(BaseRule):
     """One line of the table; see the head of ``rules.yaml``."""
 
     numbers: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Rule(BaseRule):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class SapTally:
     """How often a rule applied after the move, and the first row that it applied to. ``usual`` is how many came in the hour before."""
 
     key: str
@@ -51,25 +51,25 @@ class Tally:
     example: str
 
 
-class Rules(Table[Rule]):
+class SapRules(RuleTable[SapRule]):
     """The table for the system log and short dumps."""
 
-    form = Form(
-        Rule,
+    form = RuleForm(
+        SapRule,
         {"numbers": texts, "errors": texts, "contains": texts, "unless_followed_by": str, "above_usual": flag},
         choosing=("numbers", "errors"),
     )
     file = Path(__file__).with_name("rules.yaml")
 
-    def rule_for(self, row: LogEntry | Dump) -> Rule | None:
+    def rule_for(self, row: LogEntry | Dump) -> SapRule | None:
         """The rule that decides; ``None`` where none fits."""
         return next((rule for rule in self if rule.fits(row)), None)
 
     def tallies(
         self, rows: Sequence[LogEntry | Dump], usual: Sequence[LogEntry | Dump], hours: float
-    ) -> tuple[Tally, ...]:
+    ) -> tuple[SapTally, ...]:
         """What the rows of a window mean, held against those of the hour before it. ``hours`` is how long the window was."""
-        found: dict[str, tuple[Rule | None, list[LogEntry | Dump]]] = {}
+        found: dict[str, tuple[SapRule | None, list[LogEntry | Dump]]] = {}
         for row in rows:
             rule = self.rule_for(row)
             key = rule.key if rule else f"unknown {_code(row)}"
@@ -84,15 +84,15 @@ class Rules(Table[Rule]):
 
 def _tally(
     key: str,
-    rule: Rule | None,
+    rule: SapRule | None,
     here: Sequence[LogEntry | Dump],
     all_rows: Sequence[LogEntry | Dump],
     usual: int,
     hours: float,
-) -> Tally:
+) -> SapTally:
     shown = describe(here[0])
     if rule is None:
-        return Tally(key, Class.UNKNOWN, "a message that no rule knows", len(here), usual, shown)
+        return SapTally(key, Class.UNKNOWN, "a message that no rule knows", len(here), usual, shown)
     meaning, reason = rule.meaning, rule.reason
     if rule.above_usual:
         expected = usual * max(hours, 1 / 60)
@@ -100,7 +100,7 @@ def _tally(
             meaning, reason = Class.ROUTINE, f"{reason}; as often as before"
     if rule.unless_followed_by and all(_followed(row, rule.unless_followed_by, all_rows) for row in here):
         meaning, reason = _LESS.get(meaning, meaning), f"{reason}; {rule.unless_followed_by} followed each"
-    return Tally(key, meaning, reason, len(here), usual, shown)
+    return SapTally(key, meaning, reason, len(here), usual, shown)
 
 
 def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]) -> bool:

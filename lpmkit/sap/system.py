@@ -19,7 +19,7 @@ from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, Unex
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.lsconf import SERIAL, head_of
-from lpmkit.sap.model import Missed, MissingReason, Observation, SapSnapshot, SystemIdentity
+from lpmkit.sap.model import Missed, MissingReason, SapObservation, SapSnapshot, SystemIdentity
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.sources import CommandsWay, FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
@@ -98,15 +98,15 @@ class System:
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
-    def ask_by(self, name: str, question: str) -> Observation:
+    def ask_by(self, name: str, question: str) -> SapObservation:
         """Ask one question by one way only."""
         return self._ask((name,), question, None)
 
-    def ask(self, question: str, since_wall_ns: int | None = None) -> Observation:
+    def ask(self, question: str, since_wall_ns: int | None = None) -> SapObservation:
         """Ask one question; the answer, or why nobody gave one. ``since_wall_ns`` is where its time begins, on the observer's clock (default: now)."""
         return self._ask(PREFERRED[question], question, since_wall_ns)
 
-    def _ask(self, names: Sequence[str], question: str, since_wall_ns: int | None) -> Observation:
+    def _ask(self, names: Sequence[str], question: str, since_wall_ns: int | None) -> SapObservation:
         reasons = []
         asked, wall = self._clock.mono_ns(), self._clock.wall_ns()
         for name in names:
@@ -125,7 +125,7 @@ class System:
                 continue
             self._went_well(name, question)
             self._learn_clock(question, rows, way, wall)
-            return Observation(
+            return SapObservation(
                 system=self.sid,
                 question=question,
                 way=how,
@@ -144,7 +144,7 @@ class System:
                 *reasons,
             ]
         trouble = "; ".join(reasons)
-        return Observation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble, reason=reason)
+        return SapObservation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble, reason=reason)
 
     def _blotted(self, text: str) -> str:
         """What a machine said, without the passwords that it may have said back to us: it goes into the run's folder."""

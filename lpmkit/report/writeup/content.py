@@ -51,7 +51,7 @@ _STATES = ("pass", "passed", "warn", "fail", "failed", "unknown", "not evaluated
 
 
 @dataclass(frozen=True)
-class Evidence:
+class WriteUpInputs:
     """Everything that the sections are made from."""
 
     run: Run
@@ -89,7 +89,7 @@ class Evidence:
 
 def written(run: Run, analysis: Analysis, words: Words) -> Document:
     """The write-up of a run, for any form."""
-    source = Evidence(run, analysis, words)
+    source = WriteUpInputs(run, analysis, words)
     verdict = analysis.verdict
     title = words("title.move" if source.is_move else "title.watch", partition=source.partition)
     sections = [make(source) for make in (_header, _scope, _before_after, _checks, _timeline, _measurements)]
@@ -145,7 +145,7 @@ def _title(words: Words, question: Question) -> str:
     return words.or_as_it_came(f"question.{question.key}", question.title)
 
 
-def _questions(source: Evidence, keys: Sequence[str]) -> Table:
+def _questions(source: WriteUpInputs, keys: Sequence[str]) -> Table:
     """The rows of the verdict whose keys begin so."""
     words = source.words
     asked = [one for one in source.analysis.verdict.questions if one.key.startswith(tuple(keys))]
@@ -160,7 +160,7 @@ def _questions(source: Evidence, keys: Sequence[str]) -> Table:
 # --- the top --------------------------------------------------------------------------------------------------------
 
 
-def _sentence(source: Evidence) -> str:
+def _sentence(source: WriteUpInputs) -> str:
     """The verdict in one line."""
     verdict, words = source.analysis.verdict, source.words
     if words.language == "en":
@@ -181,7 +181,7 @@ def _sentence(source: Evidence) -> str:
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
 
 
-def _figures(source: Evidence) -> Iterator[Figure]:
+def _figures(source: WriteUpInputs) -> Iterator[Figure]:
     """The five numbers: the suspension, what a session felt, the move, what else was silent, what nobody saw."""
     words, analysis = source.words, source.analysis
     still = analysis.suspension
@@ -206,14 +206,14 @@ def _figures(source: Evidence) -> Iterator[Figure]:
     )
 
 
-def _duration(source: Evidence) -> str:
+def _duration(source: WriteUpInputs) -> str:
     if not source.is_move:
         return source.words("not_part_of_a_watch")
     took = source.analysis.move_ns
     return source.words("not_known") if took is None else f"{source.words.number(took / 1e9)} s"
 
 
-def _header(source: Evidence) -> Section:
+def _header(source: WriteUpInputs) -> Section:
     words, facts, order = source.words, source.run.manifest, source.order
     change = change_of(source.remarks[0])
     nobody = words("not_given")
@@ -236,7 +236,7 @@ def _header(source: Evidence) -> Section:
     return Section("header", words("section.header"), (Facts(tuple(rows)), _questions(source, ("",))))
 
 
-def _approvers(source: Evidence) -> str:
+def _approvers(source: WriteUpInputs) -> str:
     """Who approved: the order, as the recorder saw it when it asked for the move, and the change, as remarks tell."""
     orders = [event.data for event in source.events if event.kind == "approved"]
     seal = source.words("approval.signed")
@@ -248,7 +248,7 @@ def _approvers(source: Evidence) -> str:
     return ", ".join(texts)
 
 
-def _versions(source: Evidence) -> Iterator[str]:
+def _versions(source: WriteUpInputs) -> Iterator[str]:
     yield f"lpmkit {source.run.manifest.get('lpmkit', '?')}"
     before = source.surveys[0]
     if not isinstance(before, dict):
@@ -269,7 +269,7 @@ def _listed(value: Any) -> list[dict[str, Any]]:
 # --- what, and how it would be taken back ---------------------------------------------------------------------------
 
 
-def _scope(source: Evidence) -> Section:
+def _scope(source: WriteUpInputs) -> Section:
     words = source.words
     blocks: list[Block] = []
     watched = ", ".join(sorted({trace.probe for host in source.analysis.hosts for trace in host.traces}))
@@ -290,7 +290,7 @@ def _scope(source: Evidence) -> Section:
 # --- before and after -----------------------------------------------------------------------------------------------
 
 
-def _before_after(source: Evidence) -> Section:
+def _before_after(source: WriteUpInputs) -> Section:
     if not source.is_move:
         return Section("before-after", "", ())
     words = source.words
@@ -356,7 +356,7 @@ def _placed(survey: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return None
 
 
-def _checks(source: Evidence) -> Section:
+def _checks(source: WriteUpInputs) -> Section:
     words = source.words
     if not source.is_move:
         return Section("checks", "", ())
@@ -418,7 +418,7 @@ _TOLD = (
 )
 
 
-def _timeline(source: Evidence) -> Section:
+def _timeline(source: WriteUpInputs) -> Section:
     words = source.words
     rows = []
     for event in source.events:
@@ -441,7 +441,7 @@ def _timeline(source: Evidence) -> Section:
     return Section("timeline", words("section.timeline"), tuple(blocks))
 
 
-def _measurements(source: Evidence) -> Section:
+def _measurements(source: WriteUpInputs) -> Section:
     words, analysis = source.words, source.analysis
     blocks: list[Block] = []
     rows: list[tuple[str, ...]] = []
@@ -465,7 +465,7 @@ def _measurements(source: Evidence) -> Section:
     return Section("measurements", words("section.measurements"), tuple(blocks))
 
 
-def _edges(source: Evidence, begin: Interval, end: Interval) -> tuple[str, str]:
+def _edges(source: WriteUpInputs, begin: Interval, end: Interval) -> tuple[str, str]:
     wall, words = source.analysis.wall, source.words
     first, last = (_both_times(wall.at(one), 3)[0][11:] for one in (begin.lo_ns, end.hi_ns))
     return (
@@ -474,13 +474,13 @@ def _edges(source: Evidence, begin: Interval, end: Interval) -> tuple[str, str]:
     )
 
 
-def _picture(source: Evidence, name: str, key: str) -> list[Picture]:
+def _picture(source: WriteUpInputs, name: str, key: str) -> list[Picture]:
     if not (source.run.path / "plots" / f"{name}.svg").exists():
         return []
     return [Picture(name, source.words(f"{key}.alt"), source.words(f"{key}.caption"))]
 
 
-def _sap(source: Evidence) -> Iterator[Section]:
+def _sap(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for outcome in source.analysis.sap:
         keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("sap-") and one.key.endswith(f"-{outcome.sid}")]  # fmt: skip
@@ -496,7 +496,7 @@ def _sap(source: Evidence) -> Iterator[Section]:
         yield Section(f"sap-{outcome.sid}", words("section.sap", sid=outcome.sid), tuple(blocks))
 
 
-def _databases(source: Evidence) -> Iterator[Section]:
+def _databases(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for found in source.analysis.databases:
         keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("oracle-") and one.key.endswith(f"-{found.sid}")]  # fmt: skip
@@ -505,7 +505,7 @@ def _databases(source: Evidence) -> Iterator[Section]:
         yield Section(f"oracle-{found.sid}", words("section.oracle", sid=found.sid), tuple(blocks))
 
 
-def _sessions(source: Evidence) -> Section:
+def _sessions(source: WriteUpInputs) -> Section:
     words, rows = source.words, []
     for host in source.analysis.hosts:
         for one in host.sessions:
@@ -521,7 +521,7 @@ def _sessions(source: Evidence) -> Section:
 # --- what people have to do -----------------------------------------------------------------------------------------
 
 
-def _deviations(source: Evidence) -> Section:
+def _deviations(source: WriteUpInputs) -> Section:
     words = source.words
     rows: list[tuple[str, str, str]] = []
     for one in source.analysis.verdict.questions:
@@ -547,7 +547,7 @@ def _deviations(source: Evidence) -> Section:
     return Section("deviations", words("section.deviations"), (block,))
 
 
-def _licence(source: Evidence) -> Section:
+def _licence(source: WriteUpInputs) -> Section:
     if not source.is_move:
         return Section("licence", "", ())
     words = source.words
@@ -568,7 +568,7 @@ def _stay(words: Words, wall_ns: int | None) -> str:
     return words("not_known") if wall_ns is None else f"{_both_times(wall_ns)[0]} UTC"
 
 
-def _follow_up(source: Evidence) -> Section:
+def _follow_up(source: WriteUpInputs) -> Section:
     words = source.words
     rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
     if source.is_move and source.analysis.verdict.question("moved").state is AnswerState.PASSED:
@@ -578,7 +578,7 @@ def _follow_up(source: Evidence) -> Section:
     return Section("follow-up", words("section.follow-up"), (block,))
 
 
-def _unseen(source: Evidence) -> Section:
+def _unseen(source: WriteUpInputs) -> Section:
     words = source.words
     texts = [*not_looked_at(source.analysis, source.events), *survey_gaps(*source.surveys)]
     if source.remarks[1]:
@@ -587,7 +587,7 @@ def _unseen(source: Evidence) -> Section:
     return Section("not-looked-at", words("section.not-looked-at"), (block,))
 
 
-def _said(source: Evidence) -> Section:
+def _said(source: WriteUpInputs) -> Section:
     """Remarks and the lines to sign on."""
     words = source.words
     blocks: list[Block] = [
@@ -600,7 +600,7 @@ def _said(source: Evidence) -> Section:
     return Section("remarks", words("section.remarks"), tuple(blocks))
 
 
-def _evidence(source: Evidence) -> Section:
+def _evidence(source: WriteUpInputs) -> Section:
     words = source.words
     rows = [(name, words.number(size), digest) for name, size, digest in evidence(source.run.path)]
     head = tuple(words(f"head.{name}") for name in ("file", "bytes", "sha256"))

@@ -10,13 +10,13 @@ from lpmkit.sap.job_history import occupancy
 from lpmkit.sap.judge.jobs import job_lines, jobs
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
 from lpmkit.sap.judge.machine import conversation, host, licence
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, Outcome
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, SapOutcome
 from lpmkit.sap.judge.work import enqueue, ni, processes, queues, updates, users, work_processes
 
-__all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "Outcome", "judge"]
+__all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "SapOutcome", "judge"]
 
 
-def judge(case: Case) -> Outcome:
+def judge(case: Case) -> SapOutcome:
     """Answer every question about one system."""
     lines = tuple(job_lines(case))
     tallies = log_tallies(case)
@@ -39,7 +39,7 @@ def judge(case: Case) -> Outcome:
     for one in case.observations:
         if one.rows is not None:
             ways.setdefault(one.question, {})[one.way] = None
-    return Outcome(
+    return SapOutcome(
         case.sid,
         questions,
         lines,

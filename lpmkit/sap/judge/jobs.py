@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lpmkit.rules.question import Question, Reply
+from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import Answers, JobCourse, JobProgress, Pause, answers, fresh, job_courses, progress
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
@@ -17,7 +17,7 @@ from lpmkit.sap.judge.values import (
     plural,
     some,
 )
-from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, Observation, WorkProcess
+from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, SapObservation, WorkProcess
 from lpmkit.sap.rules import describe
 
 
@@ -147,7 +147,7 @@ def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | N
     return said
 
 
-def _look_between(case: Case, course: JobCourse, work: Answers) -> Observation | None:
+def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservation | None:
     """The last look at the work processes after the pause with the job running in the answer before it and in the one after.
 
     Without the answer after it, a job that ended in between would pass for one that only says that it runs.
@@ -205,7 +205,7 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     aborted = [one for one in failed if one.course.status is JobStatus.ABORTED or not one.course.job.name]
     if len(failed) > len(aborted) or len(aborted) > case.slo.aborted_jobs:
         texts = [f"{one.course.job.title} {one.text}" for one in failed]
-        return Question(key, title, FAILED, some(texts), by, reply=Reply.NO)
+        return Question(key, title, FAILED, some(texts), by, reply=ReplyWord.NO)
     if unknown:
         texts = [f"{one.course.job.title} {one.text}" for one in unknown]
         return Question(key, title, OPEN, f"not known of {some(texts)}", by)
@@ -216,5 +216,5 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
     accepted = f"; {plural(len(aborted), 'aborted job')} within the limit" if aborted else ""
     return Question(
-        key, title, PASSED, f"{on} ran on, {len(passed) - on} ended well{late}{accepted}", by, reply=Reply.YES
+        key, title, PASSED, f"{on} ran on, {len(passed) - on} ended well{late}{accepted}", by, reply=ReplyWord.YES
     )

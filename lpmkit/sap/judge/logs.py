@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lpmkit.rules.question import Question, Reply
+from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.sap.job_history import answers, fresh
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.rules import Tally, describe
+from lpmkit.sap.rules import SapTally, describe
 
 
-def log_tallies(case: Case) -> tuple[Tally, ...]:
+def log_tallies(case: Case) -> tuple[SapTally, ...]:
     new, old, read = fresh(case.observations, "system_log", case.pause)
     dumps, old_dumps, _ = fresh(case.observations, "dumps", case.pause)
     until = max(read or 0, case.pause.end_ns)
@@ -19,13 +19,13 @@ def log_tallies(case: Case) -> tuple[Tally, ...]:
     return case.rules.tallies([*new, *dumps], [*old, *old_dumps], hours)
 
 
-def log(case: Case, tallies: Sequence[Tally]) -> Question:
+def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     key, title = f"sap-log-{case.sid}", f"{case.sid}: system log and dumps quiet?"
     _, _, read = fresh(case.observations, "system_log", case.pause)
     bad = [one for one in tallies if one.meaning is Class.FAIL]
     if bad:
         texts = some([f"{one.count} × {one.key}: {one.example}" for one in bad])
-        return Question(key, title, FAILED, texts, bad[0].reason, reply=Reply.NO)
+        return Question(key, title, FAILED, texts, bad[0].reason, reply=ReplyWord.NO)
     if read is None:
         found = answers(case.observations, "system_log", case.pause)
         return not_evaluated(case, key, title, "system_log", found)
@@ -46,7 +46,7 @@ def log(case: Case, tallies: Sequence[Tally]) -> Question:
     until = f"read until {max(0.0, watched) / 60:.1f} minutes after the pause"
     if noted:
         return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)
-    return Question(key, title, PASSED, f"{rest}, all routine or expected", until, reply=Reply.YES)
+    return Question(key, title, PASSED, f"{rest}, all routine or expected", until, reply=ReplyWord.YES)
 
 
 def dumps(case: Case) -> Question:
@@ -56,12 +56,12 @@ def dumps(case: Case) -> Question:
         found = answers(case.observations, "dumps", case.pause)
         return not_evaluated(case, key, title, "dumps", found)
     if not new:
-        return Question(key, title, PASSED, "none since the pause began", reply=Reply.YES)
+        return Question(key, title, PASSED, "none since the pause began", reply=ReplyWord.YES)
     return Question(
         key,
         title,
         PASSED,
         f"{len(new)} since the pause began: {some([describe(one) for one in new])}",
         "their classes stand under the log",
-        reply=Reply.YES,
+        reply=ReplyWord.YES,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lpmkit.rules.question import Question, Reply
+from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, no_way, plural, some
 from lpmkit.sap.lsconf import OF_THE_PARTITION, SERIAL, changes, head_of
-from lpmkit.sap.model import Observation
+from lpmkit.sap.model import SapObservation
 
 
 def licence(case: Case) -> Question:
@@ -36,7 +36,7 @@ def licence(case: Case) -> Question:
             FAILED,
             f"{what} for the hardware key {now.hardware_key}{changed}",
             "logged-on users go on, new logons fail once the grace period is over",
-            reply=Reply.NO,
+            reply=ReplyWord.NO,
         )
     return Question(
         key,
@@ -44,7 +44,7 @@ def licence(case: Case) -> Question:
         PASSED,
         f"permanent, for the hardware key {now.hardware_key}{changed}",
         "by saplikey -get and -show; whether the message server has reckoned its key anew is not asked",
-        reply=Reply.YES,
+        reply=ReplyWord.YES,
     )
 
 
@@ -75,7 +75,7 @@ def host(case: Case) -> Question:
     if had is not None and has is not None and had != has:
         wrong.append(f"Entitled Capacity: {had:g} → {has:g}")
     if wrong:
-        return Question(key, title, FAILED, some(wrong), by, reply=Reply.NO)
+        return Question(key, title, FAILED, some(wrong), by, reply=ReplyWord.NO)
     told = had is not None and has is not None
     entitled = (
         f", Entitled Capacity {has:g}" if told else "; the entitled capacity was not told (lparstat -i over SSH would)"
@@ -84,7 +84,7 @@ def host(case: Case) -> Question:
     same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
     machine = f"changed with the machine: {some(found.machine, 8)}; " if found.machine else ""
     others = f"; changed besides: {some(found.others, 6)}" if found.others else "; no other line changed"
-    return Question(key, title, PASSED, f"{machine}the same: {same}{entitled}{others}", by, reply=Reply.YES)
+    return Question(key, title, PASSED, f"{machine}the same: {same}{entitled}{others}", by, reply=ReplyWord.YES)
 
 
 def conversation(case: Case) -> list[Question]:
@@ -104,11 +104,11 @@ def conversation(case: Case) -> list[Question]:
                 FAILED,
                 f"it was reopened {plural(count, 'time')} behind our back",
                 "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; whatever lived in it is gone",
-                reply=Reply.NO,
+                reply=ReplyWord.NO,
             )
         ]
-    return [Question(key, title, PASSED, "the same identity in every answer", reply=Reply.YES)]
+    return [Question(key, title, PASSED, "the same identity in every answer", reply=ReplyWord.YES)]
 
 
-def way_of(one: Observation) -> str:
+def way_of(one: SapObservation) -> str:
     return one.way.split(",")[0]

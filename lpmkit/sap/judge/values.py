@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from lpmkit.config import SapSlo
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.job_history import Answers, JobCourse, Pause
-from lpmkit.sap.model import Observation, SapSnapshot
-from lpmkit.sap.rules import Rules, Tally
+from lpmkit.sap.model import SapObservation, SapSnapshot
+from lpmkit.sap.rules import SapRules, SapTally
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: Message numbers of the system log that go with a job's end by error.
@@ -34,12 +34,12 @@ class Case:
 
     sid: str
     slo: SapSlo
-    observations: Sequence[Observation]
+    observations: Sequence[SapObservation]
     pause: Pause
     before: SapSnapshot | None = None
     after: SapSnapshot | None = None
     lanes: Sequence[NiLane] = ()
-    rules: Rules = field(default_factory=Rules.standard)
+    rules: SapRules = field(default_factory=SapRules.standard)
     watch_after_s: float = 900.0
     moved: bool = True
     target_serial: str = ""  #: the serial number of the machine that it was to come to, where that is known
@@ -56,13 +56,13 @@ class JobLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SapOutcome:
     """The answers about one system, and the tables behind them."""
 
     sid: str
     questions: tuple[Question, ...]
     jobs: tuple[JobLine, ...]
-    log: tuple[Tally, ...]
+    log: tuple[SapTally, ...]
     ways: Mapping[str, tuple[str, ...]]
     occupancy: tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...] = ()
 

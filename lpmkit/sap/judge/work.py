@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.rules.question import Question, Reply
+from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, plural, some
 from lpmkit.sap.model import Colour, Process, User
@@ -30,7 +30,7 @@ def ni(case: Case) -> Question:
             FAILED,
             f"lost and opened again: {names}",
             "a SAP GUI session would have been cut off",
-            reply=Reply.NO,
+            reply=ReplyWord.NO,
         )
     longest = max((one.longest_s or 0.0 for one in case.lanes), default=0.0)
     if longest > case.slo.ni_gap_s:
@@ -38,7 +38,7 @@ def ni(case: Case) -> Question:
             key, title, FAILED, f"kept, but {longest:.1f} s without an answer; the limit is {case.slo.ni_gap_s:g} s"
         )
     waited = f"the longest wait {longest:.3f} s" if longest else "no wait worth mentioning"
-    return Question(key, title, PASSED, f"one connection throughout, {waited}", reply=Reply.YES)
+    return Question(key, title, PASSED, f"one connection throughout, {waited}", reply=ReplyWord.YES)
 
 
 # --- processes ---------------------------------------------------------------------------------------------------------
@@ -54,11 +54,16 @@ def processes(case: Case) -> Question:
     wrong = [f"{name[1]} is gone" for name in before if name not in after]
     wrong += [text for name, one in before.items() if name in after and (text := _restarted(one, after[name]))]
     if wrong:
-        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=Reply.NO)
+        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=ReplyWord.NO)
     yellow = [one.name for one in after.values() if one.colour is Colour.YELLOW]
     extra = f"; yellow: {some(yellow)}" if yellow else ""
     return Question(
-        key, title, PASSED, f"{len(after)} processes with the same pids{extra}", f"by {found.last.way}", reply=Reply.YES
+        key,
+        title,
+        PASSED,
+        f"{len(after)} processes with the same pids{extra}",
+        f"by {found.last.way}",
+        reply=ReplyWord.YES,
     )
 
 
@@ -103,7 +108,7 @@ def work_processes(case: Case) -> Question:
             FAILED,
             some(wrong),
             f"{plural(errors, 'new termination')} in the Err column; by {found.last.way}",
-            reply=Reply.NO,
+            reply=ReplyWord.NO,
         )
     return Question(
         key,
@@ -111,7 +116,7 @@ def work_processes(case: Case) -> Question:
         PASSED,
         f"{len(after)} work processes, none restarted, stopped or terminated",
         f"by {found.last.way}",
-        reply=Reply.YES,
+        reply=ReplyWord.YES,
     )
 
 
@@ -134,12 +139,12 @@ def users(case: Case) -> Question:
             FAILED,
             f"{plural(len(lost), 'session')} gone: {names}",
             f"within the {gap:.0f} s between two looks; {by}",
-            reply=Reply.NO,
+            reply=ReplyWord.NO,
         )
     later = sum(name in after and name not in last for name in before)
     extra = f"; {plural(later, 'session')} ended later" if later else ""
     extra += f"; gone within the limit: {names}" if lost else ""
-    return Question(key, title, PASSED, f"{plural(len(before) - len(lost), 'session')}{extra}", by, reply=Reply.YES)
+    return Question(key, title, PASSED, f"{plural(len(before) - len(lost), 'session')}{extra}", by, reply=ReplyWord.YES)
 
 
 def updates(case: Case) -> Question:
@@ -155,7 +160,7 @@ def updates(case: Case) -> Question:
             title,
             FAILED,
             f"{plural(len(now), 'update')} failed: {some([f'{one.key} of {one.user}' for one in now])}",
-            reply=Reply.NO,
+            reply=ReplyWord.NO,
         )
     return Question(
         key,
@@ -163,7 +168,7 @@ def updates(case: Case) -> Question:
         PASSED,
         f"{len(found.last.rows or ())} waiting or failed, none new in error",
         f"by {found.last.way}",
-        reply=Reply.YES,
+        reply=ReplyWord.YES,
     )
 
 
@@ -181,10 +186,12 @@ def enqueue(case: Case) -> Question:
     if now.state in (Colour.RED,) and was.state is not Colour.RED:
         wrong.append("it is rated red")
     if wrong:
-        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=Reply.NO)
+        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=ReplyWord.NO)
     locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
     replica = "no replica" if now.replication in (None, Colour.GRAY) else f"replica {now.replication.value.lower()}"
-    return Question(key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {found.last.way}", reply=Reply.YES)
+    return Question(
+        key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {found.last.way}", reply=ReplyWord.YES
+    )
 
 
 def _locks_kept(case: Case) -> str:
@@ -214,10 +221,10 @@ def queues(case: Case) -> Question:
             FAILED,
             f"{some(full)}; the limit is {case.slo.queue_now}",
             f"by {found.last.way}",
-            reply=Reply.NO,
+            reply=ReplyWord.NO,
         )
     high = [
         f"{one.type} {one.high}" for one in found.last.rows or () if one.type in was and one.high > was[one.type].high
     ]
     marks = f"new high marks: {some(high)}" if high else ""
-    return Question(key, title, PASSED, marks, f"by {found.last.way}", reply=Reply.YES)
+    return Question(key, title, PASSED, marks, f"by {found.last.way}", reply=ReplyWord.YES)
