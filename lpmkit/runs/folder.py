@@ -12,7 +12,6 @@ kernel's (``flock``): it cannot be left behind by a recorder that died.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +29,19 @@ import numpy.typing as npt
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
 from lpmkit.person import acting_person
-from lpmkit.runs.files import FULL, cannot_write, make_folder, open_plain, refuse_links
+from lpmkit.runs.appender import Appender, sync_folder
+from lpmkit.runs.files import cannot_write, make_folder, open_plain, refuse_links
+from lpmkit.runs.locks import FileLock, holder
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, Event, Outcome, Sample
 
 FORMAT = 1
+#: The file whose lock a folder's writer holds.
+LOCK = "recorder.lock"
+#: Kinds of events that are on the disk when they are reported, with the transcript that belongs to them.
+SYNCED = frozenset({"intent", "answer", "phase", "request", "recorder-started", "recorder-ended", "over", "moving"})
 #: Given back to the disk when it is full, so that the run can still say so.
 RESERVE_BYTES = 256 * 1024
 #: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
@@ -220,24 +225,8 @@ class Run:
         return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
 
     def is_recorded(self) -> bool:
-        """Whether a recorder is alive on this folder now; of a folder that one may only read as well. Raises `RecordError` where it cannot be told."""
-        try:
-            descriptor = os.open(self.path / "recorder.lock", os.O_RDONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise RecordError(
-                f"whether it is being recorded cannot be told: recorder.lock cannot be read ({error.strerror})",
-                where=str(self.path),
-                next_step="Ask its owner for the right to read it; `runs.group` in the site file shares new runs with a group.",
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        """Whether a recorder is alive on this folder now. Raises `RecordError` where that cannot be found out."""
+        return holder(self.path / LOCK) is not None
 
     def _rows(self, name: str) -> Iterator[dict[str, Any]]:
         path = self.path / name
@@ -296,6 +285,7 @@ def create(
     else:
         raise RecordError("a thousand runs in one minute", where=str(parent))
     make_folder(path / "samples")
+    sync_folder(parent)
     manifest = {
         "format": FORMAT,
         "mode": mode,
@@ -331,34 +321,11 @@ def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
     return path
-
-
-class _Appender:
-    """One growing file. What the disk does not take waits here, in order, so that a full disk tears nothing."""
-
-    def __init__(self, path: Path, header: bytes = b"") -> None:
-        self.path = path
-        torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
-        self._file: IO[bytes] = open_plain(path, "ab")
-        self.waiting = bytearray(b"\n" if torn else b"")
-        if header and path.stat().st_size == 0:
-            self.waiting += header
-
-    def append(self, content: bytes) -> None:
-        self.waiting += content
-
-    def flush(self) -> None:
-        """Write what waits. Raises OSError; whatever was not taken keeps waiting."""
-        while self.waiting:
-            written = self._file.write(self.waiting)
-            del self.waiting[: written or 0]
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class RunWriter:
@@ -373,51 +340,75 @@ class RunWriter:
         self.clock = clock or Clock()
         self.disk_trouble: str | None = None
         self.lost_bytes = 0
-        self._files: dict[str, _Appender] = {}
+        self._files: dict[str, Appender] = {}
+        self._lock = FileLock(
+            path / LOCK,
+            about=path.name,
+            taken="another recorder is at work on this folder",
+            next_step=f"`lpmkit attach {path}` shows what it records.",
+        )
 
     def __enter__(self) -> Self:
+        self._lock.acquire()
         try:
-            self._lock_file = open_plain(self.path / "recorder.lock", "ab")
-        except OSError as error:
-            raise cannot_write(self.path / "recorder.lock", error) from error
-        self._lock = self._lock_file.fileno()
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock_file.close()
-            raise RecordError(
-                "another recorder is at work on this folder",
-                where=str(self.path),
-                next_step=f"`lpmkit attach {self.path}` shows what it records.",
-            ) from None
-        self.segment = 1 + max((file.segment for file in Run(self.path).sample_files()), default=0)
-        starts = sum(event.kind == "recorder-started" for event in Run(self.path).events())
-        self.segment = max(self.segment, starts + 1)
-        self._reserve()
+            run = Run(self.path)
+            starts = sum(event.kind == "recorder-started" for event in run.events())
+            self.segment = 1 + max([starts, *(file.segment for file in run.sample_files())])
+            self._reserve()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.flush()
-        (self.path / ".reserve").unlink(missing_ok=True)
+        if self.is_owner:
+            self.flush()
+            self.sync()
+            (self.path / ".reserve").unlink(missing_ok=True)
         for file in self._files.values():
             file.close()
-        self._lock_file.close()
+        self._lock.release()
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this is still the folder's writer; false once another process has put its mark into the lock."""
+        return self._lock.is_ours()
 
     def event(self, source: str, kind: str, /, **data: Any) -> Event:
-        """Report something; it is on disk when this returns, unless the disk is full."""
+        """Report something; it is written when this returns, unless the disk is full. `SYNCED` kinds are on the disk."""
+        event, line = self._event(source, kind, data)
+        self._append("events.jsonl", line)
+        self.flush()
+        if kind in SYNCED:
+            self.sync(("events.jsonl", "transcript.jsonl"))
+        return event
+
+    def commit(self, source: str, kind: str, /, **data: Any) -> Event:
+        """Report something that must survive a power cut: event, file name and folder are on the disk when this returns.
+
+        Raises `RecordError` where that cannot be, also for an owner that has lost its lock; the event is not in the record then.
+        """
+        if not self.is_owner:
+            raise RecordError("another recorder has taken this folder", where=str(self.path))
+        event, line = self._event(source, kind, data)
+        try:
+            self._appender("events.jsonl").commit(line)
+            sync_folder(self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            self._in_trouble(error)
+            raise RecordError(
+                f"events.jsonl cannot be put on the disk: {error.strerror or error}",
+                where=str(self.path),
+                next_step="Free some space there and see that the disk can be written, then repeat the command.",
+            ) from error
+        return event
+
+    def _event(self, source: str, kind: str, data: Mapping[str, Any]) -> tuple[Event, bytes]:
         anchor = self.clock.anchor(tries=1)
         event = Event(anchor.mono_ns, anchor.wall_ns, self.segment, source, kind, data)
-        row = {
-            "mono_ns": event.mono_ns,
-            "wall_ns": event.wall_ns,
-            "segment": event.segment,
-            "source": source,
-            "kind": kind,
-            "data": data,
-        }
-        self._append("events.jsonl", _line(row))
-        self.flush()
-        return event
+        names = ("mono_ns", "wall_ns", "segment", "source", "kind", "data")
+        return event, _line({name: getattr(event, name) for name in names})
 
     def reply(self, reply: Reply) -> None:
         """Keep a command and its reply in the transcript."""
@@ -447,7 +438,7 @@ class RunWriter:
             self._files.pop(name).close()
         open_still = {self.path / name for name in self._files}
         for file in Run(self.path).sample_files():
-            if file.is_packed or file.path in open_still:
+            if file.is_packed or file.path in open_still or file.segment > self.segment:
                 continue
             try:
                 pack(file, {})
@@ -459,7 +450,7 @@ class RunWriter:
         write_document(self.path, name, value)
 
     def flush(self) -> None:
-        """Write what waits; never raises for a full disk, see ``disk_trouble``.
+        """Write what waits; never raises for a disk that is full, read-only or broken, see ``disk_trouble``.
 
         While the disk is full the reserve's room is kept for events and the transcript; samples wait until there is more.
         """
@@ -472,16 +463,25 @@ class RunWriter:
             if has_room:
                 self.disk_trouble = None
         except OSError as error:
-            if error.errno not in FULL:
-                raise RecordError(f"the run cannot be written: {error.strerror}", where=str(self.path)) from error
-            self.disk_trouble = error.strerror
-            self._bound_backlog()
-            if was is None:
-                (self.path / ".reserve").unlink(missing_ok=True)
-                self.event("recorder", "disk-full", waiting_bytes=self.waiting_bytes, error=error.strerror)
+            self._in_trouble(error)
         if was is not None and self.disk_trouble is None:
             self._reserve()
             self.event("recorder", "disk-has-room", lost_bytes=self.lost_bytes)
+
+    def _in_trouble(self, error: OSError) -> None:
+        was, self.disk_trouble = self.disk_trouble, error.strerror or str(error)
+        self._bound_backlog()
+        if was is None:
+            (self.path / ".reserve").unlink(missing_ok=True)
+            self.event("recorder", "disk-full", waiting_bytes=self.waiting_bytes, error=self.disk_trouble)
+
+    def sync(self, names: Iterable[str] | None = None) -> None:
+        """Put what was written on the disk, of every file or of some; a disk that cannot is noted in ``disk_trouble``."""
+        try:
+            for name in self._files if names is None else set(names) & self._files.keys():
+                self._files[name].sync()
+        except OSError as error:
+            self._in_trouble(error)
 
     def _has_room(self) -> bool:
         return shutil.disk_usage(self.path).free > 4 * RESERVE_BYTES + self.waiting_bytes
@@ -491,9 +491,12 @@ class RunWriter:
         return sum(len(file.waiting) for file in self._files.values())
 
     def _append(self, name: str, content: bytes, header: bytes = b"") -> None:
+        self._appender(name, header).append(content)
+
+    def _appender(self, name: str, header: bytes = b"") -> Appender:
         if name not in self._files:
-            self._files[name] = _Appender(self.path / name, header)
-        self._files[name].append(content)
+            self._files[name] = Appender(self.path / name, header)
+        return self._files[name]
 
     def _bound_backlog(self) -> None:
         for name, file in self._files.items():
@@ -506,15 +509,7 @@ class RunWriter:
             with open_plain(self.path / ".reserve", "wb") as file:
                 file.write(bytes(RESERVE_BYTES))
         except OSError as error:
-            if error.errno not in FULL:
-                raise
             self.disk_trouble = error.strerror
-
-
-def _ends_whole(path: Path) -> bool:
-    with open_plain(path, "rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return bool(file.read(1) == b"\n")
 
 
 def _sample(cells: Sequence[str]) -> Sample:
