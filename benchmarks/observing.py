@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lpmkit.probes.orders import OBSERVER, ProbeOrder
-from lpmkit.recorder.process import ProbeProcess, in_groups
+from lpmkit.recorder.probe_process import ProbeProcess, in_groups
 from lpmkit.runs.folder import Run, RunWriter, create
 
 #: What `Watched.pids` calls our own ticker.
@@ -56,8 +56,8 @@ class Watched:
 
     @property
     def pids(self) -> dict[str, int]:
-        watching = {f"watching {number}": one._child.pid for number, one in enumerate(self.watchers[1:], start=2)}
-        return {"watching": self.watchers[0]._child.pid, **watching, OWN_TICKER: self.ticker._child.pid}
+        watching = {f"watching {number}": one.pid for number, one in enumerate(self.watchers[1:], start=2)}
+        return {"watching": self.watchers[0].pid, **watching, OWN_TICKER: self.ticker.pid}
 
     def programs(self) -> dict[str, int]:
         """The processes on the hosts, by probe."""

@@ -18,7 +18,7 @@ from lpmkit.oracle import state
 from lpmkit.oracle.connections import connect
 from lpmkit.oracle.driver_choice import ConnectionSettings
 from lpmkit.probes.databases import database_plan
-from lpmkit.recorder.process import ProbeProcess
+from lpmkit.recorder.probe_process import ProbeProcess
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.client import SshSession, route
 
@@ -60,7 +60,7 @@ def main() -> None:
             with (Path(folder) / "log").open("wb") as log:
                 child = ProbeProcess(orders, known, lambda write: None, log)
                 time.sleep(10)
-                print(f"{way.way:8} probes' process after 10 s: {resident_mb(child._child.pid):.0f} MB resident")
+                print(f"{way.way:8} probes' process after 10 s: {resident_mb(child.pid):.0f} MB resident")
                 child.end()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lpmkit.approvals import Approval, approve, require
-from lpmkit.background.requests import put
+from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
@@ -23,7 +23,7 @@ from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, R
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, left_behind, look, propose, recorded
+from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
 from lpmkit.migration.status import State, order_of, state
 from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
@@ -32,12 +32,13 @@ from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan, with_rates
 from lpmkit.recorder import process
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
+from lpmkit.runs.locks import holder, partition_lock_path
 from lpmkit.ssh.client import open_session, reachable
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
 from lpmkit.survey.model import Survey
-from lpmkit.timeline import Clock, wait_until
+from lpmkit.timeline import Clock, Event, wait_until
 
 #: A prepared folder is used again by the next step for the same order for so long.
 PREPARED_HOURS = 12.0
@@ -340,14 +341,14 @@ class Runbook:
         return findings
 
     def validate(self, run: Run, *, disks: bool = False) -> Validation:
-        """Ask the firmware (``migrlpar -o v``) and keep its word in the folder. Of a run that moves or has moved: its word from before.
+        """Ask the manager to validate (``migrlpar -o v``) and keep its answer in the folder. Of a run that moves or has moved: the answer from before.
 
         ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager cannot.
         """
         order = self.own_order(run)
-        kept = run.document("validation")
-        if kept is not None and run.events():
-            return Validation(**{**kept, "order": Order(**kept["order"])})
+        before = self.validation_before(run)
+        if before is not None:
+            return before
         with RunWriter(run.path, self.clock) as writer:
             control = control_of(self.site, order.source, secrets=self.secrets, transcript=writer.reply)
             try:
@@ -357,6 +358,13 @@ class Runbook:
             found = Validation(order, reply.status == 0, reply.status, reply.text, self.clock.wall_ns(), disks)
             writer.document("validation", {**asdict(found)})
         return found
+
+    def validation_before(self, run: Run) -> Validation | None:
+        """The validation of a run that moves or has moved, which is not repeated; ``None`` of a run that can be validated now."""
+        stored = run.document("validation") if run.events() else None
+        if stored is None:
+            return None
+        return Validation(**{**stored, "order": Order(**stored["order"])})
 
     def predict(self, run: Run) -> Prediction | None:
         """Say what the move will take, from the survey and past runs, and keep it in the folder; ``None`` before a survey.
@@ -434,9 +442,39 @@ class Runbook:
         decides whether to move, the findings stand in the report.
         """
         self.may_move(run, typed_name)
+        self.refuse_second_move(run)
+        self.require_secrets(order_of(run).partition)
         if run.document("findings") is None:
             self.check(run)
         self._start(run)
+
+    def refuse_second_move(self, run: Run) -> None:
+        """Raise `NotAllowed` while another run of this site moves the same partition, or has left its migration unwatched."""
+        order = self.own_order(run)
+        owner = holder(partition_lock_path(run.path.parent, order.source, order.partition))
+        if owner is not None and owner.about != run.name:
+            raise NotAllowed(
+                f"another run moves {order.partition} ({owner}); nothing was asked",
+                where=run.name,
+                next_step=f"`lpmkit attach {owner.about}` shows it. Wait for its end.",
+            )
+        for other in self.runs():
+            if other.name == run.name or (other.manifest.get("order") or {}).get("partition") != order.partition:
+                continue
+            now = state(other, self.clock)
+            under_way = now.phase is not None and now.phase is not Phase.PREPARED and not now.phase.is_final
+            if under_way and now.ended is None:
+                raise NotAllowed(
+                    f"the run {other.name} asked for a move of {order.partition} and has not seen its end; nothing was asked",
+                    where=run.name,
+                    next_step=f"`lpmkit attach {other.path}` finds out what became of it.",
+                )
+
+    def require_secrets(self, partition: str) -> None:
+        """Get the password for logging in to a partition now, where the site file names one. Raises `UsageError` where there is none: a recorder cannot ask."""
+        settings = self.site.partitions.get(partition)
+        if settings is not None:
+            self.secrets.get(settings.password, settings.host)
 
     def watch(
         self, hosts: Sequence[str], *, duration_s: float | None = None, settings: PartitionSettings | None = None
@@ -570,18 +608,41 @@ class Runbook:
             self._kept(run)
         self._asked.clear()
 
-    def stop(self, run: Run, typed_name: str) -> None:
-        """Ask the source's manager to stop the migration; the recorder carries it out and records the answer. In the lead-in the move is called off instead."""
-        self._typed(run, typed_name)
-        self.attach(run)
-        put(run, self.clock, "stop", by=self.person.login)
+    def stop(self, run: Run, typed_name: str) -> str:
+        """Have the source's manager asked to stop the migration; in the lead-in the move is called off instead. Returns the request for `answer_to`.
 
-    def recover(self, run: Run, typed_name: str, *, force: bool = False) -> None:
-        """Ask the source's manager to recover a migration that was left in between."""
+        Raises `NotAllowed` for a run that is over: there is nothing to stop.
+        """
         self._typed(run, typed_name)
-        if not run.is_recorded():
+        now = state(run, self.clock)
+        if not now.recorded and not now.is_deserted:
+            raise NotAllowed(
+                "the run is over, so there is no migration of it to stop" if now.has_begun else "no move has begun",
+                where=run.name,
+                next_step=f"`lpmkit recover {run.path} --look` shows the state of both managers.",
+            )
+        self.attach(run)
+        return put(run, self.clock, "stop", by=self.person.login).stem
+
+    def recover(self, run: Run, typed_name: str, *, force: bool = False) -> str:
+        """Have the source's manager asked to recover an interrupted migration. Returns the request for `answer_to`.
+
+        Raises `NotAllowed` for a run that is over where both managers show nothing to recover.
+        """
+        self._typed(run, typed_name)
+        now = state(run, self.clock)
+        if not now.recorded:
+            if not now.has_begun:
+                raise NotAllowed("no move has begun, so there is nothing to recover", where=run.name)
+            proposal = self.way_out(run)
+            if proposal.action not in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+                raise NotAllowed(
+                    f"there is nothing to recover: {proposal.why}",
+                    where=run.name,
+                    next_step=f"`lpmkit recover {run.path} --look` shows what both managers report.",
+                )
             self._start(run)
-        put(run, self.clock, "recover", force=force, by=self.person.login)
+        return put(run, self.clock, "recover", force=force, by=self.person.login).stem
 
     def _typed(self, run: Run, typed_name: str) -> None:
         if typed_name != self.own_order(run).partition:
@@ -628,13 +689,15 @@ def as_row(finding: Finding) -> dict[str, Any]:
 ANSWER_TIMEOUT_S = 120.0
 
 
-def answer_to(book: Runbook, run: Run, what: str, before: int) -> tuple[int | None, str]:
-    """Wait for the recorder's answer to a request; ``before`` is how many events there were when it was made."""
+def answer_to(book: Runbook, run: Run, request: str) -> tuple[int | None, str]:
+    """Wait for the recorder's answer to one request (what `Runbook.stop` and `Runbook.recover` return). A request that nobody takes up is withdrawn."""
 
-    def answers() -> list[Any]:
-        return [event for event in run.events()[before:] if event.kind == "answer" and event.data.get("what") == what]
+    def answers() -> list[Event]:
+        return [event for event in run.events() if event.kind == "answer" and event.data.get("request") == request]
 
     if not wait_until(lambda: bool(answers()), clock=book.clock, timeout_s=ANSWER_TIMEOUT_S, every_s=0.2):
+        if withdraw(run, request):
+            return None, "no recorder took it up, and it is withdrawn; nothing was asked of any manager"
         return None, "the recorder has not answered yet"
     last = answers()[-1]
     return last.data["status"], last.data["text"]

@@ -72,7 +72,9 @@ def test_a_worker_that_dies_at_once_is_an_error_with_its_own_words(
     monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.0)
     worker = Worker("recorder", "lpmkit.recorder.no_such_module")
     worker.log(folder.path).write_text("its last words\n", encoding="utf-8")
-    with pytest.raises(RecordError, match="the recorder did not start; nothing was moved") as caught:
+    with pytest.raises(
+        RecordError, match="the recorder did not start and has ended; its record shows that it asked no manager"
+    ) as caught:
         worker.start(folder, Secrets({"env:X": "a" * 200_000}), Clock(), {})
     assert "its last words" in str(caught.value.answered)
 

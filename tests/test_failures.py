@@ -1,6 +1,6 @@
 """Each phase of a move, and each thing that may die in it: the right end, the right proposal, and one partition that runs once.
 
-The recorder's own follower asks the simulated managers, in this process and without probes. Afterwards somebody does what lpmkit proposes, and nothing else.
+The recorder's own monitor asks the simulated managers, in this process and without probes. Afterwards somebody does what lpmkit proposes, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.migration.phases import MoveState, Observation, Phase, next_state
 from lpmkit.migration.recovery import STILL_S, Proposal, RecoveryAction, left_behind, look, propose, recorded
-from lpmkit.recorder import process
-from lpmkit.recorder.process import Follower, Plan
+from lpmkit.recorder import monitor as monitor_module
+from lpmkit.recorder.monitor import MigrationMonitor
+from lpmkit.recorder.order import RecordingOrder
 from lpmkit.simulator.chassis import RUNNING
 from lpmkit.simulator.move_changes import set_partition
 from lpmkit.ssh.secrets import Secrets
@@ -81,7 +82,7 @@ WHO = {"p8pair": ("p8aix01", "p8a", "p8b"), "js22": ("bxaix85", "bvio82", "bvio8
 
 @dataclass
 class Book:
-    """What the follower writes down: events, as a run folder would hold them."""
+    """What the monitor writes down: events, as a run folder would hold them."""
 
     clock: Clock
     events: list[Event] = field(default_factory=list)
@@ -94,6 +95,9 @@ class Book:
         self.events.append(made)
         return made
 
+    def commit(self, source: str, kind: str, /, **data: Any) -> Event:
+        return self.event(source, kind, **data)
+
     def reply(self, reply: object) -> None:
         """The transcript is not looked at here."""
 
@@ -105,7 +109,7 @@ class Watched:
     site: Place
     order: Order
     book: Book
-    follower: Follower
+    monitor: MigrationMonitor
     clock: Hurried
 
     def proposal(self) -> Proposal:
@@ -140,7 +144,7 @@ class Watched:
 
     def _act(self, said: Proposal) -> None:
         if said.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
-            self.follower.recover(force=said.action is RecoveryAction.FORCE)
+            self.monitor.recover(force=said.action is RecoveryAction.FORCE)
         elif said.action is RecoveryAction.HANDS_OFF:
             self.site.power(self.order.target)
         elif said.action is RecoveryAction.START:
@@ -148,7 +152,7 @@ class Watched:
             frame = self.order.target if word == "TARGET" else self.order.source
             self.site.chassis.change(lambda world: set_partition(world, frame, self.order.partition, state=RUNNING))
         elif said.action is RecoveryAction.STOP:
-            self.follower.stop()
+            self.monitor.stop()
         elif said.action is RecoveryAction.CLEAN:
             raise AssertionError("nothing here needs a hand")
 
@@ -173,8 +177,8 @@ def watched() -> Iterator[Callable[..., Watched]]:
         up.append(site)
         clock, order = Hurried(), site.order(partition, source, target)
         book = Book(clock)
-        plan = Plan("move", Site(), (), lead_in_s=0.0, tail_s=0.0, poll_s=0.2, order=order)
-        follower = Follower(
+        plan = RecordingOrder("move", Site(), (), lead_in_s=0.0, tail_s=0.0, poll_s=0.2, order=order)
+        monitor = MigrationMonitor(
             plan,
             order,
             Secrets(),
@@ -183,7 +187,7 @@ def watched() -> Iterator[Callable[..., Watched]]:
             MoveState(Phase.PREPARED),
             control=lambda _, frame, **__: site.control(frame),
         )
-        return Watched(site, order, book, follower, clock)
+        return Watched(site, order, book, monitor, clock)
 
     yield begin
     for site in up:
@@ -192,20 +196,20 @@ def watched() -> Iterator[Callable[..., Watched]]:
 
 def looked(move: Watched) -> MoveState:
     """Where the move stands after one more look."""
-    move.follower.look()
-    return move.follower.standing
+    move.monitor.poll()
+    return move.monitor.state
 
 
 def followed(move: Watched) -> Phase:
     """Ask for the move and look until it is over."""
-    move.follower.source_reading()
-    asking = threading.Thread(target=move.follower.ask_to_move, daemon=True)
+    move.monitor.source_reading()
+    asking = threading.Thread(target=move.monitor.ask_to_move, daemon=True)
     asking.start()
     asking.join(20)
     assert wait_until(lambda: looked(move).phase.is_final, clock=move.clock, timeout_s=20, every_s=0.002), [
         event.data for event in move.book.events[-5:]
     ]
-    return move.follower.standing.phase
+    return move.monitor.state.phase
 
 
 def runs_on(site: Place, partition: str) -> list[str]:
@@ -255,15 +259,15 @@ def test_a_copy_that_stands_still_for_minutes_is_to_be_stopped_and_then_recovere
     watched: Callable[..., Watched],
 ) -> None:
     move = watched(Place("p8pair", ["mover-hangs"]), "p8aix01", "p8a", "p8b")
-    move.follower.source_reading()
-    threading.Thread(target=move.follower.ask_to_move, daemon=True).start()
+    move.monitor.source_reading()
+    threading.Thread(target=move.monitor.ask_to_move, daemon=True).start()
     assert wait_until(lambda: looked(move).phase is Phase.COPYING, clock=move.clock, timeout_s=20, every_s=0.005)
-    move.follower.look()
+    move.monitor.poll()
     assert move.proposal().action is RecoveryAction.WAIT
 
     def later() -> RecoveryAction:
         move.clock.ahead_ns += int((STILL_S + 1) * 1e9)
-        move.follower.look()
+        move.monitor.poll()
         return move.proposal().action
 
     assert wait_until(lambda: later() is not RecoveryAction.WAIT, clock=Clock(), timeout_s=20)
@@ -276,7 +280,7 @@ def test_a_partition_that_is_not_activated_moves_too_and_is_not_activated_there(
 ) -> None:
     move = watched(Place("p8pair"), "p8aix06", "p8a", "p8b")
     assert followed(move) is Phase.SETTLED
-    assert move.follower.inactive is True
+    assert move.monitor.inactive is True
     assert move.obey() == []
     assert move.proposal().rule == "settled-inactive"
     there = move.site.world.partition("p8b", "p8aix06")
@@ -289,7 +293,7 @@ def test_an_active_partition_that_arrives_without_running_has_not_moved_well(wat
     """The same readings that are the success of an inactive move."""
     move = watched(Place("p8pair", ["link-dies,when=fetch"]), "p8aix01", "p8a", "p8b")
     followed(move)
-    move.follower.recover(force=False)
+    move.monitor.recover(force=False)
     assert move.proposal().rule == "down-there"
     assert replace(move.proposal(), readings=()).commands[0].startswith("chsysstate -r lpar -m TARGET -o on -n p8aix01")
 
@@ -313,18 +317,18 @@ class _Contended:
 def test_a_stop_that_is_asked_while_a_poll_is_weighed_is_not_lost(
     watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follower = watched(Place("p8pair"), "p8aix01", "p8a", "p8b").follower
-    follower.standing = MoveState(Phase.COPYING)
+    monitor = watched(Place("p8pair"), "p8aix01", "p8a", "p8b").monitor
+    monitor.state = MoveState(Phase.COPYING)
     turn = _Contended()
-    monkeypatch.setattr(follower, "_turn", turn)
-    stopping = threading.Thread(target=follower.stop, daemon=True)
+    monkeypatch.setattr(monitor, "_turn", turn)
+    stopping = threading.Thread(target=monitor.stop, daemon=True)
 
     def weighed(standing: MoveState, seen: Observation) -> MoveState:
         stopping.start()
         assert wait_until(lambda: turn.is_waited_for.is_set() or not stopping.is_alive(), clock=Clock(), timeout_s=20.0)
         return next_state(standing, seen)
 
-    monkeypatch.setattr(process, "next_state", weighed)
-    follower.look()
+    monkeypatch.setattr(monitor_module, "next_state", weighed)
+    monitor.poll()
     stopping.join(timeout=20.0)
-    assert follower.standing.stop_asked
+    assert monitor.state.stop_asked

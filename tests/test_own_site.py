@@ -7,6 +7,7 @@ import os
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lpmkit.cli import main
 from lpmkit.config import Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotAllowed, NotFound, RecordError
-from lpmkit.recorder import process
+from lpmkit.recorder.order import RecordingOrder
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets, environment_without
@@ -85,10 +86,10 @@ def test_a_folder_from_somebody_else_runs_no_program_and_chooses_no_host(
     assert "defect" not in result.output
 
 
-def _vouched(charge: Any) -> int:
+def _vouched(charge: Any) -> Any:
     assert "evil" not in json.dumps(charge)
     assert "their_config" not in json.dumps(charge)
-    return 0
+    return SimpleNamespace(pid=1, poll=lambda: 1, kill=lambda: None, wait=lambda seconds: 1)
 
 
 def _own_book(tmp_path: Path) -> Runbook:
@@ -161,11 +162,11 @@ def test_a_watch_of_a_host_that_the_own_site_does_not_name_gets_no_new_recorder(
 
 def test_a_recorder_takes_site_and_probes_from_its_charge_alone(hostile: tuple[Run, Path]) -> None:
     run, _ = hostile
-    plan = process.Plan.of(run, {"site": Site().as_data(), "probes": []})
+    plan = RecordingOrder.of(run, {"site": Site().as_data(), "probes": []})
     assert plan.site == Site()
     assert plan.probes == ()
     with pytest.raises(KeyError):
-        process.Plan.of(run, {})
+        RecordingOrder.of(run, {})
 
 
 # --- secrets --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from lpmkit.analysis import Analysis, analyse
 from lpmkit.config import PartitionSettings, Site, load_site
 from lpmkit.probes.databases import database_plan
 from lpmkit.probes.orders import plan
-from lpmkit.recorder.process import ProbeProcess, in_groups
+from lpmkit.recorder.probe_process import ProbeProcess, in_groups
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.simulator import GIVEN_BY

@@ -34,7 +34,7 @@ from benchmarks.qemu.rig import Line, Migration, Rig, has_kvm, migrate, missing
 from lpmkit.analysis import analyse
 from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.probes.orders import OBSERVER
-from lpmkit.recorder.process import ProbeProcess
+from lpmkit.recorder.probe_process import ProbeProcess
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.timeline import Clock, Outcome, Sample
 

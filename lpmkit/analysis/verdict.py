@@ -10,6 +10,7 @@ from typing import Any
 from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, OutageKind, RunVerdict
 from lpmkit.analysis.record import Record
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
+from lpmkit.timeline import Event
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
@@ -96,6 +97,12 @@ def _moved(evidence: Evidence) -> Question:
     title, phase = "Moved?", evidence.phase
     order = evidence.manifest.get("order") or {}
     way = f"{order.get('partition', 'the partition')} from {order.get('source', '?')} to {order.get('target', '?')}"
+    refused = next((event for event in evidence.record.events if _is_refusal(event)), None)
+    if phase == "settled" and refused is not None:
+        text = (
+            f"{way}, but the command to move ended with status {refused.data['status']}: {refused.data.get('text', '')}"
+        )
+        return Question("moved", title, OPEN, text, "whether this run's command moved it is not known")
     if phase == "settled":
         how = evidence.record.phases[-1].why if evidence.record.phases else ""
         return Question(
@@ -109,6 +116,12 @@ def _moved(evidence: Evidence) -> Question:
         why = evidence.record.phases[-1].why
         return Question("moved", title, FAILED, f"{phase}{' — ' + why if why else ''}", reply=ReplyWord.NO)
     return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
+
+
+def _is_refusal(event: Event) -> bool:
+    """Tell whether an event is a failed command to move."""
+    is_answer = event.kind == "answer" and event.data.get("what") == "migrate"
+    return is_answer and event.data.get("status") not in (0, None)
 
 
 def _suspended(evidence: Evidence) -> Question:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from lpmkit.person import account_name
@@ -28,7 +29,16 @@ def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
     """Write a request into a folder; the file is gone once it is taken up. Raises `RecordError` where it cannot be written."""
     requests = folder.path / FOLDER
     make_folder(requests)
-    return write_file(requests / f"{clock.wall_ns()}.json", json.dumps({"what": what, **more}).encode())
+    return write_file(requests / f"{clock.wall_ns()}-{token_hex(4)}.json", json.dumps({"what": what, **more}).encode())
+
+
+def withdraw(folder: Run, request: str) -> bool:
+    """Take back a request that was not taken up; false where it was."""
+    try:
+        (folder.path / FOLDER / f"{request}.json").unlink()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,11 @@ class Request:
     what: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     account: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name by which the answer to this request is found."""
+        return self.path.stem
 
 
 class Inbox:

@@ -24,6 +24,10 @@ from lpmkit.timeline import Clock, wait_until
 
 #: Seconds within which a worker shows its first event, or something is wrong with the machine.
 START_TIMEOUT_S = 30.0
+#: Seconds that a worker without a first event may take to end when it is killed.
+_END_S = 10.0
+#: Kinds of events after which a move may have been asked for.
+ASKING = ("intent", "moving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +38,38 @@ class Worker:
     module: str
 
     def start(self, folder: Run, secrets: Secrets, clock: Clock, charge: Mapping[str, Any]) -> int:
-        """Start one on ``folder`` and wait for its first event; returns its process id. Raises `RecordError` if none comes."""
+        """Start one on ``folder`` and wait for its first event; returns its process id.
+
+        Raises `RecordError` if none comes, with what is known of a move. The process is ended then.
+        """
         before = len(folder.events())
-        pid = self.detach(folder, secrets, charge)
-        if wait_until(lambda: len(folder.events()) > before, clock=clock, timeout_s=START_TIMEOUT_S):
-            return pid
+        child = self.detach(folder, secrets, charge)
+
+        def has_shown_itself() -> bool:
+            return len(folder.events()) > before
+
+        wait_until(lambda: has_shown_itself() or child.poll() is not None, clock=clock, timeout_s=START_TIMEOUT_S)
+        if has_shown_itself():
+            return child.pid
+        is_gone = _ended(child)
+        asked = [event for event in folder.events() if event.kind in ASKING]
         log = self.log(folder.path).read_text(encoding="utf-8", errors="replace")[-2000:]
+        if is_gone and not asked:
+            raise RecordError(
+                f"the {self.noun} did not start and has ended; its record shows that it asked no manager to move anything",
+                where=str(folder.path),
+                answered=log or None,
+                next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
+            )
         raise RecordError(
-            f"the {self.noun} did not start; nothing was moved",
+            f"the {self.noun} (process {child.pid}) did not report; whether a move was asked for is not known",
             where=str(folder.path),
             answered=log or None,
-            next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
+            next_step=f"Look at both managers before anything else: `lpmkit recover {folder.path} --look` changes nothing.",
         )
 
-    def detach(self, folder: Run, secrets: Secrets, charge: Mapping[str, Any]) -> int:
-        """Start one on ``folder``, detached from this process, its terminal and its session. Returns its process id."""
+    def detach(self, folder: Run, secrets: Secrets, charge: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+        """Start one on ``folder``, detached from this process, its terminal and its session."""
         with open_plain(self.log(folder.path), "ab") as log:
             child = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", self.module, str(folder.path.resolve())],
@@ -67,11 +88,21 @@ class Worker:
             pass  # it died at once: no event of it comes, and its log has the reason
         # Collect it when it ends before we do; else init will.
         threading.Thread(target=child.wait, daemon=True).start()
-        return child.pid
+        return child
 
     def log(self, folder: Path) -> Path:
         """The file with its standard output and standard error."""
         return folder / f"{self.noun}.log"
+
+
+def _ended(child: subprocess.Popen[bytes]) -> bool:
+    """End a worker of ours; false where it is still there."""
+    child.kill()
+    try:
+        child.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def given() -> tuple[Path, Secrets, dict[str, Any]]:

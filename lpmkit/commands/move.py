@@ -60,6 +60,7 @@ def move(
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
+    book.require_secrets(partition)
     run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
     if typed is None:
         typed = ask_person(f"Type the partition's name to move it to {target}")
@@ -195,7 +196,7 @@ def print_left_behind(found: Sequence[Any] | None) -> None:
 
 
 def _request(
-    context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Any, Run, str], None]
+    context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Any, Run, str], str]
 ) -> int:
     """Ask the recorder, print the answer, and return the exit status that it means."""
     from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
@@ -204,9 +205,7 @@ def _request(
     book = Runbook(site_or_none(context))
     if typed is None:
         typed = ask_person(f"Type the partition's name to {what} its migration")
-    before = len(run.events())
-    ask(book, run, typed)
-    status, text = answer_to(book, run, what, before)
+    status, text = answer_to(book, run, ask(book, run, typed))
     people.print(
         f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
         markup=False,

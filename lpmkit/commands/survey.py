@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from lpmkit.commands.console import (
     told,
 )
 from lpmkit.control.codes import explain
-from lpmkit.errors import UsageError
+from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.runs.folder import Run
 
 
@@ -178,6 +179,14 @@ def validate(
     """Ask the firmware whether the move would be accepted (migrlpar -o v); changes nothing."""
     book = runbook_of(context)
     run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
+    before = book.validation_before(run)
+    if before is not None:
+        raise NotAllowed(
+            f"this run moves {partition} now, so the manager is not asked to validate it again",
+            where=run.name,
+            answered=f"before the move, at {datetime.fromtimestamp(before.wall_ns / 1e9, tz=UTC):%H:%M:%S} UTC, it {'passed' if before.passed else 'was refused'}",
+            next_step=f"`lpmkit attach {run.path}` shows the move.",
+        )
     word = book.validate(run, disks=disks)
     if as_json:
         say_json({"run": str(run.path), **asdict(word), "explained": [asdict(one) for one in explain(word.text)]})

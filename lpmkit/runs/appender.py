@@ -22,14 +22,19 @@ class Appender:
     """One growing file. What the disk does not take waits in ``waiting``, in order, so that a full disk tears nothing."""
 
     def __init__(self, path: Path, header: bytes = b"") -> None:
-        self.path = path
-        torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
-        self._is_new = not path.exists()
-        self._file: IO[bytes] = open_plain(path, "ab")
-        self._is_synced = True
-        self.waiting = bytearray(b"\n" if torn else b"")
-        if header and path.stat().st_size == 0:
-            self.waiting += header
+        self.path, self._header = path, header
+        self._file: IO[bytes] | None = None
+        self._is_new = self._is_synced = True
+        self.waiting = bytearray()
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            self._is_new = not self.path.exists()
+            size = 0 if self._is_new else self.path.stat().st_size
+            before = b"" if size == 0 else b"" if _ends_whole(self.path) else b"\n"
+            self._file = open_plain(self.path, "ab")
+            self.waiting[:0] = before or (self._header if size == 0 else b"")
+        return self._file
 
     def append(self, content: bytes) -> None:
         """Add to what waits."""
@@ -37,14 +42,15 @@ class Appender:
 
     def flush(self) -> None:
         """Write what waits. Raises OSError; whatever was not taken keeps waiting."""
+        file = self._opened()
         while self.waiting:
-            written = self._file.write(self.waiting)
+            written = file.write(self.waiting)
             self._is_synced = False
             del self.waiting[: written or 0]
 
     def sync(self) -> None:
         """Put what was written on the disk, and the file's name in its folder. Raises OSError."""
-        if self._is_synced:
+        if self._file is None or self._is_synced:
             return
         os.fsync(self._file.fileno())
         if self._is_new:
@@ -55,20 +61,22 @@ class Appender:
     def commit(self, content: bytes) -> None:
         """Append ``content`` and put it on the disk before returning. Raises OSError, and then the file is as long as it was before."""
         self.flush()
-        size = os.fstat(self._file.fileno()).st_size
+        file = self._opened()
+        size = os.fstat(file.fileno()).st_size
         try:
             left = memoryview(content)
             while left:
-                left = left[self._file.write(left) or 0 :]
+                left = left[file.write(left) or 0 :]
             self._is_synced = False
             self.sync()
         except OSError:
-            os.ftruncate(self._file.fileno(), size)
+            os.ftruncate(file.fileno(), size)
             raise
 
     def close(self) -> None:
         """Close the file; what waits is lost."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _ends_whole(path: Path) -> bool:

@@ -340,6 +340,7 @@ class RunWriter:
         self.clock = clock or Clock()
         self.disk_trouble: str | None = None
         self.lost_bytes = 0
+        self._last_segment = 0
         self._files: dict[str, Appender] = {}
         self._lock = FileLock(
             path / LOCK,
@@ -352,8 +353,10 @@ class RunWriter:
         self._lock.acquire()
         try:
             run = Run(self.path)
-            starts = sum(event.kind == "recorder-started" for event in run.events())
-            self.segment = 1 + max([starts, *(file.segment for file in run.sample_files())])
+            events = run.events()
+            starts = sum(event.kind == "recorder-started" for event in events)
+            used = [event.segment for event in events if isinstance(event.segment, int)]
+            self.segment = 1 + max([starts, *used, *(file.segment for file in run.sample_files())])
             self._reserve()
         except BaseException:
             self._lock.release()
@@ -404,9 +407,22 @@ class RunWriter:
             ) from error
         return event
 
-    def _event(self, source: str, kind: str, data: Mapping[str, Any]) -> tuple[Event, bytes]:
+    def probe_event(self, source: str, kind: str, data: Mapping[str, Any], segment: int | None = None) -> None:
+        """Keep what a probe reported, with the segment of its samples."""
+        _, line = self._event(source, kind, data, segment)
+        self._append("events.jsonl", line)
+        self.flush()
+
+    def new_segment(self) -> int:
+        """A number for the samples of a probes' process that takes the place of one that died."""
+        self._last_segment = max(self._last_segment, self.segment) + 1
+        return self._last_segment
+
+    def _event(
+        self, source: str, kind: str, data: Mapping[str, Any], segment: int | None = None
+    ) -> tuple[Event, bytes]:
         anchor = self.clock.anchor(tries=1)
-        event = Event(anchor.mono_ns, anchor.wall_ns, self.segment, source, kind, data)
+        event = Event(anchor.mono_ns, anchor.wall_ns, segment or self.segment, source, kind, data)
         names = ("mono_ns", "wall_ns", "segment", "source", "kind", "data")
         return event, _line({name: getattr(event, name) for name in names})
 
@@ -419,15 +435,15 @@ class RunWriter:
         """Keep samples; they reach the disk with the next `flush`."""
         self.sample_rows(probe, b"".join(sample_line(row) for row in rows))
 
-    def sample_rows(self, probe: str, rows: bytes) -> None:
-        """Keep samples that are rows already (`sample_line`)."""
+    def sample_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
+        """Keep samples that are rows already (`sample_line`). ``segment`` is the one of a probes' process that was started later."""
         header = (",".join(COLUMNS) + "\n").encode()
-        self._append(f"samples/{probe}.{self.segment}.csv", rows, header)
+        self._append(f"samples/{probe}.{segment or self.segment}.csv", rows, header)
 
-    def observation_rows(self, probe: str, rows: bytes) -> None:
+    def observation_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
         """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
         make_folder(self.path / "observations")
-        self._append(f"observations/{probe}.{self.segment}.jsonl", rows)
+        self._append(f"observations/{probe}.{segment or self.segment}.jsonl", rows)
 
     def pack(self) -> None:
         """Pack every samples file, because nothing more will be written. What cannot be packed stays as CSV and is noted."""
@@ -438,7 +454,7 @@ class RunWriter:
             self._files.pop(name).close()
         open_still = {self.path / name for name in self._files}
         for file in Run(self.path).sample_files():
-            if file.is_packed or file.path in open_still or file.segment > self.segment:
+            if file.is_packed or file.path in open_still or file.segment > max(self.segment, self._last_segment):
                 continue
             try:
                 pack(file, {})

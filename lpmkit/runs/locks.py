@@ -30,11 +30,15 @@ _MAX_MARK_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The mark in a lock file. ``boot`` and ``started`` identify a life of the machine and of the process; empty where the system does not tell."""
+    """The mark in a lock file. ``boot`` and ``started`` identify a life of the machine and of the process; empty where the system does not tell.
+
+    ``inode`` is the lock file's own: in a copy of the folder it is another one, and the mark is nobody's.
+    """
 
     token: str
     host: str
     pid: int
+    inode: int
     boot: str
     started: str
     about: str
@@ -85,7 +89,15 @@ class FileLock:
         if before is not None and _is_alive(before, descriptor):
             raise self._held(before, "; the file system's lock does not keep others out")
         self._token = token_hex(8)
-        mark = Owner(self._token, socket.gethostname(), os.getpid(), _boot(), _started(os.getpid()), self._about)
+        mark = Owner(
+            self._token,
+            socket.gethostname(),
+            os.getpid(),
+            os.fstat(descriptor).st_ino,
+            _boot(),
+            _started(os.getpid()),
+            self._about,
+        )
         try:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, json.dumps(asdict(mark)).encode())
@@ -149,7 +161,7 @@ def holder(path: Path) -> Owner | None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return mark or Owner("", "this machine or another", 0, "", "", "")
+            return mark or Owner("", "this machine or another", 0, 0, "", "", "")
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise _cannot_lock(path, error) from error
@@ -182,15 +194,17 @@ def _mark(descriptor: int) -> Owner | None:
     """The mark in an open lock file; ``None`` where there is none that can be understood."""
     try:
         fields = json.loads(os.pread(descriptor, _MAX_MARK_BYTES, 0))
-        pid = fields["pid"]
+        numbers = {name: int(fields[name]) for name in ("pid", "inode")}
         texts = {name: str(fields[name]) for name in ("token", "host", "boot", "started", "about")}
-        return Owner(pid=int(pid), **texts)
+        return Owner(**numbers, **texts)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _is_alive(owner: Owner, descriptor: int) -> bool:
     """Whether the owner of a mark lives, as far as that can be told: by its process on this machine, by its last beat on another one."""
+    if owner.inode != os.fstat(descriptor).st_ino:
+        return False
     if owner.host == socket.gethostname():
         return bool(owner.started) and owner.boot == _boot() and owner.started == _started(owner.pid)
     return 0 <= time.time() - os.fstat(descriptor).st_mtime < GONE_S

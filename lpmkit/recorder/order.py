@@ -1,0 +1,41 @@
+"""The order of one recording: what is recorded, for how long, and which move is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lpmkit.config import Site
+from lpmkit.control.base import Order
+from lpmkit.probes.orders import ProbeOrder
+from lpmkit.runs.folder import Run
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOrder:
+    """A recording to be made: the move order and the times from ``run.json``; site and probes as the front end that started the recorder vouches for them."""
+
+    mode: str
+    site: Site
+    probes: tuple[ProbeOrder, ...]
+    lead_in_s: float
+    tail_s: float
+    poll_s: float
+    order: Order | None = None
+    duration_s: float | None = None
+
+    @classmethod
+    def of(cls, run: Run, charge: Mapping[str, Any]) -> RecordingOrder:
+        """Read the order of a run."""
+        facts = run.manifest
+        return cls(
+            mode=facts["mode"],
+            site=Site.model_validate(charge["site"]),
+            probes=tuple(ProbeOrder.from_data(data) for data in charge["probes"]),
+            lead_in_s=facts["lead_in_s"],
+            tail_s=facts["tail_s"],
+            poll_s=facts["poll_s"],
+            order=Order(**facts["order"]) if facts.get("order") else None,
+            duration_s=facts.get("duration_s"),
+        )

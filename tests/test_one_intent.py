@@ -1,0 +1,464 @@
+"""One migration, whatever happens to disks, locks, processes and other operators."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from lpmkit.background.requests import put
+from lpmkit.config import Site
+from lpmkit.control.base import Control, MigrationReading, Order
+from lpmkit.errors import LpmError, NotAllowed, RecordError
+from lpmkit.recorder import monitor as monitor_module
+from lpmkit.recorder import process
+from lpmkit.recorder.monitor import MigrationMonitor
+from lpmkit.runbook import Runbook, answer_to
+from lpmkit.runs import locks
+from lpmkit.runs.folder import LOCK, Run, RunWriter, create, write_document
+from lpmkit.runs.locks import partition_lock
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Reply
+from lpmkit.timeline import Clock, wait_until
+from tests.durable_disk import DurableDisk
+
+ORDER = Order("p", "a", "b", "8286-42A*21A40BC", "192.0.2.2", "padmin")
+AT_HOME = MigrationReading("Running", "Not Migrating")
+COPYING = MigrationReading("Migrating - Running", "Migration Starting", 10, 90)
+GONE = MigrationReading(None, None)
+THERE = MigrationReading("Running", "Not Migrating")
+
+
+@dataclass
+class Managers:
+    """Both managers of a move: what they list, and every command that they were sent. ``refuses`` is the reply to a command to move."""
+
+    source: MigrationReading = AT_HOME
+    target: MigrationReading = GONE
+    refuses: str = ""
+    sent: list[str] = field(default_factory=list)
+    when_sent: Callable[[], None] = lambda: None
+
+    def control(self, site: Site, frame: str, **_: Any) -> Control:
+        return cast(Control, OneManager(self, frame))
+
+
+@dataclass
+class OneManager:
+    managers: Managers
+    frame_name: str
+
+    def migrate(self, order: Order) -> Reply:
+        self.managers.sent.append("m")
+        self.managers.when_sent()
+        if self.managers.refuses:
+            return self._reply(1, self.managers.refuses)
+        self.managers.source, self.managers.target = GONE, THERE
+        return self._reply(0)
+
+    def stop(self, partition: str) -> Reply:
+        self.managers.sent.append("s")
+        return self._reply(0)
+
+    def recover(self, order: Order, *, force: bool = False) -> Reply:
+        self.managers.sent.append("r")
+        return self._reply(0)
+
+    def outcome(self) -> Reply | None:
+        return None
+
+    def migration(self, partition: str) -> MigrationReading:
+        return self.managers.source if self.frame_name == "a" else self.managers.target
+
+    def system(self) -> SimpleNamespace:
+        return SimpleNamespace(state="Operating")
+
+    def close(self) -> None:
+        pass
+
+    def _reply(self, status: int, error: str = "") -> Reply:
+        return Reply(self.frame_name, "LANG=C migrlpar", status, "", error)
+
+
+@pytest.fixture
+def managers(monkeypatch: pytest.MonkeyPatch) -> Managers:
+    found = Managers()
+    nothing = monkeypatch.setattr
+    nothing(process, "MigrationMonitor", lambda *given: MigrationMonitor(*given, control=found.control))
+    nothing(process.Recorder, "_survey_after", lambda *_: None)
+    nothing(process.Recorder, "_tell_logs", lambda *_: None)
+    nothing(process, "logs_of", lambda *_: None)
+    nothing(process, "OBSERVER", process.OBSERVER)
+    nothing(process, "ProbeProcess", NoProbes)
+    nothing(monitor_module, "RETRY_S", 0.01)
+    nothing(monitor_module, "NOT_OURS_S", 0.05)
+    return found
+
+
+class NoProbes:
+    """No process: these moves are watched by nobody."""
+
+    lasts_s = 0.0
+    names = ""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def keep(self, rate: str) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def move_folder(runs: Path, lead_in_s: float = 0.0) -> Run:
+    facts = {"order": asdict(ORDER), "lead_in_s": lead_in_s, "tail_s": 0.0, "poll_s": 0.005}
+    return create(runs, mode="move", title="p-to-b", facts=facts)
+
+
+def record(run: Run) -> None:
+    process.Recorder(run, Secrets(), {"site": Site().as_data(), "probes": []}).record()
+
+
+def phases(run: Run) -> list[str]:
+    return [str(event.data["phase"]) for event in run.events() if event.kind == "phase"]
+
+
+def last_why(run: Run) -> str:
+    return next(str(event.data["why"]) for event in reversed(run.events()) if event.kind == "phase")
+
+
+# --- power ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_power_cut_at_any_point_of_a_move_leads_to_no_second_command(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After every sync of a move the folder is cut to what the disk has, and carried on with as an operator would: against managers that show no migration."""
+    runs, cuts = tmp_path / "runs", []
+
+    def cut() -> None:
+        if live:
+            to = tmp_path / f"cut-{len(cuts)}"
+            cuts.append((disk.copy(runs, to), len(managers.sent)))
+
+    live: list[bool] = []
+    disk = DurableDisk(runs, cut)
+    with monkeypatch.context() as patch:
+        disk.install(patch)
+        run = move_folder(runs)
+        live.append(True)
+        managers.when_sent = cut  # the power goes when the command has just been sent
+        record(run)
+        cut()
+    assert managers.sent == ["m"]
+    assert phases(run)[-1] == "settled"
+    managers.when_sent = lambda: None
+    sent_before = [number for _, number in cuts]
+    assert sent_before[0] == 0
+    assert sent_before[-1] == 1
+    assert len(cuts) >= 10
+    for folder, was_sent in cuts:
+        managers.sent, managers.source, managers.target = ["m"] * was_sent, AT_HOME, GONE
+        path = folder / run.name
+        if not (path / "run.json").is_file() or not (path / "run.json").stat().st_size:
+            assert not was_sent
+            continue  # not even prepared
+        known = [event.data["what"] for event in Run(path).events() if event.kind == "intent"]
+        assert known == ["migrate"] or not was_sent, f"{folder}: the record does not know that a move was asked for"
+        record(Run(path))
+        assert len(managers.sent) <= 1, f"{folder}: {was_sent} sent before the cut"
+
+
+@pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_recorder_that_cannot_put_the_intent_on_the_disk_does_not_ask(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    run = move_folder(tmp_path)
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == "events.jsonl":
+            raise OSError(trouble, os.strerror(trouble))
+        real(descriptor)
+
+    monkeypatch.setattr(process, "LAST_PATIENCE_S", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        record(run)
+    assert managers.sent == []
+    assert [event.kind for event in run.events() if event.kind == "intent"] == []
+    assert phases(run) == ["failed"]
+    assert "the intent could not be recorded" in last_why(run)
+    assert "nothing was moved by this run" in last_why(run)
+
+
+def test_a_disk_that_breaks_while_the_partition_moves_does_not_end_the_recorder(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = move_folder(tmp_path)
+    broken = threading.Event()
+    managers.when_sent = broken.set
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if broken.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(process, "LAST_PATIENCE_S", 0.0)
+    record(run)
+    assert phases(run)[-1] == "settled"
+    assert any(event.kind == "disk-full" for event in run.events())
+
+
+# --- somebody else --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        (COPYING, "is in progress that this run did not ask for"),
+        (MigrationReading("Running", "Migration Failed"), "is to be recovered first"),
+        (GONE, "is not on a any more"),
+    ],
+)
+def test_the_manager_is_asked_first_and_a_partition_that_may_not_be_moved_now_is_not(
+    tmp_path: Path, managers: Managers, reading: MigrationReading, why: str
+) -> None:
+    managers.source = reading
+    run = move_folder(tmp_path)
+    record(run)
+    assert managers.sent == []
+    assert phases(run) == ["failed"]
+    assert why in last_why(run)
+
+
+def test_a_refused_command_is_no_success_though_the_partition_is_moved_by_somebody_else(
+    tmp_path: Path, managers: Managers
+) -> None:
+    managers.refuses = "HSCL3656 a migration is already in progress"
+
+    def somebody_was_faster() -> None:
+        managers.source = COPYING
+
+    managers.when_sent = somebody_was_faster
+    run = move_folder(tmp_path)
+    record(run)
+    assert managers.sent == ["m"]
+    assert phases(run) == ["asked", "failed"]
+    assert "asked for by somebody else" in last_why(run)
+
+
+def test_two_folders_never_move_one_partition_at_once(tmp_path: Path, managers: Managers) -> None:
+    """A plan's order has other movers than a single move's, so its folder is another one."""
+    first, second = move_folder(tmp_path), move_folder(tmp_path)
+    lock = partition_lock(first.path, "a", "p")
+    lock.acquire()
+    record(second)
+    assert managers.sent == []
+    assert "another run moves p" in last_why(second)
+    book = Runbook(Site.model_validate({"runs": {"folder": str(tmp_path)}}))
+    book.own_order = lambda run: ORDER  # type: ignore[method-assign]
+    third = move_folder(tmp_path)
+    with pytest.raises(NotAllowed, match="another run moves p"):
+        book.refuse_second_move(third)
+    lock.release()
+    book.refuse_second_move(third)
+
+
+def test_a_migration_that_nobody_watched_to_its_end_keeps_others_from_moving(tmp_path: Path) -> None:
+    first, second = move_folder(tmp_path), move_folder(tmp_path)
+    with RunWriter(first.path) as writer:
+        writer.event("recorder", "recorder-started")
+        writer.event("recorder", "intent", what="migrate")
+        writer.event("recorder", "phase", phase="copying", why="")
+    book = Runbook(Site.model_validate({"runs": {"folder": str(tmp_path)}}))
+    book.own_order = lambda run: ORDER  # type: ignore[method-assign]
+    with pytest.raises(NotAllowed, match="has not seen its end"):
+        book.refuse_second_move(second)
+
+
+# --- locks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_recorder_is_refused_where_the_lock_of_the_file_system_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = move_folder(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    with RunWriter(run.path):
+        assert run.is_recorded()
+        copy = Run(shutil.copytree(run.path, tmp_path / "copy"))
+        assert not copy.is_recorded(), "a copy is nobody's"
+        with pytest.raises(RecordError, match=r"another recorder.*the file system's lock does not keep others out"):
+            RunWriter(run.path).__enter__()
+    assert not run.is_recorded()
+
+
+def test_an_owner_that_finds_another_mark_does_not_ask(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two recorders that took a lying lock in the same moment: the one whose mark was overwritten gives way."""
+    run = move_folder(tmp_path, lead_in_s=60.0)
+    mark = {"token": "other", "host": "other", "pid": 1, "inode": 1, "boot": "", "started": "", "about": "x"}
+
+    def overwritten() -> None:
+        assert wait_until(lambda: bool(run.events()), clock=Clock(), timeout_s=20)
+        (run.path / LOCK).write_text(json.dumps(mark))
+
+    other = threading.Thread(target=overwritten)
+    other.start()
+    with pytest.raises(RecordError, match="another recorder has taken this folder"):
+        record(run)
+    other.join()
+    assert managers.sent == []
+    assert "recorder-ended" not in [event.kind for event in run.events()], "it writes no more"
+    assert json.loads((run.path / LOCK).read_text()) == mark, "the mark of the other one stays"
+
+
+@pytest.mark.parametrize("trouble", [errno.ENOLCK, errno.ENOSYS, errno.EIO])
+def test_a_file_system_without_locks_is_an_error_with_a_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    run = move_folder(tmp_path)
+
+    def flock(*_: object) -> None:
+        raise OSError(trouble, os.strerror(trouble))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(RecordError, match=errno.errorcode[trouble]) as caught:
+        RunWriter(run.path).__enter__()
+    assert "local disk" in str(caught.value)
+
+
+def test_the_mark_of_a_process_that_died_holds_nobody_off(tmp_path: Path) -> None:
+    run = move_folder(tmp_path)
+    code = "import sys,os; from pathlib import Path; from lpmkit.runs.folder import RunWriter; RunWriter(Path(sys.argv[1])).__enter__(); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(run.path)], check=False)
+    assert (run.path / LOCK).stat().st_size > 0, "it left its mark"
+    assert not run.is_recorded()
+    with RunWriter(run.path):
+        assert run.is_recorded()
+
+
+def test_a_mark_of_another_machine_holds_until_its_beats_have_stopped(tmp_path: Path) -> None:
+    run = move_folder(tmp_path)
+    (run.path / LOCK).touch()
+    inode = (run.path / LOCK).stat().st_ino
+    mark = {"token": "t", "host": "elsewhere", "pid": 1, "inode": inode, "boot": "", "started": "", "about": run.name}
+    (run.path / LOCK).write_text(json.dumps(mark))
+    assert run.is_recorded()
+    with pytest.raises(RecordError, match="on elsewhere"):
+        RunWriter(run.path).__enter__()
+    long_ago = (run.path / LOCK).stat().st_mtime - locks.GONE_S - 1
+    os.utime(run.path / LOCK, (long_ago, long_ago))
+    assert not run.is_recorded()
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+def test_every_answer_belongs_to_its_own_request(tmp_path: Path, managers: Managers) -> None:
+    """Two operators stop at once, a third recovers: each reads the answer to its own request."""
+    run = move_folder(tmp_path, lead_in_s=60.0)
+    requests = [put(run, Clock(), what).stem for what in ("stop", "recover", "stop")]
+    record(run)
+    assert managers.sent in (["r"], [])
+    book = Runbook(Site())
+    answers = [answer_to(book, run, request) for request in requests]
+    assert answers[0] == (0, "The move was not asked for yet, and will not be.")
+    assert all(status is not None for status, _ in answers)
+    told = {event.data.get("request") for event in run.events() if event.kind == "answer"}
+    assert told == set(requests)
+
+
+@pytest.mark.parametrize("phase", ["settled", "failed"])
+def test_a_request_to_a_run_that_is_over_is_refused_at_once_and_starts_no_recorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    run = move_folder(tmp_path)
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "recorder-started")
+        writer.event("recorder", "phase", phase=phase, why="")
+        writer.event("recorder", "recorder-ended", reason=phase)
+    book = Runbook(Site())
+    book.own_order = lambda run: ORDER  # type: ignore[method-assign]
+    managers = Managers(GONE, THERE) if phase == "settled" else Managers()
+    monkeypatch.setattr("lpmkit.runbook.control_of", managers.control)
+    monkeypatch.setattr(process.WORKER.__class__, "start", lambda *_: pytest.fail("a recorder was started"))
+    with pytest.raises(NotAllowed, match="the run is over"):
+        book.stop(run, "p")
+    with pytest.raises(NotAllowed, match="nothing to recover"):
+        book.recover(run, "p")
+    assert not list(run.path.glob("requests/*"))
+
+
+def test_a_request_that_nobody_takes_up_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = move_folder(tmp_path)
+    monkeypatch.setattr("lpmkit.runbook.ANSWER_TIMEOUT_S", 0.0)
+    request = put(run, Clock(), "stop").stem
+    status, text = answer_to(Runbook(Site()), run, request)
+    assert status is None
+    assert "withdrawn" in text
+    assert not list(run.path.glob("requests/*"))
+
+
+# --- evidence -------------------------------------------------------------------------------------------------------
+
+
+def test_a_recorder_that_does_not_show_itself_is_ended_before_anything_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sits_there.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.5)
+    run = move_folder(tmp_path / "runs")
+    worker = process.Worker("recorder", "sits_there")
+    with pytest.raises(RecordError, match="its record shows that it asked no manager"):
+        worker.start(run, Secrets(), Clock(), {})
+    (tmp_path / "asks.py").write_text(
+        "import sys, json, pathlib, time\n"
+        "path = pathlib.Path(sys.argv[1]) / 'later'\n"
+        "path.write_text(json.dumps(1))\n"
+        "time.sleep(600)\n"
+    )
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "intent", what="migrate")
+    with pytest.raises(RecordError, match="whether a move was asked for is not known"):
+        process.Worker("recorder", "asks").start(run, Secrets(), Clock(), {})
+
+
+def test_validate_of_a_run_that_moves_says_why_it_is_not_asked(tmp_path: Path) -> None:
+    run = move_folder(tmp_path)
+    write_document(
+        run.path,
+        "validation",
+        {"order": asdict(ORDER), "passed": True, "status": 0, "text": "", "wall_ns": 1, "disks": False},
+    )
+    book = Runbook(Site())
+    assert book.validation_before(run) is None
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "recorder-started")
+    before = book.validation_before(run)
+    assert before is not None
+    assert before.passed
+
+
+def test_a_password_that_cannot_be_had_ends_before_anything_is_prepared(tmp_path: Path) -> None:
+    site = Site.model_validate({"partitions": {"p": {"host": "h", "password": "prompt"}}})
+    with pytest.raises(LpmError, match="no secret behind 'prompt'"):
+        Runbook(site, Secrets(may_ask=False)).require_secrets("p")
