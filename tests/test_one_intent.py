@@ -19,6 +19,7 @@ from typing import Any, cast
 import pytest
 
 from lpmkit.background.requests import put
+from lpmkit.background.worker import Worker
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError, NotAllowed, RecordError
@@ -100,7 +101,6 @@ def managers(monkeypatch: pytest.MonkeyPatch) -> Managers:
     nothing(process.Recorder, "_survey_after", lambda *_: None)
     nothing(process.Recorder, "_tell_logs", lambda *_: None)
     nothing(process, "logs_of", lambda *_: None)
-    nothing(process, "OBSERVER", process.OBSERVER)
     nothing(process, "ProbeProcess", NoProbes)
     nothing(monitor_module, "RETRY_S", 0.01)
     nothing(monitor_module, "NOT_OURS_S", 0.05)
@@ -147,7 +147,8 @@ def test_a_power_cut_at_any_point_of_a_move_leads_to_no_second_command(
     tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After every sync of a move the folder is cut to what the disk has, and carried on with as an operator would: against managers that show no migration."""
-    runs, cuts = tmp_path / "runs", []
+    runs = tmp_path / "runs"
+    cuts: list[tuple[Path, int]] = []
 
     def cut() -> None:
         if live:
@@ -427,7 +428,7 @@ def test_a_recorder_that_does_not_show_itself_is_ended_before_anything_is_claime
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.5)
     run = move_folder(tmp_path / "runs")
-    worker = process.Worker("recorder", "sits_there")
+    worker = Worker("recorder", "sits_there")
     with pytest.raises(RecordError, match="its record shows that it asked no manager"):
         worker.start(run, Secrets(), Clock(), {})
     (tmp_path / "asks.py").write_text(
@@ -439,7 +440,7 @@ def test_a_recorder_that_does_not_show_itself_is_ended_before_anything_is_claime
     with RunWriter(run.path) as writer:
         writer.event("recorder", "intent", what="migrate")
     with pytest.raises(RecordError, match="whether a move was asked for is not known"):
-        process.Worker("recorder", "asks").start(run, Secrets(), Clock(), {})
+        Worker("recorder", "asks").start(run, Secrets(), Clock(), {})
 
 
 def test_validate_of_a_run_that_moves_says_why_it_is_not_asked(tmp_path: Path) -> None:

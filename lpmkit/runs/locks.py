@@ -194,9 +194,15 @@ def _mark(descriptor: int) -> Owner | None:
     """The mark in an open lock file; ``None`` where there is none that can be understood."""
     try:
         fields = json.loads(os.pread(descriptor, _MAX_MARK_BYTES, 0))
-        numbers = {name: int(fields[name]) for name in ("pid", "inode")}
-        texts = {name: str(fields[name]) for name in ("token", "host", "boot", "started", "about")}
-        return Owner(**numbers, **texts)
+        return Owner(
+            token=str(fields["token"]),
+            host=str(fields["host"]),
+            pid=int(fields["pid"]),
+            inode=int(fields["inode"]),
+            boot=str(fields["boot"]),
+            started=str(fields["started"]),
+            about=str(fields["about"]),
+        )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
