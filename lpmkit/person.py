@@ -42,6 +42,15 @@ class Person:
         return cls(str(data["login"]), str(data["account"]), str(data["known_by"]))
 
 
+def is_login(text: str) -> bool:
+    """Whether a text could be the name of a person that a proxy hands on.
+
+    >>> is_login("anna.b@example.org"), is_login("-I"), is_login("a b"), is_login("")
+    (True, False, False, False)
+    """
+    return _LOGIN.fullmatch(text) is not None
+
+
 def account_name(uid: int) -> str:
     """The name of an account; its number where it has none.
 
@@ -60,7 +69,7 @@ def acting_person(environment: Mapping[str, str] = os.environ) -> Person:
     session = _session_uid()
     if session is not None and session != os.getuid():
         return Person(account_name(session), account, "login session")
-    if os.getuid() == 0 and _LOGIN.fullmatch(environment.get("SUDO_USER", "")):
+    if os.getuid() == 0 and is_login(environment.get("SUDO_USER", "")):
         return Person(environment["SUDO_USER"], account, "sudo")
     return Person(account, account, "account" if session is None else "login session")
 
@@ -86,7 +95,7 @@ def person_of_request(environment: Mapping[str, str] = os.environ) -> Person:
     if not header:
         return acting_person(environment)
     login = environment.get(f"HTTP_{header.upper().replace('-', '_')}", "")
-    if not _LOGIN.fullmatch(login):
+    if not is_login(login):
         raise NotAllowed(
             f"the proxy did not say who logged in (header {header})",
             next_step="Set the header in the proxy after it has authenticated the person, and drop the browser's own.",

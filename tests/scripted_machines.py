@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from lpmkit.checks import Finding, Verdict
 from lpmkit.control.base import Order
-from lpmkit.errors import NotFound, RecordError, Unreachable
+from lpmkit.errors import NotApproved, NotFound, RecordError, Unreachable
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
@@ -59,6 +59,7 @@ class Machines:
     clusters: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
+    unapproved: set[str] = field(default_factory=set)
     allowed: int = 16
     pairs: tuple[MoverPair, ...] = ()
     takes: int | None = None
@@ -70,6 +71,11 @@ class Machines:
 
     def __post_init__(self) -> None:
         self.clock.each = self.step
+
+    def require_approvals(self, run: Run) -> tuple[()]:
+        if run.manifest["order"]["partition"] in self.unapproved:
+            raise NotApproved("this order needs 1 approval")
+        return ()
 
     def landscape(self) -> SiteInventory:
         self.looked += 1

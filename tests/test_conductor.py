@@ -91,6 +91,24 @@ def test_a_failing_check_keeps_a_move_from_being_asked_for_unless_the_plan_accep
     assert "make room" in now.move("a").why
 
 
+def test_a_move_of_a_plan_waits_until_somebody_else_approves_its_order(machines: Machines) -> None:
+    machines.unapproved = {"a"}
+    asked_at: list[int] = []
+
+    def goes_on() -> None:
+        machines.step()
+        if machines.clock.now_ns - began > 300e9 and machines.unapproved:
+            assert machines.moved == ["b"], "the others do not wait for it"
+            machines.unapproved.clear()
+            asked_at.append(machines.clock.now_ns)
+
+    began, machines.clock.each = machines.clock.now_ns, goes_on
+    _, now = conduct(machines, planned({"partition": "a"}, {"partition": "b"}))
+    assert asked_at
+    assert machines.moved == ["b", "a"]
+    assert stages_of(now) == {"a": "arrived", "b": "arrived"}
+
+
 def test_a_move_that_arrived_with_a_failed_verdict_has_failed(machines: Machines) -> None:
     machines.verdicts["a"] = "failed"
     _, now = conduct(machines, planned({"partition": "a"}, {"partition": "b", "after": ["a"]}))

@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "log_file",
     "person",
+    "temporary",
     "timeline",
     "inventory",
     "config",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from secrets import token_hex
 from typing import NoReturn
 
 import click
@@ -22,6 +23,7 @@ from lpmkit.commands.console import (
     Terminal,
     json_option,
     people,
+    print_line,
     print_table,
     say_json,
     told,
@@ -30,6 +32,9 @@ from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
 from lpmkit.config import RunSettings, find_site_file
 from lpmkit.errors import UsageError
+
+#: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what they show.
+KERNELS_BY_FILES = "--KernelManager.transport=ipc"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
@@ -103,42 +108,113 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
         people.print(f"No site file yet ({error.what}): the rehearsal needs none.")
     people.print(f"The notebooks are copied to {folder}")
     cards = Path(lpmkit.__file__).parent / "templates" / "jupyter" / "labextensions"
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", KERNELS_BY_FILES]
     command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
     if no_browser:
         command.append("--no-browser")
-    sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - JupyterLab, with the operator's options
+    # what it writes, such as IPython's history of commands, is this account's alone
+    sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - JupyterLab, with the operator's options
 
 
 @click.command("app", context_settings={"ignore_unknown_options": True})
 @click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Serve on this Unix socket instead of a port, for a reverse proxy.",
+)
+@click.option("--socket-group", metavar="GROUP", help="The proxy's group, which may use the socket too.")
+@click.option(
+    "--host-name",
+    "host_names",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the proxy is reached. May be repeated.",
+)
+@click.option(
+    "--person-header",
+    metavar="NAME",
+    help="The header in which the proxy says who logged in, instead of a token; needs --socket.",
+)
 @click.argument("voila_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 @told
-def app(context: click.Context, port: int, no_browser: bool, voila_options: Sequence[str]) -> None:
-    """Serve the guided move, its verification and its history as pages without code, on this machine only (Voilà)."""
+def app(
+    context: click.Context,
+    port: int,
+    no_browser: bool,
+    socket: Path | None,
+    socket_group: str | None,
+    host_names: Sequence[str],
+    person_header: str | None,
+    voila_options: Sequence[str],
+) -> None:
+    """Serve the guided move, its verification and its history as pages without code (Voilà), to who has the address with its token.
+
+    Only on this machine. For several people see docs/security.md: each with their own through JupyterHub, or one behind a reverse proxy that says who logged in.
+    """
     from lpmkit.notebook.models import write_application  # noqa: PLC0415
+    from lpmkit.person import PERSON_HEADER  # noqa: PLC0415
+    from lpmkit.temporary import temporary_folder  # noqa: PLC0415
 
     site = find_site_file(context.obj).resolve()
+    options = _door(socket, socket_group, host_names, person_header)
     templates = str(Path(lpmkit.__file__).parent / "templates" / "jupyter")
     found = [templates, *filter(None, [os.environ.get("JUPYTER_PATH")])]
-    environment = {**os.environ, "LPMKIT_SITE": str(site), "JUPYTER_PATH": os.pathsep.join(found)}
-    with tempfile.TemporaryDirectory(prefix="lpmkit-app-") as folder:
-        notebook = write_application(Path(folder))
+    environment = {
+        **os.environ,
+        "LPMKIT_SITE": str(site),
+        "JUPYTER_PATH": os.pathsep.join(found),
+        PERSON_HEADER: person_header or "",
+    }
+    for name in ("JUPYTER_TOKEN", f"HTTP_{(person_header or '').upper().replace('-', '_')}"):
+        environment.pop(name, None)
+    with temporary_folder("lpmkit-app-") as folder:
+        notebook = write_application(folder / "pages")
+        token = token_hex(24)
+        kept = folder / "token"
+        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(token)
+        environment["JUPYTER_TOKEN_FILE"] = str(kept)
         command = [
             sys.executable,
             "-m",
-            "voila",
+            "lpmkit.notebook.server",
             str(notebook),
             f"--port={port}",
             "--Voila.ip=127.0.0.1",
-            "--template=lpmkit",
-            *voila_options,
+            "--Voila.port_retries=0",
+            KERNELS_BY_FILES,
         ]
-        command += ["--no-browser"] if no_browser else []
-        people.print(f"http://127.0.0.1:{port}/ for {site}")
-        sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - Voilà, with the operator's options
+        command += [f"--Voila.connection_dir_root={folder}", "--template=lpmkit", *options, *voila_options]
+        command += ["--no-browser"] if no_browser or socket else []
+        if socket is None:
+            print_line(f"http://127.0.0.1:{port}/?token={token} for {site}")
+        else:
+            print_line(f"{socket} for {site}" + ("" if person_header else f"; token {token}"))
+        # what it writes, such as a history of commands, is this account's alone
+        sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - Voilà, with the operator's options
+
+
+def _door(socket: Path | None, group: str | None, host_names: Sequence[str], header: str | None) -> list[str]:
+    """The server's options for who gets in. Raises `UsageError` for a combination that would let in anybody."""
+    if header is not None and socket is None:
+        raise UsageError(
+            "a header can be set by anybody who reaches a port",
+            next_step="Serve on a --socket that only the proxy may use.",
+        )
+    if header is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", header):
+        raise UsageError(f"{header!r} is no name of a header", next_step="Such as X-Remote-User.")
+    if group is not None and socket is None:
+        raise UsageError("--socket-group belongs to --socket")
+    if socket is not None and socket.exists() and not socket.is_socket():
+        raise UsageError("there is a file already", where=str(socket), next_step="Name a path that is free.")
+    found = [f"--Server.host_names={name}" for name in host_names]
+    found += [f"--Server.socket={socket.resolve()}"] if socket else []
+    found += [f"--Server.socket_group={group}"] if group else []
+    return [*found, *([f"--Server.person_header={header}"] if header else [])]
 
 
 @click.command()

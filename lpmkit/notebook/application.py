@@ -17,6 +17,7 @@ from lpmkit.notebook.live import LiveBoard
 from lpmkit.notebook.move import Chooser, MovePanel
 from lpmkit.notebook.plan import PlanMaker, PlanPanel, looked_table
 from lpmkit.notebook.record import (
+    ApprovalForm,
     HomeChooser,
     RecordForm,
     RunChooser,
@@ -102,7 +103,7 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         )
         self.move = _Page(
             lambda: RunChooser(book, wanted=lambda run: run.manifest["mode"] == "move"),
-            {"Open": self._do_open},
+            {"Open": self._do_open, "Approve": self._do_approve},
             "Choose the prepared run, or one that moves; the newest comes first.",
         )
         self.verify = _Page(
@@ -169,6 +170,10 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         panel = MovePanel(self._book, run)
         self._board = LiveBoard(run, panel)
         return [*found, panel, self._board]
+
+    def _do_approve(self) -> list[Any]:
+        """Fields to approve the chosen order with, as the person who is logged in."""
+        return [ApprovalForm(self._book, self.move.top.run())]
 
     def _relabel(self) -> None:
         """A run was analysed: what the lists say of it is said anew."""

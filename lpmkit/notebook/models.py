@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.runs.files import make_folder
 
 
 def models() -> list[Path]:
@@ -29,7 +30,8 @@ def copy_models(parent: Path) -> Path:
     """Copy the models into a new dated folder under ``parent`` and return it."""
     stem = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     folder = parent.resolve() / stem
-    folder.mkdir(parents=True)
+    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for model in models():
         shutil.copyfile(model, folder / model.name)
     return folder
@@ -38,9 +40,10 @@ def copy_models(parent: Path) -> Path:
 #: The application is one cell; Voilà shows what it shows, and not the cell.
 _APPLICATION = """from lpmkit.notebook.application import Application
 from lpmkit.config import find_site_file, load_site
+from lpmkit.person import person_of_request
 from lpmkit.runbook import Runbook
 
-Application(Runbook(load_site(find_site_file(None))))
+Application(Runbook(load_site(find_site_file(None)), person=person_of_request()))
 """
 
 
@@ -48,7 +51,10 @@ def write_application(folder: Path) -> Path:
     """Write the application's notebook into a folder and return its path."""
     cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "id": "application", "metadata": {}, "outputs": [], "source": _APPLICATION}  # fmt: skip
     kernel = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / "application.ipynb"
-    path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1))
+    path.write_text(
+        json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1),
+        encoding="utf-8",
+    )
     return path

@@ -11,7 +11,7 @@ import ipywidgets as w
 from IPython.display import HTML
 from pydantic import ValidationError
 
-from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.errors import LpmError, NotAllowed, SiteFileError, UsageError
 from lpmkit.notebook.live import REDRAW_S
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
@@ -90,6 +90,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         self._frames = list(there.frames)
         given = load_plan(Path(file)) if file is not None and Path(file).exists() else None
         self._given = given
+        self._named = None if file is None else Path(file).expanduser().resolve()
         self.title = w.Text(value=given.title if given else "", description="title", layout=w.Layout(width="36em"))
         self.on_failure = w.Dropdown(
             options=[("start no further move", "stop"), ("go on with what does not depend on it", "go-on")],
@@ -152,11 +153,29 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
     def write(self) -> None:
         """Save the plan into its file; says what is wrong with it instead, if something is."""
         try:
-            path = save_plan(self.plan(), Path(self.file.value))
+            path = save_plan(self.plan(), self._place())
         except LpmError as error:
             self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
         self.says.value = f"<p role='status'>✓ saved in <code>{escaped(path)}</code></p>"
+
+    def _place(self) -> Path:
+        """Where the plan is saved: the file that the notebook's cell names, or one below the folder of runs. Raises `NotAllowed` for any other, and for a file that holds something else."""
+        path, runs = Path(self.file.value).expanduser(), self._book.site.runs.folder
+        wanted = path.resolve()
+        inside = (
+            wanted.is_relative_to(runs.resolve())
+            and wanted.suffix in (".yaml", ".yml")
+            and not _in_a_run(wanted, runs.resolve())
+        )
+        if path.is_symlink() or not (inside or (self._named is not None and wanted == self._named)):
+            raise NotAllowed(
+                f"a plan is not saved as {path}",
+                next_step=f"Name a .yaml file in {runs}, outside of any run.",
+            )
+        if wanted.exists():
+            load_plan(wanted)  # a file that is no plan is not written over
+        return wanted
 
     def _append(self) -> None:
         taken = {row.partition.value for row in self.rows.children}
@@ -172,6 +191,13 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         if what != "remove":
             rows.insert(max(0, at - 1) if what == "earlier" else at + 1, row)
         self.rows.children = tuple(rows)
+
+
+def _in_a_run(path: Path, runs: Path) -> bool:
+    """Whether a path is below a folder that holds a run."""
+    return any(
+        (folder / "run.json").exists() for folder in path.parents if folder != runs and folder.is_relative_to(runs)
+    )
 
 
 def looked_table(looked: tuple[Looked, ...]) -> HTML:

@@ -14,6 +14,7 @@ import ipywidgets as w
 from IPython.display import HTML
 
 from lpmkit.analysis import analyse
+from lpmkit.approvals import order_hash
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.notebook.tables import escaped, picture, table
@@ -100,6 +101,34 @@ def _label(name: str, move: Any) -> str:
         return name
     felt = "" if move.suspended_s is None else f", suspended {move.suspended_s:.3f} s"
     return f"{name}   {move.outcome or move.mode}, {move.state}{felt}"
+
+
+class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
+    """Approve the order of a prepared run, for four eyes: type the partition's name and press Approve. It says who approves, and what for."""
+
+    def __init__(self, book: Runbook, run: Run) -> None:
+        self._book, self._run = book, run
+        order = book.own_order(run)
+        self.typed = w.Text(placeholder=f"type {order.partition}", description="name", layout=_WIDE)
+        self.button = w.Button(description="Approve", icon="check")
+        self.says = w.HTML()
+        self.button.on_click(lambda _: self._approve())
+        what = f"{order.partition} from {order.source} to {order.target}, prepared by {run.manifest.get('by', '?')}; order {order_hash(run)[:16]}"
+        super().__init__(
+            [
+                w.HTML(f"<p>As {escaped(book.person.login)}: {escaped(what)}</p>"),
+                w.HBox([self.typed, self.button]),
+                self.says,
+            ]
+        )
+
+    def _approve(self) -> None:
+        try:
+            given = self._book.approve(self._run, self.typed.value)
+        except LpmError as error:
+            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            return
+        self.says.value = f"<p role='status'>✓ approved by {escaped(given.by)}</p>"
 
 
 class RecordForm(w.VBox):  # type: ignore[misc] # as above

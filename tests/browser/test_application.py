@@ -44,7 +44,9 @@ def application(site_file: Path, folder: Path) -> Iterator[str]:
                     return probe.connect_ex(("127.0.0.1", port)) == 0
 
             assert wait_until(listens, clock=Clock(), timeout_s=200), (folder / "app.log").read_text()
-            yield f"http://127.0.0.1:{port}/"
+            printed = re.search(r"http://127\.0\.0\.1:\d+/\?token=\w+", (folder / "app.log").read_text())
+            assert printed, "the address is printed with its token"
+            yield printed[0]
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
@@ -122,8 +124,9 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         shot(page, f"application-5-written-{width}")
         soon((run.path / "write-up" / "write-up.pdf").exists)
         _a_plan_is_written_and_looked_at(page, width)
+        server = address.partition("?")[0]
         elsewhere = [
-            url for url in asked if not url.startswith((address, "data:", "blob:", address.replace("http", "ws")))
+            url for url in asked if not url.startswith((server, "data:", "blob:", server.replace("http", "ws")))
         ]
         assert elsewhere == [], "a jump host has no internet"
         assert_contains_the_truth(run.document("summary"), truth(rehearsal))

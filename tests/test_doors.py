@@ -1,0 +1,404 @@
+"""The application's door: who has no token, comes by another name, from another page or another account stays outside."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from click.testing import CliRunner
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.web import HTTPError
+
+from lpmkit.cli import main
+from lpmkit.config import RunSettings, Site
+from lpmkit.errors import NotAllowed, SiteFileError
+from lpmkit.notebook.plan import PlanMaker
+from lpmkit.notebook.server import _SESSION, MAX_KERNELS, MAX_KERNELS_OF_SESSION, LimitedKernels
+from lpmkit.runbook import Runbook, SiteInventory
+from lpmkit.temporary import remove_left_behind, temporary_folder
+from lpmkit.timeline import Clock, wait_until
+
+SITE = "frames:\n  a: {manager: ivm, host: a.invalid, mover_address: 192.0.2.1}\n  b: {manager: ivm, host: b.invalid, mover_address: 192.0.2.2}\n"
+
+
+class _Answer:
+    """One answer: its status, its headers and its text."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self.status, self.headers = answer.status, answer.headers
+        # a page that starts a kernel is read by its beginning
+        self.text = "" if answer.status == 101 else answer.read(2000).decode(errors="replace")
+
+
+class _Server:
+    """A running `lpmkit app`: on a port, or on a Unix socket."""
+
+    def __init__(self, log: Path, child: subprocess.Popen[bytes], port: int, path: Path | None) -> None:
+        self.log, self.child, self.port, self.path = log, child, port, path
+
+    @property
+    def token(self) -> str:
+        found = re.search(r"token[= ](\w+)", self.log.read_text())
+        assert found, self.log.read_text()
+        return found[1]
+
+    def get(self, where: str, *, verb: str = "GET", **headers: str) -> _Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if self.path is not None:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(60)
+            connection.sock.connect(str(self.path))
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(verb, where, headers={"Host": f"127.0.0.1:{self.port}", **sent})
+        try:
+            return _Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    @property
+    def kernels(self) -> int:
+        """How many kernels it has started: each leaves a file in the folder of connections."""
+        (folder,) = re.findall(r"connection files in (\S+?)\.?$", self.log.read_text(), re.MULTILINE)
+        return len(list(Path(folder).glob("kernel-*.json")))
+
+
+def _serve(folder: Path, *options: str, path: Path | None = None) -> Iterator[_Server]:
+    (folder / "site.yaml").write_text(SITE)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "app.log"
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "lpmkit.cli", "app", "--no-browser", f"--port={port}", *options],
+            env={**os.environ, "HOME": str(folder), "LPMKIT_SITE": str(folder / "site.yaml"), "JUPYTER_TOKEN": "not-this-one"},
+            stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+
+    def listens() -> bool:
+        if path is not None:
+            return path.is_socket()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        assert wait_until(listens, clock=Clock(), timeout_s=90), log.read_text()
+        yield _Server(log, child, port, path)
+    finally:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
+    yield from _serve(tmp_path_factory.mktemp("app"))
+
+
+PAGES = (
+    "/",
+    "/?token=wrong",
+    "/?token=",
+    "/?token=not-this-one",
+    "/voila/files/token",
+    "/voila/files/../token",
+    "/application.ipynb",
+    "/api/kernels",
+)
+
+
+@pytest.mark.parametrize("where", PAGES)
+def test_without_the_token_no_page_is_served_and_no_kernel_started(where: str, server: _Server) -> None:
+    before = server.kernels
+    answer = server.get(where)
+    assert answer.status in (302, 403, 404)
+    assert "bxaix" not in answer.text
+    assert server.kernels == before
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "169.254.1.1", "127.0.0.1.evil.example", "localhost.evil.example", ""]
+)
+@pytest.mark.parametrize(
+    "where", ["/", "/voila/static/voila.js", "/login", "/api/kernels/00000000-0000-0000-0000-000000000000/channels"]
+)
+def test_a_name_that_is_not_this_machines_own_is_refused_with_the_token_as_well(
+    where: str, host: str, server: _Server
+) -> None:
+    before = server.kernels
+    assert server.get(f"{where}?token={server.token}", Host=host).status in (400, 403)
+    assert server.kernels == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "where"),
+    [("POST", "/voila/api/shutdown/{}"), ("DELETE", "/api/kernels/{}"), ("POST", "/api/kernels/{}/interrupt")],
+)
+def test_no_kernel_is_ended_by_who_has_no_token(verb: str, where: str, server: _Server) -> None:
+    assert server.get(where.format("0" * 8 + "-0000-0000-0000-" + "0" * 12), verb=verb).status in (403, 404)
+
+
+def test_the_token_is_random_long_in_no_list_of_processes_and_in_no_file_that_others_can_read(server: _Server) -> None:
+    assert re.fullmatch(r"[0-9a-f]{48}", server.token)
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert server.token.encode() not in process.read_bytes()
+        except OSError:
+            continue  # it ended meanwhile
+    kept = [path for path in Path(tempfile.gettempdir()).glob("lpmkit-app-*/token") if path.read_text() == server.token]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600]
+    assert stat.S_IMODE(kept[0].parent.stat().st_mode) == 0o700
+
+
+def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone(server: _Server) -> None:
+    answer = server.get(f"/?token={server.token}")
+    assert answer.status == 200
+    assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    assert wait_until(lambda: server.kernels >= 1, clock=Clock(), timeout_s=60)
+    (folder,) = re.findall(r"connection files in (\S+?)\.?$", server.log.read_text(), re.MULTILINE)
+    connection = next(Path(folder).glob("kernel-*.json"))
+    assert json.loads(connection.read_text())["transport"] == "ipc", (
+        "a port of this machine could be listened to by anybody on it"
+    )
+    kernel = connection.stem.removeprefix("kernel-")
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    here = f"http://127.0.0.1:{server.port}"
+    origins = [
+        (here, cookie),
+        ("https://evil.example", cookie),
+        (f"{here}.evil.example", cookie),
+        ("null", cookie),
+        (here, ""),
+    ]
+    tried = [
+        server.get(
+            f"/api/kernels/{kernel}/channels", Cookie=given, Origin=origin, Upgrade="websocket", Connection="Upgrade",
+            Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", Sec_WebSocket_Version="13",
+        ).status
+        for origin, given in origins
+    ]  # fmt: skip
+    assert tried == [101, 403, 403, 403, 403], "a page from elsewhere has no way to the kernel, nor who has no cookie"
+    assert server.get(f"/api/kernels/{kernel}?token={server.token}").status == 403, "another session's kernel"
+
+
+# --- kernels --------------------------------------------------------------------------------------------------------
+
+
+class _Kernels(LimitedKernels):
+    """Kernels that are names only."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.there: dict[str, int] = {}
+        self._kernel_connections = self.there
+
+        async def start(_: object, **wanted: Any) -> str:
+            await asyncio.sleep(0)
+            name = f"kernel-{wanted['number']}"
+            self.there[name] = 0
+            return name
+
+        monkeypatch.setattr(AsyncMappingKernelManager, "start_kernel", start)
+
+    def __contains__(self, kernel_id: object) -> bool:
+        return kernel_id in self.there
+
+    async def shutdown_kernel(self, kernel_id: str, **_: Any) -> None:  # type: ignore[override] # as its parent
+        del self.there[kernel_id]
+
+    async def open(self, session: str, number: int, *, connected: bool = False) -> str:
+        _SESSION.set(session)
+        name = await self.start_kernel(number=number)
+        self.there[name] = int(connected)
+        return name
+
+
+def test_a_session_that_loads_the_page_again_and_again_has_a_few_kernels_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def loads() -> None:
+        kernels = _Kernels(monkeypatch)
+        await asyncio.gather(*(kernels.open("anna", number) for number in range(20)))
+        assert len(kernels.there) == MAX_KERNELS_OF_SESSION
+        assert "kernel-19" in kernels.there, "the newest page works"
+
+    asyncio.run(loads())
+
+
+def test_pages_that_are_open_are_not_ended_for_another_and_the_sum_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def loads() -> None:
+        kernels = _Kernels(monkeypatch)
+        for number in range(MAX_KERNELS_OF_SESSION):
+            await kernels.open("anna", number, connected=True)
+        with pytest.raises(HTTPError) as caught:
+            await kernels.open("anna", 99)
+        assert caught.value.status_code == 503
+        number = 100
+        while len(kernels.there) < MAX_KERNELS:
+            number += 1
+            await kernels.open(f"person-{number}", number, connected=True)
+        with pytest.raises(HTTPError):
+            await kernels.open("late", 999)
+        assert kernels.session_of("kernel-0") == "anna"
+
+    asyncio.run(loads())
+
+
+# --- a socket for a proxy -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def behind_proxy() -> Iterator[_Server]:
+    with tempfile.TemporaryDirectory(prefix="lpmkit-doors-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        path = folder / "app.sock"
+        yield from _serve(
+            folder, f"--socket={path}", "--person-header=X-Remote-User", "--host-name=lpm.example.org", path=path
+        )
+
+
+def test_behind_a_proxy_nobody_unnamed_gets_in(behind_proxy: _Server) -> None:
+    before = behind_proxy.kernels
+    for headers in (
+        {},
+        {"X_Remote_User": ""},
+        {"X_Remote_User": "-I x"},
+        {"X_Remote_User": "a, b"},
+        {"X_Other": "anna"},
+    ):
+        assert behind_proxy.get("/", Host="lpm.example.org", **headers).status == 403
+    assert behind_proxy.get("/", Host="evil.example", X_Remote_User="anna").status == 403
+    assert behind_proxy.kernels == before
+
+
+def test_the_socket_is_its_owners_alone(behind_proxy: _Server) -> None:
+    assert behind_proxy.path is not None
+    assert stat.S_IMODE(behind_proxy.path.stat().st_mode) == 0o600
+    if os.getuid() != 0:
+        pytest.skip("only root can try it as another account: run this test as root")
+    code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    done = subprocess.run(
+        ["setpriv", "--reuid=bin", "--regid=bin", "--clear-groups", sys.executable, "-c", code, str(behind_proxy.path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "PermissionError" in done.stderr
+
+
+def test_a_person_that_the_proxy_names_gets_the_page(behind_proxy: _Server) -> None:
+    assert behind_proxy.get("/", Host="lpm.example.org", X_Remote_User="anna").status == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--person-header=X-Remote-User"], "--socket"),
+        (["--socket-group=daemon"], "belongs to --socket"),
+        (["--socket={site}"], "a file already"),
+        (["--socket=/tmp/x.sock", "--person-header=X Y"], "no name of a header"),
+    ],
+)
+def test_what_would_let_in_anybody_is_refused(options: list[str], says: str, tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE)
+    words = [one.format(site=site) for one in options]
+    result = CliRunner().invoke(main, ["--site", str(site), "app", "--no-browser", *words])
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> PlanMaker:
+    runs = tmp_path / "runs"
+    site = Site.model_validate({}).model_copy(update={"runs": RunSettings(folder=runs)})
+    book = SimpleNamespace(site=site, landscape=lambda: SiteInventory({}, (), {}))
+    made = PlanMaker(cast(Runbook, book), runs / "plan.yaml")
+    made.title.value = "weekend"
+    made.add.click()
+    return made
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{top}/elsewhere.yaml",
+        "{runs}/../up.yaml",
+        "{runs}/plan.txt",
+        "{runs}/run/plan.yaml",
+        "{runs}/link.yaml",
+        "~/.bashrc",
+        "{top}/site.yaml",
+        "/etc/cron.d/x",
+    ],
+)
+def test_a_plan_is_saved_nowhere_but_among_the_runs(name: str, maker: PlanMaker, tmp_path: Path) -> None:
+    runs = maker._book.site.runs.folder
+    (runs / "run").mkdir(parents=True)
+    (runs / "run" / "run.json").write_text("{}")
+    (tmp_path / "target.yaml").write_text("mine")
+    (runs / "link.yaml").symlink_to(tmp_path / "target.yaml")
+    path = Path(name.format(top=tmp_path, runs=runs))
+    maker.file.value = str(path)
+    with pytest.raises(NotAllowed, match="not saved"):
+        maker._place()
+    maker.write()
+    assert "✗" in maker.says.value
+    assert (tmp_path / "target.yaml").read_text() == "mine"
+    assert not (tmp_path / "elsewhere.yaml").exists()
+    assert not (tmp_path / "up.yaml").exists()
+
+
+def test_a_file_that_is_no_plan_is_not_written_over(maker: PlanMaker) -> None:
+    path = maker._book.site.runs.folder / "site.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(SITE)
+    maker.file.value = str(path)
+    with pytest.raises(SiteFileError):
+        maker._place()
+    assert path.read_text() == SITE
+
+
+def test_a_plan_is_saved_among_the_runs(maker: PlanMaker) -> None:
+    maker.file.value = str(maker._book.site.runs.folder / "plans" / "weekend.yaml")
+    assert maker._place() == Path(maker.file.value).resolve()
+
+
+# --- what a kill leaves ---------------------------------------------------------------------------------------------
+
+
+def test_a_temporary_folder_that_a_kill_left_is_removed_by_the_next_start_and_one_in_use_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import sys, time; from lpmkit.temporary import temporary_folder\nwith temporary_folder('lpmkit-x-') as folder:\n    print(folder, flush=True)\n    time.sleep(600)"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    left = Path(child.stdout.readline().decode().strip())
+    (left / "token").write_text("secret")
+    (tmp_path / "lpmkit-x-other").mkdir()  # without a lock: none of ours
+    assert remove_left_behind("lpmkit-x-") == []
+    child.kill()
+    child.wait()
+    with temporary_folder("lpmkit-x-") as folder:
+        assert not left.exists()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
+    assert (tmp_path / "lpmkit-x-other").exists()
