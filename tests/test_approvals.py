@@ -24,6 +24,7 @@ from lpmkit.config import RunSettings, Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotAllowed, NotApproved, UsageError
 from lpmkit.migration.phases import MoveState, Phase
+from lpmkit.notebook.record import ApprovalForm
 from lpmkit.person import PERSON_HEADER, Person, account_name, acting_person, person_of_request
 from lpmkit.recorder import process
 from lpmkit.recorder.rate_policy import RateController
@@ -342,6 +343,16 @@ def test_a_site_that_wants_signatures_takes_no_approval_without_a_key(book: Runb
     )
     with pytest.raises(NotAllowed, match="--key"):
         Runbook(site, person=BERT).approve(run, "p")
+
+
+def test_the_application_approves_as_the_person_who_is_logged_in(book: Runbook, run: Run) -> None:
+    form = ApprovalForm(Runbook(book.site, person=BERT), run)
+    form.button.click()
+    assert "nothing was approved" in form.says.value
+    form.typed.value = "p"
+    form.button.click()
+    assert "approved by bert" in form.says.value
+    assert [path.name.partition("-")[0] for path in (run.path / FOLDER).glob("*.json")] == ["bert"]
 
 
 # --- who acts -------------------------------------------------------------------------------------------------------
