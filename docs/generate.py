@@ -23,7 +23,7 @@ def reference() -> str:
     parts = [
         "# Commands",
         "",
-        "Made from the commands themselves by `make docs`. Exit statuses: 0 fine; 1 not fine; 2 what was asked for cannot be; 3 could not tell; 130 interrupted.",
+        "Generated from the commands by `make docs`. Exit status: 0 success, 1 check, validation or move failed, 2 usage error, 3 inconclusive, 130 interrupted.",
         "",
     ]
     # The same settings as when it is typed: click keeps a command's help option once it was shown.

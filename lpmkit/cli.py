@@ -1,7 +1,7 @@
 """The command line. Every command parses, calls the library once, and prints.
 
-Exit statuses: 0 fine; 1 not fine (a check failed, the firmware refused, the move did not succeed); 2 what was asked for cannot be; 3 could not
-tell (a machine did not answer, something was not looked at, the record cannot be written); 130 interrupted.
+Exit status: 0 success, 1 a check, validation or move failed, 2 usage error, 3 inconclusive (a machine did not answer, data is missing,
+the record cannot be written), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lpmkit.log_file import keep_traceback, log_path, redirect_library_logs
 
 
 class _Commands(click.Group):
-    """The group of all commands. What a command did not foresee ends in one sentence; its traceback goes to the log file."""
+    """The group of all commands. An unexpected error becomes one sentence; its traceback goes to the log file."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""
@@ -37,24 +37,27 @@ class _Commands(click.Group):
 
 
 def _sentence(error: Exception) -> str:
-    """What a person reads about an error that no command foresaw."""
+    """The sentence for an unexpected error."""
     kept = keep_traceback(error)
     where = f"The details are in {kept}." if kept else f"The details could not be written to {log_path()}."
     if isinstance(error, OSError) and error.strerror:
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror}. {where}"
     what = " ".join(str(error).split())[:200]
-    return f"a defect of lpmkit: {type(error).__name__}{f': {what}' if what else ''}. {where} Report it with them; a move that runs goes on, `lpmkit attach RUN` shows it."
+    return (
+        f"a defect of lpmkit: {type(error).__name__}{f': {what}' if what else ''}. {where} Please report it. "
+        "A running move continues; `lpmkit attach RUN` shows it."
+    )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(lpmkit.__version__, prog_name="lpmkit")
-@click.option("--site", "site_file", metavar="FILE", help="The site file; otherwise $LPMKIT_SITE or ./site.yaml.")
+@click.option("--site", "site_file", metavar="FILE", help="Site file; default: $LPMKIT_SITE or ./site.yaml.")
 @click.pass_context
 def main(context: click.Context, site_file: str | None) -> None:
-    """Move a running partition with PowerVM Live Partition Mobility, and prove what its users felt.
+    """Move a running partition with PowerVM Live Partition Mobility, and measure what its users noticed.
 
-    Exit status: 0 fine, 1 not fine, 2 cannot be, 3 could not tell.
+    Exit status: 0 success, 1 check, validation or move failed, 2 usage error, 3 inconclusive, 130 interrupted.
     """
     context.obj = site_file
 

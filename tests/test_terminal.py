@@ -22,7 +22,16 @@ from keyring.errors import NoKeyringError
 from rich.table import Table
 
 from lpmkit.cli import main
-from lpmkit.commands.console import INTERRUPTED, Terminal, fit_streams, people, print_table, say_json, told, visible
+from lpmkit.commands.console import (
+    INTERRUPTED,
+    Terminal,
+    fit_streams,
+    print_json,
+    print_table,
+    reports_errors,
+    terminal,
+    visible,
+)
 from lpmkit.config import load_site
 from lpmkit.errors import RecordError, SiteFileError, UsageError
 from lpmkit.log_file import log_path, redirect_library_logs
@@ -70,7 +79,7 @@ def test_no_print_path_sends_what_a_machine_said_to_the_terminal(
             table.add_row(HOSTILE)
             console.print(table)
         case "json":
-            say_json({"answered": HOSTILE})
+            print_json({"answered": HOSTILE})
         case "title":
             print_table(HOSTILE, [{"a": "b" * 90}], console)
     out = capsys.readouterr().out
@@ -83,7 +92,7 @@ def test_no_print_path_sends_what_a_machine_said_to_the_terminal(
 
 
 def test_square_brackets_of_a_machine_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    people.print("[/b] [link=http://x]y[/link]", soft_wrap=True)
+    terminal.print("[/b] [link=http://x]y[/link]", soft_wrap=True)
     print_table("", [{"a": "[bold]x[/bold]"}])
     out = capsys.readouterr().out
     assert "[/b] [link=http://x]y[/link]" in out
@@ -133,7 +142,7 @@ def test_json_on_a_latin_1_terminal_keeps_every_character(tmp_path: Path) -> Non
         [
             sys.executable,
             "-c",
-            "from lpmkit.commands.console import fit_streams, say_json; fit_streams(); say_json('✓ → 中')",
+            "from lpmkit.commands.console import fit_streams, print_json; fit_streams(); print_json('✓ → 中')",
         ],
         env={**os.environ, "PYTHONIOENCODING": "iso-8859-1"},
         capture_output=True,
@@ -274,7 +283,7 @@ def test_an_odd_run_json_is_named_and_left_out_and_the_others_are_read(manifest:
 def test_a_command_cancelled_at_a_prompt_claims_no_more_than_that_nothing_was_changed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    @told
+    @reports_errors
     def cancelled() -> None:
         raise click.Abort
 

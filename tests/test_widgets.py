@@ -135,7 +135,7 @@ def test_stop_applies_from_the_lead_in_until_the_partition_has_left_and_recover_
     recorder.enters("starting", "copying")
     recorder.reads(COPYING)
     assert enabled(panel) == {"Stop"}
-    assert "What to do: <b>wait</b>" in panel.way.value
+    assert "Recommended action: <b>wait</b>" in panel.way.value
     panel.typed.value = ""
     assert enabled(panel) == set()
     assert NAMED in panel.why_not.value
@@ -148,7 +148,7 @@ def test_stop_applies_from_the_lead_in_until_the_partition_has_left_and_recover_
     recorder.enters("settled")
     recorder.reads(THERE, "bvio83")
     assert enabled(panel) == set()
-    assert "What to do: <b>hands off</b>. It has moved." in panel.way.value
+    assert "Recommended action: <b>none (do not intervene)</b>. It has moved." in panel.way.value
 
 
 def test_a_broken_move_is_recovered_and_force_waits_for_a_look_at_both_ends(

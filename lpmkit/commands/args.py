@@ -1,9 +1,11 @@
-"""What every command that names a move has in common: PARTITION --to TARGET, and the order that it means."""
+"""The arguments that name a move, the same for every command: PARTITION --to FRAME, --from, --keep-mapping, --map."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,59 +13,91 @@ from lpmkit.commands.console import Command, print_line
 from lpmkit.config import find_site_file, load_site
 from lpmkit.errors import UsageError
 
+if TYPE_CHECKING:
+    from lpmkit.control.base import Order
+    from lpmkit.runbook import Runbook
 
-def runbook_of(context: click.Context) -> Any:
+
+def runbook_of(context: click.Context) -> Runbook:
+    """A runbook for the site file that the command line or the environment names."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415 - `lpmkit --help` should not load paramiko
 
     return Runbook(load_site(find_site_file(context.obj)))
 
 
-def order_of(
-    book: Any, partition: str, target: str, source: str | None, keep_mapping: bool, asked: Sequence[str]
-) -> Any:
-    """The order that the arguments mean; says what of a mapping cannot be kept."""
-    said = dict(text.partition("=")[::2] for text in asked)
-    if not all(name and value for name, value in said.items()):
-        raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")
-    order = book.order(partition, target, source=source, mapping=said)
-    if not keep_mapping:
+@dataclass(frozen=True, slots=True)
+class MoveArguments:
+    """The move that a command line names. ``attributes`` are the NAME=VALUE texts of ``--map``."""
+
+    partition: str | None
+    target: str | None
+    source: str | None
+    keep_mapping: bool
+    attributes: tuple[str, ...]
+
+    def order(self, book: Runbook) -> Order:
+        """The order for these arguments; prints which parts of the mapping cannot be kept. Raises `UsageError`."""
+        if self.partition is None:
+            raise UsageError("no partition is named", next_step="Name one, or check whole frames with --all.")
+        if self.target is None:
+            raise UsageError("no target frame is named", next_step="Name it with --to FRAME.")
+        attributes = dict(text.partition("=")[::2] for text in self.attributes)
+        if not all(name and value for name, value in attributes.items()):
+            raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")
+        order = book.order(self.partition, self.target, source=self.source, mapping=attributes)
+        if not self.keep_mapping:
+            return order
+        order, mapping = book.keep_mapping(order)
+        for trouble in mapping.troubles:
+            print_line(f"not kept: {trouble}", err=True)
         return order
-    order, kept = book.keep_mapping(order)
-    for trouble in kept.troubles:
-        print_line(f"not kept: {trouble}", err=True)
-    return order
 
 
-def order_options(command: Command, *, target_needed: bool = True) -> Command:
-    """--to TARGET [--from SOURCE] [--keep-mapping] [--map NAME=VALUE]…, the same everywhere."""
-    for decorate in (
-        click.option(
-            "--map",
-            "asked",
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="An attribute for migrlpar -i, such as dest_lpar_id=12; goes before --keep-mapping. May be repeated.",
-        ),
-        click.option(
-            "--keep-mapping",
-            is_flag=True,
-            help="Say with -i where each adapter goes, so that the mapping stays (`lpmkit mapping` shows it).",
-        ),
-        click.option(
-            "--from", "source", metavar="FRAME", help="Only needed when more than one frame lists the partition."
-        ),
-        click.option(
-            "--to",
-            "target",
-            metavar="FRAME",
-            required=target_needed,
-            help="The target frame, as the site file calls it.",
-        ),
-    ):
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--map",
+        "attributes",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Attribute for migrlpar -i, such as dest_lpar_id=12; overrides --keep-mapping. May be repeated.",
+    ),
+    click.option(
+        "--keep-mapping",
+        is_flag=True,
+        help="Name with -i where each adapter goes, so that the mapping stays (`lpmkit mapping` shows it).",
+    ),
+    click.option(
+        "--from", "source", metavar="FRAME", help="Source frame; needed only if several frames list the partition."
+    ),
+)
+
+
+def _collected(command: Command) -> Command:
+    """Hand the arguments of a move to ``command`` as one `MoveArguments`, ``wanted``."""
+
+    @wraps(command)
+    def wrapped(*, partition: str | None, target: str | None, **rest: Any) -> Any:
+        rest = {"source": None, "keep_mapping": False, "attributes": (), **rest}
+        named = {name: rest.pop(name) for name in ("source", "keep_mapping", "attributes")}
+        return command(wanted=MoveArguments(partition, target, **named), **rest)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def order_arguments(command: Command, *, required: bool = True) -> Command:
+    """PARTITION and the options of an order; the command gets them as ``wanted``."""
+    command = _collected(command)
+    for decorate in _OPTIONS:
         command = decorate(command)
-    return command
+    target = click.option(
+        "--to", "target", metavar="FRAME", required=required, help="Target frame, by its name in the site file."
+    )
+    return click.argument("partition", required=required)(target(command))
 
 
-def order_arguments(command: Command) -> Command:
-    """PARTITION and the options of an order, the same everywhere."""
-    return click.argument("partition")(order_options(command))
+#: A run, by its path or by its name in the site's folder of runs.
+run_argument = click.argument("run_name", metavar="RUN")
+#: The partition's name as confirmation.
+confirm_option = click.option(
+    "--confirm", "typed", metavar="NAME", help="The partition's name as confirmation; without it you are asked."
+)

@@ -1,6 +1,6 @@
-"""The terminal as every command of lpmkit uses it: exit statuses, errors as messages, JSON for programs, tables for people, a run by its name.
+"""The terminal for all commands: exit statuses, errors as messages, JSON, tables, runs by name.
 
-Text that is printed may come from a machine, a file or a folder. `visible` shows its control characters; everything here goes through it.
+Text that is printed may come from a machine, a file or a folder: everything here goes through `visible`, which shows control characters.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Terminal(Console):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-#: People read standard error when a program reads standard output.
-people = Terminal()
+#: Standard output for people; with ``--json`` a command writes to a `Terminal` on standard error instead.
+terminal = Terminal()
 
 
 def print_line(text: object, *, err: bool = False) -> None:
@@ -110,7 +110,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def status_of(error: LpmError) -> int:
-    """The exit status that an error ends with."""
+    """Exit status of an error."""
     if isinstance(error, UsageError):
         return USAGE
     if isinstance(error, MoveError):
@@ -118,15 +118,15 @@ def status_of(error: LpmError) -> int:
     return COULD_NOT_TELL
 
 
-def told(command: Command) -> Command:
-    """Turn the library's errors into one clear message and the documented exit status."""
+def reports_errors(command: Command) -> Command:
+    """Print the library's errors as one message and exit with the documented status."""
 
     @wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
         except click.Abort:
-            print_line("\nlpmkit: Cancelled; nothing was changed on any machine.", err=True)
+            print_line("\nlpmkit: Cancelled. Nothing was changed on any machine.", err=True)
             sys.exit(INTERRUPTED)
         except LpmError as error:
             print_line(f"lpmkit: {error}", err=True)
@@ -135,28 +135,26 @@ def told(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-def say_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """One JSON value on standard output; characters that steer a terminal, or that its encoding lacks, as JSON's own escapes."""
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     text = json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str)
     click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the answer for programs, last on standard output."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 
 
 output_option = click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Write into this folder instead of the run's, such as for an archive that one may only read.",
+    help="Write into this folder instead of the run folder, for example for a read-only archive.",
 )
 
 
 def named_run(context: click.Context, name: str) -> Run:
-    """A run by its path, or by its name in the site's folder of runs."""
+    """The run with this path, or with this name in the site's runs folder. Raises `NotFound`."""
     if Path(name).is_dir():
         return Run(name)
     folder = load_site(find_site_file(context.obj)).runs.folder
@@ -166,7 +164,7 @@ def named_run(context: click.Context, name: str) -> Run:
     return Run(folder / name)
 
 
-#: How a verdict is shown: never by colour alone.
+#: A verdict with sign, word and colour (never colour alone).
 MARKS = {
     "pass": "[green]✓ pass[/green]",
     "warn": "[yellow]! warn[/yellow]",
@@ -176,13 +174,13 @@ MARKS = {
 
 
 def _cell(value: object) -> Text:
-    """A cell; of all texts only the marks are markup."""
+    """A table cell; only the texts of `MARKS` are markup."""
     text = "" if value is None else str(value)
     return Text.from_markup(text) if text in MARKS.values() else Text(visible(text))
 
 
 def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
-    """Rows under the names of their values; nothing for no rows."""
+    """Print rows as a table with their keys as heading; nothing without rows."""
     if not rows:
         return
     table = Table(title=title or None, title_justify="left", show_lines=False)
@@ -190,11 +188,11 @@ def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | N
         table.add_column(visible(str(name)))
     for row in rows:
         table.add_row(*map(_cell, row.values()))
-    (console or people).print(table)
+    (console or terminal).print(table)
 
 
 def site_or_none(context: click.Context, folder: Path | None = None, ssh_config: Path | None = None) -> Site:
-    """The site file's site when there is one, with another folder of runs or OpenSSH configuration where given; else a site that names nothing."""
+    """The site of the site file, or an empty one without a site file; ``folder`` and ``ssh_config`` replace its runs folder and OpenSSH configuration."""
     try:
         site = load_site(find_site_file(context.obj))
     except UsageError:

@@ -1,4 +1,4 @@
-"""What advises before a move: what a message code means, and frames judged at night."""
+"""The command explain, and the checks of whole frames for ``check --all``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from lpmkit.commands.console import COULD_NOT_TELL, FINE, Terminal, json_option, people, print_table, say_json, told
+from lpmkit.commands.console import (
+    COULD_NOT_TELL,
+    FINE,
+    Terminal,
+    json_option,
+    print_json,
+    print_table,
+    reports_errors,
+    terminal,
+)
 
 if TYPE_CHECKING:
     from lpmkit.checks.nightly import FleetCheck
     from lpmkit.survey.fleet import SurveyProgress
 
-#: How sure the table of codes is, in words.
+#: The confidence marks of the table of codes.
 CONFIDENCE = {
     "A": "seen in a captured output",
     "B": "stated by the vendor's documentation",
@@ -30,38 +39,38 @@ CONFIDENCE = {
 @click.command()
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
 @json_option
-@told
+@reports_errors
 def explain(codes: Sequence[str], as_json: bool) -> None:
-    """Say what message codes mean (HSCL…, VIOSE…, an errpt identifier, "RC 69", "lsmap 63"), what proves it, how to mend it and who must.
+    """Explain message codes (HSCL…, VIOSE…, an errpt identifier, "RC 69", "lsmap 63"): meaning, proof, remedy and owner.
 
-    A CODE may be a whole message; "-" reads standard input. Without any, all that are known. Exit status 3 when one of them is not known.
+    CODE may be a whole message; "-" reads standard input. Without CODE: all known codes. Exit status 3 if a code is unknown.
     """
     from lpmkit.control.codes import known_codes, look_up  # noqa: PLC0415
 
     words = [sys.stdin.read() if code == "-" else code for code in codes]
-    found = look_up(words or known_codes())
+    codes_found = look_up(words or known_codes())
     if as_json:
-        say_json([asdict(one) for one in found])
+        print_json([asdict(code) for code in codes_found])
     else:
-        for one in found:
-            if one.known is None:
-                people.print(one.sentences(), soft_wrap=True)
+        for code in codes_found:
+            if code.known is None:
+                terminal.print(code.sentences(), soft_wrap=True)
                 continue
-            known = one.known
-            title = f"{one.code} ({known.label})" if known.label else one.code
+            known = code.known
+            title = f"{code.code} ({known.label})" if known.label else code.code
             for line in (
                 f"{title}: {known.meaning}",
-                f"  proved by: {known.prove}",
-                f"  mend:      {known.mend}",
-                f"  who:       {known.who}",
-                f"  how sure:  {known.mark}, {CONFIDENCE[known.mark]}; {known.source}",
+                f"  proof:      {known.prove}",
+                f"  remedy:     {known.mend}",
+                f"  owner:      {known.who}",
+                f"  confidence: {known.mark}, {CONFIDENCE[known.mark]}; {known.source}",
             ):
-                people.print(line, soft_wrap=True)
-    sys.exit(FINE if all(one.known for one in found) else COULD_NOT_TELL)
+                terminal.print(line, soft_wrap=True)
+    sys.exit(FINE if all(code.known for code in codes_found) else COULD_NOT_TELL)
 
 
 def check_frames(context: click.Context, source: str | None, target: str | None, as_json: bool) -> str:
-    """Judge every partition of a frame, or of every frame that has a partner, keep it, show it and what changed; returns what it all says."""
+    """Check every partition of a frame, or of every frame with a partner; save and print the results and what changed. Returns the overall answer."""
     from lpmkit.checks.nightly import answer_of, changes, changes_as_rows, examine_estate, keep, last  # noqa: PLC0415
     from lpmkit.config import find_site_file, load_site  # noqa: PLC0415
     from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
@@ -80,13 +89,13 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
             {**night.to_dict(), "changed": None if old is None else new, "kept": str(path)}
             for night, old, new, path in zip(nights, before, changed, kept, strict=True)
         ]
-        say_json({"answer": answer, "effort": asdict(effort), "frames": rows})
+        print_json({"answer": answer, "effort": asdict(effort), "frames": rows})
         return answer
     _print_nights(nights, before, changed)
     for path in kept:
-        people.print(f"Kept in {path}, and beside it as CSV and HTML", soft_wrap=True)
-    people.print(
-        f"{effort.questions} questions in {effort.round_trips} round trips, {effort.seconds:.1f} s, at most {effort.most_at_once} connections at once."
+        terminal.print(f"Saved in {path}, with CSV and HTML beside it", soft_wrap=True)
+    terminal.print(
+        f"{effort.questions} commands in {effort.round_trips} round trips, {effort.seconds:.1f} s, up to {effort.most_at_once} connections at a time."
     )
     return answer
 
@@ -100,33 +109,33 @@ def _print_nights(
     if len(nights) > 1:
         print_table("Frames", frames_as_rows(nights))
     for night, old, new in zip(nights, before, changed, strict=True):
-        # Of many frames only what somebody must look at; the pages have all of it.
+        # Of several frames only what needs attention; the pages have everything.
         rows = [row for row in overview(night) if len(nights) == 1 or row["answer"] != Answer.READY.value]
         print_table(f"From {night.source} to {night.target}", rows)
         print_table(f"Changed since the last time, from {night.source} to {night.target}", new)
         if len(nights) == 1 and old is None:
-            people.print("There is no earlier night to hold it against.")
+            terminal.print("No earlier check to compare with.")
         elif len(nights) == 1 and night.judged and not new:
-            people.print("Nothing changed since the last time.")
-    print_table("Could not be asked", silent_as_rows(nights))
+            terminal.print("Nothing changed since the last time.")
+    print_table("No answer from", silent_as_rows(nights))
 
 
 @contextmanager
 def _shown() -> Iterator[Callable[[SurveyProgress], None]]:
-    """How far a pass is, on standard error where that is a terminal."""
+    """Progress bars on standard error, if that is a terminal."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=Terminal(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         rows = {name: bars.add_task(name, total=None) for name in ("managers", "frames", "partitions")}
-        said = set[str]()
+        shown = set[str]()
 
         def tell(progress: SurveyProgress) -> None:
             for name, row in rows.items():
                 done, of = getattr(progress, name)
                 bars.update(row, completed=done, total=of)
             for machine in progress.silent:
-                if machine not in said and not bars.disable:
-                    bars.console.print(f"could not be asked: {machine}")
-                said.add(machine)
+                if machine not in shown and not bars.disable:
+                    bars.console.print(f"no answer from {machine}")
+                shown.add(machine)
 
         yield tell
 

@@ -1,17 +1,16 @@
-"""The commands that move, go home, stop and recover."""
+"""The commands that move a partition: move, home, attach, stop, recover, approve."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lpmkit.commands.args import order_arguments, order_of
+from lpmkit.commands.args import MoveArguments, confirm_option, order_arguments, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -19,51 +18,49 @@ from lpmkit.commands.console import (
     ask_person,
     json_option,
     named_run,
-    people,
+    print_json,
     print_line,
     print_table,
-    say_json,
+    reports_errors,
     site_or_none,
-    told,
+    terminal,
 )
 from lpmkit.commands.progress import follow_and_report
 from lpmkit.commands.survey import validate
 from lpmkit.config import find_site_file, load_site
-from lpmkit.runs.folder import Run
+
+if TYPE_CHECKING:
+    from lpmkit.migration.recovery import Leftover, Proposal
+    from lpmkit.runbook import Runbook
+    from lpmkit.runs.folder import Run
 
 
 @click.command()
 @order_arguments
-@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
-@click.option(
-    "--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Quiet time before the move, for the noise floor."
-)
-@click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Time to watch on afterwards.")
-@click.option("--detach", is_flag=True, help="Return as soon as it is recorded; `lpmkit attach RUN` shows it.")
+@confirm_option
+@click.option("--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Baseline: recording before the move.")
+@click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Recording after the move.")
+@click.option("--detach", is_flag=True, help="Return once the recorder runs; `lpmkit attach RUN` shows the move.")
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def move(
     context: click.Context,
-    partition: str,
-    target: str,
-    source: str | None,
-    keep_mapping: bool,
-    asked: Sequence[str],
+    wanted: MoveArguments,
     typed: str | None,
     lead_in_s: float | None,
     tail_s: float | None,
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Move the partition. Needs a validation that passed lately (`lpmkit validate`) and its name typed."""
+    """Move the partition. Needs a recent validation that passed (`lpmkit validate`) and the partition's name as confirmation."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
-    book.require_secrets(partition)
-    run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
+    book.require_secrets(wanted.names()[0])
+    run = book.prepare(wanted.order(book))
     if typed is None:
-        typed = ask_person(f"Type the partition's name to move it to {target}")
+        typed = ask_person(f"Type {wanted.partition} to move it to {wanted.target}")
     book.move(run, typed)
     if detach:
         print_line(str(run.path))
@@ -77,28 +74,34 @@ def move(
     "--confirm",
     "typed",
     metavar="NAME",
-    help="The partition's name, typed: move it home. Without it the firmware is only asked.",
+    help="The partition's name as confirmation: move it home. Without it the move is only validated.",
 )
-@click.option("--keep-mapping", is_flag=True, help="Keep the names of adapters and disks that it has now.")
+@click.option("--keep-mapping", is_flag=True, help="Keep the current mapping of adapters and disks.")
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def home(context: click.Context, partition: str | None, typed: str | None, keep_mapping: bool, as_json: bool) -> None:
-    """List which partitions are away from the frame they came from, when they left, under which change; with a name, validate its way home or move it."""
+    """List the partitions that are not on their home frame, since when and under which change. With PARTITION: validate or make the move home."""
     from lpmkit.runs.away import away, ledger  # noqa: PLC0415
 
     folder = load_site(find_site_file(context.obj)).runs.folder
     if partition is None:
-        found = ledger(folder) if folder.is_dir() else []
+        stays = ledger(folder) if folder.is_dir() else []
         if as_json:
-            say_json([asdict(one) for one in found])
+            print_json([asdict(stay) for stay in stays])
             return
-        print_table("Away from home", [{"partition": one.partition, "home": one.home, "now on": one.now_on, "left (UTC)": f"{datetime.fromtimestamp(one.left_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}", "change": one.change, "by": one.by, "mapping at home": "; ".join(one.mapping)} for one in found])  # fmt: skip
-        if not found:
-            people.print("Nobody is away: every partition that lpmkit moved is where it came from.")
+        print_table("Not on their home frame", [stay.as_row() for stay in stays])
+        if not stays:
+            terminal.print("All partitions moved by lpmkit are on their home frames.")
         return
-    one = away(folder, partition)
-    back = {"partition": one.partition, "target": one.home, "source": one.now_on, "keep_mapping": keep_mapping, "asked": (), "as_json": as_json}  # fmt: skip
+    stay = away(folder, partition)
+    back = {
+        "partition": stay.partition,
+        "target": stay.home,
+        "source": stay.now_on,
+        "keep_mapping": keep_mapping,
+        "as_json": as_json,
+    }
     if typed is None:
         context.invoke(validate, **back)
     else:
@@ -106,44 +109,47 @@ def home(context: click.Context, partition: str | None, typed: str | None, keep_
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
+@run_argument
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def attach(context: click.Context, run_name: str, as_json: bool) -> None:
-    """Show a run that is being recorded; starts a new recorder when the old one died, never a second migration."""
+    """Show a running move. Restarts the recorder if it died; never starts a second migration."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if book.attach(run):
-        people.print(
-            "The recorder had died; a new one looks on. What was missed is recorded as not observed.", style="yellow"
-        )
+        terminal.print('Recorder restarted. The gap is marked "not observed".', style="yellow")
     follow_and_report(book, run, as_json)
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
-@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
+@run_argument
+@confirm_option
 @click.pass_context
-@told
+@reports_errors
 def stop(context: click.Context, run_name: str, typed: str | None) -> None:
-    """Ask the source's manager to stop the migration; the partition stays where it is."""
+    """Stop the migration on the source; the partition stays there."""
     sys.exit(_request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name)))
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
-@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
-@click.option("--force", is_flag=True, help="Go on after errors; the last resort.")
-@click.option("--look", "only_look", is_flag=True, help="Only say what both ends say and what to do; changes nothing.")
+@run_argument
+@confirm_option
+@click.option("--force", is_flag=True, help="Continue despite errors (last resort).")
+@click.option(
+    "--look",
+    "only_look",
+    is_flag=True,
+    help="Only show the state of both frames and the recommended action. Changes nothing.",
+)
 @click.pass_context
-@told
+@reports_errors
 def recover(context: click.Context, run_name: str, typed: str | None, force: bool, only_look: bool) -> None:
-    """Ask the source's manager to clean up after a migration that was left in between.
+    """Recover an interrupted migration (migrlpar -o r).
 
-    Says first what both ends say, and which of wait, stop, recover, recover with force or hands off applies and why.
+    Shows first the state of both frames and the recommended action: none, wait, stop, recover, recover with force or activate.
     """
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
@@ -162,7 +168,7 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
     sys.exit(status)
 
 
-#: What a look at a run ends with: 1 where somebody has to type something, 3 where nobody could tell.
+#: Exit statuses of a look at a run: 0 no action needed, 1 an action is recommended, 3 the state is not known.
 STATUS_OF_WAY = {"hands off": FINE, "wait": FINE}
 
 
@@ -176,47 +182,47 @@ NOBODY_KNOWS = (
 )
 
 
-def print_proposal(proposal: Any) -> None:
-    """What to do about a move, why, and what to type."""
+def print_proposal(proposal: Proposal) -> None:
+    """Print the state of both frames, the recommended action, its reason and the commands."""
     for reading in proposal.readings:
-        people.print(f"  {reading}", soft_wrap=True)
-    people.print(f"What to do: {proposal.action.value}. {proposal.why}", soft_wrap=True)
+        terminal.print(f"  {reading}", soft_wrap=True)
+    terminal.print(f"Recommended action: {proposal.action.words}. {proposal.why}", soft_wrap=True)
     for command in proposal.commands:
-        people.print(f"  {command}", soft_wrap=True)
+        terminal.print(f"  {command}", soft_wrap=True)
 
 
-def print_left_behind(found: Sequence[Any] | None) -> None:
-    """What stands on the end where the partition is not."""
-    if found is None:
-        people.print("Whether anything is left behind could not be told: not everybody could be asked.", style="yellow")
-    elif not found:
-        people.print("Nothing is left behind on the other end.")
-    for one in found or ():
-        people.print(f"left behind on {one.frame}: {one.what}", style="yellow")
+def print_left_behind(leftovers: Sequence[Leftover] | None) -> None:
+    """Print what an interrupted migration left on the frame where the partition is not; `None` if that is not known."""
+    if leftovers is None:
+        terminal.print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
+    elif not leftovers:
+        terminal.print("Leftovers on the other frame: none.")
+    for leftover in leftovers or ():
+        terminal.print(f"Left behind on {leftover.frame}: {leftover.what}", style="yellow")
 
 
 def _request(
-    context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Any, Run, str], str]
+    context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Runbook, Run, str], str]
 ) -> int:
-    """Ask the recorder, print the answer, and return the exit status that it means."""
+    """Send the request to the recorder, print the answer and return the exit status."""
     from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if typed is None:
-        typed = ask_person(f"Type the partition's name to {what} its migration")
+        typed = ask_person(f"Type the partition's name to {what} the migration")
     status, text = answer_to(book, run, ask(book, run, typed))
-    people.print(
+    terminal.print(
         f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
         markup=False,
     )
-    people.print(f"`lpmkit attach {run.path}` shows what becomes of it.")
+    terminal.print(f"`lpmkit attach {run.path}` shows the progress.")
     return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
-@click.option("--confirm", "typed", metavar="NAME", help="The partition's name, typed; asked for when left out.")
+@run_argument
+@confirm_option
 @click.option(
     "--key",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -225,9 +231,9 @@ def _request(
 )
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def approve(context: click.Context, run_name: str, typed: str | None, key: Path | None, as_json: bool) -> None:
-    """Approve the order of a prepared run, as another person than the one who will move it. It holds for this order only, and for a time."""
+    """Approve a prepared move as a second person. The approval covers this order only and expires."""
     from lpmkit.approvals import order_hash  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
@@ -237,12 +243,12 @@ def approve(context: click.Context, run_name: str, typed: str | None, key: Path 
     if typed is None:
         rows = [{"what": name, "": value} for name, value in asdict(order).items() if value]
         print_table(f"Prepared by {run.manifest.get('by', '?')}", [*rows, {"what": "hash", "": order_hash(run)}])
-        typed = ask_person(f"Type the partition's name to approve its move as {book.person.login}")
+        typed = ask_person(f"Type the partition's name to approve the move as {book.person.login}")
     given = book.approve(run, typed, key=key)
     if as_json:
-        say_json({"run": str(run.path), **given.as_data()})
+        print_json({"run": str(run.path), **given.as_data()})
     else:
-        people.print(f"Approved by {given.by}{' and signed' if given.signed else ''}: {given.order_hash[:16]}")
+        terminal.print(f"Approved by {given.by}{' and signed' if given.signed else ''}: {given.order_hash[:16]}")
 
 
 COMMANDS = (

@@ -21,12 +21,12 @@ from lpmkit.commands.console import (
     Terminal,
     ask_person,
     json_option,
-    people,
+    print_json,
     print_line,
     print_table,
-    say_json,
+    reports_errors,
     site_or_none,
-    told,
+    terminal,
 )
 from lpmkit.config import find_site_file, load_site
 
@@ -42,7 +42,7 @@ _STATUSES = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_T
 
 @click.group("plan")
 def plan() -> None:
-    """Move several partitions in the order of a plan, as many at once as frames, movers and links take."""
+    """Move several partitions as a plan: in its order, as many at once as frames, movers and links allow."""
 
 
 def _runbook(context: click.Context) -> Runbook:
@@ -52,7 +52,7 @@ def _runbook(context: click.Context) -> Runbook:
 
 
 def _named(context: click.Context, name: str) -> tuple[Runbook, Run]:
-    """A plan's folder, and a runbook for the operator's own site: what stands in a folder chooses no machine."""
+    """A runbook for the operator's own site, and the folder of a plan; the folder's content never selects a machine."""
     from lpmkit.plan.book import named_plan  # noqa: PLC0415
     from lpmkit.plan.status import plan_of  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
@@ -65,45 +65,47 @@ def _named(context: click.Context, name: str) -> tuple[Runbook, Run]:
 
 @plan.command("check")
 @plan_file
-@click.option("--without-firmware", is_flag=True, help="Do not ask the firmware to validate each move.")
+@click.option("--without-firmware", is_flag=True, help="Skip the validation of each move.")
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def check(context: click.Context, file: Path, without_firmware: bool, as_json: bool) -> None:
-    """Look at every move of a plan beforehand: order, room, checks, the firmware's validation; changes nothing.
+    """Check every move of a plan: order, capacity, prerequisites, validation. Changes nothing.
 
-    Exit status: 0 every move is ready, 1 one is not or has no room at its turn, 3 none is but of one it could not be told.
+    Exit status: 0 every move is ready, 1 at least one is not ready or finds no capacity at its turn, 3 at least one is inconclusive.
     """
     from lpmkit.plan import load_plan  # noqa: PLC0415
     from lpmkit.plan.book import answer, look  # noqa: PLC0415
 
     book = _runbook(context)
     read = load_plan(file, book.site)
-    found = look(book, read, ask_firmware=not without_firmware)
+    looked = look(book, read, ask_firmware=not without_firmware)
+    result, rows = answer(looked).value, [move.as_row() for move in looked]
     if as_json:
-        say_json({"title": read.title, "answer": answer(found).value, "moves": [one.as_row() for one in found]})
+        print_json({"title": read.title, "answer": result, "moves": rows})
     else:
-        print_table(read.title, [one.as_row() for one in found])
-        people.print(f"{answer(found).value}. `lpmkit plan run {file}` starts it.", soft_wrap=True)
-    sys.exit(_STATUSES[answer(found).value])
+        print_table(read.title, rows)
+        next_step = f"Start it with `lpmkit plan run {file}`." if result == "ready" else "See the column checks."
+        terminal.print(f"Plan: {result}. {next_step}", soft_wrap=True)
+    sys.exit(_STATUSES[result])
 
 
 @plan.command("run")
 @plan_file
-@click.option("--confirm", "typed", metavar="TITLE", help="The plan's title, typed; asked for when left out.")
-@click.option("--detach", is_flag=True, help="Return as soon as it is carried out; `lpmkit plan attach PLAN` shows it.")
+@click.option("--confirm", "typed", metavar="TITLE", help="The plan's title as confirmation; without it you are asked.")
+@click.option("--detach", is_flag=True, help="Return once the plan runs; `lpmkit plan attach PLAN` shows it.")
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_json: bool) -> None:
-    """Carry a plan out. Each move is checked and validated when its turn comes; one that is not ready is not asked for."""
+    """Run a plan. Each move is checked and validated at its turn; a move that is not ready is not started."""
     from lpmkit.plan import load_plan  # noqa: PLC0415
     from lpmkit.plan.book import start  # noqa: PLC0415
 
     book = _runbook(context)
     read = load_plan(file, book.site)
     if typed is None:
-        people.print(", ".join(f"{one.partition} to {one.target}" for one in read.moves))
+        terminal.print(", ".join(f"{move.partition} to {move.target}" for move in read.moves))
         typed = ask_person(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions")
     folder = start(book, read, typed)
     if detach:
@@ -116,70 +118,70 @@ def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_
 @plan_name
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def attach(context: click.Context, name: str, as_json: bool) -> None:
-    """Show a plan that is carried out; starts a new conductor when the old one died. No move is ever asked for twice."""
+    """Show a running plan. Restarts its conductor if it died; never starts a move twice."""
     from lpmkit.plan.book import attach as make_sure  # noqa: PLC0415
 
     book, folder = _named(context, name)
     if make_sure(book, folder):
-        people.print("The conductor had died; a new one carries on.", style="yellow")
+        terminal.print("Conductor restarted; the plan continues.", style="yellow")
     _follow(book, folder, as_json)
 
 
 @plan.command("halt")
 @plan_name
 @click.pass_context
-@told
+@reports_errors
 def halt(context: click.Context, name: str) -> None:
-    """Start no further move of a plan. What is under way goes on; `lpmkit stop RUN` stops one migration."""
+    """Start no further move of a plan. Running moves continue; `lpmkit stop RUN` stops one."""
     from lpmkit.plan.book import halt as ask  # noqa: PLC0415
 
     book, folder = _named(context, name)
     ask(book, folder)
-    people.print("No further move will be started.")
+    terminal.print("No further move will be started.")
 
 
 @plan.command("go-on")
 @plan_name
 @click.pass_context
-@told
+@reports_errors
 def go_on(context: click.Context, name: str) -> None:
-    """Go on with a plan after a halt, without the moves that failed and those that come after them."""
+    """Continue a halted plan, without the failed moves and the moves that depend on them."""
     from lpmkit.plan.book import go_on as ask  # noqa: PLC0415
 
     book, folder = _named(context, name)
     ask(book, folder)
-    people.print(f"It goes on; `lpmkit plan attach {folder.name}` shows it.")
+    terminal.print(f"The plan continues; `lpmkit plan attach {folder.name}` shows it.")
 
 
 @plan.command("again")
 @plan_name
 @click.argument("partition")
 @click.pass_context
-@told
+@reports_errors
 def again(context: click.Context, name: str, partition: str) -> None:
-    """Put a move that failed back into the queue of its plan, once what kept it is mended."""
+    """Queue a failed move of a plan again, after its cause is fixed."""
     from lpmkit.plan.book import again as ask  # noqa: PLC0415
 
     book, folder = _named(context, name)
     ask(book, folder, partition)
-    people.print(f"{partition} waits again; `lpmkit plan attach {folder.name}` shows it.")
+    terminal.print(f"{partition} is queued again; `lpmkit plan attach {folder.name}` shows it.")
 
 
 @plan.command("report")
 @plan_name
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def report(context: click.Context, name: str, as_json: bool) -> None:
-    """Write the page of a plan (plan.html, plan-summary.json, plan.csv) into its folder again."""
+    """Write the report of a plan (plan.html, plan-summary.json, plan.csv) into its folder."""
     _, folder = _named(context, name)
     _page(folder, as_json)
 
 
 def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
-    """Show the plan until it is over or halts, then its page."""
+    """Show the plan until it is over or halted, then write its page."""
     from lpmkit.plan.book import follow  # noqa: PLC0415
 
     console = Terminal(stderr=as_json)
@@ -189,11 +191,11 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
                 for now in follow(book, folder):
                     live.update(_table(now), refresh=True)
         else:
-            said: dict[str, str] = {}
+            stages: dict[str, str] = {}
             for now in follow(book, folder):
-                _tell(now, said, console)
+                _print_changes(now, stages, console)
     except KeyboardInterrupt:
-        console.print(f"\nThe conductor goes on without us. `lpmkit plan attach {folder.name}` shows it again.")
+        console.print(f"\nThe plan continues in the background. `lpmkit plan attach {folder.name}` shows it again.")
         sys.exit(INTERRUPTED)
     _page(folder, as_json)
 
@@ -210,12 +212,12 @@ def _table(now: Standings) -> Table:
     return table
 
 
-def _tell(now: Standings, said: dict[str, str], console: Console) -> None:
-    """A line for each move whose stage is another one."""
-    for one in now.moves:
-        if said.get(one.partition) != one.stage.value:
-            said[one.partition] = one.stage.value
-            text = f"{one.partition}: {one.stage.value}" + (f" ({one.why})" if one.why else "")
+def _print_changes(now: Standings, stages: dict[str, str], console: Console) -> None:
+    """Print a line for each move that is in another stage than in ``stages``, and note its stage there."""
+    for move in now.moves:
+        if stages.get(move.partition) != move.stage.value:
+            stages[move.partition] = move.stage.value
+            text = f"{move.partition}: {move.stage.value}" + (f" ({move.why})" if move.why else "")
             console.print(text, soft_wrap=True)
 
 
@@ -224,24 +226,24 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
     from lpmkit.plan.status import course  # noqa: PLC0415
 
     now = course(folder)
-    # while it is carried out its conductor writes the page
+    # while the plan runs, its conductor writes the page
     page = folder.path / "plan.html" if now.conducted else write_page(folder)
     console = Terminal(stderr=as_json)
     console.print(_table(now))
     console.print(headline(now) + (f" Halted: {now.halted}." if now.halted else ""), soft_wrap=True)
     console.print(f"Page: {page}", soft_wrap=True)
     if as_json:
-        say_json({"plan": str(folder.path), "page": str(page), "halted": now.halted, "moves": rows_of(now)})
+        print_json({"plan": str(folder.path), "page": str(page), "halted": now.halted, "moves": rows_of(now)})
     sys.exit(status_of(now))
 
 
 def status_of(now: Standings) -> int:
-    """The exit status that a plan ends with: fine when every move arrived and none of their verdicts is open."""
+    """Exit status of a plan: success when every move arrived and every verdict passed."""
     from lpmkit.plan.schedule import LOST, Stage  # noqa: PLC0415
 
-    if any(one.stage in LOST for one in now.moves):
+    if any(move.stage in LOST for move in now.moves):
         return NOT_FINE
-    fine = all(one.stage is Stage.ARRIVED and one.verdict == "passed" for one in now.moves)
+    fine = all(move.stage is Stage.ARRIVED and move.verdict == "passed" for move in now.moves)
     return FINE if fine else COULD_NOT_TELL
 
 

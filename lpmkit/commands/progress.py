@@ -1,33 +1,45 @@
-"""A run shown while it goes on, and its report when it is over: what moving, watching and rehearsing end with."""
+"""The progress of a run on the terminal, then its report and verdict."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lpmkit.commands.console import COULD_NOT_TELL, FINE, INTERRUPTED, NOT_FINE, Terminal, people, print_line, say_json
+from lpmkit.commands.console import (
+    COULD_NOT_TELL,
+    FINE,
+    INTERRUPTED,
+    NOT_FINE,
+    Terminal,
+    print_json,
+    print_line,
+    terminal,
+)
 from lpmkit.errors import RecordError
 from lpmkit.runs.folder import Run
 
+if TYPE_CHECKING:
+    from lpmkit.runbook import Runbook
 
-def follow(book: Any, run: Run, console: Console) -> None:
-    """Show the move as a progress bar until it is over."""
+
+def follow(book: Runbook, run: Run, console: Console) -> None:
+    """Show a run as a progress bar until it is over."""
     from lpmkit.migration.phases import Phase  # noqa: PLC0415
     from lpmkit.migration.status import describe  # noqa: PLC0415
 
     columns = (
         TextColumn("{task.description:<12}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
+        TextColumn("{task.fields[text]}", markup=False),
         TimeElapsedColumn(),
     )
     told_of: set[str] = set()
     with Progress(*columns, console=console, transient=False) as bar:
-        task = bar.add_task("prepared", total=1.0, said="")
+        task = bar.add_task("prepared", total=1.0, text="")
         for now in book.follow(run):
             for trouble in now.trouble:
                 if trouble not in told_of:
@@ -35,22 +47,23 @@ def follow(book: Any, run: Run, console: Console) -> None:
                     console.print(trouble, style="yellow")
             done = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
             bar.update(
-                task, completed=done, description=str(now.phase.value if now.phase else "watching"), said=describe(now)
+                task, completed=done, description=str(now.phase.value if now.phase else "watching"), text=describe(now)
             )
 
 
-def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
+def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:
+    """Show the run until it is over, then write the report and exit with the verdict's status."""
     from lpmkit.migration.status import state  # noqa: PLC0415
 
     console = Terminal(stderr=as_json)
     try:
         follow(book, run, console)
     except KeyboardInterrupt:
-        console.print(f"\nThe recorder goes on without us. `lpmkit attach {run.path}` shows it again.")
+        console.print(f"\nRecording continues in the background. `lpmkit attach {run.path}` shows it again.")
         sys.exit(INTERRUPTED)
     if state(run).is_deserted:
         console.print(
-            f"✗ The recorder is gone: what goes on now is not watched. `lpmkit attach {run.path}` starts another, which only looks on.",
+            f"✗ The recorder died; the move is not observed now. `lpmkit attach {run.path}` restarts the recorder.",
             style="red",
             soft_wrap=True,
         )
@@ -58,7 +71,7 @@ def follow_and_report(book: Any, run: Run, as_json: bool) -> NoReturn:
 
 
 def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoReturn:
-    """Write the report, print the verdict, and exit with its status. What cannot be written is told, and the verdict printed all the same."""
+    """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be written."""
     from lpmkit.analysis import analyse, summary  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
@@ -69,18 +82,19 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoR
     try:
         path = write_analysed(run, analysis, output)
     except RecordError as error:
-        print_line(f"lpmkit: the report is not written: {error}", err=True)
+        print_line(f"lpmkit: report not written: {error}", err=True)
     print_summary(found, console)
     if path is not None:
         console.print(f"Report: {path}", soft_wrap=True)
         if path.stem != "report":
-            console.print("The report that is there is signed and stays as it is; this one is new.", soft_wrap=True)
+            console.print("The existing report is signed and stays unchanged; this is a new file.", soft_wrap=True)
     if _is_recorded(run):
         console.print(
-            f"SAP's logs are read on; `lpmkit report {run.path}` makes the report again when they are.", soft_wrap=True
+            f"The SAP logs are still being read. Run `lpmkit report {run.path}` again when the recording is over.",
+            soft_wrap=True,
         )
     if as_json:
-        say_json({**found, "run": str(run.path), "report": None if path is None else str(path)})
+        print_json({**found, "run": str(run.path), "report": None if path is None else str(path)})
     sys.exit(COULD_NOT_TELL if path is None else status_of_verdict(found))
 
 
@@ -88,12 +102,12 @@ def _is_recorded(run: Run) -> bool:
     try:
         return run.is_recorded()
     except RecordError:
-        return False  # an archive of somebody else's: its lock cannot be looked at, and nothing here depends on it
+        return False  # a read-only archive: its lock cannot be examined, and nothing here depends on it
 
 
 def print_summary(found: dict[str, Any], console: Console | None = None) -> None:
-    """Verdict and figures, as they stand at the top of the report."""
-    out = console or people
+    """Print the verdict and its questions, as at the top of the report."""
+    out = console or terminal
     verdict = found["verdict"]
     out.print(verdict["line"], style="bold")
     for row in verdict["questions"]:
@@ -101,5 +115,5 @@ def print_summary(found: dict[str, Any], console: Console | None = None) -> None
 
 
 def status_of_verdict(found: dict[str, Any]) -> int:
-    """The exit status that a verdict ends with."""
+    """Exit status of a verdict."""
     return {"passed": FINE, "failed": NOT_FINE}.get(found["verdict"]["state"], COULD_NOT_TELL)

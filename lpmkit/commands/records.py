@@ -1,4 +1,4 @@
-"""The commands for what comes after moves: the write-up and what people add to it, runs side by side, a site's history, a partition's own past."""
+"""The commands for the time after a move: write-up, remark, compare, history, was-moved."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lpmkit.commands.args import run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -18,41 +19,44 @@ from lpmkit.commands.console import (
     json_option,
     named_run,
     output_option,
+    print_json,
     print_line,
     print_table,
-    say_json,
+    reports_errors,
     site_or_none,
-    told,
 )
 from lpmkit.config import WriteUpSettings, find_site_file, load_site
 from lpmkit.errors import UsageError
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS
 
+if TYPE_CHECKING:
+    from lpmkit.runs.history import History, Move
+
 _FORMS = ("html", "pdf", "docx", "md", "zip")
 
 
 @click.command("write-up")
-@click.argument("run_name", metavar="RUN")
+@run_argument
 @click.option(
     "--form",
     "forms",
     type=click.Choice(_FORMS),
     multiple=True,
-    help="Only this form; may be repeated. All, if left out.",
+    help="Only this form; may be repeated. Default: all.",
 )
-@click.option("--language", type=click.Choice(("en", "de")), help="Instead of the site's (en).")
+@click.option("--language", type=click.Choice(("en", "de")), help="Default: the site file's, else en.")
 @click.option(
     "--template",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A Jinja template instead of the site's or ours.",
+    help="Jinja template; default: the site file's, else lpmkit's.",
 )
 @click.option(
-    "--logo", type=click.Path(dir_okay=False, path_type=Path), help="A PNG, JPEG or GIF picture for the top of it."
+    "--logo", type=click.Path(dir_okay=False, path_type=Path), help="PNG, JPEG or GIF picture for the first page."
 )
 @output_option
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def write_up(
     context: click.Context,
     run_name: str,
@@ -63,12 +67,12 @@ def write_up(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the verification for the change record into write-up/ of a run folder: HTML, PDF, Word, Markdown, a ZIP with hashes."""
+    """Write the verification for the change record into write-up/ of the run folder: HTML, PDF, Word, Markdown, ZIP with hashes."""
     from lpmkit.report.writeup import write_up as write  # noqa: PLC0415
 
     run = named_run(context, run_name)
     site = _settings(context)
-    found = write(
+    files = write(
         run,
         tuple(forms) or _FORMS,
         language=language or site.language,
@@ -77,15 +81,15 @@ def write_up(
         output=output,
     )
     if as_json:
-        say_json({form: str(path) for form, path in found.items()})
+        print_json({form: str(path) for form, path in files.items()})
         return
     console = Terminal()
-    for path in found.values():
+    for path in files.values():
         console.print(str(path), soft_wrap=True)
 
 
 def _settings(context: click.Context) -> WriteUpSettings:
-    """The site's wishes; a run folder can be written up without a site file."""
+    """The write-up settings of the site file; the defaults without a site file."""
     try:
         path = find_site_file(context.obj)
     except UsageError:
@@ -94,24 +98,24 @@ def _settings(context: click.Context) -> WriteUpSettings:
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
+@run_argument
 @click.argument("text", default="")
 @click.option("--kind", type=click.Choice(KINDS), default="remark", show_default=True)
-@click.option("--owner", default="", help="Who has to act, of a deviation or a follow-up.")
-@click.option("--number", default="", help="The number of the change.")
-@click.option("--window", default="", help="The change window, as it stands in the change record.")
-@click.option("--operator", default="", help="Who carried it out, where that is not whoever was logged in.")
-@click.option("--approver", default="", help="Who approved the change.")
-@click.option("--system", default="", help="The system's name in the change record.")
+@click.option("--owner", default="", help="Owner of a deviation or a follow-up.")
+@click.option("--number", default="", help="Change number.")
+@click.option("--window", default="", help="Change window, as in the change record.")
+@click.option("--operator", default="", help="Operator, if not the logged-in user.")
+@click.option("--approver", default="", help="Approver of the change.")
+@click.option("--system", default="", help="Name of the system in the change record.")
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def remark(
     context: click.Context, /, run_name: str, text: str, kind: str, owner: str, as_json: bool, **fields: str
 ) -> None:
-    """Add to the record of a run: a remark, a deviation, a follow-up, the back-out, an approval, a sign-off, or the change's number.
+    """Add to the record of a run: a remark, a deviation, a follow-up, the back-out, an approval, a sign-off or the change number.
 
-    Nothing that was said is ever changed; a correction is another remark. The write-up shows who said what and when.
+    Remarks are never changed; a correction is another remark. The write-up shows author and time.
     """
     from lpmkit.runs.remarks import add_remark  # noqa: PLC0415
 
@@ -121,21 +125,21 @@ def remark(
         run.path, "change" if given and kind == "remark" and not text else kind, text, owner=owner, fields=given
     )
     if as_json:
-        say_json(
+        print_json(
             {"kind": made.kind, "by": made.by, "text": made.text, "owner": made.owner, "fields": dict(made.fields)}
         )
     else:
-        print_line(f"{made.kind}: kept in {run.path / 'remarks.jsonl'}")
+        print_line(f"{made.kind}: saved in {run.path / 'remarks.jsonl'}")
 
 
 runs_option = click.option(
     "--runs",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="This folder of runs instead of the site's.",
+    help="Runs folder; default: the site file's.",
 )
 page_option = click.option(
-    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page into this file."
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page into this file."
 )
 
 
@@ -144,9 +148,9 @@ page_option = click.option(
 @page_option
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def compare(context: click.Context, run_names: Sequence[str], page: Path | None, as_json: bool) -> None:
-    """Put the figures of several runs side by side; with --html their suspensions are laid over each other too."""
+    """Compare the figures of several runs; with --html also overlay their suspensions."""
     from lpmkit.analysis import analyse  # noqa: PLC0415
     from lpmkit.report.comparison import comparison_page, figures  # noqa: PLC0415
     from lpmkit.runs.folder import write_file  # noqa: PLC0415
@@ -156,7 +160,7 @@ def compare(context: click.Context, run_names: Sequence[str], page: Path | None,
         write_file(page, comparison_page(analyses).encode())
     rows = figures(analyses)
     if as_json:
-        say_json({"rows": rows, "page": None if page is None else str(page)})
+        print_json({"rows": rows, "page": None if page is None else str(page)})
         return
     print_table("", rows)
     if page is not None:
@@ -164,15 +168,17 @@ def compare(context: click.Context, run_names: Sequence[str], page: Path | None,
 
 
 @click.command()
-@click.option("--partition", help="Only this partition's.")
-@click.option("--frame", help="Only what left or came to this frame.")
-@click.option("--way", nargs=2, metavar="FROM TO", help="Only from one frame to another: the same pair of movers.")
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="So many of the newest.")
+@click.option("--partition", help="Only runs of this partition.")
+@click.option("--frame", help="Only moves from or to this frame.")
+@click.option("--way", nargs=2, metavar="FROM TO", help="Only moves from one frame to another.")
+@click.option(
+    "--last", type=click.IntRange(min=1), default=20, show_default=True, help="Number of runs, the newest ones."
+)
 @runs_option
 @page_option
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def history(
     context: click.Context,
     partition: str | None,
@@ -183,7 +189,7 @@ def history(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """List the runs of a site with their figures, and what was far from the usual; --html writes all of them as a page with the trend."""
+    """List the runs of a site with their figures and outliers; --html writes all of them as a page with the trend."""
     from lpmkit.runs.history import HEAD, History  # noqa: PLC0415
 
     past = History(folder or site_or_none(context).runs.folder)
@@ -191,7 +197,7 @@ def history(
     for name, why in past.unreadable.items():
         print_line(f"{name} cannot be read: {why}", err=True)
     if not past.kept:
-        print_line("The index cannot be kept in that folder; it was made in memory.", err=True)
+        print_line("The index cannot be saved in that folder; it was built in memory.", err=True)
     if page is not None:
         from lpmkit.report.comparison import history_page  # noqa: PLC0415
         from lpmkit.runs.folder import write_file  # noqa: PLC0415
@@ -199,9 +205,9 @@ def history(
         about = partition or frame or " to ".join(way or ()) or str(past.folder)
         write_file(page, history_page(past, moves, f"Runs: {about}").encode())
     if as_json:
-        say_json(
+        print_json(
             {
-                "runs": [_as_data(past, one) for one in moves[-last:]],
+                "runs": [_as_data(past, move) for move in moves[-last:]],
                 "unreadable": past.unreadable,
                 "page": None if page is None else str(page),
             }
@@ -212,18 +218,22 @@ def history(
         print_line(str(page))
 
 
-def _as_data(past: Any, move: Any) -> dict[str, Any]:
-    return {**asdict(move), "beside_the_usual": [asdict(one) for one in past.beside_the_usual(move)]}
+def _as_data(past: History, move: Move) -> dict[str, Any]:
+    return {**asdict(move), "beside_the_usual": [asdict(figure) for figure in past.beside_the_usual(move)]}
 
 
 @click.command("was-moved")
 @click.argument("host")
-@click.option("--ssh-config", type=click.Path(dir_okay=False, path_type=Path), help="This OpenSSH configuration.")
+@click.option(
+    "--ssh-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="OpenSSH configuration; default: ~/.ssh/config.",
+)
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_json: bool) -> None:
-    """Ask an AIX partition when it was moved lately and from where, by its error log, serial number and boot time. Nothing is asked of a frame."""
+    """Read from an AIX partition when it was moved and from where: error log, serial number, boot time. No manager is asked."""
     from lpmkit.config import HostSettings  # noqa: PLC0415
     from lpmkit.control.aix import AixShell  # noqa: PLC0415
     from lpmkit.ssh.client import open_session  # noqa: PLC0415
@@ -233,17 +243,17 @@ def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_jso
     site = site_or_none(context, None, ssh_config)
     settings = site.partitions.get(host) or HostSettings(host=host)
     with closing(open_session(site, settings, secrets=Secrets())) as session:
-        found = ask(host, AixShell(session))
-    status = COULD_NOT_TELL if found.identity.missing else FINE
+        past = ask(host, AixShell(session))
+    status = COULD_NOT_TELL if past.identity.missing else FINE
     if as_json:
-        say_json({**asdict(found), "conclusion": found.conclusion})
+        print_json({**asdict(past), "conclusion": past.conclusion})
         sys.exit(status)
-    print_table("", [asdict(one) for one in found.moves])
-    identity = found.identity
-    print_line(f"Now: serial {identity.serial or 'not known'}, machine id {identity.machine_id or 'not known'}.")
+    print_table("", [asdict(move) for move in past.moves])
+    identity = past.identity
+    print_line(f"Now: serial number {identity.serial or 'not known'}, machine ID {identity.machine_id or 'not known'}.")
     for text in identity.missing:
-        print_line(f"could not look: {text}", err=True)
-    print_line(found.conclusion)
+        print_line(f"not read: {text}", err=True)
+    print_line(past.conclusion)
     sys.exit(status)
 
 

@@ -1,4 +1,4 @@
-"""The commands for trying and fitting out: the simulator, the rehearsal, the notebooks, the application, what is missing here."""
+"""The commands to try lpmkit and to set it up: simulate, demo, lab, app, doctor."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from lpmkit.commands.console import (
     NOT_FINE,
     Terminal,
     json_option,
-    people,
+    print_json,
     print_line,
     print_table,
-    say_json,
-    told,
+    reports_errors,
+    terminal,
 )
 from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
@@ -40,8 +40,8 @@ KERNELS_BY_FILES = "--KernelManager.transport=ipc"
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: Sequence[str]) -> NoReturn:
-    """Run the simulated pair of blades and its partition, to log in to with ssh (`lpmkit simulate --help`)."""
-    # A program of its own: lpmkit knows nothing of it but its name.
+    """Run the simulated managers and partitions; log in with ssh (`lpmkit simulate --help`)."""
+    # A separate program: lpmkit knows only its name.
     os.execv(sys.executable, [sys.executable, "-m", "lpmkit.simulator", *arguments])  # noqa: S606
 
 
@@ -52,33 +52,35 @@ def simulate(arguments: Sequence[str]) -> NoReturn:
     type=click.FloatRange(min=0.1),
     default=8.0,
     show_default=True,
-    help="Shortens the copy, never the suspension.",
+    help="Speeds up the copy, never the suspension.",
 )
 @json_option
-@told
+@reports_errors
 def demo(directory: Path, speed: float, as_json: bool) -> None:
-    """Rehearse the whole guided move on the simulator, without a person, and leave a report to look at."""
+    """Rehearse a whole move on the simulator without interaction, and write the report."""
     from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.rehearsal import Rehearsal  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
-    tell = Terminal(stderr=as_json)
-    tell.print("Starting two simulated JS22 blades, bvio82 and bvio83, and the partition bxaix85 …")
+    console = Terminal(stderr=as_json)
+    console.print("Starting two simulated JS22 blades, bvio82 and bvio83, and the partition bxaix85 …")
     with Rehearsal(directory.resolve() / "simulator", speed=speed) as rehearsal:
         runs = RunSettings(folder=directory.resolve() / "runs", lead_in_s=8.0, tail_s=6.0, poll_s=0.5)
         book = Runbook(rehearsal.site.model_copy(update={"runs": runs}))
         run = book.prepare(book.order("bxaix85", "bvio83"))
         findings = book.check(run)
-        print_findings(findings, tell, only_trouble=True)
-        word = book.validate(run)
-        print_validation(word, tell)
-        print_prediction(book.predict(run), tell)
-        if ready(findings).value == "not ready" or not word.passed:
+        print_findings(findings, console, only_trouble=True)
+        validation = book.validate(run)
+        print_validation(validation, console)
+        print_prediction(book.predict(run), console)
+        if ready(findings).value == "not ready" or not validation.passed:
             sys.exit(NOT_FINE)
-        tell.print("Typing the partition's name for you: bxaix85. It moves now; the probes are running.")
+        console.print(
+            "Confirming with the partition's name: bxaix85. The probes run; the move starts after the baseline."
+        )
         book.move(run, "bxaix85")
-        follow(book, run, tell)
-    tell.print("The same guided in a notebook: make lab, then 00_rehearse_on_the_simulator.ipynb")
+        follow(book, run, console)
+    console.print("The same step by step in a notebook: make lab, then 00_rehearse_on_the_simulator.ipynb")
     report_and_leave(run, as_json)
 
 
@@ -88,14 +90,14 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("lab"),
     show_default=True,
-    help="Where the dated copies go.",
+    help="Folder for the dated copies.",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-@told
+@reports_errors
 def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
-    """Open JupyterLab on a dated copy of the notebooks, which its launcher has as cards; the models stay as they are."""
+    """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher."""
     from lpmkit.notebook.models import copy_models  # noqa: PLC0415
 
     folder = copy_models(directory)
@@ -105,8 +107,8 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     except UsageError as error:
         if context.obj:
             raise
-        people.print(f"No site file yet ({error.what}): the rehearsal needs none.")
-    people.print(f"The notebooks are copied to {folder}")
+        terminal.print(f"No site file ({error.what}). The rehearsal needs none.")
+    terminal.print(f"Notebooks: {folder}")
     cards = Path(lpmkit.__file__).parent / "templates" / "jupyter" / "labextensions"
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", KERNELS_BY_FILES]
     command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
@@ -140,7 +142,7 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
 )
 @click.argument("voila_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-@told
+@reports_errors
 def app(
     context: click.Context,
     port: int,
@@ -151,9 +153,10 @@ def app(
     person_header: str | None,
     voila_options: Sequence[str],
 ) -> None:
-    """Serve the guided move, its verification and its history as pages without code (Voilà), to who has the address with its token.
+    """Serve the guided move, its verification and the history as web pages without code (Voilà).
 
-    Only on this machine. For several people see docs/security.md: each with their own through JupyterHub, or one behind a reverse proxy that says who logged in.
+    Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub, or a reverse proxy
+    that authenticates them.
     """
     from lpmkit.notebook.models import write_application  # noqa: PLC0415
     from lpmkit.person import PERSON_HEADER  # noqa: PLC0415
@@ -220,17 +223,21 @@ def _door(socket: Path | None, group: str | None, host_names: Sequence[str], hea
 @click.command()
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Say what is missing here: packages, programs, the SSH agent, the site file, machines that cannot be reached."""
+    """Examine this machine: packages, programs, SSH agent, site file, and whether every host can be reached."""
     from lpmkit.doctor import examine_machine  # noqa: PLC0415
 
     rows = examine_machine(context.obj)
     if as_json:
-        say_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
     else:
         print_table(
-            "", [{"": MARKS[row.verdict], "what": row.what, "found": row.found, "next": row.next_step} for row in rows]
+            "",
+            [
+                {"": MARKS[row.verdict], "what": row.what, "result": row.found, "next step": row.next_step}
+                for row in rows
+            ],
         )
     verdicts = {row.verdict for row in rows}
     sys.exit(NOT_FINE if "fail" in verdicts else COULD_NOT_TELL if "unknown" in verdicts else FINE)

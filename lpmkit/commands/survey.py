@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: survey, mapping, check, validate."""
+"""The commands that only look: survey, mapping, check, validate."""
 
 from __future__ import annotations
 
@@ -8,61 +8,58 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from lpmkit.commands import explain as advice
-from lpmkit.commands.args import order_arguments, order_of, order_options, runbook_of
+from lpmkit.commands.args import MoveArguments, order_arguments, runbook_of
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     MARKS,
     NOT_FINE,
     json_option,
-    people,
+    print_json,
     print_table,
-    say_json,
-    told,
+    reports_errors,
+    terminal,
 )
 from lpmkit.control.codes import explain
 from lpmkit.errors import NotAllowed, UsageError
-from lpmkit.runs.folder import Run
+
+if TYPE_CHECKING:
+    from lpmkit.checks import Finding
+    from lpmkit.prediction.prior import Prediction
+    from lpmkit.runbook import Validation
+    from lpmkit.runs.folder import Run
 
 
 @click.command()
 @order_arguments
 @json_option
 @click.pass_context
-@told
-def survey(
-    context: click.Context,
-    partition: str,
-    target: str,
-    source: str | None,
-    keep_mapping: bool,
-    asked: Sequence[str],
-    as_json: bool,
-) -> None:
-    """Gather every fact about a move from both ends; changes nothing."""
+@reports_errors
+def survey(context: click.Context, wanted: MoveArguments, as_json: bool) -> None:
+    """Survey both frames and the partition for a move. Changes nothing."""
     book = runbook_of(context)
-    run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
-    found = book.survey(run)
+    run = book.prepare(wanted.order(book))
+    facts = book.survey(run)
     if as_json:
-        say_json(found.to_dict())
+        print_json(facts.to_dict())
     else:
         from lpmkit.mapping.compare import as_row, compare_mapping  # noqa: PLC0415
 
-        people.print(f"Facts about {partition} and both ends are in {run.path / 'survey.json'}")
-        print_table("What becomes of the mapping", [as_row(line) for line in compare_mapping(found, record_of(run))])
-        for gap in found.gaps:
-            people.print(f"not looked at: {gap.what} on {gap.where}: {gap.why}", style="yellow")
-    sys.exit(COULD_NOT_TELL if found.gaps else FINE)
+        terminal.print(f"Survey of {wanted.partition} and both frames: {run.path / 'survey.json'}")
+        print_table("Mapping after the move", [as_row(row) for row in compare_mapping(facts, record_of(run))])
+        for gap in facts.gaps:
+            terminal.print(f"not surveyed: {gap.what} on {gap.where}: {gap.why}", style="yellow")
+    sys.exit(COULD_NOT_TELL if facts.gaps else FINE)
 
 
 def record_of(run: Run) -> dict[str, str] | None:
-    """The -i record of a run's order; None where the manager chooses."""
+    """The -i record of a run's order; `None` if the manager chooses the mapping."""
     return dict(run.manifest["order"]["mapping"]) or None
 
 
@@ -70,88 +67,69 @@ def record_of(run: Run) -> dict[str, str] | None:
 @order_arguments
 @json_option
 @click.pass_context
-@told
-def mapping(
-    context: click.Context,
-    partition: str,
-    target: str,
-    source: str | None,
-    keep_mapping: bool,
-    asked: Sequence[str],
-    as_json: bool,
-) -> None:
-    """Show what serves the partition on both ends, what stays and what is renamed; changes nothing.
+@reports_errors
+def mapping(context: click.Context, wanted: MoveArguments, as_json: bool) -> None:
+    """Compare the partition's adapters, disks and networks on source and target. Changes nothing.
 
-    Without --keep-mapping and --map: as the manager would choose. With them: as the record says that migrlpar -i would get.
+    Without --keep-mapping and --map: as the manager would choose. With them: as requested by the record for migrlpar -i.
     """
     from lpmkit.control.listings import attribute_record  # noqa: PLC0415
     from lpmkit.mapping.compare import LOST, UNKNOWN, as_row, compare_mapping  # noqa: PLC0415
 
     book = runbook_of(context)
-    run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
-    found, record = book.survey(run), record_of(run)
-    lines = compare_mapping(found, record)
+    run = book.prepare(wanted.order(book))
+    facts, record = book.survey(run), record_of(run)
+    rows = compare_mapping(facts, record)
     if as_json:
-        said = None if record is None else attribute_record(record)
-        say_json({"run": str(run.path), "record": record, "i": said, "lines": [asdict(line) for line in lines]})
+        argument = None if record is None else attribute_record(record)
+        print_json({"run": str(run.path), "record": record, "i": argument, "lines": [asdict(row) for row in rows]})
     else:
-        print_table(f"{partition} on both ends", [as_row(line) for line in lines])
+        print_table(f"{wanted.partition} on source and target", [as_row(row) for row in rows])
         if record is not None:
-            people.print(f"migrlpar -i {shlex.quote(attribute_record(record))}", soft_wrap=True)
+            terminal.print(f"migrlpar -i {shlex.quote(attribute_record(record))}", soft_wrap=True)
         if (run.path / "profiles.txt").exists():
-            people.print(f"Its profiles are kept in {run.path / 'profiles.txt'}")
-    states = {line.state for line in lines}
+            terminal.print(f"Partition profiles: {run.path / 'profiles.txt'}")
+    states = {row.state for row in rows}
     sys.exit(NOT_FINE if LOST in states else COULD_NOT_TELL if UNKNOWN in states else FINE)
 
 
 @click.command()
-@click.argument("partition", required=False)
 @click.option(
     "--all",
     "every",
     is_flag=True,
-    help="Judge every partition of the frame that --from names, or of every frame that has a partner, and keep it.",
+    help="Check every partition of the frame named by --from, or of every frame that has a partner.",
 )
-@partial(order_options, target_needed=False)
+@partial(order_arguments, required=False)
 @json_option
 @click.pass_context
-@told
-def check(
-    context: click.Context,
-    partition: str | None,
-    target: str | None,
-    source: str | None,
-    keep_mapping: bool,
-    asked: Sequence[str],
-    every: bool,
-    as_json: bool,
-) -> None:
-    """Judge every prerequisite of a move, and say how to mend what is missing; changes nothing.
+@reports_errors
+def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: bool) -> None:
+    """Check every prerequisite of a move; print the remedy for what is missing. Changes nothing.
 
-    With --all instead of PARTITION: of every partition of the frame that --from names, or, without --from, of every frame that has a partner in
-    the site file, in one pass; kept as JSON, CSV and HTML in checks/ of the folder of runs, with what changed since the last time. Exit status: 0
-    ready, all of them with --all; 1 one is not ready; 3 none is, but of one it could not be told.
+    With --all instead of PARTITION: check every partition of the frame named by --from, or, without --from, of every frame that has a partner in
+    the site file. The results are saved as JSON, CSV and HTML in checks/ of the runs folder, with the changes since the last time.
+
+    Exit status: 0 ready (with --all: every partition), 1 at least one is not ready, 3 none is not ready but at least one is inconclusive.
     """
     from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.runbook import as_row  # noqa: PLC0415
 
     statuses = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
     if every:
-        if partition is not None or keep_mapping or asked or (target is not None and source is None):
-            raise UsageError("--all judges whole frames", next_step="lpmkit check --all [--from FRAME [--to FRAME]]")
-        sys.exit(statuses[advice.check_frames(context, source, target, as_json)])
-    if partition is None:
-        raise UsageError("no partition is named", next_step="Name one, or whole frames with --all.")
-    if target is None:
-        raise UsageError("no target is named", next_step="Name the target frame with --to.")
+        narrowed = wanted.partition is not None or wanted.keep_mapping or wanted.attributes
+        if narrowed or (wanted.target is not None and wanted.source is None):
+            raise UsageError("--all checks whole frames", next_step="lpmkit check --all [--from FRAME [--to FRAME]]")
+        sys.exit(statuses[advice.check_frames(context, wanted.source, wanted.target, as_json)])
     book = runbook_of(context)
-    run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
+    run = book.prepare(wanted.order(book))
     findings = book.check(run)
     if as_json:
-        say_json({"run": str(run.path), "answer": ready(findings).value, "findings": [as_row(one) for one in findings]})
+        rows = [as_row(finding) for finding in findings]
+        print_json({"run": str(run.path), "answer": ready(findings).value, "findings": rows})
     else:
         print_findings(findings)
-        people.print(f"Kept in {run.path}")
+        terminal.print(f"Saved in {run.path}")
     sys.exit(statuses[ready(findings).value])
 
 
@@ -161,85 +139,74 @@ def check(
     "--npiv-disks",
     "disks",
     is_flag=True,
-    help="Have the I/O servers try every disk of virtual Fibre Channel, not its zoning only (--npivval portdisk, an HMC from V8R8.4.0).",
+    help="Also let the VIOS try every disk behind virtual Fibre Channel, not only the zoning (--npivval portdisk, HMC V8R8.4.0 or later).",
 )
 @json_option
 @click.pass_context
-@told
-def validate(
-    context: click.Context,
-    partition: str,
-    target: str,
-    source: str | None,
-    keep_mapping: bool,
-    asked: Sequence[str],
-    disks: bool,
-    as_json: bool,
-) -> None:
-    """Ask the firmware whether the move would be accepted (migrlpar -o v); changes nothing."""
+@reports_errors
+def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json: bool) -> None:
+    """Let the HMC or IVM validate the move (migrlpar -o v). Changes nothing."""
     book = runbook_of(context)
-    run = book.prepare(order_of(book, partition, target, source, keep_mapping, asked))
+    run = book.prepare(wanted.order(book))
     before = book.validation_before(run)
     if before is not None:
+        at = datetime.fromtimestamp(before.wall_ns / 1e9, tz=UTC)
         raise NotAllowed(
-            f"this run moves {partition} now, so the manager is not asked to validate it again",
+            f"{wanted.partition} is being moved now; the manager is not asked to validate again",
             where=run.name,
-            answered=f"before the move, at {datetime.fromtimestamp(before.wall_ns / 1e9, tz=UTC):%H:%M:%S} UTC, it {'passed' if before.passed else 'was refused'}",
+            answered=f"the validation at {at:%H:%M:%S} UTC {'passed' if before.passed else 'failed'}",
             next_step=f"`lpmkit attach {run.path}` shows the move.",
         )
-    word = book.validate(run, disks=disks)
+    validation = book.validate(run, disks=disks)
     if as_json:
-        say_json({"run": str(run.path), **asdict(word), "explained": [asdict(one) for one in explain(word.text)]})
+        codes = [asdict(code) for code in explain(validation.text)]
+        print_json({"run": str(run.path), **asdict(validation), "explained": codes})
     else:
-        print_validation(word)
+        print_validation(validation)
         print_prediction(book.predict(run))
-        people.print(f"Kept in {run.path}")
-    sys.exit(FINE if word.passed else NOT_FINE if word.status is not None else COULD_NOT_TELL)
+        terminal.print(f"Saved in {run.path}")
+    sys.exit(FINE if validation.passed else NOT_FINE if validation.status is not None else COULD_NOT_TELL)
 
 
-def print_findings(findings: Sequence[Any], console: Console | None = None, *, only_trouble: bool = False) -> None:
-    """The findings as a table: verdict, what, facts, remedy, who."""
-    shown = [one for one in findings if one.verdict.value != "pass"] if only_trouble else findings
+def print_findings(findings: Sequence[Finding], console: Console | None = None, *, only_trouble: bool = False) -> None:
+    """Print the findings as a table: verdict, check, facts, remedy and owner."""
     rows = [
         {
-            "": MARKS[one.verdict.value],
-            "check": one.title,
-            "about": one.about,
-            "facts": ", ".join(f"{key}: {value}" for key, value in one.facts.items()),
-            "remedy": f"{one.remedy} ({one.who})" if one.remedy and one.verdict.value != "pass" else "",
+            "": MARKS[finding.verdict.value],
+            "check": finding.title,
+            "about": finding.about,
+            "facts": ", ".join(f"{name}: {value}" for name, value in finding.facts.items()),
+            "remedy": f"{finding.remedy} ({finding.who})" if finding.remedy and finding.verdict.value != "pass" else "",
         }
-        for one in shown
-        if not one.only_firmware
+        for finding in findings
+        if not finding.only_firmware and not (only_trouble and finding.verdict.value == "pass")
     ]
-    alone = [one.title for one in findings if one.only_firmware]
-    count = sum(one.verdict.value == "pass" for one in findings)
-    (console or people).print(f"{count} of {len(findings)} checks pass.")
+    left_out = [finding.title for finding in findings if finding.only_firmware]
+    passed = sum(finding.verdict.value == "pass" for finding in findings)
+    out = console or terminal
+    out.print(f"{passed} of {len(findings)} checks pass.")
     print_table("", rows, console)
-    if alone:
-        said = "; ".join(dict.fromkeys(alone))
-        (console or people).print(f"Only the firmware's validation can tell (lpmkit validate): {said}.")
+    if left_out:
+        titles = "; ".join(dict.fromkeys(left_out))
+        out.print(f"Covered by the validation only (lpmkit validate): {titles}.")
 
 
-def print_validation(word: Any, console: Console | None = None) -> None:
-    """The firmware's word."""
-    if word.passed:
-        (console or people).print("The firmware's validation passed." + (f" It says: {word.text}" if word.text else ""))
+def print_validation(validation: Validation, console: Console | None = None) -> None:
+    """Print the result of the validation, the manager's message and the meaning of its codes."""
+    out = console or terminal
+    if validation.passed:
+        out.print("Validation passed." + (f" Message: {validation.text}" if validation.text else ""))
     else:
-        (console or people).print("The firmware's validation refused the move:")
-        (console or people).print(word.text or "(it says nothing)")
-    for one in explain(word.text):
-        (console or people).print(f"  {one.sentences()}")
+        out.print("Validation failed. The manager refuses the move:")
+        out.print(validation.text or "(no message)")
+    for code in explain(validation.text):
+        out.print(f"  {code.sentences()}")
 
 
-def print_prediction(said: Any, console: Console | None = None) -> None:
-    """What to expect of the move."""
-    if said is not None:
-        (console or people).print(f"Expected: {said.sentence()}.")
+def print_prediction(prediction: Prediction | None, console: Console | None = None) -> None:
+    """Print the expected duration of copy and suspension; nothing without a prediction."""
+    if prediction is not None:
+        (console or terminal).print(f"Expected: {prediction.sentence()}.")
 
 
-COMMANDS = (
-    survey,
-    mapping,
-    check,
-    validate,
-)
+COMMANDS = (survey, mapping, check, validate)

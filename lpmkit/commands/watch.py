@@ -1,4 +1,4 @@
-"""The commands that watch without a move, and those that work a record out: watch, analyse, report, predictions, alert."""
+"""The commands that record without a move or evaluate a record: watch, analyse, report, predictions, alert."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from lpmkit.commands.args import runbook_of
+from lpmkit.commands.args import run_argument, runbook_of
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -20,40 +20,41 @@ from lpmkit.commands.console import (
     json_option,
     named_run,
     output_option,
-    people,
+    print_json,
     print_line,
     print_table,
-    say_json,
+    reports_errors,
     site_or_none,
-    told,
+    terminal,
 )
 from lpmkit.commands.progress import print_summary, report_and_leave, status_of_verdict
 from lpmkit.config import PaceSettings, PartitionSettings
 from lpmkit.errors import RecordError
 
+if TYPE_CHECKING:
+    from lpmkit.oracle.judge import PostMortem
+
 
 @click.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
-@click.option(
-    "--for", "duration_s", type=float, metavar="SECONDS", help="End by itself after so long; otherwise with Ctrl-C."
-)
+@click.option("--for", "duration_s", type=float, metavar="SECONDS", help="Duration; without it, until Ctrl-C.")
 @click.option(
     "--hz",
     "tick_hz",
     type=click.IntRange(1, 1000),
     default=100,
     show_default=True,
-    help="Ticks a second from inside each host.",
+    help="Ticks per second in each host.",
 )
+@click.option("--runs", "folder", type=click.Path(file_okay=False, path_type=Path), help="Parent of the run folder.")
 @click.option(
-    "--runs", "folder", type=click.Path(file_okay=False, path_type=Path), help="Where the run folder is made."
-)
-@click.option(
-    "--ssh-config", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Instead of ~/.ssh/config."
+    "--ssh-config",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="OpenSSH configuration; default: ~/.ssh/config.",
 )
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def watch(
     context: click.Context,
     hosts: Sequence[str],
@@ -63,7 +64,7 @@ def watch(
     ssh_config: Path | None,
     as_json: bool,
 ) -> None:
-    """Watch any hosts you can log in to, without a move: for moves that somebody starts elsewhere."""
+    """Record any hosts with an SSH login, for moves that are started elsewhere."""
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     book = Runbook(site_or_none(context, folder, ssh_config))
@@ -73,7 +74,7 @@ def watch(
         else PartitionSettings(host=hosts[0], watch=PaceSettings(tick_hz=tick_hz))
     )
     run = book.watch(hosts, duration_s=duration_s, settings=settings)
-    people.print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
+    terminal.print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
     try:
         for _ in book.follow(run):
             pass
@@ -85,79 +86,80 @@ def watch(
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
+@run_argument
 @output_option
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def analyse(context: click.Context, run_name: str, output: Path | None, as_json: bool) -> None:
-    """Work out the suspension and the outages from a run folder, and write summary.json. Where it cannot be written the answer is printed all the same."""
+    """Analyse a run folder: suspension and outages; write summary.json. The result is printed even if it cannot be written."""
     from lpmkit.analysis import analyse as work_out  # noqa: PLC0415
     from lpmkit.analysis import summary  # noqa: PLC0415
     from lpmkit.report.outputs import Outputs  # noqa: PLC0415
     from lpmkit.runs.folder import as_document  # noqa: PLC0415
 
     run = named_run(context, run_name)
-    found = summary(work_out(run))
+    figures = summary(work_out(run))
     to = Outputs(run, output)
     try:
-        to.write(to.folder / "summary.json", as_document(found))
+        to.write(to.folder / "summary.json", as_document(figures))
     except RecordError as error:
         print_line(f"not written: {error}", err=True)
     if as_json:
-        say_json(found)
+        print_json(figures)
     else:
-        print_summary(found)
-    sys.exit(status_of_verdict(found))
+        print_summary(figures)
+    sys.exit(status_of_verdict(figures))
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
+@run_argument
 @output_option
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def report(context: click.Context, run_name: str, output: Path | None, as_json: bool) -> None:
-    """Write report.html, summary.json, the plots and samples.csv into a run folder, beside a report that is signed."""
+    """Write report.html, summary.json, the plots and samples.csv into a run folder. A signed report is kept."""
     report_and_leave(named_run(context, run_name), as_json, output)
 
 
 @click.command()
 @click.option(
-    "--runs", "folder", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Instead of the site's."
+    "--runs",
+    "folder",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Runs folder; default: the site file's.",
 )
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw every prediction into this file (.svg, .png, .pdf).",
+    help="Plot every prediction into this file (.svg, .png, .pdf).",
 )
 @json_option
 @click.pass_context
-@told
+@reports_errors
 def predictions(context: click.Context, folder: Path | None, plot: Path | None, as_json: bool) -> None:
-    """Say how well past predictions held: what they claimed beside what happened, over the site's runs."""
+    """Compare past predictions with the outcome, over all runs of the site."""
     from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability  # noqa: PLC0415
 
     folder = folder or runbook_of(context).site.runs.folder
     past = history(folder)
-    found = reliability(past)
-    if plot and found:
+    figures = reliability(past)
+    if plot and figures:
         from lpmkit.prediction.pictures import save_reliability  # noqa: PLC0415
 
         save_reliability(past, plot)
     if as_json:
-        say_json({"runs": str(folder), "moves": len(past), "figures": [asdict(one) for one in found]})
-    elif found:
+        print_json({"runs": str(folder), "moves": len(past), "figures": [asdict(figure) for figure in figures]})
+    elif figures:
         print_table(
             f"Past moves in {folder}: {len(past)}",
-            [dict(zip(RELIABLE_HEADINGS, one.words(), strict=True)) for one in found],
+            [dict(zip(RELIABLE_HEADINGS, figure.words(), strict=True)) for figure in figures],
         )
-        people.print("Few moves say little: in brackets is what the part may really be, with 95 % certainty.")
+        terminal.print("In brackets: 95 % confidence interval of the share.")
     else:
-        people.print(
-            f"No move in {folder} was predicted and has ended well, so there is nothing to hold predictions against."
-        )
-    sys.exit(FINE if found else COULD_NOT_TELL)
+        terminal.print(f"No completed move with a prediction in {folder}.")
+    sys.exit(FINE if figures else COULD_NOT_TELL)
 
 
 @click.command()
@@ -165,7 +167,7 @@ def predictions(context: click.Context, folder: Path | None, plot: Path | None, 
 @click.option(
     "--since",
     metavar="TIME",
-    help="Only what came at or after it, such as 2008-08-08T20:14; without a zone it is the log's own clock.",
+    help="Only entries from this time on, such as 2008-08-08T20:14; without a zone: the clock of the log.",
 )
 @click.option(
     "--usual",
@@ -174,38 +176,38 @@ def predictions(context: click.Context, folder: Path | None, plot: Path | None, 
     default=1.0,
     show_default=True,
     metavar="HOURS",
-    help="How long before --since says what is usual.",
+    help="Hours before --since that define the usual entries.",
 )
 @click.option(
-    "--zone", metavar="NAME", help="The database host's zone, such as Europe/Berlin, for a log without zones."
+    "--zone", metavar="NAME", help="Time zone of the database host, such as Europe/Berlin, for a log without zones."
 )
 @click.option(
     "--rules",
     "own_rules",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The site's own rules, asked before lpmkit's.",
+    help="The site's own rules; they take precedence over lpmkit's.",
 )
 @json_option
-@told
+@reports_errors
 def alert(
     file: Path, since: str | None, usual_h: float, zone: str | None, own_rules: Path | None, as_json: bool
 ) -> None:
-    """Read an Oracle alert log (text or log.xml, any release) and say what in it speaks against a move; changes nothing."""
+    """Evaluate an Oracle alert log (text or log.xml, any release). Changes nothing."""
     from lpmkit.oracle import judge  # noqa: PLC0415
     from lpmkit.oracle.rules import LogRules  # noqa: PLC0415
 
-    found = judge.examine(file, judge.LogWindow.asked(since, usual_h, zone), LogRules.standard(own_rules))
+    result = judge.examine(file, judge.LogWindow.asked(since, usual_h, zone), LogRules.standard(own_rules))
     if as_json:
-        say_json({"file": str(file), **judge.as_dict(found)})
+        print_json({"file": str(file), **judge.as_dict(result)})
     else:
-        print_post_mortem(found)
-    sys.exit(NOT_FINE if found.judgement.verdict == "fail" else FINE)
+        print_post_mortem(result)
+    sys.exit(NOT_FINE if result.judgement.verdict == "fail" else FINE)
 
 
-def print_post_mortem(found: Any, console: Console | None = None) -> None:
-    """What an alert log says: counts by rule, the events behind them, the verdict."""
-    out, said = console or people, found.judgement
+def print_post_mortem(result: PostMortem, console: Console | None = None) -> None:
+    """Print the evaluation of an alert log: counts by rule, the notable entries, the verdict."""
+    out, judgement = console or terminal, result.judgement
     rows = [
         {
             "": MARKS.get(tally.meaning.value, tally.meaning.value),
@@ -213,21 +215,22 @@ def print_post_mortem(found: Any, console: Console | None = None) -> None:
             "count": tally.count,
             "first": tally.first,
             "last": tally.last,
-            "because": tally.reason,
+            "reason": tally.reason,
         }
-        for tally in said.tallies
+        for tally in judgement.tallies
     ]
     print_table("", rows, out)
-    for one in said.notable:
-        client = f" {one.client}" if one.client else ""
-        out.print(f"{one.event.when or 'time unknown'}  {one.meaning.value}  {one.event.headline}{client}")
-    for when, witness in said.witnesses:
+    for entry in judgement.notable:
+        client = f" {entry.client}" if entry.client else ""
+        out.print(f"{entry.event.when or 'time unknown'}  {entry.meaning.value}  {entry.event.headline}{client}")
+    for when, witness in judgement.witnesses:
         out.print(f"{when or 'time unknown'}  {witness}")
-    counts = found.counts
+    counts = result.counts
     out.print(
-        f"{counts.lines} lines, {counts.events} events, {said.before} before the time asked for, {said.timeless} without a time. Read from byte {found.started_at} of {found.size}."
+        f"{counts.lines} lines, {counts.events} entries, {judgement.before} before --since, "
+        f"{judgement.timeless} without a time. Read from byte {result.started_at} of {result.size}."
     )
-    out.print(f"Verdict: {said.verdict}")
+    out.print(f"Verdict: {judgement.verdict}")
 
 
 COMMANDS = (

@@ -28,7 +28,7 @@ WITHOUT_POWER = frozenset({"Power Off"})
 
 
 class RecoveryAction(StrEnum):
-    """What to do."""
+    """What to do about a move. The values stand in run folders; `words` is the text for people."""
 
     HANDS_OFF = "hands off"
     WAIT = "wait"
@@ -37,6 +37,15 @@ class RecoveryAction(StrEnum):
     FORCE = "recover with force"
     START = "start it"
     CLEAN = "clean up by hand"
+
+    @property
+    def words(self) -> str:
+        """The action as it is shown.
+
+        >>> RecoveryAction.HANDS_OFF.words, RecoveryAction.START.words
+        ('none (do not intervene)', 'activate it')
+        """
+        return {"hands off": "none (do not intervene)", "start it": "activate it"}.get(self.value, self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,19 +32,19 @@ from lpmkit.timeline import Clock, Event
 REDRAW_S = 0.4
 
 
-#: A board whose recorder is gone looks for another one so often.
+#: Seconds between two looks for a new recorder, after the old one died.
 DESERTED_S = 2.0
 
 
-#: The tables are renewed with every fifth redraw: nobody reads faster, and a browser lets a table that was replaced lie about for long.
+#: Refresh tables every fifth redraw; replaced DOM tables are garbage-collected slowly.
 TABLES_EVERY = 5
 
 
 class LiveBoard(w.VBox):  # type: ignore[misc] # as above
-    """The run as it is recorded: phase, bytes, estimate, one lane for each probe. Redrawn from the folder at least twice a second, its tables every two seconds.
+    """The live view of a run: phase, progress, forecast, a lane for each probe. Redrawn at least twice a second, the tables every two seconds.
 
-    ``close_board`` ends its thread; it ends by itself when the run is over. Where the recorder is gone without a word it goes on to look for another,
-    at a slower pace. Give it the `MovePanel` of the same run, and the buttons are kept true as well.
+    ``close_board`` ends its thread, which also ends when the run is over. After the death of the recorder it waits for a new one at a slower pace.
+    With the `MovePanel` of the same run it refreshes the buttons too.
     """
 
     def __init__(self, run: Run, panel: MovePanel | None = None) -> None:
@@ -75,7 +75,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         self._thread.join(timeout=5.0)
 
     def redraw(self, *, tables: bool = True) -> State:
-        """Draw what the folder holds now; without ``tables`` only the headline, the lanes and the buttons."""
+        """Draw the current state of the folder; without ``tables`` only headline, lanes and buttons."""
         with self._guard:
             now = self._panel.refresh() if self._panel else self._course.state()
             self._lanes.follow()
@@ -84,7 +84,7 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
             self.bar.value = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
             self.trouble.value = "".join(f"<p>! {escaped(line)}</p>" for line in now.trouble[-3:])
             marks = [_marks(sid, rows) for sid, rows in alerts.items()]
-            self.picture_of_lanes.value = self._lanes.svg(marks, LANES_SAID)
+            self.picture_of_lanes.value = self._lanes.svg(marks, LANES_TEXT)
             if tables:
                 self.lanes.value = lanes_table(self._lanes).data
                 self.jobs.value = "".join(jobs_table(self._run, sid).data for sid in sap_systems_of(self._run))
@@ -95,49 +95,51 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
     def _keep(self) -> None:
         every, due = REDRAW_S, time.monotonic()
         for turn in count():
-            # By the schedule, not after a pause: what a redraw takes does not make the next one late.
+            # On schedule: a slow redraw does not delay the next one.
             due = max(due + every, time.monotonic())
             if self._end.wait(due - time.monotonic()):
                 return
             try:
                 now = self.redraw(tables=turn % TABLES_EVERY == 0)
-                # a survey or a validation holds the folder too, before anything has begun
+                # before the move begins, a survey or a validation may hold the folder too
                 if now.has_begun and not now.recorded and not now.is_deserted:
                     self.redraw()
                     return
                 every = DESERTED_S if now.is_deserted else REDRAW_S
             except (LpmError, OSError) as error:
-                # the folder could not be read this time: said, and looked at again
+                # not readable this time: show it and try again
                 self.trouble.value = f"<p>! {escaped(error)}</p>"
 
     def picture(self) -> HTML:
-        """The board's lanes as plain output, which stays in the saved notebook."""
+        """The lanes as plain output, which stays in the saved notebook."""
         return lanes_picture(self._run)
 
 
 def lanes_picture(run: Run) -> HTML:
-    """The newest lanes of a run as a picture, and the same in words."""
+    """The newest lanes of a run as a picture and as a table."""
     lanes = Lanes(run)
     lanes.follow()
     marks = [_marks(sid, _alert_rows(run, sid)) for sid in databases_of(run)]
-    return HTML(lanes.svg(marks, LANES_SAID) + lanes_table(lanes).data)
+    return HTML(lanes.svg(marks, LANES_TEXT) + lanes_table(lanes).data)
 
 
-#: What stands for the picture of the lanes where it cannot be seen.
-LANES_SAID = f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below says the same in words"
+#: Description of the picture of the lanes for screen readers.
+LANES_TEXT = (
+    f"Signs of life within the last {WINDOW_S:.0f} seconds, a lane for each probe; the table below has the same data"
+)
 
 
 def lanes_table(lanes: Lanes) -> HTML:
-    """The lanes in words: the same as the picture, for whoever cannot see it."""
+    """The lanes as a table, with the same data as the picture."""
     rows = [
         {
-            "probe": one.probe,
-            "last sign of life": _ago(one),
-            f"longest silence within {WINDOW_S:.0f} s": f"{one.longest_s:.1f} s",
+            "probe": lane.probe,
+            "last heartbeat": _ago(lane),
+            f"longest gap within {WINDOW_S:.0f} s": f"{lane.longest_s:.1f} s",
         }
-        for one in lanes.words()
+        for lane in lanes.words()
     ]
-    return table(rows, "the lanes in words") if rows else HTML("<p>No probe has reported yet.</p>")
+    return table(rows, "lanes as a table") if rows else HTML("<p>No probe has reported yet.</p>")
 
 
 def _ago(lane: Lane) -> str:
@@ -145,8 +147,8 @@ def _ago(lane: Lane) -> str:
 
 
 def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks:
-    """A database's alert log as a lane: a mark for each line, shaped by its class."""
-    classes = [(int(row["mono_ns"]), found.meaning.value) for row, found in rows]
+    """A database's alert log as a lane with a mark for each entry, by class."""
+    classes = [(int(row["mono_ns"]), entry.meaning.value) for row, entry in rows]
     at = [(ns, _CLASS_MARKS.get(name, "•"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
     return Marks(f"{sid} alert log", at)
 
@@ -157,7 +159,7 @@ def _headline(run: Run, now: State) -> str:
     if words := describe(now):
         text += f" — {escaped(words)}"
     if now.recorded and now.reads_on_s is not None:
-        text += f" — logs are read on, {now.reads_on_s:.0f} s to go"
+        text += f" — reading logs, {now.reads_on_s:.0f} s to go"
     if now.is_deserted:
         text += f" — ✗ its recorder is gone: attach another, which only looks on (<b>Record on</b>, or <code>lpmkit attach {escaped(run.name)}</code>)"
     elif not now.recorded:
@@ -166,27 +168,27 @@ def _headline(run: Run, now: State) -> str:
 
 
 def sap_systems_of(run: Run) -> list[str]:
-    """The SAP systems that the run watches."""
+    """SAP systems that the run records."""
     return [str(probe["options"]["sid"]) for probe in run.manifest.get("probes") or () if probe.get("kind") == "sap"]
 
 
 def jobs_table(run: Run, sid: str) -> HTML:
-    """The background jobs of a SAP system as they were last seen, what runs first; plain output, also during the run."""
+    """The background jobs of a SAP system as last read, running ones first; plain output, also during the run."""
     seen = run.latest(f"sap-{sid}")
     rows = {str(row.get("question")): row for row in seen if "rows" in row}
     newest = next((row for row in reversed(seen) if row.get("question") == "jobs"), None)
-    said, work = rows.get("jobs"), rows.get("work_processes")
+    jobs, work = rows.get("jobs"), rows.get("work_processes")
     if newest is None:
         return HTML(f"<p>{escaped(sid)}: no job list yet.</p>")
-    if said is None:
-        return HTML(f"<p>{escaped(sid)}: the jobs could not be looked at: {escaped(newest.get('trouble'))}</p>")
+    if jobs is None:
+        return HTML(f"<p>{escaped(sid)}: no job list: {escaped(newest.get('trouble'))}</p>")
     # while nobody answers the last list stands, with its age
-    since = "" if newest is said else f"; not answered since: {str(newest.get('trouble', ''))[:160]}"
+    since = "" if newest is jobs else f"; no answer since: {str(newest.get('trouble', ''))[:160]}"
     logs = {(row["name"], row["count"]): row for row in rows.get("job_logs", {}).get("rows", ())}
     busy = {row.get("pid"): row for row in (work or {}).get("rows", ())}
     order = {"R": 0, "A": 1, "Y": 2, "Z": 2, "S": 3}
     shown = []
-    for row in sorted(said["rows"], key=lambda one: order.get(one["status"], 4))[:40]:
+    for row in sorted(jobs["rows"], key=lambda job: order.get(job["status"], 4))[:40]:
         process = busy.get(row.get("pid")) or {}
         cpu = process.get("cpu_s")
         shown.append(
@@ -201,12 +203,12 @@ def jobs_table(run: Run, sid: str) -> HTML:
                 "its log": _job_log(logs.get((row.get("name"), row.get("count"))), row.get("steps")),
             }
         )
-    age = (Clock().mono_ns() - int(said["answered_ns"])) / 1e9
-    return table(shown, f"{sid}: jobs, by {said.get('way')}, {max(0.0, age):.0f} s ago{since}")
+    age = (Clock().mono_ns() - int(jobs["answered_ns"])) / 1e9
+    return table(shown, f"{sid}: jobs, by {jobs.get('way')}, {max(0.0, age):.0f} s ago{since}")
 
 
 def _job_log(log: dict[str, Any] | None, steps: Any) -> str:
-    """The step that a job is at and the last line of its log."""
+    """The current step of a job and the last line of its log."""
     if log is None:
         return ""
     step = f"step {log['step']} of {steps or '?'}: " if log.get("step") else ""
@@ -214,27 +216,27 @@ def _job_log(log: dict[str, Any] | None, steps: Any) -> str:
 
 
 def databases_of(run: Run) -> list[str]:
-    """The databases whose alert log the run follows."""
+    """Databases whose alert log the run follows."""
     return [str(probe["options"]["sid"]) for probe in run.manifest.get("probes") or () if probe.get("kind") == "alert"]
 
 
 def _alert_order(run: Run, sid: str) -> Mapping[str, Any]:
-    """The order of the probe that follows a database's alert log."""
+    """The probe order that follows a database's alert log."""
     probes = run.manifest["probes"]
-    return next(one for one in probes if one.get("kind") == "alert" and one["options"]["sid"] == sid)
+    return next(probe for probe in probes if probe.get("kind") == "alert" and probe["options"]["sid"] == sid)
 
 
 def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
-    """What the alert log said lately, each with its class by the rules that the run keeps; of an unreadable row nothing."""
+    """The newest alert log entries with their class by the run's own rules; unreadable rows are left out (the report counts them)."""
     order = _alert_order(run, sid)
     rules, _ = _alert_rules(str(order["options"].get("rules") or ""))
-    found = []
+    entries = []
     for row in run.latest(str(order["name"]), 64 * 1024):
         try:
-            found.append((row, rules.classify(from_row(row))))
+            entries.append((row, rules.classify(from_row(row))))
         except (KeyError, TypeError, ValueError):
             continue  # the report counts it
-    return found
+    return entries
 
 
 @lru_cache(maxsize=8)
@@ -243,7 +245,7 @@ def _alert_rules(text: str) -> tuple[LogRules, str]:
 
 
 def alert_lines(run: Run, sid: str) -> HTML:
-    """The newest entries of a database's alert log with their class, newest first; plain output, also during the run."""
+    """The newest entries of a database's alert log with their class; plain output, also during the run."""
     return _alerts(run, sid, _alert_rows(run, sid), run.events())
 
 
@@ -255,21 +257,21 @@ def _alerts(run: Run, sid: str, rows: Sequence[tuple[dict[str, Any], Classified]
     notes = "".join(f"<p>! {escaped(sid)}: {escaped(text)}</p>" for text in filter(None, (wrong, *trouble[-1:])))
     if not rows:
         followed = any(event.kind == "alert-log" for event in mine)
-        text = "has said nothing since the run began" if followed else "is not followed yet"
+        text = "has no new entry since the run began" if followed else "is not followed yet"
         return HTML(f"<p>{escaped(sid)}: the alert log {text}.</p>{notes}")
     shown = [
         {
             "seen (UTC)": f"{datetime.fromtimestamp(row['wall_ns'] / 1e9, tz=UTC):%H:%M:%S}",
-            "class": f"{_CLASS_MARKS.get(found.meaning.value, '·')} {found.meaning.value}",
-            "stands at": str((row.get("when") or [""])[0])[11:19],
-            "line": found.event.headline[:160],
+            "class": f"{_CLASS_MARKS.get(entry.meaning.value, '·')} {entry.meaning.value}",
+            "log time": str((row.get("when") or [""])[0])[11:19],
+            "line": entry.event.headline[:160],
         }
-        for row, found in rows[-8:][::-1]
+        for row, entry in rows[-8:][::-1]
     ]
-    return HTML(table(shown, f"{sid}: alert log, the newest first").data + notes)
+    return HTML(table(shown, f"{sid}: alert log, newest first").data + notes)
 
 
-#: How a class of alert lines is marked, in the table and in its lane, and in which colour there.
+#: Signs and colours of the alert log classes.
 _CLASS_MARKS = {"fail": "✗", "warn": "!", "expected": "✓", "unknown": "?"}
 
 

@@ -33,7 +33,7 @@ _WRAPS = w.Layout(flex_flow="row wrap")
 
 
 class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Choose the partition and its target frame. ``order()`` has the choice."""
+    """A chooser for the partition and its target frame. ``order()`` has the choice."""
 
     def __init__(self, book: Runbook, partition: str | None = None, target: str | None = None) -> None:
         self._book = book
@@ -46,7 +46,7 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.target = w.Select(options=[], rows=3, description="target", layout=w.Layout(width="48em"))
         self.silent = w.HTML(
             "".join(
-                f"<p>? <b>{escaped(name)}</b> could not be asked: {escaped(why)}</p>"
+                f"<p>? <b>{escaped(name)}</b> did not answer: {escaped(why)}</p>"
                 for name, why in self.there.silent.items()
             )
         )
@@ -64,11 +64,9 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().__init__([self.search, self.partition, self.target, self.silent])
 
     def order(self) -> Order:
-        """The order as chosen; raises `UsageError` while something is missing."""
+        """The order as chosen. Raises `UsageError` while partition or target is missing."""
         if self.partition.value is None or self.target.value is None:
-            raise UsageError(
-                "no partition or no target is chosen yet", next_step="Choose both above, then run this cell again."
-            )
+            raise UsageError("no partition or no target is chosen", next_step="Choose both, then try again.")
         source, name = self.partition.value
         return self._book.order(name, self.target.value, source=source)
 
@@ -96,42 +94,41 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class MovePanel(w.VBox):  # type: ignore[misc] # as above
-    """Type the partition's name and move; stop and recover exactly while they apply, and record on when the recorder died, which asks no machine for anything.
-    What does not apply says why, and below stands what is to be done and why.
+    """Buttons for one move: move, stop, recover, restart recorder. Each is enabled exactly while it applies; the reason is shown otherwise.
 
-    What is to be done comes from the record while a recorder polls, and from both managers when "Look at both ends" is pressed.
+    The recommended action comes from the record while a recorder polls, and from both managers after "Check both frames".
     """
 
     def __init__(self, book: Runbook, run: Run) -> None:
         self._book, self._run = book, run
         self._name = str(run.manifest["order"]["partition"])
         self.course = RunStatus(run, book.clock)
-        #: What both managers said when they were asked here, and when (monotonic nanoseconds).
+        #: The answers of both managers to "Check both frames", and their time (monotonic nanoseconds).
         self._looked: tuple[BothEnds, int] | None = None
         self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
         self.move = w.Button(description="Move", icon="truck", button_style="warning", layout=_FITS)
         self.stop = w.Button(description="Stop", icon="hand-paper", layout=_FITS)
         self.recover = w.Button(description="Recover", icon="medkit", layout=_FITS)
         self.force = w.Button(description="Recover with force", icon="exclamation-triangle", layout=_FITS)
-        self.look = w.Button(description="Look at both ends", icon="search", layout=_FITS)
-        self.attach = w.Button(description="Record on", icon="eye", layout=_FITS)
+        self.look = w.Button(description="Check both frames", icon="search", layout=_FITS)
+        self.attach = w.Button(description="Restart recorder", icon="eye", layout=_FITS)
         self.approver = w.Text(
-            placeholder="a second person's name, if your site wants one", description="approval", layout=_FORM
+            placeholder="second person, if the site requires one", description="approval", layout=_FORM
         )
         self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
         self.says = w.HTML()
         self.way = w.HTML()
         self.why_not = w.HTML()
         self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
-        self.move.on_click(lambda _: self._do("moving", lambda: book.move(run, self.typed.value)))
-        self.stop.on_click(lambda _: self._do("asked to stop", lambda: book.stop(run, self.typed.value)))
-        self.recover.on_click(lambda _: self._do("asked to recover", lambda: book.recover(run, self.typed.value)))
+        self.move.on_click(lambda _: self._do("move requested", lambda: book.move(run, self.typed.value)))
+        self.stop.on_click(lambda _: self._do("stop requested", lambda: book.stop(run, self.typed.value)))
+        self.recover.on_click(lambda _: self._do("recovery requested", lambda: book.recover(run, self.typed.value)))
         self.force.on_click(
-            lambda _: self._do("asked to recover with force", lambda: book.recover(run, self.typed.value, force=True))
+            lambda _: self._do("forced recovery requested", lambda: book.recover(run, self.typed.value, force=True))
         )
         self.look.on_click(lambda _: self._look())
         self.attach.on_click(
-            lambda _: self._do("a new recorder looks on; what was missed is not observed", lambda: book.attach(run))
+            lambda _: self._do("recorder restarted; the gap is marked 'not observed'", lambda: book.attach(run))
         )
         self.typed.observe(lambda _: self.refresh(), names="value")
         self.refresh()
@@ -150,11 +147,11 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         add_remark(self._run.path, "approval", self.approver.value)
 
     def refresh(self) -> State:
-        """Enable what applies now, and say why the rest does not."""
+        """Enable the buttons that apply now; show for the others why they do not."""
         now = self.course.state()
-        said = self.course.proposal(self._looked)
-        apply = refusals(now, said[0] if said else None)
-        unnamed = "" if self.typed.value == self._name else f"type {self._name} to show that you mean it"
+        proposal = self.course.proposal(self._looked)
+        apply = refusals(now, proposal[0] if proposal else None)
+        unnamed = "" if self.typed.value == self._name else f"type {self._name} to confirm"
         reasons = {
             self.move: unnamed or self._why_not_move(),
             self.stop: apply.stop or unnamed,
@@ -165,12 +162,12 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         for button, why in reasons.items():
             button.disabled, button.tooltip = bool(why), why or button.description
         self.why_not.value = _reasons({button.description: why for button, why in reasons.items() if why})
-        self.way.value = "" if said is None or now.phase is Phase.PREPARED else proposal_text(*said).data
+        self.way.value = "" if proposal is None or now.phase is Phase.PREPARED else proposal_text(*proposal).data
         return now
 
     def _why_not_move(self) -> str:
-        if self.course.events:  # nobody need read all of them again for that
-            return "this run has begun already; a folder records one move"
+        if self.course.events:  # saves reading all of them again
+            return "this run has begun; a run folder records one move"
         try:
             self._book.may_move(self._run, self.typed.value)
         except LpmError as error:
@@ -178,10 +175,10 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         return ""
 
     def _look(self) -> None:
-        """Ask both managers, elsewhere: they may take their time, and the kernel has other buttons to serve."""
+        """Ask both managers in a thread: they may be slow, and the kernel serves other buttons."""
         self.look.disabled = True
-        self.says.value = "<p role='status'>asking both managers …</p>"
-        threading.Thread(target=self._ask_both, daemon=True, name=f"look at {self._run.name}").start()
+        self.says.value = "<p role='status'>Asking both managers …</p>"
+        threading.Thread(target=self._ask_both, daemon=True, name=f"check of {self._run.name}").start()
 
     def _ask_both(self) -> None:
         try:
@@ -189,7 +186,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         except LpmError as error:
             self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
         else:
-            self.says.value = "<p role='status'>✓ both ends were looked at.</p>"
+            self.says.value = "<p role='status'>✓ Both frames checked.</p>"
             self.refresh()
         finally:
             self.look.disabled = False
@@ -200,35 +197,34 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         except LpmError as error:
             self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
-        after = (
-            "; the recorder works on by itself, whatever becomes of this notebook" if self._run.is_recorded() else ""
-        )
+        after = "; the recorder is independent of this page" if self._run.is_recorded() else ""
         self.says.value = f"<p role='status'>✓ {escaped(done)}{after}.</p>"
         self.refresh()
 
 
 def _reasons(why_not: Mapping[str, str]) -> str:
-    """Which buttons do not apply and why, those with the same reason together."""
+    """The buttons that do not apply, grouped by reason."""
     together: dict[str, list[str]] = {}
     for button, why in why_not.items():
         together.setdefault(why, []).append(button)
     lines = [f"<li><b>{escaped(', '.join(names))}</b>: {escaped(why)}</li>" for why, names in together.items()]
-    return f"<p>Not now:</p><ul>{''.join(lines)}</ul>" if lines else ""
+    return f"<p>Not available now:</p><ul>{''.join(lines)}</ul>" if lines else ""
 
 
-def proposal_text(said: Proposal, at_ns: int) -> HTML:
-    """What is to be done about a move, why, what both ends said, and what one would type; ``at_ns`` is when they said it (monotonic nanoseconds)."""
+def proposal_text(proposal: Proposal, at_ns: int) -> HTML:
+    """The recommended action, its reason, the state of both frames and the commands; ``at_ns`` is the time of the readings (monotonic nanoseconds)."""
     ago = max(0.0, (Clock().mono_ns() - at_ns) / 1e9)
-    typed = "".join(f"<li><code>{escaped(command)}</code></li>" for command in said.commands)
-    ends = "".join(f"<li>{escaped(line)}</li>" for line in said.readings)
+    typed = "".join(f"<li><code>{escaped(command)}</code></li>" for command in proposal.commands)
+    ends = "".join(f"<li>{escaped(line)}</li>" for line in proposal.readings)
     return HTML(
-        f"<p>What to do: <b>{escaped(said.action.value)}</b>. {escaped(said.why)}</p>"
-        f"<details><summary>what both ends said, {_age(ago)}{', and what one would type' if typed else ''}</summary><ul>{ends}{typed}</ul></details>"
+        f"<p>Recommended action: <b>{escaped(proposal.action.words)}</b>. {escaped(proposal.why)}</p>"
+        f"<details><summary>State of both frames, {_age(ago)}{', and the commands' if typed else ''}</summary>"
+        f"<ul>{ends}{typed}</ul></details>"
     )
 
 
 def _age(seconds: float) -> str:
-    """How long ago, coarsely: a text that changes with every look is sent and drawn with every look."""
+    """A coarse age: a text that changes with every refresh is sent and drawn every time."""
     return (
         "just now"
         if seconds < 10

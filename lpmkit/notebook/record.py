@@ -1,6 +1,6 @@
-"""What an operator clicks after a move, or to find one: choose a run, add remarks, write it up, compare runs, choose what moves home.
+"""Widgets for the time after a move: choose a run, add remarks, write it up, compare runs, choose a partition to move home.
 
-A widget shows values and calls a library function; it decides nothing. What it shows is plain output as well.
+A widget shows values and calls a library function; it decides nothing. Its content is available as plain output too.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from lpmkit.report.writeup import FORMS, LANGUAGES, write_up
 from lpmkit.runbook import Runbook
 from lpmkit.runs.away import Away, ledger
 from lpmkit.runs.folder import Run
-from lpmkit.runs.history import HEAD, History
+from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS, add_remark, remarks
 
 _WIDE = w.Layout(width="48em")
 
 
 class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """Choose one run of the site, or several; the newest is chosen to begin with. ``run()`` and ``runs()`` are what was chosen.
+    """A chooser for one run of the site, or several; the newest is preselected. ``run()`` and ``runs()`` return the choice.
 
-    What is said of each run is what was known when the list was made; `refresh` says it anew, after a run was analysed say.
+    `refresh` updates the list, for example after a run was analysed.
     """
 
     def __init__(
@@ -52,28 +52,26 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         asked = [Path(name).name for name in names]
         if missing := [name for name in asked if name not in self._runs]:
             raise UsageError(
-                f"{', '.join(missing)} is no run to choose here",
+                f"{', '.join(missing)} is not among the runs",
                 where=str(self._folder),
-                next_step="Leave RUN as None to choose below.",
+                next_step="Leave RUN as None and choose from the list.",
             )
         chosen = asked or list(self._runs)[: 2 if several else 1]
         value: Any = tuple(chosen) if several else (chosen[0] if chosen else None)
         self.list = kind(
             options=options, value=value, rows=min(10, max(3, len(options))), description="run", layout=_WIDE
         )
-        super().__init__(
-            [self.list, w.HTML("" if options else f"<p>There is no such run in {escaped(self._folder)} yet.</p>")]
-        )
+        super().__init__([self.list, w.HTML("" if options else f"<p>No run in {escaped(self._folder)} yet.</p>")])
 
     def _options(self) -> list[tuple[str, str]]:
-        """The runs, newest first, with what is known of each now."""
+        """The runs, newest first, with outcome and suspension."""
         wanted, folder = self._wanted, self._folder
-        self._runs = {one.name: one for one in reversed(self._book.runs()) if wanted is None or wanted(one)}
+        self._runs = {run.name: run for run in reversed(self._book.runs()) if wanted is None or wanted(run)}
         past = {move.run: move for move in History(folder).moves()} if folder.is_dir() else {}
         return [(_label(name, past.get(name)), name) for name in self._runs]
 
     def refresh(self) -> None:
-        """Say of each run what is known now, the runs that came since among them; what is chosen stays chosen."""
+        """Update the list; the choice is kept."""
         chosen, options = self.list.value, self._options()
         if options == list(self.list.options):
             return
@@ -82,21 +80,19 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.list.value = chosen
 
     def run(self) -> Run:
-        """The chosen run; raises `UsageError` where there is none."""
+        """The chosen run. Raises `UsageError` without a choice."""
         return self.runs()[0]
 
     def runs(self) -> list[Run]:
         """The chosen runs, newest first."""
         chosen = self.list.value if isinstance(self.list.value, tuple) else (self.list.value,)
-        found = [self._runs[name] for name in chosen if name in self._runs]
-        if not found:
-            raise UsageError(
-                "no run is chosen", where=str(self._folder), next_step="Choose one above, then run this cell again."
-            )
-        return found
+        runs = [self._runs[name] for name in chosen if name in self._runs]
+        if not runs:
+            raise UsageError("no run is chosen", where=str(self._folder), next_step="Choose one, then try again.")
+        return runs
 
 
-def _label(name: str, move: Any) -> str:
+def _label(name: str, move: Move | None) -> str:
     if move is None:
         return name
     felt = "" if move.suspended_s is None else f", suspended {move.suspended_s:.3f} s"
@@ -132,7 +128,7 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
 
 
 class RecordForm(w.VBox):  # type: ignore[misc] # as above
-    """Add to the record of a run: the change's fields, a remark, a deviation, a follow-up, the sign-off. What was said is shown below and never changed."""
+    """A form to add to the record of a run: change fields, remark, deviation, follow-up, sign-off. Entries are shown below and never changed."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -144,13 +140,11 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
             "system": "system",
         }
         self.fields = {name: w.Text(description=labels[name], layout=_WIDE) for name in CHANGE_FIELDS}
-        self.keep_change = w.Button(description="Keep the change", icon="save")
+        self.keep_change = w.Button(description="Save change data", icon="save")
         self.kind = w.Dropdown(options=[kind for kind in KINDS if kind != "change"], value="remark", description="kind")
         self.text = w.Textarea(description="text", layout=_WIDE)
-        self.owner = w.Text(
-            description="owner", placeholder="who has to act, of a deviation or follow-up", layout=_WIDE
-        )
-        self.keep = w.Button(description="Keep", icon="save")
+        self.owner = w.Text(description="owner", placeholder="of a deviation or follow-up", layout=_WIDE)
+        self.keep = w.Button(description="Save", icon="save")
         self.says = w.HTML()
         self.said = w.HTML()
         self.keep_change.on_click(lambda _: self._keep(self._change))
@@ -173,7 +167,7 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         except LpmError as error:
             self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
-        self.says.value = "<p role='status'>✓ kept</p>"
+        self.says.value = "<p role='status'>✓ saved</p>"
         self._show()
 
     def _show(self) -> None:
@@ -181,27 +175,24 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
 
 
 def remarks_table(run: Run) -> HTML:
-    """Everything that people added to a run; plain output."""
-    said, unreadable = remarks(run.path)
+    """The remarks of a run; plain output."""
+    entries, unreadable = remarks(run.path)
     rows = [
         {
-            "when (UTC)": f"{datetime.fromtimestamp(one.wall_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}",
-            "by": one.by,
-            "kind": one.kind,
-            "said": one.text or ", ".join(f"{name}: {value}" for name, value in one.fields.items()),
-            "owner": one.owner,
+            "when (UTC)": f"{datetime.fromtimestamp(entry.wall_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}",
+            "by": entry.by,
+            "kind": entry.kind,
+            "text": entry.text or ", ".join(f"{name}: {value}" for name, value in entry.fields.items()),
+            "owner": entry.owner,
         }
-        for one in said
+        for entry in entries
     ]
-    note = f"<p>{unreadable} line(s) could not be read.</p>" if unreadable else ""
-    return HTML(
-        (table(rows, "what people added").data if rows else "<p>Nobody had added anything when this was looked at.</p>")
-        + note
-    )
+    note = f"<p>{unreadable} unreadable line(s).</p>" if unreadable else ""
+    return HTML((table(rows, "remarks").data if rows else "<p>No remarks yet.</p>") + note)
 
 
 class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
-    """Write the verification in the forms and the language chosen; the files are linked when they are there."""
+    """A form to write the verification in the chosen formats and language; lists the files."""
 
     def __init__(self, book: Runbook, run: Run) -> None:
         self._book, self._run = book, run
@@ -213,35 +204,39 @@ class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
         super().__init__([w.HBox([self.language, *self.forms.values()]), self.write, self.says])
 
     def do(self) -> None:
-        """Write what is ticked."""
+        """Write the selected formats."""
         wanted = [form for form, box in self.forms.items() if box.value]
-        self.says.value = "<p role='status'>writing …</p>"
+        self.says.value = "<p role='status'>Writing …</p>"
         try:
-            found = written_up(self._book, self._run, wanted, self.language.value)
+            files = written_up(self._book, self._run, wanted, self.language.value)
         except LpmError as error:
             self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
             return
-        self.says.value = found.data
+        self.says.value = files.data
 
 
 def written_up(book: Runbook, run: Run, forms: Sequence[str] = tuple(FORMS), language: str | None = None) -> HTML:
-    """Write the verification and say where it is; plain output."""
+    """Write the verification and list its files; plain output."""
     site = book.site.write_up
-    found = write_up(run, forms, language=language or site.language, template=site.template, logo=site.logo)
-    rows = [{"form": form, "file": str(path), "bytes": path.stat().st_size} for form, path in found.items()]
-    return table(rows, "the write-up") if rows else HTML("<p>No form is ticked.</p>")
+    files = write_up(run, forms, language=language or site.language, template=site.template, logo=site.logo)
+    rows = [{"form": form, "file": str(path), "bytes": path.stat().st_size} for form, path in files.items()]
+    return table(rows, "write-up") if rows else HTML("<p>No format is selected.</p>")
 
 
 def unusual(book: Runbook, run: Run) -> HTML:
-    """A run's figures beside the median of the earlier moves of its partition, or of its two frames."""
+    """A run's figures compared with the median of earlier moves of its partition, or between its two frames."""
     past = History(book.site.runs.folder)
     move = past.move(run.name)
-    said = past.beside_the_usual(move) if move else []
-    if not said:
+    figures = past.beside_the_usual(move) if move else []
+    if not figures:
         return HTML(
-            "<p>Nothing is usual yet: that takes three earlier moves of this partition, or between these two frames.</p>"
+            "<p>No usual figures yet: they need three earlier moves of this partition, or between these two frames.</p>"
         )
-    return HTML("<ul>" + "".join(f"<li>{'! ' if one.stands_out else ''}{escaped(one)}</li>" for one in said) + "</ul>")
+    return HTML(
+        "<ul>"
+        + "".join(f"<li>{'! ' if figure.stands_out else ''}{escaped(figure)}</li>" for figure in figures)
+        + "</ul>"
+    )
 
 
 # --- several runs ---------------------------------------------------------------------------------------------------
@@ -253,51 +248,36 @@ def side_by_side(runs: Sequence[Run]) -> HTML:
 
 
 def overlaid(runs: Sequence[Run]) -> HTML:
-    """Their suspensions laid over each other."""
+    """The suspensions of several runs as an overlay."""
     drawn = image(overlay([analyse(run) for run in runs]))
-    return picture(
-        drawn, "The suspensions of these runs laid over each other; the table of figures says the same in words"
-    )
+    return picture(drawn, "The suspensions of these runs as an overlay; the table has the same figures")
 
 
 def history_table(book: Runbook, *, partition: str | None = None, frame: str | None = None, last: int = 20) -> HTML:
-    """The newest runs of the site, newest first, and what was far from the usual."""
+    """The newest runs of the site, newest first, with outliers."""
     past = History(book.site.runs.folder)
     moves = past.moves(partition=partition, frame=frame)[-last:][::-1]
     rows = [dict(zip(HEAD, row, strict=True)) for row in past.rows(moves)]
     notes = "".join(f"<p>{escaped(name)} cannot be read: {escaped(why)}</p>" for name, why in past.unreadable.items())
-    return HTML((table(rows, "history").data if rows else "<p>No run is on record.</p>") + notes)
+    return HTML((table(rows, "history").data if rows else "<p>No runs yet.</p>") + notes)
 
 
 def history_chart(book: Runbook, *, partition: str | None = None, frame: str | None = None) -> HTML:
     """The suspensions of a site over time."""
     drawn = trend(History(book.site.runs.folder).moves(partition=partition, frame=frame))
-    said = "The suspensions of the moves over time; the table of the history says the same in words"
-    return picture(image(drawn), said) if drawn else HTML("<p>No suspension is on record.</p>")
+    description = "The suspensions of the moves over time; the history table has the same figures"
+    return picture(image(drawn), description) if drawn else HTML("<p>No suspension recorded yet.</p>")
 
 
 # --- home -----------------------------------------------------------------------------------------------------------
 
 
 def ledger_table(book: Runbook) -> HTML:
-    """Which partition left which frame, when, under which change, with what mapping."""
-    rows = [
-        {
-            "partition": one.partition,
-            "home": one.home,
-            "now on": one.now_on,
-            "left (UTC)": f"{datetime.fromtimestamp(one.left_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}",
-            "change": one.change,
-            "by": one.by,
-            "mapping at home": "; ".join(one.mapping),
-        }
-        for one in _ledger(book)
-    ]
-    return (
-        table(rows, "away from home")
-        if rows
-        else HTML("<p>Nobody is away: every partition that lpmkit moved is where it came from.</p>")
-    )
+    """The partitions that are not on their home frame: since when, under which change, with what mapping."""
+    rows = [stay.as_row() for stay in _ledger(book)]
+    if not rows:
+        return HTML("<p>All partitions moved by lpmkit are on their home frames.</p>")
+    return table(rows, "not on their home frame")
 
 
 def _ledger(book: Runbook) -> list[Away]:
@@ -305,18 +285,19 @@ def _ledger(book: Runbook) -> list[Away]:
 
 
 class HomeChooser(w.VBox):  # type: ignore[misc] # as above
-    """Choose a partition that is away; ``order()`` moves it home."""
+    """A chooser for a partition that is not on its home frame; ``order()`` moves it home."""
 
     def __init__(self, book: Runbook, partition: str | None = None) -> None:
         self._book = book
-        self._away = {one.partition: one for one in _ledger(book)}
+        self._away = {stay.partition: stay for stay in _ledger(book)}
         if partition is not None and partition not in self._away:
             raise UsageError(
-                f"{partition} is not away, by the runs of this site",
-                next_step="Leave PARTITION as None and look at the ledger above.",
+                f"{partition} is on its home frame, by the runs of this site",
+                next_step="Leave PARTITION as None and choose from the list.",
             )
         options = [
-            (f"{one.partition}   from {one.now_on} home to {one.home}", one.partition) for one in self._away.values()
+            (f"{stay.partition}   from {stay.now_on} home to {stay.home}", stay.partition)
+            for stay in self._away.values()
         ]
         self.list = w.Select(
             options=options,
@@ -328,8 +309,8 @@ class HomeChooser(w.VBox):  # type: ignore[misc] # as above
         super().__init__([self.list])
 
     def order(self) -> Order:
-        """The order that brings it home; raises `UsageError` where nobody is away."""
+        """The order to move it home. Raises `UsageError` without a choice."""
         if self.list.value is None:
-            raise UsageError("no partition is away", next_step="There is nothing to do here.")
+            raise UsageError("all partitions moved by lpmkit are on their home frames", next_step="Nothing to do here.")
         chosen = self._away[self.list.value]
         return self._book.order(chosen.partition, chosen.home, source=chosen.now_on)

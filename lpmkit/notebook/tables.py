@@ -25,14 +25,14 @@ _CELL = "text-align:left;padding:1px 12px 1px 4px"
 
 
 def escaped(value: object) -> str:
-    """A value as text that no browser takes for markup."""
+    """A value as text without markup."""
     return html.escape("" if value is None else str(value))
 
 
 def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
-    """Rows as an HTML table; plain output that stays in the saved notebook."""
+    """Rows as an HTML table."""
     if not rows:
-        return HTML(f"<p>{escaped(caption)}: nothing.</p>")
+        return HTML(f"<p>{escaped(caption)}: none.</p>")
     head = "".join(f"<th style='{_CELL}' scope='col'>{escaped(name)}</th>" for name in rows[0])
     body = "".join(
         "<tr>"
@@ -45,14 +45,14 @@ def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
     )
 
 
-def picture(png: bytes, said: str) -> HTML:
-    """A picture with what it shows in words, for whoever cannot see it; plain output."""
+def picture(png: bytes, description: str) -> HTML:
+    """A picture with its description for screen readers."""
     data = b64encode(png).decode()
-    return HTML(f"<img style='max-width:100%' alt='{escaped(said)}' src='data:image/png;base64,{data}'>")
+    return HTML(f"<img style='max-width:100%' alt='{escaped(description)}' src='data:image/png;base64,{data}'>")
 
 
 def findings_table(findings: Sequence[Finding]) -> HTML:
-    """The checks with verdict, facts, remedy and who must act; the ones that need attention first."""
+    """The checks with verdict, facts, remedy and owner; those that need attention first."""
     order = ["fail", "unknown", "warn", "pass"]
     rows = []
     for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
@@ -85,9 +85,11 @@ def validation_text(word: Validation) -> HTML:
 
 def expectation_text(book: Runbook, run: Run) -> HTML:
     """What to expect of the move, from the survey and the site's own past moves."""
-    said = book.predict(run)
+    prediction = book.predict(run)
     return HTML(
-        f"<p>Expected: {escaped(said.sentence())}.</p>" if said else "<p>Nothing can be foreseen without a survey.</p>"
+        f"<p>Expected: {escaped(prediction.sentence())}.</p>"
+        if prediction
+        else "<p>Run a survey first to get an estimate.</p>"
     )
 
 
@@ -96,8 +98,8 @@ def mapping_table(run: Run) -> HTML:
     from lpmkit.mapping.compare import as_row, compare_mapping  # noqa: PLC0415
     from lpmkit.survey.model import Survey  # noqa: PLC0415
 
-    found = run.document("survey")
-    if found is None:
+    survey = run.document("survey")
+    if survey is None:
         raise UsageError("there is no survey yet", where=run.name, next_step="Run the cell that checks first.")
     record = run.manifest["order"]["mapping"] or None
-    return table([as_row(line) for line in compare_mapping(Survey.from_dict(found), record)], "mapping")
+    return table([as_row(line) for line in compare_mapping(Survey.from_dict(survey), record)], "mapping")

@@ -14,27 +14,27 @@ from lpmkit.notebook.tables import escaped, picture, table
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 
-#: What stands for the chart of a run where it cannot be seen.
-CHART_SAID = "What each probe saw around the suspension, lane by lane; the verdict says it in words"
+#: Description of a run's chart for screen readers.
+CHART_TEXT = "The lane of each probe around the suspension; the verdict has the same as text"
 
 
 def show_verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
-    """The verdict of a run that is over, and the chart. ``wait`` keeps this cell busy until then (no button works meanwhile)."""
+    """Display the chart and return the verdict of a finished run. ``wait`` keeps the cell busy until the run is over (no button works meanwhile)."""
     from IPython.display import display  # noqa: PLC0415
 
     if wait:
         for _ in book.follow(run):
             pass
-    found, *chart = judged(book, run)
-    for one in chart:
-        display(one)
-    return found
+    verdict, *charts = judged(book, run)
+    for chart in charts:
+        display(chart)
+    return verdict
 
 
 def judged(book: Runbook, run: Run) -> list[HTML]:
-    """Every question with its state and answer, worked out now, and the chart; of a run that is not over, where it stands.
+    """The questions of the verdict with state and answer, and the chart; only the phase while the run is not over. Writes the report too.
 
-    The chart is a PNG, which fits into a cell and shows in a saved copy that nobody trusts yet. Writes the report as well.
+    The chart is a PNG: it fits into a cell and is shown in a saved copy that is not trusted yet.
     """
     from lpmkit.analysis import analyse  # noqa: PLC0415
     from lpmkit.plots.run import image, wall_chart  # noqa: PLC0415
@@ -44,7 +44,7 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     if not now.is_over or now.phase is Phase.PREPARED:
         return [
             HTML(
-                f"<p>Not over yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Look again later.</p>"
+                f"<p>Not finished yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Try again later.</p>"
             )
         ]
     analysis = analyse(run)
@@ -52,25 +52,25 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     rows = [
         {"question": one.title, "state": one.state.value, "answer": one.answer} for one in analysis.verdict.questions
     ]
-    return [table(rows, analysis.verdict.sentence), picture(image(wall_chart(analysis)), CHART_SAID)]
+    return [table(rows, analysis.verdict.sentence), picture(image(wall_chart(analysis)), CHART_TEXT)]
 
 
-def clean_up(rehearsal: Any, board: LiveBoard, run: Run) -> HTML:
-    """End a rehearsal's machines, unless its run has yet to begin or goes on."""
+def clean_up(rehearsal: Rehearsal, board: LiveBoard, run: Run) -> HTML:
+    """Stop the simulated machines, unless the run has not begun or is not over."""
     if run.is_recorded() or not run.events():
-        return HTML("<p>Nothing was ended: the run has not begun, or goes on. Run this cell again when it is over.</p>")
+        return HTML("<p>Not stopped: the run has not begun or is not over. Run this cell again afterwards.</p>")
     board.close_board()
     rehearsal.close()
-    return HTML(f"<p>The simulated machines are gone. The record stays in <code>{escaped(run.path)}</code></p>")
+    return HTML(f"<p>Simulated machines stopped. The record stays in <code>{escaped(run.path)}</code></p>")
 
 
 def report_link(run: Run) -> HTML:
-    """Where the report of a run lies."""
+    """A link to the report of a run."""
     path = run.path / "report.html"
     if not path.exists():
-        return HTML("<p>No report yet: run the verdict's cell when the run is over.</p>")
+        return HTML("<p>No report yet. It is written with the verdict, after the run.</p>")
     here = Path.cwd()
-    # A notebook's page may open files beside it, no others of the machine.
+    # A notebook page may only open files beside it.
     if not path.resolve().is_relative_to(here):
         return HTML(f"<p>Report: <code>{escaped(path)}</code></p>")
     relative = path.resolve().relative_to(here)

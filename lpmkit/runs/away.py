@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ class Away:
     by: str
     runs: tuple[str, ...]
     mapping: tuple[str, ...]
+
+    def as_row(self) -> dict[str, str]:
+        """The stay as a row of a table for people."""
+        return {
+            "partition": self.partition,
+            "home": self.home,
+            "now on": self.now_on,
+            "left (UTC)": f"{datetime.fromtimestamp(self.left_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}",
+            "change": self.change,
+            "by": self.by,
+            "mapping at home": "; ".join(self.mapping),
+        }
 
 
 def ledger(folder: Path) -> list[Away]:

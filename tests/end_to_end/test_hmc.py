@@ -125,10 +125,10 @@ def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_
         assert "connection between the movers was lost" in answers[1]["text"]
         said = terminal.type("recover", str(run.path), "--look")
         assert said.status == 1, "there is something to type"
-        assert "What to do: recover." in said.output
+        assert "Recommended action: recover." in said.output
         said = terminal.type("recover", str(run.path), "--confirm", "p7aix01")
         assert said.status == 0, said
-        assert "Nothing is left behind" in said.output
+        assert "Leftovers on the other frame: none" in said.output
         soon(lambda: phases(run)[-1] == "failed")
         assert terminal.type("attach", str(run.path)).status == 1
         assert terminal.type("validate", "p7aix01", "--to", "p7b").status == 0

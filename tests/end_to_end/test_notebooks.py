@@ -58,7 +58,7 @@ def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the
         home = _plain(_run("50_move_it_home", tmp_path, **site, **short))
         assert "vtscsi2 0x8300000000000000" in home, "the ledger says what its disks were called at home"
         assert "Moved, suspended" in home
-        assert "Nobody is away" in home
+        assert "are on their home frames" in home
         compared = _plain(_run("40_compare_runs", tmp_path, **site))
         assert compared.count("bxaix85-to-") >= 4
         plan = tmp_path / "rack.yaml"
