@@ -250,7 +250,7 @@ def _console(book: Runbook, name: str, settings: FrameSettings) -> Diagnosis:
     control = control_of(book.site, name, secrets=book.secrets)
     try:
         level = control.console() if isinstance(control, Hmc) else None
-        listed = {one.name for one in control.partitions() if one.is_vios}
+        listed = {partition.name for partition in control.partitions() if partition.is_vios}
     except LpmError as error:
         return Diagnosis(Verdict.FAIL, f"HMC of {name}", str(error), f"Correct `host` and `system` of frames.{name}.")
     finally:

@@ -249,7 +249,7 @@ def test_the_board_shows_the_alert_log_with_its_classes_and_a_lane_of_markers(tm
 def test_the_board_judges_by_the_rules_that_the_run_keeps_and_says_when_nothing_was_written(tmp_path: Path) -> None:
     own = "- {key: ours, contains: [backup of BX5], class: warn, reason: ours, source: site}\n"
     assert "! warn" in alert_lines(_followed(tmp_path / "a", "backup of BX5 began", rules=own), "BX5").data
-    assert "has said nothing" in alert_lines(_followed(tmp_path / "b"), "BX5").data
+    assert "has no new entry" in alert_lines(_followed(tmp_path / "b"), "BX5").data
 
 
 def test_the_board_never_shows_a_log_that_nobody_could_read_as_a_quiet_one(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ COPYING = MigrationReading("Migrating - Running", "Migration Starting", 1000, 90
 BROKEN = MigrationReading("Migrating - Running", "Migration Failed", 1000, 9000, 2)
 NOT_LISTED = MigrationReading(None, None)
 THERE = MigrationReading("Running", "Not Migrating", lpar_id=3)
-NAMED = "type bxaix85 to show that you mean it"
+NAMED = "type bxaix85 to confirm"
 
 
 @pytest.fixture
@@ -219,10 +219,10 @@ def test_a_recorder_that_died_can_be_followed_by_another_and_the_board_shows_wha
         Recorder(writer).begins()
         Recorder(writer).enters("copying")
         assert enabled(panel) == set()
-        assert "<b>Record on</b>: it is recorded" in panel.why_not.value
+        assert "<b>Restart recorder</b>: it is recorded" in panel.why_not.value
     board = LiveBoard(run, panel)
     try:
-        assert enabled(panel) == {"Record on"}, "it asks no machine for anything, so no name need be typed"
+        assert enabled(panel) == {"Restart recorder"}, "it asks no machine for anything, so no name need be typed"
         assert "its recorder is gone" in board.headline.value
         with RunWriter(run.path) as writer:
             writer.event("recorder", "recorder-started", pid=1, mode="move", resumed=True)

@@ -1,7 +1,7 @@
-"""The same boards without cells: one widget with a page for each step, for people who do not want to see code. `lpmkit app` serves it with Voilà.
+"""The application without cells: one widget with a page for each step. `lpmkit app` serves it with Voilà.
 
-Every button does what a cell of the numbered notebooks does, with the same functions; nothing is decided here. A page that cannot be made says why and the
-others go on. A reload makes everything anew from the run folders, so it comes back to the same picture, in mid-move as well.
+Every button does what a cell of the numbered notebooks does, with the same functions; nothing is decided here. A page that cannot be built shows
+the reason. A reload rebuilds everything from the run folders, also during a move.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lpmkit.runs.folder import Run
 
 
 class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """What stands at the top of a page, buttons, and below them what the button pressed last has found."""
+    """A page: content, action buttons and the last action's result."""
 
     def __init__(self, top: Callable[[], Any], deeds: dict[str, Callable[[], list[Any]]], about: str) -> None:
         self.about = w.HTML(f"<p>{html.escape(about)}</p>")
@@ -52,7 +52,7 @@ class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().__init__([self.about, self._made(), w.HBox(list(self.buttons.values())), self.below])
 
     def _made(self) -> Any:
-        """What stands at the top, or why it cannot be made."""
+        """The content, or the reason why it cannot be built."""
         try:
             self.top = self._make()
         except LpmError as error:
@@ -60,12 +60,12 @@ class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self.top
 
     def renew(self) -> None:
-        """Make the top anew, with what is there now."""
+        """Rebuild the content."""
         about, _, *below = tuple(self.children)
         self.children = (about, self._made(), *below)
 
     def do(self, name: str) -> None:
-        """Press a button."""
+        """Perform the action of a button and show its result."""
         for button in self.buttons.values():
             button.disabled = True
         self.below.children = (w.HTML(f"<p role='status'>{html.escape(name)} …</p>"),)
@@ -83,14 +83,14 @@ def _trouble(error: LpmError) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """A widget as it is; plain output as a widget."""
+    """A widget, or plain output as a widget."""
     if isinstance(value, w.Widget):
         return value
     return w.HTML(value.data)
 
 
 class Application(w.Tab):  # type: ignore[misc] # as above
-    """The guided move, its verification and its history as five pages."""
+    """The guided move, its verification and its history as six pages."""
 
     def __init__(self, book: Runbook) -> None:
         self._book = book
@@ -99,32 +99,32 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         self.prepare = _Page(
             lambda: Chooser(book),
             {"Survey and check": self._do_check, "Validate": self._do_validate},
-            "Choose what moves and where to. Nothing is changed on any machine.",
+            "Choose partition and target. Nothing is changed on any machine.",
         )
         self.move = _Page(
             lambda: RunChooser(book, wanted=lambda run: run.manifest["mode"] == "move"),
             {"Open": self._do_open, "Approve": self._do_approve},
-            "Choose the prepared run, or one that moves; the newest comes first.",
+            "Choose a prepared run or a running move; newest first.",
         )
         self.verify = _Page(
             lambda: RunChooser(book),
             {"Verdict": self._do_verdict, "Add to the record": self._do_record, "Write up": self._do_write},
-            "The verdict on a run, what people add to it, and the write-up.",
+            "Verdict, remarks and write-up of a run.",
         )
         self.compare = _Page(
             lambda: RunChooser(book, several=True),
             {"Side by side": self._do_compare, "History": self._do_history},
-            "Several runs side by side, and the moves of the site over time.",
+            "Several runs side by side, and the history of the site.",
         )
         self.home = _Page(
             lambda: w.VBox([_shown(ledger_table(book)), HomeChooser(book)]),
-            {"Survey, check and validate the way home": self._do_home},
-            "Who is away from the frame they came from. The move itself is made on the page “Move and watch”.",
+            {"Survey, check and validate": self._do_home},
+            "Partitions that are not on their home frame. Make the move itself on the page “Move and watch”.",
         )
         self.several = _Page(
             lambda: PlanMaker(book, book.site.runs.folder / "plan.yaml"),
-            {"Look beforehand": self._do_look, "Carry it out": self._do_plan},
-            "A plan of several moves. Save it, look at it, then carry it out.",
+            {"Check the plan": self._do_look, "Run the plan": self._do_plan},
+            "A plan of several moves: save it, check it, run it.",
         )
         pages = {
             "Survey and check": self.prepare,
@@ -135,12 +135,12 @@ class Application(w.Tab):  # type: ignore[misc] # as above
             "Move several": self.several,
         }
         super().__init__(list(pages.values()), titles=tuple(pages))
-        if any(one.is_recorded() for one in plans(book.site.runs.folder)):
+        if any(plan.is_recorded() for plan in plans(book.site.runs.folder)):
             self.selected_index = list(pages).index("Move several")
-            self.several.do("Carry it out")
+            self.several.do("Run the plan")
             return
         running = next((run for run in reversed(book.runs()) if run.is_recorded()), None)
-        if running is not None:  # somebody's move is under way: that is what one wants to see
+        if running is not None:  # a running move comes first
             self.selected_index = 1
             self.move.do("Open")
 
@@ -164,19 +164,19 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         run = chosen if chosen.events() else self._book.prepare(self._book.order_of(chosen))
         if self._board is not None:
             self._board.close_board()
-        found: list[Any] = []
+        validation: list[Any] = []
         if not run.events():
-            found.append(validation_text(self._book.validate(run)))
+            validation.append(validation_text(self._book.validate(run)))
         panel = MovePanel(self._book, run)
         self._board = LiveBoard(run, panel)
-        return [*found, panel, self._board]
+        return [*validation, panel, self._board]
 
     def _do_approve(self) -> list[Any]:
         """Fields to approve the chosen order with, as the person who is logged in."""
         return [ApprovalForm(self._book, self.move.top.run())]
 
     def _relabel(self) -> None:
-        """A run was analysed: what the lists say of it is said anew."""
+        """Update the lists after a run was analysed."""
         for page in (self.move, self.verify, self.compare):
             if isinstance(page.top, RunChooser):
                 page.top.refresh()
@@ -205,9 +205,9 @@ class Application(w.Tab):  # type: ignore[misc] # as above
     def _do_home(self) -> list[Any]:
         order = self.home.top.children[1].order()
         run = self._book.prepare(order)
-        found = [findings_table(self._book.check(run)), validation_text(self._book.validate(run))]
+        result = [findings_table(self._book.check(run)), validation_text(self._book.validate(run))]
         self.move.renew()
-        return found
+        return result
 
     def _do_look(self) -> list[Any]:
         return [looked_table(look(self._book, self.several.top.plan()))]
@@ -215,8 +215,8 @@ class Application(w.Tab):  # type: ignore[misc] # as above
     def _do_plan(self) -> list[Any]:
         if self._plan is not None:
             self._plan.close_board()
-        folder = next((one for one in plans(self._book.site.runs.folder) if one.is_recorded()), None)
-        # what is carried out now is shown, whatever stands in the rows
+        folder = next((plan for plan in plans(self._book.site.runs.folder) if plan.is_recorded()), None)
+        # a running plan comes before the one in the rows
         plan = self.several.top.plan() if folder is None else plan_of(folder)
         self._plan = PlanPanel(self._book, plan, folder)
         return [self._plan]

@@ -161,9 +161,12 @@ def _headline(run: Run, now: State) -> str:
     if now.recorded and now.reads_on_s is not None:
         text += f" — reading logs, {now.reads_on_s:.0f} s to go"
     if now.is_deserted:
-        text += f" — ✗ its recorder is gone: attach another, which only looks on (<b>Record on</b>, or <code>lpmkit attach {escaped(run.name)}</code>)"
+        text += (
+            " — ✗ the recorder died, the move is not observed: press <b>Restart recorder</b>, "
+            f"or type <code>lpmkit attach {escaped(run.name)}</code>"
+        )
     elif not now.recorded:
-        text += f" — not recorded now{', ' + escaped(now.ended) if now.ended else ''}"
+        text += f" — recording over{': ' + escaped(now.ended) if now.ended else ''}"
     return f"<p role='status'>{text}<br><code>{escaped(run.path)}</code></p>"
 
 

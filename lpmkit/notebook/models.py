@@ -1,6 +1,6 @@
-"""The notebook models, and the dated copies that one works on.
+"""The notebook models, and the dated copies to work on.
 
-A model is never run: `copy_models` puts copies into a folder of their own, and the copy with its outputs is the record of that night.
+A model is never run: `copy_models` copies them into a new folder, and a copy with its outputs is part of the record.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lpmkit.runs.files import make_folder
 
 
 def models() -> list[Path]:
-    """The models, in their order."""
+    """The models, in the order of their numbers."""
     # Inside an installed package they are in ``models/``; in a checkout they stand at its top.
     for folder in (Path(str(files("lpmkit"))) / "models", Path(str(files("lpmkit"))).parent / "notebooks"):
         found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
@@ -37,7 +37,7 @@ def copy_models(parent: Path) -> Path:
     return folder
 
 
-#: The application is one cell; Voilà shows what it shows, and not the cell.
+#: The application's only cell; Voilà shows its output.
 _APPLICATION = """from lpmkit.notebook.application import Application
 from lpmkit.config import find_site_file, load_site
 from lpmkit.person import person_of_request
@@ -49,7 +49,14 @@ Application(Runbook(load_site(find_site_file(None)), person=person_of_request())
 
 def write_application(folder: Path) -> Path:
     """Write the application's notebook into a folder and return its path."""
-    cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "id": "application", "metadata": {}, "outputs": [], "source": _APPLICATION}  # fmt: skip
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "application",
+        "metadata": {},
+        "outputs": [],
+        "source": _APPLICATION,
+    }
     kernel = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
     make_folder(folder)
     path = folder / "application.ipynb"

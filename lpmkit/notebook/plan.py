@@ -1,4 +1,4 @@
-"""What an operator clicks for several moves: write a plan, look at it beforehand, start it, watch it. A widget decides nothing."""
+"""Widgets for several moves: write a plan, check it, start it, watch it. A widget decides nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STAGE_SIGNS = {
 
 
 class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
-    """One planned move as fields. What the file says of it beyond these fields is kept."""
+    """One planned move as fields. Its other values in the file are kept."""
 
     def __init__(
         self, names: list[str], frames: list[str], move: PlannedMove | None, act: Callable[[_Row, str], None]
@@ -47,7 +47,9 @@ class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
         self.partition = w.Combobox(
             value=partition, options=names, placeholder="partition", layout=w.Layout(width="15em")
         )
-        self.target = w.Combobox(value=target, options=frames, placeholder="to frame", layout=w.Layout(width="11em"))
+        self.target = w.Combobox(
+            value=target, options=frames, placeholder="target frame", layout=w.Layout(width="11em")
+        )
         self.after = w.Text(
             value=", ".join(move.after) if move else "",
             placeholder="after: none, or names with commas",
@@ -81,7 +83,7 @@ class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class PlanMaker(w.VBox):  # type: ignore[misc] # as above
-    """Write a plan, or change one: rows in the order of moving, what each comes after, the limits. ``plan()`` is what stands there; Save writes it as YAML."""
+    """An editor for a plan: rows in the order of the moves, dependencies, limits. ``plan()`` returns it; Save writes it as YAML."""
 
     def __init__(self, book: Runbook, file: str | Path | None = None) -> None:
         self._book = book
@@ -93,7 +95,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         self._named = None if file is None else Path(file).expanduser().resolve()
         self.title = w.Text(value=given.title if given else "", description="title", layout=w.Layout(width="36em"))
         self.on_failure = w.Dropdown(
-            options=[("start no further move", "stop"), ("go on with what does not depend on it", "go-on")],
+            options=[("start no further move", "stop"), ("continue with independent moves", "go-on")],
             value=given.on_failure if given else "stop",
             description="if one fails",
             layout=w.Layout(width="36em"),
@@ -111,12 +113,12 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         self.says = w.HTML()
         self.rows = w.VBox()
         self.rows.children = tuple(
-            _Row(self._names, self._frames, one, self._act) for one in (given.moves if given else ())
+            _Row(self._names, self._frames, move, self._act) for move in (given.moves if given else ())
         )
         self.add.on_click(lambda _: self._append())
         self.save.on_click(lambda _: self.write())
         silent = "".join(
-            f"<p>? <b>{escaped(name)}</b> could not be asked: {escaped(why)}</p>" for name, why in there.silent.items()
+            f"<p>? <b>{escaped(name)}</b> did not answer: {escaped(why)}</p>" for name, why in there.silent.items()
         )
         limits = w.HBox([self.link, w.HTML("<span>moves at once between two frames</span>")])
         super().__init__(
@@ -133,7 +135,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         )
 
     def plan(self) -> MovePlan:
-        """The plan as it stands. Raises `UsageError` that says what cannot be."""
+        """The plan in the rows. Raises `UsageError` with what is wrong."""
         more = {} if self._given is None else self._given.model_dump(include={"clusters"})
         limits = (self._given.limits if self._given else Limits()).model_dump() | {"link": self.link.value}
         values = {
@@ -146,12 +148,12 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         try:
             read = MovePlan.model_validate(values)
         except ValidationError as error:
-            said = "; ".join(str(one["msg"]) for one in error.errors())
-            raise UsageError(f"this is no plan yet: {said}", next_step="Mend the rows above.") from error
+            problems = "; ".join(str(problem["msg"]) for problem in error.errors())
+            raise UsageError(f"the plan is not valid: {problems}", next_step="Correct the rows.") from error
         return in_site_order(read, self._book.site)
 
     def write(self) -> None:
-        """Save the plan into its file; says what is wrong with it instead, if something is."""
+        """Save the plan into its file, or show what is wrong."""
         try:
             path = save_plan(self.plan(), self._place())
         except LpmError as error:
@@ -201,11 +203,9 @@ def _in_a_run(path: Path, runs: Path) -> bool:
 
 
 def looked_table(looked: tuple[Looked, ...]) -> HTML:
-    """What is known of each move beforehand; plain output."""
+    """The check of each planned move; plain output."""
     rows = [{**one.as_row(), "checks": _marked(one)} for one in looked]
-    return HTML(
-        f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>" + table(rows, "the plan, looked at beforehand").data
-    )
+    return HTML(f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>" + table(rows, "check of the plan").data)
 
 
 def _marked(one: Looked) -> str:
@@ -214,20 +214,20 @@ def _marked(one: Looked) -> str:
 
 
 def course_table(now: Standings) -> HTML:
-    """Where every move of a plan stands; plain output, also in mid-plan."""
+    """The state of every move of a plan; plain output, also while it runs."""
     rows = [
         {**row, "stage": f"{_STAGE_SIGNS[one.stage]} {row['stage']}"}
         for row, one in zip(as_rows(now), now.moves, strict=True)
     ]
-    said = headline(now) + (f" Halted: {now.halted}." if now.halted else "")
-    carried = "" if now.conducted else f" Nobody carries it out now{': ' + now.ended if now.ended else ''}."
-    return HTML(f"<p role='status'>{escaped(said + carried)}</p>" + table(rows, now.plan.title).data)
+    text = headline(now) + (f" Halted: {now.halted}." if now.halted else "")
+    ended = "" if now.conducted else f" Not running{': ' + now.ended if now.ended else ''}."
+    return HTML(f"<p role='status'>{escaped(text + ended)}</p>" + table(rows, now.plan.title).data)
 
 
 class PlanPanel(w.VBox):  # type: ignore[misc] # as above
-    """Type the plan's title and start it; afterwards halt, go on, try one again. Shows the moves as they go, twice a second, from the plan's folder.
+    """Buttons to start a plan (after its title is typed), halt it, continue it and retry a move; the moves below, refreshed from the plan's folder.
 
-    A ``folder`` given, or a plan of that title that is carried out now, is shown instead of being started a second time.
+    With ``folder``, or if a plan of that title is running, that one is shown; nothing is started twice.
     """
 
     def __init__(self, book: Runbook, plan: MovePlan, folder: Run | None = None) -> None:
@@ -244,10 +244,10 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
         self.again = w.Button(description="Try again", icon="repeat")
         self.says = w.HTML()
         self.board = w.HTML()
-        self.start.on_click(lambda _: self._do("it is carried out, whatever becomes of this notebook", self._start))
+        self.start.on_click(lambda _: self._do("plan started; it runs independently of this page", self._start))
         self.halt.on_click(lambda _: self._do("no further move is started", lambda: halt(book, self._known())))
-        self.go_on.on_click(lambda _: self._do("it goes on", lambda: go_on(book, self._known())))
-        self.again.on_click(lambda _: self._do("it waits again", lambda: again(book, self._known(), self.which.value)))
+        self.go_on.on_click(lambda _: self._do("the plan continues", lambda: go_on(book, self._known())))
+        self.again.on_click(lambda _: self._do("queued again", lambda: again(book, self._known(), self.which.value)))
         self.typed.observe(lambda _: self.refresh(), names="value")
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -283,16 +283,16 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
             try:
                 self.refresh()
             except (LpmError, OSError) as error:
-                self.says.value = f"<p role='alert'>! {escaped(error)}</p>"  # looked at again the next time
+                self.says.value = f"<p role='alert'>! {escaped(error)}</p>"  # retried at the next refresh
                 continue
             if course(self._known()).is_over:
                 return
 
     def refresh(self) -> None:
-        """Show what the folder says now, and enable what applies."""
+        """Show the current state of the folder and enable the buttons that apply."""
         if self.folder is None:
             self.start.disabled = self.typed.value != self._plan.title
-            self.start.tooltip = f"type {self._plan.title} to show that you mean it" if self.start.disabled else ""
+            self.start.tooltip = f"type {self._plan.title} to confirm" if self.start.disabled else ""
             self.board.value = (
                 f"<p>Not started. Start is disabled: {escaped(self.start.tooltip)}</p>" if self.start.disabled else ""
             )
@@ -300,15 +300,15 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
                 button.disabled, button.tooltip = True, "the plan is not started yet"
             return
         now = course(self.folder)
-        self.start.disabled, self.start.tooltip = True, "it is started"
+        self.start.disabled, self.start.tooltip = True, "already started"
         self.halt.disabled = not now.conducted or now.halted is not None
         self.go_on.disabled = now.halted is None or now.is_done
-        self.go_on.tooltip = "" if now.halted else "it is not halted"
-        lost = [one.partition for one in now.moves if one.stage in LOST and one.stage is not Stage.RECOVERY]
+        self.go_on.tooltip = "" if now.halted else "the plan is not halted"
+        lost = [move.partition for move in now.moves if move.stage in LOST and move.stage is not Stage.RECOVERY]
         if tuple(lost) != tuple(self.which.options):
             self.which.options = lost
         self.again.disabled = not lost
-        self.again.tooltip = "" if lost else "nothing failed"
+        self.again.tooltip = "" if lost else "no move failed"
         self.board.value = course_table(now).data
 
     def _do(self, done: str, act: Callable[[], object]) -> None:
@@ -324,16 +324,18 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
 
 
 def plan_page_link(folder: Run | None) -> HTML:
-    """Where the page of a plan lies."""
+    """The path of a plan's report."""
     if folder is None:
         return HTML("<p>The plan is not started yet.</p>")
     path = folder.path / "plan.html"
-    return HTML(f"<p>One page for all: <code>{escaped(path)}</code></p>" if path.exists() else "<p>No page yet.</p>")
+    return HTML(
+        f"<p>Report of the plan: <code>{escaped(path)}</code></p>" if path.exists() else "<p>No report yet.</p>"
+    )
 
 
 def plan_of_file(book: Runbook, file: str | Path) -> MovePlan:
-    """The plan in a file. Raises `SiteFileError` with everything that is wrong."""
+    """The plan in a file. Raises `SiteFileError` with all problems."""
     path = Path(file)
     if not path.exists():
-        raise SiteFileError(str(path), ["there is no such file yet: press Save above"], what="the plan")
+        raise SiteFileError(str(path), ["no such file: press Save first"], what="the plan")
     return load_plan(path, book.site)

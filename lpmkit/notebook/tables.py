@@ -66,25 +66,27 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
             f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}{about}</td>"
             f"<td style='text-align:left'>{escaped(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
         )
-    passed = sum(one.verdict.value == "pass" for one in findings)
+    passed = sum(finding.verdict.value == "pass" for finding in findings)
     return HTML(
-        f"<table><caption style='text-align:left'>{passed} of {len(findings)} checks pass</caption><thead><tr><th style='text-align:left'>verdict</th>"
-        f"<th style='text-align:left'>check</th><th style='text-align:left'>facts</th><th style='text-align:left'>what to do, and who</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<table><caption style='text-align:left'>{passed} of {len(findings)} checks pass</caption>"
+        "<thead><tr><th style='text-align:left'>verdict</th>"
+        f"<th style='text-align:left'>check</th><th style='text-align:left'>facts</th><th style='text-align:left'>remedy, owner</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def validation_text(word: Validation) -> HTML:
-    """The firmware's own word."""
-    if word.passed:
-        text = f" <code>{escaped(word.text)}</code>" if word.text else ""
-        return HTML(f"<p>✓ The firmware accepts the move.{text}</p>")
+def validation_text(validation: Validation) -> HTML:
+    """The result of the validation and the manager's message."""
+    if validation.passed:
+        text = f" <code>{escaped(validation.text)}</code>" if validation.text else ""
+        return HTML(f"<p>✓ Validation passed.{text}</p>")
     return HTML(
-        f"<p>✗ <b>The firmware refuses the move</b> (exit status {escaped(word.status)}):</p><pre>{escaped(word.text)}</pre>"
+        f"<p>✗ <b>Validation failed: the manager refuses the move</b> (exit status {escaped(validation.status)}):</p>"
+        f"<pre>{escaped(validation.text)}</pre>"
     )
 
 
 def expectation_text(book: Runbook, run: Run) -> HTML:
-    """What to expect of the move, from the survey and the site's own past moves."""
+    """The expected duration of copy and suspension, from the survey and the site's past moves."""
     prediction = book.predict(run)
     return HTML(
         f"<p>Expected: {escaped(prediction.sentence())}.</p>"
@@ -94,12 +96,12 @@ def expectation_text(book: Runbook, run: Run) -> HTML:
 
 
 def mapping_table(run: Run) -> HTML:
-    """What becomes of the virtual adapters and disks, from the survey in the folder."""
+    """The mapping of adapters and disks before and after the move, from the survey in the folder."""
     from lpmkit.mapping.compare import as_row, compare_mapping  # noqa: PLC0415
     from lpmkit.survey.model import Survey  # noqa: PLC0415
 
     survey = run.document("survey")
     if survey is None:
-        raise UsageError("there is no survey yet", where=run.name, next_step="Run the cell that checks first.")
+        raise UsageError("there is no survey yet", where=run.name, next_step="Survey and check first.")
     record = run.manifest["order"]["mapping"] or None
     return table([as_row(line) for line in compare_mapping(Survey.from_dict(survey), record)], "mapping")

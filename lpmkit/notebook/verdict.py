@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.display import HTML
 
@@ -13,6 +13,9 @@ from lpmkit.notebook.live import LiveBoard
 from lpmkit.notebook.tables import escaped, picture, table
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
+
+if TYPE_CHECKING:
+    from lpmkit.rehearsal import Rehearsal
 
 #: Description of a run's chart for screen readers.
 CHART_TEXT = "The lane of each probe around the suspension; the verdict has the same as text"
@@ -50,7 +53,8 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     analysis = analyse(run)
     write_analysed(run, analysis)
     rows = [
-        {"question": one.title, "state": one.state.value, "answer": one.answer} for one in analysis.verdict.questions
+        {"question": question.title, "state": question.state.value, "answer": question.answer}
+        for question in analysis.verdict.questions
     ]
     return [table(rows, analysis.verdict.sentence), picture(image(wall_chart(analysis)), CHART_TEXT)]
 

@@ -80,22 +80,22 @@ class MovePlan(_Part):
     @field_validator("moves")
     @classmethod
     def _each_once(cls, moves: tuple[PlannedMove, ...]) -> tuple[PlannedMove, ...]:
-        names = [one.partition for one in moves]
+        names = [move.partition for move in moves]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"a plan moves a partition once; more than once: {', '.join(twice)}")
-        for one in moves:
-            strange = [name for name in one.after if name not in names]
+        for move in moves:
+            strange = [name for name in move.after if name not in names]
             if strange:
-                raise ValueError(f"{one.partition} comes after {', '.join(strange)}, which the plan does not move")
-        circle = _circle({one.partition: one.after for one in moves})
+                raise ValueError(f"{move.partition} comes after {', '.join(strange)}, which the plan does not move")
+        circle = _circle({move.partition: move.after for move in moves})
         if circle:
             raise ValueError(f"these wait for each other: {' after '.join(circle)}")
         return moves
 
     @model_validator(mode="after")
     def _known_members(self) -> Self:
-        names = {one.partition for one in self.moves}
+        names = {move.partition for move in self.moves}
         for cluster, members in self.clusters.items():
             strange = [name for name in members if name not in names]
             if strange:
@@ -104,7 +104,7 @@ class MovePlan(_Part):
 
     def move(self, partition: str) -> PlannedMove:
         """The planned move of a partition; raises `KeyError` for one that is not in the plan."""
-        return {one.partition: one for one in self.moves}[partition]
+        return {move.partition: move for move in self.moves}[partition]
 
     def cluster_of(self, partition: str) -> str | None:
         """The cluster that the plan says it belongs to."""
@@ -149,7 +149,7 @@ def save_plan(plan: MovePlan, path: Path) -> Path:
 
 def in_site_order(plan: MovePlan, site: Site) -> MovePlan:
     """The plan with every database after the application servers of the SAP system of its name, unless the plan says the opposite."""
-    after = {one.partition: one.after for one in plan.moves}
+    after = {move.partition: move.after for move in plan.moves}
     for sid, database in site.databases.items():
         system = site.sap_systems.get(sid)
         if system is None or system.partition == database.partition:
@@ -158,5 +158,5 @@ def in_site_order(plan: MovePlan, site: Site) -> MovePlan:
         if here in after and before in after and before not in after[here]:
             longer = {**after, here: (*after[here], before)}
             after = after if _circle(longer) else longer
-    moves = tuple(one.model_copy(update={"after": after[one.partition]}) for one in plan.moves)
+    moves = tuple(move.model_copy(update={"after": after[move.partition]}) for move in plan.moves)
     return plan.model_copy(update={"moves": moves})

@@ -45,7 +45,7 @@ class Looked:
 
     def as_row(self) -> dict[str, str]:
         """As every face shows it."""
-        failing = [one.title for one in self.findings if one.verdict.value == "fail"]
+        failing = [finding.title for finding in self.findings if finding.verdict.value == "fail"]
         firmware = "" if self.validation is None else "accepts it" if self.validation.passed else self.validation.text
         return {
             "partition": self.partition,
@@ -67,27 +67,31 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
     there = book.landscape()
     placed: list[tuple[Partition, str, str]] = []
     found: list[Looked] = []
-    for one in plan.moves:
+    for move in plan.moves:
         try:
-            order = order_for(book, one, there)
+            order = order_for(book, move, there)
             partition = next(
-                p.partition for p in there.placed if p.frame == order.source and p.partition.name == one.partition
+                p.partition for p in there.placed if p.frame == order.source and p.partition.name == move.partition
             )
             placed.append((partition, order.source, order.target))
-            if one.keep_mapping:
+            if move.keep_mapping:
                 order, _ = book.keep_mapping(order)
             run = book.prepare(order)
             findings = book.check(run)
             word = book.validate(run) if ask_firmware else None
-            blocking = tuple(each for each in findings if each.key not in one.accept)
+            blocking = tuple(finding for finding in findings if finding.key not in move.accept)
             answer = Answer.NOT_READY if word is not None and not word.passed else ready(blocking)
             found.append(
-                Looked(one.partition, order.source, order.target, one.after, answer, findings=blocking, validation=word)
+                Looked(
+                    move.partition, order.source, order.target, move.after, answer, findings=blocking, validation=word
+                )
             )
         except LpmError as trouble:
             answer = Answer.COULD_NOT_TELL if isinstance(trouble, RemoteError) else Answer.NOT_READY
-            found.append(Looked(one.partition, one.source or "", one.target, one.after, answer, trouble=str(trouble)))
-    room = {one.partition: one for one in fits(placed, there.frames)}
+            found.append(
+                Looked(move.partition, move.source or "", move.target, move.after, answer, trouble=str(trouble))
+            )
+    room = {fit.partition: fit for fit in fits(placed, there.frames)}
     return tuple(
         replace(one, fits=fit.fits, room=fit.why) if (fit := room.get(one.partition)) else one for one in found
     )
@@ -128,10 +132,10 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
                 f"another plan is carried out: {other.name}",
                 next_step=f"Wait for its end (`lpmkit plan attach {other.name}`), or halt it: two plans do not know of each other's limits.",
             )
-    for one in plan.moves:
-        book.site.frame(one.target)
-        if one.source is not None:
-            book.site.frame(one.source)
+    for move in plan.moves:
+        book.site.frame(move.target)
+        if move.source is not None:
+            book.site.frame(move.source)
     ask_for_secrets(book, plan)
     facts = {
         "by": book.person.login,
@@ -154,8 +158,8 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
 def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:
     """Ask now for every secret that the moves will need; the conductor gets what is known. A notebook's cell can ask, its buttons cannot."""
     book.landscape()  # the managers' passwords
-    for one in plan.moves:
-        book.know_secrets([probe.as_data() for probe in book.probes_of(one.partition)])
+    for move in plan.moves:
+        book.know_secrets([probe.as_data() for probe in book.probes_of(move.partition)])
 
 
 def attach(book: Runbook, folder: Run) -> bool:
@@ -214,7 +218,7 @@ def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Standin
     while True:
         now = course(folder, book.clock)
         yield now
-        under_way = any(one.stage in (Stage.PREPARING, Stage.MOVING, Stage.WATCHING) for one in now.moves)
+        under_way = any(move.stage in (Stage.PREPARING, Stage.MOVING, Stage.WATCHING) for move in now.moves)
         if now.is_over or now.is_done or (now.halted and not under_way) or not now.conducted:
             return
         book.clock.sleep(every_s)
@@ -224,7 +228,7 @@ def named_plan(runs: Path, name: str) -> Run:
     """A plan's folder by its path or its name. Raises `NotFound`."""
     if Path(name).is_dir():
         return Run(name)
-    known = {one.name: one for one in plans(runs)}
+    known = {plan.name: plan for plan in plans(runs)}
     if name not in known:
         raise NotFound("plan", name, known=list(known)[-5:], where=str(runs / FOLDER))
     return known[name]

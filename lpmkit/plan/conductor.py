@@ -90,8 +90,8 @@ class Conductor:
             now = self._conclude()
             # A move that failed stays under way until its recorder has ended and its report is written.
             under_way = any(
-                one.stage in (Stage.MOVING, Stage.WATCHING) or (one.now is not None and one.stage is Stage.FAILED)
-                for one in now.moves
+                move.stage in (Stage.MOVING, Stage.WATCHING) or (move.now is not None and move.stage is Stage.FAILED)
+                for move in now.moves
             )
             if (now.is_done or now.halted) and not under_way:
                 return now.halted or "every move is over"
@@ -101,9 +101,9 @@ class Conductor:
     def _read_on(self) -> bool:
         """Report once more of the runs whose SAP logs are read on after their move; true when somebody asked for something meanwhile."""
         reading = {
-            one.run
-            for one in self._course().moves
-            if one.run is not None and one.ended_ns is not None and Run(one.run).is_recorded()
+            move.run
+            for move in self._course().moves
+            if move.run is not None and move.ended_ns is not None and Run(move.run).is_recorded()
         }
         while reading:
             if not self._inbox.is_empty:
@@ -119,12 +119,15 @@ class Conductor:
 
     def _put_back(self) -> None:
         """What a conductor that died left in between: a move that was never asked for waits again."""
-        for one in self._course().moves:
+        for move in self._course().moves:
             never = (
-                one.stage is Stage.MOVING and one.now is not None and one.run is not None and not Run(one.run).events()
+                move.stage is Stage.MOVING
+                and move.now is not None
+                and move.run is not None
+                and not Run(move.run).events()
             )
-            if one.stage is Stage.PREPARING or never:
-                self.writer.event("conductor", "put-back", partition=one.partition)
+            if move.stage is Stage.PREPARING or never:
+                self.writer.event("conductor", "put-back", partition=move.partition)
 
     def _obey(self) -> None:
         """Carry out what front ends asked for, in the order of asking."""
@@ -133,7 +136,7 @@ class Conductor:
             if request.what == "halt":
                 self.writer.event("conductor", "halted", why="somebody asked to start no further move")
             elif request.what == "go-on":
-                seen = [one.partition for one in now.moves if one.ended_ns is not None and one.stage in LOST]
+                seen = [move.partition for move in now.moves if move.ended_ns is not None and move.stage in LOST]
                 self.writer.event("conductor", "goes-on", despite=seen)
             elif request.what == "again" and (name := str(request.fields.get("partition"))) in now.stages:
                 self._again(name, now)
@@ -144,13 +147,13 @@ class Conductor:
 
     def _again(self, partition: str, now: Standings) -> None:
         """Put a move back into the queue, and with it those that were dropped: they are dropped again if what they come after is still lost."""
-        for name in (partition, *(one.partition for one in now.moves if one.stage is Stage.DROPPED)):
+        for name in (partition, *(move.partition for move in now.moves if move.stage is Stage.DROPPED)):
             self.writer.event("conductor", "again", partition=name)
         self.writer.event("conductor", "goes-on", despite=[])
 
     def _conclude(self) -> Standings:
         """Note what is over, write its report, halt where the plan says so; the course after that."""
-        concluded = [self._conclude_one(one) for one in self._course().moves]
+        concluded = [self._conclude_one(move) for move in self._course().moves]
         if any(concluded):
             self._write_page(self.folder)
         now = self._course()
@@ -325,7 +328,7 @@ class Conductor:
         self._clusters[name] = frozenset(
             (str(one["kind"]), str(one.get("cluster") or "")) for one in guest.get("clusters") or ()
         )
-        failed = [one for one in findings if one.verdict is Verdict.FAIL and one.key not in move.accept]
+        failed = [finding for finding in findings if finding.verdict is Verdict.FAIL and finding.key not in move.accept]
         if failed:
             said = "; ".join(f"{one.title} ({one.key}): {one.remedy}" for one in failed)
             self._over(name, Stage.FAILED, f"not asked for, because checks fail: {said}", run=str(run.path))

@@ -53,7 +53,7 @@ def write_page(folder: Run) -> Path:
 
 def headline(now: Standings) -> str:
     """How it stands in one sentence."""
-    count = {stage: sum(one.stage is stage for one in now.moves) for stage in Stage}
+    count = {stage: sum(move.stage is stage for move in now.moves) for stage in Stage}
     told = ", ".join(f"{count[stage]} {stage.value}" for stage in Stage if count[stage] and stage is not Stage.ARRIVED)
     return f"{count[Stage.ARRIVED]} of {len(now.moves)} arrived" + (f"; {told}" if told else "") + "."
 
@@ -61,26 +61,26 @@ def headline(now: Standings) -> str:
 def rows_of(now: Standings) -> list[dict[str, Any]]:
     """A row for each move with unit and bounds in the names; ``None`` where it is not known."""
     found = []
-    for one in now.moves:
-        kept = _kept(one)
+    for move in now.moves:
+        kept = _kept(move)
         found.append(
             {
-                "partition": one.partition,
-                "source": one.source,
-                "target": one.target,
-                "stage": one.stage.value,
-                "why": one.why,
-                "verdict": one.verdict,
-                "began_utc": _utc(one.began_ns),
-                "over_utc": _utc(one.ended_ns) if one.began_ns else None,
+                "partition": move.partition,
+                "source": move.source,
+                "target": move.target,
+                "stage": move.stage.value,
+                "why": move.why,
+                "verdict": move.verdict,
+                "began_utc": _utc(move.began_ns),
+                "over_utc": _utc(move.ended_ns) if move.began_ns else None,
                 "suspended_s": kept.suspended_s if kept else None,
                 "suspended_low_s": kept.suspended_low_s if kept else None,
                 "suspended_high_s": kept.suspended_high_s if kept else None,
                 "session_outage_s": kept.session_s if kept else None,
                 "copy_s": kept.copy_s if kept else None,
                 "whole_move_s": kept.whole_s if kept else None,
-                "movers": ", ".join(one.under_way.movers) if one.under_way else "",
-                "run": str(one.run) if one.run else "",
+                "movers": ", ".join(move.under_way.movers) if move.under_way else "",
+                "run": str(move.run) if move.run else "",
             }
         )
     return found
@@ -132,8 +132,8 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
 
 def _facts(folder: Run, now: Standings) -> Iterator[tuple[str, str]]:
     plan = now.plan
-    begun = [one.began_ns for one in now.moves if one.began_ns]
-    over = [one.ended_ns for one in now.moves if one.ended_ns]
+    begun = [move.began_ns for move in now.moves if move.began_ns]
+    over = [move.ended_ns for move in now.moves if move.ended_ns]
     yield "started by", f"{folder.manifest.get('by', '')} on {folder.manifest.get('observer', '')}"
     if begun:
         yield "first move, UTC", str(_utc(min(begun)))
@@ -184,7 +184,7 @@ def _decided(folder: Run) -> Iterator[tuple[str, str]]:
 
 def gantt(now: Standings) -> Figure | None:
     """A lane for each move that was asked for: lead-in, move, what was watched afterwards, and a mark where it stood still; ``None`` before the first."""
-    begun = [(one, parts) for one in now.moves if one.began_ns and (parts := list(_parts(one)))]
+    begun = [(move, parts) for move in now.moves if move.began_ns and (parts := list(_parts(move)))]
     if not begun:
         return None
     with rc_context(STYLE):

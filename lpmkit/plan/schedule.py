@@ -80,12 +80,12 @@ def queue(
     ready: list[str] = []
     waits: dict[str, str] = {}
     dropped: dict[str, str] = {}
-    for one in plan.moves:
-        name = one.partition
+    for move in plan.moves:
+        name = move.partition
         if stages[name] is not Stage.WAITING:
             continue
-        lost = [other for other in one.after if stages[other] in LOST or other in dropped]
-        awaited = [other for other in one.after if stages[other] is not Stage.ARRIVED]
+        lost = [other for other in move.after if stages[other] in LOST or other in dropped]
+        awaited = [other for other in move.after if stages[other] is not Stage.ARRIVED]
         if lost and halted is None:
             dropped[name] = f"it comes after {', '.join(lost)}, which did not arrive"
         elif halted is not None:

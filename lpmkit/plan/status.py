@@ -58,16 +58,16 @@ class Standings:
 
     def move(self, partition: str) -> MoveStanding:
         """Of one partition; raises `StopIteration` for one that is not in the plan."""
-        return next(one for one in self.moves if one.partition == partition)
+        return next(move for move in self.moves if move.partition == partition)
 
     @property
     def stages(self) -> dict[str, Stage]:
-        return {one.partition: one.stage for one in self.moves}
+        return {move.partition: move.stage for move in self.moves}
 
     @property
     def is_done(self) -> bool:
         """Nothing more will come of it by itself."""
-        return all(one.stage in OVER for one in self.moves)
+        return all(move.stage in OVER for move in self.moves)
 
     @property
     def is_over(self) -> bool:
@@ -87,8 +87,8 @@ def course(folder: Run, clock: Clock | None = None) -> Standings:
     plan, events = plan_of(folder), folder.events()
     waiting = folder.document("waiting") or {}
     standings = {
-        one.partition: MoveStanding(one.partition, Stage.WAITING, target=one.target, source=one.source or "")
-        for one in plan.moves
+        move.partition: MoveStanding(move.partition, Stage.WAITING, target=move.target, source=move.source or "")
+        for move in plan.moves
     }
     halted = ended = None
     for event in events:
@@ -175,15 +175,15 @@ def as_rows(found: Standings) -> list[dict[str, str]]:
     """A row for each move, as every face shows it."""
     return [
         {
-            "partition": one.partition,
-            "from": one.source,
-            "to": one.target,
-            "stage": one.stage.value,
-            "what of it": one.why,
-            "verdict": one.verdict,
-            "run": one.run.name if one.run else "",
+            "partition": move.partition,
+            "from": move.source,
+            "to": move.target,
+            "stage": move.stage.value,
+            "what of it": move.why,
+            "verdict": move.verdict,
+            "run": move.run.name if move.run else "",
         }
-        for one in found.moves
+        for move in found.moves
     ]
 
 

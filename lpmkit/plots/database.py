@@ -52,7 +52,7 @@ def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = 
             color=colour,
             markeredgewidth=0,
         )
-    axes.set_yticks(range(len(rows)), [one.value for one in rows])
+    axes.set_yticks(range(len(rows)), [row.value for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

@@ -27,7 +27,7 @@ def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
         "ladder": lambda: ladder_chart(still) if still else None,
         "latency": partial(latency_chart, analysis),
         **{f"sap-{one.sid}": partial(sap_chart, analysis, one) for one in analysis.sap},
-        **{chart_name(one): partial(database_chart, analysis, one) for one in analysis.databases},
+        **{chart_name(database): partial(database_chart, analysis, database) for database in analysis.databases},
     }
 
 

@@ -94,7 +94,7 @@ class Lanes:
 
     def svg(self, others: Sequence[Marks] = (), said: str = "") -> str:
         """A mark for every column in which there was a sign of life, so that silence shows as a hole; ``said`` is what stands for the picture where it cannot be seen."""
-        labels = (*self.names, *(one.name for one in others))
+        labels = (*self.names, *(other.name for other in others))
         height = _LANE * max(1, len(labels))
         drawn = [_text(_LEFT - 8, _LANE * lane + 17, name, "end") for lane, name in enumerate(labels)]
         for lane, name in enumerate(self.names):

@@ -160,7 +160,7 @@ def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
     for lane, name in enumerate(names):
         for trace in _traces(analysis, name):
             _alive_line(axes, trace, lane, zero)
-        for outage in (one for host in analysis.hosts for one in host.outages if one.probe == name):
+        for outage in (outage for host in analysis.hosts for outage in host.outages if outage.probe == name):
             _silence(axes, outage, lane, zero)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.45, -0.55)
@@ -225,7 +225,7 @@ def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
     """What the control point said was left to copy, as steps from poll to poll."""
     axes = axes or Figure(figsize=(11, 1.5)).add_subplot()
     zero = time_zero(analysis)
-    known = [one for one in analysis.readings if one.get("bytes_remaining") is not None]
+    known = [reading for reading in analysis.readings if reading.get("bytes_remaining") is not None]
     axes.set_xlim(*x_limits(analysis, zero))
     if known:
         times = [(one["mono_ns"] - zero) / _SECOND for one in known]
@@ -469,7 +469,7 @@ def _legend(figure: Figure, analysis: Analysis) -> None:
         Patch(facecolor="#f0b9b4", edgecolor="#8f1d14", linewidth=0.5, label="silent: what facts allow"),
         Patch(facecolor="#8f1d14", label="silent: likely"),
     ]
-    kinds = {one.kind for host in analysis.hosts for one in host.outages}
+    kinds = {outage.kind for host in analysis.hosts for outage in host.outages}
     entries += [
         Patch(facecolor="#ffffff", edgecolor="#8f1d14", hatch=hatch, label=kind.value)
         for kind, hatch in _HATCHES.items()
@@ -498,8 +498,8 @@ def ladder(still: Suspension, axes: Axes | None = None) -> Axes:
     """Each witness's interval for the length as a bar, the agreed one last: do they agree?"""
     axes = axes or Figure(figsize=(7.6, 0.9 + 0.42 * (len(still.witnesses) + 1))).add_subplot()
     rows = sorted(still.witnesses, key=lambda one: -one.length.length_ns)
-    names = [one.probe for one in rows] + ["agreed"]
-    spans = [one.length for one in rows] + [still.length]
+    names = [row.probe for row in rows] + ["agreed"]
+    spans = [row.length for row in rows] + [still.length]
     for lane, (name, span) in enumerate(zip(names, spans, strict=True)):
         agreed = name == "agreed"
         lo, hi = span.lo_ns / _SECOND, span.hi_ns / _SECOND

@@ -185,9 +185,9 @@ def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
         if lanes:
             axes.append(run.latency(analysis, lanes, sheet.row(heights[len(axes)], gap=0.18 if axes else 0.0)))
             axes[-1].set_ylabel("NI ping", rotation=0, ha="right", va="center")
-        for one in axes[:-1]:
-            one.tick_params(axis="x", labelbottom=False, length=0)
-            one.set_xlabel("")
+        for axis in axes[:-1]:
+            axis.tick_params(axis="x", labelbottom=False, length=0)
+            axis.set_xlabel("")
         axes[-1].set_xlabel(
             f"seconds since the {'begin of the suspension' if analysis.suspension else 'begin'}, time of day in UTC below",
             labelpad=20,

@@ -439,7 +439,7 @@ def _spread(said: Quantiles) -> float:
 
 def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[Error]) -> Quantiles:
     """The plain figure times what similar past moves were off by, with an interval of the errors that were left once there are enough."""
-    known = [one for one in errors if figure in one.logs]
+    known = [error for error in errors if figure in error.logs]
     if len(known) < 3:
         return plain
     shift = _typical(inputs, figure, known)

@@ -54,13 +54,15 @@ def _span(time_ns: int | None, digits: int = 0) -> str:
 
 
 def _copied(analysis: Analysis) -> str:
-    begin = next((one.since_ns for one in analysis.phases if one.name == "copying"), None)
+    begin = next((phase.since_ns for phase in analysis.phases if phase.name == "copying"), None)
     still = analysis.suspension
     return f"{(still.begin.lo_ns - begin) / 1e9:.1f} s" if begin is not None and still else ""
 
 
 def _sent(analysis: Analysis) -> str:
-    sent = [one["bytes_transmitted"] for one in analysis.readings if one.get("bytes_transmitted") is not None]
+    sent = [
+        reading["bytes_transmitted"] for reading in analysis.readings if reading.get("bytes_transmitted") is not None
+    ]
     return f"{max(sent) / 1e6:,.0f} MB" if sent else ""
 
 
@@ -119,7 +121,7 @@ def _lane(axes: Any, begin: Interval, end: Interval, zero: int, lane: int, hue: 
 
 
 def _felt_line(axes: Any, analysis: Analysis, zero: int, label: str, look: tuple[str, str]) -> None:
-    traces = [one for host in analysis.hosts for one in host.traces if one.kind == "echo"]
+    traces = [trace for host in analysis.hosts for trace in host.traces if trace.kind == "echo"]
     if not traces:
         return
     trace = traces[0]
@@ -159,7 +161,7 @@ _MAX_NAMED = 14
 
 def trend(moves: Sequence[Move]) -> Figure | None:
     """The suspensions over time with their bounds, a mark and a hue for each of a few partitions; ``None`` without any."""
-    known = [one for one in moves if one.suspended_s is not None]
+    known = [move for move in moves if move.suspended_s is not None]
     if not known:
         return None
     names = sorted({one.partition for one in known})

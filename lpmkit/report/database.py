@@ -45,7 +45,9 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Databas
         chart=chart,
         about=f"release {found.version or 'not known'}, asked by {_WAYS.get(found.way, found.way)}",
         before_after=list(_before_after(found)),
-        waits=[(one.event, str(one.waits), f"{one.seconds:.3f} s", _bucket(one.longest_ms)) for one in found.waits],
+        waits=[
+            (wait.event, str(wait.waits), f"{wait.seconds:.3f} s", _bucket(wait.longest_ms)) for wait in found.waits
+        ],
         rules=list(_rules(found)),
         lines=[
             (_when(analysis, mark.at.lo_ns, mark.at.hi_ns), mark.printed, mark.meaning.value, mark.text)
@@ -54,13 +56,13 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Databas
         more_lines=max(0, len(lines) - MAX_LINES),
         measures=[
             (
-                one.what,
-                f"{one.seconds:.6f}".rstrip("0").rstrip(".") + " s",
-                f"{one.resolution_s:g} s",
-                _when(analysis, one.at.lo_ns, one.at.hi_ns),
-                {True: "agrees", False: "does not agree", None: "no suspension to compare"}[one.agrees],
+                measure.what,
+                f"{measure.seconds:.6f}".rstrip("0").rstrip(".") + " s",
+                f"{measure.resolution_s:g} s",
+                _when(analysis, measure.at.lo_ns, measure.at.hi_ns),
+                {True: "agrees", False: "does not agree", None: "no suspension to compare"}[measure.agrees],
             )
-            for one in found.measures
+            for measure in found.measures
         ],
         lost=found.kept.lost if found.kept else (),
         gaps=[f"{name}: {why}" for name, why in found.gaps.items()] + list(found.notes),

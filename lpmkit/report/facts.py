@@ -98,14 +98,16 @@ def witnesses_of(analysis: Analysis) -> Iterator[dict[str, Any]]:
         traces = {trace.probe: trace for trace in host.traces}
         kinds = {trace.probe: trace.kind for trace in host.traces}
         for still in host.suspensions:
-            for one in still.witnesses:
-                what, bias = WITNESSES.get(kinds[one.probe], ("a probe of one service", "speaks for its service only"))
+            for witness in still.witnesses:
+                what, bias = WITNESSES.get(
+                    kinds[witness.probe], ("a probe of one service", "speaks for its service only")
+                )
                 yield {
-                    "name": one.probe,
+                    "name": witness.probe,
                     "what": what,
-                    "resolution": f"{traces[one.probe].interval_at(one.core.middle_ns) / 1e6:g} ms",
+                    "resolution": f"{traces[witness.probe].interval_at(witness.core.middle_ns) / 1e6:g} ms",
                     "bias": bias,
-                    **_ends(analysis, one.length, one.begin, one.end),
+                    **_ends(analysis, witness.length, witness.begin, witness.end),
                 }
             yield {
                 "name": "agreed",
@@ -161,8 +163,8 @@ def false_alarms(noise: Noise) -> str:
 
 def silence_rows(analysis: Analysis) -> Iterator[dict[str, str]]:
     for host in analysis.hosts:
-        for one in host.outages:
-            yield _silence(analysis, one)
+        for outage in host.outages:
+            yield _silence(analysis, outage)
     for hole in analysis.holes:
         yield {
             "kind": OutageKind.NOT_OBSERVED.value,

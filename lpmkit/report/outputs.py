@@ -35,7 +35,7 @@ class Outputs:
 
     def __init__(self, run: Run, folder: Path | None = None) -> None:
         self.folder = run.path if folder is None else make_folder(folder)
-        self._signed_off = any(one.kind == "sign-off" for one in remarks(run.path)[0])
+        self._signed_off = any(remark.kind == "sign-off" for remark in remarks(run.path)[0])
         self._stamp = f"{datetime.now(tz=UTC):%Y%m%dT%H%M%SZ}"
 
     def write(self, path: Path, content: bytes | Iterable[bytes]) -> Path:

@@ -33,7 +33,7 @@ def samples_csv(run: Run, analysis: Analysis) -> Iterator[bytes]:
     found = [(file, pieces(file, {})) for file in run.sample_files()]
     spans = None
     if sum(piece.rows for _, some in found for piece in some) > SPREADSHEET_ROWS:
-        spans = [one.outer.widened(AROUND_NS) for host in analysis.hosts for one in host.suspensions[:5]]
+        spans = [suspension.outer.widened(AROUND_NS) for host in analysis.hosts for suspension in host.suspensions[:5]]
     for file, some in found:
         for piece in some:
             if spans is None or any(span.overlaps(Interval(piece.lo_ns, piece.hi_ns)) for span in spans):

@@ -129,7 +129,7 @@ def _the_checks_by_keyboard(page: Page) -> None:
     page.locator(".jp-Notebook").focus()  # JupyterLab may lose the focus with the field of the password
     for _ in range(8):
         page.keyboard.press("Shift+Enter")
-    find(page, page.get_by_text("The firmware refuses the move"))
+    find(page, page.get_by_text("Validation failed: the manager refuses the move"))
     shots(page, "runbook-1-bind-and-choose", _cell(page, "unreachable"))
     shots(page, "runbook-2-checks", _cell(page, "findings = book.check"))
     _save(page)
@@ -182,7 +182,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, _cell(page, "order = chooser.order()")).locator(".cm-content").click()  # what was chosen is still there
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run Selected Cell and All Below").click()
-    find(page, page.get_by_text("✓ The firmware accepts the move"))
+    find(page, page.get_by_text("✓ Validation passed"))
     soon(lambda: len(_runs(rehearsal)) == 2)
     run = _runs(rehearsal)[-1]
     _save(page)
@@ -210,7 +210,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Restart Kernel and Run All Cells…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    find(page, page.get_by_text("type bxaix85 to show that you mean it"))  # the panel is made anew, without the name
+    find(page, page.get_by_text("type bxaix85 to confirm"))  # the panel is made anew, without the name
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
     hold.let_go()
@@ -229,7 +229,7 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     open_notebook(page, address, "30_verify_and_write_up")
     run_all(page)
     find(page, page.get_by_label("change no.")).fill("CHG0815")
-    _button(page, "Keep the change").click()
+    _button(page, "Save change data").click()
     page.get_by_text("✓ kept").wait_for()
     find(page, _button(page, "Write it up")).click()
     find(page, page.get_by_text(re.compile(r"write-up\.pdf")))

@@ -45,7 +45,7 @@ def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the
         site = {"SITE": str(rehearsal.site_file)}
         short = {"LEAD_IN_S": 4.0, "TAIL_S": 3.0, "CONFIRM": "bxaix85", "WAIT": True}
         checked = _plain(_run("10_survey_and_check", tmp_path, **site, PARTITION="bxaix85", TARGET="bvio83"))
-        assert "The firmware accepts the move" in checked
+        assert "Validation passed" in checked
         assert "Moved, suspended" in _plain(_run("20_move_and_watch", tmp_path, **site, **short))
         (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
         assert phases(run)[-1] == "settled"
@@ -103,7 +103,7 @@ def test_the_rehearsal_runs_top_to_bottom_and_a_kernel_restarted_in_mid_copy_com
         assert phases(run)[-1] == "settled"
     seen = _plain(notebook)
     assert "checks pass" in seen
-    assert "The firmware accepts the move" in seen
+    assert "Validation passed" in seen
     assert "Moved, suspended" in seen
     assert (run.path / "report.html").exists()
 

@@ -84,7 +84,7 @@ class WriteUpInputs:
         return str(self.order.get("partition") or ", ".join(host.host for host in self.analysis.hosts))
 
     def of_kind(self, *kinds: str) -> list[Remark]:
-        return [one for one in self.remarks[0] if one.kind in kinds]
+        return [remark for remark in self.remarks[0] if remark.kind in kinds]
 
 
 def written(run: Run, analysis: Analysis, words: Words) -> Document:
@@ -103,7 +103,7 @@ def written(run: Run, analysis: Analysis, words: Words) -> Document:
         state_word=words(f"state.{verdict.state.value}"),
         sentence=_sentence(source),
         figures=tuple(_figures(source)),
-        sections=tuple(one for one in sections if one.blocks),
+        sections=tuple(section for section in sections if section.blocks),
         footer=words("footer", version=str(run.manifest.get("lpmkit", "?"))),
         states={word: words(f"state.{word}") for word in _STATES},
     )
@@ -148,7 +148,7 @@ def _title(words: Words, question: Question) -> str:
 def _questions(source: WriteUpInputs, keys: Sequence[str]) -> Table:
     """The rows of the verdict whose keys begin so."""
     words = source.words
-    asked = [one for one in source.analysis.verdict.questions if one.key.startswith(tuple(keys))]
+    asked = [question for question in source.analysis.verdict.questions if question.key.startswith(tuple(keys))]
     rows = [
         (_title(words, one), _state(words, one.state.value), " — ".join(filter(None, (one.answer, one.why))))
         for one in asked
@@ -176,7 +176,7 @@ def _sentence(source: WriteUpInputs) -> str:
     )
     if verdict.state is AnswerState.PASSED:
         return f"{head}. {words('verdict.passed')}"
-    because = [one for one in verdict.questions if one.counts and one.state is verdict.state]
+    because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
     texts = "; ".join(f"{_title(words, one).rstrip('?')}: {one.answer}" for one in because)
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
 
@@ -241,8 +241,8 @@ def _approvers(source: WriteUpInputs) -> str:
     orders = [event.data for event in source.events if event.kind == "approved"]
     seal = source.words("approval.signed")
     texts = [
-        f"{one['by']} ({_both_times(one['wall_ns'])[0]} UTC{f', {seal}' if one.get('signed') else ''})"
-        for one in orders
+        f"{order['by']} ({_both_times(order['wall_ns'])[0]} UTC{f', {seal}' if order.get('signed') else ''})"
+        for order in orders
     ]
     texts += [f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC)" for one in source.of_kind("approval")]
     return ", ".join(texts)
@@ -447,8 +447,10 @@ def _measurements(source: WriteUpInputs) -> Section:
     rows: list[tuple[str, ...]] = []
     for host in analysis.hosts:
         for still in host.suspensions:
-            for one in still.witnesses:
-                rows.append((one.probe, _seconds(words, one.length), *_edges(source, one.begin, one.end)))
+            for witness in still.witnesses:
+                rows.append(
+                    (witness.probe, _seconds(words, witness.length), *_edges(source, witness.begin, witness.end))
+                )
             best = words("measure.agreed", host=host.host)
             rows.append((best, _seconds(words, still.length), *_edges(source, still.begin, still.end)))
             rows.append((words("measure.likely"), _seconds(words, still.likely), "", ""))
@@ -483,7 +485,7 @@ def _picture(source: WriteUpInputs, name: str, key: str) -> list[Picture]:
 def _sap(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for outcome in source.analysis.sap:
-        keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("sap-") and one.key.endswith(f"-{outcome.sid}")]  # fmt: skip
+        keys = [question.key for question in source.analysis.verdict.questions if question.key.startswith("sap-") and question.key.endswith(f"-{outcome.sid}")]  # fmt: skip
         blocks: list[Block] = [_questions(source, keys)] if keys else []
         rows = [
             (_state(words, line.verdict) if line.verdict else "", line.course.job.title, line.course.program, line.course.status.word, line.text)
@@ -499,7 +501,7 @@ def _sap(source: WriteUpInputs) -> Iterator[Section]:
 def _databases(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for found in source.analysis.databases:
-        keys = [one.key for one in source.analysis.verdict.questions if one.key.startswith("oracle-") and one.key.endswith(f"-{found.sid}")]  # fmt: skip
+        keys = [question.key for question in source.analysis.verdict.questions if question.key.startswith("oracle-") and question.key.endswith(f"-{found.sid}")]  # fmt: skip
         blocks: list[Block] = [_questions(source, keys)] if keys else []
         blocks += _picture(source, f"database-{found.sid}", "picture.database")
         yield Section(f"oracle-{found.sid}", words("section.oracle", sid=found.sid), tuple(blocks))
@@ -508,11 +510,11 @@ def _databases(source: WriteUpInputs) -> Iterator[Section]:
 def _sessions(source: WriteUpInputs) -> Section:
     words, rows = source.words, []
     for host in source.analysis.hosts:
-        for one in host.sessions:
-            split = one.split
+        for session in host.sessions:
+            split = session.split
             path = _seconds(words, split.path_ns) if split else words("not_known")
             tcp = _seconds(words, split.waited_ns) if split else words("not_known")
-            rows.append((one.probe, f"{words.number(one.waited_ns / 1e9, 3)} s", _seconds(words, one.bounds), path, tcp, str(one.unanswered), one.login))  # fmt: skip
+            rows.append((session.probe, f"{words.number(session.waited_ns / 1e9, 3)} s", _seconds(words, session.bounds), path, tcp, str(session.unanswered), session.login))  # fmt: skip
     head = tuple(words(f"head.{name}") for name in ("session", "waited", "bounds", "way", "tcp", "unanswered", "login"))
     blocks: tuple[Block, ...] = (Text(words("sessions.about")), Table(head, tuple(rows))) if rows else (Text(words("sessions.none")),)  # fmt: skip
     return Section("sessions", words("section.sessions"), blocks)
@@ -524,9 +526,15 @@ def _sessions(source: WriteUpInputs) -> Section:
 def _deviations(source: WriteUpInputs) -> Section:
     words = source.words
     rows: list[tuple[str, str, str]] = []
-    for one in source.analysis.verdict.questions:
-        if one.counts and one.state is not AnswerState.PASSED:
-            rows.append((_state(words, one.state.value), f"{_title(words, one)} {one.answer}", words("owner.operator")))
+    for question in source.analysis.verdict.questions:
+        if question.counts and question.state is not AnswerState.PASSED:
+            rows.append(
+                (
+                    _state(words, question.state.value),
+                    f"{_title(words, question)} {question.answer}",
+                    words("owner.operator"),
+                )
+            )
     for finding in findings_of(source.run) if source.is_move else ():
         # What only the firmware can tell, its validation has answered.
         if finding.get("verdict") in ("fail", "unknown", "warn") and not finding.get("only_firmware"):
@@ -534,7 +542,7 @@ def _deviations(source: WriteUpInputs) -> Section:
             rows.append((_state(words, str(finding["verdict"])), text, str(finding.get("who") or words("not_given"))))
     for host in source.analysis.hosts:
         for kind in _DEVIANT:
-            some = [one for one in host.outages if one.kind is kind]
+            some = [outage for outage in host.outages if outage.kind is kind]
             if some:
                 longest = max(one.length.hi_ns for one in some)
                 text = words("deviation.silences", count=len(some), kind=words(f"kind.{kind.value}"), host=host.host, longest=words.number(longest / 1e9, 3))  # fmt: skip
@@ -552,7 +560,7 @@ def _licence(source: WriteUpInputs) -> Section:
         return Section("licence", "", ())
     words = source.words
     stays, unreadable = whereabouts(source.run)
-    rows = [(f"{one.frame} {one.machine}".strip(), _stay(words, one.since_ns), _stay(words, one.until_ns), one.run) for one in stays]  # fmt: skip
+    rows = [(f"{stay.frame} {stay.machine}".strip(), _stay(words, stay.since_ns), _stay(words, stay.until_ns), stay.run) for stay in stays]  # fmt: skip
     head = tuple(words(f"head.{name}") for name in ("frame", "since", "until", "by_run"))
     blocks: list[Block] = [Text(words("licence.about"))]
     blocks.append(Table(head, tuple(rows)) if rows else Text(words("licence.none")))

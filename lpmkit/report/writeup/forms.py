@@ -226,7 +226,7 @@ def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
             ) from error
     made.add_heading(_xml(document.title), 0)
     made.add_paragraph().add_run(_xml(f"{document.state_word}: {document.sentence}")).bold = True
-    _word_table(made, tuple(one.name for one in document.figures), (tuple(one.value for one in document.figures), tuple(one.note for one in document.figures)))  # fmt: skip
+    _word_table(made, tuple(figure.name for figure in document.figures), (tuple(figure.value for figure in document.figures), tuple(figure.note for figure in document.figures)))  # fmt: skip
     for section in document.sections:
         made.add_heading(_xml(section.title), 1)
         for block in section.blocks:
@@ -296,7 +296,7 @@ def markdown(document: Document, plots: str) -> str:
     """For a wiki. Pictures are links to ``plots``, the way there from where the text will lie."""
     figures = document.figures
     lines = [f"# {_plain(document.title)}", "", f"**{_plain(document.state_word)}: {_plain(document.sentence)}**", ""]
-    lines += _rows(tuple(one.name for one in figures), (tuple(one.value for one in figures), tuple(one.note for one in figures)))  # fmt: skip
+    lines += _rows(tuple(figure.name for figure in figures), (tuple(figure.value for figure in figures), tuple(figure.note for figure in figures)))  # fmt: skip
     for section in document.sections:
         lines += ["", f"## {_plain(section.title)}", ""]
         for block in section.blocks:

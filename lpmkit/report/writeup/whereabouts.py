@@ -28,7 +28,7 @@ def whereabouts(run: Run) -> tuple[list[Stay], list[str]]:
     folder = run.path.parent
     past = History(folder, keep=(folder / NAME).exists())  # a run folder that lies anywhere leaves nothing beside it
     partition = (run.manifest.get("order") or {}).get("partition")
-    settled = [(one.settled_ns, one) for one in past.moves(partition=partition) if one.settled_ns is not None]
+    settled = [(move.settled_ns, move) for move in past.moves(partition=partition) if move.settled_ns is not None]
     settled.sort(key=lambda pair: pair[0])
     stays: list[Stay] = []
     for number, (at, move) in enumerate(settled):
