@@ -290,4 +290,4 @@ def test_a_command_cancelled_at_a_prompt_claims_no_more_than_that_nothing_was_ch
     with pytest.raises(SystemExit) as caught:
         cancelled()
     assert caught.value.code == INTERRUPTED
-    assert "Cancelled; nothing was changed on any machine." in capsys.readouterr().err
+    assert "Cancelled. Nothing was changed on any machine." in capsys.readouterr().err

@@ -223,7 +223,7 @@ def test_a_recorder_that_died_can_be_followed_by_another_and_the_board_shows_wha
     board = LiveBoard(run, panel)
     try:
         assert enabled(panel) == {"Restart recorder"}, "it asks no machine for anything, so no name need be typed"
-        assert "its recorder is gone" in board.headline.value
+        assert "the recorder died" in board.headline.value
         with RunWriter(run.path) as writer:
             writer.event("recorder", "recorder-started", pid=1, mode="move", resumed=True)
             Recorder(writer).enters("settled")
@@ -284,7 +284,7 @@ def test_the_list_of_runs_says_what_became_of_them_once_they_are_analysed(book: 
 def test_the_verdict_page_of_the_application_labels_the_runs_anew(book: Runbook, site: Site) -> None:
     done = make(site.runs.folder, Made())
     application = Application(book)  # no machine answers: that stands on the page of the choice
-    assert "could not be asked" in application.prepare.top.silent.value
+    assert "did not answer" in application.prepare.top.silent.value
     lists = [page.top.list for page in (application.move, application.verify, application.compare)]
     assert all("not analysed" in one.options[0][0] for one in lists)
     application.verify.do("Verdict")

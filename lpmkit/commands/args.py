@@ -35,16 +35,21 @@ class MoveArguments:
     keep_mapping: bool
     attributes: tuple[str, ...]
 
-    def order(self, book: Runbook) -> Order:
-        """The order for these arguments; prints which parts of the mapping cannot be kept. Raises `UsageError`."""
+    def names(self) -> tuple[str, str]:
+        """Partition and target frame. Raises `UsageError` if one is missing."""
         if self.partition is None:
             raise UsageError("no partition is named", next_step="Name one, or check whole frames with --all.")
         if self.target is None:
             raise UsageError("no target frame is named", next_step="Name it with --to FRAME.")
+        return self.partition, self.target
+
+    def order(self, book: Runbook) -> Order:
+        """The order for these arguments; prints which parts of the mapping cannot be kept. Raises `UsageError`."""
+        partition, target = self.names()
         attributes = dict(text.partition("=")[::2] for text in self.attributes)
         if not all(name and value for name, value in attributes.items()):
             raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")
-        order = book.order(self.partition, self.target, source=self.source, mapping=attributes)
+        order = book.order(partition, target, source=self.source, mapping=attributes)
         if not self.keep_mapping:
             return order
         order, mapping = book.keep_mapping(order)

@@ -121,6 +121,7 @@ def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: b
         if narrowed or (wanted.target is not None and wanted.source is None):
             raise UsageError("--all checks whole frames", next_step="lpmkit check --all [--from FRAME [--to FRAME]]")
         sys.exit(statuses[advice.check_frames(context, wanted.source, wanted.target, as_json)])
+    wanted.names()  # before the site file is needed
     book = runbook_of(context)
     run = book.prepare(wanted.order(book))
     findings = book.check(run)

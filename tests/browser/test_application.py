@@ -111,7 +111,7 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         second.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
         second.close()
         hold.let_go()
-        page.get_by_text(re.compile("not recorded now, settled")).first.wait_for()
+        page.get_by_text(re.compile("recording over: settled")).first.wait_for()
         assert phases(run)[-1] == "settled"
         assert times_asked(run) == 1
         _tab(page, "Verify and write up")

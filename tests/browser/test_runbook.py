@@ -34,7 +34,7 @@ STANDIN = Path(__file__).parent.parent / "standin"
 SECRET = "correct-horse-battery"
 LANES = '.jupyter-widgets svg[aria-label^="Signs of life"]'
 MOVES = re.compile("copying|switched|settled")
-OVER = re.compile("logs are read on|not recorded now, settled")
+OVER = re.compile("reading logs|recording over: settled")
 
 
 def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
