@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import stat
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +20,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lpmkit.analysis import analyse
+from lpmkit.background.requests import put
 from lpmkit.cli import main
+from lpmkit.config import Site
 from lpmkit.errors import RecordError, UsageError
 from lpmkit.migration.status import order_of
+from lpmkit.recorder.process import Recorder
 from lpmkit.report.facts import evidence
 from lpmkit.report.outputs import Outputs, is_derived
 from lpmkit.report.page import write_report
@@ -31,7 +35,9 @@ from lpmkit.report.writeup.forms import check_inputs, foreign_parts, html, word
 from lpmkit.runs.files import make_folder, plain_files, sheet_cell
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.runs.remarks import add_remark
-from lpmkit.timeline import Outcome, Sample
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.timeline import Clock, Outcome, Sample
+from tests.end_to_end.cases import soon
 from tests.made_runs import Made, make
 
 SECRET = "-----BEGIN OPENSSH PRIVATE KEY----- not to be packed"
@@ -465,3 +471,62 @@ def test_an_odd_order_is_a_record_error(order: dict[str, object], tmp_path: Path
     run = create(tmp_path, mode="move", title="x", facts={"order": broken or {"partition": None}})
     with pytest.raises(RecordError, match="order"):
         order_of(run)
+
+
+# --- renamed and removed --------------------------------------------------------------------------------------------
+
+
+def _watched(tmp_path: Path) -> Run:
+    facts = {"hosts": [], "probes": [], "lead_in_s": 0.0, "tail_s": 0.0, "poll_s": 0.2, "duration_s": None}
+    return create(tmp_path / "runs", mode="watch", title="x", facts=facts)
+
+
+def _recording(run: Run) -> tuple[threading.Thread, list[Exception]]:
+    raised: list[Exception] = []
+
+    def record() -> None:
+        try:
+            Recorder(run, Secrets(), {"site": Site().as_data(), "probes": []}).record()
+        except RecordError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=record, daemon=True)
+    thread.start()
+    soon(lambda: any(event.kind == "clock" for event in run.events()))
+    return thread, raised
+
+
+def test_a_folder_that_is_renamed_while_it_is_recorded_is_followed(tmp_path: Path) -> None:
+    run = _watched(tmp_path)
+    thread, raised = _recording(Run(run.path))
+    renamed = run.path.rename(run.path.with_name("CHG0042317"))
+    soon(lambda: any("renamed" in str(event.data.get("text")) for event in Run(renamed).events()))
+    soon(lambda: Run(renamed).sample_files())
+    put(Run(renamed), Clock(), "end")
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert raised == []
+    kinds = [event.kind for event in Run(renamed).events()]
+    assert kinds[0] == "recorder-started"
+    assert kinds[-1] == "recorder-ended"
+    assert not run.path.exists(), "nothing is made anew under the old name"
+    assert Run(renamed).sample_files(), "what the probes saw is packed there"
+
+
+def test_a_folder_that_is_removed_while_it_is_recorded_ends_the_recorder_in_words(tmp_path: Path) -> None:
+    run = _watched(tmp_path)
+    thread, raised = _recording(Run(run.path))
+    shutil.rmtree(run.path, ignore_errors=True)
+    shutil.rmtree(run.path, ignore_errors=True)
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert "removed while it was recorded" in str(raised[0])
+    assert not run.path.exists()
+
+
+def test_the_intent_is_not_written_beside_a_folder_that_is_gone(tmp_path: Path) -> None:
+    run = _watched(tmp_path)
+    with RunWriter(run.path) as writer:
+        shutil.rmtree(run.path)
+        with pytest.raises(RecordError, match="removed"):
+            writer.commit("recorder", "intent", what="migrate")

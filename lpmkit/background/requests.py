@@ -65,6 +65,10 @@ class Inbox:
         #: What could not be removed; it is not read a second time.
         self._stuck: set[Path] = set()
 
+    def move(self, folder: Path) -> None:
+        """Look for requests in ``folder`` from now on, which is the same one under another name."""
+        self._folder = folder / FOLDER
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be read."""

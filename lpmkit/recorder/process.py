@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from lpmkit.background.requests import Inbox, Request
 from lpmkit.background.worker import Worker, given
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, RecordError
+from lpmkit.log_file import append
 from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.migration.recovery import was_inactive
@@ -113,6 +115,10 @@ class Recorder:
                 writer.event("recorder", "clock", uncertainty_ns=self.clock.anchor().uncertainty_ns)
                 writer.sync()
                 next_anchor = now + int(ANCHOR_EVERY_S * 1e9)
+            if writer.follow():
+                self.run_folder = Run(writer.path)
+                inbox.move(writer.path)
+                writer.event("recorder", "note", text=f"the folder was renamed to {writer.path.name}")
             self._drain(writer)
             writer.flush()
             self._serve(inbox, writer)
@@ -371,7 +377,11 @@ def _flushed(writer: RunWriter) -> bool:
 def main() -> None:
     """Record the run named on the command line."""
     path, secrets, charge = given()
-    Recorder(Run(path), secrets, charge).record()
+    try:
+        Recorder(Run(path), secrets, charge).record()
+    except LpmError as error:
+        append(f"recorder of {path}: {error}\n")  # its own log may be gone with the folder
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -130,6 +130,42 @@ def plain_files(folder: Path) -> Iterator[Path]:
     yield from sorted(found)
 
 
+class HeldFolder:
+    """A folder held open, so that it is found again under another name. Raises `RecordError` where it cannot be opened."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def where(self, path: Path) -> Path:
+        """Its path now: ``path``, or the one that it was renamed to. Raises `RecordError` where it was removed."""
+        if self._is(path):
+            return path
+        try:
+            renamed = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))  # noqa: PTH115 - a link of the kernel's, not of a folder
+        except OSError:
+            renamed = path
+        if self._is(renamed):
+            return renamed
+        raise RecordError(
+            "the folder was removed while it was recorded; nothing more can be kept of this run",
+            where=str(path),
+            next_step="A migration that was asked for goes on: look at it on the managers (`lpmkit survey`).",
+        )
+
+    def _is(self, path: Path) -> bool:
+        try:
+            return os.path.samestat(path.lstat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+
+
 def sheet_cell(text: object) -> object:
     """A cell for a spreadsheet: a text that would be taken as a formula begins with an apostrophe; numbers stay.
 

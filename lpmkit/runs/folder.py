@@ -30,7 +30,7 @@ import lpmkit
 from lpmkit.errors import NotFound, RecordError
 from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
-from lpmkit.runs.files import cannot_write, make_folder, open_plain, refuse_links
+from lpmkit.runs.files import HeldFolder, cannot_write, make_folder, open_plain, refuse_links
 from lpmkit.runs.locks import FileLock, holder
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
@@ -350,7 +350,12 @@ class RunWriter:
         )
 
     def __enter__(self) -> Self:
-        self._lock.acquire()
+        self._folder = HeldFolder(self.path)
+        try:
+            self._lock.acquire()
+        except BaseException:
+            self._folder.close()
+            raise
         try:
             run = Run(self.path)
             events = run.events()
@@ -360,17 +365,35 @@ class RunWriter:
             self._reserve()
         except BaseException:
             self._lock.release()
+            self._folder.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._finish()
+        finally:
+            for file in self._files.values():
+                file.close()
+            self._lock.release()
+            self._folder.close()
+
+    def _finish(self) -> None:
+        try:
+            self.follow()
+        except RecordError:
+            return  # the folder was removed, which the owner has been told
         if self.is_owner:
             self.flush()
             self.sync()
             (self.path / ".reserve").unlink(missing_ok=True)
-        for file in self._files.values():
-            file.close()
-        self._lock.release()
+
+    def follow(self) -> bool:
+        """Find the folder where it was renamed; whether it has another name than a moment ago. Raises `RecordError` where it was removed."""
+        now = self._folder.where(self.path)
+        renamed, self.path = now != self.path, now
+        self._lock.path = now / LOCK
+        return renamed
 
     @property
     def is_owner(self) -> bool:
@@ -391,6 +414,7 @@ class RunWriter:
 
         Raises `RecordError` where that cannot be, also for an owner that has lost its lock; the event is not in the record then.
         """
+        self.follow()
         if not self.is_owner:
             raise RecordError("another recorder has taken this folder", where=str(self.path))
         event, line = self._event(source, kind, data)
@@ -442,11 +466,13 @@ class RunWriter:
 
     def observation_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
         """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
+        self.follow()
         make_folder(self.path / "observations")
         self._append(f"observations/{probe}.{segment or self.segment}.jsonl", rows)
 
     def pack(self) -> None:
         """Pack every samples file, because nothing more will be written. What cannot be packed stays as CSV and is noted."""
+        self.follow()
         self.flush()
         for name in [name for name in self._files if name.startswith("samples/")]:
             if self._files[name].waiting:
@@ -463,6 +489,7 @@ class RunWriter:
 
     def document(self, name: str, value: Any) -> None:
         """Write a JSON document whole or not at all."""
+        self.follow()
         write_document(self.path, name, value)
 
     def flush(self) -> None:
@@ -511,6 +538,7 @@ class RunWriter:
 
     def _appender(self, name: str, header: bytes = b"") -> Appender:
         if name not in self._files:
+            self.follow()
             self._files[name] = Appender(self.path / name, header)
         return self._files[name]
 

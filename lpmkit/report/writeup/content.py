@@ -244,7 +244,9 @@ def _approvers(source: WriteUpInputs) -> str:
         f"{order['by']} ({_both_times(order['wall_ns'])[0]} UTC{f', {seal}' if order.get('signed') else ''})"
         for order in orders
     ]
-    texts += [f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC)" for one in source.of_kind("approval")]
+    for one in source.of_kind("approval"):
+        noted = f", {source.words('approval.noted', by=one.by)}" if one.text else ""
+        texts.append(f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC{noted})")
     return ", ".join(texts)
 
 
