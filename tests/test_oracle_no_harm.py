@@ -49,7 +49,11 @@ def test_all_probes_of_a_database_together_send_one_wrong_password(served: Serve
     probes: list[Any] = [
         SessionProbe(ProbeOrder("ora-sql-BX5", "sql", 20_000_000), database),
         SessionProbe(ProbeOrder("ora-commit-BX5", "commit", 20_000_000, options={"commit_table": "T"}), database),
-        AttemptProbe(ProbeOrder("ora-logon-BX5", "logon", 20_000_000), lambda: database.open(5.0).close()),
+        AttemptProbe(
+            ProbeOrder("ora-logon-BX5", "logon", 20_000_000),
+            lambda: database.open(5.0).close(),
+            accounts=database.accounts,
+        ),
         StateProbe(ProbeOrder("ora-state-BX5", "db-state", 20_000_000), database),
     ]
     threads = [threading.Thread(target=probe.run, args=(stop, kept)) for probe in probes]

@@ -61,7 +61,7 @@ class AlertProbe:
     def _report(self, pending: Pending[Entries], sink: Sink) -> bool:
         """Record what was read; false where nothing more will be, because the account is refused."""
         if pending.trouble is not None:
-            if report_refusal(self.order.name, pending.trouble, sink):
+            if report_refusal(self.order.name, pending.trouble, self.database.accounts, sink):
                 return False
             text = str(pending.trouble)
             if text not in self._reported:

@@ -78,7 +78,7 @@ class SessionProbe:
             sink.sample(self.order.name, Sample(seq, due, sent, outcome=Outcome.SILENT, detail=detail))
             return
         if pending.trouble is not None:
-            if report_refusal(self.order.name, pending.trouble, sink):
+            if report_refusal(self.order.name, pending.trouble, self.database.accounts, sink):
                 self._refused = True
                 return
             sink.sample(self.order.name, failed_sample(seq, due, sent, self.clock.mono_ns(), pending.trouble))
@@ -121,8 +121,15 @@ class SessionProbe:
 class AttemptProbe:
     """A fresh attempt every interval, whatever became of the last: a logon, a ping. Each is aborted at its limit; a refused account ends the probe."""
 
-    def __init__(self, order: ProbeOrder, attempt: Callable[[], None], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        order: ProbeOrder,
+        attempt: Callable[[], None],
+        clock: Clock | None = None,
+        accounts: Accounts | None = None,
+    ) -> None:
         self.order, self._attempt = order, attempt
+        self._accounts = accounts or Accounts()
         self.clock = clock or Clock()
         self._reported: set[str] = set()
         self._refused = False
@@ -167,7 +174,7 @@ class AttemptProbe:
                 continue
             if is_refusal(pending.trouble):
                 if not self._refused:
-                    report_refusal(self.order.name, pending.trouble, sink)
+                    report_refusal(self.order.name, pending.trouble, self._accounts, sink)
                 self._refused = True
                 continue
             sink.sample(self.order.name, failed_sample(number, due, sent, self.clock.mono_ns(), pending.trouble))
@@ -196,7 +203,7 @@ class StateProbe:
                 return
             if pending.trouble is not None:
                 connection = None
-                if report_refusal(self.order.name, pending.trouble, sink):
+                if report_refusal(self.order.name, pending.trouble, self.database.accounts, sink):
                     break
                 if str(pending.trouble) != last_trouble:
                     last_trouble = str(pending.trouble)
@@ -251,7 +258,7 @@ def build(
         accounts.refuse(account, answered)
     if order.kind == "logon":
         limit_s = float(order.options["logon_limit_s"])
-        return AttemptProbe(order, lambda: database.open(limit_s).close())
+        return AttemptProbe(order, lambda: database.open(limit_s).close(), accounts=accounts)
     if order.kind == "db-state":
         return StateProbe(order, database)
     if order.kind == "alert":

@@ -17,6 +17,7 @@ from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.sap.model import SapObservation
 from lpmkit.sap.system import System, open_system
+from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
 
@@ -28,6 +29,10 @@ LOAD_EVERY_NS = 60 * 1_000_000_000
 _NEVER = 2**62
 #: Answers of which only what is new is kept.
 _GROWING = ("system_log", "dumps")
+
+
+#: The accounts of this process: its SAP systems share them.
+_ACCOUNTS = Accounts()
 
 
 class SapProbe:
@@ -47,7 +52,11 @@ class SapProbe:
             secrets=secrets,
             clock=self.clock,
             requests_per_minute=self.settings.requests_per_minute - self.settings.kept_for_after,
+            accounts=_ACCOUNTS,
         )
+        for account, answered in dict(order.options.get("refused") or {}).items():
+            self.system.accounts.refuse(account, answered)
+        self._refused: set[str] = set()
         self._seen: dict[str, Counter[Any]] = {name: Counter() for name in _GROWING}
         self._ways: dict[str, str] = {}
         self._since = 0
@@ -68,6 +77,7 @@ class SapProbe:
                 stop.wait(min(1.0, (due[question] - now) / 1e9))
                 continue
             said = self.system.ask(question, began - USUAL_NS if question in _GROWING else began)
+            self._tell_refusals(sink)
             self._tell_way(question, said, sink)
             sink.observation(self.order.name, self._new(said).as_data())
             # counted from the begin of the question: an answer that takes long must not be asked for more often
@@ -102,6 +112,14 @@ class SapProbe:
         if said.way != was:
             self._ways[question] = said.way
             sink.event(self.order.name, "sap-way", question=question, way=said.way, was=was or "", why=said.trouble)
+
+    def _tell_refusals(self, sink: Sink) -> None:
+        """Record a refused account at once: nothing logs on with it again in this run."""
+        refused = self.system.refused
+        for account in sorted(refused.keys() - self._refused):
+            self._refused.add(account)
+            text = f"1 logon as {account} was refused and none follows in this run: {refused[account]}"
+            sink.event(self.order.name, "probe-trouble", what=text, refused=refused)
 
     def _tell_load(self, sink: Sink) -> None:
         counts: Mapping[str, int] = dict(self.system.load.counts)

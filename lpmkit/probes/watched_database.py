@@ -74,10 +74,10 @@ def failed_sample(seq: int, due: int, sent: int, ended: int, trouble: BaseExcept
     return Sample(seq, due, sent, answered, outcome=outcome, detail=detail)
 
 
-def report_refusal(probe: str, trouble: BaseException, sink: Sink) -> bool:
+def report_refusal(probe: str, trouble: BaseException, accounts: Accounts, sink: Sink) -> bool:
     """Record that credentials were refused, at once and for good; false for any other trouble."""
     if not is_refusal(trouble):
         return False
     text = str(trouble) if isinstance(trouble, LogonNotTried) else f"1 logon was refused and none follows: {trouble}"
-    sink.event(probe, "probe-trouble", what=text, refused=True)
+    sink.event(probe, "probe-trouble", what=text, refused=accounts.all_refused())
     return True

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import IO
 
@@ -39,7 +40,9 @@ class ProbeProcess:
         self.names = ", ".join(order.name for order in orders)
         #: Seconds that it goes on after the post-migration window.
         self.lasts_s = max(order.lasts_s for order in orders)
-        self._wanted = json.dumps({"probes": [order.as_data() for order in orders], "secrets": dict(secrets)}).encode()
+        self._orders, self._secrets = orders, dict(secrets)
+        #: Accounts that refused our credentials: the next child must not try them again.
+        self._refused: dict[str, str] = {}
         self._rate: str | None = None
         self._ending = threading.Event()
         #: Held while the child is exchanged or written to.
@@ -55,7 +58,8 @@ class ProbeProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
         )
-        _write_line(child, self._wanted)
+        probes = [order.as_data() for order in knowing(self._orders, self._refused)]
+        _write_line(child, json.dumps({"probes": probes, "secrets": self._secrets}).encode())
         return child
 
     @property
@@ -149,6 +153,7 @@ class ProbeProcess:
                 self._post(partial(write, probe=probe, rows=rows, segment=segment))
             elif line.endswith(b"\n"):
                 event = json.loads(rest)
+                self._refused.update(event["data"].get("refused") or {})
                 self._post(
                     partial(
                         RunWriter.probe_event,
@@ -179,3 +184,13 @@ def in_groups(orders: Sequence[ProbeOrder]) -> list[tuple[ProbeOrder, ...]]:
         for group in groups.values()
         for first in range(0, len(group), MAX_PROBES)
     ]
+
+
+def knowing(orders: Sequence[ProbeOrder], refused: Mapping[str, str]) -> tuple[ProbeOrder, ...]:
+    """The orders with the accounts that refused our credentials before in this run, for the probes that log on to more than a host."""
+    return tuple(
+        replace(order, options={**order.options, "refused": {**order.options.get("refused", {}), **refused}})
+        if order.group and refused
+        else order
+        for order in orders
+    )

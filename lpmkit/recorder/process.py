@@ -32,10 +32,11 @@ from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK
 from lpmkit.recorder.monitor import CALLED_OFF, MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder
-from lpmkit.recorder.probe_process import ProbeProcess, in_groups
+from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.runs.locks import FileLock, HeldByAnother, partition_lock
+from lpmkit.runs.refusals import refused_accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs, logs_of, survey_both_ends
 from lpmkit.survey.model import Survey
@@ -84,11 +85,12 @@ class Recorder:
                 by=self.person.login,
             )
             with open_plain(WORKER.log(self.run_folder.path), "ab") as log:
+                refused = refused_accounts(self.run_folder)
                 self._children = [
                     ProbeProcess(
                         orders, self._secrets.known_for([order.as_data() for order in orders]), self._wanted.put, log
                     )
-                    for orders in (*in_groups(self.recording.probes), (OBSERVER,))
+                    for orders in (*in_groups(knowing(self.recording.probes, refused)), (OBSERVER,))
                 ]
                 work = threading.Thread(target=self._work, args=(state, resumed), daemon=True)
                 work.start()
@@ -339,6 +341,7 @@ class Recorder:
             self._secrets,
             lambda reply: self._post(lambda w: w.reply(reply)),
             after=True,
+            refused=refused_accounts(self.run_folder),
         )
         self._post(lambda writer: writer.document("survey-after", found.to_dict()))
         before = self.run_folder.document("survey")

@@ -377,6 +377,8 @@ class SapSnapshot:
     keys_from: Mapping[str, str] = field(default_factory=dict)
     #: Thresholds of the site file.
     slo: Mapping[str, float] = field(default_factory=dict)
+    #: The accounts that refused our credentials, with the answer; nothing logs on with them again in this run.
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def why_not(self, question: str) -> str:
         return next((one.why for one in self.missed if one.question == question), "it was not asked")

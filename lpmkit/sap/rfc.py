@@ -89,6 +89,7 @@ class RfcCaller:
         self._parameters = dict(parameters)
         self._timeout_s, self._count = timeout_s, count
         self._connection: Any = None
+        self._logon: _Logon | None = None
         self._session = ""
 
     def __repr__(self) -> str:
@@ -119,8 +120,15 @@ class RfcCaller:
                 raise UsageError(
                     why, where=self.where, next_step="Leave `rfc` out of the site file, or mend the installation."
                 )
-            self._count()
-            self._connection = _within(CONNECT_TIMEOUT_S, self._open, self.where)
+            if self._logon is None:
+                self._count()
+                self._logon = _Logon(self._open, self.where)
+            # a logon that hangs is waited for again and never doubled: it may still be refused
+            try:
+                self._connection = self._logon.within(CONNECT_TIMEOUT_S)
+            finally:
+                if self._logon.is_over:
+                    self._logon = None
             self._look()
         return self._connection
 
@@ -174,25 +182,35 @@ class RfcCaller:
             self._connection = None
 
 
-def _within(seconds: float, work: Callable[[], Any], where: str) -> Any:
-    """Call ``work`` and wait at most so long: the library has no time-out of its own there."""
-    done: list[Any] = []
+class _Logon:
+    """A logon in a thread of its own, because the library has no time-out there."""
 
-    def run() -> None:
+    def __init__(self, work: Callable[[], Any], where: str) -> None:
+        self._work, self._where = work, where
+        self._done: list[tuple[Any, BaseException | None]] = []
+        self._thread = threading.Thread(target=self._run, daemon=True, name="rfc logon")
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            done.append((work(), None))
-        except BaseException as error:  # noqa: BLE001 - handed on below, in the thread that waits
-            done.append((None, error))
+            self._done.append((self._work(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._done.append((None, error))
 
-    thread = threading.Thread(target=run, daemon=True, name="rfc logon")
-    thread.start()
-    thread.join(seconds)
-    if not done:
-        raise NoAnswer(f"the logon was not answered in {seconds:g} s", where=where)
-    value, error = done[0]
-    if error is not None:
-        raise error
-    return value
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it has worked or failed."""
+        return bool(self._done)
+
+    def within(self, seconds: float) -> Any:
+        """The connection, or the error of the logon. Raises `NoAnswer` when there is neither after ``seconds``."""
+        self._thread.join(seconds)
+        if not self._done:
+            raise NoAnswer(f"the logon was not answered in {seconds:g} s", where=self._where)
+        value, error = self._done[0]
+        if error is not None:
+            raise error
+        return value
 
 
 def logon(

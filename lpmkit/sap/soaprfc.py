@@ -19,6 +19,7 @@ import requests
 from lxml import etree
 
 from lpmkit.errors import LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
+from lpmkit.sap.http_reply import exchange
 from lpmkit.sap.rfc import Refused
 from lpmkit.timeline import Clock
 
@@ -95,12 +96,14 @@ class SoapCaller:
     def _posted(self, function: str, message: bytes) -> requests.Response:
         self._count()
         try:
-            return self._web.post(
+            return exchange(
+                self._web,
+                "POST",
                 self.where,
+                where=self.where,
+                timeout_s=self._timeout_s,
                 data=message,
                 headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""'},
-                timeout=self._timeout_s,
-                allow_redirects=False,
             )
         except requests.Timeout:
             raise NoAnswer(f"{function} was not answered in {self._timeout_s:g} s", where=self.where) from None

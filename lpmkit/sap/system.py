@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,9 @@ from lpmkit.sap.model import Missed, MissingReason, SapObservation, SapSnapshot,
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.sources import CommandsWay, FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
-from lpmkit.sap.webservice import start_service, start_service_through
+from lpmkit.sap.webservice import NotPermitted, start_service, start_service_through
 from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.refusals import Accounts, LogonNotTried
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Transcript
 from lpmkit.timeline import Clock
@@ -87,8 +89,14 @@ class System:
         unusable: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         hidden: Sequence[str] = (),
+        accounts: Accounts | None = None,
+        account_of: Mapping[str, str] | None = None,
     ) -> None:
         self._hidden = hidden
+        #: The accounts of this process that refused our credentials, and the account of each way; a way without one sends no credentials.
+        self.accounts = accounts or Accounts()
+        self._account_of = dict(account_of or {})
+        self._denied: dict[tuple[str, str], str] = {}
         self.sid, self.settings, self.load = sid, settings, load
         self.ways = {way.name: way for way in ways}
         self.unusable = dict(unusable or {})
@@ -118,9 +126,10 @@ class System:
             way = self.ways[name]
             asked, wall = self._clock.mono_ns(), self._clock.wall_ns()
             try:
-                rows, how = way.ask(question, self._window(since_wall_ns or wall, wall))
+                with self._logging_on(name):
+                    rows, how = way.ask(question, self._window(since_wall_ns or wall, wall))
             except LpmError as error:
-                self._pause(name, question, error)
+                self._failed(name, question, error)
                 reasons.append(f"{name}: {self._blotted(str(error))}")
                 continue
             self._went_well(name, question)
@@ -152,6 +161,11 @@ class System:
             text = text.replace(one, "…")
         return text
 
+    @property
+    def refused(self) -> dict[str, str]:
+        """The accounts that refused our credentials, with the answer; the passwords are taken out of it."""
+        return {account: self._blotted(answered) for account, answered in self.accounts.all_refused().items()}
+
     def is_configured(self, question: str) -> bool:
         """Whether the site file names any way that could answer."""
         return any(
@@ -165,14 +179,29 @@ class System:
         way = self.ways.get(name)
         if way is None or question not in way.questions:
             return "not told by it"
+        refusal = self.accounts.refusal(self._account_of.get(name, ""))
+        if refusal is not None:
+            return self._blotted(str(LogonNotTried(self._account_of[name], refusal)))
+        if (name, question) in self._denied:
+            return self._denied[(name, question)]
         for key in ((name, ""), (name, question)):
             pause = self._pauses.get(key)
             if pause is not None and self._clock.mono_ns() < pause.until_ns:
                 return pause.why
         return None
 
-    def _pause(self, name: str, question: str, error: LpmError) -> None:
-        """Leave the way alone for a while: for this question where it answered with a refusal, for all where it did not answer."""
+    def _logging_on(self, name: str) -> AbstractContextManager[None]:
+        """Hold back other logons of this account until one has worked; nothing where no credentials are sent."""
+        account = self._account_of.get(name)
+        return self.accounts.attempt(account) if account else nullcontext()
+
+    def _failed(self, name: str, question: str, error: LpmError) -> None:
+        """Leave the way alone: for good where it denies, for a while where it failed."""
+        if isinstance(error, LogonNotTried):
+            return
+        if isinstance(error, NotPermitted) or (isinstance(error, LoginRefused) and name not in self._account_of):
+            self._denied[(name, question)] = self._blotted(f"not asked again: {error}")
+            return
         # one command that hangs says nothing of the next
         of_question = isinstance(error, CommandRefused | UnexpectedReply) or (
             name == "commands" and isinstance(error, NoAnswer)
@@ -180,8 +209,8 @@ class System:
         key = (name, question if of_question else "")
         before = self._pauses.get(key)
         length = min(LONGEST_PAUSE_S, 2 * before.length_s if before else FIRST_PAUSE_S)
-        if isinstance(error, LoginRefused | UsageError):
-            length = LONGEST_PAUSE_S  # a user that is refused again and again is locked
+        if isinstance(error, UsageError):
+            length = LONGEST_PAUSE_S
         self._pauses[key] = _Pause(self._clock.mono_ns() + int(length * 1e9), length, self._blotted(str(error)))
 
     def _went_well(self, name: str, question: str) -> None:
@@ -241,6 +270,7 @@ class System:
             hardware_keys=dict(self.settings.hardware_keys),
             keys_from=dict.fromkeys(self.settings.hardware_keys, "the site file"),
             slo=self.settings.slo.model_dump(),
+            refused=self.refused,
             **found,
         )
 
@@ -264,13 +294,15 @@ class _Opening:
     clock: Clock | None
     #: Passwords that were used, in every form in which they go over a wire.
     hidden: list[str]
+    #: The account of each way that sends credentials.
+    account_of: dict[str, str]
 
     def webservice(self) -> SapSource:
         web = self.settings.webservice
         assert web is not None
         count = self.load.taking("webservice")
         if web.through_ssh:
-            session = self._login()
+            session = self._login("webservice")
             return WebServiceWay(
                 self.sid,
                 {
@@ -279,6 +311,8 @@ class _Opening:
                 },
             )
         address, password = self._address(web.host), self._secret(web.password, web.user)
+        if web.user:
+            self.account_of["webservice"] = f"{web.user} of SAPControl at {address}"
         return WebServiceWay(
             self.sid,
             {
@@ -301,7 +335,7 @@ class _Opening:
         assert login is not None
         return CommandsWay(
             self.sid,
-            self._login(),
+            self._login("commands"),
             self.settings.instances,
             profile=login.profile,
             timeout_s=login.timeout_s,
@@ -321,12 +355,14 @@ class _Opening:
             router=login.router,
         )
         where = f"rfc {parameters['ashost']} {parameters['sysnr']}"
+        self.account_of["rfc"] = f"{login.user.upper()} in client {login.client} of {self.sid}"
         caller = RfcCaller(where, parameters, timeout_s=login.timeout_s, count=self.load.taking("rfc"))
         return self._functions("rfc", caller)
 
     def soap_rfc(self) -> SapSource:
         login = self.settings.soap_rfc
         assert login is not None
+        self.account_of["soap_rfc"] = f"{login.user.upper()} in client {login.client} of {self.sid}"
         caller = SoapCaller(
             login.url,
             client=login.client,
@@ -342,12 +378,14 @@ class _Opening:
         days, command = self.settings.history_days, self.settings.lsconf_command
         return FunctionsWay(name, Functions(caller), history_days=days, lsconf_command=command)
 
-    def _login(self) -> SshSession:
+    def _login(self, name: str) -> SshSession:
         login = self.settings.commands
         if login is None:
             raise UsageError("through_ssh needs `commands`, whose login it uses", where=self.sid)
         password = self.secrets.get(login.password, login.host)
-        return SshSession(route(login.host, self.ssh_config), password=password, transcript=self.transcript)
+        way = route(login.host, self.ssh_config)
+        self.account_of[name] = f"{way.user}@{login.host}"
+        return SshSession(way, password=password, transcript=self.transcript)
 
     def _secret(self, reference: str | None, user: str | None = None) -> str | None:
         found = self.secrets.get(reference, f"{self.sid} on {self.host}")
@@ -369,13 +407,15 @@ def open_system(
     transcript: Transcript | None = None,
     clock: Clock | None = None,
     requests_per_minute: int | None = None,
+    accounts: Accounts | None = None,
 ) -> System:
     """The system with the ways that the site file names. A way that cannot even be set up (no secret, no pyrfc) is kept with the reason.
 
+    ``accounts`` knows the accounts that refused our credentials before in this run.
     ``requests_per_minute`` is this caller's part of the site file's bound, where others ask at the same time.
     """
     load = Load(requests_per_minute or settings.requests_per_minute, clock)
-    opening = _Opening(sid, settings, host, ssh_config, secrets, transcript, load, clock, [])
+    opening = _Opening(sid, settings, host, ssh_config, secrets, transcript, load, clock, [], {})
     makers: Mapping[str, Callable[[], SapSource]] = {
         "webservice": opening.webservice,
         "commands": opening.commands,
@@ -391,4 +431,14 @@ def open_system(
             ways.append(make())
         except LpmError as error:
             unusable[name] = str(error)
-    return System(sid, settings, ways, load, unusable=unusable, clock=clock, hidden=opening.hidden)
+    return System(
+        sid,
+        settings,
+        ways,
+        load,
+        unusable=unusable,
+        clock=clock,
+        hidden=opening.hidden,
+        accounts=accounts,
+        account_of=opening.account_of,
+    )

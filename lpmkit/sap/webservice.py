@@ -21,15 +21,22 @@ from zeep.transports import Transport
 
 from lpmkit.errors import CommandRefused, LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
 from lpmkit.sap import fields
+from lpmkit.sap.http_reply import exchange
 from lpmkit.ssh.session import Session
 
-#: Fault texts that mean the user is not let in: they come as a fault or as a 401, and are one thing (`SUSE-EXPORTER`; the fault's words are recalled).
-REFUSALS = ("Invalid Credentials", "Permission denied")
+#: The text of a fault that refuses the credentials: it comes as a fault or as a 401 (`SUSE-EXPORTER`; the fault's words are recalled).
+REFUSED_CREDENTIALS = "Invalid Credentials"
+#: The text of a fault that refuses one function to a user who is known (as above).
+NOT_PERMITTED = "Permission denied"
 #: The bridge to the local socket: perl is on every AIX, a netcat that knows such sockets is not.
 BRIDGE = (
     "use IO::Socket::UNIX; $|=1; my $s=IO::Socket::UNIX->new(Peer=>$ARGV[0]) or die qq($!\\n);"
     "local $/; print $s scalar <STDIN>; $s->flush; my $b; print $b while sysread($s,$b,65536);"
 )
+
+
+class NotPermitted(CommandRefused):
+    """The user is known and may not use this function: asking again changes nothing."""
 
 
 class Checked(Transport):
@@ -42,17 +49,15 @@ class Checked(Transport):
     def load(self, url: str) -> bytes:
         self._mine(url)
         self._count()
-        try:
-            content: bytes = super().load(url)  # type: ignore[no-untyped-call]
-        except requests.HTTPError as error:
-            if error.response is not None and error.response.status_code in (401, 403):
-                raise self._not_let_in(error.response.status_code) from None
-            raise
-        return content
+        reply = exchange(self.session, "GET", url, where=self._where, timeout_s=self.operation_timeout)
+        if reply.status_code in (401, 403):
+            raise self._not_let_in(reply.status_code)
+        reply.raise_for_status()
+        return reply.content
 
     def _mine(self, url: str) -> None:
         """A WSDL may refer to more of itself, not to files of this machine or to other servers."""
-        if not self._where.startswith(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"):
+        if self._where != f"{urlsplit(url).scheme}://{urlsplit(url).netloc}":
             raise UnexpectedReply(f"its WSDL refers to {url!r}, which is no part of it", where=self._where)
 
     def _not_let_in(self, status: int) -> LoginRefused:
@@ -64,7 +69,15 @@ class Checked(Transport):
 
     def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> Any:
         self._count()
-        reply = super().post(address, message, headers)  # type: ignore[no-untyped-call]
+        reply = exchange(
+            self.session,
+            "POST",
+            address,
+            where=self._where,
+            timeout_s=self.operation_timeout,
+            data=message,
+            headers=dict(headers),
+        )
         if reply.status_code in (401, 403):
             raise self._not_let_in(reply.status_code)
         return reply
@@ -205,15 +218,13 @@ def _short(error: BaseException) -> str:
 
 
 def _fault(error: Any, where: str, function: str) -> RemoteError:
-    said = str(error.message or error)
-    if any(text in said for text in REFUSALS):
-        return LoginRefused(
-            f"it refuses {function}",
-            where=where,
-            answered=said,
-            next_step="webservice.user must be allowed to (<sid>adm).",
-        )
-    return CommandRefused(f"{function} failed", status=1, where=where, asked=function, answered=said)
+    text = str(error.message or error)
+    next_step = "webservice.user must be allowed to (<sid>adm)."
+    if REFUSED_CREDENTIALS in text:
+        return LoginRefused(f"it refuses {function}", where=where, answered=text, next_step=next_step)
+    if NOT_PERMITTED in text:
+        return NotPermitted(f"it refuses {function}", status=1, where=where, answered=text, next_step=next_step)
+    return CommandRefused(f"{function} failed", status=1, where=where, asked=function, answered=text)
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ Whatever logs on through `Accounts.attempt` is held back while nobody knows whet
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from lpmkit.errors import LoginRefused, LpmError, NoAnswer
@@ -33,11 +33,16 @@ def is_refusal(error: BaseException) -> bool:
 class Accounts:
     """The accounts of one process. Safe to call from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Mapping[str, str] | None = None) -> None:
         self._lock = threading.Lock()
         self._gates: dict[str, threading.Lock] = {}
         self._good: set[str] = set()
-        self._refused: dict[str, str] = {}
+        self._refused = dict(refused or {})
+
+    def all_refused(self) -> dict[str, str]:
+        """Every refused account with the machine's answer."""
+        with self._lock:
+            return dict(self._refused)
 
     def refusal(self, account: str) -> str | None:
         """The refusal of an account, in the machine's own words; ``None`` while there is none."""

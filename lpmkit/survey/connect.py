@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +21,7 @@ from lpmkit.probes.orders import sap_host
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.ssh.batching import BatchingSession
 from lpmkit.ssh.client import SshSession, open_session
+from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Session, Transcript
 from lpmkit.survey.gather import gather
@@ -81,11 +82,18 @@ def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShel
 
 
 def survey_both_ends(
-    site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+    site: Site,
+    order: Order,
+    secrets: Secrets,
+    transcript: Transcript | None = None,
+    *,
+    after: bool = False,
+    refused: Mapping[str, str] | None = None,
 ) -> Survey:
     """Log in to both frames and, where the site says how, to the partition, and gather everything about a move.
 
-    One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not ask.
+    One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not ask;
+    ``refused`` are the accounts that refused our credentials before in the run, which are not used again.
     """
     with ExitStack() as stack:
         managers: dict[str, BatchingSession] = {}
@@ -110,7 +118,7 @@ def survey_both_ends(
             AixShell(session(partition)) if partition else None,
             rounds=tuple(managers.values()),
         )
-    snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after)
+    snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after, refused=refused)
     return with_sap(site, survey, snapshots)
 
 
@@ -121,14 +129,20 @@ def with_sap(site: Site, survey: Survey, snapshots: Sequence[SapSnapshot]) -> Su
 
 
 def sap_snapshots(
-    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None, *, after: bool = False
+    site: Site,
+    partition: str,
+    secrets: Secrets,
+    transcript: Transcript | None = None,
+    *,
+    after: bool = False,
+    refused: Mapping[str, str] | None = None,
 ) -> tuple[SapSnapshot, ...]:
     """Ask every SAP system of a partition everything once; ``after`` a move, while its probes go on, what they do not ask."""
     if not site.sap_of(partition):
         return ()
     from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
 
-    snapshots = []
+    snapshots, accounts = [], Accounts(refused)
     for sid, settings in site.sap_of(partition).items():
         system = open_system(
             sid,
@@ -138,6 +152,7 @@ def sap_snapshots(
             secrets=secrets,
             transcript=transcript,
             requests_per_minute=settings.kept_for_after if after else None,
+            accounts=accounts,
         )
         with closing(system):
             snapshots.append(system.snapshot(AFTER if after else SNAPSHOT))
