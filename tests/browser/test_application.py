@@ -18,7 +18,16 @@ from playwright.sync_api import Page, expect
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 from tests.browser.lab import PATIENCE_MS, browser, shot
-from tests.end_to_end.cases import Hold, assert_contains_the_truth, phases, rehearse, soon, times_asked, truth
+from tests.end_to_end.cases import (
+    Hold,
+    assert_contains_the_truth,
+    is_watched,
+    phases,
+    rehearse,
+    soon,
+    times_asked,
+    truth,
+)
 
 
 @contextmanager
@@ -110,6 +119,7 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         second.goto(address)
         second.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
         second.close()
+        soon(lambda: is_watched(run, "ssh-ticks", "ssh-echo"))
         hold.let_go()
         page.get_by_text(re.compile("recording over: settled")).first.wait_for()
         assert phases(run)[-1] == "settled"

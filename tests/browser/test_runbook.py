@@ -23,6 +23,7 @@ from tests.end_to_end.cases import (
     Hold,
     assert_contains_the_truth,
     files_with,
+    is_watched,
     phases,
     rehearse,
     soon,
@@ -213,6 +214,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     find(page, page.get_by_text("type bxaix85 to confirm"))  # the panel is made anew, without the name
     find(page, board.filter(has_text=MOVES))
     shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
+    soon(lambda: is_watched(run, "ssh-ticks", "ssh-echo"))
     hold.let_go()
     find(page, board.filter(has_text=OVER))
     _run_cell(page, "verdict.show_verdict(book")

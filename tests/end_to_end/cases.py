@@ -103,6 +103,14 @@ def kinds(run: Run) -> list[str]:
     return [event.kind for event in run.events()]
 
 
+def is_watched(run: Run, *probes: str) -> bool:
+    """Each of these probes has told something: what comes now is not missed, however slow the machine is."""
+    sampled = run.probes()
+    if not set(probes) <= {*sampled, *run.observed()}:
+        return False
+    return all(len(run.recent(probe)) >= 3 for probe in probes if probe in sampled)
+
+
 def recorder_pid(run: Run) -> int:
     return int(next(event.data["pid"] for event in reversed(run.events()) if event.kind == "recorder-started"))
 

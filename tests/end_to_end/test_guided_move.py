@@ -20,6 +20,7 @@ from tests.end_to_end.cases import (
     Terminal,
     assert_contains_the_truth,
     files_with,
+    is_watched,
     kinds,
     phases,
     recorder_pid,
@@ -96,6 +97,8 @@ def test_a_killed_front_end_leaves_the_recorder_at_work_attach_shows_the_same_ru
     front_end.send_signal(signal.SIGKILL)
     front_end.communicate()
     assert run.is_recorded()
+    wanted = {"observer", "ssh-echo", "ssh-ticks", "tcp-connect", "sap-ni-BX5-00", "ora-sql-BX5"}
+    soon(lambda: is_watched(run, *wanted))
     hold.let_go()
     said = terminal.type("attach", str(run.path), "--json")
     assert said.json["run"] == str(run.path)
@@ -112,7 +115,6 @@ def test_a_killed_front_end_leaves_the_recorder_at_work_attach_shows_the_same_ru
         limit = said.json["suspension"]["length"]["high"] + 3.0 + said.json["own_stalls"]["longest_s"]
         assert longest <= limit, f"{probe}: nothing recorded is missing but what the suspension took"
     assert_contains_the_truth(said.json, truth(rehearsal))
-    wanted = {"observer", "ssh-echo", "ssh-ticks", "tcp-connect", "sap-ni-BX5-00", "ora-sql-BX5"}
     assert wanted <= set(run.probes())
     _the_kernel_of_this_machine_was_no_witness(run)
     _the_partition_and_the_history_tell_of_it(terminal, run)
@@ -158,12 +160,12 @@ def test_a_killed_recorder_is_followed_by_one_that_looks_on_and_the_hole_is_not_
     run = terminal.validated()
     said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach")
     assert said.status == 0, said
-    soon(lambda: _copying(run))
+    soon(lambda: _copying(run) and is_watched(run, "ssh-ticks"))
     os.kill(recorder_pid(run), signal.SIGKILL)
     soon(lambda: not run.is_recorded())
     assert len(run.samples("ssh-ticks")) > 0
     attached = terminal.start("attach", str(run.path), "--json")
-    soon(lambda: kinds(run).count("recorder-started") == 2)
+    soon(lambda: kinds(run).count("recorder-started") == 2 and 2 in run.samples("ssh-ticks").segment)
     hold.let_go()
     said = terminal.answered(attached)
     assert times_asked(run) == 1, "never a second migration"
@@ -232,7 +234,7 @@ def test_a_dropped_ssh_session_to_the_source_is_outlived(tmp_path: Path) -> None
         terminal = Terminal(rehearsal.site_file)
         run = terminal.validated()
         moving = terminal.start("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--json")
-        soon(lambda: "control-back" in kinds(run))
+        soon(lambda: "control-back" in kinds(run) and is_watched(run, "ssh-ticks", "ssh-echo"))
         hold.let_go()
         said = terminal.answered(moving)
         assert "control-lost" in kinds(run)

@@ -9,6 +9,7 @@ from tests.end_to_end.cases import (
     Hold,
     Terminal,
     assert_contains_the_truth,
+    is_watched,
     kinds,
     phases,
     rehearse,
@@ -28,14 +29,18 @@ def _validated(terminal: Terminal) -> Run:
 
 
 def test_a_partition_is_checked_validated_and_moved_between_two_systems_of_one_hmc(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", landscape="p7pair") as rehearsal:
+    hold = Hold(tmp_path)
+    with rehearse(tmp_path / "sim", hold.fault, landscape="p7pair") as rehearsal:
         terminal = Terminal(rehearsal.site_file)
         said = terminal.type("check", "p7aix01", "--to", "p7b", "--json")
         assert said.status == 0, said
         assert said.json["answer"] == "ready"
         assert {"movers", "rmc-vios"} <= {one["key"] for one in said.json["findings"]}
         run = _validated(terminal)
-        said = terminal.type("move", *MOVE, "--json")
+        moving = terminal.start("move", *MOVE, "--json")
+        soon(lambda: is_watched(run, "ssh-ticks", "ssh-echo", "sap-ni-P7D-00", "sap-P7D"))
+        hold.let_go()
+        said = terminal.answered(moving)
         assert said.status == 0, said
         assert said.json["verdict"]["state"] == "passed"
         assert phases(run)[-1] == "settled"
@@ -74,7 +79,7 @@ def test_a_dropped_connection_to_the_console_is_outlived(tmp_path: Path) -> None
         terminal = Terminal(rehearsal.site_file)
         run = _validated(terminal)
         moving = terminal.start("move", *MOVE, "--json")
-        soon(lambda: "control-back" in kinds(run))
+        soon(lambda: "control-back" in kinds(run) and is_watched(run, "ssh-ticks", "ssh-echo"))
         hold.let_go()
         said = terminal.answered(moving)
         assert "control-lost" in kinds(run)

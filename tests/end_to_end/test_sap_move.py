@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from lpmkit.analysis import analyse
 from lpmkit.runs.folder import Run
 from lpmkit.sap.model import JobStatus
-from tests.end_to_end.cases import Terminal, files_with, rehearse, soon, truth
+from tests.end_to_end.cases import Hold, Terminal, files_with, is_watched, rehearse, soon, truth
 
 PLANTED = "Planted-4711-geheim"
 
@@ -22,17 +23,29 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LPM_SIMULATOR_SAP_PASSWORD", PLANTED)
 
 
+def _is_known(run: Run) -> bool:
+    """The system was asked everything twice before the move, and its dispatcher answers."""
+    asked = Counter(
+        row["question"] for name in run.observed() if name.startswith("sap-") for row in run.observations(name)
+    )
+    answered = [name for name in run.probes() if name.startswith("sap-ni-") and is_watched(run, name)]
+    return bool(answered) and all(asked[name] >= 2 for name in ("processes", "work_processes", "jobs", "users"))
+
+
 def moved(
     folder: Path, *faults: str, landscape: str, partition: str, target: str
 ) -> Iterator[tuple[Run, dict[str, Any], Any]]:
     """A move with these faults, followed to the end of the log's watch, and its report."""
-    with rehearse(folder, *faults, landscape=landscape) as rehearsal:
+    hold = Hold(folder)
+    with rehearse(folder, *faults, hold.fault, landscape=landscape) as rehearsal:
         prompt = Terminal(rehearsal.site_file)
-        assert prompt.type("validate", partition, "--to", target, "--json").status == 0
-        said = prompt.type(
-            "move", partition, "--to", target, "--confirm", partition, "--lead-in", "12", "--tail", "3", "--json"
+        run = Run(prompt.type("validate", partition, "--to", target, "--json").json["run"])
+        moving = prompt.start(
+            "move", partition, "--to", target, "--confirm", partition, "--lead-in", "4", "--tail", "3", "--json"
         )
-        run = Run(said.json["run"])
+        soon(lambda: _is_known(run))
+        hold.let_go()
+        prompt.answered(moving)
         soon(lambda: not run.is_recorded())
         prompt.type("report", str(run.path))
         found = Run(run.path)
