@@ -9,7 +9,6 @@ import pytest
 
 from lpmkit.config import load_site
 from lpmkit.control.dialect import MANAGED_BY_HMC, Dialect, confirm, dialect_of
-from lpmkit.control.hmc import Hmc
 from lpmkit.doctor import examine_machine
 from lpmkit.errors import UnexpectedReply, UsageError
 from lpmkit.runbook import Runbook
@@ -87,27 +86,3 @@ def test_a_site_file_that_calls_an_ivm_an_hmc_is_corrected_before_anything_else(
         "pass",
         "IVM, 1.5.1.1-FP-10.1",
     )
-
-
-def test_rmc_is_diagnosed_in_the_consoles_words_and_nothing_is_corrected() -> None:
-    with place("p8pair", "rmc-inactive:p8lin01") as site:
-        control = site.control("p8a")
-        assert isinstance(control, Hmc)
-        found = {one.name: one for one in control.partitions()}
-        assert control.rmc_diagnosis(found["p8aix01"]).connected
-        with pytest.raises(UsageError, match="no address"):
-            control.rmc_diagnosis(found["p8lin01"])
-        assert not any("--autocorrect" in line for line in site.asked)
-
-
-def test_what_the_console_keeps_of_a_failed_move_is_listed() -> None:
-    with place("p8pair", "mover-dies") as site:
-        control = site.control("p8a")
-        assert isinstance(control, Hmc)
-        assert control.debug_data() == ()
-        control.migrate(site.order("p8aix01", "p8a", "p8b"))
-        assert site.chassis.wait_for(
-            lambda world: any(one.migration and not one.migration.mover_running for one in world.partitions), 30
-        )
-        (kept,) = control.debug_data()
-        assert "p8aix01" in kept

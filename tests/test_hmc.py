@@ -11,7 +11,7 @@ import pytest
 
 from lpmkit.control.base import Control, Order
 from lpmkit.control.codes import explain
-from lpmkit.control.hmc import RUNS_ON, Hmc, ViosThroughHmc, read_console_level, read_rmc_connections
+from lpmkit.control.hmc import RUNS_ON, Hmc, ViosThroughHmc, read_console_level
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import CommandRefused, ConnectionLost, RemoteError, UnexpectedReply, UsageError
 from lpmkit.ssh.session import RecordedSession, Reply, command_line
@@ -280,12 +280,6 @@ def test_what_is_no_hmc_does_not_pass_for_one() -> None:
         read_console_level("2.2.3.4\n")
     with pytest.raises(CommandRefused):
         an_hmc(Typed({"lshmc -V": Reply("bvio82", "", 127, "", "rksh: lshmc:  not found.\n")})).console()
-
-
-@pytest.mark.parametrize("text", ["No results\n", "<#0> Partition:<2*8233-E8B*069991R, , 10.8.251.102>\n"])
-def test_a_list_of_rmc_connections_that_is_not_whole_is_refused(text: str) -> None:
-    with pytest.raises(UnexpectedReply):
-        read_rmc_connections(text)
 
 
 def test_codes_are_found_in_any_language_and_an_unknown_one_is_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lpmkit.config import load_site
-from lpmkit.control.hmc import read_console_level, read_rmc_connections
+from lpmkit.control.hmc import read_console_level
 from lpmkit.control.managed_system import messages
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.session import Reply
@@ -92,12 +93,10 @@ def test_it_says_what_it_is_as_the_recording_does(still: Simulator) -> None:
 
 
 def test_its_rmc_list_names_io_servers_and_partitions(still: Simulator) -> None:
-    found = read_rmc_connections(ssh(still, "hmc01", "lspartition -dlpar").out)
-    assert [(one.hostname, one.active) for one in found] == [
-        ("p7a-vios1", True),
-        ("p7aix01", True),
-        ("p7b-vios1", True),
-    ]
+    rows = ssh(still, "hmc01", "lspartition -dlpar").lines
+    heads = [re.fullmatch(r"<#\d+> Partition:<\d+\*[^,]+, ([^,]*), [^,]+>", row) for row in rows[::2]]
+    assert [head[1] for head in heads if head] == ["p7a-vios1", "p7aix01", "p7b-vios1"]
+    assert [row.strip().split(",")[0] for row in rows[1::2]] == ["Active:<1>"] * 3
 
 
 def test_it_has_no_commands_of_another_machine(still: Simulator) -> None:

@@ -19,11 +19,6 @@ from lpmkit.ssh.session import Session
 
 Value = TypeVar("Value")
 
-#: What the error log says of a move, by label and by description. Identifiers are listed to be recognised, never to be relied on:
-#: AIX 7200-05-04 gave the same two entries new ones (A `FIELD-ERRPT72`; the aborted entry's text is D).
-MIGRATION_STARTED = ("CLIENT_PMIG_STARTED", "Client Partition Migration Started", ("08917DC6", "F2646817"))
-MIGRATION_COMPLETED = ("CLIENT_PMIG_DONE", "Client Partition Migration Completed", ("A5E6DB96", "159D686C"))
-RECALLED_MIGRATION_ABORTED = ("CLIENT_PMIG_ABORTED", "Client Partition Migration Aborted", ("5E075ADF",))
 #: The layout of ``lsdev -Cc``: status words, and the look of a location code (widths are D, so columns are told by their words).
 RECALLED_LSDEV_STATUS = ("Available", "Defined", "Stopped")
 
@@ -326,20 +321,6 @@ def _error_entry(line: str) -> ErrorEntry:
     return ErrorEntry(identifier, stamp, error_type, error_class, resource, description.strip())
 
 
-def is_about(entry: ErrorEntry | ErrorReport, what: tuple[str, str, tuple[str, ...]]) -> bool:
-    """Whether an entry says this of a move. The text or the label decide; an identifier alone never does.
-
-    >>> is_about(ErrorEntry("F2646817", "0414083316", "I", "S", "pmig", "Client Partition Migration Started"), MIGRATION_STARTED)
-    True
-    >>> is_about(ErrorEntry("08917DC6", "0414083316", "P", "H", "hdisk0", "CONNECTION FAILURE"), MIGRATION_STARTED)
-    False
-    """
-    label, description, _ = what
-    if isinstance(entry, ErrorReport) and entry.label == label:
-        return True
-    return entry.description.casefold() == description.casefold()
-
-
 def read_error_reports(text: str) -> tuple[ErrorReport, ...]:
     r"""``errpt -a``: entries between lines of dashes, each of ``Label: value`` lines and then headed paragraphs. `ZIU`, `SNAP`, A.
 
@@ -543,15 +524,6 @@ def read_date(text: str) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def read_count(text: str) -> int:
-    r"""``wc -c FILE``.
-
-    >>> read_count("    1042 /usr/sap/BX5/D00/log/SLOG00\n")
-    1042
-    """
-    return whole(one_line(text).split(maxsplit=1)[0])
-
-
 @dataclass(frozen=True, slots=True)
 class SyslogLine:
     """A line of syslog: ``stamp`` as printed (local time, whole seconds, no year), who wrote it, and what."""
@@ -617,14 +589,6 @@ def read_change_rows(text: str) -> tuple[ChangeRow, ...]:
 
 
 _TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class FilePiece:
-    """Part of a file: its text and the offset at which the next piece begins."""
-
-    text: str
-    next_offset: int
 
 
 class AixShell:
@@ -742,32 +706,9 @@ class AixShell:
             missing=tuple(missing),
         )
 
-    def read_from(self, path: str, offset: int = 0) -> FilePiece:
-        """What a file holds from a byte offset on (``tail -c +N`` counts from one). A file that shrank is read from its start.
-
-        The session has decoded the bytes, so the next offset is counted back under both encodings and settled by the size.
-        """
-        size = self._ask(["wc", "-c", path], read_count)
-        start = 0 if size < offset else offset
-        reply = self._session.run(["tail", "-c", f"+{start + 1}", path]).checked()
-        return FilePiece(reply.output, start + _bytes_of(reply.output, at_least=size - start))
-
     def _ask(self, arguments: Sequence[str], reader: Callable[[str], Value]) -> Value:
         return understood(self._session.run(arguments), reader)
 
 
 def _boot(date: datetime, uptime: Uptime) -> datetime:
     return date.replace(second=0) - timedelta(minutes=uptime.minutes)
-
-
-def _bytes_of(text: str, *, at_least: int) -> int:
-    """How many bytes a decoded text was. Where both encodings are possible, the one that fits the size asked for before.
-
-    >>> _bytes_of("Größe", at_least=5), _bytes_of("Größe", at_least=7), _bytes_of("abc", at_least=0)
-    (5, 7, 3)
-    """
-    try:
-        short = len(text.encode("latin-1"))
-    except UnicodeEncodeError:
-        return len(text.encode("utf-8"))
-    return short if short >= at_least else len(text.encode("utf-8"))

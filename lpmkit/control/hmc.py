@@ -40,7 +40,7 @@ from lpmkit.control.hmc_resources import (
     read_sriov_ports,
     read_vnics,
 )
-from lpmkit.control.listings import Listing, flag, is_empty, known, lines, names, needed, split, understood, whole
+from lpmkit.control.listings import Listing, flag, known, names, needed, split, understood
 from lpmkit.control.managed_system import (
     MIGRATION,
     PARTITION_STATE,
@@ -75,10 +75,6 @@ Value = TypeVar("Value")
 
 #: The longest that ``migrlpar -o m`` is waited for; it takes as long as the move.
 MOVE_TIMEOUT_S = 24 * 3600.0
-#: ``diagrmc`` tries the connection and waits for it.
-DIAGNOSIS_TIMEOUT_S = 300.0
-#: What it says of a connection that works (C `AVOCADO`).
-HAS_RMC = "{address} has RMC connection."
 #: Says in a reply of `Hmc.migrate` that the command has not ended; ours, not the machine's.
 RUNS_ON = "(the migration runs; its command has not ended yet)"
 
@@ -130,28 +126,6 @@ class ConsoleLevel:
         """
         words = (self.version, *self.release.split("."))
         return tuple(int(word) for word in words if word.isdigit())
-
-
-@dataclass(frozen=True, slots=True)
-class RmcConnection:
-    """``lspartition -dlpar``: a partition as the console's RMC knows it. ``capabilities`` 0 means that nothing dynamic works."""
-
-    lpar_id: int
-    machine: str
-    hostname: str | None
-    address: str | None
-    active: bool
-    os: str | None = None
-    capabilities: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RmcDiagnosis:
-    """``diagrmc`` about one partition. ``connected`` is told by the sentence that was seen; ``text`` is everything that was said."""
-
-    address: str
-    connected: bool
-    text: str
 
 
 def read_managed_systems(text: str) -> tuple[Frame, ...]:
@@ -208,50 +182,6 @@ def read_console_level(text: str) -> ConsoleLevel:
         labels.get("Service Pack") or None,
         labels.get("base_version") or None,
     )
-
-
-def read_rmc_connections(text: str) -> tuple[RmcConnection, ...]:
-    r"""``lspartition -dlpar``: two lines for each partition that RMC ever knew (`BOND`, `ZIU`, A)::
-
-        <#0> Partition:<2*8233-E8B*069991R, , 10.8.251.102>
-               Active:<1>, OS:<AIX, 6.1, 6100-07-06-1241>, DCaps:<0x2c5f>, CmdCaps:<0x4000001b, 0x1b>, PinnedMem:<1981>
-
-    The host name may be blank.
-
-    >>> text = "<#0> Partition:<2*8233-E8B*069991R, , 10.8.251.102>\n       Active:<1>, OS:<AIX, 6.1, 6100>, DCaps:<0x2c5f>\n"
-    >>> one, = read_rmc_connections(text)
-    >>> one.lpar_id, one.machine, one.hostname, one.active, hex(one.capabilities)
-    (2, '8233-E8B*069991R', None, True, '0x2c5f')
-    """
-    rows = [line for line in lines(text) if line.strip()]
-    heads, details = rows[::2], rows[1::2]
-    if len(heads) != len(details):
-        raise UnexpectedReply("two lines for each partition were expected", line=rows[-1])
-    return tuple(_connection(head, detail) for head, detail in zip(heads, details, strict=True))
-
-
-def _connection(head: str, detail: str) -> RmcConnection:
-    fields = _angled(head) | _angled(detail)
-    names = [part.strip() for part in fields.get("Partition", "").split(",")]
-    lpar_id, star, machine = names[0].partition("*")
-    if len(names) != 3 or not star or "Active" not in fields:
-        raise UnexpectedReply("this is not a partition of lspartition", line=head)
-    capabilities = fields.get("DCaps", "")
-    return RmcConnection(
-        whole(lpar_id),
-        machine,
-        names[1] or None,
-        names[2] or None,
-        fields["Active"] == "1",
-        fields.get("OS") or None,
-        int(capabilities, 16) if capabilities.startswith("0x") else None,
-    )
-
-
-def _angled(line: str) -> dict[str, str]:
-    """``Name:<value>`` pairs of a line."""
-    pairs = (part.partition(":<") for part in line.split(">"))
-    return {name.strip(" ,"): value for name, mark, value in pairs if mark}
 
 
 class ViosThroughHmc:
@@ -361,26 +291,6 @@ class Hmc(ManagedSystem):
         """Which HMC this is; raises `CommandRefused` where it is none (C `HMCSCAN`)."""
         return understood(self._session.run(["lshmc", "-V"]), read_console_level)
 
-    def rmc_diagnosis(self, partition: Partition) -> RmcDiagnosis:
-        """``diagrmc``: whether a partition's RMC connection works, in the console's own words (C `AVOCADO`). Without ``--autocorrect`` it changes nothing.
-
-        Raises `UsageError` for a partition without an address.
-        """
-        if not partition.rmc_ipaddr:
-            raise UsageError(
-                "the console knows no address of it, so there is nothing to diagnose", where=partition.name
-            )
-        words = ["diagrmc", *self._named, "--ip", partition.rmc_ipaddr, *self._called(partition.name)]
-        reply = self._session.run(words, timeout_s=DIAGNOSIS_TIMEOUT_S)
-        return RmcDiagnosis(
-            partition.rmc_ipaddr, HAS_RMC.format(address=partition.rmc_ipaddr) in reply.text, reply.text
-        )
-
-    def debug_data(self) -> tuple[str, ...]:
-        """``lsmigrdbg -r file``: what the console keeps of failed moves for its support (B `IBMDOC:lsmigrdbg`), a line each; the fields were never seen."""
-        reply = self._session.run(["lsmigrdbg", "-r", "file"]).checked()
-        return () if is_empty(reply.output) else tuple(reply.whole_lines())
-
     def partitions(self) -> tuple[Partition, ...]:
         """Every partition with its resources and, where the console has such, its processor pool."""
         listed = super().partitions()
@@ -449,10 +359,6 @@ class Hmc(ManagedSystem):
         except (CommandRefused, UnexpectedReply):
             return True
         return self._console.numbers >= (FLAGS_SINCE.get(what) or LISTINGS_SINCE[what])
-
-    def rmc_connections(self) -> tuple[RmcConnection, ...]:
-        """Every partition that the console's RMC knows, of all its systems."""
-        return understood(self._session.run(["lspartition", "-dlpar"]), read_rmc_connections)
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
         """Those of the partition, out of the system's whole list."""

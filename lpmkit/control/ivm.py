@@ -12,13 +12,11 @@ the tables named ``RECALLED_…``; nothing depends on it, a level that knows non
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.control.listings import (
     Listing,
-    known,
     understood,
 )
 from lpmkit.control.managed_system import (
@@ -52,42 +50,6 @@ from lpmkit.ssh.session import Reply, Session
 
 #: "There is no such partition" (`NOVA-IVM`, C).
 NOT_FOUND_CODE = "VIOSE010401A1-0042"
-
-REFERENCE_CODE = Listing(("refcode", "time_stamp"))
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceCode:
-    """``lsrefcode``: the last code, which may be a text or nothing, and its time on the manager's clock."""
-
-    code: str | None
-    at: datetime | None
-
-
-def read_reference_codes(text: str) -> tuple[ReferenceCode, ...]:
-    r"""``lsrefcode -r lpar``::
-
-        Linux ppc64,04/09/2015 10:44:57
-
-    The code can be a text or nothing; the time is month/day/year. `NOVA-IVM`, A.
-
-    >>> code, = read_reference_codes("Linux ppc64,04/09/2015 10:44:57\n")
-    >>> code.code, code.at.isoformat()
-    ('Linux ppc64', '2015-04-09T10:44:57')
-    """
-    return tuple(
-        ReferenceCode(known(row.get("refcode")), _stamp(known(row.get("time_stamp"))))
-        for row in REFERENCE_CODE.read_any(text)
-    )
-
-
-def _stamp(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%m/%d/%Y %H:%M:%S")  # noqa: DTZ007 - the manager says no zone
-    except ValueError as trouble:
-        raise UnexpectedReply("a date as month/day/year and a time were expected", line=text) from trouble
 
 
 class Ivm(ManagedSystem):
@@ -185,10 +147,6 @@ class Ivm(ManagedSystem):
             *("migrlpar", "-o", operation, "-t", order.target_machine, "--ip", order.target_address),
             *("-u", order.target_user, *self._called(order.partition)),
         ]
-
-    def reference_codes(self, partition: str) -> tuple[ReferenceCode, ...]:
-        """The last reference code of a partition, or nothing when it is not there."""
-        return self._found(["lsrefcode", "-r", "lpar"], partition, REFERENCE_CODE, read_reference_codes)
 
     def _found(
         self,

@@ -226,14 +226,3 @@ def read_enqueue(said: str) -> tuple[Enqueue, ...]:
 def read_alerts(said: str) -> tuple[Alert, ...]:
     """``-function GetAlertTree``"""
     return fields.alerts(list(read_answer(said, "GetAlertTree").rows))
-
-
-def read_properties(said: str) -> dict[str, str]:
-    """``-function GetInstanceProperties``, by name."""
-    return {row["property"]: row.get("value", "") for row in read_answer(said, "GetInstanceProperties").rows}
-
-
-def read_kernel(said: str) -> str:
-    """``-function GetVersionInfo``: the version of the first file, ``753, patch 900, changelist …``."""
-    rows = read_answer(said, "GetVersionInfo").rows
-    return rows[0].get("versioninfo", "") if rows else ""

@@ -351,7 +351,6 @@ STATE_STARTING = "Migration Starting"
 STATE_FAILED = "Migration Failed"
 #: A partition that lost its memory in the last phase of a move, as the target lists it until it is recovered.
 PARTITION_LOST = "Error"
-STATE_CANCELLING = "Migration Cancelling"
 
 
 def mover_pairs(source: Frame, target: Frame) -> list[dict[str, str]]:

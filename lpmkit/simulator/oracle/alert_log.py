@@ -117,17 +117,6 @@ class AlertLog:
         with self.lock:
             self._append("\n".join(text) + "\n")
 
-    def write_half(self, line: str) -> Callable[[], None]:
-        """A line whose end is not there yet; what is returned writes the rest."""
-        with self.lock:
-            self._append(f"{self.stamp(self.now())}\n{line[: len(line) // 2]}")
-
-        def rest() -> None:
-            with self.lock:
-                self._append(line[len(line) // 2 :] + "\n")
-
-        return rest
-
     def write_banner(self) -> None:
         """The banner of a start without a start: a running 12c writes it when ``log.xml`` rolls (`ORADOC:2049516.1`)."""
         self.write(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-#: A verifier of the kind that 11g introduced, and one of 10g, which newer clients do not take (DPY-3015).
-VERIFIER_11G, VERIFIER_10G = 0x1B25, 0x939
+#: A verifier of the kind that 11g introduced.
+VERIFIER_11G = 0x1B25
 
 
 def encrypted(key: bytes, plain: bytes) -> bytes:

@@ -58,10 +58,6 @@ class Reader:
         value = int.from_bytes(self.raw(length & 0x7F), "big")
         return -value if length & 0x80 else value
 
-    def skip_numbers(self, count: int) -> None:
-        for _ in range(count):
-            self.number()
-
     def text(self) -> bytes:
         """Bytes with their length in front of them."""
         length = self.byte()

@@ -102,9 +102,6 @@ def process_list(seat: Seat, given: Mapping[str, str]) -> list[Row]:
         return rows
 
 
-STATUS_REASON = {"Hold": "RFC"}
-
-
 def work_process_row(system: System, each: WorkProcess) -> Row:
     """One work process with the fields of ABAPGetWPTable. ``Err`` and ``Time`` are empty when there is nothing to say."""
     elapsed = "" if each.free else str(int(system.wall_s - each.since_s))
