@@ -65,6 +65,7 @@ class Made:
     slow_after_ms: float = 0.0  #: brown-out: extra round trip after the resume, dying away in seconds
     calm: tuple[float, float] | None = None  #: all probes keep a slow pace meanwhile
     phases: tuple[tuple[float, str], ...] = ()
+    ended: bool = True  #: the recorder ended properly
     host: str = "bxaix85"
     suffix: str = ""
 
@@ -321,6 +322,10 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
                     _tell(writer, clock, world, _paces(world, made, name, since))
                 own = _PROBES[name][0] == "observer"
                 writer.samples(name if own else name + made.suffix, samples)
+            if made.ended and until == made.duration_s and not made.suffix:
+                clock.now_ns = world.ns(until)
+                reason = "settled" if made.mode == "move" else "the time asked for is over"
+                writer.event("recorder", "recorder-ended", reason=reason)
 
 
 def _paces(world: _World, made: Made, name: str, since: float) -> Iterator[tuple[float, str, str, dict[str, Any]]]:

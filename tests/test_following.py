@@ -25,7 +25,7 @@ def _followed(run: Run, capsys: pytest.CaptureFixture[str]) -> str:
 def test_who_follows_a_run_whose_recorder_died_is_told_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = make(tmp_path, Made(duration_s=8.0, suspend=None))
+    run = make(tmp_path, Made(duration_s=8.0, suspend=None, ended=False))
     said = _followed(run, capsys)
     assert "The recorder is gone" in said
     assert f"lpmkit attach {run.path}" in said

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.analysis.chunks import host_analysis
+from lpmkit.analysis.coverage import coverage
 from lpmkit.analysis.model import (
     Analysis,
     BrownOut,
@@ -56,8 +57,9 @@ def analyse(run: Run) -> Analysis:
     sap = sap_outcomes(run, record, hosts, documents, notes)
     found = databases(run, record, hosts, mode)
     asked = tuple(question for one in found for question in one.questions)
+    looked = coverage(record, run.manifest)
     unreadable = dict(run.unreadable)
-    evidence = Evidence(mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked)
+    evidence = Evidence(mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked, looked)
     return Analysis(
         name=run.name,
         mode=mode,
@@ -75,6 +77,7 @@ def analyse(run: Run) -> Analysis:
         notes=tuple(notes),
         sap=sap,
         databases=found,
+        coverage=looked,
     )
 
 

@@ -413,6 +413,31 @@ class HostAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch in which a probe did not look, and why as far as the record tells."""
+
+    probe: str
+    kind: str
+    span: Interval
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One probe: the stretches in which it looked, the gaps, and how many of its samples were answered and not answered."""
+
+    probe: str
+    host: str
+    kind: str
+    looked: tuple[Interval, ...]
+    gaps: tuple[Gap, ...]
+    answered: int
+    unanswered: int
+    #: The reason why it cannot look, where that is by design; empty for any other.
+    declined: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """What a run says. ``window`` is where silences were looked for, ``record`` what the samples cover."""
 
@@ -432,6 +457,7 @@ class Analysis:
     notes: tuple[str, ...] = ()
     sap: tuple[SapOutcome, ...] = field(default=(), repr=False)
     databases: tuple[Any, ...] = ()  #: `lpmkit.analysis.oracle.DatabaseAnalysis`, by SID
+    coverage: tuple[Coverage, ...] = field(default=(), repr=False)
 
     @property
     def suspension(self) -> Suspension | None:

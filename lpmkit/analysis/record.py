@@ -74,6 +74,8 @@ class Record:
     phases: tuple[PhaseSpan, ...]
     readings: tuple[Mapping[str, Any], ...]
     wall: WallClock
+    #: The samples of the observer's own ticker.
+    observer: tuple[SampleSource, ...] = ()
     #: What was added to each segment's monotonic readings.
     shifts: Mapping[int, int] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ def read(run: Run) -> Record:
         phases=phases,
         readings=tuple({"mono_ns": event.mono_ns, **event.data} for event in events if event.kind == "reading"),
         wall=_wall(events),
+        observer=tuple(own),
         shifts=shifts,
     )
 

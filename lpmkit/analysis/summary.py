@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lpmkit.analysis import wording
+from lpmkit.analysis.coverage import rows as coverage_rows
 from lpmkit.analysis.model import (
     SECOND,
     Analysis,
@@ -60,6 +61,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "databases": [as_dict(one) for one in analysis.databases],
         "window": _span(analysis, analysis.window),
         "record": _span(analysis, analysis.record),
+        "looked": coverage_rows(analysis.coverage, analysis.wall),
         "not_observed": [_span(analysis, span) for span in analysis.holes],
         "own_stalls": {
             "count": len(analysis.stalls),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, OutageKind, RunVerdict
+from lpmkit.analysis.coverage import withheld
+from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict
 from lpmkit.analysis.record import Record
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.timeline import Event
@@ -29,6 +30,7 @@ class Evidence:
     manifest: Mapping[str, Any]
     sap: Sequence[Question] = ()
     databases: Sequence[Question] = ()
+    coverage: Sequence[Coverage] = ()
 
     @property
     def phase(self) -> str | None:
@@ -47,7 +49,8 @@ def seconds(span: Interval) -> str:
 def judge(evidence: Evidence) -> RunVerdict:
     """Every question's answer, and one over all: failed when one failed, passed when all that count passed."""
     asked = _MOVE if evidence.mode == "move" else _WATCH
-    questions = (*(question(evidence) for question in asked), *evidence.sap, *evidence.databases)
+    judged = (*(question(evidence) for question in asked), *evidence.sap, *evidence.databases)
+    questions = withheld(judged, evidence.coverage, evidence.record, evidence.hosts, evidence.manifest)
     counting = [one for one in questions if one.counts]
     failed = [one for one in counting if one.state is FAILED]
     still_open = [one for one in counting if one.state is OPEN]
@@ -305,10 +308,10 @@ def _application(key: str, name: str) -> Callable[[Evidence], Question]:
     def question(evidence: Evidence) -> Question:
         title = f"{name} sessions and work?"
         if key == "ora" and evidence.databases:
-            passed = sum(one.state is PASSED for one in evidence.databases)
-            return Question(
-                key, title, PASSED, f"{passed} of {len(evidence.databases)} questions below passed", counts=False
-            )
+            states = [one.state for one in evidence.databases]
+            state = FAILED if FAILED in states else OPEN if PASSED not in states else PASSED
+            text = f"{states.count(PASSED)} of {len(states)} questions below passed"
+            return Question(key, title, state, text, counts=False)
         traces = [one for host in evidence.hosts for one in host.traces if one.probe.lower().startswith(key)]
         if not traces:
             return Question(key, title, OPEN, "not looked at", counts=False)
