@@ -104,10 +104,10 @@ class _Rows:
         self.answered += int(spoke.sum())
         self.unanswered += int(len(table) - spoke.sum())
         if source.kind == "ticks":
-            return table.answered_ns[spoke]
+            return np.asarray(table.answered_ns[spoke], dtype=np.int64)
         # What was not sent was not looked at: this machine stood still.
         times = table.answered_ns if source.kind == OBSERVER else table.sent_ns
-        return times[times != MISSING]
+        return np.asarray(times[times != MISSING], dtype=np.int64)
 
 
 def _tolerance(kind: str, sources: Iterable[SampleSource]) -> int:
