@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpmkit.prediction.distributions import Belief, Expectation, Quantiles, Writing
-from lpmkit.prediction.forecast import Counting, fitted, forecast, look
+from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
+from lpmkit.prediction.forecast import Counting, copy_state, fitted, forecast
 from lpmkit.prediction.history import (
     Forecaster,
     Foresight,
     StoredPrediction,
     completed,
+    figure_reliability,
     history,
     inputs_of,
     reliability,
-    reliable,
 )
 from lpmkit.prediction.prior import (
-    ENOUGH,
+    MIN_MOVES,
     POWERVM,
     Actual,
     Inputs,
@@ -31,11 +31,11 @@ from lpmkit.prediction.prior import (
     by_paging,
     conformal,
     distance,
-    expectation,
     pooled,
+    posterior,
     predict,
 )
-from lpmkit.prediction.rounds import CopyRules, Draws, play
+from lpmkit.prediction.rounds import CopyRules, Draws, run_copy
 from lpmkit.runs.folder import RunWriter, create, write_document
 
 MB = 1_000_000
@@ -90,16 +90,16 @@ class Copy:
         return [self.reading(at, grows) for at in np.arange(self.began_s, stop, self.every_s)]
 
 
-def wide(**changes: object) -> Expectation:
+def wide(**changes: object) -> MoveDistribution:
     """A first day's beliefs, with the stop rule of `Copy`."""
-    known = Expectation(
-        touched_bytes=Belief(4000 * MB, 0.05),
-        bytes_per_s=Belief(80 * MB, 0.6),
-        writing=Writing(Belief(8 * MB, 1.3), Belief(400 * MB, 0.9)),
-        stop_bytes=Belief(20 * MB, 0.1),
-        fixed_s=Belief(1.0, 0.3),
-        switch_bytes_per_s=Belief(100 * MB, 0.3),
-        around_s=Belief(30.0, 0.2),
+    known = MoveDistribution(
+        touched_bytes=LogNormal(4000 * MB, 0.05),
+        bytes_per_s=LogNormal(80 * MB, 0.6),
+        writing=WriteDistribution(LogNormal(8 * MB, 1.3), LogNormal(400 * MB, 0.9)),
+        stop_bytes=LogNormal(20 * MB, 0.1),
+        fixed_s=LogNormal(1.0, 0.3),
+        switch_bytes_per_s=LogNormal(100 * MB, 0.3),
+        around_s=LogNormal(30.0, 0.2),
     )
     return replace(known, **changes)  # type: ignore[arg-type]
 
@@ -125,7 +125,7 @@ def draws(**given: float) -> Draws:
 
 
 def test_an_idle_partition_is_copied_once() -> None:
-    course = play(draws(dirty_bytes_per_s=1e-6), CopyRules())
+    course = run_copy(draws(dirty_bytes_per_s=1e-6), CopyRules())
     assert course.copy_s == pytest.approx(40.0)
     assert course.sent_bytes == pytest.approx(4000 * MB)
     assert course.suspended_s == pytest.approx(1.0)
@@ -135,7 +135,7 @@ def test_an_idle_partition_is_copied_once() -> None:
 
 def test_the_rounds_are_those_of_a_copy_played_by_hand() -> None:
     copy = Copy()
-    course = play(draws(), CopyRules())
+    course = run_copy(draws(), CopyRules())
     assert course.copy_s[0] == pytest.approx(copy.end_s - copy.began_s)
     assert course.converged.all()
 
@@ -143,28 +143,28 @@ def test_the_rounds_are_those_of_a_copy_played_by_hand() -> None:
 def test_what_is_left_goes_partly_while_it_stands_still() -> None:
     copy = Copy()
     left = copy.written(copy.passes()[-1][2])
-    course = play(draws(), CopyRules())
+    course = run_copy(draws(), CopyRules())
     assert course.suspended_s[0] == pytest.approx(1.0 + 0.5 * left / (50 * MB))
     rest = 0.5 * left / (100 * MB)
     assert course.whole_s[0] == pytest.approx(30 + course.copy_s[0] + course.suspended_s[0] + rest)
 
 
 def test_faster_writing_than_sending_never_converges_unless_little_is_ever_written() -> None:
-    assert not play(draws(dirty_bytes_per_s=150.0 * MB), CopyRules()).converged.any()
-    assert play(draws(dirty_bytes_per_s=150.0 * MB, writable_bytes=15.0 * MB), CopyRules()).converged.all()
+    assert not run_copy(draws(dirty_bytes_per_s=150.0 * MB), CopyRules()).converged.any()
+    assert run_copy(draws(dirty_bytes_per_s=150.0 * MB, writable_bytes=15.0 * MB), CopyRules()).converged.all()
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_more_writing_and_less_bandwidth_never_make_it_shorter(seed: int) -> None:
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     base = {
-        "bytes_per_s": dice.uniform(20, 400) * MB,
-        "dirty_bytes_per_s": dice.uniform(0, 100) * MB,
-        "writable_bytes": dice.uniform(1, 3000) * MB,
+        "bytes_per_s": rng.uniform(20, 400) * MB,
+        "dirty_bytes_per_s": rng.uniform(0, 100) * MB,
+        "writable_bytes": rng.uniform(1, 3000) * MB,
     }
-    plain = play(draws(**base), CopyRules())
-    slower = play(draws(**{**base, "bytes_per_s": base["bytes_per_s"] * 0.7}), CopyRules())
-    busier = play(draws(**{**base, "dirty_bytes_per_s": base["dirty_bytes_per_s"] * 1.5}), CopyRules())
+    plain = run_copy(draws(**base), CopyRules())
+    slower = run_copy(draws(**{**base, "bytes_per_s": base["bytes_per_s"] * 0.7}), CopyRules())
+    busier = run_copy(draws(**{**base, "dirty_bytes_per_s": base["dirty_bytes_per_s"] * 1.5}), CopyRules())
     assert slower.copy_s[0] >= plain.copy_s[0]
     assert busier.sent_bytes[0] >= plain.sent_bytes[0] * 0.999
     assert plain.copy_s[0] >= plain.sent_bytes[0] / base["bytes_per_s"] - 4000 * MB / base["bytes_per_s"]
@@ -175,7 +175,7 @@ def test_more_writing_and_less_bandwidth_never_make_it_shorter(seed: int) -> Non
 
 @pytest.mark.parametrize("grows", [False, True])
 def test_both_meanings_of_remaining_are_told_apart(grows: bool) -> None:
-    seen = look(Copy().readings(grows))
+    seen = copy_state(Copy().readings(grows))
     assert seen is not None
     assert seen.counting is (Counting.GROWS if grows else Counting.REFILLS)
     assert seen.bytes_per_s == pytest.approx(100 * MB, rel=0.02)
@@ -184,8 +184,8 @@ def test_both_meanings_of_remaining_are_told_apart(grows: bool) -> None:
 @pytest.mark.parametrize("grows", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_rest_is_known_once_a_pass_is_over(grows: bool, seed: int) -> None:
-    dice = np.random.default_rng(seed)
-    copy = Copy(dirty=dice.uniform(15, 60) * MB, span=dice.uniform(300, 1500) * MB, every_s=float(dice.uniform(0.5, 2)))
+    rng = np.random.default_rng(seed)
+    copy = Copy(dirty=rng.uniform(15, 60) * MB, span=rng.uniform(300, 1500) * MB, every_s=float(rng.uniform(0.5, 2)))
     _, _, first = copy.passes()[0]
     now = copy.began_s + first + 0.3 * copy.passes()[1][2]
     said = forecast(copy.readings(grows, now), wide())
@@ -226,7 +226,7 @@ def test_no_warning_for_a_copy_that_converges_at_any_moment(grows: bool) -> None
 
 
 def test_a_prior_alone_does_not_warn() -> None:
-    gloomy = wide(writing=Writing(Belief(500 * MB, 0.1), Belief(4000 * MB, 0.1)))
+    gloomy = wide(writing=WriteDistribution(LogNormal(500 * MB, 0.1), LogNormal(4000 * MB, 0.1)))
     said = forecast(Copy().readings(False, 60.0), gloomy)
     assert said is not None
     assert said.stall > 0.9
@@ -237,7 +237,7 @@ def test_a_change_of_bandwidth_is_followed() -> None:
     before = [(n * SECOND, n * 100 * MB, 4000 * MB - n * 100 * MB) for n in range(20)]
     sent, left = before[-1][1:]
     after = [((19 + n) * SECOND, sent + n * 50 * MB, left - n * 50 * MB) for n in range(1, 6)]
-    seen = look([*before, *after])
+    seen = copy_state([*before, *after])
     assert seen is not None
     assert seen.bytes_per_s == pytest.approx(50 * MB, rel=0.05)
 
@@ -246,7 +246,7 @@ def test_a_mover_that_stutters_has_its_mean_rate_and_no_change() -> None:
     # Two quick seconds and one in which hardly anything goes, again and again; it ends with a slow one.
     rates = [150, 150, 3] * 8
     sent = [sum(rates[:n]) * MB for n in range(len(rates) + 1)]
-    seen = look([(n * SECOND, one, 5000 * MB - one) for n, one in enumerate(sent)])
+    seen = copy_state([(n * SECOND, one, 5000 * MB - one) for n, one in enumerate(sent)])
     assert seen is not None
     assert seen.bytes_per_s == pytest.approx(101 * MB, rel=0.1)
     assert seen.bytes_per_s_error > 0.05
@@ -276,17 +276,17 @@ SAP = Inputs("bxaix85", "blade03 to blade07", 4096 * MB)
 
 
 def past_move(inputs: Inputs, copy: Copy, suspended_s: float = 1.5) -> ObservedMove:
-    found = fitted(copy.readings(False), expectation(inputs, [], POWERVM))
+    found = fitted(copy.readings(False), posterior(inputs, [], POWERVM))
     assert found is not None
     actual = Actual(found.copy_s, found.copy_s + 35, found.sent_bytes, suspended_s)
     return ObservedMove(inputs, actual, found, predict(inputs, count=200))
 
 
 def made_past(count: int, seed: int = 1, noise: float = 0.05) -> list[ObservedMove]:
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
 
     def about(value: float) -> float:
-        return float(value * np.exp(noise * dice.standard_normal()))
+        return float(value * np.exp(noise * rng.standard_normal()))
 
     return [
         past_move(
@@ -309,7 +309,7 @@ def test_the_first_day_is_wide_and_a_few_moves_make_it_narrow() -> None:
     assert "5 past moves" in fifth.basis
 
 
-@pytest.mark.parametrize("count", [0, 4, ENOUGH + 2])
+@pytest.mark.parametrize("count", [0, 4, MIN_MOVES + 2])
 def test_quantiles_are_in_order_and_the_same_twice(count: int) -> None:
     past = made_past(count)
     said = predict(SAP, past, count=300)
@@ -322,10 +322,10 @@ def test_quantiles_are_in_order_and_the_same_twice(count: int) -> None:
 def test_intervals_made_of_errors_hold_as_often_as_they_claim() -> None:
     held = []
     for seed in range(3):
-        moves = made_past(ENOUGH + 12, seed, noise=0.12)
-        known = moves[:ENOUGH]
+        moves = made_past(MIN_MOVES + 12, seed, noise=0.12)
+        known = moves[:MIN_MOVES]
         said = predict(SAP, known, count=300).copy_s
-        held += [said.p10 <= (one.actual.copy_s or 0) <= said.p90 for one in moves[ENOUGH:]]
+        held += [said.p10 <= (one.actual.copy_s or 0) <= said.p90 for one in moves[MIN_MOVES:]]
     assert 0.55 <= np.mean(held) <= 0.97
 
 
@@ -334,38 +334,38 @@ def test_what_every_pass_costs_besides_sending_is_learned() -> None:
         past_move(SAP, Copy(dirty=dirty * MB, span=1500 * MB, every_s=0.25, pause_s=0.8))
         for dirty in (2, 10, 20, 35, 45, 55, 60)
     ]
-    found = expectation(SAP, past)
+    found = posterior(SAP, past)
     assert found.lag_per_pass_s == pytest.approx(0.8, rel=0.35)
     smooth = [past_move(SAP, Copy(dirty=dirty * MB, span=1500 * MB, every_s=0.25)) for dirty in (2, 10, 20, 35, 45, 55)]
-    assert expectation(SAP, smooth).lag_per_pass_s < 0.1
+    assert posterior(SAP, smooth).lag_per_pass_s < 0.1
 
 
 def test_too_few_past_copies_say_nothing_about_a_pass() -> None:
     past = [past_move(SAP, Copy(dirty=dirty * MB, every_s=0.25, pause_s=0.8)) for dirty in (2, 60)]
-    assert expectation(SAP, past).lag_per_pass_s == 0
+    assert posterior(SAP, past).lag_per_pass_s == 0
 
 
 def test_the_nearer_the_past_move_the_more_it_counts() -> None:
     far, near = [20.0 * MB] * 3, [90.0 * MB] * 3
-    both = pooled(Belief(80 * MB, 0.6), [(far, 0.45), (near, 0.08)])
+    both = pooled(LogNormal(80 * MB, 0.6), [(far, 0.45), (near, 0.08)])
     assert both.median == pytest.approx(90 * MB, rel=0.02)
     assert both.spread < 0.2
-    only_far = pooled(Belief(80 * MB, 0.6), [(far, 0.45)])
+    only_far = pooled(LogNormal(80 * MB, 0.6), [(far, 0.45)])
     assert 20 * MB < only_far.median < 40 * MB
     assert only_far.spread > 0.2
 
 
 def test_one_wild_past_move_does_not_carry_the_others_away() -> None:
-    calm = pooled(Belief(80.0, 0.6), [([100.0, 101.0, 99.0, 100.0, 5000.0], 0.08)])
+    calm = pooled(LogNormal(80.0, 0.6), [([100.0, 101.0, 99.0, 100.0, 5000.0], 0.08)])
     assert calm.median == pytest.approx(100, rel=0.03)
 
 
 def test_conformal_bounds_leave_a_tenth_outside() -> None:
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     outside = []
     for _ in range(400):
-        low, high = conformal(dice.standard_normal(30).tolist())
-        outside.append(not low <= dice.standard_normal() <= high)
+        low, high = conformal(rng.standard_normal(30).tolist())
+        outside.append(not low <= rng.standard_normal() <= high)
     assert np.mean(outside) == pytest.approx(0.2, abs=0.05)
 
 
@@ -377,11 +377,11 @@ def test_distance_is_symmetrical_and_nothing_for_the_same() -> None:
 
 def test_touched_memory_lies_between_what_is_in_use_and_all_of_it() -> None:
     bracketed = replace(SAP, in_use_bytes=3000.0 * MB)
-    belief = expectation(bracketed, []).touched_bytes
+    belief = posterior(bracketed, []).touched_bytes
     low, high = belief.median * math.exp(-1.2816 * belief.spread), belief.median * math.exp(1.2816 * belief.spread)
     assert low == pytest.approx(3000 * MB, rel=0.01)
     assert high == pytest.approx(4096 * MB, rel=0.01)
-    full = expectation(replace(SAP, in_use_bytes=4096.0 * MB), []).touched_bytes
+    full = posterior(replace(SAP, in_use_bytes=4096.0 * MB), []).touched_bytes
     assert full.median == pytest.approx(4096 * MB)
     assert 0 < full.spread < 0.1
 
@@ -401,7 +401,7 @@ def paged_past(writes: list[float], paging: list[float | None]) -> list[Observed
 def test_a_partition_that_pages_more_is_believed_to_write_more_where_past_moves_did_so() -> None:
     past = paged_past([3, 6, 12, 24, 40], [0.3 * MB, 0.6 * MB, 1.2 * MB, 2.4 * MB, 4.0 * MB])
     calm, busy = (replace(SAP, partition="new", paging_bytes_per_s=rate * MB) for rate in (0.4, 3.5))
-    less, more = (expectation(one, past).writing.dirty_bytes_per_s.median for one in (calm, busy))
+    less, more = (posterior(one, past).writing.dirty_bytes_per_s.median for one in (calm, busy))
     assert more > 4 * less
 
 
@@ -520,7 +520,7 @@ def test_what_the_partition_said_of_its_memory_is_known_before_a_move(tmp_path: 
 
 def test_reliability_counts_on_either_side_and_says_how_sure_it_is() -> None:
     said = Quantiles(10, 20, 30)
-    row = reliable("copy_s", [(said, actual) for actual in (5.0, 12.0, 15.0, 25.0, 40.0)])
+    row = figure_reliability("copy_s", [(said, actual) for actual in (5.0, 12.0, 15.0, 25.0, 40.0)])
     assert (row.below, row.below_middle, row.above) == (0.2, 0.6, 0.2)
     assert row.covered == pytest.approx(0.6)
     low, high = row.covered_bounds

@@ -13,28 +13,28 @@ from typing import Any
 import numpy as np
 
 from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
-from lpmkit.prediction.calibration import Calibration, Held, gone
-from lpmkit.prediction.distributions import Belief, Expectation, Quantiles
+from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
+from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import fitted, forecast
-from lpmkit.prediction.prior import Actual, Inputs, ObservedMove, Prior, expectation, predict
+from lpmkit.prediction.prior import Actual, Inputs, ObservedMove, Prior, posterior, predict
 from lpmkit.prediction.rounds import CopyRules
 
 #: What QEMU is known to do: it stops once the rest fits into the limit, sends in slices of 0.1 s, and does not limit the final copy.
 QEMU = Prior(
-    touched_of_memory=Belief(1.0, 0.01),
-    touched_of_known=Belief(1.0, 0.01),
-    bandwidth=Belief(100e6, 0.6),
-    bandwidth_of_link=Belief(1.0, 0.04),
-    dirty=Belief(50e6, 1.0),
-    dirty_of_known=Belief(1.0, 0.15),
-    writable_of_touched=Belief(0.5, 0.5),
-    writable_of_known=Belief(1.2, 0.35),
-    stop_bytes=Belief(1.0, 0.1),
-    fixed_s=Belief(0.01, 0.7),
-    switch_bytes_per_s=Belief(1e9, 0.8),
-    around_s=Belief(0.1, 0.5),
+    touched_of_memory=LogNormal(1.0, 0.01),
+    touched_of_known=LogNormal(1.0, 0.01),
+    bandwidth=LogNormal(100e6, 0.6),
+    bandwidth_of_link=LogNormal(1.0, 0.04),
+    dirty=LogNormal(50e6, 1.0),
+    dirty_of_known=LogNormal(1.0, 0.15),
+    writable_of_touched=LogNormal(0.5, 0.5),
+    writable_of_known=LogNormal(1.2, 0.35),
+    stop_bytes=LogNormal(1.0, 0.1),
+    fixed_s=LogNormal(0.01, 0.7),
+    switch_bytes_per_s=LogNormal(1e9, 0.8),
+    around_s=LogNormal(0.1, 0.5),
     residual_share=1.0,
-    rules=CopyRules(stop_s=DOWNTIME_LIMIT_MS / 1000, pass_ends_s=DOWNTIME_LIMIT_MS / 1000 - 0.05, most_passes=80),
+    rules=CopyRules(stop_s=DOWNTIME_LIMIT_MS / 1000, pass_ends_s=DOWNTIME_LIMIT_MS / 1000 - 0.05, max_passes=80),
 )
 
 Readings = list[tuple[int, int | None, int | None]]
@@ -60,7 +60,7 @@ def readings(moved: Moved) -> Readings:
 
 def outcome(moved: Moved) -> ObservedMove:
     """A move of the rig as lpmkit keeps one."""
-    wide = expectation(inputs(moved.cell), [], QEMU)
+    wide = posterior(inputs(moved.cell), [], QEMU)
     end_ns = None if moved.copy_s is None else moved.asked_ns + int(moved.copy_s * 1e9)
     seen = fitted(readings(moved), wide, end_ns)
     over = moved.copy_s is not None
@@ -193,12 +193,12 @@ class Rest:
 
 
 def during(
-    moves: Sequence[Moved], pasts: Sequence[Sequence[ObservedMove]], helds: Sequence[Sequence[Sequence[Held]]]
+    moves: Sequence[Moved], pasts: Sequence[Sequence[ObservedMove]], helds: Sequence[Sequence[Sequence[PastForecast]]]
 ) -> dict[str, Any]:
     """The rest of the copy as said from half-way on. ``helds`` are the forecasts of the past copies that each may know."""
     every: list[list[Rest]] = []
     for moved, past, held in zip(moves, pasts, helds, strict=True):
-        every.append(_rests(moved, expectation(inputs(moved.cell), past, QEMU), Calibration(held)))
+        every.append(_rests(moved, posterior(inputs(moved.cell), past, QEMU), Calibration(held)))
     half = [[one for one in rests if one.part >= 0.5][:1] for rests in every]
     later = [[one for one in rests if 0.5 <= one.part <= 0.9] for rests in every]
     return {
@@ -234,7 +234,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 EVERY_S, FIRST_PART, LAST_PART = 0.25, 0.1, 0.95
 
 
-def _rests(moved: Moved, expected: Expectation, calibration: Calibration) -> list[Rest]:
+def _rests(moved: Moved, expected: MoveDistribution, calibration: Calibration) -> list[Rest]:
     """The forecasts of one move."""
     assert moved.copy_s is not None
     seen, found, next_s = readings(moved), list[Rest](), FIRST_PART * moved.copy_s
@@ -252,17 +252,19 @@ def _rests(moved: Moved, expected: Expectation, calibration: Calibration) -> lis
     return found
 
 
-def held_of(moved: Moved, past: Sequence[ObservedMove]) -> list[Held]:
+def held_of(moved: Moved, past: Sequence[ObservedMove]) -> list[PastForecast]:
     """The forecasts of one move as a later one knows them."""
-    rests = _rests(moved, expectation(inputs(moved.cell), past, QEMU), Calibration(()))
-    return [Held(gone(one.copy_s - one.left_s, one.claimed.p50), one.claimed, one.left_s) for one in rests]
+    rests = _rests(moved, posterior(inputs(moved.cell), past, QEMU), Calibration(()))
+    return [
+        PastForecast(elapsed_share(one.copy_s - one.left_s, one.claimed.p50), one.claimed, one.left_s) for one in rests
+    ]
 
 
 def warnings(moves: Sequence[Moved], past: Sequence[ObservedMove]) -> dict[str, Any]:
     """When it was said that a copy will not converge: for those that did not, and wrongly for those that did."""
     said, wrong, ended, endless = [], 0, 0, 0
     for moved in moves:
-        expected = expectation(inputs(moved.cell), [one for one in past if one.inputs != inputs(moved.cell)], QEMU)
+        expected = posterior(inputs(moved.cell), [one for one in past if one.inputs != inputs(moved.cell)], QEMU)
         at_s = _warned_s(moved, expected)
         if moved.copy_s is None:
             endless += 1
@@ -273,7 +275,7 @@ def warnings(moves: Sequence[Moved], past: Sequence[ObservedMove]) -> dict[str, 
     return {"endless": endless, "warned": len(said), "after_s": spread(said), "ended": ended, "warned_wrongly": wrong}
 
 
-def _warned_s(moved: Moved, expected: Expectation) -> float | None:
+def _warned_s(moved: Moved, expected: MoveDistribution) -> float | None:
     seen = readings(moved)
     for number in range(4, len(seen), 5):
         said = forecast(seen[:number], expected)

@@ -1,4 +1,6 @@
-"""What a move will take: said before it (`before`), renewed at every poll (`forecast`), kept beside what happened (`experience`).
+"""Prediction of a move: before it (`prior`), at every poll (`forecast`), stored beside the actual figures (`history`).
 
-`rounds` plays the passes over memory, `belief` holds what is not known exactly, `pictures` draws. ``docs/prediction.md`` has the arithmetic and its limits.
+`rounds` runs the copy passes, `distributions` holds uncertain figures, `calibration` corrects intervals, `pictures`
+plots.
+``docs/prediction.md`` has the arithmetic and its limits.
 """

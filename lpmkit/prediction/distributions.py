@@ -1,4 +1,4 @@
-"""What is believed of a move: figures with their uncertainty, and guesses drawn from them. Bytes, seconds, bytes per second."""
+"""Distributions of the figures of a move, and random draws from them. Bytes, seconds, bytes per second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lpmkit.prediction.rounds import CopyRules, Draws, Floats
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """What is exceeded in nine of ten, five of ten and one of ten cases, by the model's own account."""
+    """The 10 %, 50 % and 90 % quantiles of a figure, as the model computes them."""
 
     p10: float
     p50: float
@@ -20,44 +20,50 @@ class Quantiles:
 
     @classmethod
     def of(cls, values: Floats) -> Quantiles:
-        """
+        """The quantiles of samples.
+
         >>> Quantiles.of(np.arange(101.0))
         Quantiles(p10=10.0, p50=50.0, p90=90.0)
         """
         return cls(*(float(value) for value in np.quantile(values, (0.1, 0.5, 0.9))))
 
     @classmethod
-    def from_data(cls, kept: Mapping[str, float] | None) -> Quantiles | None:
-        """What was kept as JSON; ``None`` stays ``None``."""
-        return cls(**kept) if kept else None
+    def from_data(cls, data: Mapping[str, float] | None) -> Quantiles | None:
+        """The quantiles from JSON; ``None`` stays ``None``."""
+        return cls(**data) if data else None
 
     def scaled(self, low: float, middle: float, high: float) -> Quantiles:
-        """Each quantile times its factor, in order whatever the factors are."""
+        """Multiply each quantile by its factor and sort the results."""
         values = sorted((self.p10 * low, self.p50 * middle, self.p90 * high))
         return Quantiles(*values)
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
-    """A positive figure one is not sure of: its median, and how far it may be off as the deviation of its logarithm."""
+class LogNormal:
+    """A positive uncertain figure: its median and the standard deviation of its logarithm."""
 
     median: float
     spread: float
 
-    def draw(self, dice: np.random.Generator, count: int) -> Floats:
-        return self.median * np.exp(self.spread * dice.standard_normal(count))
+    def draw(self, rng: np.random.Generator, count: int) -> Floats:
+        """Draw ``count`` samples."""
+        return self.median * np.exp(self.spread * rng.standard_normal(count))
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
-    """What is believed of how a partition writes: the rate at first, the set written again and again, and how likely it goes through it in order."""
+class WriteDistribution:
+    """Distribution of a partition's memory writes.
 
-    dirty_bytes_per_s: Belief
-    writable_bytes: Belief
+    The initial dirty rate, the size of the set that is rewritten, and the probability that it is written in address
+    order.
+    """
+
+    dirty_bytes_per_s: LogNormal
+    writable_bytes: LogNormal
     in_order: float = 0.5
 
     def log_weight(self, log_rate: Floats, log_span: Floats, in_order: bool) -> Floats:
-        """The logarithm of the belief in these figures."""
+        """The logarithm of the density at these figures, up to a constant."""
         rate = (log_rate - np.log(self.dirty_bytes_per_s.median)) / self.dirty_bytes_per_s.spread
         span = (log_span - np.log(self.writable_bytes.median)) / self.writable_bytes.spread
         order = min(max(self.in_order if in_order else 1 - self.in_order, 0.01), 0.99)
@@ -65,36 +71,36 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """What is believed of a move before it begins, each figure with its uncertainty."""
+class MoveDistribution:
+    """Distribution of all parameters of a move before it begins."""
 
-    touched_bytes: Belief
-    bytes_per_s: Belief
-    writing: Writing
-    stop_bytes: Belief
-    fixed_s: Belief
-    switch_bytes_per_s: Belief
-    around_s: Belief
+    touched_bytes: LogNormal
+    bytes_per_s: LogNormal
+    writing: WriteDistribution
+    stop_bytes: LogNormal
+    fixed_s: LogNormal
+    switch_bytes_per_s: LogNormal
+    around_s: LogNormal
     residual_share: float = 1.0
-    most_bytes: float = float("inf")
-    lag_s: float = 0.0  #: how much later past copies ended than the rounds said, whatever their number
-    lag_per_pass_s: float = 0.0  #: and besides for every pass that was still to come
+    max_bytes: float = float("inf")
+    lag_s: float = 0.0  #: median delay of past copies against the computed end, independent of the passes
+    lag_per_pass_s: float = 0.0  #: additional delay for each remaining pass
     lag_error_s: float = 0.0
     rules: CopyRules = field(default_factory=CopyRules)
 
     def draws(self, count: int, seed: int) -> Draws:
-        """So many guesses; the same seed gives the same."""
-        dice = np.random.default_rng(seed)
-        touched = np.minimum(self.touched_bytes.draw(dice, count), self.most_bytes)
+        """``count`` draws; the same seed gives the same draws."""
+        rng = np.random.default_rng(seed)
+        touched = np.minimum(self.touched_bytes.draw(rng, count), self.max_bytes)
         return Draws(
             touched_bytes=touched,
-            bytes_per_s=self.bytes_per_s.draw(dice, count),
-            dirty_bytes_per_s=self.writing.dirty_bytes_per_s.draw(dice, count),
-            writable_bytes=np.minimum(self.writing.writable_bytes.draw(dice, count), touched),
-            in_order=dice.random(count) < self.writing.in_order,
-            stop_bytes=self.stop_bytes.draw(dice, count),
-            fixed_s=self.fixed_s.draw(dice, count),
-            switch_bytes_per_s=self.switch_bytes_per_s.draw(dice, count),
+            bytes_per_s=self.bytes_per_s.draw(rng, count),
+            dirty_bytes_per_s=self.writing.dirty_bytes_per_s.draw(rng, count),
+            writable_bytes=np.minimum(self.writing.writable_bytes.draw(rng, count), touched),
+            in_order=rng.random(count) < self.writing.in_order,
+            stop_bytes=self.stop_bytes.draw(rng, count),
+            fixed_s=self.fixed_s.draw(rng, count),
+            switch_bytes_per_s=self.switch_bytes_per_s.draw(rng, count),
             residual_share=np.full(count, self.residual_share),
-            around_s=self.around_s.draw(dice, count),
+            around_s=self.around_s.draw(rng, count),
         )

@@ -1,7 +1,7 @@
-"""What was said of a move and what it took, kept in its run folder, and read again as the past of later moves.
+"""Predictions stored in run folders beside the actual figures, read again as past moves.
 
-`Foresight` is what a recorder needs: the prediction before the move, the forecast at every reading, the whole document at the end. `history` reads the
-documents of a folder of runs; `reliability` holds the claimed intervals against what happened.
+`Foresight` serves a recorder: prediction before the move, forecast at every reading, the whole document at the end.
+`history` reads the documents of a folder of runs; `reliability` compares claimed intervals with actual figures.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lpmkit.errors import RecordError
-from lpmkit.prediction.calibration import Calibration, Held, gone
-from lpmkit.prediction.distributions import Expectation, Quantiles
+from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
+from lpmkit.prediction.distributions import MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
 from lpmkit.prediction.prior import (
     FIGURES,
@@ -26,54 +26,57 @@ from lpmkit.prediction.prior import (
     Inputs,
     ObservedMove,
     Prediction,
-    expectation,
+    posterior,
     predict,
 )
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
 
 FORMAT = 1
-#: A forecast is reported at most so often.
+#: Minimum interval between two forecasts, in seconds.
 FORECAST_EVERY_S = 2.0
 
 
 class Forecaster:
-    """Takes the readings of a running move one by one and renews the forecast, at most every ``every_s`` seconds."""
+    """Collects the readings of a running move and renews the forecast, at most every ``every_s`` seconds."""
 
     def __init__(
-        self, expected: Expectation, every_s: float = FORECAST_EVERY_S, calibration: Calibration | None = None
+        self, expected: MoveDistribution, every_s: float = FORECAST_EVERY_S, calibration: Calibration | None = None
     ) -> None:
         self.expected, self._every_ns = expected, int(every_s * 1e9)
         self._calibration = calibration or Calibration(())
         self.readings: list[tuple[int, int | None, int | None]] = []
         self._moving_since_ns: int | None = None
-        #: Every forecast so far with its moment in monotonic nanoseconds.
+        #: Every forecast so far with its time in monotonic nanoseconds.
         self.said: list[tuple[int, Forecast]] = []
 
-    def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
-        """Take one reading; a new forecast when one is due.
+    def note(self, at_ns: int, sent: int | None, unsent: int | None) -> Forecast | None:
+        """Add one reading; returns a new forecast if one is due, otherwise ``None``.
 
-        Nothing is said before the counters have moved for a while: the first interval holds the begin of the copy at an unknown place, and a
-        rate from it alone is off by any factor.
+        No forecast is made before the counters have moved for ``every_s``: the first interval contains the begin of
+        the copy at an unknown place, so a rate from it alone may be off by any factor.
         """
-        self.readings.append((at_ns, sent, left))
+        self.readings.append((at_ns, sent, unsent))
         if sent and self._moving_since_ns is None:
             self._moving_since_ns = at_ns
         if self._moving_since_ns is None or at_ns - self._moving_since_ns < self._every_ns:
             return None
         if self.said and at_ns - self.said[-1][0] < self._every_ns:
             return None
-        found = forecast(self.readings, self.expected)
-        if found is None:
+        renewed = forecast(self.readings, self.expected)
+        if renewed is None:
             return None
-        found = found.calibrated(self._calibration)
-        self.said.append((at_ns, found))
-        return found
+        renewed = renewed.calibrated(self._calibration)
+        self.said.append((at_ns, renewed))
+        return renewed
 
 
 class StoredForecast(NamedTuple):
-    """One forecast as it is kept: when, in seconds since the first; P10, P50, P90 of the rest of the copy in seconds; the probability of a stall; and
-    P10 and P90 as the model alone had them."""
+    """One forecast as it is stored, in seconds.
+
+    Time since the first forecast, P10, P50, P90 of the rest of the copy, probability of a stall, uncalibrated P10
+    and P90.
+    """
 
     since_s: float
     p10_s: float
@@ -84,15 +87,16 @@ class StoredForecast(NamedTuple):
     claimed_p90_s: float
 
     @classmethod
-    def of(cls, since_ns: int, said: Forecast) -> StoredForecast:
-        rest, claimed = said.remaining_s, said.claimed
-        figures = (since_ns / 1e9, rest.p10, rest.p50, rest.p90, said.stall, claimed.p10, claimed.p90)
+    def of(cls, since_ns: int, issued: Forecast) -> StoredForecast:
+        """Round a forecast that was issued ``since_ns`` after the first one."""
+        remaining, claimed = issued.remaining_s, issued.claimed
+        figures = (since_ns / 1e9, remaining.p10, remaining.p50, remaining.p90, issued.stall, claimed.p10, claimed.p90)
         return cls(*(round(figure, 3) for figure in figures))
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPrediction:
-    """``prediction.json``: what was known and said before the move and, once it is over, what was said during it and what happened."""
+    """``prediction.json``: inputs and prediction before the move; after it also forecasts and actual figures."""
 
     inputs: Inputs
     before: Prediction
@@ -103,7 +107,7 @@ class StoredPrediction:
     copy_ended_s: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values; `from_dict` brings it back whole."""
+        """The document as JSON values; `from_dict` reads it."""
         return {
             "format": FORMAT,
             "inputs": asdict(self.inputs),
@@ -118,68 +122,68 @@ class StoredPrediction:
         }
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> StoredPrediction:
-        """What was kept with `to_dict`. Raises KeyError or TypeError for something else."""
+    def from_dict(cls, data: Mapping[str, Any]) -> StoredPrediction:
+        """Read what `to_dict` returned. Raises KeyError or TypeError for anything else."""
         return cls(
-            inputs=Inputs(**kept["inputs"]),
-            before=Prediction.from_data(kept["before"]),
-            actual=Actual(**kept["actual"]),
-            fitted=Fitted(**kept["fitted"]) if kept["fitted"] else None,
-            # Rows of older versions have no claim of their own: what was said was what the model claimed.
+            inputs=Inputs(**data["inputs"]),
+            before=Prediction.from_data(data["before"]),
+            actual=Actual(**data["actual"]),
+            fitted=Fitted(**data["fitted"]) if data["fitted"] else None,
+            # Rows of older versions have no claim of their own: the forecast was the model's own.
             during=tuple(
-                StoredForecast(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in kept["during"]["rows"]
+                StoredForecast(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in data["during"]["rows"]
             ),
-            copy_ended_s=kept.get("copy_ended_s"),
+            copy_ended_s=data.get("copy_ended_s"),
         )
 
 
-def completed(kept: StoredPrediction, forecaster: Forecaster, whole_s: float | None) -> StoredPrediction:
+def completed(stored: StoredPrediction, forecaster: Forecaster, whole_s: float | None) -> StoredPrediction:
     """The document of a move that succeeded. ``whole_s`` lasts from the request to the success."""
-    seen = fitted(forecaster.readings, forecaster.expected)
+    figures = fitted(forecaster.readings, forecaster.expected)
     began = forecaster.said[0][0] if forecaster.said else 0
-    ended_s = (seen.began_ns - began) / 1e9 + seen.copy_s if seen and forecaster.said else None
+    ended_s = (figures.began_ns - began) / 1e9 + figures.copy_s if figures and forecaster.said else None
     return replace(
-        kept,
-        actual=Actual(seen.copy_s if seen else None, whole_s, seen.sent_bytes if seen else None),
-        fitted=seen,
-        during=tuple(StoredForecast.of(at - began, one) for at, one in forecaster.said),
+        stored,
+        actual=Actual(figures.copy_s if figures else None, whole_s, figures.sent_bytes if figures else None),
+        fitted=figures,
+        during=tuple(StoredForecast.of(at - began, issued) for at, issued in forecaster.said),
         copy_ended_s=ended_s,
     )
 
 
 class Foresight:
-    """The prediction of one run, for its recorder. Neither reads nor writes but the run it is given."""
+    """The prediction of one run, for its recorder. Accesses no other run after its creation."""
 
-    def __init__(self, kept: StoredPrediction, past: Sequence[ObservedMove]) -> None:
-        self.kept = kept
-        calibration = Calibration([one.held for one in past])
-        self._forecaster = Forecaster(expectation(kept.inputs, past, POWERVM), calibration=calibration)
+    def __init__(self, stored: StoredPrediction, past: Sequence[ObservedMove]) -> None:
+        self.kept = stored
+        calibration = Calibration([move.held for move in past])
+        self._forecaster = Forecaster(posterior(stored.inputs, past, POWERVM), calibration=calibration)
 
     @classmethod
     def of(cls, run: Run) -> Foresight | None:
-        """From what the folder holds and the runs beside it; ``None`` when nobody surveyed how much memory the partition has.
+        """Load from the run folder and the runs beside it; ``None`` if no survey holds the partition's memory.
 
-        What an earlier recorder said and read in this folder is taken over.
+        Predictions and readings that an earlier recorder left in this folder are taken over.
         """
         inputs = inputs_of(run)
         if inputs is None:
             return None
         past = history(run.path.parent)
         document = run.document("prediction")
-        kept = StoredPrediction.from_dict(document) if document else StoredPrediction(inputs, predict(inputs, past))
-        found = cls(kept, past)
+        stored = StoredPrediction.from_dict(document) if document else StoredPrediction(inputs, predict(inputs, past))
+        prediction = cls(stored, past)
         source = run.manifest["order"]["source"]
         for event in run.events():
             if event.kind == "reading" and event.data.get("where") == source:
-                found._forecaster.readings.append(_counters(event))
-        return found
+                prediction._forecaster.readings.append(_counters(event))
+        return prediction
 
     def note(self, at_ns: int, sent: int | None, left: int | None) -> Forecast | None:
-        """Take a reading of the source's manager; the new forecast when one is due."""
+        """Add a reading of the source's manager; returns a forecast if one is due."""
         return self._forecaster.note(at_ns, sent, left)
 
     def completed(self, whole_s: float) -> dict[str, Any]:
-        """``prediction.json`` of a move that succeeded ``whole_s`` seconds after it was asked for."""
+        """``prediction.json`` of a move that succeeded ``whole_s`` seconds after it was requested."""
         return completed(self.kept, self._forecaster, whole_s).to_dict()
 
 
@@ -188,85 +192,90 @@ def _counters(event: Event) -> tuple[int, int | None, int | None]:
 
 
 def inputs_of(run: Run) -> Inputs | None:
-    """What the folder of a move knows beforehand: its order and what the survey says of the partition."""
+    """Inputs from a run folder's order and survey; ``None`` without them."""
     order, survey = run.manifest.get("order"), run.document("survey")
     return inputs_from(order, survey) if order and survey else None
 
 
 def inputs_from(order: Mapping[str, Any], survey: Mapping[str, Any]) -> Inputs | None:
-    """The same from an order and a survey as JSON values; ``None`` where the partition's memory is not known."""
+    """Inputs from an order and a survey as JSON values; ``None`` if the partition's memory is unknown."""
     listed = ((survey.get("source") or {}).get("partitions")) or ()
-    mine: dict[str, Any] = next((one for one in listed if one.get("name") == order["partition"]), {})
-    if not mine.get("memory_mb"):
+    partition: dict[str, Any] = next((entry for entry in listed if entry.get("name") == order["partition"]), {})
+    if not partition.get("memory_mb"):
         return None
-    memory_bytes = mine["memory_mb"] * 1024.0 * 1024.0
-    use: dict[str, Any] = (survey.get("guest") or {}).get("memory") or {}
-    said: dict[str, Any] = use.get("memory") or {}
-    # As a part of what it calls its memory: where AIX compresses memory it sees more than there is.
-    share = min(1.0, said["in_use"] / said["size"]) if said.get("in_use") and said.get("size") else None
+    memory_bytes = partition["memory_mb"] * 1024.0 * 1024.0
+    counters: dict[str, Any] = (survey.get("guest") or {}).get("memory") or {}
+    memory: dict[str, Any] = counters.get("memory") or {}
+    # As a share of the memory that AIX reports: with memory compression AIX sees more than the partition has.
+    share = min(1.0, memory["in_use"] / memory["size"]) if memory.get("in_use") and memory.get("size") else None
     return Inputs(
         partition=order["partition"],
         movers=f"{order['source']} to {order['target']}",
         memory_bytes=memory_bytes,
-        virtual_processors=mine.get("virtual_processors"),
+        virtual_processors=partition.get("virtual_processors"),
         in_use_bytes=None if share is None else share * memory_bytes,
-        paging_bytes_per_s=use.get("paging_bytes_per_s"),
+        paging_bytes_per_s=counters.get("paging_bytes_per_s"),
     )
 
 
 def outcome(run: Run) -> ObservedMove | None:
-    """What a run folder says of a move that succeeded; ``None`` when it holds no prediction, or its move is not over or went wrong.
+    """A past move from its run folder; ``None`` without a prediction or without a successful move.
 
-    The suspension is what the analysis found (``summary.json``), if somebody analysed the run.
+    The suspension comes from the analysis (``summary.json``), if the run was analysed.
     """
     try:
-        document, found = run.document("prediction"), run.document("summary")
-        kept = StoredPrediction.from_dict(document) if document else None
+        document, summary = run.document("prediction"), run.document("summary")
+        stored = StoredPrediction.from_dict(document) if document else None
     except (RecordError, KeyError, TypeError, ValueError):
-        # A folder of another version or half deleted is no reason not to predict.
+        # A folder of another version or a half-deleted one does not prevent a prediction.
         return None
-    if kept is None or kept.actual.whole_s is None:
+    if stored is None or stored.actual.whole_s is None:
         return None
-    still = ((found or {}).get("suspension") or {}).get("likely") or {}
-    actual = replace(kept.actual, suspended_s=still.get("best"))
-    return ObservedMove(kept.inputs, actual, kept.fitted, kept.before, held(kept))
+    estimate = ((summary or {}).get("suspension") or {}).get("likely") or {}
+    actual = replace(stored.actual, suspended_s=estimate.get("best"))
+    return ObservedMove(stored.inputs, actual, stored.fitted, stored.before, held(stored))
 
 
-def held(kept: StoredPrediction) -> tuple[Held, ...]:
-    """The forecasts of a copy that is over beside what was really left; those that said it may never end, and those after its end, are left out."""
-    ended_s, copy_s = kept.copy_ended_s, kept.actual.copy_s
+def held(stored: StoredPrediction) -> tuple[PastForecast, ...]:
+    """The forecasts of a past copy beside the actual rest, without those after its end and those with a probable
+    stall.
+    """
+    ended_s, copy_s = stored.copy_ended_s, stored.actual.copy_s
     if ended_s is None or copy_s is None:
         return ()
     return tuple(
-        Held(
-            gone(row.since_s - (ended_s - copy_s), row.p50_s),
+        PastForecast(
+            elapsed_share(row.since_s - (ended_s - copy_s), row.p50_s),
             Quantiles(row.claimed_p10_s, row.p50_s, row.claimed_p90_s),
             ended_s - row.since_s,
         )
-        for row in kept.during
+        for row in stored.during
         if row.since_s < ended_s and row.stall < 0.5
     )
 
 
 def history(runs_folder: Path, *, until: str | None = None) -> list[ObservedMove]:
-    """Every past move of a folder of runs that can be learned from, oldest first; with ``until`` those up to the run of that name."""
-    found = []
+    """Every usable past move of a folder of runs, oldest first; with ``until`` up to the run of that name."""
+    moves = []
     for path in sorted(runs_folder.glob("*/prediction.json")):
         if until is not None and path.parent.name > until:
             break
         try:
-            one = outcome(Run(path.parent))
+            move = outcome(Run(path.parent))
         except (RecordError, OSError):
             continue
-        if one is not None:
-            found.append(one)
-    return found
+        if move is not None:
+            moves.append(move)
+    return moves
 
 
 @dataclass(frozen=True, slots=True)
-class Reliable:
-    """How the predictions of one figure did: how many, what part fell between P10 and P90 (80 % is claimed), below P10, below P50 and above P90
-    (10, 50, 10 % are claimed), the median relative error of P50."""
+class Reliability:
+    """Claimed against observed coverage of one figure's predictions.
+
+    Count, share between P10 and P90 (80 % is claimed), below P10, below P50 and above P90 (10, 50, 10 % are
+    claimed), and the median relative error of P50.
+    """
 
     figure: str
     count: int
@@ -278,11 +287,11 @@ class Reliable:
 
     @property
     def covered_bounds(self) -> tuple[float, float]:
-        """What part may really lie between P10 and P90, with 95 % certainty, from so many moves (Wilson)."""
+        """95 % confidence interval of the share between P10 and P90 (Wilson)."""
         return wilson(self.covered, self.count)
 
     def words(self) -> tuple[str, ...]:
-        """For people, in the order of `RELIABLE_HEADINGS`."""
+        """The row for people, in the order of `RELIABLE_HEADINGS`."""
         low, high = self.covered_bounds
         return (
             LABELS[self.figure],
@@ -293,7 +302,7 @@ class Reliable:
         )
 
 
-#: What the columns of a table of reliability are called.
+#: Column headings of the reliability table.
 RELIABLE_HEADINGS = (
     "",
     "moves",
@@ -304,7 +313,7 @@ RELIABLE_HEADINGS = (
 
 
 def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Bounds of a probability of which ``part`` was seen in ``count`` trials.
+    """Wilson confidence interval of a probability, observed as ``part`` of ``count`` trials.
 
     >>> [round(bound, 2) for bound in wilson(0.8, 10)]
     [0.49, 0.94]
@@ -314,24 +323,24 @@ def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def reliability(past: Sequence[ObservedMove]) -> list[Reliable]:
-    """Claimed against observed, a row for each figure that was predicted and seen."""
+def reliability(past: Sequence[ObservedMove]) -> list[Reliability]:
+    """Claimed against observed coverage, a row for each figure that was predicted and observed."""
     rows = []
     for name in FIGURES:
         pairs = [
-            (getattr(one.predicted, name), getattr(one.actual, name))
-            for one in past
-            if one.predicted is not None and getattr(one.actual, name)
+            (getattr(move.predicted, name), getattr(move.actual, name))
+            for move in past
+            if move.predicted is not None and getattr(move.actual, name)
         ]
         if pairs:
-            rows.append(reliable(name, pairs))
+            rows.append(figure_reliability(name, pairs))
     return rows
 
 
-def reliable(figure: str, pairs: Sequence[tuple[Quantiles, float]]) -> Reliable:
-    """The row of one figure, from what was said and what happened."""
-    below = float(np.mean([actual < said.p10 for said, actual in pairs]))
-    middle = float(np.mean([actual < said.p50 for said, actual in pairs]))
-    above = float(np.mean([actual > said.p90 for said, actual in pairs]))
-    error = float(np.median([abs(said.p50 / actual - 1) for said, actual in pairs]))
-    return Reliable(figure, len(pairs), 1 - below - above, below, middle, above, error)
+def figure_reliability(figure: str, pairs: Sequence[tuple[Quantiles, float]]) -> Reliability:
+    """The row of one figure, from pairs of prediction and actual value."""
+    below = float(np.mean([actual < predicted.p10 for predicted, actual in pairs]))
+    middle = float(np.mean([actual < predicted.p50 for predicted, actual in pairs]))
+    above = float(np.mean([actual > predicted.p90 for predicted, actual in pairs]))
+    error = float(np.median([abs(predicted.p50 / actual - 1) for predicted, actual in pairs]))
+    return Reliability(figure, len(pairs), 1 - below - above, below, middle, above, error)

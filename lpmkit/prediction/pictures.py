@@ -1,4 +1,4 @@
-"""Pictures of predictions: how often they held, and how the forecast of one move went. The only module of prediction that needs matplotlib."""
+"""Plots of predictions: coverage of past intervals, and the forecasts of one move. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ if TYPE_CHECKING:
 
 
 def plot_reliability(past: Sequence[ObservedMove], axes: Axes | None = None) -> Axes:
-    """Every past prediction as a point: what happened over what was said, with the P10 to P90 that was claimed. On the line is exact."""
-    axes = axes if axes is not None else _axes("what was said, P10 to P90 as a part of what happened", "")
+    """Plot the P10 to P90 interval of every past prediction, relative to the actual value. A marker on the line is
+    exact.
+    """
+    axes = axes if axes is not None else _axes("predicted P10 to P90 / actual", "")
     at, ticks = 0, []
     for figure in FIGURES:
         pairs = [
-            (getattr(one.predicted, figure), getattr(one.actual, figure))
-            for one in past
-            if one.predicted is not None and getattr(one.actual, figure)
+            (getattr(move.predicted, figure), getattr(move.actual, figure))
+            for move in past
+            if move.predicted is not None and getattr(move.actual, figure)
         ]
-        for said, actual in pairs:
-            inside = said.p10 <= actual <= said.p90
+        for claimed, actual in pairs:
+            inside = claimed.p10 <= actual <= claimed.p90
             colour = "tab:blue" if inside else "tab:orange"
             axes.plot(
-                [said.p10 / actual, said.p90 / actual], [at, at], color=colour, linewidth=2, solid_capstyle="butt"
+                [claimed.p10 / actual, claimed.p90 / actual], [at, at], color=colour, linewidth=2, solid_capstyle="butt"
             )
-            axes.plot(said.p50 / actual, at, marker="o", markersize=3, color=colour)
+            axes.plot(claimed.p50 / actual, at, marker="o", markersize=3, color=colour)
             at += 1
         if pairs:
-            held = np.mean([said.p10 <= actual <= said.p90 for said, actual in pairs])
-            ticks.append((at - (len(pairs) + 1) / 2, f"{LABELS[figure]}\n{held:.0%} of {len(pairs)} held"))
+            covered = np.mean([claimed.p10 <= actual <= claimed.p90 for claimed, actual in pairs])
+            ticks.append((at - (len(pairs) + 1) / 2, f"{LABELS[figure]}\n{covered:.0%} of {len(pairs)} covered"))
             at += 1
     axes.axvline(1.0, color="0.4", linewidth=1)
     axes.set_xscale("log")
@@ -46,7 +48,7 @@ def plot_reliability(past: Sequence[ObservedMove], axes: Axes | None = None) -> 
 
 
 def save_reliability(past: Sequence[ObservedMove], path: Path) -> None:
-    """`plot_reliability` as a file; the ending says which kind. Raises `UsageError` for one that cannot be drawn."""
+    """Save `plot_reliability` as a file; its suffix selects the format. Raises `UsageError` for an unknown format."""
     axes = plot_reliability(past)
     axes.set_title("Predictions of past moves")
     figure = axes.get_figure(root=True)
@@ -54,20 +56,25 @@ def save_reliability(past: Sequence[ObservedMove], path: Path) -> None:
     kinds = figure.canvas.get_supported_filetypes()
     if path.suffix.removeprefix(".") not in kinds:
         raise UsageError(
-            f"{path.name} is no kind of picture that can be drawn", next_step=f"End it with one of: {', '.join(kinds)}."
+            f"{path.name}: unknown image format",
+            next_step=f"Use a file name that ends with one of: {', '.join(kinds)}.",
         )
     figure.savefig(path)
 
 
-def plot_forecast(kept: StoredPrediction, axes: Axes | None = None) -> Axes:
-    """The forecasts of one move as a fan over its time, with what was really left as a line, when the copy is over."""
+def plot_forecast(stored: StoredPrediction, axes: Axes | None = None) -> Axes:
+    """Plot the forecasts of one move as a fan over time, and the actual rest as a line once the copy is over."""
     axes = axes if axes is not None else _axes("seconds since the first forecast", "seconds of the copy left")
-    rows = np.array([row[:4] for row in kept.during], float).reshape(-1, 4)
+    rows = np.array([row[:4] for row in stored.during], float).reshape(-1, 4)
     axes.fill_between(rows[:, 0], rows[:, 1], rows[:, 3], color="tab:blue", alpha=0.25, linewidth=0, label="P10 to P90")
     axes.plot(rows[:, 0], rows[:, 2], color="tab:blue", label="P50")
-    if kept.copy_ended_s is not None:
+    if stored.copy_ended_s is not None:
         axes.plot(
-            rows[:, 0], np.maximum(kept.copy_ended_s - rows[:, 0], 0), color="0.2", linestyle="--", label="was left"
+            rows[:, 0],
+            np.maximum(stored.copy_ended_s - rows[:, 0], 0),
+            color="0.2",
+            linestyle="--",
+            label="actual rest",
         )
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
@@ -75,7 +82,7 @@ def plot_forecast(kept: StoredPrediction, axes: Axes | None = None) -> Axes:
 
 
 def _axes(across: str, up: str) -> Axes:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only those who draw pay for it
+    from matplotlib.figure import Figure  # noqa: PLC0415 - imported on use
 
     axes = Figure(figsize=(6, 4), layout="constrained").subplots()
     axes.set_xlabel(across)

@@ -1,10 +1,12 @@
-"""What a move will take, said before it begins. Bytes, seconds, bytes per second.
+"""Prediction of a move before it begins. Bytes, seconds, bytes per second.
 
-`expectation` turns what is known of the partition and what past moves of the site showed into beliefs, `predict` plays the rounds with
-a thousand guesses from them (`lpmkit.prediction.rounds`) and corrects the result by how far today's model would have been off for the most similar past moves.
-During the move `lpmkit.prediction.forecast` renews the rest; `lpmkit.prediction.history` keeps what was said beside what happened, and reads it again as past moves.
+`posterior` combines the facts of the partition with the site's past moves into distributions, and `predict`
+simulates the copy with a thousand draws from them (`lpmkit.prediction.rounds`). The result is corrected by the
+errors that today's model would have made for the most similar past moves. During the move
+`lpmkit.prediction.forecast` renews the rest; `lpmkit.prediction.history` stores predictions beside actual figures
+and reads them again as past moves.
 
-Nothing here reads or writes anything. docs/prediction.md has the arithmetic and its limits.
+Nothing here reads or writes files. docs/prediction.md has the arithmetic and its limits.
 """
 
 from __future__ import annotations
@@ -17,33 +19,37 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.prediction.calibration import Held
-from lpmkit.prediction.distributions import Belief, Expectation, Quantiles, Writing
+from lpmkit.prediction.calibration import PastForecast
+from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
 from lpmkit.prediction.forecast import Fitted
-from lpmkit.prediction.rounds import CopyRules, Courses, play
+from lpmkit.prediction.rounds import CopyOutcomes, CopyRules, run_copy
 
 MB = 1e6
 DRAWS = 1000
 SEED = 20_240_229
-#: So many past moves, those most like the one to come, correct it.
+#: Number of past moves, the most similar ones, whose errors correct a prediction. A choice, not measured.
 NEIGHBOURS = 5
-#: From so many past moves on the interval is made of their errors, not of the model's guesses.
-ENOUGH = 20
-#: The newest past moves that are looked at.
+#: From this number of past moves on, the interval comes from their errors and not from the model (split-conformal
+#: bounds of 80 % need at least 9 errors; 20 keep the outermost one from deciding alone).
+MIN_MOVES = 20
+#: Only the newest past moves are used.
 MAX_HISTORY = 80
-#: So many past moves whose paging was seen say how writing goes with it.
+#: Minimum number of past moves with known paging before the dirty rate is scaled by paging.
 MIN_PAGED = 5
-#: So many past copies say what a pass costs besides sending.
+#: Minimum number of past copies before the delay of a pass is estimated.
 MIN_LAGS = 5
-#: The figures that are predicted, as the fields of `Prediction` and `Actual` are called.
+#: The predicted figures, as the fields of `Prediction` and `Actual` are called.
 FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
-#: What people call them.
+#: Their labels for people.
 LABELS = {"copy_s": "copy", "whole_s": "whole move", "sent_bytes": "bytes sent", "suspended_s": "suspension"}
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is known of a move before it begins; ``None`` where nobody knows. ``movers`` names the pair of movers, in the direction of the move."""
+    """Facts of a move before it begins;
+
+    ``None`` where unknown. ``movers`` names source and destination, in this order.
+    """
 
     partition: str
     movers: str
@@ -53,29 +59,29 @@ class Inputs:
     writable_bytes: float | None = None
     link_bytes_per_s: float | None = None
     virtual_processors: int | None = None
-    #: What the partition says is in use: touched memory lies between this and all of it.
+    #: Memory in use as the partition reports it: touched memory lies between this and all memory.
     in_use_bytes: float | None = None
-    #: Pages that came and went, in bytes a second: more of them is more writing, and no more is known of it.
+    #: Paged bytes per second, in and out: an indicator of the dirty rate.
     paging_bytes_per_s: float | None = None
 
     @property
     def bracket_bytes(self) -> float | None:
-        """The middle of what is in use and all memory, by ratio."""
+        """Geometric mean of memory in use and all memory; ``None`` without the former."""
         return math.sqrt(min(self.in_use_bytes, self.memory_bytes) * self.memory_bytes) if self.in_use_bytes else None
 
     @property
     def known_bytes(self) -> float:
-        """Touched memory where it is known or bracketed, all of it otherwise."""
+        """Touched memory if known or bracketed, otherwise all memory."""
         return self.touched_bytes or self.bracket_bytes or self.memory_bytes
 
 
-#: A factor that follows from what is known of a move.
+#: A factor that is computed from the inputs of a move.
 Scale = Callable[[Inputs], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What a move took; ``None`` where it was not seen."""
+    """Actual figures of a move; ``None`` where they were not observed."""
 
     copy_s: float | None = None
     whole_s: float | None = None
@@ -85,7 +91,10 @@ class Actual:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What was said before. ``stall`` is the probability that the copy does not get small enough; ``past_moves`` how many stood behind it."""
+    """Prediction of a move before it begins.
+
+    ``stall`` is the probability that the copy does not converge; ``past_moves`` is the number of moves it is based on.
+    """
 
     copy_s: Quantiles
     whole_s: Quantiles
@@ -96,165 +105,175 @@ class Prediction:
     basis: str
 
     def sentence(self) -> str:
-        """For people: in four of five cases between these bounds, if the model is right."""
-        copy, still = self.copy_s, self.suspended_s
-        text = f"copy {copy.p10:.0f} … {copy.p90:.0f} s, suspended {still.p10:.1f} … {still.p90:.1f} s (P10 … P90; {self.basis})"
-        return text + (f"; it may not get through: {self.stall:.0%}" if self.stall >= 0.1 else "")
+        """The prediction for people, with P10 and P90."""
+        copy, suspended = self.copy_s, self.suspended_s
+        text = f"copy {copy.p10:.0f} … {copy.p90:.0f} s, suspended {suspended.p10:.1f} … {suspended.p90:.1f} s"
+        risk = f"; {self.stall:.0%} risk that the copy does not converge" if self.stall >= 0.1 else ""
+        return f"{text} (P10 … P90; {self.basis}){risk}"
 
     def as_data(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The prediction as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_data(cls, kept: Mapping[str, Any]) -> Prediction:
-        """What was kept with `as_data`."""
-        figures = {name: Quantiles(**kept[name]) for name in FIGURES}
-        return cls(**figures, stall=kept["stall"], past_moves=kept["past_moves"], basis=kept["basis"])
+    def from_data(cls, data: Mapping[str, Any]) -> Prediction:
+        """Read what `as_data` returned."""
+        figures = {name: Quantiles(**data[name]) for name in FIGURES}
+        return cls(**figures, stall=data["stall"], past_moves=data["past_moves"], basis=data["basis"])
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedMove:
-    """A past move: what was known, what was said before and while it was copied (``held``), what happened and what its copy showed."""
+    """A past move: inputs, actual figures, fitted parameters, prediction, and the forecasts during its copy
+    (``held``).
+    """
 
     inputs: Inputs
     actual: Actual
     fitted: Fitted | None = None
     predicted: Prediction | None = None
-    held: tuple[Held, ...] = ()
+    held: tuple[PastForecast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed where no past move says otherwise: wide, and for PowerVM partly guessed (docs/prediction.md says which).
+    """Site-independent prior distributions: wide, and for PowerVM partly guessed (docs/prediction.md has the details).
 
-    ``bandwidth_of_link`` and the like are factors on what the inputs give; they hold where the input is given.
+    Fields named ``…_of_…`` are factors on the named input and apply if that input is known.
     """
 
-    touched_of_memory: Belief
-    touched_of_known: Belief
-    bandwidth: Belief
-    bandwidth_of_link: Belief
-    dirty: Belief
-    dirty_of_known: Belief
-    writable_of_touched: Belief
-    writable_of_known: Belief
-    stop_bytes: Belief
-    fixed_s: Belief
-    switch_bytes_per_s: Belief
-    around_s: Belief
+    touched_of_memory: LogNormal
+    touched_of_known: LogNormal
+    bandwidth: LogNormal
+    bandwidth_of_link: LogNormal
+    dirty: LogNormal
+    dirty_of_known: LogNormal
+    writable_of_touched: LogNormal
+    writable_of_known: LogNormal
+    stop_bytes: LogNormal
+    fixed_s: LogNormal
+    switch_bytes_per_s: LogNormal
+    around_s: LogNormal
     residual_share: float
     rules: CopyRules
 
 
-#: PowerVM resumes before the last page came: only a part of the rest goes over while the partition stands still.
+#: PowerVM resumes before the last page has arrived: only a share of the rest is sent during the suspension.
 POWERVM = Prior(
-    touched_of_memory=Belief(0.85, 0.25),
-    touched_of_known=Belief(1.0, 0.05),
-    bandwidth=Belief(80 * MB, 0.6),
-    bandwidth_of_link=Belief(0.8, 0.25),
-    dirty=Belief(8 * MB, 1.3),
-    dirty_of_known=Belief(1.0, 0.2),
-    writable_of_touched=Belief(0.1, 0.9),
-    writable_of_known=Belief(1.0, 0.4),
-    stop_bytes=Belief(48 * MB, 0.8),
-    fixed_s=Belief(1.2, 0.6),
-    switch_bytes_per_s=Belief(100 * MB, 0.6),
-    around_s=Belief(35.0, 0.6),
+    touched_of_memory=LogNormal(0.85, 0.25),
+    touched_of_known=LogNormal(1.0, 0.05),
+    bandwidth=LogNormal(80 * MB, 0.6),
+    bandwidth_of_link=LogNormal(0.8, 0.25),
+    dirty=LogNormal(8 * MB, 1.3),
+    dirty_of_known=LogNormal(1.0, 0.2),
+    writable_of_touched=LogNormal(0.1, 0.9),
+    writable_of_known=LogNormal(1.0, 0.4),
+    stop_bytes=LogNormal(48 * MB, 0.8),
+    fixed_s=LogNormal(1.2, 0.6),
+    switch_bytes_per_s=LogNormal(100 * MB, 0.6),
+    around_s=LogNormal(35.0, 0.6),
     residual_share=0.3,
     rules=CopyRules(),
 )
 
-#: How far figures lie apart where little is known of it yet (deviations of logarithms): over the site, and for one partition or one pair of movers.
-OVER_SITE, OVER_ONE = 0.45, 0.08
+#: Assumed scatter (standard deviation of logarithms) while there are few past figures: over the site, and for one
+#: partition or one pair of movers. Guesses; `_scatter` replaces them by the observed scatter as moves accumulate.
+OVER_SITE, OVER_PAIR = 0.45, 0.08
+#: Lower limit of any spread: the scatter of equal moves.
 MIN_SPREAD = 0.015
 
 
-def pooled(prior: Belief, levels: Sequence[tuple[Sequence[float], float]]) -> Belief:
-    """A belief after past figures, level by level from the widest (the site) to the narrowest (the same partition).
+def pooled(prior: LogNormal, levels: Sequence[tuple[Sequence[float], float]]) -> LogNormal:
+    """Update a distribution with past figures, level by level, from the site down to the same partition.
 
-    Normal on the logarithm. A level is its figures, without those of the narrower ones, and how far figures of it lie apart. Each moves the
-    belief to the median of its figures, the more the more there are; what remains is how far the figures of the narrowest level lie apart.
+    Normal on the logarithm. A level is a pair: its figures without those of narrower levels, and their assumed scatter.
+    Each level moves the median towards the median of its figures, the more figures the further. The resulting spread
+    includes the scatter of the narrowest level.
 
-    >>> pooled(Belief(80.0, 0.6), [])
-    Belief(median=80.0, spread=0.6)
-    >>> round(pooled(Belief(80.0, 0.6), [([100.0, 101.0, 99.0], 0.08)]).median)
+    >>> pooled(LogNormal(80.0, 0.6), [])
+    LogNormal(median=80.0, spread=0.6)
+    >>> round(pooled(LogNormal(80.0, 0.6), [([100.0, 101.0, 99.0], 0.08)]).median)
     100
     """
     middle, variance, apart = math.log(prior.median), prior.spread**2, 0.0
     for values, scatter in levels:
-        known = [math.log(value) for value in values if value > 0]
-        if known:
-            # What the wider level says holds for its members only as well as they are alike.
+        logs = [math.log(value) for value in values if value > 0]
+        if logs:
+            # A figure of the wider level holds for its members only within its scatter.
             variance += apart
-            apart = _scatter(known, scatter**2)
+            apart = _scatter(logs, scatter**2)
             # The median of n figures is as good as the mean of two thirds of them.
-            precision = max(1.0, len(known) / 1.57) / apart
-            middle = (middle / variance + float(np.median(known)) * precision) / (1 / variance + precision)
+            precision = max(1.0, len(logs) / 1.57) / apart
+            middle = (middle / variance + float(np.median(logs)) * precision) / (1 / variance + precision)
             variance = 1 / (1 / variance + precision)
     if not apart:
         return prior
-    return Belief(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, MIN_SPREAD)))
+    return LogNormal(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, MIN_SPREAD)))
 
 
-def _scatter(logarithms: Sequence[float], believed: float) -> float:
-    """The variance within a level: believed while there are few figures, more and more their own."""
+def _scatter(logarithms: Sequence[float], prior_variance: float) -> float:
+    """Variance within a level: the assumed one while there are few figures, then more and more the observed one."""
     middle, count = float(np.median(logarithms)), len(logarithms)
     own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
-    return max((3 * believed + (count - 1) * own) / (count + 2), MIN_SPREAD**2)
+    return max((3 * prior_variance + (count - 1) * own) / (count + 2), MIN_SPREAD**2)
 
 
-def expectation(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWERVM) -> Expectation:
-    """What is believed of a move, from its inputs and past moves."""
-    looked = [one for one in past if one.fitted is not None]
+def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWERVM) -> MoveDistribution:
+    """The distribution of a move's parameters, given its inputs and past moves."""
+    fitted_moves = [move for move in past if move.fitted is not None]
 
-    def learn(belief: Belief, figure: str, given: str | Scale | None, *alike: str) -> Belief:
-        """The belief about ``figure`` of `Fitted`, as a factor on the input ``given``; ``alike`` are the inputs that narrow it down."""
+    def learn(prior_factor: LogNormal, figure: str, scale_by: str | Scale | None, *alike: str) -> LogNormal:
+        """The distribution of ``figure`` (a field of `Fitted`), learned as a factor on an input.
 
-        def scale_of(known: Inputs) -> float:
-            if given is None:
+        ``scale_by`` is that input; ``alike`` are the inputs that narrow down past moves, in this order.
+        """
+
+        def scale_of(move_inputs: Inputs) -> float:
+            """The value that ``figure`` is relative to."""
+            if scale_by is None:
                 return 1.0
-            return float((given(known) if callable(given) else getattr(known, given)) or 0)
+            return float((scale_by(move_inputs) if callable(scale_by) else getattr(move_inputs, scale_by)) or 0)
 
         scale = scale_of(inputs)
         values: list[list[float]] = [[] for _ in range(len(alike) + 1)]
-        for one in looked:
-            reference = scale_of(one.inputs)
+        for move in fitted_moves:
+            reference = scale_of(move.inputs)
             if reference > 0:
-                depth = _depth(inputs, one.inputs, alike)
-                values[depth].append(getattr(one.fitted, figure) / reference)
-        apart = [OVER_SITE, *(OVER_ONE for _ in alike)]
-        found = pooled(belief, list(zip(values, apart, strict=True)))
-        return Belief(found.median * scale, found.spread)
+                depth = _depth(inputs, move.inputs, alike)
+                values[depth].append(getattr(move.fitted, figure) / reference)
+        apart = [OVER_SITE, *(OVER_PAIR for _ in alike)]
+        factor = pooled(prior_factor, list(zip(values, apart, strict=True)))
+        return LogNormal(factor.median * scale, factor.spread)
 
     touched_belief, touched = _touched(inputs, prior)
     span = "writable_bytes" if inputs.writable_bytes else "known_bytes"
     link = "link_bytes_per_s" if inputs.link_bytes_per_s else None
-    dirty: str | Scale = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else by_paging(looked)
+    dirty: str | Scale = "dirty_bytes_per_s" if inputs.dirty_bytes_per_s else by_paging(fitted_moves)
     dirty_belief = prior.dirty_of_known if inputs.dirty_bytes_per_s else prior.dirty
-    fixed, switch = _switch_over(inputs, looked, prior)
-    around = [_around(one) for one in looked]
-    lag_s, lag_per_pass_s, lag_error_s = _lag(looked)
-    return Expectation(
+    fixed, switch = _switch_over(inputs, fitted_moves, prior)
+    around = [_around(move) for move in fitted_moves]
+    lag_s, lag_per_pass_s, lag_error_s = _lag(fitted_moves)
+    return MoveDistribution(
         touched_bytes=learn(touched_belief, "touched_bytes", touched, "partition"),
         bytes_per_s=learn(
             prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"
         ),
-        writing=Writing(
-            _still(inputs, learn(dirty_belief, "dirty_bytes_per_s", dirty, "partition")),
+        writing=WriteDistribution(
+            _positive(inputs, learn(dirty_belief, "dirty_bytes_per_s", dirty, "partition")),
             learn(
                 prior.writable_of_known if inputs.writable_bytes else prior.writable_of_touched,
                 "writable_bytes",
                 span,
                 "partition",
             ),
-            _in_order(inputs, looked),
+            _in_order(inputs, fitted_moves),
         ),
         stop_bytes=prior.stop_bytes,
         fixed_s=fixed,
         switch_bytes_per_s=switch,
         around_s=pooled(prior.around_s, [([value for value in around if value], OVER_SITE)]),
         residual_share=prior.residual_share,
-        most_bytes=inputs.memory_bytes * 1.1,
+        max_bytes=inputs.memory_bytes * 1.1,
         lag_s=lag_s,
         lag_per_pass_s=lag_per_pass_s,
         lag_error_s=lag_error_s,
@@ -262,35 +281,36 @@ def expectation(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POW
     )
 
 
-def _touched(inputs: Inputs, prior: Prior) -> tuple[Belief, str]:
-    """The belief in touched memory as a factor on an input, and which input. A bracket is taken for P10 and P90."""
+def _touched(inputs: Inputs, prior: Prior) -> tuple[LogNormal, str]:
+    """The factor of touched memory and the input it applies to. Memory in use and all memory count as P10 and P90."""
     if inputs.touched_bytes:
         return prior.touched_of_known, "touched_bytes"
     if inputs.in_use_bytes:
         width = math.log(inputs.memory_bytes / min(inputs.in_use_bytes, inputs.memory_bytes))
-        return Belief(1.0, max(width / 2.563, prior.touched_of_known.spread)), "bracket_bytes"
+        return LogNormal(1.0, max(width / 2.563, prior.touched_of_known.spread)), "bracket_bytes"
     return prior.touched_of_memory, "memory_bytes"
 
 
 def by_paging(past: Sequence[ObservedMove]) -> Scale:
-    """How the rate of writing went with the paging that was seen before past moves, as a factor; 1 where too little is known.
+    """The dirty rate's dependence on paging in past moves, as a factor; 1 with fewer than `MIN_PAGED` moves.
 
-    The factor is the paging to a power: the median slope of all pairs of moves (Theil and Sen) on logarithms, from 0 to 1, times how much more pairs
-    agree in their order than do not (Kendall). Five moves are the least; what goes up and down by chance gets a power near 0.
+    The factor is paging to a power: the median slope of all pairs of moves on logarithms (Theil-Sen), limited to 0 … 1,
+    times their rank correlation (Kendall), so that chance variation gets a power near 0.
     """
-    seen = [
-        (math.log(one.inputs.paging_bytes_per_s + MB / 100), math.log(one.fitted.dirty_bytes_per_s))
-        for one in past
-        if one.fitted and one.inputs.paging_bytes_per_s is not None and one.fitted.dirty_bytes_per_s > 0
+    points = [
+        (math.log(move.inputs.paging_bytes_per_s + MB / 100), math.log(move.fitted.dirty_bytes_per_s))
+        for move in past
+        if move.fitted and move.inputs.paging_bytes_per_s is not None and move.fitted.dirty_bytes_per_s > 0
     ]
-    pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.combinations(seen, 2) if abs(b[0] - a[0]) > 0.05]
-    if len(seen) < MIN_PAGED or not pairs:
+    pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.combinations(points, 2) if abs(b[0] - a[0]) > 0.05]
+    if len(points) < MIN_PAGED or not pairs:
         return lambda _: 1.0
     slope = min(1.0, max(0.0, float(np.median([up / along for along, up in pairs]))))
     agreed = float(np.mean([np.sign(along * up) for along, up in pairs]))
-    power, middle = slope * max(0.0, agreed), float(np.median([along for along, _ in seen]))
+    power, middle = slope * max(0.0, agreed), float(np.median([along for along, _ in points]))
 
     def factor(inputs: Inputs) -> float:
+        """Factor for a move with these inputs."""
         if inputs.paging_bytes_per_s is None:
             return 1.0
         return math.exp(power * (math.log(inputs.paging_bytes_per_s + MB / 100) - middle))
@@ -299,165 +319,178 @@ def by_paging(past: Sequence[ObservedMove]) -> Scale:
 
 
 def _in_order(inputs: Inputs, past: Sequence[ObservedMove]) -> float:
-    """How likely the partition goes through its writable set page by page, by its own past moves; even odds count as two."""
-    own = [one.fitted.in_order for one in past if one.fitted and one.inputs.partition == inputs.partition]
-    return (1.0 + sum(own)) / (2 + len(own))
+    """Probability that the partition writes in address order, from its own past moves and two pseudo-moves of even
+    odds.
+
+    """
+    own_moves = [move.fitted.in_order for move in past if move.fitted and move.inputs.partition == inputs.partition]
+    return (1.0 + sum(own_moves)) / (2 + len(own_moves))
 
 
-def _depth(mine: Inputs, other: Inputs, alike: Sequence[str]) -> int:
-    """In how many of the inputs ``alike``, one after the other, two moves agree."""
+def _depth(inputs: Inputs, other: Inputs, alike: Sequence[str]) -> int:
+    """Number of inputs in ``alike``, taken in order, in which two moves agree."""
     for depth, name in enumerate(alike):
-        if getattr(mine, name) != getattr(other, name):
+        if getattr(inputs, name) != getattr(other, name):
             return depth
     return len(alike)
 
 
-def _level(mine: Inputs, other: Inputs) -> int:
-    if mine.partition == other.partition and mine.movers == other.movers:
+def _level(inputs: Inputs, other: Inputs) -> int:
+    if inputs.partition == other.partition and inputs.movers == other.movers:
         return 2
-    return 1 if mine.movers == other.movers else 0
+    return 1 if inputs.movers == other.movers else 0
 
 
-def _still(inputs: Inputs, belief: Belief) -> Belief:
-    """A partition that is known to write nothing: any small figure will do."""
-    return Belief(max(1.0, inputs.memory_bytes * 1e-5), 0.5) if inputs.dirty_bytes_per_s == 0 else belief
+def _positive(inputs: Inputs, dirty: LogNormal) -> LogNormal:
+    """A small positive dirty rate for a partition that is known to write nothing; the logarithm of zero does not
+    exist.
+    """
+    return LogNormal(max(1.0, inputs.memory_bytes * 1e-5), 0.5) if inputs.dirty_bytes_per_s == 0 else dirty
 
 
-def _around(one: ObservedMove) -> float | None:
-    actual = one.actual
+def _around(move: ObservedMove) -> float | None:
+    actual = move.actual
     if actual.whole_s is None or actual.copy_s is None:
         return None
     return actual.whole_s - actual.copy_s - (actual.suspended_s or 0.0)
 
 
 def _lag(past: Sequence[ObservedMove]) -> tuple[float, float, float]:
-    """How much later than the rounds say past copies ended, in seconds: whatever they were like, for each pass that was to come, and how far what is left of
-    it lies apart. Drawn towards none while there are few."""
-    lags = np.array([(one.fitted.lag_s, one.fitted.lag_passes) for one in past if one.fitted]).reshape(-1, 2)
+    """Delay of past copies against the simulated end, in seconds: constant part, part per remaining pass, robust
+    scatter.
+
+    Shrunk towards zero while there are few copies.
+    """
+    lags = np.array([(move.fitted.lag_s, move.fitted.lag_passes) for move in past if move.fitted]).reshape(-1, 2)
     if not len(lags):
         return 0.0, 0.0, 0.0
     drawn = len(lags) / (len(lags) + 2)
     first, second = np.triu_indices(len(lags), 1)
     more = lags[second, 1] - lags[first, 1]
     apart = np.abs(more) >= 1.0
-    each = 0.0
+    per_pass = 0.0
     if len(lags) >= MIN_LAGS and apart.any():
         slopes = (lags[second, 0] - lags[first, 0])[apart] / more[apart]
-        each = max(0.0, float(np.median(slopes))) * drawn
-    left = lags[:, 0] - each * lags[:, 1]
-    middle = float(np.median(left))
-    return middle * drawn, each, 1.4826 * float(np.median(np.abs(left - middle)))
+        per_pass = max(0.0, float(np.median(slopes))) * drawn
+    offset = lags[:, 0] - per_pass * lags[:, 1]
+    middle = float(np.median(offset))
+    return middle * drawn, per_pass, 1.4826 * float(np.median(np.abs(offset - middle)))
 
 
-def _switch_over(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior) -> tuple[Belief, Belief]:
-    """The fixed part of the suspension and how fast the rest goes, such that past suspensions fit best: a grid of both, weighed by belief and past.
+def _switch_over(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior) -> tuple[LogNormal, LogNormal]:
+    """Fixed part of the suspension and bandwidth during it, fitted to past suspensions on a grid around the prior.
 
-    Same partition and same movers weigh more than the others.
+    Moves of the same partition or the same movers weigh more.
     """
-    seen = [one for one in past if one.actual.suspended_s and one.fitted]
-    if not seen:
+    suspended_moves = [move for move in past if move.actual.suspended_s and move.fitted]
+    if not suspended_moves:
         return prior.fixed_s, prior.switch_bytes_per_s
     steps = np.linspace(-3.0, 3.0, 49)
     fixed, switch = (grid.ravel() for grid in np.meshgrid(steps, steps))
     score = -0.5 * (fixed**2 + switch**2)
     fixed_s = prior.fixed_s.median * np.exp(fixed * prior.fixed_s.spread)
     speed = prior.switch_bytes_per_s.median * np.exp(switch * prior.switch_bytes_per_s.spread)
-    for one in seen[-MAX_HISTORY:]:
-        assert one.fitted is not None
-        assert one.actual.suspended_s is not None
-        said = fixed_s + prior.residual_share * one.fitted.last_left_bytes / speed
-        off = np.log(one.actual.suspended_s / said) / 0.3
-        score -= (0.3, 0.6, 1.0)[_level(inputs, one.inputs)] * 2.5 * np.log1p(off**2 / 4)
+    for move in suspended_moves[-MAX_HISTORY:]:
+        assert move.fitted is not None
+        assert move.actual.suspended_s is not None
+        predicted_s = fixed_s + prior.residual_share * move.fitted.last_left_bytes / speed
+        off = np.log(move.actual.suspended_s / predicted_s) / 0.3
+        score -= (0.3, 0.6, 1.0)[_level(inputs, move.inputs)] * 2.5 * np.log1p(off**2 / 4)
     weights = np.exp(score - score.max())
     return _belief(fixed_s, weights), _belief(speed, weights)
 
 
-def _belief(values: Any, weights: Any) -> Belief:
+def _belief(values: Any, weights: Any) -> LogNormal:
     logarithms = np.log(values)
     middle = float(np.average(logarithms, weights=weights))
     spread = math.sqrt(float(np.average((logarithms - middle) ** 2, weights=weights)))
-    return Belief(math.exp(middle), max(spread, 0.1))
+    return LogNormal(math.exp(middle), max(spread, 0.1))
 
 
 def predict(
     inputs: Inputs, past: Sequence[ObservedMove] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
 ) -> Prediction:
-    """Say what a move will take. The same inputs, past and seed give the same words."""
+    """Predict a move. The same inputs, past moves and seed give the same prediction."""
     past = list(past)[-MAX_HISTORY:]
-    expected = expectation(inputs, past, prior)
+    expected = posterior(inputs, past, prior)
     draws = expected.draws(count, seed)
-    courses = play(draws, expected.rules)
-    plain = {name: Quantiles.of(getattr(courses, name)) for name in FIGURES}
-    errors = replayed(past, prior)
-    told = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
-    usable = sum(one.actual.copy_s is not None for one in past)
-    return Prediction(**told, stall=_stall(courses), past_moves=usable, basis=_basis(inputs, past, usable))
+    outcomes = run_copy(draws, expected.rules)
+    plain = {name: Quantiles.of(getattr(outcomes, name)) for name in FIGURES}
+    errors = leave_one_out(past, prior)
+    corrected = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
+    usable = sum(move.actual.copy_s is not None for move in past)
+    return Prediction(**corrected, stall=_stall(outcomes), past_moves=usable, basis=_basis(inputs, past, usable))
 
 
-def _stall(courses: Courses) -> float:
-    return float(1 - courses.converged.mean())
+def _stall(outcomes: CopyOutcomes) -> float:
+    return float(1 - outcomes.converged.mean())
 
 
 def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
     if not usable:
-        return "no past move: wide guesses"
-    own = sum(_level(inputs, one.inputs) == 2 for one in past)
-    made = "interval from their errors" if usable >= ENOUGH else "interval from the model"
+        return "no past move: prior only, wide interval"
+    own = sum(_level(inputs, move.inputs) == 2 for move in past)
+    made = "interval from their errors" if usable >= MIN_MOVES else "interval from the model"
     return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers; {made}"
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
-    """How far today's model would have been off for one past move, had it not been known, by figure: the logarithm of actual over said, and how
-    sure the model was (the deviation it claimed for it)."""
+class PredictionError:
+    """Error of today's model for one past move, predicted from the other moves.
+
+    By figure: the logarithm of actual over predicted, and the standard deviation that the model claimed for it.
+    """
 
     inputs: Inputs
     logs: Mapping[str, float]
     spreads: Mapping[str, float]
 
 
-def replayed(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> list[Error]:
-    """Predict every past move from the others. The corrections and the intervals are made of what comes out."""
-    found = []
-    for index, one in enumerate(past):
-        others = [*past[:index], *past[index + 1 :]]
-        expected = expectation(one.inputs, others, prior)
-        courses = play(expected.draws(200, SEED + 1), expected.rules)
+def leave_one_out(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> list[PredictionError]:
+    """Predict every past move from the other ones. Corrections and intervals derive from these errors."""
+    errors = []
+    for index, move in enumerate(past):
+        other_moves = [*past[:index], *past[index + 1 :]]
+        expected = posterior(move.inputs, other_moves, prior)
+        outcomes = run_copy(expected.draws(200, SEED + 1), expected.rules)
         logs, spreads = {}, {}
         for name in FIGURES:
-            actual, said = getattr(one.actual, name), Quantiles.of(getattr(courses, name))
-            if actual and said.p10 > 0:
-                logs[name], spreads[name] = math.log(actual / said.p50), _spread(said)
-        found.append(Error(one.inputs, logs, spreads))
-    return found
+            actual, predicted = getattr(move.actual, name), Quantiles.of(getattr(outcomes, name))
+            if actual and predicted.p10 > 0:
+                logs[name], spreads[name] = math.log(actual / predicted.p50), _spread(predicted)
+        errors.append(PredictionError(move.inputs, logs, spreads))
+    return errors
 
 
-def _spread(said: Quantiles) -> float:
-    """The deviation of the logarithm that P10 to P90 stand for; never less than the scatter of equal moves."""
-    return max(math.log(said.p90 / said.p10) / 2.563, MIN_SPREAD)
+def _spread(predicted: Quantiles) -> float:
+    """Standard deviation of the logarithm that corresponds to P10 … P90, at least `MIN_SPREAD`."""
+    return max(math.log(predicted.p90 / predicted.p10) / 2.563, MIN_SPREAD)
 
 
-def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[Error]) -> Quantiles:
-    """The plain figure times what similar past moves were off by, with an interval of the errors that were left once there are enough."""
-    known = [error for error in errors if figure in error.logs]
-    if len(known) < 3:
+def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[PredictionError]) -> Quantiles:
+    """The model's figure, corrected by the errors of similar past moves; from `MIN_MOVES` on with a conformal
+    interval.
+    """
+    usable_errors = [error for error in errors if figure in error.logs]
+    if len(usable_errors) < 3:
         return plain
-    shift = _typical(inputs, figure, known)
+    shift = _typical(inputs, figure, usable_errors)
     middle = plain.p50 * math.exp(shift)
-    if len(known) < ENOUGH:
+    if len(usable_errors) < MIN_MOVES:
         return plain.scaled(math.exp(shift), math.exp(shift), math.exp(shift))
-    left = sorted(
-        (one.logs[figure] - _typical(one.inputs, figure, [other for other in known if other is not one]))
-        / one.spreads[figure]
-        for one in known
+    scores = sorted(
+        (error.logs[figure] - _typical(error.inputs, figure, [other for other in usable_errors if other is not error]))
+        / error.spreads[figure]
+        for error in usable_errors
     )
-    # In units of what the model claims, so that a move it is sure of gets a narrow interval.
-    low, high = (bound * _spread(plain) for bound in conformal(left))
+    # In units of the claimed spread, so that a precise prediction keeps a narrow interval.
+    low, high = (bound * _spread(plain) for bound in conformal(scores))
     return Quantiles(middle * math.exp(min(low, 0.0)), middle, middle * math.exp(max(high, 0.0)))
 
 
 def conformal(errors: Sequence[float], outside: float = 0.1) -> tuple[float, float]:
-    """The split-conformal bounds for the next error: ``outside`` of it beyond either, whatever the distribution is.
+    """Split-conformal bounds of the next error: it lies beyond either with probability ``outside``, for any
+    distribution.
 
     >>> conformal([float(n) for n in range(1, 20)])
     (2.0, 18.0)
@@ -468,22 +501,22 @@ def conformal(errors: Sequence[float], outside: float = 0.1) -> tuple[float, flo
     return ordered[low - 1], ordered[high - 1]
 
 
-def _typical(inputs: Inputs, figure: str, errors: Sequence[Error]) -> float:
-    """The median error of the most similar past moves; drawn towards none while there are few."""
-    near = sorted(errors, key=lambda one: distance(inputs, one.inputs))[:NEIGHBOURS]
-    return float(np.median([one.logs[figure] for one in near])) * len(near) / (len(near) + 1)
+def _typical(inputs: Inputs, figure: str, errors: Sequence[PredictionError]) -> float:
+    """Median error of the most similar past moves, shrunk towards zero while there are few."""
+    near = sorted(errors, key=lambda error: distance(inputs, error.inputs))[:NEIGHBOURS]
+    return float(np.median([error.logs[figure] for error in near])) * len(near) / (len(near) + 1)
 
 
-def distance(one: Inputs, other: Inputs) -> float:
-    """How unlike two moves are: other partition, other movers, and the ratios of what is known of both.
+def distance(inputs: Inputs, other: Inputs) -> float:
+    """Dissimilarity of two moves: different partition, different movers, and the ratios of known inputs.
 
     >>> distance(Inputs("a", "x>y", 1e9), Inputs("a", "x>y", 1e9))
     0.0
     """
-    total = 0.5 * (one.partition != other.partition) + 0.5 * (one.movers != other.movers)
-    total += abs(math.log(one.known_bytes / other.known_bytes))
+    total = 0.5 * (inputs.partition != other.partition) + 0.5 * (inputs.movers != other.movers)
+    total += abs(math.log(inputs.known_bytes / other.known_bytes))
     for name in ("dirty_bytes_per_s", "link_bytes_per_s", "writable_bytes", "paging_bytes_per_s"):
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if mine is not None and theirs is not None:
-            total += abs(math.log((mine + 1 * MB) / (theirs + 1 * MB)))
+        value, other_value = getattr(inputs, name), getattr(other, name)
+        if value is not None and other_value is not None:
+            total += abs(math.log((value + 1 * MB) / (other_value + 1 * MB)))
     return total
