@@ -1,4 +1,4 @@
-"""Pictures of a database in a move: what its alert log said when, and how long its sessions waited."""
+"""Plots of a database during a move: alert log entries and session latency."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ from lpmkit.rules.table import Class
 
 COLOURS = {Class.FAIL: "#8f1d14", Class.WARN: "#d98a00", Class.UNKNOWN: "#7b3294", Class.EXPECTED: "#0072b2"}
 _SHAPES = {Class.FAIL: "X", Class.WARN: "^", Class.UNKNOWN: "s", Class.EXPECTED: "o"}
-#: The questions asked over an open session.
+#: Kinds of probes that query over an open session.
 SESSION_KINDS = ("sql", "commit")
 
 
-def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = None) -> Axes:
-    """One row for each class; a marker where a line was written, a bar as wide as nobody knows when. The band is the suspension."""
+def alert_lane(analysis: Analysis, database: DatabaseAnalysis, axes: Axes | None = None) -> Axes:
+    """One row for each class: a marker at each entry, a bar as wide as its time is uncertain. The band is the
+    suspension.
+
+    """
     axes = axes if axes is not None else Figure(figsize=(9.2, 1.4)).add_subplot()
     zero, rows = time_zero(analysis), list(COLOURS)
     axes.set_xlim(*x_limits(analysis, zero))
     lo, hi = axes.get_xlim()
-    for mark in found.marks:
+    for mark in database.marks:
         begin, end = x_span(mark.at, zero)
         if end < lo or begin > hi or mark.meaning not in COLOURS:
             continue
@@ -52,20 +55,20 @@ def alert_lane(analysis: Analysis, found: DatabaseAnalysis, axes: Axes | None = 
             color=colour,
             markeredgewidth=0,
         )
-    axes.set_yticks(range(len(rows)), [row.value for row in rows])
+    axes.set_yticks(range(len(rows)), [message_class.value for message_class in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    still = analysis.suspension
-    if still is not None:
-        axes.axvspan(*x_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
+    suspension = analysis.suspension
+    if suspension is not None:
+        axes.axvspan(*x_span(suspension.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
     shade_phases(axes, analysis, zero, named=True)
     shade_unobserved(axes, analysis, zero)
-    if not _within(found.marks, analysis):
+    if not _within(database.marks, analysis):
         axes.text(
             0.5,
             0.5,
-            "the log was not read" if found.judgement is None else "nothing but routine",
+            "the log was not read" if database.judgement is None else "nothing but routine",
             transform=axes.transAxes,
             ha="center",
             color=FAINT,
@@ -77,18 +80,18 @@ def _within(marks: tuple[Mark, ...], analysis: Analysis) -> bool:
     return any(mark.at.overlaps(analysis.record) for mark in marks)
 
 
-def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
-    """The alert log's lane above, the latency of the open sessions (and of commits) below, on one time axis."""
+def database_chart(analysis: Analysis, database: DatabaseAnalysis) -> Figure:
+    """Alert log entries above the latency of open sessions and commits, on one time axis."""
     traces = [
         trace
         for host in analysis.hosts
         for trace in host.traces
-        if trace.kind in SESSION_KINDS and trace.probe.partition("@")[0].endswith(f"-{found.sid}")
+        if trace.kind in SESSION_KINDS and trace.probe.partition("@")[0].endswith(f"-{database.sid}")
     ]
     with rc_context(STYLE):
         figure = Figure(figsize=(9.2, 4.6 if traces else 2.6), facecolor=PAPER)
         sheet = Sheet(figure, left=0.9, right=0.95, top=0.45)
-        lane = alert_lane(analysis, found, sheet.row(1.0))
+        lane = alert_lane(analysis, database, sheet.row(1.0))
         bottom = lane
         if traces:
             bottom = latency(analysis, traces, sheet.row(2.0, gap=0.25))
@@ -101,5 +104,6 @@ def database_chart(analysis: Analysis, found: DatabaseAnalysis) -> Figure:
     return figure
 
 
-def chart_name(found: DatabaseAnalysis) -> str:
-    return f"database-{found.sid}"
+def chart_name(database: DatabaseAnalysis) -> str:
+    """Name of the chart's file, without suffix."""
+    return f"database-{database.sid}"

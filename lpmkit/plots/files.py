@@ -1,6 +1,6 @@
-"""The charts of a run as files: what belongs to a report, by name, each drawn when it is asked for.
+"""The charts of a run as files, each drawn on demand.
 
-A report shows SVG; what cannot (a Word file, a cell of a notebook, a wiki) asks for PNG, and only then is one drawn.
+A report embeds SVG; a Word file, a notebook cell or a wiki requests PNG.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from lpmkit.runs.folder import write_file
 
 
 def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
-    """Every chart of a run by the name of its file; one that has nothing to show draws ``None``."""
-    still = analysis.suspension
+    """Drawing functions of every chart of a run, by file name; a chart with nothing to show draws ``None``."""
+    suspension = analysis.suspension
     return {
         "wall": partial(wall_chart, analysis),
-        "ladder": lambda: ladder_chart(still) if still else None,
+        "ladder": lambda: ladder_chart(suspension) if suspension else None,
         "latency": partial(latency_chart, analysis),
-        **{f"sap-{one.sid}": partial(sap_chart, analysis, one) for one in analysis.sap},
+        **{f"sap-{outcome.sid}": partial(sap_chart, analysis, outcome) for outcome in analysis.sap},
         **{chart_name(database): partial(database_chart, analysis, database) for database in analysis.databases},
     }
 
@@ -34,10 +34,9 @@ def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
 def write_charts(
     analysis: Analysis, folder: Path, ending: str, write: Callable[[Path, bytes], Path] = write_file
 ) -> dict[str, Path]:
-    """Every chart as ``ending`` (``svg`` or ``png``) into ``folder``, by name; charts that have nothing to show are left out, old ones removed.
+    """Write every chart as ``ending`` (``svg`` or ``png``) into ``folder``; returns the paths by chart name.
 
-    ``write`` says where a file is in the end.
-
+    Charts with nothing to show are left out and their old files removed. ``write`` returns the final path of a file.
     Raises `RecordError` when the folder cannot be written.
     """
     make_folder(folder)

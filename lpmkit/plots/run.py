@@ -1,7 +1,7 @@
-"""The pictures of a run. Each function takes an analysis and, if wanted, axes to draw on, and returns what it drew on.
+"""Plots of a run. Each function takes an analysis and optionally axes to draw on, and returns the axes.
 
-Nothing here keeps state: figures are `matplotlib.figure.Figure` objects, made without pyplot. Colours are Okabe and Ito's, and never the only
-sign: probes have their lane and name, classes their own hatch or outline. Nothing is drawn across a silence but the silence itself.
+No state: figures are `matplotlib.figure.Figure` objects, made without pyplot. Colours are Okabe and Ito's, never the
+only sign: probes have a lane and a name, classes a hatch or an outline. Nothing is drawn across a gap but the gap.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -56,19 +57,19 @@ STYLE: Any = {
     "hatch.linewidth": 0.6,
 }
 _SECOND = 1e9
-#: So many dots are drawn as dots, and more as ranges in so many columns.
+#: Up to this number values are drawn as dots, above it as ranges in columns: a picture has no more pixels.
 _MAX_DOTS, _COLUMNS = 5_000, 1_200
 
 
 def colour(kind: str) -> str:
-    """The colour of a kind of probe, the same everywhere."""
+    """Colour of a kind of probe, the same in all plots."""
     return COLOURS.get(kind, _OTHER)
 
 
 def time_zero(analysis: Analysis) -> int:
-    """What the time axis counts from: the begin of the suspension, else of the move or the record."""
-    still = analysis.suspension
-    return still.begin.hi_ns if still else analysis.window.lo_ns
+    """Zero of the time axis: the begin of the suspension, otherwise of the move or the record."""
+    suspension = analysis.suspension
+    return suspension.begin.hi_ns if suspension else analysis.window.lo_ns
 
 
 def _lanes(analysis: Analysis) -> list[str]:
@@ -85,25 +86,28 @@ def _traces(analysis: Analysis, probe: str) -> list[Trace]:
 
 
 def shade_unobserved(axes: Axes, analysis: Analysis, zero: int) -> None:
-    """Our own stalls, grey, and what nobody observed, hatched."""
+    """Shade observer stalls in grey and hatch the intervals that were not observed."""
     lo, hi = (edge * _SECOND + zero for edge in axes.get_xlim())
     for stall in analysis.stalls:
         if stall.hi_ns >= lo and stall.lo_ns <= hi:
             axes.axvspan(*x_span(stall, zero), color="#9aa2ab", alpha=0.55, linewidth=0, zorder=1.5)
-    for hole in analysis.holes:
-        axes.axvspan(*x_span(hole, zero), facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", linewidth=0, zorder=4)
+    for gap in analysis.holes:
+        axes.axvspan(*x_span(gap, zero), facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", linewidth=0, zorder=4)
 
 
 def x_span(interval: Interval, zero: int) -> tuple[float, float]:
+    """Both ends of an interval on the time axis, in seconds from ``zero``."""
     return (interval.lo_ns - zero) / _SECOND, (interval.hi_ns - zero) / _SECOND
 
 
 def x_limits(analysis: Analysis, zero: int) -> tuple[float, float]:
+    """Limits of the time axis: the whole record, at least one second."""
     lo, hi = x_span(analysis.record, zero)
     return lo, max(hi, lo + 1.0)
 
 
 def shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> None:
+    """Shade the phases of the move; with ``named``, label them above the axes."""
     for number, phase in enumerate(analysis.phases):
         since, until = (phase.since_ns - zero) / _SECOND, (phase.until_ns - zero) / _SECOND
         axes.axvspan(since, until, color=_PHASES.get(phase.name, "#fbeeee"), linewidth=0, zorder=0)
@@ -114,9 +118,11 @@ def shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> N
 
 
 def _name_phases(axes: Axes, analysis: Analysis, zero: int) -> None:
-    """Names above the lanes, each where its phase begins, on as many rows as it takes that none touches another."""
+    """Label each phase above its begin, on as many rows as it takes for labels not to touch."""
     lo, hi = axes.get_xlim()
-    per_inch = (hi - lo) / (axes.get_position().width * float(axes.get_figure(root=True).get_size_inches()[0]))  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    per_inch = (hi - lo) / (axes.get_position().width * float(figure.get_size_inches()[0]))
     taken: list[float] = []
     for phase in analysis.phases:
         since = max(lo, (phase.since_ns - zero) / _SECOND)
@@ -139,7 +145,7 @@ def _name_phases(axes: Axes, analysis: Analysis, zero: int) -> None:
 
 
 def add_utc_axis(axes: Axes, analysis: Analysis, zero: int, digits: int) -> None:
-    """A second scale above or below: time of day in UTC."""
+    """Add a second scale: time of day in UTC."""
     twin = axes.secondary_xaxis(-0.0, functions=(lambda x: x, lambda x: x))
     twin.spines["bottom"].set_visible(False)
     twin.tick_params(axis="x", length=0, pad=16, labelsize=8, labelcolor=FAINT)
@@ -153,15 +159,20 @@ def add_utc_axis(axes: Axes, analysis: Analysis, zero: int, digits: int) -> None
 
 
 def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
-    """One lane for each probe: a line where it gave signs of life, bars where it was silent (hull pale, likely dark)."""
+    """One lane for each probe: a line over its heartbeats, bars for its gaps (guaranteed bounds pale, probable part
+    dark).
+
+    """
     axes = axes or Figure(figsize=(11, 3)).add_subplot()
     zero, names = time_zero(analysis), _lanes(analysis)
     axes.set_xlim(*x_limits(analysis, zero))
     for lane, name in enumerate(names):
         for trace in _traces(analysis, name):
             _alive_line(axes, trace, lane, zero)
-        for outage in (outage for host in analysis.hosts for outage in host.outages if outage.probe == name):
-            _silence(axes, outage, lane, zero)
+        for host in analysis.hosts:
+            for outage in host.outages:
+                if outage.probe == name:
+                    _gap(axes, outage, lane, zero)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
@@ -172,7 +183,7 @@ def lanes(analysis: Analysis, axes: Axes | None = None) -> Axes:
 
 
 def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
-    """The stretches with signs of life, as lines that end where the signs end."""
+    """Lines over the stretches with heartbeats."""
     if not len(trace.alive_lo):
         return
     moments = np.sort((trace.alive_lo + trace.alive_hi) // 2)
@@ -190,7 +201,7 @@ def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
     )
 
 
-def _silence(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
+def _gap(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
     lo, hi = x_span(outage.outer, zero)
     least = 0.0025 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     look: dict[str, Any] = {"facecolor": "#f0b9b4", "edgecolor": "#8f1d14", "linewidth": 0.5}
@@ -222,21 +233,19 @@ _HATCHES: dict[OutageKind | None, str] = {
 
 
 def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
-    """What the control point said was left to copy, as steps from poll to poll."""
+    """Remaining bytes as the manager reported them, as steps from poll to poll."""
     axes = axes or Figure(figsize=(11, 1.5)).add_subplot()
     zero = time_zero(analysis)
-    known = [reading for reading in analysis.readings if reading.get("bytes_remaining") is not None]
+    readings = [reading for reading in analysis.readings if reading.get("bytes_remaining") is not None]
     axes.set_xlim(*x_limits(analysis, zero))
-    if known:
-        times = [(one["mono_ns"] - zero) / _SECOND for one in known]
-        left = [one["bytes_remaining"] / 1e9 for one in known]
-        axes.plot(times, left, "o", markersize=2.6, color=INK, zorder=3)
-        axes.step(times, left, where="post", linewidth=0.9, color=INK, zorder=2)
-        axes.set_ylim(0, max([*left, 0.001]) * 1.15)
+    if readings:
+        times = [(reading["mono_ns"] - zero) / _SECOND for reading in readings]
+        remaining_gb = [reading["bytes_remaining"] / 1e9 for reading in readings]
+        axes.plot(times, remaining_gb, "o", markersize=2.6, color=INK, zorder=3)
+        axes.step(times, remaining_gb, where="post", linewidth=0.9, color=INK, zorder=2)
+        axes.set_ylim(0, max([*remaining_gb, 0.001]) * 1.15)
     else:
-        axes.text(
-            0.5, 0.5, "no control point said how much was left", transform=axes.transAxes, ha="center", color=FAINT
-        )
+        axes.text(0.5, 0.5, "no manager reported remaining bytes", transform=axes.transAxes, ha="center", color=FAINT)
         axes.set_yticks([])
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.set_ylabel("GB left", rotation=0, ha="right", va="center")
@@ -245,18 +254,21 @@ def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
     return axes
 
 
-def zoom(analysis: Analysis, still: Suspension, axes: Axes | None = None, around_s: float = 2.0) -> Axes:
-    """The suspension itself, ± ``around_s``: every sign of life a mark, the intervals of its begin and end, the figure."""
+def zoom(analysis: Analysis, suspension: Suspension, axes: Axes | None = None, around_s: float = 2.0) -> Axes:
+    """The suspension ± ``around_s``: every heartbeat as a mark, the intervals of begin and end, and its length."""
     axes = axes or Figure(figsize=(11, 3)).add_subplot()
-    zero, names = still.begin.hi_ns, [n for n in _lanes(analysis) if _traces(analysis, n)[0].host == still.host]
-    length = still.length.hi_ns / _SECOND
+    zero, names = (
+        suspension.begin.hi_ns,
+        [n for n in _lanes(analysis) if _traces(analysis, n)[0].host == suspension.host],
+    )
+    length = suspension.length.hi_ns / _SECOND
     axes.set_xlim(-around_s, length + around_s)
     for lane, name in enumerate(names):
         for trace in _traces(analysis, name):
             _marks(axes, trace, lane, zero)
     height = len(names) - 0.45
     axes.set_ylim(height, -1.55)
-    _edges(axes, still, zero, height)
+    _edges(axes, suspension, zero, height)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -268,7 +280,7 @@ def zoom(analysis: Analysis, still: Suspension, axes: Axes | None = None, around
 
 
 def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
-    """Ticks as upright marks; questions as marks where they were sent, joined to a dot where the answer came."""
+    """Ticks as upright marks; requests as marks at their sending, joined to a dot at the reply."""
     lo, hi = (edge * _SECOND + zero for edge in axes.get_xlim())
     if trace.kind == "ticks":
         moments = (trace.alive_lo + trace.alive_hi) // 2
@@ -278,13 +290,13 @@ def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
         return
     shown = (trace.sent >= lo) & (trace.sent <= hi)
     sent, answered = trace.sent[shown], trace.answered[shown]
-    known = answered != MISSING
+    replied = answered != MISSING
     tint = colour(trace.kind)
     late = trace.late[shown]
     axes.plot((sent - zero) / _SECOND, np.full(len(sent), lane - 0.22), "|", markersize=7, color=tint, zorder=3)
-    came = (answered[known] - zero) / _SECOND
-    axes.plot(came, np.full(len(came), lane + 0.22), ".", markersize=5, color=tint, zorder=3)
-    for out, back in zip(sent[known & late], answered[known & late], strict=True):
+    replied_at = (answered[replied] - zero) / _SECOND
+    axes.plot(replied_at, np.full(len(replied_at), lane + 0.22), ".", markersize=5, color=tint, zorder=3)
+    for out, back in zip(sent[replied & late], answered[replied & late], strict=True):
         axes.plot(
             [(out - zero) / _SECOND, (back - zero) / _SECOND],
             [lane - 0.16, lane + 0.19],
@@ -293,12 +305,14 @@ def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
             alpha=0.8,
             zorder=2.5,
         )
-    never = sent[~known]
-    axes.plot((never - zero) / _SECOND, np.full(len(never), lane + 0.22), "x", markersize=4, color=tint, zorder=3)
+    unanswered = sent[~replied]
+    axes.plot(
+        (unanswered - zero) / _SECOND, np.full(len(unanswered), lane + 0.22), "x", markersize=4, color=tint, zorder=3
+    )
 
 
-def _edges(axes: Axes, still: Suspension, zero: int, height: float) -> None:
-    outer, begin, end = still.outer, still.begin, still.end
+def _edges(axes: Axes, suspension: Suspension, zero: int, height: float) -> None:
+    outer, begin, end = suspension.outer, suspension.begin, suspension.end
     axes.axvspan(*x_span(outer, zero), color="#f0b9b4", alpha=0.45, linewidth=0, zorder=0.5)
     if begin.hi_ns < end.lo_ns:
         axes.axvspan(
@@ -309,38 +323,40 @@ def _edges(axes: Axes, still: Suspension, zero: int, height: float) -> None:
             linewidth=0,
             zorder=0.6,
         )
-    for one in (begin, end):
-        for edge in (one.lo_ns, one.hi_ns):
+    for bound in (begin, end):
+        for edge in (bound.lo_ns, bound.hi_ns):
             axes.plot([(edge - zero) / _SECOND] * 2, [-0.75, height], color="#8f1d14", linewidth=0.5, zorder=2)
     y = -0.95
-    left, right = x_span(outer, zero)
-    axes.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "color": "#8f1d14", "linewidth": 1.0})
+    lo, hi = x_span(outer, zero)
+    axes.annotate("", (lo, y), (hi, y), arrowprops={"arrowstyle": "<->", "color": "#8f1d14", "linewidth": 1.0})
     axes.text(
-        (left + right) / 2,
+        (lo + hi) / 2,
         y - 0.12,
-        f"suspended {seconds(still.length)}",
+        f"suspended {seconds(suspension.length)}",
         ha="center",
         va="bottom",
         fontsize=11,
         fontweight="bold",
         color="#8f1d14",
     )
-    for one, name, side in ((begin, "begin", "right"), (end, "end", "left")):
-        x = x_span(one, zero)[0 if side == "right" else 1]
-        text = f"{name} known to {one.length_ns / 1e6:.1f} ms"
+    for bound, name, side in ((begin, "begin", "right"), (end, "end", "left")):
+        x = x_span(bound, zero)[0 if side == "right" else 1]
+        text = f"{name} ± {bound.length_ns / 2e6:.1f} ms"
         axes.text(
             x, y, f"{text}  " if side == "right" else f"  {text}", ha=side, va="center", fontsize=8, color="#8f1d14"
         )
 
 
-def edge(analysis: Analysis, still: Suspension, which: str, axes: Axes | None = None, around_ms: float = 45.0) -> Axes:
-    """One end of the suspension in milliseconds: which signs of life bound it (facts), from where on it is only likely."""
+def edge(
+    analysis: Analysis, suspension: Suspension, which: str, axes: Axes | None = None, around_ms: float = 45.0
+) -> Axes:
+    """One end of the suspension in milliseconds: the heartbeats that bound it, and the interval it lies in."""
     axes = axes or Figure(figsize=(5, 2)).add_subplot()
-    one = still.begin if which == "begin" else still.end
-    zero = one.lo_ns if which == "begin" else one.hi_ns
-    reach = max(around_ms, 1.6 * one.length_ns / 1e6)
+    bound = suspension.begin if which == "begin" else suspension.end
+    zero = bound.lo_ns if which == "begin" else bound.hi_ns
+    reach = max(around_ms, 1.6 * bound.length_ns / 1e6)
     axes.set_xlim(-reach, reach)
-    names = [name for name in _lanes(analysis) if _traces(analysis, name)[0].host == still.host]
+    names = [name for name in _lanes(analysis) if _traces(analysis, name)[0].host == suspension.host]
     for lane, name in enumerate(names):
         for trace in _traces(analysis, name):
             near = (trace.alive_hi >= zero - reach * 1e6) & (trace.alive_lo <= zero + reach * 1e6)
@@ -350,9 +366,9 @@ def edge(analysis: Analysis, still: Suspension, which: str, axes: Axes | None = 
                 at, np.maximum(lo, -reach), np.minimum(hi, reach), color=colour(trace.kind), linewidth=2.2, zorder=3
             )
             axes.plot(lo, at, "|", hi, at, "|", markersize=9, color=colour(trace.kind), zorder=3)
-    likely_from, likely_to = (one.hi_ns - zero) / 1e6, (one.lo_ns - zero) / 1e6
+    likely_from, likely_to = (bound.hi_ns - zero) / 1e6, (bound.lo_ns - zero) / 1e6
     axes.axvspan(
-        (one.lo_ns - zero) / 1e6, (one.hi_ns - zero) / 1e6, color="#f0b9b4", alpha=0.6, linewidth=0, zorder=0.5
+        (bound.lo_ns - zero) / 1e6, (bound.hi_ns - zero) / 1e6, color="#f0b9b4", alpha=0.6, linewidth=0, zorder=0.5
     )
     inside = (likely_from, reach) if which == "begin" else (-reach, likely_to)
     axes.axvspan(*inside, color="#d98880", alpha=0.75, linewidth=0, zorder=0.5)
@@ -361,10 +377,8 @@ def edge(analysis: Analysis, still: Suspension, which: str, axes: Axes | None = 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(9))
-    axes.set_xlabel(f"ms {'after the last' if which == 'begin' else 'from the first'} sign of life")
-    axes.set_title(
-        f"the {which}, known to {one.length_ns / 1e6:.1f} ms", fontsize=9, loc="left", color="#8f1d14", pad=5
-    )
+    axes.set_xlabel(f"ms {'after the last' if which == 'begin' else 'from the first'} heartbeat")
+    axes.set_title(f"{which} ± {bound.length_ns / 2e6:.1f} ms", fontsize=9, loc="left", color="#8f1d14", pad=5)
     return axes
 
 
@@ -372,16 +386,16 @@ def edge(analysis: Analysis, still: Suspension, which: str, axes: Axes | None = 
 
 
 def wall_chart(analysis: Analysis) -> Figure:
-    """Everything on one sheet: lanes with silences and phases, bytes left, and the suspension close up."""
+    """One sheet with lanes, gaps and phases, remaining bytes, and the suspension enlarged."""
     with rc_context(STYLE):
-        count, still = max(1, len(_lanes(analysis))), analysis.suspension
+        count, suspension = max(1, len(_lanes(analysis))), analysis.suspension
         with_copy = analysis.mode == "move"
         heights = [
             0.62 * count + 0.35,
             *([0.9] if with_copy else []),
-            *([0.5 * count + 1.0, 0.28 * count + 0.15] if still else []),
+            *([0.5 * count + 1.0, 0.28 * count + 0.15] if suspension else []),
         ]
-        gaps = 1.2 + 0.14 * with_copy + 1.05 + (1.95 if still else 0.0)
+        gaps = 1.2 + 0.14 * with_copy + 1.05 + (1.95 if suspension else 0.0)
         figure = Figure(figsize=(11, sum(heights) + gaps), facecolor=PAPER)
         frame = Sheet(figure, left=1.15, right=0.4, top=1.2)
         top = lanes(analysis, frame.row(heights[0]))
@@ -391,50 +405,50 @@ def wall_chart(analysis: Analysis) -> Figure:
             top.tick_params(axis="x", labelbottom=False, length=0)
         zero = time_zero(analysis)
         bottom.set_xlabel(
-            f"seconds since the {'begin of the suspension' if still else 'begin'}, time of day in UTC below",
+            f"seconds since the {'begin of the suspension' if suspension else 'begin'}, time of day in UTC below",
             labelpad=20,
         )
         bottom.xaxis.set_major_locator(MaxNLocator(10))
         top.xaxis.set_major_locator(MaxNLocator(10))
         add_utc_axis(bottom, analysis, zero, 0)
-        if still:
-            zoom(analysis, still, frame.row(heights[-2], gap=0.85))
+        if suspension:
+            zoom(analysis, suspension, frame.row(heights[-2], gap=0.85))
             begin, end = frame.pair(heights[-1], gap=1.1)
-            edge(analysis, still, "begin", begin)
-            edge(analysis, still, "end", end)
-            _mark_close_up(top, still.outer.widened(2_000_000_000), zero)
+            edge(analysis, suspension, "begin", begin)
+            edge(analysis, suspension, "end", end)
+            _mark_close_up(top, suspension.outer.widened(2_000_000_000), zero)
         _title(figure, analysis)
         _legend(figure, analysis)
     return figure
 
 
 def _mark_close_up(axes: Axes, span: Interval, zero: int) -> None:
-    """Which part of the lanes the panel below enlarges."""
+    """Mark the part of the lanes that the panel below enlarges."""
     lo, hi = x_span(span, zero)
-    place = axes.get_xaxis_transform()
+    transform = axes.get_xaxis_transform()
     axes.plot(
         [lo, lo, hi, hi],
         [0.05, 0.0, 0.0, 0.05],
-        transform=place,
+        transform=transform,
         color="#8f1d14",
         linewidth=1.6,
         clip_on=False,
         zorder=5,
     )
-    axes.text(hi, 0.02, "  close up below", transform=place, fontsize=7.5, color="#8f1d14", va="bottom", zorder=5)
+    axes.text(hi, 0.02, "  enlarged below", transform=transform, fontsize=7.5, color="#8f1d14", va="bottom", zorder=5)
 
 
 class Sheet:
-    """Rows of axes on a figure, measured in inches from the top: labels keep their room whatever the height."""
+    """Rows of axes on a figure, measured in inches from the top, so labels keep their room at any height."""
 
     def __init__(self, figure: Figure, *, left: float, right: float, top: float) -> None:
         self.figure, self.left, self.right, self.at = figure, left, right, top
 
     def pair(self, height: float, gap: float = 0.0) -> tuple[Axes, Axes]:
         """Two axes side by side."""
-        whole = self.row(height, gap)
-        box = whole.get_position()
-        whole.remove()
+        full_row = self.row(height, gap)
+        box = full_row.get_position()
+        full_row.remove()
         half = box.width * 0.485
         return (
             self.figure.add_axes((box.x0, box.y0, half, box.height)),
@@ -442,6 +456,7 @@ class Sheet:
         )
 
     def row(self, height: float, gap: float = 0.0) -> Axes:
+        """Axes over the full width, below the previous row."""
         width_all, height_all = self.figure.get_size_inches()
         self.at += gap + height
         box = (
@@ -455,8 +470,8 @@ class Sheet:
 
 def _title(figure: Figure, analysis: Analysis) -> None:
     width, height = figure.get_size_inches()
-    still = analysis.suspension
-    head = f"suspended {seconds(still.length)}" if still else "no suspension found"
+    suspension = analysis.suspension
+    head = f"suspended {seconds(suspension.length)}" if suspension else "no suspension found"
     figure.text(0.25 / width, 1 - 0.2 / height, analysis.name, fontsize=13, fontweight="bold", va="top")
     began = utc(analysis.wall.at(analysis.record.lo_ns), 0)[:-1].rstrip(".").replace("T", " ")
     figure.text(0.25 / width, 1 - 0.5 / height, f"{began} UTC · {head}", fontsize=10, va="top", color=FAINT)
@@ -464,10 +479,10 @@ def _title(figure: Figure, analysis: Analysis) -> None:
 
 def _legend(figure: Figure, analysis: Analysis) -> None:
     width, height = figure.get_size_inches()
-    entries: list[Any] = [
-        Line2D([], [], color=INK, linewidth=3, label="signs of life"),
-        Patch(facecolor="#f0b9b4", edgecolor="#8f1d14", linewidth=0.5, label="silent: what facts allow"),
-        Patch(facecolor="#8f1d14", label="silent: likely"),
+    entries: list[Line2D | Patch] = [
+        Line2D([], [], color=INK, linewidth=3, label="heartbeats"),
+        Patch(facecolor="#f0b9b4", edgecolor="#8f1d14", linewidth=0.5, label="gap: guaranteed bounds"),
+        Patch(facecolor="#8f1d14", label="gap: probable"),
     ]
     kinds = {outage.kind for host in analysis.hosts for outage in host.outages}
     entries += [
@@ -476,7 +491,7 @@ def _legend(figure: Figure, analysis: Analysis) -> None:
         if kind in kinds and kind is not None
     ]
     if analysis.stalls:
-        entries.append(Patch(facecolor="#9aa2ab", alpha=0.55, label="this machine stood still"))
+        entries.append(Patch(facecolor="#9aa2ab", alpha=0.55, label="observer stall"))
     if analysis.holes:
         entries.append(Patch(facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", label="not observed"))
     figure.legend(
@@ -494,12 +509,12 @@ def _legend(figure: Figure, analysis: Analysis) -> None:
 # --- the ladder -----------------------------------------------------------------------------------------------------
 
 
-def ladder(still: Suspension, axes: Axes | None = None) -> Axes:
-    """Each witness's interval for the length as a bar, the agreed one last: do they agree?"""
-    axes = axes or Figure(figsize=(7.6, 0.9 + 0.42 * (len(still.witnesses) + 1))).add_subplot()
-    rows = sorted(still.witnesses, key=lambda one: -one.length.length_ns)
-    names = [row.probe for row in rows] + ["agreed"]
-    spans = [row.length for row in rows] + [still.length]
+def ladder(suspension: Suspension, axes: Axes | None = None) -> Axes:
+    """The length of the suspension by each probe as a bar, the combined length last."""
+    axes = axes or Figure(figsize=(7.6, 0.9 + 0.42 * (len(suspension.witnesses) + 1))).add_subplot()
+    rows = sorted(suspension.witnesses, key=lambda witness: -witness.length.length_ns)
+    names = [witness.probe for witness in rows] + ["agreed"]
+    spans = [witness.length for witness in rows] + [suspension.length]
     for lane, (name, span) in enumerate(zip(names, spans, strict=True)):
         agreed = name == "agreed"
         lo, hi = span.lo_ns / _SECOND, span.hi_ns / _SECOND
@@ -521,25 +536,30 @@ def ladder(still: Suspension, axes: Axes | None = None) -> Axes:
             fontweight="bold" if agreed else "normal",
         )
     axes.axvspan(
-        still.length.lo_ns / _SECOND, still.length.hi_ns / _SECOND, color="#f0b9b4", alpha=0.5, linewidth=0.8, zorder=0
+        suspension.length.lo_ns / _SECOND,
+        suspension.length.hi_ns / _SECOND,
+        color="#f0b9b4",
+        alpha=0.5,
+        linewidth=0.8,
+        zorder=0,
     )
-    axes.plot([still.best_ns / _SECOND], [len(names) - 1], "D", color=PAPER, markersize=3.6, zorder=4)
+    axes.plot([suspension.best_ns / _SECOND], [len(names) - 1], "D", color=PAPER, markersize=3.6, zorder=4)
     axes.set_yticks(range(len(names)), names)
     axes.get_yticklabels()[-1].set_fontweight("bold")
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e3e6ea", linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.set_xlabel("seconds suspended, as each witness alone could say")
+    axes.set_xlabel("length of the suspension by each probe alone, in seconds")
     return axes
 
 
-def ladder_chart(still: Suspension) -> Figure:
-    """The ladder as a figure of its own."""
+def ladder_chart(suspension: Suspension) -> Figure:
+    """`ladder` as a figure."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 0.95 + 0.36 * (len(still.witnesses) + 1)), facecolor=PAPER)
+        figure = Figure(figsize=(9.2, 0.95 + 0.36 * (len(suspension.witnesses) + 1)), facecolor=PAPER)
         sheet = Sheet(figure, left=1.15, right=1.75, top=0.18)
-        ladder(still, sheet.row(0.36 * (len(still.witnesses) + 1)))
+        ladder(suspension, sheet.row(0.36 * (len(suspension.witnesses) + 1)))
     return figure
 
 
@@ -547,17 +567,17 @@ def ladder_chart(still: Suspension) -> Figure:
 
 
 def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = None) -> Axes:
-    """Round trips of an open session on a log axis: the slow tail after the resume is to be seen, not averaged away."""
+    """Round trips of an open session on a logarithmic axis, so that a slow tail after the resume is visible."""
     axes = axes or Figure(figsize=(9.2, 2.6)).add_subplot()
     zero = time_zero(analysis)
     axes.set_xlim(*x_limits(analysis, zero))
     axes.set_yscale("log")
     for trace in traces:
-        known = trace.answered != MISSING
-        took = np.maximum((trace.answered - trace.sent)[known] / 1e6, 1e-3)
-        x = (trace.sent[known] - zero) / _SECOND
+        replied = trace.answered != MISSING
+        took = np.maximum((trace.answered - trace.sent)[replied] / 1e6, 1e-3)
+        x = (trace.sent[replied] - zero) / _SECOND
         _dots(axes, x, took, colour(trace.kind))
-        lost = (trace.sent[~known] - zero) / _SECOND
+        lost = (trace.sent[~replied] - zero) / _SECOND
         axes.plot(
             lost,
             np.full(len(lost), 0.97),
@@ -567,12 +587,12 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
             color=colour(trace.kind),
             zorder=3,
         )
-        usual = trace.noise.median_ns / 1e6
-        if usual > 0:
-            axes.axhline(usual, color=INK, linewidth=0.7, linestyle=(0, (4, 3)), zorder=2)
+        median_ms = trace.noise.median_ns / 1e6
+        if median_ms > 0:
+            axes.axhline(median_ms, color=INK, linewidth=0.7, linestyle=(0, (4, 3)), zorder=2)
             axes.annotate(
-                f"median before\n{usual:.2g} ms",
-                (1.01, usual),
+                f"median before\n{median_ms:.2g} ms",
+                (1.01, median_ms),
                 xycoords=("axes fraction", "data"),
                 fontsize=8,
                 va="center",
@@ -581,16 +601,16 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g} ms" if y < 1000 else f"{y / 1000:g} s"))
     axes.grid(axis="y", color="#e3e6ea", linewidth=0.7)
     axes.set_axisbelow(True)
-    still = analysis.suspension
-    if still:
-        axes.axvspan(*x_span(still.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
+    suspension = analysis.suspension
+    if suspension:
+        axes.axvspan(*x_span(suspension.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
     shade_unobserved(axes, analysis, zero)
-    axes.set_xlabel(f"sent, seconds since the {'begin of the suspension' if still else 'begin'}")
+    axes.set_xlabel(f"sent, seconds since the {'begin of the suspension' if suspension else 'begin'}")
     return axes
 
 
-def _dots(axes: Axes, x: Any, y: Any, tint: str) -> None:
-    """Every value as a dot; of very many a line from the least to the greatest in each column of the picture, which hides no outlier."""
+def _dots(axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], tint: str) -> None:
+    """Every value as a dot; of more than `_MAX_DOTS` the range in each column, which hides no outlier."""
     if len(x) <= _MAX_DOTS:
         axes.plot(x, y, ".", markersize=2.4, color=tint, zorder=3)
         return
@@ -604,7 +624,7 @@ def _dots(axes: Axes, x: Any, y: Any, tint: str) -> None:
 
 
 def latency_chart(analysis: Analysis) -> Figure | None:
-    """Round trips of every echo of a run, or ``None`` when there was no echo."""
+    """Round trips of every echo probe of a run; ``None`` without an echo probe."""
     traces = [trace for host in analysis.hosts for trace in host.traces if trace.kind == "echo"]
     if not traces:
         return None
@@ -615,7 +635,7 @@ def latency_chart(analysis: Analysis) -> Figure | None:
 
 
 def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:
-    """A figure as the bytes of a PNG or an SVG, in this module's style. The same figure gives the same SVG."""
+    """A figure as PNG or SVG bytes, in this module's style. The same figure gives the same SVG."""
     metadata = {"Date": None} if ending == "svg" else {"Software": "lpmkit"}
     content = BytesIO()
     with rc_context(STYLE):
@@ -624,5 +644,5 @@ def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:
 
 
 def data_uri(figure: Figure) -> str:
-    """A figure as a PNG that a page carries inside itself."""
+    """A figure as an inline PNG for a page."""
     return f"data:image/png;base64,{b64encode(image(figure)).decode()}"

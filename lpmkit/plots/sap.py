@@ -1,4 +1,4 @@
-"""The picture of a SAP system through a move: its jobs as bars, its work processes, the connection to its dispatcher, and the suspension through all of them."""
+"""Plots of a SAP system during a move: jobs, work processes, dispatcher connection, and the suspension across them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lpmkit.sap.job_history import JobCourse
 from lpmkit.sap.judge import JobLine, SapOutcome
 from lpmkit.sap.model import JobStatus
 
-#: What became of a job: colour, and a hatch, so that colour is not the only sign.
+#: Colour and hatch by the status of a job, so that colour is not the only sign.
 LOOKS = {
     JobStatus.RUNNING: ("#0072b2", ""),
     JobStatus.FINISHED: ("#009e73", ""),
@@ -33,7 +33,10 @@ _SECOND = 1e9
 
 
 def job_bars(analysis: Analysis, lines: Sequence[JobLine], axes: Axes | None = None) -> Axes:
-    """One bar for each job from its start (or first sight) to its end (or last sight). A job that waits to start is an outline."""
+    """One bar for each job from its start (or first observation) to its end (or last one).
+
+    Waiting jobs are outlined.
+    """
     axes = axes or Figure(figsize=(11, 4)).add_subplot()
     zero = run.time_zero(analysis)
     lo, hi = run.x_limits(analysis, zero)
@@ -61,15 +64,20 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
     if outside:
         aborted = course.status is JobStatus.ABORTED
         axes.annotate(
-            outside, (lo, lane), (6, 0), textcoords="offset points", fontsize=7, va="center",
+            outside,
+            (lo, lane),
+            (6, 0),
+            textcoords="offset points",
+            fontsize=7,
+            va="center",
             color=LOOKS[JobStatus.ABORTED][0] if aborted else FAINT,
-        )  # fmt: skip
+        )
         return
     ran = course.started_ns is not None or any(sight.job.status is JobStatus.RUNNING for sight in course.sights)
     since = course.started_ns if course.started_ns is not None else first
     until = course.ended_ns or course.gone_ns or last
     if not ran or since > first:
-        # before its start it waited
+        # Outline the wait before the start.
         waited = min(since, until) if ran else last
         _box(axes, (first - zero) / _SECOND, min(hi, (waited - zero) / _SECOND), lane, "#ffffff", "", FAINT)
     if ran and (since - zero) / _SECOND <= hi:
@@ -90,7 +98,10 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
 
 
 def _outside(course: JobCourse, lo_ns: int, hi_ns: int) -> str:
-    """What is to be said of a job that has no bar because it did nothing in the time that is shown: it was over before, or is for later; else empty."""
+    """Text for a job without a bar, which was idle during the time shown (over before, or planned for later); else
+    empty.
+
+    """
     job = course.job
     if course.ended_ns is not None and course.ended_ns < lo_ns:
         return f"◂ {course.status.word} at {job.ended:%H:%M:%S}"
@@ -116,31 +127,31 @@ def _box(axes: Axes, begin: float, end: float, lane: int, colour: str, hatch: st
 
 
 def _through(axes: Axes, analysis: Analysis, zero: int) -> None:
-    """The suspension as a line through everything, our own stalls, what nobody observed."""
-    still = analysis.suspension
-    if still:
-        axes.axvspan(*run.x_span(still.outer, zero), color="#8f1d14", alpha=0.55, linewidth=0.8, zorder=4)
+    """The suspension as a band across the axes, observer stalls, and intervals that were not observed."""
+    suspension = analysis.suspension
+    if suspension:
+        axes.axvspan(*run.x_span(suspension.outer, zero), color="#8f1d14", alpha=0.55, linewidth=0.8, zorder=4)
     run.shade_unobserved(axes, analysis, zero)
 
 
 def work_process_steps(analysis: Analysis, outcome: SapOutcome, axes: Axes | None = None) -> Axes:
-    """How many work processes of each type were busy, at each look; a mark where some were down."""
+    """Busy work processes by type at each poll; a mark where some were down."""
     axes = axes or Figure(figsize=(11, 2)).add_subplot()
     zero = run.time_zero(analysis)
     axes.set_xlim(*run.x_limits(analysis, zero))
-    kinds = [kind for kind in _TYPES if any(kind in by for _, by in outcome.occupancy)]
+    kinds = [kind for kind in _TYPES if any(kind in types for _, types in outcome.occupancy)]
     times = [(moment - zero) / _SECOND for moment, _ in outcome.occupancy]
-    most = 1
+    max_busy = 1
     for kind in kinds:
-        busy = [by.get(kind, (0, 0, 0))[0] for _, by in outcome.occupancy]
-        down = [by.get(kind, (0, 0, 0))[1] for _, by in outcome.occupancy]
-        most = max([most, *busy])
+        busy = [types.get(kind, (0, 0, 0))[0] for _, types in outcome.occupancy]
+        down = [types.get(kind, (0, 0, 0))[1] for _, types in outcome.occupancy]
+        max_busy = max([max_busy, *busy])
         axes.step(times, busy, where="post", color=_TYPES[kind], linewidth=1.3, label=kind, zorder=3)
         axes.plot(times, busy, ".", markersize=2.5, color=_TYPES[kind], zorder=3)
-        broken = [(at, count) for at, count in zip(times, down, strict=True) if count]
-        if broken:
-            axes.plot(*zip(*broken, strict=True), "x", color="#8f1d14", markersize=6, zorder=4)
-    axes.set_ylim(0, most * 1.5)  # room for the legend
+        down_at = [(at, count) for at, count in zip(times, down, strict=True) if count]
+        if down_at:
+            axes.plot(*zip(*down_at, strict=True), "x", color="#8f1d14", markersize=6, zorder=4)
+    axes.set_ylim(0, max_busy * 1.5)  # room for the legend
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_ylabel("busy", rotation=0, ha="right", va="center")
     if kinds:
@@ -159,7 +170,7 @@ def work_process_steps(analysis: Analysis, outcome: SapOutcome, axes: Axes | Non
 
 
 def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
-    """Jobs, work processes and the NI lane of one system on one sheet; ``None`` when nothing of them was seen."""
+    """Jobs, work processes and NI ping of one system on one sheet; ``None`` if nothing of them was observed."""
     lines = shown_jobs(outcome)
     lanes = [
         trace
@@ -185,13 +196,11 @@ def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
         if lanes:
             axes.append(run.latency(analysis, lanes, sheet.row(heights[len(axes)], gap=0.18 if axes else 0.0)))
             axes[-1].set_ylabel("NI ping", rotation=0, ha="right", va="center")
-        for axis in axes[:-1]:
-            axis.tick_params(axis="x", labelbottom=False, length=0)
-            axis.set_xlabel("")
-        axes[-1].set_xlabel(
-            f"seconds since the {'begin of the suspension' if analysis.suspension else 'begin'}, time of day in UTC below",
-            labelpad=20,
-        )
+        for upper in axes[:-1]:
+            upper.tick_params(axis="x", labelbottom=False, length=0)
+            upper.set_xlabel("")
+        begin = "begin of the suspension" if analysis.suspension else "begin"
+        axes[-1].set_xlabel(f"seconds since the {begin}, time of day in UTC below", labelpad=20)
         run.add_utc_axis(axes[-1], analysis, run.time_zero(analysis), 0)
         width, height = figure.get_size_inches()
         figure.text(
@@ -207,7 +216,7 @@ def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
 
 
 def shown_jobs(outcome: SapOutcome) -> list[JobLine]:
-    """The jobs worth a bar: those that matter to the verdict first, then as many as there is room for, in the order of their start."""
+    """The jobs that get a bar, in the order of their start: first those that decide the verdict, up to `MAX_JOBS`."""
     order = {"fail": 0, "unknown": 1, "pass": 2}
     chosen = sorted(outcome.jobs, key=lambda line: order.get(line.verdict, 3))[:MAX_JOBS]
     return [line for line in outcome.jobs if line in chosen]
@@ -216,10 +225,10 @@ def shown_jobs(outcome: SapOutcome) -> list[JobLine]:
 def _legend(figure: Figure) -> None:
     width, height = figure.get_size_inches()
     names = {
-        JobStatus.RUNNING: "runs on",
+        JobStatus.RUNNING: "running",
         JobStatus.FINISHED: "finished",
         JobStatus.ABORTED: "aborted",
-        JobStatus.RELEASED: "waits to start",
+        JobStatus.RELEASED: "waiting",
     }
     entries: list[Patch | Line2D] = [
         Patch(facecolor=LOOKS[status][0], hatch=LOOKS[status][1], edgecolor=INK, linewidth=0.5, label=text)
