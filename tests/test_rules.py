@@ -31,12 +31,12 @@ STRICT = OWN.replace("routine", "fail")
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("- {key: a, class: fail, reason: r, source: s}", "would fit everything"),
+        ("- {key: a, class: fail, reason: r, source: s}", "would match everything"),
         ("- {key: a, class: unknown, reason: r, source: s, contains: [x]}", "no rule has the class unknown"),
         ("- {key: a, class: other, reason: r, source: s, contains: [x]}", "no rule has the class other"),
         ("- {key: a, class: fail, reason: r, source: s, contains: x}", "contains: a list of texts was expected"),
         ("- {key: a, class: fail, reason: r, source: s, contains: [x], above_usual: never}", "above_usual: true or"),
-        ("- {key: a, class: fail, reason: r, source: s, contains: [x], colour: red}", "not known: colour"),
+        ("- {key: a, class: fail, reason: r, source: s, contains: [x], colour: red}", "unknown: colour"),
         ("- {key: a, class: fail}", "missing: reason, source"),
         ("{}\n---\n", "rules file"),
         ("a: 1", "a list of rules was expected"),

@@ -1,21 +1,22 @@
-"""Several partitions in one window: an ordered plan, what holds each move back, and who carries it out.
+"""A plan: moves of several partitions in one window, with their order and limits.
 
-A plan is a YAML file. Its moves are taken in its order as far as nothing holds one back: what it comes after, the other members of its
-cluster, and how many moves the frames, the movers and the link between two frames take at once. Each move is a run of its own, with a folder and a report as
-if it had been moved by itself; the plan's folder holds what was decided and one page for all.
+A plan is a YAML file. Its moves start in its order as far as nothing holds one back: an earlier move it depends on,
+another member of its cluster, and the number of moves that frames, movers and the link between two frames take at once.
+Each move is a run of its own, with folder and report; the plan's folder holds the decisions and one page for all moves.
 
 ::
 
     title: Rack 7, before the firmware update
     on_failure: stop                  # or go-on: the moves that do not depend on the failed one
-    limits: {link: 2, mover: 4}       # beside what the managers themselves allow
+    limits: {link: 2, mover: 4}       # in addition to the limits of the managers
     clusters: {hacmp1: [node1, node2]}
     moves:
       - {partition: bxapp1, target: bvio83}
       - {partition: bxaix85, target: bvio83, after: [bxapp1], keep_mapping: true}
 
-`lpmkit.plan.schedule` holds the rules as functions of plain values, `lpmkit.plan.book` is what front ends call, `lpmkit.plan.conductor` the process
-that carries a plan out, `lpmkit.plan.status` what a plan's folder says of it, and `lpmkit.plan.page` the page.
+`lpmkit.plan.schedule` holds the rules as functions of plain values, `lpmkit.plan.book` the operations of front ends,
+`lpmkit.plan.conductor` the process that executes a plan, `lpmkit.plan.status` the state read from a plan's folder, and
+`lpmkit.plan.page` the page.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ from lpmkit.config import Site, read_settings
 from lpmkit.errors import RecordError
 from lpmkit.runs.folder import write_file
 
-#: What a mover takes at once where nobody says: the figure of the releases that say nothing (`DW-LPM`, B).
+#: Concurrent moves of a mover that reports no limit: the figure of those releases (`DW-LPM`, B).
 MOVER_TAKES = 4
-#: What one link takes at once: one or two on 1 Gb, since the streams share it (`DW-LPM`, B).
+#: Concurrent moves over one link: one or two on 1 Gb, since the streams share it (`DW-LPM`, B).
 LINK_TAKES = 2
 
 
@@ -44,10 +45,11 @@ class _Part(BaseModel):
 
 
 class PlannedMove(_Part):
-    """One move of a plan. ``source`` is needed only where two frames list the partition; ``after`` names moves that must have arrived before.
+    """One move of a plan.
 
-    ``accept`` are the keys of checks that may fail here (`lpmkit check --json` shows them). Without that a failed check keeps a move from being asked for:
-    nobody sits there to look at it.
+    ``source`` is needed only if two frames list the partition; ``after`` names moves that must have arrived before.
+    ``accept`` holds keys of checks that may fail here (`lpmkit check --json` shows them); any other failed check
+    prevents the move, because no operator is present to judge it.
     """
 
     partition: str = Field(min_length=1)
@@ -60,7 +62,9 @@ class PlannedMove(_Part):
 
 
 class Limits(_Part):
-    """How many moves at once, beside what the managers allow: on one frame, through one mover, over the link between two frames."""
+    """Limits on concurrent moves, in addition to the managers': of one frame, one mover, the link between two
+    frames.
+    """
 
     frame: int | None = Field(default=None, ge=1)
     mover: int | None = Field(default=None, ge=1)
@@ -68,12 +72,12 @@ class Limits(_Part):
 
 
 class MovePlan(_Part):
-    """An ordered plan. Its ``title`` is what is typed to start it; left out, it is the file's name."""
+    """An ordered plan. Its ``title`` is typed to start it; the default is the file's name."""
 
     title: str = ""
     on_failure: Literal["stop", "go-on"] = "stop"
     limits: Limits = Limits()
-    #: Partitions of one cluster: never two of them at once.
+    #: Partitions of one cluster: two of them never move at once.
     clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     moves: tuple[PlannedMove, ...] = Field(min_length=1)
 
@@ -83,23 +87,23 @@ class MovePlan(_Part):
         names = [move.partition for move in moves]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"a plan moves a partition once; more than once: {', '.join(twice)}")
+            raise ValueError(f"a plan moves each partition once; listed more than once: {', '.join(twice)}")
         for move in moves:
-            strange = [name for name in move.after if name not in names]
-            if strange:
-                raise ValueError(f"{move.partition} comes after {', '.join(strange)}, which the plan does not move")
-        circle = _circle({move.partition: move.after for move in moves})
-        if circle:
-            raise ValueError(f"these wait for each other: {' after '.join(circle)}")
+            unplanned = [name for name in move.after if name not in names]
+            if unplanned:
+                raise ValueError(f"{move.partition} comes after {', '.join(unplanned)}, which the plan does not move")
+        cycle = _circle({move.partition: move.after for move in moves})
+        if cycle:
+            raise ValueError(f"these moves wait for each other: {' after '.join(cycle)}")
         return moves
 
     @model_validator(mode="after")
     def _known_members(self) -> Self:
         names = {move.partition for move in self.moves}
         for cluster, members in self.clusters.items():
-            strange = [name for name in members if name not in names]
-            if strange:
-                raise ValueError(f"the plan does not move {', '.join(strange)} of the cluster {cluster}")
+            unplanned = [name for name in members if name not in names]
+            if unplanned:
+                raise ValueError(f"the plan does not move {', '.join(unplanned)} of the cluster {cluster}")
         return self
 
     def move(self, partition: str) -> PlannedMove:
@@ -107,11 +111,11 @@ class MovePlan(_Part):
         return {move.partition: move for move in self.moves}[partition]
 
     def cluster_of(self, partition: str) -> str | None:
-        """The cluster that the plan says it belongs to."""
+        """The partition's cluster in this plan; ``None`` if the plan names none."""
         return next((name for name, members in self.clusters.items() if partition in members), None)
 
     def as_data(self) -> dict[str, Any]:
-        """JSON values; what was left out is left out."""
+        """The plan as JSON values, without defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -124,9 +128,9 @@ def _circle(after: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def load_plan(path: Path, site: Site | None = None) -> MovePlan:
-    """Read a plan. Raises `lpmkit.errors.SiteFileError`, which names line and key of everything that is wrong.
+    """Read a plan. Raises `lpmkit.errors.SiteFileError` with line and key of everything that is wrong.
 
-    Of a ``site`` that knows which database belongs to which SAP system, a database is put after its application servers.
+    If ``site`` assigns databases to SAP systems, each database is put after its application servers.
     """
     plan = read_settings(path, MovePlan, "`moves:`", "the plan")
     if not plan.title:
@@ -135,7 +139,7 @@ def load_plan(path: Path, site: Site | None = None) -> MovePlan:
 
 
 def save_plan(plan: MovePlan, path: Path) -> Path:
-    """Write a plan as YAML, so that `load_plan` reads the same. Raises `lpmkit.errors.RecordError` where it cannot be written."""
+    """Write a plan as YAML that `load_plan` reads. Raises `lpmkit.errors.RecordError` if it cannot be written."""
     text = io.StringIO()
     writer = YAML()
     writer.default_flow_style = None
@@ -148,15 +152,21 @@ def save_plan(plan: MovePlan, path: Path) -> Path:
 
 
 def in_site_order(plan: MovePlan, site: Site) -> MovePlan:
-    """The plan with every database after the application servers of the SAP system of its name, unless the plan says the opposite."""
+    """The plan with every database after its SAP system's application servers, unless the plan orders them
+    otherwise.
+    """
     after = {move.partition: move.after for move in plan.moves}
     for sid, database in site.databases.items():
         system = site.sap_systems.get(sid)
         if system is None or system.partition == database.partition:
             continue
-        here, before = database.partition, system.partition
-        if here in after and before in after and before not in after[here]:
-            longer = {**after, here: (*after[here], before)}
+        database_partition, server_partition = database.partition, system.partition
+        if (
+            database_partition in after
+            and server_partition in after
+            and server_partition not in after[database_partition]
+        ):
+            longer = {**after, database_partition: (*after[database_partition], server_partition)}
             after = after if _circle(longer) else longer
     moves = tuple(move.model_copy(update={"after": after[move.partition]}) for move in plan.moves)
     return plan.model_copy(update={"moves": moves})

@@ -1,4 +1,4 @@
-"""What holds a move of a plan back, as functions of plain values. Nothing here talks to a machine."""
+"""Rules that hold a move of a plan back, as functions of plain values. Contacts no host."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from lpmkit.plan import Limits, MovePlan
 
 
 class Stage(StrEnum):
-    """Where one move of a plan stands."""
+    """Stage of one move of a plan."""
 
     WAITING = "waiting"
-    PREPARING = "preparing"  #: surveyed, checked and validated; nothing was asked for
+    PREPARING = "preparing"  #: surveyed, checked and validated; not yet requested
     MOVING = "moving"
-    WATCHING = "watching"  #: it runs on the target, and is watched for the length of the tail
-    ARRIVED = "arrived"  #: over and fine, as far as could be told
+    WATCHING = "watching"  #: runs on the target, within the post-migration window
+    ARRIVED = "arrived"  #: over, with no failure found
     FAILED = "failed"  #: refused, rolled back, stopped, or arrived with a verdict that it failed
     RECOVERY = "needs recovery"
-    DROPPED = "dropped"  #: not asked for, because what it comes after did not arrive
+    DROPPED = "dropped"  #: not requested, because an earlier move it depends on did not arrive
 
 
-#: Stages in which a move takes a place on its frames, movers and link.
+#: Stages in which a move occupies its frames, movers and link.
 UNDER_WAY = (Stage.PREPARING, Stage.MOVING)
-#: Stages in which nothing more becomes of a move by itself.
+#: Final stages, unless an operator acts.
 OVER = (Stage.ARRIVED, Stage.FAILED, Stage.RECOVERY, Stage.DROPPED)
-#: Stages of which a move that comes after can no longer hope for anything.
+#: Stages of an earlier move that drop the moves depending on it.
 LOST = (Stage.FAILED, Stage.RECOVERY, Stage.DROPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A move that is being prepared or made: where, whether the partition is not activated, and through which movers (the frames' names where nobody chooses)."""
+    """A move that is prepared or running: frames, active or inactive, and movers (frame names if there is no
+    choice).
+    """
 
     partition: str
     source: str
@@ -43,12 +45,13 @@ class UnderWay:
 
     @property
     def frames(self) -> tuple[str, str]:
+        """Source and target."""
         return (self.source, self.target)
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What may be looked at next, in the plan's order; why each of the others waits; and what is dropped, with the reason."""
+    """Moves that may start next, in the plan's order; reasons why the others wait; dropped moves with the reason."""
 
     ready: tuple[str, ...]
     waits: Mapping[str, str]
@@ -56,27 +59,27 @@ class Queue:
 
 
 def halts(plan: MovePlan, stages: Mapping[str, Stage]) -> str | None:
-    """Why no further move is started after what has happened; ``None`` while all is well.
+    """The reason to start no further move; ``None`` without one.
 
-    A migration that was left in between halts every plan: until somebody has recovered it, its frames are not in a state to take the next one.
+    A migration that needs recovery halts every plan: until then its frames cannot take the next move.
     """
-    left = [name for name, stage in stages.items() if stage is Stage.RECOVERY]
-    if left:
-        return f"{', '.join(left)} must be recovered first (`lpmkit recover RUN`)"
+    unrecovered = [name for name, stage in stages.items() if stage is Stage.RECOVERY]
+    if unrecovered:
+        return f"{', '.join(unrecovered)} must be recovered first (`lpmkit recover RUN`)"
     failed = [name for name, stage in stages.items() if stage is Stage.FAILED]
     if failed and plan.on_failure == "stop":
-        return f"{', '.join(failed)} failed, and the plan says to stop then"
+        return f"{', '.join(failed)} failed, and the plan stops at a failure"
     return None
 
 
-#: Cluster software in a partition: its kind, and the name of the cluster where it told it, else an empty text.
+#: Cluster software in a partition: its kind and the cluster's name, empty if unknown.
 Membership = tuple[str, str]
 
 
 def queue(
     plan: MovePlan, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[Membership]], halted: str | None
 ) -> Queue:
-    """Sort the moves that wait. ``clusters`` is the cluster software that was found in partitions so far."""
+    """Sort the waiting moves. ``clusters`` is the cluster software found in partitions so far."""
     ready: list[str] = []
     waits: dict[str, str] = {}
     dropped: dict[str, str] = {}
@@ -84,8 +87,8 @@ def queue(
         name = move.partition
         if stages[name] is not Stage.WAITING:
             continue
-        lost = [other for other in move.after if stages[other] in LOST or other in dropped]
-        awaited = [other for other in move.after if stages[other] is not Stage.ARRIVED]
+        lost = [earlier for earlier in move.after if stages[earlier] in LOST or earlier in dropped]
+        awaited = [earlier for earlier in move.after if stages[earlier] is not Stage.ARRIVED]
         if lost and halted is None:
             dropped[name] = f"it comes after {', '.join(lost)}, which did not arrive"
         elif halted is not None:
@@ -102,32 +105,35 @@ def queue(
 def cluster_mate(
     plan: MovePlan, partition: str, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[Membership]]
 ) -> str | None:
-    """Why a partition must wait for another member of its cluster, which is on its way or still watched.
+    """The reason to wait for another cluster member that is moving or still watched; ``None`` without one.
 
-    Two partitions that the plan puts into clusters are held to that. Of the others two that run the same cluster software count as members of one cluster, unless both told
-    the name of theirs and the names differ.
+    Clusters of the plan take precedence. Other partitions that run the same cluster software count as members of one
+    cluster, unless both report a name and the names differ.
     """
-    mine = plan.cluster_of(partition)
+    cluster = plan.cluster_of(partition)
     for other, stage in stages.items():
         if other == partition or stage not in (*UNDER_WAY, Stage.WATCHING):
             continue
-        theirs = plan.cluster_of(other)
-        if mine is not None and theirs is not None:
-            if mine == theirs:
-                return f"{other} of the cluster {mine} is on its way"
+        other_cluster = plan.cluster_of(other)
+        if cluster is not None and other_cluster is not None:
+            if cluster == other_cluster:
+                return f"{other} of the cluster {cluster} is moving"
         elif shared := _shared(clusters.get(partition, frozenset()), clusters.get(other, frozenset())):
-            return f"{other} is on its way and runs {', '.join(shared)} too; `clusters:` can say that they are not of one cluster"
+            return (
+                f"{other} is moving and runs {', '.join(shared)} too; "
+                "put them into different `clusters:` if they are not of one cluster"
+            )
     return None
 
 
-def _shared(some: frozenset[Membership], others: frozenset[Membership]) -> list[str]:
-    """What both may be members of, in words."""
+def _shared(memberships: frozenset[Membership], other_memberships: frozenset[Membership]) -> list[str]:
+    """Clusters that both may belong to, as text."""
     return sorted(
         {
-            f"{kind} {name or theirs}".strip()
-            for kind, name in some
-            for other, theirs in others
-            if kind == other and (not name or not theirs or name == theirs)
+            f"{kind} {name or other_name}".strip()
+            for kind, name in memberships
+            for other_kind, other_name in other_memberships
+            if kind == other_kind and (not name or not other_name or name == other_name)
         }
     )
 
@@ -139,33 +145,33 @@ def hold(
     limits: Limits,
     at_most: Mapping[str, int],
 ) -> str | None:
-    """Why a move must wait for room on its frames, movers or link; ``None`` when it may start.
+    """The reason to wait for room on frames, movers or link; ``None`` if the move may start.
 
-    ``frames`` are the systems as their managers show them now: what others move there counts. A manager that does not say how many it takes is given one at
-    a time. ``at_most`` is what movers take, as far as they were asked.
+    ``frames`` are the systems as their managers show them now, so moves started elsewhere count. A manager that
+    reports no limit is given one move at a time. ``at_most`` holds the limits of movers, as far as known.
     """
     for name in move.frames:
         allowed, running = _room(frames[name], inactive=move.inactive)
-        ours = sum(name in one.frames and one.inactive == move.inactive for one in under_way)
-        # A move that was only just asked for may not be counted there yet.
-        busy = max(ours, running)
+        own = sum(name in other.frames and other.inactive == move.inactive for other in under_way)
+        # The manager may not count a move yet that was requested a moment ago.
+        busy = max(own, running)
         if busy >= allowed:
             return f"{name} takes {allowed} at once and is busy with {busy}"
-        if limits.frame is not None and ours >= limits.frame:
+        if limits.frame is not None and own >= limits.frame:
             return f"the plan allows {limits.frame} at once on {name}"
-    same = sum(set(one.frames) == set(move.frames) for one in under_way)
-    if same >= limits.link:
+    on_link = sum(set(other.frames) == set(move.frames) for other in under_way)
+    if on_link >= limits.link:
         return f"the plan allows {limits.link} at once between {move.source} and {move.target}"
     for mover in move.movers:
-        most = min((some for some in (limits.mover, at_most.get(mover)) if some is not None), default=None)
-        ours = sum(mover in one.movers for one in under_way)
-        if most is not None and ours >= most:
-            return f"the mover {mover} takes {most} at once"
+        max_moves = min((limit for limit in (limits.mover, at_most.get(mover)) if limit is not None), default=None)
+        own = sum(mover in other.movers for other in under_way)
+        if max_moves is not None and own >= max_moves:
+            return f"the mover {mover} takes {max_moves} at once"
     return None
 
 
 def _room(frame: Frame, *, inactive: bool) -> tuple[int, int]:
-    """How many moves a frame takes at once and how many it is busy with."""
+    """Concurrent moves a frame takes, and moves running there."""
     if inactive:
         allowed, running = frame.inactive_migrations_supported, frame.inactive_migrations_in_progress
     else:
@@ -174,18 +180,18 @@ def _room(frame: Frame, *, inactive: bool) -> tuple[int, int]:
 
 
 def least_busy(pairs: Sequence[MoverPair], under_way: Sequence[UnderWay]) -> MoverPair | None:
-    """The pair of movers that carries the fewest of our moves; among equals the lowest partition ids. ``None`` where there is nothing to choose."""
+    """The pair of movers with the fewest moves of this plan, then the lowest partition ids; ``None`` without pairs."""
 
     def load(pair: MoverPair) -> tuple[int, int, int]:
-        mine = (pair.source, pair.target)
-        return sum(name in one.movers for one in under_way for name in mine), pair.source_id, pair.target_id
+        movers = (pair.source, pair.target)
+        return sum(name in other.movers for other in under_way for name in movers), pair.source_id, pair.target_id
 
     return min(pairs, key=load, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether a partition's memory (MB) and processors fit the target when its turn comes; ``None`` where somebody did not say."""
+    """Room for a partition's memory (MB) and processors on the target at its turn; ``None`` if a figure is unknown."""
 
     partition: str
     fits: bool | None
@@ -193,39 +199,39 @@ class Fit:
 
 
 def fits(moves: Sequence[tuple[Partition, str, str]], frames: Mapping[str, Frame]) -> tuple[Fit, ...]:
-    """Walk through (partition, source, target) in the plan's order with the memory and processors that are free now; what left a frame is free there afterwards.
+    """Simulate memory and processors for (partition, source, target) in the plan's order, starting from those free now.
 
-    An activated partition takes its memory along; one that is not takes none until it starts.
+    An active move takes its memory along and frees it at the source; an inactive partition needs none until it starts.
     """
     memory = {name: frame.memory_available_mb for name, frame in frames.items()}
     units = {name: frame.proc_units_available for name, frame in frames.items()}
-    found = []
+    results = []
     for partition, source, target in moves:
         if partition.state == "Not Activated":
-            found.append(Fit(partition.name, True, "not activated: it takes memory when it starts"))
+            results.append(Fit(partition.name, True, "not activated: it takes memory when it starts"))
             continue
         need, free = partition.memory_mb, memory[target]
         if need is None or free is None:
-            found.append(
-                Fit(partition.name, None, f"{partition.name if need is None else target} does not say its memory")
+            results.append(
+                Fit(partition.name, None, f"{partition.name if need is None else target} reports no memory figure")
             )
             continue
         short = [f"memory {need} MB of {free} MB"] if need > free else []
         processors, idle = _processors(partition), units[target]
         if processors is not None and idle is not None and processors > idle + 1e-9:
             short.append(f"processors {processors:g} of {idle:g}")
-        found.append(Fit(partition.name, not short, ", ".join(short) or f"{need} MB of {free} MB free"))
+        results.append(Fit(partition.name, not short, ", ".join(short) or f"{need} MB of {free} MB free"))
         if not short:
             memory[target] = free - need
             memory[source] = None if memory[source] is None else memory[source] + need  # type: ignore[operator]
             if processors is not None:
                 units[target] = None if idle is None else idle - processors
                 units[source] = None if units[source] is None else units[source] + processors  # type: ignore[operator]
-    return tuple(found)
+    return tuple(results)
 
 
 def _processors(partition: Partition) -> float | None:
-    """Processors that it takes along; of dedicated ones the manager prints no units."""
+    """Processors that the partition takes along; for dedicated ones the manager prints no units."""
     if partition.proc_units is None and partition.virtual_processors is not None and partition.proc_mode != "shared":
         return float(partition.virtual_processors)
     return partition.proc_units

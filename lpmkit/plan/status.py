@@ -1,4 +1,4 @@
-"""What a plan's folder says of it: where every move stands and why the others wait. For the conductor, which goes by it, and for whoever looks on."""
+"""Status of a plan, read from its folder: the stage of every move and the reason why it waits."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _STAGE_OF = {
 
 @dataclass(frozen=True, slots=True)
 class MoveStanding:
-    """One move: its stage, a sentence why, its run folder once there is one, and how the run stands while it is made.
+    """Status of one move: stage, reason, run folder, and the state of its run while it moves.
 
-    ``began_ns`` and ``ended_ns`` are times of day: when the move was asked for, and when it was over. ``verdict`` is that of its report.
+    ``began_ns`` and ``ended_ns`` are wall-clock times of the request and of the end. ``verdict`` comes from its report.
     """
 
     partition: str
@@ -48,7 +48,7 @@ class MoveStanding:
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """A plan's moves in its order, whether somebody carries it out now, why no further move is started, and how it ended."""
+    """Status of a plan: its moves in order, ``conducted`` while a conductor runs, and why it halted or ended."""
 
     plan: MovePlan
     moves: tuple[MoveStanding, ...]
@@ -57,44 +57,50 @@ class Standings:
     ended: str | None
 
     def move(self, partition: str) -> MoveStanding:
-        """Of one partition; raises `StopIteration` for one that is not in the plan."""
+        """Status of one partition's move; raises `StopIteration` if the plan does not contain it."""
         return next(move for move in self.moves if move.partition == partition)
 
     @property
     def stages(self) -> dict[str, Stage]:
+        """The stage of each partition's move."""
         return {move.partition: move.stage for move in self.moves}
 
     @property
     def is_done(self) -> bool:
-        """Nothing more will come of it by itself."""
+        """True if every move has reached a final stage."""
         return all(move.stage in OVER for move in self.moves)
 
     @property
     def is_over(self) -> bool:
-        """Nobody carries it out, and nothing is under way."""
+        """True if the conductor has ended."""
         return self.ended is not None and not self.conducted
 
 
 def plan_of(folder: Run) -> MovePlan:
-    """The plan as it was started. Raises `RecordError` for a folder that holds none."""
+    """The plan as it was started. Raises `RecordError` for a folder without a plan."""
     if folder.manifest.get("mode") != "plan":
         raise RecordError("this folder holds no plan", where=str(folder.path))
     return MovePlan.model_validate(folder.manifest["plan"])
 
 
 def course(folder: Run, clock: Clock | None = None) -> Standings:
-    """Where a plan stands, read from its folder and from those of its moves. Raises `RecordError` for a folder that holds none."""
+    """Read the status of a plan from its folder and those of its moves. Raises `RecordError` for a folder without a
+    plan.
+
+    """
     plan, events = plan_of(folder), folder.events()
     waiting = folder.document("waiting") or {}
-    standings = {
-        move.partition: MoveStanding(move.partition, Stage.WAITING, target=move.target, source=move.source or "")
-        for move in plan.moves
+    moves = {
+        planned.partition: MoveStanding(
+            planned.partition, Stage.WAITING, target=planned.target, source=planned.source or ""
+        )
+        for planned in plan.moves
     }
     halted = ended = None
     for event in events:
         name = event.data.get("partition")
-        if name in standings:
-            standings[name] = _after(standings[name], event)
+        if name in moves:
+            moves[name] = _after(moves[name], event)
         elif event.kind == "halted":
             halted = event.data["why"]
         elif event.kind == "goes-on":
@@ -103,28 +109,27 @@ def course(folder: Run, clock: Clock | None = None) -> Standings:
             ended = None
         elif event.kind == "conductor-ended":
             ended = event.data["why"]
-    shown = []
-    for one in standings.values():
-        if one.stage is Stage.WAITING:
-            one = replace(one, why=waiting.get(one.partition, ""))  # noqa: PLW2901 - the same move, told more fully
-        shown.append(looked_at(one, clock))
-    return Standings(plan, tuple(shown), folder.is_recorded(), halted, ended)
+    current = []
+    for move in moves.values():
+        waits = move.stage is Stage.WAITING
+        current.append(looked_at(replace(move, why=waiting.get(move.partition, "")) if waits else move, clock))
+    return Standings(plan, tuple(current), folder.is_recorded(), halted, ended)
 
 
-def _after(one: MoveStanding, event: Event) -> MoveStanding:
-    """A standing after what the conductor noted of the move."""
+def _after(move: MoveStanding, event: Event) -> MoveStanding:
+    """The status of a move after an event of the conductor."""
     data: Mapping[str, Any] = event.data
     match event.kind:
         case "again":
-            return MoveStanding(one.partition, Stage.WAITING, target=one.target, source=one.source)
+            return MoveStanding(move.partition, Stage.WAITING, target=move.target, source=move.source)
         case "preparing":
-            return replace(one, stage=Stage.PREPARING, why="", source=data["source"])
+            return replace(move, stage=Stage.PREPARING, why="", source=data["source"])
         case "put-back":
-            return replace(one, stage=Stage.WAITING)
+            return replace(move, stage=Stage.WAITING)
         case "moving":
-            under_way = UnderWay(one.partition, data["source"], one.target, data["inactive"], tuple(data["movers"]))
+            under_way = UnderWay(move.partition, data["source"], move.target, data["inactive"], tuple(data["movers"]))
             return replace(
-                one,
+                move,
                 stage=Stage.MOVING,
                 source=data["source"],
                 run=Path(data["run"]),
@@ -133,46 +138,53 @@ def _after(one: MoveStanding, event: Event) -> MoveStanding:
             )
         case "over":
             return replace(
-                one, stage=Stage(data["stage"]), why=data["why"], ended_ns=event.wall_ns, verdict=data.get("verdict", ""),
-                run=Path(data["run"]) if data.get("run") else one.run,
-            )  # fmt: skip
-    return one
+                move,
+                stage=Stage(data["stage"]),
+                why=data["why"],
+                ended_ns=event.wall_ns,
+                verdict=data.get("verdict", ""),
+                run=Path(data["run"]) if data.get("run") else move.run,
+            )
+    return move
 
 
-def looked_at(one: MoveStanding, clock: Clock | None = None) -> MoveStanding:
-    """The same with how its run stands now. A run that cannot be read is said, and taken as still moving: nobody knows better."""
-    if one.run is None or one.stage is not Stage.MOVING:
-        return one
+def looked_at(move: MoveStanding, clock: Clock | None = None) -> MoveStanding:
+    """Add the current state of the move's run. A run that cannot be read counts as still moving, with the error as
+    reason.
+
+    """
+    if move.run is None or move.stage is not Stage.MOVING:
+        return move
     try:
-        now = state(Run(one.run), clock)
+        run_state = state(Run(move.run), clock)
     except LpmError as trouble:
-        return replace(one, why=f"its run cannot be read: {trouble}")
-    stage = _STAGE_OF.get(now.phase, Stage.MOVING) if now.phase is not None else Stage.MOVING
-    why = _words(now) if stage in (Stage.MOVING, Stage.WATCHING) else f"its move is {now.phase}"
-    return replace(one, stage=stage, now=now, why=why)
+        return replace(move, why=f"its run cannot be read: {trouble}")
+    stage = _STAGE_OF.get(run_state.phase, Stage.MOVING) if run_state.phase is not None else Stage.MOVING
+    why = _words(run_state) if stage in (Stage.MOVING, Stage.WATCHING) else f"its move is {run_state.phase}"
+    return replace(move, stage=stage, now=run_state, why=why)
 
 
-def _words(now: State) -> str:
-    if now.phase is Phase.SETTLED:
-        return "runs on the target, watched for the tail"
-    if now.lead_in_left_s:
-        return describe(now)
-    return ", ".join(filter(None, (f"{now.phase}", describe(now))))
+def _words(run_state: State) -> str:
+    if run_state.phase is Phase.SETTLED:
+        return "runs on the target, post-migration window"
+    if run_state.lead_in_left_s:
+        return describe(run_state)
+    return ", ".join(filter(None, (f"{run_state.phase}", describe(run_state))))
 
 
 def plans(runs: Path) -> list[Run]:
-    """Every plan's folder of a folder of runs, oldest first; folders that are none are passed over."""
-    found = []
+    """Every plan's folder of a folder of runs, oldest first; other folders are skipped."""
+    folders = []
     for path in sorted((runs / FOLDER).glob("*/run.json")):
         try:
-            found.append(Run(path.parent))
+            folders.append(Run(path.parent))
         except RecordError:
             continue
-    return found
+    return folders
 
 
-def as_rows(found: Standings) -> list[dict[str, str]]:
-    """A row for each move, as every face shows it."""
+def as_rows(status: Standings) -> list[dict[str, str]]:
+    """A row for each move, as every front end shows it."""
     return [
         {
             "partition": move.partition,
@@ -183,10 +195,10 @@ def as_rows(found: Standings) -> list[dict[str, str]]:
             "verdict": move.verdict,
             "run": move.run.name if move.run else "",
         }
-        for move in found.moves
+        for move in status.moves
     ]
 
 
-def in_flight(found: Sequence[MoveStanding]) -> list[UnderWay]:
-    """What takes a place on frames, movers and links now."""
-    return [one.under_way for one in found if one.stage is Stage.MOVING and one.under_way is not None]
+def in_flight(moves: Sequence[MoveStanding]) -> list[UnderWay]:
+    """The moves that occupy frames, movers and links now."""
+    return [move.under_way for move in moves if move.stage is Stage.MOVING and move.under_way is not None]
