@@ -1,8 +1,8 @@
-"""The site file: which frames, partitions and hosts there are, and how to log in to them.
+"""The site file: frames, partitions and hosts, and the logins to them.
 
-YAML, because a trouble in it can be named by line and key. It never holds a secret: `password` is a *reference* that says where
-the secret is to be had (see `lpmkit.ssh.secrets`). How to reach a host (address, port, user, key, jump host, known hosts) is OpenSSH's
-business and stays in its own configuration; the site file only names the host as one would type it after ``ssh``.
+YAML, so that an error can be reported with line and key. It never holds a secret: `password` is a *reference* to
+one (see `lpmkit.ssh.secrets`). Address, port, user, key, jump host and known hosts of a host belong to OpenSSH and
+stay in its own configuration; the site file only has the host's name as typed after ``ssh``.
 
 ::
 
@@ -35,7 +35,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lpmkit.errors import NotFound, SiteFileError, UsageError
 
-#: Looked for in this order when no site file is named.
+#: Default names of the site file, in the order of search.
 SITE_FILES = ("site.yaml", "lpmkit.yaml")
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -46,14 +46,14 @@ class _Part(BaseModel):
 
 
 def _reference(value: str | None) -> str | None:
-    """A secret is named by where it is, never written."""
+    """Accept a reference to a secret; raises ValueError for a secret itself."""
     if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
         raise ValueError("write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt")
     return value
 
 
 class HostSettings(_Part):
-    """A machine one logs in to. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
+    """A host with SSH login. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
 
     host: str = Field(min_length=1)
     password: str | None = None
@@ -61,16 +61,17 @@ class HostSettings(_Part):
     _password = field_validator("password")(_reference)
 
 
-#: The login that another manager is given (``migrlpar -u``) where the site file does not say.
+#: Default login that the other manager gets as ``migrlpar -u``.
 MANAGER_USERS = {"ivm": "padmin", "hmc": "hscroot"}
 
 
 class FrameSettings(HostSettings):
-    """A frame and its manager. ``mover_address`` is what the *other* manager is given as ``migrlpar --ip``.
+    """A frame and its manager. ``mover_address`` is the address that the *other* manager gets as ``migrlpar --ip``.
 
-    Under an IVM ``host`` is the VIOS. Under an HMC it is the HMC, ``system`` the managed system there (either of its names) and ``vios``
-    its I/O servers by partition name; ``mover_address`` is the HMC's and needed only where the other frame is under another manager.
-    ``partner`` is the frame that its partitions would be moved to; ``check --all`` asks for all of them whether they could.
+    Under an IVM ``host`` is the VIOS. Under an HMC ``host`` is the HMC, ``system`` the managed system (either of
+    its names) and ``vios`` its I/O servers by partition name; ``mover_address`` is the HMC's, needed only if the
+    other frame is under another manager. ``partner`` is the default target of its partitions; ``check --all``
+    checks all of them against it.
     """
 
     manager: Literal["ivm", "hmc"] = "ivm"
@@ -87,7 +88,7 @@ class FrameSettings(HostSettings):
         if manager == "hmc" and not value:
             raise ValueError("a frame under an HMC needs the name of the managed system (lssyscfg -r sys -F name)")
         if manager == "ivm" and value is not None:
-            raise ValueError("an IVM has one system only; leave this out")
+            raise ValueError("an IVM has one system only; remove this key")
         return value
 
     @field_validator("vios")
@@ -99,14 +100,14 @@ class FrameSettings(HostSettings):
                 "a frame under an HMC needs the partition names of its I/O servers, each once: [vios1, vios2]"
             )
         if manager == "ivm" and value:
-            raise ValueError("under an IVM the host is the I/O server; leave this out")
+            raise ValueError("under an IVM the host is the I/O server; remove this key")
         return value
 
     @field_validator("mover_address")
     @classmethod
     def _mover_address(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("manager") == "ivm" and not value:
-            raise ValueError("a frame under an IVM needs the address that the other manager is given as migrlpar --ip")
+            raise ValueError("a frame under an IVM needs the address that the other manager gets as migrlpar --ip")
         return value
 
     @field_validator("mover_user")
@@ -116,9 +117,9 @@ class FrameSettings(HostSettings):
 
 
 class PaceSettings(_Part):
-    """How often the probes of one partition look. Frequencies in ticks a second, everything else in milliseconds.
+    """Sampling rates of one partition's probes. Frequencies in ticks per second, everything else in milliseconds.
 
-    ``tick_batch_ms`` is how long the partition gathers its ticks before it sends them; they are stamped all the same.
+    ``tick_batch_ms`` is the interval at which the partition sends its collected ticks; each tick has its own stamp.
     """
 
     tick_hz: int = Field(default=100, ge=1, le=1000)
@@ -129,13 +130,15 @@ class PaceSettings(_Part):
 
 
 class QuickPace(PaceSettings):
-    """When the partition may be suspended, or nobody knows."""
+    """Rates while the partition may be suspended, or while its phase is unknown."""
 
     tick_hz: int = Field(default=1000, ge=1, le=1000)
 
 
 class CalmPace(PaceSettings):
-    """In the bulk of the copy: at most 20 packets a second for all probes of a partition (``python -m benchmarks.observer_cost``)."""
+    """Rates in the bulk of the copy: at most 20 packets a second for all probes of a partition
+    (``python -m benchmarks.observer_cost``).
+    """
 
     tick_batch_ms: int = Field(default=500, ge=20, le=1000)
     echo_interval_ms: int = Field(default=500, ge=20, le=10_000)
@@ -144,10 +147,11 @@ class CalmPace(PaceSettings):
 
 
 class PartitionSettings(HostSettings):
-    """A partition that can be watched from inside, and the paces of its probes.
+    """A partition that is probed from inside, and the rates of its probes.
 
-    During a move lpmkit changes between ``quick`` and ``calm`` by itself. A watch, which nobody tells about phases, keeps ``watch`` throughout.
-    ``nmon`` is the folder that nmon records into there, if it does: its own note of the move is read before and after.
+    During a move lpmkit changes between ``quick`` and ``calm``. A watch, which has no phases, uses ``watch``
+    throughout. ``nmon`` is the folder of nmon recordings in the partition: its own record of the move is read
+    before and after.
     """
 
     quick: QuickPace = QuickPace()
@@ -157,9 +161,10 @@ class PartitionSettings(HostSettings):
 
 
 class SapWebService(_Part):
-    """SAPControl (``sapctrl<nn>``, port 5<nn>13, with TLS 5<nn>14). ``through_ssh`` uses the host's local socket instead, as whoever ``commands`` logs in as.
+    """SAPControl (``sapctrl<nn>``, port 5<nn>13, with TLS 5<nn>14).
 
-    ``host`` is an address; left out, it is where ``ssh`` finds the system's host. ``ports`` are by instance number, where they are not the usual ones.
+    ``through_ssh`` uses the host's local socket instead, with the login of ``commands``. ``host`` is an address, by
+    default the one that ``ssh`` uses for the system's host. ``ports`` are non-default ports by instance number.
     """
 
     host: str = ""
@@ -175,7 +180,10 @@ class SapWebService(_Part):
 
 
 class SapCommands(_Part):
-    """``sapcontrol``, ``dpmon``, ``saplikey`` and ``ps`` over SSH, as ``<sid>adm``: ``host`` is what one would type after ``ssh`` for that user."""
+    """``sapcontrol``, ``dpmon``, ``saplikey`` and ``ps`` over SSH as ``<sid>adm``; ``host`` is the name after ``ssh``
+    for that user.
+
+    """
 
     host: str = Field(min_length=1)
     password: str | None = None
@@ -186,7 +194,7 @@ class SapCommands(_Part):
 
 
 class SapRfc(_Part):
-    """RFC by pyrfc, where this machine has it. ``host`` and ``number`` as in SAP Logon."""
+    """RFC by pyrfc, if it is installed. ``host`` and ``number`` as in SAP Logon."""
 
     host: str = ""
     number: str = ""
@@ -200,7 +208,7 @@ class SapRfc(_Part):
 
 
 class SapSoapRfc(_Part):
-    """Function modules over HTTP (``/sap/bc/soap/rfc``). ``url`` is up to the port: ``https://bxaix85:8001``."""
+    """Function modules over HTTP (``/sap/bc/soap/rfc``). ``url`` ends with the port: ``https://bxaix85:8001``."""
 
     url: str = Field(pattern=r"^https?://[^/]+/?$")
     client: str = Field(pattern=r"^\d{3}$")
@@ -213,7 +221,10 @@ class SapSoapRfc(_Part):
 
 
 class SapSlo(_Part):
-    """What a move may cost a SAP system. A job's delay is held against the longest and the median of its own history."""
+    """Limits of a move's impact on a SAP system.
+
+    A job's delay is compared with maximum and median of its own history.
+    """
 
     ni_gap_s: float = Field(default=15.0, gt=0)
     ni_reconnects: int = Field(default=0, ge=0)
@@ -227,7 +238,7 @@ class SapSlo(_Part):
     queue_now: int = Field(default=50, ge=0)
 
 
-#: How often a question is put to a SAP system, seconds; ``requests_per_minute`` bounds all of them together.
+#: Polling intervals of a SAP system by query, in seconds; ``requests_per_minute`` limits all of them together.
 SAP_INTERVALS: Mapping[str, float] = {
     "work_processes": 4.0,
     "jobs": 10.0,
@@ -243,11 +254,12 @@ SAP_INTERVALS: Mapping[str, float] = {
 
 
 class SapSystemSettings(_Part):
-    """A SAP system that runs in a partition, and the ways in that a site has to it (any of the four; the best that answers is used).
+    """A SAP system in a partition, and its interfaces (any of the four; the best one that answers is used).
 
-    ``partition`` is whose move concerns it, ``host`` what one types after ``ssh`` for it (default: the partition's), ``instances`` its numbers there.
-    ``dispatcher_ports`` are by instance number, 32nn else; ``[]`` in ``dispatchers`` leaves the NI ping out. ``hardware_keys`` are the keys of the
-    frames as ``saplikey -get`` prints them there; ``watch_after_minutes`` is how long the system log is read on.
+    ``partition`` is the partition whose moves concern the system, ``host`` its name after ``ssh`` (default: the
+    partition's), ``instances`` its instance numbers there. ``dispatcher_ports`` are by instance number, 32nn by
+    default; ``[]`` in ``dispatchers`` disables the NI ping. ``hardware_keys`` are the keys of the frames as
+    ``saplikey -get`` prints them; ``watch_after_minutes`` is the time for which the system log is read on.
     """
 
     partition: str = Field(min_length=1)
@@ -272,12 +284,12 @@ class SapSystemSettings(_Part):
 
     @property
     def kept_for_after(self) -> int:
-        """The part of ``requests_per_minute`` that the probes leave for what is asked once more after the move, while they go on."""
+        """The share of ``requests_per_minute`` that probes leave for the queries after the move."""
         return self.requests_per_minute // 6
 
     @property
     def shortest_s(self) -> float:
-        """How often the question that is put most often is put, seconds."""
+        """The shortest polling interval in seconds."""
         return min({**SAP_INTERVALS, **self.every_s}.values())
 
     @field_validator("instances", "dispatchers")
@@ -285,7 +297,7 @@ class SapSystemSettings(_Part):
     def _numbers(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for number in value or ():
             if not (len(number) == 2 and number.isdigit()):
-                raise ValueError(f'an instance number has two digits and stands in quotes, like "00", not {number!r}')
+                raise ValueError(f'an instance number has two digits in quotes, like "00", not {number!r}')
         return value
 
     @field_validator("every_s")
@@ -293,7 +305,7 @@ class SapSystemSettings(_Part):
     def _intervals(cls, value: dict[str, float]) -> dict[str, float]:
         for name, seconds in value.items():
             if name not in SAP_INTERVALS or not 0.5 <= seconds <= 3600:
-                raise ValueError(f"half a second to an hour for {', '.join(SAP_INTERVALS)}")
+                raise ValueError(f"intervals are 0.5 to 3600 seconds, of {', '.join(SAP_INTERVALS)}")
         return value
 
     @field_validator("hardware_keys")
@@ -313,12 +325,14 @@ class SapSystemSettings(_Part):
 
 
 class DatabaseSettings(_Part):
-    """An Oracle database, by its SID. ``partition`` is the partition or host that it runs on, whose login reads its alert log and runs ``sqlplus``.
+    """An Oracle database, by its SID. ``partition`` is its partition or host, whose login reads the alert log and runs
+    ``sqlplus``.
 
-    ``listener`` is ``HOST:PORT``; without it nothing is asked over the net. ``user`` and ``password`` (a reference) log on to the database; without a
-    user ``sqlplus`` logs on as the operating-system user of that login (``connect /``). The grants are in docs/oracle.md. Nothing is written unless
-    ``commit_table`` names a table of one row and a column ``at``. ``protocol: tcps`` with ``wallet`` (a folder), ``wallet_password`` (a reference) and
-    ``server_dn`` (the name in the server's certificate) are for a listener with TLS.
+    ``listener`` is ``HOST:PORT``; without it nothing is asked over the network. ``user`` and ``password`` (a
+    reference) log on to the database; without a user ``sqlplus`` logs on as that login's operating-system user
+    (``connect /``). The grants are in docs/oracle.md. Nothing is written unless ``commit_table`` names a table with
+    one row and a column ``at``. For a listener with TLS: ``protocol: tcps`` with ``wallet`` (a folder),
+    ``wallet_password`` (a reference) and ``server_dn`` (the name in the server's certificate).
     """
 
     partition: str = Field(min_length=1)
@@ -347,10 +361,12 @@ class DatabaseSettings(_Part):
 
 
 class RunSettings(_Part):
-    """How a run is made. Seconds. A run folder is its owner's alone, and the members' of ``group`` (a group of this machine) where it is given.
+    """Settings of a run. Times in seconds. A run folder is accessible to its owner, and to ``group`` (a group of this
+    host).
 
-    ``approvals`` is how many other people must approve an order before it moves (see `lpmkit.approvals`), ``approvers`` who they may be (anybody else where it is
-    empty), ``approval_holds_hours`` how long it counts. With ``allowed_signers``, a file as `ssh-keygen -Y verify` reads it, it has to be signed with an SSH key.
+    ``approvals`` is the number of other people that must approve an order before the move (see `lpmkit.approvals`),
+    ``approvers`` restricts them (empty: anybody else), ``approval_holds_hours`` limits its age. With
+    ``allowed_signers``, a file for `ssh-keygen -Y verify`, an approval must be signed with an SSH key.
     """
 
     folder: Path = Path("runs")
@@ -366,10 +382,10 @@ class RunSettings(_Part):
 
 
 class ConnectionSettings(_Part):
-    """How many SSH connections ``check --all`` has open at once: ``total`` of them, and ``per_machine`` to any one machine, jump hosts among them.
+    """Concurrent SSH connections of ``check --all``: ``total``, and ``per_machine`` to one host, jump hosts included.
 
-    Four to a machine stay below the ten logins under way at which OpenSSH begins to refuse (``MaxStartups 10:30:100``), and leave a console and an I/O server
-    room for everybody else; each of the thirty-two is a thread here.
+    Four to a host stay below the ten pending logins at which OpenSSH begins to refuse (``MaxStartups 10:30:100``),
+    and leave room for others on a console and an I/O server; each of the thirty-two is a thread here.
     """
 
     total: int = Field(default=32, ge=1, le=256)
@@ -377,7 +393,10 @@ class ConnectionSettings(_Part):
 
 
 class WriteUpSettings(_Part):
-    """How the verification for the change record is written: ``language`` (``en``, ``de``), a Jinja ``template`` and a ``logo`` of the site."""
+    """Settings of the write-up for the change record: ``language`` (``en``, ``de``), a Jinja ``template`` and a
+    ``logo``.
+
+    """
 
     language: Literal["en", "de"] = "en"
     template: Path | None = None
@@ -385,7 +404,7 @@ class WriteUpSettings(_Part):
 
 
 class Site(_Part):
-    """What the site file says. Paths are absolute once it is loaded."""
+    """The content of the site file. Paths are absolute once it is loaded."""
 
     ssh_config: Path | None = None
     frames: dict[str, FrameSettings] = Field(default_factory=dict)
@@ -399,9 +418,9 @@ class Site(_Part):
     @field_validator("frames")
     @classmethod
     def _partners(cls, value: dict[str, FrameSettings]) -> dict[str, FrameSettings]:
-        for name, one in value.items():
-            if one.partner and (one.partner == name or one.partner not in value):
-                raise ValueError(f"the partner of {name} is another frame of this file, not {one.partner!r}")
+        for name, frame in value.items():
+            if frame.partner and (frame.partner == name or frame.partner not in value):
+                raise ValueError(f"the partner of {name} is another frame of this file, not {frame.partner!r}")
         return value
 
     def frame(self, name: str) -> FrameSettings:
@@ -411,8 +430,8 @@ class Site(_Part):
         return self.frames[name]
 
     def sap_of(self, partition: str) -> dict[str, SapSystemSettings]:
-        """The SAP systems that run in a partition, by SID."""
-        return {sid: one for sid, one in self.sap_systems.items() if one.partition == partition}
+        """The SAP systems in a partition, by SID."""
+        return {sid: system for sid, system in self.sap_systems.items() if system.partition == partition}
 
     def as_data(self) -> dict[str, Any]:
         """JSON values for a run folder; references to secrets stay references."""
@@ -420,7 +439,10 @@ class Site(_Part):
 
 
 def find_site_file(given: str | os.PathLike[str] | None) -> Path:
-    """The site file that applies: the one given, ``$LPMKIT_SITE``, or one of `SITE_FILES` here."""
+    """The path given, otherwise ``$LPMKIT_SITE``, otherwise one of `SITE_FILES` in the current folder.
+
+    Raises `NotFound` or `UsageError` without one.
+    """
     named = given or os.environ.get("LPMKIT_SITE")
     if named:
         path = Path(named)
@@ -433,24 +455,28 @@ def find_site_file(given: str | os.PathLike[str] | None) -> Path:
     raise UsageError(
         "there is no site file here",
         where=str(Path.cwd()),
-        next_step=f"Write {SITE_FILES[0]} (the user guide shows one), or name one with --site FILE, or rehearse with `lpmkit demo`.",
+        next_step=(
+            f"Write {SITE_FILES[0]} (the user guide shows one), name one with --site FILE, "
+            "or rehearse with `lpmkit demo`."
+        ),
     )
 
 
-#: What the YAML parser quotes of a file's values in what it says.
+#: Parts of the YAML parser's messages that quote values of the file.
 _VALUES = re.compile(r" with value .*|(?<=undefined alias) .*", re.DOTALL)
 
 
 def load_site(path: str | os.PathLike[str]) -> Site:
-    """Read a site file. Raises `SiteFileError`, which names line and key of everything that is wrong."""
+    """Read a site file. Raises `SiteFileError` with line and key of everything that is wrong."""
     path = Path(path)
     return _absolute(read_settings(path, Site, "`frames:` and `partitions:`"), path.resolve().parent)
 
 
 def read_settings(path: Path, model: type[Settings], holds: str, what: str | None = None) -> Settings:
-    """A YAML file as a model; ``holds`` says what it should hold. Raises `SiteFileError`, which names line and key of everything that is wrong.
+    """Read a YAML file as a model; ``holds`` describes its expected content.
 
-    What the parsers say is not chained to it: they quote the file, and somebody may have written a password into it. A traceback stays in a saved notebook.
+    Raises `SiteFileError` with line and key of everything that is wrong. Messages of the parsers are not chained to it,
+    because they quote the file, which may contain a password, and a traceback stays in a saved notebook.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -471,7 +497,7 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str | Non
 
 
 def parse_yaml(text: str, where: str, *, what: str | None = None, typ: str = "rt") -> Any:
-    """The content of a YAML text that a person wrote. Raises `SiteFileError` for whatever its parser stumbles over: nested too deep, merged into itself, no YAML at all."""
+    """Parse a YAML text written by a person. Raises `SiteFileError` for anything the parser rejects or crashes on."""
     try:
         return YAML(typ=typ, pure=True).load(text)
     except MarkedYAMLError as error:
@@ -482,7 +508,7 @@ def parse_yaml(text: str, where: str, *, what: str | None = None, typ: str = "rt
         raise SiteFileError(where, [f"it is not YAML: {error}"], what=what) from None
     except RecursionError:
         raise SiteFileError(where, ["it is nested too deep"], what=what) from None
-    except Exception as error:  # noqa: BLE001 - the parser raises TypeError, ValueError and others for what is odd in a file
+    except Exception as error:  # noqa: BLE001 - the parser raises TypeError, ValueError and others for odd files
         raise SiteFileError(where, [f"it cannot be understood ({type(error).__name__})"], what=what) from None
 
 
@@ -496,14 +522,18 @@ def _absolute(site: Site, folder: Path) -> Site:
     )
     ssh_config = folder / site.ssh_config.expanduser() if site.ssh_config else None
     paths = {
-        name: folder / given.expanduser() for name in ("template", "logo") if (given := getattr(site.write_up, name))
+        name: folder / setting.expanduser()
+        for name in ("template", "logo")
+        if (setting := getattr(site.write_up, name))
     }
     write_up = site.write_up.model_copy(update=paths)
-    sap = {sid: one.model_copy(update=_absolute_sap(one, folder)) for sid, one in site.sap_systems.items()}
+    sap = {sid: system.model_copy(update=_absolute_sap(system, folder)) for sid, system in site.sap_systems.items()}
     databases = {
         sid: database.model_copy(
             update={
-                name: folder / given.expanduser() for name in ("rules", "wallet") if (given := getattr(database, name))
+                name: folder / setting.expanduser()
+                for name in ("rules", "wallet")
+                if (setting := getattr(database, name))
             }
         )
         for sid, database in site.databases.items()
@@ -519,12 +549,12 @@ def _absolute(site: Site, folder: Path) -> Site:
     )
 
 
-def _absolute_sap(one: SapSystemSettings, folder: Path) -> dict[str, Any]:
-    changed: dict[str, Any] = {"rules": folder / one.rules.expanduser() if one.rules else None}
+def _absolute_sap(system: SapSystemSettings, folder: Path) -> dict[str, Any]:
+    changed: dict[str, Any] = {"rules": folder / system.rules.expanduser() if system.rules else None}
     for name in ("webservice", "soap_rfc"):
-        way = getattr(one, name)
-        if way is not None and way.ca_file is not None:
-            changed[name] = way.model_copy(update={"ca_file": folder / way.ca_file.expanduser()})
+        source = getattr(system, name)
+        if source is not None and source.ca_file is not None:
+            changed[name] = source.model_copy(update={"ca_file": folder / source.ca_file.expanduser()})
     return changed
 
 
@@ -533,7 +563,7 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 
 def _line(data: Any, location: tuple[int | str, ...]) -> int:
-    """The line of the innermost key that exists, counted from 1; a missing key has the line of what should hold it."""
+    """Line of the innermost existing key, from 1; a missing key has the line of its parent."""
     line = 1
     for part in location:
         if isinstance(data, CommentedMap) and part in data:

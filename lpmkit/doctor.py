@@ -1,4 +1,4 @@
-"""What is missing on this machine: packages, programs, keys, the site file, machines that cannot be reached."""
+"""Diagnosis of this host: packages, programs, keys, the site file, hosts that cannot be reached."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lpmkit.sap.system import System, open_system
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.survey.connect import confirm_dialect, control_of
 
-#: A minute of a move with the usual probes takes about 2 MB; a night of watching should fit.
+#: Minimum free space: a minute of a move with the usual probes takes about 2 MB, and a night of watching should fit.
 ROOM_MB = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing looked at: ``verdict`` as for a `lpmkit.checks.Finding`, what was found, what to do next."""
+    """Result of one test: ``verdict`` as for a `lpmkit.checks.Finding`, subject, result, next step."""
 
     verdict: str
     what: str
@@ -42,7 +42,7 @@ class Diagnosis:
 
 
 def examine_machine(site_file: str | None = None) -> list[Diagnosis]:
-    """Look at everything. Never raises for what it finds; a thing that could not be looked at is ``unknown``."""
+    """Run all tests. Never raises for a failed test; a test that could not run is ``unknown``."""
     rows = [_python(), *_packages(), _ssh_client(), _agent()]
     try:
         path = find_site_file(site_file)
@@ -66,47 +66,50 @@ def _python() -> Diagnosis:
 
 def _packages() -> Iterator[Diagnosis]:
     for text in metadata.requires("lpmkit") or ():
-        wanted = Requirement(text)
-        optional = wanted.marker is not None
-        if optional and wanted.name not in ("cx_Oracle", "cx-oracle"):
+        requirement = Requirement(text)
+        optional = requirement.marker is not None
+        if optional and requirement.name not in ("cx_Oracle", "cx-oracle"):
             continue
-        yield _package(wanted, optional=optional)
+        yield _package(requirement, optional=optional)
     yield _rfc()
 
 
-def _package(wanted: Requirement, *, optional: bool) -> Diagnosis:
+def _package(requirement: Requirement, *, optional: bool) -> Diagnosis:
     try:
-        version = metadata.version(wanted.name)
+        version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         if optional:
             return Diagnosis(
                 Verdict.WARN,
-                f"package {wanted.name}",
+                f"package {requirement.name}",
                 "not installed",
                 "Only needed for Oracle 10g: pip install 'lpmkit[oracle10g]'",
             )
         return Diagnosis(
-            Verdict.FAIL, f"package {wanted.name}", "missing", f"pip install '{wanted.name}{wanted.specifier}'"
+            Verdict.FAIL,
+            f"package {requirement.name}",
+            "missing",
+            f"pip install '{requirement.name}{requirement.specifier}'",
         )
-    if not wanted.specifier.contains(version, prereleases=True):
+    if not requirement.specifier.contains(version, prereleases=True):
         return Diagnosis(
             Verdict.WARN,
-            f"package {wanted.name}",
-            f"{version}, tried with {wanted.specifier}",
-            f"pip install '{wanted.name}{wanted.specifier}'",
+            f"package {requirement.name}",
+            f"{version}, tried with {requirement.specifier}",
+            f"pip install '{requirement.name}{requirement.specifier}'",
         )
-    return Diagnosis(Verdict.PASS, f"package {wanted.name}", version)
+    return Diagnosis(Verdict.PASS, f"package {requirement.name}", version)
 
 
 def _rfc() -> Diagnosis:
-    why = trouble()
-    if why is None:
+    reason = trouble()
+    if reason is None:
         return Diagnosis(Verdict.PASS, "package pyrfc", "can be used")
     return Diagnosis(
         Verdict.WARN,
         "package pyrfc",
-        why,
-        "Withdrawn from the index and never needed: SOAP-RFC tells the same without it.",
+        reason,
+        "Withdrawn from the index and never needed: SOAP-RFC provides the same data.",
     )
 
 
@@ -114,10 +117,14 @@ def _ssh_client() -> Diagnosis:
     program = shutil.which("ssh")
     if program is None:
         return Diagnosis(
-            Verdict.FAIL, "OpenSSH client", "missing", "Install openssh-client: lpmkit asks it how hosts are reached."
+            Verdict.FAIL,
+            "OpenSSH client",
+            "missing",
+            "Install openssh-client: lpmkit takes addresses and keys of hosts from it.",
         )
-    said = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr.strip()  # noqa: S603 - ssh -V
-    return Diagnosis(Verdict.PASS, "OpenSSH client", said)
+    reply = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)  # noqa: S603 - ssh -V
+    version = reply.stderr.strip()  # OpenSSH prints its version there
+    return Diagnosis(Verdict.PASS, "OpenSSH client", version)
 
 
 def _agent() -> Diagnosis:
@@ -126,7 +133,7 @@ def _agent() -> Diagnosis:
             Verdict.WARN,
             "SSH agent",
             "none",
-            "Fine with key files named in the ssh configuration; else: eval $(ssh-agent) && ssh-add",
+            "Not needed with key files in the ssh configuration; otherwise: eval $(ssh-agent) && ssh-add",
         )
     keys = paramiko.Agent().get_keys()
     if not keys:
@@ -144,14 +151,14 @@ def _room(site: Site) -> Diagnosis:
             Verdict.FAIL,
             "folder of runs",
             f"{folder} cannot be written",
-            "Name another in the site file: runs: {folder: …}",
+            "Set another one in the site file: runs: {folder: …}",
         )
     if free_mb < ROOM_MB:
         return Diagnosis(
             Verdict.WARN,
             "folder of runs",
             f"{free_mb} MB free at {folder}",
-            "Make room: a night of watching should fit.",
+            "Free some space: a night of watching should fit.",
         )
     return Diagnosis(Verdict.PASS, "folder of runs", f"{free_mb:,} MB free at {Path(folder)}")
 
@@ -178,18 +185,18 @@ def _hosts(site: Site) -> Iterator[Diagnosis]:
 
 
 def _dialect(book: Runbook, name: str) -> Diagnosis:
-    """What the manager of a frame is, and whether the site file calls it so."""
+    """Test that a frame's manager is of the type in the site file."""
     try:
-        found = confirm_dialect(book.site, name, secrets=book.secrets)
+        dialect = confirm_dialect(book.site, name, secrets=book.secrets)
     except UsageError as error:
         return Diagnosis(Verdict.FAIL, f"manager of {name}", error.what, error.next_step or "")
     except LpmError as error:
         return Diagnosis(Verdict.UNKNOWN, f"manager of {name}", str(error))
-    return Diagnosis(Verdict.PASS, f"manager of {name}", f"{found.kind.upper()}, {found.level}")
+    return Diagnosis(Verdict.PASS, f"manager of {name}", f"{dialect.kind.upper()}, {dialect.level}")
 
 
 def _sap(book: Runbook) -> Iterator[Diagnosis]:
-    """Which ways in each SAP system of the site has: every way is asked one question that it alone answers for."""
+    """Test every SAP interface of the site by one query that only this interface answers."""
     for sid, settings in book.site.sap_systems.items():
         try:
             system = open_system(
@@ -213,40 +220,40 @@ def _sap(book: Runbook) -> Iterator[Diagnosis]:
             yield Diagnosis(
                 Verdict.WARN,
                 f"SAP {sid}",
-                "the site file names no way in",
-                f"sap_systems.{sid}: webservice, commands, rfc or soap_rfc; the NI ping needs none.",
+                "the site file configures no SAP interface",
+                f"Add to sap_systems.{sid}: webservice, commands, rfc or soap_rfc. The NI ping needs none.",
             )
 
 
 def _way(system: System, sid: str, name: str) -> Diagnosis:
-    said = system.ask_by(name, "work_processes")
+    answer = system.ask_by(name, "work_processes")
     what = f"SAP {sid} by {name}"
-    if said.rows is None:
-        return Diagnosis(Verdict.FAIL, what, said.trouble, f"Correct sap_systems.{sid}.{name}, or leave it out.")
-    return Diagnosis(Verdict.PASS, what, f"{len(said.rows)} work processes, by {said.way}")
+    if answer.rows is None:
+        return Diagnosis(Verdict.FAIL, what, answer.trouble, f"Correct sap_systems.{sid}.{name}, or leave it out.")
+    return Diagnosis(Verdict.PASS, what, f"{len(answer.rows)} work processes, by {answer.way}")
 
 
 def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[Diagnosis]:
-    """By which way a database will be asked and why, and whether that works: by logging on once."""
-    known = book.site.partitions.get(settings.partition)
-    host = known.host if known else settings.partition
+    """Test the driver of a database by logging on once."""
+    partition = book.site.partitions.get(settings.partition)
+    host = partition.host if partition else settings.partition
     try:
-        way = route(host, book.site.ssh_config)
-        session = SshSession(way, password=book.secrets.get(known.password if known else None, host))
+        ssh_route = route(host, book.site.ssh_config)
+        session = SshSession(ssh_route, password=book.secrets.get(partition.password if partition else None, host))
         password = book.secrets.get(settings.password, f"database {sid}")
     except LpmError as error:
         yield Diagnosis(Verdict.UNKNOWN, f"database {sid}", error.what, error.next_step or "")
         return
     try:
-        for look in look_at(sid, settings, password, session):
-            verdict = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.WARN}[look.works]
-            yield Diagnosis(verdict, look.what, look.found, look.next_step)
+        for check in look_at(sid, settings, password, session):
+            verdict = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.WARN}[check.works]
+            yield Diagnosis(verdict, check.what, check.found, check.next_step)
     finally:
         session.close()
 
 
 def _console(book: Runbook, name: str, settings: FrameSettings) -> Diagnosis:
-    """Whether the host is an HMC at all, has that system, and the system those I/O servers: by asking it."""
+    """Test that the host is an HMC, manages the system, and that the system has the I/O servers named."""
     control = control_of(book.site, name, secrets=book.secrets)
     try:
         level = control.console() if isinstance(control, Hmc) else None
@@ -263,5 +270,5 @@ def _console(book: Runbook, name: str, settings: FrameSettings) -> Diagnosis:
             f"{settings.system} has no I/O server {', '.join(missing)}",
             f"frames.{name}.vios: it has {', '.join(sorted(listed)) or 'none'}",
         )
-    said = f"version {level.version}, release {level.release}" if level else ""
-    return Diagnosis(Verdict.PASS, f"HMC of {name}", f"{said}, has {settings.system}")
+    version = f"version {level.version}, release {level.release}" if level else ""
+    return Diagnosis(Verdict.PASS, f"HMC of {name}", f"{version}, has {settings.system}")

@@ -1,28 +1,28 @@
-"""Everything that can go wrong, in one tree.
+"""All errors of lpmkit, in one tree.
 
 ::
 
     LpmError
-    ├── UsageError                you asked for something that cannot be
-    │   ├── SiteFileError             the site file: which line, which key
+    ├── UsageError                the request is impossible
+    │   ├── SiteFileError             the site file: line and key
     │   ├── NotFound                  no such frame, partition, host, run
     │   ├── Ambiguous                 the name fits more than one
-    │   └── NotAllowed                a rule of the house: no validation, wrong name typed
+    │   └── NotAllowed                a safety rule: no validation, wrong name typed
     │       └── NotApproved               four eyes: too few approvals of this order
-    ├── RemoteError               the other side did something else
+    ├── RemoteError               a host did not behave as expected
     │   ├── Unreachable               no connection at all
-    │   ├── HostKeyRefused            the host key is unknown, or another than before
-    │   ├── LoginRefused              it answers and does not let us in
-    │   ├── ConnectionLost            it was there and went away
-    │   ├── NoAnswer                  connected, and silent past the time-out
-    │   ├── CommandRefused            it understood and said no
-    │   └── UnexpectedReply           we do not understand what it said
-    ├── MoveError                 both behaved and the move did not succeed
+    │   ├── HostKeyRefused            the host key is unknown or has changed
+    │   ├── LoginRefused              the host answers and refuses the login
+    │   ├── ConnectionLost            the connection broke
+    │   ├── NoAnswer                  connected, and silent past the time limit
+    │   ├── CommandRefused            the command failed
+    │   └── UnexpectedReply           the reply cannot be parsed
+    ├── MoveError                 all hosts behaved, but the move did not succeed
     │   └── NotReady                  checks or validation failed
-    └── RecordError               the run folder: unreadable, full disk, of a newer format
+    └── RecordError               the run folder: unreadable, full disk, newer format
 
-Every one takes facts and composes its own sentence in four parts: where, what was asked, what came back
-in the machine's own words, what to type next. The facts stay readable as attributes.
+An error takes facts and composes a message in four parts: where, the request, the answer in the host's own words, the
+next step. The facts stay available as attributes.
 
 >>> print(NotFound("partition", "bxaix8", known=["bxaix85", "bvio82"], where="site.yaml"))
 site.yaml: there is no partition 'bxaix8'. Did you mean 'bxaix85'? Known: bxaix85, bvio82.
@@ -35,7 +35,7 @@ from collections.abc import Iterable
 
 
 class LpmError(Exception):
-    """The root. ``where``, ``asked``, ``answered`` and ``next_step`` are texts or ``None``."""
+    """The root of all errors. ``where``, ``asked``, ``answered`` and ``next_step`` are texts or ``None``."""
 
     def __init__(
         self,
@@ -67,12 +67,14 @@ class LpmError(Exception):
 
 
 class UsageError(LpmError):
-    """What was asked for cannot be; nothing was done to any machine."""
+    """The request is impossible; nothing was changed on any host."""
 
 
 class SiteFileError(UsageError):
-    """A file that the site wrote (the site file, its rules, a plan) cannot be used. ``problems`` holds one line per trouble, each with line number and key;
-    ``what`` names a file that is not the site file."""
+    """A file of the site (the site file, its rules, a plan) cannot be used.
+
+    ``problems`` holds one line per problem, with line number and key; ``what`` names a file other than the site file.
+    """
 
     def __init__(self, path: str, problems: Iterable[str], *, what: str | None = None) -> None:
         self.problems = tuple(problems)
@@ -82,7 +84,7 @@ class SiteFileError(UsageError):
 
 
 class NotFound(UsageError):
-    """Nothing has that name. ``known`` lists what there is, so that the message can offer the nearest."""
+    """Nothing has that name. ``known`` lists the valid names, so that the message can suggest the closest."""
 
     def __init__(self, kind: str, name: str, *, known: Iterable[str] = (), where: str | None = None) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
@@ -93,19 +95,19 @@ class NotFound(UsageError):
 
 
 class Ambiguous(UsageError):
-    """More than one has that name; ``candidates`` are ways to say which."""
+    """The name fits more than one; ``candidates`` are the ways to specify which."""
 
     def __init__(self, kind: str, name: str, candidates: Iterable[str], *, where: str | None = None) -> None:
         self.kind, self.name, self.candidates = kind, name, tuple(candidates)
         super().__init__(
             f"{kind} {name!r} fits more than one",
             where=where,
-            next_step=f"Say which: {', '.join(self.candidates)}.",
+            next_step=f"Specify which: {', '.join(self.candidates)}.",
         )
 
 
 class NotAllowed(UsageError):
-    """A rule that protects the operator: no fresh validation, the name not typed, a move already running."""
+    """A safety rule forbids it: no fresh validation, the name not typed, a move already running."""
 
 
 class NotApproved(NotAllowed):
@@ -113,7 +115,7 @@ class NotApproved(NotAllowed):
 
 
 class RemoteError(LpmError):
-    """A machine did something else than it should have."""
+    """A host did not behave as expected."""
 
 
 class Unreachable(RemoteError):
@@ -125,19 +127,19 @@ class HostKeyRefused(RemoteError):
 
 
 class LoginRefused(RemoteError):
-    """The machine answers and accepts none of our keys."""
+    """The host answers and accepts none of the keys."""
 
 
 class ConnectionLost(RemoteError):
-    """The connection was there and went away before the reply was whole."""
+    """The connection broke before the reply was complete."""
 
 
 class NoAnswer(RemoteError):
-    """The machine is connected and kept silent past the time-out."""
+    """The host is connected and did not answer within the time limit."""
 
 
 class CommandRefused(RemoteError):
-    """The command ran and said no; ``status`` is its exit status."""
+    """The command failed; ``status`` is its exit status."""
 
     def __init__(
         self,
@@ -154,7 +156,7 @@ class CommandRefused(RemoteError):
 
 
 class UnexpectedReply(RemoteError):
-    """A reply that lpmkit does not understand; ``line`` is the line that it stumbled over, if it was one."""
+    """A reply that lpmkit cannot parse; ``line`` is the line at fault, if known."""
 
     def __init__(
         self,
@@ -172,16 +174,16 @@ class UnexpectedReply(RemoteError):
             asked=asked,
             answered=f'"{line}"' if line is not None else None,
             next_step=next_step
-            or "Ask again; if it stays so, this machine prints something that lpmkit has not seen: report it with the reply.",
+            or "Try again. If it persists, this host prints an unknown format: report it with the reply.",
         )
 
 
 class MoveError(LpmError):
-    """Both sides behaved and the move did not succeed."""
+    """All hosts behaved, but the move did not succeed."""
 
 
 class NotReady(MoveError):
-    """Checks or the firmware's own validation say no."""
+    """Checks or the validation failed."""
 
 
 class RecordError(LpmError):

@@ -1,7 +1,7 @@
-"""What there is: frames, their I/O servers, partitions, disks, adapters.
+"""Nouns of PowerVM: frames, their I/O servers, partitions, disks, adapters.
 
-Plain frozen values, in the words of the manuals. ``None`` means *not known* (nobody could or would say), never zero,
-never "no". Memory is in MB as the managers print it, processing power in units (1.0 is one processor).
+Plain frozen values, in the words of the manuals. ``None`` means *not known*, never zero, never "no".
+Memory is in MB as the managers print it, processing power in units (1.0 is one processor).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Frame:
 
     @property
     def virtual_fc_capable(self) -> bool | None:
-        """Whether it can have virtual Fibre Channel; ``None`` where the manager told no capabilities at all."""
+        """True if the frame supports virtual Fibre Channel; ``None`` if the manager reports no capabilities."""
         return "virtual_fc_capable" in self.capabilities if self.capabilities else None
 
     @property
@@ -69,7 +69,7 @@ class Partition:
     proc_mode: str | None = None
     max_virtual_slots: int | None = None
     msp: bool | None = None
-    #: The shared processor pool; ``None`` for dedicated processors, or where the manager does not say.
+    #: The shared processor pool; ``None`` for dedicated processors, or if the manager does not report it.
     pool_id: int | None = None
     pool: str | None = None
     #: The name of the profile that the partition was last activated with.
@@ -85,6 +85,7 @@ class Partition:
 
     @property
     def is_vios(self) -> bool:
+        """True for a virtual I/O server."""
         return self.environment == "vioserver"
 
 
@@ -117,12 +118,16 @@ class VirtualEthernetAdapter:
 
     @property
     def vlans(self) -> tuple[int, ...]:
+        """All VLANs, the port VLAN first."""
         return (self.port_vlan_id, *self.additional_vlan_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualFcAdapter:
-    """One end of a virtual Fibre Channel pair (``--rsubtype fc``). A client's has two WWPNs, lower case: the second one is for a move."""
+    """One end of a virtual Fibre Channel pair (``--rsubtype fc``). A client has two WWPNs, lower case; the second is
+    for moves.
+
+    """
 
     partition: str
     lpar_id: int
@@ -137,7 +142,10 @@ class VirtualFcAdapter:
 
 @dataclass(frozen=True, slots=True)
 class VnicBacking:
-    """What stands behind a virtual NIC: a logical port of an SR-IOV adapter's physical port, served by an I/O server. ``capacity`` is in percent."""
+    """The backing device of a virtual NIC: a logical port on an SR-IOV physical port, served by an I/O server.
+
+    ``capacity`` is in percent.
+    """
 
     server: str
     server_id: int
@@ -164,7 +172,7 @@ class VnicAdapter:
 
 @dataclass(frozen=True, slots=True)
 class SriovPort:
-    """A physical port of an SR-IOV adapter (``lshwres -r sriov --rsubtype physport``); ``up`` is whether it has a link."""
+    """A physical port of an SR-IOV adapter (``lshwres -r sriov --rsubtype physport``); ``up`` is true with a link."""
 
     adapter: int
     port: int
@@ -185,7 +193,9 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A partition profile (``lssyscfg -r prof``) with every field as the manager prints it, to be kept before a move."""
+    """A partition profile (``lssyscfg -r prof``) with every field as the manager prints it, to be stored before a
+    move.
+    """
 
     name: str
     partition: str
@@ -216,7 +226,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the manager says each adapter could go on the target, and where it would put it."""
+    """Candidates on the target for each adapter, and the manager's own suggestion."""
 
     scsi: tuple[Place, ...] = ()
     scsi_suggested: tuple[Place, ...] = ()
@@ -266,7 +276,10 @@ class VirtualScsiServer:
 
 @dataclass(frozen=True, slots=True)
 class VirtualFcServer:
-    """A virtual Fibre Channel server adapter of a VIOS and the physical port it is on (``lsmap -all -npiv``); ``port`` is ``None`` where it has none."""
+    """A virtual Fibre Channel server adapter of a VIOS and the physical port it is on (``lsmap -all -npiv``);
+
+    ``port`` is ``None`` where it has none.
+    """
 
     name: str
     physloc: str
@@ -293,7 +306,7 @@ class VirtualFcServer:
 
 @dataclass(frozen=True, slots=True)
 class FcPort:
-    """A physical Fibre Channel port that takes virtual adapters (``lsnports``): how many in all and how many more, of ports and of WWPNs."""
+    """A physical Fibre Channel port for virtual adapters (``lsnports``): total and available ports and WWPNs."""
 
     name: str
     location: str
@@ -384,6 +397,7 @@ class Trunk:
 
     @property
     def vlans(self) -> tuple[int, ...]:
+        """All VLANs, the port VLAN first."""
         return (self.port_vlan_id, *self.vlan_tags)
 
 
@@ -413,8 +427,8 @@ class Device:
 class Vios:
     """A virtual I/O server; under IVM it is also the manager and the mover.
 
-    A group that is ``None`` could not be looked at; an empty one was looked at and holds nothing. ``media`` are the virtual
-    optical devices with what is loaded in them, ``None`` for an empty tray.
+    A group that is ``None`` could not be looked at; an empty one was looked at and holds nothing. ``media`` are the
+    virtual optical devices with what is loaded in them, ``None`` for an empty tray.
     """
 
     name: str

@@ -1,6 +1,7 @@
-"""A rehearsal: the same guided move against machines that are not there.
+"""A rehearsal: the guided move against a simulator.
 
-Starts the simulator as a program of its own and hands out the site file that it writes. From there on nothing knows that the site is simulated.
+Starts the simulator as a separate program and provides the site file that it writes; everything else is unaware of the
+simulation.
 """
 
 from __future__ import annotations
@@ -19,19 +20,21 @@ from typing import Any, Self
 from lpmkit.config import Site, load_site
 from lpmkit.errors import RemoteError
 from lpmkit.runbook import Runbook
+from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 
-#: A simulator whose owner was killed, or whose kernel was restarted and never came back, ends by itself.
+#: Lifetime of the simulator in seconds, in case its owner was killed or its kernel restarted.
 LIFE_S = 4 * 3600
-#: Where the site file of a rehearsal says that the password of its SAP systems is.
+#: Environment variable with the password of the simulated SAP systems.
 SAP_PASSWORD = "LPM_SIMULATOR_SAP_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 class Rehearsal:
-    """The simulator, running; a ``with`` block, or `close` at the end.
+    """A running simulator; use a ``with`` block, or `close` at the end.
 
-    ``speed`` shortens the copy, never the suspension. ``truth`` is where the simulator writes what really happened, which nothing but a test should read. A
-    simulator that is at work in ``folder`` already is used again: as in life, the machines do not go away because a notebook's kernel was restarted.
+    ``speed`` shortens the copy, never the suspension. ``truth`` is the file with the actual events of the
+    simulator, for tests only. A simulator that already runs in ``folder`` is reused, so a restarted notebook kernel
+    keeps its hosts.
     """
 
     def __init__(self, folder: Path, *, speed: float = 1.0, options: Sequence[str] = ()) -> None:
@@ -40,18 +43,19 @@ class Rehearsal:
         self.site_file = self.folder / "site.yaml"
         self._note = self.folder / "rehearsal.json"
         self.folder.mkdir(parents=True, exist_ok=True)
-        found = self._at_work()
-        if found is None:
-            found = self._start(speed, options)
-            # The machines are made up and so is their password: whoever comes back to them needs it again.
+        simulator = self._at_work()
+        if simulator is None:
+            simulator = self._start(speed, options)
+            # The hosts are simulated and so is their password: a later rehearsal in this folder needs it again.
             self._note.touch(mode=0o600)
-            self._note.write_text(json.dumps({**found, "sap_password": os.environ[SAP_PASSWORD]}), encoding="utf-8")
-        elif "sap_password" in found:
-            os.environ[SAP_PASSWORD] = str(found["sap_password"])
-        self.pid = int(found["pid"])
+            self._note.write_text(json.dumps({**simulator, "sap_password": os.environ[SAP_PASSWORD]}), encoding="utf-8")
+        elif "sap_password" in simulator:
+            os.environ[SAP_PASSWORD] = str(simulator["sap_password"])
+        self.pid = int(simulator["pid"])
 
     @property
     def site(self) -> Site:
+        """The site file of the simulator."""
         return load_site(self.site_file)
 
     def _start(self, speed: float, options: Sequence[str]) -> dict[str, Any]:
@@ -83,21 +87,21 @@ class Rehearsal:
         raise RemoteError("the simulator did not start", where=str(self.folder), answered=text[-2000:] or None)
 
     def _at_work(self) -> dict[str, Any] | None:
-        """What the note of an earlier start says, when that simulator still lives."""
+        """The note of an earlier start in this folder, if that simulator still runs."""
         try:
-            found = dict(json.loads(self._note.read_text(encoding="utf-8")))
+            note = dict(json.loads(self._note.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return None
-        return found if _is_simulator(int(found["pid"]), self.folder) else None
+        return note if _is_simulator(int(note["pid"]), self.folder) else None
 
     def close(self) -> None:
-        """End the recorders of its runs, the simulator and its partitions. What was recorded stays."""
+        """End the recorders of its runs, the simulator and its partitions. Records are retained."""
         if self.site_file.exists():
             book = Runbook(self.site)
             for run in book.runs():
                 if run.is_recorded():
                     book.end(run)
-                    wait_until(lambda run=run: not run.is_recorded(), clock=book.clock, timeout_s=30.0)  # type: ignore[misc]
+                    _wait_for_end(run, book.clock)
         if _is_simulator(self.pid, self.folder):
             os.kill(self.pid, signal.SIGTERM)
             wait_until(lambda: not _is_simulator(self.pid, self.folder), clock=Clock(), timeout_s=15.0)
@@ -112,10 +116,14 @@ class Rehearsal:
         self.close()
 
 
+def _wait_for_end(run: Run, clock: Clock) -> None:
+    wait_until(lambda: not run.is_recorded(), clock=clock, timeout_s=30.0)
+
+
 def _is_simulator(pid: int, folder: Path) -> bool:
-    """Whether ``pid`` is the simulator of that folder: process ids are used again."""
+    """True if ``pid`` is the simulator of that folder; process ids are reused."""
     try:
-        os.waitpid(pid, os.WNOHANG)  # a child of ours that ended would stay as a zombie
+        os.waitpid(pid, os.WNOHANG)  # collect an ended child, which would stay as a zombie
     except ChildProcessError:
         pass  # not our child: started before this process, or collected already
     try:

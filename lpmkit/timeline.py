@@ -1,11 +1,10 @@
-"""When things happened, who saw them, and on which clock.
+"""Samples and events, and the clocks that time them.
 
-Two clocks of the observer (the machine that runs lpmkit) are kept side by side: ``mono_ns`` is
-``CLOCK_MONOTONIC`` in nanoseconds, to subtract; ``wall_ns`` is nanoseconds since 1970 UTC, to talk about.
-An `Anchor` ties them. Monotonic readings are comparable within one boot of the observer, that is within one
-`segment` of a run and, as long as the observer was not restarted, between its segments.
+The observer (the host that runs lpmkit) records two clocks: ``mono_ns`` is ``CLOCK_MONOTONIC`` in nanoseconds, for
+differences; ``wall_ns`` is nanoseconds since 1970 UTC, for display. An `Anchor` ties them. Monotonic readings are
+comparable within one boot of the observer: within one `segment` of a run, and between segments unless it was rebooted.
 
-What a probe sees is a `Sample`: one for every tick of its schedule. What is reported once is an `Event`.
+A probe records a `Sample` for every tick of its schedule. An `Event` is recorded once.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """What became of one tick of a probe."""
+    """Outcome of one tick of a probe."""
 
-    ANSWERED = "answered"  #: the partition itself spoke
-    SILENT = "silent"  #: no answer came before the probe gave this tick up
-    REFUSED = "refused"  #: the host answered with a refusal: its kernel is alive, the service is not
-    LOST = "lost"  #: the connection that carried the question broke
+    ANSWERED = "answered"  #: the partition itself replied
+    SILENT = "silent"  #: no reply within the time limit of this tick
+    REFUSED = "refused"  #: the host refused: its kernel is alive, the service is not
+    LOST = "lost"  #: the connection of the request broke
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One tick of one probe. All times in nanoseconds; ``None`` means not known or not applicable.
+    """One tick of one probe. All times in nanoseconds; ``None`` means unknown or not applicable.
 
-    ``due_ns``, ``sent_ns`` and ``answered_ns`` are on the observer's monotonic clock. For a tick stream, where the
-    partition is the sender, ``due_ns`` and ``sent_ns`` are ``None`` and ``answered_ns`` is when the tick *arrived* here.
-    The ``remote_*`` stamps were taken by the partition at the moment it ran: ``remote_due_ns`` and ``remote_mono_ns`` on its
-    monotonic clock, ``remote_wall_ns`` on its time of day.
+    ``due_ns``, ``sent_ns`` and ``answered_ns`` are on the observer's monotonic clock. In a tick stream the
+    partition is the sender: ``due_ns`` and ``sent_ns`` are ``None`` and ``answered_ns`` is the *arrival* of the
+    tick at the observer. The ``remote_*`` stamps were taken by the partition while it ran: ``remote_due_ns`` and
+    ``remote_mono_ns`` on its monotonic clock, ``remote_wall_ns`` on its wall clock.
     """
 
     seq: int
@@ -49,7 +48,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something reported once. ``source`` says by whom, ``kind`` what, ``data`` the facts (JSON values only)."""
+    """Something that is recorded once, with its ``source``, its ``kind`` and the facts in ``data`` (JSON values
+    only).
+    """
 
     mono_ns: int
     wall_ns: int
@@ -61,7 +62,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """One pair of readings of both clocks, true within ``uncertainty_ns`` (half the time that the pair took)."""
+    """A paired reading of both clocks, exact within ``uncertainty_ns`` (half of the time that the pair took)."""
 
     mono_ns: int
     wall_ns: int
@@ -69,19 +70,22 @@ class Anchor:
 
 
 class Clock:
-    """The observer's clocks. Whatever waits or stamps takes one as an argument, so that tests can bring their own."""
+    """The observer's clocks. Code that waits or stamps takes one as an argument, so that tests can replace it."""
 
     def mono_ns(self) -> int:
+        """Monotonic clock in nanoseconds."""
         return time.monotonic_ns()
 
     def wall_ns(self) -> int:
+        """Nanoseconds since 1970 UTC."""
         return time.time_ns()
 
     def sleep(self, seconds: float) -> None:
+        """Wait for ``seconds``."""
         time.sleep(seconds)
 
     def anchor(self, tries: int = 5) -> Anchor:
-        """The tightest of a few paired readings."""
+        """The paired reading with the smallest uncertainty out of ``tries``."""
         return min((self._pair() for _ in range(tries)), key=lambda pair: pair.uncertainty_ns)
 
     def _pair(self) -> Anchor:
@@ -92,7 +96,7 @@ class Clock:
 
 
 def wait_until(condition: Callable[[], bool], *, clock: Clock, timeout_s: float, every_s: float = 0.05) -> bool:
-    """Ask ``condition`` until it holds; False when ``timeout_s`` have passed first."""
+    """Poll ``condition`` until it holds; false after ``timeout_s`` without success."""
     deadline = clock.mono_ns() + int(timeout_s * 1e9)
     while not condition():
         if clock.mono_ns() >= deadline:

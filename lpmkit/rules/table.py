@@ -1,7 +1,7 @@
-"""A table of rules for the messages of another program, kept as YAML: read, checked, and a site's own rules asked before lpmkit's.
+"""A YAML table of rules that classify another program's messages; the site's own rules come before lpmkit's.
 
-Each rule has a key, a class, a reason and a source, and fields that choose messages. Of lpmkit's rules that fit the gravest counts; of a site's own the
-first in its file.
+Each rule has a key, a class, a reason and a source, and fields that select messages. Of lpmkit's matching rules the
+gravest applies; of the site's own the first in its file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GRAVITY: Mapping[Class, int] = {meaning: place for place, meaning in enumerate(C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseRule:
-    """The fields of every rule. ``mark`` is how sure its source is."""
+    """The fields of every rule. ``mark`` is the confidence in its source."""
 
     key: str
     meaning: Class
@@ -52,14 +52,14 @@ Rule = TypeVar("Rule", bound=BaseRule)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuleForm(Generic[Rule]):
-    """The form of the rules of one table: their fields, each with the reader of its value, and those of which a rule needs at least one."""
+    """The form of a table's rules: fields with their readers, and those of which a rule needs at least one."""
 
     rule: Callable[..., Rule]
     fields: Mapping[str, Callable[[Any], Any]]
     choosing: tuple[str, ...]
 
     def parse(self, text: str, where: str) -> tuple[Rule, ...]:
-        """The rules in the text of a file. Raises `SiteFileError` with every rule that cannot be understood."""
+        """Parse the text of a rules file. Raises `SiteFileError` with every invalid rule."""
         rows = parse_yaml(text, where, what=RULES_FILE, typ="safe") or []
         if not isinstance(rows, list):
             raise SiteFileError(where, ["a list of rules was expected"], what=RULES_FILE)
@@ -72,7 +72,7 @@ class RuleForm(Generic[Rule]):
                 problems.append(f"rule {number} ({row.get('key') if isinstance(row, dict) else row}): {error}")
         keys = [rule.key for rule in rules]
         twice = sorted({key for key in keys if keys.count(key) > 1})
-        problems += [f"the key {key!r} stands there twice" for key in twice]
+        problems += [f"the key {key!r} is used twice" for key in twice]
         if problems:
             raise SiteFileError(where, problems, what=RULES_FILE)
         return tuple(rules)
@@ -82,7 +82,7 @@ class RuleForm(Generic[Rule]):
         return self.parse(_text(path), str(path))
 
     def checked_text(self, path: Path | None) -> str | None:
-        """The text of a rules file as it is now, for a run to keep; ``None`` without a file. Raises as `read`."""
+        """The text of a valid rules file, to be stored in a run; ``None`` without a file. Raises as `read`."""
         if path is None:
             return None
         text = _text(path)
@@ -93,13 +93,13 @@ class RuleForm(Generic[Rule]):
         if missing := _NEEDED - set(row):
             raise ValueError(f"missing: {', '.join(sorted(missing))}")
         if unknown := set(row) - _NEEDED - {"mark", *self.fields}:
-            raise ValueError(f"not known: {', '.join(sorted(map(str, unknown)))}")
+            raise ValueError(f"unknown: {', '.join(sorted(map(str, unknown)))}")
         meaning = Class(row["class"])
         if meaning in (Class.UNKNOWN, Class.OTHER):
             raise ValueError(f"no rule has the class {meaning.value}")
         values = {name: self._value(row, name) for name in self.fields if name in row}
         if not set(self.choosing) & set(values):
-            raise ValueError(f"it has none of {', '.join(self.choosing)}, and would fit everything")
+            raise ValueError(f"it has none of {', '.join(self.choosing)}, so it would match everything")
         common = {name: str(row[name]) for name in ("key", "reason", "source", "mark") if name in row}
         return self.rule(**common, meaning=meaning, **values)
 
@@ -110,7 +110,7 @@ class RuleForm(Generic[Rule]):
             raise ValueError(f"{name}: {error}") from error
 
 
-def texts(value: Any) -> tuple[str, ...]:
+def texts(value: object) -> tuple[str, ...]:
     """A field that is a list of texts. Raises `ValueError` for anything else."""
     rows = value or []
     if not isinstance(rows, list) or not all(isinstance(text, str) and text for text in rows):
@@ -118,7 +118,7 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(rows)
 
 
-def flag(value: Any) -> bool:
+def flag(value: object) -> bool:
     """A field that is true or false. Raises `ValueError` for anything else."""
     if not isinstance(value, bool):
         raise ValueError("true or false was expected")
@@ -147,12 +147,15 @@ class RuleTable(Generic[Rule]):
 
     @classmethod
     def standard(cls, own: Path | None = None) -> Self:
-        """lpmkit's table; with ``own`` the rules of a site's file before it. Raises `SiteFileError` naming the rule that cannot be."""
+        """lpmkit's table; with ``own`` the rules of a site's file before it. Raises `SiteFileError` for an invalid
+        file.
+
+        """
         return cls(_standard(cls.form, cls.file), cls.form.read(own) if own else ())
 
     @classmethod
     def kept(cls, text: str | None) -> tuple[Self, str]:
-        """The table with a site's own rules as a run keeps their text, and why they were left out; an empty text where they were not."""
+        """The table with the site's own rules from a run's stored text, and the reason if they had to be left out."""
         try:
             own = cls.form.parse(text, "the site's rules in this run") if text else ()
         except SiteFileError as error:
