@@ -53,7 +53,7 @@ class Database:
     @property
     def login(self) -> str:
         """The account of the login to the host, as `lpmkit.ssh.refusals.Accounts` knows it."""
-        return f"{self.host.way.user}@{self.host.where}"
+        return f"{self.host.route.user}@{self.host.where}"
 
     def open(self, limit_s: float) -> Connection:
         """Log on, unless this account refused us before. Raises `QueryFailed`, `lpmkit.errors.LoginRefused` or `lpmkit.errors.NoAnswer`."""

@@ -1,24 +1,21 @@
-"""Batching: run a survey ahead of its answers, and send the questions of a round as one command line."""
+"""Batching: repeat a survey until all its answers are cached, and send the commands of a round as one command line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lpmkit.errors import (
-    NoAnswer,
-    RemoteError,
-)
+from lpmkit.errors import NoAnswer, RemoteError
 from lpmkit.ssh.session import NO_WAY_IN, UNANSWERED, LineSession, Reply, Session, command_line
 
-#: Questions in one line of a batch; some shells take no more than a few kilobytes.
+#: Commands in one line of a batch; some shells accept only a few kilobytes.
 BATCH = 24
 
 
 def batch_line(commands: Sequence[Sequence[str]], token: str) -> str:
-    """Several commands as one line, each followed by a mark with its exit status.
+    """Several commands as one line, each followed by a token and its exit status.
 
-    The restricted shells of a VIOS and an HMC allow ``;`` and ``echo`` (C `HMCSCAN`, whose scripts use them there); redirections they do not, so errors
-    of all the commands come on one stream.
+    The restricted shells of a VIOS and an HMC allow ``;`` and ``echo`` (C `HMCSCAN`, whose scripts use them there),
+    but no redirections, so the errors of all commands share one stream.
 
     >>> batch_line([["ioslevel"], ["lspv", "-size"]], "x1")
     'LANG=C ioslevel; echo x1 $?; LANG=C lspv -size; echo x1 $?'
@@ -27,38 +24,40 @@ def batch_line(commands: Sequence[Sequence[str]], token: str) -> str:
 
 
 def batch_replies(output: str, token: str) -> list[tuple[str, int]]:
-    r"""What each command of a `batch_line` printed, and its status; only of those that ended.
+    r"""Output and status of each command of a `batch_line`; only of the completed ones.
 
     >>> batch_replies("2.2.3.4\nx1 0\nNAME PV", "x1")
     [('2.2.3.4\n', 0)]
     """
-    found: list[tuple[str, int]] = []
-    rest = output
-    while f"{token} " in rest:
-        text, _, behind = rest.partition(f"{token} ")
-        status, newline, rest = behind.partition("\n")
+    replies: list[tuple[str, int]] = []
+    unread = output
+    while f"{token} " in unread:
+        text, _, after_token = unread.partition(f"{token} ")
+        status, newline, unread = after_token.partition("\n")
         if not newline or not status.isdigit():
             break
-        found.append((text, int(status)))
-    return found
+        replies.append((text, int(status)))
+    return replies
 
 
 class AnswerPending(RemoteError):
-    """A question that has not been asked yet; see `BatchingSession`."""
+    """The command has not been sent yet; see `BatchingSession`."""
 
 
-#: Answers by command and standard input; what came instead of one where nothing did.
+#: Replies, or the errors instead of them, by command and standard input.
 ReplyCache = dict[tuple[str, str], Reply | RemoteError]
 
 
 class BatchingSession:
-    """A session that gathers the questions of a whole survey and asks them in one go; fulfils `Session`.
+    """A session that collects the commands of a whole survey and sends them together; fulfils `Session`.
 
-    The first time round every question is put on a list and raises `AnswerPending`; `ask` sends the list, and the next time round the answers are there. What
-    depends on an answer is asked in the round after it. So a survey of hundreds of questions costs a handful of round trips. For questions that change nothing only.
+    In the first round every command is queued and raises `AnswerPending`; `ask` sends the queue, and in the next
+    round the replies are cached. A command that depends on a reply is sent one round later, so hundreds of commands
+    cost a handful of round trips. For commands that change nothing only.
 
-    A machine that cannot be reached costs its time-out once: whatever else is asked of it gets the same answer, and so it is where it hangs. ``machine_of`` says which
-    machine behind the session a command is for (an HMC asks many I/O servers). ``known`` may be shared by several connections to one machine, so that none asks what another has asked.
+    Each unreachable host is tried only once: any other command for it gets the same error, and likewise where it
+    hangs. ``machine_of`` names the host behind the session that a command is for (an HMC reaches many I/O servers).
+    ``known`` may be shared by several connections to one host, so that no command is sent twice.
     """
 
     def __init__(
@@ -76,34 +75,39 @@ class BatchingSession:
 
     @property
     def where(self) -> str:
+        """The host's name, for messages."""
         return self._session.where
 
     def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        """The cached reply; raises its error, or `AnswerPending` and queues the command."""
         key = (command_line(arguments), stdin)
         if key not in self._known and stdin:
             self._alone(arguments, stdin, timeout_s)
         if key not in self._known:
             self._wanted[key[0]] = list(arguments)
             raise AnswerPending("this has not been asked yet", where=self.where, asked=key[0])
-        found = self._known[key]
-        if isinstance(found, RemoteError):
-            raise found
-        return found
+        answer = self._known[key]
+        if isinstance(answer, RemoteError):
+            raise answer
+        return answer
 
     def ask(self) -> bool:
-        """Send everything on the list; false when there was nothing. What goes wrong is kept as the answer to each question it befell."""
-        wanted, self._wanted = list(self._wanted.values()), {}
-        for first in range(0, len(wanted), BATCH):
-            self._together(wanted[first : first + BATCH])
-        return bool(wanted)
+        """Send all queued commands; false without any. An error becomes the answer of every command that it affects."""
+        commands, self._wanted = list(self._wanted.values()), {}
+        for first in range(0, len(commands), BATCH):
+            self._together(commands[first : first + BATCH])
+        return bool(commands)
 
     def silent(self) -> dict[str, RemoteError]:
-        """The machines that are asked no more, as ``machine_of`` names them, with what came instead of an answer; the machine that is logged in to is the empty name."""
-        hang = {machine: each[-1] for machine, each in self._unanswered.items() if len(each) >= UNANSWERED}
-        return {"": self._no_way_in} if self._no_way_in is not None else dict(hang)
+        """The hosts that are not asked any more, as ``machine_of`` names them, with their errors; the login host is
+        ``""``.
 
-    def _together(self, wanted: Sequence[Sequence[str]]) -> None:
-        batch = [arguments for arguments in wanted if self._given_up(arguments) is None]
+        """
+        hanging = {machine: errors[-1] for machine, errors in self._unanswered.items() if len(errors) >= UNANSWERED}
+        return {"": self._no_way_in} if self._no_way_in is not None else dict(hanging)
+
+    def _together(self, commands: Sequence[Sequence[str]]) -> None:
+        batch = [arguments for arguments in commands if self._given_up(arguments) is None]
         if isinstance(self._session, LineSession) and len(batch) > 1:
             try:
                 for arguments, reply in zip(batch, self._session.run_all(batch), strict=True):
@@ -112,15 +116,15 @@ class BatchingSession:
                         self._unanswered.pop(self._machine_of(arguments), None)
             except NO_WAY_IN as trouble:
                 self._no_way_in = trouble
-        for arguments in wanted:
+        for arguments in commands:
             if (command_line(arguments), "") not in self._known:
                 self._alone(arguments)
 
     def _alone(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> None:
         key, machine = (command_line(arguments), stdin), self._machine_of(arguments)
-        known = self._given_up(arguments)
-        if known is not None:
-            self._known[key] = known
+        known_error = self._given_up(arguments)
+        if known_error is not None:
+            self._known[key] = known_error
             return
         try:
             self._known[key] = self._session.run(arguments, timeout_s=timeout_s, stdin=stdin)
@@ -134,8 +138,9 @@ class BatchingSession:
         self._unanswered.pop(machine, None)
 
     def _given_up(self, arguments: Sequence[str]) -> RemoteError | None:
-        """Why a question is not even asked; ``None`` where it is."""
+        """The error that keeps a command from being sent; ``None`` if it may be sent."""
         return self._no_way_in or self.silent().get(self._machine_of(arguments))
 
     def close(self) -> None:
+        """Close the session below."""
         self._session.close()

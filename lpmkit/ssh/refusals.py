@@ -1,7 +1,8 @@
-"""Accounts that refused our credentials: one refused logon is final, so that no account is locked by a watcher.
+"""Accounts that refused our credentials. One refused logon is final, so that watching never locks an account.
 
-AIX locks a user after ``loginretries`` failures (3 to 5), Oracle after FAILED_LOGIN_ATTEMPTS (10), SAP after ``login/fails_to_user_lock`` (5).
-Whatever logs on through `Accounts.attempt` is held back while nobody knows whether the credentials are good, and refused here once they are known to be bad.
+AIX locks a user after ``loginretries`` failures (3 to 5), Oracle after FAILED_LOGIN_ATTEMPTS (10), SAP after
+``login/fails_to_user_lock`` (5). Logons through `Accounts.attempt` are serialised until the credentials are known to be
+good, and refused locally once they are known to be bad.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class LogonNotTried(LoginRefused):
 
     def __init__(self, account: str, answered: str, where: str | None = None) -> None:
         super().__init__(
-            f"not tried: 1 logon as {account} was refused and no other follows in this run, so that the account is not locked",
+            f"not tried: 1 logon as {account} was refused and no other follows in this run, "
+            "so that the account is not locked",
             where=where,
             answered=answered,
             next_step="Correct the credentials in the site file, try `lpmkit doctor` once, then start a new run.",
@@ -26,7 +28,7 @@ class LogonNotTried(LoginRefused):
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tell whether an error means that credentials were refused."""
+    """True if an error means that credentials were refused."""
     return isinstance(error, LoginRefused) or bool(getattr(error, "refused", False))
 
 
@@ -61,7 +63,8 @@ class Accounts:
     ) -> Iterator[None]:
         """Log on inside this block. Until one logon worked they go one at a time.
 
-        Raises `LogonNotTried` after a refusal, and `lpmkit.errors.NoAnswer` when the logon before it is still unanswered after ``wait_s``.
+        Raises `LogonNotTried` after a refusal, and `lpmkit.errors.NoAnswer` when the logon before it is still
+        unanswered after ``wait_s``.
         """
         with self._lock:
             gate = None if account in self._good else self._gates.setdefault(account, threading.Lock())

@@ -1,8 +1,8 @@
-"""When bytes reached this machine, by its kernel: not when a busy process got round to reading them.
+"""Kernel receive time stamps: the arrival of bytes at this host, independent of when a busy process reads them.
 
-Linux stamps what it receives with its time of day (``SO_TIMESTAMPNS``). `KernelStamps` puts that on the monotonic clock with a pair of readings, always
-on the late side, so that "it was sent before it arrived" stays true. Where there is no stamp, or the time of day was set meanwhile, the moment after
-the read is used, as it is later than both.
+Linux stamps received data with its wall clock (``SO_TIMESTAMPNS``). `KernelStamps` converts stamps to the monotonic
+clock with a pair of readings, never too early, so that "sent before it arrived" stays true. Without a stamp, or if the
+wall clock was set meanwhile, the time after the read is used, which is later than both.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
 from lpmkit.timeline import Clock
 
-#: ``SO_TIMESTAMPNS`` of Linux, which is also the type of the message that carries the stamp; Python does not name it.
+#: ``SO_TIMESTAMPNS`` of Linux, also the type of the message with the stamp; Python has no name for it.
 SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@ll")
 ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
-#: The time of day may be slewed while a stamp waits to be read; more than this is nowhere allowed.
+#: Limit of wall-clock slewing while a stamp waits to be read; no system allows more.
 _SLEW = 600e-6
-#: Between two readings the time of day gains no more than this on the monotonic clock, unless it was set.
+#: Limit of the wall clock's drift against the monotonic clock between two readings, unless it was set.
 _SET_NS = 1_000_000
 
 Ancillary = Iterable[tuple[int, int, bytes]]
 
 
 def ask_for_stamps(wire: socket.socket) -> bool:
-    """Ask the kernel to stamp what ``wire`` receives; False where it cannot."""
+    """Enable kernel stamps on ``wire``; false if not supported."""
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -39,9 +39,9 @@ def ask_for_stamps(wire: socket.socket) -> bool:
 
 
 class KernelStamps:
-    """Turns the kernel's stamps into readings of the monotonic clock, for one socket.
+    """Converts kernel stamps of one socket to the monotonic clock. ``kernel`` is true if the newest stamp was the
+    kernel's.
 
-    ``kernel`` says whether the newest one came from the kernel.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -50,17 +50,17 @@ class KernelStamps:
         self.kernel = False
 
     def arrived_ns(self, ancillary: Ancillary) -> int:
-        """When what was just read had arrived, from what `socket.recvmsg` gave beside it; never too early."""
+        """Arrival time of the bytes just read, from the ancillary data of `socket.recvmsg`; never too early."""
         pair = self._clock.anchor(tries=2)
         now = self._clock.mono_ns()
-        apart, was = pair.wall_ns - pair.mono_ns, self._apart
-        self._apart = apart
+        difference, earlier_difference = pair.wall_ns - pair.mono_ns, self._apart
+        self._apart = difference
         stamp = _stamp(ancillary)
         self.kernel = stamp is not None
-        if stamp is None or was is None or abs(apart - was) > _SET_NS:
+        if stamp is None or earlier_difference is None or abs(difference - earlier_difference) > _SET_NS:
             return now
         waited = pair.wall_ns - stamp
-        arrived = stamp - apart + pair.uncertainty_ns + int(max(0, waited) * _SLEW)
+        arrived = stamp - difference + pair.uncertainty_ns + int(max(0, waited) * _SLEW)
         return min(now, arrived)
 
 
@@ -73,14 +73,14 @@ def _stamp(ancillary: Ancillary) -> int | None:
 
 
 class StampedSocket(socket.socket):
-    """A stream socket that knows when the bytes of its last `recv` had arrived."""
+    """A stream socket that records the arrival time of the bytes of its last `recv`."""
 
     stamps: KernelStamps
     arrived_ns: int | None = None
 
     @classmethod
     def around(cls, wire: socket.socket, clock: Clock | None = None) -> Self:
-        """Take over a connected socket; ``wire`` itself is of no use afterwards."""
+        """Take over a connected socket; ``wire`` itself cannot be used afterwards."""
         timeout = wire.gettimeout()
         stamped = cls(wire.family, wire.type, wire.proto, fileno=wire.detach())
         stamped.settimeout(timeout)
@@ -89,15 +89,16 @@ class StampedSocket(socket.socket):
         return stamped
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Read like `socket.socket.recv` and set ``arrived_ns``."""
         content, ancillary, _, _ = self.recvmsg(bufsize, ANCILLARY_BYTES, flags)
         self.arrived_ns = self.stamps.arrived_ns(ancillary)
         return content
 
     def stamped_by_kernel(self) -> bool:
-        """Whether the last bytes bore a stamp of the kernel."""
+        """True if the last bytes had a kernel stamp."""
         return self.stamps.kernel
 
 
-def arrival_of(wire: Any) -> int | None:
-    """When the last bytes read from a transport's ``wire`` had arrived by its kernel, ``None`` when it cannot tell."""
+def arrival_of(wire: object) -> int | None:
+    """Kernel arrival time of the last bytes read from a transport's ``wire``; ``None`` if unknown."""
     return wire.arrived_ns if isinstance(wire, StampedSocket) and wire.stamped_by_kernel() else None

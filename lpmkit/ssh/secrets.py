@@ -1,4 +1,4 @@
-"""References to secrets, and how they become secrets. Nothing here ever writes one."""
+"""References to secrets, and their resolution. Nothing here writes a secret."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from lpmkit.errors import UsageError
 
 
 class Secrets:
-    """Turns references into secrets, asking at most once for each.
+    """Resolves references to secrets, each at most once.
 
-    ``env:NAME`` reads the environment, ``keyring:SERVICE/USER`` the system's keyring, ``prompt`` asks the person. Nothing that it returns is
-    ever written: the recorder, which nobody can ask, gets what was already ``known`` over a pipe.
+    ``env:NAME`` reads the environment, ``keyring:SERVICE/USER`` the system's keyring, ``prompt`` asks the operator.
+    Nothing it returns is ever written: the recorder, which cannot prompt, gets the ``known`` secrets over a pipe.
     """
 
     def __init__(self, known: Mapping[str, str] | None = None, *, may_ask: bool = True) -> None:
@@ -28,7 +27,7 @@ class Secrets:
         return f"Secrets({len(self._known)} known)"
 
     def get(self, reference: str | None, host: str) -> str | None:
-        """The secret for ``host``; raises `UsageError` when the reference leads nowhere."""
+        """The secret for ``host``; raises `UsageError` if the reference does not resolve."""
         if reference is None:
             return None
         name = f"{reference} {host}" if reference == "prompt" else reference
@@ -37,26 +36,26 @@ class Secrets:
                 self._known[name] = self._fetch(reference, host)
             return self._known[name]
 
-    def known_for(self, data: Any) -> dict[str, str]:
-        """What is known so far of the references in ``data`` (JSON values), to be handed to the one child that needs them."""
+    def known_for(self, data: object) -> dict[str, str]:
+        """The resolved secrets of the references in ``data`` (JSON values), for the one child that needs them."""
         text = json.dumps(data)
-        found = {}
+        secrets = {}
         for name, secret in self._known.items():
             reference, _, host = name.partition(" ")
             if json.dumps(reference) in text and (not host or host.split()[0] in text):
-                found[name] = secret
-        return found
+                secrets[name] = secret
+        return secrets
 
     def known(self) -> dict[str, str]:
-        """What is known so far, to be handed to the recorder's standard input and nowhere else."""
+        """All resolved secrets, for the recorder's standard input and nothing else."""
         return dict(self._known)
 
     def _fetch(self, reference: str, host: str) -> str:
-        kind, _, rest = reference.partition(":")
+        kind, _, name = reference.partition(":")
         if kind == "env":
-            value = os.environ.get(rest)
+            value = os.environ.get(name)
         elif kind == "keyring":
-            service, _, user = rest.partition("/")
+            service, _, user = name.partition("/")
             value = _from_keyring(reference, service, user, host)
         else:
             value = self._typed(host)
@@ -74,32 +73,33 @@ class Secrets:
         try:
             return getpass.getpass(f"Password for {host}: ")
         except (EOFError, NotImplementedError):
-            return (
-                None  # nobody is there: a button's work in a notebook, a notebook that runs by itself, a closed input
-            )
+            return None  # no prompt: a notebook's button, an unattended notebook, a closed input
 
 
 def _from_keyring(reference: str, service: str, user: str, host: str) -> str | None:
-    """What the system's keyring holds. Raises `UsageError` where there is no keyring, or it is locked."""
+    """Read the system's keyring. Raises `UsageError` if it is missing or locked."""
     import keyring  # noqa: PLC0415 - the probes' process stays small without it
     from keyring.errors import KeyringError  # noqa: PLC0415 - as above
 
     try:
         return keyring.get_password(service, user)
     except (KeyringError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no reason given"
         raise UsageError(
-            f"the keyring behind {reference!r} cannot be read: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}",
+            f"the keyring behind {reference!r} cannot be read: {type(error).__name__}: {reason}",
             where=host,
-            next_step="Unlock it or start its service; on a machine without one use an SSH key, env:NAME or prompt.",
+            next_step="Unlock it or start its service; on a host without a keyring use an SSH key, env:NAME or prompt.",
         ) from error
 
 
-def environment_without(data: Any) -> dict[str, str]:
-    """This process's environment without the variables that ``env:`` references in ``data`` (JSON values) name: a child has no use for them."""
+def environment_without(data: object) -> dict[str, str]:
+    """This process's environment without variables named by ``env:`` references in ``data`` (JSON values), for a
+    child.
+    """
     return {name: value for name, value in os.environ.items() if name not in set(_variables(data))}
 
 
-def _variables(data: Any) -> Iterator[str]:
+def _variables(data: object) -> Iterator[str]:
     if isinstance(data, str):
         if data.startswith("env:"):
             yield data[len("env:") :]

@@ -1,9 +1,10 @@
-"""A command line on a machine: `Session`, and what comes back: `Reply`.
+"""Command lines on a host: `Session`, and their answers: `Reply`.
 
-A command is a list of arguments. It is quoted here and nowhere else, and sent with ``LANG=C`` in front, without a
-terminal: a terminal wraps long lines in mid-word and a locale translates the words that readers look for (A `BOND`, `ZIU`).
+A command is a list of arguments. It is quoted only here, and sent with ``LANG=C`` in front and without a terminal: a
+terminal wraps long lines in mid-word, and a locale translates the words that readers search for (A `BOND`, `ZIU`).
 
-Two sessions fulfil the contract: `lpmkit.ssh.client.SshSession` over a real connection and `RecordedSession` from a transcript.
+Two sessions fulfil the contract: `lpmkit.ssh.client.SshSession` over a real connection and `RecordedSession` from a
+transcript.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from lpmkit.errors import (
     Unreachable,
 )
 
-#: What comes where no connection can be had at all: there is no use in another question.
+#: Errors that mean the host cannot be reached; stop asking it.
 NO_WAY_IN = (Unreachable, HostKeyRefused, LoginRefused)
-#: A machine that leaves so many questions in a row without an answer, each asked alone, is asked no more.
+#: Consecutive unanswered commands, each sent alone, after which a host is not asked any more.
 UNANSWERED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One command's answer.
+    """The reply to one command.
 
-    ``status`` is the exit status, ``None`` when the connection ended before the machine gave one. ``began_ns`` and ``ended_ns``
-    are on the observer's monotonic clock, ``wall_ns`` is its time of day when the command was sent.
+    ``status`` is the exit status, ``None`` if the connection ended before it arrived. ``began_ns`` and ``ended_ns``
+    are on the observer's monotonic clock, ``wall_ns`` is its wall clock when the command was sent.
     """
 
     where: str
@@ -48,11 +49,14 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Output and error together, as a person at the terminal would have seen them."""
+        """Output and error together, as on a terminal."""
         return "\n".join(part for part in (self.output.rstrip("\n"), self.error.rstrip("\n")) if part)
 
     def checked(self, next_step: str | None = None) -> Reply:
-        """Itself when the command succeeded, else `CommandRefused` or `ConnectionLost` in the machine's own words."""
+        """The reply itself if the command succeeded; otherwise raises `CommandRefused` or `ConnectionLost` with its
+        output.
+
+        """
         if self.status is None:
             raise ConnectionLost(
                 "the connection ended before the reply was whole",
@@ -73,7 +77,7 @@ class Reply:
         return self
 
     def whole_lines(self) -> list[str]:
-        """The output's lines; raises `UnexpectedReply` when the last one was cut short (it has no end of line)."""
+        """The output's lines; raises `UnexpectedReply` if the last one is incomplete (without end of line)."""
         if self.output and not self.output.endswith("\n"):
             raise UnexpectedReply(
                 "the reply stops in the middle of a line",
@@ -84,30 +88,33 @@ class Reply:
         return self.output.splitlines()
 
     def as_dict(self) -> dict[str, Any]:
+        """The reply as JSON values."""
         return asdict(self)
 
 
-#: Told of every command and its reply; the run's transcript is one.
+#: Called with every reply; the run's transcript is one.
 Transcript = Callable[[Reply], None]
 
 
 class Session(Protocol):
-    """A command line on one machine."""
+    """A command line on one host."""
 
     @property
     def where(self) -> str:
-        """The machine's name as the operator knows it, for messages."""
+        """The host's name as the operator knows it, for messages."""
         ...
 
     def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
         """Run one command and wait for its end.
 
-        Raises `Unreachable`, `HostKeyRefused`, `LoginRefused`, `ConnectionLost` or `NoAnswer`. An exit status other than 0 is a
-        `Reply` like any other; `Reply.checked` turns it into an error.
+        Raises `Unreachable`, `HostKeyRefused`, `LoginRefused`, `ConnectionLost` or `NoAnswer`. An exit status other
+        than 0 is a normal `Reply`; `Reply.checked` turns it into an error.
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        ...
 
 
 @runtime_checkable
@@ -115,15 +122,15 @@ class LineSession(Session, Protocol):
     """A `Session` that can send several commands as one line."""
 
     def run_all(self, commands: Sequence[Sequence[str]], *, timeout_s: float = 60.0) -> list[Reply | None]:
-        """Run the commands one after the other; ``None`` where a reply is not certain, which is to be asked again alone.
+        """Run the commands in order; ``None`` for an uncertain reply, to be asked again alone.
 
-        Raises `Unreachable`, `HostKeyRefused` or `LoginRefused` where there is no connection.
+        Raises `Unreachable`, `HostKeyRefused` or `LoginRefused` without a connection.
         """
         ...
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The one place where a command is quoted.
+    """Quote a command; the only place that does.
 
     >>> command_line(["lssyscfg", "-r", "lpar", "--filter", "lpar_names=a b"])
     "LANG=C lssyscfg -r lpar --filter 'lpar_names=a b'"
@@ -132,9 +139,9 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 class RecordedSession:
-    """Replays recorded replies. A command that was recorded twice answers in order, the last answer stays.
+    """Replays recorded replies. A command recorded twice is answered in order; the last answer repeats.
 
-    Raises `UnexpectedReply` for a command that nobody recorded: a recording never makes an answer up.
+    Raises `UnexpectedReply` for a command that was not recorded.
     """
 
     def __init__(self, where: str, replies: Iterable[Reply]) -> None:
@@ -146,9 +153,11 @@ class RecordedSession:
 
     @property
     def where(self) -> str:
+        """The recorded host."""
         return self._where
 
     def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        """The next recorded reply to this command."""
         command = command_line(arguments)
         answers = self._replies.get((command, stdin))
         if not answers:
@@ -156,7 +165,7 @@ class RecordedSession:
                 "this command was not recorded",
                 where=self._where,
                 asked=command,
-                next_step="Record it first: a recording answers only what it heard.",
+                next_step="Record it first: a recording answers only recorded commands.",
             )
         return answers.pop(0) if len(answers) > 1 else answers[0]
 

@@ -1,7 +1,7 @@
-"""What this machine's own TCP is doing on a connection: whether it waits to send again, and since when.
+"""State of this host's TCP on a connection, in particular a pending retransmission and its age.
 
-Linux tells it of any socket (``TCP_INFO``, ``struct tcp_info`` of linux/tcp.h, whose first 104 bytes are the same since 2.6). Nothing is sent for it. Ages are in
-whole milliseconds and as fine as the kernel's tick (1 to 10 ms).
+Linux reports it for any socket (``TCP_INFO``, ``struct tcp_info`` of linux/tcp.h, whose first 104 bytes are unchanged
+since 2.6). No packet is sent for it. Ages are in whole milliseconds, as fine as the kernel's tick (1 to 10 ms).
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 _INFO = struct.Struct("@8B24I")
 
 
 @dataclass(frozen=True, slots=True)
 class TcpInfo:
-    """One reading. ``rto_us`` is the wait before the next time it sends again, doubled ``backoff`` times by now; ``unacked`` segments are on their way;
-    ``since_sent_ms`` is how long ago it last sent data, new or again."""
+    """One reading of TCP_INFO.
+
+    ``rto_us`` is the retransmission timeout, doubled ``backoff`` times so far; ``unacked`` segments are in flight;
+    ``since_sent_ms`` is the time since data was last sent, new or retransmitted.
+    """
 
     retransmits: int
     backoff: int
@@ -31,25 +33,25 @@ class TcpInfo:
     total_retransmits: int
 
 
-def tcp_info(wire: Any) -> TcpInfo | None:
-    """A reading of a connected socket; ``None`` where there is none to be had (not Linux, not a socket of ours)."""
+def tcp_info(wire: object) -> TcpInfo | None:
+    """Read a connected socket; ``None`` if not available (not Linux, no socket of ours)."""
     if not sys.platform.startswith("linux") or not isinstance(wire, socket.socket):
         return None
     try:
-        said = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+        raw = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
     except OSError:
         return None
-    if len(said) < _INFO.size:
+    if len(raw) < _INFO.size:
         return None
-    value = _INFO.unpack(said)
+    fields = _INFO.unpack(raw)
     return TcpInfo(
-        retransmits=value[2],
-        backoff=value[4],
-        rto_us=value[8],
-        unacked=value[12],
-        since_sent_ms=value[17],
-        since_received_ms=value[19],
-        since_ack_ms=value[20],
-        rtt_us=value[23],
-        total_retransmits=value[31],
+        retransmits=fields[2],
+        backoff=fields[4],
+        rto_us=fields[8],
+        unacked=fields[12],
+        since_sent_ms=fields[17],
+        since_received_ms=fields[19],
+        since_ack_ms=fields[20],
+        rtt_us=fields[23],
+        total_retransmits=fields[31],
     )
