@@ -61,7 +61,7 @@ def test_a_plan_that_is_written_is_read_as_the_same(tmp_path: Path) -> None:
         ("moves: [{partition: a, target: b, after: [z]}]\n", "a comes after z, which the plan does not move"),
         (
             "moves: [{partition: a, target: b, after: [c]}, {partition: c, target: b, after: [a]}]\n",
-            "these wait for each other",
+            "these moves wait for each other",
         ),
         ("moves: [{partition: a, target: b}]\nclusters: {ha: [a, z]}\n", "does not move z of the cluster ha"),
         ("moves:\n  - {partition: a, target: b}\n  - {partition: c, targget: b}\n", "line 3"),
