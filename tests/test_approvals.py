@@ -23,11 +23,10 @@ from lpmkit.cli import main
 from lpmkit.config import RunSettings, Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotAllowed, NotApproved, UsageError
-from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.notebook.record import ApprovalForm
 from lpmkit.person import PERSON_HEADER, Person, account_name, acting_person, person_of_request
 from lpmkit.recorder import process
-from lpmkit.recorder.rate_policy import RateController
+from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets
@@ -280,29 +279,37 @@ def test_the_runbook_starts_no_recorder_without_it(
     assert started[0][3]["person"]["login"] == "anna"
 
 
+class _NoControl:
+    """A manager that is not there; only closed."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
 def _recorded(run: Run, monkeypatch: pytest.MonkeyPatch, person: Person = ANNA) -> list[str]:
     """Record without machines; the commands that would have been sent."""
     asked: list[str] = []
 
-    class NoMachines:
-        def __init__(self, *given: Any) -> None:
-            self.standing = MoveState(Phase.PREPARED)
-            self.called_off, self.inactive, self.foresight = False, True, None
-            self.pacemaker = RateController(1.0, Phase.PREPARED, 0)
+    class NoMachines(MigrationMonitor):
+        """A monitor whose managers are not there, and whose command is written down."""
 
-        def ask_to_move(self) -> None:
+        inactive = True
+
+        def source_reading(self) -> None:
+            return None
+
+        target_reading = source_reading
+
+        def ask_to_move(self) -> str:
             asked.append("migrate")
-            self.called_off = True
+            return "the command was sent"
 
-        def __getattr__(self, name: str) -> Any:
-            return lambda *given, **named: None
-
-    monkeypatch.setattr(
-        process, "MigrationFollower" if hasattr(process, "MigrationFollower") else "Follower", NoMachines
-    )
+    monkeypatch.setattr(process, "MigrationMonitor", NoMachines)
+    monkeypatch.setattr("lpmkit.recorder.monitor.control_of", lambda *given, **named: _NoControl())
     monkeypatch.setattr(process, "logs_of", lambda *given: None)
-    monkeypatch.setattr(process.Recorder, "_predicted", lambda self, follower: None)
-    site = Site.model_validate({"runs": {"approvals": 1}, "frames": {}})
+    monkeypatch.setattr(process.Recorder, "_predicted", lambda self, monitor: None)
+    frames = {name: {"manager": "ivm", "host": f"{name}.invalid", "mover_address": "192.0.2.1"} for name in "ab"}
+    site = Site.model_validate({"runs": {"approvals": 1}, "frames": frames})
     charge = {"site": site.as_data(), "probes": [], "person": person.as_data()}
     process.Recorder(Run(run.path), Secrets(), charge).record()
     return asked
