@@ -1,4 +1,4 @@
-"""Make ``docs/commands.md`` from the commands, ``docs/checks.md`` from the tables of checks and codes, the README's picture of the phases and the table of ``docs/recovery.md`` from theirs: ``make docs``."""
+"""Generate ``docs/commands.md``, ``docs/checks.md`` and the table and diagram of ``docs/recovery.md`` from the code: ``make docs``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reference() -> str:
 
 
 def phases() -> str:
-    """The phases and what leads from one to the next, as a Mermaid diagram."""
+    """The phases and their transitions as a Mermaid diagram."""
     arrows: dict[tuple[Phase, Phase], list[str]] = {(Phase.PREPARED, Phase.ASKED): ["the name is typed"]}
     for (before, seen), after in TRANSITIONS.items():
         arrows.setdefault((before, after), []).append(seen.value)
@@ -55,20 +55,16 @@ def _id(phase: Phase) -> str:
     return phase.value.replace("-", "_")
 
 
-def readme_with_phases(text: str) -> str:
-    """The README with its picture of the phases made anew."""
-    return re.sub(r"```mermaid\n.*?\n```", lambda _: phases(), text, flags=re.DOTALL)
-
-
 def ways_out() -> str:
-    """The table of what to do, in the order in which its rules are tried."""
-    rows = [f"| {rule.seen} | **{rule.action.value}** | {rule.why} |" for rule in RULES]
-    return "\n".join(["| seen | what to do | why |", "|---|---|---|", *rows])
+    """The table of recommended actions, in the order in which the rules are tried."""
+    rows = [f"| {rule.seen} | **{rule.action.words}** | {rule.why} |" for rule in RULES]
+    return "\n".join(["| seen | recommended action | why |", "|---|---|---|", *rows])
 
 
-def page_with_ways_out(text: str) -> str:
-    """``docs/recovery.md`` with its table made anew."""
-    return re.sub(r"\| seen \|.*?(?=\n\n)", lambda _: ways_out(), text, flags=re.DOTALL)
+def recovery_page(text: str) -> str:
+    """``docs/recovery.md`` with its table and its diagram generated again."""
+    text = re.sub(r"\| seen \|.*?(?=\n\n)", lambda _: ways_out(), text, flags=re.DOTALL)
+    return re.sub(r"```mermaid\n.*?\n```", lambda _: phases(), text, flags=re.DOTALL)
 
 
 def checks_page() -> str:
@@ -136,7 +132,5 @@ def _code(line: str) -> str:
 if __name__ == "__main__":
     (TOP / "docs" / "checks.md").write_text(checks_page(), encoding="utf-8")
     (TOP / "docs" / "commands.md").write_text(reference(), encoding="utf-8")
-    readme = TOP / "README.md"
-    readme.write_text(readme_with_phases(readme.read_text(encoding="utf-8")), encoding="utf-8")
     page = TOP / "docs" / "recovery.md"
-    page.write_text(page_with_ways_out(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page.write_text(recovery_page(page.read_text(encoding="utf-8")), encoding="utf-8")
