@@ -309,10 +309,15 @@ def survey_gaps(*surveys: Any) -> Iterator[str]:
 
 
 def not_looked_at(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
-    """What was not looked at, and why."""
+    """Questions that were not evaluated, and everything that was not looked at, with the reason."""
     for question in analysis.verdict.questions:
         if question.state.value == "not evaluated":
             yield f"{question.title.rstrip('?')}: {question.answer}"
+    yield from missed(analysis, events)
+
+
+def missed(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
+    """Probes, times, lines and hosts that were not looked at, with the reason."""
     for event in events:
         if event.kind == "probe-trouble":
             yield f"{event.data.get('probe') or event.source}: {event.data.get('what', '')}"

@@ -1,6 +1,6 @@
-"""What stands in a write-up, out of a run folder and its analysis: a function for each section, in the order in which a change record is read.
+"""The content of a write-up from a run folder and its analysis: a function for each section, in the order of a change record.
 
-Fixed texts are in the language asked for; what lpmkit or a machine said while it looked stays as it was recorded, because it is evidence.
+Everything that lpmkit says is in the language asked for, answers included. A machine's own messages stay as recorded: they are evidence.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from lpmkit.report.facts import (
     evidence,
     findings_of,
     identity_changes,
-    not_looked_at,
-    said_of,
+    missed,
     sap_identity,
     shown,
     survey_gaps,
@@ -113,8 +112,8 @@ def written(run: Run, analysis: Analysis, words: Words) -> Document:
 
 
 def _seconds(words: Words, span: Interval) -> str:
-    """Bounds in seconds, to the millisecond; what is known exactly is one number."""
-    lo, hi = (words.number(one / 1e9, 3) for one in (span.lo_ns, span.hi_ns))
+    """Bounds in seconds, rounded outwards to milliseconds so that they still hold; one number where both are the same."""
+    lo, hi = words.number(span.lo_ns // 10**6 / 1000, 3), words.number(-(-span.hi_ns // 10**6) / 1000, 3)
     text = f"{lo} s" if lo == hi else f"{lo} … {hi} s"
     return text.replace(" ", _TOGETHER)
 
@@ -123,13 +122,13 @@ def _utc(wall_ns: int) -> datetime:
     return datetime.fromtimestamp(wall_ns / 1e9, tz=UTC)
 
 
-def _both_times(wall_ns: int, digits: int = 0) -> tuple[str, str]:
+def _both_times(words: Words, wall_ns: int, digits: int = 0) -> tuple[str, str]:
     """A moment in UTC and in the local time of the machine where this is written."""
     moment = _utc(wall_ns)
     local = moment.astimezone()
     part = f".{moment.microsecond // 1000:03d}" if digits else ""
     zone = f"{_TOGETHER}{local.tzname()}" if local.tzname() else ""
-    return f"{moment:%Y-%m-%d}{_TOGETHER}{moment:%H:%M:%S}{part}", f"{local:%H:%M:%S}{part}{zone}"
+    return f"{words.date(moment)}{_TOGETHER}{moment:%H:%M:%S}{part}", f"{local:%H:%M:%S}{part}{zone}"
 
 
 def _state(words: Words, word: str) -> str:
@@ -150,7 +149,11 @@ def _questions(source: WriteUpInputs, keys: Sequence[str]) -> Table:
     words = source.words
     asked = [question for question in source.analysis.verdict.questions if question.key.startswith(tuple(keys))]
     rows = [
-        (_title(words, one), _state(words, one.state.value), " — ".join(filter(None, (one.answer, one.why))))
+        (
+            _title(words, one),
+            _state(words, one.state.value),
+            words.said(" — ".join(filter(None, (one.answer, one.why)))),
+        )
         for one in asked
     ]
     head = tuple(words(f"head.{name}") for name in ("question", "state", "answer"))
@@ -177,7 +180,7 @@ def _sentence(source: WriteUpInputs) -> str:
     if verdict.state is AnswerState.PASSED:
         return f"{head}. {words('verdict.passed')}"
     because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
-    texts = "; ".join(f"{_title(words, one).rstrip('?')}: {one.answer}" for one in because)
+    texts = "; ".join(f"{_title(words, one).rstrip('?')}: {words.said(one.answer)}" for one in because)
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
 
 
@@ -218,7 +221,7 @@ def _header(source: WriteUpInputs) -> Section:
     change = change_of(source.remarks[0])
     nobody = words("not_given")
     span = source.analysis.record
-    begin, end = (_both_times(source.analysis.wall.at(one)) for one in (span.lo_ns, span.hi_ns))
+    begin, end = (_both_times(words, source.analysis.wall.at(one)) for one in (span.lo_ns, span.hi_ns))
     rows = [(words("header.system"), change.get("system") or source.partition)]
     if source.is_move:
         source_frame, target_frame = order.get("source", "?"), order.get("target", "?")
@@ -241,12 +244,12 @@ def _approvers(source: WriteUpInputs) -> str:
     orders = [event.data for event in source.events if event.kind == "approved"]
     seal = source.words("approval.signed")
     texts = [
-        f"{order['by']} ({_both_times(order['wall_ns'])[0]} UTC{f', {seal}' if order.get('signed') else ''})"
+        f"{order['by']} ({_both_times(source.words, order['wall_ns'])[0]} UTC{f', {seal}' if order.get('signed') else ''})"
         for order in orders
     ]
     for one in source.of_kind("approval"):
         noted = f", {source.words('approval.noted', by=one.by)}" if one.text else ""
-        texts.append(f"{one.text or one.by} ({_both_times(one.wall_ns)[0]} UTC{noted})")
+        texts.append(f"{one.text or one.by} ({_both_times(source.words, one.wall_ns)[0]} UTC{noted})")
     return ", ".join(texts)
 
 
@@ -370,14 +373,21 @@ def _checks(source: WriteUpInputs) -> Section:
         }
         blocks.append(Text(", ".join(f"{count} × {_state(words, word)}" for word, count in counted.items() if count)))
         rows = [
-            (_state(words, str(one.get("verdict"))), str(one.get("title") or one.get("key")), str(one.get("about", "")), _facts(one), str(one.get("remedy") or ""), str(one.get("who") or ""))
+            (
+                _state(words, str(one.get("verdict"))),
+                _check_title(words, one),
+                str(one.get("about", "")),
+                _facts(words, one),
+                _remedy(source, one),
+                _who(words, one),
+            )
             for one in found
             if one.get("verdict") != "pass"
         ]  # fmt: skip
         head = tuple(words(f"head.{name}") for name in ("state", "check", "about", "facts", "remedy", "who"))
         if rows:
             blocks.append(Table(head, tuple(rows), states=(0,)))
-        passed = [str(one.get("title") or one.get("key")) for one in found if one.get("verdict") == "pass"]
+        passed = [_check_title(words, one) for one in found if one.get("verdict") == "pass"]
         if passed:
             blocks.append(Text(words("checks.passed", names="; ".join(dict.fromkeys(passed)))))
     else:
@@ -388,19 +398,44 @@ def _checks(source: WriteUpInputs) -> Section:
         blocks.append(Text(words("checks.validation", state=passed_word, status=shown(told.get("status")))))
         if told.get("text"):
             blocks.append(Verbatim(str(told["text"])))
-            blocks += [Text(one.sentences()) for one in explain(str(told["text"]))]
+            blocks += [
+                Text(words("checks.explained", text=code.sentences(), code=code.code))
+                for code in explain(str(told["text"]))
+            ]
     else:
         blocks.append(Text(words("checks.no_validation")))
     return Section("checks", words("section.checks"), tuple(blocks))
 
 
-def _facts(finding: dict[str, Any]) -> str:
+def _facts(words: Words, finding: dict[str, Any]) -> str:
     facts = finding.get("facts")
-    return (
-        ", ".join(f"{name}: {shown(value)}" for name, value in facts.items())
-        if isinstance(facts, dict)
-        else shown(facts)
-    )
+    if not isinstance(facts, dict):
+        return words.said(shown(facts))
+    return ", ".join(f"{words.said(str(name))}: {words.said(shown(value))}" for name, value in facts.items())
+
+
+def _check_title(words: Words, finding: dict[str, Any]) -> str:
+    return words.or_as_it_came(f"check.{finding.get('key')}.title", str(finding.get("title") or finding.get("key")))
+
+
+def _remedy(source: WriteUpInputs, finding: dict[str, Any]) -> str:
+    """The remedy of a finding; in another language than English that of its check, with the names of the move."""
+    remedy = str(finding.get("remedy") or "")
+    if not remedy:
+        return ""
+    text = source.words.or_as_it_came(f"check.{finding.get('key')}.remedy", "")
+    if not text:
+        return source.words.said(remedy)
+    places = {"partition": source.partition, "about": finding.get("about", "")}
+    places |= {side: source.order.get(side, "?") for side in ("source", "target")}
+    for place, value in places.items():
+        text = text.replace(f"{{{place}}}", str(value))
+    return text
+
+
+def _who(words: Words, finding: dict[str, Any]) -> str:
+    who = str(finding.get("who") or "")
+    return words.or_as_it_came(f"who.{who}", who) if who else ""
 
 
 # --- what happened --------------------------------------------------------------------------------------------------
@@ -422,25 +457,40 @@ _TOLD = (
 
 def _timeline(source: WriteUpInputs) -> Section:
     words = source.words
-    rows = []
-    for event in source.events:
-        if event.kind in _TOLD:
-            rows.append((*_both_times(event.wall_ns, 3), f"{event.source}: {said_of(event)}"))
+    moments: list[tuple[int, str]] = [
+        (event.wall_ns, f"{event.source}: {_event(words, event)}") for event in source.events if event.kind in _TOLD
+    ]
     for host in source.analysis.hosts:
         for still in host.suspensions:
             for word, moment in (("began", still.begin.lo_ns), ("ended", still.end.hi_ns)):
-                at = _both_times(source.analysis.wall.at(moment), 3)
-                rows.append((*at, words(f"timeline.{word}", host=host.host)))
+                moments.append((source.analysis.wall.at(moment), words(f"timeline.{word}", host=host.host)))
+    rows = [(*_both_times(words, wall_ns, 3), text) for wall_ns, text in sorted(moments)]
     head = tuple(words(f"head.{name}") for name in ("utc", "local", "what"))
     clocks = [
         (host.host, words("timeline.offset", bounds=f"{words.number(host.offset_ns.lo_ns / 1e6, 2)} … {words.number(host.offset_ns.hi_ns / 1e6, 2)} ms"))
         for host in source.analysis.hosts
         if host.offset_ns is not None and abs(host.offset_ns.lo_ns) < 86400 * 10**9
     ]  # fmt: skip
-    blocks: list[Block] = [Text(words("timeline.about")), Table(head, tuple(sorted(rows)))]
+    blocks: list[Block] = [Text(words("timeline.about")), Table(head, tuple(rows))]
     if clocks:
         blocks.append(Facts(tuple(clocks)))
     return Section("timeline", words("section.timeline"), tuple(blocks))
+
+
+def _event(words: Words, event: Event) -> str:
+    """An event of the record as a sentence."""
+    data = event.data
+    if event.kind == "phase":
+        why = f" — {words.said(str(data['why']))}" if data.get("why") else ""
+        return f"{words.said(str(data.get('phase')))}{why}"
+    if event.kind == "log":
+        names = ("where", "log", "stamp", "resource", "description")
+        return words("event.log", **{name: data.get(name, "") for name in names})
+    text = words(f"event.{event.kind}")
+    if event.kind == "answer" and data.get("status") is not None:
+        text += f" ({words('event.status', status=data['status'])})"
+    details = [str(data[name]) for name in ("what", "path", "why", "text") if data.get(name)]
+    return f"{text}: {words.said('; '.join(details))}" if details else text
 
 
 def _measurements(source: WriteUpInputs) -> Section:
@@ -463,7 +513,7 @@ def _measurements(source: WriteUpInputs) -> Section:
         blocks.append(Text(words("measure.none")))
     for host in analysis.hosts:
         for still in host.suspensions:
-            blocks += [Text(words("measure.disagreement", text=text)) for text in still.disagreement]
+            blocks += [Text(words("measure.disagreement", text=words.said(text))) for text in still.disagreement]
     for name in ("wall", "ladder", "latency"):
         blocks += _picture(source, name, f"picture.{name}")
     return Section("measurements", words("section.measurements"), tuple(blocks))
@@ -471,7 +521,7 @@ def _measurements(source: WriteUpInputs) -> Section:
 
 def _edges(source: WriteUpInputs, begin: Interval, end: Interval) -> tuple[str, str]:
     wall, words = source.analysis.wall, source.words
-    first, last = (_both_times(wall.at(one), 3)[0][11:] for one in (begin.lo_ns, end.hi_ns))
+    first, last = (_both_times(words, wall.at(one), 3)[0][11:] for one in (begin.lo_ns, end.hi_ns))
     return (
         f"{first} + {words.number(begin.length_ns / 1e6, 1)} ms",
         f"{last} − {words.number(end.length_ns / 1e6, 1)} ms",
@@ -490,7 +540,7 @@ def _sap(source: WriteUpInputs) -> Iterator[Section]:
         keys = [question.key for question in source.analysis.verdict.questions if question.key.startswith("sap-") and question.key.endswith(f"-{outcome.sid}")]  # fmt: skip
         blocks: list[Block] = [_questions(source, keys)] if keys else []
         rows = [
-            (_state(words, line.verdict) if line.verdict else "", line.course.job.title, line.course.program, line.course.status.word, line.text)
+            (_state(words, line.verdict) if line.verdict else "", line.course.job.title, line.course.program, words.said(line.course.status.word), words.said(line.text))
             for line in outcome.jobs
         ]  # fmt: skip
         if rows:
@@ -516,7 +566,7 @@ def _sessions(source: WriteUpInputs) -> Section:
             split = session.split
             path = _seconds(words, split.path_ns) if split else words("not_known")
             tcp = _seconds(words, split.waited_ns) if split else words("not_known")
-            rows.append((session.probe, f"{words.number(session.waited_ns / 1e9, 3)} s", _seconds(words, session.bounds), path, tcp, str(session.unanswered), session.login))  # fmt: skip
+            rows.append((session.probe, f"{words.number(session.waited_ns / 1e9, 3)} s", _seconds(words, session.bounds), path, tcp, str(session.unanswered), words.said(session.login)))  # fmt: skip
     head = tuple(words(f"head.{name}") for name in ("session", "waited", "bounds", "way", "tcp", "unanswered", "login"))
     blocks: tuple[Block, ...] = (Text(words("sessions.about")), Table(head, tuple(rows))) if rows else (Text(words("sessions.none")),)  # fmt: skip
     return Section("sessions", words("section.sessions"), blocks)
@@ -533,15 +583,17 @@ def _deviations(source: WriteUpInputs) -> Section:
             rows.append(
                 (
                     _state(words, question.state.value),
-                    f"{_title(words, question)} {question.answer}",
+                    f"{_title(words, question)} {words.said(question.answer)}",
                     words("owner.operator"),
                 )
             )
     for finding in findings_of(source.run) if source.is_move else ():
         # What only the firmware can tell, its validation has answered.
         if finding.get("verdict") in ("fail", "unknown", "warn") and not finding.get("only_firmware"):
-            text = f"{finding.get('title') or finding.get('key')} ({finding.get('about', '')}): {_facts(finding)}"
-            rows.append((_state(words, str(finding["verdict"])), text, str(finding.get("who") or words("not_given"))))
+            text = (
+                f"{_check_title(source.words, finding)} ({finding.get('about', '')}): {_facts(source.words, finding)}"
+            )
+            rows.append((_state(words, str(finding["verdict"])), text, _who(words, finding) or words("not_given")))
     for host in source.analysis.hosts:
         for kind in _DEVIANT:
             some = [outage for outage in host.outages if outage.kind is kind]
@@ -575,7 +627,7 @@ def _licence(source: WriteUpInputs) -> Section:
 
 
 def _stay(words: Words, wall_ns: int | None) -> str:
-    return words("not_known") if wall_ns is None else f"{_both_times(wall_ns)[0]} UTC"
+    return words("not_known") if wall_ns is None else f"{_both_times(words, wall_ns)[0]} UTC"
 
 
 def _follow_up(source: WriteUpInputs) -> Section:
@@ -590,7 +642,12 @@ def _follow_up(source: WriteUpInputs) -> Section:
 
 def _unseen(source: WriteUpInputs) -> Section:
     words = source.words
-    texts = [*not_looked_at(source.analysis, source.events), *survey_gaps(*source.surveys)]
+    texts = [
+        f"{_title(words, question).rstrip('?')}: {words.said(question.answer)}"
+        for question in source.analysis.verdict.questions
+        if question.state is AnswerState.NOT_EVALUATED
+    ]
+    texts += map(words.said, (*missed(source.analysis, source.events), *survey_gaps(*source.surveys)))
     if source.remarks[1]:
         texts.append(words("remarks.unreadable", count=source.remarks[1]))
     block: Block = Items(tuple(texts)) if texts else Text(words("unseen.none"))
@@ -601,10 +658,10 @@ def _said(source: WriteUpInputs) -> Section:
     """Remarks and the lines to sign on."""
     words = source.words
     blocks: list[Block] = [
-        Text(f"{_both_times(one.wall_ns)[0]} UTC, {one.by}: {one.text}") for one in source.of_kind("remark")
+        Text(f"{_both_times(words, one.wall_ns)[0]} UTC, {one.by}: {one.text}") for one in source.of_kind("remark")
     ]
     signed = source.of_kind("sign-off")
-    rows = [(one.text, one.by, f"{_both_times(one.wall_ns)[0]} UTC") for one in signed]
+    rows = [(one.text, one.by, f"{_both_times(words, one.wall_ns)[0]} UTC") for one in signed]
     rows = rows or [(words(f"sign.{role}"), "", "") for role in ("operator", "approver")]
     blocks.append(Table(tuple(words(f"head.{name}") for name in ("sign_off", "name", "when")), tuple(rows)))
     return Section("remarks", words("section.remarks"), tuple(blocks))

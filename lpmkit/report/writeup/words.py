@@ -1,7 +1,12 @@
-"""The fixed texts of a write-up in one language, from ``texts/LANGUAGE.yaml``. Each file has the same keys with the same places to fill."""
+"""The texts of a write-up in one language: fixed ones from ``texts/LANGUAGE.yaml``, lpmkit's own sentences from its phrase book.
+
+Every language has the same keys with the same places to fill. English is the language of the answers themselves, so it has no phrase book;
+only the other languages have titles and remedies of checks.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -9,12 +14,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lpmkit.errors import NotFound
+from lpmkit.report.writeup.phrases import phrase_book
 
 LANGUAGES = ("en", "de")
 
 
 class Words:
-    """The texts of one language. ``words("title.sap", sid="BX5")`` fills a text's places."""
+    """The texts of one language. ``words("section.sap", sid="BX5")`` fills the places of a text."""
 
     def __init__(self, language: str) -> None:
         if language not in LANGUAGES:
@@ -26,8 +32,20 @@ class Words:
         return self._texts[key].format(**filled)
 
     def or_as_it_came(self, key: str, text: str) -> str:
-        """The text for a key, where this language has one; else what was said already."""
-        return self._texts.get(key, text)
+        """The text for a key if this language has one, else ``text`` as `said` gives it."""
+        return self._texts[key] if key in self._texts else self.said(text)
+
+    def said(self, text: str) -> str:
+        """A sentence of lpmkit in this language; a machine's own text is unchanged."""
+        return text if self.language == "en" else phrase_book(self.language)(text)
+
+    def date(self, moment: datetime) -> str:
+        """The day of a moment: ``2026-11-30`` or ``30.11.2026``.
+
+        >>> Words("en").date(datetime(2026, 11, 30)), Words("de").date(datetime(2026, 11, 30))
+        ('2026-11-30', '30.11.2026')
+        """
+        return f"{moment:%d.%m.%Y}" if self.language == "de" else f"{moment:%Y-%m-%d}"
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number as it is written in this language: ``1,234.5`` or ``1.234,5``.

@@ -1,0 +1,102 @@
+"""Translation of lpmkit's own sentences by their English template.
+
+Answers, findings and notes are made and kept in English. A phrase book has a template for each (``"{n} sessions"``) and its translation with the same
+places. What fills a place is translated too; a text without a template, such as a machine's own, stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+
+from ruamel.yaml import YAML
+
+_PLACE = re.compile(r"\{(\w+)\}")
+#: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it itself.
+_STRONG, _WEAK = ("; ", " — "), (". ", ": ", ", ")
+_UNITS = r"s|ms|µs|%|h|MB|GB|MiB|GiB|MB/s|Hz|kHz|Minuten|minutes"
+#: A decimal number with a unit, or one that opens a range: no part of a version, an address or a name.
+_NUMBER = re.compile(rf"(?<![\w.:/-])([+-]?\d{{1,3}}(?:,\d{{3}})+|[+-]?\d+)(\.\d+)?(?=\s?(?:{_UNITS})(?!\w)|\s…\s\d)")
+_MOMENT = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|\+00:00)")
+
+
+class PhraseBook:
+    """Templates and their translations. The call translates a text.
+
+    >>> book = PhraseBook({"yes": "ja", "{n} sessions": "{n} Sitzungen", "the longest wait {time}": "längste Wartezeit {time}"})
+    >>> book("yes: 14 sessions, the longest wait 1.549 s")
+    'ja: 14 Sitzungen, längste Wartezeit 1,549 s'
+    >>> book("HSCL1234 The operation failed")
+    'HSCL1234 The operation failed'
+    """
+
+    def __init__(self, phrases: Mapping[str, str]) -> None:
+        self._exact = {text: other for text, other in phrases.items() if "{" not in text}
+        templates = [(text, other) for text, other in phrases.items() if "{" in text]
+        # the most literal template first, so that a general one does not take the words of a precise one
+        templates.sort(key=lambda pair: -len(_PLACE.sub("", pair[0])))
+        patterns = [(_pattern(text), other, any(mark in text for mark in _STRONG)) for text, other in templates]
+        self._wide = [(pattern, other) for pattern, other, is_wide in patterns if is_wide]
+        self._narrow = [(pattern, other) for pattern, other, is_wide in patterns if not is_wide]
+
+    def __call__(self, text: str) -> str:
+        """The text in the other language; unchanged where no template fits, but for numbers and dates."""
+        translated = self.find(text)
+        return localised(text) if translated is None else translated
+
+    def find(self, text: str) -> str | None:
+        """The translation, or `None` where neither the text nor a part of it has a template."""
+        if text in self._exact:
+            return self._exact[text]
+        steps: tuple[Callable[[], str | None], ...] = (
+            lambda: self._by_template(text, self._wide),
+            lambda: self._in_parts(text, _STRONG),
+            lambda: self._by_template(text, self._narrow),
+            lambda: self._in_parts(text, _WEAK),
+        )
+        return next((translated for step in steps if (translated := step()) is not None), None)
+
+    def _by_template(self, text: str, templates: list[tuple[re.Pattern[str], str]]) -> str | None:
+        for pattern, other in templates:
+            match = pattern.fullmatch(text)
+            if match is not None:
+                return other.format(**{name: self(value) for name, value in match.groupdict().items()})
+        return None
+
+    def _in_parts(self, text: str, separators: tuple[str, ...]) -> str | None:
+        for separator in separators:
+            head, mark, tail = text.partition(separator)
+            if not mark:
+                continue
+            parts = [self.find(part) for part in (head, tail)]
+            if any(part is not None for part in parts):
+                pairs = zip((head, tail), parts, strict=True)
+                return separator.join(localised(old) if new is None else new for old, new in pairs)
+        return None
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """A template as a pattern. Places called ``n`` and ``m`` are numbers."""
+    parts = _PLACE.split(template)
+    places = [f"(?P<{name}>{'[-+0-9.,]+' if name in ('n', 'm') else '.+?'})" for name in parts[1::2]]
+    texts = [re.escape(part) for part in parts[::2]]
+    return re.compile("".join(text + place for text, place in zip(texts, [*places, ""], strict=True)), re.DOTALL)
+
+
+def localised(text: str) -> str:
+    """Numbers with a unit and moments in UTC as German writes them.
+
+    >>> localised("1.621 s … 1.634 s, VIOS 2.2.6.10 at 192.0.2.83, booted 2026-10-20T01:54:00Z")
+    '1,621 s … 1,634 s, VIOS 2.2.6.10 at 192.0.2.83, booted 20.10.2026 01:54:00 UTC'
+    """
+    text = _NUMBER.sub(lambda match: match[0].translate(str.maketrans(",.", ".,")), text)
+    return _MOMENT.sub(r"\3.\2.\1 \4 UTC", text)
+
+
+@cache
+def phrase_book(language: str) -> PhraseBook:
+    """The phrase book of a language, from ``texts/phrases.LANGUAGE.yaml``."""
+    source = resources.files("lpmkit.report.writeup").joinpath("texts", f"phrases.{language}.yaml")
+    return PhraseBook(YAML(typ="safe").load(source.read_text(encoding="utf-8")))
