@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it itself.
-_STRONG, _WEAK = ("; ", " — "), (". ", ": ", ", ")
+_STRONG, _WEAK = (" — ", "; "), (". ", ": ", ", ")
 _UNITS = r"s|ms|µs|%|h|MB|GB|MiB|GiB|MB/s|Hz|kHz|Minuten|minutes"
 #: A decimal number with a unit, or one that opens a range: no part of a version, an address or a name.
 _NUMBER = re.compile(rf"(?<![\w.:/-])([+-]?\d{{1,3}}(?:,\d{{3}})+|[+-]?\d+)(\.\d+)?(?=\s?(?:{_UNITS})(?!\w)|\s…\s\d)")
