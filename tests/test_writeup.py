@@ -168,7 +168,7 @@ def test_a_watch_is_written_up_without_what_only_a_move_has(tmp_path: Path) -> N
     document = written(watched, analyse(watched), Words("en"))
     keys = {section.key for section in document.sections}
     assert {"before-after", "checks", "licence"}.isdisjoint(keys)
-    assert document.title == "bxaix85: watched while somebody else moved it"
+    assert document.title == "bxaix85: recorded during a move started elsewhere"
     assert document.figures[2].value == "not part of a watch"
 
 

@@ -53,6 +53,7 @@ class PhraseBook:
         steps: tuple[Callable[[], str | None], ...] = (
             lambda: self._by_template(text, self._wide),
             lambda: self._in_parts(text, _STRONG),
+            lambda: self._after_a_word(text),
             lambda: self._by_template(text, self._narrow),
             lambda: self._in_parts(text, _WEAK),
         )
@@ -64,6 +65,11 @@ class PhraseBook:
             if match is not None:
                 return other.format(**{name: self(value) for name, value in match.groupdict().items()})
         return None
+
+    def _after_a_word(self, text: str) -> str | None:
+        """A text behind a word of its own and a colon, such as "yes: …"."""
+        word, colon, rest = text.partition(": ")
+        return f"{self._exact[word]}{colon}{self(rest)}" if colon and word in self._exact else None
 
     def _in_parts(self, text: str, separators: tuple[str, ...]) -> str | None:
         for separator in separators:

@@ -1,0 +1,70 @@
+"""The German phrase book: every sentence of an answer has a template, and nothing English is left in a write-up but what machines said."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lpmkit
+from lpmkit.checks import CHECKS
+from lpmkit.report.writeup.phrases import PhraseBook, localised, phrase_book
+from lpmkit.report.writeup.words import texts_of
+
+PACKAGE = Path(lpmkit.__file__).parent
+ANSWERING = [
+    *sorted((PACKAGE / "sap" / "judge").glob("*.py")),
+    *(PACKAGE / "analysis" / name for name in ("verdict.py", "oracle.py")),
+]
+
+
+def _filled(template: ast.JoinedStr) -> str:
+    """A template with a 7 in its places; a place that follows a word directly is a part that may be left out."""
+    text = ""
+    for part in template.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+        elif not re.search(r"\w$", text):
+            text += "7"
+    return text
+
+
+def _samples(path: Path) -> Iterator[str]:
+    """The texts that questions are made with, a 7 in each place."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Question"):
+            continue
+        for argument in [*node.args[3:], *(keyword.value for keyword in node.keywords)]:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield argument.value
+            elif isinstance(argument, ast.JoinedStr):
+                yield _filled(argument)
+
+
+@pytest.mark.parametrize("path", ANSWERING, ids=lambda path: path.stem)
+def test_every_answer_has_a_german_template(path: Path) -> None:
+    book = phrase_book("de")
+    samples = [text for text in _samples(path) if len(re.findall(r"\b[a-z]{2,}\b", text)) > 1]
+    assert [text for text in samples if book.find(text) is None] == []
+
+
+def test_every_check_has_a_german_title_and_remedy() -> None:
+    german = texts_of("de")
+    assert [check.key for check in CHECKS if f"check.{check.key}.title" not in german] == []
+    assert [check.key for check in CHECKS if f"check.{check.key}.remedy" not in german] == []
+    assert {check.who for check in CHECKS} <= {key.removeprefix("who.") for key in german if key.startswith("who.")}
+
+
+def test_a_precise_template_comes_before_a_general_one_and_places_called_n_are_numbers() -> None:
+    book = PhraseBook({"{n} of {m} gone": "{n} von {m} weg", "{list} gone": "{list} fehlt", "yes": "ja"})
+    assert book("2 of 3 gone") == "2 von 3 weg"
+    assert book("disp+work gone") == "disp+work fehlt"
+    assert book("yes: 2 of 3 gone; HSCL1234 text") == "ja: 2 von 3 weg; HSCL1234 text"
+
+
+def test_numbers_of_versions_addresses_and_names_stay() -> None:
+    assert localised("1,234.5 s at 10.0.0.1 with 2.2.6.10") == "1.234,5 s at 10.0.0.1 with 2.2.6.10"
+    assert localised("-0.13 ms") == "-0,13 ms"
