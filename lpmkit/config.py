@@ -232,6 +232,7 @@ class SapSlo(_Part):
     aborted_jobs: int = Field(default=0, ge=0)
     lost_users: int = Field(default=0, ge=0)
     work_process_errors: int = Field(default=0, ge=0)
+    work_process_restarts: int = Field(default=4, ge=0)
     update_errors: int = Field(default=0, ge=0)
     long_job_s: float = Field(default=3600.0, gt=0)
     window_s: float = Field(default=3600.0, gt=0)
@@ -332,7 +333,9 @@ class DatabaseSettings(_Part):
     reference) log on to the database; without a user ``sqlplus`` logs on as that login's operating-system user
     (``connect /``). The grants are in docs/oracle.md. Nothing is written unless ``commit_table`` names a table with
     one row and a column ``at``. For a listener with TLS: ``protocol: tcps`` with ``wallet`` (a folder),
-    ``wallet_password`` (a reference) and ``server_dn`` (the name in the server's certificate).
+    ``wallet_password`` (a reference) and ``server_dn`` (the name in the server's certificate). ``lost_sessions`` and
+    ``failed_logons`` are limits of the verdict: sessions that ended around the suspension beyond what pools renew,
+    and fresh logons that failed while the host ran.
     """
 
     partition: str = Field(min_length=1)
@@ -356,6 +359,9 @@ class DatabaseSettings(_Part):
     survive_s: float = Field(default=60.0, ge=5.0, le=600.0)
     alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
     commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
+
+    lost_sessions: int = Field(default=0, ge=0)
+    failed_logons: int = Field(default=0, ge=0)
 
     _password = field_validator("password", "wallet_password")(_reference)
 

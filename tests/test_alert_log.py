@@ -246,6 +246,42 @@ def meaning_of(line: str, rules: LogRules = RULES) -> Class:
         ("Thread 1 cannot allocate new log, sequence 5\nPrivate strand flush not complete", Class.ROUTINE),
         ("PMON (ospid: 12): terminating the instance due to ORA error 484", Class.FAIL),
         ("Error 16063 archiving LNO:1 to 'stby'", Class.WARN),
+        # losses without a code
+        ("Pluggable database PDB1 closed", Class.FAIL),
+        ("Pluggable database PDB1 opened read write", Class.OTHER),
+        (
+            "Primary has heard from neither observer nor target standby within FastStartFailoverThreshold seconds",
+            Class.FAIL,
+        ),
+        ("WARNING: Instance shutdown required to protect primary.", Class.FAIL),
+        (">>> WAITED TOO LONG FOR A ROW CACHE ENQUEUE LOCK! pid=33", Class.FAIL),
+        ("ERROR: no read quorum in group: required 2, found 1 disks", Class.FAIL),
+        ("NOTE: cache dismounting (not clean) group 1/0x10F (DATA)", Class.FAIL),
+        ("NOTE: cache dismounted group 1/0x10F (DATA)", Class.FAIL),
+        ("SQL> alter diskgroup DATA dismount force /* ASM SERVER */", Class.FAIL),
+        ("minact-scn: useg scan erroring out with error e:12751", Class.WARN),
+        ("minact-scn: Inst 1 is now the master inc#:2 mmon proc-id:8 status:0x7", Class.ROUTINE),
+        # what happens every day
+        ("Error ORA-235 occurred during an un-locked control file transaction.", Class.ROUTINE),
+        ("ORA-28 : opiodr aborting process unknown ospid (4522_1)", Class.EXPECTED),
+        ("ORA-03135: connection lost contact", Class.WARN),
+        ("ORA-00604: error occurred at recursive SQL level 1", Class.WARN),
+        ("ORA-00604: error occurred at recursive SQL level 1\nORA-01110: data file 4", Class.UNKNOWN),
+        ("ORA-19815: WARNING: db_recovery_file_dest_size is 86.00% used", Class.WARN),
+        ("ORA-16665: timeout waiting for the result from a member", Class.WARN),
+        (
+            "Errors in file x.trc:\nORA-00609: could not attach to incoming connection\nORA-12537: TNS:connection closed",
+            Class.WARN,
+        ),
+        ("Domain Action Reconfiguration started (domid 3, new da inc 5, cluster inc 2)", Class.ROUTINE),
+        ("Dirty Detach Reconfiguration complete (total time 0.1 secs)", Class.ROUTINE),
+        ("Reconfiguration started (old inc 4, new inc 6)", Class.WARN),
+        # the clusterware, in any language
+        ("CRS-1607: Knoten bxaix86 wird entfernt", Class.FAIL),
+        ("CRS-1609: このノードは", Class.FAIL),
+        ("CRS-1612: Network communication with node bxaix86 (2) missing for 50% of timeout interval.", Class.WARN),
+        ("CRS-1617: The IPMI device driver is not available", Class.ROUTINE),
+        ("CRS-1621: The IPMI configuration data for this node was not found", Class.ROUTINE),
     ],
 )
 def test_the_table_says(line: str, meaning: Class) -> None:
@@ -261,7 +297,7 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
     keys = [rule.key for rule in RULES]
     assert len(keys) == len(set(keys))
     assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in RULES)
-    assert {rule.key for rule in RULES if rule.mark == "U"} == {"evicted-neighbours"}
+    assert {rule.key for rule in RULES if rule.mark == "U"} == {"clusterware-status"}
 
 
 def test_a_site_s_rule_comes_first(tmp_path: Path) -> None:
@@ -358,7 +394,7 @@ def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path) -> None:
     again = switches(3600, 1, "x", local(2008, 10, 26, 2)) * 2
     path.write_text(switches(60_000, 1, "x", local(2008, 10, 25)) + again)
     found = examine(path, LogWindow(local(2008, 10, 26, 2, 30), usual=timedelta(0)))
-    assert found.judgement.inside == 3600
+    assert found.judgement.inside == 5400, "what stands below 02:30 was written after it, whatever its stamp says"
     assert found.started_at > 0
 
 
@@ -654,3 +690,92 @@ def test_any_lines_in_any_pieces_are_accounted_for_and_come_back_from_a_run(
         back = from_row(json.loads(json.dumps(as_row(event, "alert.log", 1, 2))))
         assert (back.when, back.kind, back.lines) == (event.when, event.kind, event.lines[:60])
         LogRules.standard().classify(back)
+
+
+# -- stamps and blocks as they are in the field ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["THAIST", "GRNLNDST", "<-03>", "GMT+03:00", "CEST", "UTC", ""])
+def test_the_zone_names_of_aix_are_part_of_a_stamp(zone: str) -> None:
+    (event,) = read_alert_log(f"Fri Aug 15 14:27:20 {zone + ' ' if zone else ''}2003\nORA-00600: x\n")
+    assert str(event.when) == "2003-08-15 14:27:20"
+
+
+@pytest.mark.parametrize("address", ["(ADDRESS=(PROTOCOL=tcp)(HOST=192.0.2.9)(PORT=51001))", "(LOCAL=NO)"])
+@pytest.mark.parametrize("number", [12537, 12547, 12543, 12514, 12571, 12637])
+def test_a_network_block_is_one_event_whatever_its_address_looks_like(number: int, address: str) -> None:
+    text = (
+        f"Fri Aug 15 14:27:20 2003\nFatal NI connect error {number}, connecting to:\n {address}\n\n  VERSION INFORMATION:\n"
+        f"\tTNS for IBM/AIX RISC System/6000: Version 11.2.0.4.0 - Production\n  Time: 15-AUG-2003 14:27:20\n  Tracing not turned on.\n"
+        f"  Tns error struct:\n    ns main err code: {number}\n    \nTNS-{number}: TNS:gone\n    ns secondary err code: 12560\n    nt main err code: 517\n    \n"
+        "TNS-00517: Lost contact\n    nt secondary err code: 32\n    nt OS err code: 0\n"
+    )
+    (event,) = read_alert_log(text)
+    entry = RULES.classify(event)
+    assert (event.kind, entry.meaning) == (EventKind.NETWORK, Class.WARN)
+    assert entry.client == (address if "ADDRESS" in address else None)
+
+
+def test_a_stack_of_a_pluggable_database_is_one_event_and_names_it() -> None:
+    text = (
+        "2026-03-01T10:00:07.500+00:00\nPDB1(3):Errors in file /x/BX5_ora_1.trc  (incident=1) (PDBNAME=PDB1):\n"
+        "PDB1(3):ORA-00600: internal error code, arguments: [a]\nPDB2(4):ORA-00060: deadlock\n"
+    )
+    first, second = read_alert_log(text)
+    assert (first.container, len(first.lines), second.container) == ("PDB1", 2, "PDB2")
+    element = "<msg time='2026-03-01T10:00:07.500+00:00' pid='1' con_id='3' con_name='PDB1'>\n <txt>ORA-00600: x\n </txt>\n</msg>\n"
+    (event,) = read_alert_log(element)
+    assert event.container == "PDB1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-01 10:00:07.500 [OCSSD(4522)]CRS-1609: Dieser Knoten kann nicht mit anderen Knoten kommunizieren\n",
+        "2026-03-01 10:00:07.500\n[cssd(4522)]CRS-1609:This node is unable to communicate with other nodes\n",
+        "2026-03-01 10:00:07.500: \n[cssd(4522)]CRS-1609:This node is unable to communicate with other nodes\n",
+    ],
+)
+def test_the_clusterwares_log_is_read(text: str) -> None:
+    (event,) = read_alert_log(text)
+    assert (str(event.when), RULES.classify(event).meaning) == ("2026-03-01 10:00:07.500000", Class.FAIL)
+
+
+def test_an_excerpt_without_a_stamp_is_judged_and_a_file_of_something_else_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "excerpt.txt"
+    path.write_text(
+        "Fatal NI connect error 12170.\n  Time: 14-MAR-2018 21:07:55\n    TNS-12535: TNS:operation timed out\n"
+    )
+    assert examine(path).judgement.verdict == "warn"
+    path.write_text("ORA-00600: internal error code, arguments: [x]\n")
+    assert examine(path).judgement.verdict == "fail"
+
+
+# -- codes that no rule knows ----------------------------------------------------------------------------------------------------
+
+
+def hourly(code: str, before: int, after: int) -> str:
+    begin = local(2008, 8, 8, 12)
+    steps = [begin + timedelta(seconds=3500 * n / before) for n in range(before)]
+    steps += [begin + timedelta(hours=1, seconds=600 * (n + 1) / (after + 1)) for n in range(after)]
+    steps = [begin - timedelta(hours=1), *steps]
+    texts = ["Thread 1 advanced to log sequence 8", *[f"{code}: text"] * (len(steps) - 1)]
+    return "".join(f"{at:%a %b %e %H:%M:%S %Y}\n{text}\n" for at, text in zip(steps, texts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after", "verdict"),
+    [
+        ("ORA-28500", 60, 10, "pass"),
+        ("ORA-28500", 1, 10, "warn"),
+        ("ORA-28500", 0, 1, "warn"),
+        ("ORA-01118", 60, 10, "pass"),
+        ("ORA-01118", 0, 1, "fail"),
+        ("ORA-27300", 0, 1, "warn"),
+        ("ORA-27102", 0, 1, "fail"),
+    ],
+)
+def test_a_code_that_no_rule_knows_rests_on_the_time_before_and_on_its_family(
+    code: str, before: int, after: int, verdict: str
+) -> None:
+    assert judged(hourly(code, before, after), local(2008, 8, 8, 13)).verdict == verdict

@@ -21,6 +21,7 @@ from lpmkit.sap.model import (
     DispatcherQueue,
     Dump,
     Enqueue,
+    Instance,
     Job,
     JobHistory,
     JobLog,
@@ -588,3 +589,81 @@ def test_how_long_a_job_has_run_stands_beside_what_is_usual_for_it() -> None:
 def test_two_ways_in_have_a_conversation_each() -> None:
     rows = [seen("users", 5, session="94/1"), seen("users", 40, session="http/1", way="soap_rfc")]
     assert judged(*rows).question("sap-rfc-BX5").state == "passed"
+
+
+# -- systems of every kind ---------------------------------------------------------------------------------------------------------
+
+
+def tenant(name: str, pid: int, description: str = "HDB Indexserver", started: float = -9000) -> Process:
+    return Process(name, pid, Colour.GREEN, started=at(started), description=description, instance="00")
+
+
+@pytest.mark.parametrize(
+    ("then", "state", "says"),
+    [
+        ([tenant("hdbindexserver", 1), tenant("hdbindexserver", 2)], "passed", ""),
+        ([tenant("hdbindexserver", 2), tenant("hdbindexserver", 1)], "passed", ""),
+        ([tenant("hdbindexserver", 1), tenant("hdbindexserver", 9, started=33)], "failed", "another pid (2, now 9)"),
+        ([tenant("hdbindexserver", 8, started=33), tenant("hdbindexserver", 9, started=33)], "failed", "another pid"),
+        ([tenant("hdbindexserver", 1)], "failed", "hdbindexserver is gone"),
+        ([tenant("hdbindexserver", 1), tenant("hdbindexserver", 2, started=40)], "failed", "started at"),
+    ],
+)
+def test_processes_with_one_name_are_told_apart(then: list[Process], state: str, says: str) -> None:
+    before = [tenant("hdbindexserver", 1), tenant("hdbindexserver", 2)]
+    question = judged(seen("processes", 20, *before), seen("processes", 40, *then)).question("sap-processes-BX5")
+    assert (question.state, says in question.answer) == (state, True)
+
+
+def table(*pids: int, errors: int = 0) -> list[WorkProcess]:
+    return [
+        WorkProcess(number, "DIA", pid, Activity.WAITING, errors=errors if number == 0 else 0)
+        for number, pid in enumerate(pids)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("then", "limit", "state"),
+    [
+        (table(99, 2, 3, 4), 4, "passed"),
+        (table(1, 2, 3), 4, "passed"),
+        (table(99, 98, 97, 4), 4, "failed"),
+        (table(99, 2, 3, 4), 0, "failed"),
+        (table(99, 2, 3, 4, errors=1), 4, "failed"),
+    ],
+    ids=["heap limit", "dynamic, given back", "most of them", "limit of the site", "terminated"],
+)
+def test_a_work_process_that_ends_in_an_everyday_way_is_a_remark(
+    then: list[WorkProcess], limit: int, state: str
+) -> None:
+    found = judged(
+        seen("work_processes", 20, *table(1, 2, 3, 4)),
+        seen("work_processes", 40, *then),
+        slo=SapSlo(work_process_restarts=limit),
+    )
+    assert found.question("sap-work-processes-BX5").state == state
+
+
+def test_what_an_instance_has_not_got_does_not_apply() -> None:
+    central = [Instance("bxaix85", "1", ("MESSAGESERVER", "ENQUE"))]
+    rows = [seen("instances", 3, *central), seen("processes", 20, dispatcher()), seen("processes", 40, dispatcher())]
+    rows += [seen("work_processes", second, trouble="refused") for second in (4, 34)]
+    lanes = [NiLane("sap-ni-BX5-01", 0, 0, None, answered=False, trouble="refused")]
+    found = judged(*rows, instances=("01",), lanes=lanes)
+    for key in ("ni", "work-processes", "jobs", "users", "updates", "queues", "log", "dumps"):
+        question = found.question(f"sap-{key}-BX5")
+        assert (question.state, question.counts) == ("not evaluated", False), key
+        assert "does not apply: no watched instance has ABAP" in question.answer, key
+    assert found.question("sap-processes-BX5").state == "passed"
+    unknown = judged(*rows[1:], instances=("01",), lanes=lanes)
+    assert unknown.question("sap-work-processes-BX5").counts, "what the features do not tell is asked for"
+
+
+def test_a_probe_that_died_after_its_first_look_leaves_the_question_open() -> None:
+    rows = [seen("processes", 20, dispatcher()), seen("processes", 40, dispatcher())]
+    whole = judged(*rows, until_ns=MONO + 100 * S, every_s={"processes": 15.0})
+    cut = judged(*rows, until_ns=MONO + 400 * S, every_s={"processes": 15.0})
+    assert whole.question("sap-processes-BX5").state == "passed"
+    question = cut.question("sap-processes-BX5")
+    assert question.state == "not evaluated"
+    assert "not observed in the last 360 s" in question.answer

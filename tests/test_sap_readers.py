@@ -15,11 +15,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lpmkit.errors import LpmError, UnexpectedReply
+from lpmkit.errors import CommandRefused, LpmError, UnexpectedReply
 from lpmkit.probes.ni import Frames, frame
 from lpmkit.sap import dpmon, functions, host, lsconf, sapcontrol, soaprfc, webservice
 from lpmkit.sap import fields as records
 from lpmkit.sap.model import Activity, SapObservation, WorkProcess, read_observation
+from lpmkit.sap.sources import REFUSED_NS, _Instances
+from lpmkit.timeline import Clock
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 RECORDINGS = sorted(path for folder in FIXTURES.glob("sap-*") for path in folder.glob("*/*.json"))
@@ -473,3 +475,73 @@ def test_bytes_that_are_no_frames_are_refused_and_nothing_else_happens(content: 
         Frames().feed(content)
     except ValueError:
         return
+
+
+# -- as a real terminal prints it ---------------------------------------------------------------------------------------------
+
+
+def sessions(*rows: tuple[str, str, str]) -> str:
+    lines = ["|Logon_Type|Sess_Key    |Cli|User    |Terminal  |"]
+    lines += [
+        f"|{kind:<10}|{f'T{number}_U1_M0':<12}|100|{user:<8}|{terminal:<10}|"
+        for number, (kind, user, terminal) in enumerate(rows, 11)
+    ]
+    return "\n".join(["ABAP Session Table", "", *lines, "", "\tq - quit", "", "--> "])
+
+
+def test_the_prompt_of_the_dispatcher_monitor_has_no_line_end() -> None:
+    (user,) = dpmon.read_users(sessions(("GUI", "MEIER", "PC4711")))
+    assert (user.name, user.terminal) == ("MEIER", "PC4711")
+    with pytest.raises(UnexpectedReply, match="middle of a line"):
+        dpmon.read_users(sessions(("GUI", "MEIER", "PC4711")).removesuffix("\n--> ") + "\n|GUI  |T12")
+
+
+@pytest.mark.parametrize(
+    ("kind", "terminal", "counts"),
+    [
+        ("RFC_UI", "PC4711", True),
+        ("WEBGUI", "PC4711", True),
+        ("NEW_KIND", "", False),
+        ("RFC", "bxaix86", False),
+        ("BATCH", "", False),
+    ],
+)
+def test_sessions_of_persons_count_whatever_their_type_is_called(kind: str, terminal: str, counts: bool) -> None:
+    assert bool(dpmon.read_users(sessions((kind, "MEIER", terminal)))) is counts
+
+
+def test_the_second_enqueue_server_and_a_web_dispatcher_are_seen_in_ps() -> None:
+    text = "  PID     ELAPSED COMMAND\n"
+    for pid, name in enumerate(("enq.sapBX5_ASCS01", "enqr.sapBX5_ERS10", "wd.sapBX5_W00", "er.sapBX5_ERS11"), 100):
+        text += f"{pid:>5} 01:00:00 {name} pf=/usr/sap/BX5/SYS/profile/x\n"
+    found = host.read_processes(text, "BX5", NOW)
+    assert sorted(row.name for row in found) == [
+        "enq.sapBX5_ASCS01",
+        "enqr.sapBX5_ERS10",
+        "er.sapBX5_ERS11",
+        "wd.sapBX5_W00",
+    ]
+
+
+def test_an_instance_that_refuses_a_question_is_not_asked_it_again_and_again() -> None:
+    class Stopped(Clock):
+        now = 0
+
+        def mono_ns(self) -> int:
+            return self.now
+
+    clock, asked = Stopped(), []
+
+    def ask(number: str) -> tuple[str, ...]:
+        asked.append(number)
+        if number == "01":
+            raise CommandRefused("no dispatcher", status=1)
+        return (number,)
+
+    instances = _Instances(("00", "01"), clock)
+    for _ in range(20):
+        assert instances.each("ABAPGetWPTable", ask) == [("00", ("00",))]
+    assert (asked.count("00"), asked.count("01")) == (20, 1)
+    clock.now = REFUSED_NS + 1
+    instances.each("ABAPGetWPTable", ask)
+    assert asked.count("01") == 2

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
 
+from lpmkit.analysis.looks import as_far_as_seen, unseen
 from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, OutageKind, Suspension, Trace
+from lpmkit.analysis.oracle_times import LogTimes, host_clock, sessions_of, shifted, without_repetitions
 from lpmkit.analysis.record import Record
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.event_rows import from_row
@@ -21,7 +23,6 @@ from lpmkit.oracle.stamps import Moment
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
-from lpmkit.runs.samples import MISSING
 from lpmkit.timeline import Event
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
@@ -31,6 +32,8 @@ LONG_LIVED = timedelta(minutes=10)
 OWN_TICK_NS = 250 * MILLISECOND
 #: Around a suspension a fresh logon may fail or wait for so long without anything being the matter.
 LOGON_SLACK_NS = 5 * SECOND
+#: How long before the end of what is judged the last look may lie, beside three intervals of its probe: a busy observer, a last question.
+STATE_SLACK_NS, SESSION_SLACK_NS, LOGON_LOOK_SLACK_NS, LOG_SLACK_NS = 30 * SECOND, 15 * SECOND, 30 * SECOND, 40 * SECOND
 BANNER, STARTED = "start-banner", "instance-started"
 
 
@@ -80,34 +83,6 @@ class DatabaseAnalysis:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """The database host's time of day against our monotonic clock: ``offset`` bounds (its nanoseconds since 1970 minus ours), and the zone that it prints."""
-
-    offset: Interval
-    zone: tzinfo
-
-    def place(self, when: Moment) -> Interval:
-        """Where a printed time lies on our clock."""
-        lo, hi = (self._ns(one) for one in (when.earliest, when.latest))
-        return Interval(lo - self.offset.hi_ns, hi - self.offset.lo_ns)
-
-    def there(self, mono_ns: int) -> datetime:
-        """What the database's clock showed at the earliest, at an instant of ours; without a zone, as its log prints it."""
-        micros = (mono_ns + self.offset.lo_ns) // 1000
-        return (
-            (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros))
-            .astimezone(self.zone)
-            .replace(tzinfo=None)
-        )
-
-    def _ns(self, moment: datetime) -> int:
-        if moment.year >= 9999:
-            return 1 << 62
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
-        return int((aware - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
-
-
 def databases(run: Run, record: Record, hosts: Sequence[HostAnalysis], mode: str) -> tuple[DatabaseAnalysis, ...]:
     """Every database that the run watched, by SID."""
     orders: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -136,16 +111,22 @@ class _Database:
         self.analysed_host = next(
             (one for one in hosts if any(trace.probe in self.names.values() for trace in one.traces)), None
         )
-        self.states = run.observations(self.names["db-state"]) if "db-state" in orders else []
-        self.rows = run.observations(self.names["alert"]) if "alert" in orders else []
+        self.states = shifted(run.observations(self.names["db-state"]) if "db-state" in orders else [], record.shifts)
+        rows = shifted(run.observations(self.names["alert"]) if "alert" in orders else [], record.shifts)
+        self.rows = without_repetitions([row for row in rows if "read" not in row])
+        self.readings = sorted(int(row["mono_ns"]) for row in rows if "read" in row)
         self.begin_ns = record.window.lo_ns if mode == "move" else record.span.lo_ns
-        self.sessions = [
-            event
-            for event in record.events
-            if event.kind == "db-session" and event.data.get("probe") == self.names.get("sql")
-        ]
+        self.sessions = sessions_of(record.events, self.names.get("sql"))
         self.notes: list[str] = []
-        self.clock = _clock(self.states, self.sessions)
+        self.clock = host_clock(self.states)
+
+        #: What is judged: from the begin of the move to the end of the post-migration window.
+        self.span = Interval(self.begin_ns, max(self.begin_ns, record.window.hi_ns))
+
+    @property
+    def turn_ns(self) -> int:
+        """The end of the suspension, or the begin of the move where none was found."""
+        return self.suspension.end.hi_ns if self.suspension else self.begin_ns
 
     @property
     def suspension(self) -> Suspension | None:
@@ -153,7 +134,7 @@ class _Database:
 
     def analysed(self) -> DatabaseAnalysis:
         before, after = self._before_and_after()
-        kept = facts.sessions_kept(before, after, self._own()) if before and after else None
+        kept = self._sessions_around()
         judgement, marks, measures = self._alert(before, after)
         way = str((next(iter(self.orders.values())).get("options") or {}).get("way", {}).get("way", "?"))
         found = DatabaseAnalysis(
@@ -194,6 +175,21 @@ class _Database:
         late = [row for row in self.states if row["mono_ns"] > turn and row is not (early[-1] if early else None)]
         return (early[-1] if early else None), (late[-1] if late else None)
 
+    def _sessions_around(self) -> facts.SessionsRetained | None:
+        """The sessions before and after the suspension; in a run without one, those before and after everything."""
+        begin = self.suspension.begin.lo_ns if self.suspension else self.begin_ns
+        early = [row for row in self.states if row["mono_ns"] <= begin] or self.states[:1]
+        late = [row for row in self.states if row["mono_ns"] > self.turn_ns and early and row is not early[-1]]
+        if not early or not late:
+            return None
+        after = late[0] if self.suspension else late[-1]
+        return facts.sessions_kept(early[-1], after, self._own(), (after["mono_ns"] - early[-1]["mono_ns"]) / SECOND)
+
+    def _limit(self, name: str) -> int:
+        """A limit of the site file as the run keeps it; 0 in runs of earlier versions."""
+        options = next(iter(self.orders.values())).get("options") or {}
+        return int((options.get("limits") or {}).get(name, 0))
+
     def _own(self) -> frozenset[tuple[str, str]]:
         """The sessions of our own probes, as far as they say who they are; fresh logons are recognised by their age."""
         own = {
@@ -220,52 +216,34 @@ class _Database:
             for event in self.record.events
         ):
             return None, (), ()
-        rules = self._rules()
-        judge = Judge(self._window())
+        rules, judge = self._rules(), Judge(LogWindow())
+        times = LogTimes(self.clock, self.rows, self.begin_ns)
         marks, measures = [], []
         same = _same_start(before, after)
         for row in self.rows:
             try:
-                found = rules.classify(from_row(row))
+                entry = rules.classify(from_row(row))
+                span = times.place(_printed(entry), row)
             except (ValueError, KeyError, TypeError):
                 self.notes.append("a line of the alert log's record cannot be read and is left out")
                 continue
-            if found.rule is not None and found.rule.key == BANNER and same:
-                found = replace(found, meaning=Class.EXPECTED)  # the start time says that nothing started
-            place = judge.add(found)
-            at = self._placed(found, row)
-            if found.meaning not in (Class.ROUTINE, Class.OTHER):
-                rule = found.rule.key if found.rule else found.meaning.value
-                marks.append(Mark(at, found.meaning, rule, found.event.headline, place, str(found.event.when or "")))
-            if found.witness is not None and place is LogPosition.INSIDE:
-                measures.append(self._measure(found.witness, at))
+            if entry.rule is not None and entry.rule.key == BANNER and same:
+                entry = replace(entry, meaning=Class.EXPECTED)  # the start time proves that nothing was started
+            place, after_begin = times.position(span, judge.window.usual)
+            judge.add_placed(entry, place, after_begin)
+            at = Interval(max(span.lo_ns, min(self.record.span.lo_ns, span.hi_ns)), span.hi_ns)
+            if entry.meaning not in (Class.ROUTINE, Class.OTHER):
+                rule = entry.rule.key if entry.rule else entry.meaning.value
+                marks.append(Mark(at, entry.meaning, rule, entry.event.headline, place, str(entry.event.when or "")))
+            if entry.witness is not None and place is LogPosition.INSIDE:
+                measures.append(self._measure(entry.witness, at))
+        self.notes += times.zone_notes()
         return judge.judgement(), tuple(marks), tuple(measures)
 
     def _rules(self) -> LogRules:
         rules, trouble = LogRules.kept((self.orders["alert"].get("options") or {}).get("rules"))
         self.notes += [trouble] if trouble else []
         return rules
-
-    def _window(self) -> LogWindow:
-        """From the beginning of the move, as the log prints it. Without the database's clock: from the last line that we had seen before."""
-        if self.clock is not None:
-            return LogWindow(self.clock.there(self.begin_ns), zone=self.clock.zone)
-        seen = [row for row in self.rows if row["mono_ns"] < self.begin_ns and row.get("when")]
-        if not seen:
-            return LogWindow()
-        return LogWindow(max(datetime.fromisoformat(row["when"][0]).replace(tzinfo=None) for row in seen))
-
-    def _placed(self, found: Classified, row: Mapping[str, Any]) -> Interval:
-        """When a line was written: what its own stamp says on our clock, and not later than we saw it."""
-        seen = int(row["mono_ns"])
-        moment = found.event.when
-        if found.witness is not None and found.witness.at is not None:
-            moment = Moment(found.witness.at, found.witness.at + timedelta(microseconds=1))
-        if moment is None or self.clock is None:
-            earlier = [int(one["mono_ns"]) for one in self.rows if int(one["mono_ns"]) < seen]
-            return Interval(max(earlier, default=self.record.span.lo_ns), seen)
-        placed = self.clock.place(moment)
-        return Interval(min(placed.lo_ns, seen), min(placed.hi_ns, seen))
 
     def _measure(self, witness: Witness, at: Interval) -> OwnMeasure:
         still = self.suspension
@@ -281,39 +259,109 @@ class _Database:
 
     def _questions(self, found: DatabaseAnalysis) -> list[Question]:
         title = f"Oracle {self.sid}"
+        sql, states = self._looks("sql"), [int(row["mono_ns"]) for row in self.states]
+        end = Interval(max(self.span.lo_ns, self.turn_ns), self.span.hi_ns)
         return [
-            self._restarted(title, found),
-            self._session(title, found),
-            self._others(title, found),
+            self._seen(self._restarted(title), [*sql, *states], end, STATE_SLACK_NS, "sql"),
+            self._seen(self._session(title), sql, end, SESSION_SLACK_NS, "sql"),
+            self._seen(self._others(title, found), states, end, STATE_SLACK_NS, "db-state"),
             self._log(title, found),
-            self._logons(title),
-            *_around(title, found),
+            self._seen(self._logons(title), self._looks("logon"), self.span, LOGON_LOOK_SLACK_NS, "logon"),
+            *(self._seen(question, states, end, STATE_SLACK_NS, "db-state") for question in _around(title, found)),
             _commits(title, found),
         ]
+
+    def _seen(self, question: Question, looks: Sequence[int], span: Interval, slack_ns: int, kind: str) -> Question:
+        """The question, open where its probe did not look. An end alone is asked for where a later look speaks for the time before it too."""
+        if kind != "logon":
+            looks = [max(looks)] if looks else []
+            span = Interval(min([span.lo_ns, *looks]), span.hi_ns)
+            span = Interval(looks[0], span.hi_ns) if looks else span
+        slack_ns += 3 * int(self.orders[kind].get("interval_ns") or 0) if kind in self.orders else 0
+        excused = [still.outer for still in (self.analysed_host.suspensions if self.analysed_host else ())]
+        gaps = unseen(looks, span, slack_ns, excused) if span.length_ns > 0 else []
+        return as_far_as_seen(question, [self._of_the_move(gap) for gap in gaps], self.span, self._refusal())
+
+    def _of_the_move(self, gap: Interval) -> Interval:
+        return Interval(min(max(gap.lo_ns, self.span.lo_ns), gap.hi_ns), gap.hi_ns)
+
+    def _looks(self, kind: str) -> list[int]:
+        """When a probe asked something, whatever became of it."""
+        return [sent for sent, _ in self._attempts(kind)]
+
+    def _attempts(self, kind: str) -> list[tuple[int, bool]]:
+        """What a probe asked: when, and true where the database answered. A refusal is an answer of the listener and none of the database."""
+        name, attempts = self.names.get(kind), []
+        for sources in self.record.sources.values():
+            for source in sources:
+                if source.probe == name:
+                    signals = source.between(source.span)
+                    attempts += list(zip(signals.sent.tolist(), signals.spoke.tolist(), strict=True))
+        return sorted(attempts)
+
+    def _troubles(self, kind: str) -> list[Event]:
+        """What a probe reported, and what the recorder reported of its process, which several probes share."""
+        name = self.names.get(kind)
+        return [
+            event
+            for event in self.record.events
+            if event.kind == "probe-trouble" and name in str(event.data.get("probe", "")).split(", ")
+        ]
+
+    def _refusal(self) -> str:
+        """The refusal of the database's account in this run, in words; empty where there was none."""
+        refused = (event for kind in self.names for event in self._troubles(kind) if event.data.get("refused"))
+        return next((str(event.data.get("what")) for event in refused), "")
 
     def _key(self, name: str) -> str:
         return f"oracle-{name}-{self.sid}"
 
-    def _restarted(self, title: str, found: DatabaseAnalysis) -> Question:
-        starts = [str(event.data.get("startup_time")) for event in self.sessions]
-        starts += [str(row["own"].get("startup_time")) for row in self.states if isinstance(row.get("own"), dict)]
+    def _starts(self) -> list[tuple[tuple[str, str] | None, str]]:
+        """Every instance that a session of ours was in, with its start time."""
+        beats = [event.data for event in self.sessions]
+        beats += [row["own"] for row in self.states if isinstance(row.get("own"), dict)]
+        return [(facts.instance_of(beat), str(beat.get("startup_time"))) for beat in beats]
+
+    def _elsewhere(self) -> str:
+        """The objection to sessions that did not land on one instance of the watched host; empty where they did."""
+        places = sorted({place for place, _ in self._starts() if place is not None})
+        named = ", ".join(f"{name} on {host}" for name, host in places)
+        if len({host for _, host in places}) > 1:
+            return f"the service leads to several instances ({named}), so that nothing is known of one of them: set `service:` to a service of one instance"
+        names = {
+            str(event.data["hostname"])
+            for event in self.record.events
+            if event.kind == "alert-log"
+            and event.data.get("probe") == self.names.get("alert")
+            and event.data.get("hostname")
+        }
+        if places and names and _short(places[0][1]) not in {_short(name) for name in names}:
+            return f"the sessions are in {named}, and the watched host calls itself {', '.join(sorted(names))}: correct `listener:` or `service:`"
+        return ""
+
+    def _restarted(self, title: str) -> Question:
         name, what = self._key("restart"), f"{title} not restarted?"
+        times: dict[tuple[str, str] | None, list[str]] = {}
+        for place, start in self._starts():
+            times.setdefault(place, []).append(start)
+        for starts in times.values():
+            if len(set(starts)) > 1:
+                text = f"started {starts[0]} before, {sorted(set(starts))[-1]} after"
+                return Question(name, what, FAILED, text, "V$INSTANCE.STARTUP_TIME", reply=ReplyWord.NO)
+        if elsewhere := self._elsewhere():
+            return Question(name, what, OPEN, elsewhere)
         last = max([int(row["mono_ns"]) for row in self.states] + [event.mono_ns for event in self.sessions], default=0)
-        if len(set(starts)) > 1:
-            return Question(
-                name,
-                what,
-                FAILED,
-                f"started {starts[0]} before, {sorted(set(starts))[-1]} after",
-                "V$INSTANCE.STARTUP_TIME",
-                reply=ReplyWord.NO,
+        if not times or (not self._spoke_after() and last <= self.begin_ns):
+            refusal = self._refusal()
+            text = "the database was not asked for its start time before and after" + (
+                f": {refusal}" if refusal else ""
             )
-        if not starts or (not self._spoke_after() and last <= self.begin_ns):
-            return Question(name, what, OPEN, "the database was not asked for its start time before and after")
-        return Question(name, what, PASSED, f"no restart: started {starts[0]}", "V$INSTANCE.STARTUP_TIME")
+            return Question(name, what, OPEN, text)
+        start = next(iter(times.values()))[0]
+        return Question(name, what, PASSED, f"no restart: started {start}", "V$INSTANCE.STARTUP_TIME")
 
     def _spoke_after(self) -> bool:
-        """Whether our own session gave an answer after the suspension, or late in the record where none was found."""
+        """Tell whether our own session was answered after the suspension, or late in the record where none was found."""
         still = self.suspension
         moment = still.end.hi_ns if still else self.begin_ns
         return any(len(trace.alive_lo) and int(trace.alive_lo[-1]) >= moment for trace in self._traces("sql"))
@@ -323,115 +371,143 @@ class _Database:
         traces = self.analysed_host.traces if self.analysed_host else ()
         return [trace for trace in traces if trace.probe == self.names.get(kind)]
 
-    def _session(self, title: str, found: DatabaseAnalysis) -> Question:
+    def _session(self, title: str) -> Question:  # noqa: PLR0911 - one return for each thing that can be known
         name, what = self._key("session"), f"{title} session kept?"
         if not self.sessions:
-            return Question(name, what, OPEN, "no session could be opened")
+            return Question(name, what, OPEN, f"no session could be opened{_because(self._refusal())}")
         identities = [facts.identity(event.data) for event in self.sessions]
         resumed = any(event.kind == "recorder-started" and event.data.get("resumed") for event in self.record.events)
+        restarted = any("another one is started" in str(event.data.get("what")) for event in self._troubles("sql"))
         first = self.sessions[0].data
         if len(set(identities)) > 1:
-            if resumed:
-                return Question(name, what, OPEN, "a second recorder had to open a session of its own")
+            if resumed or restarted:
+                return Question(name, what, OPEN, "a second recorder or probe had to open a session of its own")
             late = self.sessions[-1].data
-            return Question(
-                name,
-                what,
-                FAILED,
-                f"SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another",
-                reply=ReplyWord.NO,
-            )
+            text = f"SID {first['sid']},{first['serial']} was lost, {late['sid']},{late['serial']} is another"
+            return Question(name, what, FAILED, text, reply=ReplyWord.NO)
+        if elsewhere := self._elsewhere():
+            return Question(name, what, OPEN, elsewhere)
         if not self._spoke_after():
-            return Question(
-                name, what, FAILED if self._traces("sql") else OPEN, "the session was not heard of after the move"
-            )
-        waited = [
-            one
-            for one in (self.analysed_host.outages if self.analysed_host else ())
-            if one.probe == self.names.get("sql")
-        ]
-        longest = max((one.outer.length_ns for one in waited), default=0)
+            if self._refusal() or not self._is_watched_after():
+                return Question(
+                    name, what, OPEN, f"the session was not observed after the move{_because(self._refusal())}"
+                )
+            state = FAILED if self._traces("sql") else OPEN
+            return Question(name, what, state, "the session was not heard of after the move")
+        outages = self.analysed_host.outages if self.analysed_host else ()
+        waited = [outage for outage in outages if outage.probe == self.names.get("sql")]
+        longest = max((outage.outer.length_ns for outage in waited), default=0)
         felt = f"; its longest wait lay within {longest / SECOND:.1f} s" if longest else "; no answer of it was late"
-        return Question(
-            name,
-            what,
-            PASSED,
-            f"SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}",
-            reply=ReplyWord.YES,
-        )
+        text = f"SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}"
+        return Question(name, what, PASSED, text, reply=ReplyWord.YES)
+
+    def _is_watched_after(self) -> bool:
+        """Tell whether the session's probe still asked after the suspension: without that, silence is ours."""
+        return any(sent >= self.turn_ns for sent in self._looks("sql"))
 
     def _others(self, title: str, found: DatabaseAnalysis) -> Question:
         name, what = self._key("population"), f"{title} sessions of others kept?"
         if found.kept is None:
             return Question(name, what, OPEN, "who was logged on before and after is not known", counts=False)
-        if found.kept.lost:
-            shown = ", ".join(found.kept.lost[:5]) + (" …" if len(found.kept.lost) > 5 else "")
-            return Question(
-                name,
-                what,
-                FAILED,
-                f"{len(found.kept.lost)} of {found.kept.before} are gone: {shown}",
-                reply=ReplyWord.NO,
-            )
+        lost, beyond = found.kept.lost, found.kept.beyond_usual
+        if len(beyond) > self._limit("lost_sessions"):
+            shown = ", ".join(beyond[:5]) + (" …" if len(beyond) > 5 else "")
+            text = f"{len(beyond)} of {found.kept.before} ended around the suspension, more than usual: {shown}"
+            return Question(name, what, FAILED, text, reply=ReplyWord.NO)
+        if lost:
+            text = f"{found.kept.same} of {found.kept.before}; {len(lost)} ended, as pools renew theirs or the site file allows"
+            return Question(name, what, PASSED, text, reply=ReplyWord.YES)
         return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=ReplyWord.YES)
 
-    def _log(self, title: str, found: DatabaseAnalysis) -> Question:
+    def _log(self, title: str, found: DatabaseAnalysis) -> Question:  # noqa: PLR0911 - as above
         name, what = self._key("alert"), f"{title} alert log without new trouble?"
-        if found.judgement is None:
-            return Question(name, what, OPEN, "the alert log was not read")
-        said = found.judgement
-        worst = [tally for tally in said.tallies if tally.meaning in (Class.FAIL, Class.WARN, Class.UNKNOWN)]
-        text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
         gaps = self._gaps_of_the_log()
-        if said.verdict == Class.FAIL.value:
+        if found.judgement is None:
+            return Question(name, what, OPEN, f"the alert log was not read{_because(gaps[0] if gaps else '')}")
+        verdict = found.judgement
+        worst = [tally for tally in verdict.tallies if tally.meaning in (Class.FAIL, Class.WARN, Class.UNKNOWN)]
+        text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
+        if verdict.verdict == Class.FAIL.value:
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if gaps:
             return Question(name, what, OPEN, f"not all of it was seen: {gaps[0]}" + (f"; {text}" if text else ""))
-        if said.verdict == Class.UNKNOWN.value:
-            return Question(name, what, OPEN, f"nobody knows what to make of: {text or 'lines without a time'}")
-        if text:
-            return Question(name, what, PASSED, f"with warnings: {text}")
-        entries = f"{said.inside} entries, none that speaks against the move"
-        return Question(name, what, PASSED, entries, reply=ReplyWord.YES)
+        if partial := self._partial_view(found):
+            return Question(name, what, OPEN, partial + (f"; {text}" if text else ""))
+        if verdict.verdict == Class.UNKNOWN.value:
+            return Question(name, what, OPEN, f"unclassified entries: {text or 'lines without a time'}")
+        entries = f"{verdict.inside} entries, none critical"
+        answer = Question(name, what, PASSED, f"with warnings: {text}")
+        answer = answer if text else Question(name, what, PASSED, entries, reply=ReplyWord.YES)
+        if not self._keeps_readings():
+            return answer  # runs of earlier versions did not keep when the log was read
+        return self._seen(answer, self.readings, self.span, LOG_SLACK_NS, "alert")
+
+    def _keeps_readings(self) -> bool:
+        return any(event.kind == "alert-log" and "hostname" in event.data for event in self.record.events)
+
+    def _partial_view(self, found: DatabaseAnalysis) -> str:
+        """The objection to a log that was read by SQL from within a pluggable database: the view shows that container alone."""
+        if "V$DIAG_ALERT_EXT" not in found.paths:
+            return ""
+        rows = (found.before or found.after or {}).get("facts", {}).get("container") or [{}]
+        container, cdb = rows[0].get("con_name"), rows[0].get("cdb")
+        if cdb != "YES" or container == "CDB$ROOT":
+            return ""
+        return (
+            f"V$DIAG_ALERT_EXT shows container {container} only; errors of the instance are not seen in it:"
+            " use a common user (C##…) of CDB$ROOT, or the file over SSH"
+        )
 
     def _gaps_of_the_log(self) -> list[str]:
-        """What of the log was not seen since the move began. Trouble that was over before is none."""
-        mine = [event for event in self.record.events if event.data.get("probe") == self.names.get("alert")]
-        found_by = min((event.mono_ns for event in mine if event.kind == "alert-log"), default=1 << 62)
+        """What of the log was not seen since the move began. Trouble that was over before is none, and a probe that was started again reads on."""
+        begun = (
+            event.mono_ns
+            for event in self.record.events
+            if event.kind == "alert-log" and event.data.get("probe") == self.names.get("alert")
+        )
+        found_by = min(begun, default=1 << 62)
         over = found_by if found_by <= self.begin_ns else 0
         return [
-            str(event.data.get("what")) for event in mine if event.kind == "probe-trouble" and event.mono_ns >= over
+            str(event.data.get("what"))
+            for event in self._troubles("alert")
+            if event.mono_ns >= over and "another one is started" not in str(event.data.get("what"))
         ]
 
     def _logons(self, title: str) -> Question:
         name, what = self._key("logon"), f"{title} logons possible?"
-        traces = self._traces("logon")
-        if not traces:
-            return Question(name, what, OPEN, "fresh logons were not tried", counts="logon" in self.names)
+        tried = self._attempts("logon")
+        if not tried:
+            text = f"fresh logons were not tried{_because(self._refusal())}"
+            return Question(name, what, OPEN, text, counts="logon" in self.names)
         host = self.analysed_host
-        assert host is not None
-        excused = [one.outer.widened(LOGON_SLACK_NS) for one in host.suspensions]
-        excused += [one.outer.widened(LOGON_SLACK_NS) for one in host.outages if one.kind is OutageKind.NETWORK]
-        tried = [
-            pair
-            for trace in traces
-            for pair in zip(trace.sent.tolist(), (trace.answered != MISSING).tolist(), strict=True)
-        ]
+        excused = [still.outer.widened(LOGON_SLACK_NS) for still in (host.suspensions if host else ())]
+        outages = host.outages if host else ()
+        excused += [one.outer.widened(LOGON_SLACK_NS) for one in outages if one.kind is OutageKind.NETWORK]
+        worked = [sent for sent, spoke in tried if spoke]
         failed = [sent for sent, spoke in tried if not spoke and sent >= self.begin_ns]
         unexcused = [moment for moment in failed if not any(span.contains(moment) for span in excused)]
-        worked = [sent for sent, spoke in tried if spoke]
-        if unexcused:
-            return Question(
-                name,
-                what,
-                FAILED,
-                f"{len(unexcused)} logons failed while the host ran (of {len(tried)})",
-                reply=ReplyWord.NO,
-            )
-        if not worked or worked[-1] < self.begin_ns:
-            return Question(name, what, OPEN, "no logon worked since the move began")
+        if not worked:
+            why = next((str(event.data.get("what")) for event in self._troubles("logon")), "")
+            return Question(name, what, OPEN, f"none of {len(tried)} logons worked, before or after{_because(why)}")
+        if len(unexcused) > self._limit("failed_logons"):
+            text = f"{len(unexcused)} logons failed while the host ran (of {len(tried)})"
+            return Question(name, what, FAILED, text, reply=ReplyWord.NO)
+        if worked[-1] < self.begin_ns:
+            return Question(name, what, OPEN, f"no logon worked since the move began{_because(self._refusal())}")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
         return Question(name, what, PASSED, f"{len(worked)} fresh logons{during}", reply=ReplyWord.YES)
+
+
+def _because(why: str) -> str:
+    return f": {why}" if why else ""
+
+
+def _short(host: str) -> str:
+    """
+    >>> _short("BXAIX85.example.net")
+    'bxaix85'
+    """
+    return host.partition(".")[0].lower()
 
 
 def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
@@ -468,34 +544,15 @@ def _commits(title: str, found: DatabaseAnalysis) -> Question:
     )
 
 
+def _printed(entry: Classified) -> Moment | None:
+    """The time of an entry: what the line itself prints, which may be later than the stamp above it, else that stamp."""
+    at = entry.witness.at if entry.witness is not None else None
+    return Moment(at, at + timedelta(microseconds=1)) if at is not None else entry.event.when
+
+
 def _same_start(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
     starts = [str((state.get("own") or {}).get("startup_time")) for state in (before, after) if state]
     return len(starts) == 2 and starts[0] == starts[1] and starts[0] != "None"
-
-
-def _clock(states: Sequence[Mapping[str, Any]], sessions: Sequence[Event]) -> _Clock | None:
-    """The database's clock against ours, from the answers that say its time; the narrowest before any jump would be a fiction, so all are joined."""
-    bounds: list[Interval] = []
-    zone: tzinfo | None = None
-    for row in states:
-        own, sent, answered = row.get("own"), row.get("own_sent_ns"), row.get("own_answered_ns")
-        said = _server_time(own.get("server_time")) if isinstance(own, Mapping) else None
-        if said is None or not isinstance(sent, int) or not isinstance(answered, int):
-            continue
-        zone = said.tzinfo
-        there = int((said - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
-        bounds.append(Interval(there - answered, there - sent))
-    if not bounds or zone is None:
-        return None
-    return _Clock(Interval(min(one.lo_ns for one in bounds), max(one.hi_ns for one in bounds)), zone)
-
-
-def _server_time(text: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _time(text: Any) -> datetime | None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lpmkit.analysis.model import HostAnalysis
 from lpmkit.analysis.record import Record
-from lpmkit.config import SapSystemSettings
+from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run
@@ -50,6 +50,9 @@ def sap_outcomes(
             rules=_rules(data["options"], settings.rules, run, notes),
             watch_after_s=settings.watch_after_minutes * 60 if run.manifest.get("mode") == "move" else 0.0,
             moved=run.manifest.get("mode") == "move",
+            instances=settings.instances,
+            until_ns=record.window.hi_ns,
+            every_s={**SAP_INTERVALS, **settings.every_s},
             target_serial=_target_serial(documents.get("survey")),
         )
         found.append(judge(case))

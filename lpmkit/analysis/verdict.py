@@ -304,14 +304,21 @@ def _outages(evidence: Evidence) -> Question:
     return Question("outages", title, state, f"Silences found: {', '.join(parts)}{longest}")
 
 
+def _together(key: str, title: str, questions: Sequence[Question]) -> Question:
+    """One line for the questions of all databases: as good as the worst of them."""
+    count = {state: sum(question.state is state for question in questions) for state in AnswerState}
+    text = f"{count[PASSED]} of {len(questions)} questions below passed"
+    text += f", {count[FAILED]} failed" if count[FAILED] else ""
+    text += f", {count[OPEN]} not evaluated" if count[OPEN] else ""
+    state = FAILED if count[FAILED] else OPEN if count[OPEN] or not questions else PASSED
+    return Question(key, title, state, text, counts=False)
+
+
 def _application(key: str, name: str) -> Callable[[Evidence], Question]:
     def question(evidence: Evidence) -> Question:
         title = f"{name} sessions and work?"
         if key == "ora" and evidence.databases:
-            states = [one.state for one in evidence.databases]
-            state = FAILED if FAILED in states else OPEN if PASSED not in states else PASSED
-            text = f"{states.count(PASSED)} of {len(states)} questions below passed"
-            return Question(key, title, state, text, counts=False)
+            return _together(key, title, [question for question in evidence.databases if question.counts])
         traces = [one for host in evidence.hosts for one in host.traces if one.probe.lower().startswith(key)]
         if not traces:
             return Question(key, title, OPEN, "not looked at", counts=False)

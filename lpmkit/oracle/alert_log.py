@@ -39,24 +39,38 @@ BLOCK_AGE, BLOCK_DISTANCE = timedelta(seconds=10), 60
 #: Lines that are not indented and still continue: (how the event begins, how they begin). An empty beginning fits any event.
 GOES_WITH: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("Additional information:", "IBM AIX RISC System/6000 Error", "Linux-x86_64 Error", "SVR4 Error")),
+    ("ORA-", ("ORA-",)),
     ("Errors in file", ("ORA-", "Incident details in:", "Use ADRCI")),
     ("Thread ", ("Checkpoint not complete", "Private strand flush not complete", "All online logs")),
-    ("Warning: VKTM detected a time drift", ("Time drifts can result",)),
+    ("Warning: VKTM detected a", ("Time drifts can result", "Please see the VKTM trace file", "/")),
+    ("--ATTENTION--", ("Time drifted", "Please see the VKTM trace file", "/")),
 )
 _FIRST_WORDS = tuple(beginning for _, beginnings in GOES_WITH for beginning in beginnings)
 
 _NET = re.compile(
     r"\*{20,}\s*$|Fatal NI connect error|TNS-\d+:"
-    r"|\s+(?:VERSION INFORMATION:|TNS for |TCP/IP NT |Oracle Bequeath |Unix Domain |SSL |Version \d|Time: \d|Tracing (?:not|to)|Tns error struct"
-    r"|n[st] (?:main|secondary|OS) err code|Client address:|\(DESCRIPTION ?=|\(CONNECT_DATA ?=)|\(DESCRIPTION ?="
+    r"|\s+(?:TNS-\d+:|VERSION INFORMATION:|TNS for |TCP/IP NT |Oracle Bequeath |Unix Domain |SSL |Version \d|Time: \d|Tracing (?:not|to)|Tns error struct"
+    r"|n[st] (?:main|secondary|OS) err code|Client address:|\(DESCRIPTION ?=|\(CONNECT_DATA ?=|\(ADDRESS ?=|\(LOCAL=)|\(DESCRIPTION ?=|\(ADDRESS ?="
 )
 _NET_FIRST = frozenset(" \t*FT(")
 _OFFSET_SIGNS = (" +", " -")
+_CONTAINER = re.compile(r"([A-Za-z][\w$#]{0,127})\(\d{1,5}\):(.*)", re.S)
 _STARS = "*" * 20
 _FATAL = "Fatal NI connect error"
 _TIMED_OUT = "WARNING: inbound connection timed out"
 _ATTRIBUTE = re.compile(r"""([\w:]+)=(?:'([^']*)'|"([^"]*)")""")
 _XML_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:\d\d)?$")
+
+
+def _split_container(line: str) -> tuple[str | None, str]:
+    """The container that a line of a multi-tenant database names in front, and the line without it.
+
+    >>> _split_container("PDB1(3):ORA-00600: internal error"), _split_container("Thread 1 advanced")
+    (('PDB1', 'ORA-00600: internal error'), (None, 'Thread 1 advanced'))
+    """
+    if line.find("):", 2, 140) < 0 or (match := _CONTAINER.match(line)) is None:
+        return None, line
+    return match[1], match[2] or " "
 
 
 class EventKind(Enum):
@@ -76,6 +90,7 @@ class Tags:
     level: int | None = None
     component: str | None = None
     problem: str | None = None
+    container: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,13 @@ class LogEvent:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    @property
+    def container(self) -> str | None:
+        """The pluggable database that the event is about; ``None`` for the instance, and where there are none."""
+        if self.tags is not None and self.tags.container:
+            return self.tags.container
+        return _split_container(self.lines[0])[0] if self.lines else None
 
     @property
     def headline(self) -> str:
@@ -252,7 +274,8 @@ class AlertReader:
         if line[0] in _NET_FIRST and _NET.match(line):
             self._take_block_line(None, [line], 1, offset, None)
             return
-        if self._goes_on(line):
+        container, bare = _split_container(line)
+        if self._goes_on(bare, container):
             assert self._open is not None
             self._open.lines.append(line)
             self._open.count += 1
@@ -269,7 +292,7 @@ class AlertReader:
             else:
                 self.counts.stamps += 1
 
-    def _goes_on(self, line: str) -> bool:
+    def _goes_on(self, line: str, container: str | None) -> bool:
         group = self._open
         if group is None or group.count >= MAX_LINES_IN_AN_EVENT:
             return False
@@ -277,7 +300,9 @@ class AlertReader:
             return True
         if not line.startswith(_FIRST_WORDS):
             return False
-        head = group.lines[0]
+        mine, head = _split_container(group.lines[0])
+        if container is not None and container != mine:
+            return False
         return any(head.startswith(begins) and line.startswith(words) for begins, words in GOES_WITH)
 
     def _begin(self, line: str, offset: int) -> None:
@@ -435,6 +460,7 @@ def read_element(text: str) -> tuple[Moment | None, Tags, str]:
         level=int(level) if level.isascii() and level.isdigit() and len(level) < 10 else None,
         component=said.get("comp_id"),
         problem=said.get("prob_key") or None,
+        container=said.get("con_name") or None,
     )
     return (iso_moment(*found.groups()) if found else None), tags, unescape(body)
 

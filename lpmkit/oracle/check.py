@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lpmkit.config import DatabaseSettings
@@ -52,7 +53,17 @@ def _listener(sid: str, listener: str) -> Look:
     return Look(f"listener of {sid}", True, f"{listener} answers")
 
 
-def _logon(way: ConnectionSettings, password: str | None, host: SshSession, settings: DatabaseSettings) -> Look:
+def _service_trouble(way: ConnectionSettings, facts: Mapping[str, Sequence[Mapping[str, str | None]]]) -> str:
+    """The objection to a service that several instances serve: sessions of one probe would land on different hosts."""
+    serving = sorted(str(row["inst_id"]) for row in facts.get("service", ()))
+    if way.way == "sqlplus" or len(serving) < 2:
+        return ""
+    return f"the service {way.service} runs on {len(serving)} instances (numbers {', '.join(serving)}), and a logon may land on any of them"
+
+
+def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
+    way: ConnectionSettings, password: str | None, host: SshSession, settings: DatabaseSettings
+) -> Look:
     what = f"logon to {way.sid}"
     try:
         asked = connect(way, password, host, LIMIT_S)
@@ -62,7 +73,7 @@ def _logon(way: ConnectionSettings, password: str | None, host: SshSession, sett
         return Look(what, False, str(trouble))
     try:
         beat = state.beat_of(asked.rows(state.BEAT, LIMIT_S))
-        gaps = state.gather(asked, LIMIT_S)["gaps"]
+        gathered = state.gather(asked, LIMIT_S, state.release_in(beat))
     except (QueryFailed, ValueError) as trouble:
         return Look(what, False, str(trouble), "The user lacks the grants of docs/oracle.md.")
     finally:
@@ -76,6 +87,14 @@ def _logon(way: ConnectionSettings, password: str | None, host: SshSession, sett
         return Look(
             what, False, f"{said}; the site file says {settings.version}", f"Correct databases.{way.sid}.version."
         )
+    if objection := _service_trouble(way, gathered["facts"]):
+        return Look(
+            what,
+            False,
+            f"{said}; {objection}",
+            f"Set databases.{way.sid}.service to a service that runs on one instance only (srvctl add service … -preferred INSTANCE)",
+        )
+    gaps = gathered["gaps"]
     if gaps:
         missing = ", ".join(f"{name} ({why})" for name, why in gaps.items())
         return Look(

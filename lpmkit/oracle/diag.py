@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
 from lpmkit.oracle.drivers import Connection, Row
+from lpmkit.oracle.log_tail import Position
 from lpmkit.oracle.stamps import Moment
 
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
@@ -28,6 +29,7 @@ class DiagFollower:
 
     def __init__(self, asked: Connection, limit_s: float = 30.0) -> None:
         self.gaps: list[str] = []
+        self.began_anew = False
         self._asked, self._limit_s = asked, limit_s
         self._mark: datetime | None = None
         self._count = 0
@@ -41,6 +43,11 @@ class DiagFollower:
         events = [self._event(row) for row in self._asked.rows(_SINCE.format(mark=mark), self._limit_s)]
         self._mark = max([self._mark, *(event.when.earliest for event in events if event.when)])
         return tuple(events)
+
+    @property
+    def position(self) -> Position:
+        """How many rows were read, for the order of the entries."""
+        return Position(offset=self._count + 1)
 
     def finish(self) -> tuple[LogEvent, ...]:
         return ()

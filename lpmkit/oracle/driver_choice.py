@@ -37,6 +37,10 @@ def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = insta
     if settings.way != "auto":
         return DriverChoice(settings.way, "set in the site file", _missing(settings.way, settings, has))
     release = release_of(settings.version)
+    if release is not None and release < (8,):
+        why = f"release {settings.version} is no release of Oracle Database"
+        step = "A HANA database is out of scope here; the processes of its instance are watched through SAPControl (sap_systems)."
+        return DriverChoice("none", why, f"{why}. {step}")
     if not settings.listener or not settings.user:
         lacks = "listener" if not settings.listener else "user"
         return DriverChoice("sqlplus", f"on its host, with no client here: the site file names no {lacks}")

@@ -13,12 +13,15 @@ from lpmkit.oracle.stamps import Moment
 MAX_LINES = 60
 
 
-def as_row(event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int) -> dict[str, Any]:
-    """One event, which file it stands in, and when we saw it."""
+def as_row(
+    event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int, since_ns: int | None = None
+) -> dict[str, Any]:
+    """One event, its file, and when we saw it. ``since_ns``: the log was read to its end then, and this event did not stand there."""
     tags = event.tags
     return {
         "mono_ns": seen_mono_ns,
         "wall_ns": seen_wall_ns,
+        "since_ns": since_ns,
         "path": path,
         "offset": event.offset,
         "line_count": event.line_count,
@@ -27,7 +30,9 @@ def as_row(event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int) -> 
         "inner": _times(event.inner),
         "whole": event.whole,
         "lines": list(event.lines[:MAX_LINES]),
-        "tags": None if tags is None else [tags.process, tags.type, tags.level, tags.component, tags.problem],
+        "tags": None
+        if tags is None
+        else [tags.process, tags.type, tags.level, tags.component, tags.problem, tags.container],
     }
 
 

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
-from lpmkit.oracle.rules import Classified, LogRules, Witness
-from lpmkit.oracle.stamps import MICROSECOND, Moment, read_stamp
+from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of
+from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
 
 #: How many events of each rule are kept as they are; all are counted.
@@ -82,19 +82,28 @@ class LogWindow:
 
     def after_since(self, when: Moment) -> timedelta:
         """How long after the beginning of the window a moment ends. Raises `UsageError` when the zones leave it open."""
+        return self._held_against(when)[1]
+
+    def is_certain(self, when: Moment) -> bool:
+        """Tell whether all of a moment lies after the beginning of the window."""
+        return self.since is not None and self._held_against(when)[0] >= timedelta(0)
+
+    def _held_against(self, when: Moment) -> tuple[timedelta, timedelta]:
+        """The beginning and the end of a moment, after the beginning of the window."""
         assert self.since is not None
-        latest, since = when.latest, self.since
+        since = self.since
+        if since.tzinfo is None and self.zone is None:
+            return when.earliest.replace(tzinfo=None) - since, when.latest.replace(tzinfo=None) - since
         if since.tzinfo is None:
-            return latest.replace(tzinfo=None) - since
-        if latest.tzinfo is None:
-            if self.zone is None:
-                raise UsageError(
-                    "the log prints local times without a zone, and the time asked for has one",
-                    asked=since.isoformat(),
-                    next_step="Give the time as the database host's clock shows it, without a zone, or name that host's zone.",
-                )
-            latest = latest.replace(tzinfo=self.zone)
-        return latest - since
+            since = instants(Moment(since, since + MICROSECOND), self.zone).earliest
+        if not when.zoned and self.zone is None:
+            raise UsageError(
+                "the log prints local times without a zone, and the time asked for has one",
+                asked=since.isoformat(),
+                next_step="Give the time as the database host's clock shows it, without a zone, or name that host's zone.",
+            )
+        span = instants(when, self.zone)
+        return span.earliest - since, span.latest - since
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,86 +154,110 @@ class Judge:
         self._witnesses: list[tuple[Moment | None, Witness]] = []
         self._inside = self._before = self._timeless = 0
         self._usual_from = self._last = timedelta(0)
+        self._is_inside = self._is_stamped = False
 
-    def add(self, found: Classified) -> LogPosition:
-        """Count one event; says where it stands."""
-        when = self._when(found)
-        place = self.window.place(when)
-        self._follow_time(when, place)
+    def add(self, entry: Classified) -> LogPosition:
+        """Count the next event of a file; the answer is its position.
+
+        A log is only appended to: what stands below an event of the window is of the window too, also when the clock was set back in between.
+        """
+        when = self._when(entry)
+        place, after = self.window.place(when), None
+        if self.window.since is not None and when is not None:
+            after = self.window.after_since(when)
+            self._is_inside = self._is_inside or self.window.is_certain(when)
+        elif self.window.since is not None and not self._is_stamped:
+            place = LogPosition.BEFORE  # the rest of an event that was cut off, above the first stamp
+        self._is_stamped = self._is_stamped or when is not None
+        if self._is_inside:
+            place = LogPosition.INSIDE
+        self.add_placed(entry, place, after)
+        return place
+
+    def add_placed(self, entry: Classified, place: LogPosition, after: timedelta | None) -> None:
+        """Count an event at a known position, ``after`` the beginning of the window; ``None`` where its time is not known."""
+        if place is LogPosition.BEFORE:
+            # what was read reaches over all of the usual time, also where nothing was written
+            self._usual_from = -self.window.usual if after is not None else self._usual_from
+        elif after is not None:
+            self._usual_from = min(self._usual_from, after)
+            self._last = max(self._last, after)
         if place is LogPosition.INSIDE:
             self._inside += 1
-            self._timeless += when is None
+            self._timeless += after is None and self._when(entry) is None
         else:
             self._before += 1
         if place is not LogPosition.BEFORE:
-            self._count(found, place)
-        return place
+            self._count(entry, place)
 
-    def _when(self, found: Classified) -> Moment | None:
-        """When it was: what the line itself says, where that can be held against the window, is better than the stamp above."""
-        at = found.witness.at if found.witness else None
-        return (self.window.as_asked(at) if at else None) or found.event.when
+    def _when(self, entry: Classified) -> Moment | None:
+        """The time of an event: what the line itself prints, where that can be held against the window, is better than the stamp above."""
+        at = entry.witness.at if entry.witness else None
+        return (self.window.as_asked(at) if at else None) or entry.event.when
 
-    def _follow_time(self, when: Moment | None, place: LogPosition) -> None:
-        if self.window.since is None or when is None:
-            return
-        if place is LogPosition.BEFORE:
-            self._usual_from = (
-                -self.window.usual
-            )  # what was read reaches over all of it, also where nothing was written
-            return
-        after = self.window.after_since(when)
-        self._usual_from = min(self._usual_from, after)
-        self._last = max(self._last, after)
-
-    def _count(self, found: Classified, place: LogPosition) -> None:
-        key = found.rule.key if found.rule else found.meaning.value
-        tally = self._tallies.setdefault(key, _Tally(found))
+    def _count(self, entry: Classified, place: LogPosition) -> None:
+        key = entry.rule.key if entry.rule else entry.meaning.value
+        if entry.rule is None and entry.meaning is Class.UNKNOWN and entry.codes and entry.event.whole:
+            key = entry.codes[0]
+        tally = self._tallies.setdefault(key, _Tally(entry))
         if place is LogPosition.USUAL:
             tally.usual += 1
             return
-        when = self._when(found)
+        when = self._when(entry)
         tally.count += 1
         tally.first, tally.last = tally.first or when, when or tally.last
-        if found.meaning not in (Class.ROUTINE, Class.OTHER) and len(tally.kept) < MAX_KEPT:
-            tally.kept.append(found)
-        if found.witness is not None and len(self._witnesses) < 1000:
-            self._witnesses.append((when, found.witness))
+        if entry.meaning not in (Class.ROUTINE, Class.OTHER) and len(tally.kept) < MAX_KEPT:
+            tally.kept.append(entry)
+        if entry.witness is not None and len(self._witnesses) < 1000:
+            self._witnesses.append((when, entry.witness))
 
     def judgement(self) -> LogVerdict:
         """The answer as far as the events go."""
         tallies, notable = [], []
         for key, tally in self._tallies.items():
             if tally.count:
-                said = self._said(key, tally)
-                tallies.append(said)
-                notable += [replace(found, meaning=said.meaning) for found in tally.kept]
+                row = self._row(key, tally)
+                tallies.append(row)
+                notable += [replace(entry, meaning=row.meaning) for entry in tally.kept]
         there = {tally.meaning for tally in tallies}
-        verdict = next((one.value for one in (Class.FAIL, Class.WARN, Class.UNKNOWN) if one in there), "pass")
+        verdict = next((worst.value for worst in (Class.FAIL, Class.WARN, Class.UNKNOWN) if worst in there), "pass")
         if self._timeless and verdict == "pass":
             verdict = Class.UNKNOWN.value
         order = list(Class)
         return LogVerdict(
             verdict=verdict,
             tallies=tuple(sorted(tallies, key=lambda tally: (order.index(tally.meaning), -tally.count))),
-            notable=tuple(sorted(notable, key=lambda found: found.event.offset)),
+            notable=tuple(sorted(notable, key=lambda entry: entry.event.offset)),
             witnesses=tuple(self._witnesses),
             inside=self._inside,
             before=self._before,
             timeless=self._timeless,
         )
 
-    def _said(self, key: str, tally: _Tally) -> LogTally:
-        rule, meaning = tally.first_seen.rule, tally.first_seen.meaning
+    def _row(self, key: str, tally: _Tally) -> LogTally:
+        first = tally.first_seen
+        rule, meaning = first.rule, first.meaning
         hours = -self._usual_from / timedelta(hours=1)
         usual = tally.usual / hours if hours > 0 else None
+        since = self._last / timedelta(hours=1)
         if rule is not None and rule.above_usual:
-            meaning = _held_against_usual(meaning, tally.count, usual, self._last / timedelta(hours=1))
+            meaning = _held_against_usual(meaning, tally.count, usual, since)
         reason = rule.reason if rule else _WITHOUT_RULE[meaning]
+        if rule is None and key in first.codes:
+            # the time before the move is in the log: a code that is as frequent as ever is nothing new
+            severity = severity_of(key)
+            meaning = _held_against_usual(severity, tally.count, usual or 0.0, since)
+            reason = "a code that no rule knows, " + (
+                "as often as before" if meaning is Class.ROUTINE else f"more often than before; {_SEVERITY[severity]}"
+            )
         return LogTally(key, meaning, reason, tally.count, tally.first, tally.last, usual)
 
 
 _WITHOUT_RULE = {Class.UNKNOWN: "a code that no rule knows", Class.OTHER: "a text that no rule knows, without a code"}
+_SEVERITY = {
+    Class.FAIL: "its family is the loss of files, disks or the instance",
+    Class.WARN: "its family is errors of statements, sessions and services",
+}
 
 
 def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None, hours: float) -> Class:
@@ -276,12 +309,15 @@ def _examined(file: BinaryIO, window: LogWindow, rules: LogRules) -> PostMortem:
     size = file.seek(0, 2)
     start = 0 if window.since is None else find_start(file, size, window)
     reader, judge = AlertReader(start), Judge(window)
+    is_log = False
     for event in _events(file, reader):
-        judge.add(rules.classify(event))
-    if not reader.counts.forms:
+        entry = rules.classify(event)
+        is_log = is_log or event.inner is not None or (entry.rule is not None and bool(entry.codes))
+        judge.add(entry)
+    if not reader.counts.forms and not is_log:
         file.seek(0)
         raise UnexpectedReply(
-            "this is not an alert log: no line of it is a time",
+            "this is not an alert log: it has no stamp and no message of Oracle's",
             line=file.read(80).decode("latin-1").partition("\n")[0],
             next_step="Name the file alert_<SID>.log or log.xml, unpacked.",
         )
@@ -327,12 +363,12 @@ def _moment_of(raw: bytes) -> Moment | None:
     return stamp.moment if stamp else None
 
 
-def as_dict(found: PostMortem) -> dict[str, Any]:
+def as_dict(post_mortem: PostMortem) -> dict[str, Any]:
     """The answer for programs; times as they are printed in the log, each with its earliest and latest."""
-    said, counts = found.judgement, found.counts
+    verdict, counts = post_mortem.judgement, post_mortem.counts
     return {
-        "verdict": said.verdict,
-        "counts": {one.value: said.count(one) for one in Class},
+        "verdict": verdict.verdict,
+        "counts": {meaning.value: verdict.count(meaning) for meaning in Class},
         "rules": [
             {
                 "rule": tally.key,
@@ -343,27 +379,27 @@ def as_dict(found: PostMortem) -> dict[str, Any]:
                 "last": _times(tally.last),
                 "usual_per_hour": tally.usual_per_hour,
             }
-            for tally in said.tallies
+            for tally in verdict.tallies
         ],
-        "events": [_event_row(one) for one in said.notable],
+        "events": [_event_row(entry) for entry in verdict.notable],
         "witnesses": [
             {
-                "what": one.what,
-                "seconds": one.seconds,
-                "resolution_s": one.resolution_s,
-                "at": one.at.isoformat() if one.at else None,
+                "what": witness.what,
+                "seconds": witness.seconds,
+                "resolution_s": witness.resolution_s,
+                "at": witness.at.isoformat() if witness.at else None,
                 "when": _times(when),
             }
-            for when, one in said.witnesses
+            for when, witness in verdict.witnesses
         ],
         "log": {
-            "size_bytes": found.size,
-            "read_from_byte": found.started_at,
+            "size_bytes": post_mortem.size,
+            "read_from_byte": post_mortem.started_at,
             "lines": counts.lines,
             "events": counts.events,
-            "events_inside": said.inside,
-            "events_before": said.before,
-            "events_without_time": said.timeless,
+            "events_inside": verdict.inside,
+            "events_before": verdict.before,
+            "events_without_time": verdict.timeless,
             "cut_bytes": counts.cut_bytes,
             "time_forms": {form.value: count for form, count in counts.forms.items()},
         },
@@ -377,15 +413,15 @@ def _times(when: Moment | None) -> dict[str, Any] | None:
     return {"earliest": when.earliest.isoformat(), "latest": latest, "zoned": when.zoned}
 
 
-def _event_row(found: Classified) -> dict[str, Any]:
+def _event_row(entry: Classified) -> dict[str, Any]:
     return {
-        "rule": found.rule.key if found.rule else None,
-        "class": found.meaning.value,
-        "codes": list(found.codes),
-        "when": _times(found.event.when),
-        "byte": found.event.offset,
-        "text": list(found.event.lines[:30]),
-        "argument": found.argument,
-        "incident": found.incident,
-        "client": found.client,
+        "rule": entry.rule.key if entry.rule else None,
+        "class": entry.meaning.value,
+        "codes": list(entry.codes),
+        "when": _times(entry.event.when),
+        "byte": entry.event.offset,
+        "text": list(entry.event.lines[:30]),
+        "argument": entry.argument,
+        "incident": entry.incident,
+        "client": entry.client,
     }

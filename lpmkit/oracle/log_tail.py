@@ -8,6 +8,7 @@ What could not be read is named in `LogTail.gaps`, never passed over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
@@ -21,7 +22,7 @@ RECALLED_PLACES = (
     "/oracle/{sid}/saptrace/diag/rdbms/{lower}/{sid}/trace/alert_{sid}.log",
 )
 #: How much is read at the beginning to know which time holds, and how much of a log that grew unwatched is fetched over a login.
-LOOK_BACK, MAX_FETCHED = 1 << 16, 16 << 20
+LOOK_BACK, MAX_FETCHED = 1 << 20, 16 << 20
 MARK = 64
 
 
@@ -56,6 +57,8 @@ class LogTail:
     def __init__(self, path: str, position: Position | None = None) -> None:
         self.path = path
         self.gaps: list[str] = []
+        #: The last poll began another file or another place in it: what it gave may have been written at any time.
+        self.began_anew = False
         #: What stood at the end of the log when the place was taken: what is usual there.
         self.before: tuple[LogEvent, ...] = ()
         self._position = position
@@ -77,6 +80,7 @@ class LogTail:
             self._take_place(facts)
             return ()
         events: list[LogEvent] = []
+        self.began_anew = False
         if self._was_replaced(facts):
             events += self._rest_of_the_old()
             facts = self._facts() or FileFacts(None, 0)
@@ -94,6 +98,7 @@ class LogTail:
     # -- one step each -----------------------------------------------------------------------------------------------------
 
     def _begin(self, position: Position) -> None:
+        self.began_anew = True
         self._position, self._reader = position, AlertReader(position.offset, position.stamp)
 
     def _take_place(self, facts: FileFacts) -> None:
@@ -101,7 +106,9 @@ class LogTail:
         data = self._read(start)
         skip = data.find(b"\n") + 1 if start else 0
         self._begin(Position(facts.inode, start + skip))
-        self.before = (*self._take(data[skip:], facts.inode), *self._reader.settle())
+        events = (*self._take(data[skip:], facts.inode), *self._reader.settle())
+        # above the first stamp stands the rest of an event that was cut off, whose time nobody can know
+        self.before = tuple(dropwhile(lambda event: start > 0 and event.when is None, events))
 
     def _was_replaced(self, facts: FileFacts) -> bool:
         """Whether this is another log than the one read so far."""

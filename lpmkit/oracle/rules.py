@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.oracle.alert_log import LogEvent
+from lpmkit.oracle.stamps import Moment, instants, moved
 from lpmkit.rules.table import BaseRule, Class, RuleForm, RuleTable, flag, texts
 
 #: Bare forms of a code: (what stands before the number, which family it is).
@@ -35,7 +36,9 @@ _BARE = tuple((re.compile(before + r"0*(\d{1,6})\b"), family) for before, family
 _CUT_CODE = re.compile(rf"(?:\b(?:{'|'.join(_FAMILIES)})-|rror )\d*$")
 _ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
 _INCIDENT = re.compile(r"\(incident=(\d+)\)")
-_CLIENT = re.compile(r"Client address:\s*(\(.*\)|\S+)")
+_CLIENT = re.compile(r"(?m)Client address:\s*(\(.*\)|\S+)|^\s*(\(ADDRESS ?=.*\))|\(HOST=([^)]+)\)\(PORT=\d+\)")
+#: How much older than an entry of a trace the stamp above it may be: a trace is stamped when something else than VKTM's own lines is written.
+STAMP_AGE = timedelta(days=2)
 _PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}
 
 
@@ -74,7 +77,7 @@ class LogRule(BaseRule):
 class Witness:
     """A length of time that the database measured itself, with the resolution that it prints; negative for a jump backward.
 
-    ``at`` is when, where the line itself says so: VKTM does, in microseconds since 1970, and the stamp above it may be hours older.
+    ``at`` is the instant that the line itself prints, where it can be believed: the stamp above it may be hours older.
     """
 
     what: str
@@ -113,8 +116,8 @@ class Classified:
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return found.group(1) if found else None
+    match = pattern.search(text)
+    return next((group for group in match.groups() if group), None) if match else None
 
 
 def normalised(family: str, number: str) -> str:
@@ -207,16 +210,21 @@ class LogRules(RuleTable[LogRule]):
             return self._classified_cut(event, text[: cut.start()])
         codes = codes_in(text)
         rule = self._rule_for(text, codes)
-        if rule is not None:
-            return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
+        if rule is not None and not (rule in self.rules and rule.meaning is not Class.FAIL and self._grave(codes)):
+            return Classified(event, rule.meaning, rule, codes, _measured(rule, event))
+        # a code that no rule knows, and whose family is grave, is not covered by a milder rule for its neighbour
+        codes = tuple(sorted(codes, key=lambda code: code not in self._grave(codes)))
         return Classified(event, Class.UNKNOWN if codes else Class.OTHER, None, codes)
+
+    def _grave(self, codes: Sequence[str]) -> list[str]:
+        return [code for code in codes if code not in self._by_code and severity_of(code) is Class.FAIL]
 
     def _classified_cut(self, event: LogEvent, text: str) -> Classified:
         """An event that ends in the middle of a code: ``ORA-0060`` may become ORA-00600. What it says without it counts, else nobody knows."""
         codes = codes_in(text)
         rule = self._rule_for(text, codes)
         if rule is not None and rule.meaning in (Class.FAIL, Class.WARN):
-            return Classified(event, rule.meaning, rule, codes, _measured(rule, text))
+            return Classified(event, rule.meaning, rule, codes, _measured(rule, event))
         return Classified(event, Class.UNKNOWN, None, codes)
 
     def _rule_for(self, text: str, codes: Sequence[str]) -> LogRule | None:
@@ -232,19 +240,65 @@ class LogRules(RuleTable[LogRule]):
         return next((rule for rule in fitting if rule.fits(text, codes)), None)
 
 
-def _measured(rule: LogRule, text: str) -> Witness | None:
+def _measured(rule: LogRule, event: LogEvent) -> Witness | None:
     if rule.measures is None:
         return None
-    found = rule.measures.pattern.search(text)
-    if found is None or len(found["amount"]) > 15:
+    match = rule.measures.pattern.search(event.text)
+    if match is None or len(match["amount"]) > 15:
         return None
-    sign = -1 if found.groupdict().get("direction") == "backward" else 1
+    groups = match.groupdict()
+    sign = -1 if groups.get("direction") == "backward" else 1
     per_second = rule.measures.per_second
-    at = _since_1970(found.groupdict().get("at_us"))
-    return Witness(rule.measures.what, sign * int(found["amount"]) / per_second, 1 / per_second, at)
+    at = believed(groups.get("at") or groups.get("at_us"), event.when)
+    return Witness(rule.measures.what, sign * int(match["amount"]) / per_second, 1 / per_second, at)
 
 
-def _since_1970(microseconds: str | None) -> datetime | None:
-    if not microseconds or len(microseconds) > 16:
+#: Families of codes by what they are about (`ORACLE-REF`, the chapters of the error messages): control files, redo, background processes, data files and recovery,
+#: ASM, the operating system's files, and the cluster. Everything else concerns statements, sessions and services.
+_GRAVE_FAMILIES = (
+    (200, 239),
+    (300, 369),
+    (443, 490),
+    (600, 603),
+    (1092, 1092),
+    (1100, 1249),
+    (1578, 1578),
+    (7445, 7445),
+    (15000, 15199),
+    (27000, 27199),
+    (29700, 29770),
+)
+
+
+def severity_of(code: str) -> Class:
+    """The class of a code that no rule knows, by its family: fail for the loss of files, disks or the instance, else warn.
+
+    >>> severity_of("ORA-00230"), severity_of("ORA-12345"), severity_of("TNS-12599")
+    (<Class.FAIL: 'fail'>, <Class.WARN: 'warn'>, <Class.WARN: 'warn'>)
+    """
+    family, _, number = code.partition("-")
+    grave = family == "ORA" and any(low <= int(number) <= high for low, high in _GRAVE_FAMILIES)
+    return Class.FAIL if grave else Class.WARN
+
+
+def believed(number: str | None, stamp: Moment | None) -> datetime | None:
+    """The instant that VKTM prints behind ``at``, where it can be one: microseconds or seconds since 1970, near the stamp above it.
+
+    On AIX and from 23ai on it is a tick of the machine, which lies years away from any stamp (`ORADOC:1347586.1`, `ALERT-LOGS`).
+
+    >>> print(believed("1772359205", Moment(datetime(2026, 3, 1, 10, 0, 5), datetime(2026, 3, 1, 10, 0, 6))))
+    2026-03-01 10:00:05+00:00
+    >>> believed("16609084909585", Moment(datetime(2026, 3, 1, 10, 0, 5), datetime(2026, 3, 1, 10, 0, 6))) is None
+    True
+    """
+    if not number or len(number) > 16 or stamp is None:
         return None
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
+    span = instants(stamp, None)
+    for unit in (timedelta(microseconds=1), timedelta(seconds=1)):
+        try:
+            at = datetime(1970, 1, 1, tzinfo=UTC) + int(number) * unit
+        except OverflowError:
+            continue
+        if moved(span.earliest, -STAMP_AGE) <= at <= moved(span.latest, STAMP_AGE):
+            return at
+    return None

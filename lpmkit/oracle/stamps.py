@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 
 _NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
+#: The zones of the world lie between these offsets from UTC; a time whose zone is not known can be any of them.
+FARTHEST_WEST, FARTHEST_EAST = timedelta(hours=-12), timedelta(hours=14)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class StampForm(Enum):
@@ -69,6 +72,44 @@ class Moment:
         return self.earliest.isoformat(sep=" ", timespec="auto" if self.earliest.microsecond else "seconds")
 
 
+def instants(when: Moment, zone: tzinfo | None) -> Moment:
+    """The instants (UTC) that a printed time can be: a time without a zone in ``zone``, or in any zone of the world where that is not known.
+
+    Where clocks are set back a local time comes twice, and where they are set forward some never come: both readings count.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> twice = Moment(datetime(2026, 10, 25, 2, 30), datetime(2026, 10, 25, 2, 30, 1))
+    >>> span = instants(twice, ZoneInfo("Europe/Berlin"))
+    >>> print(span.earliest, span.latest - span.earliest)
+    2026-10-25 00:30:00+00:00 1:00:01
+    """
+    if when.zoned:
+        return Moment(_utc(when.earliest), _utc(when.latest))
+    if zone is None:
+        return Moment(
+            moved(when.earliest.replace(tzinfo=UTC), -FARTHEST_EAST),
+            moved(when.latest.replace(tzinfo=UTC), -FARTHEST_WEST),
+        )
+    first = [_utc(when.earliest.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)]
+    last = [_utc(when.latest.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)]
+    return Moment(min(first), max(last))
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return _LAST if at.year > 1 else _FIRST
+
+
+def moved(at: datetime, by: timedelta) -> datetime:
+    """A time earlier or later; at the ends of the calendar its first or last instant."""
+    try:
+        return at + by
+    except OverflowError:
+        return _LAST if by > timedelta(0) else _FIRST
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """A line that is a stamp. ``moment`` is ``None`` when its month is a name that nobody here knows; ``rest`` is text behind it."""
@@ -78,10 +119,14 @@ class Stamp:
     rest: str = ""
 
 
-_CTIME = re.compile(r"[^\W\d]+\.? ([^\W\d]+)\.? ([ \d]?\d) (\d\d):(\d\d):(\d\d) (?:[A-Z]{1,5} )?(\d{4})\s*$")
-_ISO = re.compile(
-    r"(\*\*\* )?(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?( ?(?:Z|[+-]\d\d:\d\d))?(?: (.*))?\s*$"
+_CTIME = re.compile(
+    r"[^\W\d]+\.? ([^\W\d]+)\.? ([ \d]?\d) (\d\d):(\d\d):(\d\d) (?:(?:[A-Za-z]{1,9}|<[-+\w]{1,9}>|(?:GMT|UTC)[+-]\d{1,2}:?\d{0,2}|[+-]\d{2,4}) )?(\d{4})\s*$"
 )
+_ISO = re.compile(
+    r"(\*\*\* )?(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?( ?(?:Z|[+-]\d\d:\d\d))?(?::|:? (.*))?\s*$"
+)
+#: Behind the stamp of the clusterware's log: the daemon and its process.
+_CLUSTERWARE = re.compile(r"\[[\w. -]+\(\d+\)\]\s*CRS-\d+")
 _GLUED = re.compile(r"(.*\S)(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} [+-]\d\d:\d\d)")
 _INNER = re.compile(r"\s+Time: (\d{1,2})-(\w{3,5})\.?-(\d{4}) (\d\d):(\d\d):(\d\d)")
 
@@ -112,7 +157,7 @@ def _iso(line: str) -> Stamp | None:
     if found is None:
         return None
     trace, date, between, time, fraction, zone, rest = found.groups()
-    if rest and not zone and not trace:
+    if rest and not zone and not trace and not _CLUSTERWARE.match(rest):
         return None  # a text that begins with a date
     form = StampForm.TRACE if trace else StampForm.ISO if between == "T" else StampForm.ADRCI
     if trace and (rest or "").startswith("("):

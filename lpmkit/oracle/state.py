@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from lpmkit.oracle.drivers import Connection, Row
@@ -16,21 +17,36 @@ from lpmkit.oracle.errors import QueryFailed
 #: Our own session, and that the instance is the one it was: small enough to be asked twice a second.
 BEAT = (
     "select s.sid, s.serial#, to_char(s.logon_time, 'YYYYMMDDHH24MISS'), to_char(i.startup_time, 'YYYYMMDDHH24MISS'), i.instance_name, i.version, i.status,"
+    " i.host_name, i.instance_number,"
     " to_char(systimestamp, 'YYYY-MM-DD\"T\"HH24:MI:SS.FF6TZH:TZM')"
     " from v$session s, v$instance i where s.sid = to_number(sys_context('userenv', 'sid'))"
 )
-BEAT_COLUMNS = ("sid", "serial", "logon_time", "startup_time", "instance", "version", "status", "server_time")
+BEAT_COLUMNS = (
+    "sid",
+    "serial",
+    "logon_time",
+    "startup_time",
+    "instance",
+    "version",
+    "status",
+    "host_name",
+    "instance_number",
+    "server_time",
+)
+#: The oldest session of a pool that renews itself: pools renew theirs after minutes or hours (``maxLifetime``).
+OLDEST_POOL_S = 12 * 3600.0
 WAITS = ("log file sync", "log file parallel write", "control file parallel write", "db file parallel write")
 _IN_WAITS = ", ".join(f"'{name}'" for name in WAITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One question: the names of its columns, and its statement."""
+    """One question: the names of its columns, its statement, and the first release that has it."""
 
     name: str
     columns: tuple[str, ...]
     sql: str
+    since: tuple[int, ...] = ()
 
 
 FACTS: tuple[Fact, ...] = (
@@ -38,6 +54,11 @@ FACTS: tuple[Fact, ...] = (
          "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, database_status, logins, archiver, parallel from v$instance"),
     Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode"),
          "select name, open_mode, log_mode, database_role, protection_mode from v$database"),
+    Fact("container", ("con_name", "cdb"), "select sys_context('userenv', 'con_name'), cdb from v$database", (12, 1)),
+    Fact("unique_name", ("db_unique_name",), "select db_unique_name from v$database", (10, 1)),
+    Fact("service", ("inst_id",),
+         "select distinct inst_id from gv$active_services where name = sys_context('userenv', 'service_name')", (10, 1)),
+    Fact("failover", ("status", "threshold"), "select fs_failover_status, fs_failover_threshold from v$database", (11, 1)),
     Fact("population", ("type", "status", "count", "oldest_logon"),
          "select type, status, count(*), to_char(min(logon_time), 'YYYYMMDDHH24MISS') from v$session group by type, status"),
     Fact("sessions", ("sid", "serial", "username", "program", "machine", "logon_time"),
@@ -45,14 +66,14 @@ FACTS: tuple[Fact, ...] = (
     Fact("waits", ("event", "total_waits", "total_timeouts", "time_waited_micro"),
          f"select event, total_waits, total_timeouts, time_waited_micro from v$system_event where event in ({_IN_WAITS})"),  # noqa: S608 - names of our own
     Fact("histogram", ("event", "wait_time_milli", "wait_count"),
-         "select event, wait_time_milli, wait_count from v$event_histogram where event like 'log file%'"),
+         "select event, wait_time_milli, wait_count from v$event_histogram where event like 'log file%'", (10, 1)),
     Fact("redo", ("sequence", "status", "first_time"),
          "select sequence#, status, to_char(first_time, 'YYYYMMDDHH24MISS') from v$log where status = 'CURRENT'"),
     Fact("machine", ("stat_name", "value"),
-         "select stat_name, value from v$osstat where stat_name in ('NUM_CPUS', 'NUM_LCPUS', 'NUM_VCPUS', 'PHYSICAL_MEMORY_BYTES')"),
+         "select stat_name, value from v$osstat where stat_name in ('NUM_CPUS', 'NUM_LCPUS', 'NUM_VCPUS', 'PHYSICAL_MEMORY_BYTES')", (10, 1)),
     Fact("standby", ("dest_id", "status", "target", "error"),
          "select dest_id, status, target, error from v$archive_dest where status <> 'INACTIVE' and target = 'STANDBY'"),
-    Fact("standby_lag", ("name", "value"), "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')"),
+    Fact("standby_lag", ("name", "value"), "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')", (10, 2)),
     Fact("cluster", ("inst_id", "instance_name", "host_name", "status", "startup_time"),
          "select inst_id, instance_name, host_name, status, to_char(startup_time, 'YYYYMMDDHH24MISS') from gv$instance"),
     Fact("asm", ("name", "state", "type", "offline_disks"), "select name, state, type, offline_disks from v$asm_diskgroup"),
@@ -71,25 +92,43 @@ def beat_of(rows: Sequence[Row]) -> dict[str, str | None]:
 
 
 def identity(beat: Mapping[str, str | None]) -> tuple[str | None, ...]:
-    """What has to stay the same while a session lives on."""
-    return tuple(beat[name] for name in ("sid", "serial", "logon_time", "startup_time"))
+    """What stays the same while a session lives on: also its instance and that instance's host, which a service may change at a logon."""
+    return tuple(beat.get(name) for name in ("sid", "serial", "logon_time", "startup_time", "instance", "host_name"))
 
 
-def gather(asked: Connection, limit_s: float) -> dict[str, Any]:
-    """Ask everything once: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``. Raises `QueryFailed` only when the session is gone."""
+def instance_of(beat: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The instance and its host as a session was told them; ``None`` in runs of earlier versions, which did not ask."""
+    name, host = beat.get("instance"), beat.get("host_name")
+    return (str(name), str(host)) if name and host else None
+
+
+def gather(connection: Connection, limit_s: float, release: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Ask everything once that the release has: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``. Raises `QueryFailed` only when the session is gone."""
     facts: dict[str, list[dict[str, str | None]]] = {}
     gaps: dict[str, str] = {}
-    for one in FACTS:
+    for fact in FACTS:
+        if release and release < fact.since:
+            continue
         try:
-            rows = asked.rows(one.sql, limit_s)
-            facts[one.name] = [dict(zip(one.columns, row, strict=True)) for row in rows]
-        except QueryFailed as trouble:
-            if trouble.dead:
+            rows = connection.rows(fact.sql, limit_s)
+            facts[fact.name] = [dict(zip(fact.columns, row, strict=True)) for row in rows]
+        except QueryFailed as error:
+            if error.dead:
                 raise
-            gaps[one.name] = trouble.what
+            gaps[fact.name] = error.what
         except ValueError:
-            gaps[one.name] = "an answer with another number of columns than was asked for"
+            gaps[fact.name] = "an answer with another number of columns than was asked for"
     return {"facts": facts, "gaps": gaps}
+
+
+def release_in(beat: Mapping[str, Any]) -> tuple[int, ...]:
+    """The release that a session was told; empty where that is no release.
+
+    >>> release_in({"version": "19.0.0.0.0"})[:2], release_in({})
+    ((19, 0), ())
+    """
+    parts = str(beat.get("version") or "").split(".")
+    return tuple(map(int, parts)) if all(part.isascii() and part.isdigit() for part in parts) else ()
 
 
 # --- before and after -----------------------------------------------------------------------------------------------
@@ -97,40 +136,97 @@ def gather(asked: Connection, limit_s: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SessionsRetained:
-    """What became of the sessions that were there before: how many, how many still are, and who is missing."""
+    """The sessions between two states: how many there were, are, and are the same, who is missing, and who of them is more than ends every day."""
 
     before: int
     after: int
     same: int
     lost: tuple[str, ...]
+    beyond_usual: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session by what tells its pool from others, and its age in seconds; ``None`` where the database's time is not known."""
+
+    user: str
+    program: str
+    machine: str
+    age_s: float | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.user} ({self.program})"
 
 
 def sessions_kept(
-    before: Mapping[str, Any], after: Mapping[str, Any], own: frozenset[tuple[str, str]] = frozenset()
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    own: frozenset[tuple[str, str]] = frozenset(),
+    gap_s: float = 0.0,
 ) -> SessionsRetained | None:
-    """Sessions by (SID, SERIAL#, logon time). ``own`` are the probes' own, which come and go; ``None`` when one side is not known."""
+    """Sessions by (SID, SERIAL#, logon time). ``own`` are the probes' own, which come and go; ``None`` when one side is not known.
+
+    A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are renewed every 2 A / n.
+    What ended in ``gap_s`` beyond that (and twice its spread) is ``beyond_usual``.
+    """
     early, late = _sessions(before, own), _sessions(after, own)
     if early is None or late is None:
         return None
-    same = early.keys() & late.keys()
-    lost = tuple(sorted(f"{name} ({program})" for key, (name, program) in early.items() if key not in same))
-    return SessionsRetained(len(early), len(late), len(same), lost)
+    pools: dict[tuple[str, str, str], list[_Session]] = {}
+    for session in early.values():
+        pools.setdefault((session.user, session.program, session.machine), []).append(session)
+    lost: dict[tuple[str, str, str], list[str]] = {}
+    for key, session in early.items():
+        if key not in late:
+            lost.setdefault((session.user, session.program, session.machine), []).append(session.label)
+    beyond = [
+        label for pool, labels in lost.items() for label in labels if len(labels) > usual_ends(pools[pool], gap_s)
+    ]
+    everybody = sorted(label for labels in lost.values() for label in labels)
+    return SessionsRetained(
+        len(early), len(late), len(early.keys() & late.keys()), tuple(everybody), tuple(sorted(beyond))
+    )
 
 
-def _sessions(
-    facts: Mapping[str, Any], own: frozenset[tuple[str, str]]
-) -> dict[tuple[str, ...], tuple[str, str]] | None:
+def usual_ends(pool: Sequence[_Session], gap_s: float) -> float:
+    """How many sessions of a pool may end in a time without anything being the matter; 0 where their ages are not known."""
+    ages = [session.age_s for session in pool if session.age_s is not None and session.age_s > 0]
+    if not ages or len(ages) < len(pool):
+        return 0.0
+    expected = gap_s * len(ages) / (2 * sum(ages) / len(ages))
+    # a pool of sessions that are days old does not renew itself
+    return expected + 2 * expected**0.5 if max(ages) < OLDEST_POOL_S else 0.0
+
+
+def _sessions(facts: Mapping[str, Any], own: frozenset[tuple[str, str]]) -> dict[tuple[str, ...], _Session] | None:
     rows = facts.get("facts", {}).get("sessions")
     if rows is None:
         return None
+    now = _local_time(facts)
     return {
-        (str(row["sid"]), str(row["serial"]), str(row["logon_time"])): (
-            str(row["username"]),
-            str(row["program"] or "?"),
+        (str(row["sid"]), str(row["serial"]), str(row["logon_time"])): _Session(
+            str(row["username"]), str(row["program"] or "?"), str(row.get("machine") or "?"), _age_s(row, now)
         )
         for row in rows
         if (str(row["sid"]), str(row["serial"])) not in own
     }
+
+
+def _local_time(facts: Mapping[str, Any]) -> datetime | None:
+    """The database host's local time in a state, as ``logon_time`` is printed."""
+    try:
+        return datetime.fromisoformat(str((facts.get("own") or {}).get("server_time"))).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def _age_s(row: Mapping[str, Any], now: datetime | None) -> float | None:
+    try:
+        logon = datetime.strptime(str(row["logon_time"]), "%Y%m%d%H%M%S")  # noqa: DTZ007 - the database's local time has no zone
+    except ValueError:
+        return None
+    return (now - logon).total_seconds() if now is not None else None
 
 
 @dataclass(frozen=True, slots=True)

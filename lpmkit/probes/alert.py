@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from lpmkit.errors import LpmError
@@ -20,7 +21,12 @@ from lpmkit.timeline import Clock
 _TRACES = ("_vktm_", "_lgwr_")
 _DIAG_TRACE = "select value from v$diag_info where name = 'Diag Trace'"
 _DUMP_DEST = "select value from v$parameter where name = 'background_dump_dest'"
-Entries = list[tuple[str, Iterable[LogEvent]]]
+#: Readings of a file that are remembered: an entry that goes on for longer is placed less exactly.
+MAX_READINGS = 60
+#: How often it is recorded that the log was read.
+READING_EVERY_NS = 10_000_000_000
+#: New entries of one file, each with the last reading at which it was not there (`None`: not known).
+Entry = tuple[str, list[tuple[LogEvent, int | None]]]
 
 
 class AlertProbe:
@@ -35,7 +41,11 @@ class AlertProbe:
         self._followers: dict[str, AlertFollower | DiagFollower] = {}
         self._reported: set[str] = set()
         self._traces_known = False
-        self._before: Entries = []
+        self._before: list[Entry] = []
+        self._recorded_ns = -READING_EVERY_NS
+        self._hostname: str | None = None
+        #: The last readings of each file: when it began, and up to which byte the file was read.
+        self._readings: dict[str, deque[tuple[int, int]]] = {}
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Follow until ``stop`` is set, then look once more. A refused account ends the probe."""
@@ -55,10 +65,11 @@ class AlertProbe:
             stop.wait(max(0.0, due - self.clock.mono_ns()) / 1e9)
         last = side.do(self._finish)
         if last.done.wait(LAST_ANSWER_S):
+            self._recorded_ns = -READING_EVERY_NS
             self._report(last, sink)
         side.end()
 
-    def _report(self, pending: Pending[Entries], sink: Sink) -> bool:
+    def _report(self, pending: Pending[list[Entry]], sink: Sink) -> bool:
         """Record what was read; false where nothing more will be, because the account is refused."""
         if pending.trouble is not None:
             if report_refusal(self.order.name, pending.trouble, self.database.accounts, sink):
@@ -70,26 +81,46 @@ class AlertProbe:
                 sink.event(self.order.name, "probe-trouble", what=what)
             return True
         for path, events in pending.value:
-            for event in events:
-                sink.observation(self.order.name, as_row(event, path, self.clock.mono_ns(), self.clock.wall_ns()))
+            for event, since_ns in events:
+                row = as_row(event, path, self.clock.mono_ns(), self.clock.wall_ns(), since_ns)
+                sink.observation(self.order.name, row)
         for path, follower in self._followers.items():
             for gap in follower.gaps:
                 sink.event(self.order.name, "probe-trouble", what=gap)
             follower.gaps.clear()
             if path not in self._reported:
                 self._reported.add(path)
-                sink.event(self.order.name, "alert-log", path=path)
+                sink.event(self.order.name, "alert-log", path=path, hostname=self._hostname)
+        self._report_reading(sink)
         return True
 
-    def _poll(self) -> Entries:
+    def _report_reading(self, sink: Sink) -> None:
+        """Record that the log was read to its end: a quiet log and one that is not read look alike otherwise."""
+        last = min((readings[-1][0] for readings in self._readings.values() if readings), default=None)
+        if last is not None and last - self._recorded_ns >= READING_EVERY_NS:
+            self._recorded_ns = last
+            row = {"mono_ns": last, "wall_ns": self.clock.wall_ns(), "read": sorted(self._readings)}
+            sink.observation(self.order.name, row)
+
+    def _poll(self) -> list[Entry]:
         if not self._followers:
             self._begin()
         self._find_traces()
         before, self._before = self._before, []
-        return [*before, *((path, follower.poll()) for path, follower in list(self._followers.items()))]
+        return [*before, *(self._read(path, follower) for path, follower in list(self._followers.items()))]
 
-    def _finish(self) -> Entries:
-        return [(path, (*follower.poll(), *follower.finish())) for path, follower in list(self._followers.items())]
+    def _read(self, path: str, follower: AlertFollower | DiagFollower, *, last: bool = False) -> Entry:
+        """The new entries of a file, each with the reading of the file at which its first line was not there yet."""
+        now, readings = self.clock.mono_ns(), self._readings.setdefault(path, deque(maxlen=MAX_READINGS))
+        events = (*follower.poll(), *(follower.finish() if last else ()))
+        if follower.began_anew:
+            readings.clear()
+        placed = [(event, _missing_at(readings, event.offset)) for event in events]
+        readings.append((now, follower.position.offset))
+        return path, placed
+
+    def _finish(self) -> list[Entry]:
+        return [self._read(path, follower, last=True) for path, follower in list(self._followers.items())]
 
     def _begin(self) -> None:
         given = str(self.order.options.get("alert_log") or "")
@@ -98,11 +129,12 @@ class AlertProbe:
             return
         with self.database.accounts.attempt(self.database.login):
             listed = self.database.host.run(["ls", *([given] if given else alert_log_places(self.database.way.sid))])
+        self._hostname = self.database.host.run(["hostname"]).output.strip() or None
         path = given or self._found(listed.output.splitlines())
         follower = AlertFollower(self.database.host, path)
         follower.poll()
         self._followers[path] = follower
-        self._before = [(path, follower.before)]
+        self._before = [(path, [(event, None) for event in follower.before])]
 
     def _found(self, listed: Sequence[str]) -> str:
         """The path of the log: at one of the usual places, else where the instance says that it writes."""
@@ -145,3 +177,8 @@ class AlertProbe:
             if not self._traces_known:
                 self._followers[path].poll()
         self._traces_known = True
+
+
+def _missing_at(readings: Iterable[tuple[int, int]], offset: int) -> int | None:
+    """The last reading that ended before a byte; ``None`` where there is none."""
+    return max((at for at, end in readings if end <= offset), default=None)

@@ -32,6 +32,7 @@ def database_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[Prob
 def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> Iterator[ProbeOrder]:
     known = site.partitions.get(settings.partition)
     way = ConnectionSettings.of(sid, settings)
+    limits = {"lost_sessions": settings.lost_sessions, "failed_logons": settings.failed_logons}
 
     def order(name: str, kind: str, interval_ns: int, **more: Any) -> ProbeOrder:
         return ProbeOrder(
@@ -48,6 +49,7 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
                 "way": way.as_data(),
                 "password": settings.password,
                 "wallet_password": settings.wallet_password,
+                "limits": limits,
                 **more,
             },
         )

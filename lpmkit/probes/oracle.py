@@ -239,7 +239,7 @@ class StateProbe:
         own = state.beat_of(connection.rows(state.BEAT, 30.0))
         answered = self.clock.mono_ns()
         when = {"mono_ns": sent, "wall_ns": wall, "own": own, "own_sent_ns": sent, "own_answered_ns": answered}
-        return {**when, **state.gather(connection, 30.0)}
+        return {**when, **state.gather(connection, 30.0, state.release_in(own))}
 
 
 #: The accounts of this process: all probes of its databases share them.

@@ -65,7 +65,7 @@ class SapProbe:
         """Probe until ``stop`` is set."""
         began, self._since = self.clock.wall_ns(), self.clock.mono_ns()
         # who it is comes first: it tells the system's own clock; then, once, every job there is
-        due = {"identity": 0, "job_list": 1, **dict.fromkeys(SAP_INTERVALS, 2)}
+        due = {"identity": 0, "instances": 1, "job_list": 1, **dict.fromkeys(SAP_INTERVALS, 2)}
         next_load = self.clock.mono_ns() + LOAD_EVERY_NS
         while not stop.is_set():
             question = min(due, key=lambda name: due[name])
@@ -86,7 +86,7 @@ class SapProbe:
         self.system.close()
 
     def _next(self, question: str, said: SapObservation) -> int:
-        if question in ("identity", "job_list") and said.rows is not None:
+        if question in ("identity", "instances", "job_list") and said.rows is not None:
             return _NEVER
         if not self.system.is_configured(question):
             return _NEVER

@@ -13,8 +13,9 @@ from itertools import pairwise
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.sap import fields
 from lpmkit.sap.model import User, WorkProcess
-from lpmkit.sap.recalled import DIALOG_TYPES, DPMON_HEADINGS, DPMON_SESSION_HEADINGS
+from lpmkit.sap.recalled import DIALOG_TYPES, DPMON_HEADINGS, DPMON_SESSION_HEADINGS, PROGRAM_TYPES
 
+_PROMPT = re.compile(r"(?:^|\n)\s*-{0,2}>\s*\Z")
 #: The keys to type: the long work-process table, the sessions.
 WORK_PROCESSES, USERS = "l", "v"
 
@@ -32,7 +33,7 @@ def read_users(said: str) -> tuple[User, ...]:
     """``dpmon pf=… v``: who sits at a session, by its key ``T31_U3669_M0``, once for all the modes of a terminal."""
     found: dict[str, User] = {}
     for row in _boxed(_whole(said), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
-        if fields.text(row, "logon_type").upper() not in DIALOG_TYPES:
+        if not _is_of_a_person(fields.text(row, "logon_type").upper(), fields.text(row, "terminal")):
             continue
         user = User(
             tid=fields.required(row, "sess_key").split("_", 1)[0],
@@ -47,8 +48,14 @@ def read_users(said: str) -> tuple[User, ...]:
     return tuple(found.values())
 
 
+def _is_of_a_person(logon_type: str, terminal: str) -> bool:
+    """Tell sessions that a person sits at from those of programs; a type that is not known counts where it has a terminal."""
+    return logon_type in DIALOG_TYPES or (logon_type not in PROGRAM_TYPES and bool(terminal))
+
+
 def _whole(said: str) -> list[str]:
-    if said and not said.endswith("\n"):
+    # a real terminal's output ends in the prompt of the menu, which has no line end
+    if said and not said.endswith("\n") and not _PROMPT.search(said):
         raise UnexpectedReply("the reply stops in the middle of a line", line=said.rsplit("\n", 1)[-1][:200])
     for line in said.split("\n"):
         if "DpMonInit failed" in line:

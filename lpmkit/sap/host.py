@@ -14,7 +14,9 @@ _LABELLED = re.compile(r"^\s*(\S.*?)[ .]*:\s*(.*?)\s*$")
 _OF_THIS = re.compile(r"\s*\(of this computer\)$")
 _KEY_IN_ROW = re.compile(r"(?:^|\s)([A-Z]\d{10})(?=\s|$)")
 #: ``dw.sapBX5_DVEBMGS00``: dispatcher and work processes, message server, collector, syslog sender and collector.
-_SAP_PROCESS = re.compile(r"(?:^|[/\s])((dw|ms|se|co|gw|rd|en|er|ig|jc)\.sap([A-Z][A-Z0-9]{2})_([A-Z]+\d\d))(?:\s|$)")
+_SAP_PROCESS = re.compile(
+    r"(?:^|[/\s])((dw|ms|se|co|gw|rd|enqr|enq|en|er|ig|jc|wd)\.sap([A-Z][A-Z0-9]{2})_([A-Z]+\d\d))(?:\s|$)"
+)
 _ELAPSED = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d\d)")
 DESCRIPTIONS = {
     "dw": "dispatcher and work processes",
@@ -25,6 +27,9 @@ DESCRIPTIONS = {
     "rd": "gateway",
     "en": "enqueue server",
     "er": "enqueue replication server",
+    "enq": "enqueue server 2",
+    "enqr": "enqueue replicator 2",
+    "wd": "Web Dispatcher",
     "ig": "internet graphics server",
     "jc": "Java control",
 }

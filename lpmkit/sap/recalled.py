@@ -46,7 +46,31 @@ DPMON_SESSION_HEADINGS: Mapping[str, str] = {
     "tcod": "tcode",
 }
 #: Logon types of sessions that a person sits at.
-DIALOG_TYPES = ("", "GUI", "DIALOG", "4")
+DIALOG_TYPES = ("", "GUI", "DIALOG", "4", "RFC_UI")
+#: Logon types of programs: their terminal is the host that they run on.
+PROGRAM_TYPES = (
+    "RFC",
+    "BATCH",
+    "BTC",
+    "SYSTEM",
+    "ASYNC_RFC",
+    "ARFC",
+    "BGRFC",
+    "TRFC",
+    "QRFC",
+    "HTTP",
+    "HTTPS",
+    "SMTP",
+    "PLUGIN",
+    "PLUGIN HTTP",
+    "PLUGIN HTTPS",
+    "UPDATE",
+    "SPOOL",
+    "DAEMON",
+    "APC",
+    "32",
+    "2",
+)
 #: Headings of dpmon's work-process table: our names for them.
 DPMON_HEADINGS: Mapping[str, str] = {
     "no": "no",

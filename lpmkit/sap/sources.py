@@ -21,6 +21,8 @@ from lpmkit.timeline import Clock
 Value = TypeVar("Value")
 #: A start service that hangs is not asked again for so long.
 SILENT_NS = 60_000_000_000
+#: An instance that refused a question which it never answered is asked it again after so long: it may have been starting.
+REFUSED_NS = 900_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,34 @@ class SapSource(Protocol):
 
 
 class _Instances:
-    """Asks every instance. One that cannot answer a question at all (central services have no work processes) is left out; one that could is missed."""
+    """Asks every instance that can answer. One that refused a question and never answered it (central services have no work processes) is left alone for long:
+    a start service that is asked for what it has not got, again and again, was seen to malfunction."""
 
-    def __init__(self, numbers: Sequence[str]) -> None:
+    def __init__(self, numbers: Sequence[str], clock: Clock | None = None) -> None:
         self._numbers = tuple(numbers)
+        self._clock = clock or Clock()
         self._answering: set[tuple[str, str]] = set()
+        #: Refusals: until when the question is not asked again, and the answer.
+        self._refused: dict[tuple[str, str], tuple[int, LpmError]] = {}
 
     def each(self, question: str, ask: Callable[[str], tuple[Value, ...]]) -> list[tuple[str, tuple[Value, ...]]]:
+        """The answers by instance number. Raises what the last instance raised where none answers."""
         found: list[tuple[str, tuple[Value, ...]]] = []
         trouble: LpmError | None = None
         for number in self._numbers:
+            key = (question, number)
+            until, refusal = self._refused.get(key, (0, None))
+            if refusal is not None and self._clock.mono_ns() < until:
+                trouble = refusal
+                continue
             try:
                 found.append((number, ask(number)))
-                self._answering.add((question, number))
+                self._answering.add(key)
+                self._refused.pop(key, None)
             except (CommandRefused, UnexpectedReply) as error:
-                if (question, number) in self._answering or len(self._numbers) == 1:
+                if isinstance(error, CommandRefused) and key not in self._answering:
+                    self._refused[key] = (self._clock.mono_ns() + REFUSED_NS, error)
+                if key in self._answering or len(self._numbers) == 1:
                     raise
                 trouble = error
         if not found and trouble is not None:

@@ -7,6 +7,7 @@ answered and did not is "not evaluated" and does.
 from __future__ import annotations
 
 from lpmkit.sap.job_history import occupancy
+from lpmkit.sap.judge.applicability import as_it_applies, watched_lanes
 from lpmkit.sap.judge.jobs import job_lines, jobs
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
 from lpmkit.sap.judge.machine import conversation, host, licence
@@ -18,6 +19,7 @@ __all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "SapOutcome"
 
 def judge(case: Case) -> SapOutcome:
     """Answer every question about one system."""
+    case = watched_lanes(case)
     lines = tuple(job_lines(case))
     tallies = log_tallies(case)
     questions = (
@@ -41,7 +43,7 @@ def judge(case: Case) -> SapOutcome:
             ways.setdefault(one.question, {})[one.way] = None
     return SapOutcome(
         case.sid,
-        questions,
+        tuple(as_it_applies(case, questions)),
         lines,
         tallies,
         {name: tuple(each) for name, each in ways.items()},

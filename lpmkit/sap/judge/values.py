@@ -42,6 +42,9 @@ class Case:
     rules: SapRules = field(default_factory=SapRules.standard)
     watch_after_s: float = 900.0
     moved: bool = True
+    instances: tuple[str, ...] = ()  #: the numbers of the watched instances
+    until_ns: int | None = None  #: how long was to be looked at least; `None` where that is not known
+    every_s: Mapping[str, float] = field(default_factory=dict)  #: how often each question is asked
     target_serial: str = ""  #: the serial number of the machine that it was to come to, where that is known
 
 

@@ -72,6 +72,8 @@ class Session:
     status: str = "INACTIVE"
     killed: threading.Event = field(default_factory=threading.Event)
     hang_up: Callable[[], None] = lambda: None
+    #: The instance of the cluster that the service has put this session on; ``None`` for the one here.
+    member: Member | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ class Switches:
     sql_error: int = 0
     sql_hangs: bool = False
     commit_delay_s: float = 0.0
+    #: The service runs on every instance of the cluster: each second logon lands on another one.
+    service_everywhere: bool = False
     #: Views that the user of the probes may not see.
     hidden: frozenset[str] = frozenset()
 
@@ -165,6 +169,8 @@ class Instance:
         #: Refused logons of each user; at `FAILED_LOGIN_ATTEMPTS` the account is locked.
         self.refused: dict[str, int] = {}
         self.switches = Switches()
+        #: The pluggable database that sessions are in; ``None`` where there are none.
+        self.container: str | None = None
         self.state = OPEN
         self.lock = threading.RLock()
         self.sequence = 4711
@@ -219,6 +225,8 @@ class Instance:
             made = Session(
                 sid, self._next_serial % 65536, username, program, machine, self.log.now() if at is None else at, kind
             )
+            if self.switches.service_everywhere and kind == "USER" and self.around.members and made.serial % 4 == 1:
+                made.member = self.around.members[0]
             self.sessions[sid] = made
             return made
 
@@ -251,6 +259,9 @@ class Instance:
             "standby-lost": self.lose_standby,
             "disk-offline": lambda: self.lose_disk(argument),
             "evict": lambda: self.evict(argument),
+            "service-everywhere": lambda: setattr(self.switches, "service_everywhere", True),
+            "pluggable": lambda: setattr(self, "container", argument or "PDB1"),
+            "write": lambda: self.log.write(*argument.split("|")),
             "ora": lambda: setattr(self.switches, "sql_error", int(argument or 0)),
             "logon-ora": lambda: setattr(self.switches, "logon_error", int(argument or 0)),
         }

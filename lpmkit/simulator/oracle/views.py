@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lpmkit.simulator.oracle.instance import OPEN, Instance, OracleError, Session
+from lpmkit.simulator.oracle.instance import OPEN, Instance, Member, OracleError, Session
 from lpmkit.simulator.oracle.ttc import Column, Value
 
 Rows = list[tuple[Value, ...]]
@@ -123,6 +123,8 @@ class Views:
             if make is None or self.instance.release < _SINCE.get(name, (0,)) or name in self.instance.switches.hidden:
                 raise OracleError(942)
             columns, rows = make(self.instance)
+            if name == "v$instance" and self._asking is not None and self._asking.member is not None:
+                columns, rows = _on_member(columns, rows, self._asking.member)
             table = '"' + name.replace("#", "_nr_") + '"'
             self._memory.execute(f"drop table if exists {table}")
             self._memory.execute(f"create table {table} ({', '.join(each.replace('#', '_nr_') for each in columns)})")
@@ -131,7 +133,8 @@ class Views:
     def _context(self, space: str, name: str) -> Value:
         session = self._asking
         known = {"sid": str(session.sid) if session else None, "session_user": session.username if session else None,
-                 "instance_name": self.instance.sid, "db_name": self.instance.sid}  # fmt: skip
+                 "instance_name": self.instance.sid, "db_name": self.instance.sid, "service_name": self.instance.sid,
+                 "con_name": self.instance.container or self.instance.sid}  # fmt: skip
         return known.get(str(name).lower())
 
 
@@ -206,6 +209,17 @@ def _instance(of: Instance) -> tuple[Sequence[str], Rows]:
     ]
 
 
+def _on_member(columns: Sequence[str], rows: Rows, member: Member) -> tuple[Sequence[str], Rows]:
+    """``V$INSTANCE`` as a session sees it that the service has put on another instance of the cluster."""
+    there: dict[str, Value] = {
+        "instance_name": member.name,
+        "host_name": member.host,
+        "startup_time": _text(member.started_wall_s),
+        "instance_number": 2,
+    }
+    return columns, [tuple(there.get(column, value) for column, value in zip(columns, rows[0], strict=True))]
+
+
 def _gv_instance(of: Instance) -> tuple[Sequence[str], Rows]:
     columns, ((*mine,),) = _instance(of)
     rows: Rows = [(1, *mine)]
@@ -248,9 +262,25 @@ def _asm_diskgroup(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _database(of: Instance) -> tuple[Sequence[str], Rows]:
-    return ("name", "open_mode", "log_mode", "database_role", "protection_mode"), [
-        (of.sid, "READ WRITE", "ARCHIVELOG", "PRIMARY", "MAXIMUM PERFORMANCE")
-    ]
+    columns: dict[str, Value] = {
+        "name": of.sid,
+        "open_mode": "READ WRITE",
+        "log_mode": "ARCHIVELOG",
+        "database_role": "PRIMARY",
+        "protection_mode": "MAXIMUM PERFORMANCE",
+    }
+    if of.release >= (10, 1):
+        columns["db_unique_name"] = of.sid
+    if of.release >= (11, 1):
+        columns |= {"fs_failover_status": "DISABLED", "fs_failover_threshold": 0}
+    if of.release >= (12, 1):
+        columns["cdb"] = "YES" if of.container else "NO"
+    return tuple(columns), [tuple(columns.values())]
+
+
+def _active_services(of: Instance) -> tuple[Sequence[str], Rows]:
+    numbers = [1, *range(2, 2 + len(of.around.members))] if of.switches.service_everywhere else [1]
+    return ("inst_id", "name"), [(number, of.sid) for number in numbers]
 
 
 def _session(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -346,6 +376,7 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "v$instance": _instance,
     "gv$instance": _gv_instance,
     "v$database": _database,
+    "gv$active_services": _active_services,
     "v$session": _session,
     "v$system_event": _system_event,
     "v$event_histogram": _event_histogram,
@@ -361,6 +392,7 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
 _SINCE = {
     "v$event_histogram": (10,),
     "v$osstat": (10,),
+    "gv$active_services": (10, 1),
     "v$diag_info": (11,),
     "v$diag_alert_ext": (11, 2),
     "v$dataguard_stats": (10, 2),

@@ -28,7 +28,7 @@ def dpmon(system: System, arguments: Sequence[str], stdin: str) -> Reply:
             break
         shown += KEYS[key](system) if key in KEYS else []
         shown += MENU
-    return Reply("".join(f"{line}\n" for line in shown or MENU))
+    return Reply("\n".join(shown or MENU))  # the prompt of the menu has no line end
 
 
 def status_text(each: WorkProcess, german: bool) -> str:

@@ -1,0 +1,89 @@
+"""The questions that apply to a system: an instance without ABAP has no work processes, and one without an enqueue server no lock table.
+
+The start service lists the features of every instance (``GetSystemInstanceList``, `SAPCONTROL-WSDL`). Where they are not known, every question applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lpmkit.rules.question import AnswerState, Question
+from lpmkit.sap.judge.values import Case
+from lpmkit.sap.model import Instance
+
+#: The feature that an instance needs for a question, by the word in the question's key.
+NEEDED = {
+    "ni": ("ABAP",),
+    "work-processes": ("ABAP",),
+    "jobs": ("ABAP",),
+    "users": ("ABAP",),
+    "log": ("ABAP",),
+    "dumps": ("ABAP",),
+    "updates": ("ABAP",),
+    "queues": ("ABAP",),
+    "rfc": ("ABAP",),
+    "enqueue": ("ABAP", "ENQUE", "ENQREP"),
+}
+#: The question behind each answer, whose last look says how long was looked.
+ASKED = {
+    "processes": "processes",
+    "work-processes": "work_processes",
+    "jobs": "jobs",
+    "users": "users",
+    "updates": "updates",
+    "enqueue": "enqueue",
+    "queues": "queues",
+    "dumps": "dumps",
+}
+#: How much before the end of the observation the last look may lie, beside three intervals of the question: the bound on requests holds questions back.
+SLACK_S = 60.0
+
+
+def features(case: Case) -> dict[str, frozenset[str]]:
+    """The features of the watched instances by their numbers; empty where they are not known."""
+    rows: Sequence[Instance] = ()
+    for observation in case.observations:
+        if observation.question == "instances" and observation.rows:
+            rows = observation.rows
+    if not rows and case.before is not None:
+        rows = case.before.instances or ()
+    found = {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
+    return {number: found[number] for number in case.instances if number in found}
+
+
+def watched_lanes(case: Case) -> Case:
+    """The case without connections to instances that have no dispatcher."""
+    known = features(case)
+    lanes = [lane for lane in case.lanes if "ABAP" in known.get(lane.probe.rpartition("-")[2], frozenset(["ABAP"]))]
+    return replace(case, lanes=lanes)
+
+
+def as_it_applies(case: Case, questions: Sequence[Question]) -> Iterator[Question]:
+    """Each question: not counting where no watched instance can answer it, open where it was not looked at until the end."""
+    known = features(case)
+    all_known = bool(known) and set(known) == set(case.instances)
+    there = frozenset().union(*known.values()) if known else frozenset()
+    for question in questions:
+        name = question.key.removeprefix("sap-").removesuffix(f"-{case.sid}")
+        needed = NEEDED.get(name)
+        if needed and all_known and not there & set(needed) and question.state is not AnswerState.FAILED:
+            instances = "; ".join(f"instance {number}: {', '.join(sorted(names))}" for number, names in known.items())
+            text = f"does not apply: no watched instance has {' or '.join(needed)} ({instances})"
+            yield replace(question, state=AnswerState.NOT_EVALUATED, details=text, counts=False, reply=None)
+        else:
+            yield _until_the_end(case, question, name)
+
+
+def _until_the_end(case: Case, question: Question, name: str) -> Question:
+    asked = ASKED.get(name)
+    if case.until_ns is None or asked is None or question.state is not AnswerState.PASSED:
+        return question
+    looks = [row.asked_ns for row in case.observations if row.question == asked and row.rows is not None]
+    missing_s = (case.until_ns - max(looks, default=case.until_ns)) / 1e9
+    if missing_s <= SLACK_S + 3 * case.every_s.get(asked, 0.0):
+        return question
+    last = next((row for row in reversed(case.observations) if row.question == asked and row.rows is None), None)
+    why = f" ({last.trouble})" if last is not None and last.trouble else ""
+    text = f"not observed in the last {missing_s:.0f} s{why}; until then: {question.answer}"
+    return replace(question, state=AnswerState.NOT_EVALUATED, details=text, reply=None)

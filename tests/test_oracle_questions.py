@@ -1,0 +1,265 @@
+"""Answers about a database from a run that is made of plain values: what nobody saw never passes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lpmkit.analysis.looks import as_far_as_seen, in_words, unseen
+from lpmkit.analysis.model import Interval
+from lpmkit.analysis.oracle import databases
+from lpmkit.analysis.verdict import _application
+from lpmkit.rules.question import AnswerState, Question
+from lpmkit.timeline import Event
+
+S = 1_000_000_000
+PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
+#: The move began at second 60, the partition was suspended from 100 to 101, the window ends at 220.
+BEGIN, RESUME, END = 60, 101, 220
+KINDS = {"sql": "ora-sql-BX5", "logon": "ora-logon-BX5", "db-state": "ora-state-BX5", "alert": "ora-alert-BX5"}
+EVERY = {"sql": 0.5, "logon": 5.0, "db-state": 20.0, "alert": 2.0}
+
+
+def beat(
+    place: tuple[str, str] = ("BX5", "bxaix85"), start: str = "20260301060000", serial: str = "7"
+) -> dict[str, str]:
+    return {
+        "sid": "12", "serial": serial, "logon_time": "20260301100000", "startup_time": start, "instance": place[0],
+        "host_name": place[1], "version": "19.0.0.0.0", "status": "OPEN", "server_time": "2026-03-01T10:00:00+00:00",
+    }  # fmt: skip
+
+
+def state_at(at: float, facts: dict[str, Any] | None = None, own: dict[str, str] | None = None) -> dict[str, Any]:
+    sessions = [
+        {
+            "sid": "30",
+            "serial": "1",
+            "username": "SAPR3",
+            "program": "disp+work",
+            "machine": "bxaix85",
+            "logon_time": "20260228000000",
+        }
+    ]
+    return {
+        "mono_ns": int(at * S), "own": own or beat(), "own_sent_ns": int(at * S), "own_answered_ns": int(at * S) + 1,
+        "facts": {"sessions": sessions, **(facts or {})}, "gaps": {},
+    }  # fmt: skip
+
+
+class World:
+    """A run in which everything went well; tests take something away from it."""
+
+    def __init__(self) -> None:
+        self.until = dict.fromkeys(KINDS, float(END))
+        self.answers = dict.fromkeys(KINDS, True)
+        self.states = [state_at(at) for at in range(2, END, 20)]
+        self.rows: list[dict[str, Any]] = []
+        self.events = [self.event(1, "alert-log", "alert", path="/alert_BX5.log", hostname="bxaix85.example.net")]
+        self.sessions = [(1.0, beat())]
+        self.limits: dict[str, int] = {}
+
+    @staticmethod
+    def event(at: float, kind: str, probe: str, **data: Any) -> Event:
+        return Event(int(at * S), 0, 1, f"probe:{KINDS[probe]}", kind, {"probe": KINDS[probe], **data})
+
+    def refuse(
+        self, text: str = "1 logon was refused and none follows: BX5: ORA-01017: invalid username/password"
+    ) -> None:
+        for kind in ("sql", "logon", "db-state"):
+            self.until[kind] = 0.0
+            self.events.append(self.event(1, "probe-trouble", kind, what=text, refused={"LPMKIT": "ORA-01017"}))
+        self.states, self.sessions = [], []
+
+    def questions(self) -> dict[str, Question]:
+        readings = [
+            {"mono_ns": int(at * S), "read": ["/alert_BX5.log"]} for at in range(2, int(self.until["alert"]), 10)
+        ]
+        observations = {
+            KINDS["db-state"]: [row for row in self.states if row["mono_ns"] <= self.until["db-state"] * S],
+            KINDS["alert"]: [*self.rows, *readings],
+        }
+        run = SimpleNamespace(
+            manifest={"probes": [
+                {"name": name, "kind": kind, "group": "oracle", "host": "bxaix85", "interval_ns": int(EVERY[kind] * S),
+                 "options": {"sid": "BX5", "way": {"way": "thin"}, "limits": self.limits}} for kind, name in KINDS.items()
+            ]},
+            observations=lambda name: observations.get(name, []),
+        )  # fmt: skip
+        sources, traces = [], []
+        for kind in ("sql", "logon"):
+            sent = np.arange(1, self.until[kind], EVERY[kind]) * S
+            sent = sent[(sent < 100 * S) | (sent > RESUME * S)].astype(np.int64)
+            spoke = np.full(len(sent), self.answers[kind])
+            signals = SimpleNamespace(sent=sent, spoke=spoke)
+            sources.append(
+                SimpleNamespace(
+                    probe=KINDS[kind], span=Interval(0, END * S), between=lambda _, signals=signals: signals
+                )
+            )
+            traces.append(SimpleNamespace(probe=KINDS[kind], alive_lo=sent[spoke]))
+        still = SimpleNamespace(
+            outer=Interval(100 * S, RESUME * S),
+            begin=Interval(100 * S, 100 * S),
+            end=Interval(RESUME * S, RESUME * S),
+            length=Interval(S, S),
+        )
+        host = SimpleNamespace(traces=tuple(traces), suspension=still, suspensions=(still,), outages=())
+        events = [*self.events, *(self.event(at, "db-session", "sql", **data) for at, data in self.sessions)]
+        record = SimpleNamespace(
+            sources={("bxaix85", 1): tuple(sources)}, events=tuple(events), shifts={},
+            span=Interval(0, END * S), window=Interval(BEGIN * S, END * S),
+        )  # fmt: skip
+        (database,) = databases(run, record, [host], "move")  # type: ignore[arg-type,list-item] # as much of a run as is read
+        self.notes = database.notes
+        return {question.key.split("-")[1]: question for question in database.questions}
+
+
+def states_of(world: World) -> dict[str, AnswerState]:
+    return {key: question.state for key, question in world.questions().items()}
+
+
+def test_a_run_in_which_all_went_well_passes() -> None:
+    assert {state for key, state in states_of(World()).items() if key != "commit"} == {PASSED}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("until", [0.0, 30.0, 90.0, 120.0])
+def test_a_probe_that_died_or_never_began_makes_no_answer_better(kind: str, until: float) -> None:
+    whole, world = states_of(World()), World()
+    world.until[kind] = until
+    if kind == "sql" and until == 0.0:
+        world.sessions = []
+    cut = world.questions()
+    order = [FAILED, OPEN, PASSED]
+    assert all(order.index(cut[key].state) <= order.index(whole[key]) for key in cut)
+    about = {"sql": "session", "logon": "logon", "db-state": "population", "alert": "alert"}[kind]
+    assert cut[about].state is OPEN, cut[about].details
+    assert any(
+        word in cut[about].details for word in ("not observed", "not tried", "not known", "no session", "no logon")
+    )
+
+
+def test_fourteen_refused_logons_do_not_pass() -> None:
+    world = World()
+    world.answers["logon"] = False
+    world.events.append(world.event(5, "probe-trouble", "logon", what="BX5: ORA-12528: all handlers are blocking"))
+    logon = world.questions()["logon"]
+    assert logon.state is OPEN
+    assert "none of" in logon.details
+    assert "ORA-12528" in logon.details
+
+
+def test_a_refused_account_leaves_every_question_open_with_the_reason() -> None:
+    world = World()
+    world.refuse()
+    found = world.questions()
+    assert {found[key].state for key in ("restart", "session", "population", "logon")} == {OPEN}
+    assert all("ORA-01017" in found[key].details for key in ("restart", "session", "logon"))
+
+
+def test_a_service_of_two_instances_is_no_restart_and_no_pass() -> None:
+    world = World()
+    world.states[5:] = [state_at(at, own=beat(("BX52", "bxaix86"), "20260301050000")) for at in range(102, END, 20)]
+    found = world.questions()
+    assert found["restart"].state is OPEN
+    assert "leads to several instances (BX5 on bxaix85, BX52 on bxaix86)" in found["restart"].details
+    assert found["session"].state is OPEN
+
+
+def test_a_real_restart_fails_wherever_the_service_leads() -> None:
+    world = World()
+    world.states[5:] = [state_at(at, own=beat(start="20260301100130")) for at in range(102, END, 20)]
+    assert world.questions()["restart"].state is FAILED
+
+
+def test_sessions_on_another_host_say_nothing_of_this_one() -> None:
+    world = World()
+    world.sessions = [(1.0, beat(("BX52", "bxaix86")))]
+    world.states = [state_at(at, own=beat(("BX52", "bxaix86"))) for at in range(2, END, 20)]
+    found = world.questions()
+    assert found["restart"].state is OPEN
+    assert "calls itself bxaix85.example.net" in found["restart"].details
+
+
+def test_the_view_of_one_container_is_said_to_be_partial() -> None:
+    world = World()
+    world.events = [world.event(1, "alert-log", "alert", path="V$DIAG_ALERT_EXT", hostname=None)]
+    world.states = [state_at(at, {"container": [{"con_name": "PDB1", "cdb": "YES"}]}) for at in range(2, END, 20)]
+    alert = world.questions()["alert"]
+    assert alert.state is OPEN
+    assert "shows container PDB1 only" in alert.details
+    world.states = [state_at(at, {"container": [{"con_name": "BX5", "cdb": "NO"}]}) for at in range(2, END, 20)]
+    assert world.questions()["alert"].state is PASSED
+
+
+def test_a_probe_process_that_was_started_again_reads_on_and_fails_no_session() -> None:
+    world = World()
+    names = ", ".join(KINDS.values())
+    text = f"the process of {names} ended by itself (exit status -9); another one is started in 1 s"
+    world.events.append(Event(130 * S, 0, 1, "recorder", "probe-trouble", {"probe": names, "what": text}))
+    world.sessions.append((132.0, beat(serial="99")))
+    found = world.questions()
+    assert found["session"].state is OPEN
+    assert found["alert"].state is PASSED
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [([PASSED, PASSED], PASSED), ([PASSED, OPEN], OPEN), ([OPEN, OPEN], OPEN), ([FAILED, OPEN], FAILED)],
+)
+def test_the_line_for_all_databases_is_as_good_as_the_worst(states: list[AnswerState], state: AnswerState) -> None:
+    evidence: Any = SimpleNamespace(databases=[Question(str(n), "t", each, "") for n, each in enumerate(states)])
+    assert _application("ora", "Oracle")(evidence).state is state
+
+
+def test_words_and_stretches() -> None:
+    span = Interval(0, 60 * S)
+    assert unseen([], span, S) == [span]
+    assert "not observed at all" in in_words([span], span)
+    failed = Question("a", "t", FAILED, "it broke")
+    assert as_far_as_seen(failed, [span], span) is failed
+    assert unseen([0, 20 * S, 60 * S], span, 25 * S, [Interval(30 * S, 50 * S)]) == []
+
+
+def pool(ages_min: list[float], user: str = "WEBAPP", first: int = 40) -> list[dict[str, Any]]:
+    """Sessions of one pool at 10:00 by their ages in minutes."""
+    return [
+        {"sid": str(first + n), "serial": "1", "username": user, "program": "JDBC Thin Client", "machine": "app1",
+         "logon_time": f"{TEN - timedelta(minutes=age):%Y%m%d%H%M%S}"} for n, age in enumerate(ages_min)
+    ]  # fmt: skip
+
+
+TEN = datetime.fromisoformat("2026-03-01T10:00")
+FRESH = [2.0 * n + 12 for n in range(14)]
+OLD = [3000.0 + n for n in range(14)]
+
+
+@pytest.mark.parametrize(
+    ("ages", "lost", "limit", "state"),
+    [
+        (FRESH, 0, 0, PASSED),
+        (FRESH, 1, 0, PASSED),
+        (FRESH, 6, 0, FAILED),
+        (OLD, 1, 0, FAILED),
+        (OLD, 1, 1, PASSED),
+        (OLD, 14, 1, FAILED),
+    ],
+    ids=["none", "a pool renews one", "six at once", "one that was days old", "within the limit", "all"],
+)
+def test_sessions_that_end_are_held_against_how_pools_renew_theirs(
+    ages: list[float], lost: int, limit: int, state: AnswerState
+) -> None:
+    world, before = World(), pool(ages)
+    world.limits = {"lost_sessions": limit}
+    world.states = [state_at(at, {"sessions": before if at < 100 else before[lost:]}) for at in range(2, END, 20)]
+    assert world.questions()["population"].state is state
+
+
+def test_a_session_that_ends_long_before_the_suspension_is_not_the_moves() -> None:
+    world, before = World(), pool(OLD)
+    world.states = [state_at(at, {"sessions": before if at < 70 else before[1:]}) for at in range(2, END, 20)]
+    assert world.questions()["population"].state is PASSED
