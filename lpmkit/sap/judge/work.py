@@ -109,7 +109,9 @@ def work_processes(case: Case) -> Question:
         return not_evaluated(case, key, title, "work_processes", found)
     before = {(one.server, one.number): one for one in found.before.rows or ()}
     after = {(one.server, one.number): one for one in found.last.rows or ()}
-    wrong, everyday, errors, intact = [], [], 0, 0
+    wrong: list[str] = []
+    everyday: list[str] = []
+    errors = intact = 0
     for place, was in before.items():
         now = after.get(place)
         if now is None:
