@@ -33,6 +33,13 @@ LEAD_IN_S, BETWEEN_S, TAIL_S = 20.0, (8.0, 14.0), 8.0
 FROM_MS = 50
 #: A suspension found this far from every migration was made up.
 NEAR_NS = 500 * MS
+#: ``lpmkit``. A shell's background job ignores Ctrl-C, and its children inherit that.
+COMMAND_LINE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from lpmkit.cli import main
+sys.exit(main())
+"""
 SPIN = ("guest-tools spin", "guest-tools spin")
 #: (load, what the machine is with it, ticks a second)
 SITTINGS: tuple[tuple[str, Machine, int], ...] = (
@@ -85,7 +92,7 @@ def watching(folder: Path, ssh_config: Path, hz: int) -> Iterator[subprocess.Pop
     """``lpmkit watch`` of the guest, ended as a user ends it; the run is in ``folder/runs``."""
     runs = folder / "runs"
     runs.mkdir()
-    command = [sys.executable, "-c", "import sys; from lpmkit.cli import main; sys.exit(main())", "watch", NAME]
+    command = [sys.executable, "-c", COMMAND_LINE, "watch", NAME]
     command += ["--runs", str(runs), "--ssh-config", str(ssh_config), "--hz", str(hz)]
     with (folder / "watch.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -109,10 +116,15 @@ def play(folder: Path, cache: Path, sitting: Sitting, chance: random.Random) -> 
                 print(f"{folder.name}: no figure: {error}", file=sys.stderr)
                 break
             time.sleep(chance.uniform(*BETWEEN_S))
+            _write_truth(folder, sitting, truths)
+        _write_truth(folder, sitting, truths)
         time.sleep(TAIL_S)
         assert watch.poll() is None, (folder / "watch.log").read_text()
+
+
+def _write_truth(folder: Path, sitting: Sitting, moves: Sequence[dict[str, Any]]) -> None:
     facts = {"load": sitting.load, "machine": asdict(sitting.machine), "hz": sitting.hz, "minutes": sitting.minutes}
-    (folder / "truth.json").write_text(json.dumps({**facts, "moves": truths}, indent=1))
+    (folder / "truth.json").write_text(json.dumps({**facts, "moves": list(moves)}, indent=1))
 
 
 def _until_recording(folder: Path, timeout_s: float = 120.0) -> None:
@@ -290,7 +302,7 @@ def _play_all(wanted: argparse.Namespace) -> None:
         folder.mkdir()
         try:
             play(folder, wanted.cache, sitting, chance)
-        except (RuntimeError, OSError, AssertionError) as error:
+        except (RuntimeError, OSError, AssertionError, subprocess.SubprocessError) as error:
             print(f"{folder.name}: {error}", file=sys.stderr)
         print(f"{folder.name}: {sitting.load}, {len(sitting.moves)} migrations", file=sys.stderr, flush=True)
 

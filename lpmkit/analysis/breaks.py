@@ -14,7 +14,6 @@ from lpmkit.analysis.model import (
     ClockReading,
     ClockVerdict,
     Interval,
-    Outage,
     Signals,
 )
 from lpmkit.analysis.noise import MIN_ARRIVAL_SILENCE_NS
@@ -30,6 +29,8 @@ BATCH_LATE_NS = 50 * MILLISECOND
 
 #: A guest clock that missed more than this of a silence did not count it.
 CLOCK_MISSED_NS = 20 * MILLISECOND
+#: A clock's offset after a suspension is looked for up to so much later: 600 millionths of drift are 3 ms then.
+_SETTLED_NS = 5 * SECOND
 
 
 #: Ticks come at a thousand a second at most.
@@ -69,6 +70,8 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> 
         steps = np.diff(stamp)
         for first in (np.flatnonzero((steps > threshold_ns + 2 * ticks.slower[1:]) | (steps < 0)) + 1).tolist():
             burst = _burst_start(arrival, stamp, first)
+            if _came_as_made(arrival, stamp, burst, first):
+                burst = first  # the host had run on before its clock was set
             taken.add(burst)
             breaks[first] = Break(first, Interval(int(arrival[burst - 1]), int(arrival[burst])), stamped=True)
     for first in paused.tolist():
@@ -111,6 +114,12 @@ def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
     oldest = since + int(np.searchsorted(stamp[since:first], stamp[first - 1] - SECOND))
     pauses = np.diff(arrival[oldest : first + 1])
     return oldest + 1 + int(np.argmax(pauses)) if len(pauses) else first
+
+
+def _came_as_made(arrival: Int64Array, stamp: Int64Array, burst: int, first: int) -> bool:
+    """Tell whether the ticks between two came at the pace at which they were stamped: a pending batch comes at once."""
+    made, came = int(stamp[first - 1] - stamp[burst]), int(arrival[first - 1] - arrival[burst])
+    return made > TOLD_BATCH_NS and 2 * came > made
 
 
 def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
@@ -157,21 +166,34 @@ def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
     return [2 * TOLD_BATCH_NS + int(ticks.batch[max(0, first - 1) : first + 1].max()) for first in firsts]
 
 
-def clock_readings(alignments: dict[str, Alignment], breaks: Sequence[Break], over: Outage) -> tuple[ClockReading, ...]:
-    """For one silence: how much of it each guest clock missed, by the step of its offset across it."""
-    index = next((i for i, one in enumerate(breaks) if one.window.overlaps(over.outer)), None)
-    if index is None:
+def clock_readings(
+    alignments: dict[str, Alignment], breaks: Sequence[Break], over: Interval, length: Interval
+) -> tuple[ClockReading, ...]:
+    """For one suspension within ``over``, of ``length``: how much of it each guest clock missed, by the step of its offset across it."""
+    crossed = [index for index, one in enumerate(breaks) if one.window.overlaps(over)]
+    if not crossed:
         return ()
     readings = []
     for clock, alignment in alignments.items():
-        before = alignment.bounds(over.begin.lo_ns, index)
-        after = alignment.bounds(over.end.hi_ns, index + 1)
+        before = alignment.bounds(over.lo_ns, crossed[0])
+        after = _settled(alignment, breaks, over.hi_ns, crossed[-1] + 1)
         if before is None or after is None:
             continue
         missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
-        counted = Interval(over.length.lo_ns - missed.hi_ns, over.length.hi_ns - missed.lo_ns)
-        readings.append(ClockReading(clock, counted, missed, _counted(missed, over.length)))
+        counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
+        readings.append(ClockReading(clock, counted, missed, _counted(missed, length)))
     return tuple(readings)
+
+
+def _settled(alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stretch: int) -> Interval | None:
+    """The offset after a suspension: of the first stretch that bounds it soon after, as processes that come late make breaks of their own."""
+    for index in range(stretch, len(breaks) + 1):
+        since_ns = max(moment_ns, breaks[index - 1].window.hi_ns)
+        if since_ns > moment_ns + _SETTLED_NS:
+            return None
+        if (bounds := alignment.bounds(since_ns, index)) is not None:
+            return bounds
+    return None
 
 
 def _counted(missed: Interval, length: Interval) -> ClockVerdict:

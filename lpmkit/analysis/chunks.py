@@ -15,6 +15,7 @@ from lpmkit.analysis.brownout import brown_outs
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
 from lpmkit.analysis.combine import answered_by_itself, session_outages, suspensions
+from lpmkit.analysis.layers import own_noise
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -143,9 +144,10 @@ def _part(
     its_own: frozenset[str],
     stretch: Interval | None,
 ) -> _Part:
-    found = host_traces(host, signals, record.lead_in, record.stalls, known)
+    found = host_traces(host, signals, record.lead_in, record.baseline, record.stalls, known)
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
-    outages = classed(inside, found.traces, record.stalls, its_own)
+    own = own_noise(found.traces, record.stalls) or 0
+    outages = classed(inside, found.traces, record.stalls, its_own, own)
     still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
     sessions = split_sessions(
         session_outages(outages, found.traces, still), outages, found.traces, still, record.events

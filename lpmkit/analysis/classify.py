@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-from lpmkit.analysis.model import MILLISECOND, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
+from lpmkit.analysis.layers import KERNEL, TOGETHER_NS, belongs_to, widest_gap
+from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
-REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
-#: Probes that a kernel answers, whether or not any process of the host runs.
-KERNEL = ("icmp",)
+REACHABILITY = ("ticks", "echo", "connect", "icmp", "tcp", "ni")
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
-#: Two probes that stop for one reason stop within their intervals, their noise and so much.
-_TOGETHER_NS = 20 * MILLISECOND
 #: A probe that gave no sign of life for so long before a silence is deaf, not silent.
 _DEAF_NS = 10_000_000_000
 
@@ -59,18 +55,19 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
     asked = (trace.sent > before) & (trace.sent < after - 2 * MILLISECOND)
-    return bool(asked.any()) and after - before >= max(4 * interval, core.length_ns + 2 * trace.noise.median_ns)
+    needed = max(4 * interval, core.length_ns + 2 * trace.noise.median_ns, trace.noise.quantile_ns)
+    return bool(asked.any()) and after - before >= needed
 
 
-def _began_or_ended_together(outage: Outage, trace: Trace) -> bool:
-    """Whether a probe fell silent or spoke again with the ticks, or was silent for hardly longer.
+def _began_or_ended_together(outage: Outage, core: Interval, trace: Trace) -> bool:
+    """Tell whether a probe fell silent or spoke again with the ticks, or was silent for hardly longer.
 
-    A process that is starved while the network is out is silent together with everybody else, but its silence has edges of its own.
+    A process that is starved while the network is out is silent together with all other probes, but its silence has edges of its own.
     """
-    middle = outage.core.middle_ns
+    middle = core.middle_ns
     last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
     first = int(trace.alive_lo[trace.alive_lo > middle].min(initial=2**62))
-    slack = trace.interval_at(middle) + trace.noise.quantile_ns + _TOGETHER_NS
+    slack = trace.interval_at(middle) + trace.noise.quantile_ns + TOGETHER_NS
     together = outage.begin.lo_ns - last <= slack or first - outage.end.hi_ns <= slack
     return together or 2 * outage.outer.length_ns >= first - last
 
@@ -81,8 +78,30 @@ def _spoke_before(trace: Trace, core: Interval) -> bool:
 
 
 def answered_by_kernel(outage: Outage, traces: Sequence[Trace]) -> tuple[Trace, ...]:
-    """Whose kernel answered deep inside a silence of the host's processes."""
-    return company(deep(outage.core, _KERNEL_SLACK_NS), [one for one in traces if one.kind in KERNEL]).spoke
+    """The probes that a kernel answered deep inside the silence of the host's machine."""
+    core = machine_core(outage, traces)
+    return company(deep(core, _KERNEL_SLACK_NS), [one for one in traces if one.kind in KERNEL]).spoke
+
+
+def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
+    """The stretch of a silence of the ticks in which the machine itself was silent, as far as other probes show one; else its core.
+
+    A silence whose length is known better than its place (a clock that stopped) is placed in the middle of the widest gap that other probes leave.
+    """
+    others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
+    gap = widest_gap(outage.outer, others)
+    known_place = outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns
+    if not known_place and gap.length_ns >= outage.length.lo_ns:
+        half = outage.length.lo_ns // 2
+        return Interval(gap.middle_ns - half, gap.middle_ns + half)
+    silent = company(deep(gap), others).silent
+    if silent and all(belongs_to(gap, outage, _slack(one, gap)) for one in silent):
+        return gap
+    return outage.core
+
+
+def _slack(trace: Trace, gap: Interval) -> int:
+    return trace.interval_at(gap.middle_ns) + trace.noise.quantile_ns + TOGETHER_NS
 
 
 def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
@@ -92,15 +111,20 @@ def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
 
 
 def classed(
-    outages: Sequence[Outage], traces: Sequence[Trace], stalls: Sequence[Interval], its_own: Container[str] = ()
+    outages: Sequence[Outage],
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+    its_own: Container[str] = (),
+    own_noise_ns: int = 0,
 ) -> tuple[Outage, ...]:
     """The same silences with their class and why. ``traces`` and ``outages`` are of one host.
 
-    ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a suspension.
+    ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a suspension. Gaps of all probes up to
+    ``own_noise_ns`` are the host's own noise.
     """
     stamps = [one for one in outages if _from_stamps(one, traces)]
     rest = [one for one in outages if one not in stamps]
-    done = [_ticks_class(one, traces, stalls, its_own) for one in stamps]
+    done = [_ticks_class(one, traces, stalls, its_own, own_noise_ns) for one in stamps]
     done += [_asked_class(one, rest, done[: len(stamps)], traces, stalls) for one in rest]
     return tuple(sorted(done, key=lambda one: one.begin))
 
@@ -128,22 +152,34 @@ def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage |
 
 
 def _ticks_class(
-    outage: Outage, traces: Sequence[Trace], stalls: Sequence[Interval], its_own: Container[str]
+    outage: Outage,
+    traces: Sequence[Trace],
+    stalls: Sequence[Interval],
+    its_own: Container[str],
+    own_noise_ns: int,
 ) -> Outage:
     mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.interval_at(outage.core.middle_ns))
-    if ours is not None:
+    if ours is not None and outage.method is not Method.CLOCK_JUMP:  # no stall of ours moves a clock there
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
-    core = _where_all_were_silent(outage, others)
+    core = machine_core(outage, traces)
     processes = company(deep(core), [one for one in others if one.kind not in KERNEL])
     kernel = company(deep(core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
+    if kernel.spoke and processes.silent and not processes.spoke:
+        return _disputed(outage, processes, kernel, its_own)
+    if not processes.spoke and (processes.silent or (kernel.silent and not kernel.spoke)):
+        return _silent_together(outage, core, (*processes.silent, *kernel.silent), own_noise_ns)
+    return _by_ticks_alone(outage, processes, kernel)
+
+
+def _by_ticks_alone(outage: Outage, processes: Company, kernel: Company) -> Outage:
+    """The class of a silence of the ticks that no other probe shares."""
     if processes.spoke:
         return _as(outage, OutageKind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
-    if kernel.spoke and processes.silent:
-        return _disputed(outage, processes, kernel, its_own)
-    if processes.silent or (kernel.silent and not kernel.spoke):
-        return _silent_together(outage, (*processes.silent, *kernel.silent))
+    if outage.method is Method.CLOCK_JUMP and not kernel.spoke:
+        why = "a clock of the host stood still while no tick came, our own monitor quiet"
+        return _as(outage, OutageKind.SUSPENSION, why)
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
     if kernel.spoke or blind:
         ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
@@ -151,41 +187,26 @@ def _ticks_class(
     return _as(outage, OutageKind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
 
 
-def _where_all_were_silent(outage: Outage, others: Sequence[Trace]) -> Interval:
-    """The core of a silence; of one whose length is known better than its place, the middle of the widest gap that others leave for it."""
-    if outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns:
-        return outage.core
-    outer = outage.outer
-    edges = [(outer.lo_ns, outer.lo_ns), (outer.hi_ns, outer.hi_ns)]
-    for trace in others:
-        inside = (trace.alive_lo >= outer.lo_ns) & (trace.alive_hi <= outer.hi_ns)
-        edges += zip(trace.alive_lo[inside].tolist(), trace.alive_hi[inside].tolist(), strict=True)
-    edges.sort()
-    gaps = [Interval(before[1], max(before[1], after[0])) for before, after in pairwise(edges)]
-    widest = max(gaps, key=lambda one: one.length_ns)
-    if widest.length_ns < outage.length.lo_ns:
-        return outage.core
-    half = outage.length.lo_ns // 2
-    return Interval(widest.middle_ns - half, widest.middle_ns + half)
-
-
-def _silent_together(outage: Outage, silent: Sequence[Trace]) -> Outage:
+def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], own_noise_ns: int) -> Outage:
     """A suspension, unless the others were silent already and stayed so: then the network was out and only the ticks can tell."""
-    finest = min(silent, key=lambda one: one.interval_at(outage.core.middle_ns))
-    if _began_or_ended_together(outage, finest):
-        names = ", ".join(one.probe for one in silent)
-        return _as(outage, OutageKind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
-    why = f"in the midst of a longer silence of {finest.probe}, a break of the network, in which nothing else can tell"
-    return _as(outage, OutageKind.MICRO_STOP, why)
+    finest = min(silent, key=lambda one: one.interval_at(core.middle_ns))
+    if not _began_or_ended_together(outage, core, finest):
+        why = f"in the midst of a longer silence of {finest.probe}, a break of the network: only the ticks can tell"
+        return _as(outage, OutageKind.MICRO_STOP, why)
+    if outage.method is Method.TICK_STAMPS and core.length_ns <= own_noise_ns:
+        size = f"{core.length_ns / MILLISECOND:.0f} ms is within its own noise of {own_noise_ns / MILLISECOND:.0f} ms"
+        return _as(outage, OutageKind.MICRO_STOP, f"the host was silent for {size}")
+    names = ", ".join(one.probe for one in silent)
+    return _as(outage, OutageKind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
 
 
 def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
-    """Every process stood still and a kernel answered: processes that waited where it is known to be the host's own.
+    """All processes stalled while a kernel answered: CPU starvation where that is known to be the host's own kernel.
 
-    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided.
+    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided. Our own session's TCP is acknowledged by the host's own kernel.
     """
     names = kernel.names("spoke")
-    if any(one.probe in its_own for one in kernel.spoke):
+    if any(one.probe in its_own or one.kind == "tcp" for one in kernel.spoke):
         why = f"{names} answered meanwhile, which the host's own kernel does: its processes waited for a processor"
         return _as(outage, OutageKind.MICRO_STOP, why)
     together = f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet"
@@ -200,11 +221,14 @@ def _asked_class(
     stalls: Sequence[Interval],
 ) -> Outage:
     felt = _felt(outage)
+    suspended = next(
+        (one for one in stopped if one.kind is OutageKind.SUSPENSION and (_shares(one, felt) or _lost_in(outage, one))),
+        None,
+    )
+    if suspended is not None:
+        why = f"holds the suspension that {suspended.probe} shows, and the wait to send again"
+        return _as(outage, OutageKind.SUSPENSION, why)
     shared = next((one for one in stopped if _shares(one, felt)), None)
-    if shared is not None and shared.kind is OutageKind.SUSPENSION:
-        return _as(
-            outage, OutageKind.SUSPENSION, f"holds the suspension that {shared.probe} shows, and the wait to send again"
-        )
     mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.noise.quantile_ns)
     if ours is not None:
@@ -239,14 +263,27 @@ def _shares(suspended: Outage, felt: Interval) -> bool:
     return common is not None and common.length_ns >= min(suspended.core.length_ns, felt.length_ns) // 4
 
 
+def _lost_in(outage: Outage, suspended: Outage) -> bool:
+    """Tell whether the first question of a silence was sent within a suspension, however late TCP then sent it again."""
+    return suspended.begin.lo_ns <= outage.begin.hi_ns <= suspended.end.hi_ns
+
+
 def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outage:
-    """Without ticks a break of the network looks like a suspension; an answer of another probe means a busy service."""
+    """The class of a silence without ticks: an answer of another probe means a busy service, otherwise a suspension looks like a break of the network.
+
+    One mechanism alone, or none that any process of the host takes part in, is not decided.
+    """
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
     with_us = company(deep(_felt(outage)), others)
     if with_us.spoke:
         return _as(outage, OutageKind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
     together = f"{names} silent too; " if names else ""
-    return _as(outage, OutageKind.SUSPENSION, f"{together}without ticks a break of the network looks the same")
+    silent = [one for one in traces if one.probe == outage.probe or one.probe in names.split(", ")]
+    kinds = {one.kind for one in silent}
+    why = f"{together}without ticks a break of the network looks the same"
+    if len(kinds) < 2 or not kinds.intersection(SESSIONS):
+        return _as(outage, OutageKind.UNDECIDED, f"{why}, and no session was open" if len(kinds) > 1 else why)
+    return _as(outage, OutageKind.SUSPENSION, why)
 
 
 def _voices(trace: Trace, core: Interval) -> bool:

@@ -10,9 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.analysis.breaks import Break, clock_readings
-from lpmkit.analysis.classify import KERNEL, answered_by_kernel
+from lpmkit.analysis.classify import answered_by_kernel, deep, machine_core
 from lpmkit.analysis.clocks import Alignment
-from lpmkit.analysis.estimate import by_a_clock_that_stood_still, likely_length, missed_from, signs_of, spoke_last
+from lpmkit.analysis.estimate import (
+    Signs,
+    by_a_clock_that_stood_still,
+    likely_length,
+    limp,
+    missed_from,
+    signs_of,
+    spoke_last,
+)
+from lpmkit.analysis.layers import LostRequests, lost_requests
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -72,32 +81,35 @@ def agree(
     alignments: dict[str, Alignment],
     breaks: Sequence[Break],
 ) -> Suspension:
-    """One suspension from its finest witness, everybody's facts, and what the others say."""
+    """One suspension from its finest witness, the facts of every probe, and what the others show.
+
+    It ends with the first sign of the machine, whatever gave it. What its processes were late after that is no part of it.
+    """
     contradicted = answered_by_kernel(reference, traces)
     deaf = {one.probe for one in contradicted}
-    signs = signs_of(reference, [one for one in traces if one.probe not in deaf])
-    begin_lo, end_hi = signs.not_before, signs.not_after
-    moved_begin = begin_lo + MIN_LATENESS_NS if begin_lo > reference.begin.hi_ns else 0
-    wake_ns = max(MIN_WAKE_NS, reference.end.length_ns) if reference.method is Method.TICK_STAMPS else 0
-    begin = Interval(begin_lo, max(reference.begin.hi_ns, begin_lo, moved_begin))
-    end = Interval(min(reference.end.lo_ns, end_hi, end_hi - wake_ns), end_hi)
+    heard = [one for one in traces if one.probe not in deaf]
+    core = machine_core(reference, heard)
+    inside_ns = deep(core).lo_ns
+    signs = signs_of(reference, heard, inside_ns)
+    lost = lost_requests(Interval(signs.not_before, signs.not_after), heard)
+    limp_ns = limp(signs.not_after, heard)
+    begin, end = _edges(reference, signs, lost, limp_ns)
     disagreement = [
         f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's processes stood still"
         for one in contradicted
     ]
-    disagreement += _disagreements(reference, witnesses, begin, end)
+    disagreement += _disagreements(reference, witnesses, begin)
     begin, end = _near_stalls(begin, end, stalls)
     most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
-    least = min(most, reference.length.lo_ns, max(0, end.lo_ns - begin.hi_ns))
+    least = max(0, end.lo_ns - begin.hi_ns)
     if reference.method is Method.CLOCK_JUMP:
-        least = min(most, reference.length.lo_ns)  # the jump is a hard bound of its own; it needs no edges
+        least = reference.length.lo_ns  # the jump is a hard bound of its own; it needs no edges
+    length = Interval(min(most, least), most)
     trace = next(one for one in traces if one.probe == reference.probe)
-    length = Interval(least, most)
-    kernels = [one for one in traces if one.kind in KERNEL and all(one is not other for other in contradicted)]
-    clocks = clock_readings(alignments, breaks, reference)
-    slot = spoke_last(trace, reference).lo_ns + trace.interval_at(reference.begin.lo_ns)
-    missed = missed_from(signs.last.lo_ns, slot, reference.core.middle_ns, kernels)
-    drawn = likely_length(begin, end, length, trace, signs, missed)
+    clocks = clock_readings(alignments, breaks, Interval(begin.lo_ns, end.hi_ns), length)
+    slot = spoke_last(trace, reference, inside_ns).lo_ns + trace.interval_at(reference.begin.lo_ns)
+    missed = missed_from(signs.last.lo_ns, slot, core.middle_ns, heard if lost.begin is None else ())
+    drawn = likely_length(begin, end, length, trace, signs, missed, lost, limp_ns)
     likely = by_a_clock_that_stood_still(clocks, length, drawn)
     return Suspension(
         host=reference.host,
@@ -117,14 +129,24 @@ def agree(
     )
 
 
-def _disagreements(reference: Outage, witnesses: Sequence[Outage], begin: Interval, end: Interval) -> list[str]:
+def _edges(reference: Outage, signs: Signs, lost: LostRequests, limp_ns: int) -> tuple[Interval, Interval]:
+    """The two ends: outside by facts alone, inside by what was missed and by how late things ran after the resume."""
+    begin_lo, end_hi = signs.not_before, signs.not_after
+    missed = reference.begin.hi_ns
+    if lost.begin is not None:
+        missed = min(missed, lost.begin.hi_ns + MIN_LATENESS_NS)
+    moved = begin_lo + MIN_LATENESS_NS if begin_lo > missed else 0
+    wake_ns = max(MIN_WAKE_NS, reference.end.length_ns) if reference.method is Method.TICK_STAMPS else 0
+    end_lo = min(reference.end.lo_ns, end_hi - wake_ns)
+    end_lo = min(end_lo, lost.end.lo_ns - MIN_LATENESS_NS) if lost.end is not None else min(end_lo, end_hi - limp_ns)
+    return Interval(begin_lo, max(missed, begin_lo, moved)), Interval(max(begin_lo, min(end_lo, end_hi)), end_hi)
+
+
+def _disagreements(reference: Outage, witnesses: Sequence[Outage], begin: Interval) -> list[str]:
     said = []
     if begin.lo_ns > reference.begin.hi_ns:
         more = (begin.lo_ns - reference.begin.hi_ns) / MILLISECOND
         said.append(f"a sign of life {more:.1f} ms after {reference.probe} should have ticked: the begin was widened")
-    if end.hi_ns < reference.end.lo_ns:
-        more = (reference.end.lo_ns - end.hi_ns) / MILLISECOND
-        said.append(f"a sign of life {more:.1f} ms before {reference.probe} allows for: the end was widened")
     for other in witnesses:
         if other is reference or other.inner is None:
             continue

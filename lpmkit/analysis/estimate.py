@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lpmkit.analysis.layers import LostRequests
 from lpmkit.analysis.model import SECOND, BoolArray, ClockReading, ClockVerdict, Interval, LikelyBy, Outage, Trace
 from lpmkit.runs.samples import MISSING
 
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
+#: With fewer answers after a resume these tell nothing.
+_MIN_AFTER = 5
 #: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
 _WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
@@ -44,15 +47,17 @@ class Signs:
     first: Interval
 
 
-def signs_of(reference: Outage, traces: Sequence[Trace]) -> Signs:
-    """The signs of life on both sides of a silence."""
-    middle = reference.core.middle_ns
+def signs_of(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Signs:
+    """The signs of life on both sides of a silence. ``inside_ns`` is an instant at which the machine was already silent.
+
+    Early in its silence is best: what was asked after that instant and answered at all, however late, was answered after the resume.
+    """
     not_before, not_after = reference.begin.lo_ns, reference.end.hi_ns
     last, first = Interval(not_before, not_before), Interval(not_after, not_after)
     for trace in traces:
-        not_before = max(not_before, int(trace.alive_lo[_before(trace, middle)].max(initial=not_before)))
-        last = max(last, spoke_last(trace, reference))
-        after = (trace.alive_lo >= middle) & (trace.alive_lo <= middle + _NEAR_NS)
+        not_before = max(not_before, int(trace.alive_lo[_before(trace, inside_ns)].max(initial=not_before)))
+        last = max(last, spoke_last(trace, reference, inside_ns))
+        after = (trace.alive_lo >= inside_ns) & (trace.alive_lo <= reference.end.hi_ns + _NEAR_NS)
         if after.any():
             at = int(np.argmin(np.where(after, trace.alive_hi, 2**62)))
             hi = int(trace.alive_hi[at])
@@ -62,13 +67,13 @@ def signs_of(reference: Outage, traces: Sequence[Trace]) -> Signs:
     return Signs(not_before, not_after, last, first)
 
 
-def _before(trace: Trace, middle: int) -> BoolArray:
-    return (trace.alive_hi <= middle) & (trace.alive_hi >= middle - _NEAR_NS)
+def _before(trace: Trace, inside_ns: int) -> BoolArray:
+    return (trace.alive_hi <= inside_ns) & (trace.alive_hi >= inside_ns - _NEAR_NS)
 
 
-def spoke_last(trace: Trace, reference: Outage) -> Interval:
+def spoke_last(trace: Trace, reference: Outage, inside_ns: int) -> Interval:
     """Where the last sign of life of one probe before a silence most likely lies."""
-    before = _before(trace, reference.core.middle_ns)
+    before = _before(trace, inside_ns)
     if not before.any():
         return Interval(reference.begin.lo_ns, reference.begin.lo_ns)
     lo, hi, usual = trace.alive_lo[before], trace.alive_hi[before], _usual_doubt(trace)
@@ -86,35 +91,69 @@ def _usual_doubt(trace: Trace) -> int:
     return trace.noise.median_ns
 
 
-def missed_from(begin_lo: int, slot: int, middle: int, kernels: Sequence[Trace]) -> int:
-    """By when something is known to have been missed: the tick's slot, or the first echo request that got no answer in time."""
+def missed_from(begin_lo: int, slot: int, inside_ns: int, traces: Sequence[Trace]) -> int:
+    """By when something is known to have been missed: the tick's slot, or the first echo request that was not answered before ``inside_ns``."""
     missed = slot
-    for trace in kernels:
-        unanswered = (trace.answered == MISSING) | (trace.answered > middle)
-        sent = trace.sent[unanswered & (trace.sent >= begin_lo) & (trace.sent <= middle)]
-        missed = min(missed, int(sent.min(initial=missed)))
+    for trace in traces:
+        if trace.kind == "icmp":
+            unanswered = (trace.answered == MISSING) | (trace.answered > inside_ns)
+            sent = trace.sent[unanswered & (trace.sent >= begin_lo) & (trace.sent <= inside_ns)]
+            missed = min(missed, int(sent.min(initial=missed)))
     return max(begin_lo, missed)
 
 
-def likely_length(
-    begin: Interval, end: Interval, length: Interval, trace: Trace, signs: Signs, missed_ns: int
-) -> Likely:
-    """The length by the signs of life.
+def limp(resumed_ns: int, traces: Sequence[Trace]) -> int:
+    """How much later than usual the host answered and ticked in the first second after its resume: so late its first sign of life may have been, too.
 
-    The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from the last one on, for as long as it
-    was until ``missed_ns``, when the next was missed, and a lateness as in the lead-in; the end before the first one by a wake-up of such a lateness and a
-    delay that dies away within the allowance. Same input, same answer.
+    The upper decile of its kernel's answers where it is asked often enough, else of its ticks.
+    """
+    for kind in ("icmp", "ticks"):
+        for trace in traces:
+            if trace.kind != kind:
+                continue
+            moments = trace.sent if kind == "icmp" else trace.answered
+            near = (moments >= resumed_ns) & (moments <= resumed_ns + SECOND) & (trace.took != MISSING)
+            if near.sum() >= _MIN_AFTER:
+                late = int(np.quantile(trace.took[near], 0.9)) - max(trace.noise.median_ns, trace.noise.quantile_ns)
+                return max(0, late)
+    return 0
+
+
+def likely_length(
+    begin: Interval,
+    end: Interval,
+    length: Interval,
+    trace: Trace,
+    signs: Signs,
+    missed_ns: int,
+    lost: LostRequests,
+    limp_ns: int,
+) -> Likely:
+    """The length by the signs of life and by the requests that were lost.
+
+    The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from the last one on until ``missed_ns``,
+    when the next tick was missed, and a lateness as in the baseline; the end before the first one by such a lateness and a delay that dies away within its
+    allowance, or as slowly as the host was late after the resume. Requests that were lost enclose both: a resume that would lie after the first request
+    that reached the host is drawn evenly from between the last one lost and that one. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
         return Likely(length, length.middle_ns, LikelyBy.COARSE)
     generator = np.random.default_rng(20080215)
     late = trace.noise.sample if len(trace.noise.sample) else np.zeros(1, dtype=np.int64)
     last, first = signs.last, signs.first
-    slot = max(0, missed_ns - last.lo_ns) + generator.choice(late, _DRAWS)
-    began = last.lo_ns + generator.random(_DRAWS) * last.length_ns + generator.random(_DRAWS) * slot
-    usual_wake = _WAKE_SHARE * end.length_ns * np.exp(_WAKE_SPREAD * generator.standard_normal(_DRAWS))
+    missed = missed_ns + generator.choice(late, _DRAWS)
+    since = np.full(_DRAWS, last.lo_ns) + generator.random(_DRAWS) * last.length_ns
+    open_ns = missed - last.lo_ns
+    if lost.begin is not None:
+        since = np.maximum(since, lost.begin.lo_ns)
+        open_ns = np.minimum(missed, lost.begin.hi_ns) - since
+    began = since + generator.random(_DRAWS) * np.maximum(0, open_ns)
+    usual_wake = max(_WAKE_SHARE * end.length_ns, limp_ns) * np.exp(_WAKE_SPREAD * generator.standard_normal(_DRAWS))
     woke = generator.choice(late, _DRAWS) + generator.exponential(usual_wake)
     ended = first.hi_ns - generator.random(_DRAWS) * first.length_ns - woke
+    if lost.end is not None and lost.end.lo_ns < first.hi_ns:
+        reached = lost.end.lo_ns + generator.random(_DRAWS) * lost.end.length_ns
+        ended = np.where((ended > lost.end.hi_ns) | (ended < lost.end.lo_ns), reached, ended)
     drawn = np.maximum(ended, end.lo_ns) - np.minimum(began, begin.hi_ns)
     lo, middle, hi = (int(value) for value in np.quantile(drawn, [0.025, 0.5, 0.975]))
     lo, middle, hi = (min(max(value, length.lo_ns), length.hi_ns) for value in (lo, middle, hi))

@@ -83,6 +83,8 @@ class OutageKind(StrEnum):
     """What a silence was."""
 
     SUSPENSION = "suspension"  #: every mechanism that could have spoken was silent, and our own monitor was quiet
+    BROWN_OUT = "brown-out"  #: processes or services that came late after the suspension just before
+    UNDECIDED = "undecided"  #: one mechanism alone was silent: a suspension and a break of the network look the same
     MICRO_STOP = "micro-stop"  #: the ticking process stood still; others answered meanwhile, or were too slow to tell
     NETWORK = "network"  #: the host ticked on, and nothing reached us
     APPLICATION = "application"  #: one service was silent while the host ran and was reachable

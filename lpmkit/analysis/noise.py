@@ -19,6 +19,14 @@ MIN_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: A pause between batches says nothing below this, longer by what the batches are longer than ten a second.
 MIN_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 _NOISE_SAMPLE = 2000
+#: Two quantiles of the worst value of each second; the Gumbel distribution through them is the noise. Events are few among these: neither quantile heeds them.
+_LOWER, _UPPER = 0.5, 0.75
+#: With this probability at most does noise exceed a limit within the seconds that it is for.
+_FALSE_ALARM = 0.01
+#: With fewer seconds the distribution is not known.
+MIN_SECONDS = 10
+#: Thresholds are for so many seconds.
+HOUR = 3600
 
 
 def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
@@ -29,17 +37,43 @@ def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
     return inside
 
 
-def noise(values: Int64Array, basis: str, threshold: tuple[float, int, int]) -> Noise:
+def extreme(worst: Int64Array, seconds: int) -> int | None:
+    """The value that noise exceeds within so many seconds with one chance in a hundred, from the worst values of some; ``None`` from too few.
+
+    >>> extreme(np.array([2, 3] * 50) * MILLISECOND, 3600) // MILLISECOND
+    17
+    """
+    if len(worst) < MIN_SECONDS:
+        return None
+    low, high = np.quantile(worst, [_LOWER, _UPPER])
+    reduced = [-math.log(-math.log(share)) for share in (_LOWER, _UPPER)]
+    scale = (high - low) / (reduced[1] - reduced[0])
+    return int(low + scale * (math.log(seconds / _FALSE_ALARM) - reduced[0]))
+
+
+def worst_of_seconds(moments: Int64Array, values: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The number of the second of each value, and the worst value of each second that has one, by that number."""
+    if not len(moments):
+        return moments, values
+    second = (moments - moments.min()) // SECOND
+    worst = np.full(int(second.max()) + 1, -1, dtype=np.int64)
+    np.maximum.at(worst, second, values)
+    return second, worst
+
+
+def noise(moments: Int64Array, values: Int64Array, basis: str, threshold: tuple[float, int, int]) -> Noise:
     """The noise of a probe from its quiet values; ``threshold`` is (factor on the quantile, plus, at least)."""
     factor, plus, least = threshold
     quantile = int(np.quantile(values, 0.999)) if len(values) else 0
     thinned = values[:: max(1, len(values) // _NOISE_SAMPLE)]
+    worst = worst_of_seconds(moments, values)[1]
+    by_seconds = extreme(worst[worst >= 0], HOUR) or 0
     return Noise(
         quantile_ns=quantile,
         median_ns=int(np.median(values)) if len(values) else 0,
         worst_ns=int(values.max()) if len(values) else 0,
         count=len(values),
-        threshold_ns=max(least, int(factor * quantile) + plus),
+        threshold_ns=max(least, int(factor * quantile) + plus, by_seconds),
         basis=basis if len(values) else "no quiet samples: the least threshold stands",
         sample=np.sort(thinned),
     )
@@ -61,19 +95,29 @@ def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
 
 
 def quiet_values(
-    moments: Int64Array, values: Int64Array, usable: BoolArray, lead_in: Interval
-) -> tuple[Int64Array, str]:
-    """The usable values inside the lead-in, silences left out; of the whole record when that is too little."""
-    inside = usable & (moments >= lead_in.lo_ns) & (moments <= lead_in.hi_ns)
-    where = "the lead-in"
+    moments: Int64Array, values: Int64Array, usable: BoolArray, baseline: Interval, least_ns: int
+) -> tuple[BoolArray, str]:
+    """Which usable values of the baseline are quiet, wherever they lie in it, and a text that says so; of the whole record when these are too few.
+
+    A second in which something happened, and the one after it, are left out: its worst value is beyond what the other seconds let expect, and beyond ``least_ns``.
+    """
+    inside = usable & (moments >= baseline.lo_ns) & (moments <= baseline.hi_ns)
+    where = "the baseline"
     if inside.sum() < 20:
-        inside, where = usable, "the whole record: the lead-in is too short"
+        inside, where = usable, "the whole record: the baseline is too short"
     if not inside.any():
-        return values[:0], ""
-    outlying = inside & (values > 250 * MILLISECOND + 3 * int(np.median(values[inside])))
-    inside &= ~outlying
-    left_out = f", {int(outlying.sum())} silences left out" if outlying.any() else ""
-    return values[inside], f"{int(inside.sum())} samples of {where}{left_out}"
+        return inside, ""
+    second, worst = worst_of_seconds(moments[inside], values[inside])
+    seen = worst[worst >= 0]
+    limit = extreme(seen, len(seen))
+    if limit is None:
+        limit = 250 * MILLISECOND + 3 * int(np.median(values[inside]))
+    happened = worst > max(limit, least_ns)
+    happened[1:] |= happened[:-1].copy()
+    quiet = inside.copy()
+    quiet[inside] = ~happened[second]
+    left_out = f", {int(happened.sum())} seconds left out in which something happened" if happened.any() else ""
+    return quiet, f"{int(quiet.sum())} samples of {where}{left_out}"
 
 
 def alarms_an_hour(level: Noise) -> float | None:
@@ -98,8 +142,8 @@ def alarms_an_hour(level: Noise) -> float | None:
     return high / (level.over_ns / (3600 * SECOND))
 
 
-def noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls: Sequence[Interval]) -> Noise:
-    """The noise of one probe in the lead-in, while our own monitor was quiet, and how often it gave a false alarm there."""
+def noise_of(signals: Signals, clocks: Sequence[str], baseline: Interval, stalls: Sequence[Interval]) -> Noise:
+    """The noise of one probe in the baseline, while our own monitor was quiet, and how often it gave a false alarm there."""
     if signals.kind == "ticks":
         clock = next((one for one in clocks if stamp_of(signals, one) is not None), None)
         moments, values = signals.answered, tick_lateness(signals, clock)
@@ -112,11 +156,10 @@ def noise_of(signals: Signals, clocks: Sequence[str], lead_in: Interval, stalls:
         threshold = (2.0, 0, least)
     stalled = within(moments, [stall.widened(20 * MILLISECOND) for stall in stalls])
     usable = (moments != MISSING) & ~stalled
-    quiet, basis = quiet_values(moments, values, usable, lead_in)
-    level = noise(quiet, basis, threshold)
-    inside = usable & (moments >= lead_in.lo_ns) & (moments <= lead_in.hi_ns)
-    over = int(moments[inside].max() - moments[inside].min()) if inside.any() else 0
-    return replace(level, alarms=int((values[inside] > level.threshold_ns).sum()), over_ns=over)
+    quiet, basis = quiet_values(moments, values, usable, baseline, least)
+    level = noise(moments[quiet], values[quiet], basis, threshold)
+    over = len(np.unique(moments[quiet] // SECOND)) * SECOND
+    return replace(level, alarms=int((values[quiet] > level.threshold_ns).sum()), over_ns=over)
 
 
 def stamp_of(signals: Signals, clock: str | None) -> Int64Array | None:

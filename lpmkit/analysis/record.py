@@ -67,6 +67,8 @@ class Record:
     events: tuple[Event, ...]
     span: Interval
     lead_in: Interval
+    #: Where the baseline is looked for: the lead-in of a move, the whole of a watch.
+    baseline: Interval
     window: Interval
     stalls: tuple[Interval, ...]
     monitor: Noise | None
@@ -102,6 +104,7 @@ def read(run: Run) -> Record:
         events=tuple(events),
         span=span,
         lead_in=_lead_in(phases, span, run.manifest),
+        baseline=span if _begin_of_move(phases) is None else _lead_in(phases, span, run.manifest),
         window=_window(phases, span, str(run.manifest.get("mode"))),
         stalls=own_stalls,
         monitor=monitor,

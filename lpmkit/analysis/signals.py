@@ -77,17 +77,21 @@ def host_traces(
     host: str,
     signals: Sequence[Signals],
     lead_in: Interval,
+    baseline: Interval,
     stalls: Sequence[Interval],
     known: dict[str, Noise],
 ) -> HostTraces:
-    """Facts, silences and clock findings for one host in one recorder's life. ``known`` keeps the noise of earlier ones."""
+    """Facts, silences and clock findings for one host in one recorder's life.
+
+    ``known`` holds the noise of each probe once it is known; what is missing there is taken from ``baseline``.
+    """
     ticks = next((one for one in signals if one.kind == "ticks" and len(one.answered) > 1), None)
     asked = [one for one in signals if one.kind != "ticks" and len(one.sent)]
     echo = [one for one in asked if one.kind == "echo"]
     clocks = usable_clocks(signals)
     for one in signals:
         if one.probe not in known:
-            known[one.probe] = noise_of(one, clocks, lead_in, stalls)
+            known[one.probe] = noise_of(one, clocks, baseline, stalls)
     breaks, clock, alignments = _clocks(ticks, asked, echo, clocks, known)
     alignment = alignments.get(clock) if clock else None
     traces: list[Trace] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -159,14 +160,28 @@ def late_questions(asked: Signals, threshold_ns: int) -> BoolArray:
 
 
 def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> list[Outage]:
-    """Runs of questions that were not answered in time, as silences."""
+    """Runs of questions that were not answered in time, as silences.
+
+    A lost echo request is no silence while the ones beside it were answered; several lost in a row are one, however late answers usually are.
+    """
     found = []
+    needed = _telling_losses(asked)
     for first, last in _runs(late):
         silence = _one_asked_silence(asked, facts, first, last, level)
-        # a lost request is no silence while the ones beside it were answered
-        if silence is not None and (asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns):
+        if silence is None:
+            continue
+        lost = max((b - a + 1 for a, b in _runs(~asked.spoke[first : last + 1])), default=0)
+        if asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns or lost >= needed:
             found.append(silence)
     return found
+
+
+def _telling_losses(asked: Signals) -> int:
+    """How many requests lost in a row chance does not lose in this record, but for one time in a hundred; at least those of the shortest silence."""
+    least = -(-MIN_SILENCE_NS // max(1, asked.interval_ns))
+    alone = sum(1 for first, last in _runs(~asked.spoke) if last - first < least)
+    share = max(alone, 1) / max(2, len(asked.spoke))
+    return max(least, math.ceil(math.log(100 * max(2, len(asked.spoke))) / -math.log(min(share, 0.9))))
 
 
 def _runs(flags: BoolArray) -> list[tuple[int, int]]:

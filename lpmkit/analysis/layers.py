@@ -1,0 +1,114 @@
+"""Layers of life during a silence: the machine (any answer of its kernel), its processes (ticks, echoes), its services.
+
+After a resume a kernel answers before its processes are scheduled and their pages are fetched. So the machine's silence is the suspension, and
+what follows until its processes run as before is the brown-out. A kernel that answers throughout a silence of its processes proves that the machine
+ran: no suspension.
+
+Requests show the edges of the machine's silence closer than answers do, because those that reach a stopped machine's old place are lost. The last request
+that was not lost before, and the first one lost, enclose the stop; the last one lost, and the first one answered, however late, enclose the resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Outage, Trace
+from lpmkit.analysis.noise import HOUR, extreme, within, worst_of_seconds
+from lpmkit.runs.samples import MISSING, Int64Array
+
+#: Probes that a kernel answers, whether or not any process of the host runs.
+KERNEL = ("icmp", "tcp")
+#: Two probes that stop for one reason stop within their intervals, their noise and this.
+TOGETHER_NS = 20 * MILLISECOND
+#: The machine's silence must cover this share of its processes' silence, unless both begin or end together.
+_COVERS = 0.5
+#: Requests lost in a row that show where nobody was; fewer are lost on every network.
+_MIN_LOST = 3
+
+
+def widest_gap(within: Interval, traces: Sequence[Trace]) -> Interval:
+    """The widest stretch of ``within`` that holds no sign of life of any trace, both ends facts.
+
+    A sign of life lies somewhere between two instants. It is in a stretch if both are.
+    """
+    lows, highs = _signs(within, traces)
+    since = np.concatenate([[within.lo_ns], lows])
+    until = np.minimum.accumulate(np.concatenate([[within.hi_ns], highs[::-1]]))[::-1]
+    at = int(np.argmax(until - since))
+    return Interval(int(since[at]), max(int(since[at]), int(until[at])))
+
+
+def _signs(within: Interval, traces: Sequence[Trace]) -> tuple[Int64Array, Int64Array]:
+    lows, highs = [], []
+    for trace in traces:
+        inside = (trace.alive_lo >= within.lo_ns) & (trace.alive_hi <= within.hi_ns)
+        lows.append(trace.alive_lo[inside])
+        highs.append(trace.alive_hi[inside])
+    low = np.concatenate(lows) if lows else np.zeros(0, dtype=np.int64)
+    high = np.concatenate(highs) if highs else np.zeros(0, dtype=np.int64)
+    order = np.argsort(low, kind="stable")
+    return low[order], high[order]
+
+
+def belongs_to(gap: Interval, outage: Outage, slack_ns: int) -> bool:
+    """Tell whether a gap of every probe is the cause of a silence of the processes: it covers it, or begins or ends together with it."""
+    if gap.length_ns >= _COVERS * outage.core.length_ns:
+        return True
+    return gap.lo_ns <= outage.begin.hi_ns + slack_ns or gap.hi_ns >= outage.end.lo_ns - slack_ns
+
+
+def own_noise(traces: Sequence[Trace], stalls: Sequence[Interval]) -> int | None:
+    """The gap of all probes together that the host's own noise does not reach in an hour, but for one chance in a hundred: what is longer can be told.
+
+    ``None`` for a record that is too short, or in which nothing spoke.
+    """
+    spoke = [trace for trace in traces if len(trace.alive_lo)]
+    if not spoke:
+        return None
+    span = Interval(min(one.span.lo_ns for one in spoke), max(one.span.hi_ns for one in spoke))
+    lows, highs = _signs(span, spoke)
+    until = np.minimum.accumulate(highs[::-1])[::-1]
+    since, gaps = lows[:-1], until[1:] - lows[:-1]
+    stalled = within(since, [stall.widened(SECOND // 50) for stall in stalls])
+    worst = worst_of_seconds(since[~stalled], gaps[~stalled])[1]
+    return extreme(worst[worst > 0], HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class LostRequests:
+    """Requests around the machine's silence. ``begin`` and ``end`` enclose its two ends, as likely as that requests are lost where nobody is.
+
+    ``None`` where no request tells: all were answered, or the last one lost came after a sign of life.
+    """
+
+    begin: Interval | None
+    end: Interval | None
+
+
+def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
+    """The edges of a gap by the requests that were lost in it, of the probe that asked most often."""
+    asked = [trace for trace in traces if trace.kind == "icmp" and len(trace.sent)]
+    if not asked:
+        return LostRequests(None, None)
+    trace = min(asked, key=lambda one: one.interval_at(gap.middle_ns))
+    interval = trace.interval_at(gap.middle_ns)
+    near = (trace.sent >= gap.lo_ns - 2 * interval) & (trace.sent <= gap.hi_ns)
+    sent, lost = trace.sent[near], (trace.answered == MISSING)[near]
+    inside = np.flatnonzero(lost & (sent >= gap.lo_ns))
+    if not len(inside):
+        return LostRequests(None, None)
+    # The longest run: a request may be lost for a reason of its own.
+    runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
+    run = max(runs, key=len)
+    if len(run) < _MIN_LOST:
+        return LostRequests(None, None)
+    first, last = int(run[0]), int(run[-1])
+    received = sent[:first][~lost[:first]]
+    reached = sent[last + 1 :][~lost[last + 1 :]]
+    begin = Interval(max(gap.lo_ns, int(received.max(initial=gap.lo_ns))), int(sent[first]))
+    until = int(reached[0]) if len(reached) else gap.hi_ns
+    end = Interval(int(sent[last]), max(int(sent[last]), min(until, gap.hi_ns)))
+    return LostRequests(begin if begin.lo_ns <= begin.hi_ns else None, end)
