@@ -25,6 +25,16 @@ class Outcome(StrEnum):
     LOST = "lost"  #: the connection of the request broke
 
 
+def outwards(low_ns: int, high_ns: int, digits: int = 3) -> tuple[float, float]:
+    """Bounds of a duration in seconds, rounded outwards to so many decimals, so that they still hold. Every text with bounds goes through here.
+
+    >>> outwards(1_532_400_000, 1_547_100_000), outwards(2_000_000_000, 2_000_000_000, 1)
+    ((1.532, 1.548), (2.0, 2.0))
+    """
+    unit = 10 ** (9 - digits)
+    return (low_ns // unit) / 10**digits, -(-high_ns // unit) / 10**digits
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One tick of one probe. All times in nanoseconds; ``None`` means unknown or not applicable.

@@ -16,7 +16,7 @@ from lpmkit.analysis.model import (
     Interval,
     Signals,
 )
-from lpmkit.analysis.noise import MIN_ARRIVAL_SILENCE_NS
+from lpmkit.analysis.noise import HOUR, MIN_ARRIVAL_SILENCE_NS, extreme, worst_of_seconds
 from lpmkit.runs.samples import MISSING, Int64Array
 
 #: Ticks come in batches, about ten a second where the record does not say how many.
@@ -63,6 +63,7 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> 
     """Where the stamps jump (or run backwards) or the arrivals pause."""
     arrival = ticks.answered
     usual = np.maximum(MIN_ARRIVAL_SILENCE_NS + ticks.batch - TOLD_BATCH_NS, 4 * ticks.step)
+    usual = np.maximum(usual, _usual_pause(arrival))
     paused = np.flatnonzero(np.diff(arrival) > _either(usual)) + 1
     breaks: dict[int, Break] = {}
     taken = set()
@@ -78,6 +79,12 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> 
         if first not in taken:
             breaks[first] = Break(first, Interval(int(arrival[first - 1]), int(arrival[first])), stamped=False)
     return apart([breaks[first] for first in sorted(breaks)])
+
+
+def _usual_pause(arrival: Int64Array) -> int:
+    """The pause between batches that this host's own noise explains."""
+    worst = worst_of_seconds(arrival[1:], np.diff(arrival))[1]
+    return extreme(worst[worst > 0], HOUR) or 0
 
 
 def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> list[Break]:

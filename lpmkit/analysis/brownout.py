@@ -8,15 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from lpmkit.analysis.model import SECOND, BoolArray, BrownOut, Interval, Suspension, Trace
+from lpmkit.analysis.model import (
+    MILLISECOND,
+    SECOND,
+    BoolArray,
+    BrownOut,
+    Interval,
+    Method,
+    Outage,
+    OutageKind,
+    Suspension,
+    Trace,
+)
 from lpmkit.analysis.noise import within
 from lpmkit.runs.samples import MISSING, Int64Array
 
 #: How long after a resume is looked at.
 LOOKED_NS = 60 * SECOND
+#: Ticks show how long it lasted to so much, where several belong into each.
+_TICK_WINDOW_NS = 100 * MILLISECOND
+#: A host that answers so much later than usual after its resume limps.
+MIN_LIMP_NS = 10 * MILLISECOND
 #: So many quiet seconds end it; what is slow again later has a reason of its own.
 _QUIET_SECONDS = 3
 #: With fewer values the lead-in tells no 99 % point.
@@ -38,13 +54,15 @@ def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> B
     moments, took, since = _after(still, trace, stalls)
     if not len(took):
         return None
-    second = (moments - since) // SECOND
-    slow = _slow_seconds(second, took > high)
+    step = _TICK_WINDOW_NS if trace.kind == "ticks" and trace.interval_at(since) * 5 <= _TICK_WINDOW_NS else SECOND
+    window = (moments - since) // step
+    missing_is_slow = trace.kind == "ticks"
+    slow = _slow_windows(window, took > high, _QUIET_SECONDS * SECOND // step, missing_is_slow=missing_is_slow)
     median, worst = None, None
-    if slow:
-        inside = took[second < slow]
+    if slow and (window < slow).any():
+        inside = took[window < slow]
         median, worst = int(np.median(inside)), int(inside.max())
-    lasted = Interval((slow - 1) * SECOND, slow * SECOND) if slow else Interval(0, 0)
+    lasted = Interval((slow - 1) * step, slow * step) if slow else Interval(0, 0)
     looked = int(moments.max()) - since
     return BrownOut(
         still, trace.probe, trace.kind, since, lasted, looked, int(np.median(usual)), high, median, worst
@@ -55,16 +73,17 @@ def _after(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> tuple
     """When something was asked or made after the resume, what it took, and since when it counts.
 
     What was asked before, or had to wait behind what was, tells of the suspension and of TCP, not of a slow host: a question counts once one that
-    was sent after the resume has been answered in its turn.
+    was sent after the resume has been answered in its turn. Ticks count from the most likely moment of the resume on, by their stamps.
     """
     ticks = trace.kind == "ticks"
-    moments = trace.answered if ticks else trace.sent
     took, answered = trace.took, trace.answered
-    known = (took != MISSING) & (moments != MISSING)
-    since = still.end.hi_ns
-    if ticks:  # the first tick is late by the suspension itself
-        known &= took < max(still.length.lo_ns // 2, trace.noise.threshold_ns)
+    if ticks:
+        moments = trace.alive_hi if len(trace.alive_hi) == len(answered) else answered
+        since = still.end.hi_ns if still.resumed_ns is None else still.resumed_ns
+        known = took != MISSING
     else:
+        moments, since = trace.sent, still.end.hi_ns
+        known = (took != MISSING) & (moments != MISSING)
         waited = known & (trace.sent < since) & (answered > since)
         since = max(since, int(answered[waited].max(initial=since)))
     kept = known & (moments > since) & (moments <= since + LOOKED_NS)
@@ -72,14 +91,45 @@ def _after(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> tuple
     return moments[kept], took[kept], since
 
 
-def _slow_seconds(second: Int64Array, over: BoolArray) -> int:
-    """How many seconds from the first on belong to the slow time."""
+def _slow_windows(window: Int64Array, over: BoolArray, quiet_windows: int, *, missing_is_slow: bool) -> int:
+    """How many windows of time from the first on belong to the slow time; ``missing_is_slow`` where a host that runs must have spoken in each."""
     slow, quiet = 0, 0
-    for number in range(int(second.max()) + 1):
-        here = over[second == number]
+    for number in range(int(window.max()) + 1):
+        here = over[window == number]
         expected = _USUAL_SHARE * len(here)
-        if len(here) and here.sum() >= expected + 4 * math.sqrt(expected) + 1:
+        missing = missing_is_slow and not len(here)
+        if missing or (len(here) and here.sum() >= expected + 4 * math.sqrt(expected) + 1):
             slow, quiet = number + 1, 0
-        elif (quiet := quiet + 1) >= _QUIET_SECONDS:
+        elif (quiet := quiet + 1) >= quiet_windows:
             break
     return slow
+
+
+def explained(outages: Sequence[Outage], stills: Sequence[Suspension], slow: Sequence[BrownOut]) -> tuple[Outage, ...]:
+    """The same outages; what began in the brown-out after a suspension is part of it.
+
+    That includes a silence of all probes while the host limps, unless requests are lost in it or a clock stood still: those show a suspension of their own.
+    """
+    spans = [(one, _brown_out_of(one, slow)) for one in stills]
+    return tuple(_explained(one, spans) for one in outages)
+
+
+def _brown_out_of(still: Suspension, slow: Sequence[BrownOut]) -> Interval:
+    """From the begin of a suspension until its processes ran as before again, at the latest."""
+    lasted = [one.since_ns + one.lasted.hi_ns for one in slow if one.of is still and one.kind in ("ticks", "echo")]
+    return Interval(still.begin.lo_ns, max([still.end.hi_ns, *lasted]))
+
+
+_EXPLAINED = (OutageKind.MICRO_STOP, OutageKind.APPLICATION, OutageKind.NETWORK, OutageKind.UNDECIDED)
+
+
+def _explained(outage: Outage, spans: Sequence[tuple[Suspension, Interval]]) -> Outage:
+    for still, span in spans:
+        if not span.contains(outage.begin.hi_ns):
+            continue
+        own = outage.method is Method.CLOCK_JUMP or outage in still.witnesses
+        again = outage.kind is OutageKind.SUSPENSION and outage.begin.lo_ns >= still.end.lo_ns and not own
+        if outage.kind in _EXPLAINED or (again and still.limp_ns >= MIN_LIMP_NS):
+            why = "in the brown-out after the suspension: the host was slow, it did not stop"
+            return replace(outage, kind=OutageKind.BROWN_OUT, why=why)
+    return outage

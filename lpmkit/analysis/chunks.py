@@ -6,12 +6,12 @@ never ends while a probe is silent that speaks again. Where nothing happened, tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lpmkit.analysis.brownout import brown_outs
+from lpmkit.analysis.brownout import brown_outs, explained
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
 from lpmkit.analysis.combine import answered_by_itself, session_outages, suspensions
@@ -26,11 +26,13 @@ from lpmkit.analysis.model import (
     Interval,
     Noise,
     Outage,
+    OutageKind,
     SessionOutage,
     Signals,
     Suspension,
     Trace,
 )
+from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record, SampleSource
 from lpmkit.analysis.session_outage import split_sessions
 from lpmkit.analysis.signals import HostTraces, host_traces
@@ -57,6 +59,7 @@ class _Part:
     suspensions: tuple[Suspension, ...]
     sessions: tuple[SessionOutage, ...]
     brown_outs: tuple[BrownOut, ...]
+    own_noise_ns: int | None
 
 
 def host_analysis(host: str, record: Record) -> HostAnalysis:
@@ -68,6 +71,7 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         # whose kernel answers is known from one suspension of the record, and decides what other silences were
         parts = _lives(host, record, known, its_own)
     rates = tuple(_joined([rate for part in parts for rate in part.found.rates]))
+    own = max((part.own_noise_ns for part in parts if part.own_noise_ns is not None), default=None)
     return HostAnalysis(
         host=host,
         traces=tuple(_one_each([trace for part in parts for trace in part.found.traces])),
@@ -80,7 +84,21 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         offset_ns=next((part.found.offset for part in parts if part.found.offset), None),
         rates=rates,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.found.notes)),
+        own_noise_ns=own,
+        shortest_ns=_shortest(known, [trace for part in parts for trace in part.found.traces], own),
     )
+
+
+def _shortest(known: Mapping[str, Noise], traces: Sequence[Trace], own_noise_ns: int | None) -> int | None:
+    """The shortest suspension that would have been told: beyond the own noise, and long enough for the probes that were there."""
+    kinds = {trace.kind: trace for trace in traces}
+    if not kinds:
+        return None
+    if "ticks" in kinds and "icmp" in kinds:
+        needed = MIN_SILENCE_NS + 2 * max(kinds["ticks"].interval_ns, kinds["icmp"].interval_ns)
+    else:
+        needed = min(known[trace.probe].threshold_ns + trace.interval_ns for trace in traces)
+    return max(needed, own_noise_ns or 0)
 
 
 def _lives(host: str, record: Record, known: dict[str, Noise], its_own: frozenset[str]) -> list[_Part]:
@@ -146,21 +164,34 @@ def _part(
 ) -> _Part:
     found = host_traces(host, signals, record.lead_in, record.baseline, record.stalls, known)
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
-    own = own_noise(found.traces, record.stalls) or 0
-    outages = classed(inside, found.traces, record.stalls, its_own, own)
-    still = suspensions(outages, found.traces, record.stalls, found.alignments, found.breaks)
+    own = own_noise(found.traces, record.stalls)
+    outages = classed(inside, found.traces, record.stalls, its_own, own or 0)
+    still = suspensions(
+        outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
+    )
+    slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
+    cleared = explained(outages, still, slow)
+    if any(
+        one.kind is not was.kind and was.kind is OutageKind.SUSPENSION
+        for one, was in zip(cleared, outages, strict=True)
+    ):
+        still = suspensions(
+            cleared, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
+        )
+        slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
+    outages = cleared
     sessions = split_sessions(
         session_outages(outages, found.traces, still), outages, found.traces, still, record.events
     )
-    slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
     if stretch is None:
-        return _Part(found, outages, still, sessions, slow)
+        return _Part(found, outages, still, sessions, slow, own)
     kept = _Part(
         found,
         tuple(one for one in outages if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in still if stretch.contains(one.begin.lo_ns)),
         tuple(one for one in sessions if stretch.contains(one.began.lo_ns)),
         tuple(one for one in slow if stretch.contains(one.of.begin.lo_ns)),
+        own,
     )
     happened = [one.outer for one in outages] + [one.outer for one in still]
     busy = [one.widened(_KEPT_NS) for one in happened]

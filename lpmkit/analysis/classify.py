@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
-from lpmkit.analysis.layers import KERNEL, TOGETHER_NS, belongs_to, widest_gap
+from lpmkit.analysis.layers import KERNEL, TOGETHER_NS, belongs_to, loses_in_a_row, widest_gap
 from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
@@ -169,7 +169,8 @@ def _ticks_class(
     if kernel.spoke and processes.silent and not processes.spoke:
         return _disputed(outage, processes, kernel, its_own)
     if not processes.spoke and (processes.silent or (kernel.silent and not kernel.spoke)):
-        return _silent_together(outage, core, (*processes.silent, *kernel.silent), own_noise_ns)
+        late_alone = not loses_in_a_row(core, traces)
+        return _silent_together(outage, core, (*processes.silent, *kernel.silent), own_noise_ns if late_alone else 0)
     return _by_ticks_alone(outage, processes, kernel)
 
 
@@ -184,7 +185,7 @@ def _by_ticks_alone(outage: Outage, processes: Company, kernel: Company) -> Outa
     if kernel.spoke or blind:
         ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
         return _as(outage, OutageKind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
-    return _as(outage, OutageKind.SUSPENSION, "ticks silent, our own monitor quiet; nothing else was watching")
+    return _as(outage, OutageKind.UNDECIDED, "ticks silent, our own monitor quiet; nothing else was watching")
 
 
 def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], own_noise_ns: int) -> Outage:
@@ -237,7 +238,7 @@ def _asked_class(
         return _as(outage, OutageKind.APPLICATION, "this service alone was silent")
     reach = {trace.probe for trace in traces if trace.kind in REACHABILITY} - {outage.probe}
     names = ", ".join(sorted({one.probe for one in rest if one.probe in reach and _felt(one).overlaps(felt)}))
-    if not any(trace.kind == "ticks" and trace.span.overlaps(felt) for trace in traces):
+    if not any(trace.kind == "ticks" and _ticked_around(trace, felt) for trace in traces):
         return _without_ticks(outage, names, traces)
     if shared is not None and shared.kind is not None and 2 * shared.outer.length_ns >= felt.length_ns:
         return _as(outage, shared.kind, f"holds the silence that {shared.probe} shows: {shared.why}")
@@ -250,6 +251,11 @@ def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:
     if by_kernel:
         return _as(outage, OutageKind.NETWORK, "the host ticked on; echo requests or their answers were lost")
     return _as(outage, OutageKind.APPLICATION, "the host ticked on and other probes reached it")
+
+
+def _ticked_around(trace: Trace, felt: Interval) -> bool:
+    """Tell whether ticks came from before a silence and from after its begin: a session that began later or ended shows nothing of it."""
+    return bool((trace.alive_hi <= felt.hi_ns).any() and (trace.alive_lo >= felt.lo_ns).any())
 
 
 def _felt(outage: Outage) -> Interval:

@@ -46,10 +46,16 @@ def suspensions(
     stalls: Sequence[Interval],
     alignments: dict[str, Alignment],
     breaks: Sequence[Break],
+    *,
+    announced: bool,
 ) -> tuple[Suspension, ...]:
-    """Every agreed suspension of one host in one recorder's life. ``outages`` are classed."""
+    """Every agreed suspension of one host in one recorder's life. ``outages`` are classed.
+
+    Where one is ``announced``, by a move, an undecided silence is worked out as well: the verdict says by what mechanism alone it is known.
+    """
+    kinds_taken = (OutageKind.SUSPENSION, OutageKind.UNDECIDED) if announced else (OutageKind.SUSPENSION,)
     kinds = {trace.probe: trace.kind for trace in traces}
-    silences = [one for one in outages if one.kind is OutageKind.SUSPENSION]
+    silences = [one for one in outages if one.kind in kinds_taken]
     ranked = sorted(silences, key=lambda one: (_RANK.get(kinds[one.probe], 9), one.begin))
     references: list[Outage] = []
     for one in ranked:
@@ -126,6 +132,8 @@ def agree(
         stalled_ns=length.hi_ns - uncovered_ns(Interval(begin.lo_ns, begin.lo_ns + length.hi_ns), stalls),
         method=reference.method,
         contradicted=tuple(one.probe for one in contradicted),
+        resumed_ns=end.hi_ns if lost.end is None else min(end.hi_ns, lost.end.middle_ns),
+        limp_ns=limp_ns,
     )
 
 
@@ -138,7 +146,10 @@ def _edges(reference: Outage, signs: Signs, lost: LostRequests, limp_ns: int) ->
     moved = begin_lo + MIN_LATENESS_NS if begin_lo > missed else 0
     wake_ns = max(MIN_WAKE_NS, reference.end.length_ns) if reference.method is Method.TICK_STAMPS else 0
     end_lo = min(reference.end.lo_ns, end_hi - wake_ns)
-    end_lo = min(end_lo, lost.end.lo_ns - MIN_LATENESS_NS) if lost.end is not None else min(end_lo, end_hi - limp_ns)
+    if lost.end is not None and lost.end.lo_ns <= end_hi:  # later, the way was closed while the host ran
+        end_lo = lost.end.lo_ns - MIN_LATENESS_NS
+    else:
+        end_lo = min(end_lo, end_hi - limp_ns)
     return Interval(begin_lo, max(missed, begin_lo, moved)), Interval(max(begin_lo, min(end_lo, end_hi)), end_hi)
 
 

@@ -313,10 +313,17 @@ class Suspension:
     stalled_ns: int
     method: Method
     contradicted: tuple[str, ...] = ()  #: kernel-answered probes that spoke in the midst of it
+    resumed_ns: int | None = None  #: the most likely moment of the resume: the brown-out begins there
+    limp_ns: int = 0  #: how much later than usual the host answered in the first second after it
 
     @property
     def outer(self) -> Interval:
         return Interval(self.begin.lo_ns, self.end.hi_ns)
+
+    @property
+    def is_alone(self) -> bool:
+        """Tell whether one mechanism alone shows it, and no clock that stood still: that proves no suspension."""
+        return len(self.mechanisms) < 2 and all(one.verdict is not ClockVerdict.STOPPED for one in self.clocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +399,11 @@ class PhaseSpan:
     why: str = ""
 
 
+def by_certainty(still: Suspension) -> tuple[bool, bool, int]:
+    """A key that orders suspensions: those that several mechanisms agree on last, then by length."""
+    return not still.is_alone, not still.contradicted, still.length.hi_ns
+
+
 @dataclass(frozen=True, slots=True)
 class HostAnalysis:
     """Everything found about one watched host."""
@@ -407,11 +419,15 @@ class HostAnalysis:
     offset_ns: Interval | None
     rates: tuple[ClockRate, ...] = ()
     notes: tuple[str, ...] = ()
+    own_noise_ns: int | None = (
+        None  #: gaps of all probes together up to here are the host's own noise; `None` where the record is too short
+    )
+    shortest_ns: int | None = None  #: the shortest suspension that would have been told; `None` where nothing watched
 
     @property
     def suspension(self) -> Suspension | None:
-        """The longest one."""
-        return max(self.suspensions, key=lambda one: one.length.hi_ns, default=None)
+        """The longest one that several mechanisms agree on; where there is none, the longest that is doubted."""
+        return max(self.suspensions, key=by_certainty, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,12 +481,13 @@ class Analysis:
     def suspension(self) -> Suspension | None:
         """The longest suspension of all hosts, or ``None`` when there was none."""
         found = [host.suspension for host in self.hosts if host.suspension]
-        return max(found, key=lambda one: one.length.hi_ns, default=None)
+        return max(found, key=by_certainty, default=None)
 
     @property
-    def longest_wait_ns(self) -> int | None:
-        """How long somebody typing into the slowest open session waited; ``None`` where no session was silent."""
-        return max((one.waited_ns for host in self.hosts for one in host.sessions), default=None)
+    def longest_wait(self) -> Interval | None:
+        """The least and the most that a user of the slowest open session waited; ``None`` where no session was silent."""
+        waits = [one.bounds for host in self.hosts for one in host.sessions]
+        return max(waits, key=lambda one: one.hi_ns, default=None)
 
     @property
     def move_ns(self) -> int | None:

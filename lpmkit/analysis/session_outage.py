@@ -110,8 +110,9 @@ def _split(
         end = Interval(max(end.lo_ns, lost), end.hi_ns)
     path = Interval(max(0, min(way.least_ns, end.lo_ns - way.begin.hi_ns)), max(0, end.hi_ns - way.begin.lo_ns))
     own = Interval(one.ended_ns - end.hi_ns, one.ended_ns - end.lo_ns)
-    if waiting and waiting.all_acknowledged:
-        said.append("all that it had sent was acknowledged: it waited for the host's program, not to send again")
+    if waiting and (waiting.all_acknowledged or not waiting.repeats):
+        acknowledged = "all that it had sent was acknowledged" if waiting.all_acknowledged else "it repeated nothing"
+        said.append(f"{acknowledged}: it waited for the host's program, not to send again")
         path, own = Interval(path.lo_ns, max(path.hi_ns, one.ended_ns - way.begin.lo_ns)), Interval(0, 0)
     return Split(path, own, waiting.repeats if waiting else None, "; ".join(said))
 

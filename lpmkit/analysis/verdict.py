@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lpmkit.analysis.coverage import withheld
-from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict
+from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
+from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
-from lpmkit.timeline import Event
+from lpmkit.timeline import Event, outwards
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
@@ -38,12 +39,13 @@ class Evidence:
 
 
 def seconds(span: Interval) -> str:
-    """A duration's bounds, rounded outwards to milliseconds, so that they still hold.
+    """A duration's bounds as text, rounded outwards to milliseconds.
 
     >>> seconds(Interval(1_532_400_000, 1_547_100_000))
     '1.532 s … 1.548 s'
     """
-    return f"{span.lo_ns // 1_000_000 / 1000:.3f} s … {-(-span.hi_ns // 1_000_000) / 1000:.3f} s"
+    low, high = outwards(span.lo_ns, span.hi_ns)
+    return f"{low:.3f} s … {high:.3f} s"
 
 
 def judge(evidence: Evidence) -> RunVerdict:
@@ -90,7 +92,7 @@ def _within_a_sentence(title: str) -> str:
 
 
 def _longest(hosts: Sequence[HostAnalysis]) -> Any:
-    return max((one.suspension for one in hosts if one.suspension), key=lambda one: one.length.hi_ns, default=None)
+    return max((one.suspension for one in hosts if one.suspension), key=by_certainty, default=None)
 
 
 # --- the questions --------------------------------------------------------------------------------------------------
@@ -138,10 +140,10 @@ def _suspended(evidence: Evidence) -> Question:
         names = ", ".join(still.contradicted)
         why = "either its processes hung while it ran, or something else answers for its address"
         return Question("suspended", title, OPEN, f"{answer}, but {names} was answered meanwhile", why)
+    if still.is_alone:
+        return Question("suspended", title, OPEN, f"{answer}, by {still.mechanisms[0]} alone", "a single mechanism")
     limit = (evidence.manifest.get("limits") or {}).get("suspend_s")
     if limit is None:
-        if len(still.mechanisms) < 2 and "ticks" not in still.mechanisms:
-            return Question("suspended", title, OPEN, f"{answer}, by {still.mechanisms[0]} alone", "a single mechanism")
         return Question("suspended", title, PASSED, answer, f"{basis}; no limit was set")
     if still.length.hi_ns <= limit * SECOND:
         return Question("suspended", title, PASSED, f"{answer}, within {limit:g} s", basis)
@@ -154,7 +156,20 @@ def _no_suspension(evidence: Evidence) -> str:
     if not levels:
         return "nothing was watching"
     hole = " Part of the time was not observed." if evidence.record.holes else ""
-    return f"no suspension found: no silence beyond {min(levels) // 1_000_000} ms that all probes share.{hole}"
+    text = f"no suspension found: no silence beyond {min(levels) // 1_000_000} ms that all probes share."
+    return f"{text}{_shortest(evidence)}{hole}"
+
+
+def _shortest(evidence: Evidence) -> str:
+    """The statement of what a suspension must last to be told from the partition's own noise; empty where nothing is known of it."""
+    told = [one.shortest_ns for one in evidence.hosts if one.shortest_ns is not None]
+    noises = [one.own_noise_ns for one in evidence.hosts if one.own_noise_ns is not None]
+    if not told:
+        return ""
+    text = f" The shortest suspension that could have been told is {-(-max(told) // 1_000_000)} ms"
+    if not noises or max(noises) < MIN_SILENCE_NS:
+        return f"{text}."
+    return f" Gaps up to {-(-max(noises) // 1_000_000)} ms are within the partition's own noise.{text}."
 
 
 def _session(evidence: Evidence) -> Question:
@@ -281,27 +296,48 @@ def _validation(evidence: Evidence) -> Question:
     return Question("validation", title, FAILED, "refused")
 
 
+#: Kinds of silences that fail a watch, and their names; whoever watches a move that was started elsewhere expects its suspension alone.
+_UNEXPECTED = {
+    OutageKind.NETWORK: "network silence",
+    OutageKind.APPLICATION: "silence of one service",
+    OutageKind.MICRO_STOP: "micro-stop",
+}
+#: A suspension whose least length is shorter may have been none.
+_CERTAIN_NS = 1_000_000
+
+
 def _outages(evidence: Evidence) -> Question:
     title = "Any silence but a suspension?"
     if not evidence.hosts:
         return Question("outages", title, OPEN, "Nothing was watching")
-    kinds = (OutageKind.SUSPENSION, OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
-    suspensions = sum(len(host.suspensions) for host in evidence.hosts)
-    count = {kind: sum(one.kind is kind for host in evidence.hosts for one in host.outages) for kind in kinds[1:]}
-    parts = [f"{suspensions} suspension{'s' * (suspensions > 1)}"] if suspensions else []
-    names = {
-        OutageKind.NETWORK: "network silence",
-        OutageKind.APPLICATION: "silence of one service",
-        OutageKind.MICRO_STOP: "micro-stop",
-    }
-    parts += [f"{number} × {names[kind]}" for kind, number in count.items() if number]
+    stills = [one for host in evidence.hosts for one in host.suspensions]
+    disputed = [one for one in stills if one.contradicted]
+    alone = [one for one in stills if one.is_alone and not one.contradicted]
+    agreed = [one for one in stills if not one.is_alone and not one.contradicted]
+    certain = [one for one in agreed if one.length.lo_ns >= _CERTAIN_NS]
+    parts = [_count(len(certain), "suspension")] if certain else []
+    parts += [f"{len(agreed) - len(certain)} × a suspension or none"] if len(agreed) > len(certain) else []
+    parts += [f"{len(disputed)} × all processes silent while a kernel answered"] if disputed else []
+    parts += [f"{len(alone)} × {alone[0].mechanisms[0]} alone silent"] if alone else []
+    outages = [one for host in evidence.hosts for one in host.outages]
+    undecided = [one for one in outages if one.kind is OutageKind.UNDECIDED]
+    if undecided:
+        names = ", ".join(dict.fromkeys(one.probe for one in undecided))
+        parts += [f"{len(undecided)} × {names} silent, a suspension or a break of the network"]
+    count = {kind: sum(one.kind is kind for one in outages) for kind in _UNEXPECTED}
+    parts += [f"{number} × {_UNEXPECTED[kind]}" for kind, number in count.items() if number]
     if not parts:
-        return Question("outages", title, PASSED, "No silence of any host")
-    still = _longest(evidence.hosts)
-    longest = f", the longest suspension {seconds(still.length)}" if still else ""
-    # Whoever watches a move that was started elsewhere expects its suspension; any other silence is nobody's plan.
-    state = FAILED if any(count.values()) else PASSED
-    return Question("outages", title, state, f"Silences found: {', '.join(parts)}{longest}")
+        return Question("outages", title, PASSED, f"No silence of any host.{_shortest(evidence)}".rstrip("."))
+    longest = max(certain, key=lambda one: one.length.hi_ns, default=None)
+    text = f", the longest suspension {seconds(longest.length)}" if longest else ""
+    # One mechanism alone proves no suspension, and a host that hangs is none.
+    unsure = disputed or alone or undecided
+    state = FAILED if any(count.values()) else OPEN if unsure else PASSED
+    return Question("outages", title, state, f"Silences found: {', '.join(parts)}{text}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number > 1)}"
 
 
 def _together(key: str, title: str, questions: Sequence[Question]) -> Question:

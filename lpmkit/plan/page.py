@@ -20,6 +20,7 @@ from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import Move, read_move
+from lpmkit.timeline import outwards
 
 #: Parts of a move's bar: baseline and post-migration window hatched or pale, the copy dark. Legible without colour.
 _PARTS: dict[str, dict[str, Any]] = {
@@ -127,7 +128,10 @@ def render(folder: Run, status: Standings, rows: Sequence[dict[str, Any]]) -> st
 def shown(row: dict[str, Any]) -> dict[str, str]:
     """The figures of a row as text."""
     low, estimate, high = row["suspended_low_s"], row["suspended_s"], row["suspended_high_s"]
-    span = f"{estimate:.3f} s ({low:.3f} to {high:.3f})" if None not in (low, estimate, high) else ""
+    span = ""
+    if None not in (low, estimate, high):
+        low, high = outwards(round(low * 1e9), round(high * 1e9))
+        span = f"{estimate:.3f} s ({low:.3f} to {high:.3f})"
     return {
         "began": (row["began_utc"] or "")[11:19],
         "over": (row["over_utc"] or "")[11:19],

@@ -70,7 +70,7 @@ _FIGURES = (
     ("verdict", lambda one: one.verdict.state.value),
     ("suspended, bounds", _suspended),
     ("suspended, most likely (95 %)", _likely),
-    ("longest wait of a session", lambda one: _span(one.longest_wait_ns, 3)),
+    ("longest wait of a session", lambda one: seconds(one.longest_wait) if one.longest_wait else ""),
     ("copy, until the suspension", _copied),
     ("sent", _sent),
     ("the whole move", lambda one: _span(one.move_ns)),

@@ -163,9 +163,9 @@ def _figures(analysis: Analysis) -> Iterator[KeyFigure]:
         yield KeyFigure("suspended", seconds(still.length), best)
     else:
         yield KeyFigure("suspended", "none found", "no silence that all probes share")
-    if analysis.longest_wait_ns is not None:
+    if analysis.longest_wait is not None:
         note = "at the keyboard of an open SSH session"
-        yield KeyFigure("session outage", f"{analysis.longest_wait_ns / 1e9:.3f} s", note)
+        yield KeyFigure("session outage", seconds(analysis.longest_wait), note)
     else:
         echo = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
         yield KeyFigure("session outage", "none seen" if echo else "not looked at", "open SSH session")

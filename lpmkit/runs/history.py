@@ -25,6 +25,7 @@ from typing import Any
 
 from lpmkit.errors import RecordError
 from lpmkit.runs.folder import Run
+from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
 #: Raised when what is kept of a run changes; an index of another format is made anew.
@@ -198,7 +199,10 @@ class History:
         when = f"{datetime.fromtimestamp(move.created_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
         way = f"{move.source} → {move.target}" if move.target else move.mode
         unusual = "; ".join(one.short for one in self.beside_the_usual(move) if one.stands_out)
-        bounds = "–" if move.suspended_low_s is None else f"{move.suspended_low_s:.3f} … {move.suspended_high_s:.3f} s"
+        bounds = "–"
+        if move.suspended_low_s is not None and move.suspended_high_s is not None:
+            low, high = outwards(round(move.suspended_low_s * 1e9), round(move.suspended_high_s * 1e9))
+            bounds = f"{low:.3f} … {high:.3f} s"
         spans = [_shown(move.session_s, 3), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
         return [
             when,

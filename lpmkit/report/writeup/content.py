@@ -40,10 +40,10 @@ from lpmkit.report.writeup.words import Words
 from lpmkit.runs.away import disk_mapping
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import Remark, change_of, remarks
-from lpmkit.timeline import Event
+from lpmkit.timeline import Event, outwards
 
 #: Classes of silences that are nobody's suspension, and worth a word.
-_DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
+_DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
 #: A space at which no line is broken.
 _TOGETHER = "\u00a0"
 _STATES = ("pass", "passed", "warn", "fail", "failed", "unknown", "not evaluated")
@@ -113,7 +113,7 @@ def written(run: Run, analysis: Analysis, words: Words) -> Document:
 
 def _seconds(words: Words, span: Interval) -> str:
     """Bounds in seconds, rounded outwards to milliseconds so that they still hold; one number where both are the same."""
-    lo, hi = words.number(span.lo_ns // 10**6 / 1000, 3), words.number(-(-span.hi_ns // 10**6) / 1000, 3)
+    lo, hi = (words.number(one, 3) for one in outwards(span.lo_ns, span.hi_ns))
     text = f"{lo} s" if lo == hi else f"{lo} … {hi} s"
     return text.replace(" ", _TOGETHER)
 
@@ -190,12 +190,12 @@ def _figures(source: WriteUpInputs) -> Iterator[Figure]:
     still = analysis.suspension
     note = words("figure.suspended.note", best=words.number(still.best_ns / 1e9, 3), likely=_seconds(words, still.likely)) if still else ""  # fmt: skip
     yield Figure(words("figure.suspended.name"), _seconds(words, still.length) if still else words("none_found"), note)
-    longest = analysis.longest_wait_ns
+    longest = analysis.longest_wait
     watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
     felt = words("none_seen") if watched else words("not_looked_at")
     yield Figure(
         words("figure.session.name"),
-        felt if longest is None else f"{words.number(longest / 1e9, 3)} s",
+        felt if longest is None else _seconds(words, longest),
         words("figure.session.note"),
     )
     yield Figure(words("figure.move.name"), _duration(source), words("figure.move.note"))
@@ -599,7 +599,7 @@ def _deviations(source: WriteUpInputs) -> Section:
             some = [outage for outage in host.outages if outage.kind is kind]
             if some:
                 longest = max(one.length.hi_ns for one in some)
-                text = words("deviation.silences", count=len(some), kind=words(f"kind.{kind.value}"), host=host.host, longest=words.number(longest / 1e9, 3))  # fmt: skip
+                text = words("deviation.silences", count=len(some), kind=words(f"kind.{kind.value}"), host=host.host, longest=words.number(outwards(0, longest)[1], 3))  # fmt: skip
                 rows.append(
                     (words("state.warn"), text, words("owner.network" if kind is OutageKind.NETWORK else "owner.host"))
                 )
