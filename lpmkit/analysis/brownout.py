@@ -33,7 +33,7 @@ LOOKED_NS = 60 * SECOND
 _TICK_WINDOW_NS = 100 * MILLISECOND
 #: A host that answers so much later than usual after its resume limps.
 MIN_LIMP_NS = 10 * MILLISECOND
-#: So many quiet seconds end it; what is slow again later has a reason of its own.
+#: So many quiet seconds end it, one where ticks show it closer; what is slow again later has a reason of its own.
 _QUIET_SECONDS = 3
 #: With fewer values the lead-in tells no 99 % point.
 _MIN_USUAL = 100
@@ -57,7 +57,8 @@ def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> B
     step = _TICK_WINDOW_NS if trace.kind == "ticks" and trace.interval_at(since) * 5 <= _TICK_WINDOW_NS else SECOND
     window = (moments - since) // step
     missing_is_slow = trace.kind == "ticks"
-    slow = _slow_windows(window, took > high, _QUIET_SECONDS * SECOND // step, missing_is_slow=missing_is_slow)
+    quiet = _QUIET_SECONDS if step == SECOND else SECOND // step
+    slow = _slow_windows(window, took > high, quiet, missing_is_slow=missing_is_slow)
     median, worst = None, None
     if slow and (window < slow).any():
         inside = took[window < slow]

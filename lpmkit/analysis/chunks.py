@@ -162,7 +162,9 @@ def _part(
     its_own: frozenset[str],
     stretch: Interval | None,
 ) -> _Part:
-    found = host_traces(host, signals, record.lead_in, record.baseline, record.stalls, known)
+    found = host_traces(
+        host, signals, record.lead_in, record.baseline, record.stalls, known, is_lead_in=bool(record.phases)
+    )
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
     own = own_noise(found.traces, record.stalls)
     outages = classed(inside, found.traces, record.stalls, its_own, own or 0)

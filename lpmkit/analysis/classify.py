@@ -66,7 +66,9 @@ def _began_or_ended_together(outage: Outage, core: Interval, trace: Trace) -> bo
     """
     middle = core.middle_ns
     last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
-    first = int(trace.alive_lo[trace.alive_lo > middle].min(initial=2**62))
+    # A request reaches a kernel when it is sent, what TCP carries perhaps only once it is sent again.
+    came = trace.alive_lo if trace.kind in KERNEL else trace.alive_hi
+    first = int(came[trace.alive_lo > middle].min(initial=2**62))
     slack = trace.interval_at(middle) + trace.noise.quantile_ns + TOGETHER_NS
     together = outage.begin.lo_ns - last <= slack or first - outage.end.hi_ns <= slack
     return together or 2 * outage.outer.length_ns >= first - last
@@ -90,14 +92,14 @@ def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
     """
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
     gap = widest_gap(outage.outer, others)
-    known_place = outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns
-    if not known_place and gap.length_ns >= outage.length.lo_ns:
-        half = outage.length.lo_ns // 2
-        return Interval(gap.middle_ns - half, gap.middle_ns + half)
     silent = company(deep(gap), others).silent
     if silent and all(belongs_to(gap, outage, _slack(one, gap)) for one in silent):
         return gap
-    return outage.core
+    known_place = outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns
+    if known_place or gap.length_ns < outage.length.lo_ns:
+        return outage.core
+    half = outage.length.lo_ns // 2
+    return Interval(gap.middle_ns - half, gap.middle_ns + half)
 
 
 def _slack(trace: Trace, gap: Interval) -> int:

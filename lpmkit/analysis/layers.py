@@ -29,6 +29,8 @@ _COVERS = 0.5
 _HEAVY_TAIL = 1.5
 #: Requests lost in a row that show where nobody was; fewer are lost on every network.
 _MIN_LOST = 3
+#: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
+_BEYOND = 3
 
 
 def widest_gap(within: Interval, traces: Sequence[Trace]) -> Interval:
@@ -98,9 +100,9 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
         return LostRequests(None, None)
     trace = min(asked, key=lambda one: one.interval_at(gap.middle_ns))
     interval = trace.interval_at(gap.middle_ns)
-    near = (trace.sent >= gap.lo_ns - 2 * interval) & (trace.sent <= gap.hi_ns)
+    near = (trace.sent >= gap.lo_ns - _BEYOND * interval) & (trace.sent <= gap.hi_ns + _BEYOND * interval)
     sent, lost = trace.sent[near], (trace.answered == MISSING)[near]
-    inside = np.flatnonzero(lost & (sent >= gap.lo_ns))
+    inside = np.flatnonzero(lost)
     if not len(inside):
         return LostRequests(None, None)
     # The longest run: a request may be lost for a reason of its own.
@@ -109,12 +111,14 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
     if len(run) < _MIN_LOST:
         return LostRequests(None, None)
     first, last = int(run[0]), int(run[-1])
-    received = sent[:first][~lost[:first]]
-    reached = sent[last + 1 :][~lost[last + 1 :]]
-    begin = Interval(max(gap.lo_ns, int(received.max(initial=gap.lo_ns))), int(sent[first]))
-    until = int(reached[0]) if len(reached) else gap.hi_ns
-    end = Interval(int(sent[last]), max(int(sent[last]), min(until, gap.hi_ns)))
-    return LostRequests(begin if begin.lo_ns <= begin.hi_ns else None, end)
+    begin = end = None
+    # What was lost before the last sign of life, or after the next one, was lost on the way.
+    if sent[first] >= gap.lo_ns:
+        received = sent[:first][~lost[:first]]
+        begin = Interval(min(max(gap.lo_ns, int(received.max(initial=gap.lo_ns))), int(sent[first])), int(sent[first]))
+    if sent[last] <= gap.hi_ns and last + 1 < len(sent) and not lost[last + 1]:
+        end = Interval(int(sent[last]), max(int(sent[last]), min(int(sent[last + 1]), gap.hi_ns)))
+    return LostRequests(begin, end)
 
 
 def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:

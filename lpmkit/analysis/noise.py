@@ -142,8 +142,13 @@ def alarms_an_hour(level: Noise) -> float | None:
     return high / (level.over_ns / (3600 * SECOND))
 
 
-def noise_of(signals: Signals, clocks: Sequence[str], baseline: Interval, stalls: Sequence[Interval]) -> Noise:
-    """The noise of one probe in the baseline, while our own monitor was quiet, and how often it gave a false alarm there."""
+def noise_of(
+    signals: Signals, clocks: Sequence[str], baseline: Interval, stalls: Sequence[Interval], *, is_lead_in: bool
+) -> Noise:
+    """The noise of one probe in the baseline, while our own monitor was quiet, and how often it gave a false alarm there.
+
+    In the lead-in of a move nothing happens, so whatever exceeds the threshold there is a false alarm (``is_lead_in``); elsewhere what is quiet counts.
+    """
     if signals.kind == "ticks":
         clock = next((one for one in clocks if stamp_of(signals, one) is not None), None)
         moments, values = signals.answered, tick_lateness(signals, clock)
@@ -158,8 +163,9 @@ def noise_of(signals: Signals, clocks: Sequence[str], baseline: Interval, stalls
     usable = (moments != MISSING) & ~stalled
     quiet, basis = quiet_values(moments, values, usable, baseline, least)
     level = noise(moments[quiet], values[quiet], basis, threshold)
-    over = len(np.unique(moments[quiet] // SECOND)) * SECOND
-    return replace(level, alarms=int((values[quiet] > level.threshold_ns).sum()), over_ns=over)
+    counted = usable & (moments >= baseline.lo_ns) & (moments <= baseline.hi_ns) if is_lead_in else quiet
+    over = len(np.unique(moments[counted] // SECOND)) * SECOND
+    return replace(level, alarms=int((values[counted] > level.threshold_ns).sum()), over_ns=over)
 
 
 def stamp_of(signals: Signals, clock: str | None) -> Int64Array | None:

@@ -80,10 +80,13 @@ def host_traces(
     baseline: Interval,
     stalls: Sequence[Interval],
     known: dict[str, Noise],
+    *,
+    is_lead_in: bool,
 ) -> HostTraces:
     """Facts, silences and clock findings for one host in one recorder's life.
 
-    ``known`` holds the noise of each probe once it is known; what is missing there is taken from ``baseline``.
+    ``known`` holds the noise of each probe once it is known; what is missing there is taken from ``baseline``, the lead-in of a move (``is_lead_in``) or
+    the whole of a watch.
     """
     ticks = next((one for one in signals if one.kind == "ticks" and len(one.answered) > 1), None)
     asked = [one for one in signals if one.kind != "ticks" and len(one.sent)]
@@ -91,7 +94,7 @@ def host_traces(
     clocks = usable_clocks(signals)
     for one in signals:
         if one.probe not in known:
-            known[one.probe] = noise_of(one, clocks, baseline, stalls)
+            known[one.probe] = noise_of(one, clocks, baseline, stalls, is_lead_in=is_lead_in)
     breaks, clock, alignments = _clocks(ticks, asked, echo, clocks, known)
     alignment = alignments.get(clock) if clock else None
     traces: list[Trace] = []
