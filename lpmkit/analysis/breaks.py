@@ -129,6 +129,20 @@ def _came_as_made(arrival: Int64Array, stamp: Int64Array, burst: int, first: int
     return made > TOLD_BATCH_NS and 2 * came > made
 
 
+def mixed_from(ticks: Signals, stamp: Int64Array, one: Break) -> int | None:
+    """The first tick of a burst that holds more than a batch before its stamps jump, `None` where it does not.
+
+    Some of these were made before the break and some after it: a host that limps is late once more soon after its resume.
+    """
+    if not one.stamped:
+        return None
+    burst = int(np.searchsorted(ticks.answered[: one.first], one.window.hi_ns))
+    if burst >= one.first:
+        return None
+    held = int(ticks.batch[burst]) + BATCH_LATE_NS
+    return burst if int(stamp[one.first - 1] - stamp[burst]) > held else None
+
+
 def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
     """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that answered last was slower then."""
     arrivals = np.concatenate([one.answered[one.spoke] for one in asked] or [_NONE])
@@ -183,7 +197,7 @@ def clock_readings(
     readings = []
     for clock, alignment in alignments.items():
         before = alignment.bounds(over.lo_ns, crossed[0])
-        after = _settled(alignment, breaks, over.hi_ns, crossed[-1] + 1)
+        after = settled(alignment, breaks, over.hi_ns, crossed[-1] + 1)
         if before is None or after is None:
             continue
         missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
@@ -192,7 +206,7 @@ def clock_readings(
     return tuple(readings)
 
 
-def _settled(alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stretch: int) -> Interval | None:
+def settled(alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stretch: int) -> Interval | None:
     """The offset after a suspension: of the first stretch that bounds it soon after, as processes that come late make breaks of their own."""
     for index in range(stretch, len(breaks) + 1):
         since_ns = max(moment_ns, breaks[index - 1].window.hi_ns)

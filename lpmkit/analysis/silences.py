@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lpmkit.analysis.breaks import BATCH_LATE_NS, CLOCK_MISSED_NS, Break
+from lpmkit.analysis.breaks import BATCH_LATE_NS, CLOCK_MISSED_NS, TOLD_BATCH_NS, Break, mixed_from, settled
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -117,15 +117,19 @@ def frozen_silences(
     found, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
     for index, one in enumerate(breaks):
         before = alignment.bounds(one.window.lo_ns, index)
-        after = alignment.bounds(one.window.hi_ns, index + 1)
-        if one.stamped or before is None or after is None:
+        after = settled(alignment, breaks, one.window.hi_ns, index + 1)
+        mixed = mixed_from(ticks, stamp, one)
+        if (one.stamped and mixed is None) or before is None or after is None:
             continue
         missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
         if missed.lo_ns < CLOCK_MISSED_NS:
             continue
-        last, resumed = int(lo[one.first - 1]), one.window.hi_ns
-        pending = (numbers >= one.first) & (lo < resumed)
-        near = stamp[one.first - 1 : one.first + int(pending.sum()) + 2]
+        first = one.first if mixed is None else mixed
+        last, resumed = int(lo[first - 1]), one.window.hi_ns
+        pending = (numbers >= first) & (lo < resumed)
+        if mixed is not None:
+            pending |= (numbers >= first) & (ticks.answered <= resumed + 3 * TOLD_BATCH_NS)
+        near = stamp[first - 1 : first + int(pending.sum()) + 2]
         length = Interval(missed.lo_ns, missed.hi_ns + int(np.diff(near).max(initial=0)))
         begin = Interval(last, max(last, resumed - length.lo_ns))
         end = Interval(min(resumed, last + length.lo_ns), resumed)
