@@ -14,7 +14,7 @@ import numpy as np
 from lpmkit.analysis.brownout import brown_outs, explained
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
-from lpmkit.analysis.combine import answered_by_itself, session_outages, suspensions
+from lpmkit.analysis.combine import answered_by_itself, session_outages, shown_by_a_clock, suspensions
 from lpmkit.analysis.layers import own_noise
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -167,7 +167,9 @@ def _part(
     )
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
     own = own_noise(found.traces, record.stalls)
-    outages = classed(inside, found.traces, record.stalls, its_own, own or 0)
+    outages = shown_by_a_clock(
+        classed(inside, found.traces, record.stalls, its_own, own or 0), found.alignments, found.breaks
+    )
     still = suspensions(
         outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
     )

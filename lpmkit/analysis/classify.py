@@ -51,6 +51,8 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
+    if loses_in_a_row(core, [trace]):
+        return True
     # by when the replies came: a request that waited in a queue was sent in the midst of the silence
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))

@@ -8,8 +8,9 @@ edges come from the finest witness, are never claimed finer than its noise, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from lpmkit.analysis.breaks import Break, clock_readings
+from lpmkit.analysis.breaks import CLOCK_MISSED_NS, Break, clock_readings
 from lpmkit.analysis.classify import answered_by_kernel, deep, machine_core
 from lpmkit.analysis.clocks import Alignment
 from lpmkit.analysis.estimate import (
@@ -72,6 +73,27 @@ def suspensions(
         )
         for one in sorted(references, key=lambda one: one.begin)
     )
+
+
+def shown_by_a_clock(
+    outages: Sequence[Outage], alignments: dict[str, Alignment], breaks: Sequence[Break]
+) -> tuple[Outage, ...]:
+    """The same classed outages; a micro-stop over which the host's monotonic clock stood still is a suspension.
+
+    Nobody sets that clock, and neither a starved process nor a break of the network moves it.
+    """
+    return tuple(_shown_by_a_clock(one, alignments, breaks) for one in outages)
+
+
+def _shown_by_a_clock(outage: Outage, alignments: dict[str, Alignment], breaks: Sequence[Break]) -> Outage:
+    if outage.kind is not OutageKind.MICRO_STOP or outage.method is not Method.TICK_STAMPS:
+        return outage
+    for reading in clock_readings(alignments, breaks, outage.outer, outage.length):
+        shows = reading.clock == "monotonic" and CLOCK_MISSED_NS <= reading.missed.lo_ns <= outage.length.hi_ns
+        if shows and reading.missed.lo_ns >= reading.missed.length_ns:
+            why = "the host's monotonic clock stood still meanwhile"
+            return replace(outage, kind=OutageKind.SUSPENSION, why=why)
+    return outage
 
 
 def answered_by_itself(stills: Sequence[Suspension]) -> frozenset[str]:
