@@ -56,6 +56,18 @@ def test_a_host_whose_kernel_acknowledges_makes_our_tcp_wait_for_nothing() -> No
     assert not found.lost_ns
 
 
+def test_a_session_whose_tcp_repeated_nothing_waited_for_the_host_alone(tmp_path: Path) -> None:
+    """An acknowledgement that came late leaves nothing that our TCP waited to send again."""
+    run = make(tmp_path, Made(mode="watch", duration_s=22.0, icmp=True, suspend=None, starved=((12.0, 12.5),)))
+    ended = _ended_s(run)
+    rows = (_row(12.25, 40, repeats=2), _row(ended + 0.001, 0, unacked=0, repeats=2))
+    one = _session_of(_with(run, ("tcp", _told(ended, *rows)), at_s=ended + 0.1)).split
+    assert one is not None
+    assert one.repeats == 0
+    assert one.waited_ns.hi_ns == 0
+    assert "not to send again" in one.how
+
+
 def _session_of(run: Run) -> SessionOutage:
     (found,) = (one for host in analyse(run).hosts for one in host.sessions)
     return found

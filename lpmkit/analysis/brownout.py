@@ -58,7 +58,8 @@ def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> B
     window = (moments - since) // step
     missing_is_slow = trace.kind == "ticks"
     quiet = _QUIET_SECONDS if step == SECOND else SECOND // step
-    slow = _slow_windows(window, took > high, quiet, missing_is_slow=missing_is_slow)
+    silent = np.unique(window[took > trace.noise.threshold_ns]) if missing_is_slow else np.zeros(0, dtype=np.int64)
+    slow = _slow_windows(window, took > high, quiet, silent, missing_is_slow=missing_is_slow)
     median, worst = None, None
     if slow and (window < slow).any():
         inside = took[window < slow]
@@ -92,13 +93,18 @@ def _after(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> tuple
     return moments[kept], took[kept], since
 
 
-def _slow_windows(window: Int64Array, over: BoolArray, quiet_windows: int, *, missing_is_slow: bool) -> int:
-    """How many windows of time from the first on belong to the slow time; ``missing_is_slow`` where a host that runs must have spoken in each."""
+def _slow_windows(
+    window: Int64Array, over: BoolArray, quiet_windows: int, silent: Int64Array, *, missing_is_slow: bool
+) -> int:
+    """How many windows of time from the first on belong to the slow time.
+
+    A window in ``silent`` holds a silence of its own and is slow; ``missing_is_slow`` where a host that runs must have spoken in each.
+    """
     slow, quiet = 0, 0
     for number in range(int(window.max()) + 1):
         here = over[window == number]
         expected = _USUAL_SHARE * len(here)
-        missing = missing_is_slow and not len(here)
+        missing = number in silent or (missing_is_slow and not len(here))
         if missing or (len(here) and here.sum() >= expected + 4 * math.sqrt(expected) + 1):
             slow, quiet = number + 1, 0
         elif (quiet := quiet + 1) >= quiet_windows:
