@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lpmkit.analysis.layers import loses_in_a_row
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -33,7 +34,10 @@ LOOKED_NS = 60 * SECOND
 _TICK_WINDOW_NS = 100 * MILLISECOND
 #: A host that answers so much later than usual after its resume limps.
 MIN_LIMP_NS = 10 * MILLISECOND
-#: So many quiet seconds end it, one where ticks show it closer; what is slow again later has a reason of its own.
+#: A host that limps may be silent altogether once more, so soon after its first sign of life.
+_AT_ONCE_NS = SECOND // 2
+#: So many quiet windows of the ticks end it, so many quiet seconds otherwise; what is slow again later has a reason of its own.
+_QUIET_TICK_WINDOWS = 5
 _QUIET_SECONDS = 3
 #: With fewer values the lead-in tells no 99 % point.
 _MIN_USUAL = 100
@@ -57,7 +61,7 @@ def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> B
     step = _TICK_WINDOW_NS if trace.kind == "ticks" and trace.interval_at(since) * 5 <= _TICK_WINDOW_NS else SECOND
     window = (moments - since) // step
     missing_is_slow = trace.kind == "ticks"
-    quiet = _QUIET_SECONDS if step == SECOND else SECOND // step
+    quiet = _QUIET_SECONDS if step == SECOND else _QUIET_TICK_WINDOWS
     silent = np.unique(window[took > trace.noise.threshold_ns]) if missing_is_slow else np.zeros(0, dtype=np.int64)
     slow = _slow_windows(window, took > high, quiet, silent, missing_is_slow=missing_is_slow)
     median, worst = None, None
@@ -112,13 +116,16 @@ def _slow_windows(
     return slow
 
 
-def explained(outages: Sequence[Outage], stills: Sequence[Suspension], slow: Sequence[BrownOut]) -> tuple[Outage, ...]:
+def explained(
+    outages: Sequence[Outage], stills: Sequence[Suspension], slow: Sequence[BrownOut], traces: Sequence[Trace]
+) -> tuple[Outage, ...]:
     """The same outages; what began in the brown-out after a suspension is part of it.
 
-    That includes a silence of all probes while the host limps, unless requests are lost in it or a clock stood still: those show a suspension of their own.
+    That includes a silence of all probes while the host limps, unless a clock stood still in it: that shows a suspension of its own. Where requests are
+    lost in a row the way was closed or the machine stopped once more.
     """
     spans = [(one, _brown_out_of(one, slow)) for one in stills]
-    return tuple(_explained(one, spans) for one in outages)
+    return tuple(one if loses_in_a_row(one.outer, traces) else _explained(one, spans) for one in outages)
 
 
 def _brown_out_of(still: Suspension, slow: Sequence[BrownOut]) -> Interval:
@@ -135,7 +142,8 @@ def _explained(outage: Outage, spans: Sequence[tuple[Suspension, Interval]]) -> 
         if not span.contains(outage.begin.hi_ns):
             continue
         own = outage.method is Method.CLOCK_JUMP or outage in still.witnesses
-        again = outage.kind is OutageKind.SUSPENSION and outage.begin.lo_ns >= still.end.lo_ns and not own
+        at_once = still.end.lo_ns <= outage.begin.lo_ns <= still.end.hi_ns + _AT_ONCE_NS
+        again = outage.kind is OutageKind.SUSPENSION and at_once and not own
         if outage.kind in _EXPLAINED or (again and still.limp_ns >= MIN_LIMP_NS):
             why = "in the brown-out after the suspension: the host was slow, it did not stop"
             return replace(outage, kind=OutageKind.BROWN_OUT, why=why)

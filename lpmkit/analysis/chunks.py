@@ -168,13 +168,16 @@ def _part(
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
     own = own_noise(found.traces, record.stalls)
     outages = shown_by_a_clock(
-        classed(inside, found.traces, record.stalls, its_own, own or 0), found.alignments, found.breaks
+        classed(inside, found.traces, record.stalls, its_own, own or 0),
+        found.traces,
+        found.alignments,
+        found.breaks,
     )
     still = suspensions(
         outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
     )
     slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
-    cleared = explained(outages, still, slow)
+    cleared = explained(outages, still, slow, found.traces)
     if any(
         one.kind is not was.kind and was.kind is OutageKind.SUSPENSION
         for one, was in zip(cleared, outages, strict=True)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
-from lpmkit.analysis.layers import KERNEL, TOGETHER_NS, belongs_to, loses_in_a_row, widest_gap
+from lpmkit.analysis.layers import (
+    KERNEL,
+    TOGETHER_NS,
+    belongs_to,
+    gap_with_losses,
+    loses_in_a_row,
+    loses_within,
+    widest_gap,
+)
 from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
@@ -51,7 +59,7 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
-    if loses_in_a_row(core, [trace]):
+    if loses_within(core, trace):
         return True
     # by when the replies came: a request that waited in a queue was sent in the midst of the silence
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
@@ -94,9 +102,10 @@ def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
     """
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
     gap = widest_gap(outage.outer, others)
-    silent = company(deep(gap), others).silent
-    if silent and all(belongs_to(gap, outage, _slack(one, gap)) for one in silent):
-        return gap
+    for stretch in (gap_with_losses(outage.outer, others), gap):
+        silent = company(deep(stretch), others).silent if stretch is not None else ()
+        if stretch is not None and silent and all(belongs_to(stretch, outage, _slack(one, stretch)) for one in silent):
+            return stretch
     known_place = outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns
     if known_place or gap.length_ns < outage.length.lo_ns:
         return outage.core

@@ -22,7 +22,7 @@ from lpmkit.analysis.estimate import (
     signs_of,
     spoke_last,
 )
-from lpmkit.analysis.layers import LostRequests, lost_requests
+from lpmkit.analysis.layers import LostRequests, lost_requests, widest_gap
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -76,21 +76,24 @@ def suspensions(
 
 
 def shown_by_a_clock(
-    outages: Sequence[Outage], alignments: dict[str, Alignment], breaks: Sequence[Break]
+    outages: Sequence[Outage], traces: Sequence[Trace], alignments: dict[str, Alignment], breaks: Sequence[Break]
 ) -> tuple[Outage, ...]:
-    """The same classed outages; a micro-stop over which the host's monotonic clock stood still is a suspension.
+    """The same classed outages; a micro-stop over which the host's monotonic clock stood still is a suspension, if the other probes leave room for it.
 
-    Nobody sets that clock, and neither a starved process nor a break of the network moves it.
+    That clock is not set by hand, and neither a starved process nor a break of the network moves it.
     """
-    return tuple(_shown_by_a_clock(one, alignments, breaks) for one in outages)
+    return tuple(_shown_by_a_clock(one, traces, alignments, breaks) for one in outages)
 
 
-def _shown_by_a_clock(outage: Outage, alignments: dict[str, Alignment], breaks: Sequence[Break]) -> Outage:
+def _shown_by_a_clock(
+    outage: Outage, traces: Sequence[Trace], alignments: dict[str, Alignment], breaks: Sequence[Break]
+) -> Outage:
     if outage.kind is not OutageKind.MICRO_STOP or outage.method is not Method.TICK_STAMPS:
         return outage
     for reading in clock_readings(alignments, breaks, outage.outer, outage.length):
         shows = reading.clock == "monotonic" and CLOCK_MISSED_NS <= reading.missed.lo_ns <= outage.length.hi_ns
-        if shows and reading.missed.lo_ns >= reading.missed.length_ns:
+        room = widest_gap(outage.outer, traces).length_ns >= reading.missed.lo_ns
+        if shows and room and reading.missed.lo_ns >= reading.missed.length_ns:
             why = "the host's monotonic clock stood still meanwhile"
             return replace(outage, kind=OutageKind.SUSPENSION, why=why)
     return outage

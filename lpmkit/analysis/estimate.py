@@ -12,13 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.layers import LostRequests
-from lpmkit.analysis.model import SECOND, BoolArray, ClockReading, ClockVerdict, Interval, LikelyBy, Outage, Trace
+from lpmkit.analysis.model import (
+    MILLISECOND,
+    SECOND,
+    BoolArray,
+    ClockReading,
+    ClockVerdict,
+    Interval,
+    LikelyBy,
+    Outage,
+    Trace,
+)
 from lpmkit.runs.samples import MISSING
 
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
+#: A clock that stood still is used alone if it is tied this closely.
+_WELL_TIED_NS = 15 * MILLISECOND
 #: With fewer answers after a resume these tell nothing.
 _MIN_AFTER = 5
+_JUST_AFTER_NS = SECOND // 2
 #: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
 _WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
@@ -103,19 +116,18 @@ def missed_from(begin_lo: int, slot: int, inside_ns: int, traces: Sequence[Trace
 
 
 def limp(resumed_ns: int, traces: Sequence[Trace]) -> int:
-    """How much later than usual the host answered and ticked in the first second after its resume: so late its first sign of life may have been, too.
+    """How much later than usual the host answered and ticked just after its resume: so late its first sign of life may have been, too.
 
-    The upper decile of its kernel's answers where it is asked often enough, else of its ticks.
+    The median of its kernel's answers where it is asked often enough, else of its ticks: another silence soon after does not count.
     """
     for kind in ("icmp", "ticks"):
         for trace in traces:
             if trace.kind != kind:
                 continue
             moments = trace.sent if kind == "icmp" else trace.answered
-            near = (moments >= resumed_ns) & (moments <= resumed_ns + SECOND) & (trace.took != MISSING)
+            near = (moments >= resumed_ns) & (moments <= resumed_ns + _JUST_AFTER_NS) & (trace.took != MISSING)
             if near.sum() >= _MIN_AFTER:
-                late = int(np.quantile(trace.took[near], 0.9)) - max(trace.noise.median_ns, trace.noise.quantile_ns)
-                return max(0, late)
+                return max(0, int(np.median(trace.took[near])) - trace.noise.quantile_ns)
     return 0
 
 
@@ -170,4 +182,8 @@ def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval
         return otherwise
     missed = min(still, key=lambda one: one.length_ns)
     missed = Interval(max(missed.lo_ns, length.lo_ns), min(missed.hi_ns, length.hi_ns))
-    return Likely(missed, missed.middle_ns, LikelyBy.CLOCK)
+    both = missed.intersect(otherwise.span)
+    if both is None or missed.length_ns <= max(_WELL_TIED_NS, otherwise.span.length_ns):
+        return Likely(missed, missed.middle_ns, LikelyBy.CLOCK)
+    # A clock that is badly tied just then only cuts off what it excludes.
+    return Likely(both, min(max(otherwise.best_ns, both.lo_ns), both.hi_ns), otherwise.method)

@@ -26,7 +26,7 @@ TOGETHER_NS = 20 * MILLISECOND
 #: The machine's silence must cover this share of its processes' silence, unless both begin or end together.
 _COVERS = 0.5
 #: Stalls of an emulator and of a busy partition have a heavier tail than the distribution that is fitted (benchmarks.qemu.linux).
-_HEAVY_TAIL = 1.5
+_HEAVY_TAIL = 2.0
 #: Requests lost in a row that show where nobody was; fewer are lost on every network.
 _MIN_LOST = 3
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
@@ -43,6 +43,18 @@ def widest_gap(within: Interval, traces: Sequence[Trace]) -> Interval:
     until = np.minimum.accumulate(np.concatenate([[within.hi_ns], highs[::-1]]))[::-1]
     at = int(np.argmax(until - since))
     return Interval(int(since[at]), max(int(since[at]), int(until[at])))
+
+
+def gap_with_losses(within: Interval, traces: Sequence[Trace]) -> Interval | None:
+    """The gap of all probes in which requests were lost in a row, `None` without losses: there the machine itself was silent, not only slow."""
+    lost = lost_requests(within, traces)
+    if lost.begin is None or lost.end is None or lost.end.lo_ns - lost.begin.hi_ns < MIN_SILENCE_NS:
+        return None
+    middle = (lost.begin.hi_ns + lost.end.lo_ns) // 2
+    lows, highs = _signs(within, traces)
+    since = int(lows[highs <= middle].max(initial=within.lo_ns))
+    until = int(highs[lows > since].min(initial=within.hi_ns))
+    return Interval(since, max(since, until))
 
 
 def _signs(within: Interval, traces: Sequence[Trace]) -> tuple[Int64Array, Int64Array]:
@@ -125,3 +137,12 @@ def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:
     """Tell whether requests were lost throughout a gap, as they are where nobody is: a host that is only slow answers late."""
     lost = lost_requests(gap, traces)
     return lost.begin is not None and lost.end is not None and lost.end.lo_ns - lost.begin.hi_ns >= MIN_SILENCE_NS
+
+
+def loses_within(core: Interval, trace: Trace) -> bool:
+    """Tell whether a probe lost several requests in a row that it sent in the midst of a silence."""
+    inside = (trace.sent >= core.lo_ns) & (trace.sent <= core.hi_ns)
+    lost = np.flatnonzero((trace.answered == MISSING)[inside])
+    if len(lost) < _MIN_LOST:
+        return False
+    return max(map(len, np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1))) >= _MIN_LOST

@@ -19,8 +19,13 @@ MIN_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: A pause between batches says nothing below this, longer by what the batches are longer than ten a second.
 MIN_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 _NOISE_SAMPLE = 2000
-#: Two quantiles of the worst value of each second; the Gumbel distribution through them is the noise. Events are few among these: neither quantile heeds them.
-_LOWER, _UPPER = 0.5, 0.75
+#: Two quantiles of the worst value of each second; the Gumbel distribution through them is the noise.
+_LOWER, _UPPER = 0.25, 0.75
+#: The densest part of the seconds, this share of them on a scale of ratios, is noise. So is what lies above it by up to so many times its own ratio:
+#: events lie apart from it, noise that is wide is wide there already (benchmarks.accuracy has an event in every other second).
+_DENSEST, _ABOVE = 0.3, 3
+#: What is quieter than this is all alike.
+_QUIET_NS = 10 * MILLISECOND
 #: With this probability at most does noise exceed a limit within the seconds that it is for.
 _FALSE_ALARM = 0.01
 #: With fewer seconds the distribution is not known.
@@ -40,15 +45,25 @@ def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
 def extreme(worst: Int64Array, seconds: int) -> int | None:
     """The value that noise exceeds within so many seconds with one chance in a hundred, from the worst values of some; ``None`` from too few.
 
-    >>> extreme(np.array([2, 3] * 50) * MILLISECOND, 3600) // MILLISECOND
-    17
+    >>> extreme(np.arange(80, 120) * MILLISECOND // 10, 3600) // MILLISECOND
+    10
     """
     if len(worst) < MIN_SECONDS:
         return None
-    low, high = np.quantile(worst, [_LOWER, _UPPER])
+    low, high = np.quantile(_without_events(worst), [_LOWER, _UPPER])
     reduced = [-math.log(-math.log(share)) for share in (_LOWER, _UPPER)]
     scale = (high - low) / (reduced[1] - reduced[0])
     return int(low + scale * (math.log(seconds / _FALSE_ALARM) - reduced[0]))
+
+
+def _without_events(worst: Int64Array) -> Int64Array:
+    """The seconds of noise alone: the densest part of all, and what lies around it."""
+    ordered = np.sort(np.maximum(worst, _QUIET_NS))
+    span = max(1, int(_DENSEST * len(ordered)))
+    ratio = np.log(ordered[span:] / ordered[:-span])
+    at = int(np.argmin(ratio))
+    limit = ordered[at + span] * np.exp(_ABOVE * ratio[at])
+    return ordered[: int(np.searchsorted(ordered, limit, side="right"))]
 
 
 def worst_of_seconds(moments: Int64Array, values: Int64Array) -> tuple[Int64Array, Int64Array]:
