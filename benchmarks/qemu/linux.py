@@ -178,6 +178,11 @@ def _row(truth: dict[str, Any], host: HostAnalysis) -> dict[str, Any]:
     row["class"] = _class(host, inside, found)
     if found is None:
         return row
+    slow = [one for one in host.brown_outs if one.of is found and one.kind == "ticks"]
+    row["brown_out_ms"] = [
+        (slow[0].since_ns + slow[0].lasted.lo_ns - resume[0]) / MS if slow and slow[0].lasted.hi_ns else 0.0,
+        (slow[0].since_ns + slow[0].lasted.hi_ns - resume[0]) / MS if slow and slow[0].lasted.hi_ns else 0.0,
+    ]
     return row | {
         "hull": found.begin.lo_ns <= stop[1] + slack
         and found.end.hi_ns >= resume[0] - slack
@@ -228,12 +233,27 @@ def table(rows: Sequence[dict[str, Any]], strays: int, watched: Sequence[dict[st
         cells += [f"{statistics.median(row['off_ms'] for row in seen):+.1f}" if seen else "–"]
         cells += [_spread([row["likely_ms"][1] - row["likely_ms"][0] for row in seen])]
         lines.append(_line(cells))
+    lines += ["", *_brown_outs([row for row in rows if row["mode"] == "post-copy" and "brown_out_ms" in row])]
     minutes: dict[str, float] = {}
     for one in watched:
         minutes[one["load"]] = minutes.get(one["load"], 0.0) + one["watched_min"]
     lines += ["", f"Suspensions found where nothing was migrated: {strays}, in minutes watched: "]
     lines[-1] += ", ".join(f"{load} {value:.0f}" for load, value in minutes.items()) + "."
     return "\n".join([*lines, ""])
+
+
+def _brown_outs(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The brown-outs after a post-copy beside the waits of the processors for pages, as the emulator counted them."""
+    waited = [row for row in rows if row["faults"]]
+    if not waited:
+        return []
+    measured = [row["brown_out_ms"][1] for row in waited]
+    last = [row["last_fault_ms"] for row in waited]
+    agreeing = [row["brown_out_ms"][1] + 100 >= row["last_fault_ms"] for row in waited]
+    head: tuple[str, ...] = ("post-copies with waits for pages", "brown-out by the ticks, ms: median / p95 / worst")
+    head += ("last wait ended after the resume, ms", "brown-out lasts as long, within a window of 0.1 s")
+    cells = (str(len(waited)), _spread(measured), _spread(last), _share(agreeing))
+    return [_line(head), _line(["---"] * len(head)), _line(cells)]
 
 
 def _line(cells: Sequence[str]) -> str:

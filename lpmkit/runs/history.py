@@ -29,7 +29,7 @@ from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
 #: Raised when what is kept of a run changes; an index of another format is made anew.
-FORMAT = 3
+FORMAT = 4
 #: So many earlier moves make something usual.
 MIN_USUAL = 3
 #: From here on a figure stands out beside the usual one, upwards or downwards.
@@ -60,6 +60,7 @@ class Move:
     suspended_high_s: float | None
     suspended_s: float | None
     session_s: float | None
+    brown_out_s: float | None  #: how long processes were slow after the resume, at most
     whole_s: float | None
     copy_s: float | None
     memory_mb: float | None
@@ -72,13 +73,14 @@ _COLUMNS = tuple(field.name for field in fields(Move))
 FIGURES = (
     ("suspended_s", "suspended"),
     ("session_s", "session outage"),
+    ("brown_out_s", "brown-out"),
     ("copy_s", "copy"),
     ("whole_s", "the whole move"),
 )
 
 
 #: The headings of `History.rows`.
-HEAD = ("when (UTC)", "partition", "from → to", "outcome", "verdict", "suspended", "session outage", "copy", "whole move", "beside the usual", "change", "run")  # fmt: skip
+HEAD = ("when (UTC)", "partition", "from → to", "outcome", "verdict", "suspended", "session outage", "brown-out", "copy", "whole move", "beside the usual", "change", "run")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class History:
         if move.suspended_low_s is not None and move.suspended_high_s is not None:
             low, high = outwards(round(move.suspended_low_s * 1e9), round(move.suspended_high_s * 1e9))
             bounds = f"{low:.3f} … {high:.3f} s"
-        spans = [_shown(move.session_s, 3), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
+        spans = [_shown(move.session_s, 3), _shown(move.brown_out_s, 1), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
         return [
             when,
             move.partition,
@@ -303,12 +305,24 @@ def read_move(folder: Path) -> Move:
         suspended_high_s=length.get("high"),
         suspended_s=(still.get("likely") or {}).get("best"),
         session_s=max(waited, default=None),
+        brown_out_s=_brown_out(summary),
         whole_s=_between(phases, ("asked", "starting", "copying"), "settled"),
         copy_s=_copied(folder),
         memory_mb=_memory(folder),
         own_stall_s=((summary.get("own_stalls") or {}).get("total") or {}).get("high"),
         change=_change(folder),
     )
+
+
+def _brown_out(summary: dict[str, Any]) -> float | None:
+    """The longest brown-out by ticks, in seconds; `None` where none was measured."""
+    lasted = [
+        float(one["lasted"]["high"])
+        for host in summary.get("hosts") or ()
+        for one in host.get("brown_outs") or ()
+        if one.get("values") == "lateness of ticks"
+    ]
+    return max(lasted, default=None)
 
 
 def _between(phases: Sequence[dict[str, Any]], first: Sequence[str], last: str) -> float | None:
