@@ -205,7 +205,12 @@ class History:
         if move.suspended_low_s is not None and move.suspended_high_s is not None:
             low, high = outwards(round(move.suspended_low_s * 1e9), round(move.suspended_high_s * 1e9))
             bounds = f"{low:.3f} … {high:.3f} s"
-        spans = [_shown(move.session_s, 3), _shown(move.brown_out_s, 1), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
+        spans = [
+            _shown(move.session_s, 3),
+            _shown(move.brown_out_s, 1),
+            _shown(move.copy_s, 0),
+            _shown(move.whole_s, 0),
+        ]
         return [
             when,
             move.partition,
