@@ -20,6 +20,10 @@ from lpmkit.timeline import Clock, Outcome, Sample
 #: An attempt that got no banner for so long is closed. It also bounds how many stand open in a server that is frozen:
 #: OpenSSH begins to drop at ten that have not logged in (MaxStartups).
 GIVE_UP_NS = 2_400_000_000
+#: One attempt at a time waits up to so long: a partition with a tenth of a processor takes seconds to show a banner.
+MAX_GIVE_UP_NS = 20_000_000_000
+#: So many slow banners one after the other are no suspension, in which no more attempts wait, but a slow host.
+SLOW_IN_A_ROW = 20
 #: OpenSSH from 9.8 on penalises an address whose connections never log in (PerSourcePenalties, `noauth` one second each), and would soon
 #: lock us, and our other sessions, out. At this interval nothing adds up.
 POLITE_INTERVAL_NS = 15_000_000_000
@@ -53,6 +57,10 @@ class ConnectProbe:
         self._waiting: dict[int, _Attempt] = {}
         self._selector = selectors.DefaultSelector()
         self._polite = self._resents = False
+        #: One attempt at a time: until the first banner comes in time, and again after an attempt without one.
+        self._is_single = True
+        self._give_up_ns = GIVE_UP_NS
+        self._slow_in_a_row = 0
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
@@ -77,10 +85,13 @@ class ConnectProbe:
                 due = self._keeping.next_due(due, interval, now)
                 self._keeping.tell(sink, self._seq + 1, due)
             while due <= now:
-                self._attempt(due, sink)
+                if not (self._is_single and any(_is_established(one.wire) for one in self._waiting.values())):
+                    self._attempt(due, sink)
                 due += self._keeping.interval_ns
             self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
-            self._give_up(sink, self.clock.mono_ns() - GIVE_UP_NS, f"no banner within {GIVE_UP_NS / 1e9:g} s")
+            self._give_up(
+                sink, self.clock.mono_ns() - self._give_up_ns, f"no banner within {self._give_up_ns / 1e9:g} s"
+            )
         self._give_up(sink, None, "unanswered when the probe ended")
         self._selector.close()
 
@@ -126,6 +137,7 @@ class ConnectProbe:
                 continue
             text = said.decode("ascii", "replace").strip()
             if said.startswith(b"SSH-"):
+                self._adapt(arrived - attempt.sent_ns, sink)
                 self._end(attempt, Outcome.ANSWERED, _sent_again(attempt.wire), sink, arrived)
                 self._mind(text, sink)
             else:
@@ -154,8 +166,33 @@ class ConnectProbe:
         return slower
 
     def _give_up(self, sink: Sink, before_ns: int | None, why: str) -> None:
-        for attempt in [one for one in self._waiting.values() if before_ns is None or one.sent_ns < before_ns]:
+        late = [one for one in self._waiting.values() if before_ns is None or one.sent_ns < before_ns]
+        # A host that does not even accept is not burdened: it stands still, or the path is cut.
+        burdened = before_ns is not None and any(_is_established(one.wire) for one in late)
+        for attempt in late:
             self._end(attempt, Outcome.SILENT, why, sink, None)
+        if burdened:
+            self._adapt(None, sink)
+
+    def _adapt(self, took_ns: int | None, sink: Sink) -> None:
+        """Follow what the host can take, by the time that a banner took (``None``: accepted, and no banner came).
+
+        Until banners come within an interval there is one attempt at a time. A host that is slower would get connections faster than it can answer them, and
+        nobody could log in any more.
+        """
+        was = self._is_single, self._give_up_ns
+        is_slow = took_ns is None or took_ns > self._keeping.interval_ns
+        self._slow_in_a_row = self._slow_in_a_row + 1 if is_slow else 0
+        if took_ns is None:
+            self._give_up_ns = min(MAX_GIVE_UP_NS, 2 * self._give_up_ns)
+            self._is_single = True
+        elif not is_slow:
+            self._is_single, self._give_up_ns = False, GIVE_UP_NS
+        elif self._is_single or self._slow_in_a_row >= SLOW_IN_A_ROW:
+            self._is_single = True
+            self._give_up_ns = max(GIVE_UP_NS, min(MAX_GIVE_UP_NS, 4 * took_ns))
+        if (self._is_single, self._give_up_ns) != was:
+            self._keeping.tell(sink, self._seq + 1, self.clock.mono_ns(), self._give_up_ns if self._is_single else None)
 
     def _end(self, attempt: _Attempt, outcome: Outcome, detail: str, sink: Sink, arrived: int | None) -> None:
         if self._waiting.pop(attempt.seq, None):
@@ -172,6 +209,14 @@ class ConnectProbe:
                 detail=detail,
             ),
         )
+
+
+def _is_established(wire: socket.socket) -> bool:
+    try:
+        wire.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _sent_again(wire: socket.socket) -> str:

@@ -133,6 +133,11 @@ def run(
     if not any(order.group for order in orders):
         if any(order.kind != "observer" for order in orders):
             from lpmkit.probes import icmp, network, ssh  # noqa: F401, PLC0415 - what loading leaves behind is still collected
+            from lpmkit.ssh.logins import keep_refusals  # noqa: PLC0415
+
+            keep_refusals(
+                {name: text for order in orders for name, text in (order.options.get("refused") or {}).items()}
+            )
         gc.collect()
         gc.freeze()
         gc.disable()

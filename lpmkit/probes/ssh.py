@@ -17,11 +17,12 @@ from typing import Any
 import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 
-from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
+from lpmkit.errors import ConnectionLost, LoginRefused, NoAnswer, RemoteError
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.silence import Silence
 from lpmkit.ssh.client import SshSession
+from lpmkit.ssh.refusals import LogonNotTried
 from lpmkit.ssh.rx_timestamps import arrival_of
 from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, Outcome, Sample
@@ -30,7 +31,8 @@ from lpmkit.timeline import Clock, Outcome, Sample
 LIFE_S = 12 * 3600
 #: How long a host may take to show the first line.
 START_S = 20.0
-RECONNECT_S = 2.0
+#: Seconds between two attempts to log in; doubled as long as they fail, up to the second figure.
+RECONNECT_S, MAX_RECONNECT_S = 2.0, 16.0
 #: So many probes of a process log in at a time: a hundred at once exhaust both sides, run into their time-outs and begin again together.
 LOGINS = 6
 #: Nobody waits longer than this for those before it, which may be trying hosts that are gone.
@@ -139,17 +141,33 @@ class _OverSsh:
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set. Trouble is reported and outlived."""
+        wait_s = RECONNECT_S
         while not stop.is_set():
             try:
                 with self._started(sink) as lines:
+                    wait_s = RECONNECT_S
                     self._watch(lines, stop, sink)
+            except LoginRefused as error:
+                # Final: one more login that fails could lock the account.
+                self._broken(sink)
+                self._tell_refusal(error, sink)
+                stop.wait()
             except (RemoteError, paramiko.SSHException, OSError, EOFError) as error:
                 self._broken(sink)
                 sink.event(self.order.name, "probe-trouble", what=str(error) or type(error).__name__)
                 self.session.close()
-                stop.wait(RECONNECT_S)
+                stop.wait(wait_s)
+                wait_s = min(2 * wait_s, MAX_RECONNECT_S)
         self._finish(sink)
         self.session.close()
+
+    def _tell_refusal(self, error: LoginRefused, sink: Sink) -> None:
+        account = self.session.way.account
+        if isinstance(error, LogonNotTried):
+            sink.event(self.order.name, "probe-trouble", what=str(error))
+            return
+        text = f"1 login as {account} was refused and none follows in this run: {error}"
+        sink.event(self.order.name, "probe-trouble", what=text, refused={account: str(error)})
 
     @contextmanager
     def _started(self, sink: Sink) -> Iterator[Lines]:

@@ -190,7 +190,7 @@ def knowing(orders: Sequence[ProbeOrder], refused: Mapping[str, str]) -> tuple[P
     """The orders with the accounts that refused our credentials before in this run, for the probes that log on to more than a host."""
     return tuple(
         replace(order, options={**order.options, "refused": {**order.options.get("refused", {}), **refused}})
-        if order.group and refused
+        if refused and order.kind != "observer"
         else order
         for order in orders
     )

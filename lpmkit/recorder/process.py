@@ -37,6 +37,7 @@ from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.runs.locks import FileLock, HeldByAnother, partition_lock
 from lpmkit.runs.refusals import refused_accounts
+from lpmkit.ssh.logins import keep_refusals
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs, logs_of, survey_both_ends
 from lpmkit.survey.model import Survey

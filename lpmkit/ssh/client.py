@@ -12,17 +12,18 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import paramiko
 
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, RemoteError, Unreachable, UsageError
 from lpmkit.log_file import redirect_library_logs
 from lpmkit.ssh.batching import batch_line, batch_replies
+from lpmkit.ssh.logins import login
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply, Transcript, command_line
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 15.0
 _CHUNK = 65536
+#: Bytes of a reply that are kept; a machine that sends more is cut off. The longest listing of a frame with a thousand partitions is some megabytes.
+MAX_REPLY_BYTES = 32 * 1024 * 1024
+#: A line of many commands may take as many time-outs of one in all.
+BATCH_TIMEOUTS = 30
+#: Bytes of a reply that an error message shows.
+_SHOWN_BYTES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,11 @@ class Route:
     def address(self) -> str:
         """Host name and port of the connection."""
         return f"{self.hostname}:{self.port}"
+
+    @property
+    def account(self) -> str:
+        """The account that is logged in to, as it stands in refusals."""
+        return f"ssh {self.user}@{self.address}"
 
 
 def route(host: str, ssh_config: Path | None = None) -> Route:
@@ -139,13 +151,30 @@ def connect(target: Route, password: str | None = None) -> paramiko.SSHClient:
     for name in target.known_hosts:
         if Path(name).is_file():
             client.load_host_keys(name)
-    identities = [name for name in target.identities if Path(name).is_file()]
     wire = _wire(target)
-    address = (
+    address: dict[str, str | int] = (
         {"hostname": target.host_key_alias, "port": 22}
         if target.host_key_alias
         else {"hostname": target.hostname, "port": target.port}
     )
+    try:
+        with login(target.account):
+            _log_in(client, target, wire, address, password)
+    except BaseException:
+        client.close()
+        wire.close()
+        raise
+    return client
+
+
+def _log_in(
+    client: paramiko.SSHClient,
+    target: Route,
+    wire: socket.socket | paramiko.Channel | paramiko.ProxyCommand,
+    address: Mapping[str, str | int],
+    password: str | None,
+) -> None:
+    identities = [name for name in target.identities if Path(name).is_file()]
     try:
         client.connect(
             **address,  # type: ignore[arg-type] # a str and an int under their own names
@@ -160,10 +189,7 @@ def connect(target: Route, password: str | None = None) -> paramiko.SSHClient:
             auth_timeout=CONNECT_TIMEOUT_S,
         )
     except BaseException as error:
-        client.close()
-        wire.close()
         raise _refusal(target, error) from error
-    return client
 
 
 def _refusal(target: Route, error: BaseException) -> BaseException:
@@ -397,6 +423,30 @@ class SshSession:
         finally:
             channel.close()
 
+    def _receive(
+        self, is_ready: Callable[[], bool], receive: Callable[[int], bytes], into: bytearray, last_ns: int
+    ) -> None:
+        """Take what has come, up to the bounds of bytes and time."""
+        while is_ready() and len(into) <= MAX_REPLY_BYTES and self.clock.mono_ns() < last_ns:
+            into += receive(_CHUNK)
+
+    def _cut_off(self, output: bytearray, error: bytearray, command: str, timeout_s: float) -> NoReturn:
+        """Close the connection to a machine that sends without end; the beginning of its reply is kept."""
+        self.close()
+        is_long = max(len(output), len(error)) > MAX_REPLY_BYTES
+        shown = _shown(output, error)
+        for stream in (output, error):
+            del stream[MAX_REPLY_BYTES:]
+        raise NoAnswer(
+            f"its reply is longer than {MAX_REPLY_BYTES // 1048576} MB and was cut off"
+            if is_long
+            else f"its reply did not end within {timeout_s:g} s",
+            where=self.where,
+            asked=command,
+            answered=shown,
+            next_step="The machine may be busy, or it repeats itself; look at it, then repeat.",
+        )
+
     def _collect(
         self,
         channel: paramiko.Channel,
@@ -414,12 +464,15 @@ class SshSession:
         poller = select.poll()
         poller.register(channel.fileno(), select.POLLIN)
         deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
+        # Of a single command the time is bounded as a whole; of a line of many it runs anew, but not for ever.
+        last = self.clock.mono_ns() + int(timeout_s * (1 if arrivals is None else BATCH_TIMEOUTS) * 1e9)
         while True:
             before = len(output) + len(error)
-            while channel.recv_ready():
-                output += channel.recv(_CHUNK)
-            while channel.recv_stderr_ready():
-                error += channel.recv_stderr(_CHUNK)
+            self._receive(channel.recv_ready, channel.recv, output, last)
+            self._receive(channel.recv_stderr_ready, channel.recv_stderr, error, last)
+            is_sending = channel.recv_ready() or channel.recv_stderr_ready()
+            if max(len(output), len(error)) > MAX_REPLY_BYTES or (is_sending and self.clock.mono_ns() >= last):
+                self._cut_off(output, error, command, timeout_s)
             if arrivals is not None and len(output) + len(error) > before:
                 now = self.clock.mono_ns()
                 deadline = now + int(timeout_s * 1e9)
@@ -438,10 +491,15 @@ class SshSession:
                     f"no answer within {timeout_s:g} s",
                     where=self.where,
                     asked=command,
-                    answered=_text(output + error) or None,
+                    answered=_shown(output, error),
                     next_step="The host may be busy or hung; check it, then repeat.",
                 )
             poller.poll(min(left_ms, 1000))
+
+
+def _shown(output: bytearray, error: bytearray) -> str | None:
+    """The beginning of what was answered, for a message."""
+    return _text((output + error)[:_SHOWN_BYTES]) or None
 
 
 def _ends(output: bytes, mark: bytes, came: Sequence[tuple[int, int]]) -> list[int]:
