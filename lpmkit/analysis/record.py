@@ -198,8 +198,8 @@ def _signals(source: SampleSource, table: Columns, lo: int, hi: int) -> Signals:
     if source.kind == "ticks":
         wanted = spoke & came
     else:
-        # of what we did not send, a kernel says nothing
-        wanted = (table.sent_ns if source.kind == "icmp" else sent) != MISSING
+        # what was not sent has no answer
+        wanted = (table.sent_ns if source.kind in ("icmp", "connect") else sent) != MISSING
         wanted &= came | ((sent >= lo) & (sent <= hi))
     rows = np.flatnonzero(wanted)
     rows = rows[np.argsort(table.seq[rows], kind="stable")]

@@ -22,6 +22,8 @@ from lpmkit.timeline import Clock, Outcome, Sample
 GIVE_UP_NS = 2_400_000_000
 #: One attempt at a time waits up to so long: a partition with a tenth of a processor takes seconds to show a banner.
 MAX_GIVE_UP_NS = 20_000_000_000
+#: A banner that takes no longer than this, or than the interval, comes in time.
+IN_TIME_NS = 250_000_000
 #: So many slow banners one after the other are no suspension, in which no more attempts wait, but a slow host.
 SLOW_IN_A_ROW = 20
 #: OpenSSH from 9.8 on penalises an address whose connections never log in (PerSourcePenalties, `noauth` one second each), and would soon
@@ -85,7 +87,9 @@ class ConnectProbe:
                 due = self._keeping.next_due(due, interval, now)
                 self._keeping.tell(sink, self._seq + 1, due)
             while due <= now:
-                if not (self._is_single and any(_is_established(one.wire) for one in self._waiting.values())):
+                if self._is_single and any(_is_established(one.wire) for one in self._waiting.values()):
+                    self._skip(due, sink)
+                else:
                     self._attempt(due, sink)
                 due += self._keeping.interval_ns
             self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
@@ -112,6 +116,12 @@ class ConnectProbe:
                 continue
             return family, address
         return None
+
+    def _skip(self, due: int, sink: Sink) -> None:
+        """Note a slot in which nothing was sent, because the host has not answered the attempt before."""
+        self._seq += 1
+        why = "not sent: the attempt before has no banner yet"
+        sink.sample(self.order.name, Sample(seq=self._seq, due_ns=due, outcome=Outcome.SILENT, detail=why))
 
     def _attempt(self, due: int, sink: Sink) -> None:
         self._seq += 1
@@ -177,11 +187,11 @@ class ConnectProbe:
     def _adapt(self, took_ns: int | None, sink: Sink) -> None:
         """Follow what the host can take, by the time that a banner took (``None``: accepted, and no banner came).
 
-        Until banners come within an interval there is one attempt at a time. A host that is slower would get connections faster than it can answer them, and
+        Until banners come in time there is one attempt at a time. A host that is slower would get connections faster than it can answer them, and
         nobody could log in any more.
         """
         was = self._is_single, self._give_up_ns
-        is_slow = took_ns is None or took_ns > self._keeping.interval_ns
+        is_slow = took_ns is None or took_ns > max(self._keeping.interval_ns, IN_TIME_NS)
         self._slow_in_a_row = self._slow_in_a_row + 1 if is_slow else 0
         if took_ns is None:
             self._give_up_ns = min(MAX_GIVE_UP_NS, 2 * self._give_up_ns)

@@ -382,7 +382,9 @@ def main() -> None:
     """Record the run named on the command line."""
     path, secrets, charge = given()
     try:
-        Recorder(Run(path), secrets, charge).record()
+        run = Run(path)
+        keep_refusals(refused_accounts(run))
+        Recorder(run, secrets, charge).record()
     except LpmError as error:
         append(f"recorder of {path}: {error}\n")  # its own log may be gone with the folder
         sys.exit(str(error))
