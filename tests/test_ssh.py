@@ -158,6 +158,9 @@ class EndsAtOnce:
     def recv_stderr_ready(self) -> bool:
         return False
 
+    def recv_stderr(self, count: int) -> bytes:
+        raise AssertionError("nothing came there")
+
 
 def test_output_that_comes_together_with_the_close_is_not_lost(tmp_path: Path) -> None:
     session = SshSession(route("nowhere", _config(tmp_path)))

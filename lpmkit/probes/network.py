@@ -198,9 +198,8 @@ class ConnectProbe:
             self._is_single = True
         elif not is_slow:
             self._is_single, self._give_up_ns = False, GIVE_UP_NS
-        elif self._is_single or self._slow_in_a_row >= SLOW_IN_A_ROW:
+        elif self._slow_in_a_row >= SLOW_IN_A_ROW:
             self._is_single = True
-            self._give_up_ns = max(GIVE_UP_NS, min(MAX_GIVE_UP_NS, 4 * took_ns))
         if (self._is_single, self._give_up_ns) != was:
             self._keeping.tell(sink, self._seq + 1, self.clock.mono_ns(), self._give_up_ns if self._is_single else None)
 
