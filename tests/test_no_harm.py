@@ -42,7 +42,7 @@ class Refusing(SshSession):
     tried = 0
 
     def connect(self) -> None:
-        with logins.login(self.way.account):
+        with logins.login(self.route.account):
             Refusing.tried += 1
             raise LoginRefused("it does not let padmin in", where="h", answered="Authentication failed.")
 

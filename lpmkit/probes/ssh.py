@@ -162,7 +162,7 @@ class _OverSsh:
         self.session.close()
 
     def _tell_refusal(self, error: LoginRefused, sink: Sink) -> None:
-        account = self.session.way.account
+        account = self.session.route.account
         if isinstance(error, LogonNotTried):
             sink.event(self.order.name, "probe-trouble", what=str(error))
             return
