@@ -2,7 +2,9 @@
 -- and name it in the site file (databases.SID.commit_table). Run it as SYS: grants on V$ synonyms fail (ORA-02030), hence V_$.
 -- Leave out what your release does not have. Nothing here needs the Diagnostics Pack.
 
--- With a password, over the net. In a container database a local user of the PDB, or C##LPMKIT.
+-- With a password, over the net. In a container database a common user of CDB$ROOT: create user c##lpmkit … container = all, and
+-- `alter user c##lpmkit set container_data = all container = current`. A local user of a PDB sees that container alone: the alert log
+-- by SQL (V$DIAG_ALERT_EXT) then has no errors of the instance, and lpmkit leaves the question open.
 create user lpmkit identified by "choose one" account unlock;
 -- Or known by its login on the host, for sqlplus (os_authent_prefix is OPS$ unless you changed it).
 -- create user ops$lpmkit identified externally;
@@ -16,6 +18,7 @@ grant select on sys.v_$log to lpmkit;
 grant select on sys.v_$parameter to lpmkit;
 grant select on sys.v_$archive_dest to lpmkit;
 grant select on sys.gv_$instance to lpmkit;
+grant select on sys.gv_$active_services to lpmkit;  -- 10g on; several instances behind one service are refused
 grant select on sys.v_$event_histogram to lpmkit;   -- 10g on
 grant select on sys.v_$osstat to lpmkit;            -- 10g on
 grant select on sys.v_$dataguard_stats to lpmkit;   -- 10.2 on

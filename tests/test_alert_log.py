@@ -18,6 +18,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,14 @@ from lpmkit.errors import NotFound, SiteFileError, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, read_alert_log, read_events
 from lpmkit.oracle.event_rows import as_row, from_row
 from lpmkit.oracle.judge import Judge, LogWindow, examine, find_start
-from lpmkit.oracle.log_tail import AlertFollower, LocalFollower, LogTail, Position, find_alert_log
+from lpmkit.oracle.log_tail import (
+    AlertFollower,
+    LocalFollower,
+    LogTail,
+    Position,
+    find_alert_log,
+    find_clusterware_log,
+)
 from lpmkit.oracle.rules import LogRules
 from lpmkit.rules.table import Class
 from lpmkit.simulator import Simulator
@@ -779,3 +787,41 @@ def test_a_code_that_no_rule_knows_rests_on_the_time_before_and_on_its_family(
     code: str, before: int, after: int, verdict: str
 ) -> None:
     assert judged(hourly(code, before, after), local(2008, 8, 8, 13)).verdict == verdict
+
+
+# -- where the clusterware writes --------------------------------------------------------------------------------------------------
+
+
+class ClusterHost:
+    """A host that answers the commands that look for the clusterware's log."""
+
+    where = "bxaix85"
+
+    def __init__(self, olr: str, base: str, there: str) -> None:
+        self._olr, self._base, self._there = olr, base, there
+
+    def run(self, arguments: Any, **_: Any) -> Any:
+        program = arguments[0]
+        if program == "cat":
+            return SimpleNamespace(status=0 if self._olr else 1, output=self._olr)
+        if program == "env":
+            return SimpleNamespace(status=0, output=self._base)
+        return SimpleNamespace(status=0, output=self._there if self._there in arguments else "")
+
+
+OLR = "olrconfig_loc=/u01/app/19/grid/cdata/bxaix85.olr\ncrs_home=/u01/app/19/grid\n"
+
+
+@pytest.mark.parametrize(
+    ("olr", "base", "there", "found"),
+    [
+        (OLR, "/u01/app/grid\n", "/u01/app/grid/diag/crs/bxaix85/crs/trace/alert.log", True),
+        (OLR, "/u01/app/grid\n", "/u01/app/19/grid/log/bxaix85/alertbxaix85.log", True),
+        (OLR, "orabase: not found\n", "/u01/app/19/grid/log/bxaix85/alertbxaix85.log", True),
+        (OLR, "/u01/app/grid\n", "/elsewhere/alert.log", False),
+        ("", "", "", False),
+    ],
+)
+def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there: str, found: bool) -> None:
+    session: Any = ClusterHost(olr, base, there)
+    assert find_clusterware_log(session, "BXAIX85.example.net") == (there if found else None)

@@ -102,7 +102,7 @@ class Watched:
     def alerts(self) -> list[str]:
         name = f"ora-alert-{self.sid}"
         rows = self.run.observations(name) if name in self.run.observed() else []
-        return ["\n".join(row["lines"]) for row in rows]
+        return ["\n".join(row["lines"]) for row in rows if "lines" in row]
 
     def move(self, seconds: float = 1.2, *, during: Sequence[str] = (), after: Sequence[str] = ()) -> None:
         """Copy, suspend, resume: with what happens to the database before and after."""

@@ -300,3 +300,20 @@ def find_alert_log(session: Session, sid: str, directory: str | None = None) -> 
     if not there:
         raise NotFound("alert log of", sid, known=places, where=session.where)
     return there[0]
+
+
+def find_clusterware_log(session: Session, hostname: str) -> str | None:
+    """The alert log of the clusterware on a host; ``None`` where there is no clusterware, or its log may not be read.
+
+    The grid's home stands in ``olr.loc``; from 12.1.0.2 on the log is below the grid's ORACLE_BASE, before that below its home (`ORACLE-CW`).
+    """
+    located = session.run(["cat", "/etc/oracle/olr.loc"])
+    home = next((line[9:].strip() for line in located.output.splitlines() if line.startswith("crs_home=")), "")
+    if located.status != 0 or not home:
+        return None
+    short = hostname.partition(".")[0].lower()
+    base = session.run(["env", f"ORACLE_HOME={home}", f"{home}/bin/orabase"]).output.strip()
+    places = [f"{home}/log/{short}/alert{short}.log"]
+    places += [f"{base}/diag/crs/{short}/crs/trace/alert.log"] if base.startswith("/") else []
+    listed = session.run(["ls", "-t", *places]).output.splitlines()
+    return next((line for line in listed if line in places), None)

@@ -11,7 +11,7 @@ from lpmkit.oracle.alert_log import LogEvent
 from lpmkit.oracle.diag import DiagFollower
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.event_rows import as_row
-from lpmkit.oracle.log_tail import AlertFollower, Position, alert_log_places, find_alert_log
+from lpmkit.oracle.log_tail import AlertFollower, Position, alert_log_places, find_alert_log, find_clusterware_log
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.pending import Pending, SideThread
 from lpmkit.probes.watched_database import LAST_ANSWER_S, SESSION_LOGON_S, Database, report_refusal
@@ -135,6 +135,12 @@ class AlertProbe:
         follower.poll()
         self._followers[path] = follower
         self._before = [(path, [(event, None) for event in follower.before])]
+        cluster = find_clusterware_log(self.database.host, self._hostname) if self._hostname else None
+        if cluster is not None:
+            beside = AlertFollower(self.database.host, cluster)
+            beside.poll()
+            self._followers[cluster] = beside
+            self._before.append((cluster, [(event, None) for event in beside.before]))
 
     def _found(self, listed: Sequence[str]) -> str:
         """The path of the log: at one of the usual places, else where the instance says that it writes."""
@@ -167,6 +173,7 @@ class AlertProbe:
         paths = [path for path in self._followers if path.endswith(".log")]
         if not paths:
             return
+        # the first is the instance's own, beside which its traces are
         folder = paths[0].rpartition("/")[0]
         names = self.database.host.run(["ls", folder]).output.split()
         for name in names:
