@@ -1,12 +1,14 @@
-"""Nouns of PowerVM: frames, their I/O servers, partitions, disks, adapters.
+"""PowerVM nouns: frames, their I/O servers, partitions, disks, adapters.
 
-Plain frozen values, in the words of the manuals. ``None`` means *not known*, never zero, never "no".
+Frozen values in the terms of the manuals. ``None`` means *not known*, never zero and never "no".
 Memory is in MB as the managers print it, processing power in units (1.0 is one processor).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,37 @@ class Frame:
 
     @property
     def machine(self) -> str:
-        """The name that firmware knows it by, ``7998-61X*10071DA``."""
+        """Type, model and serial as firmware writes them, ``7998-61X*10071DA``."""
         return f"{self.type_model}*{self.serial}"
 
     @property
     def virtual_fc_capable(self) -> bool | None:
-        """True if the frame supports virtual Fibre Channel; ``None`` if the manager reports no capabilities."""
+        """True if it supports virtual Fibre Channel; ``None`` where the manager lists no capabilities."""
         return "virtual_fc_capable" in self.capabilities if self.capabilities else None
 
     @property
     def active_mobility_capable(self) -> bool:
-        """PowerVM Enterprise shows as this capability (C `NOVA-IVM`, A `ZIU`)."""
+        """True with PowerVM Enterprise, which shows as this capability (C `NOVA-IVM`, A `ZIU`)."""
         return "active_lpar_mobility_capable" in self.capabilities
+
+    @property
+    def generation(self) -> int | None:
+        """The POWER generation: the highest processor compatibility mode that the manager lists (A `ZIU`).
+
+        >>> Frame("s", "8286-42A", "1", proc_compat_modes=("default", "POWER6+", "POWER7", "POWER8")).generation
+        8
+        """
+        numbers = [re.match(r"POWER(\d+)", mode) for mode in self.proc_compat_modes]
+        return max((int(match[1]) for match in numbers if match), default=None)
+
+
+class OperatingSystem(StrEnum):
+    """The operating system of a partition, as its environment and the level that its manager lists tell."""
+
+    AIX = "AIX"
+    LINUX = "Linux"
+    IBM_I = "IBM i"
+    VIOS = "VIOS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +103,34 @@ class Partition:
     #: ``ded`` or ``shared``: whether its memory is its own.
     memory_mode: str | None = None
     affinity_group: str | None = None
+    simplified_remote_restart_capable: bool | None = None
+    #: What the partition gets when it is activated next, where the manager lists it.
+    pending_memory_mb: int | None = None
+    pending_proc_units: float | None = None
+    pending_processors: int | None = None
 
     @property
     def is_vios(self) -> bool:
         """True for a virtual I/O server."""
         return self.environment == "vioserver"
+
+    @property
+    def operating_system(self) -> OperatingSystem | None:
+        """By environment (``os400``, ``vioserver``) or level; ``None`` where neither tells (`ZIU`, A).
+
+        >>> Partition("a", 3, "Running", "aixlinux", "Linux/Red Hat 5.14.0 9.2 (Plow)").operating_system
+        <OperatingSystem.LINUX: 'Linux'>
+        >>> Partition("a", 3, "Running", "aixlinux", "Unknown").operating_system is None
+        True
+        """
+        if self.environment == "os400":
+            return OperatingSystem.IBM_I
+        if self.is_vios:
+            return OperatingSystem.VIOS
+        version = self.os_version or ""
+        prefixes = {"AIX": OperatingSystem.AIX, "Linux": OperatingSystem.LINUX, "VIOS": OperatingSystem.VIOS}
+        prefixes |= {"IBM i": OperatingSystem.IBM_I, "OS/400": OperatingSystem.IBM_I, "i5/OS": OperatingSystem.IBM_I}
+        return next((system for prefix, system in prefixes.items() if version.startswith(prefix)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +162,15 @@ class VirtualEthernetAdapter:
 
     @property
     def vlans(self) -> tuple[int, ...]:
-        """All VLANs, the port VLAN first."""
+        """The port VLAN and the tagged ones."""
         return (self.port_vlan_id, *self.additional_vlan_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualFcAdapter:
-    """One end of a virtual Fibre Channel pair (``--rsubtype fc``). A client has two WWPNs, lower case; the second is
-    for moves.
+    """One end of a virtual Fibre Channel pair (``--rsubtype fc``).
 
+    A client adapter has two WWPNs, lower case; the second one is for a move.
     """
 
     partition: str
@@ -142,10 +186,7 @@ class VirtualFcAdapter:
 
 @dataclass(frozen=True, slots=True)
 class VnicBacking:
-    """The backing device of a virtual NIC: a logical port on an SR-IOV physical port, served by an I/O server.
-
-    ``capacity`` is in percent.
-    """
+    """A backing device of a virtual NIC: a logical SR-IOV port, served by an I/O server. ``capacity`` is in percent."""
 
     server: str
     server_id: int
@@ -172,13 +213,46 @@ class VnicAdapter:
 
 @dataclass(frozen=True, slots=True)
 class SriovPort:
-    """A physical port of an SR-IOV adapter (``lshwres -r sriov --rsubtype physport``); ``up`` is true with a link."""
+    """A physical port of an SR-IOV adapter (``lshwres -r sriov --rsubtype physport``); ``up`` with a link."""
 
     adapter: int
     port: int
     location: str | None = None
     label: str | None = None
     up: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SriovLogicalPort:
+    """A logical SR-IOV port that a partition owns itself (``lshwres -r sriov --rsubtype logport``).
+
+    ``level`` is ``eth`` or ``roce``. A ``migratable`` one has a virtual backup device and moves with ``--migsriov``.
+    """
+
+    partition: str
+    lpar_id: int
+    adapter: int
+    logical_port: str
+    level: str = "eth"
+    migratable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PagingDevice:
+    """A paging space device of a shared memory pool (``lshwres -r mempool --rsubtype pgdev``), ``size`` in MB."""
+
+    name: str
+    size_mb: int | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPool:
+    """The shared memory pool of a system (``lshwres -r mempool``), memory in MB."""
+
+    size_mb: int
+    available_mb: int | None = None
+    paging_devices: tuple[PagingDevice, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +267,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A partition profile (``lssyscfg -r prof``) with every field as the manager prints it, to be stored before a
-    move.
-    """
+    """A partition profile (``lssyscfg -r prof``), with every field as the manager prints it."""
 
     name: str
     partition: str
@@ -205,7 +277,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class MoverPair:
-    """A mover of the source and one of the target that can talk, with the address of each (``lslparmigr -r msp``)."""
+    """Two mover service partitions that reach each other, with their addresses (``lslparmigr -r msp``)."""
 
     source: str
     source_id: int
@@ -226,7 +298,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Candidates on the target for each adapter, and the manager's own suggestion."""
+    """Candidates: the I/O servers of the target for each adapter, possible and suggested by the manager."""
 
     scsi: tuple[Place, ...] = ()
     scsi_suggested: tuple[Place, ...] = ()
@@ -245,7 +317,7 @@ class PhysicalSlot:
 
 @dataclass(frozen=True, slots=True)
 class VirtualTarget:
-    """One virtual target device: what a client sees as a disk (``lsmap -all``)."""
+    """One virtual target device, which a client sees as a disk, drive or tape (``lsmap -all``)."""
 
     name: str
     lun: str
@@ -257,7 +329,7 @@ class VirtualTarget:
 
 @dataclass(frozen=True, slots=True)
 class VirtualScsiServer:
-    """A virtual SCSI server adapter of a VIOS and what hangs on it (``lsmap -all``)."""
+    """A virtual SCSI server adapter of a VIOS with its virtual targets (``lsmap -all``)."""
 
     name: str
     physloc: str
@@ -266,7 +338,7 @@ class VirtualScsiServer:
 
     @property
     def slot(self) -> int | None:
-        """The virtual slot, from the location's ``-C`` part; what ties a vhost to the client's adapter.
+        """The virtual slot, from the location's ``-C`` part; it ties a vhost to the client's adapter.
 
         >>> VirtualScsiServer("vhost0", "U7998.61X.10071DA-V1-C11", 2).slot
         11
@@ -276,9 +348,9 @@ class VirtualScsiServer:
 
 @dataclass(frozen=True, slots=True)
 class VirtualFcServer:
-    """A virtual Fibre Channel server adapter of a VIOS and the physical port it is on (``lsmap -all -npiv``);
+    """A virtual Fibre Channel server adapter of a VIOS (``lsmap -all -npiv``).
 
-    ``port`` is ``None`` where it has none.
+    ``port`` is its physical port, if any.
     """
 
     name: str
@@ -306,7 +378,7 @@ class VirtualFcServer:
 
 @dataclass(frozen=True, slots=True)
 class FcPort:
-    """A physical Fibre Channel port for virtual adapters (``lsnports``): total and available ports and WWPNs."""
+    """A physical Fibre Channel port for virtual adapters (``lsnports``): ports and WWPNs, in all and left."""
 
     name: str
     location: str
@@ -324,7 +396,11 @@ def _slot_of(physloc: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SharedEthernet:
-    """A virtual trunk adapter and the SEA over it (``lsmap -all -net``); ``sea`` is ``None`` where none was found."""
+    """A virtual trunk adapter and the SEA over it (``lsmap -all -net``); ``sea`` is ``None`` where there is none.
+
+    ``state`` is that of a failover SEA (``PRIMARY``, ``BACKUP``, ``LIMBO``, …), ``link_up`` that of its physical ports
+    (``entstat -all``); both are ``None`` where the page does not print them.
+    """
 
     virtual_adapter: str
     physloc: str
@@ -332,6 +408,27 @@ class SharedEthernet:
     backing: str | None = None
     status: str | None = None
     backing_physloc: str | None = None
+    state: str | None = None
+    link_up: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNode:
+    """A virtual I/O server in the cluster of a shared storage pool (``cluster -status``)."""
+
+    name: str
+    machine: str
+    state: str
+    pool_state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCluster:
+    """The cluster that a virtual I/O server belongs to, which serves its shared storage pools."""
+
+    name: str
+    state: str
+    nodes: tuple[ClusterNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,13 +467,13 @@ class MultipathPath:
 
     @property
     def healthy(self) -> bool:
-        """OPEN where the device is in use, CLOSE where nothing has opened it, NORMAL in both."""
+        """True for OPEN (in use) or CLOSE (opened by nothing), with mode NORMAL."""
         return self.state in ("OPEN", "CLOSE") and self.mode == "NORMAL"
 
 
 @dataclass(frozen=True, slots=True)
 class MultipathDisk:
-    """A disk as SDDPCM sees it (``pcmpath query device``)."""
+    """A disk as SDDPCM lists it (``pcmpath query device``)."""
 
     disk: str
     serial: str
@@ -397,7 +494,7 @@ class Trunk:
 
     @property
     def vlans(self) -> tuple[int, ...]:
-        """All VLANs, the port VLAN first."""
+        """The port VLAN and the tagged ones."""
         return (self.port_vlan_id, *self.vlan_tags)
 
 
@@ -427,8 +524,9 @@ class Device:
 class Vios:
     """A virtual I/O server; under IVM it is also the manager and the mover.
 
-    A group that is ``None`` could not be looked at; an empty one was looked at and holds nothing. ``media`` are the
-    virtual optical devices with what is loaded in them, ``None`` for an empty tray.
+    A group that is ``None`` could not be read; an empty one was read and holds nothing. ``media`` are the virtual
+    optical devices with their media, ``None`` for an empty tray. ``clusters`` is asked for only where a partition
+    has a disk of a shared storage pool.
     """
 
     name: str
@@ -443,3 +541,4 @@ class Vios:
     media: tuple[tuple[str, str | None], ...] | None = None
     fc_servers: tuple[VirtualFcServer, ...] | None = None
     fc_ports: tuple[FcPort, ...] | None = None
+    clusters: tuple[StorageCluster, ...] | None = None

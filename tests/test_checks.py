@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,13 +15,16 @@ from lpmkit.control.aix import Identity, Subsystem
 from lpmkit.control.base import MigrationReading
 from lpmkit.control.clusters import ClusterMember, cluster_kinds
 from lpmkit.inventory import (
+    ClusterNode,
     Device,
     DiskPath,
     FcPort,
     Frame,
+    MemoryPool,
     MoverPair,
     MultipathDisk,
     MultipathPath,
+    PagingDevice,
     Partition,
     PhysicalDisk,
     PhysicalSlot,
@@ -29,7 +33,9 @@ from lpmkit.inventory import (
     Pool,
     Profile,
     SharedEthernet,
+    SriovLogicalPort,
     SriovPort,
+    StorageCluster,
     Trunk,
     Vios,
     VirtualEthernetAdapter,
@@ -212,7 +218,47 @@ def profiled(old: str, new: str) -> Altered:
     return side("source", profiles=(replace(PROFILE, record=RECORD.replace(old, new)),))
 
 
+def in_a_memory_pool(*devices: PagingDevice) -> Altered:
+    """The partition with shared memory, and a pool on the target with these paging devices."""
+    return lambda survey: side("target", memory_pools=(MemoryPool(16384, 8192, devices),))(
+        moving(memory_mode="shared")(survey)
+    )
+
+
 RVG = MAPPED.targets[0]
+POOL_UNIT = replace(RVG, backing="rvg_lu.6a9f00c1b2d34e5f60718293a4b5c6d7")
+NODE = ClusterNode("10-072EA", "7998-61X0210072EA", "OK", "OK")
+CLUSTER = StorageCluster("sspcl1", "OK", (ClusterNode("10-071DA", "7998-61X0210071DA", "OK", "OK"), NODE))
+
+
+def pooled(
+    target: tuple[StorageCluster, ...] | None, source: tuple[StorageCluster, ...] | None = (CLUSTER,)
+) -> Altered:
+    """The partition with a disk of a shared storage pool, and these clusters on both ends."""
+
+    def alter(survey: Survey) -> Survey:
+        return vios("target", clusters=target)(vios("source", clusters=source)(hangs_on(POOL_UNIT)(survey)))
+
+    return alter
+
+
+def bridging(which: str, *bridges: tuple[str | None, bool | None]) -> Altered:
+    """The partition's VLAN on SEAs with these states and links."""
+
+    def alter(survey: Survey) -> Survey:
+        seas = tuple(
+            SharedEthernet(
+                f"ent{40 + number}", "U1-V1-C3-T1", f"ent{60 + number}", "ent0", "Available", None, state, link
+            )
+            for number, (state, link) in enumerate(bridges)
+        )
+        trunks = tuple(Trunk(sea.virtual_adapter, 1, (), active=True) for sea in seas)
+        return vios(which, shared_ethernets=seas, trunks=trunks)(survey)
+
+    return alter
+
+
+LOGICAL = SriovLogicalPort("bxaix85", 2, 1, "27004003", "eth", migratable=False)
 OPTICAL = VirtualTarget("vtopt0", "0x8300000000000000", "", "Available")
 NEIGHBOUR = VirtualScsiServer("vhost0", "U7998.61X.10072EA-V1-C11", 2, (VirtualTarget("rvg", "0x81", "hdisk1"),))
 FC = Device("fcs0", "Available", "4Gb FC PCI Express Adapter (df1000fe)", "05-08")
@@ -228,7 +274,9 @@ FAILS: list[tuple[str, Altered]] = [
     ("two-systems", frame("target", serial="10071DA")),
     ("operating", frame("target", state="Power Off")),
     ("mobility-allowed", moving(mobility_disabled=True)),
-    ("dedicated-memory", moving(memory_mode="shared")),
+    ("dedicated-memory", lambda survey: side("target", memory_pools=())(moving(memory_mode="shared")(survey))),
+    ("dedicated-memory", in_a_memory_pool(PagingDevice("hdisk9", 2048, "Inactive"))),
+    ("dedicated-memory", in_a_memory_pool(PagingDevice("hdisk9", 8192, "Active"))),
     ("barrier-register", profiled("bsr_arrays=0", "bsr_arrays=2")),
     ("host-ethernet", profiled("ports=none", "ports=23000000/1/1/5/none")),
     ("serial-adapters", profiled("1/server/1", "9/server/1")),
@@ -271,6 +319,21 @@ FAILS: list[tuple[str, Altered]] = [
     ("paths", vios("target", paths=tuple(replace(path, status="Failed") for path in PATHS))),
     ("paths", vios("source", multipath=(BROKEN,))),
     ("bridged", vios("target", trunks=(Trunk("ent4", 2, (3, 4)),))),
+    *(
+        ("bridged", bridging(which, (state, None)))
+        for which in ("source", "target")
+        for state in ("LIMBO", "UNHEALTHY", "RECOVERY", "INIT")
+    ),
+    ("bridged", bridging("target", ("LIMBO", False), ("BACKUP", True))),
+    ("bridged", bridging("target", ("PRIMARY", False))),
+    ("bridged", bridging("target", (None, False))),
+    ("bridged", bridging("target", ("BACKUP", True), ("BACKUP", True))),
+    ("storage-pool", pooled(())),
+    ("storage-pool", pooled((replace(CLUSTER, name="another"),))),
+    ("storage-pool", pooled((replace(CLUSTER, nodes=CLUSTER.nodes[:1]),))),
+    ("storage-pool", pooled((replace(CLUSTER, nodes=(CLUSTER.nodes[0], replace(NODE, state="DOWN"))),))),
+    ("storage-pool", pooled((replace(CLUSTER, nodes=(CLUSTER.nodes[0], replace(NODE, pool_state="DOWN"))),))),
+    ("whole-luns", hangs_on(RVG, replace(RVG, name="vttape0", backing="rmt0"))),
     ("bridged", vios("source", trunks=())),
 ]
 
@@ -296,7 +359,7 @@ def under_an_hmc(**facts: Any) -> Altered:
 
     def alter(survey: Survey) -> Survey:
         asked = ("vios1", "vios2")
-        source = replace(survey.source, manager="hmc", asked=asked, partitions=(SERVER, UNDER_AN_HMC))
+        source = replace(survey.source, manager="hmc", asked=asked, partitions=(SERVER, UNDER_AN_HMC), logical_ports=())
         there = (replace(SERVER, **facts),)
         target = replace(survey.target, manager="hmc", asked=asked, partitions=there, pools=(Pool(0, "DefaultPool"),))
         return replace(
@@ -360,6 +423,13 @@ FAILS += [
     ("fc-ports", fibre(vios("target", fc_ports=(replace(PORT, fabric=False),)))),
     ("fc-zoned", fibre(whole(places=Places()))),
     ("vnic", virtual_nic(DOWN, DOWN)),
+    ("sriov", hmc(side("source", logical_ports=(LOGICAL,)))),
+    ("sriov", hmc(side("source", logical_ports=(replace(LOGICAL, level="roce", migratable=None),)))),
+    ("sriov", hmc(profiled("bsr_arrays=0", "bsr_arrays=0,sriov_eth_logical_ports=27004003/1/0"))),
+    (
+        "remote-restart",
+        hmc(moving(remote_restart_capable=None, simplified_remote_restart_capable=True)),
+    ),
 ]
 FAILS += [("movers", under_an_hmc(msp=False)), ("rmc-vios", under_an_hmc(rmc_state="inactive"))]
 
@@ -376,6 +446,14 @@ WARNS: list[tuple[str, Altered]] = [
     *(("cluster", clustered(10.0, kind=kind)) for kind in cluster_kinds()),
     ("pool", hmc(moving(pool="SAP pool", pool_id=1))),
     ("remote-restart", hmc(moving(remote_restart_capable=True))),
+    (
+        "remote-restart",
+        hmc(moving(simplified_remote_restart_capable=True), frame("target", proc_compat_modes=("default", "POWER8"))),
+    ),
+    ("sriov", hmc(side("source", logical_ports=(replace(LOGICAL, migratable=True),)))),
+    ("bridged", bridging("target", ("PRIMARY", True), ("LIMBO", False))),
+    ("storage-pool", pooled((replace(CLUSTER, nodes=(*CLUSTER.nodes, replace(NODE, name="b", state="DOWN"))),))),
+    ("virtual-adapters", guest(adapters=(Device("new0", "Available", "An adapter of a later level"),))),
     ("affinity-group", hmc(moving(affinity_group="3"))),
     ("fc-logged-in", fibre(vios("source", fc_servers=(replace(LOGGED_IN, status="NOT_LOGGED_IN"),)))),
     ("fc-logged-in", fibre(vios("source", fc_servers=()))),
@@ -405,8 +483,23 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("mobility-allowed", hmc(moving(mobility_disabled=None))),
     ("mobility-allowed", whole()),
     ("dedicated-memory", hmc(moving(memory_mode=None))),
+    ("dedicated-memory", moving(memory_mode="shared")),
     ("dedicated-memory", frame("source", capabilities=("active_mem_sharing_capable",))),
     ("remote-restart", hmc(moving(remote_restart_capable=None))),
+    (
+        "remote-restart",
+        hmc(moving(simplified_remote_restart_capable=None), frame("source", proc_compat_modes=("POWER9",))),
+    ),
+    ("sriov", hmc(side("source", logical_ports=None))),
+    ("storage-pool", pooled(None)),
+    ("storage-pool", pooled((CLUSTER,), ())),
+    ("bridged", side("source", ethernet_adapters=())),
+    ("bridged", hmc(side("target", asked=("vios9",)), bridging("target", ("BACKUP", True)))),
+    ("virtual-adapters", guest(adapters=())),
+    ("fc-zoned", fibre(side("source", fc_adapters=()))),
+    *(("guest-level", moving(os_version=text)) for text in ("AIX 5.3 5300-00-00-0000", "0.0.0.0.0.0", "Nieznane")),
+    ("memory-room", moving(state="Not Activated", memory_mb=0)),
+    ("processor-room", moving(state="Not Activated", proc_units=0.0, virtual_processors=0)),
     ("affinity-group", hmc(moving(affinity_group=None))),
     ("barrier-register", side("source", profiles=None)),
     ("barrier-register", profiled("bsr_arrays=0,", "")),
@@ -510,7 +603,9 @@ def test_the_reference_case_is_ready_and_warns_of_the_hardware_key_only() -> Non
     findings = examine(REFERENCE)
     assert ready(findings) is Answer.READY
     assert {finding.key for finding in findings if not (finding.verdict is Verdict.PASS or finding.only_firmware)} == {
-        "sap-hardware-key"
+        "sap-hardware-key",
+        "optical",
+        "storage-pool",
     }
 
 
@@ -519,7 +614,7 @@ def test_the_reference_case_under_one_hmc_is_ready_and_needs_no_keys() -> None:
     assert ready(findings) is Answer.READY
     assert {"movers", "rmc-vios", "io-servers"} <= {finding.key for finding in findings}
     (keys,) = (finding for finding in findings if finding.key == "keys")
-    assert keys.facts == {"managers": "one and the same"}
+    assert keys.facts == {"managers": "the same for both systems"}
 
 
 def test_an_ivm_is_not_asked_what_only_an_hmc_knows() -> None:
@@ -639,6 +734,180 @@ def test_every_rule_is_shown_to_say_no_and_to_say_that_it_does_not_know() -> Non
 
 def test_keys_of_rules_are_unique() -> None:
     assert len({check.key for check in CHECKS}) == len(CHECKS)
+
+
+#: Lists that hold what a rule forbids, or what lies outside of the survey's own reach: fewer of them is better, and rightly so.
+FEWER_IS_BETTER = {
+    ("physical_slots", "physical-slots"),
+    ("guest.adapters", "virtual-adapters"),
+    ("guest.clusters", "cluster"),
+    ("source.logical_ports", "sriov"),
+    ("source.logical_ports", "virtual-adapters"),
+    ("source.fc_adapters", "multipath"),
+    ("target.vios.scsi_servers", "luns-free"),
+    ("source.vnics", "vnic"),
+    ("source.vnics", "vios-level"),
+    ("source.vnics", "guest-level"),
+    ("source.vios.multipath", "paths"),
+    ("target.vios.multipath", "paths"),
+    ("source.fc_adapters", "vios-level"),
+    ("source.fc_adapters", "guest-level"),
+}
+#: Judged from single values of the two systems, of which no list tells.
+FROM_SINGLE_VALUES = {
+    "two-systems",
+    "operating",
+    "concurrency",
+    "memory-region",
+    "keys",
+    "not-migrating",
+    "movers-connected",
+}
+BLOCKS = {Verdict.FAIL, Verdict.UNKNOWN}
+
+
+def lists_of(value: Any, path: str = "") -> list[str]:
+    """The paths of all tuples in a survey's own fields."""
+    found = []
+    for field in fields(value):
+        content, name = getattr(value, field.name), f"{path}{field.name}"
+        if isinstance(content, tuple) and content:
+            found.append(name)
+        elif is_dataclass(content):
+            found += lists_of(content, f"{name}.")
+    return found
+
+
+def emptied(survey: Any, path: str) -> Any:
+    head, _, rest = path.partition(".")
+    return replace(survey, **{head: emptied(getattr(survey, head), rest) if rest else ()})
+
+
+CASES_OF_ALL = [
+    pytest.param(alter, id=f"{key}-{number}")
+    for number, (key, alter) in enumerate(
+        (("reference", whole()), ("hmc", under_an_hmc()), ("fibre", fibre()), *FAILS, *WARNS)
+    )
+]
+
+
+@pytest.mark.parametrize("alter", CASES_OF_ALL)
+def test_no_check_gets_better_when_a_list_is_emptied(alter: Altered) -> None:
+    survey = alter(REFERENCE)
+    before = {(finding.key, finding.about): finding.verdict for finding in examine(survey) if not finding.only_firmware}
+    for path in lists_of(survey):
+        if path == "gaps" or path.endswith((".asked", ".servers")):
+            continue
+        for finding in examine(emptied(survey, path)):
+            was = before.get((finding.key, finding.about)) or before.get((finding.key, survey.target.name))
+            if (path, finding.key) in FEWER_IS_BETTER or was is None:
+                continue
+            assert finding.verdict is not Verdict.PASS or was is Verdict.PASS, (path, finding)
+            assert finding.verdict in BLOCKS or was not in BLOCKS, (path, was, finding)
+
+
+@pytest.mark.parametrize("alter", [whole(), under_an_hmc(), fibre()])
+def test_no_check_passes_where_all_lists_are_empty(alter: Altered) -> None:
+    survey = alter(REFERENCE)
+    for path in lists_of(survey):
+        survey = emptied(survey, path)
+    assert {finding.key for finding in examine(survey) if finding.verdict is Verdict.PASS} <= FROM_SINGLE_VALUES
+
+
+@pytest.mark.parametrize("key", ["same-luns", "luns-free", "reserve-policy", "paths"])
+def test_a_disk_of_a_shared_storage_pool_is_not_judged_as_a_lun(key: str) -> None:
+    found = findings_of(key, pooled((CLUSTER,))(REFERENCE))
+    assert {finding.verdict for finding in found} == {Verdict.NOT_APPLICABLE}
+    assert [finding.verdict for finding in findings_of("storage-pool", pooled((CLUSTER,))(REFERENCE))] == [Verdict.PASS]
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        Device("ent1", "Available", "Virtual NIC Client Adapter (vnic)"),
+        Device("ent4", "Available", "EtherChannel / IEEE 802.3ad Link Aggregation"),
+        Device("ent5", "Available", "VLAN"),
+        Device("fcs0", "Available", "Virtual Fibre Channel Client Adapter", "C5-T1"),
+        Device("vsa0", "Available", "LPAR Virtual Serial Adapter"),
+    ],
+)
+def test_an_adapter_that_moves_is_no_hardware(device: Device) -> None:
+    (finding,) = findings_of("virtual-adapters", guest(adapters=(device,))(REFERENCE))
+    assert finding.verdict is Verdict.PASS
+
+
+def test_no_remedy_removes_what_was_not_recognised() -> None:
+    strange = Device("new0", "Available", "An adapter of a later level")
+    (adapters,) = findings_of("virtual-adapters", guest(adapters=(strange, FC))(REFERENCE))
+    (disks,) = findings_of("whole-luns", hangs_on(replace(RVG, backing="something_new"))(REFERENCE))
+    for finding in (adapters, disks):
+        assert finding.verdict is Verdict.FAIL
+        assert not re.search(r"rmdev|rmvdev|rmsyscfg|-o r\b", finding.remedy)
+
+
+@pytest.mark.parametrize("system", ["Linux/Red Hat 5.14.0 9.2 (Plow)", "IBM i V7R4M0 440 0"])
+def test_linux_and_ibm_i_are_not_judged_as_aix_that_does_not_answer(system: str) -> None:
+    survey = replace(moving(os_version=system)(REFERENCE), guest=None)
+    found = {finding.key: finding.verdict for finding in examine(survey)}
+    for key in ("rmc-partition", "virtual-adapters", "sap-hardware-key", "guest-level"):
+        assert found[key] is Verdict.NOT_APPLICABLE, key
+
+
+def test_a_level_that_the_partition_gives_goes_before_the_manager() -> None:
+    survey = guest(identity=Identity(level="5300-12-01-0000"))(moving(os_version="AIX 5.3 5300-00-00-0000")(REFERENCE))
+    (finding,) = findings_of("guest-level", survey)
+    assert finding.verdict is Verdict.PASS
+    assert finding.facts["level by oslevel -s"] == "AIX 5300-12-01-0000"
+
+
+def test_a_partition_that_is_not_activated_needs_what_it_would_get() -> None:
+    record = RECORD + ",desired_mem=8192,desired_proc_units=2.0,desired_procs=4"
+    off = moving(state="Not Activated", memory_mb=0, proc_units=0.0, virtual_processors=0)
+    survey = side("source", profiles=(replace(PROFILE, record=record),))(off(REFERENCE))
+    survey = frame("target", memory_available_mb=4096, proc_units_available=1.0)(survey)
+    for key, needed in (("memory-room", 8192), ("processor-room", 2.0)):
+        (finding,) = findings_of(key, survey)
+        assert (finding.verdict, finding.facts.get("needed MB", finding.facts.get("needed units"))) == (
+            Verdict.FAIL,
+            needed,
+        )
+    (pending,) = findings_of("memory-room", moving(pending_memory_mb=2048)(survey))
+    assert pending.facts["needed MB"] == 2048
+
+
+@pytest.mark.parametrize("state", ["Suspended", "Suspending", "Resuming"])
+def test_a_suspended_partition_is_resumed_and_never_started(state: str) -> None:
+    (finding,) = findings_of("partition-running", moving(state=state)(REFERENCE))
+    assert finding.verdict is Verdict.FAIL
+    assert "chlparstate -o resume" in finding.remedy
+    assert "-o on" not in finding.remedy
+
+
+def test_a_stale_pvid_is_read_again_and_not_zoned() -> None:
+    stale = sees("target", LUN1, replace(LUN2, pvid="00c71da1ffffffff"))(REFERENCE)
+    (finding,) = findings_of("same-luns", stale)
+    assert finding.verdict is Verdict.FAIL
+    assert "cfgdev" in finding.remedy
+    assert "Zone" not in finding.remedy
+
+
+def test_the_firmware_of_a_pair_is_shown_for_its_generations() -> None:
+    def reason(mode: str) -> str:
+        modes: dict[str, Any] = {"proc_compat_modes": ("default", mode)}
+        (finding,) = findings_of("firmware-pair", frame("target", **modes)(frame("source", **modes)(REFERENCE)))
+        return str(finding.facts["only the firmware can tell"])
+
+    assert "340_039" in reason("POWER6")
+    assert "340_039" not in reason("POWER10")
+    assert "POWER10 and POWER10" in reason("POWER10")
+
+
+def test_a_pool_that_the_order_names_and_a_licence_that_is_there_are_no_warnings() -> None:
+    pool = hmc(moving(pool="ORACLE", pool_id=2), side("target", pools=(Pool(1, "ORACLE"),)))
+    assert [f.verdict for f in findings_of("pool", pool(REFERENCE))] == [Verdict.WARN]
+    for mapping in ({"shared_proc_pool_name": "ORACLE"}, {"shared_proc_pool_id": "1"}):
+        named = replace(pool(REFERENCE), mapping=mapping)
+        assert [f.verdict for f in findings_of("pool", named)] == [Verdict.PASS]
 
 
 def test_an_empty_survey_passes_nothing() -> None:

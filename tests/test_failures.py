@@ -5,6 +5,7 @@ The recorder's own monitor asks the simulated managers, in this process and with
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -148,8 +149,9 @@ class Watched:
         elif said.action is RecoveryAction.HANDS_OFF:
             self.site.power(self.order.target)
         elif said.action is RecoveryAction.START:
-            word = said.commands[0].split()[4]
-            frame = self.order.target if word == "TARGET" else self.order.source
+            named = shlex.split(said.commands[0])[4]
+            systems = {self.site.control(name).system().name: name for name in (self.order.source, self.order.target)}
+            frame = systems[named]
             self.site.chassis.change(lambda world: set_partition(world, frame, self.order.partition, state=RUNNING))
         elif said.action is RecoveryAction.STOP:
             self.monitor.stop()
@@ -295,7 +297,11 @@ def test_an_active_partition_that_arrives_without_running_has_not_moved_well(wat
     followed(move)
     move.monitor.recover(force=False)
     assert move.proposal().rule == "down-there"
-    assert replace(move.proposal(), readings=()).commands[0].startswith("chsysstate -r lpar -m TARGET -o on -n p8aix01")
+    assert (
+        replace(move.proposal(), readings=())
+        .commands[0]
+        .startswith(f"chsysstate -r lpar -m {move.site.control('p8b').system().name} -o on -n p8aix01")
+    )
 
 
 class _Contended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
@@ -113,14 +114,25 @@ def test_every_row_of_the_table_is_of_use(proposals: list[tuple[BothEnds, Recove
 
 
 def test_what_is_to_be_typed_names_the_other_manager_and_cannot_be_taken_apart() -> None:
-    here = EndReading("p8a", MigrationReading("Migrating - Running", "Migration Failed"), "Operating")
+    here = EndReading(
+        "p8a", MigrationReading("Migrating - Running", "Migration Failed"), "Operating", system_name="Server-8286"
+    )
     said = propose(
         BothEnds(ORDER, here, EndReading("p8b", MigrationReading(None, None), "Operating"), recover_refused=2), "runs/x"
     )
     assert said.commands == (
         "lpmkit recover runs/x --force",
-        "migrlpar -o r -m SOURCE --ip 192.0.2.99 -u hscroot -p 'p8 aix;01' --force",
+        "migrlpar -o r -m Server-8286 --ip 192.0.2.99 -u hscroot -p 'p8 aix;01' --force",
     )
+
+
+def test_no_command_has_a_placeholder_where_the_system_is_not_known(
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
+) -> None:
+    for ends, _, _ in proposals:
+        for command in propose(ends, "runs/x").commands:
+            assert not re.search(r"\b(SOURCE|TARGET|SYSTEM)\b", command), command
+            assert " -m '' " not in command
 
 
 def test_bytes_stand_still_since_they_last_changed() -> None:

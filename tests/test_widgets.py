@@ -144,7 +144,7 @@ def test_stop_applies_from_the_lead_in_until_the_partition_has_left_and_recover_
     recorder.reads(NOT_LISTED)
     recorder.reads(COPYING, "bvio83")
     assert enabled(panel) == set()
-    assert "The last phase: the target takes over" in panel.why_not.value
+    assert "The last phase: the target fetches" in panel.why_not.value
     recorder.enters("settled")
     recorder.reads(THERE, "bvio83")
     assert enabled(panel) == set()
@@ -164,7 +164,7 @@ def test_a_broken_move_is_recovered_and_force_waits_for_a_look_at_both_ends(
     assert "lpmkit recover" in panel.way.value
     recorder.answers("recover", 1)
     assert enabled(panel) == set()
-    assert "Do not force while nobody knows" in panel.why_not.value, "no reading says whether the target has power"
+    assert "Do not force while that is not known" in panel.why_not.value, "no reading says whether the target has power"
     now = book.clock.mono_ns()
     off = BothEnds(ORDER, EndReading("bvio82", BROKEN, "Operating"), EndReading("bvio83", NOT_LISTED, "Power Off"))
     panel._looked = off, now
@@ -183,7 +183,7 @@ def test_while_the_source_cannot_be_asked_neither_stop_nor_recover_is_offered(
     recorder.enters("copying")
     recorder.writer.event("recorder", "control-lost", where="bvio82", error="no route to <host>")
     assert enabled(panel) == set()
-    assert "Nobody knows where the partition is" in panel.why_not.value
+    assert "It is not known where the partition is" in panel.why_not.value
     assert "no route to &lt;host&gt;" in panel.way.value
     recorder.reads(COPYING)
     assert enabled(panel) == {"Stop"}

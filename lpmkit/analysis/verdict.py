@@ -279,6 +279,7 @@ def _checks(evidence: Evidence) -> Question:
         return Question("checks", title, OPEN, "there are no findings")
     # What only the firmware can tell is answered by its validation, the question after this one.
     found = [one for one in found if not (one.get("verdict") == "unknown" and one.get("only_firmware"))]
+    found = [one for one in found if one.get("verdict") != "not applicable"]
     if not found:
         return Question("checks", title, OPEN, "there are no findings")
     count = {word: sum(one.get("verdict") == word for one in found) for word in ("pass", "warn", "fail", "unknown")}

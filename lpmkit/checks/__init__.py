@@ -1,12 +1,12 @@
-"""May the partition move? Rules that take a survey's facts and answer pass, warn, fail or unknown.
+"""Rules that judge a survey: pass, warn, fail, unknown or not applicable.
 
-Every rule is a function of a `Survey` and of nothing else, so a kept survey can be judged again. A rule that misses a fact answers
-*unknown* with the reason why the fact is missing; it never passes for want of evidence. ``pass`` means: everything needed was
-known, and it is as it should be. ``warn`` does not hinder the move and wants somebody to know.
+Every rule is a function of a `Survey` and of nothing else, so a stored survey can be judged again. A rule without a
+fact that it needs is *unknown*, with the reason; it never passes for want of evidence, nor over nothing: what a
+partition does not have is *not applicable*. ``warn`` does not block the move.
 
-`CHECKS` is the table, in the order in which an administrator would go through it (`IBMDOC:iphc3ivmvalidation`, `KSH-IVM`; docs/checks.md
-lists the prerequisites that they cover). What decides in the end is the firmware's own validation; these rules say beforehand, and in terms of
-what to type, what it would say in codes.
+`CHECKS` is the table, in the order in which an administrator would check (`IBMDOC:iphc3ivmvalidation`, `KSH-IVM`;
+docs/checks.md lists the prerequisites). The firmware's own validation decides; these rules tell before it, with the
+commands to type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lpmkit.checks.judging import (
     once_under_an_hmc,
     ready,
 )
-from lpmkit.checks.network import bridged, vnic_ports
+from lpmkit.checks.network import bridged, sriov_ports, vnic_ports
 from lpmkit.checks.partition import (
     affinity_group,
     barrier_register,
@@ -68,7 +68,7 @@ from lpmkit.checks.sap import (
     sap_updates,
     sap_work_processes,
 )
-from lpmkit.checks.storage import luns_free, optical, paths, reserve_policy, same_luns, whole_luns
+from lpmkit.checks.storage import luns_free, optical, paths, reserve_policy, same_luns, storage_pool, whole_luns
 from lpmkit.checks.systems import (
     concurrency,
     enterprise,
@@ -98,76 +98,80 @@ from lpmkit.survey.model import Survey
 __all__ = ["CHECKS", "Answer", "Check", "Finding", "Verdict", "examine", "machine_id_of", "ready"]
 
 CHECKS: Sequence[Check] = (
-    Check("partition-running", "The partition runs, or is not activated", AIX_ADMIN, once(partition_running)),
-    Check("not-migrating", "No migration of it is under way", VIOS_ADMIN, once(not_migrating)),
-    Check("mobility-allowed", "Nobody has switched moves off for it", HMC_ADMIN, once(mobility_allowed)),
-    Check("two-systems", "Source and target are two systems", VIOS_ADMIN, once(two_systems)),
-    Check("operating", "The system has power and is connected", HMC_ADMIN, each_side(operating)),
-    Check("enterprise", "PowerVM Enterprise is active", VIOS_ADMIN, each_side(enterprise)),
-    Check("keys", "The managers may talk to each other", VIOS_ADMIN, once(keys_exchanged)),
-    Check("concurrency", "The system may take one more move", VIOS_ADMIN, each_side(concurrency)),
-    Check("vasi", "The mover's device is there", VIOS_ADMIN, each_side(vasi)),
-    Check("movers", "An I/O server may move partitions", HMC_ADMIN, each_under_an_hmc(movers)),
-    Check("movers-connected", "A mover of each end reaches the other", NETWORK_ADMIN, once(movers_connected)),
-    Check("io-servers", "Every I/O server was looked at", VIOS_ADMIN, each_under_an_hmc(io_servers_named)),
-    Check("vios-level", "The I/O servers are new enough", VIOS_ADMIN, each_side(vios_level)),
-    Check("guest-level", "The operating system is new enough", AIX_ADMIN, once(guest_level)),
-    Check("firmware-pair", "The levels of firmware go together", HMC_ADMIN, once(firmware_pair)),
-    Check("rmc-vios", "The HMC reaches the I/O servers (RMC)", VIOS_ADMIN, each_under_an_hmc(rmc_vios)),
-    Check("rmc-manager", "The manager reaches the partition (RMC)", AIX_ADMIN, once(rmc_manager)),
-    Check("rmc-partition", "RMC runs in the partition", AIX_ADMIN, once(rmc_partition)),
-    Check("name-free", "The name is free on the target", VIOS_ADMIN, once(name_free)),
-    Check("id-free", "The partition can keep its id", AIX_ADMIN, once(id_free)),
-    Check("time-reference", "A partition is the time reference", HMC_ADMIN, each_under_an_hmc(time_reference)),
-    Check("memory-region", "Memory regions have the same size", VIOS_ADMIN, once(memory_region)),
-    Check("memory-room", "The target has room for the memory", VIOS_ADMIN, once(memory_room)),
-    Check("processor-room", "The target has room for the processors", VIOS_ADMIN, once(processor_room)),
-    Check("compat-mode", "The target knows the processor mode", VIOS_ADMIN, once(compat_mode)),
-    Check("virtual-slots", "The target's I/O server has free virtual slots", VIOS_ADMIN, once(virtual_slots)),
-    Check("pool", "The target has its shared processor pool", HMC_ADMIN, once_under_an_hmc(pool_there)),
+    Check("partition-running", "Partition running, or not activated", AIX_ADMIN, once(partition_running)),
+    Check("not-migrating", "No migration under way", VIOS_ADMIN, once(not_migrating)),
+    Check("mobility-allowed", "Migration not disabled", HMC_ADMIN, once(mobility_allowed)),
+    Check("two-systems", "Source and target differ", VIOS_ADMIN, once(two_systems)),
+    Check("operating", "System operating", HMC_ADMIN, each_side(operating)),
+    Check("enterprise", "PowerVM Enterprise active", VIOS_ADMIN, each_side(enterprise)),
+    Check("keys", "SSH keys exchanged between the managers", VIOS_ADMIN, once(keys_exchanged)),
+    Check("concurrency", "Migration capacity left", VIOS_ADMIN, each_side(concurrency)),
+    Check("vasi", "VASI device present", VIOS_ADMIN, each_side(vasi)),
+    Check("movers", "Mover service partition enabled", HMC_ADMIN, each_under_an_hmc(movers)),
+    Check("movers-connected", "Mover service partitions reach each other", NETWORK_ADMIN, once(movers_connected)),
+    Check("io-servers", "All I/O servers surveyed", VIOS_ADMIN, each_under_an_hmc(io_servers_named)),
+    Check("vios-level", "VIOS level", VIOS_ADMIN, each_side(vios_level)),
+    Check("guest-level", "Level of the operating system", AIX_ADMIN, once(guest_level)),
+    Check("firmware-pair", "Firmware levels compatible", HMC_ADMIN, once(firmware_pair)),
+    Check("rmc-vios", "RMC connection to the I/O servers", VIOS_ADMIN, each_under_an_hmc(rmc_vios)),
+    Check("rmc-manager", "RMC connection to the partition", AIX_ADMIN, once(rmc_manager)),
+    Check("rmc-partition", "RMC subsystem in the partition", AIX_ADMIN, once(rmc_partition)),
+    Check("name-free", "Partition name free on the target", VIOS_ADMIN, once(name_free)),
+    Check("id-free", "Partition id free on the target", AIX_ADMIN, once(id_free)),
+    Check("time-reference", "Time reference partition", HMC_ADMIN, each_under_an_hmc(time_reference)),
+    Check("memory-region", "Same memory region size", VIOS_ADMIN, once(memory_region)),
+    Check("memory-room", "Free memory on the target", VIOS_ADMIN, once(memory_room)),
+    Check("processor-room", "Free processors on the target", VIOS_ADMIN, once(processor_room)),
+    Check("compat-mode", "Processor compatibility mode supported", VIOS_ADMIN, once(compat_mode)),
+    Check("virtual-slots", "Free virtual slots on the target", VIOS_ADMIN, once(virtual_slots)),
+    Check("pool", "Shared processor pool on the target", HMC_ADMIN, once_under_an_hmc(pool_there)),
     Check("huge-pages", "No huge pages", AIX_ADMIN, once(huge_pages)),
     Check("barrier-register", "No barrier synchronisation register", AIX_ADMIN, once(barrier_register)),
-    Check("workload-group", "In no workload group", AIX_ADMIN, once(workload_group)),
+    Check("workload-group", "No workload group", AIX_ADMIN, once(workload_group)),
     Check("error-path-reporting", "Redundant error path reporting is off", AIX_ADMIN, once(error_path_reporting)),
-    Check("dedicated-memory", "Its memory is its own", HMC_ADMIN, once(dedicated_memory)),
-    Check("remote-restart", "It needs no remote restart", HMC_ADMIN, once_under_an_hmc(remote_restart)),
-    Check("affinity-group", "It is in no affinity group", HMC_ADMIN, once_under_an_hmc(affinity_group)),
-    Check("physical-slots", "The manager lists no physical adapter", AIX_ADMIN, once(physical_slots)),
-    Check("virtual-adapters", "AIX sees virtual adapters only", AIX_ADMIN, once(virtual_adapters)),
-    Check("host-ethernet", "No port of a host Ethernet adapter", AIX_ADMIN, once(host_ethernet)),
-    Check("serial-adapters", "No third virtual serial adapter", AIX_ADMIN, once(serial_adapters)),
-    Check("whole-luns", "Every disk is a whole LUN", VIOS_ADMIN, once(whole_luns)),
-    Check("optical", "No virtual optical media", VIOS_ADMIN, once(optical)),
-    Check("same-luns", "Both I/O servers see the same LUNs", SAN_ADMIN, once(same_luns)),
-    Check("luns-free", "Nobody uses the LUNs on the target", VIOS_ADMIN, once(luns_free)),
-    Check("reserve-policy", "No reservation on the disks", VIOS_ADMIN, each_side(reserve_policy)),
-    Check("paths", "The disks' paths are healthy", SAN_ADMIN, each_side(paths)),
-    Check("wwpn-pairs", "Each Fibre Channel adapter has two WWPNs", HMC_ADMIN, once_under_an_hmc(wwpn_pairs)),
-    Check("fc-logged-in", "Its Fibre Channel adapters are logged in", SAN_ADMIN, once_under_an_hmc(logged_in)),
-    Check("fc-ports", "The target's Fibre Channel ports have room", VIOS_ADMIN, once_under_an_hmc(ports_free)),
-    Check("fc-zoned", "Both WWPNs are zoned, as the target sees it", SAN_ADMIN, once_under_an_hmc(zoned)),
-    Check("fc-masked", "The storage shows both WWPNs the disks", SAN_ADMIN, once_under_an_hmc(masked)),
-    Check("multipath", "The target has as many I/O servers for it", VIOS_ADMIN, once_under_an_hmc(multipath)),
-    Check("bridged", "The partition's VLANs are bridged", NETWORK_ADMIN, each_side(bridged)),
-    Check("vnic", "The target has ports for its virtual NICs", NETWORK_ADMIN, once_under_an_hmc(vnic_ports)),
-    Check("profile", "Its profile can be made again", HMC_ADMIN, once(profile_kept)),
-    Check("terminal", "No virtual terminal is open", HMC_ADMIN, once(terminal_closed)),
-    Check("optimizer", "The platform optimizer is idle", HMC_ADMIN, each_under_an_hmc(optimizer_idle)),
-    Check("mains", "The system is on mains power", HMC_ADMIN, each_side(on_mains)),
-    Check("system-ready", "The operating system would let it go", AIX_ADMIN, once(system_ready)),
-    Check("cluster", "Cluster software outwaits the suspension", AIX_ADMIN, once(cluster_patience)),
-    Check("sap-hardware-key", "The SAP hardware key stays", SAP_BASIS, once(sap_hardware_key)),
-    Check("sap-licence", "SAP has a licence for the target's key", SAP_BASIS, each_sap("licences", sap_licence)),
     Check(
-        "sap-work-processes", "SAP's work processes are up", SAP_BASIS, each_sap("work_processes", sap_work_processes)
+        "dedicated-memory", "Dedicated memory, or a shared memory pool on the target", HMC_ADMIN, once(dedicated_memory)
     ),
-    Check("sap-long-jobs", "No long SAP job is running", SAP_BASIS, each_sap("jobs", sap_long_jobs)),
+    Check("remote-restart", "Remote restart", HMC_ADMIN, once_under_an_hmc(remote_restart)),
+    Check("affinity-group", "No affinity group", HMC_ADMIN, once_under_an_hmc(affinity_group)),
+    Check("physical-slots", "No physical adapters (manager)", AIX_ADMIN, once(physical_slots)),
+    Check("virtual-adapters", "No physical adapters (AIX)", AIX_ADMIN, once(virtual_adapters)),
+    Check("host-ethernet", "No logical host Ethernet port", AIX_ADMIN, once(host_ethernet)),
+    Check("serial-adapters", "No additional virtual serial adapters", AIX_ADMIN, once(serial_adapters)),
+    Check("whole-luns", "Disks are whole LUNs", VIOS_ADMIN, once(whole_luns)),
+    Check("storage-pool", "Shared storage pool on both ends", VIOS_ADMIN, once(storage_pool)),
+    Check("optical", "No virtual optical media", VIOS_ADMIN, once(optical)),
+    Check("same-luns", "Same LUNs on both ends", SAN_ADMIN, once(same_luns)),
+    Check("luns-free", "LUNs unused on the target", VIOS_ADMIN, once(luns_free)),
+    Check("reserve-policy", "No disk reservation", VIOS_ADMIN, each_side(reserve_policy)),
+    Check("paths", "Disk paths healthy", SAN_ADMIN, each_side(paths)),
+    Check("wwpn-pairs", "Two WWPNs for each Fibre Channel adapter", HMC_ADMIN, once_under_an_hmc(wwpn_pairs)),
+    Check("fc-logged-in", "Fibre Channel adapters logged in", SAN_ADMIN, once_under_an_hmc(logged_in)),
+    Check("fc-ports", "Fibre Channel ports free on the target", VIOS_ADMIN, once_under_an_hmc(ports_free)),
+    Check("fc-zoned", "Both WWPNs zoned on the target", SAN_ADMIN, once_under_an_hmc(zoned)),
+    Check("fc-masked", "Both WWPNs masked on the storage", SAN_ADMIN, once_under_an_hmc(masked)),
+    Check("multipath", "I/O server redundancy kept", VIOS_ADMIN, once_under_an_hmc(multipath)),
+    Check("bridged", "VLANs bridged", NETWORK_ADMIN, each_side(bridged)),
+    Check("vnic", "SR-IOV ports for the virtual NICs", NETWORK_ADMIN, once_under_an_hmc(vnic_ports)),
+    Check("sriov", "No logical SR-IOV ports", HMC_ADMIN, once_under_an_hmc(sriov_ports)),
+    Check("profile", "Single profile", HMC_ADMIN, once(profile_kept)),
+    Check("terminal", "No open virtual terminal", HMC_ADMIN, once(terminal_closed)),
+    Check("optimizer", "Dynamic platform optimizer idle", HMC_ADMIN, each_under_an_hmc(optimizer_idle)),
+    Check("mains", "Mains power, not UPS", HMC_ADMIN, each_side(on_mains)),
+    Check("system-ready", "Operating system ready", AIX_ADMIN, once(system_ready)),
+    Check("cluster", "Cluster time-outs longer than the suspension", AIX_ADMIN, once(cluster_patience)),
+    Check("sap-hardware-key", "SAP hardware key unchanged or licensed", SAP_BASIS, once(sap_hardware_key)),
+    Check("sap-licence", "SAP licence for the target's hardware key", SAP_BASIS, each_sap("licences", sap_licence)),
+    Check(
+        "sap-work-processes", "SAP work processes running", SAP_BASIS, each_sap("work_processes", sap_work_processes)
+    ),
+    Check("sap-long-jobs", "No long-running SAP job", SAP_BASIS, each_sap("jobs", sap_long_jobs)),
     Check("sap-next-jobs", "No SAP job starts in the window", SAP_BASIS, each_sap("jobs", sap_next_jobs)),
-    Check("sap-updates", "No SAP update is in error", SAP_BASIS, each_sap("updates", sap_updates)),
-    Check("sap-enqueue", "SAP's lock server is well", SAP_BASIS, each_sap("enqueue", sap_enqueue)),
+    Check("sap-updates", "No SAP update terminations", SAP_BASIS, each_sap("updates", sap_updates)),
+    Check("sap-enqueue", "SAP enqueue server and replication healthy", SAP_BASIS, each_sap("enqueue", sap_enqueue)),
 )
 
 
 def examine(survey: Survey) -> tuple[Finding, ...]:
-    """Every rule's answer, in the order of the table; rules about both sides answer for each."""
+    """The findings of all checks, in the order of the table; a check of both sides has two."""
     return tuple(finding for check in CHECKS for finding in check(survey))

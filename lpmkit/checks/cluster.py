@@ -1,26 +1,28 @@
-"""Checks of cluster software in the partition: a suspension must be shorter than what the other members wait for a silent one."""
+"""Checks of cluster software in the partition: the suspension must be shorter than the other members' time-outs."""
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, need
+from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, moving_of, need
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.survey.model import Survey
 
-#: The suspension may be this many times as long as is expected in nine of ten moves before a timer runs out.
+#: A time-out should be at least this multiple of the 90th percentile of the predicted suspension.
 MARGIN = 2.0
 
 
 def cluster_patience(survey: Survey) -> RuleResult:
-    """Timers against the suspension's P90. A timer that was read decides; a vendor's default only warns."""
+    """Hold time-outs against the suspension's 90th percentile.
+
+    One that was read can fail; a vendor's default only warns.
+    """
+    moving_of(survey)
     guest = need(survey.guest, survey, "partition", survey.partition)
     members = need(guest.clusters, survey, "clusters", survey.partition)
     if not members:
         return RuleResult(Verdict.PASS, survey.partition, {"cluster software": "none runs"})
     expected = survey.expected_suspension_s
     if expected is None:
-        raise NotKnown(
-            survey.partition, f"{members[0].kind} runs, and nobody could say how long the suspension will be"
-        )
+        raise NotKnown(survey.partition, f"{members[0].kind} runs, and there is no prediction of the suspension")
     facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2)}
     remedies: list[str] = []
     worst = Verdict.PASS

@@ -1,14 +1,27 @@
 """Checks of virtual Fibre Channel (NPIV): both WWPNs of each adapter, and what the target can give it.
 
-Which WWPNs are zoned and what the storage shows them is known to the fabric and the storage alone. The manager's list of possible places
-(``lslparmigr -r virtualio``) is the target's own view of the zoning: an adapter that may go nowhere is one that is not zoned there, or has no port.
+Only fabric and storage know zoning and masking. The manager's list of candidates (``lslparmigr -r virtualio``) is the
+target's view of the zoning: an adapter without a candidate is not zoned there, or finds no free port.
 """
 
 from __future__ import annotations
 
 from shlex import quote
 
-from lpmkit.checks.judging import Fact, OnlyFirmware, RuleResult, Verdict, joined, moving_of, need, passed, vios_of
+from lpmkit.checks.judging import (
+    Fact,
+    NotApplicable,
+    NotKnown,
+    OnlyFirmware,
+    RuleResult,
+    Verdict,
+    joined,
+    moving_of,
+    need,
+    passed,
+    vios_of,
+)
+from lpmkit.checks.profile import profile_field
 from lpmkit.inventory import VirtualFcAdapter
 from lpmkit.survey.model import Survey
 
@@ -17,9 +30,22 @@ WWPNS_EACH = 2
 
 
 def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
+    """The partition's client adapters; raises `NotApplicable` where it has none, by all that lists them."""
     lpar_id = moving_of(survey).lpar_id
     listed = need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name)
-    return tuple(adapter for adapter in listed if adapter.lpar_id == lpar_id and adapter.adapter_type == "client")
+    adapters = tuple(adapter for adapter in listed if adapter.lpar_id == lpar_id and adapter.adapter_type == "client")
+    if adapters:
+        return adapters
+    servers = (survey.source.vios.fc_servers if survey.source.vios else None) or ()
+    profile = profile_field(survey, "virtual_fc_adapters")
+    if any(server.client_lpar_id == lpar_id for server in servers) or profile not in (None, "", "none"):
+        raise NotKnown(
+            survey.partition,
+            f"{survey.source.name} lists no virtual Fibre Channel adapter of {survey.partition}, but its I/O servers "
+            "or its "
+            "profile have one",
+        )
+    raise NotApplicable(survey.partition, "the partition has no virtual Fibre Channel adapter")
 
 
 def wwpn_pairs(survey: Survey) -> RuleResult:
@@ -30,17 +56,16 @@ def wwpn_pairs(survey: Survey) -> RuleResult:
     return passed(
         not single,
         survey.partition,
-        facts or {"virtual Fibre Channel adapters": 0},
-        f"Make the adapters in slots {joined(single)} anew without naming WWPNs, so that the system gives each a pair: chhwres -r virtualio "
-        f"--rsubtype fc -o a -p {survey.partition}; then zone and mask both",
+        facts,
+        f"Create the adapters in slots {joined(single)} again without WWPNs, so that the system assigns a pair to "
+        "each: "
+        f"chhwres -r virtualio --rsubtype fc -o a -p {survey.partition}; then zone and mask both",
     )
 
 
 def logged_in(survey: Survey) -> RuleResult:
-    """Warn of an adapter that is not logged in on the source: it will hardly be on the target."""
+    """Warn of an adapter that is not logged in on the source: it will probably not log in on the target either."""
     adapters = _adapters(survey)
-    if not adapters:
-        return RuleResult(Verdict.PASS, survey.partition, {"virtual Fibre Channel adapters": 0})
     lpar_id = moving_of(survey).lpar_id
     servers = need(vios_of(survey, survey.source, "fc map").fc_servers, survey, "fc map", survey.source.name)
     serving = [server for server in servers if server.client_lpar_id == lpar_id]
@@ -49,7 +74,7 @@ def logged_in(survey: Survey) -> RuleResult:
         good,
         survey.partition,
         {server.name: f"{server.status} on {server.port or 'no port'}" for server in serving} or {"server adapters": 0},
-        "lsmap -all -npiv on the I/O server; see the zoning of the WWPN that is in use now",
+        "lsmap -all -npiv on the I/O server; check the zoning of the WWPN that is in use now",
         bad=Verdict.WARN,
     )
 
@@ -57,8 +82,6 @@ def logged_in(survey: Survey) -> RuleResult:
 def ports_free(survey: Survey) -> RuleResult:
     """Require room on the target's ports for as many more adapters, with two WWPNs each."""
     adapters = _adapters(survey)
-    if not adapters:
-        return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     ports = need(vios_of(survey, survey.target, "fc ports").fc_ports, survey, "fc ports", survey.target.name)
     free = sum(min(port.ports_left, port.wwpns_left // WWPNS_EACH) for port in ports if port.fabric)
     return passed(
@@ -66,15 +89,13 @@ def ports_free(survey: Survey) -> RuleResult:
         survey.target.name,
         {"needed": len(adapters), "free": free}
         | {port.name: f"{port.ports_left} ports, {port.wwpns_left} WWPNs left" for port in ports},
-        "lsnports on the I/O servers of the target; connect another port to the fabric, or free one: vfcmap -vadapter vfchostN -fcp",
+        "lsnports on the I/O servers of the target shows their ports; connect another one to the fabric",
     )
 
 
 def zoned(survey: Survey) -> RuleResult:
     """Require that the target can host each adapter: its second WWPN is zoned to the same target ports."""
     adapters = _adapters(survey)
-    if not adapters:
-        return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     places = need(survey.places, survey, "places", survey.source.name)
     hosts = {adapter.slot: [place.server for place in places.fc if place.slot == adapter.slot] for adapter in adapters}
     nowhere = [adapter for adapter in adapters if not hosts[adapter.slot]]
@@ -99,11 +120,12 @@ def zoned(survey: Survey) -> RuleResult:
 def masked(survey: Survey) -> RuleResult:
     """Leave LUN masking to the validation disk by disk, the only view of a WWPN that is not logged in (B `HMC8`)."""
     adapters = _adapters(survey)
-    if not adapters:
-        return RuleResult(Verdict.PASS, survey.target.name, {"virtual Fibre Channel adapters": 0})
     wwpns = joined(wwpn for adapter in adapters for wwpn in adapter.wwpns)
     raise OnlyFirmware(
         survey.target.name,
-        "the storage's masking of WWPNs that are not logged in shows in no listing, and the ordinary validation of a console before V10R3 M1061 looks at the zoning only",
-        f"Mask the same LUNs to all of {wwpns}; lpmkit validate {quote(survey.partition)} --to {quote(survey.target.name)} --npiv-disks (migrlpar -o v … --npivval portdisk) tries every disk",
+        "no listing shows the masking of WWPNs that are not logged in, and the ordinary validation of an HMC before "
+        "V10R3 "
+        "M1061 checks the zoning only",
+        f"Mask the same LUNs to all of {wwpns}. To try every disk: lpmkit validate {quote(survey.partition)} "
+        f"--to {quote(survey.target.name)} --npiv-disks (migrlpar -o v … --npivval portdisk)",
     )

@@ -1,4 +1,6 @@
-"""What a check is: a question put to a survey, its verdict with facts, remedy and who must act, and the reason where a fact is missing."""
+"""Checks as values: the verdict of a rule about a survey, with facts, remedy and owner, and the reason where a fact
+is missing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.inventory import Frame, Partition, Vios
 from lpmkit.sap.model import SapSnapshot
-from lpmkit.survey.model import Survey, SystemFacts
+from lpmkit.survey.model import NOT_ACTIVATED, Survey, SystemFacts
 
 Value = TypeVar("Value")
 
@@ -24,35 +26,27 @@ Fact = str | int | float | bool | None
 
 
 AIX_ADMIN = "AIX administrator"
-
-
 VIOS_ADMIN = "VIOS administrator"
-
-
+HMC_ADMIN = "HMC administrator"
 SAN_ADMIN = "SAN administrator"
-
-
 NETWORK_ADMIN = "network administrator"
-
-
 SAP_BASIS = "SAP Basis"
 
 
-NOT_ACTIVATED = "Not Activated"
-HMC_ADMIN = "HMC administrator"
-
-
 class Verdict(StrEnum):
-    """What a rule says. ``UNKNOWN`` is a fact of its own: it could not be looked at."""
+    """The result of a rule. ``UNKNOWN``: a fact could not be read. ``NOT_APPLICABLE``: there is nothing of the kind
+    to judge.
+    """
 
     PASS = "pass"  # noqa: S105 - a word, not a secret
     WARN = "warn"
     FAIL = "fail"
     UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
 
 
 class Answer(StrEnum):
-    """What all rules together say."""
+    """The result of all rules together."""
 
     READY = "ready"
     NOT_READY = "not ready"
@@ -61,7 +55,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's answer: about which machine or partition, from which facts, what to type, and who must."""
+    """The result of one check: machine or partition, facts, remedy and owner."""
 
     key: str
     title: str
@@ -70,17 +64,17 @@ class Finding:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     remedy: str = ""
     who: str = ""
-    #: What was asked, each as ``MACHINE: COMMAND``.
+    #: The commands behind the facts, each as ``MACHINE: COMMAND``.
     asked: tuple[str, ...] = ()
-    #: The message code that an HMC would give (what an IVM says was not found); empty where none is known.
+    #: The message code that an HMC gives for this; empty where none is known.
     code: str = ""
-    #: Of an unknown: nobody but the firmware's own validation can tell, so it does not keep a partition from being ready.
+    #: Of an unknown: only the validation can tell, so the partition may still be ready.
     only_firmware: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """What one rule makes of the facts about one thing."""
+    """The verdict of one rule about one thing."""
 
     verdict: Verdict
     about: str
@@ -89,7 +83,18 @@ class RuleResult:
 
 
 class NotKnown(Exception):
-    """A rule's way of saying that a fact it needs is missing. It never leaves this module."""
+    """A fact that a rule needs is missing. Caught by `Check`."""
+
+    def __init__(self, about: str, why: str) -> None:
+        self.about, self.why = about, why
+        super().__init__(why)
+
+
+class NotApplicable(Exception):
+    """The partition has nothing that a rule could judge, or its operating system has no such thing.
+
+    Caught by `Check`.
+    """
 
     def __init__(self, about: str, why: str) -> None:
         self.about, self.why = about, why
@@ -97,7 +102,7 @@ class NotKnown(Exception):
 
 
 class OnlyFirmware(NotKnown):
-    """No command that lpmkit knows tells this at this level; the validation by the firmware does. ``remedy`` says what to do beforehand."""
+    """No command tells this at this level; the validation does. ``remedy`` is what to do before it."""
 
     def __init__(self, about: str, why: str, remedy: str) -> None:
         super().__init__(about, why)
@@ -106,7 +111,9 @@ class OnlyFirmware(NotKnown):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The basis of a check: its number among the prerequisites, the commands, and how sure it is (A to D, docs/sources.md)."""
+    """The basis of a check: its number among the prerequisites, the commands, and how sure it is (A to D,
+    docs/sources.md).
+    """
 
     number: int | None = None
     ivm: tuple[str, ...] = ()
@@ -116,6 +123,7 @@ class Basis:
     active_only: bool = False
 
     def asked(self, manager: str) -> tuple[str, ...]:
+        """The commands for a kind of manager, ``ivm`` or ``hmc``."""
         return self.hmc if manager == "hmc" else self.ivm
 
 
@@ -141,7 +149,7 @@ def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
 
 
-#: What a line of the table does with a survey: the questions to be judged, one or one for each side.
+#: The rules that one line of the table applies to a survey: one, or one for each side.
 Judges = Callable[[Survey], tuple[Callable[[], RuleResult], ...]]
 
 
@@ -156,17 +164,17 @@ def each_side(judge: Callable[[Survey, SystemFacts], RuleResult]) -> Judges:
 
 
 def each_under_an_hmc(judge: Callable[[Survey, SystemFacts], RuleResult]) -> Judges:
-    """A rule about a side whose I/O servers are not its manager; it has nothing to say of another."""
+    """A rule about each side that is under an HMC."""
     return lambda survey: tuple(partial(judge, survey, side) for side in sides(survey) if side.manager == "hmc")
 
 
 def once_under_an_hmc(judge: Callable[[Survey], RuleResult]) -> Judges:
-    """A rule about what only systems under an HMC have."""
+    """A rule about the move, for systems under an HMC."""
     return lambda survey: (partial(judge, survey),) if survey.source.manager == "hmc" else ()
 
 
 def each_sap(question: str, judge: Callable[[Survey, SapSnapshot], RuleResult]) -> Judges:
-    """A rule about each SAP system in the partition; it has nothing to say where the site file names no way in that tells."""
+    """A rule about each SAP system in the partition; skipped where no configured SAP interface provides the data."""
     return lambda survey: tuple(
         partial(_of_sap, survey, snapshot, question, judge)
         for snapshot in survey.sap
@@ -184,7 +192,7 @@ def _of_sap(
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table; called with a survey it gives one finding, or one for each side that it is about."""
+    """One line of the table. A call with a survey returns one finding, or one for each side."""
 
     key: str
     title: str
@@ -193,22 +201,25 @@ class Check:
 
     @property
     def basis(self) -> Basis:
+        """The row of ``catalogue.yaml`` for this check."""
         return bases()[self.key]
 
     def __call__(self, survey: Survey) -> tuple[Finding, ...]:
+        """Judge a survey; nothing where the check is about active moves only and the partition is not activated."""
         if self.basis.active_only and is_inactive(survey):
             return ()
-        return tuple(self._found(survey, judge) for judge in self.judges(survey))
+        return tuple(self._judged(survey, judge) for judge in self.judges(survey))
 
-    def _found(self, survey: Survey, judge: Callable[[], RuleResult]) -> Finding:
+    def _judged(self, survey: Survey, judge: Callable[[], RuleResult]) -> Finding:
         only_firmware = False
         try:
             result = judge()
+        except NotApplicable as absent:
+            result = RuleResult(Verdict.NOT_APPLICABLE, absent.about, {"not applicable": absent.why})
         except OnlyFirmware as missing:
             only_firmware = True
-            result = RuleResult(
-                Verdict.UNKNOWN, missing.about, {"only the firmware can tell": missing.why}, missing.remedy
-            )
+            facts: dict[str, Fact] = {"only the firmware can tell": missing.why}
+            result = RuleResult(Verdict.UNKNOWN, missing.about, facts, missing.remedy)
         except NotKnown as missing:
             result = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
         asked = tuple(_named(command, survey, result.about) for command in self.basis.asked(survey.source.manager))
@@ -227,7 +238,7 @@ class Check:
 
 
 def _named(command: str, survey: Survey, about: str) -> str:
-    """A command of the catalogue with the names of this move in it, to be copied."""
+    """A command of the catalogue with the names of this move, to copy."""
     side = survey.target if about == survey.target.name else survey.source
     names = {"PARTITION": survey.partition}
     if side.frame:
@@ -238,13 +249,16 @@ def _named(command: str, survey: Survey, about: str) -> str:
 
 
 def is_inactive(survey: Survey) -> bool:
-    """A partition that is not activated is moved as it lies (`IVM-migrlpar`, B): its memory and its operating system have no say."""
+    """True if the partition is not activated: the move is inactive (`IVM-migrlpar`, B), without memory and operating
+    system.
+    """
     return survey.moving is not None and survey.moving.state == NOT_ACTIVATED
 
 
 def ready(findings: Iterable[Finding]) -> Answer:
-    """Whether the partition may move. One failure says no; else one unknown says that it cannot be told; warnings do not hinder, nor does what only the
-    firmware can tell: that is what its validation is for.
+    """Combine findings: one failure means not ready, else one unknown means "could not tell".
+
+    Warnings do not count, nor what does not apply, nor what only the firmware's validation can tell.
 
     >>> ready([Finding("memory-room", "", Verdict.WARN, "bvio83"), Finding("keys", "", Verdict.PASS, "bvio82")])
     <Answer.READY: 'ready'>
@@ -252,35 +266,41 @@ def ready(findings: Iterable[Finding]) -> Answer:
     <Answer.COULD_NOT_TELL: 'could not tell'>
     """
     verdicts = {finding.verdict for finding in findings if not finding.only_firmware}
+    verdicts.discard(Verdict.NOT_APPLICABLE)
     if Verdict.FAIL in verdicts:
         return Answer.NOT_READY
     return Answer.COULD_NOT_TELL if Verdict.UNKNOWN in verdicts or not verdicts else Answer.READY
 
 
 def sides(survey: Survey) -> tuple[SystemFacts, SystemFacts]:
+    """Source and target."""
     return survey.source, survey.target
 
 
 def need(value: Value | None, survey: Survey, what: str, where: str) -> Value:
-    """The value, or `NotKnown` with the reason that the survey kept under this name."""
+    """The value; raises `NotKnown` with the reason that the survey has for ``what`` where it is missing."""
     if value is None:
         raise NotKnown(where, survey.why_not(what, where))
     return value
 
 
 def look_again(about: str) -> str:
-    return f"See that {about} answers, then survey again."
+    """The remedy of an unknown."""
+    return f"Make sure that {about} answers, then survey again."
 
 
 def frame_of(survey: Survey, side: SystemFacts) -> Frame:
+    """The managed system of a side; raises `NotKnown`."""
     return need(side.frame, survey, "frame", side.name)
 
 
 def vios_of(survey: Survey, side: SystemFacts, what: str) -> Vios:
+    """The I/O servers of a side as one; raises `NotKnown` with the gap named ``what``."""
     return need(side.vios, survey, what, side.name)
 
 
 def moving_of(survey: Survey) -> Partition:
+    """The partition as the source lists it; raises `NotKnown`."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     if survey.moving is None:
         raise NotKnown(survey.partition, f"{survey.source.name} lists no partition {survey.partition}")
@@ -288,13 +308,14 @@ def moving_of(survey: Survey) -> Partition:
 
 
 def field_of(survey: Survey, value: Value | None, what: str) -> Value:
-    """A field of the partition that its manager may not know."""
+    """A field of the partition; raises `NotKnown` where its manager does not list it."""
     if value is None:
-        raise NotKnown(survey.partition, f"{survey.source.name} does not say the {what} of {survey.partition}")
+        raise NotKnown(survey.partition, f"{survey.source.name} does not list the {what} of {survey.partition}")
     return value
 
 
 def io_servers_of(survey: Survey, side: SystemFacts) -> tuple[Partition, ...]:
+    """The I/O servers that a side lists; raises `NotKnown` where it lists none."""
     need(side.partitions, survey, "partitions", side.name)
     if not side.io_servers:
         raise NotKnown(side.name, f"{side.name} lists no I/O server")
@@ -302,9 +323,10 @@ def io_servers_of(survey: Survey, side: SystemFacts) -> tuple[Partition, ...]:
 
 
 def passed(good: bool, about: str, facts: Mapping[str, Fact], remedy: str, bad: Verdict = Verdict.FAIL) -> RuleResult:
-    """Pass without a remedy, or the given verdict with it."""
+    """A pass without remedy where ``good``, else ``bad`` with the remedy."""
     return RuleResult(Verdict.PASS, about, facts) if good else RuleResult(bad, about, facts, remedy)
 
 
 def joined(words: Iterable[object]) -> str:
+    """Words with commas between them, or ``none``."""
     return ", ".join(str(word) for word in words) or "none"

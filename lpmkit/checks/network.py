@@ -1,45 +1,104 @@
-"""Checks of virtual Ethernet."""
+"""Checks of virtual Ethernet, virtual NICs and logical SR-IOV ports."""
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, joined, moving_of, need, passed, vios_of
-from lpmkit.inventory import VirtualEthernetAdapter
-from lpmkit.survey.model import Survey, SystemFacts, adapters_of, bridge_for
+from lpmkit.checks.judging import (
+    Fact,
+    NotApplicable,
+    NotKnown,
+    RuleResult,
+    Verdict,
+    joined,
+    moving_of,
+    need,
+    passed,
+    vios_of,
+)
+from lpmkit.checks.profile import current_profile
+from lpmkit.inventory import SharedEthernet, VirtualEthernetAdapter
+from lpmkit.survey.model import WAITING, Survey, SystemFacts, adapters_of, bridges_for, forwards
 
 
 def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
+    """The partition's virtual Ethernet adapters; raises `NotApplicable` where it has none."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
-    return need(adapters_of(survey), survey, "ethernet adapters", survey.source.name)
+    adapters = need(adapters_of(survey), survey, "ethernet adapters", survey.source.name)
+    if not survey.source.ethernet_adapters:
+        # Even its I/O servers have trunk adapters: an empty list was not read right.
+        raise NotKnown(survey.source.name, f"{survey.source.name} lists no virtual Ethernet adapter of any partition")
+    if not adapters:
+        raise NotApplicable(survey.partition, "the partition has no virtual Ethernet adapter")
+    return adapters
 
 
 def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Require an SEA that bridges every VLAN of the partition, on the same virtual switch if there are several."""
+    """Require, for every VLAN of the partition, an SEA on the same virtual switch that forwards packets.
+
+    An SEA in ``LIMBO``, or with its physical link down, does not; of a failover pair one that does is enough, with a
+    warning.
+    """
     adapters = _adapters(survey)
     vios = vios_of(survey, side, "network map")
     need(vios.shared_ethernets, survey, "network map", side.name)
     need(vios.trunks, survey, "trunks", side.name)
-    seas = {vlan: bridge_for(side, vlan, adapter.vswitch) for adapter in adapters for vlan in adapter.vlans}
-    missing = [vlan for vlan, sea in seas.items() if sea is None]
-    return passed(
-        not missing,
-        side.name,
-        {f"VLAN {vlan}": sea or "no SEA" for vlan, sea in seas.items()} or {"adapters": 0},
-        f"Bridge VLAN {joined(missing)} on {side.name}: mkvdev -sea ADAPTER -vadapter TRUNK -default TRUNK -defaultid VLAN, "
-        "or add the VLAN to the trunk; the switch port must carry it.",
+    seas = {vlan: bridges_for(side, vlan, adapter.vswitch) or () for adapter in adapters for vlan in adapter.vlans}
+    facts: dict[str, Fact] = {
+        f"VLAN {vlan}": ", ".join(map(_sea_word, bridges)) or "no SEA" for vlan, bridges in seas.items()
+    }
+    missing = [vlan for vlan, bridges in seas.items() if not bridges]
+    if missing:
+        return RuleResult(
+            Verdict.FAIL,
+            side.name,
+            facts,
+            f"Bridge VLAN {joined(missing)} on {side.name}: mkvdev -sea ADAPTER -vadapter TRUNK -default TRUNK "
+            "-defaultid VLAN, "
+            "or add the VLAN to the trunk; the switch port must carry it.",
+        )
+    dead = [vlan for vlan, bridges in seas.items() if not any(map(forwards, bridges))]
+    broken = {bridge.sea for bridges in seas.values() for bridge in bridges if not _is_well(bridge)}
+    remedy = (
+        f"On the I/O servers of {side.name}: entstat -all {joined(sorted(filter(None, broken)))} shows state and "
+        "link; check "
+        "cable, switch port, control channel and error log (VIOS_SEA_ADAP_FAIL)."
     )
+    if any(_only_waiting(seas[vlan]) for vlan in dead) and _left_out(side):
+        raise NotKnown(
+            side.name, f"only backup SEAs bridge VLAN {joined(dead)}, and {joined(_left_out(side))} was not read"
+        )
+    if dead:
+        return RuleResult(Verdict.FAIL, side.name, facts, remedy)
+    return passed(not broken, side.name, facts, remedy, bad=Verdict.WARN)
+
+
+def _sea_word(bridge: SharedEthernet) -> str:
+    link = " link down" if bridge.link_up is False else ""
+    return f"{bridge.sea}{f' {bridge.state}' if bridge.state else ''}{link}"
+
+
+def _is_well(bridge: SharedEthernet) -> bool:
+    return forwards(bridge) or (bridge.state in WAITING and bridge.link_up is not False)
+
+
+def _only_waiting(bridges: tuple[SharedEthernet, ...]) -> bool:
+    return all(bridge.state in WAITING and bridge.link_up is not False for bridge in bridges)
+
+
+def _left_out(side: SystemFacts) -> list[str]:
+    """I/O servers that the manager lists and that were not asked, which may hold the primary SEA."""
+    return [server.name for server in side.io_servers if side.asked and server.name not in side.asked]
 
 
 def vnic_ports(survey: Survey) -> RuleResult:
-    """A virtual NIC needs a physical SR-IOV port with a link on the target for every backing device, or at least for one."""
+    """Require a physical SR-IOV port with a link on the target for each backing device, or at least for one."""
     moving = moving_of(survey)
-    nics = [
-        nic for nic in need(survey.source.vnics, survey, "vnics", survey.source.name) if nic.lpar_id == moving.lpar_id
-    ]
+    listed = need(survey.source.vnics, survey, "vnics", survey.source.name)
+    nics = [nic for nic in listed if nic.lpar_id == moving.lpar_id]
     if not nics:
-        return RuleResult(Verdict.PASS, survey.partition, {"virtual NICs": 0})
+        raise NotApplicable(survey.partition, "the partition has no virtual NIC")
     ports = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
     if any(port.up is None for port in ports):
-        raise NotKnown(survey.target.name, f"{survey.target.name} does not say which SR-IOV ports have a link")
+        raise NotKnown(survey.target.name, f"{survey.target.name} does not list which SR-IOV ports have a link")
     up = [port for port in ports if port.up]
     wanted = max(len(nic.backing) for nic in nics)
     facts: dict[str, Fact] = {
@@ -48,9 +107,49 @@ def vnic_ports(survey: Survey) -> RuleResult:
         "ports with a link": joined(f"adapter {port.adapter} port {port.port}" for port in up),
     }
     remedy = (
-        "Connect an SR-IOV port of the target to the same network (lshwres -r sriov --rsubtype physport -m TARGET --level eth), and say "
-        "which in the order: --map vnic_mappings=SLOT/..."
+        "Connect an SR-IOV port of the target to the same network (lshwres -r sriov --rsubtype physport -m TARGET "
+        "--level eth), and name it in the order: --map vnic_mappings=SLOT/..."
     )
     if not up:
         return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     return passed(len(up) >= wanted, survey.target.name, facts, remedy, bad=Verdict.WARN)
+
+
+#: Fields of a profile that hold logical SR-IOV ports (B `HMC9`).
+LOGICAL_PORT_FIELDS = ("sriov_eth_logical_ports", "sriov_roce_logical_ports")
+
+
+def sriov_ports(survey: Survey) -> RuleResult:
+    """Require a partition without logical SR-IOV ports of its own, Ethernet or RoCE; a migratable one needs
+    ``--migsriov``.
+
+    Both the manager's list and the profile count: either may have what the other lacks.
+    """
+    moving = moving_of(survey)
+    listed = need(survey.source.logical_ports, survey, "logical ports", survey.source.name)
+    ports = [port for port in listed if port.lpar_id == moving.lpar_id]
+    facts: dict[str, Fact] = {
+        f"logical port {port.logical_port}": f"adapter {port.adapter}, {port.level}"
+        + (", migratable" if port.migratable else "")
+        for port in ports
+    }
+    profile = {} if ports else current_profile(survey)
+    for field in LOGICAL_PORT_FIELDS:
+        value = profile.get(field)
+        if value not in (None, "", "none"):
+            facts[f"{field} of the profile"] = value
+    if not facts:
+        raise NotApplicable(survey.partition, "the partition has no logical SR-IOV port")
+    if ports and all(port.migratable for port in ports):
+        remedy = (
+            "Order the move with --option migsriov=1; the ports need capacity on the SR-IOV adapters of the target."
+        )
+        return RuleResult(Verdict.WARN, survey.partition, facts, remedy)
+    return RuleResult(
+        Verdict.FAIL,
+        survey.partition,
+        facts,
+        "A logical port that is not migratable keeps the partition here. Give it a virtual NIC or a virtual Ethernet "
+        "adapter "
+        "and move its addresses there; then remove the port from partition and profile.",
+    )

@@ -45,15 +45,17 @@ class PartitionResult:
     findings: tuple[Finding, ...]
 
     def count(self, verdict: Verdict) -> int:
-        """How many findings say so; what only the firmware can tell is no unknown here."""
+        """The number of findings with a verdict, without those that only the firmware can judge."""
         return sum(finding.verdict is verdict and not finding.only_firmware for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetCheck:
-    """All partitions of ``source``, asked whether they could move to ``target``; when, in nanoseconds since 1970, and which machines could not be asked.
+    """All partitions of ``source``, asked whether they could move to ``target``; when, in nanoseconds since 1970, and
+    which machines could not be asked.
 
-    Where one of the two managers could not be asked, ``judged`` is false and the partitions, as far as they could be listed, have no findings.
+    Where one of the two managers could not be asked, ``judged`` is false and the partitions, as far as they could be
+    listed, have no findings.
     """
 
     source: str
@@ -90,6 +92,7 @@ class FleetCheck:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> FleetCheck:
+        """A result from `to_dict`."""
         return cls(
             document["source"],
             document["target"],
@@ -112,7 +115,7 @@ class FleetCheck:
 
 
 def answer_of(nights: Sequence[FleetCheck]) -> Answer:
-    """The same of many frames; one that was asked and holds no partition says nothing."""
+    """The combined answer of many frames; one without partitions does not count."""
     return _together(night.answer for night in nights if night.partitions or not night.judged)
 
 
@@ -125,7 +128,7 @@ def _together(answers: Iterable[Answer]) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What one check says now and said the last time of one thing; ``None`` where it was or is not asked, because the partition or the check is new or gone."""
+    """The verdicts of one check on one thing, now and last time; ``None`` where partition or check is new or gone."""
 
     partition: str
     check: str
@@ -142,7 +145,10 @@ def examine_estate(
     clock: Clock | None = None,
     tell: Callable[[SurveyProgress], None] = lambda progress: None,
 ) -> tuple[tuple[FleetCheck, ...], Cost]:
-    """Survey every partition of these directions in one pass and judge it; a night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_fleet`."""
+    """Survey every partition of these directions in one pass and judge it.
+
+    A night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_fleet`.
+    """
     surveys, cost = survey_fleet(site, directions, secrets, tell=tell)
     past = history(site.runs.folder) if site.runs.folder.is_dir() else []
     wall_ns = (clock or Clock()).wall_ns()
@@ -172,7 +178,10 @@ def _expecting(survey: Survey, partition: Partition, past: Sequence[ObservedMove
 
 
 def keep(night: FleetCheck, runs: Path) -> Path:
-    """Write the night as JSON, CSV and HTML below the folder of runs, and say where; raises `RecordError` when it cannot be written."""
+    """Write the night as JSON, CSV and HTML below the folder of runs, and say where.
+
+    Raises `RecordError` when it cannot be written.
+    """
     folder = _folder(runs, night.source, night.target)
     before = last(runs, night.source, night.target)
     for path in reversed([folder, *folder.parents]):
@@ -185,7 +194,10 @@ def keep(night: FleetCheck, runs: Path) -> Path:
 
 
 def last(runs: Path, source: str, target: str) -> FleetCheck | None:
-    """The latest night that was kept of these two frames and was judged. Raises `RecordError` for a file that is not one."""
+    """The latest night that was kept of these two frames and was judged.
+
+    Raises `RecordError` for a file that is not one.
+    """
     for path in sorted(_folder(runs, source, target).glob("*.json"), reverse=True):
         try:
             night = FleetCheck.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -201,7 +213,10 @@ def last(runs: Path, source: str, target: str) -> FleetCheck | None:
 
 
 def changes(before: FleetCheck | None, now: FleetCheck) -> tuple[Changed, ...]:
-    """Every verdict that is another one, in the order of now, what is gone at the end; nothing where there is no night before, or now nobody could ask."""
+    """Every verdict that is another one, in the order of now, what is gone at the end.
+
+    Nothing where there is no night before, or now nobody could ask.
+    """
     if before is None or not now.judged:
         return ()
     old, new = _verdicts(before), _verdicts(now)
@@ -239,7 +254,9 @@ def _shown(finding: Finding) -> str:
 
 
 def as_html(night: FleetCheck, before: FleetCheck | None) -> str:
-    """A page of its own: the table of partitions, what changed since ``before``, and whatever is not as it should be with its remedy."""
+    """A page of its own: the table of partitions, what changed since ``before``, and whatever is not as it should be
+    with its remedy.
+    """
     environment = Environment(loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True))
     return environment.get_template("nightly.html.j2").render(
         title=f"Could they move? {night.source} to {night.target}, {_time(night):%Y-%m-%d %H:%M} UTC",
@@ -296,7 +313,7 @@ def silent_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, str]]:
 
 
 def changes_as_rows(rows: Sequence[Changed]) -> list[dict[str, str]]:
-    """What changed, as words."""
+    """The changes as rows of a table."""
     return [
         {
             "partition": change.partition,

@@ -1,33 +1,53 @@
-"""Checks of the partition itself: its state, its names, RMC, and what of it cannot travel."""
+"""Checks of the partition itself: its state, its names, RMC, and attributes and adapters that cannot move."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from enum import StrEnum
 
 from lpmkit.checks.judging import (
     Fact,
+    NotApplicable,
     NotKnown,
     OnlyFirmware,
     RuleResult,
     Verdict,
     field_of,
     frame_of,
+    io_servers_of,
     is_inactive,
     joined,
     moving_of,
     need,
     passed,
 )
-from lpmkit.control.listings import names, records
+from lpmkit.checks.profile import current_profile, profile_field, required_field
+from lpmkit.control.listings import names
+from lpmkit.inventory import Device, OperatingSystem
 from lpmkit.survey.model import Survey
 
-#: Descriptions of adapters that a movable partition may have (`GLPI`, A); any other is a piece of the machine it stands on.
-VIRTUAL_ADAPTERS = (
-    "Virtual I/O Ethernet Adapter (l-lan)",
+#: Words in the descriptions of adapters without hardware: virtual ones and pseudo devices over others (`GLPI`, A;
+#: vNIC, EtherChannel and VLAN A, field captures). A move takes them along.
+VIRTUAL_WORDS = (
+    "(l-lan)",
     "Virtual SCSI Client Adapter",
     "Virtual Fibre Channel Client Adapter",
     "LPAR Virtual Serial Adapter",
+    "Virtual NIC Client Adapter",
+    "(vnic)",
 )
+PSEUDO_WORDS = ("EtherChannel", "Link Aggregation", "VLAN")
+#: A logical port of a host Ethernet adapter, and the virtual function of an SR-IOV adapter (A, field captures).
+HOST_ETHERNET_WORD = "lp-hea"
+VIRTUAL_FUNCTION = re.compile(r"\bVF\b|Virtual Function", re.IGNORECASE)
+#: States out of which a partition is not started but resumed (A `ZIU`).
+SUSPENDED = frozenset({"Suspended", "Suspending", "Resuming"})
+
+
+def system_name(survey: Survey, *, target: bool = False) -> str:
+    """The managed system's name for a command to copy; the site file's name of the frame where it was not read."""
+    side = survey.target if target else survey.source
+    return side.frame.name if side.frame else side.name
 
 
 def partition_running(survey: Survey) -> RuleResult:
@@ -35,9 +55,18 @@ def partition_running(survey: Survey) -> RuleResult:
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     state = survey.moving.state if survey.moving else "not listed"
     facts: dict[str, Fact] = {"state": state, "frame": survey.source.name}
-    remedy = f"Start it: chsysstate -r lpar -o on -n {survey.partition}"
+    system = f" -m {system_name(survey)}" if survey.source.manager == "hmc" else ""
+    remedy = f"Start it: chsysstate -r lpar{system} -o on -n {survey.partition}"
     if is_inactive(survey):
-        return RuleResult(Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, f"For a live move: {remedy}")
+        return RuleResult(
+            Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, f"For an active move: {remedy}"
+        )
+    if state in SUSPENDED:
+        remedy = (
+            "Do not start it: it is suspended and its memory is in storage. Resume it: chlparstate -o resume -r "
+            f"lpar{system} "
+            f"-p {survey.partition}"
+        )
     return passed(state == "Running", survey.partition, facts, remedy)
 
 
@@ -49,13 +78,14 @@ def not_migrating(survey: Survey) -> RuleResult:
         state == "Not Migrating",
         survey.partition,
         {"migration_state": state},
-        f"Wait for its end; if it stands still: migrlpar -o s -m SYSTEM -p {survey.partition}, "
-        f"and if it stays so: migrlpar -o r -m SYSTEM -p {survey.partition}",
+        f"Wait for its end. If it makes no progress: migrlpar -o s -m {system_name(survey)} -p {survey.partition}; "
+        f"if that does not help: migrlpar -o r -m {system_name(survey)} -p {survey.partition}",
     )
 
 
 def name_free(survey: Survey) -> RuleResult:
     """Require that the target's manager does not list the partition's name."""
+    io_servers_of(survey, survey.target)
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     taken = [partition for partition in listed if partition.name == survey.partition]
     return passed(
@@ -63,12 +93,13 @@ def name_free(survey: Survey) -> RuleResult:
         survey.target.name,
         {"name": survey.partition, "listed there as id": taken[0].lpar_id if taken else None},
         f"Rename the other one on {survey.target.name}: "
-        f'chsyscfg -r lpar -i "name={survey.partition},new_name=NEW"; if it is what a failed move left behind, recover first.',
+        f'chsyscfg -r lpar -i "name={survey.partition},new_name=NEW". After a failed move recover first.',
     )
 
 
 def id_free(survey: Survey) -> RuleResult:
     """Warn where the partition's id is taken on the target: another id changes ``uname -L`` and ``uname -f``."""
+    io_servers_of(survey, survey.target)
     listed = need(survey.target.partitions, survey, "partitions", survey.target.name)
     lpar_id = moving_of(survey).lpar_id
     owner = next((partition.name for partition in listed if partition.lpar_id == lpar_id), None)
@@ -76,7 +107,9 @@ def id_free(survey: Survey) -> RuleResult:
         owner is None,
         survey.target.name,
         {"id now": lpar_id, "taken on the target by": owner},
-        f"The partition will get another id than {lpar_id}; tell whoever uses uname -L, or free the id on {survey.target.name}.",
+        f"The partition gets another id than {lpar_id}, which changes uname -L and uname -f. To keep it, free the id "
+        "on "
+        f"{survey.target.name} before the move.",
         bad=Verdict.WARN,
     )
 
@@ -95,13 +128,19 @@ def rmc_manager(survey: Survey) -> RuleResult:
         state == "active" and capable,
         survey.partition,
         facts,
-        "On the partition as root: /usr/sbin/rsct/bin/rmcctrl -z; /usr/sbin/rsct/bin/rmcctrl -A; /usr/sbin/rsct/bin/rmcctrl -p; "
+        "On the partition as root: /usr/sbin/rsct/bin/rmcctrl -z; /usr/sbin/rsct/bin/rmcctrl -A; "
+        "/usr/sbin/rsct/bin/rmcctrl -p; "
         "then allow five minutes. Port 657 must be open for TCP and UDP.",
     )
 
 
 def rmc_partition(survey: Survey) -> RuleResult:
-    """Require a running RMC subsystem (``ctrmc``) in the partition."""
+    """Require a running RMC subsystem (``ctrmc``) in a partition with AIX.
+
+    Linux and IBM i are judged by the manager's RMC state.
+    """
+    moving_of(survey)
+    _only_aix(survey, "RMC of this system is judged by the state that the manager lists")
     guest = need(survey.guest, survey, "partition", survey.partition)
     rmc = need(guest.rmc, survey, "rmc", survey.partition)
     return passed(
@@ -112,6 +151,13 @@ def rmc_partition(survey: Survey) -> RuleResult:
     )
 
 
+def _only_aix(survey: Survey, why: str) -> None:
+    """Raise `NotApplicable` for a partition that is known to run another system than AIX."""
+    system = survey.moving.operating_system if survey.moving else None
+    if system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+        raise NotApplicable(survey.partition, f"the partition runs {system.value}: {why}")
+
+
 def huge_pages(survey: Survey) -> RuleResult:
     """Require a partition without huge pages."""
     count = field_of(survey, moving_of(survey).huge_pages, "huge pages")
@@ -119,8 +165,7 @@ def huge_pages(survey: Survey) -> RuleResult:
         count == 0,
         survey.partition,
         {"huge pages": count},
-        f'chsyscfg -r prof -i "lpar_name={survey.partition},desired_num_huge_pages=0,min_num_huge_pages=0,max_num_huge_pages=0", '
-        "then shut the partition down and start it.",
+        _change_profile(survey, "desired_num_huge_pages=0,min_num_huge_pages=0,max_num_huge_pages=0"),
     )
 
 
@@ -142,8 +187,7 @@ def error_path_reporting(survey: Survey) -> RuleResult:
         not on,
         survey.partition,
         {"redundant_err_path_reporting": on},
-        f'chsyscfg -r prof -i "lpar_name={survey.partition},redundant_err_path_reporting=0", '
-        "then shut the partition down and start it.",
+        _change_profile(survey, "redundant_err_path_reporting=0"),
     )
 
 
@@ -152,69 +196,114 @@ def compat_mode(survey: Survey) -> RuleResult:
     mode = field_of(survey, moving_of(survey).proc_compat_mode, "processor mode")
     frame = frame_of(survey, survey.target)
     if not frame.proc_compat_modes:
-        raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor modes")
+        raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor compatibility modes")
     return passed(
         mode in frame.proc_compat_modes,
         survey.partition,
         {"mode": mode, "modes of the target": joined(frame.proc_compat_modes)},
-        f'chsyscfg -r prof -i "lpar_name={survey.partition},lpar_proc_compat_mode={frame.proc_compat_modes[-1]}", '
-        "then shut the partition down and start it.",
+        _change_profile(survey, f"lpar_proc_compat_mode={frame.proc_compat_modes[-1]}"),
     )
 
 
 def physical_slots(survey: Survey) -> RuleResult:
     """Require a partition without physical adapters, as the manager lists them."""
+    moving_of(survey)
     slots = need(survey.physical_slots, survey, "physical slots", survey.source.name)
     return passed(
         not slots,
         survey.partition,
         {"physical slots": len(slots), "which": joined(f"{slot.drc_name} {slot.description}" for slot in slots)},
-        f"Take them away: chhwres -r io -m SYSTEM -o r -p {survey.partition} -l DRC_INDEX, and from the profile.",
+        "Move disks and addresses to virtual adapters first. Then remove the slot from the partition "
+        f"(lshwres -r io --rsubtype slot -m {system_name(survey)} -F drc_name,drc_index,lpar_name lists its index) "
+        "and from the profile.",
     )
+
+
+class AdapterKind(StrEnum):
+    """The kinds of adapters that AIX lists."""
+
+    VIRTUAL = "virtual"
+    PSEUDO = "over other adapters"
+    HOST_ETHERNET = "host Ethernet port"
+    VIRTUAL_FUNCTION = "logical SR-IOV port"
+    PHYSICAL = "physical"
+    OTHER = "not recognised"
+
+
+def adapter_kind(device: Device) -> AdapterKind:
+    """The kind of an adapter, by its description, and by its location code where the description is not known.
+
+    Only hardware has a location code in ``lsdev -Cc adapter``, and virtual Fibre Channel (``C5-T1``); a pseudo device
+    has none.
+
+    >>> adapter_kind(Device("ent1", "Available", "Virtual NIC Client Adapter (vnic)")).name
+    'VIRTUAL'
+    >>> adapter_kind(Device("fcs0", "Available", "4Gb FC PCI Express Adapter (df1000fe)", "05-08")).name
+    'PHYSICAL'
+    >>> adapter_kind(Device("new0", "Available", "An adapter of a later level")).name
+    'OTHER'
+    """
+    text = device.description
+    if any(word in text for word in VIRTUAL_WORDS):
+        return AdapterKind.VIRTUAL
+    if HOST_ETHERNET_WORD in text:
+        return AdapterKind.HOST_ETHERNET
+    if VIRTUAL_FUNCTION.search(text):
+        return AdapterKind.VIRTUAL_FUNCTION
+    if any(word in text for word in PSEUDO_WORDS) and device.location is None:
+        return AdapterKind.PSEUDO
+    return AdapterKind.OTHER if device.location is None else AdapterKind.PHYSICAL
+
+
+#: The kinds that no move takes along.
+IMMOVABLE = frozenset({AdapterKind.PHYSICAL, AdapterKind.HOST_ETHERNET, AdapterKind.VIRTUAL_FUNCTION})
 
 
 def virtual_adapters(survey: Survey) -> RuleResult:
-    """Require virtual adapters only, as AIX lists them; a logical host Ethernet port blocks a move too."""
+    """Require adapters that a move takes along, as AIX lists them.
+
+    One that is not recognised is a warning, never removed.
+    """
+    _only_aix(survey, "its adapters are judged as the manager lists them")
     guest = need(survey.guest, survey, "partition", survey.partition)
     adapters = need(guest.adapters, survey, "adapters", survey.partition)
-    physical = [
-        device for device in adapters if device.description not in VIRTUAL_ADAPTERS and device.status != "Defined"
+    if not adapters:
+        raise NotKnown(survey.partition, "lsdev lists no adapter at all, and a partition has at least one")
+    kinds = {device: adapter_kind(device) for device in adapters if device.status != "Defined"}
+    ports = survey.source.logical_ports or ()
+    migratable = any(port.lpar_id == moving_of(survey).lpar_id and port.migratable for port in ports)
+    fixed = [
+        device
+        for device, kind in kinds.items()
+        if kind in IMMOVABLE and not (kind is AdapterKind.VIRTUAL_FUNCTION and migratable)
     ]
+    strange = [device for device, kind in kinds.items() if kind is AdapterKind.OTHER]
+    facts: dict[str, Fact] = {
+        "adapters": len(adapters),
+        "not virtual": joined(f"{device.name} {device.description}" for device in fixed),
+    }
+    if strange:
+        facts["not recognised"] = joined(f"{device.name} {device.description}" for device in strange)
+    if fixed:
+        names_of_fixed = joined(device.name for device in fixed)
+        remedy = (
+            f"Move addresses and disks of {names_of_fixed} to virtual adapters. Then remove the hardware from the "
+            "partition on "
+            "the manager and from its profile."
+        )
+        return RuleResult(Verdict.FAIL, survey.partition, facts, remedy)
     return passed(
-        not physical,
+        not strange,
         survey.partition,
-        {
-            "adapters": len(adapters),
-            "not virtual": joined(f"{device.name} {device.description}" for device in physical),
-        },
-        f"On the partition as root: rmdev -dRl {physical[0].name if physical else 'ADAPTER'}, "
-        "after its addresses have moved to a virtual adapter; then take the adapter out of the partition's profile.",
+        facts,
+        f"Find out what {joined(device.name for device in strange)} is (lscfg -vl NAME): only virtual adapters move. "
+        "Change nothing "
+        "before; lpmkit validate asks the firmware.",
+        bad=Verdict.WARN,
     )
 
 
-# -- what only the partition's profile tells -------------------------------------------------------------------------------------
-
-
-def _profile(survey: Survey) -> Mapping[str, str]:
-    """The profile that the partition was activated with, field by field; its only one where that is not said."""
-    moving = moving_of(survey)
-    listed = need(survey.source.profiles, survey, "profiles", survey.source.name)
-    own = [profile for profile in listed if profile.lpar_id == moving.lpar_id]
-    current = [profile for profile in own if profile.name == moving.profile] or (own if len(own) == 1 else [])
-    if not current:
-        raise NotKnown(survey.partition, f"{survey.source.name} lists no profile that {survey.partition} runs with")
-    return records(current[0].record + "\n")[0]
-
-
-def _profile_says(survey: Survey, field: str) -> str:
-    fields = _profile(survey)
-    if field not in fields:
-        raise OnlyFirmware(
-            survey.partition,
-            f"the profile has no field {field} at this level",
-            f"lssyscfg -r prof --filter lpar_names={survey.partition} shows what it has; lpmkit validate asks the firmware.",
-        )
-    return fields[field]
+# -- fields of the profile -------------------------------------------------------------------------
 
 
 def _change_profile(survey: Survey, change: str) -> str:
@@ -223,7 +312,7 @@ def _change_profile(survey: Survey, change: str) -> str:
 
 def barrier_register(survey: Survey) -> RuleResult:
     """Require a partition without a barrier synchronization register."""
-    arrays = _profile_says(survey, "bsr_arrays")
+    arrays = required_field(survey, "bsr_arrays")
     return passed(
         arrays in ("0", "none", ""),
         survey.partition,
@@ -234,7 +323,7 @@ def barrier_register(survey: Survey) -> RuleResult:
 
 def host_ethernet(survey: Survey) -> RuleResult:
     """Require a partition without logical host Ethernet ports, as the manager lists them."""
-    ports = _profile_says(survey, "lhea_logical_ports")
+    ports = required_field(survey, "lhea_logical_ports")
     return passed(
         ports in ("none", ""),
         survey.partition,
@@ -246,39 +335,45 @@ def host_ethernet(survey: Survey) -> RuleResult:
 
 def serial_adapters(survey: Survey) -> RuleResult:
     """Require no virtual serial adapters but the two that every partition has, in slots 0 and 1."""
-    adapters = names(_profile_says(survey, "virtual_serial_adapters"))
+    adapters = names(required_field(survey, "virtual_serial_adapters"))
     slots = [adapter.split("/", 1)[0] for adapter in adapters]
     more = [slot for slot in slots if slot not in ("0", "1")]
     return passed(
         not more,
         survey.partition,
         {"virtual serial adapters in slots": joined(slots)},
-        f"chhwres -r virtualio --rsubtype serial -o r -p {survey.partition} -s {more[0] if more else 'SLOT'}, and take it out of the profile.",
+        f"Nothing uses them? Then: chhwres -r virtualio -m {system_name(survey)} --rsubtype serial -o r -p "
+        f"{survey.partition} "
+        f"-s {more[0] if more else 'SLOT'}; remove it from the profile too.",
     )
 
 
 def profile_kept(survey: Survey) -> RuleResult:
-    """Warn of further profiles: the target gets one, made of what the partition runs with. lpmkit stores all of them."""
-    fields = _profile(survey)
+    """Warn of further profiles: the target gets the current configuration as its only one.
+
+    lpmkit stores all of them.
+    """
+    fields = current_profile(survey)
     moving = moving_of(survey)
     own = [profile.name for profile in survey.source.profiles or () if profile.lpar_id == moving.lpar_id]
     return passed(
         len(own) == 1,
         survey.partition,
         {"runs with": fields["name"], "profiles": joined(own)},
-        f"Of {len(own)} profiles the target may have the present one only: lssyscfg -r prof --filter lpar_names={survey.partition} > FILE keeps them, "
-        "and migrlpar -n names the one to be made.",
+        f"Of {len(own)} profiles the target gets the current one only. All of them are in profiles.txt of the run; "
+        "create the "
+        "others on the target after the move (mksyscfg -r prof).",
         bad=Verdict.WARN,
     )
 
 
-# -- what newer managers tell ----------------------------------------------------------------------------------------------------
+# -- fields of newer managers ----------------------------------------------------------------------
 
 
 def mobility_allowed(survey: Survey) -> RuleResult:
     """Require that migration is not disabled for the partition."""
     disabled = moving_of(survey).mobility_disabled
-    remedy = f'chsyscfg -r lpar -m SYSTEM -i "name={survey.partition},migration_disabled=0"'
+    remedy = f'chsyscfg -r lpar -m {system_name(survey)} -i "name={survey.partition},migration_disabled=0"'
     if disabled is None:
         raise OnlyFirmware(
             survey.partition, "this level does not list migration_disabled", f"Where it is set: {remedy}"
@@ -287,56 +382,129 @@ def mobility_allowed(survey: Survey) -> RuleResult:
 
 
 def dedicated_memory(survey: Survey) -> RuleResult:
-    """Require dedicated memory: a partition in a shared memory pool needs a paging device on the target."""
-    mode = moving_of(survey).memory_mode
+    """Require dedicated memory, or a shared memory pool on the target with room and a free paging device."""
+    moving = moving_of(survey)
+    mode = moving.memory_mode
     if (
         mode is None
         and survey.source.manager == "ivm"
+        and frame_of(survey, survey.source).capabilities
         and "active_mem_sharing_capable" not in frame_of(survey, survey.source).capabilities
     ):
-        return RuleResult(Verdict.PASS, survey.partition, {"shared memory": "the system has none"})
-    return passed(
-        field_of(survey, mode, "memory mode") == "ded",
-        survey.partition,
-        {"mem_mode": mode},
-        "The target needs a shared memory pool with a paging device for it (migrlpar -redundantpgvios), or "
-        + _change_profile(survey, "mem_mode=ded"),
+        return RuleResult(Verdict.PASS, survey.partition, {"shared memory": "not supported by the system"})
+    if field_of(survey, mode, "memory mode") == "ded":
+        return RuleResult(Verdict.PASS, survey.partition, {"mem_mode": mode})
+    facts: dict[str, Fact] = {"mem_mode": mode}
+    pools = need(survey.target.memory_pools, survey, "memory pools", survey.target.name)
+    if not pools:
+        remedy = f"Create a shared memory pool with paging devices on {survey.target.name}, or " + _change_profile(
+            survey, "mem_mode=ded"
+        )
+        return RuleResult(Verdict.FAIL, survey.target.name, {**facts, "shared memory pools of the target": 0}, remedy)
+    devices = need(pools[0].paging_devices, survey, "memory pools", survey.target.name)
+    needed = required_memory(survey)
+    free = [
+        device
+        for device in devices
+        if (device.state or "").casefold() in FREE_PAGING and (device.size_mb is None or device.size_mb >= needed)
+    ]
+    facts |= {
+        "pool MB": pools[0].size_mb,
+        "needed MB": needed,
+        "free paging devices": joined(f"{device.name} {device.size_mb} MB" for device in free),
+    }
+    remedy = (
+        f"Add a paging device of at least {needed} MB to the shared memory pool of {survey.target.name}: "
+        f"chhwres -r mempool -m {system_name(survey, target=True)} --rsubtype pgdev -o a --device NAME -p VIOS"
     )
+    return passed(bool(free), survey.target.name, facts, remedy)
+
+
+#: States of a paging device that no partition uses (D).
+FREE_PAGING = frozenset({"inactive", "defined"})
+
+
+def required_memory(survey: Survey) -> int:
+    """MB that the partition needs on the target: what it has, or what it would get where it is not activated.
+
+    Raises `NotKnown` where neither the manager nor the profile tells.
+    """
+    moving = moving_of(survey)
+    if not is_inactive(survey):
+        return field_of(survey, moving.memory_mb, "memory")
+    pending = moving.pending_memory_mb or _profile_number(survey, "desired_mem")
+    return int(field_of(survey, moving.memory_mb or pending, "memory it would get when it is activated"))
+
+
+def required_processors(survey: Survey) -> float:
+    """Processing units (shared) or processors (dedicated) that the partition needs on the target, likewise."""
+    moving = moving_of(survey)
+    now = moving.proc_units if moving.proc_units is not None else moving.virtual_processors
+    if not is_inactive(survey):
+        return field_of(survey, now, "processing units")
+    pending = moving.pending_proc_units or moving.pending_processors
+    pending = pending or _profile_number(survey, "desired_proc_units") or _profile_number(survey, "desired_procs")
+    return field_of(survey, now or pending, "processors it would get when it is activated")
+
+
+def _profile_number(survey: Survey, field: str) -> float | None:
+    value = (profile_field(survey, field) or "").replace(",", ".")
+    return float(value) if re.fullmatch(r"\d+(\.\d+)?", value) and float(value) > 0 else None
+
+
+#: The POWER generation from which simplified remote restart exists; its release of firmware is FW820 (B `HMC8`; the
+#: generation D).
+SIMPLIFIED_RESTART_SINCE = 8
 
 
 def remote_restart(survey: Survey) -> RuleResult:
-    """Require a target with remote restart where the partition uses it; else it refuses, unless overridden."""
-    capable = moving_of(survey).remote_restart_capable
-    if capable is None:
+    """Require a target with remote restart, classic or simplified, where the partition uses it."""
+    moving = moving_of(survey)
+    known = {
+        "remote_restart_capable": moving.remote_restart_capable,
+        "simplified_remote_restart_capable": moving.simplified_remote_restart_capable,
+    }
+    facts: dict[str, Fact] = {name: value for name, value in known.items() if value is not None}
+    if moving.remote_restart_capable is None and moving.simplified_remote_restart_capable is None:
         raise OnlyFirmware(
-            survey.partition, "this level does not list remote_restart_capable", "Nothing, where nobody set it."
+            survey.partition, "this level does not list remote_restart_capable", "None, if it is not set."
         )
-    return passed(
-        not capable,
-        survey.partition,
-        {"remote_restart_capable": capable},
-        "Where the target cannot do it: migrlpar --requirerr 2, and it is lost",
-        bad=Verdict.WARN,
-    )
+    if not any(known.values()):
+        generation = survey.source.frame.generation if survey.source.frame else None
+        simplified = moving.simplified_remote_restart_capable
+        if simplified is None and generation is not None and generation >= SIMPLIFIED_RESTART_SINCE:
+            raise OnlyFirmware(
+                survey.partition,
+                "this level does not list simplified_remote_restart_capable, the kind that POWER8 and later use",
+                "None, if it is not set.",
+            )
+        return RuleResult(Verdict.PASS, survey.partition, facts)
+    target = frame_of(survey, survey.target).generation
+    facts["POWER generation of the target"] = target
+    remedy = "Require the attribute on the target with --option requirerr=1, or move without: --option requirerr=2; then it is lost."
+    if moving.simplified_remote_restart_capable and target is None:
+        raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor compatibility modes")
+    too_old = moving.simplified_remote_restart_capable and target is not None and target < SIMPLIFIED_RESTART_SINCE
+    return RuleResult(Verdict.FAIL if too_old else Verdict.WARN, survey.partition, facts, remedy)
 
 
 def affinity_group(survey: Survey) -> RuleResult:
-    """What a group of partitions was placed by, is lost: the target places the memory where it has some."""
+    """Warn of an affinity group: its placement is lost, the target places the memory where it has some."""
     group = moving_of(survey).affinity_group
     if group is None:
-        raise OnlyFirmware(
-            survey.partition, "this level does not list affinity_group_id", "Nothing, where nobody set it."
-        )
+        raise OnlyFirmware(survey.partition, "this level does not list affinity_group_id", "None, if it is not set.")
     return passed(
         group == "none",
         survey.partition,
         {"affinity_group_id": group},
-        "On the target: lsmemopt -m TARGET -r lpar -o currscore shows how it fares; optmem -m TARGET -t affinity -o start mends it",
+        f"After the move: lsmemopt -m {system_name(survey, target=True)} -r lpar -o currscore shows the affinity "
+        "score; "
+        f"optmem -m {system_name(survey, target=True)} -t affinity -o start improves it",
         bad=Verdict.WARN,
     )
 
 
-# -- what nobody but the firmware tells ------------------------------------------------------------------------------------------
+# -- known to the firmware only --------------------------------------------------------------------
 
 
 def system_ready(survey: Survey) -> RuleResult:
@@ -344,7 +512,7 @@ def system_ready(survey: Survey) -> RuleResult:
     raise OnlyFirmware(
         survey.partition,
         "the operating system and its DR scripts are asked in the check phase of the validation",
-        "On the partition as root: drmgr -l lists the scripts that may refuse; then lpmkit validate",
+        "On AIX as root: drmgr -l lists the scripts that may refuse; then lpmkit validate",
     )
 
 
@@ -353,5 +521,7 @@ def terminal_closed(survey: Survey) -> RuleResult:
     raise OnlyFirmware(
         survey.partition,
         "managers do not list open virtual terminals",
-        f"Close it first: rmvterm -m SYSTEM -p {survey.partition} (HMC), rmvt -id ID (IVM)",
+        f"Close it first: rmvterm -m {system_name(survey)} -p {survey.partition}"
+        if survey.source.manager == "hmc"
+        else f"Close it first: rmvt -id {survey.moving.lpar_id if survey.moving else 'ID'}",
     )

@@ -1,19 +1,35 @@
-"""What a move means to SAP: its hardware key and licences, and what is running in it."""
+"""Checks of SAP: hardware key and licences, and the work that runs during a move."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, frame_of, joined, need, passed
-from lpmkit.sap.model import Colour, JobStatus, SapSnapshot
+from lpmkit.checks.judging import (
+    Fact,
+    NotApplicable,
+    NotKnown,
+    RuleResult,
+    Verdict,
+    frame_of,
+    joined,
+    moving_of,
+    need,
+    passed,
+)
+from lpmkit.inventory import OperatingSystem
+from lpmkit.sap.model import Colour, JobStatus, Licence, SapSnapshot
 from lpmkit.survey.model import Survey
 
 
 def sap_hardware_key(survey: Survey) -> RuleResult:
-    """SAP derives its hardware key from ``uname -m``, which follows the machine (`SAP2048`).
+    """Warn that the hardware key changes: SAP derives it from ``uname -m``, which follows the machine (`SAP2048`).
 
-    The target's is derived from its serial, a rule that is only trusted when it yields the source's, which was read.
+    The key of the target is derived from its serial, a rule that is only used where it gives the source's, which was
+    read. A licence for the target's key that is installed settles it (`sap_licence`).
     """
+    system = moving_of(survey).operating_system
+    if system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+        raise NotApplicable(survey.partition, f"the partition runs {system.value}, where the key has another origin")
     guest = need(survey.guest, survey, "partition", survey.partition)
     now = need(guest.identity.machine_id, survey, "identity", survey.partition)
     source, target = frame_of(survey, survey.source), frame_of(survey, survey.target)
@@ -23,25 +39,41 @@ def sap_hardware_key(survey: Survey) -> RuleResult:
         "on the target, derived from its serial": then or "cannot be derived",
     }
     remedy = (
-        "Before the move, install a SAP licence for the target's hardware key beside the present one (order it for the key that "
+        "Before the move, install a SAP licence for the target's hardware key beside the present one (order it for "
+        "the key that "
         "saplicense -get prints there; transaction SLICENSE installs it). SAP runs on for its grace period without."
     )
+    licensed = [snapshot.system for snapshot in survey.sap if target_licences(survey, snapshot)]
+    if survey.sap and len(licensed) == len(survey.sap):
+        facts["licences for the target's key"] = joined(licensed)
+        return RuleResult(Verdict.PASS, survey.partition, facts)
     return passed(then == now, survey.partition, facts, remedy, bad=Verdict.WARN)
 
 
+def target_licences(survey: Survey, snapshot: SapSnapshot) -> list[Licence]:
+    """The valid licences of a system for the hardware key of the target; empty where the key is not known."""
+    key = snapshot.hardware_keys.get(survey.target.name)
+    return [
+        licence
+        for licence in snapshot.licences or ()
+        if key is not None and licence.key == key and licence.permanent is not False and licence.valid is not False
+    ]
+
+
 def sap_licence(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """Every frame has a hardware key of its own, and a licence belongs to a key (`SAPNOTE:181543`, `SAPNOTE:538081`, as quoted)."""
+    """Warn where no licence for the target's hardware key is installed (`SAPNOTE:181543`, `SAPNOTE:538081`, as
+    quoted).
+    """
     key = snapshot.hardware_keys.get(survey.target.name)
     if key is None:
         why = snapshot.keys_from.get(survey.target.name)
         raise NotKnown(
             snapshot.system,
-            f"neither the site file nor an earlier run says the hardware key of {survey.target.name}"
+            f"neither the site file nor an earlier run has the hardware key of {survey.target.name}"
             + (f" ({why})" if why else "")
-            + f": sap_systems.{snapshot.system}.hardware_keys, as saplikey -get printed it there",
+            + f": set sap_systems.{snapshot.system}.hardware_keys, as saplikey -get or saplicense -get prints it there",
         )
-    licences = [licence for licence in snapshot.licences or () if licence.key == key]
-    good = [licence for licence in licences if licence.permanent is not False and licence.valid is not False]
+    good = target_licences(survey, snapshot)
     facts: dict[str, Fact] = {
         "hardware key now": snapshot.hardware_key,
         f"on {survey.target.name}": key,
@@ -52,13 +84,15 @@ def sap_licence(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         bool(good),
         snapshot.system,
         facts,
-        f"Order a permanent licence for {key} and install it before the move, beside the present one (transaction SLICENSE, or saplikey -install).",
+        f"Order a permanent licence for {key} and install it before the move, beside the present one (transaction "
+        "SLICENSE, "
+        "or saplikey -install).",
         bad=Verdict.WARN,
     )
 
 
 def sap_long_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """A job that has run for long would be the dearest to lose."""
+    """Warn of jobs that have run for long: they would be the most expensive to lose."""
     limit = snapshot.slo.get("long_job_s", 3600.0)
     now = _sap_now(snapshot)
     running = [job for job in snapshot.jobs or () if job.status is JobStatus.RUNNING]
@@ -76,19 +110,21 @@ def sap_long_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         not long,
         snapshot.system,
         {"jobs running": len(running), **long},
-        "They go on through the move; wait for them, or know that they are what is at stake.",
+        "They continue during the move. Wait for their end if they must not be lost.",
         bad=Verdict.WARN,
     )
 
 
 def sap_next_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """A job that starts during the move meets a busy partition, and a pause."""
+    """Warn of jobs that start in the window: they run in a busy partition and see the suspension."""
     now = _sap_now(snapshot)
     if now is None:
-        raise NotKnown(snapshot.system, "its time zone is not known: sap_systems.SID.zone in the site file says it")
+        raise NotKnown(
+            snapshot.system, f"its time zone is not known: set sap_systems.{snapshot.system}.zone in the site file"
+        )
     if snapshot.ways.get("jobs", "").startswith(("webservice", "sapcontrol", "dpmon")):
         raise NotKnown(
-            snapshot.system, f"{snapshot.ways['jobs']} shows what runs and no schedule; RFC or SOAP-RFC would"
+            snapshot.system, f"{snapshot.ways['jobs']} lists running jobs and no schedule; configure RFC or SOAP-RFC"
         )
     window = timedelta(seconds=snapshot.slo.get("window_s", 3600.0))
     soon = [
@@ -105,13 +141,13 @@ def sap_next_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
             "system time": f"{now:%H:%M:%S}",
             **{job.title: f"at {job.planned:%H:%M:%S}" for job in soon if job.planned is not None},
         },
-        "Move before or after, or put them off in SM37.",
+        "Move before or after them, or reschedule them in SM37.",
         bad=Verdict.WARN,
     )
 
 
 def _sap_now(snapshot: SapSnapshot) -> datetime | None:
-    """The system's own clock when it was asked."""
+    """The system's own clock at the moment of the snapshot."""
     if snapshot.zone_offset_s is None:
         return None
     at = datetime.fromtimestamp(snapshot.wall_ns / 1e9, tz=UTC).replace(tzinfo=None)
@@ -119,39 +155,41 @@ def _sap_now(snapshot: SapSnapshot) -> datetime | None:
 
 
 def sap_updates(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """Update requests in error before the move would be taken for its doing."""
+    """Warn of update terminations before the move: later they would be attributed to it."""
     failed = [update for update in snapshot.updates or () if update.failed]
     return passed(
         not failed,
         snapshot.system,
         {"waiting or failed": len(snapshot.updates or ()), "failed": len(failed)},
-        "Look at them in SM13 first.",
+        "Clear them in SM13 first.",
         bad=Verdict.WARN,
     )
 
 
 def sap_enqueue(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """A lock server or replica that is unwell already."""
+    """Warn of an enqueue server or a replication server that is not healthy before the move."""
     enqueue = next(iter(snapshot.enqueue or ()), None)
     if enqueue is None:
-        raise NotKnown(snapshot.system, "no lock server answered")
+        raise NotKnown(snapshot.system, "no enqueue server answered")
     good = enqueue.state is not Colour.RED and enqueue.replication not in (Colour.RED, Colour.YELLOW)
     return passed(
         good,
         snapshot.system,
         {
             "state": enqueue.state.value if enqueue.state else None,
-            "replica": enqueue.replication.value if enqueue.replication else None,
+            "replication": enqueue.replication.value if enqueue.replication else None,
             "errors": enqueue.errors,
         },
-        "See SM12 and the lock server's trace first.",
+        "Check SM12 and the trace of the enqueue server first.",
         bad=Verdict.WARN,
     )
 
 
 def sap_work_processes(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """Work processes that are down before the move."""
+    """Warn of work processes that are down before the move."""
     rows = snapshot.work_processes or ()
+    if not rows:
+        raise NotKnown(snapshot.system, "no work process is listed, and a running instance has some")
     down = [row for row in rows if row.activity.is_down]
     return passed(
         not down,
@@ -167,7 +205,7 @@ def sap_work_processes(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
 
 
 def machine_id_of(serial: str) -> str:
-    """``uname -m`` as it follows from a blade's serial: ``000``, its last five characters, the model, ``00`` (derived, D).
+    """Derive ``uname -m`` from a blade's serial: ``000``, its last five characters, the model, ``00`` (derived, D).
 
     >>> machine_id_of("106BDCA")
     '0006BDCA4C00'

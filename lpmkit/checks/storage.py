@@ -1,39 +1,84 @@
-"""Checks of virtual SCSI: the LUNs behind the partition, as both ends see them."""
+"""Checks of virtual SCSI: the devices behind the partition's disks, as both ends see them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, joined, need, passed, vios_of
-from lpmkit.inventory import PhysicalDisk, Vios, VirtualTarget
-from lpmkit.survey.model import Survey, SystemFacts, disk_named, same_disk, same_disks, servers_of
+from lpmkit.checks.judging import (
+    Fact,
+    NotApplicable,
+    NotKnown,
+    RuleResult,
+    Verdict,
+    frame_of,
+    joined,
+    need,
+    passed,
+    vios_of,
+)
+from lpmkit.inventory import PhysicalDisk, StorageCluster, Vios, VirtualTarget
+from lpmkit.survey.model import (
+    Backing,
+    Survey,
+    SystemFacts,
+    backing_kind,
+    disk_named,
+    same_disk,
+    same_disks,
+    servers_of,
+)
 
 #: Paths that carry data, or would (``lspath``).
 GOOD_PATH = "Enabled"
+#: The state of a healthy cluster, node and pool (``cluster -status``).
+HEALTHY = "OK"
 
 
 def _targets(survey: Survey) -> tuple[VirtualTarget, ...]:
-    """The virtual targets of the partition on the source."""
+    """The virtual targets of the partition on the source; raises `NotApplicable` for one without virtual SCSI."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     servers = need(servers_of(survey), survey, "scsi map", survey.source.name)
     if not servers:
         listed = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
         if survey.moving and not any(adapter.lpar_id == survey.moving.lpar_id for adapter in listed):
-            return ()  # one that sees its disks through Fibre Channel only
+            raise NotApplicable(survey.partition, "the partition has no virtual SCSI adapter")
         raise NotKnown(survey.partition, f"lsmap on {survey.source.name} shows no adapter of {survey.partition}")
     return tuple(target for server in servers for target in server.targets)
 
 
+def _disk_targets(survey: Survey) -> tuple[VirtualTarget, ...]:
+    """The targets that are disks for the partition, whatever backs them; raises `NotApplicable` where there is none."""
+    disks = tuple(target for target in _targets(survey) if backing_kind(target) not in (Backing.OPTICAL, Backing.TAPE))
+    if not disks:
+        raise NotApplicable(survey.partition, "the partition has no virtual SCSI disk")
+    return disks
+
+
 def _backing_disks(survey: Survey) -> tuple[PhysicalDisk, ...]:
-    """The source's disks behind the partition. What is no disk at all is `whole_luns`' business and left out here."""
+    """The source's disks behind the partition; other kinds of backing are judged by `whole_luns` and `storage_pool`.
+
+    Raises `NotApplicable` where no LUN backs a disk of the partition.
+    """
+    targets = _disk_targets(survey)
     vios = vios_of(survey, survey.source, "disks")
     need(vios.disks, survey, "disks", survey.source.name)
-    disks = (disk_named(survey.source, target.backing) for target in _targets(survey))
-    return tuple(disk for disk in disks if disk is not None)
+    listed = {target: disk_named(survey.source, target.backing) for target in targets}
+    unlisted = [target.backing for target, disk in listed.items() if disk is None and _is_disk(target)]
+    if unlisted:
+        raise NotKnown(survey.source.name, f"lspv on {survey.source.name} does not list {joined(unlisted)}")
+    disks = tuple(disk for disk in listed.values() if disk is not None)
+    if not disks:
+        kinds = joined(sorted({backing_kind(target).value for target in targets}))
+        raise NotApplicable(survey.partition, f"no LUN backs a disk of the partition, but: {kinds}")
+    return disks
+
+
+def _is_disk(target: VirtualTarget) -> bool:
+    return backing_kind(target) is Backing.DISK
 
 
 def _disks_on(survey: Survey, side: SystemFacts) -> tuple[PhysicalDisk, ...]:
-    """The partition's disks as one side sees them; of a disk that it does not see nothing is known there."""
+    """The partition's disks as one side sees them; raises `NotKnown` for a disk that it does not see."""
     backing = _backing_disks(survey)
     if side is survey.source:
         return backing
@@ -46,41 +91,104 @@ def _disks_on(survey: Survey, side: SystemFacts) -> tuple[PhysicalDisk, ...]:
 
 
 def whole_luns(survey: Survey) -> RuleResult:
-    """Require a whole disk behind each virtual disk; a logical volume or a file stays with its I/O server."""
+    """Require a whole disk or a unit of a shared storage pool behind each virtual disk, and no virtual tape."""
     disks = need(vios_of(survey, survey.source, "disks").disks, survey, "disks", survey.source.name)
     whole = {disk.name for disk in disks if disk.volume_group is None}
-    targets = [target for target in _targets(survey) if not _is_optical(target)]
-    other = [target for target in targets if target.backing not in whole]
+    targets = [target for target in _targets(survey) if backing_kind(target) is not Backing.OPTICAL]
+    if not targets:
+        raise NotApplicable(survey.partition, "the partition has no virtual SCSI disk")
+    other = [
+        target for target in targets if target.backing not in whole and backing_kind(target) is not Backing.POOL_UNIT
+    ]
+    kinds = {target: backing_kind(target) for target in other}
     return passed(
         not other,
         survey.partition,
         {
             "disks": len(targets),
-            "not a whole LUN": joined(f"{target.name} on {target.backing or 'nothing'}" for target in other),
+            "not a whole LUN": joined(
+                f"{target.name} on {target.backing or 'nothing'} ({_kind_word(kind)})" for target, kind in kinds.items()
+            ),
         },
-        "Give the partition a LUN that both I/O servers see (mkvdev -vdev hdiskN -vadapter vhostN -dev NAME), move the data "
-        f"in AIX (migratepv or mirrorvg), then rmvdev -vtd {other[0].name if other else 'NAME'}",
+        "; ".join(dict.fromkeys(_remedy(target, kind) for target, kind in kinds.items())),
     )
 
 
-def _is_optical(target: VirtualTarget) -> bool:
-    return target.name.startswith("vtopt") or target.backing.endswith(".iso")
+def _kind_word(kind: Backing) -> str:
+    return "in a volume group, or not listed by lspv" if kind is Backing.DISK else kind.value
+
+
+def _remedy(target: VirtualTarget, kind: Backing) -> str:
+    """The remedy for a device that cannot move; nothing is removed that was not recognised."""
+    if kind is Backing.TAPE:
+        return f"Close the tape drive in the partition, then on the I/O server: rmvdev -vtd {target.name}"
+    if kind is Backing.FILE:
+        return (
+            f"Give the partition a LUN that both I/O servers see and move the data of {target.name} in the partition "
+            f"(migratepv, mirrorvg or its counterpart), then: rmvdev -vtd {target.name}"
+        )
+    return (
+        f"Find out what {target.backing or 'the backing device'} is: lsdev -dev {target.backing or target.name}. "
+        "Only whole LUNs and units of a shared storage pool move: give the partition such a disk and move the data "
+        "there"
+    )
+
+
+def storage_pool(survey: Survey) -> RuleResult:
+    """Require I/O servers of the target in the cluster of the source's shared storage pool, node and pool OK."""
+    units = [target for target in _targets(survey) if backing_kind(target) is Backing.POOL_UNIT]
+    if not units:
+        raise NotApplicable(survey.partition, "the partition has no disk of a shared storage pool")
+    ends = [
+        need(vios_of(survey, side, "storage clusters").clusters, survey, "storage clusters", side.name)
+        for side in (survey.source, survey.target)
+    ]
+    if not ends[0]:
+        raise NotKnown(survey.source.name, f"{survey.source.name} lists no cluster, though it serves units of a pool")
+    own = {cluster.name: cluster for cluster in ends[0]}
+    shared = {cluster.name: cluster for cluster in ends[1] if cluster.name in own}
+    serial = frame_of(survey, survey.target).serial
+    nodes = [node for cluster in shared.values() for node in cluster.nodes if serial in node.machine]
+    healthy = [node for node in nodes if node.state == HEALTHY and node.pool_state in (HEALTHY, None)]
+    facts: dict[str, Fact] = {
+        "disks of a pool": len(units),
+        f"clusters of {survey.source.name}": joined(own),
+        f"clusters of {survey.target.name}": joined(cluster.name for cluster in ends[1]),
+        "nodes of the target": joined(
+            f"{node.name} {node.state}/{node.pool_state or 'pool not shown'}" for node in nodes
+        ),
+    }
+    missing = joined(own)
+    if not shared or not nodes:
+        remedy = (
+            f"Add the I/O servers of the target to the cluster: cluster -addnode -clustername {missing} -hostname HOST"
+        )
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
+    remedy = (
+        f"cluster -status -clustername {joined(shared)} names the node; start it: clstartstop -start -n NAME -m HOST"
+    )
+    if not healthy or not _all_healthy(shared.values()):
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
+    return passed(len(healthy) == len(nodes), survey.target.name, facts, remedy, bad=Verdict.WARN)
+
+
+def _all_healthy(clusters: Iterable[StorageCluster]) -> bool:
+    """False for a cluster that is down; a degraded one still serves its pools."""
+    return all(cluster.state in (HEALTHY, "DEGRADED") for cluster in clusters)
 
 
 def optical(survey: Survey) -> RuleResult:
     """Require that no virtual optical media are loaded; an empty drive should be removed too."""
-    drives = [drive for drive in _targets(survey) if _is_optical(drive)]
+    drives = [target for target in _targets(survey) if backing_kind(target) is Backing.OPTICAL]
     if not drives:
-        return RuleResult(Verdict.PASS, survey.partition, {"virtual optical drives": 0})
+        raise NotApplicable(survey.partition, "the partition has no virtual optical drive")
     listed = need(vios_of(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
-    # Two I/O servers may both have a vtopt0; of a name that is there twice the loaded one counts.
+    # Two I/O servers may both have a vtopt0; of two drives of one name the loaded one counts.
     media = dict(sorted(listed, key=lambda drive: drive[1] is not None))
     loaded = {drive.name: drive.backing or media.get(drive.name) for drive in drives}
     facts = {name: medium or "empty" for name, medium in loaded.items()}
-    name = drives[0].name
-    remedy = f"unloadopt -vtd {name}; rmvdev -vtd {name}"
-    full = any(loaded.values())
-    return RuleResult(Verdict.FAIL if full else Verdict.WARN, survey.partition, facts, remedy)
+    remedy = "; ".join(f"unloadopt -vtd {name}; rmvdev -vtd {name}" for name in loaded)
+    return RuleResult(Verdict.FAIL if any(loaded.values()) else Verdict.WARN, survey.partition, facts, remedy)
 
 
 def same_luns(survey: Survey) -> RuleResult:
@@ -91,36 +199,47 @@ def same_luns(survey: Survey) -> RuleResult:
     facts: dict[str, Fact] = {
         disk.name: f"{same.name} by {how}" if same else "not found" for disk, (same, how) in matches.items()
     }
-    missing = [
-        disk.name
-        for disk, (same, _) in matches.items()
-        if same is None or any(_contradicts(disk, other) for other in same_disks(survey.target, disk))
+    remedies = []
+    unseen = [disk.name for disk, (same, _) in matches.items() if same is None]
+    if unseen:
+        remedies.append(f"Zone and mask the LUNs of {joined(unseen)} to {survey.target.name} too, then there: cfgdev")
+    stale = [
+        (disk, other) for disk in backing for other in same_disks(survey.target, disk) if _contradicts(disk, other)
     ]
-    if missing:
-        remedy = f"Zone and mask the LUNs of {joined(missing)} to {survey.target.name} too, then there: cfgdev"
-        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
+    for disk, other in stale:
+        facts[f"PVID of {disk.name}"] = f"{disk.pvid}, on {survey.target.name} ({other.name}) {other.pvid}"
+    if stale:
+        names = joined(other.name for _, other in stale)
+        remedies.append(
+            f"On {survey.target.name} the PVID of {names} in the device database is stale, the LUN is the same: read "
+            "it "
+            f"again with rmdev -dev NAME, then cfgdev, for each of: {names}"
+        )
+    if remedies:
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, ". ".join(remedies))
     for disk, (same, how) in matches.items():
         if how == "PVID" and same is not None:
             side, name = (survey.source, disk.name) if disk.unique_id is None else (survey.target, same.name)
             raise NotKnown(side.name, survey.why_not(f"{name} unique_id", side.name))
-    fewer = [disk.name for disk in backing if _ways(backing, disk) > len(same_disks(survey.target, disk))]
+    fewer = [disk.name for disk in backing if _servers_with(backing, disk) > len(same_disks(survey.target, disk))]
     return passed(
         not fewer,
         survey.target.name,
-        facts or {"disks": 0},
-        f"Fewer I/O servers of {survey.target.name} see the LUNs of {joined(fewer)}: zone and mask them to the others too, then cfgdev; "
-        "else the partition loses a path (the firmware may say HSCLA340).",
+        facts,
+        f"Fewer I/O servers of {survey.target.name} see the LUNs of {joined(fewer)}: zone and mask them to the "
+        "others too, "
+        "then cfgdev; else the partition loses a path (the firmware may refuse with HSCLA340).",
         bad=Verdict.WARN,
     )
 
 
-def _ways(disks: Sequence[PhysicalDisk], wanted: PhysicalDisk) -> int:
-    """How many of the source's I/O servers give the partition this LUN."""
+def _servers_with(disks: Sequence[PhysicalDisk], wanted: PhysicalDisk) -> int:
+    """The number of the source's I/O servers that give the partition this LUN."""
     return sum(wanted.unique_id is not None and disk.unique_id == wanted.unique_id for disk in disks)
 
 
 def _contradicts(source: PhysicalDisk, target: PhysicalDisk) -> bool:
-    """The same LUN with two PVIDs: one of the two lists is stale. A side that has not read the PVID yet says nothing."""
+    """The same LUN with two PVIDs: one of the two lists is stale. A side without the PVID contradicts nothing."""
     return source.pvid is not None and target.pvid is not None and source.pvid != target.pvid
 
 
@@ -134,8 +253,10 @@ def luns_free(survey: Survey) -> RuleResult:
     return passed(
         not taken,
         survey.target.name,
-        {disk.name: taken.get(disk.name, "free") for disk in disks} or {"disks": 0},
-        f"On {survey.target.name}: lsmap -all shows who uses {joined(taken)}; if nobody needs it: rmvdev -vtd NAME",
+        {disk.name: taken.get(disk.name, "free") for disk in disks},
+        f"On {survey.target.name}: lsmap -all shows which partition uses {joined(taken)}. Release the disk there, or "
+        "give "
+        "the moving partition another LUN",
     )
 
 
@@ -149,14 +270,14 @@ def reserve_policy(survey: Survey, side: SystemFacts) -> RuleResult:
     return passed(
         not bad,
         side.name,
-        {disk.name: disk.reserve_policy for disk in disks} or {"disks": 0},
+        {disk.name: disk.reserve_policy for disk in disks},
         "; ".join(f"chdev -dev {name} -attr reserve_policy=no_reserve" for name in bad)
         + " (with -perm and a restart where the disk is in use)",
     )
 
 
 def paths(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Every disk wants an enabled path, and two for a spare; ``lspath`` and SDDPCM are asked, one of them suffices."""
+    """Require an enabled path of every disk, and all of them for redundancy, by ``lspath`` or SDDPCM."""
     vios = vios_of(survey, side, "paths")
     if vios.paths is None and vios.multipath is None:
         raise NotKnown(side.name, survey.why_not("paths", side.name))
@@ -165,15 +286,18 @@ def paths(survey: Survey, side: SystemFacts) -> RuleResult:
         if all_paths == 0:
             raise NotKnown(side.name, f"neither lspath nor pcmpath lists a path of {name}")
     facts: dict[str, Fact] = {name: f"{good} of {count} paths" for name, (good, count) in counts.items()}
-    remedy = "lspath and pcmpath query device name the path; check cabling and zoning, then chpath -dev DISK -pdev PARENT -op enable"
+    remedy = (
+        "lspath and pcmpath query device name the path; check cabling and zoning, then "
+        "chpath -dev DISK -pdev PARENT -op enable"
+    )
     if any(good == 0 for good, _ in counts.values()):
         return RuleResult(Verdict.FAIL, side.name, facts, remedy)
     whole = all(good == count for good, count in counts.values())
-    return passed(whole, side.name, facts or {"disks": 0}, remedy, bad=Verdict.WARN)
+    return passed(whole, side.name, facts, remedy, bad=Verdict.WARN)
 
 
 def _paths_of(vios: Vios, disk: str) -> tuple[int, int]:
-    """Good paths and all paths of a disk, as the less hopeful of the two commands sees them."""
+    """Good paths and all paths of a disk, by the less favourable of the two commands."""
     listed = [path.status == GOOD_PATH for path in vios.paths or () if path.disk == disk]
     driven = [
         path.healthy for driver_disk in vios.multipath or () if driver_disk.disk == disk for path in driver_disk.paths

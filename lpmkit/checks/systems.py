@@ -9,6 +9,7 @@ from functools import cache
 
 from lpmkit.checks.judging import (
     Fact,
+    NotApplicable,
     NotKnown,
     OnlyFirmware,
     RuleResult,
@@ -25,16 +26,23 @@ from lpmkit.checks.judging import (
     sides,
     vios_of,
 )
-from lpmkit.inventory import Partition, VirtualFcAdapter, VirtualScsiAdapter
+from lpmkit.checks.partition import required_memory, required_processors, system_name
+from lpmkit.inventory import (
+    OperatingSystem,
+    Partition,
+    VirtualFcAdapter,
+    VirtualFcServer,
+    VirtualScsiAdapter,
+    VirtualScsiServer,
+)
 from lpmkit.survey.model import Survey, SystemFacts
 
 #: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (hpt ratio 1:64, A `ZIU`).
 PAGE_TABLE_SHARE = 64
-
-
 #: Slots 0 and 1 of every partition belong to its serial adapters (A `NOVA-IVM`, `ZIU`).
 SERIAL_SLOTS = 2
-#: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled (D).
+#: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled
+#: (D).
 FIRST_MOVED_SLOT = 11
 
 
@@ -50,13 +58,15 @@ def two_systems(survey: Survey) -> RuleResult:
 
 
 def operating(survey: Survey, side: SystemFacts) -> RuleResult:
-    """A system without power takes part in nothing."""
+    """Require a system that has power and is connected."""
     state = need(frame_of(survey, side).state, survey, "state", side.name)
     return passed(
         state == "Operating",
         side.name,
         {"state": state},
-        f"chsysstate -r sys -m {side.frame.name if side.frame else 'SYSTEM'} -o on, or wait until it is connected again: lssysconn -r all",
+        f"chsysstate -r sys -m {side.frame.name if side.frame else side.name} -o on, or wait until it is connected "
+        "again: "
+        "lssysconn -r all",
     )
 
 
@@ -64,7 +74,7 @@ def enterprise(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require PowerVM Enterprise, which shows as a capability; a system that lists none was not understood."""
     frame = frame_of(survey, side)
     if not frame.capabilities:
-        raise NotKnown(side.name, f"{side.name} does not list its capabilities")
+        raise NotKnown(side.name, f"{side.name} lists no capabilities")
     wanted = "inactive_lpar_mobility_capable" if is_inactive(survey) else "active_lpar_mobility_capable"
     return passed(
         wanted in frame.capabilities,
@@ -87,7 +97,7 @@ def concurrency(survey: Survey, side: SystemFacts) -> RuleResult:
     facts: dict[str, Fact] = {"in progress": running, "supported": supported}
     if running >= supported:
         return RuleResult(Verdict.FAIL, side.name, facts, "Wait until one of them is over: lslparmigr -r lpar")
-    remedy = "Another move is under way and shares the link and the movers; better wait for its end: lslparmigr -r lpar"
+    remedy = "Another move is under way and shares link and movers. Wait for its end: lslparmigr -r lpar"
     return passed(running == 0, side.name, facts, remedy, bad=Verdict.WARN)
 
 
@@ -97,14 +107,16 @@ def keys_exchanged(survey: Survey) -> RuleResult:
     Any output of the test, even with status 0, means that they are not exchanged.
     """
     if survey.one_manager:
-        return RuleResult(Verdict.PASS, survey.source.name, {"managers": "one and the same"})
+        return RuleResult(Verdict.PASS, survey.source.name, {"managers": "the same for both systems"})
     keys = need(survey.keys, survey, "keys", survey.source.name)
     status = need(keys.status, survey, "keys", survey.source.name)
     return passed(
         status == 0 and not keys.text,
         survey.source.name,
-        {"mkauthkeys --test": status, "it said": keys.text or None},
-        f"On {survey.source.name}: mkauthkeys -g --ip ADDRESS -u USER of {survey.target.name}, and the same the other way round.",
+        {"mkauthkeys --test": status, "answer": keys.text or None},
+        f"On the manager of {survey.source.name}: mkauthkeys -g with --ip and -u of the manager of "
+        f"{survey.target.name}, "
+        "and the same in the other direction.",
     )
 
 
@@ -117,13 +129,14 @@ def memory_region(survey: Survey) -> RuleResult:
         sizes[0] == sizes[1],
         survey.target.name,
         {f"{side.name} MB": size for side, size in zip(sides(survey), sizes, strict=True)},
-        f"Set the logical memory block size of {survey.target.name} to {sizes[0]} MB in the ASM and restart the system.",
+        f"Set the logical memory block size of {survey.target.name} to {sizes[0]} MB in the ASM and restart the "
+        "system.",
     )
 
 
 def memory_room(survey: Survey) -> RuleResult:
     """Require free memory for the partition on the target."""
-    wanted = field_of(survey, moving_of(survey).memory_mb, "memory")
+    wanted = required_memory(survey)
     frame = frame_of(survey, survey.target)
     free = need(frame.memory_available_mb, survey, "memory available", survey.target.name)
     table = -(-wanted // PAGE_TABLE_SHARE)
@@ -139,9 +152,7 @@ def memory_room(survey: Survey) -> RuleResult:
 
 def processor_room(survey: Survey) -> RuleResult:
     """Require free processing units (shared partition) or processors (dedicated) on the target."""
-    moving = moving_of(survey)
-    units = moving.proc_units if moving.proc_units is not None else moving.virtual_processors
-    wanted = field_of(survey, units, "processing units")
+    wanted = required_processors(survey)
     free = need(
         frame_of(survey, survey.target).proc_units_available, survey, "processors available", survey.target.name
     )
@@ -155,21 +166,43 @@ def processor_room(survey: Survey) -> RuleResult:
     )
 
 
+def client_adapters(survey: Survey) -> list[VirtualScsiAdapter | VirtualFcAdapter]:
+    """The partition's client adapters, SCSI and Fibre Channel.
+
+    Raises `NotApplicable` where it has none, by all that lists them.
+    """
+    lpar_id = moving_of(survey).lpar_id
+    listed: list[VirtualScsiAdapter | VirtualFcAdapter] = [
+        *need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name),
+        *need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name),
+    ]
+    adapters = [adapter for adapter in listed if adapter.lpar_id == lpar_id and adapter.adapter_type == "client"]
+    vios = survey.source.vios
+    served: list[VirtualScsiServer | VirtualFcServer] = [
+        *((vios.scsi_servers if vios else None) or ()),
+        *((vios.fc_servers if vios else None) or ()),
+    ]
+    if not adapters and any(server.client_lpar_id == lpar_id for server in served):
+        raise NotKnown(
+            survey.partition,
+            f"{survey.source.name} lists no client adapter of {survey.partition}, but its I/O servers serve it",
+        )
+    if not adapters:
+        raise NotApplicable(survey.partition, "the partition has no virtual SCSI and no virtual Fibre Channel adapter")
+    return adapters
+
+
 def virtual_slots(survey: Survey) -> RuleResult:
     """Require a free virtual slot on the target's I/O server for every server adapter that is made there."""
     need(survey.target.partitions, survey, "partitions", survey.target.name)
     servers = survey.target.io_servers
     if not servers or any(server.max_virtual_slots is None for server in servers):
         raise NotKnown(
-            survey.target.name, f"{survey.target.name} does not say how many virtual slots its I/O server may have"
+            survey.target.name, f"{survey.target.name} does not list the number of virtual slots of its I/O servers"
         )
     scsi = need(survey.target.scsi_adapters, survey, "scsi adapters", survey.target.name)
     ethernet = need(survey.target.ethernet_adapters, survey, "ethernet adapters", survey.target.name)
-    moving = moving_of(survey)
-    clients = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
-    fibre = need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name)
-    client_adapters: list[VirtualScsiAdapter | VirtualFcAdapter] = [*clients, *fibre]
-    wanted = sum(adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client" for adapter in client_adapters)
+    wanted = len(client_adapters(survey))
     target_fc = need(survey.target.fc_adapters, survey, "fc adapters", survey.target.name)
     server_adapters: list[VirtualScsiAdapter | VirtualFcAdapter] = [*scsi, *target_fc]
     taken = {(adapter.lpar_id, adapter.slot) for adapter in server_adapters} | {
@@ -198,7 +231,7 @@ def virtual_slots(survey: Survey) -> RuleResult:
         return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     raise NotKnown(
         survey.target.name,
-        f"free slots below {FIRST_MOVED_SLOT} only: whether the console would use them is not known; {remedy}",
+        f"only slots below {FIRST_MOVED_SLOT} are free, and it is not known if the HMC uses those; {remedy}",
     )
 
 
@@ -214,7 +247,8 @@ def vasi(survey: Survey, side: SystemFacts) -> RuleResult:
         any(device.status == "Available" for device in vasi_devices),
         side.name,
         {"vasi": joined(f"{device.name} {device.status}" for device in vasi_devices)},
-        "cfgdev; if lsdev -virtual still shows none, enter the PowerVM Enterprise activation and restart the I/O server.",
+        "cfgdev. If lsdev -virtual still lists none: enter the PowerVM Enterprise activation and restart the I/O "
+        "server.",
     )
 
 
@@ -226,8 +260,8 @@ def movers(survey: Survey, side: SystemFacts) -> RuleResult:
         return RuleResult(Verdict.PASS, side.name, facts)
     silent = [server.name for server in servers if server.msp is None]
     if silent:
-        raise NotKnown(side.name, f"the manager does not say whether {joined(silent)} may move partitions (msp)")
-    system = side.frame.name if side.frame else "SYSTEM"
+        raise NotKnown(side.name, f"the manager does not list msp of {joined(silent)}")
+    system = side.frame.name if side.frame else side.name
     remedy = f'chsyscfg -r lpar -m {system} -i "lpar_id={servers[0].lpar_id},msp=1"'
     return RuleResult(Verdict.FAIL, side.name, facts, remedy)
 
@@ -237,9 +271,9 @@ def rmc_vios(survey: Survey, side: SystemFacts) -> RuleResult:
     servers = io_servers_of(survey, side)
     silent = [server.name for server in servers if server.rmc_state is None]
     if silent:
-        raise NotKnown(side.name, f"the manager does not say the RMC state of {joined(silent)}")
+        raise NotKnown(side.name, f"the manager does not list the RMC state of {joined(silent)}")
     down = [server.name for server in servers if server.rmc_state != "active"]
-    # One that is switched off serves nobody, and of the target's any other will do, as long as there is another.
+    # An I/O server that is off serves no partition; on the target any other one will do.
     idle = len(down) < len(servers) and (
         side is survey.target or all(server.state == "Not Activated" for server in servers if server.name in down)
     )
@@ -247,21 +281,23 @@ def rmc_vios(survey: Survey, side: SystemFacts) -> RuleResult:
         not down,
         side.name,
         {f"rmc_state of {server.name}": server.rmc_state for server in servers},
-        f"On {joined(down)} after oem_setup_env, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p; then allow five minutes. "
+        f"On {joined(down)} after oem_setup_env, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p; then "
+        "allow five minutes. "
         "On the HMC: lspartition -dlpar",
         bad=Verdict.WARN if idle else Verdict.FAIL,
     )
 
 
 def io_servers_named(survey: Survey, side: SystemFacts) -> RuleResult:
-    """What an I/O server that the site file does not name would say, no rule has heard."""
+    """Warn of I/O servers that the site file does not name: their facts are missing in every check."""
     listed = [server.name for server in io_servers_of(survey, side)]
     left_out = [name for name in listed if name not in side.asked]
     return passed(
         not left_out,
         side.name,
         {"I/O servers": joined(listed), "not asked": joined(left_out)},
-        f"Add {joined(left_out)} to frames.{side.name}.vios of the site file, so that its disks, paths and bridges are looked at too.",
+        f"Add {joined(left_out)} to frames.{side.name}.vios of the site file, so that its disks, paths and bridges "
+        "are read too.",
         bad=Verdict.WARN,
     )
 
@@ -274,61 +310,57 @@ def movers_connected(survey: Survey) -> RuleResult:
             f"{pair.source} to {pair.target}": f"{pair.source_address} to {pair.target_address}" for pair in pairs
         }
         remedy = (
-            "Give a mover of each end an address that the other can reach: lslparmigr -r msp shows the pairs; chsyscfg -r lpar -m SYSTEM "
+            "Give a mover of each end an address that the other can reach: lslparmigr -r msp shows the pairs; "
+            "chsyscfg -r lpar -m SYSTEM "
             '-i "lpar_id=ID,msp=1"'
         )
         return passed(bool(pairs), survey.target.name, facts or {"pairs": 0}, remedy)
     keys = need(survey.keys, survey, "keys", survey.source.name)
     if keys.status != 0 or keys.text:
-        raise NotKnown(survey.target.name, "the movers are the managers, and these do not talk to each other")
-    return RuleResult(Verdict.PASS, survey.target.name, {"movers": "the managers, which reach each other by SSH"})
+        raise NotKnown(
+            survey.target.name, "the movers are the I/O servers under the managers, which do not reach each other"
+        )
+    return RuleResult(
+        Verdict.PASS, survey.target.name, {"movers": "the managers' own I/O servers, which reach each other by SSH"}
+    )
 
 
 def time_reference(survey: Survey, side: SystemFacts) -> RuleResult:
     """Recommend a time reference partition: without it the clock of a partition that arrives may jump."""
     listed = need(side.partitions, survey, "partitions", side.name)
     if all(partition.time_reference is None for partition in listed):
-        raise OnlyFirmware(side.name, "this level does not list time_ref", "Nothing, where clocks are kept by NTP.")
+        raise OnlyFirmware(side.name, "this level does not list time_ref", "None, if NTP keeps the clocks.")
     references = [partition.name for partition in listed if partition.time_reference]
     server = next((partition.lpar_id for partition in listed if partition.is_vios), "ID")
     return passed(
         bool(references),
         side.name,
         {"time reference": joined(references)},
-        f'chsyscfg -r lpar -m {side.frame.name if side.frame else "SYSTEM"} -i "lpar_id={server},time_ref=1"',
+        f'chsyscfg -r lpar -m {side.frame.name if side.frame else side.name} -i "lpar_id={server},time_ref=1"',
         bad=Verdict.WARN,
     )
 
 
 def on_mains(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Leave the power supply to the firmware's validation: managers do not list it."""
+    """Leave the power source to the firmware's validation: managers do not list it."""
     raise OnlyFirmware(
-        side.name, "managers do not list whether a system runs on battery", "See that it is on mains power."
+        side.name, "managers do not list the power source of a system", "Make sure that it is on mains power."
     )
 
 
 def optimizer_idle(survey: Survey, side: SystemFacts) -> RuleResult:
     """Leave the dynamic platform optimizer, which moves memory itself, to the firmware's validation."""
-    system = side.frame.name if side.frame else "SYSTEM"
+    system = side.frame.name if side.frame else side.name
     raise OnlyFirmware(
         side.name,
-        "whether the optimizer runs is asked by lsmemopt, whose answer nobody has captured",
+        "lsmemopt lists a running optimization, and the format of its answer is not known",
         f"lsmemopt -m {system}; wait for its end, or optmem -m {system} -o stop",
     )
 
 
 def multipath(survey: Survey) -> RuleResult:
     """Warn where the target has fewer I/O servers than the source: a path is lost."""
-    moving = moving_of(survey)
-    clients: list[VirtualScsiAdapter | VirtualFcAdapter] = [
-        *need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name),
-        *need(survey.source.fc_adapters, survey, "fc adapters", survey.source.name),
-    ]
-    now = {
-        adapter.remote_lpar_id
-        for adapter in clients
-        if adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client"
-    }
+    now = {adapter.remote_lpar_id for adapter in client_adapters(survey)}
     able = [
         server.name
         for server in io_servers_of(survey, survey.target)
@@ -338,36 +370,45 @@ def multipath(survey: Survey) -> RuleResult:
         len(able) >= len(now),
         survey.target.name,
         {"I/O servers now": len(now), "on the target": joined(able)},
-        "Accept fewer paths, or see that the other I/O servers of the target run and have RMC; --map says which adapter goes where.",
+        "Accept fewer paths, or make sure that the other I/O servers of the target run and have RMC; --map places "
+        "the adapters.",
         bad=Verdict.WARN,
     )
 
 
 def pool_there(survey: Survey) -> RuleResult:
-    """Nobody refuses a partition for its pool, but without a word it may come into the default one, without its limit."""
+    """Require the partition's shared processor pool on the target, named in the order.
+
+    Else it joins the default pool.
+    """
     moving = moving_of(survey)
     if moving.proc_mode == "ded":
-        return RuleResult(Verdict.PASS, survey.partition, {"processors": "dedicated"})
+        raise NotApplicable(survey.partition, "the partition has dedicated processors")
     pool = field_of(survey, moving.pool, "shared processor pool")
     if moving.pool_id == 0:
         return RuleResult(Verdict.PASS, survey.partition, {"pool": pool})
-    pool_names = [known.name for known in need(survey.target.pools, survey, "pools", survey.target.name)]
-    remedy = (
-        f"Say it in the order: lpmkit ... --map shared_proc_pool_name='{pool}'; without, it may come into the default pool"
-        if pool in pool_names
-        else f"Make it there first: chhwres -r procpool -m TARGET -o s --poolname '{pool}' -a max_pool_proc_units=UNITS"
-    )
-    return RuleResult(
-        Verdict.WARN, survey.target.name, {"pool": pool, "pools of the target": joined(pool_names)}, remedy
-    )
+    pools = need(survey.target.pools, survey, "pools", survey.target.name)
+    facts: dict[str, Fact] = {"pool": pool, "pools of the target": joined(known.name for known in pools)}
+    number = next((known.number for known in pools if known.name == pool), None)
+    if number is None:
+        system = system_name(survey, target=True)
+        remedy = (
+            f"Create it first: chhwres -r procpool -m {system} -o s --poolname '{pool}' -a max_pool_proc_units=UNITS"
+        )
+        return RuleResult(Verdict.WARN, survey.target.name, facts, remedy)
+    order = survey.mapping or {}
+    named = order.get("shared_proc_pool_name") == pool or order.get("shared_proc_pool_id") == str(number)
+    facts["named in the order"] = named
+    remedy = f"Name it in the order: --map shared_proc_pool_name='{pool}'. Otherwise the partition may join the default pool."
+    return passed(named, survey.target.name, facts, remedy, bad=Verdict.WARN)
 
 
-# -- levels ----------------------------------------------------------------------------------------------------------------------
+# -- levels ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A row of ``levels.yaml``: what must be at least how new, for what, and how sure that is."""
+    """A row of ``levels.yaml``: product, minimum level, purpose, and confidence."""
 
     what: str
     at_least: str
@@ -377,7 +418,7 @@ class Level:
 
     @property
     def decides(self) -> bool:
-        """What is recalled only warns."""
+        """True for a row that can fail a check; one that is only recalled warns."""
         return self.mark in "AB"
 
 
@@ -388,7 +429,7 @@ def level_rows() -> tuple[Level, ...]:
 
 
 def numbers_of(level: str) -> tuple[int, ...]:
-    """To be compared.
+    """The numbers of a level, to compare.
 
     >>> numbers_of("1.5.2.1-FP-11.1") >= numbers_of("1.5"), numbers_of("AIX 5.3 5300-07-03-0811"), numbers_of("AIX 7.2")
     (True, (5300, 7, 3, 811), (7, 2))
@@ -399,7 +440,7 @@ def numbers_of(level: str) -> tuple[int, ...]:
 
 
 def _uses(survey: Survey) -> set[str]:
-    """What of the matrix concerns this partition."""
+    """The purposes of the matrix that concern this partition."""
     lpar_id = moving_of(survey).lpar_id
     fibre = any(adapter.lpar_id == lpar_id for adapter in survey.source.fc_adapters or ())
     virtual = any(nic.lpar_id == lpar_id for nic in survey.source.vnics or ())
@@ -418,7 +459,7 @@ def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, st
 
 
 def vios_level(survey: Survey, side: SystemFacts) -> RuleResult:
-    """The levels of the I/O servers against the matrix."""
+    """Hold the levels of the I/O servers against the matrix."""
     servers = side.servers or (vios_of(survey, side, "level"),)
     levels = {f"VIOS level of {server.name}": need(server.level, survey, "level", side.name) for server in servers}
     return _held_against(
@@ -427,32 +468,55 @@ def vios_level(survey: Survey, side: SystemFacts) -> RuleResult:
 
 
 def guest_level(survey: Survey) -> RuleResult:
-    """The partition's operating system against the matrix."""
-    version = moving_of(survey).os_version
-    if version is None or not any(char.isdigit() for char in version) or not numbers_of(version):
+    """Hold the level of the operating system against the matrix: as the partition itself prints it, else as the
+    manager lists it.
+
+    A level of zeros (``5300-00-00-0000``) is a placeholder for one that was not read.
+    """
+    moving = moving_of(survey)
+    listed = moving.os_version
+    own = survey.guest.identity.level if survey.guest else None
+    if own is None and moving.operating_system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+        raise NotApplicable(survey.partition, f"levels are known for AIX, and the partition runs {listed or 'IBM i'}")
+    version = f"AIX {own}" if own else listed
+    level = numbers_of(version) if version else ()
+    if version is None or not level or not version.startswith("AIX") or _is_placeholder(level):
         raise OnlyFirmware(
             survey.partition,
-            "the manager does not know the level of the operating system",
-            "oslevel -s on the partition says it.",
+            "neither the partition nor the manager gives the level of the operating system (listed: "
+            f"{listed or 'nothing'})",
+            "On AIX: oslevel -s.",
         )
-    if not version.startswith("AIX"):
-        return RuleResult(Verdict.PASS, survey.partition, {"system": version, "levels known for": "AIX"})
-    level = numbers_of(version)
     release = f"AIX {level[0] // 1000}.{level[0] // 100 % 10}" if level[0] > 999 else f"AIX {level[0]}.{level[1]}"
-    return _held_against(
-        survey,
-        survey.partition,
-        release,
-        {"level": version},
-        "Install the technology level: install_all_updates -d DIRECTORY",
-    )
+    remedy = "Install the technology level: install_all_updates -d DIRECTORY"
+    source = "oslevel -s" if own else "the manager"
+    return _held_against(survey, survey.partition, release, {f"level by {source}": version}, remedy)
+
+
+def _is_placeholder(level: tuple[int, ...]) -> bool:
+    """True for a level of which only the release is there, all else being zeros, or for a release alone.
+
+    >>> _is_placeholder((5300, 0, 0, 0)), _is_placeholder((6100, 0, 1, 748)), _is_placeholder((7, 2))
+    (True, False, False)
+    """
+    return len(level) > 2 and not any(level[1:])
 
 
 def firmware_pair(survey: Survey) -> RuleResult:
-    """Levels of firmware that may not move to each other are in the vendor's matrix, which changes with every level."""
-    rows = [row for row in level_rows() if row.what == "firmware pair"]
+    """Leave the pair of firmware levels to the validation.
+
+    Show the rows of the matrix for these generations of POWER.
+    """
+    generations = [frame_of(survey, side).generation for side in sides(survey)]
+    shown = [f"POWER{number}" if number else "POWER (generation not listed)" for number in generations]
+    rows = [
+        row.at_least
+        for row in level_rows()
+        if row.what == "firmware pair" and any(f"POWER{number}" in row.needed_for for number in generations if number)
+    ]
+    known = joined(rows) if rows else "no row of the vendor's matrix for them is known here"
     raise OnlyFirmware(
         survey.target.name,
-        f"the firmware of both systems is compared by the validation; known here: {joined(row.at_least for row in rows)}",
+        f"the validation compares the firmware of both systems, {shown[0]} and {shown[1]}: {known}",
         "lslic -m SYSTEM on an HMC, lsfware -all on an IVM; compare with the vendor's firmware support matrix",
     )

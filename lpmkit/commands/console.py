@@ -170,6 +170,7 @@ MARKS = {
     "warn": "[yellow]! warn[/yellow]",
     "fail": "[red]✗ FAIL[/red]",
     "unknown": "[magenta]? unknown[/magenta]",
+    "not applicable": "[dim]– not applicable[/dim]",
 }
 
 

@@ -180,13 +180,18 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
             "remedy": f"{finding.remedy} ({finding.who})" if finding.remedy and finding.verdict.value != "pass" else "",
         }
         for finding in findings
-        if not finding.only_firmware and not (only_trouble and finding.verdict.value == "pass")
+        if not finding.only_firmware
+        and finding.verdict.value != "not applicable"
+        and not (only_trouble and finding.verdict.value == "pass")
     ]
     left_out = [finding.title for finding in findings if finding.only_firmware]
     passed = sum(finding.verdict.value == "pass" for finding in findings)
     out = console or terminal
-    out.print(f"{passed} of {len(findings)} checks pass.")
+    absent = [finding.title for finding in findings if finding.verdict.value == "not applicable"]
+    out.print(f"{passed} of {len(findings) - len(absent)} checks pass.")
     print_table("", rows, console)
+    if absent and not only_trouble:
+        out.print(f"Not applicable: {'; '.join(dict.fromkeys(absent))}.")
     if left_out:
         titles = "; ".join(dict.fromkeys(left_out))
         out.print(f"Covered by the validation only (lpmkit validate): {titles}.")

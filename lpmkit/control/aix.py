@@ -1,7 +1,7 @@
 """The partition itself: its identity, its devices, its error log, as AIX prints them.
 
-What a move changes and what it must not is gathered by `AixShell.identity`. Times that the partition prints are its own clock's,
-in whole seconds or minutes; they order things and tighten no measurement.
+What a move changes and what it must not is gathered by `AixShell.identity`. Times that the partition prints are its
+own clock's, in whole seconds or minutes; they order things and tighten no measurement.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Uptime:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a move changes (machine, firmware, ids) and what it must not (name, level, boot time, disks)."""
+    """Attributes of a partition: those that a move changes (machine, firmware, ids) and those that stay (name, level,
+    boot time, disks).
+    """
 
     hostname: str | None = None
     lpar_name: str | None = None
@@ -103,7 +105,8 @@ class Identity:
 
 
 def decode(content: bytes) -> str:
-    r"""Text from a machine that says not how it wrote it: UTF-8 if it is that, else ISO 8859-1, which reads anything (`SNAP`, A).
+    r"""Text from a machine that says not how it wrote it: UTF-8 if it is that, else ISO 8859-1, which reads anything
+    (`SNAP`, A).
 
     >>> decode(b"Fehler: Gr\xc3\xb6\xc3\x9fe"), decode(b"Fehler: Gr\xf6\xdfe")
     ('Fehler: Größe', 'Fehler: Größe')
@@ -114,15 +117,21 @@ def decode(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def one_line(text: str) -> str:
-    r"""The reply of a command that says one thing in one line.
+def one_line(text: str, form: str = "") -> str:
+    r"""The reply of a command that prints one line. With a ``form``, login notices around the one line of that form are skipped.
 
     >>> one_line("000071DA4C00\n")
     '000071DA4C00'
+    >>> one_line("Your password will expire in 3 days.\n000071DA4C00\n", "[0-9A-F]{12}")
+    '000071DA4C00'
     """
     rows = [line.strip() for line in lines(text) if line.strip()]
+    fitting = [row for row in rows if re.fullmatch(form, row)] if form else rows
+    if len(fitting) == 1:
+        return fitting[0]
     if len(rows) != 1:
-        raise UnexpectedReply(f"one line was expected and {len(rows)} came", line=rows[1] if rows else None)
+        strange = [row for row in rows if row not in fitting] or rows
+        raise UnexpectedReply(f"one line was expected and {len(rows)} came", line=strange[0] if strange else None)
     return rows[0]
 
 
@@ -136,7 +145,7 @@ def read_machine_id(text: str) -> str:
     >>> read_machine_id("000071DA4C00\n")
     '000071DA4C00'
     """
-    return _hexadecimal(one_line(text), 12)
+    return _hexadecimal(one_line(text, "[0-9A-Fa-f]{12}"), 12)
 
 
 def read_frame_id(text: str) -> str:
@@ -147,7 +156,7 @@ def read_frame_id(text: str) -> str:
     >>> read_frame_id("80000BA02DC00063\n")
     '80000BA02DC00063'
     """
-    return _hexadecimal(one_line(text), 16)
+    return _hexadecimal(one_line(text, "[0-9A-Fa-f]{16}"), 16)
 
 
 def _hexadecimal(text: str, digits: int) -> str:
@@ -164,7 +173,7 @@ def read_system_id(text: str) -> str:
     >>> read_system_id("IBM,0310071DA\n")
     'IBM,0310071DA'
     """
-    text = one_line(text)
+    text = one_line(text, r"IBM,\S+")
     if not text.startswith("IBM,") or " " in text:
         raise UnexpectedReply("a system identifier such as IBM,0310071DA was expected", line=text)
     return text
@@ -178,7 +187,7 @@ def read_lpar_label(text: str) -> tuple[int, str]:
     >>> read_lpar_label("29 virtlpar03 - 7.1 testers\n")
     (29, 'virtlpar03 - 7.1 testers')
     """
-    lpar_id, _, name = one_line(text).partition(" ")
+    lpar_id, _, name = one_line(text, r"\d+ \S.*").partition(" ")
     return whole(lpar_id), name
 
 
@@ -202,7 +211,7 @@ def read_level(text: str) -> str:
     >>> read_level("5300-07-03-0811\n")
     '5300-07-03-0811'
     """
-    level = one_line(text)
+    level = one_line(text, r"\d{4}-\d\d-\d\d-\d{4}")
     groups = level.split("-")
     if len(groups) != 4 or not all(group.isdigit() for group in groups):
         raise UnexpectedReply("a level of four groups was expected", line=level)
@@ -220,7 +229,8 @@ def read_configuration(text: str) -> Configuration:
         Memory Size: 8192 MB
         Platform Firmware level: VH950_099
 
-    Model, serial, processors, clock, partition, memory, firmware; what follows the first empty line is not read. `GLPI`, A.
+    Model, serial, processors, clock, partition, memory, firmware; what follows the first empty line is not read.
+    `GLPI`, A.
 
     >>> found = read_configuration("System Model: IBM,9080-M9S\nMachine Serial Number: 45XY777\nLPAR Info: 5 J - k\n\nNetwork\n")
     >>> found.serial, found.lpar_id, found.lpar_name, found.memory_mb
@@ -238,7 +248,7 @@ def read_configuration(text: str) -> Configuration:
         serial=_required(labels, "Machine Serial Number"),
         processors=_figure(labels, "Number Of Processors"),
         clock_mhz=_figure(labels, "Processor Clock Speed"),
-        lpar_id=int(lpar_id) if lpar_id.isdigit() else None,
+        lpar_id=int(lpar_id) if lpar_id.isascii() and lpar_id.isdigit() else None,
         lpar_name=lpar_name or None,
         memory_mb=_figure(labels, "Memory Size"),
         firmware=labels.get("Platform Firmware level"),
@@ -261,7 +271,7 @@ def _required(labels: dict[str, str], label: str) -> str:
 def _figure(labels: dict[str, str], label: str) -> int | None:
     """The number at the head of a value such as ``4096 MB``; None where the label is missing or holds a dash."""
     first = labels.get(label, "").partition(" ")[0]
-    return int(first) if first.isdigit() else None
+    return int(first) if first.isascii() and first.isdigit() else None
 
 
 def read_lparstat(text: str) -> LparStat:
@@ -322,7 +332,8 @@ def _error_entry(line: str) -> ErrorEntry:
 
 
 def read_error_reports(text: str) -> tuple[ErrorReport, ...]:
-    r"""``errpt -a``: entries between lines of dashes, each of ``Label: value`` lines and then headed paragraphs. `ZIU`, `SNAP`, A.
+    r"""``errpt -a``: entries between lines of dashes, each of ``Label: value`` lines and then headed paragraphs.
+    `ZIU`, `SNAP`, A.
 
     >>> text = '''---------------------------------------------------------------------------
     ... LABEL:          CLIENT_PMIG_STARTED
@@ -397,7 +408,9 @@ def _adapter(line: str) -> Device:
 
 
 def _is_location(word: str) -> bool:
-    """``05-08``, ``1S-08-00`` or ``00-00-00-8,0``: groups of few characters that begin with a digit, joined by dashes."""
+    """``05-08``, ``1S-08-00`` or ``00-00-00-8,0``: groups of few characters that begin with a digit, joined by
+    dashes.
+    """
     groups = word.split("-")
     return (
         len(groups) > 1
@@ -461,8 +474,8 @@ def read_subsystem(text: str) -> Subsystem:
     fields = rows[1]
     if not 2 <= len(fields) <= 4:
         raise UnexpectedReply("this is not a row of lssrc", line=" ".join(fields))
-    numbers = [word for word in fields[1:-1] if word.isdigit()]
-    groups = [word for word in fields[1:-1] if not word.isdigit()]
+    numbers = [word for word in fields[1:-1] if word.isascii() and word.isdigit()]
+    groups = [word for word in fields[1:-1] if word not in numbers]
     return Subsystem(fields[0], groups[0] if groups else None, int(numbers[0]) if numbers else None, fields[-1])
 
 
@@ -545,9 +558,11 @@ def read_syslog_files(text: str) -> tuple[str, ...]:
 
 
 def read_dr_lines(text: str) -> tuple[SyslogLine, ...]:
-    r"""What the dynamic reconfiguration daemon wrote into a syslog file, in the order of the file; any other line is passed over.
+    r"""Entries of the dynamic reconfiguration daemon in a syslog file, in the order of the file; other lines are
+    skipped.
 
-    The tag ``DRMGR`` is documented (dr_scripts, AIX 7.2); what it says of a migration was not found, so the words are kept as they come.
+    The tag ``DRMGR`` is documented (dr_scripts, AIX 7.2); what it says of a migration was not found, so the words are
+    kept as they come.
 
     >>> read_dr_lines("Aug  8 20:14:02 bxaix85 daemon:notice DRMGR[241]: post phase\nAug  8 20:14:02 bxaix85 auth:info sshd: x\n")
     (SyslogLine(stamp='Aug  8 20:14:02', process='DRMGR[241]', text='post phase'),)
@@ -564,7 +579,9 @@ _DR_LINE = re.compile(r"(?P<stamp>\w{3} [ \d]\d \d\d:\d\d:\d\d) .*?\b(?P<process
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """What nmon noted of a change of the machine it runs on: ``stamp`` is the row's time where it has one, ``text`` the row as it came."""
+    """A row of nmon about a change of its machine: ``stamp`` is the row's time, if it has one, ``text`` the row as it
+    is.
+    """
 
     stamp: str
     text: str
@@ -573,8 +590,9 @@ class ChangeRow:
 def read_change_rows(text: str) -> tuple[ChangeRow, ...]:
     r"""The ``BBBR`` rows of an nmon recording, in its order; any other line is passed over.
 
-    nmon for AIX has itself signalled when the machine is reconfigured or has moved, and notes the check, the pre and the post phase in such rows (IBM
-    support document 1115625). How their fields are laid out was not found in print, so they are kept as they come; the time is the field that is one.
+    nmon for AIX has itself signalled when the machine is reconfigured or has moved, and notes the check, the pre and
+    the post phase in such rows (IBM support document 1115625). How their fields are laid out was not found in print,
+    so they are kept as they come; the time is the field that is one.
 
     >>> read_change_rows("ZZZZ,T0007,20:13:59,08-AUG-2008\nBBBR,T0007,20:14:02,08-AUG-2008,post,migrate\n")
     (ChangeRow(stamp='20:14:02', text='T0007,08-AUG-2008,post,migrate'),)
@@ -599,40 +617,51 @@ class AixShell:
 
     @property
     def session(self) -> Session:
+        """The session that the commands go over."""
         return self._session
 
     def configuration(self) -> Configuration:
+        """``lsconf``."""
         return self._ask(["lsconf"], read_configuration)
 
     def machine_id(self) -> str:
+        """``uname -m``."""
         return self._ask(["uname", "-m"], read_machine_id)
 
     def system_id(self) -> str:
+        """``uname -u``."""
         return self._ask(["uname", "-u"], read_system_id)
 
     def frame_id(self) -> str:
+        """``uname -f``."""
         return self._ask(["uname", "-f"], read_frame_id)
 
     def lpar_label(self) -> tuple[int, str]:
+        """``uname -L``: id and name of the partition."""
         return self._ask(["uname", "-L"], read_lpar_label)
 
     def hostname(self) -> str:
+        """``uname -n``."""
         return self._ask(["uname", "-n"], read_hostname)
 
     def level(self) -> str:
+        """``oslevel -s``."""
         return self._ask(["oslevel", "-s"], read_level)
 
     def lparstat(self) -> LparStat:
+        """``lparstat -i``."""
         return self._ask(["lparstat", "-i"], read_lparstat)
 
     def error_log(self) -> tuple[ErrorEntry, ...]:
+        """``errpt``, newest first."""
         return self._ask(["errpt"], read_errpt)
 
     def error_reports(self) -> tuple[ErrorReport, ...]:
+        """``errpt -a``, newest first."""
         return self._ask(["errpt", "-a"], read_error_reports)
 
     def dr_lines(self) -> tuple[SyslogLine, ...]:
-        """What the dynamic reconfiguration daemon wrote lately: the last 500 lines of every file that syslog writes to.
+        """Entries of the dynamic reconfiguration daemon in the last 500 lines of every file that syslog writes to.
 
         Raises `RemoteError` when there is no such file or it cannot be read.
         """
@@ -642,7 +671,7 @@ class AixShell:
         return tuple(line for file in files for line in self._ask(["tail", "-n", "500", file], read_dr_lines))
 
     def change_rows(self, folder: str) -> tuple[ChangeRow, ...]:
-        """What nmon noted of changes in the newest recording (``*.nmon``) of a folder.
+        """Rows about changes in the newest nmon recording (``*.nmon``) of a folder.
 
         Raises `RemoteError` when there is none or it cannot be read.
         """
@@ -654,25 +683,31 @@ class AixShell:
         return () if reply.status == 1 and not reply.error.strip() else understood(reply, read_change_rows)
 
     def adapters(self) -> tuple[Device, ...]:
+        """``lsdev -Cc adapter``."""
         return self._ask(["lsdev", "-Cc", "adapter"], read_adapters)
 
     def disks(self) -> tuple[PhysicalDisk, ...]:
+        """``lspv``."""
         return self._ask(["lspv"], read_disks)
 
     def paths(self) -> tuple[DiskPath, ...]:
+        """``lspath``."""
         return self._ask(["lspath"], read_paths)
 
     def rmc(self) -> Subsystem:
+        """``lssrc -s ctrmc``."""
         return self._ask(["lssrc", "-s", "ctrmc"], read_subsystem)
 
     def uptime(self) -> Uptime:
+        """``uptime``."""
         return self._ask(["uptime"], read_uptime)
 
     def date(self) -> datetime:
+        """``date -u``."""
         return self._ask(["date", "-u"], read_date)
 
     def booted(self) -> datetime:
-        """When the system started, worked out from ``date`` and ``uptime``: right to about a minute and a half, no better."""
+        """The start of the system, derived from ``date`` and ``uptime``; accurate to about a minute and a half."""
         return _boot(self.date(), self.uptime())
 
     def identity(self) -> Identity:

@@ -1,8 +1,9 @@
-"""How a partition uses its memory, as AIX prints it: what a copy has at least to send, and a hint of how much is written.
+"""Memory use of a partition, as AIX prints it: the minimum that a copy has to send, and a hint of the rate of writing.
 
-A page that was never touched is not sent, and what was touched and is free again may be: so what has to be sent lies between the memory in use and all of it.
-AIX has no counter for the rate of writing. Pages filled with zeros, read in and written out go up and down with it, and say no more
-than that one partition writes more than another, or than itself at another time.
+A page that was never touched is not sent, and what was touched and is free again may be: so what has to be sent lies
+between the memory in use and all of it. AIX has no counter for the rate of writing. Pages filled with zeros, read in
+and written out go up and down with it, and say no more than that one partition writes more than another, or than
+itself at another time.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ MIN_WATCH_S = 0.2
 class RealMemory:
     """The partition's memory in bytes, as it sees it; ``None`` for what the command does not say.
 
-    ``in_use`` are the frames that hold something, the file cache and the pinned ones among them. ``virtual`` is the working storage that was
-    touched, a part of which may be in paging space.
+    ``in_use`` are the frames that hold something, the file cache and the pinned ones among them. ``virtual`` is the
+    working storage that was touched, a part of which may be in paging space.
     """
 
     size: int
@@ -58,9 +59,10 @@ class Paging:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What the partition says of its memory before a move; ``None`` is not known, and ``missing`` says why.
+    """Memory use of a partition before a move; ``None`` is not known, and ``missing`` gives the reason.
 
-    ``paging_bytes_per_s`` was watched for ``watched_s`` seconds; it puts partitions in an order and is no rate of writing.
+    ``paging_bytes_per_s`` was watched for ``watched_s`` seconds; it puts partitions in an order and is no rate of
+    writing.
     """
 
     memory: RealMemory | None = None
@@ -71,7 +73,8 @@ class MemoryUse:
 
 
 def read_svmon(text: str) -> RealMemory:
-    r"""``svmon -G``, in pages; later levels add columns at the end of the first table (AIX 5.1 and 5.2 manual pages, B; a capture, A)::
+    r"""``svmon -G``, in pages; later levels add columns at the end of the first table (AIX 5.1 and 5.2 manual pages,
+    B; a capture, A)::
 
                        size       inuse        free         pin     virtual   mmode
         memory      1003520     1000352        3168      466861     1468212     Ded
@@ -164,7 +167,10 @@ def _bytes(pages: str) -> int:
 
 
 class MemoryWatch:
-    """Asks for the counters and for the memory when it is made, and for the counters again at `end`; what lies between is the time that it watched."""
+    """Asks for the counters and for the memory when it is made, and for the counters again at `end`.
+
+    What lies between is the time that it watched.
+    """
 
     def __init__(self, session: Session) -> None:
         self._missing = list[str]()
@@ -176,7 +182,7 @@ class MemoryWatch:
         self._stat = self._try(session, ["lparstat", "-i"], lambda reply: understood(reply, read_lparstat))
 
     def end(self, session: Session) -> MemoryUse:
-        """What the partition says of its memory. Never raises for what it refuses or does not know.
+        """The memory use. Never raises for a command that is refused or not known.
 
         Waits until the counters were watched for `MIN_WATCH_S`. ``session`` must ask anew.
         """

@@ -13,12 +13,14 @@ from typing import Protocol
 
 from lpmkit.inventory import (
     Frame,
+    MemoryPool,
     MoverPair,
     Partition,
     PhysicalSlot,
     Places,
     Pool,
     Profile,
+    SriovLogicalPort,
     SriovPort,
     VirtualEthernetAdapter,
     VirtualFcAdapter,
@@ -30,12 +32,12 @@ from lpmkit.ssh.session import Reply
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked: this partition, from this frame, to that one, so mapped.
+    """The order of one move: partition, source, target and mapping.
 
-    ``source`` and ``target`` are the site file's names of the two frames. ``target_machine`` is the target as firmware names
-    it (``7998-61X*10071DA``), ``target_address`` the address of its manager and ``target_user`` the login there, as
-    ``migrlpar -t/--ip/-u`` want them (B `HMC9`, C `NOVA-IVM`, `KSH-IVM`). An empty address says that one manager has both frames: no ``--ip``, no ``-u``.
-    ``mapping`` holds attributes for ``-i``, empty for the manager's choice.
+    ``source`` and ``target`` are the site file's names of the two frames. ``target_machine`` is the target as firmware
+    names it (``7998-61X*10071DA``), ``target_address`` the address of its manager and ``target_user`` the login there,
+    as ``migrlpar -t/--ip/-u`` want them (B `HMC9`, C `NOVA-IVM`, `KSH-IVM`). An empty address says that one manager
+    has both frames: no ``--ip``, no ``-u``. ``mapping`` holds attributes for ``-i``, empty for the manager's choice.
     """
 
     partition: str
@@ -49,10 +51,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class MigrationReading:
-    """What one control point said of one partition's migration at one moment.
+    """The state of one partition's migration at one manager, at one moment.
 
-    ``partition_state`` is ``None`` when the partition is not in its list at all; ``migration_state`` likewise. Bytes are as the
-    manager counts them, ``None`` where it does not say.
+    ``partition_state`` is ``None`` when the partition is not in its list at all; ``migration_state`` likewise. Bytes
+    are as the manager counts them, ``None`` where it does not say.
     """
 
     partition_state: str | None
@@ -76,39 +78,66 @@ class Control(Protocol):
         ...
 
     def system(self) -> Frame:
-        """Name, machine, state and capabilities: one question. A system without power can be asked this and little else."""
+        """Name, machine, state and capabilities: one question.
+
+        A system without power can be asked this and little else.
+        """
         ...
 
     def frame(self) -> Frame:
         """The system with its memory, processors and count of moves."""
         ...
 
-    def partitions(self) -> tuple[Partition, ...]: ...
+    def partitions(self) -> tuple[Partition, ...]:
+        """Every partition with its resources."""
+        ...
 
-    def scsi_adapters(self) -> tuple[VirtualScsiAdapter, ...]: ...
+    def scsi_adapters(self) -> tuple[VirtualScsiAdapter, ...]:
+        """Both ends of every virtual SCSI pair."""
+        ...
 
-    def ethernet_adapters(self) -> tuple[VirtualEthernetAdapter, ...]: ...
+    def ethernet_adapters(self) -> tuple[VirtualEthernetAdapter, ...]:
+        """Every virtual Ethernet adapter of the system."""
+        ...
 
-    def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]: ...
+    def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
+        """The physical slots of a partition."""
+        ...
 
     def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
         """Empty where the manager or the system can have none, and so for the three that follow."""
         ...
 
-    def vnics(self) -> tuple[VnicAdapter, ...]: ...
+    def vnics(self) -> tuple[VnicAdapter, ...]:
+        """Every virtual NIC with its backing devices."""
+        ...
 
-    def sriov_ports(self) -> tuple[SriovPort, ...]: ...
+    def sriov_ports(self) -> tuple[SriovPort, ...]:
+        """The physical ports of all SR-IOV adapters."""
+        ...
 
-    def pools(self) -> tuple[Pool, ...]: ...
+    def logical_ports(self) -> tuple[SriovLogicalPort, ...]:
+        """Logical SR-IOV ports that partitions own, Ethernet and RoCE."""
+        ...
 
-    def profiles(self) -> tuple[Profile, ...]: ...
+    def memory_pools(self) -> tuple[MemoryPool, ...]:
+        """The shared memory pool with its paging devices; empty where the system has none."""
+        ...
+
+    def pools(self) -> tuple[Pool, ...]:
+        """Shared processor pools."""
+        ...
+
+    def profiles(self) -> tuple[Profile, ...]:
+        """Every profile of every partition."""
+        ...
 
     def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
-        """Which movers of both ends can talk; empty where there is nothing to choose, as under an IVM, which moves itself."""
+        """Mover service partitions of both ends that reach each other; empty under an IVM, which moves itself."""
         ...
 
     def places(self, order: Order) -> Places | None:
-        """Where the managers say the partition's adapters could go on the target; ``None`` where there is nothing to choose."""
+        """Candidates on the target for the partition's adapters; ``None`` where there is nothing to choose."""
         ...
 
     def keys_exchanged(self, order: Order) -> Reply:
@@ -118,7 +147,8 @@ class Control(Protocol):
     def validate(self, order: Order, *, disks: bool = False) -> Reply:
         """``migrlpar -o v``. The reply is the answer: a status other than 0 is not raised.
 
-        ``disks``: the I/O servers try every disk of virtual Fibre Channel, not its zoning only. Raises `UsageError` where the manager cannot ask that.
+        ``disks``: the I/O servers try every disk of virtual Fibre Channel, not its zoning only. Raises `UsageError`
+        where the manager cannot ask that.
         """
         ...
 
@@ -130,15 +160,21 @@ class Control(Protocol):
         ...
 
     def outcome(self) -> Reply | None:
-        """What the command of `migrate` ended with, once, when it ended after `migrate` had returned; else ``None``."""
+        """The reply of the command of `migrate`, once, if it ended after `migrate` had returned; else ``None``."""
         ...
 
-    def stop(self, partition: str) -> Reply: ...
+    def stop(self, partition: str) -> Reply:
+        """``migrlpar -o s``."""
+        ...
 
     def recover(self, order: Order, *, force: bool = False) -> Reply:
         """``migrlpar -o r``; the other manager is named where there is another."""
         ...
 
-    def migration(self, partition: str) -> MigrationReading: ...
+    def migration(self, partition: str) -> MigrationReading:
+        """The state of a partition and of its migration."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the session."""
+        ...

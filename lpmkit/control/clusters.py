@@ -1,4 +1,4 @@
-"""Which cluster software runs in a partition and how long it waits for a member that is silent. The table is ``clusters.yaml``."""
+"""Cluster software in a partition and its time-out for a silent member. The table is ``clusters.yaml``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class ClusterKind:
 
 @dataclass(frozen=True, slots=True)
 class ClusterMember:
-    """Cluster software that runs here. ``tolerates_s`` is what it said, ``None`` where it did not; then only the vendor's default is known.
+    """Cluster software that runs here. ``tolerates_s`` is what it said, ``None`` where it did not; then only the
+    vendor's default is known.
 
     ``cluster`` is the name of the cluster, where it told that.
     """
@@ -60,7 +61,7 @@ def read_members(text: str) -> tuple[ClusterMember, ...]:
     >>> [(one.kind, one.process) for one in read_members(text)]
     [('PowerHA', '/usr/es/sbin/cluster/clstrmgr'), ('Oracle Clusterware', '/u01/app/grid/bin/ocssd.bin')]
     """
-    head, *rows = lines(text)
+    head, *rows = lines(text) or [""]
     if "COMMAND" not in head:
         raise UnexpectedReply("the heading PID COMMAND was expected", line=head)
     programs = [fields[1] for row in rows if len(fields := row.split()) > 1]
@@ -73,13 +74,16 @@ def read_members(text: str) -> tuple[ClusterMember, ...]:
 
 
 def members(session: Session) -> tuple[ClusterMember, ...]:
-    """What runs, each with what it says of its patience. Raises `RemoteError` when the processes cannot be listed."""
+    """The cluster software that runs, each with its time-out.
+
+    Raises `RemoteError` when the processes cannot be listed.
+    """
     present = understood(session.run(["ps", "-e", "-o", "pid,args"]), read_members)
     return tuple(_asked(session, member) for member in present)
 
 
 def _asked(session: Session, member: ClusterMember) -> ClusterMember:
-    """The same with what it says of itself."""
+    """The member with its time-out and cluster name, as far as its command prints them."""
     kind = cluster_kinds()[member.kind]
     folder = member.process.rpartition("/")[0] or "."
     try:

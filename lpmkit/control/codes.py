@@ -1,9 +1,11 @@
-"""What the codes mean that managers, I/O servers and AIX give in a move, and how to mend what they name: what is known, and no more.
+"""Meanings of the codes that managers, I/O servers and AIX give in a move, with remedies.
 
-The table is ``codes.yaml``. ``mark`` is the confidence: A captured, B documented, C from code that drives the real thing, D recalled. A code that
-is not in the table is shown as it came and says so; nothing in lpmkit decides by a code that is only recalled.
+The table is ``codes.yaml``. ``mark`` is the confidence: A captured, B documented, C from code that drives the real
+thing, D recalled. A code that is not in the table is shown as it came and says so; nothing in lpmkit decides by a code
+that is only recalled.
 
-A refusal may chain codes (``HSCL127D: HSCL1288 …``, A `HMCMCP`): the first one says which step failed, the next ones why.
+A refusal may chain codes (``HSCL127D: HSCL1288 …``, A `HMCMCP`): the first one names the step that failed, the next
+ones the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ruamel.yaml import YAML
 
 @dataclass(frozen=True, slots=True)
 class CodeMeaning:
-    """What a code says, the read-only command that proves it, how to mend it, who must, how sure that is and where it was seen.
+    """The meaning of a code, a read-only command that proves it, remedy, owner, confidence and source.
 
     ``label`` is the name that an entry of the error log has beside its identifier, where it is known.
     """
@@ -35,7 +37,7 @@ class CodeMeaning:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A code that came, and what is known about it; ``None`` where nothing is."""
+    """A code and its meaning; ``None`` where none is known."""
 
     code: str
     known: CodeMeaning | None
@@ -59,8 +61,13 @@ def known_codes() -> Mapping[str, CodeMeaning]:
     return {str(code): CodeMeaning(**facts) for code, facts in YAML(typ="safe").load(text).items()}
 
 
-#: A console's code; an IVM's or a VIOS's; the return code in a detailed message.
-_FORMS = re.compile(r"\bHSCL[0-9A-F]{4}\b|\bVIOS[EI][0-9A-F]{8}-\d{4}\b|\b[Rr][Cc]\s*=?\s*\d+\b")
+#: A code of an HMC; one of an IVM or a VIOS; the return code in a detailed message, as ``rc=83`` or as
+#: "The OS command return code is 69".
+_FORMS = re.compile(
+    r"\bHSCL[0-9A-F]{4}\b|\bVIOS[EI][0-9A-F]{8}-\d{4}\b"
+    r"|\b[Rr][Cc]\s*[=:]?\s*\d+\b"
+    r"|\b[Rr]eturn(?:ed)? (?:code|value)(?: is| was)?\s*[=:]?\s*\d+\b",
+)
 #: An identifier of the error log; in running text only a known one is taken for such.
 _IDENTIFIER = re.compile(r"\b[0-9A-F]{8}\b")
 
@@ -70,6 +77,8 @@ def codes_in(text: str) -> tuple[str, ...]:
 
     >>> codes_in("HSCL127D: HSCL1294 The capacity is not a multiple. HSCL1294 again\\nSecure Shell rc=83")
     ('HSCL127D', 'HSCL1294', 'RC 83')
+    >>> codes_in("VIOS_DETAILED_ERROR\\nThe OS command return code is 69\\nrc: 83")
+    ('RC 69', 'RC 83')
     >>> codes_in("08917DC6   0414083316 I S pmig           Client Partition Migration Started, 12345678")
     ('08917DC6',)
     """
@@ -87,8 +96,10 @@ def codes_in(text: str) -> tuple[str, ...]:
 
 
 def _plain(code: str) -> str:
-    number = code[2:].lstrip(" =")
-    return f"RC {number}" if code[:2] in ("RC", "Rc", "rC", "rc") else code
+    """A return code in one form, whatever it was written in; any other code as it is."""
+    if code.startswith(("HSCL", "VIOS")):
+        return code
+    return f"RC {re.split('[^0-9]+', code)[-1]}"
 
 
 def explain(text: str) -> tuple[Explained, ...]:
@@ -101,7 +112,7 @@ def explain(text: str) -> tuple[Explained, ...]:
 
 
 def look_up(words: Iterable[str]) -> tuple[Explained, ...]:
-    """What is known of each code or text that a person gives. A word in which no code is recognised is itself an unknown code.
+    """The meaning of each code or text that a person gives. A word without a known code is itself an unknown code.
 
     >>> [(one.code, one.known is not None) for one in look_up(["hscla319", "lsmap 63", "FACADE99", "[VIOSI01040010-0003] No results"])]
     [('HSCLA319', True), ('lsmap 63', True), ('FACADE99', False), ('VIOSI01040010-0003', True)]

@@ -1,18 +1,19 @@
 """The Hardware Management Console: what we type at it about one managed system, and what we understand of its answers.
 
-One HMC has many systems, so every listing names the one it is about (``-m SYSTEM``, its own name or ``tttt-mmm*sssssss``; `HMC9`,
-`ZIU`). The records are those of an IVM, and so are their readers (`lpmkit.control.ivm`), but for what stands here: capabilities
-are a field each, 0 or 1, and ``msp`` says whether a VIOS may move (A `ZIU`, C `AVOCADO`).
+One HMC has many systems, so every listing names the one it is about (``-m SYSTEM``, its own name or
+``tttt-mmm*sssssss``; `HMC9`, `ZIU`). The records are those of an IVM, and so are their readers (`lpmkit.control.ivm`),
+but for what stands here: capabilities are a field each, 0 or 1, and ``msp`` says whether a VIOS may move (A `ZIU`, C
+`AVOCADO`).
 
-Errors come on standard *output* with status 1 and nothing on standard error (A `HMCMCP`, `ZIU`), in whatever language; they are told
-by their status and their code, never by their words. So that "there is no such partition" never has to be recognised at all,
-partitions are not asked for by name: the whole list is asked for and looked through. That also survives an HMC that says "nothing
-found" in another language (A `ZIU`, in Polish).
+Errors come on standard *output* with status 1 and nothing on standard error (A `HMCMCP`, `ZIU`), in whatever language;
+they are told by their status and their code, never by their words. So that "there is no such partition" never has to
+be recognised at all, partitions are not asked for by name: the whole list is asked for and looked through. That also
+survives an HMC that says "nothing found" in another language (A `ZIU`, in Polish).
 
-**Moving.** An HMC has no ``--async``: ``migrlpar -o m`` ends when the move has ended. `Hmc.migrate` runs it in a thread over a connection
-of its own and looks beside it at ``lslparmigr`` until the migration shows; then it returns, and `Hmc.outcome` hands the command's
-reply out when it has ended. If that connection is lost the move goes on and only its last words are missing (D, recalled);
-nobody sends the command again.
+**Moving.** An HMC has no ``--async``: ``migrlpar -o m`` ends when the move has ended. `Hmc.migrate` runs it in a
+thread over a connection of its own and looks beside it at ``lslparmigr`` until the migration shows; then it returns,
+and `Hmc.outcome` hands the command's reply out when it has ended. If that connection is lost the move goes on and only
+its last words are missing (D, recalled); nobody sends the command again.
 """
 
 from __future__ import annotations
@@ -21,19 +22,26 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.control.hmc_resources import (
     FC,
+    LOGICAL_PORT,
+    MEMORY_POOL,
     MOVERS,
+    PAGING_DEVICE,
     PARTITION_POOL,
     PLACES,
     POOL,
     SRIOV_PORT,
     VNIC,
     read_fc_adapters,
+    read_logical_ports,
+    read_memory_pools,
     read_mover_pairs,
+    read_paging_devices,
     read_partition_pools,
     read_places,
     read_pools,
@@ -58,12 +66,14 @@ from lpmkit.control.managed_system import PARTITION as LISTED_PARTITION
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
+    MemoryPool,
     MoverPair,
     Partition,
     PhysicalSlot,
     Places,
     Pool,
     Profile,
+    SriovLogicalPort,
     SriovPort,
     VirtualFcAdapter,
     VnicAdapter,
@@ -89,19 +99,30 @@ SYSTEM = Listing(
     ),
 )
 CAPABILITIES = (*SYSTEM.optional[0], *SYSTEM.optional[2], *SYSTEM.optional[3])
-#: Fields that a console does not know before the release that is named; the earliest ones first, since a level that refuses is asked without the last.
-#: ``msp`` C `AVOCADO`, `HMCMCP`; the POWER7 fields A `ZIU` (an HMC V7R7.9.0; the release of ``affinity_group_id`` D); ``migration_disabled`` A (a field script), its release D.
+#: Fields that a console does not know before the release that is named; the earliest ones first, since a level that
+#: refuses is asked without the last. ``msp`` C `AVOCADO`, `HMCMCP`; the POWER7 fields A `ZIU` (an HMC V7R7.9.0; the
+#: release of ``affinity_group_id`` D); ``migration_disabled`` A (a field script), its release D.
 FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("msp",), "V7R3.2.0"),
     (("curr_profile", "time_ref"), "V7R3.2.0"),
     (("desired_lpar_proc_compat_mode", "suspend_capable", "remote_restart_capable"), "V7R7.2.0"),
     (("affinity_group_id",), "V7R7.8.0"),
+    (("simplified_remote_restart_capable",), "V8R8.2.0"),
     (("migration_disabled",), "V8R8.6.0"),
 )
 PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fields for fields, _ in FIELDS_SINCE)))
-#: What a console cannot be asked for before a release: it has no such thing (B: announcements of POWER6 and POWER8 functions).
-LISTINGS_SINCE = {"fc": (7, 3, 4), "vnic": (8, 8, 4), "sriov": (8, 8, 1), "procpool": (7, 3, 2)}
-#: Flags of ``migrlpar`` that a console does not know before a release (B: its manual pages of POWER7, which lack it, and of POWER8; that of the two it was V8R8.4.0 is D).
+#: What a console cannot be asked for before a release: it has no such thing (B: announcements of POWER6 and POWER8
+#: functions).
+LISTINGS_SINCE = {
+    "fc": (7, 3, 4),
+    "vnic": (8, 8, 4),
+    "sriov": (8, 8, 1),
+    "roce": (9, 9, 1),
+    "procpool": (7, 3, 2),
+    "mempool": (7, 3, 4),
+}
+#: Flags of ``migrlpar`` that a console does not know before a release (B: its manual pages of POWER7, which lack it,
+#: and of POWER8; that of the two it was V8R8.4.0 is D).
 FLAGS_SINCE = {"--npivval": (8, 8, 4)}
 #: The system has no virtual Fibre Channel (A `ZIU`, in Polish).
 NO_VIRTUAL_FC_CODE = "HSCLA4C0"
@@ -196,9 +217,11 @@ class ViosThroughHmc:
 
     @property
     def where(self) -> str:
+        """The VIOS and its HMC, for messages."""
         return f"{self._vios} (through {self._session.where})"
 
     def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        """Run a command on the VIOS. Raises `RemoteError` for a root shell, which an HMC does not offer."""
         if stdin or list(arguments[:1]) == ["oem_setup_env"]:
             raise RemoteError(
                 "this needs a root shell, which there is none of through an HMC",
@@ -210,11 +233,13 @@ class ViosThroughHmc:
         return self._session.run(["viosrvcmd", "-m", self._system, "-p", self._vios, "-c", inner], timeout_s=timeout_s)
 
     def close(self) -> None:
+        """Close the session to the HMC."""
         self._session.close()
 
 
 def machine_asked(arguments: Sequence[str]) -> str:
-    """Whose answer a command is that is typed at an HMC: an I/O server's, as ``viosrvcmd`` names it, or, empty, the console's own.
+    """Whose answer a command is that is typed at an HMC: an I/O server's, as ``viosrvcmd`` names it, or, empty, the
+    console's own.
 
     >>> machine_asked(["viosrvcmd", "-m", "p8a", "-p", "vios1", "-c", "lspv"]), machine_asked(["lshmc", "-V"])
     ('p8a/vios1', '')
@@ -243,6 +268,7 @@ class _Background:
                 self._session.close()
 
     def wait(self, seconds: float) -> bool:
+        """Wait for the end of the command; true when it has ended."""
         return self._ended.wait(seconds)
 
     def result(self) -> Reply:
@@ -256,8 +282,8 @@ class _Background:
 class Hmc(ManagedSystem):
     """One managed system behind an HMC; fulfils `lpmkit.control.base.Control`.
 
-    ``open_another`` opens a second connection to the same HMC, for the command that blocks as long as the move lasts; without it
-    the command shares the connection of the questions.
+    ``open_another`` opens a second connection to the same HMC, for the command that blocks as long as the move lasts;
+    without it the command shares the connection of the questions.
     """
 
     kind = "hmc"
@@ -282,13 +308,15 @@ class Hmc(ManagedSystem):
 
     @property
     def frame_name(self) -> str:
+        """The site file's name of the frame."""
         return self._frame_name
 
     def system(self) -> Frame:
+        """Name, machine, state and capabilities of the managed system."""
         return only(self._ask(["lssyscfg", "-r", "sys"], SYSTEM, read_managed_systems))
 
     def console(self) -> ConsoleLevel:
-        """Which HMC this is; raises `CommandRefused` where it is none (C `HMCSCAN`)."""
+        """The level of the HMC; raises `CommandRefused` where it is none (C `HMCSCAN`)."""
         return understood(self._session.run(["lshmc", "-V"]), read_console_level)
 
     def partitions(self) -> tuple[Partition, ...]:
@@ -317,16 +345,37 @@ class Hmc(ManagedSystem):
             raise
 
     def vnics(self) -> tuple[VnicAdapter, ...]:
+        """Every virtual NIC; none where the HMC's release has no such listing."""
         if not self._knows("vnic"):
             return ()
         return self._ask(["lshwres", "-r", "virtualio", "--rsubtype", "vnic", "--level", "lpar"], VNIC, read_vnics)
 
     def sriov_ports(self) -> tuple[SriovPort, ...]:
+        """The physical SR-IOV ports; none where the HMC's release has no such listing."""
         if not self._knows("sriov"):
             return ()
         return self._ask(
             ["lshwres", "-r", "sriov", "--rsubtype", "physport", "--level", "eth"], SRIOV_PORT, read_sriov_ports
         )
+
+    def logical_ports(self) -> tuple[SriovLogicalPort, ...]:
+        """The logical SR-IOV ports that partitions own, Ethernet and RoCE; none where the system has no SR-IOV port."""
+        question = ["lshwres", "-r", "sriov", "--rsubtype", "logport", "--level"]
+        ports: tuple[SriovLogicalPort, ...] = ()
+        for level, needs in (("eth", "sriov"), ("roce", "roce")):
+            if self._knows(needs):
+                ports += self._ask([*question, level], LOGICAL_PORT, partial(read_logical_ports, level=level))
+        return ports
+
+    def memory_pools(self) -> tuple[MemoryPool, ...]:
+        """The shared memory pool with its paging devices; none where the system has no pool."""
+        if not self._knows("mempool"):
+            return ()
+        pools = self._ask(["lshwres", "-r", "mempool"], MEMORY_POOL, read_memory_pools)
+        if not pools:
+            return ()
+        devices = self._ask(["lshwres", "-r", "mempool", "--rsubtype", "pgdev"], PAGING_DEVICE, read_paging_devices)
+        return tuple(replace(pool, paging_devices=devices) for pool in pools)
 
     def pools(self) -> tuple[Pool, ...]:
         """The system's shared processor pools, the default one among them."""
@@ -339,11 +388,11 @@ class Hmc(ManagedSystem):
         return understood(self._session.run(["lssyscfg", "-r", "prof", *self._named]), read_profiles)
 
     def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
-        """Which movers of both ends can talk, and over which addresses (D)."""
+        """Mover service partitions of both ends that reach each other, with their addresses (D)."""
         return self._towards("msp", order, MOVERS, read_mover_pairs)
 
     def places(self, order: Order) -> Places:
-        """Where the target's I/O servers can take the partition's adapters: only the managers can look (D)."""
+        """Candidates on the target for the partition's adapters, which only the managers know (D)."""
         return self._towards("virtualio", order, PLACES, read_places)
 
     def _towards(self, resource: str, order: Order, listing: Listing, reader: Callable[[str], Value]) -> Value:
@@ -353,7 +402,7 @@ class Hmc(ManagedSystem):
         return self._ask(question, listing, reader)
 
     def _knows(self, what: str) -> bool:
-        """Whether this console's release has such a thing; yes where it does not say its release, and then it may refuse."""
+        """True if this HMC's release has such a listing or flag; true too where it does not print its release."""
         try:
             self._console = self._console or self.console()
         except (CommandRefused, UnexpectedReply):
@@ -361,12 +410,15 @@ class Hmc(ManagedSystem):
         return self._console.numbers >= (FLAGS_SINCE.get(what) or LISTINGS_SINCE[what])
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
-        """Those of the partition, out of the system's whole list."""
+        """The physical slots of the partition, from the whole list of the system."""
         slots = self._ask(["lshwres", "-r", "io", "--rsubtype", "slot"], PHYSICAL_SLOT, read_physical_slots)
         return tuple(slot for slot in slots if slot.partition == partition)
 
     def keys_exchanged(self, order: Order) -> Reply:
-        """``mkauthkeys --test`` to the other manager. Raises `UsageError` when this one has both frames: there is nobody to ask."""
+        """``mkauthkeys --test`` to the other manager.
+
+        Raises `UsageError` when this one has both frames: there is nobody to ask.
+        """
         if not order.target_address:
             raise UsageError("one manager has both frames; there are no keys to be tested", where=self._frame_name)
         return self._session.run(
@@ -376,7 +428,8 @@ class Hmc(ManagedSystem):
     def validate(self, order: Order, *, disks: bool = False) -> Reply:
         """With ``-v``, or a validation that passes keeps its warnings to itself (B `HMC7`).
 
-        ``disks`` is ``--npivval portdisk`` (B `HMC8`). Raises `UsageError` where the console's release has no such flag.
+        ``disks`` is ``--npivval portdisk`` (B `HMC8`). Raises `UsageError` where the console's release has no such
+        flag.
         """
         if disks and not self._knows("--npivval"):
             raise UsageError(
@@ -407,18 +460,21 @@ class Hmc(ManagedSystem):
         return ended.result()
 
     def stop(self, partition: str) -> Reply:
+        """``migrlpar -o s``."""
         return self._session.run(["migrlpar", "-o", "s", *self._named, *self._called(partition)], timeout_s=300.0)
 
     def recover(self, order: Order, *, force: bool = False) -> Reply:
+        """``migrlpar -o r``, with ``--force`` on request."""
         remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
         words = ["migrlpar", "-o", "r", *self._named, *remote, *self._called(order.partition), *forced]
         return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
-        """Where the partition's migration stands. One that the system does not list has no state at all.
+        """The state of the partition and its migration; no state at all where the system does not list the partition.
 
-        Two questions, so a partition may leave between them: then its state is the last one listed and its migration's is ``None``.
+        Two questions, so a partition may leave between them: then its state is the last one listed and its migration's
+        is ``None``.
         """
         listed = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, read_partitions)
         moving = next((candidate for candidate in listed if candidate.name == partition), None)
@@ -428,7 +484,7 @@ class Hmc(ManagedSystem):
         return _standing(moving, moves.get(partition))
 
     def _has_begun(self, partition: str) -> bool:
-        """Whether the migration shows, or the partition has left already. A look that fails says nothing."""
+        """True once the migration shows or the partition has left. A failed query tells nothing."""
         try:
             seen = self.migration(partition)
         except RemoteError:  # the command beside it is what counts; the next look may succeed

@@ -1,7 +1,9 @@
-"""What an HMC says of virtual Fibre Channel, virtual NICs, SR-IOV ports, processor pools, profiles, and of what a move could use on the target.
+"""Listings that only an HMC has: virtual Fibre Channel, virtual NICs, SR-IOV ports, pools, and candidates on the
+target.
 
-Marks are those of docs/sources.md. Where the name of a field is recalled only (D) the docstring says so; all of them are asked for by name, so a level that knows
-none of them refuses, and the fact is a gap of the survey and never an empty list.
+Marks are those of docs/sources.md. Where the name of a field is recalled only (D) the docstring tells so. All fields
+are asked for by name: a level that knows none of them refuses, and the fact becomes a gap of the survey, never an
+empty list.
 """
 
 from __future__ import annotations
@@ -12,7 +14,19 @@ from dataclasses import replace
 from lpmkit.control.listings import Listing, flag, known, names, needed, needed_number, number, units, whole
 from lpmkit.control.managed_system import number_or_any, unless_any
 from lpmkit.errors import UnexpectedReply
-from lpmkit.inventory import MoverPair, Place, Places, Pool, SriovPort, VirtualFcAdapter, VnicAdapter, VnicBacking
+from lpmkit.inventory import (
+    MemoryPool,
+    MoverPair,
+    PagingDevice,
+    Place,
+    Places,
+    Pool,
+    SriovLogicalPort,
+    SriovPort,
+    VirtualFcAdapter,
+    VnicAdapter,
+    VnicBacking,
+)
 
 FC = Listing(
     (
@@ -34,12 +48,16 @@ SRIOV_PORT = Listing(("adapter_id", "phys_port_id"), (("phys_port_label", "phys_
 POOL = Listing(("name", "shared_proc_pool_id"), (("max_pool_proc_units", "curr_reserved_pool_proc_units"),))
 PARTITION_POOL = Listing(("lpar_name", "lpar_id", "curr_shared_proc_pool_id", "curr_shared_proc_pool_name"))
 MOVERS = Listing(("source_msp_name", "source_msp_id", "ipaddr_mappings"))
+LOGICAL_PORT = Listing(("lpar_name", "lpar_id", "adapter_id", "logical_port_id"), (("migratable",),))
+MEMORY_POOL = Listing(("curr_pool_mem", "curr_avail_pool_mem"))
+PAGING_DEVICE = Listing(("device_name", "size"), (("state",),))
 PLACES = Listing(
     ("possible_virtual_scsi_mappings", "suggested_virtual_scsi_mappings"),
     (("possible_virtual_fc_mappings", "suggested_virtual_fc_mappings"),),
 )
 
-#: Fields of a backing device behind the I/O server's name: id, adapter, port (C), logical port, two capacities, priority, two limits (D).
+#: Fields of a backing device behind the I/O server's name: id, adapter, port (C), logical port, two capacities,
+#: priority, two limits (D).
 BEHIND_THE_NAME = 9
 
 
@@ -49,7 +67,8 @@ def read_fc_adapters(text: str) -> tuple[VirtualFcAdapter, ...]:
         p8a-vios1,1,21,server,p8npiv01,4,5,,0
         p8npiv01,4,5,client,p8a-vios1,1,21,"c050760871fa0010,c050760871fa0011",1
 
-    Both ends of each pair; the field ``wwpns`` as monitoring programs read it (C), a sample of the whole row is not known (D).
+    Both ends of each pair; the field ``wwpns`` as monitoring programs read it (C), a sample of the whole row is not
+    known (D).
 
     >>> adapter, = read_fc_adapters('p,4,5,client,v1,1,21,"C050760871FA0010,c050760871fa0011",1\n')
     >>> adapter.wwpns, adapter.remote_slot
@@ -77,8 +96,9 @@ def read_vnics(text: str) -> tuple[VnicAdapter, ...]:
 
         p8vnic01,5,7,"sriov/v1/1/1/0/27004001/2.0/2.0/50/100.0/100.0","sriov/27004001/1/Operational",100,2E8F11005007
 
-    Virtual NICs with their backing devices: ``sriov/VIOS/id/adapter/port/…`` (C, avocado), behind that the logical port, the capacity and the priority
-    (D: taken where they are found); states ``sriov/logical port/active/state`` (C).
+    Virtual NICs with their backing devices: ``sriov/VIOS/id/adapter/port/…`` (C, avocado), behind that the logical
+    port, the capacity and the priority (D: taken where they are found); states ``sriov/logical port/active/state``
+    (C).
 
     >>> nic, = read_vnics('p,5,7,sriov/v1/1/2/0/27004001/2.0/2.0/50/100.0/100.0,sriov/27004001/1/Operational,100,2E8F11005007\n')
     >>> backing, = nic.backing
@@ -123,7 +143,8 @@ def _with_state(backing: VnicBacking, states: Mapping[str, tuple[bool, str]]) ->
 
 
 def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
-    r"""``lshwres -r sriov --rsubtype physport --level eth``: fields as monitoring programs ask for them (C); ``state`` 1 has a link (D).
+    r"""``lshwres -r sriov --rsubtype physport --level eth``: fields as monitoring programs ask for them (C); ``state``
+    1 has a link (D).
 
     >>> read_sriov_ports("1,0,prod,U78C9.001.WZS0A1B-P1-C6-T1,1\n")[0].label
     'prod'
@@ -137,6 +158,60 @@ def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
             flag(row.get("state")),
         )
         for row in SRIOV_PORT.read_any(text)
+    )
+
+
+def read_logical_ports(text: str, level: str = "eth") -> tuple[SriovLogicalPort, ...]:
+    r"""``lshwres -r sriov --rsubtype logport --level eth`` or ``roce``::
+
+        p10lnx01,7,1,27004003,1
+
+    The logical ports that partitions own; unconfigured ones, which no partition owns, are left out. Fields `OPTEST`,
+    `AVOCADO`, C.
+
+    >>> port, = read_logical_ports("p10lnx01,7,1,27004003,1\nnull,null,1,27004004,null\n")
+    >>> port.logical_port, port.migratable, port.level
+    ('27004003', True, 'eth')
+    """
+    return tuple(
+        SriovLogicalPort(
+            needed(row, "lpar_name"),
+            needed_number(row, "lpar_id"),
+            needed_number(row, "adapter_id"),
+            needed(row, "logical_port_id"),
+            level,
+            flag(row.get("migratable")),
+        )
+        for row in LOGICAL_PORT.read_any(text)
+        if known(row.get("lpar_id")) is not None
+    )
+
+
+def read_memory_pools(text: str) -> tuple[MemoryPool, ...]:
+    r"""``lshwres -r mempool``: the shared memory pool, of which a system has at most one (D)::
+
+        16384,8192
+
+    >>> read_memory_pools("16384,8192\n")[0].available_mb
+    8192
+    """
+    return tuple(
+        MemoryPool(needed_number(row, "curr_pool_mem"), number(row.get("curr_avail_pool_mem")))
+        for row in MEMORY_POOL.read_any(text)
+    )
+
+
+def read_paging_devices(text: str) -> tuple[PagingDevice, ...]:
+    r"""``lshwres -r mempool --rsubtype pgdev``: size in MB; a free one is ``Inactive`` (D)::
+
+        hdisk9,8192,Inactive
+
+    >>> read_paging_devices("hdisk9,8192,Inactive\n")[0].size_mb
+    8192
+    """
+    return tuple(
+        PagingDevice(needed(row, "device_name"), number(row.get("size")), known(row.get("state")))
+        for row in PAGING_DEVICE.read_any(text)
     )
 
 
@@ -158,7 +233,8 @@ def read_pools(text: str) -> tuple[Pool, ...]:
 
 
 def read_partition_pools(text: str) -> dict[int, tuple[int | None, str | None]]:
-    r"""The pool's number and name of each partition, out of ``lshwres -r proc --level lpar`` (C); none for dedicated processors and I/O servers.
+    r"""The pool's number and name of each partition, out of ``lshwres -r proc --level lpar`` (C); none for dedicated
+    processors and I/O servers.
 
     >>> read_partition_pools("p8aix01,3,1,SAP pool\nbig,4,null,null\n")
     {3: (1, 'SAP pool'), 4: (None, None)}

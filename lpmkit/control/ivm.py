@@ -1,12 +1,15 @@
 """The Integrated Virtualization Manager: what we type at it, and what we understand of its answers.
 
-Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`). The commands
-carry no ``ioscli``: on a VIOS that prefix belongs to the commands of the I/O server, not to those of the manager (`NOVA-IVM`, C).
+Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`).
+The commands carry no ``ioscli``: on a VIOS that prefix belongs to the commands of the I/O server, not to those of the
+manager (`NOVA-IVM`, C).
 
-The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly come.
+The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly
+come.
 
-Marks are those of docs/sources.md: A captured, B documented, C from code that drives the real thing, D recalled. What is D stands in
-the tables named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer fields.
+Marks are those of docs/sources.md: A captured, B documented, C from code that drives the real thing, D recalled. What
+is D stands in the tables named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer
+fields.
 """
 
 from __future__ import annotations
@@ -37,11 +40,13 @@ from lpmkit.control.managed_system import (
 )
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply, UsageError
 from lpmkit.inventory import (
+    MemoryPool,
     MoverPair,
     PhysicalSlot,
     Places,
     Pool,
     Profile,
+    SriovLogicalPort,
     SriovPort,
     VirtualFcAdapter,
     VnicAdapter,
@@ -63,14 +68,18 @@ class Ivm(ManagedSystem):
 
     @property
     def frame_name(self) -> str:
+        """The site file's name of the frame."""
         return self._frame_name
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
+        """The physical slots of the partition."""
         question = ["lshwres", "-r", "io", "--rsubtype", "slot", *self._only(partition)]
         return self._manager.ask(question, PHYSICAL_SLOT, read_physical_slots)
 
     def fc_adapters(self) -> tuple[VirtualFcAdapter, ...]:
-        """None: the fields of an IVM's virtual Fibre Channel were never seen, and a blade of its time has none (D, recalled)."""
+        """None: the fields of an IVM's virtual Fibre Channel were never seen, and a blade of its time has none (D,
+        recalled).
+        """
         return ()
 
     def vnics(self) -> tuple[VnicAdapter, ...]:
@@ -78,7 +87,16 @@ class Ivm(ManagedSystem):
         return ()
 
     def sriov_ports(self) -> tuple[SriovPort, ...]:
+        """None: SR-IOV came with POWER7+ and an HMC."""
         return ()
+
+    def logical_ports(self) -> tuple[SriovLogicalPort, ...]:
+        """None: logical SR-IOV ports came with POWER7+ and an HMC."""
+        return ()
+
+    def memory_pools(self) -> tuple[MemoryPool, ...]:
+        """None known: the listing of an IVM's shared memory pool was never seen. Raises `UsageError`."""
+        raise UsageError("lpmkit does not read the shared memory pool of an IVM", where=self._frame_name)
 
     def pools(self) -> tuple[Pool, ...]:
         """None but the one that every system has; an IVM makes no others."""
@@ -97,6 +115,7 @@ class Ivm(ManagedSystem):
         return None
 
     def keys_exchanged(self, order: Order) -> Reply:
+        """``mkauthkeys --test`` to the other manager."""
         return self._session.run(
             ["mkauthkeys", "--test", "--ip", order.target_address, "-u", order.target_user], timeout_s=60.0
         )
@@ -121,19 +140,22 @@ class Ivm(ManagedSystem):
         return None
 
     def stop(self, partition: str) -> Reply:
+        """``migrlpar -o s``."""
         words = ["migrlpar", "-o", "s", *self._system(), *self._called(partition)]
         return self._session.run(words, timeout_s=300.0)
 
     def recover(self, order: Order, *, force: bool = False) -> Reply:
+        """``migrlpar -o r``, with ``--force`` on request."""
         remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
         words = ["migrlpar", "-o", "r", *self._system(), *remote, *self._called(order.partition), *forced]
         return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
-        """Where the partition's migration stands. A partition that the manager does not list has no state at all.
+        """The state of the partition and its migration; no state at all where the manager does not list the partition.
 
-        Two questions, so a partition may leave between them: then its state is the last one listed and its migration's is ``None``.
+        Two questions, so a partition may leave between them: then its state is the last one listed and its migration's
+        is ``None``.
         """
         states = self._found(["lssyscfg", "-r", "lpar"], partition, PARTITION_STATE, read_partitions)
         if not states:

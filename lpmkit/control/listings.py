@@ -4,19 +4,23 @@ Two forms come out of an IVM or an HMC. Records, the default::
 
     name=nim1,lpar_id=5,state=Running,"capabilities=a,b"
 
-and values, when ``-F`` names the fields: the same without the names, in the order asked. A value that holds the delimiter is
-quoted; a list inside a quoted value doubles its quotes. Both are what `csv` reads, so no regular expression is used.
+and values, when ``-F`` names the fields: the same without the names, in the order asked. A value that holds the
+delimiter is quoted; a list inside a quoted value doubles its quotes. Both are what `csv` reads, so no regular
+expression is used.
 
-A `Listing` declares the fields once. It builds ``-F`` and it names the columns of the reply, strictly: a reply with one column
-more or fewer is refused, never shifted. Fields that older levels may not know stand in groups of their own; a machine that
-refuses the whole list is asked again without the last group (A `ZIU`: an unknown name is an error, not a blank).
+A `Listing` declares the fields once. It builds ``-F`` and it names the columns of the reply, strictly: a reply with
+one column more or fewer is refused, never shifted. Fields that older levels may not know stand in groups of their own;
+a machine that refuses the whole list is asked again without the last group (A `ZIU`: an unknown name is an error, not
+a blank).
 
-Doubt: that "nothing found" ends with status 0 on every level is recorded for IVM only (`NOVA-IVM`); on an HMC it is recalled.
+Doubt: that "nothing found" ends with status 0 on every level is recorded for IVM only (`NOVA-IVM`); on an HMC it is
+recalled.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +33,9 @@ Value = TypeVar("Value")
 
 #: IVM says "nothing found" with this code, whatever the language (`NOVA-IVM`, A).
 NO_RESULTS_CODE = "VIOSI01040010-0003"
-#: An HMC says it in a sentence. Every command is sent with ``LANG=C``; a console that ignores that says it in its own language, and only sentences that were
-#: seen (English and Polish A `ZIU`) or that an IBM translation has (German, D) are taken for it: any other sentence is refused, never read as "nothing".
+#: An HMC says it in a sentence. Every command is sent with ``LANG=C``; a console that ignores that says it in its own
+#: language, and only sentences that were seen (English and Polish A `ZIU`) or that an IBM translation has (German, D)
+#: are taken for it: any other sentence is refused, never read as "nothing".
 NO_RESULTS = frozenset({"No results were found.", "Nie znaleziono wyników.", "Es wurden keine Ergebnisse gefunden."})
 #: Words that stand where a value is absent.
 ABSENT = frozenset({"", "null", "unavailable"})
@@ -52,7 +57,7 @@ def lines(text: str) -> list[str]:
 
 
 def is_empty(text: str) -> bool:
-    """Whether a manager says that it found nothing: no output, a sentence that is known, or the code in any language.
+    """True for the reply of a manager that found nothing: no output, a known sentence, or the code in any language.
 
     >>> is_empty("[VIOSI01040010-0003] Keine Ergebnisse gefunden.")
     True
@@ -88,7 +93,8 @@ def join(values: Sequence[str]) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name can stand in a list of names (``-p a,b``, ``--filter lpar_names=a,b``); one that cannot is called by its id.
+    """True for a name that can stand in a list of names (``-p a,b``, ``--filter lpar_names=a,b``); others go by their
+    id.
 
     >>> is_plain("teacher02 9.200.104.218"), is_plain("a,b")
     (True, False)
@@ -97,7 +103,7 @@ def is_plain(name: str) -> bool:
 
 
 def attribute_record(attributes: Mapping[str, str]) -> str:
-    """What ``-i`` wants; a value with commas is quoted together with its name (C `PYPVM`).
+    """The argument of ``-i``; a value with commas is quoted together with its name (C `PYPVM`).
 
     >>> attribute_record({"dest_lpar_id": "4"})
     'dest_lpar_id=4'
@@ -106,7 +112,8 @@ def attribute_record(attributes: Mapping[str, str]) -> str:
 
 
 def records(text: str) -> list[dict[str, str]]:
-    r'''Records, one a line, as dictionaries. Which keys there are is the machine's business; a field without ``=`` is refused.
+    r'''Records, one a line, as dictionaries. Which keys there are is the machine's business; a field without ``=`` is
+    refused.
 
     >>> records('name=nim1,lpar_id=5,os_version=AIX 6.1 6100-00-01-0748,rmc_ipaddr=,"virtual_eth_adapters=""2/1/1/3,4/0/1"""\n')
     [{'name': 'nim1', 'lpar_id': '5', 'os_version': 'AIX 6.1 6100-00-01-0748', 'rmc_ipaddr': '',
@@ -129,14 +136,19 @@ def _record(line: str) -> dict[str, str]:
     return record
 
 
+#: A field name of a record; some begin with a digit (``5250_application_capable``, `ZIU` form, B).
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_]*[A-Za-z_][A-Za-z0-9_]*")
+
+
 def _names_itself(field: str) -> bool:
     name, equals, _ = field.strip(" ").partition("=")
-    return bool(equals) and name.isidentifier()
+    return bool(equals) and _FIELD_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The fields of one question, declared once. ``optional`` are groups that a level may not know, dropped from the end.
+    """The fields of one question, declared once. ``optional`` are groups that a level may not know, dropped from the
+    end.
 
     One field alone would let any sentence pass for an answer, so there are at least two.
 
@@ -155,14 +167,19 @@ class Listing:
             raise ValueError("a listing needs two fields, or any sentence would read as an answer")
 
     def fields(self, groups: int | None = None) -> tuple[str, ...]:
+        """The names of the fields, with the first ``groups`` of the optional ones, or all."""
         chosen = self.optional if groups is None else self.optional[:groups]
         return self.required + tuple(field for group in chosen for field in group)
 
     def question(self, groups: int | None = None) -> list[str]:
+        """The arguments ``-F FIELDS``."""
         return ["-F", ",".join(self.fields(groups))]
 
     def read(self, text: str, groups: int | None = None) -> list[dict[str, str]]:
-        """The rows of an answer to `question`, named; raises `UnexpectedReply` where the columns are not those asked for."""
+        """The rows of an answer to `question`, named.
+
+        Raises `UnexpectedReply` where the columns are not those asked for.
+        """
         if is_empty(text):
             return []
         return [self._row(line, self.fields(groups)) for line in lines(text)]
@@ -186,11 +203,29 @@ class Listing:
         return dict(zip(fields, values, strict=True))
 
 
+#: Errors that a reader raises by a fault of its own; with any of them the reply counts as one that could not be read.
+READER_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+#: Characters of a reply that an error quotes; the whole is in the transcript.
+MAX_QUOTED = 300
+
+
 def understood(reply: Reply, reader: Callable[[str], Value]) -> Value:
-    """What ``reader`` makes of a successful reply. A refusal raises before the reader sees it; a misunderstanding says where."""
+    """The value that ``reader`` makes of a successful reply.
+
+    Raises `CommandRefused` for a refusal, before the reader sees it, and `UnexpectedReply` with machine and command
+    for a reply that cannot be read, also where the reader itself is at fault.
+    """
     reply.checked()
     try:
         return reader(reply.output)
+    except READER_FAULTS as fault:
+        raise UnexpectedReply(
+            f"the reply could not be read ({type(fault).__name__}: {fault})",
+            line=reply.output[:MAX_QUOTED],
+            where=reply.where,
+            asked=reply.command,
+            next_step="This is a fault of lpmkit. The whole reply is in the transcript.",
+        ) from fault
     except UnexpectedReply as trouble:
         raise UnexpectedReply(
             trouble.what, line=trouble.line, where=reply.where, asked=reply.command, next_step=trouble.next_step
@@ -205,7 +240,7 @@ class Manager:
         self._groups: dict[Listing, int] = {}
 
     def ask(self, arguments: Sequence[str], listing: Listing, reader: Callable[[str], Value]) -> Value:
-        """What ``reader`` makes of the answer, whose columns are exactly those asked for.
+        """The value that ``reader`` makes of the answer, whose columns are exactly those of the question.
 
         Raises `CommandRefused` in the words of the first refusal when asking for fewer fields does not help either.
         """
@@ -290,6 +325,7 @@ def needed(row: Mapping[str, str], field: str) -> str:
 
 
 def needed_number(row: Mapping[str, str], field: str) -> int:
+    """A whole number that a row cannot do without."""
     return whole(needed(row, field))
 
 

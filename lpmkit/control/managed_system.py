@@ -1,9 +1,11 @@
 """Listings of one managed system, which an IVM and an HMC answer alike, with their readers.
 
-Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`). The readers also take
-the default form of the same listings, ``name=value``, in which captures of other levels mostly come.
+Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`).
+The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly
+come.
 
-A field that is only recalled stands in a table named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer fields.
+A field that is only recalled stands in a table named ``RECALLED_…``; nothing depends on it, a level that knows none of
+it answers with fewer fields.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ from lpmkit.ssh.session import Reply, Session
 Value = TypeVar("Value")
 
 
-#: A validation asks both systems and the partition itself; the drivers allow five minutes (`OPTEST`, C), and so twice that.
+#: A validation asks both systems and the partition itself; the drivers allow five minutes (`OPTEST`, C), and so twice
+#: that.
 VALIDATION_TIMEOUT_S = 600.0
 
 
@@ -140,7 +143,7 @@ class Migrations:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What ``lshwres --level lpar`` says of one partition; ``None`` where it does not."""
+    """The fields of ``lshwres --level lpar`` for one partition; ``None`` where a field is not printed."""
 
     name: str
     lpar_id: int
@@ -151,6 +154,9 @@ class Resources:
     virtual_processors: int | None = None
     max_virtual_slots: int | None = None
     memory_mode: str | None = None
+    pending_memory_mb: int | None = None
+    pending_proc_units: float | None = None
+    pending_processors: int | None = None
 
 
 def read_systems(text: str) -> tuple[Frame, ...]:
@@ -276,6 +282,7 @@ def partition_of(row: Mapping[str, str]) -> Partition:
         suspend_capable=flag(row.get("suspend_capable")),
         mobility_disabled=flag(row.get("migration_disabled")),
         affinity_group=known(row.get("affinity_group_id")),
+        simplified_remote_restart_capable=flag(row.get("simplified_remote_restart_capable")),
     )
 
 
@@ -296,6 +303,7 @@ def read_partition_memory(text: str) -> tuple[Resources, ...]:
             memory_mb=number(row.get("curr_mem")),
             huge_pages=number(row.get("curr_num_huge_pages")),
             memory_mode=known(row.get("mem_mode")),
+            pending_memory_mb=number(row.get("pend_mem")),
         )
         for row in PARTITION_MEMORY.read_any(text)
     )
@@ -318,6 +326,8 @@ def read_partition_processors(text: str) -> tuple[Resources, ...]:
             proc_mode=known(row.get("curr_proc_mode")),
             proc_units=units(row.get("curr_proc_units")),
             virtual_processors=number(row.get("curr_procs")),
+            pending_proc_units=units(row.get("pend_proc_units")),
+            pending_processors=number(row.get("pend_procs")),
         )
         for row in PARTITION_PROCESSORS.read_any(text)
     )
@@ -371,11 +381,12 @@ def _scsi_adapter(row: Mapping[str, str]) -> VirtualScsiAdapter:
 
 
 def unless_any(value: str | None) -> str | None:
-    """A name; ``None`` for ``any``, which an adapter says that takes whoever comes (`ZIU`, A)."""
+    """The partition's name; ``None`` for ``any``, a server adapter that accepts any client (`ZIU`, A)."""
     return None if value == "any" else known(value)
 
 
 def number_or_any(value: str | None) -> int | None:
+    """A whole number; ``None`` for ``any`` or for no value."""
     return number(unless_any(value))
 
 
@@ -413,7 +424,8 @@ def read_physical_slots(text: str) -> tuple[PhysicalSlot, ...]:
 
         U787F.001.DPM0XLZ-P1-C4,PCI-X 1Gb Ethernet,vios2
 
-    The physical slots of a partition; a movable one has none, which IVM says with VIOSI01040010-0003. `ZIU`, A; `KSH-IVM`, C.
+    The physical slots of a partition; a movable one has none, which IVM says with VIOSI01040010-0003. `ZIU`, A;
+    `KSH-IVM`, C.
 
     >>> read_physical_slots("")
     ()
@@ -448,8 +460,8 @@ def read_migrations(text: str) -> tuple[MigrationReading, ...]:
         bxaix85,2,Not Migrating,null,null
         bxaix85,2,Migration Starting,1194721280,3100246016
 
-    The migration's state (`NOVA-IVM`, A and C) and, where a level has them, the mover's byte counters (D). The partition's own state
-    is not in it.
+    The migration's state (`NOVA-IVM`, A and C) and, where a level has them, the mover's byte counters (D). The
+    partition's own state is not in it.
 
     >>> reading, = read_migrations("bxaix85,2,Migration Starting,1194721280,3100246016\n")
     >>> reading.migration_state, reading.bytes_transmitted
@@ -461,6 +473,7 @@ def read_migrations(text: str) -> tuple[MigrationReading, ...]:
 
 
 def migration_of(row: Mapping[str, str]) -> MigrationReading:
+    """The migration reading of a row of ``lslparmigr -r lpar``."""
     transmitted, remaining = RECALLED_MIGRATION_COUNTERS
     return MigrationReading(
         partition_state=None,
@@ -477,7 +490,8 @@ def _counter(value: str | None) -> int | None:
 
 
 def messages(reply: Reply) -> tuple[ManagerMessage, ...]:
-    r"""What a manager said with codes, in order; it is on stderr on an IVM and often on stdout on an HMC (A `NOVA-IVM`, `HMCMCP`).
+    r"""The messages of a reply with their codes, in order; on stderr of an IVM and often on stdout of an HMC (A
+    `NOVA-IVM`, `HMCMCP`).
 
     A line without a code continues the message before it.
 
@@ -504,12 +518,13 @@ def _message(line: str) -> ManagerMessage:
 
 
 def says(reply: Reply, code: str) -> bool:
-    """Whether a reply carries this code."""
+    """True if a reply carries this code."""
     return any(message.code == code for message in messages(reply))
 
 
 class ManagedSystem:
-    """The listings of one system, which an IVM and an HMC answer alike. ``named`` are the words that say which: ``-m SYSTEM``.
+    """The listings of one system, which an IVM and an HMC answer alike. ``named`` are the words that say which: ``-m
+    SYSTEM``.
 
     Every method asks anew. What a level does not know is learnt once: a refused group of fields is not asked for again.
     """
@@ -523,6 +538,7 @@ class ManagedSystem:
 
     @property
     def session(self) -> Session:
+        """The session that the commands go over."""
         return self._session
 
     def system(self) -> Frame:
@@ -560,29 +576,38 @@ class ManagedSystem:
                 memory_mb=_of(memory, partition).memory_mb,
                 huge_pages=_of(memory, partition).huge_pages,
                 memory_mode=_of(memory, partition).memory_mode,
+                pending_memory_mb=_of(memory, partition).pending_memory_mb,
                 proc_mode=_of(processors, partition).proc_mode,
                 proc_units=_of(processors, partition).proc_units,
                 virtual_processors=_of(processors, partition).virtual_processors,
+                pending_proc_units=_of(processors, partition).pending_proc_units,
+                pending_processors=_of(processors, partition).pending_processors,
                 max_virtual_slots=_of(slots, partition).max_virtual_slots,
             )
             for partition in listed
         )
 
     def scsi_adapters(self) -> tuple[VirtualScsiAdapter, ...]:
+        """Both ends of every virtual SCSI pair."""
         return self._ask(
             ["lshwres", "-r", "virtualio", "--rsubtype", "scsi", "--level", "lpar"], SCSI, read_scsi_adapters
         )
 
     def ethernet_adapters(self) -> tuple[VirtualEthernetAdapter, ...]:
+        """Every virtual Ethernet adapter of the system."""
         return self._ask(
             ["lshwres", "-r", "virtualio", "--rsubtype", "eth", "--level", "lpar"], ETHERNET, read_ethernet_adapters
         )
 
     def close(self) -> None:
+        """Close the session."""
         self._session.close()
 
     def _called(self, partition: str) -> list[str]:
-        """``-p NAME``, or ``--id N`` where the name would be read as a list of names. Raises `NotFound` when nobody has such a name."""
+        """``-p NAME``, or ``--id N`` where the name would be read as a list of names.
+
+        Raises `NotFound` when nobody has such a name.
+        """
         return ["-p", partition] if is_plain(partition) else ["--id", str(self._id_of(partition))]
 
     def _only(self, partition: str) -> list[str]:
@@ -630,4 +655,5 @@ def _of(resources: Mapping[int, Resources], partition: Partition) -> Resources:
 
 
 def mapped(order: Order) -> list[str]:
+    """The arguments ``-i RECORD`` of an order; none without a mapping."""
     return ["-i", attribute_record(order.mapping)] if order.mapping else []

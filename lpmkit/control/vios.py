@@ -1,20 +1,23 @@
 """The I/O server: mappings, bridges, disks, paths, and the mover's own counters.
 
-Over a connection without a terminal the commands of a VIOS carry the prefix ``ioscli`` (`NOVA-IVM`, C); through an HMC they carry
-none. Layouts are those of `SNAP`, `ZIU` and `NOVA-IVM`, marks A and B unless a docstring says otherwise. What is D is in tables named
-``RECALLED_…``.
+Over a connection without a terminal the commands of a VIOS carry the prefix ``ioscli`` (`NOVA-IVM`, C); through an HMC
+they carry none. Layouts are those of `SNAP`, `ZIU` and `NOVA-IVM`, marks A and B unless a docstring says otherwise.
+What is D is in tables named ``RECALLED_…``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeVar
 
 from lpmkit.control.aix import one_line, read_errpt
 from lpmkit.control.listings import known, lines, split, understood, whole
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.inventory import (
+    ClusterNode,
     Device,
     DiskPath,
     ErrorEntry,
@@ -23,6 +26,7 @@ from lpmkit.inventory import (
     MultipathPath,
     PhysicalDisk,
     SharedEthernet,
+    StorageCluster,
     Trunk,
     VirtualFcServer,
     VirtualScsiServer,
@@ -34,8 +38,11 @@ Value = TypeVar("Value")
 
 NO_TARGET = "NO VIRTUAL TARGET DEVICE FOUND"
 NO_SEA = "NO SHARED ETHERNET ADAPTER FOUND"
+#: ``cluster -list`` of a server that is in no cluster (D).
+NOT_CLUSTERED = re.compile(r"Cluster does not exist|not (currently )?configured|no clusters?\b", re.IGNORECASE)
 NO_MULTIPATH = "No device file found"
-#: Labels are padded to this column (`SNAP`, A); the negative answer of ``lsmap -net`` is not, so known labels are told by name.
+#: Labels are padded to this column (`SNAP`, A); the negative answer of ``lsmap -net`` is not, so known labels are told
+#: by name.
 LABEL_WIDTH = 22
 TARGET_LABELS = ("VTD", "Status", "LUN", "Backing device", "Physloc", "Mirrored")
 BRIDGE_LABELS = ("SEA", "Backing device", "Status", "Physloc")
@@ -52,6 +59,7 @@ class SharedEthernetStatistics:
     trunks: tuple[Trunk, ...]
     vlan_ids: tuple[tuple[str, tuple[int, ...]], ...] = ()
     state: str | None = None
+    link_up: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,9 @@ def read_scsi_map(text: str) -> tuple[VirtualScsiServer, ...]:
         Backing device        hdisk5
         Physloc               U2C4E.001.DBJ2560-P2-C5-T1-W50060E80166C4977-L1000000000000
 
-    The server adapters with their clients (0 is none or any) and what hangs on them. `SNAP`, A; old levels have no ``Mirrored`` line,
-    very old ones no ``Status`` (`ZIU`, `GIB-JS22`, A), and some print no empty line between adapters.
+    The server adapters with their clients (0 is none or any) and what hangs on them. `SNAP`, A; old levels have no
+    ``Mirrored`` line, very old ones no ``Status`` (`ZIU`, `GIB-JS22`, A), and some print no empty line between
+    adapters.
 
     >>> text = '''SVSA            Physloc                                      Client Partition ID
     ... --------------- -------------------------------------------- ------------------
@@ -140,7 +149,10 @@ def _targets(body: list[str]) -> tuple[VirtualTarget, ...]:
 
 
 def _labelled(line: str, labels: Sequence[str]) -> tuple[str, str]:
-    """A label and its value, which may be missing. A label nobody knows is passed on; a line without the layout is refused."""
+    """A label and its value, which may be missing.
+
+    A label nobody knows is passed on; a line without the layout is refused.
+    """
     if line.strip() in (NO_TARGET, NO_SEA):
         return "", line.strip()
     for label in labels:
@@ -209,7 +221,8 @@ def read_network_map(text: str) -> tuple[SharedEthernet, ...]:
 
         SEA                 NO SHARED ETHERNET ADAPTER FOUND
 
-    Each virtual trunk and the bridge over it, if there is one. `SNAP`, `ZIU`, A (the negative answer is padded otherwise).
+    Each virtual trunk and the bridge over it, if there is one. `SNAP`, `ZIU`, A (the negative answer is padded
+    otherwise).
 
     >>> text = '''SVEA   Physloc
     ... ------ --------------------------------------------
@@ -260,12 +273,14 @@ def _shared_ethernet_fields(line: str) -> SharedEthernet:
 
 
 NPIV_FIELDS = 12
-#: ``lsmap -npiv``, ``-vnic`` and ``lsnports`` end so where there is nothing of the kind (C `ANS-VIOS`, who calls 63 "not a virtual FC adapter").
+#: ``lsmap -npiv``, ``-vnic`` and ``lsnports`` end so where there is nothing of the kind (C `ANS-VIOS`, who calls 63
+#: "not a virtual FC adapter").
 NOTHING_OF_THE_KIND = (63, 69, 88)
 
 
 def read_fc_map_fields(text: str) -> tuple[VirtualFcServer, ...]:
-    r"""``lsmap -all -npiv -fmt :``, twelve fields, an empty one being one blank (`ANS-VIOS`, C; what they mean `ZIU`, A)::
+    r"""``lsmap -all -npiv -fmt :``, twelve fields, an empty one being one blank (`ANS-VIOS`, C; what they mean `ZIU`,
+    A)::
 
         vfchost0:U8286.42A.21A3F5C-V1-C21:4:p8npiv01:AIX:LOGGED_IN:fcs0:U78C9.001.WZS0A1B-P1-C12-T1:1:a:fcs0:U8286.42A.21A3F5C-V4-C5
 
@@ -288,7 +303,8 @@ def _fc_server(line: str) -> VirtualFcServer:
 
 
 def read_fc_ports(text: str) -> tuple[FcPort, ...]:
-    r"""``lsnports``: physical ports that take virtual adapters, with what they have in all and what is left (`ZIU`, A; a label from VIOS 3.1.1)::
+    r"""``lsnports``: physical ports that take virtual adapters, with what they have in all and what is left (`ZIU`, A;
+    a label from VIOS 3.1.1)::
 
         name             physloc                        fabric tports aports swwpns  awwpns
         fcs0             U5803.001.9SS99BC-P2-C6-T1          1     64     43   2048    1967
@@ -321,7 +337,8 @@ def _fc_port(fields: list[str]) -> FcPort:
 
 
 def read_disks(text: str) -> tuple[PhysicalDisk, ...]:
-    r"""``lspv``, and ``lspv -size``, told apart by their headings (`IBMDOC:lspv`, B; widths D, so columns are told by words)::
+    r"""``lspv``, and ``lspv -size``, told apart by their headings (`IBMDOC:lspv`, B; widths D, so columns are told by
+    words)::
 
         NAME             PVID                                 VG               STATUS
         hdisk0           000071da3f1b6d20                     rootvg           active
@@ -411,7 +428,7 @@ def read_level(text: str) -> str:
     >>> read_level("1.5.1.1-FP-10.1\n"), read_level("2.2.3.4\n")
     ('1.5.1.1-FP-10.1', '2.2.3.4')
     """
-    level = one_line(text)
+    level = one_line(text, r"\d+\.\d+\.\d+.*")
     numbers = level.partition("-")[0].split(".")
     if len(numbers) < 3 or not all(word.isdigit() for word in numbers):
         raise UnexpectedReply("a level such as 2.2.3.4 was expected", line=level)
@@ -520,7 +537,7 @@ def _medium(line: str) -> tuple[str, str | None]:
 
 
 def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
-    r"""``entstat -all ent6``: a long page of which the bridge's VLANs, its state and each trunk below it are read. `SNAP`, A.
+    r"""``entstat -all ent6``: VLANs, failover state and physical link of an SEA, and each trunk below it (`SNAP`, A).
 
     Lists of VLAN tags go on over following lines that begin with blanks. Counters are left alone.
 
@@ -549,11 +566,20 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
         raise UnexpectedReply("the heading of entstat was expected", line=page[0] if page else None)
     starts = [at for at, line in enumerate(page) if line.startswith("Virtual Adapter:")]
     head = page[: starts[0]] if starts else page
-    ends = [*starts[1:], len(page)]
-    trunks = [_trunk(page[start:end]) for start, end in zip(starts, ends, strict=True)]
+    bounds = [*starts, len(page)]
+    trunks = [_trunk(page[start:end]) for start, end in pairwise(bounds)]
+    links = [line.rpartition(":")[2].strip().casefold() for line in page if _LINK.match(line)]
     return SharedEthernetStatistics(
-        sea, tuple(trunk for trunk in trunks if trunk is not None), _vlan_ids(head), _value_of(head, "State")
+        sea,
+        tuple(trunk for trunk in trunks if trunk is not None),
+        _vlan_ids(head),
+        _value_of(head, "State"),
+        "up" in links if links else None,
     )
+
+
+#: The link of a physical port below an SEA, as ``entstat -all`` prints it for different drivers (`SNAP`, A).
+_LINK = re.compile(r"\s*(Physical Port Link (Status|State)|Link Status)\s*:\s*(Up|Down)\s*$", re.IGNORECASE)
 
 
 def _vlan_ids(head: list[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -602,7 +628,8 @@ def _tags(block: list[str]) -> tuple[int, ...]:
 
 
 def read_mover(text: str) -> MoverStatistics:
-    r"""``vasistat``: an entstat-like page of two columns, sent on the left and received on the right (`IBMDOC:p8hcg_vasistat`, B)::
+    r"""``vasistat``: an entstat-like page of two columns, sent on the left and received on the right
+    (`IBMDOC:p8hcg_vasistat`, B)::
 
         VASI STATISTICS (vasi0) :
 
@@ -640,16 +667,60 @@ def _two_columns(page: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     for line in page:
         for part, column in zip((line[:46], line[46:]), columns, strict=True):
             label, _, value = part.partition(":")
-            if value.strip().isdigit():
+            if value.strip().isascii() and value.strip().isdigit():
                 column.setdefault(label.strip(), int(value))
     return columns
 
 
 def recalled_stream(page: list[str]) -> tuple[int | None, int | None]:
-    """Bytes to transfer and bytes left, by their recalled words (D); the one place to correct when a capture turns up."""
+    """Bytes to transfer and bytes left, by their recalled words (D).
+
+    The one place to correct when a capture turns up.
+    """
     figures = [_value_of(page, label) for label in (RECALLED_STREAM_TOTAL, RECALLED_STREAM_LEFT)]
-    total, left = (int(figure) if figure and figure.isdigit() else None for figure in figures)
+    total, left = (int(figure) if figure and figure.isascii() and figure.isdigit() else None for figure in figures)
     return total, left
+
+
+def read_clusters(text: str) -> tuple[str, ...]:
+    r"""``cluster -list``: names of clusters, of which an I/O server is in at most one (D)::
+
+        CLUSTER_NAME:    sspcl1
+        CLUSTER_ID:      22cfcb2298a711ebbb6aeae4a2f3c200
+
+    >>> read_clusters("CLUSTER_NAME:    sspcl1\nCLUSTER_ID:      22cf\n")
+    ('sspcl1',)
+    """
+    rows = [line.partition(":") for line in lines(text) if line.strip()]
+    if not all(colon and label.strip().replace("_", "").isalpha() for label, colon, _ in rows):
+        raise UnexpectedReply("lines as CLUSTER_NAME: NAME were expected", line=text.partition("\n")[0])
+    return tuple(value.strip() for label, _, value in rows if label.strip() == "CLUSTER_NAME" and value.strip())
+
+
+def read_cluster_status(text: str) -> StorageCluster:
+    r"""``cluster -status -clustername NAME``: the cluster of a shared storage pool and its nodes (D)::
+
+        Cluster Name         State
+        sspcl1               OK
+
+            Node Name        MTM           Partition Num  State  Pool State
+            p8a-vios1        8286-42A0221A3F5C          1  OK     OK
+
+    >>> page = "Cluster Name State\nc1 OK\n\n Node Name MTM Partition Num State Pool State\n v1 8286-42A0221A3F5C 1 OK OK\n"
+    >>> read_cluster_status(page).nodes[0]
+    ClusterNode(name='v1', machine='8286-42A0221A3F5C', state='OK', pool_state='OK')
+    """
+    rows = [line.split() for line in lines(text) if line.strip()]
+    if len(rows) < 2 or rows[0] != ["Cluster", "Name", "State"] or len(rows[1]) < 2:
+        raise UnexpectedReply("the heading of cluster -status was expected", line=" ".join(rows[0]) if rows else None)
+    nodes = []
+    for fields in rows[2:]:
+        if fields[:2] == ["Node", "Name"]:
+            continue
+        if len(fields) < 4:
+            raise UnexpectedReply("this is not a node of cluster -status", line=" ".join(fields))
+        nodes.append(ClusterNode(fields[0], fields[1], fields[3], fields[4] if len(fields) > 4 else None))
+    return StorageCluster(rows[1][0], " ".join(rows[1][1:]), tuple(nodes))
 
 
 class ViosShell:
@@ -661,15 +732,19 @@ class ViosShell:
 
     @property
     def session(self) -> Session:
+        """The session that the commands go over."""
         return self._session
 
     def level(self) -> str:
+        """``ioslevel``."""
         return self._ask(["ioslevel"], read_level)
 
     def scsi_map(self) -> tuple[VirtualScsiServer, ...]:
+        """``lsmap -all``."""
         return self._ask(["lsmap", "-all"], read_scsi_map)
 
     def network_map(self) -> tuple[SharedEthernet, ...]:
+        """``lsmap -all -net``."""
         return self._ask(["lsmap", "-all", "-net"], read_network_map)
 
     def disks(self) -> tuple[PhysicalDisk, ...]:
@@ -681,9 +756,11 @@ class ViosShell:
         return self._ask(["lspv", "-size"], read_disks)
 
     def attribute(self, device: str, attribute: str) -> str:
+        """``lsdev -dev DEVICE -attr ATTRIBUTE``."""
         return self._ask(["lsdev", "-dev", device, "-attr", attribute], read_attribute)
 
     def virtual_devices(self) -> tuple[Device, ...]:
+        """``lsdev -virtual``."""
         return self._ask(["lsdev", "-virtual"], read_devices)
 
     def device(self, name: str) -> Device:
@@ -696,40 +773,61 @@ class ViosShell:
         return devices[0]
 
     def paths(self, disk: str) -> tuple[DiskPath, ...]:
+        """``lspath -dev DISK``."""
         return self._ask(["lspath", "-dev", disk, "-fmt", ":"], read_paths)
 
     def multipath(self) -> tuple[MultipathDisk, ...]:
-        """What SDDPCM says, asked as root. Raises `CommandRefused` where SDDPCM is not installed."""
+        """The disks of SDDPCM, asked as root. Raises `CommandRefused` where SDDPCM is not installed."""
         reply = self._session.run(["oem_setup_env"], stdin="pcmpath query device\n")
         return understood(reply, read_multipath)
 
     def fc_map(self) -> tuple[VirtualFcServer, ...]:
+        """``lsmap -all -npiv``; empty where there is no virtual Fibre Channel."""
         return self._ask_unless_none(["lsmap", "-all", "-npiv", "-fmt", ":"], read_fc_map_fields)
 
     def fc_ports(self) -> tuple[FcPort, ...]:
+        """``lsnports``; empty where there is none."""
         return self._ask_unless_none(["lsnports"], read_fc_ports)
 
+    def clusters(self) -> tuple[StorageCluster, ...]:
+        """The clusters of shared storage pools that the server is a node of, each with its nodes."""
+        reply = self._session.run([*self._prefix, "cluster", "-list"])
+        if NOT_CLUSTERED.search(reply.text):
+            return ()
+        return tuple(
+            self._ask(["cluster", "-status", "-clustername", name], read_cluster_status)
+            for name in understood(reply, read_clusters)
+        )
+
     def media(self) -> tuple[tuple[str, str | None], ...]:
+        """``lsvopt``."""
         return self._ask(["lsvopt"], read_media)
 
     def shared_ethernet(self, sea: str) -> SharedEthernetStatistics:
+        """``entstat -all SEA``."""
         return self._ask(["entstat", "-all", sea], read_shared_ethernet)
 
     def error_log(self) -> tuple[ErrorEntry, ...]:
+        """``errlog``, newest first."""
         return self._ask(["errlog"], read_errpt)
 
     def mover(self, device: str = "vasi0") -> MoverStatistics:
+        """``vasistat -all``."""
         return self._ask(["vasistat", "-all", device], read_mover)
 
     def moves_at_once(self) -> int | None:
-        """How many moves its mover takes (``vioslpm0``, from 2.2.2.0; A `RHDISK0`); ``None`` where it has no such device."""
+        """The number of moves that the mover takes (``vioslpm0``, from 2.2.2.0.
+
+        A `RHDISK0`); ``None`` without such a device.
+        """
         try:
             value = self.attribute("vioslpm0", "cfg_msp_lpm_ops")
         except CommandRefused:
             return None
-        return int(value) if value.isdigit() else None
+        return int(value) if value.isascii() and value.isdigit() else None
 
     def close(self) -> None:
+        """Close the session."""
         self._session.close()
 
     def _ask(self, arguments: Sequence[str], reader: Callable[[str], Value]) -> Value:

@@ -1,8 +1,9 @@
 """The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (`PYPVM`, `RedMSP`).
 
-`keep` builds the attributes with which each adapter comes to the same place on the target: the partner of the same I/O server, the same server slot where it is
-free, the same Fibre Channel and SR-IOV port, the same processor pool by *name* (its number may be another's there), the same partition id where nobody has it,
-and the movers that can talk. What cannot be kept is said, and left to the manager.
+`keep` builds the attributes with which each adapter comes to the same place on the target: the partner of the same I/O
+server, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor pool by
+*name* (its number may be another's there), the same partition id where nobody has it, and the movers that can talk.
+What cannot be kept is said, and left to the manager.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class MappingAttributes:
 
 
 def build_attributes(survey: Survey) -> MappingAttributes:
-    """The attributes with which every adapter, the pool and the id come to the same place on the target, and the movers are named.
+    """The attributes with which every adapter, the pool and the id come to the same place on the target, and the
+    movers are named.
 
     A partition whose adapters could not be read gets no record: half of a mapping would pass for the whole.
     """
@@ -96,7 +98,10 @@ class _Keeping:
     # which I/O server
 
     def _for_disks(self, client: VirtualScsiAdapter) -> list[str]:
-        """The target's I/O servers that see every LUN behind an adapter and have it free; where the manager says its own, only those."""
+        """The target's I/O servers that see every LUN behind an adapter and have it free.
+
+        Where the manager says its own, only those.
+        """
         server = server_of(self._survey, client)
         if server is None:
             return []
@@ -116,7 +121,7 @@ class _Keeping:
         return True
 
     def _for_ports(self, client: VirtualFcAdapter) -> list[str]:
-        """Those with a port that takes another adapter. Whether both WWPNs are zoned there only the manager can say."""
+        """I/O servers with a port for another adapter. Only the manager knows the zoning of both WWPNs."""
         free = []
         for name in self._servers:
             vios = server_named(self._survey.target, name)
@@ -133,7 +138,9 @@ class _Keeping:
         )
 
     def _partners(self) -> dict[str, str]:
-        """For each I/O server of the source one of the target, each another where that can be: able ones first, then the same id, then alike names."""
+        """For each I/O server of the source one of the target, each another where that can be: able ones first, then
+        the same id, then alike names.
+        """
         source_ids = {server.name: server.lpar_id for server in self._survey.source.io_servers}
         serving = [adapter.remote_partition or "" for adapter in self._scsi] + [
             adapter.remote_partition or "" for adapter in self._fc
@@ -167,11 +174,13 @@ class _Keeping:
         if not able:
             what = "its disks, free" if kind == SCSI else "its WWPNs"
             self.troubles.append(
-                f"no I/O server of {self._survey.target.name} takes the {kind} adapter in slot {client.slot} ({what}); the manager is left to choose"
+                f"no I/O server of {self._survey.target.name} takes the {kind} adapter in slot {client.slot} "
+                f"({what}); the manager is left to choose"
             )
             return None
         self.troubles.append(
-            f"the {kind} adapter in slot {client.slot} goes to {able[0]} together with another: fewer paths than on {self._survey.source.name}"
+            f"the {kind} adapter in slot {client.slot} goes to {able[0]} together with another: fewer paths than on "
+            f"{self._survey.source.name}"
         )
         return able[0]
 
@@ -183,7 +192,7 @@ class _Keeping:
         return {adapter.slot for group in groups for adapter in group or () if adapter.partition == name}
 
     def _slot(self, name: str, wanted: int | None) -> str:
-        """The same slot where it is free and within what the I/O server has; nothing where the manager must choose."""
+        """The same slot where it is free and within the I/O server's limit; else empty, for the manager to choose."""
         most = self._servers[name].max_virtual_slots
         if wanted is None or wanted in self._taken[name] or (most is not None and wanted >= most):
             return ""
@@ -207,6 +216,7 @@ class _Keeping:
     # the attributes
 
     def scsi(self) -> str:
+        """``virtual_scsi_mappings``."""
         items = []
         for client in self._scsi:
             name = self._server_for(SCSI, client)
@@ -215,6 +225,7 @@ class _Keeping:
         return ",".join(items)
 
     def fc(self) -> str:
+        """``virtual_fc_mappings``."""
         items = []
         for client in self._fc:
             name = self._server_for(FC, client)
@@ -224,6 +235,7 @@ class _Keeping:
         return ",".join(items)
 
     def nics(self) -> str:
+        """``vnic_mappings``."""
         ports = [port for port in self._survey.target.sriov_ports or () if port.up is not False]
         labels = {(port.adapter, port.port): port.label for port in self._survey.source.sriov_ports or ()}
         return ",".join(item for nic in self._nics for item in self._nic(nic, ports, labels))
@@ -238,7 +250,8 @@ class _Keeping:
             port = min(free, key=lambda port: _strange(port, backing, label), default=None)
             if name is None or port is None:
                 self.troubles.append(
-                    f"no SR-IOV port of {self._survey.target.name} with a link takes the virtual NIC in slot {nic.slot} behind {backing.server}"
+                    f"no SR-IOV port of {self._survey.target.name} with a link takes the virtual NIC in slot "
+                    f"{nic.slot} behind {backing.server}"
                 )
                 continue
             free.remove(port)
@@ -263,6 +276,7 @@ class _Keeping:
         return {}
 
     def lpar_id(self) -> str:
+        """``dest_lpar_id``: the same id where it is free."""
         listed = self._survey.target.partitions
         if listed is None or any(partition.lpar_id == self._moving.lpar_id for partition in listed):
             return ""
@@ -294,7 +308,7 @@ def _joined(slot: int, *parts: str) -> str:
 
 
 def _alike(name: str, other: str) -> int:
-    """How much of two names' ends is the same: ``p8a-vios1`` and ``p8b-vios1``.
+    """The length of the common end of two names: ``p8a-vios1`` and ``p8b-vios1``.
 
     >>> _alike("p8a-vios1", "p8b-vios1") > _alike("p8a-vios1", "p8b-vios2")
     True

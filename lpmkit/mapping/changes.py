@@ -9,7 +9,7 @@ from lpmkit.survey.model import Survey
 
 
 def changes(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
-    """What became of the partition between two surveys: on which frame it is, who it says it is, when it booted, and of its mapping if it has arrived."""
+    """Rows of identity between two surveys: frame, ids, boot time, and the mapping where the partition has arrived."""
     rows = changed(_snapshot(before), _snapshot(after))
     has_arrived = (
         after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None

@@ -1,10 +1,12 @@
-"""What serves a partition here and what would serve it there, side by side.
+"""The servers of a partition's adapters on the source and on the target, side by side.
 
-Values out of a `lpmkit.survey.model.Survey`; nothing here talks to a machine. `compare_mapping` shows every adapter with the I/O server, the server adapter and the device
-behind it on both ends, what stays and what is renamed. `arrived` lays two surveys side by side after a move. The record that keeps a mapping is built by
+Values out of a `lpmkit.survey.model.Survey`; nothing here talks to a machine. `compare_mapping` shows every adapter
+with the I/O server, the server adapter and the device behind it on both ends, what stays and what is renamed.
+`arrived` lays two surveys side by side after a move. The record that keeps a mapping is built by
 `lpmkit.mapping.attributes`.
 
-A manager that is told nothing chooses by itself; what it would choose is shown where it says so (``lslparmigr -r virtualio``).
+A manager that is told nothing chooses by itself; what it would choose is shown where it says so (``lslparmigr -r
+virtualio``).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ DEFAULT_POOL = 0
 
 @dataclass(frozen=True, slots=True)
 class AdapterEnd:
-    """One end of an adapter: the I/O server, its server adapter (or bridge), the slot of that, and the device behind it; ``None`` is not known."""
+    """One end of an adapter: the I/O server, its server adapter (or bridge), the slot of that, and the device behind
+    it; ``None`` is not known.
+    """
 
     server: str | None = None
     adapter: str | None = None
@@ -58,10 +62,12 @@ class AdapterEnd:
 
 @dataclass(frozen=True, slots=True)
 class MappingRow:
-    """One thing of the partition on both ends. ``there`` is ``None`` where there is no place for it, or nobody could say; ``remark`` says which.
-    ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where nobody could look, else empty.
+    """One thing of the partition on both ends. ``there`` is ``None`` where there is no place for it, or nobody could
+    say; ``remark`` says which. ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where
+    nobody could look, else empty.
 
-    ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it the same on both ends.
+    ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it
+    the same on both ends.
     """
 
     kind: str
@@ -78,7 +84,7 @@ class MappingRow:
 
 
 class PlacementChooser:
-    """Where each adapter would go: what a record says, else what the manager suggests, else not known."""
+    """The place of each adapter on the target: by the record, else by the manager's suggestion, else not known."""
 
     def __init__(self, survey: Survey, record: Mapping[str, str] | None = None) -> None:
         self._record = record or {}
@@ -93,6 +99,7 @@ class PlacementChooser:
         self._pools = {pool.number: pool.name for pool in survey.target.pools or ()}
 
     def of(self, kind: str, slot: int) -> AdapterEnd | None:
+        """The place of a SCSI or Fibre Channel adapter by its slot."""
         asked = self._asked({SCSI: "virtual_scsi_mappings", FC: "virtual_fc_mappings"}[kind]).get(slot)
         if asked is not None:
             return asked
@@ -102,6 +109,7 @@ class PlacementChooser:
         return None if self._only is None or self._suggested else AdapterEnd(self._only.name)
 
     def of_nic(self, slot: int, backing: VnicBacking) -> AdapterEnd | None:
+        """The place of a backing device of a virtual NIC."""
         for item in _items(self._record.get("vnic_mappings")):
             parts = [*item.split("/"), *[""] * 9]
             if parts[0] == str(slot) and parts[7:9] == [str(backing.adapter), str(backing.port)]:
@@ -109,7 +117,7 @@ class PlacementChooser:
         return None
 
     def pool(self, number: int) -> bool:
-        """Whether the record names the target's pool of this number, by its number or its name."""
+        """True if the record names the target's pool of this number, by number or name."""
         asked = self._record.get("shared_proc_pool_id"), self._record.get("shared_proc_pool_name")
         return asked in ((str(number), None), (None, self._pools.get(number, "")))
 
@@ -150,7 +158,7 @@ def as_row(line: MappingRow) -> dict[str, str]:
     }
 
 
-# -- what the partition has ---------------------------------------------------------------------------------------------------------
+# -- what the partition has ------------------------------------------------------------------------
 
 
 def scsi_clients(survey: Survey) -> tuple[VirtualScsiAdapter, ...] | None:
@@ -190,7 +198,7 @@ def _own(survey: Survey, side: SystemFacts, listed: tuple[Network, ...] | None) 
 
 
 def server_named(side: SystemFacts, name: str | None) -> Vios | None:
-    """What an I/O server of that partition name says. Under an IVM the site file's name of the frame stands for the only one."""
+    """The I/O server of that partition name; under an IVM the only one goes by the site file's name of the frame."""
     if name is None:
         return None
     servers = servers_on(side)
@@ -211,11 +219,12 @@ def server_of(survey: Survey, adapter: VirtualScsiAdapter) -> VirtualScsiServer 
     return next((server for server in vios.scsi_servers if server.slot == adapter.remote_slot), None)
 
 
-# -- side by side -------------------------------------------------------------------------------------------------------------------
+# -- side by side ----------------------------------------------------------------------------------
 
 
 def compare_mapping(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[MappingRow, ...]:
-    """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would choose.
+    """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would
+    choose.
 
     What could not be read stands as a line that says so: an empty table would look as if there were nothing.
     """
@@ -308,7 +317,7 @@ def disk_on(side: SystemFacts, server: str | None, name: str) -> PhysicalDisk | 
 
 
 def _state(survey: Survey) -> str:
-    """What it means that an adapter has no place: the manager says so, or did not say."""
+    """The state of an adapter without a place: lost where the manager lists candidates, else unknown."""
     return LOST if survey.places is not None else UNKNOWN
 
 
@@ -393,7 +402,7 @@ def _ethernet_line(survey: Survey, adapter: VirtualEthernetAdapter, vlan: int) -
 
 
 def _bridge_seat(side: SystemFacts, vlan: int, vswitch: str | None) -> AdapterEnd | None:
-    """Which I/O server bridges a VLAN with which SEA; the active one first where several do."""
+    """The I/O server and SEA that bridge a VLAN; the active one first of several."""
     seats = []
     for server in servers_on(side):
         sea = bridge_for(SystemFacts(side.name, vios=server), vlan, vswitch)
@@ -527,7 +536,10 @@ def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow,
 
 
 def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> MoverPair | None:
-    """The movers that a record names, else the pair with the lowest partition ids; ``None`` where there is nothing to choose."""
+    """The movers that a record names, else the pair with the lowest partition ids.
+
+    ``None`` where there is nothing to choose.
+    """
     named = record or {}
     pairs = [
         pair
@@ -538,11 +550,11 @@ def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> Mo
     return min(pairs or survey.mover_pairs or (), key=lambda pair: (pair.source_id, pair.target_id), default=None)
 
 
-# -- afterwards -------------------------------------------------------------------------------------------------------------------------
+# -- afterwards ------------------------------------------------------------------------------------
 
 
 def arrived(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
-    """What of the mapping is as it was, once the partition is on the target: pool, WWPNs, disks, networks and how many I/O servers serve it.
+    """Rows of the mapping after a move: pool, WWPNs, disks, networks and the number of I/O servers.
 
     Rows of which nothing is known on either end are left out; a thing that only one survey could read is ``UNKNOWN``.
     """
@@ -576,7 +588,7 @@ def _words(value: object | None) -> str | None:
 
 
 class _Standing:
-    """What a partition has on one side; ``None`` is not known."""
+    """The things of a partition on one side; ``None`` is not known."""
 
     def __init__(self, survey: Survey, side: SystemFacts) -> None:
         self._survey, self._side = survey, side
@@ -591,10 +603,12 @@ class _Standing:
 
     @property
     def pool(self) -> str | None:
+        """The name of its processor pool."""
         return self._found.pool if self._found else None
 
     @property
     def wwpns(self) -> tuple[str, ...] | None:
+        """All its WWPNs, sorted."""
         adapters = self._mine(self._side.fc_adapters)
         return None if adapters is None else tuple(sorted(wwpn for adapter in adapters for wwpn in adapter.wwpns))
 
@@ -621,6 +635,7 @@ class _Standing:
 
     @property
     def macs(self) -> tuple[str, ...] | None:
+        """All its MAC addresses, sorted."""
         adapters, virtual = ethernets(self._survey, self._side), nics(self._survey, self._side)
         if adapters is None or virtual is None:
             return None
@@ -628,6 +643,7 @@ class _Standing:
 
     @property
     def servers(self) -> int | None:
+        """The number of I/O servers that serve it."""
         scsi, fibre = self._mine(self._side.scsi_adapters), self._mine(self._side.fc_adapters)
         if scsi is None or fibre is None:
             return None

@@ -1,12 +1,13 @@
 """The phases of a move, as a table, and the readings that drive them.
 
-Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.base.MigrationReading`) is boiled down to one `Observation`; the
-table `TRANSITIONS` says what each sight means in each phase. An unlisted pair changes nothing: managers of different levels show states in
-other orders, and a sight that is not understood must never end a move.
+Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.base.MigrationReading`) is boiled
+down to one `Observation`; the table `TRANSITIONS` says what each sight means in each phase. An unlisted pair changes
+nothing: managers of different levels show states in other orders, and a sight that is not understood must never end a
+move.
 
-Two rules stand above the table. "Gone from the source and running on the target" is the only success; a text that says *complete* is none
-(`NOVA-IVM`, `AVOCADO`). And the moment of the suspension is not among the phases: control points do not report it,
-the probes measure it.
+Two rules stand above the table. "Gone from the source and running on the target" is the only success; a text that says
+*complete* is none (`NOVA-IVM`, `AVOCADO`). And the moment of the suspension is not among the phases: control points do
+not report it, the probes measure it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lpmkit.control.base import MigrationReading
 
 
 class Phase(StrEnum):
-    """Where a move stands."""
+    """The phase of a move."""
 
     PREPARED = "prepared"  #: probes run, nothing was asked of the managers
     ASKED = "asked"  #: the command to move is sent
@@ -34,6 +35,7 @@ class Phase(StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """True for a phase that ends a move."""
         return self in FINAL
 
 
@@ -41,7 +43,7 @@ FINAL = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOV
 
 
 class Observation(StrEnum):
-    """What both control points together say at one moment."""
+    """The combined state of both managers at one moment."""
 
     AT_HOME = "runs on the source, no migration"
     STARTING = "migrating, no bytes yet"
@@ -78,8 +80,9 @@ TRANSITIONS: Mapping[tuple[Phase, Observation], Phase] = {
     (Phase.NEEDS_RECOVERY, Observation.COPYING): Phase.COPYING,
 }
 
-#: How often in a row a sight must be seen before it changes the phase; once, if not listed. A migration that was only just accepted
-#: may not show yet, and a state that passes by in the course of things is no reason to call a move broken.
+#: How often in a row a sight must be seen before it changes the phase; once, if not listed. A migration that was only
+#: just accepted may not show yet, and a state that passes by in the course of things is no reason to call a move
+#: broken.
 PATIENCE: Mapping[tuple[Phase, Observation], int] = {
     (Phase.ASKED, Observation.AT_HOME): 15,
     (Phase.STARTING, Observation.AT_HOME): 2,
@@ -93,8 +96,9 @@ PATIENCE: Mapping[tuple[Phase, Observation], int] = {
 
 _BROKEN_WORDS = ("fail", "recover", "invalid")
 
-#: What a partition's state can be (A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later one brought it. Another
-#: word, of a newer release or another language, is not understood, and what is not understood never ends a move.
+#: What a partition's state can be (A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later
+#: one brought it. Another word, of a newer release or another language, is not understood, and what is not understood
+#: never ends a move.
 STATES: Mapping[str, str | None] = {
     "Not Activated": None,
     "Starting": None,
@@ -113,20 +117,21 @@ STATES: Mapping[str, str | None] = {
 
 
 def is_migrating(reading: MigrationReading) -> bool:
-    """Whether a reading says that the partition is in a migration, well or not."""
+    """True for a partition in a migration, healthy or not."""
     migration = (reading.migration_state or "").lower()
     return (reading.partition_state or "").startswith("Migrating") or migration not in ("", "not migrating")
 
 
 def needs_recovery(reading: MigrationReading) -> bool:
-    """Whether a reading's migration has failed or asks to be recovered."""
+    """True for a migration that has failed or must be recovered."""
     return any(word in (reading.migration_state or "").lower() for word in _BROKEN_WORDS)
 
 
 def observe(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Observation:
-    """What two readings mean together; ``None`` stands for a control point that could not be asked.
+    """The combined state of two readings; ``None`` stands for a manager that does not answer.
 
-    ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the target" is where it is meant to be.
+    ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the
+    target" is where it is meant to be.
 
     >>> observe(MigrationReading("Migrating - Running", "Migration Starting", 10, 90), None).name
     'COPYING'
@@ -159,7 +164,7 @@ def _away(target: MigrationReading | None, *, inactive: bool) -> Observation:
 
 @dataclass(frozen=True, slots=True)
 class MoveState:
-    """Where a move stands, and what was seen how often in a row. A value: `next_state` makes the next one."""
+    """The phase of a move and the last observations in a row. A value: `next_state` makes the next one."""
 
     phase: Phase
     seen: Observation | None = None
@@ -185,10 +190,10 @@ def next_state(standing: MoveState, seen: Observation) -> MoveState:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the copy is, from the manager's byte counters. Bytes and seconds; ``None`` where nobody could say.
+    """Progress of the copy, from the manager's byte counters. Bytes and seconds; ``None`` where not known.
 
-    ``rounds`` counts the passes over memory: the bytes left fall within a pass and rise again when the next one finds pages that were written
-    meanwhile. ``remaining_s`` is an estimate for the whole rest of the copy and no promise.
+    ``rounds`` counts the passes over memory: the bytes left fall within a pass and rise again when the next one finds
+    pages that were written meanwhile. ``remaining_s`` is an estimate for the whole rest of the copy and no promise.
     """
 
     transmitted: int | None = None
@@ -206,9 +211,11 @@ class Progress:
 
 
 def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress:
-    """Work out the progress from readings of one manager: (monotonic nanoseconds, bytes sent, bytes left), oldest first.
+    """Work out the progress from readings of one manager: (monotonic nanoseconds, bytes sent, bytes left), oldest
+    first.
 
-    The rest is estimated as the geometric sum of the passes still to come, each as much smaller than the one before as the last two were.
+    The rest is estimated as the geometric sum of the passes still to come, each as much smaller than the one before as
+    the last two were.
 
     >>> second = 1_000_000_000
     >>> half_way = progress([(0, 0, 100), (10 * second, 50, 50)])

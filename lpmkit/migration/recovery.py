@@ -1,11 +1,12 @@
-"""The way out of every state that a move can be left in, from what both ends say.
+"""The recovery action for every state in which a move can be left, from the states that both managers list.
 
-`RULES` is the table: the first rule that holds says what to do and why. lpmkit proposes, the operator types: nothing here asks a machine to change anything.
-`docs/recovery.md` is the same table for people, and a test holds the two together.
+`RULES` is the table: the first rule that holds gives action and reason. lpmkit proposes and the operator acts; nothing
+here changes a machine. `docs/recovery.md` is the same table for people, and a test holds the two together.
 
-Stop or recover? *Stop* asks the running operation to end, on the console of the source, before the partition is resumed on the target. *Recover* is for an operation
-that runs no more while the state is intermediate: before the point of no return it rolls back, after it it finishes. Force goes on after errors and comes
-last, and never while nobody knows whether the other end runs the partition (stop and recover B `IVM-migrlpar`, `HMC9`; order C `NOVA-IVM`, `OPTEST`).
+*Stop* ends a running operation, on the manager of the source, before the partition is resumed on the target. *Recover*
+is for an operation that has ended in an intermediate state: before the point of no return it rolls back, after it it
+completes. Force continues after errors; it comes last, and never while it is not known if the other end runs the
+partition (stop and recover B `IVM-migrlpar`, `HMC9`; order C `NOVA-IVM`, `OPTEST`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from lpmkit.migration.phases import is_migrating, needs_recovery
 from lpmkit.survey.model import Survey, SystemFacts
 from lpmkit.timeline import Event
 
-#: Counters that stand still so long are a mover that is stuck, not a slow link (recalled: "for minutes").
+#: Byte counters unchanged for longer mean a stuck mover, not a slow link (recalled: "for minutes").
 STILL_S = 120.0
 #: A managed system in these states runs nothing (A `ZIU`: "Power Off" among the documented ones).
 WITHOUT_POWER = frozenset({"Power Off"})
 
 
 class RecoveryAction(StrEnum):
-    """What to do about a move. The values stand in run folders; `words` is the text for people."""
+    """The action about a move. The values stand in run folders; `words` is the text for people."""
 
     HANDS_OFF = "hands off"
     WAIT = "wait"
@@ -50,44 +51,57 @@ class RecoveryAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndReading:
-    """What one end says. ``reading`` is ``None`` where its manager could not be asked, and ``why_not`` is the reason; ``system`` is the state of the frame."""
+    """The state of one end. ``reading`` is ``None`` where its manager does not answer, and ``why_not`` is the reason.
+
+    ``system`` is the state of the managed system and ``system_name`` its name, for commands to copy.
+    """
 
     frame: str
     reading: MigrationReading | None = None
     system: str | None = None
     why_not: str = ""
+    system_name: str | None = None
 
     @property
     def state(self) -> str | None:
+        """The partition's state; ``None`` where it is not listed or the manager does not answer."""
         return self.reading.partition_state if self.reading else None
 
     @property
     def lists_it(self) -> bool:
+        """True where the manager lists the partition."""
         return self.state is not None
 
     @property
     def runs_it(self) -> bool:
+        """True where the partition runs without a migration."""
         return self.state == "Running" and not self.migrates
 
     @property
     def migrates(self) -> bool:
+        """True during a migration, healthy or not."""
         return self.reading is not None and is_migrating(self.reading)
 
     @property
     def broken(self) -> bool:
+        """True where the migration has failed or must be recovered."""
         return self.reading is not None and needs_recovery(self.reading)
 
     @property
     def is_off(self) -> bool:
+        """True for a managed system without power."""
         return self.system in WITHOUT_POWER
 
     @property
     def is_silent(self) -> bool:
-        """Nobody can say what runs there: its manager could not be asked, or has no connection to it."""
+        """True where it is not known what runs there: the manager does not answer, or has no connection to the
+        system.
+        """
         return self.reading is None or (self.system not in (None, "Operating", "Standby") and not self.is_off)
 
     @property
     def surely_does_not_run_it(self) -> bool:
+        """True where the partition is known not to run."""
         return not self.is_silent and (self.is_off or self.state in (None, "Not Activated", "Error"))
 
     def words(self) -> str:
@@ -97,23 +111,24 @@ class EndReading:
         """
         named = f"{self.frame} ({self.system})" if self.system else self.frame
         if self.reading is None:
-            return f"{named}: could not be asked: {self.why_not or 'no reason is known'}"
+            return f"{named}: no answer from its manager: {self.why_not or 'no reason is known'}"
         if not self.lists_it:
-            return f"{named}: does not list it"
+            return f"{named}: the partition is not listed"
         reading = self.reading
         counted = (
             ""
             if reading.bytes_transmitted is None
             else f", {reading.bytes_transmitted} bytes sent, {reading.bytes_remaining} left"
         )
-        return f"{named}: {reading.partition_state}, {reading.migration_state or 'no word of a migration'}{counted}"
+        return f"{named}: {reading.partition_state}, {reading.migration_state or 'no migration state'}{counted}"
 
 
 @dataclass(frozen=True, slots=True)
 class BothEnds:
-    """What both ends say of a move, and what was tried. ``inactive``: the partition was not activated when the move was asked for.
+    """The states of both ends, and the requests that were refused. ``inactive``: the partition was not activated at
+    the order.
 
-    ``still_s`` is for how long the byte counters have not changed, ``None`` where nobody compared them.
+    ``still_s`` is the time in seconds for which the byte counters have not changed; ``None`` without two readings.
     """
 
     order: Order
@@ -138,7 +153,7 @@ class RecoveryRule:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What to do, by which rule, why, what both ends said, and what to type."""
+    """The recovery action, its rule and reason, the states of both ends, and the commands to type."""
 
     action: RecoveryAction
     rule: str
@@ -157,132 +172,207 @@ def _stuck(ends: BothEnds) -> bool:
     return ends.source.migrates and not ends.source.broken and (ends.still_s or 0.0) >= STILL_S
 
 
+#: "It" is the partition throughout, "its manager" the HMC or IVM of that end.
 RULES: tuple[RecoveryRule, ...] = (
     RecoveryRule(
-        "nobody-answers", "neither manager could be asked", RecoveryAction.HANDS_OFF,
-        "Nobody knows where the partition is. Look again when one of them answers; a migration goes on without anybody watching.",
+        "nobody-answers",
+        "neither manager answers",
+        RecoveryAction.HANDS_OFF,
+        "It is not known where the partition is. A migration continues without a manager. Check again when one of "
+        "them answers.",
         lambda ends: ends.source.reading is None and ends.target.reading is None,
     ),
     RecoveryRule(
-        "runs-there-source-silent", "the target runs it, the source's manager could not be asked", RecoveryAction.HANDS_OFF,
-        "It runs on the target. Whether anything is left on the source only the source's manager can say.",
+        "runs-there-source-silent",
+        "running on the target, the manager of the source does not answer",
+        RecoveryAction.HANDS_OFF,
+        "It runs on the target. Only the manager of the source knows if anything is left on the source.",
         lambda ends: ends.source.reading is None and ends.target.runs_it,
     ),
     RecoveryRule(
-        "source-silent", "the source's manager could not be asked", RecoveryAction.HANDS_OFF,
-        "Stop and recover are asked of the source's manager. Look again when it answers.",
+        "source-silent",
+        "the manager of the source does not answer",
+        RecoveryAction.HANDS_OFF,
+        "Stop and recover are commands of the source's manager. Check again when it answers.",
         lambda ends: ends.source.reading is None,
     ),
     RecoveryRule(
-        "settled", "gone from the source, running on the target", RecoveryAction.HANDS_OFF,
+        "settled",
+        "gone from the source, running on the target",
+        RecoveryAction.HANDS_OFF,
         "It has moved. Verify the workload and keep the report.",
         lambda ends: not ends.source.lists_it and ends.target.runs_it,
     ),
     RecoveryRule(
-        "settled-inactive", "gone from the source, not activated on the target, and it was not activated before", RecoveryAction.HANDS_OFF,
-        "It has moved; it was not running and is not.",
-        lambda ends: ends.inactive and not ends.source.lists_it and ends.target.state == "Not Activated" and not ends.target.migrates,
+        "settled-inactive",
+        "gone from the source, not activated on the target, as it was before the move",
+        RecoveryAction.HANDS_OFF,
+        "It has moved. It was not activated before and is not now.",
+        lambda ends: (
+            ends.inactive
+            and not ends.source.lists_it
+            and ends.target.state == "Not Activated"
+            and not ends.target.migrates
+        ),
     ),
     RecoveryRule(
-        "arriving", "gone from the source, still migrating on the target", RecoveryAction.WAIT,
-        "The last phase: the target takes over what is left.",
+        "arriving",
+        "gone from the source, still migrating on the target",
+        RecoveryAction.WAIT,
+        "The last phase: the target fetches the remaining memory.",
         lambda ends: not ends.source.lists_it and ends.target.migrates and not ends.target.broken,
     ),
     RecoveryRule(
-        "gone-target-silent", "gone from the source, nobody can say what the target runs", RecoveryAction.HANDS_OFF,
-        "It is most likely on the target. Look again when its manager answers; start it nowhere.",
+        "gone-target-silent",
+        "gone from the source, the state of the target is not known",
+        RecoveryAction.HANDS_OFF,
+        "It is most likely on the target. Check again when the target's manager answers. Do not activate it anywhere.",
         lambda ends: not ends.source.lists_it and ends.target.is_silent,
     ),
     RecoveryRule(
-        "down-there", "gone from the source, on the target but not running", RecoveryAction.START,
-        "The move is over and the partition is down: past the point of no return it lost its memory. Nothing is left to recover; activate it on the target.",
+        "down-there",
+        "gone from the source, on the target and not running",
+        RecoveryAction.START,
+        "The move is over and the partition is down: its memory was lost past the point of no return. Nothing is "
+        "left to recover. "
+        "Activate it on the target.",
         lambda ends: not ends.source.lists_it and ends.target.lists_it and ends.target.surely_does_not_run_it,
     ),
     RecoveryRule(
-        "nowhere", "listed by neither", RecoveryAction.HANDS_OFF,
-        "Managers lag behind for some seconds. If it stays so, refresh them (chsysstate -r sys -o rebuild), then call support; its profile is in profiles.txt of the run.",
+        "nowhere",
+        "listed by neither manager",
+        RecoveryAction.HANDS_OFF,
+        "Managers lag behind by some seconds. If it stays so, refresh them (chsysstate -r sys -o rebuild), then call "
+        "IBM support. "
+        "The profile is in profiles.txt of the run.",
         lambda ends: not ends.source.lists_it and not ends.target.lists_it,
     ),
     RecoveryRule(
-        "runs-twice", "both say that it runs, and neither that it migrates", RecoveryAction.HANDS_OFF,
-        "Two partitions on the same disks would destroy them. Touch nothing; look at the consoles of both, and call support.",
+        "runs-twice",
+        "both managers list it as running, without a migration",
+        RecoveryAction.HANDS_OFF,
+        "Two running partitions on the same disks destroy their data. Change nothing. Check the consoles of both and "
+        "call IBM "
+        "support.",
         lambda ends: ends.source.runs_it and ends.target.runs_it,
     ),
     RecoveryRule(
-        "failed-target-off", "the migration failed, and the target has no power; recovery was refused", RecoveryAction.FORCE,
-        "The target runs nothing, so the source may go on without it. What is left on the target shows when it has power again.",
+        "failed-target-off",
+        "the migration failed, the target has no power, recovery was refused",
+        RecoveryAction.FORCE,
+        "The target runs nothing, so the source may continue without it. Remains on the target show when it has "
+        "power again.",
         lambda ends: ends.source.broken and ends.target.is_off and ends.recover_refused > 0,
     ),
     RecoveryRule(
-        "failed-target-silent", "the migration failed, nobody can say what the target runs; recovery was refused", RecoveryAction.HANDS_OFF,
-        "The target may run it. Do not force while nobody knows; look again when its manager answers.",
-        lambda ends: ends.source.broken and (ends.target.is_silent or ends.target.system is None) and ends.recover_refused > 0,
+        "failed-target-silent",
+        "the migration failed, the state of the target is not known, recovery was refused",
+        RecoveryAction.HANDS_OFF,
+        "The target may run it. Do not force while that is not known. Check again when the target's manager answers.",
+        lambda ends: (
+            ends.source.broken and (ends.target.is_silent or ends.target.system is None) and ends.recover_refused > 0
+        ),
     ),
     RecoveryRule(
-        "failed-again", "the migration failed; recovery was refused twice", RecoveryAction.FORCE,
-        "Both ends answer and an ordinary recovery did not go through twice: go on after errors, then look which side holds the partition.",
+        "failed-again",
+        "the migration failed, recovery was refused twice",
+        RecoveryAction.FORCE,
+        "Both managers answer and two ordinary recoveries failed. Continue after errors, then check which end has "
+        "the partition.",
         lambda ends: ends.source.broken and ends.recover_refused > 1,
     ),
     RecoveryRule(
-        "failed", "the migration failed or is to be recovered", RecoveryAction.RECOVER,
-        "The operation runs no more and its state is intermediate. Recovery rolls back before the point of no return and finishes after it. Delete nothing by hand before.",
+        "failed",
+        "the migration failed or must be recovered",
+        RecoveryAction.RECOVER,
+        "The operation has ended in an intermediate state. Recovery rolls back before the point of no return and "
+        "completes after "
+        "it. Delete nothing by hand before.",
         lambda ends: ends.source.broken,
     ),
     RecoveryRule(
-        "left-behind", "the target runs it, the source still lists it without a migration; recovery was refused", RecoveryAction.CLEAN,
-        "It runs on the target. What the source lists is a shell: compare its adapters, then remove it there (rmsyscfg), as the last resort.",
+        "left-behind",
+        "running on the target, still listed by the source without a migration, recovery was refused",
+        RecoveryAction.CLEAN,
+        "It runs on the target. The source lists a shell partition: compare its adapters, then, as the last resort, "
+        "remove it "
+        "there (rmsyscfg).",
         lambda ends: ends.target.runs_it and not ends.source.migrates and ends.recover_refused > 0,
     ),
     RecoveryRule(
-        "finish-it", "the target runs it, the source still lists it without a migration", RecoveryAction.RECOVER,
-        "It runs on the target and the source was not cleaned up.",
+        "finish-it",
+        "running on the target, still listed by the source without a migration",
+        RecoveryAction.RECOVER,
+        "It runs on the target, and the source was not cleaned up.",
         lambda ends: ends.target.runs_it and not ends.source.migrates,
     ),
     RecoveryRule(
-        "shell-there-no-power", "it is where it was, and the target, which has no power, lists a shell of it", RecoveryAction.HANDS_OFF,
-        "It is on the source. What the target still has of it is removed there once it has power again; look again then.",
+        "shell-there-no-power",
+        "on the source as before; the target lists a shell partition and has no power",
+        RecoveryAction.HANDS_OFF,
+        "It is on the source. The shell partition can be removed when the target has power again. Check again then.",
         lambda ends: _home_again(ends) and ends.target.lists_it and ends.target.is_off,
     ),
     RecoveryRule(
-        "shell-left-there", "it is where it was, and the target lists a shell of it", RecoveryAction.CLEAN,
-        "It is on the source. The target's shell was left by a recovery that could not reach it: compare its adapters, then remove it there (rmsyscfg).",
+        "shell-left-there",
+        "on the source as before; the target lists a shell partition",
+        RecoveryAction.CLEAN,
+        "It is on the source. The shell partition is left from a recovery that did not reach the target: compare its "
+        "adapters, then "
+        "remove it there (rmsyscfg).",
         lambda ends: _home_again(ends) and ends.target.lists_it and not ends.target.migrates,
     ),
     RecoveryRule(
-        "at-home", "where it was, no migration", RecoveryAction.HANDS_OFF,
-        "Nothing began, or it was rolled back. Read the manager's message, mend it, validate again.",
+        "at-home",
+        "on the source as before, no migration",
+        RecoveryAction.HANDS_OFF,
+        "The move did not begin, or it was rolled back. Correct what the manager's message names, then validate again.",
         lambda ends: _home_again(ends) and not ends.target.migrates,
     ),
     RecoveryRule(
-        "stuck-again", "migrating, the bytes stand still, and stopping was refused", RecoveryAction.RECOVER,
-        "The mover does not answer. Recovery cleans up after it.",
+        "stuck-again",
+        "migrating without progress, and stopping was refused",
+        RecoveryAction.RECOVER,
+        "The mover service partition does not answer. Recovery cleans up after it.",
         lambda ends: _stuck(ends) and ends.stop_refused,
     ),
     RecoveryRule(
-        "stuck", "migrating, the bytes stand still for minutes", RecoveryAction.STOP,
-        "The movers have lost each other. Stopping leaves the partition on the source; if the state stays, recover.",
+        "stuck",
+        "migrating, the byte counters unchanged for minutes",
+        RecoveryAction.STOP,
+        "The mover service partitions have lost their connection. Stopping leaves the partition on the source. If "
+        "the state "
+        "stays, recover.",
         _stuck,
     ),
     RecoveryRule(
-        "under-way", "migrating", RecoveryAction.WAIT,
-        "The copy is under way, or the switch-over is. Stop it only if that is wanted.",
+        "under-way",
+        "migrating",
+        RecoveryAction.WAIT,
+        "The copy or the switch-over is under way. Stop it only if the move is no longer wanted.",
         lambda ends: ends.source.migrates,
     ),
     RecoveryRule(
-        "down-here", "on the source and not running, no migration", RecoveryAction.START,
-        "The move is over and the partition is down: it was given up by the source and lost by the target. Activate it on the source, after a look that the target does not run it.",
+        "down-here",
+        "on the source and not running, no migration",
+        RecoveryAction.START,
+        "The move is over and the partition is down: the source gave it up and the target lost it. Verify that the "
+        "target does not "
+        "run it, then activate it on the source.",
         lambda ends: ends.source.state in ("Not Activated", "Error") and ends.target.surely_does_not_run_it,
     ),
-)  # fmt: skip
+)
 
-#: The rules under which a migration runs that can be asked to stop.
+#: The rules under which a running migration can be asked to stop.
 STOPPABLE = frozenset({"under-way", "stuck"})
-#: When no rule holds.
-UNHEARD_OF = "This combination is in no table. Touch nothing; ask again, and keep what both ends say."
+#: The reason when no rule holds.
+UNHEARD_OF = (
+    "This combination of states is not in the table. Change nothing. Check again, and keep the states of both ends."
+)
 
 
 def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
-    """What to do about a move, by the first rule of the table that holds. ``run`` is what the operator types after ``lpmkit recover``.
+    """The recovery action by the first rule of the table that holds. ``run`` is the argument of ``lpmkit recover``.
 
     >>> order = Order("p8aix01", "p8a", "p8b", "8286-42A*21A40BC", "", "")
     >>> here = EndReading("p8a", MigrationReading("Migrating - Running", "Migration Failed"))
@@ -297,22 +387,29 @@ def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
 
 
 def _commands(action: RecoveryAction, ends: BothEnds, run: str) -> tuple[str, ...]:
-    """What to type: lpmkit's command, which keeps a record, and what it stands for on the console of the source."""
+    """The commands to type: lpmkit's own, which keeps a record, and the one that it sends to the manager of the source.
+
+    The latter only where the name of the managed system is known; a placeholder would be copied as it is.
+    """
     order = ends.order
-    remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
     name = ["-p", order.partition]
-    if action is RecoveryAction.STOP:
-        return (f"lpmkit stop {run}", shlex.join(["migrlpar", "-o", "s", "-m", "SOURCE", *name]))
-    if action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
-        forced = ["--force"] if action is RecoveryAction.FORCE else []
-        ours = " ".join(["lpmkit", "recover", run, *forced])
-        return (ours, shlex.join(["migrlpar", "-o", "r", "-m", "SOURCE", *remote, *name, *forced]))
-    if action is RecoveryAction.START:
-        where = "TARGET" if not ends.source.lists_it else "SOURCE"
-        return (shlex.join(["chsysstate", "-r", "lpar", "-m", where, "-o", "on", "-n", order.partition]),)
+    source, target = ends.source.system_name, ends.target.system_name or order.target_machine
     if action is RecoveryAction.WAIT:
         return (f"lpmkit attach {run}",)
-    return ()
+    if action is RecoveryAction.STOP:
+        own, sent = f"lpmkit stop {run}", ["migrlpar", "-o", "s", "-m", source or "", *name]
+    elif action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
+        forced = ["--force"] if action is RecoveryAction.FORCE else []
+        own = " ".join(["lpmkit", "recover", run, *forced])
+        sent = ["migrlpar", "-o", "r", "-m", source or "", *remote, *name, *forced]
+    elif action is RecoveryAction.START:
+        where = source if ends.source.lists_it else target
+        start = ["chsysstate", "-r", "lpar", *(["-m", where] if where else []), "-o", "on", "-n", order.partition]
+        return (shlex.join(start),)
+    else:
+        return ()
+    return (own, shlex.join(sent)) if source else (own,)
 
 
 def look(
@@ -325,7 +422,10 @@ def look(
     stop_refused: bool = False,
     recover_refused: int = 0,
 ) -> BothEnds:
-    """Ask both managers about a partition and about their systems; who does not answer is an end without a reading."""
+    """Ask both managers about the partition and its systems.
+
+    A manager that does not answer gives an end without a reading.
+    """
     return BothEnds(
         order,
         _end(source, order.partition),
@@ -343,14 +443,16 @@ def _end(control: Control, partition: str) -> EndReading:
     except RemoteError as trouble:
         return EndReading(control.frame_name, why_not=str(trouble))
     try:
-        system = control.system().state
-    except RemoteError:  # the reading is what counts; without the system's state nothing is ever forced on its account
-        system = None
-    return EndReading(control.frame_name, reading, system)
+        system = control.system()
+    except RemoteError:  # the reading counts; without the state of the system no rule forces anything
+        return EndReading(control.frame_name, reading)
+    return EndReading(control.frame_name, reading, system.state, system_name=system.name)
 
 
 def stillness_s(readings: Sequence[tuple[int, int | None]]) -> float | None:
-    """For how long the bytes sent have not changed, from readings (monotonic nanoseconds, bytes), oldest first; ``None`` without two to compare.
+    """Seconds for which the bytes sent have not changed; ``None`` without two readings.
+
+    ``readings`` are pairs of monotonic nanoseconds and bytes, oldest first.
 
     >>> stillness_s([(0, 10), (60_000_000_000, 500), (200_000_000_000, 500)])
     140.0
@@ -368,13 +470,15 @@ def stillness_s(readings: Sequence[tuple[int, int | None]]) -> float | None:
 
 
 def was_inactive(events: Sequence[Event], source: str) -> bool:
-    """Whether a run's first reading of the source says that the partition was not activated."""
+    """True if the partition was not activated in a run's first reading of the source."""
     first = next((event for event in events if event.kind == "reading" and event.data.get("where") == source), None)
     return first is not None and first.data.get("partition_state") == "Not Activated"
 
 
 def recorded(events: Sequence[Event], source: str) -> tuple[bool, float | None, bool, int]:
-    """What a run's record says besides where its move stands: inactive, for how long the bytes stand still, stop refused, recoveries refused."""
+    """Facts of a run's record for `BothEnds`: inactive, seconds without progress, stop refused, number of refused
+    recoveries.
+    """
     readings = [
         (event.mono_ns, event.data.get("bytes_transmitted"))
         for event in events
@@ -386,16 +490,16 @@ def recorded(events: Sequence[Event], source: str) -> tuple[bool, float | None, 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something of the partition that stands on a frame where it is not: the partition's record, an adapter, a virtual target."""
+    """A remainder of the partition on a frame where it is not: its record, an adapter, a virtual target."""
 
     frame: str
     what: str
 
 
 def left_behind(survey: Survey) -> tuple[Leftover, ...] | None:
-    """What is left of the partition on the end where it is not; ``None`` when that cannot be told.
+    """Remainders of the partition on the end where it is not; ``None`` when a list is missing.
 
-    It is where it runs; where it runs nowhere, on the end that lists it and says of no migration, the source first.
+    The partition is where it runs; if it runs nowhere, on the end that lists it, the source first.
     """
     ends = {side.name: side for side in (survey.source, survey.target)}
     if any(side.partitions is None for side in ends.values()):
@@ -442,7 +546,7 @@ def _targets(side: SystemFacts, server: str, slot: int) -> list[Leftover]:
 
 
 def tried(answers: Sequence[Mapping[str, object]]) -> tuple[bool, int]:
-    """Whether stopping was refused, and how often recovery was, out of a run's answers in their order; a later success wipes the slate.
+    """Stop refused, and the number of refused recoveries, from a run's answers in order; a success resets them.
 
     >>> tried([{"what": "stop", "status": 1}, {"what": "recover", "status": 1}, {"what": "migrate", "status": 1}])
     (True, 1)

@@ -1,4 +1,4 @@
-"""Where a run stands, from its folder alone: its phase, how far it is, and which requests apply to it now.
+"""The state of a run, from its folder alone: phase, progress, and the requests that apply now.
 
 `state` reads a folder once, `RunStatus` follows one that grows; `refusals` says of every request why it does not apply.
 """
@@ -32,7 +32,7 @@ LOOK_HOLDS_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a run stands, from its folder alone."""
+    """The state of a run at one moment."""
 
     phase: Phase | None
     recorded: bool
@@ -51,14 +51,15 @@ class State:
 
     @property
     def is_deserted(self) -> bool:
-        """It has begun and its recorder is gone, without a word: somebody should attach."""
+        """True if the recorder died during the run; `attach` starts another."""
         return self.has_begun and not self.recorded and self.ended is None
 
 
 class RunStatus:
-    """Where a run stands, followed as its folder grows: a look reads only the events that were written since the last one.
+    """The state of a run, followed as its folder grows: each call reads only the events written since the last one.
 
-    Of what is told again and again (readings, forecasts, the clock) it keeps the newest and the byte counters, of the rest every event.
+    Of repeated events (readings, forecasts, the clock) it keeps the newest and the byte counters, of the others every
+    one.
     """
 
     def __init__(self, run: Run, clock: Clock | None = None) -> None:
@@ -75,23 +76,24 @@ class RunStatus:
         self._inactive: bool | None = None
 
     def state(self) -> State:
-        """Where the run stands now."""
+        """The state of the run now."""
         with self._guard:
             self._follow()
             return self._state()
 
     def proposal(self, looked: tuple[BothEnds, int] | None = None) -> tuple[Proposal, int] | None:
-        """What is to be done by what was heard of both ends, and when the source was heard last (monotonic nanoseconds); ``None`` before a manager was asked, and of a watch.
+        """The recovery action by the last states of both ends, and the time of the source's (monotonic nanoseconds).
 
-        ``looked`` is what both managers said when somebody asked them, and when. It counts where it is the newest, and of an end that the record does not tell of for `LOOK_HOLDS_S`.
+        ``None`` before a manager was asked, and of a watch. ``looked`` are the states at a manual query, and its time.
+        They count where they are the newest; for an end without a record they count for `LOOK_HOLDS_S`.
         """
         with self._guard:
             self._follow()
             if self._source not in self._ends and looked is None:
                 return None
             order = order_of(self.run)
-            nobody = 0, EndReading(order.target, why_not="nobody has asked it lately")
-            source = self._ends.get(order.source, (0, EndReading(order.source, why_not="nobody has asked it yet")))
+            nobody = 0, EndReading(order.target, why_not="not asked lately")
+            source = self._ends.get(order.source, (0, EndReading(order.source, why_not="not asked yet")))
             target = self._ends.get(order.target, nobody)
             if source[0] - target[0] > TOGETHER_S * 1e9:
                 target = (
@@ -146,11 +148,13 @@ class RunStatus:
                 reads_on = float(event.data["goes_on_s"])
             elif event.kind == "disk-full":
                 trouble.append(
-                    f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the recorder's memory."
+                    f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the "
+                    "recorder's memory."
                 )
             elif event.kind in ("control-lost", "probe-trouble"):
                 trouble.append(
-                    f"{event.data.get('where') or event.data.get('probe')}: {event.data.get('error') or event.data.get('what')}"
+                    f"{event.data.get('where') or event.data.get('probe')}: "
+                    f"{event.data.get('error') or event.data.get('what')}"
                 )
         copied = progress(self._sent)
         if self._forecast is not None and self._sent:
@@ -164,13 +168,16 @@ class RunStatus:
 
 
 def state(run: Run, clock: Clock | None = None) -> State:
-    """Where a run stands, read from its folder."""
+    """The state of a run, read from its folder."""
     return RunStatus(run, clock).state()
 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Why a request does not apply to a move now; empty where it does. ``attach`` is about a new recorder for a run whose old one died."""
+    """Reasons why a request does not apply to a move now.
+
+    Empty where it applies. ``attach`` starts a recorder after one died.
+    """
 
     stop: str
     recover: str
@@ -179,7 +186,10 @@ class Refusals:
 
 
 def describe(now: State) -> str:
-    """The lead-in or the copy's progress in words; an empty text where there is neither. Rate and rest are told while it copies."""
+    """The lead-in or the copy's progress in words.
+
+    An empty text where there is neither. Rate and rest are told while it copies.
+    """
     if now.lead_in_left_s:
         return f"quiet lead-in, {now.lead_in_left_s:.0f} s to go"
     copied = now.progress
@@ -193,15 +203,18 @@ def describe(now: State) -> str:
 
 
 def refusals(now: State, proposal: Proposal | None) -> Refusals:
-    """Which of stop, recover, recover with force and attach apply where a move stands, ``said`` being what is to be done about it."""
+    """The requests that apply now: stop, recover, recover with force, attach.
+
+    ``proposal`` is the recovery action, if known.
+    """
     over = "the run is over" if now.has_begun else "no move has begun"
     attach = "" if now.is_deserted else "it is recorded" if now.recorded else over
     if now.phase in (None, Phase.PREPARED):
         stop = "no move has begun"
         if now.lead_in_left_s is not None:
             stop = "" if now.recorded else "this run is over; nothing was moved"
-        return Refusals(stop, "nothing is left in between", "nothing is left in between", attach)
-    why = proposal.why if proposal else "no manager has been heard yet"
+        return Refusals(stop, "there is no interrupted migration", "there is no interrupted migration", attach)
+    why = proposal.why if proposal else "no manager has answered yet"
     recover = "" if proposal and proposal.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE) else why
     force = (
         ""
@@ -214,9 +227,9 @@ def refusals(now: State, proposal: Proposal | None) -> Refusals:
     if now.phase is Phase.ASKED or (proposal and proposal.rule in STOPPABLE and not now.phase.is_final):
         stop = ""  # while it is only asked for, a manager may not list it yet
     elif now.phase in (Phase.FAILED, Phase.STOPPED):
-        stop = "there is no migration any more"
+        stop = "the migration has ended"
     elif now.phase is Phase.NEEDS_RECOVERY:
-        stop = "the migration does not run any more: recover"
+        stop = "the migration has ended in an intermediate state: recover"
     return Refusals(stop, recover, force, attach)
 
 
@@ -224,7 +237,7 @@ def order_of(run: Run) -> Order:
     """The order of a run. Raises `UsageError` for a watch, which has none."""
     data = run.manifest.get("order")
     if not data:
-        raise UsageError("this run is a watch, it has no order", where=run.name)
+        raise UsageError("this run is a watch; it did not move a partition", where=run.name)
     mapping = data.get("mapping") or {}
     texts = {
         name: data.get(name)

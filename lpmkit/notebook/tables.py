@@ -18,6 +18,7 @@ _SIGNS = {
     "warn": ("!", "warn", "#9a6700"),
     "fail": ("✗", "FAIL", "#b42318"),
     "unknown": ("?", "unknown", "#6f42c1"),
+    "not applicable": ("–", "not applicable", "#59636e"),
 }
 
 
@@ -53,7 +54,7 @@ def picture(png: bytes, description: str) -> HTML:
 
 def findings_table(findings: Sequence[Finding]) -> HTML:
     """The checks with verdict, facts, remedy and owner; those that need attention first."""
-    order = ["fail", "unknown", "warn", "pass"]
+    order = ["fail", "unknown", "warn", "pass", "not applicable"]
     rows = []
     for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
         sign, word, colour = _SIGNS[one.verdict.value]

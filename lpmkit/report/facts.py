@@ -261,7 +261,7 @@ def findings_of(run: Run) -> list[dict[str, Any]]:
     found = document_of(run, "findings")
     if isinstance(found, dict):
         found = found.get("findings")
-    order = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
+    order = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3, "not applicable": 4}
     rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return sorted(rows, key=lambda one: order.get(str(one.get("verdict")), 1))
 

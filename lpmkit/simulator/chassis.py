@@ -56,6 +56,8 @@ class Sea:
     mac: str
     vswitch: str = DEFAULT_VSWITCH
     priority: int = 1
+    #: A failover state other than the one that follows from the priority: ``LIMBO`` of an SEA whose physical link is down.
+    state: str = ""
 
     @property
     def vlans(self) -> tuple[int, ...]:

@@ -215,6 +215,8 @@ CHANGES: dict[str, Change] = {
     "huge-pages": _saying(curr_num_huge_pages="16", pend_num_huge_pages="16", run_num_huge_pages="16"),
     "bsr-arrays": _saying(bsr_arrays="1"),
     "hea-port": _saying(lhea_logical_ports="23000000/1/1/5/none"),
+    "sriov-port": _saying(sriov_eth_logical_ports="27004003/1/0"),
+    "simplified-restart": _saying(simplified_remote_restart_capable="1"),
     "error-path-reporting": _saying(redundant_err_path_reporting="1"),
     "work-group": _saying(work_group_id="1"),
     "mobility-disabled": _saying(migration_disabled="1"),
@@ -244,6 +246,9 @@ CHANGES: dict[str, Change] = {
     "one-path-lost": _on_target_disk(lambda disk: replace(disk, failed_paths=1)),
     "reserve-policy": _on_target_disk(lambda disk: replace(disk, reserve_policy="single_path")),
     "no-sea": _on_target_servers(lambda server: replace(server, sea=None)),
+    "sea-limbo": _on_target_servers(
+        lambda server: server if server.sea is None else replace(server, sea=replace(server.sea, state="LIMBO"))
+    ),
     "vlan-missing": _other_vlan,
     "region-size": _on_targets(lambda world, moved, frame: replace(frame, memory_region_mb=frame.memory_region_mb * 2)),
     "compat-mode": _on_targets(lambda world, moved, frame: replace(frame, compat_modes=("default", "POWER5"))),

@@ -348,7 +348,8 @@ def _backing(
 def servers_with_sea(target: Frame, vlan: int, vswitch: str) -> Iterator[Vios]:
     """The I/O servers of a frame that bridge a VLAN of a virtual switch."""
     for server in target.servers:
-        if server.sea is not None and vlan in server.sea.vlans and server.sea.vswitch == vswitch:
+        sea = server.sea
+        if sea is not None and not sea.state and vlan in sea.vlans and sea.vswitch == vswitch:
             yield server
 
 

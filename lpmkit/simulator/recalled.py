@@ -238,6 +238,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "VIOSE01042057-0137",
         "The virtual serial adapter in slot {slot} of partition {partition} cannot be migrated.",
     ),
+    "sriov": (
+        "VIOSE01042060-0139",
+        "The partition {partition} has a logical SR-IOV port that cannot be migrated.",
+    ),
+    "id": ("VIOSE01042061-0140", "The partition id {number} is in use on {system}."),
     "not-ready": (
         "VIOSE01042058-0138",
         "The operating system of partition {partition}, or an application in it, is not ready for the migration.",

@@ -93,6 +93,9 @@ def _state(question: Question) -> Iterator[str]:
         yield message("state", partition=moved.name, state=moved.state)
     if question.world.partition(question.target.name, moved.name) is not None and moved.migration is None:
         yield message("name", partition=moved.name)
+    wanted = question.wishes.dest_lpar_id
+    if wanted is not None and wanted in question.world.lpar_ids(question.target) and moved.migration is None:
+        yield message("id", number=wanted, system=question.target.system_name)
 
 
 def _rmc(question: Question) -> Iterator[str]:
@@ -194,6 +197,7 @@ UNFIT = (
     ("work_group_id", "none", "work-group", True),
     ("migration_disabled", "0", "disabled", False),
     ("mem_mode", "ded", "shared-memory", False),
+    ("sriov_eth_logical_ports", "none", "sriov", False),
 )
 
 

@@ -32,7 +32,10 @@ from lpmkit.survey.sap_keys import with_past_keys
 def control_of(
     site: Site, frame: str, *, secrets: Secrets, transcript: Transcript | None = None, session: Session | None = None
 ) -> Control:
-    """The manager of one frame of the site, over a ``session`` that is there already or one of its own. Nothing is sent before it is used."""
+    """The manager of one frame of the site, over a ``session`` that is there already or one of its own.
+
+    Nothing is sent before it is used.
+    """
     settings = site.frame(frame)
 
     def another() -> SshSession:
@@ -76,7 +79,7 @@ def vios_sessions(settings: FrameSettings, session: Session) -> dict[str, Sessio
 
 
 def vios_shells(settings: FrameSettings, session: Session) -> dict[str, ViosShell]:
-    """The same as shells. Through an HMC the commands carry no prefix."""
+    """Shells on the I/O servers of a frame, by name. Through an HMC the commands carry no prefix."""
     prefix = "ioscli" if settings.system is None else ""
     return {name: ViosShell(vios_session, prefix) for name, vios_session in vios_sessions(settings, session).items()}
 
@@ -117,6 +120,7 @@ def survey_both_ends(
             vios_shells(site.frame(order.target), manager(order.target)),
             AixShell(session(partition)) if partition else None,
             rounds=tuple(managers.values()),
+            after=after,
         )
     snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after, refused=refused)
     return with_sap(site, survey, snapshots)
@@ -137,7 +141,10 @@ def sap_snapshots(
     after: bool = False,
     refused: Mapping[str, str] | None = None,
 ) -> tuple[SapSnapshot, ...]:
-    """Ask every SAP system of a partition everything once; ``after`` a move, while its probes go on, what they do not ask."""
+    """Ask every SAP system of a partition everything once.
+
+    ``after`` a move, while its probes go on, what they do not ask.
+    """
     if not site.sap_of(partition):
         return ()
     from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
@@ -161,7 +168,10 @@ def sap_snapshots(
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """An entry of a machine's own error log. ``stamp`` is as the machine prints it, in its local time, to the minute or second."""
+    """An entry of a machine's own error log.
+
+    ``stamp`` is as the machine prints it, in its local time, to the minute or second.
+    """
 
     where: str
     log: str
@@ -173,13 +183,16 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """What the logs of a move's machines hold, and the ones that could not be read."""
+    """The entries of the logs of a move's machines, and the logs that could not be read."""
 
     lines: tuple[LogLine, ...]
     gaps: tuple[Gap, ...]
 
     def since(self, earlier: Logs) -> tuple[LogLine, ...]:
-        """The lines that are new, oldest first. Only logs that could be read both times: an old entry must not pass for a new one."""
+        """The lines that are new, oldest first.
+
+        Only logs that could be read both times: an old entry must not pass for a new one.
+        """
         unread = {(gap.where, gap.what) for gap in (*earlier.gaps, *self.gaps)}
         seen = Counter(earlier.lines)
         fresh = []
@@ -192,7 +205,9 @@ class Logs:
 
 
 def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
-    """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O servers; of each the newest line first."""
+    """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O
+    servers; of each the newest line first.
+    """
     log_lines: list[LogLine] = []
     gaps: list[Gap] = []
 

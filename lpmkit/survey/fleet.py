@@ -1,10 +1,13 @@
 """Many partitions surveyed in one pass, over so many connections at a time and no more.
 
-Each manager is asked first what its frames hold. Then every frame is looked at once, for all moves from it and to it, over a connection of its own to its manager; and every
-partition that runs is logged in to once. All of that goes on side by side as far as the site file allows (`lpmkit.config.ConnectionSettings`). What comes out is, for each partition,
-the same `Survey` that it would have got alone, for the parts are made by the same functions of `lpmkit.survey.gather`.
+Each manager is asked first what its frames hold. Then every frame is looked at once, for all moves from it and to it,
+over a connection of its own to its manager; and every partition that runs is logged in to once. All of that goes on
+side by side as far as the site file allows (`lpmkit.config.ConnectionSettings`). What comes out is, for each
+partition, the same `Survey` that it would have got alone, for the parts are made by the same functions of
+`lpmkit.survey.gather`.
 
-A machine that cannot be reached costs its time-out once and is named in `FrameSurvey.silent`; whatever does not depend on it goes on.
+A machine that cannot be reached costs its time-out once and is named in `FrameSurvey.silent`; whatever does not depend
+on it goes on.
 """
 
 from __future__ import annotations
@@ -66,7 +69,10 @@ class UnreachableMachine:
 
 @dataclass(frozen=True, slots=True)
 class FrameSurvey:
-    """Every partition of a frame but its I/O servers, as listed, with everything about its move; no survey where one of the two managers could not be asked."""
+    """Every partition of a frame but its I/O servers, as listed, with everything about its move.
+
+    No survey where one of the two managers could not be asked.
+    """
 
     direction: Direction
     partitions: tuple[tuple[Partition, Survey | None], ...]
@@ -75,7 +81,7 @@ class FrameSurvey:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a pass cost: questions, lines of questions that were waited for, connections made, the most that were open at once, seconds.
+    """Cost of a pass: questions, round trips, connections made, the maximum of open ones, seconds.
 
     What SAP systems are asked over ways of their own is not in it.
     """
@@ -89,7 +95,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class SurveyProgress:
-    """How many are done, and of how many that are known so far; which machines could not be asked."""
+    """Progress of a pass: done and known of each kind, and machines that did not answer."""
 
     managers: tuple[int, int]
     frames: tuple[int, int]
@@ -98,7 +104,8 @@ class SurveyProgress:
 
 
 def directions_of(site: Site, source: str | None, target: str | None) -> tuple[Direction, ...]:
-    """The directions that are meant: from ``source`` to ``target``, or to its partner; without either, from every frame that has a partner.
+    """The directions that are meant: from ``source`` to ``target``, or to its partner; without either, from every
+    frame that has a partner.
 
     Raises `UsageError` where none is, and `NotFound` for a frame that nobody knows.
     """
@@ -135,7 +142,7 @@ def survey_fleet(
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """What a manager said of one frame at first."""
+    """The first answers of a manager about one frame."""
 
     system: Frame | None
     partitions: tuple[Partition, ...] | None
@@ -144,7 +151,7 @@ class _Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """What a partition said itself."""
+    """The answers of the partition itself."""
 
     guest: Guest | None
     gaps: tuple[Gap, ...]
@@ -157,7 +164,10 @@ _Looked = tuple[GatheredSystem, dict[tuple[Direction, str], MoveFacts]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurveyJob(Generic[Value]):
-    """Work that has one connection open, through or to these machines; none where it names none. ``then`` is called with what it brought, in the thread of the pass."""
+    """Work that has one connection open, through or to these machines.
+
+    None where it names none. ``then`` is called with what it brought, in the thread of the pass.
+    """
 
     rank: int
     machines: tuple[str, ...]
@@ -166,7 +176,10 @@ class SurveyJob(Generic[Value]):
 
 
 def work_through(jobs: Iterable[SurveyJob[Any]], total: int, per_machine: int) -> int:
-    """Do all jobs and those that follow from them, so many at once; returns the most connections that were open. Raises what one of them raises."""
+    """Do all jobs and those that follow from them, so many at once.
+
+    Returns the most connections that were open. Raises what one of them raises.
+    """
     waiting, running, taken, most = list(jobs), dict[Future[Any], SurveyJob[Any]](), Counter[str](), 0
     pool = ThreadPoolExecutor(total, thread_name_prefix="estate")
     try:
@@ -213,6 +226,7 @@ class _Pass:
         self._questions = self._round_trips = self._connections = 0
 
     def run(self) -> tuple[tuple[FrameSurvey, ...], Cost]:
+        """Do all jobs; the surveys of each direction and the cost. Raises what a job raises."""
         clock, bounds = Clock(), self._site.connections
         began = clock.mono_ns()
         settings = [self._site.frame(names[0]) for names in self._hosts.values()]
@@ -228,7 +242,7 @@ class _Pass:
         effort = Cost(self._questions, self._round_trips, self._connections, most, seconds)
         return tuple(self._surveyed(direction) for direction in self._directions), effort
 
-    # -- connections -----------------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------
 
     @contextmanager
     def _session(self, way: Route, settings: HostSettings) -> Iterator[SshSession]:
@@ -264,7 +278,7 @@ class _Pass:
             )
         )
 
-    # -- jobs ------------------------------------------------------------------------------------------------------------
+    # -- jobs --------------------------------------------------------------------------------------
 
     def _manager(self, settings: HostSettings) -> SurveyJob[dict[str, _Listed]]:
         """Ask a manager which of its frames' partitions there are."""
@@ -338,7 +352,9 @@ class _Pass:
         return SurveyJob(1, machines_of(way), work, then)
 
     def _partitions_of(self, names: Sequence[str]) -> list[SurveyJob[Any]]:
-        """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP systems."""
+        """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP
+        systems.
+        """
         jobs = []
         for name in names:
             if name not in {direction.source for direction in self._directions}:
@@ -359,7 +375,10 @@ class _Pass:
         return jobs
 
     def _logins(self, frame: str, asked: Mapping[str, HostSettings | None]) -> SurveyJob[dict[str, Route | None]]:
-        """Ask OpenSSH how the partitions of a frame are reached, which takes its time and no connection; then they are logged in to."""
+        """Ask OpenSSH how the partitions of a frame are reached, which takes its time and no connection.
+
+        Then they are logged in to.
+        """
 
         def work() -> dict[str, Route | None]:
             config = self._site.ssh_config
@@ -391,7 +410,7 @@ class _Pass:
 
         return SurveyJob(2, (name,) if way is None else machines_of(way), work, then)
 
-    # -- what came of it -------------------------------------------------------------------------------------------------
+    # -- what came of it ---------------------------------------------------------------------------
 
     def _to_move(self, frame: str) -> list[Partition]:
         return [partition for partition in self._listed[frame].partitions or () if not partition.is_vios]

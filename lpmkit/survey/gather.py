@@ -1,10 +1,7 @@
-"""Every fact about a move, gathered from both ends before anything is judged.
+"""Gather the facts about a move from both ends. Nothing here judges; `lpmkit.checks` does.
 
-A survey asks and never decides. One question that fails does not end it, and never turns into an empty answer: the fact stays
-``None`` and a `Gap` says what could not be looked at, where and why. `lpmkit.checks` reads it; it can be kept as JSON and judged
-again a year later, since the rules are functions of these values alone.
-
-`changed` lays a partition's identity before a move beside the one after it; `lpmkit.mapping.compare` does so for its adapters, disks and networks.
+A question that fails does not end a survey and never becomes an empty answer: the fact is ``None``, and a `Gap` names
+fact, machine and reason. So does a reply that a reader cannot read, whatever it raises.
 """
 
 from __future__ import annotations
@@ -18,46 +15,55 @@ from lpmkit.control.aix import AixShell
 from lpmkit.control.aix_memory import MemoryWatch
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.control.clusters import members
-from lpmkit.control.vios import ViosShell
-from lpmkit.errors import RemoteError
+from lpmkit.control.listings import READER_FAULTS
+from lpmkit.control.vios import SharedEthernetStatistics, ViosShell
+from lpmkit.errors import LpmError
 from lpmkit.inventory import (
     DiskPath,
     MoverPair,
     PhysicalDisk,
     PhysicalSlot,
     Places,
-    Trunk,
+    SharedEthernet,
     Vios,
     VirtualScsiServer,
 )
 from lpmkit.ssh.batching import BatchingSession
 from lpmkit.ssh.session import Session
-from lpmkit.survey.model import Gap, Guest, KeyTest, Survey, SystemFacts
+from lpmkit.survey.model import Backing, Gap, Guest, KeyTest, Survey, SystemFacts, backing_kind
 
 Value = TypeVar("Value")
 
 
 class Gathering:
-    """Asks, and writes down what could not be answered."""
+    """Runs queries and records the ones that failed."""
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
 
     def ask(self, what: str, where: str, question: Callable[[], Value]) -> Value | None:
+        """The answer, or ``None`` and a gap.
+
+        The one gate of a survey: a query costs its own fact, whatever it raises.
+        """
         try:
             return question()
-        except RemoteError as trouble:
+        except LpmError as trouble:
             self.gaps.append(Gap(what, where, str(trouble)))
-            return None
+        except READER_FAULTS as fault:
+            self.gaps.append(Gap(what, where, f"could not be read: {type(fault).__name__}: {fault}"))
+        return None
 
 
+#: Facts that are read only where the partition needs them, since they cost commands.
+CLUSTERS, MEMORY_POOLS = "storage clusters", "memory pools"
 #: The I/O servers of a frame: the one, or several by name.
 Shells = ViosShell | Mapping[str, ViosShell]
 
 
 @dataclass(frozen=True, slots=True)
 class GatheredSystem:
-    """One frame as it is for every move from it and to it, and what could not be gathered of it."""
+    """One managed system, for every move from it and to it, and its gaps."""
 
     facts: SystemFacts
     gaps: tuple[Gap, ...]
@@ -65,7 +71,7 @@ class GatheredSystem:
 
 @dataclass(frozen=True, slots=True)
 class MoveFacts:
-    """What only the source's manager can say, and only of this very move; the fields are those of `Survey`."""
+    """Facts of one move that only the source's manager has; the fields are those of `Survey`."""
 
     migration: MigrationReading | None = None
     physical_slots: tuple[PhysicalSlot, ...] | None = None
@@ -77,14 +83,14 @@ class MoveFacts:
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
-    """What a partition's own system says, its paging still being watched, and what it does not say."""
+    """The facts of a partition's own system, with its gaps, while its paging is still watched."""
 
     guest: Guest
     watch: MemoryWatch
     gaps: tuple[Gap, ...]
 
     def end(self, session: Session) -> Guest:
-        """The same with its memory, whose counters are asked for once more; ``session`` must ask anew."""
+        """Read the memory counters a second time; ``session`` must not be a caching one."""
         return replace(self.guest, memory=self.watch.end(session))
 
 
@@ -97,20 +103,22 @@ def gather(
     aix: AixShell | None,
     *,
     rounds: Sequence[BatchingSession] = (),
+    after: bool = False,
 ) -> Survey:
-    """Everything that the checks want to know, from both managers, all I/O servers and the partition itself.
+    """Read everything that the checks need, from both managers, all I/O servers and the partition itself.
 
-    ``rounds`` are the sessions under the controls and shells that gather their questions and ask them together; without them each question is asked by itself.
-    Reads only. Never raises for a machine that does not answer or refuses; see `Survey.gaps`.
+    ``rounds`` are the sessions under the controls and shells that ask in batches; without them each question is one
+    round trip. ``after`` a move nothing is asked about a move to come. Reads only. Never raises for a machine that
+    does not answer or refuses; see `Survey.gaps`.
     """
     inside = None if aix is None else survey_guest(BatchingSession(aix.session), order.partition)
 
     def ends() -> Survey:
-        from_source, at_target = (
-            survey_frame(source, source_vios, order.source),
-            survey_frame(target, target_vios, order.target),
-        )
-        return build_survey(order, from_source, at_target, survey_move(order, source))
+        plain = survey_frame(source, source_vios, order.source)
+        wanted = needs_of(plain.facts, order.partition)
+        from_source = survey_frame(source, source_vios, order.source, wanted) if wanted else plain
+        at_target = survey_frame(target, target_vios, order.target, wanted)
+        return build_survey(order, from_source, at_target, survey_move(order, source, after=after))
 
     survey = in_rounds(rounds, ends)
     if aix is None or inside is None:
@@ -119,7 +127,7 @@ def gather(
 
 
 def build_survey(order: Order, source: GatheredSystem, target: GatheredSystem, survey_move: MoveFacts) -> Survey:
-    """A survey of one move out of its parts, without what the partition itself says."""
+    """Assemble the survey of one move, without the facts of the partition's own system."""
     return Survey(
         partition=order.partition,
         source=source.facts,
@@ -131,24 +139,48 @@ def build_survey(order: Order, source: GatheredSystem, target: GatheredSystem, s
         places=survey_move.places,
         gaps=(*source.gaps, *target.gaps, *survey_move.gaps),
         one_manager=not order.target_address,
+        mapping=dict(order.mapping),
     )
 
 
 def without_guest(survey: Survey, why: str) -> Survey:
-    """A survey whose partition was not logged in to."""
+    """A survey without login to the partition, which becomes a gap."""
     return replace(survey, gaps=(*survey.gaps, Gap("partition", survey.partition, why)))
 
 
-def survey_frame(control: Control, vios: Shells, name: str) -> GatheredSystem:
-    """What the manager of one frame and its I/O servers say."""
+def needs_of(source: SystemFacts, partition: str) -> frozenset[str]:
+    """Facts beyond the ordinary ones that moving this partition needs of both ends: `CLUSTERS`, `MEMORY_POOLS`."""
+    moving = source.partition(partition)
+    if moving is None:
+        return frozenset()
+    own = [
+        target
+        for server in (source.vios.scsi_servers if source.vios else None) or ()
+        if server.client_lpar_id == moving.lpar_id
+        for target in server.targets
+    ]
+    pooled = any(backing_kind(target) is Backing.POOL_UNIT for target in own)
+    return frozenset(([CLUSTERS] if pooled else []) + ([MEMORY_POOLS] if moving.memory_mode == "shared" else []))
+
+
+def survey_frame(control: Control, vios: Shells, name: str, wanted: frozenset[str] = frozenset()) -> GatheredSystem:
+    """Read the facts of one managed system from its manager and its I/O servers, with those that are ``wanted``
+    besides.
+    """
     asking = Gathering()
-    side = _side(asking, control, vios, name)
+    side = _side(asking, control, vios, name, wanted)
     return GatheredSystem(side, tuple(asking.gaps))
 
 
-def survey_move(order: Order, source: Control) -> MoveFacts:
-    """What the source's manager says of one move."""
+def survey_move(order: Order, source: Control, *, after: bool = False) -> MoveFacts:
+    """Read the facts of one move from the source's manager.
+
+    ``after`` it only its state, for the partition may have left.
+    """
     asking = Gathering()
+    if after:
+        migration = asking.ask("migration", order.source, lambda: source.migration(order.partition))
+        return MoveFacts(migration=migration, gaps=tuple(asking.gaps))
     # One manager that has both frames needs no keys to itself.
     keys = asking.ask("keys", order.source, lambda: source.keys_exchanged(order)) if order.target_address else None
     return MoveFacts(
@@ -162,18 +194,19 @@ def survey_move(order: Order, source: Control) -> MoveFacts:
 
 
 def survey_guest(ahead: BatchingSession, partition: str) -> GuestFacts:
-    """What the partition's own system says, all of it in a round or two. Its paging is watched from here on, see `GuestFacts.end`."""
+    """Read the facts of the partition's own system in a round or two; its paging is watched until `GuestFacts.end`."""
     return in_rounds([ahead], partial(_inside, ahead, partition))
 
 
-#: A survey has so many questions one after the other at most; more would be a defect.
+#: A survey has at most this many questions that depend on each other; more would be a defect.
 MAX_ROUNDS = 40
 
 
 def in_rounds(sessions: Sequence[BatchingSession], look: Callable[[], Value]) -> Value:
-    """What ``look`` finds once every question of it has been asked, a round at a time, on each session in one go.
+    """The result of ``look`` once all its questions are asked, a round at a time, in one batch for each session.
 
-    ``look`` is called once more than there are rounds, with the same answers to the same questions; it must only read.
+    ``look`` is called once more than there are rounds and gets the same answers to the same questions; it must only
+    read.
     """
     for _ in range(MAX_ROUNDS):
         facts = look()
@@ -183,11 +216,14 @@ def in_rounds(sessions: Sequence[BatchingSession], look: Callable[[], Value]) ->
     return look()
 
 
-def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> SystemFacts:
-    # A system without power says what it is and in which state, and little else.
+def _side(
+    asking: Gathering, control: Control, vios: Shells, name: str, wanted: frozenset[str] = frozenset()
+) -> SystemFacts:
+    # A system without power lists its name and state, and little else.
     frame = asking.ask("frame", name, control.frame) or asking.ask("system", name, control.system)
     fibre = control.kind == "hmc" and (frame is None or frame.virtual_fc_capable is not False)
-    servers = _servers(asking, vios, name, fibre=fibre)
+    servers = _servers(asking, vios, name, fibre=fibre, clusters=CLUSTERS in wanted)
+    sriov_ports = asking.ask("sriov ports", name, control.sriov_ports)
     return SystemFacts(
         name=name,
         frame=frame,
@@ -200,23 +236,27 @@ def _side(asking: Gathering, control: Control, vios: Shells, name: str) -> Syste
         servers=tuple(servers.values()),
         fc_adapters=asking.ask("fc adapters", name, control.fc_adapters) if fibre else (),
         vnics=asking.ask("vnics", name, control.vnics),
-        sriov_ports=asking.ask("sriov ports", name, control.sriov_ports),
+        sriov_ports=sriov_ports,
+        logical_ports=() if sriov_ports == () else asking.ask("logical ports", name, control.logical_ports),
+        memory_pools=asking.ask("memory pools", name, control.memory_pools) if MEMORY_POOLS in wanted else None,
         pools=asking.ask("pools", name, control.pools),
         profiles=asking.ask("profiles", name, control.profiles),
     )
 
 
-def _servers(asking: Gathering, shells: Shells, name: str, *, fibre: bool) -> dict[str, Vios]:
-    """Each I/O server by its name; what it does not say is a gap of the frame."""
-    if isinstance(shells, ViosShell):
-        return {name: _vios(asking, shells, name, name, fibre=fibre)}
-    return {server: _vios(asking, shell, name, server, fibre=fibre) for server, shell in shells.items()}
+def _servers(asking: Gathering, shells: Shells, name: str, *, fibre: bool, clusters: bool) -> dict[str, Vios]:
+    """Each I/O server by its name; its gaps are gaps of the frame."""
+    each = {name: shells} if isinstance(shells, ViosShell) else shells
+    return {
+        server: _vios(asking, shell, name, server, fibre=fibre, clusters=clusters) for server, shell in each.items()
+    }
 
 
 def merge_vios(name: str, servers: Mapping[str, Vios]) -> Vios:
-    """What several I/O servers have, as one. What a device is called is followed by whose it is: ``hdisk4@vios2``.
+    """The union of several I/O servers. The owner follows the name of a device: ``hdisk4@vios2``.
 
-    A group that one of them did not tell is not known of all: a part would pass for the whole. One alone is left as it is.
+    A group that could not be read of one of them is ``None``: a part would pass for the whole. A single server is left
+    as it is.
     """
     if len(servers) == 1:
         return next(iter(servers.values()))
@@ -235,6 +275,7 @@ def merge_vios(name: str, servers: Mapping[str, Vios]) -> Vios:
         media=_all_of([vios.media for vios in owned]),
         fc_servers=_all_of([vios.fc_servers for vios in owned]),
         fc_ports=_all_of([vios.fc_ports for vios in owned]),
+        clusters=_all_of([vios.clusters for vios in owned]),
     )
 
 
@@ -245,7 +286,7 @@ def _all_of(groups: Sequence[tuple[Value, ...] | None]) -> tuple[Value, ...] | N
 
 
 def _owned(vios: Vios, owner: str) -> Vios:
-    """The same with the owner behind every name that two I/O servers may both use. Virtual targets keep theirs: clients' matters are named so."""
+    """The same with the owner behind every device name. Virtual targets keep theirs, which are those of the client."""
 
     def mine(name: str) -> str:
         return f"{name}@{owner}"
@@ -280,17 +321,16 @@ def _each(group: tuple[Value, ...] | None, change: Callable[[Value], Value]) -> 
     return None if group is None else tuple(change(item) for item in group)
 
 
-def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: bool) -> Vios:
+def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: bool, clusters: bool) -> Vios:
     bridges = asking.ask("network map", name, vios.network_map)
+    pages = None if bridges is None else _sea_pages(asking, vios, name, bridges)
     disks = asking.ask("disks", name, vios.disks)
     return Vios(
         name=server,
         level=asking.ask("level", name, vios.level),
         scsi_servers=asking.ask("scsi map", name, vios.scsi_map),
-        shared_ethernets=bridges,
-        trunks=None
-        if bridges is None
-        else _trunks(asking, vios, name, sorted({bridge.sea for bridge in bridges if bridge.sea})),
+        shared_ethernets=bridges if bridges is None else _with_states(bridges, pages or {}),
+        trunks=None if pages is None else tuple(trunk for page in pages.values() for trunk in page.trunks),
         disks=None if disks is None else _known_disks(asking, vios, name, disks),
         paths=None if disks is None else _paths(asking, vios, name, disks),
         multipath=asking.ask("multipath", name, vios.multipath),
@@ -298,15 +338,31 @@ def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: 
         media=asking.ask("virtual media", name, vios.media),
         fc_servers=asking.ask("fc map", name, vios.fc_map) if fibre else (),
         fc_ports=asking.ask("fc ports", name, vios.fc_ports) if fibre else (),
+        clusters=asking.ask("storage clusters", name, vios.clusters) if clusters else None,
     )
 
 
-def _trunks(asking: Gathering, vios: ViosShell, name: str, seas: list[str]) -> tuple[Trunk, ...] | None:
-    """Trunks below the bridges; ``None`` when one of the bridges could not be read, since a part would pass for the whole."""
-    pages = [asking.ask("trunks", name, partial(vios.shared_ethernet, sea)) for sea in seas]
-    if any(page is None for page in pages):
-        return None
-    return tuple(trunk for page in pages if page for trunk in page.trunks)
+def _sea_pages(
+    asking: Gathering, vios: ViosShell, name: str, bridges: tuple[SharedEthernet, ...]
+) -> dict[str, SharedEthernetStatistics] | None:
+    """``entstat -all`` of each SEA.
+
+    ``None`` when one of them could not be read, since a part would pass for the whole.
+    """
+    seas = sorted({bridge.sea for bridge in bridges if bridge.sea})
+    pages = {sea: asking.ask("trunks", name, partial(vios.shared_ethernet, sea)) for sea in seas}
+    read = {sea: page for sea, page in pages.items() if page is not None}
+    return read if len(read) == len(pages) else None
+
+
+def _with_states(
+    bridges: tuple[SharedEthernet, ...], pages: Mapping[str, SharedEthernetStatistics]
+) -> tuple[SharedEthernet, ...]:
+    """The same with failover state and physical link of each SEA."""
+    return tuple(
+        replace(bridge, state=page.state, link_up=page.link_up) if (page := pages.get(bridge.sea or "")) else bridge
+        for bridge in bridges
+    )
 
 
 def _known_disks(
@@ -325,7 +381,7 @@ def _known_disks(
 
 
 def _attribute(asking: Gathering, vios: ViosShell, name: str, disk: PhysicalDisk, attribute: str) -> str | None:
-    """A disk's attribute. The I/O server's own disks often have no ``reserve_policy``; nobody needs it of them."""
+    """A disk's attribute; not asked of the I/O server's own disks, which often have no ``reserve_policy``."""
     if disk.volume_group is not None:
         return None
     return asking.ask(f"{disk.name} {attribute}", name, lambda: vios.attribute(disk.name, attribute)) or None

@@ -8,12 +8,13 @@ from enum import StrEnum
 
 from lpmkit.control.aix import Identity
 
-#: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may differ so much.
+#: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may
+#: differ so much.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
 
 
 class Change(StrEnum):
-    """How a fact fared over a move."""
+    """The fate of a fact over a move."""
 
     CHANGED = "changed"
     SAME = "same"
@@ -40,7 +41,8 @@ class IdentityRow:
     as_it_should: bool | None
 
 
-#: What of an identity a move changes, what it must leave alone, and what it may change (B `IBMDOC:iphc3attributes`): True, False, None.
+#: What of an identity a move changes, what it must leave alone, and what it may change (B `IBMDOC:iphc3attributes`):
+#: True, False, None.
 IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
     ("machine model", "model", None),
     ("machine serial", "serial", True),
@@ -57,7 +59,10 @@ IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
 
 
 def changed(before: IdentitySnapshot, after: IdentitySnapshot) -> tuple[IdentityRow, ...]:
-    """What a move changed and what it left alone, in the order to be shown; the boot time is the last row and must be the same."""
+    """Rows of identity before and after a move, in the order to show.
+
+    The boot time is the last row and must be the same.
+    """
     rows = [
         _row("frame", before.frame, after.frame, True),
         _row("system", before.firmware_machine, after.firmware_machine, True),

@@ -1,13 +1,15 @@
-"""Values of a survey: both ends of a move, the partition seen from inside, and the gaps.
+"""Values of a survey: both ends of a move, the partition as its operating system describes it, and the gaps.
 
-A fact that could not be gathered is ``None``, and a `Gap` names what could not be looked at, where and why. `lpmkit.checks` reads a survey;
-it can be kept as JSON and judged again later, without a machine.
+A fact that could not be read is ``None``, and a `Gap` names fact, machine and reason.
+`lpmkit.checks` judges a survey. It is stored as JSON and can be judged again later, without a machine.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,6 +22,7 @@ from lpmkit.inventory import (
     Device,
     DiskPath,
     Frame,
+    MemoryPool,
     MoverPair,
     Partition,
     PhysicalDisk,
@@ -27,23 +30,28 @@ from lpmkit.inventory import (
     Places,
     Pool,
     Profile,
+    SharedEthernet,
+    SriovLogicalPort,
     SriovPort,
     Vios,
     VirtualEthernetAdapter,
     VirtualFcAdapter,
     VirtualScsiAdapter,
     VirtualScsiServer,
+    VirtualTarget,
     VnicAdapter,
 )
 from lpmkit.sap.model import SapSnapshot
 
+#: The state of a partition that does not run and can be activated.
+NOT_ACTIVATED = "Not Activated"
 #: Names that a VIOS makes up itself and does not keep over a move (B `IBMDOC:p8hc3_ivmprocess`).
 GENERATED_TARGET_NAMES = "vtscsi"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that could not be looked at: which fact, on which machine, and what came instead of it."""
+    """A fact that could not be read: its name, the machine and the reason."""
 
     what: str
     where: str
@@ -52,9 +60,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class SystemFacts:
-    """One end of the move. ``None`` is "could not look"; an empty tuple was looked at and holds nothing.
+    """The facts of one managed system. ``None`` could not be read; an empty tuple was read and holds nothing.
 
-    ``manager`` is ``ivm`` or ``hmc``. Under an HMC with several I/O servers ``vios`` holds what all of them have, see `together`.
+    ``manager`` is ``ivm`` or ``hmc``. Where there are several I/O servers, ``vios`` is the union of all of them
+    (`lpmkit.survey.gather.merge_vios`).
     """
 
     name: str
@@ -73,6 +82,9 @@ class SystemFacts:
     sriov_ports: tuple[SriovPort, ...] | None = None
     pools: tuple[Pool, ...] | None = None
     profiles: tuple[Profile, ...] | None = None
+    logical_ports: tuple[SriovLogicalPort, ...] | None = None
+    #: Read only where the partition uses shared memory.
+    memory_pools: tuple[MemoryPool, ...] | None = None
 
     def partition(self, name: str) -> Partition | None:
         """The partition of that name; ``None`` when it is not listed or the list could not be read."""
@@ -90,14 +102,14 @@ class SystemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """What the partition's own operating system says."""
+    """The facts that the partition's own operating system gave."""
 
     identity: Identity
     adapters: tuple[Device, ...] | None = None
     disks: tuple[PhysicalDisk, ...] | None = None
     paths: tuple[DiskPath, ...] | None = None
     rmc: Subsystem | None = None
-    #: What a forecast can use. Whatever a level lacks of it is no gap: no check needs it.
+    #: For the forecast. A missing figure is no gap: no check needs it.
     memory: MemoryUse | None = None
     #: Cluster software that runs there.
     clusters: tuple[ClusterMember, ...] | None = None
@@ -105,7 +117,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class KeyTest:
-    """What ``mkauthkeys --test`` answered."""
+    """The answer of ``mkauthkeys --test``."""
 
     status: int | None
     text: str
@@ -113,7 +125,7 @@ class KeyTest:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The facts about moving one partition from one frame to another, and what could not be gathered."""
+    """The facts about moving one partition from one frame to another, and the gaps."""
 
     partition: str
     source: SystemFacts
@@ -125,13 +137,16 @@ class Survey:
     gaps: tuple[Gap, ...] = ()
     #: One manager has both frames, so there are no keys between managers to be tested.
     one_manager: bool = False
-    #: What only the managers can say of the target: movers that can talk, places for adapters. ``None`` is not known, or there is nothing to choose.
+    #: Movers that reach each other, and candidates for the adapters; only the managers know them.
+    #: ``None`` is not known, or there is nothing to choose.
     mover_pairs: tuple[MoverPair, ...] | None = None
     places: Places | None = None
-    #: How long the suspension will be in nine of ten moves, where somebody could say.
+    #: The 90th percentile of the predicted suspension, in seconds.
     expected_suspension_s: float | None = None
     #: The SAP systems in the partition that the site file names.
     sap: tuple[SapSnapshot, ...] = ()
+    #: The attributes of the order (``migrlpar -i``); ``None`` in a survey that belongs to no order.
+    mapping: Mapping[str, str] | None = None
 
     @property
     def moving(self) -> Partition | None:
@@ -139,9 +154,9 @@ class Survey:
         return self.source.partition(self.partition)
 
     def why_not(self, what: str, where: str) -> str:
-        """The reason of a gap, or a sentence that nobody looked."""
+        """The reason of a gap, or that the fact was not read."""
         reasons = [gap.why for gap in self.gaps if gap.what == what and gap.where == where]
-        return reasons[0] if reasons else f"{where} did not say: {what}"
+        return reasons[0] if reasons else f"not read from {where}: {what}"
 
     def to_dict(self) -> dict[str, Any]:
         """The survey as JSON values; `from_dict` brings it back whole."""
@@ -154,11 +169,52 @@ class Survey:
         return TypeAdapter(Survey).validate_python(document)
 
 
-def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
-    """The source's server adapters that serve the partition; ``None`` when that cannot be told.
+class Backing(StrEnum):
+    """The kinds of device behind a virtual target."""
 
-    They are found by the partition's id; an adapter whose client is not connected shows 0 and is found by its slot, from the
-    manager's list.
+    DISK = "disk"
+    POOL_UNIT = "logical unit of a shared storage pool"
+    FILE = "file"
+    OPTICAL = "optical media"
+    TAPE = "tape drive"
+    NOTHING = "nothing"
+    OTHER = "not recognised (a logical volume, or another kind)"
+
+
+#: A logical unit as ``lsmap -all`` prints it: its name, a dot, and its identifier in hexadecimal digits (A, a field
+#: capture).
+_POOL_UNIT = re.compile(r".+\.[0-9a-f]{16,}", re.IGNORECASE)
+#: Names of disks on an I/O server: MPIO and PCM disks, PowerPath and SDD ones (`SNAP`, A; the last two D).
+_DISK = re.compile(r"(hdisk|hdiskpower|vpath)\d+(@.+)?")
+
+
+def backing_kind(target: VirtualTarget) -> Backing:
+    """The kind of device behind a virtual target, by its name and that of the target (`SNAP`, `ZIU`, A; tape D).
+
+    >>> backing_kind(VirtualTarget("rvg", "0x81", "rvg_lu.6a9f00c1b2d34e5f60718293a4b5c6d7")).name
+    'POOL_UNIT'
+    >>> [backing_kind(VirtualTarget("a", "0x81", name)).name for name in ("hdisk5", "lv02", "/var/vio/x", "rmt0", "cd0", "")]
+    ['DISK', 'OTHER', 'FILE', 'TAPE', 'OPTICAL', 'NOTHING']
+    """
+    name, backing = target.name, target.backing
+    if name.startswith("vtopt") or backing.endswith(".iso") or re.fullmatch(r"cd\d+(@.+)?", backing):
+        return Backing.OPTICAL
+    if name.startswith("vttape") or re.fullmatch(r"rmt\d+(@.+)?", backing):
+        return Backing.TAPE
+    if not backing:
+        return Backing.NOTHING
+    if backing.startswith("/"):
+        return Backing.FILE
+    if _POOL_UNIT.fullmatch(backing):
+        return Backing.POOL_UNIT
+    return Backing.DISK if _DISK.fullmatch(backing) else Backing.OTHER
+
+
+def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
+    """The source's server adapters that serve the partition; ``None`` where a list is missing.
+
+    They are found by the partition's id. An adapter whose client is not connected has 0 and is found by its slot, from
+    the manager's list.
     """
     moving, vios = survey.moving, survey.source.vios
     if moving is None or vios is None or vios.scsi_servers is None:
@@ -176,7 +232,7 @@ def servers_of(survey: Survey) -> tuple[VirtualScsiServer, ...] | None:
 
 
 def keeps_its_name(target_device: str) -> bool:
-    """Whether a virtual target keeps its name over a move: one that a person named does, a generated one does not.
+    """True for a virtual target that keeps its name over a move; a generated name is not kept.
 
     >>> keeps_its_name("bxaix85_rvg"), keeps_its_name("vtscsi2")
     (True, False)
@@ -188,12 +244,13 @@ def keeps_its_name(target_device: str) -> bool:
 
 
 def disk_named(side: SystemFacts, name: str) -> PhysicalDisk | None:
+    """The disk of that name on a side's I/O servers."""
     disks = side.vios.disks if side.vios else None
     return next((disk for disk in disks or () if disk.name == name), None)
 
 
 def same_disk(side: SystemFacts, wanted: PhysicalDisk) -> tuple[PhysicalDisk | None, str | None]:
-    """The same LUN on another side and how it was recognised: by ``unique_id``, which decides, or else by PVID."""
+    """The same LUN on another side and its proof: ``unique_id``, which decides, or else the PVID."""
     disks = (side.vios.disks if side.vios else None) or ()
     if wanted.unique_id:
         for disk in disks:
@@ -214,7 +271,7 @@ def adapters_of(survey: Survey) -> tuple[VirtualEthernetAdapter, ...] | None:
 
 
 def same_disks(side: SystemFacts, wanted: PhysicalDisk) -> tuple[PhysicalDisk, ...]:
-    """Every sight of that LUN on another side: each of its I/O servers may have one."""
+    """The disks on another side that are this LUN, at most one for each I/O server."""
     first, how = same_disk(side, wanted)
     if first is None:
         return ()
@@ -223,14 +280,33 @@ def same_disks(side: SystemFacts, wanted: PhysicalDisk) -> tuple[PhysicalDisk, .
     return tuple(disk for disk in (side.vios.disks if side.vios else None) or () if disk.unique_id == wanted.unique_id)
 
 
-def bridge_for(side: SystemFacts, vlan: int, vswitch: str | None = None) -> str | None:
-    """The SEA of a side that bridges a VLAN; ``None`` when there is none, or the side could not be read."""
+#: States of an SEA that forwards packets; a failover SEA prints one, another SEA none (A, field captures).
+FORWARDING = frozenset({None, "PRIMARY", "PRIMARY_SH", "BACKUP_SH"})
+#: States of an SEA that waits for its partner to fail.
+WAITING = frozenset({"BACKUP", "STANDBY"})
+
+
+def forwards(bridge: SharedEthernet) -> bool:
+    """True for an SEA that forwards packets now, by its failover state and its physical link."""
+    return bridge.state in FORWARDING and bridge.link_up is not False
+
+
+def bridges_for(side: SystemFacts, vlan: int, vswitch: str | None = None) -> tuple[SharedEthernet, ...] | None:
+    """The SEAs of a side that bridge a VLAN, one for each trunk; ``None`` when the side could not be read."""
     vios = side.vios
     if vios is None or vios.trunks is None or vios.shared_ethernets is None:
         return None
-    seas = {bridge.virtual_adapter: bridge.sea for bridge in vios.shared_ethernets if bridge.sea}
-    for trunk in vios.trunks:
-        same_switch = vswitch is None or trunk.vswitch is None or trunk.vswitch == vswitch
-        if vlan in trunk.vlans and same_switch:
-            return seas.get(trunk.adapter)
-    return None
+    by_adapter = {bridge.virtual_adapter: bridge for bridge in vios.shared_ethernets if bridge.sea}
+    return tuple(
+        by_adapter[trunk.adapter]
+        for trunk in vios.trunks
+        if trunk.adapter in by_adapter
+        and vlan in trunk.vlans
+        and (vswitch is None or trunk.vswitch is None or trunk.vswitch == vswitch)
+    )
+
+
+def bridge_for(side: SystemFacts, vlan: int, vswitch: str | None = None) -> str | None:
+    """The SEA of a side that bridges a VLAN, one that forwards before others; ``None`` when there is none."""
+    bridges = sorted(bridges_for(side, vlan, vswitch) or (), key=lambda bridge: not forwards(bridge))
+    return bridges[0].sea if bridges else None

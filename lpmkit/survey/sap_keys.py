@@ -1,7 +1,8 @@
-"""SAP's hardware key of each frame, learned from earlier runs: whenever the system was asked there, its key was kept beside the machine's serial number.
+"""SAP's hardware key of each frame, learned from earlier runs: whenever the system was asked there, its key was kept
+beside the machine's serial number.
 
-How SAP reckons the key is not public (`SAP2048`), so a key is only known where it was seen. A key belongs to a machine, not to a name: one that was seen on a machine
-of another serial number than the frame has now is not used.
+How SAP reckons the key is not public (`SAP2048`), so a key is only known where it was seen. A key belongs to a
+machine, not to a name: one that was seen on a machine of another serial number than the frame has now is not used.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class KeyRecord:
 
 
 def key_history(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyRecord]:
-    """Every record of a system's key, the newest run first. Documents that cannot be read are named in ``unreadable``."""
+    """Every record of a system's key, the newest run first.
+
+    Documents that cannot be read are named in ``unreadable``.
+    """
     if not folder.is_dir():
         return
     runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name, reverse=True)
@@ -60,14 +64,17 @@ def _of_document(document: Any, sid: str, run: str) -> Iterator[KeyRecord]:
 
 
 def _serial_of_guest(document: Mapping[str, Any]) -> Any:
-    """What AIX itself said of the machine, where SAP was not asked for it."""
+    """The machine's serial as AIX gave it, where SAP was not asked for it."""
     guest = document.get("guest")
     identity = guest.get("identity") if isinstance(guest, dict) else None
     return identity.get("serial") if isinstance(identity, dict) else None
 
 
 def with_past_keys(snapshot: SapSnapshot, folder: Path, serials: Mapping[str, str]) -> SapSnapshot:
-    """The snapshot with the keys of those frames that earlier runs saw, and what they say against the site file's. ``serials`` are the frames' own, by name."""
+    """The snapshot with the keys of those frames that earlier runs saw, and what they say against the site file's.
+
+    ``serials`` are the frames' own, by name.
+    """
     seen: dict[str, list[KeyRecord]] = {}
     unreadable: list[str] = []
     for record in key_history(folder, snapshot.system, unreadable):

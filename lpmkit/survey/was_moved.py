@@ -1,8 +1,8 @@
-"""When a partition was moved lately, and from where, by what the partition itself kept: its error log, its serial number, its time of boot.
+"""Recent moves of a partition by its own records: error log, serial number, boot time.
 
-Each entry of AIX's error log carries the machine id of the moment (`errpt -a`, ``Machine Id``: what ``uname -m`` said then). A move writes an entry
-when it begins and one when it has ended; where those were cleaned away, a machine id that changes between two entries still tells that it moved in between.
-Nothing is asked of any frame.
+Each entry of AIX's error log carries the machine id of the moment (`errpt -a`, ``Machine Id``: what ``uname -m`` said
+then). A move writes an entry when it begins and one when it has ended; where those were cleaned away, a machine id
+that changes between two entries still tells that it moved in between. Nothing is asked of any frame.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ _STARTED, _DONE, _ABORTED = "CLIENT_PMIG_STARTED", "CLIENT_PMIG_DONE", "CLIENT_P
 
 @dataclass(frozen=True, slots=True)
 class PastMove:
-    """A move that the error log shows. Times as the log prints them, in the partition's local time; empty where nothing says so.
+    """A move that the error log shows. Times as the log prints them, in the partition's local time; empty where
+    nothing says so.
 
-    ``came_from`` and ``went_to`` are machine ids. Without its own entries a move lies somewhere between ``started`` and ``ended``.
+    ``came_from`` and ``went_to`` are machine ids. Without its own entries a move lies somewhere between ``started``
+    and ``ended``.
     """
 
     started: str
@@ -34,7 +36,7 @@ class PastMove:
 
 @dataclass(frozen=True, slots=True)
 class PastMoves:
-    """What a partition knows of its past: ``moves`` oldest first, since when the log reaches back, who the partition is now."""
+    """The past moves of a partition: ``moves`` oldest first, reach of the log, identity now."""
 
     host: str
     identity: Identity
@@ -77,7 +79,8 @@ def was_moved(host: str, shell: AixShell) -> PastMoves:
 
 
 def past_moves(reports: Sequence[ErrorReport], machine_id: str = "") -> list[PastMove]:
-    """The moves that entries of an error log show, which are given oldest first; ``machine_id`` is what ``uname -m`` says now.
+    """The moves that entries of an error log show, which are given oldest first; ``machine_id`` is what ``uname -m``
+    says now.
 
     Where a move's own two entries carry one machine id, the ids before and after it say where it went.
     """
@@ -112,7 +115,9 @@ def _known(reports: Sequence[ErrorReport], *, last: bool = True) -> str:
 
 
 def _next(reports: Sequence[ErrorReport], machine_id: str, before: str) -> str:
-    """The first machine id after an end whose own entry was still written under the old one: until the next move begins."""
+    """The first machine id after an end whose own entry was still written under the old one: until the next move
+    begins.
+    """
     for report in reports:
         if report.label == _STARTED:
             return report.machine_id if _MACHINE_ID.fullmatch(report.machine_id) else before

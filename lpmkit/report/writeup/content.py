@@ -46,7 +46,7 @@ from lpmkit.timeline import Event, outwards
 _DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
 #: A space at which no line is broken.
 _TOGETHER = "\u00a0"
-_STATES = ("pass", "passed", "warn", "fail", "failed", "unknown", "not evaluated")
+_STATES = ("pass", "passed", "warn", "fail", "failed", "unknown", "not evaluated", "not applicable")
 
 
 @dataclass(frozen=True)
@@ -369,7 +369,8 @@ def _checks(source: WriteUpInputs) -> Section:
     blocks: list[Block] = []
     if found:
         counted = {
-            word: sum(one.get("verdict") == word for one in found) for word in ("fail", "unknown", "warn", "pass")
+            word: sum(one.get("verdict") == word for one in found)
+            for word in ("fail", "unknown", "warn", "pass", "not applicable")
         }
         blocks.append(Text(", ".join(f"{count} × {_state(words, word)}" for word, count in counted.items() if count)))
         rows = [
@@ -382,7 +383,7 @@ def _checks(source: WriteUpInputs) -> Section:
                 _who(words, one),
             )
             for one in found
-            if one.get("verdict") != "pass"
+            if one.get("verdict") not in ("pass", "not applicable")
         ]  # fmt: skip
         head = tuple(words(f"head.{name}") for name in ("state", "check", "about", "facts", "remedy", "who"))
         if rows:

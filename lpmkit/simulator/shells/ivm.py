@@ -110,6 +110,9 @@ def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level
             ("virtualio", "vnic", None): lambda: ivm_resources.vnics(world, frame),
             ("virtualio", "vswitch", None): lambda: ivm_resources.switches(world, frame),
             ("sriov", "physport", "eth"): lambda: ivm_resources.sriov_ports(world, frame),
+            ("sriov", "logport", "eth"): lambda: ivm_resources.logical_ports(world, frame),
+            ("sriov", "logport", "roce"): list,
+            ("mempool", None, None): list,
             ("procpool", None, None): lambda: ivm_resources.pools(world, frame),
         }
     made = listings.get((kind, subtype, level))

@@ -93,6 +93,7 @@ def partition(frame: Frame, found: Partition) -> Record:
         **own,
         "-msp": "0",
         "-migration_disabled": "0",
+        "-simplified_remote_restart_capable": "0",
         "-affinity_group_id": "none",
         **({"-uuid": found.uuid} if found.uuid else {}),
     }
@@ -196,9 +197,15 @@ def profile(frame: Frame, found: Partition) -> Record:
         "power_ctrl_lpar_ids": "none",
         "bsr_arrays": "0",
         "lhea_logical_ports": "none",
+        **_logical_ports_of(frame, found),
         "lpar_proc_compat_mode": "default",
     }
     return otherwise(record, found)
+
+
+def _logical_ports_of(frame: Frame, found: Partition) -> dict[str, str]:
+    """The field of an HMC with SR-IOV adapters; ``none`` where the partition has no logical port."""
+    return {"sriov_eth_logical_ports": found.says("sriov_eth_logical_ports", "none")} if frame.sriov else {}
 
 
 def _scsi_of(frame: Frame, pair: ScsiPair) -> str:

@@ -246,6 +246,23 @@ def sriov_ports(world: World, frame: Frame) -> list[Record]:
     return rows
 
 
+def logical_ports(world: World, frame: Frame) -> list[Record]:
+    """``--rsubtype logport --level eth``: the logical ports of partitions, one for each that has any (fields `OPTEST`, C)."""
+    return [
+        {
+            "config_id": "0",
+            "lpar_name": found.name,
+            "lpar_id": str(found.lpar_id),
+            "adapter_id": "1",
+            "logical_port_id": found.says("sriov_eth_logical_ports", "none").split("/")[0],
+            "phys_port_id": "0",
+            "migratable": "0",
+        }
+        for found in world.on(frame.name)
+        if found.says("sriov_eth_logical_ports", "none") != "none"
+    ]
+
+
 def switches(world: World, frame: Frame) -> list[Record]:
     """``--rsubtype vswitch``: the virtual switches of a system (C)."""
     rows: list[Record] = []

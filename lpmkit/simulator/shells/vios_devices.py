@@ -312,6 +312,7 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
         "",
         f"ETHERNET STATISTICS ({sea.backing}) :",
         f"Device Type: {frame.vios.physical_ethernet}",
+        *(["Physical Port Link Status: Down"] if sea.state else []),
         "",
         "-" * 62,
         f"Virtual Adapter: {sea.trunk}",
@@ -339,9 +340,9 @@ def _priorities(frame: Frame, sea: Sea) -> list[int]:
 
 def _high_availability(frame: Frame, sea: Sea) -> list[str]:
     """What a bridge says that has a partner (`SNAP`)."""
-    if len(_priorities(frame, sea)) < 2:
+    if len(_priorities(frame, sea)) < 2 and not sea.state:
         return []
-    state = "PRIMARY" if sea.priority == min(_priorities(frame, sea)) else "BACKUP"
+    state = sea.state or ("PRIMARY" if sea.priority == min(_priorities(frame, sea)) else "BACKUP")
     mode = "All" if state == "PRIMARY" else "None"
     return [
         "High Availability Statistics:",
