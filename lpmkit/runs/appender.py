@@ -19,7 +19,10 @@ def sync_folder(path: Path) -> None:
 
 
 class Appender:
-    """One growing file. What the disk does not take waits in ``waiting``, in order, so that a full disk tears nothing."""
+    """One growing file.
+
+    What the disk does not take waits in ``waiting``, in order, so that a full disk tears nothing.
+    """
 
     def __init__(self, path: Path, header: bytes = b"") -> None:
         self.path, self._header = path, header
@@ -59,7 +62,10 @@ class Appender:
         self._is_synced = True
 
     def commit(self, content: bytes) -> None:
-        """Append ``content`` and put it on the disk before returning. Raises OSError, and then the file is as long as it was before."""
+        """Append ``content`` and put it on the disk before returning.
+
+        Raises OSError, and then the file is as long as it was before.
+        """
         self.flush()
         file = self._opened()
         size = os.fstat(file.fileno()).st_size

@@ -1,7 +1,7 @@
-"""Which partitions are away from home: which frame each left, when, under which change, with what mapping, by the run folders of a site.
+"""Partitions that are away from home, from a site's run folders: home frame, time, change and former mapping.
 
-Home is the frame from which the first move of an unbroken chain began. A partition that somebody brought back without lpmkit is still listed as away: the
-survey before it is moved home finds it where it is, and refuses to move it from where it is not.
+Home is the frame where the first move of an unbroken chain began. A partition that was brought back without lpmkit is
+still listed as away; the survey before the move home then finds it elsewhere and refuses the move.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from lpmkit.runs.history import History, Move
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """A partition that is not where it belongs. ``left_ns`` is when the run of its first move began (nanoseconds since 1970).
+    """A partition that is away from home. ``left_ns`` is the start of the run of its first move (nanoseconds since
+    1970).
 
-    ``mapping`` is what its disks were on the frame it left, a line each: server adapter, virtual target, logical unit, backing device.
+    ``mapping`` is the mapping of its disks on the home frame, a line each: server adapter, virtual target, logical
+    unit, backing device.
     """
 
     partition: str
@@ -47,28 +49,28 @@ class Away:
 
 
 def ledger(folder: Path) -> list[Away]:
-    """Every partition of a folder of runs that is away, by name. Raises `RecordError` when there is no such folder."""
+    """Every partition of a folder of runs that is away, by name. Raises `RecordError` without such a folder."""
     chains: dict[str, list[Move]] = {}
     for move in History(folder).moves():
         if move.mode == "move" and move.outcome == "settled":
             chain = chains.setdefault(move.partition, [])
             if chain and chain[-1].target != move.source:
-                chain.clear()  # it came from elsewhere than it had gone: what was home then is not known
+                chain.clear()  # it came from a frame it had not gone to, so its home is unknown
             chain.append(move)
             if move.target == chain[0].source:
-                chain.clear()  # it is at home again
+                chain.clear()  # back home
     return [_away(folder, chain) for _, chain in sorted(chains.items()) if chain]
 
 
 def away(folder: Path, partition: str) -> Away:
-    """One partition of the ledger. Raises `NotFound` with the ones that are away."""
-    known = ledger(folder)
-    found = next((one for one in known if one.partition == partition), None)
-    if found is None:
+    """One partition of the ledger. Raises `NotFound` with those that are away."""
+    stays = ledger(folder)
+    stay = next((stay for stay in stays if stay.partition == partition), None)
+    if stay is None:
         raise NotFound(
-            "partition that is away from home", partition, known=[one.partition for one in known], where=str(folder)
+            "partition that is away from home", partition, known=[stay.partition for stay in stays], where=str(folder)
         )
-    return found
+    return stay
 
 
 def _away(folder: Path, chain: list[Move]) -> Away:
@@ -86,24 +88,29 @@ def _away(folder: Path, chain: list[Move]) -> Away:
 
 
 def _mapping(path: Path) -> Iterator[str]:
-    """The disks' mapping on the frame that was left, as the survey before the move found it."""
+    """The disks' mapping on the home frame, from the survey before the move."""
     try:
         survey: Any = Run(path).document("survey")
     except RecordError as error:
-        yield f"not known: {error.what}"
+        yield f"unknown: {error.what}"
         return
     if isinstance(survey, dict):
         yield from disk_mapping(survey.get("source") or {}, survey.get("partition"))
 
 
 def disk_mapping(side: dict[str, Any], partition: Any) -> Iterator[str]:
-    """Server adapter, virtual target, logical unit and backing device of each disk that a side of a survey maps to a partition."""
-    found = next((one for one in side.get("partitions") or () if one.get("name") == partition), None)
-    if found is None:
+    """Server adapter, virtual target, logical unit and backing device of each disk of a partition in one side of a
+    survey.
+
+    """
+    client = next(
+        (server_data for server_data in side.get("partitions") or () if server_data.get("name") == partition), None
+    )
+    if client is None:
         return
     vios = side.get("vios")
-    for one in vios if isinstance(vios, list) else [vios]:
-        for server in (one or {}).get("scsi_servers") or ():
-            if server.get("client_lpar_id") == found.get("lpar_id"):
+    for server_data in vios if isinstance(vios, list) else [vios]:
+        for server in (server_data or {}).get("scsi_servers") or ():
+            if server.get("client_lpar_id") == client.get("lpar_id"):
                 for target in server.get("targets") or ():
                     yield f"{server.get('name')}: {target.get('name')} {target.get('lun')} → {target.get('backing')}"

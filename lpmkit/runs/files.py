@@ -1,7 +1,8 @@
-"""Plain files inside a run folder, and who may read them.
+"""Plain files inside a run folder, and their permissions.
 
-A folder may come from anywhere, so nothing in it leads out of it: links, pipes and devices are refused. A new file is for those who may enter its folder
-and for no others: a folder is its owner's alone (0700), or its owner's and a group's (2770, `lpmkit.config.RunSettings.group`).
+A folder may come from anywhere, so nothing in it may lead out of it: links, pipes and devices are refused. A new
+file has the permissions of its folder, which belongs to its owner alone (0700), or to its owner and a group (2770,
+`lpmkit.config.RunSettings.group`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from lpmkit.errors import RecordError, UsageError
 
 
 def open_plain(path: Path, mode: str) -> BufferedRandom:
-    """Open a file, never through a link, and create it for those who may enter its folder. ``mode`` as for `open`, of bytes. Raises `OSError`."""
+    """Open a file, never through a link; a new one gets its folder's permissions.
+
+    ``mode`` as for `open`, binary. Raises `OSError`.
+    """
     file = open(path, mode, buffering=0 if mode == "ab" else -1, opener=_open)  # noqa: SIM115 - Path.open takes no opener
     return cast(BufferedRandom, file)
 
@@ -28,11 +32,11 @@ def _open(name: str, flags: int) -> int:
     if not flags & os.O_CREAT:
         return _plain(os.open(name, flags), name)
     folder = os.stat(os.path.dirname(name) or ".").st_mode  # noqa: PTH116, PTH120 - an opener is given a text
-    wanted = 0o666 & folder
-    was_there = os.path.lexists(name)
-    descriptor = _plain(os.open(name, flags, wanted), name)
-    if folder & stat.S_ISGID and not was_there:
-        os.fchmod(descriptor, wanted)  # whatever the umask of whoever writes first
+    permissions = 0o666 & folder
+    existed = os.path.lexists(name)
+    descriptor = _plain(os.open(name, flags, permissions), name)
+    if folder & stat.S_ISGID and not existed:
+        os.fchmod(descriptor, permissions)  # independent of the umask
     return descriptor
 
 
@@ -44,9 +48,9 @@ def _plain(descriptor: int, name: str) -> int:
 
 
 def make_folder(path: Path, *, group: str | None = None) -> Path:
-    """Make a folder for its owner alone, for ``group`` too where given, or as its parent where that is shared; nothing where it is there already.
+    """Create a folder, private, for ``group``, or shared like its parent; an existing folder stays.
 
-    Raises `RecordError` where it cannot be made or is a link, `UsageError` for a group that there is not.
+    Raises `RecordError` if it cannot be created or is a link, `UsageError` for an unknown group.
     """
     try:
         parent = path.parent.stat().st_mode
@@ -57,7 +61,7 @@ def make_folder(path: Path, *, group: str | None = None) -> Path:
     except FileExistsError:
         if path.is_symlink() or not path.is_dir():
             raise RecordError(
-                f"{path.name} is no folder", where=str(path.parent), next_step="Move it aside; links are not followed."
+                f"{path.name} is no folder", where=str(path.parent), next_step="Move it away; links are not followed."
             ) from None
         return path
     except OSError as error:
@@ -68,27 +72,28 @@ def make_folder(path: Path, *, group: str | None = None) -> Path:
 
 
 def share(path: Path, group: str) -> None:
-    """Give a folder to its owner and a group. Raises `UsageError` where the group is not there or this account may not give to it."""
+    """Share a folder with a group. Raises `UsageError` if the group is unknown or this account may not use it."""
     try:
         os.chown(path, -1, grp.getgrnam(group).gr_gid)
         path.chmod(0o2770)
     except (KeyError, OSError) as error:
-        why = "there is no such group" if isinstance(error, KeyError) else error.strerror or str(error)
+        reason = "there is no such group" if isinstance(error, KeyError) else error.strerror or str(error)
         raise UsageError(
-            f"the folder cannot be given to the group {group!r}: {why}",
+            f"the folder cannot be given to the group {group!r}: {reason}",
             where=str(path),
             next_step="`runs.group` in the site file names a group of this machine that you are a member of.",
         ) from error
 
 
 def cannot_write(path: Path, error: OSError) -> RecordError:
-    """The error for a file or folder that cannot be written, with what to do about it."""
+    """The error for a file or folder that cannot be written, with the next step."""
     return RecordError(
         f"{path.name} cannot be written: {error.strerror or error}",
         where=str(path.parent),
         next_step="Free some space there and repeat the command; what was recorded is still readable."
         if error.errno in FULL
-        else "Is the folder there, and may you write in it? `report`, `analyse` and `write-up` write elsewhere with --output FOLDER.",
+        else "Check that the folder exists and that you may write to it. `report`, `analyse` and `write-up` write "
+        "to another folder with --output FOLDER.",
     )
 
 
@@ -97,7 +102,10 @@ FULL = (28, 122, 27)
 
 
 def not_plain(folder: Path) -> list[str]:
-    """The entries of one folder that are neither plain files nor folders: links, pipes, devices, sockets. Raises `OSError`."""
+    """Entries of a folder that are neither plain files nor folders: links, pipes, devices, sockets.
+
+    Raises `OSError`.
+    """
     with os.scandir(folder) as entries:
         return sorted(
             entry.name
@@ -107,31 +115,31 @@ def not_plain(folder: Path) -> list[str]:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise `RecordError` where an entry of the folder itself is a link or a device."""
+    """Raise `RecordError` if the folder directly contains a link or a device."""
     try:
-        odd = not_plain(folder)
+        special = not_plain(folder)
     except OSError as error:
         raise RecordError(f"it cannot be listed: {error.strerror}", where=str(folder)) from error
-    if odd:
+    if special:
         raise RecordError(
-            f"it holds what is neither a file nor a folder: {', '.join(odd[:5])}",
+            f"it contains entries that are neither files nor folders: {', '.join(special[:5])}",
             where=str(folder),
-            next_step="A run folder holds no links, and none is followed. Remove it, or copy what it leads to.",
+            next_step="A run folder has no links, and none is followed. Remove them, or copy their targets.",
         )
 
 
 def plain_files(folder: Path) -> Iterator[Path]:
-    """Every plain file below a folder, sorted, links never followed. Raises `RecordError` where there is a link or a device."""
-    found = []
+    """Every plain file below a folder, sorted; links are not followed. Raises `RecordError` for a link or a device."""
+    paths = []
     for root, names, files in os.walk(folder):
         names.sort()
         refuse_links(Path(root))
-        found += [Path(root) / name for name in files]
-    yield from sorted(found)
+        paths += [Path(root) / name for name in files]
+    yield from sorted(paths)
 
 
 class HeldFolder:
-    """A folder held open, so that it is found again under another name. Raises `RecordError` where it cannot be opened."""
+    """A folder held open, so that it is found again after a rename. Raises `RecordError` if it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -140,7 +148,7 @@ class HeldFolder:
             raise cannot_write(path, error) from error
 
     def where(self, path: Path) -> Path:
-        """Its path now: ``path``, or the one that it was renamed to. Raises `RecordError` where it was removed."""
+        """The folder's current path: ``path``, or the one it was renamed to. Raises `RecordError` if it was removed."""
         if self._is(path):
             return path
         try:
@@ -150,9 +158,9 @@ class HeldFolder:
         if self._is(renamed):
             return renamed
         raise RecordError(
-            "the folder was removed while it was recorded; nothing more can be kept of this run",
+            "the folder was removed during the recording; nothing more of this run can be recorded",
             where=str(path),
-            next_step="A migration that was asked for goes on: look at it on the managers (`lpmkit survey`).",
+            next_step="A requested migration continues: check it on the managers (`lpmkit survey`).",
         )
 
     def _is(self, path: Path) -> bool:
@@ -162,12 +170,12 @@ class HeldFolder:
             return False
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the folder."""
         os.close(self._descriptor)
 
 
 def sheet_cell(text: object) -> object:
-    """A cell for a spreadsheet: a text that would be taken as a formula begins with an apostrophe; numbers stay.
+    """A spreadsheet cell: a text that would be read as a formula gets an apostrophe; numbers stay.
 
     >>> sheet_cell("=1+1"), sheet_cell("-3.5"), sheet_cell("@SUM(A1)"), sheet_cell("plain")
     ("'=1+1", '-3.5', "'@SUM(A1)", 'plain')

@@ -1,13 +1,14 @@
-"""The run folder: what a move or a watch leaves, and everything that knows its format.
+"""The run folder of a move or a watch, and its format.
 
-``docs/run-folder.md`` describes it for people who read it without this module. In short: JSON documents for what is known
-once, JSON lines for what is reported one by one (`events.jsonl`, `transcript.jsonl`), CSV for samples, one file for each probe
-and segment (`lpmkit.runs.samples`; packed into Parquet when the recorder ends). A *segment* is the life of one recorder; a recorder that dies is followed by another on the same folder, which
-opens new sample files and never continues a file whose last line may be torn.
+``docs/run-folder.md`` describes the format for readers without this module. In short: JSON documents for facts that
+are written once, JSON lines for reports (`events.jsonl`, `transcript.jsonl`), CSV for samples, one file for each
+probe and segment (`lpmkit.runs.samples`; packed into Parquet when the recorder ends). A *segment* is the life of
+one recorder; the recorder after one that died opens new sample files and never continues a file that may have a
+torn last line.
 
-There is one writer (`RunWriter`, which holds the folder's lock) and any number of readers (`Run`). Everything is append-only and
-flushed as it happens, so a reader sees the run while it grows and a kill loses nothing that was written. The lock is the
-kernel's (``flock``): it cannot be left behind by a recorder that died.
+There is one writer (`RunWriter`, which holds the folder's lock) and any number of readers (`Run`). Everything is
+append-only and flushed at once, so a reader sees the run while it grows and a kill loses nothing written. The lock
+is the kernel's (``flock``): a recorder that died cannot leave it behind.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, Event, Outcome, Sample
 
 FORMAT = 1
-#: The file whose lock a folder's writer holds.
+#: The lock file of a folder's writer.
 LOCK = "recorder.lock"
-#: Kinds of events that are on the disk when they are reported, with the transcript that belongs to them.
+#: Kinds of events that are synced to disk at once, together with the transcript.
 SYNCED = frozenset({"intent", "answer", "phase", "request", "recorder-started", "recorder-ended", "over", "moving"})
-#: Given back to the disk when it is full, so that the run can still say so.
+#: Reserved space, released when the disk is full so that the run can still record it.
 RESERVE_BYTES = 256 * 1024
-#: What may wait in memory for a disk that is full, before the oldest files' rows are given up (and counted).
+#: Limit of data that waits in memory for a full disk; beyond it rows of samples are dropped and counted.
 BACKLOG_BYTES = 64 * 1024 * 1024
 _BULKY = ("samples/", "observations/")
 _OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
@@ -52,9 +53,9 @@ _OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class SampleTable:
-    """All samples of one probe as columns, in the order in which they were written; `MISSING` where a time is not known.
+    """All samples of one probe as columns, in the order of writing; `MISSING` for an unknown time.
 
-    ``outcome`` holds the texts of `Outcome`, ``detail`` free text, ``segment`` the recorder's life that wrote the row.
+    ``outcome`` holds texts of `Outcome`, ``detail`` free text, ``segment`` the segment that wrote the row.
     """
 
     probe: str
@@ -74,9 +75,9 @@ class SampleTable:
 
 
 class Run:
-    """A run folder, opened for reading. Cheap to make; every call reads what is there now.
+    """A run folder, opened for reading. Cheap to create; every call reads the current content.
 
-    Raises `NotFound` when there is no such folder and `RecordError` when it is no run or of a newer format.
+    Raises `NotFound` without such a folder, and `RecordError` for a folder that is no run or has a newer format.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -85,7 +86,7 @@ class Run:
             raise NotFound("run folder", str(path))
         refuse_links(self.path)
         self.manifest = self._manifest()
-        #: Lines that could not be read, by file: a torn last line after a kill is one. Filled as the files are read.
+        #: Number of unreadable lines by file, such as a torn last line after a kill. Filled as files are read.
         self.unreadable: dict[str, int] = {}
 
     def _manifest(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Run:
             raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
         except (OSError, ValueError, RecursionError) as error:
             raise RecordError(f"its run.json cannot be read: {error}", where=str(self.path)) from error
-        if isinstance(manifest, dict) and type(newer := manifest.get("format")) is int and newer > FORMAT:
+        if isinstance(manifest, dict) and type(version := manifest.get("format")) is int and version > FORMAT:
             raise RecordError(
                 "the folder was written by a newer lpmkit",
                 where=str(self.path),
@@ -104,15 +105,16 @@ class Run:
             )
         if trouble := _no_manifest(manifest):
             raise RecordError(
-                f"its run.json is none of lpmkit: {trouble}",
+                f"its run.json was not written by lpmkit: {trouble}",
                 where=str(self.path),
                 next_step="Move the folder out of the folder of runs, or restore its run.json from a copy.",
             )
-        read: dict[str, Any] = manifest
-        return read
+        facts: dict[str, Any] = manifest
+        return facts
 
     @property
     def name(self) -> str:
+        """The folder's name."""
         return self.path.name
 
     def events(self) -> list[Event]:
@@ -120,29 +122,32 @@ class Run:
         return [Event(**{**row, "data": row.get("data", {})}) for row in self._rows("events.jsonl")]
 
     def events_from(self, start: int) -> tuple[list[Event], int]:
-        """The events written since byte ``start`` of their file, and where the next call goes on: for a live view, whose cost must not grow."""
+        """The events from byte ``start`` of their file, and the start for the next call; for a live view with constant
+        cost.
+
+        """
         try:
             with open_plain(self.path / "events.jsonl", "rb") as file:
                 file.seek(start)
                 content = file.read()
         except FileNotFoundError:
             return [], start
-        whole = content[: content.rfind(b"\n") + 1]  # the last line may not be whole yet
-        found = []
-        for line in whole.split(b"\n")[:-1]:
+        complete = content[: content.rfind(b"\n") + 1]  # the last line may be incomplete
+        events = []
+        for line in complete.split(b"\n")[:-1]:
             try:
                 row = json.loads(line)
             except ValueError:
-                continue  # whoever reads all of them counts it
-            found.append(Event(**{**row, "data": row.get("data", {})}))
-        return found, start + len(whole)
+                continue  # `events` counts it
+            events.append(Event(**{**row, "data": row.get("data", {})}))
+        return events, start + len(complete)
 
     def transcript(self) -> list[Reply]:
-        """Every command that was sent and its reply."""
+        """Every command sent, and its reply."""
         return [Reply(**row) for row in self._rows("transcript.jsonl")]
 
     def document(self, name: str) -> Any:
-        """The JSON document ``name`` (without ending), or ``None`` when there is none."""
+        """The JSON document ``name`` (without suffix); ``None`` without one."""
         path = self.path / f"{name}.json"
         if not path.exists():
             return None
@@ -153,58 +158,64 @@ class Run:
             raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
 
     def probes(self) -> tuple[str, ...]:
-        """The names of the probes that left samples, sorted."""
+        """Names of the probes with samples, sorted."""
         return tuple(sorted({file.probe for file in self.sample_files()}))
 
     def samples(self, probe: str) -> SampleTable:
-        """All samples of one probe, every segment one after the other."""
-        mine = [file for file in self.sample_files() if file.probe == probe]
-        if not mine:
+        """All samples of one probe, over all segments."""
+        sample_files = [file for file in self.sample_files() if file.probe == probe]
+        if not sample_files:
             raise NotFound("probe", probe, known=self.probes(), where=str(self.path))
-        found = [(file, pieces(file, self.unreadable)) for file in mine]
-        every = [piece for _, some in found for piece in some]
-        read = columns(every)
+        pieces_of = [(file, pieces(file, self.unreadable)) for file in sample_files]
+        all_pieces = [piece for _, file_pieces in pieces_of for piece in file_pieces]
+        values = columns(all_pieces)
         segments = np.concatenate(
-            [np.full(sum(one.rows for one in some), file.segment, dtype=np.int64) for file, some in found]
+            [
+                np.full(sum(piece.rows for piece in file_pieces), file.segment, dtype=np.int64)
+                for file, file_pieces in pieces_of
+            ]
         )
-        whole: dict[str, Any] = {name: getattr(read, name) for name in NUMBERS} | texts(every)
-        return SampleTable(probe=probe, segment=segments, **whole)
+        fields: dict[str, Any] = {name: getattr(values, name) for name in NUMBERS} | texts(all_pieces)
+        return SampleTable(probe=probe, segment=segments, **fields)
 
     def sample_files(self) -> list[SampleFile]:
-        """The files of samples so far, by probe and recorder."""
+        """The sample files so far, by probe and segment."""
         return files(self.path / "samples")
 
     def observed(self) -> tuple[str, ...]:
-        """The names of the probes that left observations, sorted."""
+        """Names of the probes with observations, sorted."""
         return tuple(sorted({name for name, _, _ in self._observation_files()}))
 
     def observations(self, probe: str) -> list[dict[str, Any]]:
-        """Every state that a probe asked for, in the order of asking, each with the ``segment`` that wrote it."""
+        """Every observation of a probe, in the order of the queries, each with its ``segment``."""
         files = [(segment, path) for name, segment, path in self._observation_files() if name == probe]
         return [
             {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
         ]
 
     def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, dict[str, Any]]:
-        """The newest answer to each question, as far as the last bytes of the newest file hold them: for a live view, whose cost must not grow."""
+        """The newest answer to each query, within the last bytes of the newest file; for a live view with constant
+        cost.
+
+        """
         return {str(row.get("question")): row for row in self.latest(probe, last_bytes)}
 
     def latest(self, probe: str, last_bytes: int = 256 * 1024) -> list[dict[str, Any]]:
-        """The newest observations of one probe, oldest first, as many as the last bytes of its newest file hold."""
-        found = max((one for one in self._observation_files() if one[0] == probe), default=None)
-        if found is None:
+        """The newest observations of one probe, oldest first, within the last bytes of its newest file."""
+        newest = max((entry for entry in self._observation_files() if entry[0] == probe), default=None)
+        if newest is None:
             return []
-        with open_plain(found[2], "rb") as file:
+        with open_plain(newest[2], "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - last_bytes))
             lines = file.read().split(b"\n")
         rows: list[dict[str, Any]] = []
-        # The first line may be cut, the last one is empty or not whole yet.
+        # The first line may be cut, the last one is empty or incomplete.
         for line in lines[1:-1] if size > last_bytes else lines[:-1]:
             try:
                 rows.append(json.loads(line))
             except ValueError:
-                continue  # whoever reads all of them counts it
+                continue  # `observations` counts it
         return rows
 
     def _observation_files(self) -> list[tuple[str, int, Path]]:
@@ -217,15 +228,16 @@ class Run:
         return sorted((match["probe"], int(match["segment"]), path) for path, match in matches if match)
 
     def recent(self, probe: str, last_bytes: int = 256 * 1024, at_most: int = 4000) -> list[Sample]:
-        """The newest samples of one probe, as many as the last bytes of its newest file hold, of more than ``at_most`` an even selection.
+        """The newest samples of one probe, within the last bytes of its newest file; for a live view with constant
+        cost.
 
-        It is for a live view, whose cost must not grow.
+        Of more than ``at_most`` samples an even selection.
         """
-        mine = [file for file in self.sample_files() if file.probe == probe]
-        return [_sample(row) for row in last_rows(mine[-1], last_bytes, at_most)] if mine else []
+        sample_files = [file for file in self.sample_files() if file.probe == probe]
+        return [_sample(row) for row in last_rows(sample_files[-1], last_bytes, at_most)] if sample_files else []
 
     def is_recorded(self) -> bool:
-        """Whether a recorder is alive on this folder now. Raises `RecordError` where that cannot be found out."""
+        """True while a recorder holds the folder. Raises `RecordError` if unknown."""
         return holder(self.path / LOCK) is not None
 
     def _rows(self, name: str) -> Iterator[dict[str, Any]]:
@@ -243,15 +255,15 @@ class Run:
 
 
 def _no_manifest(value: Any) -> str | None:
-    """What keeps a JSON value from being a run's manifest; ``None`` where nothing does."""
+    """The reason why a JSON value is not a run's manifest; ``None`` if it is one."""
     if not isinstance(value, dict):
         return f"it holds a {type(value).__name__}, not an object"
     if type(value.get("format", FORMAT)) is not int:
         return f"its format is {value.get('format')!r}, not a number"
     if not isinstance(value.get("mode"), str):
         return f"its mode is {value.get('mode')!r}, not a text"
-    wanted = {"order": dict, "site": dict, "plan": dict, "probes": list, "hosts": list}
-    for name, kind in wanted.items():
+    types = {"order": dict, "site": dict, "plan": dict, "probes": list, "hosts": list}
+    for name, kind in types.items():
         if value.get(name) is not None and not isinstance(value[name], kind):
             return f"{name} is a {type(value[name]).__name__}"
     return None
@@ -266,10 +278,11 @@ def create(
     clock: Clock | None = None,
     group: str | None = None,
 ) -> Run:
-    """Make a new run folder under ``parent`` and write its ``run.json``. ``mode`` is ``move`` or ``watch``; it is shared with ``group`` where given.
+    """Create a run folder under ``parent``, shared with ``group`` if given, and write its ``run.json``.
 
-    The folder's name begins with the UTC minute, so that a listing sorts by time; a second run in the same minute gets
-    a number. ``facts`` (the order, the probes asked for …) are kept under their own names.
+    ``mode`` is ``move``, ``watch`` or ``plan``. The folder's name begins with the UTC minute, so that a listing
+    sorts by time; a second run in the same minute gets a number. ``facts`` (the order, the probes …) are stored
+    under their names.
     """
     moment = datetime.fromtimestamp((clock or Clock()).wall_ns() / 1e9, tz=UTC)
     stem = f"{moment:%Y%m%d-%H%M}-{re.sub(r'[^A-Za-z0-9._-]+', '-', title)}"
@@ -301,7 +314,7 @@ def create(
 
 
 def write_document(folder: Path, name: str, value: Any) -> Path:
-    """Write ``NAME.json`` whole or not at all: readers see the old text or the new one, never half."""
+    """Write ``NAME.json`` atomically."""
     return write_file(folder / f"{name}.json", as_document(value))
 
 
@@ -311,7 +324,10 @@ def as_document(value: Any) -> bytes:
 
 
 def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
-    """Replace a file atomically, by bytes or by pieces of them. Raises `RecordError` when the disk is full; the old file is still there then."""
+    """Replace a file atomically, with bytes or pieces of them. Raises `RecordError` if it fails; the old file is
+    intact then.
+
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.unlink(missing_ok=True)
@@ -331,8 +347,9 @@ def write_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
 class RunWriter:
     """The one writer of a run folder; a ``with`` block holds its lock.
 
-    A full disk does not end the recording: what cannot be written waits in memory (up to `BACKLOG_BYTES`) and goes out in order as
-    soon as there is room; ``disk_trouble`` says what is the matter meanwhile. Raises `RecordError` when another recorder holds the folder.
+    A full disk does not end the recording: data waits in memory (up to `BACKLOG_BYTES`) and is written in order as
+    soon as there is room; ``disk_trouble`` holds the error meanwhile. Raises `RecordError` if another recorder
+    holds the folder.
     """
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
@@ -382,14 +399,14 @@ class RunWriter:
         try:
             self.follow()
         except RecordError:
-            return  # the folder was removed, which the owner has been told
+            return  # the folder was removed; already reported to the owner
         if self.is_owner:
             self.flush()
             self.sync()
             (self.path / ".reserve").unlink(missing_ok=True)
 
     def follow(self) -> bool:
-        """Find the folder where it was renamed; whether it has another name than a moment ago. Raises `RecordError` where it was removed."""
+        """Find the folder after a rename; true if its path has changed. Raises `RecordError` if it was removed."""
         now = self._folder.where(self.path)
         renamed, self.path = now != self.path, now
         self._lock.path = now / LOCK
@@ -397,11 +414,11 @@ class RunWriter:
 
     @property
     def is_owner(self) -> bool:
-        """Whether this is still the folder's writer; false once another process has put its mark into the lock."""
+        """True while this is the folder's writer; false once another process has put its mark into the lock."""
         return self._lock.is_ours()
 
     def event(self, source: str, kind: str, /, **data: Any) -> Event:
-        """Report something; it is written when this returns, unless the disk is full. `SYNCED` kinds are on the disk."""
+        """Record an event; written on return unless the disk is full. `SYNCED` kinds are synced to disk."""
         event, line = self._event(source, kind, data)
         self._append("events.jsonl", line)
         self.flush()
@@ -410,9 +427,10 @@ class RunWriter:
         return event
 
     def commit(self, source: str, kind: str, /, **data: Any) -> Event:
-        """Report something that must survive a power cut: event, file name and folder are on the disk when this returns.
+        """Record an event that must survive a power cut: event, file name and folder are on disk on return.
 
-        Raises `RecordError` where that cannot be, also for an owner that has lost its lock; the event is not in the record then.
+        Raises `RecordError` if that fails, also for an owner that has lost its lock; the event is not in the record
+        then.
         """
         self.follow()
         if not self.is_owner:
@@ -432,13 +450,13 @@ class RunWriter:
         return event
 
     def probe_event(self, source: str, kind: str, data: Mapping[str, Any], segment: int | None = None) -> None:
-        """Keep what a probe reported, with the segment of its samples."""
+        """Record an event of a probe, with the segment of its samples."""
         _, line = self._event(source, kind, data, segment)
         self._append("events.jsonl", line)
         self.flush()
 
     def new_segment(self) -> int:
-        """A number for the samples of a probes' process that takes the place of one that died."""
+        """A segment number for the process that replaces a probe's process that died."""
         self._last_segment = max(self._last_segment, self.segment) + 1
         return self._last_segment
 
@@ -451,27 +469,30 @@ class RunWriter:
         return event, _line({name: getattr(event, name) for name in names})
 
     def reply(self, reply: Reply) -> None:
-        """Keep a command and its reply in the transcript."""
+        """Record a command and its reply in the transcript."""
         self._append("transcript.jsonl", _line(reply.as_dict()))
         self.flush()
 
     def samples(self, probe: str, rows: Iterable[Sample]) -> None:
-        """Keep samples; they reach the disk with the next `flush`."""
+        """Record samples; they reach the disk with the next `flush`."""
         self.sample_rows(probe, b"".join(sample_line(row) for row in rows))
 
     def sample_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
-        """Keep samples that are rows already (`sample_line`). ``segment`` is the one of a probes' process that was started later."""
+        """Record samples that are rows already (`sample_line`); ``segment`` is that of a restarted probe's process."""
         header = (",".join(COLUMNS) + "\n").encode()
         self._append(f"samples/{probe}.{segment or self.segment}.csv", rows, header)
 
     def observation_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
-        """Keep observations that are lines of JSON already; they reach the disk with the next `flush`."""
+        """Record observations that are JSON lines already; they reach the disk with the next `flush`."""
         self.follow()
         make_folder(self.path / "observations")
         self._append(f"observations/{probe}.{segment or self.segment}.jsonl", rows)
 
     def pack(self) -> None:
-        """Pack every samples file, because nothing more will be written. What cannot be packed stays as CSV and is noted."""
+        """Pack every samples file at the end of the recording.
+
+        A file that cannot be packed stays as CSV and is noted.
+        """
         self.follow()
         self.flush()
         for name in [name for name in self._files if name.startswith("samples/")]:
@@ -488,17 +509,17 @@ class RunWriter:
                 self.event("recorder", "note", text=f"not packed, and nothing is lost: {error}")
 
     def document(self, name: str, value: Any) -> None:
-        """Write a JSON document whole or not at all."""
+        """Write a JSON document atomically."""
         self.follow()
         write_document(self.path, name, value)
 
     def flush(self) -> None:
-        """Write what waits; never raises for a disk that is full, read-only or broken, see ``disk_trouble``.
+        """Write waiting data; never raises for a disk that is full, read-only or broken, see ``disk_trouble``.
 
-        While the disk is full the reserve's room is kept for events and the transcript; samples wait until there is more.
+        While the disk is full the reserve's space goes to events and the transcript; samples wait until there is more.
         """
-        was = self.disk_trouble
-        has_room = was is None or self._has_room()
+        earlier_trouble = self.disk_trouble
+        has_room = earlier_trouble is None or self._has_room()
         try:
             for name, file in self._files.items():
                 if has_room or not name.startswith(_BULKY):
@@ -507,19 +528,19 @@ class RunWriter:
                 self.disk_trouble = None
         except OSError as error:
             self._in_trouble(error)
-        if was is not None and self.disk_trouble is None:
+        if earlier_trouble is not None and self.disk_trouble is None:
             self._reserve()
             self.event("recorder", "disk-has-room", lost_bytes=self.lost_bytes)
 
     def _in_trouble(self, error: OSError) -> None:
-        was, self.disk_trouble = self.disk_trouble, error.strerror or str(error)
+        earlier_trouble, self.disk_trouble = self.disk_trouble, error.strerror or str(error)
         self._bound_backlog()
-        if was is None:
+        if earlier_trouble is None:
             (self.path / ".reserve").unlink(missing_ok=True)
             self.event("recorder", "disk-full", waiting_bytes=self.waiting_bytes, error=self.disk_trouble)
 
     def sync(self, names: Iterable[str] | None = None) -> None:
-        """Put what was written on the disk, of every file or of some; a disk that cannot is noted in ``disk_trouble``."""
+        """Sync all files or some to disk; an error is kept in ``disk_trouble``."""
         try:
             for name in self._files if names is None else set(names) & self._files.keys():
                 self._files[name].sync()
@@ -531,6 +552,7 @@ class RunWriter:
 
     @property
     def waiting_bytes(self) -> int:
+        """Bytes that wait for the disk."""
         return sum(len(file.waiting) for file in self._files.values())
 
     def _append(self, name: str, content: bytes, header: bytes = b"") -> None:

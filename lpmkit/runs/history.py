@@ -1,11 +1,12 @@
-"""The moves of a site over time: an index of its run folders, kept beside them, and what is usual for a partition, a frame, a pair of frames.
+"""History of a site's moves: an index of its run folders, and the usual figures of a partition or a pair of frames.
 
-The index is an SQLite file in the folder of runs. It holds nothing that is not in the run folders: it is read again where a run's
-``summary.json`` changed, and may be deleted.
+The index is an SQLite file in the folder of runs. It contains nothing beyond the run folders: a run is read again when
+its ``summary.json`` changes, and the index may be deleted.
 
     past = History(site.runs.folder)
     past.moves(partition="bxaix85")
-    past.beside_the_usual(move)          # "suspended 3.1 s, 2.0 times the usual 1.6 s (median of 7 earlier moves of bxaix85)"
+    past.beside_the_usual(move)          # "suspended 3.1 s, 2.0 times the usual 1.6 s (median of 7 earlier moves of
+    bxaix85)"
 """
 
 from __future__ import annotations
@@ -28,19 +29,20 @@ from lpmkit.runs.folder import Run
 from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
-#: Raised when what is kept of a run changes; an index of another format is made anew.
-FORMAT = 4
-#: So many earlier moves make something usual.
+#: Version of the index's columns; an index of another version is rebuilt.
+FORMAT = 3
+#: Minimum number of earlier moves for a usual figure.
 MIN_USUAL = 3
-#: From here on a figure stands out beside the usual one, upwards or downwards.
+#: Ratio to the usual figure from which a figure is reported as unusual, upwards or downwards. A choice, not measured.
 STANDS_OUT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One run of the history. Seconds; times in nanoseconds since 1970; ``None`` where the run does not tell.
+    """One run of the history. Seconds; times in nanoseconds since 1970; ``None`` if the run does not contain the
+    figure.
 
-    ``state`` is the verdict's; a run that was never analysed has the state ``not analysed`` and no figures.
+    ``state`` is the verdict's; a run that was not analysed has the state ``not analysed`` and no figures.
     """
 
     run: str
@@ -53,8 +55,8 @@ class Move:
     state: str
     line: str
     outcome: str  #: the last phase of a move: settled, failed, stopped, needs-recovery …
-    settled_ns: int | None  #: when it was seen running on the target
-    source_machine: str  #: type, model and serial of the frame that it left, and of the one that it went to
+    settled_ns: int | None  #: first poll that found it running on the target
+    source_machine: str  #: type, model and serial of source and target
     target_machine: str
     suspended_low_s: float | None
     suspended_high_s: float | None
@@ -69,7 +71,7 @@ class Move:
 
 
 _COLUMNS = tuple(field.name for field in fields(Move))
-#: The figures that are held beside the usual ones: (field, what it is called).
+#: Figures that are compared with the usual ones: field and label.
 FIGURES = (
     ("suspended_s", "suspended"),
     ("session_s", "session outage"),
@@ -80,12 +82,25 @@ FIGURES = (
 
 
 #: The headings of `History.rows`.
-HEAD = ("when (UTC)", "partition", "from → to", "outcome", "verdict", "suspended", "session outage", "brown-out", "copy", "whole move", "beside the usual", "change", "run")  # fmt: skip
+HEAD = (
+    "when (UTC)",
+    "partition",
+    "from → to",
+    "outcome",
+    "verdict",
+    "suspended",
+    "session outage",
+    "copy",
+    "whole move",
+    "beside the usual",
+    "change",
+    "run",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """A figure beside the median of earlier moves: ``ratio`` is this one over the usual."""
+    """A figure and the median of earlier moves; ``ratio`` is the figure over the median."""
 
     figure: str
     value_s: float
@@ -96,27 +111,33 @@ class Usual:
 
     @property
     def stands_out(self) -> bool:
+        """True if the figure deviates from the usual one by `STANDS_OUT` or more."""
         return self.ratio >= STANDS_OUT or self.ratio <= 1 / STANDS_OUT
 
     @property
     def short(self) -> str:
+        """The comparison for a table cell."""
         return f"{self.figure} {self.ratio:.1f} × the usual {self.usual_s:.3g} s ({self.of}, {self.count} moves)"
 
     def __str__(self) -> str:
-        return f"{self.figure} {self.value_s:.3g} s, {self.ratio:.1f} times the usual {self.usual_s:.3g} s (median of {self.count} earlier moves of {self.of})"
+        return (
+            f"{self.figure} {self.value_s:.3g} s, {self.ratio:.1f} times the usual {self.usual_s:.3g} s "
+            f"(median of {self.count} earlier moves of {self.of})"
+        )
 
 
 class History:
-    """The index of one folder of runs. Opening it reads what changed since; ``unreadable`` names the runs that cannot be read, with the reason.
+    """The index of one folder of runs. Opening it reads changed runs; ``unreadable`` holds the errors of unreadable
+    runs.
 
-    Raises `RecordError` when there is no such folder or it cannot be listed. Where the index cannot be kept (a folder that one may only read), and without
-    ``keep``, it is made in memory.
+    Raises `RecordError` if the folder does not exist or cannot be listed. Without ``keep``, or if the index cannot
+    be written (a read-only folder), it is built in memory.
     """
 
     def __init__(self, folder: Path, *, keep: bool = True) -> None:
         if not folder.is_dir():
             raise RecordError(
-                "there is no folder of runs", where=str(folder), next_step="Name one with --runs, or make a run first."
+                "there is no folder of runs", where=str(folder), next_step="Name one with --runs, or start a run first."
             )
         self.folder = folder
         self.unreadable: dict[str, str] = {}
@@ -138,16 +159,16 @@ class History:
             return list(_all(index))
 
     def _refresh(self, index: sqlite3.Connection) -> None:
-        known = {row[0]: row[1] for row in index.execute("SELECT run, stamp FROM runs")}
-        there: dict[str, str] = {}
+        stamps = {row[0]: row[1] for row in index.execute("SELECT run, stamp FROM runs")}
+        current: dict[str, str] = {}
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 stamp = _stamp(entry.path) if entry.is_dir() else ""
                 if stamp:
-                    there[entry.name] = stamp
-        index.executemany("DELETE FROM runs WHERE run = ?", [(name,) for name in known if name not in there])
-        for name in sorted(there):
-            if known.get(name) == there[name]:
+                    current[entry.name] = stamp
+        index.executemany("DELETE FROM runs WHERE run = ?", [(name,) for name in stamps if name not in current])
+        for name in sorted(current):
+            if stamps.get(name) == current[name]:
                 continue
             try:
                 move = read_move(self.folder / name)
@@ -158,63 +179,61 @@ class History:
             values = asdict(move)
             index.execute(
                 f"INSERT OR REPLACE INTO runs (stamp, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})",  # noqa: S608 - our own names
-                (there[name], *(values[column] for column in _COLUMNS)),
+                (current[name], *(values[column] for column in _COLUMNS)),
             )
         index.commit()
 
     def moves(
         self, *, partition: str | None = None, frame: str | None = None, way: tuple[str, str] | None = None
     ) -> list[Move]:
-        """The runs, oldest first: of one partition, from or to one frame, from one frame to another (the pair of movers)."""
+        """The runs, oldest first; optionally of one partition, from or to one frame, or of one pair of frames
+        (``way``).
+
+        """
         return [
-            one
-            for one in self._moves
-            if (partition is None or one.partition == partition)
-            and (frame is None or frame in (one.source, one.target))
-            and (way is None or (one.source, one.target) == way)
+            move
+            for move in self._moves
+            if (partition is None or move.partition == partition)
+            and (frame is None or frame in (move.source, move.target))
+            and (way is None or (move.source, move.target) == way)
         ]
 
     def move(self, run: str) -> Move | None:
-        """One run by its name."""
-        return next((one for one in self._moves if one.run == run), None)
+        """One run by name."""
+        return next((move for move in self._moves if move.run == run), None)
 
     def beside_the_usual(self, move: Move) -> list[Usual]:
-        """Each figure of a move beside the median of the earlier, settled moves of its partition; of its pair of frames where those are too few."""
-        found = []
+        """Each figure of a move and the median of earlier, settled moves of its partition, or else of its pair of
+        frames.
+
+        """
+        figures = []
         for name, figure in FIGURES:
             value = getattr(move, name)
             if value is None or value <= 0:
                 continue
-            for of, some in self._alike(move):
-                past = [one for other in some if (one := getattr(other, name)) is not None and one > 0]
-                if len(past) >= MIN_USUAL:
-                    usual = statistics.median(past)
-                    found.append(Usual(figure, value, usual, value / usual, of, len(past)))
+            for group, group_moves in self._alike(move):
+                values = [one for earlier in group_moves if (one := getattr(earlier, name)) is not None and one > 0]
+                if len(values) >= MIN_USUAL:
+                    usual = statistics.median(values)
+                    figures.append(Usual(figure, value, usual, value / usual, group, len(values)))
                     break
-        return found
+        return figures
 
     def rows(self, moves: Sequence[Move]) -> list[list[str]]:
-        """Runs as rows under `HEAD`, in the order given."""
+        """Rows of a table under `HEAD`, in the order given."""
         return [self._row(move) for move in moves]
 
     def _row(self, move: Move) -> list[str]:
         when = f"{datetime.fromtimestamp(move.created_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
-        way = f"{move.source} → {move.target}" if move.target else move.mode
-        unusual = "; ".join(one.short for one in self.beside_the_usual(move) if one.stands_out)
-        bounds = "–"
-        if move.suspended_low_s is not None and move.suspended_high_s is not None:
-            low, high = outwards(round(move.suspended_low_s * 1e9), round(move.suspended_high_s * 1e9))
-            bounds = f"{low:.3f} … {high:.3f} s"
-        spans = [
-            _shown(move.session_s, 3),
-            _shown(move.brown_out_s, 1),
-            _shown(move.copy_s, 0),
-            _shown(move.whole_s, 0),
-        ]
+        route_text = f"{move.source} → {move.target}" if move.target else move.mode
+        unusual = "; ".join(figure.short for figure in self.beside_the_usual(move) if figure.stands_out)
+        bounds = "–" if move.suspended_low_s is None else f"{move.suspended_low_s:.3f} … {move.suspended_high_s:.3f} s"
+        spans = [_shown(move.session_s, 3), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
         return [
             when,
             move.partition,
-            way,
+            route_text,
             move.outcome or "–",
             move.state,
             bounds,
@@ -225,21 +244,21 @@ class History:
         ]
 
     def _alike(self, move: Move) -> Iterator[tuple[str, Sequence[Move]]]:
-        for of, key in (
+        for group, key in (
             (move.partition, move.partition),
             (f"{move.source} to {move.target}", (move.source, move.target)),
         ):
-            yield of, [one for one in self._settled.get(key, ()) if one.created_ns < move.created_ns]
+            yield group, [earlier for earlier in self._settled.get(key, ()) if earlier.created_ns < move.created_ns]
 
     @cached_property
     def _settled(self) -> dict[object, list[Move]]:
-        """The moves that ended on their target, by partition and by pair of frames."""
-        found: dict[object, list[Move]] = defaultdict(list)
-        for one in self._moves:
-            if one.outcome == "settled":
-                found[one.partition].append(one)
-                found[one.source, one.target].append(one)
-        return found
+        """Moves that ended on their target, by partition and by pair of frames."""
+        moves: dict[object, list[Move]] = defaultdict(list)
+        for move in self._moves:
+            if move.outcome == "settled":
+                moves[move.partition].append(move)
+                moves[move.source, move.target].append(move)
+        return moves
 
 
 def _shown(value: float | None, digits: int) -> str:
@@ -262,35 +281,38 @@ def _all(index: sqlite3.Connection) -> Iterator[Move]:
 
 
 def _stamp(folder: str) -> str:
-    """When the files that the history is made of were last written; empty for a folder that is no run."""
-    found = []
+    """Modification times of the files that the history is built from; empty for a folder without a run."""
+    stamps = []
     for name in ("run.json", "summary.json", "remarks.jsonl"):
         try:
             facts = os.stat(f"{folder}/{name}")  # noqa: PTH116 - thousands of them: a path object for each costs more than the call
         except OSError:
             if name == "run.json":
                 return ""
-            found.append("-")
+            stamps.append("-")
             continue
-        found.append(f"{facts.st_mtime_ns}.{facts.st_size}")
-    return " ".join(found)
+        stamps.append(f"{facts.st_mtime_ns}.{facts.st_size}")
+    return " ".join(stamps)
 
 
 def read_move(folder: Path) -> Move:
-    """One run folder as a row of the history. Raises what a folder that is none raises: `RecordError`, `OSError`, `ValueError`, `KeyError`, `TypeError`, `RecursionError`."""
+    """One run folder as a row of the history.
+
+    Raises `RecordError`, `OSError`, `ValueError`, `KeyError`, `TypeError` or `RecursionError` for anything else.
+    """
     manifest = Run(folder).manifest
     order = manifest.get("order") or {}
     summary: dict[str, Any] = {}
     if (folder / "summary.json").exists():
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    still = summary.get("suspension") or {}
-    length = still.get("length") or {}
+    suspension = summary.get("suspension") or {}
+    length = suspension.get("length") or {}
     phases = summary.get("phases") or []
     verdict = summary.get("verdict") or {}
     waited = [
-        one["waited"]["typed_at_first_unanswered"]
+        phase["waited"]["typed_at_first_unanswered"]
         for host in summary.get("hosts") or ()
-        for one in host.get("session_outages") or ()
+        for phase in host.get("session_outages") or ()
     ]
     return Move(
         run=folder.name,
@@ -303,12 +325,14 @@ def read_move(folder: Path) -> Move:
         state=str(verdict.get("state") or "not analysed"),
         line=str(verdict.get("line") or ""),
         outcome=str(phases[-1]["phase"]) if phases else "",
-        settled_ns=max((_wall_ns(one["began"]["utc"]) for one in phases if one["phase"] == "settled"), default=None),
+        settled_ns=max(
+            (_wall_ns(phase["began"]["utc"]) for phase in phases if phase["phase"] == "settled"), default=None
+        ),
         source_machine=_left_machine(folder),
         target_machine=str(order.get("target_machine") or ""),
         suspended_low_s=length.get("low"),
         suspended_high_s=length.get("high"),
-        suspended_s=(still.get("likely") or {}).get("best"),
+        suspended_s=(suspension.get("likely") or {}).get("best"),
         session_s=max(waited, default=None),
         brown_out_s=_brown_out(summary),
         whole_s=_between(phases, ("asked", "starting", "copying"), "settled"),
@@ -331,13 +355,13 @@ def _brown_out(summary: dict[str, Any]) -> float | None:
 
 
 def _between(phases: Sequence[dict[str, Any]], first: Sequence[str], last: str) -> float | None:
-    begins = [one["began"]["mono_ns"] for one in phases if one["phase"] in first]
-    ends = [one["began"]["mono_ns"] for one in phases if one["phase"] == last]
+    begins = [phase["began"]["mono_ns"] for phase in phases if phase["phase"] in first]
+    ends = [phase["began"]["mono_ns"] for phase in phases if phase["phase"] == last]
     return (ends[-1] - begins[0]) / 1e9 if begins and ends else None
 
 
 def _copied(folder: Path) -> float | None:
-    """How long the copy took, as the run's own prediction keeps it."""
+    """Duration of the copy, from the run's prediction."""
     actual = (_document(folder, "prediction").get("actual") or {}).get("copy_s")
     return None if actual is None else float(actual)
 
@@ -348,15 +372,15 @@ def _memory(folder: Path) -> float | None:
 
 
 def _left_machine(folder: Path) -> str:
-    """Type, model and serial of the frame that was left, as the survey before found it."""
+    """Type, model and serial of the source frame, from the survey before the move."""
     frame = (_document(folder, "survey").get("source") or {}).get("frame") or {}
     return f"{frame['type_model']}*{frame['serial']}" if frame.get("type_model") and frame.get("serial") else ""
 
 
 def _document(folder: Path, name: str) -> dict[str, Any]:
     path = folder / f"{name}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return document
 
 
 def _change(folder: Path) -> str:

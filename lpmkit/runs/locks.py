@@ -1,8 +1,9 @@
 """Locks on files, each with its owner's mark.
 
-The kernel's lock (``flock``) ends with its process and cannot be left behind. Some file systems grant it to everybody (NFS without a lock service) or to
-nobody, so the owner also writes a mark into the file: a token, its machine and its process. Another process refuses a file whose mark belongs to a live
-owner, and an owner that finds another mark than its own has lost the file.
+The kernel's lock (``flock``) ends with its process and cannot be left behind. Some file systems grant it to
+everybody (NFS without a lock service) or to nobody, so the owner also writes a mark into the file: a token, its
+machine and its process. Another process refuses a file whose mark belongs to a live owner, and an owner that finds
+another mark than its own has lost the file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _MAX_MARK_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The mark in a lock file. ``boot`` and ``started`` identify a life of the machine and of the process; empty where the system does not tell.
+    """The mark in a lock file. ``boot`` and ``started`` identify a life of the machine and of the process; empty where
+    the system does not tell.
 
     ``inode`` is the lock file's own: in a copy of the folder it is another one, and the mark is nobody's.
     """
@@ -56,7 +58,10 @@ class HeldByAnother(RecordError):
 
 
 class FileLock:
-    """A lock on one file. ``about`` stands in the mark; ``taken`` and ``next_step`` are for the one that finds it taken."""
+    """A lock on one file.
+
+    ``about`` stands in the mark; ``taken`` and ``next_step`` are for the one that finds it taken.
+    """
 
     def __init__(self, path: Path, *, about: str, taken: str, next_step: str) -> None:
         self.path, self._about, self._taken, self._next_step = path, about, taken, next_step
@@ -65,7 +70,11 @@ class FileLock:
         self._token = ""
 
     def acquire(self) -> None:
-        """Take the lock. Raises `HeldByAnother` where somebody has it, `RecordError` where the file system has no locks or cannot be written."""
+        """Take the lock.
+
+        Raises `HeldByAnother` where somebody has it, `RecordError` where the file system has no locks or cannot be
+        written.
+        """
         try:
             with open_plain(self.path, "a+b") as file:
                 descriptor = os.dup(file.fileno())
@@ -117,7 +126,10 @@ class FileLock:
         )
 
     def is_ours(self) -> bool:
-        """Whether the mark is still ours; also renews its time, every `BEAT_S`. A mark that cannot be read is taken for ours."""
+        """Whether the mark is still ours; also renews its time, every `BEAT_S`.
+
+        A mark that cannot be read is taken for ours.
+        """
         if self._descriptor is None or not self._token:
             return True
         now = time.monotonic()
@@ -145,7 +157,10 @@ class FileLock:
 
 
 def holder(path: Path) -> Owner | None:
-    """The live owner of a lock file; ``None`` where there is none. Raises `RecordError` where that cannot be found out."""
+    """The live owner of a lock file;
+
+    ``None`` where there is none. Raises `RecordError` where that cannot be found out.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -208,7 +223,9 @@ def _mark(descriptor: int) -> Owner | None:
 
 
 def _is_alive(owner: Owner, descriptor: int) -> bool:
-    """Whether the owner of a mark lives, as far as that can be told: by its process on this machine, by its last beat on another one."""
+    """Whether the owner of a mark lives, as far as that can be told: by its process on this machine, by its last
+    beat on another one.
+    """
     if owner.inode != os.fstat(descriptor).st_ino:
         return False
     if owner.host == socket.gethostname():
@@ -224,7 +241,9 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process was started, in ticks of the kernel (field 22 of ``/proc/PID/stat``); empty where there is no such process or no ``/proc``."""
+    """When a process was started, in ticks of the kernel (field 22 of ``/proc/PID/stat``); empty where there is no
+    such process or no ``/proc``.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,6 @@
-"""The accounts that refused our credentials in a run, as its survey and its events keep them, for whatever logs on next in that run."""
+"""The accounts that refused our credentials in a run, as its survey and its events keep them, for whatever logs on
+next in that run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample as a row of text: how it travels from a probes' process, which knows nothing else of a run folder's format."""
+"""A sample as a row of text, the format between a probe's process and the samples files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ COLUMNS = (
 
 
 def sample_line(sample: Sample) -> bytes:
-    """One row of a samples file.
+    r"""One row of a samples file, with end of line.
 
     >>> from lpmkit.timeline import Outcome
     >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
-    b'7,100,101,,,,,silent,"gave up, 2 s"\\n'
+    b'7,100,101,,,,,silent,"gave up, 2 s"\n'
     """
     times = (
         sample.due_ns,

@@ -1,8 +1,8 @@
-"""The sample files of a run, read piece by piece: what is in memory at a time does not grow with the record.
+"""Sample files of a run, read in pieces: memory does not grow with the record.
 
-A samples file is CSV while it grows (`lpmkit.runs.folder.RunWriter` appends) and may be *packed* into Parquet once nobody writes it any more
-(`pack`): the same rows in the same order, a sixth of the size. Readers here take either. `pieces` lists what there is with the times that
-each piece covers, `columns` reads some of them.
+A samples file is CSV while it grows (`lpmkit.runs.folder.RunWriter` appends) and may be *packed* into Parquet once
+it is complete (`pack`): same rows, same order, a sixth of the size. Readers here accept both. `pieces` lists the
+pieces of a file with their times, `columns` reads some of them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from lpmkit.errors import RecordError
 from lpmkit.runs.files import open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS
 
-#: The columns that hold whole numbers (the number of the tick, and times in nanoseconds), and the ones that hold texts.
+#: Columns with integers (the tick's number, and times in nanoseconds), and columns with texts.
 NUMBERS, TEXTS = COLUMNS[:7], COLUMNS[7:]
-#: For a time that is not known: the smallest 64-bit integer, which no clock shows.
+#: An unknown time: the smallest 64-bit integer, which no clock shows.
 MISSING = int(np.iinfo(np.int64).min)
-#: A piece of CSV is read in so many bytes, a packed file has so many rows in a group.
+#: Bytes in a piece of CSV, and rows in a row group of a packed file.
 PIECE_BYTES = 2 * 1024 * 1024
 GROUP_ROWS = 25_000
 _ROW_BYTES = 90
-#: The times on this machine's clock, by which a piece is found.
+#: Times on this host's clock, which give the limits of a piece.
 _OURS = ("due_ns", "sent_ns", "answered_ns")
 _FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.(?P<ending>csv|parquet)")
 
@@ -41,7 +41,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """One file of samples: whose, and of which recorder's life."""
+    """One file of samples, of one probe and one segment."""
 
     probe: str
     segment: int
@@ -49,14 +49,16 @@ class SampleFile:
 
     @property
     def is_packed(self) -> bool:
+        """True for Parquet."""
         return self.path.suffix == ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows of a file: bytes of CSV (``start``, ``size``) or a row group (``start``). All its times lie within ``lo_ns`` … ``hi_ns``.
+    """Rows of a file: bytes of CSV (``start``, ``size``) or a row group (``start``). Its times lie within ``lo_ns`` …
+    ``hi_ns``.
 
-    ``first_row`` is how many rows of the file stand before it: a piece of a CSV that was packed since is found again by it.
+    ``first_row`` is the number of rows before it, which locates a piece of CSV in the file that was packed meanwhile.
     """
 
     file: SampleFile
@@ -70,7 +72,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Rows as columns, in the order in which they were written; `MISSING` where a time is not known."""
+    """Rows as columns, in the order of writing; `MISSING` for an unknown time."""
 
     seq: Int64Array
     due_ns: Int64Array
@@ -79,29 +81,32 @@ class Columns:
     remote_due_ns: Int64Array
     remote_mono_ns: Int64Array
     remote_wall_ns: Int64Array
-    answered: BoolArray  #: whether the outcome is "answered"
+    answered: BoolArray  #: true for the outcome "answered"
 
     def __len__(self) -> int:
         return len(self.seq)
 
 
 def files(folder: Path) -> list[SampleFile]:
-    """The sample files in ``samples/`` of a run folder, sorted. Where a packed file stands beside its CSV, the CSV counts: packing was cut short."""
-    found: dict[tuple[str, int], SampleFile] = {}
+    """The sample files of a folder, sorted.
+
+    A CSV takes precedence over the packed file beside it: packing was interrupted.
+    """
+    latest: dict[tuple[str, int], SampleFile] = {}
     if not folder.is_dir():
         return []
     refuse_links(folder)
-    # in this order: a file that is packed between the two listings is in both, never in neither
+    # In this order: a file that is packed between the two listings is in both, never in neither.
     growing = sorted(folder.glob("*.csv"))
     for path in sorted(folder.glob("*.parquet")) + growing:
         match = _FILE.fullmatch(path.name)
         if match:
-            found[match["probe"], int(match["segment"])] = SampleFile(match["probe"], int(match["segment"]), path)
-    return [found[key] for key in sorted(found)]
+            latest[match["probe"], int(match["segment"])] = SampleFile(match["probe"], int(match["segment"]), path)
+    return [latest[key] for key in sorted(latest)]
 
 
 def pieces(file: SampleFile, unreadable: dict[str, int]) -> list[Piece]:
-    """Every piece of a file. A last line that is torn (a kill, or a writer at work) is left out and counted in ``unreadable``."""
+    """Every piece of a file. A torn last line is left out and counted in ``unreadable``."""
     if file.is_packed:
         return list(_groups(file))
     try:
@@ -111,8 +116,8 @@ def pieces(file: SampleFile, unreadable: dict[str, int]) -> list[Piece]:
 
 
 def columns(wanted: Sequence[Piece]) -> Columns:
-    """The rows of some pieces, one piece after the other."""
-    import pyarrow as pa  # noqa: PLC0415 - a quarter of a second that only readers of samples pay
+    """The rows of some pieces, in the order of the pieces."""
+    import pyarrow as pa  # noqa: PLC0415 - its import takes a quarter of a second
 
     tables = [_table(piece, (*NUMBERS, "outcome")) for piece in wanted]
     table = pa.concat_tables(tables) if tables else _schema().empty_table().select([*NUMBERS, "outcome"])
@@ -121,26 +126,29 @@ def columns(wanted: Sequence[Piece]) -> Columns:
 
 
 def texts(wanted: Sequence[Piece]) -> dict[str, npt.NDArray[np.object_]]:
-    """Outcome and detail of some pieces, as text."""
+    """Outcome and detail of some pieces, as texts."""
     tables = [_table(piece, TEXTS) for piece in wanted]
     return {
         name: np.concatenate(
-            [np.zeros(0, dtype=object), *[np.asarray(one[name].to_pylist(), dtype=object) for one in tables]]
+            [np.zeros(0, dtype=object), *[np.asarray(table[name].to_pylist(), dtype=object) for table in tables]]
         )
         for name in TEXTS
     }
 
 
 def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]]:
-    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV hold; of more than ``at_most`` an even selection, with the newest."""
+    """The newest rows of a file as texts, about as many as ``last_bytes`` of CSV.
+
+    Of more than ``at_most`` rows an even selection that includes the newest.
+    """
     if file.is_packed:
-        wanted = last_bytes // _ROW_BYTES
+        row_count = last_bytes // _ROW_BYTES
         rows: list[dict[str, Any]] = []
         for group in reversed(list(_groups(file))):
             rows = _table(group, COLUMNS).to_pylist() + rows
-            if len(rows) >= wanted:
+            if len(rows) >= row_count:
                 break
-        rows = rows[-wanted:]
+        rows = rows[-row_count:]
         return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
     try:
         with open_plain(file.path, "rb") as raw:
@@ -149,23 +157,23 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
             lines = raw.read().split(b"\n")
     except FileNotFoundError:
         return last_rows(_packed_since(file), last_bytes, at_most)
-    # The first line may be the heading or cut, the last one is empty or not whole yet.
+    # The first line may be the heading or cut, the last one is empty or incomplete.
     return list(csv.reader(line.decode() for line in _some(lines[1:-1], at_most)))
 
 
-#: What a tail reads at once, at most: half a minute of a thousand samples a second.
+#: Maximum bytes that a tail reads at once: half a minute of a thousand samples a second.
 TAIL_BYTES = 3 * 1024 * 1024
 
 
 class Tail:
-    """The newest rows of one file, read on as it grows: for a live view, whose cost must not grow."""
+    """The newest rows of one growing file, for a live view with constant cost."""
 
     def __init__(self, file: SampleFile) -> None:
         self.file = file
         self._read_to: int | None = None
 
     def answers(self) -> Int64Array:
-        """When the answers came (``answered_ns``) that were written since the last call; at first, those of the last `TAIL_BYTES`."""
+        """New ``answered_ns`` values since the last call; the first call reads at most `TAIL_BYTES`."""
         if self.file.is_packed:
             return self._packed(self.file)
         try:
@@ -178,16 +186,16 @@ class Tail:
                 content = raw.read()
         except FileNotFoundError:
             return self._packed(_packed_since(self.file))
-        whole = content.rfind(b"\n") + 1  # the last line may not be whole yet
-        lines = content[:whole].split(b"\n")[:-1]
+        complete = content.rfind(b"\n") + 1  # the last line may be incomplete
+        lines = content[:complete].split(b"\n")[:-1]
         # The first line may be cut, and the very first one is the heading.
         lines = lines[1:] if jumps or self._read_to is None else lines
-        self._read_to = begin + whole
+        self._read_to = begin + complete
         cells = (line.split(b",", 4) for line in lines)
         return np.asarray([int(cell[3]) for cell in cells if len(cell) == 5 and cell[3]], dtype=np.int64)
 
     def _packed(self, file: SampleFile) -> Int64Array:
-        """Of a file that nobody writes any more: everything at the first call, nothing more later."""
+        """The values of a completed file: all at the first call, none later."""
         if self._read_to is not None:
             return np.zeros(0, dtype=np.int64)
         self._read_to = 0
@@ -203,17 +211,17 @@ def _some(rows: list[Row], at_most: int) -> list[Row]:
 
 
 def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
-    """Pack a CSV that nobody writes any more into Parquet beside it, and remove the CSV once the packed file is on disk and as long.
+    """Pack a complete CSV into Parquet, and remove the CSV once the packed file is on disk and has all its rows.
 
-    A torn last line is no row and would be lost: such a file stays as it is, and so does one that holds something else than samples. Raises
-    `RecordError` when the disk is full or the file cannot be read; the CSV is still there then.
+    A CSV with a torn last line or with other content stays as it is. Raises `RecordError` if the disk is full or
+    the file cannot be read; the CSV is intact then.
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     target = file.path.with_suffix(".parquet")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     torn: dict[str, int] = {}
-    found = pieces(file, torn)
+    parts = pieces(file, torn)
     if any(torn.values()):
         unreadable.update(torn)
         return file.path
@@ -225,11 +233,11 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
                 "column_encoding": dict.fromkeys(NUMBERS, "DELTA_BINARY_PACKED"),
             }
             with pq.ParquetWriter(out, _schema(), **options) as writer:
-                for piece in found:
+                for piece in parts:
                     writer.write_table(_table(piece, COLUMNS), row_group_size=GROUP_ROWS)
             out.flush()
             os.fsync(out.fileno())
-        if pq.read_metadata(draft).num_rows != sum(piece.rows for piece in found):
+        if pq.read_metadata(draft).num_rows != sum(piece.rows for piece in parts):
             raise RecordError("the packed file has other rows than the CSV", where=str(file.path))
         draft.replace(target)
     except OSError as error:
@@ -251,8 +259,8 @@ def _schema() -> Any:
 
 
 def _numbers(column: Any) -> Int64Array:
-    known = column.fill_null(MISSING) if column.null_count else column
-    return np.asarray(known.to_numpy(), dtype=np.int64)
+    column_without_nulls = column.fill_null(MISSING) if column.null_count else column
+    return np.asarray(column_without_nulls.to_numpy(), dtype=np.int64)
 
 
 def _is_answered(column: Any) -> BoolArray:
@@ -279,12 +287,12 @@ def _table(piece: Piece, names: Sequence[str]) -> Any:
 
 
 def _packed_since(file: SampleFile) -> SampleFile:
-    """The packed file that took the place of a CSV, because a recorder may end while somebody reads."""
+    """The packed file that replaced a CSV, because a recorder may end during reading."""
     return replace(file, path=file.path.with_suffix(".parquet"))
 
 
 def _rows_again(piece: Piece, names: Sequence[str]) -> Any:
-    """The rows of a piece of CSV out of the packed file that took its place: the same rows in the same order."""
+    """The rows of a piece of CSV, from the packed file that replaced it."""
     import pyarrow as pa  # noqa: PLC0415 - as above
 
     last_row = piece.first_row + piece.rows
@@ -323,23 +331,23 @@ def _cannot_read(file: SampleFile, error: Exception) -> RecordError:
     return RecordError(
         f"samples/{file.path.name} cannot be read: {error}",
         where=str(file.path.parent.parent),
-        next_step="The other files of the run are untouched; move this one aside to read them.",
+        next_step="The other files of the run are intact; move this one away to read them.",
     )
 
 
 def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
-    """A CSV in pieces of whole lines."""
+    """A CSV in pieces of complete lines."""
     torn = rows = 0
     with open_plain(file.path, "rb") as raw:
         start = len(raw.readline())  # the heading
         while content := raw.read(PIECE_BYTES):
-            whole = content.rfind(b"\n") + 1
-            if not whole:
+            complete = content.rfind(b"\n") + 1
+            if not complete:
                 torn = 1
                 break
-            part = _measured(file, start, rows, content[:whole])
+            part = _measured(file, start, rows, content[:complete])
             yield part
-            start, rows = start + whole, rows + part.rows
+            start, rows = start + complete, rows + part.rows
             raw.seek(start)
     unreadable[f"samples/{file.path.name}"] = torn
 
@@ -348,27 +356,30 @@ def _measured(file: SampleFile, start: int, first_row: int, content: bytes) -> P
     import pyarrow.compute as pc  # noqa: PLC0415 - as above
 
     table = _parsed(file, content, _OURS)
-    found = [pc.min_max(table[name]).as_py() for name in _OURS]
-    lows = [one["min"] for one in found if one["min"] is not None]
-    highs = [one["max"] for one in found if one["max"] is not None]
+    ranges = [pc.min_max(table[name]).as_py() for name in _OURS]
+    lows = [limits["min"] for limits in ranges if limits["min"] is not None]
+    highs = [limits["max"] for limits in ranges if limits["max"] is not None]
     lo, hi = min(lows, default=MISSING), max(highs, default=MISSING)
     return Piece(file, start, len(content), first_row, table.num_rows, lo, hi)
 
 
 def _groups(file: SampleFile) -> Iterator[Piece]:
-    """A packed file by its row groups, whose own statistics tell the times."""
+    """The row groups of a packed file, with times from their statistics."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     try:
-        described = pq.read_metadata(file.path)
+        metadata = pq.read_metadata(file.path)
     except (OSError, ValueError) as error:
         raise _cannot_read(file, error) from error
-    places = {described.schema.column(i).name: i for i in range(described.num_columns)}
+    column_index = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
     rows = 0
-    for number in range(described.num_row_groups):
-        group = described.row_group(number)
-        told = [group.column(places[name]).statistics for name in _OURS]
-        known = [one for one in told if one is not None and one.has_min_max]
-        lo, hi = min((one.min for one in known), default=MISSING), max((one.max for one in known), default=MISSING)
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        statistics = [group.column(column_index[name]).statistics for name in _OURS]
+        limits = [limit for limit in statistics if limit is not None and limit.has_min_max]
+        lo, hi = (
+            min((limit.min for limit in limits), default=MISSING),
+            max((limit.max for limit in limits), default=MISSING),
+        )
         yield Piece(file, number, 0, rows, group.num_rows, lo, hi)
         rows += group.num_rows
