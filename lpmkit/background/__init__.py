@@ -1,1 +1,1 @@
-"""Detached processes that carry out a folder's work: how they are started, and what front ends ask of them."""
+"""Detached processes that work on a folder: their start, and the requests of front ends to them."""

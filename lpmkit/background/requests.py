@@ -1,6 +1,8 @@
-"""Requests of front ends to the worker of a folder: small JSON files in ``requests/``, each read once, in the order of asking.
+"""Requests of front ends to the worker of a folder: small JSON files in ``requests/``, each read once, in the order of
+asking.
 
-Anybody can put a file there, so the worker trusts none: one that cannot be read or understood is noted and put out of the way, and never ends a worker.
+Anybody can put a file there, so the worker trusts none: one that cannot be read or understood is noted and put out
+of the way, and never ends a worker.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ _MAX_BYTES = 64 * 1024
 
 
 def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
-    """Write a request into a folder; the file is gone once it is taken up. Raises `RecordError` where it cannot be written."""
+    """Write a request into a folder; the file is gone once it is taken up.
+
+    Raises `RecordError` where it cannot be written.
+    """
     requests = folder.path / FOLDER
     make_folder(requests)
     return write_file(requests / f"{clock.wall_ns()}-{token_hex(4)}.json", json.dumps({"what": what, **more}).encode())
@@ -43,7 +48,10 @@ def withdraw(folder: Run, request: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that could be read: ``what`` is asked, its other fields, and the ``account`` that wrote it. `Inbox.remove` says that it is dealt with."""
+    """A request that could be read:
+
+    ``what`` is asked, its other fields, and the ``account`` that wrote it. `Inbox.remove` says that it is dealt with.
+    """
 
     path: Path
     what: str

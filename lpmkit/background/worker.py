@@ -1,8 +1,8 @@
 """A detached process of ours that works on one folder: the recorder of a run, the conductor of a plan.
 
-It gets the folder on its command line, and as one line of JSON on its standard input the secrets and its *charge*: what the front end that started it vouches for, such
-as the operator's own site file. What stands in the folder is data and vouches for nothing. It holds the folder's lock while it works, and its
-first event shows that it does.
+It gets the folder on its command line, and as one line of JSON on its standard input the secrets and its *charge*:
+what the front end that started it vouches for, such as the operator's own site file. What stands in the folder is
+data and vouches for nothing. It holds the folder's lock while it works, and its first event shows that it does.
 """
 
 from __future__ import annotations

@@ -70,9 +70,9 @@ class Appender:
         file = self._opened()
         size = os.fstat(file.fileno()).st_size
         try:
-            left = memoryview(content)
-            while left:
-                left = left[file.write(left) or 0 :]
+            unwritten = memoryview(content)
+            while unwritten:
+                unwritten = unwritten[file.write(unwritten) or 0 :]
             self._is_synced = False
             self.sync()
         except OSError:

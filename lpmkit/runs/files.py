@@ -23,7 +23,8 @@ def open_plain(path: Path, mode: str) -> BufferedRandom:
 
     ``mode`` as for `open`, binary. Raises `OSError`.
     """
-    file = open(path, mode, buffering=0 if mode == "ab" else -1, opener=_open)  # noqa: SIM115 - Path.open takes no opener
+    buffering = 0 if mode == "ab" else -1
+    file = open(path, mode, buffering=buffering, opener=_open)  # noqa: SIM115 - Path.open takes no opener
     return cast(BufferedRandom, file)
 
 
@@ -152,7 +153,8 @@ class HeldFolder:
         if self._is(path):
             return path
         try:
-            renamed = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))  # noqa: PTH115 - a link of the kernel's, not of a folder
+            # A link of the kernel's, not of a folder.
+            renamed = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))  # noqa: PTH115
         except OSError:
             renamed = path
         if self._is(renamed):

@@ -71,6 +71,9 @@ class Move:
 
 
 _COLUMNS = tuple(field.name for field in fields(Move))
+_NAMES = ", ".join(_COLUMNS)
+_SELECT = f"SELECT {_NAMES} FROM runs ORDER BY created_ns, run"  # noqa: S608 - our own names
+_INSERT = f"INSERT OR REPLACE INTO runs (stamp, {_NAMES}) VALUES (?{', ?' * len(_COLUMNS)})"  # noqa: S608 - as above
 #: Figures that are compared with the usual ones: field and label.
 FIGURES = (
     ("suspended_s", "suspended"),
@@ -178,7 +181,7 @@ class History:
                 continue
             values = asdict(move)
             index.execute(
-                f"INSERT OR REPLACE INTO runs (stamp, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)})",  # noqa: S608 - our own names
+                _INSERT,
                 (current[name], *(values[column] for column in _COLUMNS)),
             )
         index.commit()
@@ -213,7 +216,8 @@ class History:
             if value is None or value <= 0:
                 continue
             for group, group_moves in self._alike(move):
-                values = [one for earlier in group_moves if (one := getattr(earlier, name)) is not None and one > 0]
+                known = [getattr(earlier, name) for earlier in group_moves]
+                values = [seconds for seconds in known if seconds is not None and seconds > 0]
                 if len(values) >= MIN_USUAL:
                     usual = statistics.median(values)
                     figures.append(Usual(figure, value, usual, value / usual, group, len(values)))
@@ -276,7 +280,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 
 
 def _all(index: sqlite3.Connection) -> Iterator[Move]:
-    for row in index.execute(f"SELECT {', '.join(_COLUMNS)} FROM runs ORDER BY created_ns, run"):  # noqa: S608 - our own names
+    for row in index.execute(_SELECT):
         yield Move(*row)
 
 
@@ -285,7 +289,8 @@ def _stamp(folder: str) -> str:
     stamps = []
     for name in ("run.json", "summary.json", "remarks.jsonl"):
         try:
-            facts = os.stat(f"{folder}/{name}")  # noqa: PTH116 - thousands of them: a path object for each costs more than the call
+            # A path object for each of thousands of files costs more than the call.
+            facts = os.stat(f"{folder}/{name}")  # noqa: PTH116
         except OSError:
             if name == "run.json":
                 return ""

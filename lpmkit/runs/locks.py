@@ -1,9 +1,9 @@
-"""Locks on files, each with its owner's mark.
+"""File locks with a mark of their owner.
 
-The kernel's lock (``flock``) ends with its process and cannot be left behind. Some file systems grant it to
-everybody (NFS without a lock service) or to nobody, so the owner also writes a mark into the file: a token, its
-machine and its process. Another process refuses a file whose mark belongs to a live owner, and an owner that finds
-another mark than its own has lost the file.
+The kernel's lock (``flock``) ends with its process and cannot be left behind. Some file systems grant it to every
+process (NFS without a lock service) or to none, so the owner also writes a mark into the file: a token, its host
+and its process. Another process refuses a file whose mark has a live owner, and an owner that finds a foreign mark
+has lost the file.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from secrets import token_hex
 from lpmkit.errors import RecordError
 from lpmkit.runs.files import FULL, cannot_write, make_folder, open_plain
 
-#: Seconds between two beats of an owner, and after which an owner on another machine is taken for gone.
+#: Seconds between two renewals of a mark, and age from which an owner on another host counts as dead.
 BEAT_S, GONE_S = 5.0, 60.0
-#: What ``flock`` answers where a file system has no locks.
+#: Errors of ``flock`` on a file system without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _MAX_MARK_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The mark in a lock file. ``boot`` and ``started`` identify a life of the machine and of the process; empty where
-    the system does not tell.
+    """The mark in a lock file.
 
-    ``inode`` is the lock file's own: in a copy of the folder it is another one, and the mark is nobody's.
+    ``boot`` and ``started`` identify the boot of the host and the start of the process; empty if unknown. ``inode``
+    is the lock file's own: a copy of the folder has a different one, so a copied mark is void.
     """
 
     token: str
@@ -50,7 +50,7 @@ class Owner:
 
 
 class HeldByAnother(RecordError):
-    """A lock that another process holds; ``owner`` is ``None`` where its mark is not readable."""
+    """A lock that another process holds; ``owner`` is ``None`` if its mark is unreadable."""
 
     def __init__(self, what: str, *, owner: Owner | None, where: str, next_step: str) -> None:
         self.owner = owner
@@ -58,9 +58,9 @@ class HeldByAnother(RecordError):
 
 
 class FileLock:
-    """A lock on one file.
+    """A lock on one file. ``about`` is written into the mark; ``taken`` and ``next_step`` are for the error of other
+    processes.
 
-    ``about`` stands in the mark; ``taken`` and ``next_step`` are for the one that finds it taken.
     """
 
     def __init__(self, path: Path, *, about: str, taken: str, next_step: str) -> None:
@@ -72,8 +72,7 @@ class FileLock:
     def acquire(self) -> None:
         """Take the lock.
 
-        Raises `HeldByAnother` where somebody has it, `RecordError` where the file system has no locks or cannot be
-        written.
+        Raises `HeldByAnother` if it is taken, `RecordError` if the file system has no locks or cannot be written.
         """
         try:
             with open_plain(self.path, "a+b") as file:
@@ -114,7 +113,7 @@ class FileLock:
         except OSError as error:
             if error.errno not in FULL:
                 raise _cannot_lock(self.path, error) from error
-            self._token = ""  # a full disk takes no mark; the kernel's lock has to do
+            self._token = ""  # no mark on a full disk; the kernel's lock must suffice
         self._beaten_s = time.monotonic()
 
     def _held(self, owner: Owner | None, remark: str) -> HeldByAnother:
@@ -126,10 +125,7 @@ class FileLock:
         )
 
     def is_ours(self) -> bool:
-        """Whether the mark is still ours; also renews its time, every `BEAT_S`.
-
-        A mark that cannot be read is taken for ours.
-        """
+        """True while the mark is ours, or unreadable; also renews the mark every `BEAT_S`."""
         if self._descriptor is None or not self._token:
             return True
         now = time.monotonic()
@@ -143,7 +139,7 @@ class FileLock:
         return mark is None or mark.token == self._token
 
     def release(self) -> None:
-        """Give the lock back. The mark stays where it is another's."""
+        """Release the lock. A foreign mark stays."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
@@ -157,19 +153,18 @@ class FileLock:
 
 
 def holder(path: Path) -> Owner | None:
-    """The live owner of a lock file;
-
-    ``None`` where there is none. Raises `RecordError` where that cannot be found out.
-    """
+    """The live owner of a lock file, ``None`` without one. Raises `RecordError` if unknown."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RecordError(
-            f"whether it is being recorded is not known: {path.name} cannot be read ({error.strerror})",
+            f"unknown whether it is being recorded: {path.name} cannot be read ({error.strerror})",
             where=str(path.parent),
-            next_step="Ask its owner for the right to read it; `runs.group` in the site file shares new runs with a group.",
+            next_step=(
+                "Ask its owner for permission to read it; `runs.group` in the site file shares new runs with a group."
+            ),
         ) from error
     try:
         mark = _mark(descriptor)
@@ -186,11 +181,13 @@ def holder(path: Path) -> Owner | None:
 
 
 def _cannot_lock(path: Path, error: OSError) -> RecordError:
-    why = "has no locks" if error.errno in _NO_LOCKS else "cannot lock"
+    reason = "has no locks" if error.errno in _NO_LOCKS else "cannot lock"
     return RecordError(
-        f"the file system {why}: {path.name}: {error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})",
+        f"the file system {reason}: {path.name}: {error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})",
         where=str(path.parent),
-        next_step="Put the folder of runs on a local disk (`runs.folder` in the site file). Nothing was asked of any manager.",
+        next_step=(
+            "Put the folder of runs on a local disk (`runs.folder` in the site file). Nothing was asked of any manager."
+        ),
     )
 
 
@@ -206,7 +203,7 @@ def _read_mark(path: Path) -> Owner | None:
 
 
 def _mark(descriptor: int) -> Owner | None:
-    """The mark in an open lock file; ``None`` where there is none that can be understood."""
+    """The mark in an open lock file; ``None`` if there is none or it is invalid."""
     try:
         fields = json.loads(os.pread(descriptor, _MAX_MARK_BYTES, 0))
         return Owner(
@@ -223,9 +220,7 @@ def _mark(descriptor: int) -> Owner | None:
 
 
 def _is_alive(owner: Owner, descriptor: int) -> bool:
-    """Whether the owner of a mark lives, as far as that can be told: by its process on this machine, by its last
-    beat on another one.
-    """
+    """True if the owner of a mark lives: judged by its process on this host, by its last renewal on another."""
     if owner.inode != os.fstat(descriptor).st_ino:
         return False
     if owner.host == socket.gethostname():
@@ -241,8 +236,8 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process was started, in ticks of the kernel (field 22 of ``/proc/PID/stat``); empty where there is no
-    such process or no ``/proc``.
+    """Start of a process in kernel ticks (field 22 of ``/proc/PID/stat``); empty without such a process or
+    ``/proc``.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -257,7 +252,7 @@ PARTITION_LOCKS = ".locks"
 
 
 def partition_lock_path(runs: Path, source: str, partition: str) -> Path:
-    """The lock file of a partition on the frame that it leaves, in the folder of runs.
+    """The lock file of a partition on its source frame, in the folder of runs.
 
     >>> partition_lock_path(Path("runs"), "p8a", "bx/85").name
     'p8a.bx%2f85.lock'
@@ -267,7 +262,7 @@ def partition_lock_path(runs: Path, source: str, partition: str) -> Path:
 
 
 def partition_lock(run: Path, source: str, partition: str) -> FileLock:
-    """The lock that a run takes before it moves a partition. Raises `RecordError` where its folder cannot be made."""
+    """The lock that a run takes before it moves a partition. Raises `RecordError` if its folder cannot be created."""
     path = partition_lock_path(run.parent, source, partition)
     make_folder(path.parent)
     return FileLock(
