@@ -120,11 +120,11 @@ def test_ticks_change_their_pace_without_losing_a_slot(host: RealHost, tmp_path:
             return super().stream(arguments if arguments[0] == known else ["false"], prepare)
 
     order = ProbeOrder("ssh-ticks", "ticks", 2_000_000, host="realhost", pace="quick", paces=PACES)
-    tempo = RateSetting()
-    with Running(TickProbe(order, Poor(route(host.name, host.ssh_config)), tempo=tempo)) as seen:
+    setting = RateSetting()
+    with Running(TickProbe(order, Poor(route(host.name, host.ssh_config)), setting=setting)) as seen:
         _soon(lambda: len(seen.samples) >= 3)
         for number, pace in enumerate(("calm", "quick"), start=2):
-            tempo.wanted = pace
+            setting.wanted = pace
             if how == "shell":
                 break
             _soon(lambda number=number: len(seen.of("pace")) == number)
@@ -150,16 +150,16 @@ def test_ticks_change_their_pace_without_losing_a_slot(host: RealHost, tmp_path:
 
 
 def test_the_three_that_ask_change_their_pace_and_owe_a_sample_for_every_slot(host: RealHost) -> None:
-    way, tempo = route(host.name, host.ssh_config), RateSetting()
+    way, setting = route(host.name, host.ssh_config), RateSetting()
     paces = {"quick": Rate(50_000_000), "calm": Rate(400_000_000)}
 
     def order(kind: str) -> ProbeOrder:
         return ProbeOrder(kind, kind, 50_000_000, host="realhost", pace="quick", paces=paces)
 
-    probes = [EchoProbe(order("echo"), SshSession(way), tempo=tempo), ConnectProbe(order("connect"), way, tempo=tempo)]
+    probes = [EchoProbe(order("echo"), SshSession(way), setting=setting), ConnectProbe(order("connect"), way, setting=setting)]
     with Running(probes[0]) as echo, Running(probes[1]) as connect:
         for number, pace in enumerate(("", "calm", "quick"), start=1):
-            tempo.wanted = pace
+            setting.wanted = pace
             for seen in (echo, connect):
                 _soon(lambda seen=seen, number=number: len(seen.of("pace")) == number)
                 count = len(seen.samples)

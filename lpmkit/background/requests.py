@@ -1,8 +1,7 @@
-"""Requests of front ends to the worker of a folder: small JSON files in ``requests/``, each read once, in the order of
-asking.
+"""Requests of front ends to the worker of a folder: small JSON files in ``requests/``, each read once, in order.
 
-Anybody can put a file there, so the worker trusts none: one that cannot be read or understood is noted and put out
-of the way, and never ends a worker.
+Anyone can put a file there, so the worker trusts none: an unreadable or invalid one is noted and removed, and never
+ends a worker.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from lpmkit.runs.folder import Run, write_file
 from lpmkit.timeline import Clock
 
 FOLDER = "requests"
-#: Characters of a request that a note shows.
+#: Number of characters of a request that are shown in a note.
 _SHOWN = 200
-#: Bytes of a request that are read.
+#: Maximum size of a request in bytes.
 _MAX_BYTES = 64 * 1024
 
 
 def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
-    """Write a request into a folder; the file is gone once it is taken up.
+    """Write a request into a folder; its file disappears when it is taken up.
 
-    Raises `RecordError` where it cannot be written.
+    Raises `RecordError` if it cannot be written.
     """
     requests = folder.path / FOLDER
     make_folder(requests)
@@ -38,7 +37,7 @@ def put(folder: Run, clock: Clock, what: str, **more: Any) -> Path:
 
 
 def withdraw(folder: Run, request: str) -> bool:
-    """Take back a request that was not taken up; false where it was."""
+    """Withdraw a request; false if it was taken up already."""
     try:
         (folder.path / FOLDER / f"{request}.json").unlink()
     except OSError:
@@ -48,9 +47,9 @@ def withdraw(folder: Run, request: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that could be read:
+    """A valid request: ``what`` it asks for, its other fields, and the ``account`` that wrote it.
 
-    ``what`` is asked, its other fields, and the ``account`` that wrote it. `Inbox.remove` says that it is dealt with.
+    `Inbox.remove` marks it as done.
     """
 
     path: Path
@@ -60,41 +59,41 @@ class Request:
 
     @property
     def id(self) -> str:
-        """The name by which the answer to this request is found."""
+        """The id under which its answer is recorded."""
         return self.path.stem
 
 
 class Inbox:
-    """The requests of one folder, for its worker. ``note`` writes a sentence about a bad one into the record."""
+    """The requests of one folder, for its worker. ``note`` records a sentence about an invalid one."""
 
     def __init__(self, folder: Path, note: Callable[[str], object]) -> None:
         self._folder = folder / FOLDER
         self._note = note
-        #: What could not be removed; it is not read a second time.
+        #: Files that could not be removed; they are not read again.
         self._stuck: set[Path] = set()
 
     def move(self, folder: Path) -> None:
-        """Look for requests in ``folder`` from now on, which is the same one under another name."""
+        """Use ``folder`` from now on, which was renamed."""
         self._folder = folder / FOLDER
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits to be read."""
+        """True without waiting requests."""
         return not self._paths()
 
     def read(self) -> Iterator[Request]:
-        """The requests that wait. Bad ones are noted and removed; good ones stay until `remove`."""
+        """The waiting requests. Invalid ones are noted and removed; valid ones stay until `remove`."""
         for path in self._paths():
             request = self._read(path)
             if request is not None:
                 yield request
 
     def remove(self, request: Request) -> None:
-        """Take a request out of the folder."""
+        """Remove a request from the folder."""
         self._discard(request.path)
 
     def refuse(self, request: Request, why: str) -> None:
-        """Note why a request is not carried out, and remove it."""
+        """Note the reason why a request is not executed, and remove it."""
         self._note(f"the request {request.what!r} is not carried out: {why}")
         self._discard(request.path)
 
@@ -113,7 +112,7 @@ class Inbox:
                 account = account_name(os.fstat(file.fileno()).st_uid)
                 text = file.read(_MAX_BYTES).decode(errors="replace")
         except FileNotFoundError:
-            return None  # taken back by whoever asked
+            return None  # withdrawn
         except OSError as error:
             self._note(f"a request could not be read and is not carried out: {path.name}: {error.strerror or error}")
             self._discard(path)

@@ -1,8 +1,8 @@
-"""A detached process of ours that works on one folder: the recorder of a run, the conductor of a plan.
+"""A detached process that works on one folder: the recorder of a run, the conductor of a plan.
 
-It gets the folder on its command line, and as one line of JSON on its standard input the secrets and its *charge*:
-what the front end that started it vouches for, such as the operator's own site file. What stands in the folder is
-data and vouches for nothing. It holds the folder's lock while it works, and its first event shows that it does.
+It gets the folder on its command line, and one line of JSON on its standard input: the secrets and its *charge*,
+the facts that the front end vouches for, such as the operator's own site file. The content of the folder is data
+and vouches for nothing. It holds the folder's lock while it works, and its first event proves that it does.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from lpmkit.runs.folder import Run
 from lpmkit.ssh.secrets import Secrets, environment_without
 from lpmkit.timeline import Clock, wait_until
 
-#: Seconds within which a worker shows its first event, or something is wrong with the machine.
+#: Time limit of a worker's first event, in seconds.
 START_TIMEOUT_S = 30.0
-#: Seconds that a worker without a first event may take to end when it is killed.
+#: Time limit of killing a worker without a first event, in seconds.
 _END_S = 10.0
-#: Kinds of events after which a move may have been asked for.
+#: Kinds of events after which a move may have been requested.
 ASKING = ("intent", "moving")
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A kind of worker: its noun for messages and its log file (``recorder``), and the module that is run."""
+    """A kind of worker: its noun for messages and log file (``recorder``), and its module."""
 
     noun: str
     module: str
@@ -52,11 +52,12 @@ class Worker:
         if has_shown_itself():
             return child.pid
         is_gone = _ended(child)
-        asked = [event for event in folder.events() if event.kind in ASKING]
+        requested = [event for event in folder.events() if event.kind in ASKING]
         log = self.log(folder.path).read_text(encoding="utf-8", errors="replace")[-2000:]
-        if is_gone and not asked:
+        if is_gone and not requested:
             raise RecordError(
-                f"the {self.noun} did not start and has ended; its record shows that it asked no manager to move anything",
+                f"the {self.noun} did not start and has ended; "
+                "its record shows that it asked no manager to move anything",
                 where=str(folder.path),
                 answered=log or None,
                 next_step="Is there room on the disk? `lpmkit doctor` looks at this machine.",
@@ -65,7 +66,9 @@ class Worker:
             f"the {self.noun} (process {child.pid}) did not report; whether a move was asked for is not known",
             where=str(folder.path),
             answered=log or None,
-            next_step=f"Look at both managers before anything else: `lpmkit recover {folder.path} --look` changes nothing.",
+            next_step=(
+                f"Look at both managers before anything else: `lpmkit recover {folder.path} --look` changes nothing."
+            ),
         )
 
     def detach(self, folder: Run, secrets: Secrets, charge: Mapping[str, Any]) -> subprocess.Popen[bytes]:
@@ -85,18 +88,18 @@ class Worker:
             child.stdin.write(json.dumps({"secrets": secrets.known(), "charge": charge}).encode() + b"\n")
             child.stdin.close()
         except BrokenPipeError:
-            pass  # it died at once: no event of it comes, and its log has the reason
+            pass  # it died at once: there will be no event, and its log has the reason
         # Collect it when it ends before we do; else init will.
         threading.Thread(target=child.wait, daemon=True).start()
         return child
 
     def log(self, folder: Path) -> Path:
-        """The file with its standard output and standard error."""
+        """The file with standard output and standard error."""
         return folder / f"{self.noun}.log"
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:
-    """End a worker of ours; false where it is still there."""
+    """Kill a worker of ours; false if it did not end."""
     child.kill()
     try:
         child.wait(_END_S)
@@ -106,7 +109,7 @@ def _ended(child: subprocess.Popen[bytes]) -> bool:
 
 
 def given() -> tuple[Path, Secrets, dict[str, Any]]:
-    """The folder, the secrets and the charge that this worker was started with."""
+    """Folder, secrets and charge of this worker."""
     line = json.loads(sys.stdin.readline() or "{}")
     sys.stdin.close()
     return Path(sys.argv[1]), Secrets(line.get("secrets"), may_ask=False), line.get("charge") or {}

@@ -1,4 +1,6 @@
-"""The probe of the alert log: its entries as it grows, and the traces in which VKTM and the log writer note what they measured."""
+"""The probe of the alert log: its entries as it grows, and the traces in which VKTM and the log writer note what
+they measured.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ Entry = tuple[str, list[tuple[LogEvent, int | None]]]
 class AlertProbe:
     """Follows the alert log and the traces beside it.
 
-    Read over an ordinary login with ``ls``, ``wc`` and ``tail``, or by SQL where the site file says ``alert_log: V$DIAG_ALERT_EXT``.
+    Read over an ordinary login with ``ls``, ``wc`` and ``tail``, or by SQL where the site file says ``alert_log:
+    V$DIAG_ALERT_EXT``.
     """
 
     def __init__(self, order: ProbeOrder, database: Database, clock: Clock | None = None) -> None:
@@ -169,7 +172,10 @@ class AlertProbe:
         return None
 
     def _find_traces(self) -> None:
-        """Follow the traces of VKTM and the log writer. They are made with their first entry: one that is new since we began is read from its beginning."""
+        """Follow the traces of VKTM and the log writer.
+
+        They are made with their first entry: one that is new since we began is read from its beginning.
+        """
         paths = [path for path in self._followers if path.endswith(".log")]
         if not paths:
             return

@@ -1,4 +1,4 @@
-"""The probes for the databases of a partition, as the site file names them. No driver is loaded for this."""
+"""Probes for the databases of a partition, from the site file. Loads no driver."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from lpmkit.probes.orders import KINDS, ProbeOrder
 from lpmkit.ssh.secrets import Secrets
 
 GROUP = "oracle"
-#: How often states are asked for (a dozen small questions), and a listener pinged.
+#: Intervals of state queries (a dozen small ones) and of listener pings.
 STATE_EVERY_NS, PING_EVERY_NS = 20_000_000_000, 1_000_000_000
 
 
 def databases_of(site: Site, partition: str) -> dict[str, DatabaseSettings]:
-    """The databases that run in a partition, by SID."""
-    return {sid: one for sid, one in site.databases.items() if one.partition == partition}
+    """The databases of a partition, by SID."""
+    return {sid: database for sid, database in site.databases.items() if database.partition == partition}
 
 
 def database_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrder, ...]:
-    """Every probe of the databases in a partition; none where the site file names none."""
+    """Every probe of the databases of a partition; empty without a database in the site file."""
     return tuple(
-        order for sid, one in databases_of(site, partition).items() for order in _orders(site, sid, one, suffix)
+        order
+        for sid, database in databases_of(site, partition).items()
+        for order in _orders(site, sid, database, suffix)
     )
 
 
 def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> Iterator[ProbeOrder]:
-    known = site.partitions.get(settings.partition)
-    way = ConnectionSettings.of(sid, settings)
+    partition = site.partitions.get(settings.partition)
+    connection = ConnectionSettings.of(sid, settings)
     limits = {"lost_sessions": settings.lost_sessions, "failed_logons": settings.failed_logons}
 
     def order(name: str, kind: str, interval_ns: int, **more: Any) -> ProbeOrder:
@@ -39,14 +41,14 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
             name=f"ora-{name}-{sid}{suffix}",
             kind=kind,
             interval_ns=interval_ns,
-            host=known.host if known else settings.partition,
-            about=f"{KINDS[kind][0]} ({way.way})" if kind in ("sql", "commit", "logon") else KINDS[kind][0],
+            host=partition.host if partition else settings.partition,
+            about=f"{KINDS[kind][0]} ({connection.way})" if kind in ("sql", "commit", "logon") else KINDS[kind][0],
             ssh_config=str(site.ssh_config) if site.ssh_config else None,
-            password=known.password if known else None,
+            password=partition.password if partition else None,
             group=GROUP,
             options={
                 "sid": sid,
-                "way": way.as_data(),
+                "way": connection.as_data(),
                 "password": settings.password,
                 "wallet_password": settings.wallet_password,
                 "limits": limits,
@@ -73,7 +75,10 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
 
 
 def learn_secrets(orders: Sequence[Mapping[str, Any]], secrets: Secrets) -> None:
-    """Have the passwords of the databases at hand, as long as somebody is there to be asked. One that leads nowhere is told by its probe."""
+    """Resolve the database passwords while an operator can be prompted. A reference that does not resolve is left to
+    its probe.
+
+    """
     for order in orders:
         options = order.get("options") or {}
         if order.get("group") != GROUP:

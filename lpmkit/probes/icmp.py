@@ -1,7 +1,7 @@
-"""Echo requests that the kernel of the watched host answers: no process there has to be scheduled for it.
+"""Echo requests, which the kernel of the probed host answers without scheduling a process.
 
-Requests leave on a schedule of their own, whatever became of the last one; replies bear the receiving kernel's stamp. An unprivileged
-datagram socket is used where ``net.ipv4.ping_group_range`` allows it, else a raw one (root or CAP_NET_RAW).
+Requests leave on schedule, independent of earlier replies; replies have the receiving kernel's stamp. Uses an
+unprivileged datagram socket if ``net.ipv4.ping_group_range`` allows it, otherwise a raw one (root or CAP_NET_RAW).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from lpmkit.ssh.client import Route
 from lpmkit.ssh.rx_timestamps import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
 from lpmkit.timeline import Clock, Outcome, Sample
 
-#: A reply may come as late as this: what waited through a suspension in somebody's queue is answered after it.
+#: Time limit of a reply: a request that waited in a queue during a suspension is answered after it.
 GIVE_UP_NS = 20_000_000_000
-#: A host that has answered nothing for so long is said not to answer at all.
+#: Time without any reply after which the host is reported as not answering.
 DEAF_NS = 5_000_000_000
-#: So many requests at most leave at once when we were held up ourselves; the ones before them are told as not sent.
+#: Maximum overdue requests sent at once after an observer stall; earlier ones are recorded as not sent.
 BURST = 20
 #: A classic packet filter on a socket (socket(7)); Python does not name it.
 _SO_ATTACH_FILTER = 26
@@ -36,26 +36,26 @@ _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
 _PROTOCOL = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
 
 
-class NotLookedAt(Exception):
-    """Why this host cannot be asked from here."""
+class CannotProbe(Exception):
+    """The host cannot be probed from here, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An address to ask: its family and what `socket.sendto` wants."""
+    """An address to probe: its family and the argument of `socket.sendto`."""
 
     family: socket.AddressFamily
     address: tuple[str, int] | tuple[str, int, int, int]
 
 
 class IcmpProbe:
-    """An echo request every interval, sent when it is due; every one owes a sample."""
+    """Sends an echo request at each interval; each one yields a sample."""
 
     def __init__(
-        self, order: ProbeOrder, way: Route, clock: Clock | None = None, *, tempo: RateSetting | None = None
+        self, order: ProbeOrder, target: Route, clock: Clock | None = None, *, setting: RateSetting | None = None
     ) -> None:
-        self.order, self.way = order, way
-        self._keeping = ProbeRate(order, tempo)
+        self.order, self.target = order, target
+        self._rate = ProbeRate(order, setting)
         self.clock = clock or Clock()
         self._token = os.urandom(8)
         self._open: dict[int, tuple[int, int]] = {}
@@ -65,10 +65,10 @@ class IcmpProbe:
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
         try:
-            self._peer = peer(self.way)
+            self._peer = peer(self.target)
             wire = echo_socket(self._peer.family, self._token)
-        except NotLookedAt as why:
-            sink.event(self.order.name, "probe-trouble", what=f"not looked at: {why}")
+        except CannotProbe as reason:
+            sink.event(self.order.name, "probe-trouble", what=f"not looked at: {reason}")
             return
         with wire:
             self._probe(wire, stop, sink)
@@ -79,14 +79,14 @@ class IcmpProbe:
         poller = select.poll()
         poller.register(wire.fileno(), select.POLLIN)
         due = began = self.clock.mono_ns()
-        self._keeping.tell(sink, 1, due)
+        self._rate.tell(sink, 1, due)
         while not stop.is_set():
             now = self.clock.mono_ns()
-            interval = self._keeping.interval_ns
-            if self._keeping.follow():
-                due = self._keeping.next_due(due, interval, now)
-                interval = self._keeping.interval_ns
-                self._keeping.tell(sink, self._seq + 1, due)
+            interval = self._rate.interval_ns
+            if self._rate.follow():
+                due = self._rate.next_due(due, interval, now)
+                interval = self._rate.interval_ns
+                self._rate.tell(sink, self._seq + 1, due)
             while due <= now:
                 if now - due < BURST * interval:
                     self._ask(wire, due, sink)
@@ -108,9 +108,8 @@ class IcmpProbe:
         self._open[self._seq] = (due, sent)
         try:
             wire.sendto(packet, self._peer.address)
-        except (
-            OSError
-        ) as error:  # no route, no neighbour, no buffer: it was not sent, and it owes a sample all the same
+        except OSError as error:
+            # No route, no neighbour, no buffer: not sent, but it still yields a sample.
             self._end(self._seq, sink, None, f"not sent: {error.strerror or error}")
 
     def _skip(self, due: int, sink: Sink) -> None:
@@ -123,7 +122,7 @@ class IcmpProbe:
             try:
                 content, ancillary, _, sender = wire.recvmsg(2048, ANCILLARY_BYTES)
             except OSError:
-                return  # nothing more, or what an earlier request met on its way: that one stays unanswered
+                return  # nothing more, or an ICMP error for an earlier request, which stays unanswered
             arrived = stamps.arrived_ns(ancillary) if stamps else self.clock.mono_ns()
             number = reply(content, self._peer.family, self._token)
             if number in self._open and sender[0] == self._peer.address[0]:
@@ -143,37 +142,40 @@ class IcmpProbe:
         sink.sample(self.order.name, Sample(number, due, sent, arrived, outcome=outcome, detail=detail))
 
 
-def peer(way: Route) -> Peer:
-    """The address behind a route. Raises `NotLookedAt` when its kernel's answers would say nothing, or cannot be had."""
-    if way.jumps or way.proxy_command:
-        raise NotLookedAt("the host is reached through another one, so this machine has no way of its own to it")
+def peer(target: Route) -> Peer:
+    """The address of a route. Raises `CannotProbe` if its kernel's replies mean nothing or cannot be received."""
+    if target.jumps or target.proxy_command:
+        raise CannotProbe("the host is reached through another one, so this machine has no way of its own to it")
     try:
-        family, _, _, _, address = socket.getaddrinfo(way.hostname, None, type=socket.SOCK_DGRAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(target.hostname, None, type=socket.SOCK_DGRAM)[0]
     except OSError as error:
-        raise NotLookedAt(f"{way.hostname} has no address: {error.strerror}") from error
+        raise CannotProbe(f"{target.hostname} has no address: {error.strerror}") from error
     if family not in _ECHO:
-        raise NotLookedAt(f"{way.hostname} has no internet address")
-    found = Peer(family, address)  # type: ignore[arg-type] # the shape that goes with the family
-    if is_own(found):
-        raise NotLookedAt(f"{found.address[0]}: this address is this machine's own kernel")
-    return found
+        raise CannotProbe(f"{target.hostname} has no internet address")
+    own_peer = Peer(family, address)  # type: ignore[arg-type] # the shape that goes with the family
+    if is_own(own_peer):
+        raise CannotProbe(f"{own_peer.address[0]}: this address is this machine's own kernel")
+    return own_peer
 
 
-def is_own(one: Peer) -> bool:
-    """Whether an address is this machine's: loopback, or of one of its interfaces. Nothing is sent."""
-    if ipaddress.ip_address(one.address[0].partition("%")[0]).is_loopback:
+def is_own(candidate: Peer) -> bool:
+    """True if an address belongs to this host: loopback, or of one of its interfaces. Sends nothing."""
+    if ipaddress.ip_address(candidate.address[0].partition("%")[0]).is_loopback:
         return True
-    with socket.socket(one.family, socket.SOCK_DGRAM) as probe:
+    with socket.socket(candidate.family, socket.SOCK_DGRAM) as probe:
         try:
-            # to reach an address of one's own, the kernel leaves from that very address
-            probe.connect((one.address[0], 9, *one.address[2:]))
+            # The kernel reaches its own address from that same address.
+            probe.connect((candidate.address[0], 9, *candidate.address[2:]))
         except OSError:
-            return False  # no way to it at the moment
-        return bool(probe.getsockname()[0] == one.address[0])
+            return False  # no route at the moment
+        return bool(probe.getsockname()[0] == candidate.address[0])
 
 
 def echo_socket(family: socket.AddressFamily, token: bytes) -> socket.socket:
-    """A socket for echo requests that does not block, and gets no more than what bears ``token``. Raises `NotLookedAt` when this user may have none."""
+    """A non-blocking socket for echo requests that receives only packets with ``token``.
+
+    Raises `CannotProbe` if this user may not open one.
+    """
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         try:
             wire = socket.socket(family, kind, _PROTOCOL[family])
@@ -183,11 +185,11 @@ def echo_socket(family: socket.AddressFamily, token: bytes) -> socket.socket:
         if kind == socket.SOCK_RAW and sys.platform.startswith("linux"):
             _only(wire, family, token)
         return wire
-    raise NotLookedAt("this user may send no echo requests here (net.ipv4.ping_group_range, or CAP_NET_RAW)")
+    raise CannotProbe("this user may send no echo requests here (net.ipv4.ping_group_range, or CAP_NET_RAW)")
 
 
 def _only(wire: socket.socket, family: socket.AddressFamily, token: bytes) -> None:
-    """Have the kernel keep from a raw socket what is not its own: else each of many probes would wake for every other one's replies."""
+    """Attach a packet filter to a raw socket, so that each of many probes wakes only for its own replies."""
     header = (
         (0xB1, 0, 0, 0) if family == socket.AF_INET else (0x01, 0, 0, 0)
     )  # the length of the IP header, which IPv6 does not show
@@ -201,22 +203,22 @@ def _only(wire: socket.socket, family: socket.AddressFamily, token: bytes) -> No
         (0x06, 0, 0, 0xFFFF),
         (0x06, 0, 0, 0),
     )
-    code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *one) for one in program))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *instruction) for instruction in program))
     wire.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
 
 
 def request(family: int, identifier: int, number: int, token: bytes) -> bytes:
-    """An echo request. The number stands in full in its body: sixteen bits are soon used up."""
+    """An echo request. Its body has the full number, since sixteen bits wrap soon."""
     body = _BODY.pack(token, number)
     kind = _ECHO[socket.AddressFamily(family)][0]
     head = _HEAD.pack(kind, 0, 0, identifier, number & 0xFFFF)
     if family == socket.AF_INET6:
-        return head + body  # the kernel sums it up, as the sum covers addresses
+        return head + body  # the kernel computes the checksum, which covers addresses
     return _HEAD.pack(kind, 0, checksum(head + body), identifier, number & 0xFFFF) + body
 
 
 def reply(content: bytes, family: int, token: bytes) -> int:
-    """The number of one of our requests that ``content`` answers; 0 when it answers none.
+    """The number of our request that ``content`` answers; 0 for any other packet.
 
     >>> reply(bytes([0]) + request(socket.AF_INET, 7, 70000, b"lpmkit-8")[1:], socket.AF_INET, b"lpmkit-8")
     70000
@@ -226,14 +228,14 @@ def reply(content: bytes, family: int, token: bytes) -> int:
     body = content[_HEAD.size :]
     if content[:1] != bytes([_ECHO[socket.AddressFamily(family)][1]]) or len(body) < _BODY.size:
         return 0
-    said, number = _BODY.unpack_from(body)
-    return int(number) if said == token else 0
+    received_token, number = _BODY.unpack_from(body)
+    return int(number) if received_token == token else 0
 
 
 def checksum(content: bytes) -> int:
     """The internet checksum (RFC 1071).
 
-    >>> hex(checksum(bytes([0x45, 0, 0, 0x30, 0x44, 0x22, 0x40, 0, 0x80, 6, 0, 0, 0x8C, 0x7C, 0x19, 0xAC, 0xAE, 0x24, 0x1E, 0x2B])))
+    >>> hex(checksum(bytes.fromhex("4500003044224000800600008c7c19acae241e2b")))
     '0x442e'
     """
     words = struct.unpack(f"!{len(content) // 2}H", content[: len(content) // 2 * 2])

@@ -1,8 +1,8 @@
-"""A connection to a SAP dispatcher that stays open: the stand-in for a SAP GUI session (`PYSAP`).
+"""A connection to a SAP dispatcher that stays open, like a SAP GUI session (`PYSAP`).
 
-NI, the frame around every SAP protocol, has a ping that any peer answers between messages: no logon, no licence, no dialog process. The dispatcher's process answers, not
-its kernel; the connection lives as long as its socket does, so one that had to be opened again is what logged-in users would have noticed. A peer's own pings are answered,
-as a SAP GUI does.
+NI, the framing of all SAP protocols, has a ping that any peer answers between messages: no logon, no licence, no dialog
+process. The dispatcher's process answers, not its kernel. A connection that had to be reopened is one that logged-in
+users would have lost. Pings of the peer are answered, as a SAP GUI does.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.timeline import Clock, Outcome, Sample
 
 PING, PONG = b"NI_PING\0", b"NI_PONG\0"
-#: A frame longer than this is no answer to anything we asked.
+#: Maximum length of a frame; no reply to a ping is longer.
 LONGEST_FRAME = 1 << 20
-#: A new connection that is neither accepted nor refused within this time is given up and tried again.
+#: Time limit of a new connection until it is tried again.
 CONNECT_TIMEOUT_NS = 3_000_000_000
-#: After a connection was lost or refused the next is tried so much later.
+#: Delay of the next attempt after a lost or refused connection.
 RETRY_NS = 500_000_000
 
 
 def frame(payload: bytes) -> bytes:
-    r"""A payload with its length before it.
+    r"""A payload with its length in front.
 
     >>> frame(PING)
     b'\x00\x00\x00\x08NI_PING\x00'
@@ -39,37 +39,43 @@ def frame(payload: bytes) -> bytes:
 
 
 class Frames:
-    """Takes bytes as they come and gives whole payloads back."""
+    """Splits received bytes into complete payloads."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, content: bytes) -> list[bytes]:
-        """The payloads that are whole by now. Raises `ValueError` for a length that no SAP program sends."""
+        """Add bytes and return the payloads completed by them. Raises `ValueError` for a length that no SAP program
+        sends.
+
+        """
         self._rest += content
-        found = []
+        payloads = []
         while len(self._rest) >= 4:
             length = int.from_bytes(self._rest[:4], "big")
             if length > LONGEST_FRAME:
                 raise ValueError(f"a frame of {length} bytes: this is no SAP dispatcher")
             if len(self._rest) < 4 + length:
                 break
-            found.append(bytes(self._rest[4 : 4 + length]))
+            payloads.append(bytes(self._rest[4 : 4 + length]))
             del self._rest[: 4 + length]
-        return found
+        return payloads
 
 
 class NiProbe:
-    """Asks the dispatcher every interval whether or not the last question was answered, over one connection for as long as that lives."""
+    """Pings the dispatcher at each interval, independent of earlier replies, over one connection for as long as it
+    lives.
+
+    """
 
     def __init__(
-        self, order: ProbeOrder, way: Route | None, clock: Clock | None = None, *, tempo: RateSetting | None = None
+        self, order: ProbeOrder, target: Route | None, clock: Clock | None = None, *, setting: RateSetting | None = None
     ) -> None:
         self.order = order
         self.clock = clock or Clock()
-        self._way = way
+        self._target = target
         self._address = (
-            str(order.options.get("address") or (way.hostname if way else "")),
+            str(order.options.get("address") or (target.hostname if target else "")),
             int(order.options["port"]),
         )
         self._selector = selectors.DefaultSelector()
@@ -80,7 +86,7 @@ class NiProbe:
         self._frames = Frames()
         self._unsent = bytearray()
         self._asked: deque[tuple[int, int, int]] = deque()
-        self._keeping = ProbeRate(order, tempo)
+        self._rate = ProbeRate(order, setting)
         self._seq = 0
         self._connections = 0
         self._found: Any = None
@@ -89,27 +95,30 @@ class NiProbe:
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
         if (
-            self._way is not None
-            and (self._way.jumps or self._way.proxy_command)
+            self._target is not None
+            and (self._target.jumps or self._target.proxy_command)
             and not self.order.options.get("address")
         ):
-            what = "not looked at: the host is reached through another one, so this machine has no TCP way of its own to its dispatcher"
+            what = (
+                "not looked at: the host is reached through a jump host, "
+                "so this host has no TCP path of its own to its dispatcher"
+            )
             sink.event(self.order.name, "probe-trouble", what=what)
             return
-        # the first question is due when there has been time to connect
+        # The first ping is due when there has been time to connect.
         due = self.clock.mono_ns() + self.order.interval_ns
-        self._keeping.tell(sink, 1, due)
+        self._rate.tell(sink, 1, due)
         while not stop.is_set():
             now = self.clock.mono_ns()
-            was_ns = self._keeping.interval_ns
-            if self._keeping.follow():
-                due = self._keeping.next_due(due, was_ns, now)
-                self._keeping.tell(sink, self._seq + 1, due)
+            earlier_ns = self._rate.interval_ns
+            if self._rate.follow():
+                due = self._rate.next_due(due, earlier_ns, now)
+                self._rate.tell(sink, self._seq + 1, due)
             if self._wire is None and now >= self._next_try:
                 self._open(sink)
             while due <= now:
                 self._ask(due, sink)
-                due += self._keeping.interval_ns
+                due += self._rate.interval_ns
             self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
             if self._wire is not None and not self._connected and now - self._since > CONNECT_TIMEOUT_NS:
                 self._lose(sink, "the connection was not accepted in time")
@@ -124,7 +133,7 @@ class NiProbe:
     def _open(self, sink: Sink) -> None:
         self._since = self.clock.mono_ns()
         try:
-            # looked up once: while the host is silent its name server may be too
+            # Resolved once: during a suspension the name server may be silent too.
             self._found = self._found or socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)[0]
             family = self._found
             wire = StampedSocket.around(socket.socket(family[0], socket.SOCK_STREAM), self.clock)
@@ -165,21 +174,21 @@ class NiProbe:
         self._next_try = self.clock.mono_ns() + RETRY_NS
 
     def _lose(self, sink: Sink, why: str) -> None:
-        """The connection is gone: whatever was asked over it will not be answered, and another has to be opened."""
+        """The connection is lost: fail its pending pings and schedule another one."""
         wire, self._wire = self._wire, None
         if wire is not None:
             self._selector.unregister(wire)
             wire.close()
-        was, self._connected = self._connected, False
-        self._give_up(sink, Outcome.LOST if was else Outcome.REFUSED, why)
-        if was:
+        was_connected, self._connected = self._connected, False
+        self._give_up(sink, Outcome.LOST if was_connected else Outcome.REFUSED, why)
+        if was_connected:
             self._why = why
             sink.event(self.order.name, "ni-lost", connection=self._connections, why=why)
             self._next_try = self.clock.mono_ns() + RETRY_NS
         else:
             self._refused(sink, why)
 
-    # -- asking and hearing -----------------------------------------------------------------------------------------
+    # -- pings and replies -----------------------------------------------------------------------------------------
 
     def _ask(self, due: int, sink: Sink) -> None:
         self._seq += 1
@@ -194,7 +203,7 @@ class NiProbe:
         self._send(frame(PING), sink)
 
     def _send(self, content: bytes, sink: Sink) -> None:
-        """Send what can be sent now; the rest goes out, in order, as soon as the kernel takes it."""
+        """Send as much as possible now; the rest follows in order when the kernel has room."""
         self._unsent += content
         if self._wire is None:
             return
@@ -202,7 +211,7 @@ class NiProbe:
             while self._unsent:
                 del self._unsent[: self._wire.send(self._unsent)]
         except (BlockingIOError, InterruptedError):
-            pass  # its buffer is full: the selector says when there is room
+            pass  # its buffer is full: the selector reports when there is room
         except OSError as error:
             self._lose(sink, error.strerror or str(error))
             return

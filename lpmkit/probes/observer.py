@@ -1,6 +1,6 @@
-"""The observer's own ticker: an idle process that shows when *this* machine stood still.
+"""The observer's own ticker: an idle process that shows stalls of *this* host.
 
-A gap that the partition's probes and this ticker share is ours, not the partition's.
+A gap that the partition's probes share with this ticker is an observer stall.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PR_SET_TIMERSLACK = 29
 
 
 class ObserverProbe:
-    """Wakes on an absolute schedule and notes how late it was; ticks that it could not make are skipped in ``seq``."""
+    """Wakes on an absolute schedule and records its lateness; missed ticks are skipped in ``seq``."""
 
     def __init__(self, order: ProbeOrder, clock: Clock | None = None) -> None:
         self.order = order
@@ -37,7 +37,7 @@ class ObserverProbe:
 
 
 def _shorten_timer_slack() -> None:
-    """Linux wakes ordinary threads up to 50 µs late on purpose; where it can be asked not to, ask."""
+    """Minimise the timer slack: Linux wakes ordinary threads up to 50 µs late on purpose."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "prctl"):
         libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)

@@ -1,7 +1,9 @@
-"""Probes of an Oracle database: a session that stays, fresh logons, pings of a listener, states. The alert log has a module of its own.
+"""Probes of an Oracle database: a session that stays, fresh logons, pings of a listener, states. The alert log has a
+module of its own.
 
-A statement can hang as long as a partition is suspended, so no probe waits for one: every question is asked in a thread beside the probe, the probe keeps to
-its schedule, and a question that is never answered leaves its sample all the same. An account that refuses our credentials is never asked a second time.
+A statement can hang as long as a partition is suspended, so no probe waits for one: every question is asked in a
+thread beside the probe, the probe keeps to its schedule, and a question that is never answered leaves its sample
+all the same. An account that refuses our credentials is never asked a second time.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample
 
 RECONNECT_S = 1.0
-#: How many questions that fell due while one was unanswered are asked late; those before them are recorded as not asked.
+#: How many questions that fell due while one was unanswered are asked late; those before them are recorded as not
+#: asked.
 MAX_LATE = 20
 #: Attempts under way at once; a frozen listener takes connections and answers none.
 MAX_OPEN = 8
@@ -32,9 +35,11 @@ PING_LIMIT_S = 5.0
 
 
 class SessionProbe:
-    """A long-lived session that is asked for its identity, every interval; with a table to write to, each heartbeat is a commit.
+    """A long-lived session that is asked for its identity, every interval; with a table to write to, each heartbeat is
+    a commit.
 
-    A session is a queue: what falls due while a question is unanswered is asked after it, and its sample says when it was due.
+    A session is a queue: what falls due while a question is unanswered is asked after it, and its sample says when
+    it was due.
     """
 
     def __init__(self, order: ProbeOrder, database: Database, clock: Clock | None = None) -> None:
@@ -119,7 +124,10 @@ class SessionProbe:
 
 
 class AttemptProbe:
-    """A fresh attempt every interval, whatever became of the last: a logon, a ping. Each is aborted at its limit; a refused account ends the probe."""
+    """A fresh attempt every interval, whatever became of the last: a logon, a ping.
+
+    Each is aborted at its limit; a refused account ends the probe.
+    """
 
     def __init__(
         self,

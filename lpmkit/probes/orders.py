@@ -1,8 +1,8 @@
-"""Probes: what asks the workload for a sign of life, on a schedule, without ever waiting for the last answer.
+"""Probe orders: which probe of which host runs at which rate.
 
-They run in a process of their own (`lpmkit.probes.process`), apart from whatever draws pictures or talks to managers. A `ProbeOrder` says
-which probe watches which host; `plan` makes the usual set for a partition of the site. Every probe owes a `Sample` for each tick of
-its schedule, also for the ticks that nobody answered.
+Probes send requests on schedule without waiting for earlier replies. They run in processes of their own
+(`lpmkit.probes.process`), apart from plots and managers. `plan` builds the usual set for a partition of the site. Every
+probe yields a `Sample` for each tick of its schedule, answered or not.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     # a probes' process reads no site file
     from lpmkit.config import PaceSettings, PartitionSettings, SapSystemSettings, Site
 
-#: The names of the paces. During a move the recorder changes between the first two; see `lpmkit.recorder.rate_policy`.
+#: Names of the rates. During a move the recorder changes between the first two; see `lpmkit.recorder.rate_policy`.
 QUICK, CALM, WATCH = "quick", "calm", "watch"
 
 
-#: No probe looks more often than the ticks at their highest rate.
+#: Minimum interval of any probe: that of the ticks at their highest rate.
 MIN_INTERVAL_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often one probe looks. ``batch_ns``: how long a host gathers its ticks before it sends them."""
+    """Sampling rate of one probe. ``batch_ns`` is the interval at which a host sends its collected ticks."""
 
     interval_ns: int
     batch_ns: int = 100_000_000
@@ -36,13 +36,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class ProbeOrder:
-    """One probe to be run: its name in the record, its kind, the host as after ``ssh``, and how often.
+    """One probe to run: name in the record, kind, host (as after ``ssh``), and rate.
 
-    ``interval_ns`` and ``batch_ns`` hold from the start, under the name ``pace``; ``paces`` are the others that it can be told to keep. ``ssh_config`` is
-    the OpenSSH configuration to use, ``password`` a reference for `lpmkit.ssh.secrets.Secrets`. The observer's own ticker has no host.
+    ``interval_ns`` and ``batch_ns`` apply from the start, under the name ``pace``; ``paces`` are the rates it can
+    change to. ``ssh_config`` is the OpenSSH configuration, ``password`` a reference for
+    `lpmkit.ssh.secrets.Secrets`. The observer has no host.
 
-    Probes of one ``group`` share a process; the usual ones have none and keep theirs small, so whatever needs a heavy library gets a group of its own.
-    ``options`` are what a kind needs beyond this, as JSON values; secrets in them are references. ``lasts_s`` is how long after the tail a probe goes on.
+    Probes of one ``group`` share a process; the usual ones have no group and a small process, so a probe that needs
+    a heavy library has a group. ``options`` are further settings of a kind as JSON values; secrets in them are
+    references. ``lasts_s`` is the time for which a probe continues after the post-migration window.
     """
 
     name: str
@@ -60,135 +62,145 @@ class ProbeOrder:
     lasts_s: float = 0.0
 
     def as_data(self) -> dict[str, Any]:
+        """The order as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ProbeOrder:
+        """Read what `as_data` returned."""
         paces = {name: Rate(**pace) for name, pace in data.get("paces", {}).items()}
         return cls(**{**data, "paces": paces})
 
 
-def _is_rate(value: Any) -> TypeGuard[int]:
+def _is_rate(value: object) -> TypeGuard[int]:
     return type(value) is int and value >= MIN_INTERVAL_NS
 
 
 def with_rates(probes: Sequence[ProbeOrder], recorded: Sequence[Any]) -> tuple[ProbeOrder, ...]:
-    """The same probes at the rates of the ``recorded`` ones (JSON values of a folder) of the same name and kind; what is no rate is left out."""
-    rates = {one.get("name"): one for one in recorded if isinstance(one, Mapping)}
-    found = []
+    """The same probes at the rates of recorded ones (JSON values) with the same name and kind; invalid rates are
+    ignored.
+
+    """
+    rates = {row.get("name"): row for row in recorded if isinstance(row, Mapping)}
+    adjusted = []
     for probe in probes:
         data = rates.get(probe.name) or {}
         interval_ns, batch_ns = data.get("interval_ns"), data.get("batch_ns")
         if data.get("kind") == probe.kind and _is_rate(interval_ns) and _is_rate(batch_ns):
-            found.append(replace(probe, interval_ns=interval_ns, batch_ns=batch_ns))
+            adjusted.append(replace(probe, interval_ns=interval_ns, batch_ns=batch_ns))
         else:
-            found.append(probe)
-    return tuple(found)
+            adjusted.append(probe)
+    return tuple(adjusted)
 
 
 class Sink(Protocol):
-    """Where a probe puts what it sees. Safe to call from any thread."""
+    """The destination of a probe's data. Safe to call from any thread."""
 
-    def sample(self, probe: str, sample: Sample) -> None: ...
+    def sample(self, probe: str, sample: Sample) -> None:
+        """Record a sample."""
+        ...
 
-    def event(self, probe: str, kind: str, /, **data: Any) -> None: ...
+    def event(self, probe: str, kind: str, /, **data: Any) -> None:
+        """Record an event."""
+        ...
 
     def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
-        """A state that was asked for, as JSON values; it goes to ``observations/`` and not among the events."""
+        """Record the reply to a query, as JSON values; stored in ``observations/``, not among the events."""
         ...
 
 
-#: What each kind of probe tells, for the report: (what it is, resolution, bias).
+#: Description, and resolution with bias, of each kind of probe, for the report.
 KINDS: Mapping[str, tuple[str, str]] = {
     "ticks": (
         "ticks stamped inside the partition on an absolute schedule, sent over SSH",
         "one tick; begin uncertain by a tick, end almost not; both of its clocks are kept",
     ),
     "echo": (
-        "a line asked and answered over an SSH session that stays open",
-        "one interval; includes what TCP waits before it sends again: what a logged-in user feels",
+        "a line sent and returned over an open SSH session",
+        "one interval; includes the wait for retransmission, like the session of a logged-in user",
     ),
     "connect": (
         "a new TCP connection that waits for the SSH banner",
-        "one interval; counts only when the service itself speaks, not when its kernel accepts",
+        "one interval; answered only by the service itself, not by the kernel that accepts",
     ),
     "icmp": (
-        "echo requests that the kernel of the host answers, stamped by ours when the reply comes in",
-        "one interval; needs no process in the partition; says nothing of a partition whose kernel runs and whose processes do not",
+        "echo requests that the kernel of the host answers, with receive stamps of this host's kernel",
+        "one interval; needs no process in the partition; does not show processes that stall while the kernel runs",
     ),
     "ni": (
-        "a ping asked and answered over a connection to the SAP dispatcher that stays open",
-        "one interval; includes what TCP waits before it sends again: what a SAP GUI user feels",
+        "a ping over an open connection to the SAP dispatcher",
+        "one interval; includes the wait for retransmission, like the session of a SAP GUI user",
     ),
     "sap": (
-        "a SAP system's jobs, work processes, queues, users and logs, asked for by whichever way answers",
-        "its interval in the site file; says what became of the work, not when it stood still",
+        "jobs, work processes, queues, users and logs of a SAP system, by the best interface that answers",
+        "its interval in the site file; shows the effect on the work, not the time of the suspension",
     ),
     "sql": (
-        "a session with the database that stays open and is asked who it is",
-        "one interval; a session is a queue: what falls due meanwhile waits; includes what TCP waits before it sends again",
+        "a query over an open session with the database",
+        "one interval; queries queue in the session; includes the wait for retransmission",
     ),
     "commit": (
-        "a row that is changed and committed over a session that stays open",
-        "one interval; the answer comes when redo is on disk",
+        "a row that is changed and committed over an open session",
+        "one interval; the reply arrives when redo is on disk",
     ),
     "logon": (
         "a fresh logon to the database, aborted at its limit",
-        "one interval; whether people can log on, not when the host stood still",
+        "one interval; shows that users can log on, not the time of the suspension",
     ),
     "tnsping": (
         "a ping of the database's listener, without a user",
-        "one interval; speaks for the listener only",
+        "one interval; shows the listener only",
     ),
     "db-state": (
-        "what the database says of its sessions, waits, redo, standby and disks",
-        "its interval; says what became of the work, not when it stood still",
+        "sessions, waits, redo, standby and disks as the database reports them",
+        "its interval; shows the effect on the work, not the time of the suspension",
     ),
     "alert": (
         "the alert log and the traces of VKTM and the log writer, as they grow",
-        "whole seconds up to 12.1, microseconds later; the traces tell lengths of their own",
+        "whole seconds up to 12.1, microseconds later; the traces contain lengths of their own",
     ),
     "observer": (
-        "our own idle ticker in a process of its own",
-        "shows when this machine stood still, not the partition",
+        "an idle ticker on this host",
+        "shows stalls of this host, not of the partition",
     ),
 }
 
 OBSERVER = ProbeOrder(name="observer", kind="observer", interval_ns=5_000_000, about=KINDS["observer"][0])
 
 
-#: In the bulk of a copy the dispatcher is asked no more often than the other sessions.
+#: Interval of dispatcher pings in the bulk of a copy: that of the other sessions.
 CALM_NI_NS = 500_000_000
 
 
 def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrder, ...]:
-    """The probes of the SAP systems in a partition: a light one for each dispatcher, and one for each system's states in a process of its own.
+    """Probes of the SAP systems of a partition: a light one for each dispatcher, and one with its own process per
+    system.
 
-    Raises `lpmkit.errors.SiteFileError` where a site's own rules cannot be understood.
+    Raises `lpmkit.errors.SiteFileError` for invalid rules of the site.
     """
     from lpmkit.sap.rules import SapRules  # noqa: PLC0415 - a probes' process judges nothing
 
-    found = []
+    orders = []
     for sid, settings in site.sap_of(partition).items():
         host = sap_host(site, settings)
         ssh_config = str(site.ssh_config) if site.ssh_config else None
-        often_ns = settings.ni_interval_ms * 1_000_000
+        interval_ns = settings.ni_interval_ms * 1_000_000
         numbers = settings.instances if settings.dispatchers is None else settings.dispatchers
         for number in numbers:
-            found.append(
+            orders.append(
                 ProbeOrder(
                     name=f"sap-ni-{sid}-{number}{suffix}",
                     kind="ni",
-                    interval_ns=often_ns,
+                    interval_ns=interval_ns,
                     host=host,
                     about=KINDS["ni"][0],
                     ssh_config=ssh_config,
                     options={"port": settings.dispatcher_ports.get(number, int(f"32{number}"))},
                     pace=QUICK,
-                    paces={QUICK: Rate(often_ns), CALM: Rate(max(often_ns, CALM_NI_NS))},
+                    paces={QUICK: Rate(interval_ns), CALM: Rate(max(interval_ns, CALM_NI_NS))},
                 )
             )
-        found.append(
+        orders.append(
             ProbeOrder(
                 name=f"sap-{sid}{suffix}",
                 kind="sap",
@@ -205,13 +217,13 @@ def sap_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[ProbeOrde
                 lasts_s=settings.watch_after_minutes * 60,
             )
         )
-    return tuple(found)
+    return tuple(orders)
 
 
 def sap_host(site: Site, settings: SapSystemSettings) -> str:
-    """What one types after ``ssh`` for a SAP system's host."""
-    known = site.partitions.get(settings.partition)
-    return settings.host or (known.host if known else settings.partition)
+    """Name of a SAP system's host after ``ssh``."""
+    partition = site.partitions.get(settings.partition)
+    return settings.host or (partition.host if partition else settings.partition)
 
 
 def plan(
@@ -222,28 +234,31 @@ def plan(
     suffix: str = "",
     paces: Sequence[str] = (QUICK, CALM),
 ) -> tuple[ProbeOrder, ...]:
-    """The usual probes for one host, which begin with the first of ``paces``. ``suffix`` tells several hosts of one watch apart (``@bxaix85``)."""
-    kept = {name: _paces(getattr(settings, name)) for name in paces}
+    """The usual probes of one host, starting with the first of ``paces``.
+
+    ``suffix`` distinguishes several hosts of one watch (``@bxaix85``).
+    """
+    rates = {name: _paces(getattr(settings, name)) for name in paces}
     names = {"ticks": "ssh-ticks", "echo": "ssh-echo", "connect": "tcp-connect", "icmp": "icmp"}
     return tuple(
         ProbeOrder(
             name=name + suffix,
             kind=kind,
-            interval_ns=kept[paces[0]][kind].interval_ns,
+            interval_ns=rates[paces[0]][kind].interval_ns,
             host=host_name,
             about=KINDS[kind][0],
             ssh_config=str(ssh_config) if ssh_config else None,
             password=settings.password,
-            batch_ns=kept[paces[0]][kind].batch_ns,
+            batch_ns=rates[paces[0]][kind].batch_ns,
             pace=paces[0],
-            paces={pace: of[kind] for pace, of in kept.items()},
+            paces={pace: by_kind[kind] for pace, by_kind in rates.items()},
         )
         for kind, name in names.items()
     )
 
 
 def _paces(settings: PaceSettings) -> dict[str, Rate]:
-    """By kind of probe."""
+    """The rate of each kind of probe."""
     ms = 1_000_000
     return {
         "ticks": Rate(1_000_000_000 // settings.tick_hz, settings.tick_batch_ms * ms),

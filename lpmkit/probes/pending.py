@@ -1,4 +1,4 @@
-"""Work in a thread beside a probe: a question that hangs must not keep the probe from its schedule."""
+"""Work in a thread beside a probe, so that a hanging query does not keep the probe from its schedule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 class Pending(Generic[Value]):
-    """A question under way. ``done`` is set when it has ended; then `trouble` is its error, or `value` its answer."""
+    """A query in progress. ``done`` is set at its end; then `trouble` is its error, or `value` its result."""
 
     def __init__(self, work: Callable[[], Value]) -> None:
         self._work = work
@@ -21,11 +21,11 @@ class Pending(Generic[Value]):
 
     @property
     def value(self) -> Value:
-        """The answer; only to be read when there is no trouble."""
+        """The result; valid only without trouble."""
         return self._value  # type: ignore[return-value] # set before `done` where there is no trouble
 
     def run(self) -> None:
-        """Ask. Called once, in the thread that waits for the answer."""
+        """Run the work. Called once, in the thread that does it."""
         try:
             self._value = self._work()
         except Exception as error:  # noqa: BLE001 - handed over to the probe
@@ -33,7 +33,7 @@ class Pending(Generic[Value]):
         self.done.set()
 
     def wait(self, stop: threading.Event) -> bool:
-        """Wait for the end; false when ``stop`` was set first."""
+        """Wait for the end; false if ``stop`` was set first."""
         while not self.done.wait(0.05):
             if stop.is_set():
                 return self.done.is_set()
@@ -41,20 +41,20 @@ class Pending(Generic[Value]):
 
 
 class SideThread:
-    """A thread that does the work it is given, one after the other."""
+    """A thread that does its work in order."""
 
     def __init__(self, name: str) -> None:
         self._todo: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True, name=name).start()
 
     def do(self, work: Callable[[], Value]) -> Pending[Value]:
-        """Add work; the probe may wait for it, or go on."""
+        """Queue work; the probe may wait for it or continue."""
         pending = Pending(work)
         self._todo.put(pending.run)
         return pending
 
     def end(self) -> None:
-        """End the thread when its work is done."""
+        """End the thread after its work."""
         self._todo.put(None)
 
     def _work(self) -> None:

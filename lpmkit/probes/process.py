@@ -1,9 +1,13 @@
-"""The probes' own process: ``python -m lpmkit.probes.process``.
+"""The probes' process: ``python -m lpmkit.probes.process``.
 
-Standard input holds one line of JSON (``{"probes": [...], "secrets": {...}}``), then a line for every change of the pace (``{"pace": "calm"}``). When it ends,
-whoever wanted the probes is gone or done, and they end too, so that a recorder that is killed leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of
-rows as in a samples file, ``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON. No garbage collection, no file, no plotting in here, and what one kind of probe needs is loaded
-where one of that kind is asked for: our own ticker, in a process of its own, needs next to nothing. Probes that need a heavy library have a ``group`` and so a process of their own, where memory is collected.
+Standard input has one line of JSON (``{"probes": [...], "secrets": {...}}``), then a line for every change of the rate
+(``{"pace": "calm"}``). Its end means that the recorder is done or dead, and ends the probes, so that a killed recorder
+leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of rows as in a samples file,
+``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON.
+
+No garbage collection, no files, no plots here, and modules are imported only for the kinds of probes that run: the
+observer, with its own process, needs almost nothing. Probes with a heavy library have a ``group`` and so a process of
+their own, with garbage collection.
 """
 
 from __future__ import annotations
@@ -26,11 +30,15 @@ FLUSH_S = 0.2
 
 
 class Probe(Protocol):
-    def run(self, stop: threading.Event, sink: Sink) -> None: ...
+    """A running probe."""
+
+    def run(self, stop: threading.Event, sink: Sink) -> None:
+        """Probe until ``stop`` is set."""
+        ...
 
 
-def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: RateSetting) -> Probe:
-    """The probe that an order asks for, with no more loaded than it needs."""
+def build(order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting) -> Probe:
+    """Create the probe of an order, importing no more than it needs."""
     if order.kind == "observer":
         from lpmkit.probes.observer import ObserverProbe  # noqa: PLC0415
 
@@ -44,19 +52,19 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], tempo: RateSetting) -> 
     from lpmkit.ssh.client import SshSession, route  # noqa: PLC0415
     from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
 
-    way = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
+    target = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
     if order.kind == "ni":
-        return NiProbe(order, way, tempo=tempo)
+        return NiProbe(order, target, setting=setting)
     if order.kind == "connect":
-        return ConnectProbe(order, way, tempo=tempo)
+        return ConnectProbe(order, target, setting=setting)
     if order.kind == "icmp":
-        return IcmpProbe(order, way, tempo=tempo)
-    session = SshSession(way, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
-    return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, tempo=tempo)
+        return IcmpProbe(order, target, setting=setting)
+    session = SshSession(target, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
+    return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, setting=setting)
 
 
 def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
-    """A probe that needs a heavy library: zeep and lxml, or a driver of a database."""
+    """A probe with a heavy library: zeep and lxml, or a database driver."""
     if order.group == "oracle":
         from lpmkit.probes import oracle  # noqa: PLC0415
 
@@ -68,7 +76,7 @@ def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
 
 
 class FrameSink:
-    """Gathers what the probes see and writes it in frames, a few times a second."""
+    """Collects the data of the probes and writes it in frames, a few times a second."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
@@ -76,23 +84,27 @@ class FrameSink:
         self._rows: dict[str, list[bytes]] = {}
 
     def sample(self, probe: str, sample: Sample) -> None:
+        """Collect a sample."""
         line = sample_line(sample)
         with self._lock:
             self._rows.setdefault(probe, []).append(line)
 
     def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+        """Write an observation at once."""
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:
             self._out.write(f"O {probe} {len(line)}\n".encode() + line)
             self._out.flush()
 
     def event(self, probe: str, kind: str, /, **data: Any) -> None:
+        """Write an event at once."""
         text = json.dumps({"source": f"probe:{probe}", "kind": kind, "data": {"probe": probe, **data}})
         with self._lock:
             self._out.write(b"E " + text.encode() + b"\n")
             self._out.flush()
 
     def flush(self) -> None:
+        """Write the collected samples."""
         with self._lock:
             rows, self._rows = self._rows, {}
             for probe, lines in rows.items():
@@ -102,10 +114,10 @@ class FrameSink:
 
 
 def _probing(
-    order: ProbeOrder, secrets: Mapping[str, str], tempo: RateSetting, stop: threading.Event, sink: FrameSink
+    order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting, stop: threading.Event, sink: FrameSink
 ) -> None:
     try:
-        probe = build(order, secrets, tempo)
+        probe = build(order, secrets, setting)
         sink.event(
             order.name,
             "probe-started",
@@ -127,12 +139,16 @@ def run(
     secrets: Mapping[str, str],
     out: IO[bytes],
     stop: threading.Event,
-    tempo: RateSetting | None = None,
+    setting: RateSetting | None = None,
 ) -> None:
-    """Run the probes until ``stop`` is set, each in a thread of its own, at the pace that ``tempo`` says, and write frames to ``out``."""
+    """Run the probes until ``stop`` is set, each in its own thread, at the rate of ``setting``; writes frames to
+    ``out``.
+
+    """
     if not any(order.group for order in orders):
         if any(order.kind != "observer" for order in orders):
-            from lpmkit.probes import icmp, network, ssh  # noqa: F401, PLC0415 - what loading leaves behind is still collected
+            # Imported before the freeze, so that garbage of the import is still collected.
+            from lpmkit.probes import icmp, network, ssh  # noqa: F401, PLC0415
             from lpmkit.ssh.logins import keep_refusals  # noqa: PLC0415
 
             keep_refusals(
@@ -142,9 +158,9 @@ def run(
         gc.freeze()
         gc.disable()
     sink = FrameSink(out)
-    tempo = tempo or RateSetting()
+    setting = setting or RateSetting()
     threads = [
-        threading.Thread(target=_probing, args=(order, secrets, tempo, stop, sink), name=order.name, daemon=True)
+        threading.Thread(target=_probing, args=(order, secrets, setting, stop, sink), name=order.name, daemon=True)
         for order in orders
     ]
     for thread in threads:
@@ -157,21 +173,21 @@ def run(
 
 
 def main() -> None:
-    """Read the order from standard input, probe until it ends."""
-    wanted = json.loads(sys.stdin.buffer.readline())
-    stop, tempo = threading.Event(), RateSetting()
+    """Read the orders from standard input and probe until it ends."""
+    task = json.loads(sys.stdin.buffer.readline())
+    stop, setting = threading.Event(), RateSetting()
 
     def listen() -> None:
         while line := sys.stdin.buffer.readline():
-            tempo.wanted = json.loads(line)["pace"]
+            setting.wanted = json.loads(line)["pace"]
         stop.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    orders = [ProbeOrder.from_data(data) for data in wanted["probes"]]
+    orders = [ProbeOrder.from_data(data) for data in task["probes"]]
     try:
-        run(orders, wanted.get("secrets", {}), sys.stdout.buffer, stop, tempo)
+        run(orders, task.get("secrets", {}), sys.stdout.buffer, stop, setting)
     except BrokenPipeError:
-        # nobody listens any more: the recorder was killed
+        # The recorder was killed.
         sys.stderr.close()
 
 

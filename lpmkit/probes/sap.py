@@ -1,7 +1,8 @@
-"""The states of a SAP system, asked for again and again: work processes, jobs, queues, users, the system log.
+"""States of a SAP system, polled: work processes, jobs, queues, users, system log.
 
-It runs in a process of its own (group ``sap``): the libraries that it needs are heavy. Every answer becomes a line of ``observations/``, with the moment of asking and of
-answering; of the system log and the dumps only what is new. How much is asked is bounded by the site file and told each minute.
+Runs in a process of its own (group ``sap``), because its libraries are heavy. Every reply becomes a line of
+``observations/`` with the times of request and reply; of system log and dumps only new entries are recorded.
+The number of requests is limited by the site file and recorded each minute.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
 
-#: What was in the system log so long before the probe began says what is usual there.
+#: Length of the system log before the start of the probe that is read as its baseline.
 USUAL_NS = 3600 * 1_000_000_000
-#: How often the load is told.
+#: Interval of recording the number of requests.
 LOAD_EVERY_NS = 60 * 1_000_000_000
-#: A question that no way of the site file can answer is put once, so that the record says so, and not again.
+#: A query that no configured interface supports is sent once, so that the record shows it, and not again.
 _NEVER = 2**62
-#: Answers of which only what is new is kept.
+#: Queries of which only new rows are recorded.
 _GROWING = ("system_log", "dumps")
 
 
-#: The accounts of this process: its SAP systems share them.
+#: Accounts of this process, shared by its SAP systems.
 _ACCOUNTS = Accounts()
 
 
 class SapProbe:
-    """Puts each question at its interval; when the bound on requests holds one back, the others wait in turn."""
+    """Sends each query at its interval; queries held back by the request limit wait in turn."""
 
     def __init__(
         self, order: ProbeOrder, secrets: Secrets, clock: Clock | None = None, system: System | None = None
@@ -64,7 +65,7 @@ class SapProbe:
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
         began, self._since = self.clock.wall_ns(), self.clock.mono_ns()
-        # who it is comes first: it tells the system's own clock; then, once, every job there is
+        # The identity comes first, with the system's own clock; then, once, all jobs.
         due = {"identity": 0, "instances": 1, "job_list": 1, **dict.fromkeys(SAP_INTERVALS, 2)}
         next_load = self.clock.mono_ns() + LOAD_EVERY_NS
         while not stop.is_set():
@@ -76,42 +77,49 @@ class SapProbe:
             if due[question] > now:
                 stop.wait(min(1.0, (due[question] - now) / 1e9))
                 continue
-            said = self.system.ask(question, began - USUAL_NS if question in _GROWING else began)
+            observation = self.system.ask(question, began - USUAL_NS if question in _GROWING else began)
             self._tell_refusals(sink)
-            self._tell_way(question, said, sink)
-            sink.observation(self.order.name, self._new(said).as_data())
-            # counted from the begin of the question: an answer that takes long must not be asked for more often
-            due[question] = self._next(question, said)
+            self._tell_way(question, observation, sink)
+            sink.observation(self.order.name, self._new(observation).as_data())
+            # Counted from the request, so that a slow reply does not shorten the interval.
+            due[question] = self._next(question, observation)
         self._tell_load(sink)
         self.system.close()
 
-    def _next(self, question: str, said: SapObservation) -> int:
-        if question in ("identity", "instances", "job_list") and said.rows is not None:
+    def _next(self, question: str, observation: SapObservation) -> int:
+        if question in ("identity", "instances", "job_list") and observation.rows is not None:
             return _NEVER
         if not self.system.is_configured(question):
             return _NEVER
         every = self.settings.every_s.get(question, SAP_INTERVALS.get(question, 60.0))
-        return max(said.asked_ns + int(every * 1e9), self.clock.mono_ns())
+        return max(observation.asked_ns + int(every * 1e9), self.clock.mono_ns())
 
-    def _new(self, said: SapObservation) -> SapObservation:
-        """The answer with what was not there the last time, where it only grows."""
-        if said.rows is None or said.question not in _GROWING:
-            return said
-        there = Counter(said.rows)
-        fresh = there - self._seen[said.question]
-        self._seen[said.question] |= there
-        kept = []
-        for row in said.rows:
+    def _new(self, observation: SapObservation) -> SapObservation:
+        """The reply without rows that were there before, for queries whose result only grows."""
+        if observation.rows is None or observation.question not in _GROWING:
+            return observation
+        present = Counter(observation.rows)
+        fresh = present - self._seen[observation.question]
+        self._seen[observation.question] |= present
+        new_rows = []
+        for row in observation.rows:
             if fresh[row] > 0:
                 fresh[row] -= 1
-                kept.append(row)
-        return replace(said, rows=tuple(kept))
+                new_rows.append(row)
+        return replace(observation, rows=tuple(new_rows))
 
-    def _tell_way(self, question: str, said: SapObservation, sink: Sink) -> None:
-        was = self._ways.get(question)
-        if said.way != was:
-            self._ways[question] = said.way
-            sink.event(self.order.name, "sap-way", question=question, way=said.way, was=was or "", why=said.trouble)
+    def _tell_way(self, question: str, observation: SapObservation, sink: Sink) -> None:
+        earlier_way = self._ways.get(question)
+        if observation.way != earlier_way:
+            self._ways[question] = observation.way
+            sink.event(
+                self.order.name,
+                "sap-way",
+                question=question,
+                way=observation.way,
+                earlier_way=was or "",
+                why=observation.trouble,
+            )
 
     def _tell_refusals(self, sink: Sink) -> None:
         """Record a refused account at once: nothing logs on with it again in this run."""

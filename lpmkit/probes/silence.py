@@ -1,7 +1,8 @@
-"""What our own TCP did during a silence of a session: how long it waited before it sent again, beside how long the way was closed.
+"""Retransmissions of this host's TCP during a gap of a session, which separate the path outage from TCP's wait.
 
-While questions stay unanswered the socket is looked at (`lpmkit.ssh.tcp_info`) some dozens of times a second, which costs microseconds and sends nothing. Every time
-it had sent again, a row is kept: that transmission was lost, so the way was closed then. At the first answer all of it becomes one ``tcp`` event.
+While requests are unanswered the socket is read (`lpmkit.ssh.tcp_info`) dozens of times a second, which takes
+microseconds and sends nothing. Each retransmission adds a row: the transmission before it was lost, so the path was
+down then. At the first reply the rows become one ``tcp`` event.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from typing import Any
 from lpmkit.ssh.tcp_info import TcpInfo, tcp_info
 from lpmkit.timeline import Clock
 
-#: A question that is open for so long makes a silence: Linux waits at least this long before it sends again.
+#: Age of an unanswered request that starts a gap: Linux waits at least this long before a retransmission.
 MIN_NS = 200_000_000
 LOOK_EVERY_S = 0.02
-#: A session is looked at so often when nothing is silent.
+#: Interval of checking a session without a gap.
 IDLE_S = 0.5
-#: So many rows are kept of one silence, the newest: TCP doubles its waits, so these are many hours.
+#: Maximum rows of one gap, the newest ones: TCP doubles its waits, so these cover many hours.
 MAX_ROWS = 200
-#: The moment at which TCP last sent is told in whole milliseconds and kernel ticks; two that lie closer are one.
+#: TCP reports its last transmission in milliseconds and kernel ticks; two that are closer than this are the same.
 _SAME_NS = 15_000_000
-COLUMNS = ("mono_ns", *(one.name for one in fields(TcpInfo)))
+COLUMNS = ("mono_ns", *(field.name for field in fields(TcpInfo)))
 
 
 class Silence:
-    """Follows one session's silences, from one thread."""
+    """Follows the gaps of one session, in one thread."""
 
     def __init__(self, clock: Clock, wire: Any) -> None:
         self._clock, self._wire = clock, wire
@@ -34,7 +35,10 @@ class Silence:
         self._sent_ns = 0
 
     def look(self, oldest_sent_ns: int | None) -> float:
-        """Look at the socket if the oldest open question is open for too long. Returns after how many seconds to look again at the latest."""
+        """Read the socket if the oldest open request is overdue.
+
+        Returns the seconds until the next call at the latest.
+        """
         now = self._clock.mono_ns()
         if oldest_sent_ns is None:
             return IDLE_S
@@ -46,7 +50,7 @@ class Silence:
         return LOOK_EVERY_S
 
     def ended(self, answered_ns: int) -> dict[str, Any] | None:
-        """At an answer: what the record should say of the silence that it ends, if there was one and the socket can be looked at."""
+        """The data of the ``tcp`` event for a gap that a reply ends; ``None`` without a gap or without TCP data."""
         if self._since is None:
             return None
         self._row(always=True)
@@ -56,17 +60,17 @@ class Silence:
         return {"silent_since_ns": since, "answered_ns": answered_ns, "columns": COLUMNS, "rows": self._rows}
 
     def _row(self, *, always: bool) -> None:
-        said = tcp_info(self._wire)
-        if said is None:
+        info = tcp_info(self._wire)
+        if info is None:
             return
         now = self._clock.mono_ns()
-        sent = now - said.since_sent_ms * 1_000_000
-        last = self._rows[-1] if self._rows else None
-        acknowledged = last is not None and last[1 + _UNACKED] and not said.unacked
-        if always or last is None or acknowledged or sent - self._sent_ns > _SAME_NS:
+        sent = now - info.since_sent_ms * 1_000_000
+        last_row = self._rows[-1] if self._rows else None
+        acknowledged = last_row is not None and last_row[1 + _UNACKED] and not info.unacked
+        if always or last_row is None or acknowledged or sent - self._sent_ns > _SAME_NS:
             self._sent_ns = sent
-            self._rows.append((now, *astuple(said)))
+            self._rows.append((now, *astuple(info)))
             del self._rows[:-MAX_ROWS]
 
 
-_UNACKED = [one.name for one in fields(TcpInfo)].index("unacked")
+_UNACKED = [field.name for field in fields(TcpInfo)].index("unacked")

@@ -56,7 +56,10 @@ class Database:
         return f"{self.host.route.user}@{self.host.where}"
 
     def open(self, limit_s: float) -> Connection:
-        """Log on, unless this account refused us before. Raises `QueryFailed`, `lpmkit.errors.LoginRefused` or `lpmkit.errors.NoAnswer`."""
+        """Log on, unless this account refused us before.
+
+        Raises `QueryFailed`, `lpmkit.errors.LoginRefused` or `lpmkit.errors.NoAnswer`.
+        """
         with self.accounts.attempt(self.way.account, limit_s):
             if self.way.way == "sqlplus":
                 with self.accounts.attempt(self.login, limit_s):
