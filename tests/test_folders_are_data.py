@@ -520,7 +520,7 @@ def test_a_folder_that_is_removed_while_it_is_recorded_ends_the_recorder_in_word
     shutil.rmtree(run.path, ignore_errors=True)
     thread.join(timeout=60)
     assert not thread.is_alive()
-    assert "removed while it was recorded" in str(raised[0])
+    assert "removed during the recording" in str(raised[0])
     assert not run.path.exists()
 
 

@@ -117,7 +117,7 @@ class SapProbe:
                 "sap-way",
                 question=question,
                 way=observation.way,
-                earlier_way=was or "",
+                was=earlier_way or "",
                 why=observation.trouble,
             )
 
