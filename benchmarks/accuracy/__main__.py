@@ -57,9 +57,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def markdown(found: Mapping[str, Any]) -> str:
     """The tables for people. Figures are median / p95 / worst in milliseconds.
 
-    "All" is every suspension that began while all probes spoke; "twice" are two within a twentieth of a second, and "clock" and "time of day" those over which a
-    script held back the partition's clocks: held to the same bounds. The truth lies in a bracket. *Off* is the distance from the bracket's middle, *outside* how far beyond the bracket; the 95 % interval is held
-    against the bracket (can it be right?) and against its middle.
+    "All" is every suspension that began while all probes spoke; "twice" are two within a twentieth of a second, and
+    "clock" and "time of day" those over which a script held back the partition's clocks: held to the same bounds.
+    The truth lies in a bracket. *Off* is the distance from the bracket's middle, *outside* how far beyond the
+    bracket; the 95 % interval is held against the bracket (can it be right?) and against its middle.
     """
     lines = [f"# Accuracy of the suspend time: {found['trials']} trials, seed {found['seed']}", ""]
     rows = [
@@ -104,7 +105,9 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def sittings_of(options: argparse.Namespace) -> list[tuple[int, tuple[str, ...]]]:
-    """How many trials each sitting has and of which kinds alone: the mixed ones, and one for each script of the clocks."""
+    """How many trials each sitting has and of which kinds alone: the mixed ones, and one for each script of the
+    clocks.
+    """
     if options.short:
         return [(60, ())]
     each = options.trials // options.sittings

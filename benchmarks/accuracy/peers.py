@@ -1,4 +1,4 @@
-"""What others would have reported, worked out from the same run's ICMP samples and ticks. Nanoseconds; ``None`` where they see nothing."""
+"""Figures of other tools, computed from the same run's ICMP samples and ticks. Nanoseconds; 0 if they see nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lpmkit.runs.folder import SampleTable
 from lpmkit.runs.samples import MISSING, Int64Array
 
 MS = 1_000_000
-#: Who does it so: (name, the interval of its ping in milliseconds, how it counts).
+#: Tools: name, ping interval in milliseconds, method.
 PEERS = (
     ("Tempest: lost × 200 ms", 200, "lost"),
     ("fping -o: lost × 10 ms", 10, "lost"),
@@ -34,17 +34,19 @@ class Pings:
 
     @classmethod
     def of(cls, icmp: SampleTable, ticks: SampleTable, hz: int) -> Pings:
+        """From the samples of a run."""
         order = np.argsort(icmp.sent_ns, kind="stable")
         return cls(icmp.sent_ns[order], icmp.answered_ns[order], ticks.remote_mono_ns, ticks.answered_ns, 10**9 // hz)
 
     def thinned(self, every_ms: int, phase: int) -> tuple[Int64Array, Int64Array]:
+        """Every n-th ping, as a tool with that interval would send them."""
         step = max(1, every_ms // 10)
         return self.sent[phase % step :: step], self.answered[phase % step :: step]
 
 
-def estimate(how: str, every_ms: int, pings: Pings, truth: tuple[int, int], phase: int) -> int:
-    """The length that this way of counting gives for the outage at ``truth`` (begin, end)."""
-    return _WAYS[how](pings, truth, every_ms, phase)
+def estimate(method: str, every_ms: int, pings: Pings, truth: tuple[int, int], phase: int) -> int:
+    """The length that this method gives for the outage at ``truth`` (begin, end)."""
+    return _WAYS[method](pings, truth, every_ms, phase)
 
 
 def _lost(pings: Pings, truth: tuple[int, int], every_ms: int, phase: int) -> int:
@@ -55,9 +57,9 @@ def _lost(pings: Pings, truth: tuple[int, int], every_ms: int, phase: int) -> in
 
 def _gap(pings: Pings, truth: tuple[int, int], every_ms: int, phase: int) -> int:
     _, answered = pings.thinned(every_ms, phase)
-    came = np.sort(answered[answered != MISSING])
-    first = int(np.searchsorted(came, (truth[0] + truth[1]) // 2))
-    return int(came[first] - came[first - 1]) if 0 < first < len(came) else 0
+    replies = np.sort(answered[answered != MISSING])
+    first = int(np.searchsorted(replies, (truth[0] + truth[1]) // 2))
+    return int(replies[first] - replies[first - 1]) if 0 < first < len(replies) else 0
 
 
 def _less(pings: Pings, truth: tuple[int, int], every_ms: int, phase: int) -> int:

@@ -1,7 +1,9 @@
-"""A partition to be stopped: OpenSSH in a network namespace, in a freezer of its own, at the end of a link that a relay carries frame by frame.
+"""A partition to be stopped: OpenSSH in a network namespace, in a freezer of its own, at the end of a link that a
+relay carries frame by frame.
 
-The relay is a process that owns both ends of the link (two TAP interfaces, one of them in the namespace). So the link is cut, held or opened within a
-fraction of a millisecond, on neither side's own output path, and frames can wait in between as in a switch that learns late.
+The relay is a process that owns both ends of the link (two TAP interfaces, one of them in the namespace). So the
+link is cut, held or opened within a fraction of a millisecond, on neither side's own output path, and frames can
+wait in between as in a switch that learns late.
 """
 
 from __future__ import annotations
@@ -44,17 +46,23 @@ class Moment:
 
 
 def urgent() -> None:
-    """Let this thread run before everything else: the hand that stops and the clock beside it, so that the truth is known sharply."""
+    """Let this thread run before everything else: the hand that stops and the clock beside it, so that the truth is
+    known sharply.
+    """
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(50))
 
 
 def at_ease() -> None:
-    """Take turns with everything else again: what works the figures out is in no hurry, and the threads of its libraries must get to run."""
+    """Take turns with everything else again: what works the figures out is in no hurry, and the threads of its
+    libraries must get to run.
+    """
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def relay(outside: int, inside: int, orders: int) -> None:
-    """Carry frames between two descriptors as told by single letters on ``orders``: o(pen), d(rop), q(ueue), each answered by itself; the end of ``orders`` ends it."""
+    """Carry frames between two descriptors as told by single letters on ``orders``: o(pen), d(rop), q(ueue), each
+    answered by itself; the end of ``orders`` ends it.
+    """
     urgent()
     mode, waiting = b"o", deque[tuple[int, bytes]]()
     other = {outside: inside, inside: outside}
@@ -92,7 +100,10 @@ def _tap(name: str) -> int:
 
 
 def _free_pair() -> tuple[str, str]:
-    """Two addresses of a TEST-NET that this machine does not use: ours and the partition's. Several rigs may stand side by side."""
+    """Two addresses of a TEST-NET that this machine does not use: ours and the partition's.
+
+    Several rigs may stand side by side.
+    """
     own = "lpmb"
     taken = [line for line in _ip("-4", "-o", "address", "show").splitlines() if f" {own}" in line]
     free = _free_network(taken)
@@ -110,8 +121,8 @@ def _free_network(rigs: list[str]) -> str:
 class Rig:
     """The partition; a ``with`` block. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``.
 
-    Its processes run before all others here: it stands for another machine, and what is short of a core is the observer alone. (A partition that is itself
-    starved stands still in truth, and nobody would know for how long.)
+    Its processes run before all others here: it stands for another machine, and what is short of a core is the
+    observer alone. (A partition that is itself starved stands still in truth, and nobody would know for how long.)
     """
 
     name = "partition"
@@ -136,7 +147,9 @@ class Rig:
         return self
 
     def _clock(self) -> None:
-        """The clocks of the partition's programs, which a script may hold back: built with the machine's C compiler, where it has one."""
+        """The clocks of the partition's programs, which a script may hold back: built with the machine's C
+        compiler, where it has one.
+        """
         self.has_clock = shutil.which("cc") is not None
         if not self.has_clock:
             return
@@ -178,7 +191,8 @@ class Rig:
         (self.folder / "sshd_config").write_text(
             f"Port 22\nListenAddress {self.address}\nHostKey {self.folder}/host_key\nMaxStartups 200\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
-            # bash under sshd reads .bashrc, with whatever this machine's user has in there, unless another shell is above it
+            # bash under sshd reads .bashrc, with whatever this machine's user has in there, unless another shell is
+            # above it
             f"SetEnv SHLVL=2{self._preloaded()}\n"
         )
         (self.folder / "known_hosts").write_text(f"{self.name} {(self.folder / 'host_key.pub').read_text()}")

@@ -39,10 +39,13 @@ LENGTHS = (
 )
 #: What is done, how often in a hundred.
 SUSPENDED = ("dropped", "queued", "late tail")
-#: Two of them within a twentieth of a second: between them there is no echo, so the clocks are tied by a few ticks alone. Told apart from the others.
+#: Two of them within a twentieth of a second: between them there is no echo, so the clocks are tied by a few ticks
+#: alone. Told apart from the others.
 TWICE = "twice"
-#: Suspensions over which the partition's clocks do what a script says: the monotonic one counts nothing of it, or one second at most, or counts all while
-#: the time of day is set by half a minute. Each has sittings of its own: a machine's clocks do the same thing every time.
+#: Suspensions over which the partition's clocks do what a script says: the monotonic one counts nothing of it, or one
+#: second at most, or counts all while
+#: the time of day is set by half a minute. Each has sittings of its own: a machine's clocks do the same thing every
+#: time.
 CLOCKS = ("clock stood still", "clock capped", "time of day set")
 #: The next trial begins when so many echoes in a row were answered, or after so long.
 RECOVERED_ECHOES, RECOVERY_S = 8, 30.0
@@ -70,7 +73,9 @@ class Trial:
 
 
 def listed(count: int, seed: int, longest_ms: int = 8000, only: Sequence[str] = ()) -> list[Trial]:
-    """``count`` trials in a random order that a seed repeats, of some kinds ``only``; the last quarter of them with busy processors."""
+    """``count`` trials in a random order that a seed repeats, of some kinds ``only``; the last quarter of them with
+    busy processors.
+    """
     chance = random.Random(seed)
     lengths = [one for one in LENGTHS if one[0] <= longest_ms]
     there = [one for one in KINDS if not only or one[0] in only] + [(one, 1) for one in CLOCKS if one in only]
@@ -126,7 +131,8 @@ class Player:
         return done
 
     def _has_recovered(self) -> bool:
-        """Whether the sessions of all records answer again as they did before: a move begins after a lead-in, not in the wake of the last one.
+        """Whether the sessions of all records answer again as they did before: a move begins after a lead-in, not in
+        the wake of the last one.
 
         TCP doubles its pauses while the link is cut, so after eight seconds the echo may be silent for as long again.
         """
@@ -147,7 +153,8 @@ class Player:
     def _suspend(
         self, trial: Trial, frames: str, tail_s: float = 0.0, clocks: Callable[[int], tuple[int, int]] | None = None
     ) -> dict[str, Any]:
-        # The truth is when the processes stood still. The link is cut just before and opened just after, by a fraction of a millisecond.
+        # The truth is when the processes stood still. The link is cut just before and opened just after, by a fraction
+        # of a millisecond.
         self.rig.link(frames)
         began = self.rig.freeze()
         time.sleep(trial.length_ms / 1000)
@@ -195,7 +202,9 @@ def hogs(count: int) -> Iterator[None]:
 
 
 def costs(rig: Rig, watched: Watched, over_s: float) -> dict[str, float]:
-    """What one record costs while nothing happens: shares of one processor here and there, frames a second, memory here."""
+    """What one record costs while nothing happens: shares of one processor here and there, frames a second, memory
+    here.
+    """
     pids = {**watched.pids, **watched.programs()}
     before, frames, began = {name: cpu_s(pid) for name, pid in pids.items()}, rig.frames(), time.monotonic()
     time.sleep(over_s)
@@ -209,7 +218,10 @@ def costs(rig: Rig, watched: Watched, over_s: float) -> dict[str, float]:
 def play_all(
     folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]
 ) -> tuple[dict[int, Run], dict[str, Any]]:
-    """Make the records and play the trials. Returns a run for each rate, and what was really done (also in ``truth.json``)."""
+    """Make the records and play the trials.
+
+    Returns a run for each rate, and what was really done (also in ``truth.json``).
+    """
     with Rig(folder / "partition") as rig:
         if not rig.has_clock:
             say("no C compiler here: the trials with scripted clocks are left out")
