@@ -1,4 +1,4 @@
-"""The command. See the package's own text for what it does."""
+"""The command; the package's own text describes it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from benchmarks.accuracy.trials import CLOCKS, KINDS, listed, play_all
 from lpmkit.runs.folder import Run
 
 
-def judged(places: Sequence[Path], seed: int) -> dict[str, Any]:
-    """Everything that the records and the truth of one sitting or several say."""
+def judged(folders: Sequence[Path], seed: int) -> dict[str, Any]:
+    """Figures from the records and the truth of one or several sittings."""
     rows: list[dict[str, Any]] = []
     made_up, analyses, trials, cost = 0, 0.0, 0, dict[str, Any]()
-    for place in places:
-        truth = json.loads((place / "truth.json").read_text())
+    for folder in folders:
+        truth = json.loads((folder / "truth.json").read_text())
         cost = cost or truth["cost"]
-        trials += len({one["number"] for one in truth["done"]})
+        trials += len({action["number"] for action in truth["done"]})
         for hz, name in truth["runs"].items():
             began = time.monotonic()
-            found, strays, _ = rows_of(Run(place / name), int(hz), truth["done"])
+            trial_rows, false_ones, _ = rows_of(Run(folder / name), int(hz), truth["done"])
             analyses += time.monotonic() - began
-            rows += [{"sitting": place.name, **row} for row in found]
-            made_up += len(strays)
+            rows += [{"sitting": folder.name, **row} for row in trial_rows]
+            made_up += len(false_ones)
     return {
         "seed": seed,
         "trials": trials,
@@ -45,8 +45,8 @@ def judged(places: Sequence[Path], seed: int) -> dict[str, Any]:
     }
 
 
-def _figures(one: Mapping[str, float]) -> str:
-    return " / ".join(f"{one[name]:.2f}" for name in ("median", "p95", "worst")) if one else "–"
+def _figures(quantiles: Mapping[str, float]) -> str:
+    return " / ".join(f"{quantiles[name]:.2f}" for name in ("median", "p95", "worst")) if quantiles else "–"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -54,23 +54,34 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(figures: Mapping[str, Any]) -> str:
     """The tables for people. Figures are median / p95 / worst in milliseconds.
 
-    "All" is every suspension that began while all probes spoke; "twice" are two within a twentieth of a second, and
-    "clock" and "time of day" those over which a script held back the partition's clocks: held to the same bounds.
-    The truth lies in a bracket. *Off* is the distance from the bracket's middle, *outside* how far beyond the
-    bracket; the 95 % interval is held against the bracket (can it be right?) and against its middle.
+    "All" is every suspension that began while all probes were answered; "twice" are two within a twentieth of a
+    second, and "clock" and "time of day" those during which a script held back the partition's clocks, with the
+    same bounds. The truth lies in a bracket. *Off* is the distance from the bracket's middle, *outside* the
+    distance beyond the bracket; the 95 % interval is compared with the bracket (can it be right?) and with its
+    middle.
     """
-    lines = [f"# Accuracy of the suspend time: {found['trials']} trials, seed {found['seed']}", ""]
+    lines = [f"# Accuracy of the suspend time: {figures['trials']} trials, seed {figures['seed']}", ""]
     rows = [
         [
-            f"{one['hz']} Hz, {one['what']}", str(one["trials"]), one["seen_from_50_ms"], one["hull"], one["truth_known"], one["inner"], one["likely"], one["likely_middle"],
-            *(_figures(one[name]) for name in ("off_ms", "error_ms", "likely_width_ms", "width_ms", "truth_bracket_ms")),
-            "–" if one["bias_ms"] is None else f"{one['bias_ms']:+.2f}",
+            f"{group['hz']} Hz, {group['what']}",
+            str(group["trials"]),
+            group["seen_from_50_ms"],
+            group["hull"],
+            group["truth_known"],
+            group["inner"],
+            group["likely"],
+            group["likely_middle"],
+            *(
+                _figures(group[name])
+                for name in ("off_ms", "error_ms", "likely_width_ms", "width_ms", "truth_bracket_ms")
+            ),
+            "–" if group["bias_ms"] is None else f"{group['bias_ms']:+.2f}",
         ]
-        for one in found["summary"]
-    ]  # fmt: skip
+        for group in figures["summary"]
+    ]
     head: tuple[str, ...] = (
         "ticks, load, frames",
         "trials",
@@ -85,39 +96,37 @@ def markdown(found: Mapping[str, Any]) -> str:
     lines += ["## What each was called", ""]
     lines += _table(
         ("done", "called"),
-        [[name, ", ".join(f"{n} × {what}" for what, n in count.items())] for name, count in found["classes"].items()],
+        [[name, ", ".join(f"{n} × {what}" for what, n in count.items())] for name, count in figures["classes"].items()],
     )
     lines += ["## Others' ways in the same trials (quiet, from 50 ms): how far outside the truth's bracket, ms", ""]
     lines += _table(
-        ("way", "median / p95 / worst"), [[name, _figures(one)] for name, one in found["peers_error_ms"].items()]
+        ("way", "median / p95 / worst"), [[name, _figures(group)] for name, group in figures["peers_error_ms"].items()]
     )
     lines += ["## Cost while nothing happens", ""]
     lines += _table(
         ("what", "value"),
         [
             [f"{hz} Hz ticks: {name}", f"{value:.2f}"]
-            for hz, cost in found["cost"].items()
+            for hz, cost in figures["cost"].items()
             for name, value in cost.items()
         ],
     )
-    lines += ["## Violations", "", *(f"* {one}" for one in found["violations"] or ["none"]), ""]
+    lines += ["## Violations", "", *(f"* {group}" for group in figures["violations"] or ["none"]), ""]
     return "\n".join(lines)
 
 
 def sittings_of(options: argparse.Namespace) -> list[tuple[int, tuple[str, ...]]]:
-    """How many trials each sitting has and of which kinds alone: the mixed ones, and one for each script of the
-    clocks.
-    """
+    """Number of trials and kinds of each sitting: mixed ones, and one for each script of the clocks."""
     if options.short:
         return [(60, ())]
-    each = options.trials // options.sittings
+    per_sitting = options.trials // options.sittings
     if options.only:
-        return [(each, (options.only,))] * options.sittings
-    return [(each, ())] * options.sittings + [(max(8, options.trials // 40), (kind,)) for kind in CLOCKS]
+        return [(per_sitting, (options.only,))] * options.sittings
+    return [(per_sitting, ())] * options.sittings + [(max(8, options.trials // 40), (kind,)) for kind in CLOCKS]
 
 
 def main() -> None:
-    """Play, judge, write; exits with 1 when something happened that may never happen."""
+    """Play, judge, write; exits with 1 after a violation."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument(
@@ -136,29 +145,29 @@ def main() -> None:
     out = options.out or Path(tempfile.mkdtemp(prefix="lpmkit-accuracy-"))
     out.mkdir(parents=True, exist_ok=True)
     if options.again:
-        places = sorted(out.glob("sitting-*"))
+        folders = sorted(out.glob("sitting-*"))
     else:
-        places = []
+        folders = []
         for number, (count, only) in enumerate(sittings_of(options), start=1):
-            places.append(out / f"sitting-{number:02d}")
-            places[-1].mkdir()
+            folders.append(out / f"sitting-{number:02d}")
+            folders[-1].mkdir()
             trials = listed(count, options.seed + 1000 * number, 500 if options.short else 8000, only)
             if options.short:  # what runs beside it is load enough
-                trials = [replace(one, hogged=False) for one in trials]
+                trials = [replace(trial, hogged=False) for trial in trials]
             runs, truth = play_all(
-                places[-1],
+                folders[-1],
                 trials,
                 options.seed + number,
                 lambda text: print(text, file=sys.stderr),
             )
             truth["runs"] = {hz: run.name for hz, run in runs.items()}
-            (places[-1] / "truth.json").write_text(json.dumps(truth))
-    found = judged(places, options.seed)
-    (out / "accuracy.json").write_text(json.dumps(found, indent=1))
-    (out / "accuracy.md").write_text(markdown(found))
-    print(markdown(found))
+            (folders[-1] / "truth.json").write_text(json.dumps(truth))
+    figures = judged(folders, options.seed)
+    (out / "accuracy.json").write_text(json.dumps(figures, indent=1))
+    (out / "accuracy.md").write_text(markdown(figures))
+    print(markdown(figures))
     print(f"{out}: accuracy.json, accuracy.md and the records")
-    sys.exit(1 if found["violations"] else 0)
+    sys.exit(1 if figures["violations"] else 0)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A partition to be stopped: OpenSSH in a network namespace, in a freezer of its own, at the end of a link that a
-relay carries frame by frame.
+"""A partition that can be suspended: OpenSSH in a network namespace and a freezer of its own, behind a link through a
+relay.
 
-The relay is a process that owns both ends of the link (two TAP interfaces, one of them in the namespace). So the
-link is cut, held or opened within a fraction of a millisecond, on neither side's own output path, and frames can
-wait in between as in a switch that learns late.
+The relay is a process that owns both ends of the link (two TAP interfaces, one of them in the namespace), so the
+link is cut, held or opened within a fraction of a millisecond, outside the output path of either side, and frames
+can wait in between as in a switch that learns late.
 """
 
 from __future__ import annotations
@@ -33,44 +33,43 @@ _TUNSETIFF, _TAP_WITHOUT_HEADER = 0x400454CA, 0x0002 | 0x1000
 
 @dataclass(frozen=True)
 class Moment:
-    """Something done at some instant between two readings of the monotonic clock, nanoseconds."""
+    """An instant between two readings of the monotonic clock, in nanoseconds."""
 
     before_ns: int
     after_ns: int
 
     def hull(self, other: Moment) -> Moment:
+        """The smallest interval that contains both."""
         return Moment(min(self.before_ns, other.before_ns), max(self.after_ns, other.after_ns))
 
     def as_list(self) -> list[int]:
+        """Both readings as JSON."""
         return list(asdict(self).values())
 
 
 def urgent() -> None:
-    """Let this thread run before everything else: the hand that stops and the clock beside it, so that the truth is
-    known sharply.
-    """
+    """Run this thread before all others, so that the truth is known sharply."""
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(50))
 
 
 def at_ease() -> None:
-    """Take turns with everything else again: what works the figures out is in no hurry, and the threads of its
-    libraries must get to run.
-    """
+    """Return to normal scheduling for the evaluation, whose library threads must get to run."""
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def relay(outside: int, inside: int, orders: int) -> None:
-    """Carry frames between two descriptors as told by single letters on ``orders``: o(pen), d(rop), q(ueue), each
-    answered by itself; the end of ``orders`` ends it.
+    """Carry frames between two descriptors, controlled by single letters on ``orders``.
+
+    o(pen), d(rop), q(ueue), each acknowledged by itself; the end of ``orders`` ends the relay.
     """
     urgent()
     mode, waiting = b"o", deque[tuple[int, bytes]]()
     other = {outside: inside, inside: outside}
     poller = select.poll()
-    for one in (outside, inside, orders):
-        poller.register(one, select.POLLIN)
+    for descriptor in (outside, inside, orders):
+        poller.register(descriptor, select.POLLIN)
     while mode != b"e":
-        ready = [one for one, _ in poller.poll()]
+        ready = [descriptor for descriptor, _ in poller.poll()]
         if orders in ready:
             mode = os.read(orders, 1) or b"e"
             while mode == b"o" and waiting:
@@ -78,19 +77,19 @@ def relay(outside: int, inside: int, orders: int) -> None:
             if mode != b"e":
                 os.write(orders, mode)
             continue
-        for one in ready:
-            frame = os.read(one, 65536)
+        for descriptor in ready:
+            frame = os.read(descriptor, 65536)
             if mode == b"o":
-                _write(other[one], frame)
+                _write(other[descriptor], frame)
             elif mode == b"q" and len(waiting) < 1000:
-                waiting.append((other[one], frame))
+                waiting.append((other[descriptor], frame))
 
 
 def _write(to: int, frame: bytes) -> None:
     try:
         os.write(to, frame)
     except OSError:
-        pass  # an interface that is not up takes nothing
+        pass  # the interface is down
 
 
 def _tap(name: str) -> int:
@@ -100,15 +99,12 @@ def _tap(name: str) -> int:
 
 
 def _free_pair() -> tuple[str, str]:
-    """Two addresses of a TEST-NET that this machine does not use: ours and the partition's.
-
-    Several rigs may stand side by side.
-    """
+    """Two unused addresses of a TEST-NET: ours and the partition's. Several rigs may run side by side."""
     own = "lpmb"
-    taken = [line for line in _ip("-4", "-o", "address", "show").splitlines() if f" {own}" in line]
-    free = _free_network(taken)
-    block = next(n for n in range(63, 0, -1) if not any(f" {free}.{4 * n + 1}/" in line for line in taken))
-    return f"{free}.{4 * block + 1}", f"{free}.{4 * block + 2}"
+    addresses = [line for line in _ip("-4", "-o", "address", "show").splitlines() if f" {own}" in line]
+    network = _free_network(addresses)
+    block = next(n for n in range(63, 0, -1) if not any(f" {network}.{4 * n + 1}/" in line for line in addresses))
+    return f"{network}.{4 * block + 1}", f"{network}.{4 * block + 2}"
 
 
 def _free_network(rigs: list[str]) -> str:
@@ -121,8 +117,8 @@ def _free_network(rigs: list[str]) -> str:
 class Rig:
     """The partition; a ``with`` block. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``.
 
-    Its processes run before all others here: it stands for another machine, and what is short of a core is the
-    observer alone. (A partition that is itself starved stands still in truth, and nobody would know for how long.)
+    Its processes run before all others here, as on a separate host, so that only the observer is short of a core.
+    (A starved partition really stalls, for an unknown time.)
     """
 
     name = "partition"
@@ -147,9 +143,7 @@ class Rig:
         return self
 
     def _clock(self) -> None:
-        """The clocks of the partition's programs, which a script may hold back: built with the machine's C
-        compiler, where it has one.
-        """
+        """The clocks of the partition's programs, which a script may hold back; needs a C compiler."""
         self.has_clock = shutil.which("cc") is not None
         if not self.has_clock:
             return
@@ -159,11 +153,11 @@ class Rig:
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(self.folder / "clocks.so"), str(source)], check=True)
 
     def clocks_miss(self, monotonic_ns: int, time_of_day_ns: int) -> None:
-        """From now on the partition's clocks are so much further behind; to be called while it stands still."""
+        """Set the partition's clocks back; call it during a suspension."""
         with self._missed.open("r+b") as file:
-            was = struct.unpack("qq", file.read(16))
+            missed = struct.unpack("qq", file.read(16))
             file.seek(0)
-            file.write(struct.pack("qq", was[0] + monotonic_ns, was[1] + time_of_day_ns))
+            file.write(struct.pack("qq", missed[0] + monotonic_ns, missed[1] + time_of_day_ns))
 
     def _link(self) -> None:
         _ip("netns", "add", self.space)
@@ -174,14 +168,14 @@ class Rig:
         _ip("-n", self.space, "address", "add", f"{self.address}/30", "dev", "en0")
         for name in ("lo", "en0"):
             _ip("-n", self.space, "link", "set", name, "up")
-        self._orders, theirs = socket.socketpair()
+        self._orders, relay_end = socket.socketpair()
         self._relay = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.accuracy.rig", *map(str, (outside, inside, theirs.fileno()))],
-            pass_fds=(outside, inside, theirs.fileno()),
+            [sys.executable, "-m", "benchmarks.accuracy.rig", *map(str, (outside, inside, relay_end.fileno()))],
+            pass_fds=(outside, inside, relay_end.fileno()),
         )
-        for one in (outside, inside):
-            os.close(one)
-        theirs.close()
+        for descriptor in (outside, inside):
+            os.close(descriptor)
+        relay_end.close()
 
     def _server(self) -> None:
         for key in ("host_key", "client_key"):
@@ -242,28 +236,29 @@ class Rig:
         _ip("netns", "delete", self.space)
 
     def link(self, mode: str) -> Moment:
-        """Let the link carry (``open``), lose (``drop``) or hold (``queue``) what is sent, both ways."""
+        """Let the link carry (``open``), lose (``drop``) or hold (``queue``) frames, both ways."""
         before = time.monotonic_ns()
         self._orders.send(mode[:1].encode())
         self._orders.recv(1)
         return Moment(before, time.monotonic_ns())
 
     def freeze(self) -> Moment:
-        """Stop every process of the partition; it has happened when this returns."""
+        """Stop every process of the partition; done on return."""
         return self._switch("FROZEN")
 
     def thaw(self) -> Moment:
+        """Resume every process of the partition; done on return."""
         return self._switch("THAWED")
 
     def _switch(self, state: str) -> Moment:
         before, file = time.monotonic_ns(), self.cgroup / "freezer.state"
         file.write_text(state)
         while file.read_text().strip() != state:
-            time.sleep(0.00005)  # what is to stop has to run for it
+            time.sleep(0.00005)  # a process has to run in order to stop
         return Moment(before, time.monotonic_ns())
 
     def frames(self) -> int:
-        """Frames carried over the link so far, both ways, as our interface counts them."""
+        """Frames carried over the link so far, both ways, by our interface's counters."""
         counters = Path("/sys/class/net") / self.ours / "statistics"
         return sum(int((counters / name).read_text()) for name in ("rx_packets", "tx_packets"))
 

@@ -1,4 +1,4 @@
-"""The list of trials, and how each is played while two records are made: ticks at 100 Hz and at 1 kHz."""
+"""The list of trials, and the play of each with two records: ticks at 100 Hz and at 1 kHz."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lpmkit.timeline import Clock, wait_until
 
 LEAD_IN_S = 20.0
 RATES = (100, 1000)
-#: (milliseconds, how often in a hundred)
+#: Milliseconds and weight in percent.
 LENGTHS = (
     (2, 4),
     (5, 4),
@@ -37,17 +37,16 @@ LENGTHS = (
     (3000, 4),
     (8000, 1),
 )
-#: What is done, how often in a hundred.
+#: Kinds of suspensions.
 SUSPENDED = ("dropped", "queued", "late tail")
-#: Two of them within a twentieth of a second: between them there is no echo, so the clocks are tied by a few ticks
-#: alone. Told apart from the others.
+#: Two suspensions within a twentieth of a second: without an echo between them only a few ticks tie the clocks.
+#: Reported separately.
 TWICE = "twice"
-#: Suspensions over which the partition's clocks do what a script says: the monotonic one counts nothing of it, or one
-#: second at most, or counts all while
-#: the time of day is set by half a minute. Each has sittings of its own: a machine's clocks do the same thing every
-#: time.
+#: Suspensions with scripted clocks of the partition: the monotonic one counts nothing, or one second at most, or
+#: everything while the wall clock is set by half a minute. Each has its own sittings: a host's clocks behave the same
+#: every time.
 CLOCKS = ("clock stood still", "clock capped", "time of day set")
-#: The next trial begins when so many echoes in a row were answered, or after so long.
+#: The next trial begins after this number of consecutive answered echoes, or after this time.
 RECOVERED_ECHOES, RECOVERY_S = 8, 30.0
 KINDS = (
     ("dropped", 30),
@@ -64,7 +63,7 @@ TAIL_S = 0.3
 
 @dataclass(frozen=True)
 class Trial:
-    """One thing done: ``kind`` as in `KINDS`, for ``length_ms``, with or without busy processors here."""
+    """One trial: ``kind`` as in `KINDS`, ``length_ms``, with or without busy processors on the observer."""
 
     number: int
     kind: str
@@ -73,28 +72,31 @@ class Trial:
 
 
 def listed(count: int, seed: int, longest_ms: int = 8000, only: Sequence[str] = ()) -> list[Trial]:
-    """``count`` trials in a random order that a seed repeats, of some kinds ``only``; the last quarter of them with
-    busy processors.
+    """``count`` trials in a random order that a seed repeats, of some kinds ``only``; the last quarter with busy
+    processors.
+
     """
     chance = random.Random(seed)
-    lengths = [one for one in LENGTHS if one[0] <= longest_ms]
-    there = [one for one in KINDS if not only or one[0] in only] + [(one, 1) for one in CLOCKS if one in only]
-    kinds = chance.choices([kind for kind, _ in there], [often for _, often in there], k=count)
-    kinds[: len(there)] = [kind for kind, _ in there][:count]  # each at least once
-    ms = chance.choices([length for length, _ in lengths], [often for _, often in lengths], k=count)
+    lengths = [entry for entry in LENGTHS if entry[0] <= longest_ms]
+    choices = [entry for entry in KINDS if not only or entry[0] in only] + [
+        (entry, 1) for entry in CLOCKS if entry in only
+    ]
+    kinds = chance.choices([kind for kind, _ in choices], [weight for _, weight in choices], k=count)
+    kinds[: len(choices)] = [kind for kind, _ in choices][:count]  # every kind at least once
+    ms = chance.choices([length for length, _ in lengths], [weight for _, weight in lengths], k=count)
     ms = [
-        max(one, 200) if kind in ("cut", "probes stopped", "all ours stopped") else one
-        for one, kind in zip(ms, kinds, strict=True)
+        max(entry, 200) if kind in ("cut", "probes stopped", "all ours stopped") else entry
+        for entry, kind in zip(ms, kinds, strict=True)
     ]
     return [Trial(n, kind, length, n >= count * 3 // 4) for n, (kind, length) in enumerate(zip(kinds, ms, strict=True))]
 
 
 def record(parent: Path, rig: Rig, hz: int) -> Watched:
-    """A run folder that grows from now on, with ticks at this rate; the connections belong to the slower one alone."""
+    """Start a run folder with ticks at this rate; only the slower one has connections."""
     settings = PartitionSettings(host=rig.name, watch=PaceSettings(tick_hz=hz))
     probes = plan(rig.name, settings, rig.ssh_config, paces=(WATCH,))
-    wanted = [one for one in probes if hz == RATES[0] or one.kind != "connect"]
-    return Watched(parent, f"{hz}-hz", [rig.name], wanted, LEAD_IN_S)
+    probes_here = [probe for probe in probes if hz == RATES[0] or probe.kind != "connect"]
+    return Watched(parent, f"{hz}-hz", [rig.name], probes_here, LEAD_IN_S)
 
 
 class Player:
@@ -105,7 +107,7 @@ class Player:
         self._chance = random.Random(seed)
 
     def play(self, trial: Trial) -> list[dict[str, Any]]:
-        """Do it, wait until everything has recovered, and tell when it was really done."""
+        """Play a trial, wait for recovery, and return the times of its actions."""
         play = {
             "dropped": lambda: self._suspend(trial, "drop"),
             "queued": lambda: self._suspend(trial, "queue"),
@@ -117,9 +119,11 @@ class Player:
             "cut": lambda: self._cut(trial),
             "kernel runs": lambda: self._frozen_alone(trial),
             "probes stopped": lambda: self._ours(
-                trial, [pid for one in self.records for name, pid in one.pids.items() if name != OWN_TICKER]
+                trial, [pid for watched in self.records for name, pid in watched.pids.items() if name != OWN_TICKER]
             ),
-            "all ours stopped": lambda: self._ours(trial, [pid for one in self.records for pid in one.pids.values()]),
+            "all ours stopped": lambda: self._ours(
+                trial, [pid for watched in self.records for pid in watched.pids.values()]
+            ),
         }
         done = [play[trial.kind]()]
         if trial.kind == TWICE:
@@ -131,13 +135,12 @@ class Player:
         return done
 
     def _has_recovered(self) -> bool:
-        """Whether the sessions of all records answer again as they did before: a move begins after a lead-in, not in
-        the wake of the last one.
+        """True if the sessions of all records are answered as before; a move begins after a baseline too.
 
         TCP doubles its pauses while the link is cut, so after eight seconds the echo may be silent for as long again.
         """
-        for one in self.records:
-            newest = one.run.recent("ssh-echo", 4096)[-RECOVERED_ECHOES:]
+        for watched in self.records:
+            newest = watched.run.recent("ssh-echo", 4096)[-RECOVERED_ECHOES:]
             if len(newest) < RECOVERED_ECHOES or any(answer.answered_ns is None for answer in newest):
                 return False
             if time.monotonic_ns() - (newest[-1].answered_ns or 0) > 800_000_000:
@@ -191,26 +194,27 @@ class Player:
 
 @contextmanager
 def hogs(count: int) -> Iterator[None]:
-    """Busy processes beside everything else."""
+    """Busy processes in the background."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
     finally:
-        for one in busy:
-            one.kill()
-            one.wait()
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def costs(rig: Rig, watched: Watched, over_s: float) -> dict[str, float]:
-    """What one record costs while nothing happens: shares of one processor here and there, frames a second, memory
-    here.
+    """Cost of one record without events: shares of a processor on both sides, frames per second, memory of the
+    observer.
+
     """
     pids = {**watched.pids, **watched.programs()}
     before, frames, began = {name: cpu_s(pid) for name, pid in pids.items()}, rig.frames(), time.monotonic()
     time.sleep(over_s)
-    took = time.monotonic() - began
-    cost = {f"{name}, % of a core": 100 * (cpu_s(pid) - before[name]) / took for name, pid in pids.items()}
-    cost["frames a second, both ways"] = (rig.frames() - frames) / took
+    seconds = time.monotonic() - began
+    cost = {f"{name}, % of a core": 100 * (cpu_s(pid) - before[name]) / seconds for name, pid in pids.items()}
+    cost["frames a second, both ways"] = (rig.frames() - frames) / seconds
     cost["memory here, MiB"] = sum(memory_mib(pid)["rss"] for pid in watched.pids.values())
     return cost
 
@@ -220,12 +224,12 @@ def play_all(
 ) -> tuple[dict[int, Run], dict[str, Any]]:
     """Make the records and play the trials.
 
-    Returns a run for each rate, and what was really done (also in ``truth.json``).
+    Returns a run for each rate, and the truth (also in ``truth.json``).
     """
     with Rig(folder / "partition") as rig:
         if not rig.has_clock:
             say("no C compiler here: the trials with scripted clocks are left out")
-            trials = [one for one in trials if one.kind not in CLOCKS]
+            trials = [trial for trial in trials if trial.kind not in CLOCKS]
         records, cost = [], {}
         try:
             for hz in RATES:
@@ -235,18 +239,18 @@ def play_all(
                 if hz != RATES[0]:
                     cost[str(hz)].pop("frames a second, both ways")
             time.sleep(LEAD_IN_S - 10.0)
-            urgent()  # from here on: what is measured must not be how long this process waited for a processor
+            urgent()  # from here on: measurements must not contain waits of this process for a processor
             player, done = Player(rig, records, seed), []
             for hogged in (False, True):
                 with hogs(2 if hogged else 0):
-                    for trial in [one for one in trials if one.hogged is hogged]:
+                    for trial in [trial for trial in trials if trial.hogged is hogged]:
                         done += player.play(replace(trial))
                         if trial.number % 50 == 49:
                             say(f"{trial.number + 1} of {len(trials)}")
             time.sleep(2.0)
         finally:
             at_ease()
-            for one in records:
-                one.end()
+            for watched in records:
+                watched.end()
     truth = {"seed": seed, "done": done, "cost": cost}
-    return {hz: one.run for hz, one in zip(RATES, records, strict=True)}, truth
+    return {hz: watched.run for hz, watched in zip(RATES, records, strict=True)}, truth
