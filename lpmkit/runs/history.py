@@ -30,7 +30,7 @@ from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
 #: Version of the index's columns; an index of another version is rebuilt.
-FORMAT = 3
+FORMAT = 4
 #: Minimum number of earlier moves for a usual figure.
 MIN_USUAL = 3
 #: Ratio to the usual figure from which a figure is reported as unusual, upwards or downwards. A choice, not measured.
@@ -62,7 +62,7 @@ class Move:
     suspended_high_s: float | None
     suspended_s: float | None
     session_s: float | None
-    brown_out_s: float | None  #: how long processes were slow after the resume, at most
+    brown_out_s: float | None  #: brown-out after the resume, upper bound
     whole_s: float | None
     copy_s: float | None
     memory_mb: float | None
@@ -93,6 +93,7 @@ HEAD = (
     "verdict",
     "suspended",
     "session outage",
+    "brown-out",
     "copy",
     "whole move",
     "beside the usual",
@@ -232,8 +233,16 @@ class History:
         when = f"{datetime.fromtimestamp(move.created_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
         route_text = f"{move.source} → {move.target}" if move.target else move.mode
         unusual = "; ".join(figure.short for figure in self.beside_the_usual(move) if figure.stands_out)
-        bounds = "–" if move.suspended_low_s is None else f"{move.suspended_low_s:.3f} … {move.suspended_high_s:.3f} s"
-        spans = [_shown(move.session_s, 3), _shown(move.copy_s, 0), _shown(move.whole_s, 0)]
+        bounds = "–"
+        if move.suspended_low_s is not None and move.suspended_high_s is not None:
+            low, high = outwards(round(move.suspended_low_s * 1e9), round(move.suspended_high_s * 1e9))
+            bounds = f"{low:.3f} … {high:.3f} s"
+        spans = [
+            _shown(move.session_s, 3),
+            _shown(move.brown_out_s, 1),
+            _shown(move.copy_s, 0),
+            _shown(move.whole_s, 0),
+        ]
         return [
             when,
             move.partition,
@@ -349,14 +358,14 @@ def read_move(folder: Path) -> Move:
 
 
 def _brown_out(summary: dict[str, Any]) -> float | None:
-    """The longest brown-out by ticks, in seconds; `None` where none was measured."""
-    lasted = [
-        float(one["lasted"]["high"])
+    """The longest brown-out by ticks, in seconds; ``None`` if none was measured."""
+    lengths = [
+        float(brown_out["lasted"]["high"])
         for host in summary.get("hosts") or ()
-        for one in host.get("brown_outs") or ()
-        if one.get("values") == "lateness of ticks"
+        for brown_out in host.get("brown_outs") or ()
+        if brown_out.get("values") == "lateness of ticks"
     ]
-    return max(lasted, default=None)
+    return max(lengths, default=None)
 
 
 def _between(phases: Sequence[dict[str, Any]], first: Sequence[str], last: str) -> float | None:
