@@ -1,7 +1,8 @@
-"""How long a site's history takes: ``python -m benchmarks.history [--runs 1000] [--from RUN]``.
+"""Time of reading a site's history: ``python -m benchmarks.history [--runs 1000] [--from RUN]``.
 
-Makes run folders around the ``summary.json`` of a real run (`lpmkit demo` leaves one), reads them for the first time, then again with one new run, and
-writes the page; each time in a process of its own, as the command does. The files were just written, so the disk's part in the first reading is small.
+Creates run folders from the ``summary.json`` of a real run (`lpmkit demo` leaves one), reads them for the first
+time, then again with one new run, and writes the page; each in a process of its own, like the command. The files
+were just written, so the disk's share of the first reading is small.
 """
 
 from __future__ import annotations
@@ -23,44 +24,49 @@ DOCUMENTS = ("run", "summary", "prediction")
 
 
 def made(folder: Path, count: int, pattern: Path) -> None:
-    """So many runs with the pattern's documents; names, times and figures differ."""
-    chance = random.Random(7)
-    kept = {
+    """Create ``count`` runs with the pattern's documents; names, times and figures differ."""
+    rng = random.Random(7)
+    documents = {
         name: json.loads((pattern / f"{name}.json").read_text())
         for name in DOCUMENTS
         if (pattern / f"{name}.json").exists()
     }
     for number in range(count):
-        one(folder / f"run-{number:06d}", number, kept, chance)
+        make_run(folder / f"run-{number:06d}", number, documents, rng)
 
 
-def one(path: Path, number: int, kept: dict[str, dict[str, object]], chance: random.Random) -> None:
+def make_run(path: Path, number: int, documents: dict[str, dict[str, object]], rng: random.Random) -> None:
+    """Create one run."""
     path.mkdir()
     day, minute = divmod(number * 37, 1440)
-    manifest = json.loads(json.dumps(kept["run"]))
+    manifest = json.loads(json.dumps(documents["run"]))
     manifest["created"] = (
         f"{2020 + day // 330}-{day % 330 // 28 + 1:02d}-{day % 28 + 1:02d}T{minute // 60:02d}:{minute % 60:02d}:00+00:00"
     )
-    manifest["order"]["partition"] = f"aix{chance.randrange(200):03d}"
-    summary = json.loads(json.dumps(kept["summary"]))
-    factor = chance.lognormvariate(0, 0.3)
+    manifest["order"]["partition"] = f"aix{rng.randrange(200):03d}"
+    summary = json.loads(json.dumps(documents["summary"]))
+    factor = rng.lognormvariate(0, 0.3)
     for name in ("low", "high"):
         summary["suspension"]["length"][name] *= factor
     summary["suspension"]["likely"]["best"] *= factor
-    for name, value in {**kept, "run": manifest, "summary": summary}.items():
+    for name, value in {**documents, "run": manifest, "summary": summary}.items():
         (path / f"{name}.json").write_text(json.dumps(value, indent=2))
 
 
 def seconds(folder: Path, *more: str) -> float:
+    """Seconds of one command."""
     began = time.monotonic()
     subprocess.run(
         [sys.executable, "-m", "lpmkit.cli", "history", "--runs", str(folder), *more],
-        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "200"},
+    )
     return time.monotonic() - began
 
 
 def main() -> None:
+    """Measure, write the results, and print them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument(
@@ -76,7 +82,7 @@ def main() -> None:
         first = seconds(folder)
         again = statistics.median(seconds(folder) for _ in range(5))
         page = statistics.median(seconds(folder, "--html", str(folder / "page.html")) for _ in range(5))
-        found = {
+        figures = {
             "runs": options.runs,
             "summary_bytes": size,
             "an empty folder, s": round(nothing, 2),
@@ -88,8 +94,8 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "history.json").write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    (options.results / "history.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

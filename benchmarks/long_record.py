@@ -1,7 +1,8 @@
-"""``python -m benchmarks.long_record [--minutes 60]``: what it takes to analyse a long record of ten probes at 1 kHz, and how compact it is.
+"""Time and memory of analysing a long record of ten probes at 1 kHz, and its size: ``python -m benchmarks.long_record
+[--minutes 60]``.
 
-The records are made up, with a known suspension; a tenth of the length is analysed beside the whole, so that growth shows. Each step runs in a
-process of its own, whose peak memory is what the kernel counted (``VmHWM``).
+The records are generated, with a known suspension; a tenth of the length is analysed too, to show growth. Each step
+runs in a process of its own, whose peak memory is the kernel's ``VmHWM``.
 """
 
 from __future__ import annotations
@@ -30,18 +31,19 @@ MS, S = 1_000_000, 1_000_000_000
 START, WALL, OFFSET = 5_000 * S, 1_768_000_000 * S, -4_321 * S
 LENGTH_NS = 1_537 * MS
 PERIOD = MS
+USUAL = (("ssh-ticks", "ticks"), ("ssh-echo", "echo"), ("icmp", "icmp"), ("tcp-connect", "connect"))
 PROBES = [
-    *[(f"{name}@{host}", kind) for host in ("bxaix85", "bxaix86") for name, kind in (("ssh-ticks", "ticks"), ("ssh-echo", "echo"), ("icmp", "icmp"), ("tcp-connect", "connect"))],
+    *[(f"{name}@{host}", kind) for host in ("bxaix85", "bxaix86") for name, kind in USUAL],
     ("icmp@bxaix87", "icmp"),
     ("observer", "observer"),
-]  # fmt: skip
+]
 CHUNK = 600_000
 
 
 def made(folder: Path, minutes: float) -> Run:
-    """A run folder of ten probes at 1 kHz. The first host stands still for 1.537 s at seven tenths of it."""
+    """A run folder of ten probes at 1 kHz. The first host is suspended for 1.537 s at seven tenths of it."""
     span = round(minutes * 60 * S)
-    still = START + span * 7 // 10
+    stop_ns = START + span * 7 // 10
     run = create(folder, mode="watch", title=f"{minutes:g}-minutes", facts={"hosts": ["bxaix85"], "lead_in_s": 60})
     with RunWriter(run.path) as writer:
         writer.event("recorder", "recorder-started", pid=1, mode="watch", resumed=False)
@@ -49,7 +51,7 @@ def made(folder: Path, minutes: float) -> Run:
             host = name.partition("@")[2]
             writer.event(f"probe:{name}", "probe-started", probe=name, kind=kind, host=host, interval_ns=PERIOD)
     for number, (name, kind) in enumerate(PROBES):
-        stops = (still, still + LENGTH_NS) if name.endswith("bxaix85") else (0, 0)
+        stops = (stop_ns, stop_ns + LENGTH_NS) if name.endswith("bxaix85") else (0, 0)
         _write(run.path / "samples" / f"{name}.1.csv", kind, span, stops, np.random.default_rng(number))
     return run
 
@@ -65,20 +67,20 @@ def _write(path: Path, kind: str, span: int, stops: tuple[int, int], chance: np.
                 writer.write_table(_rows(kind, seq, stops, chance, schema))
 
 
-def _rows(kind: str, seq: Any, stops: tuple[int, int], chance: np.random.Generator, schema: Any) -> Any:
+def _rows(kind: str, seq: Any, stops: tuple[int, int], rng: np.random.Generator, schema: Any) -> Any:
     due = START + seq * PERIOD
-    late = (40_000 * chance.lognormal(0, 0.8, len(seq))).astype(np.int64)
-    way = (100_000 + chance.exponential(50_000, len(seq))).astype(np.int64)
+    late = (40_000 * rng.lognormal(0, 0.8, len(seq))).astype(np.int64)
+    path = (100_000 + rng.exponential(50_000, len(seq))).astype(np.int64)
     lo, hi = stops
     frozen = (due + late >= lo) & (due + late < hi)
-    none = np.full(len(seq), MISSING)
-    columns = dict.fromkeys(NUMBERS, none) | {"seq": seq}
-    known = np.ones(len(seq), dtype=bool)
+    missing = np.full(len(seq), MISSING)
+    columns = dict.fromkeys(NUMBERS, missing) | {"seq": seq}
+    answered = np.ones(len(seq), dtype=bool)
     if kind == "ticks":
-        seq, due, late, way = seq[~frozen], due[~frozen], late[~frozen], way[~frozen]
+        seq, due, late, path = seq[~frozen], due[~frozen], late[~frozen], path[~frozen]
         ran = due + late
-        arrived = (ran // (100 * MS) + 1) * 100 * MS + way  # sent ten times a second
-        arrived = np.where(ran < lo, np.where(arrived >= lo, hi + way, arrived), arrived) if hi else arrived
+        arrived = (ran // (100 * MS) + 1) * 100 * MS + path  # sent ten times a second
+        arrived = np.where(ran < lo, np.where(arrived >= lo, hi + path, arrived), arrived) if hi else arrived
         guest = ran + OFFSET
         columns = {
             "seq": seq,
@@ -88,64 +90,66 @@ def _rows(kind: str, seq: Any, stops: tuple[int, int], chance: np.random.Generat
             "remote_due_ns": due + OFFSET,
         }
         columns |= {"remote_mono_ns": guest, "remote_wall_ns": ran + WALL}
-        known = np.ones(len(seq), dtype=bool)
+        answered = np.ones(len(seq), dtype=bool)
     else:
         sent = due + 20_000
-        ran = np.where(frozen, hi, sent + way // 2)
-        columns |= {"due_ns": due, "sent_ns": sent, "answered_ns": ran + way}
+        ran = np.where(frozen, hi, sent + path // 2)
+        columns |= {"due_ns": due, "sent_ns": sent, "answered_ns": ran + path}
         if kind == "echo":
-            columns |= {"remote_mono_ns": ran + way // 2 + OFFSET, "remote_wall_ns": ran + way // 2 + WALL}
+            columns |= {"remote_mono_ns": ran + path // 2 + OFFSET, "remote_wall_ns": ran + path // 2 + WALL}
         if kind == "observer":
             columns |= {"sent_ns": due, "answered_ns": due + late}
         if kind == "icmp":
-            known = ~frozen
-    arrays = [_column(columns[name], len(seq), known if name == "answered_ns" else None) for name in NUMBERS]
-    outcome = pa.array(np.where(known, "answered", "silent"))
+            answered = ~frozen
+    arrays = [_column(columns[name], len(seq), answered if name == "answered_ns" else None) for name in NUMBERS]
+    outcome = pa.array(np.where(answered, "answered", "silent"))
     return pa.Table.from_arrays([*arrays, outcome, pa.array(np.full(len(seq), ""))], schema=schema)
 
 
-def _column(values: Any, rows: int, known: Any) -> Any:
+def _column(values: Any, rows: int, present: Any) -> Any:
     if values is None:
         return pa.nulls(rows, pa.int64())
     mask = values == MISSING
-    return pa.array(values, mask=mask if known is None else mask | ~known)
+    return pa.array(values, mask=mask if present is None else mask | ~present)
 
 
 def _apart(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What ``work`` says, done in a process of its own, with seconds and peak memory."""
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    child = multiprocessing.get_context("spawn").Process(target=_measured, args=(theirs, work, arguments))
+    """Run ``work`` in a process of its own; its result with seconds and peak memory."""
+    parent_end, child_end = multiprocessing.get_context("spawn").Pipe()
+    child = multiprocessing.get_context("spawn").Process(target=_measured, args=(child_end, work, arguments))
     child.start()
-    said: dict[str, Any] = ours.recv()
+    result: dict[str, Any] = parent_end.recv()
     child.join()
-    return said
+    return result
 
 
 def _measured(pipe: Any, work: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> None:
     idle = _peak_mib()
     began = time.monotonic()
-    said = work(*arguments)
-    took = time.monotonic() - began
+    result = work(*arguments)
+    seconds = time.monotonic() - began
     peak = _peak_mib()
-    pipe.send({**said, "seconds": round(took, 1), "peak_mib": round(peak), "of_it_before_mib": round(idle)})
+    pipe.send({**result, "seconds": round(seconds, 1), "peak_mib": round(peak), "of_it_before_mib": round(idle)})
 
 
 def _peak_mib() -> float:
-    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM")]
+    (line,) = [row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmHWM")]
     return int(line.split()[1]) / 1024
 
 
 def analysed(path: Path) -> dict[str, Any]:
-    found = analyse(Run(path))
-    still = found.suspension
-    lo, hi = (still.length.lo_ns, still.length.hi_ns) if still else (0, 0)
-    count = sum(len(host.suspensions) for host in found.hosts)
+    """Analyse a run and compare it with the truth."""
+    analysis = analyse(Run(path))
+    suspension = analysis.suspension
+    lo, hi = (suspension.length.lo_ns, suspension.length.hi_ns) if suspension else (0, 0)
+    count = sum(len(host.suspensions) for host in analysis.hosts)
     return {"suspended_ms": [lo / MS, hi / MS], "suspensions": count, "holds_truth": lo <= LENGTH_NS <= hi}
 
 
 def packed(path: Path) -> dict[str, Any]:
+    """Pack a run; bytes per row before and after."""
     samples = path / "samples"
-    rows = sum(one.rows for one in _every_piece(path))
+    rows = sum(piece.rows for piece in _every_piece(path))
     before = sum(file.stat().st_size for file in samples.iterdir())
     with RunWriter(path, Clock()) as writer:
         writer.pack()
@@ -160,11 +164,13 @@ def _every_piece(path: Path) -> list[Any]:
 
 
 def reported(path: Path) -> dict[str, Any]:
+    """Write the report of a run; its size."""
     write_report(path)
     return {"report_bytes": (path / "report.html").stat().st_size}
 
 
 def main() -> None:
+    """Measure, print the figures, and write them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.long_record", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
@@ -180,8 +186,8 @@ def main() -> None:
                 "report": _apart(reported, run.path),
             }
             figures[f"{minutes:g} minutes"] = steps
-            for name, said in steps.items():
-                print(f"{minutes:g} minutes, {name}: {said}", flush=True)
+            for name, result in steps.items():
+                print(f"{minutes:g} minutes, {name}: {result}", flush=True)
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
