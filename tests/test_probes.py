@@ -156,7 +156,10 @@ def test_the_three_that_ask_change_their_pace_and_owe_a_sample_for_every_slot(ho
     def order(kind: str) -> ProbeOrder:
         return ProbeOrder(kind, kind, 50_000_000, host="realhost", pace="quick", paces=paces)
 
-    probes = [EchoProbe(order("echo"), SshSession(way), setting=setting), ConnectProbe(order("connect"), way, setting=setting)]
+    probes = [
+        EchoProbe(order("echo"), SshSession(way), setting=setting),
+        ConnectProbe(order("connect"), way, setting=setting),
+    ]
     with Running(probes[0]) as echo, Running(probes[1]) as connect:
         for number, pace in enumerate(("", "calm", "quick"), start=1):
             setting.wanted = pace
