@@ -180,3 +180,17 @@ def test_every_form_rounds_the_same_bounds_outwards(tmp_path: Path) -> None:
         text = write_up(run, ("html",), language=language)["html"].read_text(encoding="utf-8")
         bounds = f"{low:.3f} … {high:.3f}".replace(".", comma)
         assert bounds in re.sub("[\u00a0\u202f]", " ", text), language
+
+
+@pytest.mark.parametrize("ticked_ms", [15, 40, 80])
+@pytest.mark.parametrize("seed", range(3))
+def test_ticks_between_a_resume_and_a_late_tick_are_not_placed_before_the_stop(
+    tmp_path: Path, ticked_ms: int, seed: int
+) -> None:
+    late = ((RESUME + ticked_ms / 1000, RESUME + ticked_ms / 1000 + 0.15),)
+    made = _resumed(0.0, seed=seed, counted=0.0, wall_counted=0.0, dropped=True, starved=late)
+    still = _only(analyse(make(tmp_path, made)))
+    assert still.begin.lo_ns <= _at(STOP)
+    assert still.end.hi_ns >= _at(RESUME)
+    assert still.length.hi_ns >= _at(RESUME) - _at(STOP)
+    assert abs(still.best_ns - (_at(RESUME) - _at(STOP))) <= 10 * MS

@@ -39,9 +39,11 @@ from lpmkit.analysis.noise import noise_of, stamp_of, tick_lateness
 from lpmkit.analysis.silences import (
     arrival_silences,
     asked_silences,
+    begun_earlier,
     frozen_silences,
     late_questions,
     tick_silences,
+    unsure_ticks,
 )
 from lpmkit.runs.samples import MISSING, Int64Array
 
@@ -115,6 +117,10 @@ def host_traces(
         doubtful = np.zeros(len(ticks.answered), dtype=np.bool_)
         if stamp is not None and alignment is not None:
             frozen, doubtful = frozen_silences(ticks, facts, stamp, alignment, breaks)
+        unsure = np.zeros(len(ticks.answered), dtype=np.bool_)
+        if stamp is not None and alignment is not None:
+            unsure = unsure_ticks(ticks, stamp, alignment, breaks)
+        unsure = unsure[~doubtful]
         sure = ticks.picked(~doubtful)
         sure_facts = (facts[0][~doubtful], facts[1][~doubtful])
         late = tick_lateness(sure, clock if stamp is not None else None)
@@ -128,10 +134,12 @@ def host_traces(
             _slept_on(clock, breaks, alignments),
             by_kernel,
         )
+        found = begun_earlier(found, sure_facts[0], unsure)
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, facts, breaks, found)
-        never = np.zeros(len(sure.answered), dtype=np.bool_)
-        traces.append(_trace(sure, sure_facts, never, late, known[ticks.probe]))
+        never = np.zeros(int((~unsure).sum()), dtype=np.bool_)
+        certain = (sure_facts[0][~unsure], sure_facts[1][~unsure])
+        traces.append(_trace(sure.picked(~unsure), certain, never, late[~unsure], known[ticks.probe]))
     for one in asked:
         stamp = stamp_of(one, clock)
         facts = asked_facts(one, stamp, alignment, breaks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -138,6 +139,37 @@ def frozen_silences(
         lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
         hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
     return found, doubtful
+
+
+def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks: Sequence[Break]) -> BoolArray:
+    """Ticks that came in the burst before a jump of the stamps, over which the clock missed time: made before the stop or just after the resume.
+
+    A batch may have been pending at the stop, and a host that limps is late once more soon after its resume. Their stamps tell neither from the other.
+    """
+    unsure = np.zeros(len(stamp), dtype=np.bool_)
+    for index, one in enumerate(breaks):
+        before = alignment.bounds(one.window.lo_ns, index)
+        after = settled(alignment, breaks, one.window.hi_ns, index + 1)
+        if not one.stamped or before is None or after is None or before.lo_ns - after.hi_ns < CLOCK_MISSED_NS:
+            continue
+        burst = int(np.searchsorted(ticks.answered[: one.first], one.window.hi_ns))
+        unsure[burst : one.first] = True
+    return unsure
+
+
+def begun_earlier(found: Sequence[Outage], lo: Int64Array, unsure: BoolArray) -> list[Outage]:
+    """The same silences of ticks; one that seems to begin with an unsure tick may have begun with the last sure one before it."""
+    widened = []
+    for one in found:
+        last = int(np.searchsorted(lo, one.begin.lo_ns))
+        while 0 < last < len(lo) and unsure[last]:
+            last -= 1
+        if last < len(lo) and lo[last] < one.begin.lo_ns:
+            begin = Interval(int(lo[last]), one.begin.hi_ns)
+            length = Interval(one.length.lo_ns, max(one.length.hi_ns, one.end.hi_ns - begin.lo_ns))
+            one = replace(one, begin=begin, length=length)  # noqa: PLW2901
+        widened.append(one)
+    return widened
 
 
 def arrival_silences(
