@@ -87,6 +87,7 @@ def _after(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> tuple
         moments = trace.alive_hi if len(trace.alive_hi) == len(answered) else answered
         since = still.end.hi_ns if still.resumed_ns is None else still.resumed_ns
         known = took != MISSING
+        took = np.minimum(took, np.maximum(0, moments - since))  # what was due before is late since the resume
     else:
         moments, since = trace.sent, still.end.hi_ns
         known = (took != MISSING) & (moments != MISSING)
