@@ -19,6 +19,7 @@ from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
+from lpmkit.control.move_options import checked_options
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.mapping.attributes import MappingAttributes, build_attributes
@@ -142,6 +143,7 @@ class Runbook:
         *,
         source: str | None = None,
         mapping: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
         there: SiteInventory | None = None,
     ) -> Order:
         """Say exactly what is to be moved, from where, to where; by what is ``there``, which is asked for unless it is given.
@@ -177,7 +179,9 @@ class Runbook:
                 next_step=f"Choose another target: {', '.join(name for name in self.site.frames if name != target)}.",
             )
         address, user = other_manager(self.site, chosen, target)
-        return Order(partition, chosen, target, machine, address, user, dict(mapping or {}))
+        return Order(
+            partition, chosen, target, machine, address, user, dict(mapping or {}), checked_options(options or {})
+        )
 
     def keep_mapping(self, order: Order) -> tuple[Order, MappingAttributes]:
         """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at both ends, changes nothing.

@@ -27,13 +27,15 @@ def runbook_of(context: click.Context) -> Runbook:
 
 @dataclass(frozen=True, slots=True)
 class MoveArguments:
-    """The move that a command line names. ``attributes`` are the NAME=VALUE texts of ``--map``."""
+    """The move that a command line names. ``attributes`` and ``options`` are the NAME=VALUE texts of
+    ``--map`` and ``--option``."""
 
     partition: str | None
     target: str | None
     source: str | None
     keep_mapping: bool
     attributes: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, str]:
         """Partition and target frame. Raises `UsageError` if one is missing."""
@@ -49,7 +51,8 @@ class MoveArguments:
         attributes = dict(text.partition("=")[::2] for text in self.attributes)
         if not all(name and value for name, value in attributes.items()):
             raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")
-        order = book.order(partition, target, source=self.source, mapping=attributes)
+        options = dict(text.partition("=")[::2] for text in self.options)
+        order = book.order(partition, target, source=self.source, mapping=attributes, options=options)
         if not self.keep_mapping:
             return order
         order, mapping = book.keep_mapping(order)
@@ -67,6 +70,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Attribute for migrlpar -i, such as dest_lpar_id=12; overrides --keep-mapping. May be repeated.",
     ),
     click.option(
+        "--option",
+        "options",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Option of migrlpar, for validation and move alike, such as requirerr=2. May be repeated.",
+    ),
+    click.option(
         "--keep-mapping",
         is_flag=True,
         help="Name with -i where each adapter goes, so that the mapping stays (`lpmkit mapping` shows it).",
@@ -82,8 +92,8 @@ def _collected(command: Command) -> Command:
 
     @wraps(command)
     def wrapped(*, partition: str | None, target: str | None, **rest: Any) -> Any:
-        rest = {"source": None, "keep_mapping": False, "attributes": (), **rest}
-        named = {name: rest.pop(name) for name in ("source", "keep_mapping", "attributes")}
+        rest = {"source": None, "keep_mapping": False, "attributes": (), "options": (), **rest}
+        named = {name: rest.pop(name) for name in ("source", "keep_mapping", "attributes", "options")}
         return command(wanted=MoveArguments(partition, target, **named), **rest)
 
     return wrapped  # type: ignore[return-value]

@@ -47,6 +47,8 @@ class Order:
     target_address: str
     target_user: str
     mapping: Mapping[str, str] = field(default_factory=dict)
+    #: Options of ``migrlpar`` by name without dashes, the same for validation and move (`lpmkit.control.move_options`).
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

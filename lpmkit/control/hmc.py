@@ -63,6 +63,7 @@ from lpmkit.control.managed_system import (
     read_profiles,
 )
 from lpmkit.control.managed_system import PARTITION as LISTED_PARTITION
+from lpmkit.control.move_options import option_arguments
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
@@ -403,11 +404,8 @@ class Hmc(ManagedSystem):
 
     def _knows(self, what: str) -> bool:
         """True if this HMC's release has such a listing or flag; true too where it does not print its release."""
-        try:
-            self._console = self._console or self.console()
-        except (CommandRefused, UnexpectedReply):
-            return True
-        return self._console.numbers >= (FLAGS_SINCE.get(what) or LISTINGS_SINCE[what])
+        level = self._level()
+        return level is None or level >= (FLAGS_SINCE.get(what) or LISTINGS_SINCE[what])
 
     def physical_slots(self, partition: str) -> tuple[PhysicalSlot, ...]:
         """The physical slots of the partition, from the whole list of the system."""
@@ -437,6 +435,8 @@ class Hmc(ManagedSystem):
                 where=self._session.where,
                 next_step="It takes V8R8.4.0. Validate without: then the zoning is looked at, and not the masking.",
             )
+        if disks:
+            order = replace(order, options={name: value for name, value in order.options.items() if name != "npivval"})
         tried = ["--npivval", "portdisk"] if disks else []
         return self._session.run([*self._migrlpar("v", order), *tried, "-v"], timeout_s=VALIDATION_TIMEOUT_S)
 
@@ -498,7 +498,16 @@ class Hmc(ManagedSystem):
         return [
             *("migrlpar", "-o", operation, *self._named, "-t", order.target_machine, *remote),
             *(*self._called(order.partition), *mapped(order)),
+            *(option_arguments(order.options, self._level()) if order.options else []),
         ]
+
+    def _level(self) -> tuple[int, ...] | None:
+        """The numbers of the HMC's release; ``None`` where it does not print them."""
+        try:
+            self._console = self._console or self.console()
+        except (CommandRefused, UnexpectedReply):
+            return None
+        return self._console.numbers
 
 
 def _migrations_by_name(text: str) -> dict[str, MigrationReading]:

@@ -38,6 +38,7 @@ from lpmkit.control.managed_system import (
     read_profiles,
     read_systems,
 )
+from lpmkit.control.move_options import option_arguments
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     MemoryPool,
@@ -168,6 +169,7 @@ class Ivm(ManagedSystem):
         return [
             *("migrlpar", "-o", operation, "-t", order.target_machine, "--ip", order.target_address),
             *("-u", order.target_user, *self._called(order.partition)),
+            *option_arguments(order.options, None, ivm=True),
         ]
 
     def _found(

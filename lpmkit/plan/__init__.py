@@ -58,6 +58,7 @@ class PlannedMove(_Part):
     after: tuple[str, ...] = ()
     keep_mapping: bool = False
     mapping: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, str] = Field(default_factory=dict)
     accept: tuple[str, ...] = ()
 
 

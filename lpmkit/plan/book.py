@@ -111,7 +111,9 @@ def order_for(book: Runbook, move: PlannedMove, inventory: SiteInventory) -> Ord
     Raises the connection error of a silent frame instead of `NotFound` if no frame lists the partition.
     """
     try:
-        return book.order(move.partition, move.target, source=move.source, mapping=move.mapping, there=inventory)
+        return book.order(
+            move.partition, move.target, source=move.source, mapping=move.mapping, options=move.options, there=inventory
+        )
     except NotFound:
         for error in inventory.silent.values():
             raise error from None

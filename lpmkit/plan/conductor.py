@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,30 @@ LOOK_S = 0.5
 ASK_AGAIN_S = 30.0
 #: Seconds without an answer of its hosts after which a move has failed.
 PATIENCE_S = 900.0
+
+
+def with_own_id(order: Order, plan: MovePlan, inventory: SiteInventory) -> Order:
+    """The order with an id that no other move of the plan will need, where it names none.
+
+    Another partition that moves to the same frame keeps its id, or its plan names one: a manager that is left to choose could
+    give that id away first. Without such a move the order stays as it is.
+    """
+    if "dest_lpar_id" in order.mapping:
+        return order
+    ids = {placed.partition.name: placed.partition.lpar_id for placed in inventory.placed}
+    wanted = {
+        int(move.mapping.get("dest_lpar_id", 0)) or ids.get(move.partition, 0)
+        for move in plan.moves
+        if move.partition != order.partition
+        and move.target == order.target
+        and (move.keep_mapping or "dest_lpar_id" in move.mapping)
+    }
+    if not wanted - {0}:
+        return order
+    taken = wanted | {placed.partition.lpar_id for placed in inventory.placed if placed.frame == order.target}
+    own = ids.get(order.partition, 0)
+    free = own if own and own not in taken else next(number for number in count(1) if number not in taken)
+    return replace(order, mapping={**order.mapping, "dest_lpar_id": str(free)})
 
 
 class Conductor:
@@ -313,7 +338,7 @@ class Conductor:
         if pair is not None and not MOVERS & order.mapping.keys():
             order = replace(order, mapping={**order.mapping, **named_movers(pair)})
         self.writer.event("conductor", "preparing", partition=name, source=order.source)
-        return self._prepare_and_move(move, order, wish, status)
+        return self._prepare_and_move(move, order, wish, status, inventory)
 
     def _movers(self, order: Order, busy: Sequence[UnderWay]) -> MoverPair | None:
         """The movers that the order names, otherwise the least busy connected pair; ``None`` without a choice."""
@@ -328,7 +353,9 @@ class Conductor:
         ]
         return least_busy(named or pairs, busy)
 
-    def _prepare_and_move(self, move: PlannedMove, order: Order, wish: UnderWay, status: Standings) -> str | None:
+    def _prepare_and_move(
+        self, move: PlannedMove, order: Order, wish: UnderWay, status: Standings, inventory: SiteInventory
+    ) -> str | None:
         """Survey, check, validate, then move.
 
         Returns the reason to wait; a failed check or validation fails the move.
@@ -338,6 +365,7 @@ class Conductor:
             order, previous = self.book.keep_mapping(order)
             for trouble in previous.troubles:
                 self.writer.event("conductor", "note", text=f"{name}: not kept: {trouble}")
+        order = with_own_id(order, self.plan, inventory)
         run = self.book.prepare(order)
         if run.document("validation") is not None and (why := self._waits_for_approval(run)):
             return why  # prepared already; no host needs to be asked again before the approval

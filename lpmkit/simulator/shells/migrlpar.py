@@ -16,6 +16,8 @@ FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
 #: What an HMC has besides, and what one of version 8 has besides that (the manual pages `HMC7` and `HMC8`).
 HMC_FLAGS = "--redundantpgvios --redundantvios --mpio --vlanbridge --vsi --uuid --protectstorage"
 HMC8_FLAGS = "--npivval --requirerr --redundantvnicbkdev --redundantmsps"
+#: What one of version 9 has besides (`HMC9`).
+HMC9_FLAGS = "--vniccfg --migsriov --steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Order:
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
     """Read the words (synopses of `IVM-migrlpar`), or say what is wrong with them."""
-    options = read(arguments, _flags(world, frame), "--async -v --force --help --nodetails")
+    options = read(arguments, _flags(world, frame), "--async -v --force --help --nodetails --usecurrdata --affinity")
     required = "-o -t" if options["-o"] in ("v", "m") else "-o"
     wrong = ivm.problem(world, frame, options, context, required)
     if wrong is not None:
@@ -75,7 +77,7 @@ def _flags(world: World, frame: Frame) -> str:
     if frame.hmc is None:
         return FLAGS
     version = next(int(hmc.version) for hmc in world.hmcs if hmc.host == frame.hmc)
-    return " ".join((FLAGS, HMC_FLAGS, HMC8_FLAGS if version >= 8 else ""))
+    return " ".join((FLAGS, HMC_FLAGS, HMC8_FLAGS if version >= 8 else "", HMC9_FLAGS if version >= 9 else ""))
 
 
 def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None) -> str | None:
