@@ -23,7 +23,7 @@ from lpmkit.ssh.secrets import Secrets
 HURRIED = {
     "interval_ms": 100,
     "logon_interval_ms": 500,
-    "logon_limit_s": 0.6,
+    "logon_limit_s": 2.0,
     "alert_interval_ms": 200,
 }
 

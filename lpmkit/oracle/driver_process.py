@@ -31,7 +31,8 @@ MAX_MEMORY = 512 << 20
 GRACE_S = 3.0
 #: Processor seconds beyond the limit of a question before the kernel ends the child.
 CPU_GRACE_S = 5
-_PRELOADED = ("__main__", "lpmkit.oracle.driver_process", "oracledb")
+#: Modules that the server of children has loaded. A child runs the main module of its parent once more, so that of the probes is among them.
+_PRELOADED = ("lpmkit.probes.process", "lpmkit.oracle.driver_process", "oracledb", "encodings.idna")
 Failure = tuple[str, str, bool]
 Value = TypeVar("Value")
 

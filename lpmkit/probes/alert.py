@@ -46,6 +46,7 @@ class AlertProbe:
         self._traces_known = False
         self._before: list[Entry] = []
         self._recorded_ns = -READING_EVERY_NS
+        self._listed_ns = 0
         self._hostname: str | None = None
         #: The last readings of each file: when it began, and up to which byte the file was read.
         self._readings: dict[str, deque[tuple[int, int]]] = {}
@@ -181,6 +182,7 @@ class AlertProbe:
             return
         # the first is the instance's own, beside which its traces are
         folder = paths[0].rpartition("/")[0]
+        now = self.clock.mono_ns()
         names = self.database.host.run(["ls", folder]).output.split()
         for name in names:
             path = f"{folder}/{name}"
@@ -189,6 +191,10 @@ class AlertProbe:
             self._followers[path] = AlertFollower(self.database.host, path, Position() if self._traces_known else None)
             if not self._traces_known:
                 self._followers[path].poll()
+            else:
+                # it was not there when the folder was listed last
+                self._readings[path] = deque([(self._listed_ns, 0)], maxlen=MAX_READINGS)
+        self._listed_ns = now
         self._traces_known = True
 
 

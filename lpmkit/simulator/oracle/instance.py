@@ -380,10 +380,18 @@ class Instance:
             self._drifted(late_s)
 
     def _drifted(self, late_s: float) -> None:
-        at = int(self.log.now() * 1e6)
+        # on AIX a tick of the machine and no time (fixtures/oracle-11.2/vktm_trace/ticks_and_stalls)
+        at = int((self.log.now() - self.started_wall_s) * 1e6)
         line = f"kstmchkdrift (kstmhighrestimecntkeeper:highres): Time jumped forward by ({int(late_s * 1e6)})usec at ({at}) whereas (1000000) is allowed"
         self.log.trace("vktm", line)
-        if self.release >= (11, 2, 0, 4):
+        if self.release >= (12, 2):
+            # fixtures/oracle-19/alert_log/forward_time_drift
+            self.log.write(
+                "Warning: VKTM detected a forward time drift.",
+                "Please see the VKTM trace file for more details:",
+                f"{self.log.folder}/{self.sid}_vktm_5021.trc",
+            )
+        elif self.release >= (11, 2, 0, 4):
             self.log.write(
                 "Warning: VKTM detected a time drift.",
                 "Time drifts can result in an unexpected behavior such as time-outs. Please check trace file for more details.",
