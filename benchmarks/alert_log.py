@@ -1,9 +1,11 @@
-"""How fast an alert log is read, and in how much memory: ``python -m benchmarks.alert_log [--mb 1000] [--tail-gb 10] [--other FILE]``.
+"""Speed and memory of reading an alert log: ``python -m benchmarks.alert_log [--mb 1000] [--tail-gb 10] [--other
+FILE]``.
 
-Writes a log of each format to a temporary folder and reads it in a process of its own: read alone, read and judged, and ``grep -c ORA-``
-of the same file in the same run; with ``--other`` a public parser too, a Python program that takes the path of a log, such as ``alert_log_parser.py`` of
-github.com/db2ai/oracle-alert-log-parser (it keeps the whole log in memory, knows ctime stamps only, and classifies nothing; what it makes of other formats is one
-entry). Then the tail of a sparse log of ten gigabytes beside one of ten megabytes. The tables go to ``results/alert_log.md``.
+Writes a log of each format to a temporary folder and reads it in a process of its own: reading only, reading and
+judging, and ``grep -c ORA-`` of the same file; with ``--other`` a public parser too, a Python program that takes
+the path of a log, such as ``alert_log_parser.py`` of github.com/db2ai/oracle-alert-log-parser (it holds the whole
+log in memory, knows ctime stamps only, and classifies nothing; other formats become one entry). Then the tail of a
+sparse log of ten gigabytes beside one of ten megabytes. The tables go to ``results/alert_log.md``.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ ORDINARY = (
 
 
 def entry(number: int) -> str:
-    """The text of one entry: now and then an error, otherwise what a log is full of."""
+    """The text of one entry: occasionally an error, otherwise routine."""
     if number % 400 == 399:
         return NETWORK.format(inner=f"{BEGIN + timedelta(seconds=37 * number):%d-%b-%Y %H:%M:%S}".upper())
     if number % 5000 == 4999:
@@ -62,18 +64,22 @@ def entry(number: int) -> str:
 
 
 def ctime(number: int) -> str:
+    """An entry with a ctime stamp."""
     return f"{BEGIN + timedelta(seconds=37 * number):%a %b %e %H:%M:%S %Y}\n{entry(number)}"
 
 
 def iso(number: int) -> str:
+    """An entry with an ISO stamp."""
     return f"{(BEGIN + timedelta(seconds=37 * number, microseconds=327480)).isoformat()}\n{entry(number)}"
 
 
 def both(number: int) -> str:
+    """Entries with both stamps in turns."""
     return (ctime if number // 1000 % 2 else iso)(number)
 
 
 def xml(number: int) -> str:
+    """An entry of log.xml."""
     when = (BEGIN + timedelta(seconds=37 * number)).isoformat(timespec="milliseconds")
     return (
         f"<msg time='{when}' org_id='oracle' comp_id='rdbms'\n type='UNKNOWN' level='16' host_id='bxaix85'\n"
@@ -90,7 +96,10 @@ FORMS: dict[str, Callable[[int], str]] = {
 
 
 def write(path: Path, form: Callable[[int], str], size: int) -> None:
-    """A log of about that many bytes. The entries are made once and repeated in blocks, since making them takes longer than reading."""
+    """Write a log of about ``size`` bytes.
+
+    Entries are generated once and repeated in blocks, since generating is slow.
+    """
     number, written = 0, 0
     block: list[bytes] = []
     with path.open("wb") as file:
@@ -105,7 +114,7 @@ def write(path: Path, form: Callable[[int], str], size: int) -> None:
 
 
 def write_tail(path: Path, size: int) -> None:
-    """A log of that length of which only the last five megabytes are there; before them a hole."""
+    """Write a sparse log of that length, with only its last five megabytes present."""
     tail = b"".join(iso(number).encode() for number in range(60_000))[-5_000_000:]
     with path.open("wb") as file:
         file.write(iso(0).encode())
@@ -114,7 +123,7 @@ def write_tail(path: Path, size: int) -> None:
 
 
 def read(path: str, what: str, since: str) -> None:
-    """In a process of its own: read a log and print what it took."""
+    """Read a log and print the figures; runs in a process of its own."""
     from lpmkit.oracle.alert_log import AlertReader, read_events  # noqa: PLC0415
     from lpmkit.oracle.judge import LogWindow, examine  # noqa: PLC0415
 
@@ -126,25 +135,27 @@ def read(path: str, what: str, since: str) -> None:
                 pass
         lines, start = reader.counts.lines, 0
     else:
-        found = examine(path, LogWindow.asked(since or None))
-        lines, start = found.counts.lines, found.started_at
-    took = time.perf_counter() - began
-    print(json.dumps({"lines": lines, "seconds": took, "peak_mb": peak_mb(), "start": start}))
+        examination = examine(path, LogWindow.asked(since or None))
+        lines, start = examination.counts.lines, examination.started_at
+    seconds = time.perf_counter() - began
+    print(json.dumps({"lines": lines, "seconds": seconds, "peak_mb": peak_mb(), "start": start}))
 
 
 def peak_mb() -> float:
-    """The most memory this process had. Not ``ru_maxrss``: that remembers the parent's from before the program was loaded."""
+    """Peak memory of this process. Not ``ru_maxrss``, which includes the parent's before the program was loaded."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def measured(path: Path, what: str, since: str = "") -> dict[str, Any]:
+    """Figures of reading a log in a child process."""
     command = [sys.executable, "-m", "benchmarks.alert_log", "--child", str(path), what, since]
-    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
+    figures: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return figures
 
 
 def grep(path: Path) -> float:
+    """Seconds of ``grep``."""
     began = time.perf_counter()
     subprocess.run(
         ["grep", "-c", "ORA-", str(path)], capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"}
@@ -152,24 +163,24 @@ def grep(path: Path) -> float:
     return time.perf_counter() - began
 
 
-#: The other parser may take so much memory and time; where it needs more, that is its figure.
+#: Limits of memory and time for the other parser.
 OTHER_MB, OTHER_S = 12_000, 600
 
 
 def other(program: Path, path: Path) -> tuple[float, float] | None:
-    """Seconds and megabytes at most of the other parser over the same file; ``None`` where it needed more than it may."""
+    """Seconds and peak megabytes of the other parser for the same file; ``None`` beyond its limits."""
     limit = f"ulimit -v {OTHER_MB * 1024}; exec /usr/bin/env python3 -c {shlex.quote(_RUN_AND_TELL)} {shlex.quote(str(program))} {shlex.quote(str(path))}"
     began = time.perf_counter()
     try:
-        done = subprocess.run(["sh", "-c", limit], capture_output=True, text=True, check=False, timeout=OTHER_S)
+        result = subprocess.run(["sh", "-c", limit], capture_output=True, text=True, check=False, timeout=OTHER_S)
     except subprocess.TimeoutExpired:
         return None
-    if done.returncode != 0:
+    if result.returncode != 0:
         return None
-    return time.perf_counter() - began, float(done.stderr.split()[-1])
+    return time.perf_counter() - began, float(result.stderr.split()[-1])
 
 
-#: Runs a program as it would be typed, its output to nowhere, and tells its peak memory in megabytes.
+#: Runs a program without output and prints its peak memory in megabytes.
 _RUN_AND_TELL = (
     "import atexit,os,runpy,sys\n"
     "def tell():\n"
@@ -182,6 +193,7 @@ _RUN_AND_TELL = (
 
 
 def formats(folder: Path, mb: int, program: Path | None) -> list[str]:
+    """The table of formats."""
     rows = [
         "| format | MB | lines | read, lines/s | read and judged, lines/s | peak MB | `grep -c ORA-`, lines/s | a public parser, lines/s | its peak MB |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -189,12 +201,12 @@ def formats(folder: Path, mb: int, program: Path | None) -> list[str]:
     for name, form in FORMS.items():
         path = folder / "alert_BX5.log"
         write(path, form, mb * 1_000_000)
-        alone, whole, seconds = measured(path, "read"), measured(path, "judged"), grep(path)
+        alone, judged, seconds = measured(path, "read"), measured(path, "judged"), grep(path)
         lines = alone["lines"]
-        theirs = other(program, path) if program else None
-        more = (
-            (f"{lines / theirs[0]:,.0f}", f"{theirs[1]:,.0f}")
-            if theirs
+        public = other(program, path) if program else None
+        public_cells = (
+            (f"{lines / public[0]:,.0f}", f"{public[1]:,.0f}")
+            if public
             else (f"none within {OTHER_S} s" if program else "not run", "")
         )
         cells = (
@@ -202,10 +214,10 @@ def formats(folder: Path, mb: int, program: Path | None) -> list[str]:
             f"{path.stat().st_size / 1e6:.0f}",
             f"{lines:,}",
             f"{lines / alone['seconds']:,.0f}",
-            f"{lines / whole['seconds']:,.0f}",
-            f"{whole['peak_mb']:.0f}",
+            f"{lines / judged['seconds']:,.0f}",
+            f"{judged['peak_mb']:.0f}",
             f"{lines / seconds:,.0f}",
-            *more,
+            *public_cells,
         )
         rows.append("| " + " | ".join(cells) + " |")
         print(rows[-1], flush=True)
@@ -214,19 +226,19 @@ def formats(folder: Path, mb: int, program: Path | None) -> list[str]:
 
 
 def tails(folder: Path, gb: int) -> list[str]:
-    """The median of five readings of each, in turns."""
+    """The table of tails: the median of five readings each, in turns."""
     since = (BEGIN + timedelta(seconds=37 * 59_000)).isoformat()
     rows = ["| the tail of a log of, MB | seconds, median of 5 | peak MB | bytes read |", "|---|---|---|---|"]
     sizes = (10_000_000, gb * 1_000_000_000)
     paths = [folder / f"alert_{size}.log" for size in sizes]
     for path, size in zip(paths, sizes, strict=True):
         write_tail(path, size)
-    found = [[measured(path, "judged", since) for path in paths] for _ in range(5)]
-    for path, *some in zip(paths, *found, strict=True):
+    figures = [[measured(path, "judged", since) for path in paths] for _ in range(5)]
+    for path, *readings in zip(paths, *figures, strict=True):
         length = path.stat().st_size
-        seconds = statistics.median(one["seconds"] for one in some)
+        seconds = statistics.median(reading["seconds"] for reading in readings)
         rows.append(
-            f"| {length / 1e6:,.0f} | {seconds:.2f} | {max(one['peak_mb'] for one in some):.0f} | {length - some[0]['start']:,} |"
+            f"| {length / 1e6:,.0f} | {seconds:.2f} | {max(reading['peak_mb'] for reading in readings):.0f} | {length - readings[0]['start']:,} |"
         )
         print(rows[-1], flush=True)
         path.unlink()
@@ -234,21 +246,21 @@ def tails(folder: Path, gb: int) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print two tables and keep them."""
+    """Measure, print two tables and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=int, default=1000)
     parser.add_argument("--tail-gb", type=int, default=10)
     parser.add_argument("--other", type=Path, help="a public parser to run beside it")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        read(*given.child)
+    options = parser.parse_args()
+    if options.child:
+        read(*options.child)
         return
     with tempfile.TemporaryDirectory() as folder:
-        rows = [*formats(Path(folder), given.mb, given.other), "", *tails(Path(folder), given.tail_gb)]
-    given.results.mkdir(parents=True, exist_ok=True)
-    (given.results / "alert_log.md").write_text(
+        rows = [*formats(Path(folder), options.mb, options.other), "", *tails(Path(folder), options.tail_gb)]
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "alert_log.md").write_text(
         "\n".join(["<!-- made by: python -m benchmarks.alert_log -->", *rows, ""]), encoding="utf-8"
     )
 

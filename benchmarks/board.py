@@ -1,9 +1,12 @@
 """The live board for an hour at full rate: ``python -m benchmarks.board [--minutes 60]``.
 
-A real move of the simulator, of a partition so large that its copy outlasts the hour, with every probe at its quick pace (1000 ticks a second, 100 echo requests, …) all the time; the notebook
-`20_move_and_watch` in JupyterLab in a real Chromium, with the board in view. Said are the memory (RSS) of the kernel, of Chromium's renderers and of all its processes, sampled over time, with the slope over the
-second half, and once more after Chromium was told to collect its garbage; and for each redraw what the kernel and the browser needed and what went over the websocket. Other work may run beside it: it is a benchmark of memory, and costs are processor
-time. Writes ``benchmarks/results/board.json`` and ``.md``. Needs Chromium.
+A real move of the simulator, of a partition so large that its copy outlasts the hour, with every probe at its quick
+pace (1000 ticks a second, 100 echo requests, …) all the time; the notebook `20_move_and_watch` in JupyterLab in a
+real Chromium, with the board in view. Said are the memory (RSS) of the kernel, of Chromium's renderers and of all
+its processes, sampled over time, with the slope over the second half, and once more after Chromium was told to
+collect its garbage; and for each redraw what the kernel and the browser needed and what went over the websocket.
+Other work may run beside it: it is a benchmark of memory, and costs are processor time. Writes
+``benchmarks/results/board.json`` and ``.md``. Needs Chromium.
 """
 
 from __future__ import annotations

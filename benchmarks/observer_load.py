@@ -1,9 +1,11 @@
-"""How one observer grows from 1 to 200 partitions: ``python -m benchmarks.observer_load [--counts 1,10,50,100,200]``.
+"""Cost of one observer for 1 to 200 partitions: ``python -m benchmarks.observer_load [--counts 1,10,50,100,200]``.
 
-All partitions are names of one real OpenSSH server in a network namespace; each has its own two sessions, perl programs, echo requests and connections. At 10 Hz: ticks stamped,
-lines asked and echo requests sent ten times a second, a connection every 5 s. For each count: processor time and memory of the process that watches and of our own ticker, threads, how late
-questions leave and our own ticker runs (median, 99 %, worst), how many samples came of those that were due. The partitions share the machine's cores with the observer, so
-what it says of lateness is a worst case. Writes ``benchmarks/results/observer_load.json`` and ``.md``. Needs root.
+All partitions are names of one real OpenSSH server in a network namespace; each has its own two sessions, perl
+programs, echo requests and connections. Ticks, lines and echo requests run at 10 Hz, a connection every 5 s. For
+each count: processor time and memory of the watching process and of the observer's ticker, threads, lateness of
+requests and of the ticker (median, 99 %, worst), and the share of due samples that were recorded. The partitions
+share the host's cores with the observer, so the lateness is a worst case. Writes
+``benchmarks/results/observer_load.json`` and ``.md``. Needs root.
 """
 
 from __future__ import annotations
@@ -34,32 +36,37 @@ TEN_HZ = PaceSettings(
 
 
 def probes_of(names: Sequence[str], ssh_config: Path) -> list[ProbeOrder]:
-    found: list[ProbeOrder] = []
+    """The usual probes of every partition."""
+    probes: list[ProbeOrder] = []
     for name in names:
         settings = PartitionSettings(host=name, watch=TEN_HZ)
-        found += plan(name, settings, ssh_config, suffix=f"@{name}", paces=(WATCH,))
-    return found
+        probes += plan(name, settings, ssh_config, suffix=f"@{name}", paces=(WATCH,))
+    return probes
 
 
 def _figures(values_ns: Sequence[int]) -> list[float]:
-    return [round(float(one) / 1e6, 2) for one in np.quantile(values_ns, [0.5, 0.99, 1.0])]
+    return [round(float(value) / 1e6, 2) for value in np.quantile(values_ns, [0.5, 0.99, 1.0])]
 
 
 def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, Any]:
-    """One count."""
+    """One count of partitions."""
     names, ssh_config = targets_of(rig, count)
     watched = Watched(folder, f"load-{count}", names, probes_of(names, ssh_config), 5.0)
     began = time.monotonic()
     try:
-        stood = watched.wait_for_sessions(2 * count, 40.0 + 0.6 * count)
-        took_to_stand = time.monotonic() - began
+        sessions = watched.wait_for_sessions(2 * count, 40.0 + 0.6 * count)
+        login_s = time.monotonic() - began
         time.sleep(3.0)
         pids = watched.pids
-        used, there, since = {name: cpu_s(pid) for name, pid in pids.items()}, whole_cpu_s(rig), time.monotonic_ns()
+        used, partition_cpu_s, since = (
+            {name: cpu_s(pid) for name, pid in pids.items()},
+            whole_cpu_s(rig),
+            time.monotonic_ns(),
+        )
         time.sleep(seconds)
         until = time.monotonic_ns()
         share = {name: 100e9 * (cpu_s(pid) - used[name]) / (until - since) for name, pid in pids.items()}
-        there = 100e9 * (whole_cpu_s(rig) - there) / (until - since)
+        partition_share = 100e9 * (whole_cpu_s(rig) - partition_cpu_s) / (until - since)
         watching = [name for name in pids if name.startswith("watching")]
         threads = sum(len(list(Path(f"/proc/{pids[name]}/task").iterdir())) for name in watching)
         memory = {name: memory_mib(pid) for name, pid in pids.items()}
@@ -67,27 +74,27 @@ def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, An
         watched.end()
     return {
         "partitions": count,
-        "sessions": stood,
-        "until all stood, s": round(took_to_stand, 1),
+        "sessions": sessions,
+        "until all stood, s": round(login_s, 1),
         "processes that watch": len(watching),
         "threads": threads,
         "watching, % of a core": round(sum(share[name] for name in watching), 1),
         "own ticker, % of a core": round(share["own ticker"], 2),
-        "partitions, % of a core": round(there, 1),
-        "RSS, MiB": round(sum(one["rss"] for one in memory.values()), 1),
-        "PSS, MiB": round(sum(one["pss"] for one in memory.values()), 1),
+        "partitions, % of a core": round(partition_share, 1),
+        "RSS, MiB": round(sum(process["rss"] for process in memory.values()), 1),
+        "PSS, MiB": round(sum(process["pss"] for process in memory.values()), 1),
         **_late(watched, names, since, until),
     }
 
 
 def _late(watched: Watched, names: Sequence[str], since: int, until: int) -> dict[str, Any]:
-    """How late questions left, and how many of the samples that were due are there, from the record."""
-    there = set(watched.run.probes())
+    """Lateness of requests, and share of due samples that were recorded, from the record."""
+    recorded = set(watched.run.probes())
     late: dict[str, list[int]] = {"ssh-echo": [], "icmp": []}
     for base, values in late.items():
         for name in names:
-            if f"{base}@{name}" not in there:
-                continue  # it had not logged in by then, which the number of sessions tells
+            if f"{base}@{name}" not in recorded:
+                continue  # it had not logged in by then, which the number of sessions shows
             table = watched.run.samples(f"{base}@{name}")
             inside = (table.due_ns >= since) & (table.due_ns < until) & (table.sent_ns != MISSING)
             values.extend((table.sent_ns - table.due_ns)[inside].tolist())

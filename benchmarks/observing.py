@@ -1,4 +1,4 @@
-"""What the benchmarks of the observer share: a run folder that lpmkit's own probe processes fill, without a move and without a front end, and what they cost."""
+"""Shared by the benchmarks of the observer: a run folder filled by lpmkit's probe processes, and their cost."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from lpmkit.probes.orders import OBSERVER, ProbeOrder
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups
 from lpmkit.runs.folder import Run, RunWriter, create
 
-#: What `Watched.pids` calls our own ticker.
+#: Key of the observer's ticker in `Watched.pids`.
 OWN_TICKER = "own ticker"
 
 
 class Watched:
-    """A run that grows: the probes of all targets in as few processes as lpmkit takes and our own ticker in another, their frames written as the recorder does."""
+    """A growing run: probes of all targets in as few processes as lpmkit uses, the observer's ticker in another.
+
+    Their frames are written as the recorder does.
+    """
 
     def __init__(self, parent: Path, title: str, hosts: Sequence[str], probes: Sequence[ProbeOrder], lead_in_s: float):
         facts = {"hosts": list(hosts), "lead_in_s": lead_in_s, "tail_s": 0}
@@ -27,7 +30,7 @@ class Watched:
         self._log = (self.run.path / "recorder.log").open("ab")
         self._thread = threading.Thread(target=self._write)
         self._thread.start()
-        self.watchers = [ProbeProcess(some, {}, self._asked.put, self._log) for some in in_groups(probes)]
+        self.watchers = [ProbeProcess(group, {}, self._asked.put, self._log) for group in in_groups(probes)]
         self.ticker = ProbeProcess((OBSERVER,), {}, self._asked.put, self._log)
 
     def _write(self) -> None:
@@ -46,17 +49,19 @@ class Watched:
                 if write is None:
                     return
                 write(writer)
-                if time.monotonic() - flushed > 0.3:  # whoever waits for the probes reads the files
+                if time.monotonic() - flushed > 0.3:  # waiting code reads the files
                     flushed = time.monotonic()
                     writer.flush()
 
     def keep(self, pace: str) -> None:
-        for one in self.watchers:
-            one.keep(pace)
+        """Change all probes to a rate."""
+        for watcher in self.watchers:
+            watcher.keep(pace)
 
     @property
     def pids(self) -> dict[str, int]:
-        watching = {f"watching {number}": one.pid for number, one in enumerate(self.watchers[1:], start=2)}
+        """Process ids by name."""
+        watching = {f"watching {number}": watcher.pid for number, watcher in enumerate(self.watchers[1:], start=2)}
         return {"watching": self.watchers[0].pid, **watching, OWN_TICKER: self.ticker.pid}
 
     def programs(self) -> dict[str, int]:
@@ -64,15 +69,16 @@ class Watched:
         return {event.data["probe"]: event.data["remote_pid"] for event in self.run.events() if event.kind == "session"}
 
     def wait_for_sessions(self, count: int, timeout_s: float) -> int:
-        """Wait until so many sessions stand; how many do."""
+        """Wait for ``count`` sessions; returns their number."""
         deadline = time.monotonic() + timeout_s
-        while (found := len(self.programs())) < count and time.monotonic() < deadline:
+        while (sessions := len(self.programs())) < count and time.monotonic() < deadline:
             time.sleep(0.5)
-        return found
+        return sessions
 
     def end(self) -> None:
-        for one in (*self.watchers, self.ticker):
-            one.end()
+        """End the probes and the record."""
+        for process in (*self.watchers, self.ticker):
+            process.end()
         self._asked.put(None)
         self._thread.join()
         self._log.close()
@@ -85,7 +91,7 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_mib(pid: int) -> dict[str, float]:
-    """What a process holds in memory: all of it (``rss``), and with its part only of what it shares with others (``pss``)."""
+    """Memory of a process: all of it (``rss``), and with its share only of shared pages (``pss``)."""
     rows = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]]
     values = {row[0].rstrip(":").lower(): int(row[1]) / 1024 for row in rows if len(row) == 3}
     return {name: values[name] for name in ("rss", "pss")}

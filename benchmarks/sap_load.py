@@ -1,8 +1,9 @@
-"""How many requests the probes put on a SAP system: what each question costs by each way in, and what that comes to in a minute at the usual intervals.
+"""Requests of the probes to a SAP system: by query and interface, and per minute at the default intervals.
 
     python -m benchmarks.sap_load
 
-asks the simulated system of each landscape; the number of requests of a question does not depend on who answers it, except that job logs cost one for each job that runs.
+queries the simulated system of each landscape. The number of requests of a query does not depend on the system, except
+that job logs take one for each running job.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ WAYS = ("webservice", "commands", "soap_rfc")
 
 
 def cost(system: System, way: str, question: str) -> int | None:
-    """The requests of one question once the way is set up; ``None`` where the way does not tell it."""
+    """Requests of one query after the interface is set up; ``None`` if the interface does not support it."""
     load: Load = system.load
     if question not in system.ways[way].questions:
         return None
@@ -36,6 +37,7 @@ def cost(system: System, way: str, question: str) -> int | None:
 
 
 def main() -> None:
+    """Measure and print."""
     os.environ.setdefault("LPM_SIMULATOR_SAP_PASSWORD", "of-a-rehearsal")
     for landscape in ("js22", "p7pair"):
         with Simulator(LANDSCAPES / f"{landscape}.yaml", speed=8.0) as simulator:
@@ -48,11 +50,11 @@ def main() -> None:
                 minute = dict.fromkeys(WAYS, 0.0)
                 for question, every_s in SAP_INTERVALS.items():
                     costs = {way: cost(system, way, question) if way in system.ways else None for way in WAYS}
-                    for way, each in costs.items():
-                        minute[way] += (each or 0) * 60 / every_s
+                    for way, requests in costs.items():
+                        minute[way] += (requests or 0) * 60 / every_s
                     print(
                         f"  {question:16}{every_s:>6.0f} s"
-                        + "".join(f"{'–' if each is None else each:>12}" for each in costs.values())
+                        + "".join(f"{'–' if requests is None else requests:>12}" for requests in costs.values())
                     )
                 print(f"  {'a minute, each way for itself':24}" + "".join(f"{minute[way]:>12.0f}" for way in WAYS))
                 system.close()

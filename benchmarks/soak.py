@@ -1,9 +1,11 @@
-"""Hours in which nothing happens: how many suspensions are made up? ``python -m benchmarks.soak [--hours 8] [--targets 4] [--hogs 4] [--detach]``.
+"""False suspensions in hours without events: ``python -m benchmarks.soak [--hours 8] [--targets 4] [--hogs 4]
+[--detach]``.
 
-Several targets (names of one OpenSSH server in a network namespace, each with all its probes) are watched while the pace changes between quick and calm
-every few minutes. The time is cut into slices; each is a run folder that is analysed as any other, and leaves a line in ``benchmarks/results/soak.jsonl``;
-``soak.md`` is made anew from all lines. A suspension found here was made up, unless it is blamed on this machine (class "observer"). A slice
-in which one was found is kept for reading. With ``--hogs`` that many busy loops run beside it. Needs root, as `benchmarks.accuracy` does.
+Several targets (names of one OpenSSH server in a network namespace, each with all its probes) are watched while the
+rate changes between quick and calm every few minutes. The time is cut into slices; each is a run folder that is
+analysed like any other, and adds a line to ``benchmarks/results/soak.jsonl``; ``soak.md`` is rewritten from all
+lines. Any suspension found here is false, unless it is attributed to this host (class "observer"). A slice with one
+is retained. With ``--hogs`` that many busy loops run beside it. Needs root, like `benchmarks.accuracy`.
 """
 
 from __future__ import annotations
@@ -33,15 +35,15 @@ from lpmkit.simulator.isolation import _ip
 
 RESULTS = Path(__file__).parent / "results"
 LEAD_IN_S = 60.0
-#: Longest time between two looks at what the processes hold.
+#: Maximum interval between two readings of the processes' memory.
 LOOK_S = 30.0
 
 
 class Still(Rig):
-    """A partition that nobody cuts off, and that stands for another machine: what is short of a core here is the observer.
+    """A partition without interruptions that stands in for another host: only the observer is short of a core.
 
-    Its link is the kernel's own pair of interfaces, and its processes run before all others, so that no process of the rig can be starved and be
-    taken for the partition.
+    Its link is the kernel's own pair of interfaces, and its processes run before all others, so that no process of
+    the rig is starved and mistaken for the partition.
     """
 
     def _link(self) -> None:
@@ -55,7 +57,7 @@ class Still(Rig):
 
 
 def targets_of(rig: Rig, count: int) -> tuple[list[str], Path]:
-    """Several names for one server, each of which is watched by sessions of its own."""
+    """Several names of one server, each with its own sessions."""
     names = [f"target{n}" for n in range(1, count + 1)]
     text = rig.ssh_config.read_text()
     path = rig.folder / "ssh_config_of_targets"
@@ -64,16 +66,16 @@ def targets_of(rig: Rig, count: int) -> tuple[list[str], Path]:
 
 
 def probes_of(names: list[str], ssh_config: Path) -> list[ProbeOrder]:
-    """Everything that watches a partition in a move; the first target's ticks as fast as can be, the others' at 100 Hz."""
-    found: list[ProbeOrder] = []
+    """All probes of a move; the first target's ticks at the highest rate, the others' at 100 Hz."""
+    probes: list[ProbeOrder] = []
     for number, name in enumerate(names):
         settings = PartitionSettings(host=name, quick=QuickPace(tick_hz=1000 if number == 0 else 100), calm=CalmPace())
-        found += plan(name, settings, ssh_config, suffix=f"@{name}")
-    return found
+        probes += plan(name, settings, ssh_config, suffix=f"@{name}")
+    return probes
 
 
 def slice_of(folder: Path, rig: Rig, count: int, seconds: float, turn_s: float) -> tuple[Run, dict[str, Any]]:
-    """One slice of the soak, and what it cost."""
+    """One slice of the soak, and its cost."""
     names, ssh_config = targets_of(rig, count)
     watched = Watched(folder, "soak", names, probes_of(names, ssh_config), LEAD_IN_S)
     try:
@@ -88,17 +90,17 @@ def slice_of(folder: Path, rig: Rig, count: int, seconds: float, turn_s: float) 
             if time.monotonic() - turned > turn_s:
                 pace, turned = (CALM if pace == QUICK else QUICK), time.monotonic()
                 watched.keep(pace)
-        took = time.monotonic() - began
+        duration = time.monotonic() - began
         cpu = sum(cpu_s(pid) - used[name] for name, pid in watched.pids.items())
     finally:
         watched.end()
 
     def sums(kind: str) -> list[float]:
-        return [round(sum(one[kind] for one in row.values()), 1) for row in (held[0], held[-1])]
+        return [round(sum(memory[kind] for memory in row.values()), 1) for row in (held[0], held[-1])]
 
     return watched.run, {
-        "seconds": round(took),
-        "cpu_percent_of_a_core": round(100 * cpu / took, 2),
+        "seconds": round(duration),
+        "cpu_percent_of_a_core": round(100 * cpu / duration, 2),
         "rss_mib_first_and_last": sums("rss"),
         "pss_mib_first_and_last": sums("pss"),
         "load_median": round(sorted(loads)[len(loads) // 2], 1),
@@ -107,21 +109,25 @@ def slice_of(folder: Path, rig: Rig, count: int, seconds: float, turn_s: float) 
 
 
 def judged(run: Run) -> dict[str, Any]:
-    """What the analysis finds in a slice in which nothing happened."""
+    """Findings of the analysis in a slice without events."""
     began = time.monotonic()
-    found = analyse(run)
-    kinds = Counter(str(one.kind) for host in found.hosts for one in host.outages)
+    analysis = analyse(run)
+    kinds = Counter(str(outage.kind) for host in analysis.hosts for outage in host.outages)
     made_up = [
-        {"host": one.host, "length_ms": [one.length.lo_ns / 1e6, one.length.hi_ns / 1e6], "own_stalls_ms": one.stalled_ns / 1e6}
-        for host in found.hosts
-        for one in host.suspensions
-    ]  # fmt: skip
+        {
+            "host": suspension.host,
+            "length_ms": [suspension.length.lo_ns / 1e6, suspension.length.hi_ns / 1e6],
+            "own_stalls_ms": suspension.stalled_ns / 1e6,
+        }
+        for host in analysis.hosts
+        for suspension in host.suspensions
+    ]
     troubles = [event.data.get("what") for event in run.events() if event.kind == "probe-trouble"]
     return {
         "made_up": made_up,
         "silences": dict(kinds),
-        "own_stalls": len(found.stalls),
-        "longest_own_stall_ms": max((round(one.length_ns / 1e6) for one in found.stalls), default=0),
+        "own_stalls": len(analysis.stalls),
+        "longest_own_stall_ms": max((round(stall.length_ns / 1e6) for stall in analysis.stalls), default=0),
         "paces": len([event for event in run.events() if event.kind == "pace"]),
         "troubles": troubles,
         "analysis_s": round(time.monotonic() - began, 1),
@@ -129,7 +135,7 @@ def judged(run: Run) -> dict[str, Any]:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The table for people, a line a slice, and the sum."""
+    """The table for people: a line per slice, and the sum."""
     hours = sum(row["seconds"] * row["targets"] for row in rows) / 3600
     busy = sum(row["seconds"] * row["targets"] for row in rows if row["hogs"]) / 3600
     count = sum(len(row["made_up"]) for row in rows)
@@ -156,14 +162,14 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def soak(options: argparse.Namespace) -> int:
-    """Slice after slice; returns how many suspensions were made up."""
+    """Run slice after slice; returns the number of false suspensions."""
     folder = Path(tempfile.mkdtemp(prefix="lpmkit-soak-"))
-    left, count = options.hours * 3600, 0
+    remaining_s, count = options.hours * 3600, 0
     with Still(folder / "partition") as rig, hogs(options.hogs):
-        while left > 1:
+        while remaining_s > 1:
             began = datetime.now(UTC)
-            seconds = min(left, options.slice_minutes * 60)
-            left -= seconds
+            seconds = min(remaining_s, options.slice_minutes * 60)
+            remaining_s -= seconds
             run, cost = slice_of(folder, rig, options.targets, seconds, options.turn_s)
             row = {
                 "began": f"{began:%Y-%m-%d %H:%M}",
@@ -187,7 +193,7 @@ def soak(options: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """Soak; exits with 1 when a suspension was made up."""
+    """Soak; exits with 1 after a false suspension."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--targets", type=int, default=4)
@@ -204,10 +210,14 @@ def main() -> None:
     if options.detach:
         options.results.mkdir(parents=True, exist_ok=True)
         with (options.results / "soak.log").open("ab") as log:
-            words = [word for word in sys.argv[1:] if word != "--detach"]
+            arguments = [word for word in sys.argv[1:] if word != "--detach"]
             child = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.soak", *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )  # fmt: skip
+                [sys.executable, "-m", "benchmarks.soak", *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         print(f"process {child.pid}, {options.results / 'soak.log'}")
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the namespace is taken down

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGE_BYTES = 4096
-#: The guest's timer, as the kernel's in a partition, is faster than any tick. Its divisor stands in guest.S; KVM allows no beat shorter than 200 µs.
+#: The guest's timer, as the kernel's in a partition, is faster than any tick. Its divisor stands in guest.S; KVM allows
+#: no beat shorter than 200 µs.
 BEATS_HZ = 1_193_182 / 597
 #: The first megabytes belong to the BIOS and the boot sector; the guest's pages begin here.
 MEMORY_BYTES = 0x200000
@@ -19,7 +20,8 @@ SECTOR_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """``pages_per_tick`` pages are written ``tick_hz`` times a second, within ``span_bytes``, in order or at ``random``.
+    """``pages_per_tick`` pages are written ``tick_hz`` times a second, within ``span_bytes``, in order or at
+    ``random``.
 
     All ``memory_bytes`` but the first two megabytes are filled at the start, so that every page has to be sent.
     """

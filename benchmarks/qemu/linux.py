@@ -1,8 +1,10 @@
-"""``python -m benchmarks.qemu.linux --moves N``: migrations of a Linux guest with a real sshd, watched by ``lpmkit watch``, held against their truth.
+"""``python -m benchmarks.qemu.linux --moves N``: migrations of a Linux guest with a real sshd, watched by ``lpmkit
+watch``, held against their truth.
 
-Each sitting boots a guest, starts its load and ``lpmkit watch``, and migrates it several times. A sitting's folder keeps the run and ``truth.json``;
-``--again`` judges the sittings in ``--out`` without migrating anything. ``--minutes`` watches a guest that is not migrated, ``--busy`` with every
-processor of it busy: nothing found there is a suspension.
+Each sitting boots a guest, starts its load and ``lpmkit watch``, and migrates it several times. A sitting's folder
+keeps the run and ``truth.json``; ``--again`` judges the sittings in ``--out`` without migrating anything.
+``--minutes`` watches a guest that is not migrated, ``--busy`` with every processor of it busy: nothing found there
+is a suspension.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A Linux guest out of Debian's packages: their kernel, and a root of this machine's own OpenSSH server, perl and busybox in an initial RAM disk.
+"""A Linux guest out of Debian's packages: their kernel, and a root of this machine's own OpenSSH server, perl and
+busybox in an initial RAM disk.
 
-Nothing is installed: the kernel's package is downloaded with ``apt-get download`` into a cache and unpacked there, programs are copied together with
-the libraries that ``ldd`` lists.
+Nothing is installed: the kernel's package is downloaded with ``apt-get download`` into a cache and unpacked there,
+programs are copied together with the libraries that ``ldd`` lists.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def missing() -> str | None:
 
 
 def kernel(cache: Path, version: str) -> Kernel:
-    """Download and unpack the newest Debian kernel of that version (a key of ``META_PACKAGES``), unless the cache holds one."""
+    """Download and unpack the newest Debian kernel of that version (a key of ``META_PACKAGES``), unless the cache
+    holds one.
+    """
     place = cache / f"kernel-{version}"
     if not list(place.glob("boot/vmlinuz-*")):
         place.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,10 @@ def _real_package(meta: str) -> str:
 
 
 def build(cache: Path, of: Kernel, folder: Path) -> Path:
-    """Make the initial RAM disk in ``folder``, with host and client keys beside it (``host_key.pub``, ``client_key``). Returns its path."""
+    """Make the initial RAM disk in ``folder``, with host and client keys beside it (``host_key.pub``, ``client_key``).
+
+    Returns its path.
+    """
     root = folder / "root"
     for name in (
         "bin",

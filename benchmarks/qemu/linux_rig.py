@@ -1,11 +1,13 @@
 """A Linux guest in a network of its own that moves from one QEMU process to the next, with the truth about every stop.
 
-The guest is on a bridge in a network namespace; this machine holds the other end of a pair of interfaces. A migration goes by pre-copy or post-copy,
-over a socket or over the namespace's loopback interface behind a token bucket, and may be held between the stop and the switch-over.
+The guest is on a bridge in a network namespace; this machine holds the other end of a pair of interfaces. A
+migration goes by pre-copy or post-copy, over a socket or over the namespace's loopback interface behind a token
+bucket, and may be held between the stop and the switch-over.
 
-The stop lies between two trace events of the source: it decides to stop its processors, and they have stopped. The resume lies between the event
-``RESUME`` of the target (KVM: its first entering of the guest) and the first frame that the guest sent thereafter; where the processors start at once,
-which is always without post-copy, it is known to a fraction of a millisecond (``RESUME_NS``).
+The stop lies between two trace events of the source: it decides to stop its processors, and they have stopped. The
+resume lies between the event ``RESUME`` of the target (KVM: its first entering of the guest) and the first frame
+that the guest sent thereafter; where the processors start at once, which is always without post-copy, it is known
+to a fraction of a millisecond (``RESUME_NS``).
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ _RARP = b"\x80\x35"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the guest is: its kernel's version, memory, accelerator, swap in compressed memory, ``load`` as orders to its shell.
+    """What the guest is: its kernel's version, memory, accelerator, swap in compressed memory, ``load`` as orders to
+    its shell.
 
     ``priority`` is the niceness of its emulator: a busy guest leaves the observer its turn.
     """
@@ -63,9 +66,11 @@ class Machine:
 class Move:
     """How to migrate once.
 
-    ``mode`` is ``pre-copy`` or ``post-copy``; ``hold_ms`` is how long the stopped guest is held before the switch-over; ``link_mib`` limits the
-    wire, in MiB a second (0: not at all), ``copy_mib`` the copy itself; post-copy begins once the share ``switch_at`` of the memory is copied. ``clock`` is what the guest's clocks do: ``stands still`` as they do by
-    themselves, ``jumps`` (both are set on by the pause soon after the resume) or ``stepped`` (the time of day alone, by 30 s, later).
+    ``mode`` is ``pre-copy`` or ``post-copy``; ``hold_ms`` is how long the stopped guest is held before the
+    switch-over; ``link_mib`` limits the wire, in MiB a second (0: not at all), ``copy_mib`` the copy itself;
+    post-copy begins once the share ``switch_at`` of the memory is copied. ``clock`` is what the guest's clocks do:
+    ``stands still`` as they do by themselves, ``jumps`` (both are set on by the pause soon after the resume) or
+    ``stepped`` (the time of day alone, by 30 s, later).
     """
 
     mode: str = "pre-copy"
@@ -81,8 +86,9 @@ class Move:
 class Truth:
     """What really happened, in nanoseconds of our monotonic clock; ``stop`` and ``resume`` are brackets.
 
-    ``fault_ns`` are begin and end of every wait of a processor for a page that had not come yet, after a post-copy. ``first_frame_ns`` and
-    ``last_frame_ns`` are what the guest sent first after the resume and last before the stop.
+    ``fault_ns`` are begin and end of every wait of a processor for a page that had not come yet, after a post-copy.
+    ``first_frame_ns`` and ``last_frame_ns`` are what the guest sent first after the resume and last before the
+    stop.
     """
 
     move: Move
@@ -162,7 +168,8 @@ class Frames:
                 frame, extra, _, _ = self._socket.recvmsg(64, 256)
             except TimeoutError:
                 continue
-            # The emulator announces the guest's new place itself, by a RARP frame in the guest's name: no sign of the guest.
+            # The emulator announces the guest's new place itself, by a RARP frame in the guest's name: no sign of the
+            # guest.
             if frame[6:12] != guest or len(frame) < 24 or frame[12:14] == _RARP:
                 continue
             stamp = next((data for _, kind, data in extra if kind == _SO_TIMESTAMPNS), None)

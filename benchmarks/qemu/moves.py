@@ -81,7 +81,10 @@ class Moved:
 def cells(
     count: int, *, changes: bool = False, accelerator: str = "kvm", seed: int = 1, slower: float = 1.0
 ) -> list[Cell]:
-    """So many cells, every one of the matrix once before any comes again, shuffled. ``slower`` divides the bandwidths, and with them the rates of writing."""
+    """So many cells, every one of the matrix once before any comes again, shuffled.
+
+    ``slower`` divides the bandwidths, and with them the rates of writing.
+    """
     spans = (128 << 20, 320 << 20)
     every = [
         Cell(cap / slower, share, scattered, spans[(number // 2 + number) % 2], accelerator, changes)
@@ -95,7 +98,9 @@ def cells(
 
 
 def collect(wanted: list[Cell], path: Path) -> list[Moved]:
-    """Move once for each cell and add each to ``path``, a JSON line each, as soon as it is over; moves that are there already are not done again."""
+    """Move once for each cell and add each to ``path``, a JSON line each, as soon as it is over; moves that are
+    there already are not done again.
+    """
     done = read(path) if path.exists() else []
     missing = Counter(wanted)
     missing.subtract(moved.cell for moved in done)
@@ -137,7 +142,8 @@ def _move(cell: Cell) -> Moved:
     return Moved.of(cell, seen)
 
 
-#: A guest that wrote less than this part of what it was told to was starved by the machine: what was known of it beforehand was not so.
+#: A guest that wrote less than this part of what it was told to was starved by the machine: what was known of it
+#: beforehand was not so.
 MIN_ACHIEVED = 0.9
 
 

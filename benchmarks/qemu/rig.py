@@ -1,11 +1,13 @@
 """One real live migration between two QEMU processes on this machine, with its truth.
 
-The truth is the source's ``STOP`` and the destination's ``RESUME`` event. QEMU says the first once it has stopped the processor and the second before it
-lets it run; where it is asked to tell (KVM alone can), the truth is the processor itself, from its last leaving of the guest on the one side to its
-first entering on the other. QEMU stamps all of it with the host's time of day in microseconds; paired readings of both clocks before and after turn
-them into monotonic nanoseconds. The guest's serial lines carry the moment they arrived here.
+The truth is the source's ``STOP`` and the destination's ``RESUME`` event. QEMU says the first once it has stopped
+the processor and the second before it lets it run; where it is asked to tell (KVM alone can), the truth is the
+processor itself, from its last leaving of the guest on the one side to its first entering on the other. QEMU stamps
+all of it with the host's time of day in microseconds; paired readings of both clocks before and after turn them
+into monotonic nanoseconds. The guest's serial lines carry the moment they arrived here.
 
-Everything lives in a temporary directory and ends with the ``with`` block: the processes started here, and only those, are stopped.
+Everything lives in a temporary directory and ends with the ``with`` block: the processes started here, and only
+those, are stopped.
 """
 
 from __future__ import annotations
@@ -40,9 +42,11 @@ PROCESSOR_TRACES = ("kvm_vcpu_ioctl", "kvm_run_exit")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One whole line of the guest: ``tick`` counts its ticks, ``tsc`` is its counter; ``arrived_ns`` is our monotonic clock.
+    """One whole line of the guest: ``tick`` counts its ticks, ``tsc`` is its counter; ``arrived_ns`` is our monotonic
+    clock.
 
-    ``asked`` is the byte that the guest had found on its serial port, and answers with this line; ``tick`` is then often that of the line before.
+    ``asked`` is the byte that the guest had found on its serial port, and answers with this line; ``tick`` is then
+    often that of the line before.
     """
 
     tick: int
@@ -54,7 +58,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One ``query-migrate``: our monotonic clock, bytes sent and left as QEMU counts them, passes begun, its own guess of the downtime (ms)."""
+    """One ``query-migrate``: our monotonic clock, bytes sent and left as QEMU counts them, passes begun, its own
+    guess of the downtime (ms).
+    """
 
     at_ns: int
     sent: int
@@ -66,9 +72,11 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What one migration was like. ``stop_ns`` and ``resume_ns`` are ``None`` when it did not get there within its time.
+    """What one migration was like. ``stop_ns`` and ``resume_ns`` are ``None`` when it did not get there within its
+    time.
 
-    ``left_ns`` and ``entered_ns`` are when the processor left the guest and entered it again, where the emulator was asked and told.
+    ``left_ns`` and ``entered_ns`` are when the processor left the guest and entered it again, where the emulator
+    was asked and told.
     """
 
     guest: Guest
@@ -122,8 +130,8 @@ def has_kvm() -> bool:
 class Emulator:
     """One QEMU process with its monitor; its log of trace events is read once it has ended or while it runs.
 
-    ``incoming`` is the address that it waits for a migration at; without one it starts its guest. ``traces`` names the events of QEMU to log,
-    ``prefix`` is a command that runs it, ``priority`` its niceness.
+    ``incoming`` is the address that it waits for a migration at; without one it starts its guest. ``traces`` names
+    the events of QEMU to log, ``prefix`` is a command that runs it, ``priority`` its niceness.
     """
 
     def __init__(
@@ -209,7 +217,9 @@ class Emulator:
         return stamps[-1]["seconds"] * 1_000_000 + stamps[-1]["microseconds"] if stamps else None
 
     def traced(self) -> Iterator[tuple[int, str, str]]:
-        """Every traced event so far: when, in microseconds of the host's time of day, its name, and what stands behind it."""
+        """Every traced event so far: when, in microseconds of the host's time of day, its name, and what stands
+        behind it.
+        """
         if self._trace_path.exists():
             with self._trace_path.open(encoding="utf-8", errors="replace") as lines:
                 for line in lines:
@@ -217,7 +227,9 @@ class Emulator:
                         yield int(event[1]) * 1_000_000 + int(event[2]), event[3], event[4]
 
     def processor(self) -> Iterator[tuple[int, bool]]:
-        """Every moment at which the processor entered (true) or left the guest, in microseconds of the host's time of day; none of an untraced one."""
+        """Every moment at which the processor entered (true) or left the guest, in microseconds of the host's time
+        of day; none of an untraced one.
+        """
         if self._trace_path.exists():
             with self._trace_path.open(encoding="utf-8", errors="replace") as lines:
                 for line in lines:
@@ -369,8 +381,9 @@ def migrate(
 ) -> Migration:
     """Do one real migration of ``guest`` and tell its truth.
 
-    ``cap_bytes_per_s`` limits the copy (not the final one, which QEMU does not limit). A copy that is not through after ``timeout_s`` is
-    cancelled. ``traced`` has the emulator tell when the processor left and entered the guest. ``during`` is called at every poll with the rig and the seconds since the request, ``begun`` once the
+    ``cap_bytes_per_s`` limits the copy (not the final one, which QEMU does not limit). A copy that is not through
+    after ``timeout_s`` is cancelled. ``traced`` has the emulator tell when the processor left and entered the
+    guest. ``during`` is called at every poll with the rig and the seconds since the request, ``begun`` once the
     guest ticks. Raises RuntimeError when QEMU refuses.
     """
     with Rig(guest, accelerator=accelerator, traced=traced) as rig:

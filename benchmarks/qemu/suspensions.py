@@ -1,13 +1,16 @@
-"""``python -m benchmarks.qemu.suspensions --moves N``: the suspension of real migrations, as lpmkit's analysis finds it, beside STOP and RESUME.
+"""``python -m benchmarks.qemu.suspensions --moves N``: the suspension of real migrations, as lpmkit's analysis finds
+it, beside STOP and RESUME.
 
-A boot-sector guest ticks on its serial port, on an absolute schedule as lpmkit's ticker does, and answers bytes there; its lines become the samples of a
-run folder as the probes in a partition would leave them, our own ticker is lpmkit's, and the folder is analysed as any other. The guest is its own
-kernel: every answered byte stands for an answered echo request, every tenth for a line that a session's program returned too.
+A boot-sector guest ticks on its serial port, on an absolute schedule as lpmkit's ticker does, and answers bytes
+there; its lines become the samples of a run folder as the probes in a partition would leave them, our own ticker is
+lpmkit's, and the folder is analysed as any other. The guest is its own kernel: every answered byte stands for an
+answered echo request, every tenth for a line that a session's program returned too.
 
-The truth is when the guest's processor left it for the last time on the
-one side and entered it on the other, by QEMU's own trace of KVM; without KVM it is the event ``STOP``, which QEMU emits once its processors stand, and
-``RESUME``, which it emits before it lets them run. Both are stamped to the microsecond with the host's time of day; how well these stamps are tied to
-the monotonic clock is part of the bracket. The found lengths are held against both.
+The truth is when the guest's processor left it for the last time on the one side and entered it on the other, by
+QEMU's own trace of KVM; without KVM it is the event ``STOP``, which QEMU emits once its processors stand, and
+``RESUME``, which it emits before it lets them run. Both are stamped to the microsecond with the host's time of day;
+how well these stamps are tied to the monotonic clock is part of the bracket. The found lengths are held against
+both.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ CELLS = (
     (100, 0, 128, 400e6),
     (100, 100, 256, 200e6),
 )
-#: What QEMU's own path between the processors and its events leaves open at either end; it was 0.3 to 2.2 ms for both ends together where both are known.
+#: What QEMU's own path between the processors and its events leaves open at either end; it was 0.3 to 2.2 ms for both
+#: ends together where both are known.
 EVENT_NS = 1 * MS
 
 
@@ -145,7 +149,9 @@ STRETCH_NS = S // 4
 
 
 def _counts_a_ns(seen: Migration) -> float:
-    """How fast the guest's counter counts, from the promptest lines that it printed before the move was asked for: a real clock needs no such fit."""
+    """How fast the guest's counter counts, from the promptest lines that it printed before the move was asked for:
+    a real clock needs no such fit.
+    """
     before = [line for line in seen.lines if line.arrived_ns < seen.asked_ns]
     x = np.array([line.arrived_ns - before[0].arrived_ns for line in before], dtype=np.float64)
     y = np.array([line.tsc - before[0].tsc for line in before], dtype=np.float64)
@@ -234,7 +240,9 @@ def _gap(lines: Sequence[Line]) -> int:
 
 
 def _really_missed(seen: Migration) -> float:
-    """How much less the guest's counter grew over the move than our clock did: known from the lines, whatever the analysis says."""
+    """How much less the guest's counter grew over the move than our clock did: known from the lines, whatever the
+    analysis says.
+    """
     per_ns = _counts_a_ns(seen)
     first, last = seen.lines[0], seen.lines[-1]
     return (last.arrived_ns - first.arrived_ns) - (last.tsc - first.tsc) / per_ns
