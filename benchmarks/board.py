@@ -38,9 +38,9 @@ LANDSCAPE = Path(__file__).parent.parent / "lpmkit" / "simulator" / "landscapes"
 QUICK = {"tick_hz": 1000, "tick_batch_ms": 100, "echo_interval_ms": 100, "icmp_interval_ms": 10, "connect_interval_ms": 250}  # fmt: skip
 MODEL = "20_move_and_watch"
 MEMORY_EVERY_S = 10.0
-#: The copy goes on for so much longer than what is measured: logging in, opening the browser, the lead-in.
+#: Time of the copy beyond the measurement: login, browser, baseline.
 AROUND_MINUTES = 5.0
-#: A redraw has reached the browser and is painted after so long.
+#: Time after which a redraw is painted in the browser.
 PAINTED_S = 0.25
 
 #: What the measured notebook gets besides: each redraw is timed where it happens.
@@ -62,10 +62,10 @@ live.LiveBoard.redraw = _timed(live.LiveBoard.redraw, open({costs!r}, "a", buffe
 
 
 def large(folder: Path, minutes: float) -> Path:
-    """The reference landscape with a partition whose copy takes so long."""
+    """The reference landscape with a partition whose copy takes ``minutes``."""
     yaml = YAML(typ="safe")
     world = yaml.load(LANDSCAPE)
-    moved = next(one for one in world["partitions"] if one["name"] == "bxaix85")
+    moved = next(partition for partition in world["partitions"] if partition["name"] == "bxaix85")
     touched = round(minutes * 60 * world["link"]["mover_megabytes_per_second"])
     memory = -(-touched * 21 // 20 // 64) * 64
     moved["workload"]["touched_mb"] = touched
@@ -86,6 +86,7 @@ def at_full_rate(site_file: Path) -> None:
 
 
 def prepared(site_file: Path) -> Run:
+    """A run that is ready to move."""
     book = Runbook(load_site(site_file))
     run = book.prepare(book.order("bxaix85", "bvio83"))
     book.check(run)
@@ -113,16 +114,18 @@ def descendants(pid: int) -> dict[int, str]:
             parents.setdefault(int(path.read_text().rsplit(")", 1)[1].split()[1]), []).append(int(path.parent.name))
         except OSError:
             continue  # it ended meanwhile
-    found: dict[int, str] = {}
-    left = [pid]
-    while left:
-        for child in parents.get(left.pop(), []):
-            left.append(child)
+    commands: dict[int, str] = {}
+    pending = [pid]
+    while pending:
+        for child in parents.get(pending.pop(), []):
+            pending.append(child)
             try:
-                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                commands[child] = (
+                    Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
             except OSError:
                 continue
-    return found
+    return commands
 
 
 def chromium() -> dict[int, str]:
@@ -143,7 +146,7 @@ def _memory(pid: int) -> dict[str, float]:
 
 
 class Measurement:
-    """What is sampled while the board is drawn."""
+    """Samples taken while the board is drawn."""
 
     def __init__(self, page: Page, costs: Path) -> None:
         self._page, self._costs, self._read_to = page, costs, 0
@@ -155,37 +158,41 @@ class Measurement:
         self.browser: list[dict[str, float]] = []
 
     def received(self, payload: str | bytes) -> None:
+        """Count bytes of the websocket."""
         self._bytes += len(payload)
 
     def _came(self) -> list[dict[str, float]]:
         with self._costs.open("rb") as file:
             file.seek(self._read_to)
             content = file.read()
-        whole = content.rfind(b"\n") + 1
-        self._read_to += whole
-        return [json.loads(line) for line in content[:whole].splitlines()]
+        complete = content.rfind(b"\n") + 1
+        self._read_to += complete
+        return [json.loads(line) for line in content[:complete].splitlines()]
 
     def _page_metrics(self) -> dict[str, float]:
-        return {one["name"]: one["value"] for one in self._performance.send("Performance.getMetrics")["metrics"]}
+        return {
+            metric["name"]: metric["value"] for metric in self._performance.send("Performance.getMetrics")["metrics"]
+        }
 
     def sample_memory(self) -> None:
+        """Record the memory of the kernel and of Chromium."""
         kinds = chromium()
         kernel = _memory(int(self.redraws[-1]["pid"]))
-        found = {pid: _memory(pid) for pid in kinds}
+        usage = {pid: _memory(pid) for pid in kinds}
         page = self._page_metrics()
         self.memory.append(
             {
                 "at_s": time.monotonic(),
                 "kernel": kernel["rss"],
-                "renderers": sum(found[pid]["rss"] for pid, kind in kinds.items() if kind == "renderer"),
-                "chromium": sum(one["pss"] for one in found.values()),
+                "renderers": sum(usage[pid]["rss"] for pid, kind in kinds.items() if kind == "renderer"),
+                "chromium": sum(process["pss"] for process in usage.values()),
                 "heap": page["JSHeapUsedSize"] / 2**20,
                 "nodes": page["Nodes"],
             }
         )
 
     def collected(self) -> dict[str, float]:
-        """The memory after Chromium was told to collect its garbage: what is left was kept."""
+        """The memory after a garbage collection of Chromium."""
         profiler = self._page.context.new_cdp_session(self._page)
         for _ in range(3):
             profiler.send("HeapProfiler.collectGarbage")
@@ -194,7 +201,7 @@ class Measurement:
         return self.memory.pop()
 
     def over(self, seconds: float) -> Iterator[float]:
-        """Measure for so long; yields now and then how many seconds are left."""
+        """Measure for ``seconds``; yields the remaining seconds now and then."""
         self.redraws = self._came()[-1:] or self.redraws
         began = due = time.monotonic()
         end = began + seconds
@@ -204,15 +211,15 @@ class Measurement:
                 self.sample_memory()
                 due = max(due + MEMORY_EVERY_S, now)
                 yield end - now
-            came = self._came()
-            self.redraws += came
-            if not came:
+            new_rows = self._came()
+            self.redraws += new_rows
+            if not new_rows:
                 self._page.wait_for_timeout(30)
                 continue
-            painted = came[-1]["began_ns"] / 1e9 + PAINTED_S
+            painted = new_rows[-1]["began_ns"] / 1e9 + PAINTED_S
             self._page.wait_for_timeout(max(1.0, 1000 * (painted - time.monotonic())))
             after = self._page_metrics()["TaskDuration"]
-            row = {"redraws": len(came), "task_ms": 1000 * (after - before), "bytes": self._bytes}
+            row = {"redraws": len(new_rows), "task_ms": 1000 * (after - before), "bytes": self._bytes}
             self.browser.append(row)
             before, self._bytes = after, 0
 
@@ -230,23 +237,23 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def figures(measured: Measurement, chromium_cpu_s: float) -> dict[str, Any]:
-    """What is said of a measurement."""
+    """The figures of a measurement."""
     rows, memory = measured.redraws, measured.memory
-    took_s = (rows[-1]["began_ns"] - rows[0]["began_ns"]) / 1e9
+    span_s = (rows[-1]["began_ns"] - rows[0]["began_ns"]) / 1e9
     apart = (np.diff([row["began_ns"] for row in rows]) / 1e6).tolist()
     kernel = (np.diff([row["process_ns"] for row in rows]) / 1e6).tolist()
     single = [row for row in measured.browser if row["redraws"] == 1]
     half = memory[len(memory) // 2 :]
     times = [row["at_s"] for row in half]
-    kept = {}
+    memory_figures = {}
     for name in ("kernel", "renderers", "chromium", "heap", "nodes"):
         slope, error = slope_per_hour(times, [row[name] for row in half])
         values = [row[name] for row in memory]
-        kept[name] = {"first": round(values[0], 1), "last": round(values[-1], 1), "most": round(max(values), 1), "slope_per_hour": round(slope, 2), "standard_error": round(error, 2)}  # fmt: skip
+        memory_figures[name] = {"first": round(values[0], 1), "last": round(values[-1], 1), "most": round(max(values), 1), "slope_per_hour": round(slope, 2), "standard_error": round(error, 2)}  # fmt: skip
     return {
-        "minutes": round(took_s / 60, 1),
+        "minutes": round(span_s / 60, 1),
         "redraws": len(rows),
-        "redraws_per_s": round((len(rows) - 1) / took_s, 3),
+        "redraws_per_s": round((len(rows) - 1) / span_s, 3),
         "between_redraws_ms": _spread(apart),
         "redraw_thread_cpu_ms": _spread([row["thread_ms"] for row in rows]),
         "kernel_cpu_ms": _spread(kernel),
@@ -254,13 +261,13 @@ def figures(measured: Measurement, chromium_cpu_s: float) -> dict[str, Any]:
         "websocket_bytes": _spread([row["bytes"] for row in single]),
         "page_ms": _spread([row["task_ms"] for row in single]),
         "chromium_cpu_ms_mean": round(1000 * chromium_cpu_s / len(rows), 1),
-        "memory": kept,
+        "memory": memory_figures,
     }
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(figures_found: Mapping[str, Any]) -> str:
     """The tables for people."""
-    said = found["memory"]
+    memory = figures_found["memory"]
     rows = [
         ("the kernel's processor time, all of it, ms", "kernel_cpu_ms"),
         ("of that in the redraw itself, ms", "redraw_thread_cpu_ms"),
@@ -276,27 +283,27 @@ def markdown(found: Mapping[str, Any]) -> str:
         "nodes": "nodes of the page",
     }
     lines = [
-        f"<!-- made by: python -m benchmarks.board --minutes {found['asked_minutes']:g} -->",
-        f"{found['minutes']} minutes of a move, every probe at its quick pace, {found['samples']:,} samples recorded; {found['redraws']:,} redraws, {found['redraws_per_s']} a second.",
+        f"<!-- made by: python -m benchmarks.board --minutes {figures_found['asked_minutes']:g} -->",
+        f"{figures_found['minutes']} minutes of a move, every probe at its quick pace, {figures_found['samples']:,} samples recorded; {figures_found['redraws']:,} redraws, {figures_found['redraws_per_s']} a second.",
         "",
         "| for each redraw | median | p95 | worst |",
         "|---|---|---|---|",
-        *(f"| {text} | {found[key]['median']:,} | {found[key]['p95']:,} | {found[key]['worst']:,} |" for text, key in rows),
+        *(f"| {text} | {figures_found[key]['median']:,} | {figures_found[key]['p95']:,} | {figures_found[key]['worst']:,} |" for text, key in rows),
         "",
-        f"All of Chromium's processes together: {found['chromium_cpu_ms_mean']} ms of processor time for each redraw, in the mean.",
+        f"All of Chromium's processes together: {figures_found['chromium_cpu_ms_mean']} ms of processor time for each redraw, in the mean.",
         "",
         "| memory | at first | at last | most | slope over the second half, per hour |",
         "|---|---|---|---|---|",
-        *(f"| {text} | {said[key]['first']:,} | {said[key]['last']:,} | {said[key]['most']:,} | {said[key]['slope_per_hour']:+} ± {said[key]['standard_error']} |" for key, text in names.items()),
+        *(f"| {text} | {memory[key]['first']:,} | {memory[key]['last']:,} | {memory[key]['most']:,} | {memory[key]['slope_per_hour']:+} ± {memory[key]['standard_error']} |" for key, text in names.items()),
         "",
     ]  # fmt: skip
-    if left := found.get("collected"):
-        lines += [f"Told to collect its garbage then, Chromium had {left['renderers']:.1f} MiB in its renderers, {left['heap']:.1f} MiB of that in the page's JavaScript heap, and {left['nodes']:,.0f} nodes.", ""]  # fmt: skip
+    if collected := figures_found.get("collected"):
+        lines += [f"Told to collect its garbage then, Chromium had {collected['renderers']:.1f} MiB in its renderers, {collected['heap']:.1f} MiB of that in the page's JavaScript heap, and {collected['nodes']:,.0f} nodes.", ""]  # fmt: skip
     return "\n".join(lines)
 
 
 def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
-    """The whole measurement. What there is so far is written again and again: whoever cuts it short has that."""
+    """The whole measurement. Intermediate results are written repeatedly, in case it is cut short."""
     options = ["--landscape", str(large(folder, minutes + AROUND_MINUTES))]
     with Rehearsal(folder / "sim", options=options) as rehearsal:
         at_full_rate(rehearsal.site_file)
@@ -309,8 +316,8 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
             counted: list[Measurement] = []
 
             def heard(payload: bytes | str) -> None:
-                for one in counted:
-                    one.received(payload)
+                for measurement in counted:
+                    measurement.received(payload)
 
             page.on("websocket", lambda wire: wire.on("framereceived", heard))
             open_notebook(page, address, name)
@@ -325,27 +332,32 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
                 assert state(run).phase == "copying", "the copy was to last longer than the measurement"
                 used = sum(cpu_s(pid) - cpu.get(pid, 0.0) for pid in chromium())
                 recorded = sum(path.read_bytes().count(b"\n") for path in run.path.glob("samples/*.csv"))
-                said = figures(counted[0], used)
-                return {"asked_minutes": minutes, "samples": recorded, **said, "samples_of_memory": counted[0].memory}
+                summary = figures(counted[0], used)
+                return {
+                    "asked_minutes": minutes,
+                    "samples": recorded,
+                    **summary,
+                    "samples_of_memory": counted[0].memory,
+                }
 
-            for number, left in enumerate(counted[0].over(60 * minutes)):
+            for number, left_s in enumerate(counted[0].over(60 * minutes)):
                 row = counted[0].memory[-1]
-                print(f"{left / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws", flush=True)  # fmt: skip
+                print(f"{left_s / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws", flush=True)  # fmt: skip
                 if number % 12 == 11:
                     write(so_far(), results)
-            found = so_far()
-            found |= {"collected": counted[0].collected()}
+            result = so_far()
+            result |= {"collected": counted[0].collected()}
             shot(page, "board-at-the-end")
         Runbook(rehearsal.site).stop(run, "bxaix85")
-    write(found, results)
-    return found
+    write(result, results)
+    return result
 
 
-def write(found: Mapping[str, Any], results: Path) -> None:
+def write(figures_found: Mapping[str, Any], results: Path) -> None:
     """The figures, for programs and for people."""
     results.mkdir(parents=True, exist_ok=True)
-    (results / "board.json").write_text(json.dumps(found, indent=1))
-    (results / "board.md").write_text(markdown(found))
+    (results / "board.json").write_text(json.dumps(figures_found, indent=1))
+    (results / "board.md").write_text(markdown(figures_found))
 
 
 def main() -> None:

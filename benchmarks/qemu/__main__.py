@@ -1,6 +1,6 @@
-"""``python -m benchmarks.qemu --moves N``: move, judge, and write ``qemu.json`` and ``qemu.md``.
+"""Migrate, judge, and write ``qemu.json`` and ``qemu.md``: ``python -m benchmarks.qemu --moves N``.
 
-``--from FILE`` judges moves that an earlier call kept, without moving anything.
+``--from FILE`` judges the moves of an earlier call without migrating.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from benchmarks.qemu.rig import has_kvm, missing
 
 
 def main() -> int:
-    wanted = _arguments()
-    kept = wanted.out / "qemu-moves.jsonl"
-    wanted.out.mkdir(parents=True, exist_ok=True)
-    if wanted.judge:
-        moves = read(wanted.judge)
+    """Migrate, judge, and write the results."""
+    options = _arguments()
+    moves_file = options.out / "qemu-moves.jsonl"
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.judge:
+        moves = read(options.judge)
     else:
         lack = missing()
         if lack:
             print(f"{lack}; apt-get install -y --no-install-recommends qemu-system-x86 binutils", file=sys.stderr)
             return 1
-        if not wanted.resume:
-            kept.unlink(missing_ok=True)
-        moves = collect(_wanted(wanted), kept)
-    done, moves = len(moves), undisturbed(moves)
-    plain = [one for one in moves if not one.cell.changes]
-    figures = judged(plain, [one for one in moves if one.cell.changes])
-    figures["disturbed"] = done - len(moves)
+        if not options.resume:
+            moves_file.unlink(missing_ok=True)
+        moves = collect(_wanted(options), moves_file)
+    count, moves = len(moves), undisturbed(moves)
+    plain = [move for move in moves if not move.cell.changes]
+    figures = judged(plain, [move for move in moves if move.cell.changes])
+    figures["disturbed"] = count - len(moves)
     figures["machine"] = {"system": platform.system(), "processor": platform.machine(), "kvm": has_kvm()}
-    (wanted.out / "qemu.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    (options.out / "qemu.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     text = table(figures)
-    (wanted.out / "qemu.md").write_text(text, encoding="utf-8")
+    (options.out / "qemu.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
 
@@ -64,7 +65,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _wanted(numbers: argparse.Namespace) -> list[Cell]:
-    """The cells to move in, the matrix first."""
+    """The cells to migrate in, the matrix first."""
     accelerator, seed = "kvm" if has_kvm() else "tcg", numbers.seed
     plain = cells(numbers.moves, accelerator=accelerator, seed=seed, slower=numbers.slower)
     cut = cells(2 * numbers.changed, changes=True, accelerator=accelerator, seed=seed, slower=numbers.slower)
@@ -77,9 +78,9 @@ def _wanted(numbers: argparse.Namespace) -> list[Cell]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as Markdown; each row says whether its target was met."""
-    copy, rest, still, warned = (figures[key] for key in ("copy_left_out", "remaining", "suspension", "warnings"))
-    unseen, first, cut = figures["copy_unseen"], figures["copy_first_day"], figures["remaining_cut"]
+    """The figures as Markdown, with the targets that were met."""
+    copy, rest, suspension, warned = (figures[key] for key in ("copy_left_out", "remaining", "suspension", "warnings"))
+    unseen, first, cut_moves = figures["copy_unseen"], figures["copy_first_day"], figures["remaining_cut"]
     rows = [
         (
             "copy time before the start, median error",
@@ -106,8 +107,8 @@ def table(figures: dict[str, Any]) -> str:
             "",
             None,
         ),
-        *_rest_rows("the same when the bandwidth is cut to 60 %, half-way", cut["at_half"], judged_too=False),
-        *_still_rows(still),
+        *_rest_rows("the same when the bandwidth is cut to 60 %, half-way", cut_moves["at_half"], judged_too=False),
+        *_still_rows(suspension),
         (
             "copies that never end: warned / of",
             f"{warned['warned']} / {warned['endless']}, after {_number(warned['after_s']['median'])} s",
@@ -147,13 +148,18 @@ def _rest_rows(name: str, rest: dict[str, Any], judged_too: bool) -> list[Row]:
     ]
 
 
-def _still_rows(still: dict[str, Any]) -> list[Row]:
-    after = still["after_10"]["median"]
+def _still_rows(suspension: dict[str, Any]) -> list[Row]:
+    after = suspension["after_10"]["median"]
     return [
         ("suspension after 10 moves, median factor", _number(after), "≤ 1.5", after is not None and after <= 1.5),
-        ("— P90 of the factor", _number(still["after_10"]["p90"]), "", None),
-        ("— held by P10–P90", _part(still["after_10_covered"]), "", None),
-        ("— QEMU's last expected-downtime, median factor", _number(still["emulator_last_guess"]["median"]), "", None),
+        ("— P90 of the factor", _number(suspension["after_10"]["p90"]), "", None),
+        ("— held by P10–P90", _part(suspension["after_10_covered"]), "", None),
+        (
+            "— QEMU's last expected-downtime, median factor",
+            _number(suspension["emulator_last_guess"]["median"]),
+            "",
+            None,
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The boot-sector guest: what it does on each timer tick, and the 512 bytes that do it."""
+"""The boot-sector guest: its work on each timer tick, and its 512 bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Guest:
 
     @property
     def dirty_bytes_per_s(self) -> float:
-        """How fast clean pages are written just after a pass began, in bytes per second, if every tick is kept."""
+        """Dirty rate just after the start of a pass, in bytes per second, if every tick is kept."""
         return float(self.pages_per_tick * self.tick_hz * PAGE_BYTES)
 
 
@@ -51,11 +51,11 @@ def sector(guest: Guest) -> bytes:
 def _assembled() -> bytes:
     source = Path(__file__).with_name("guest.S")
     with tempfile.TemporaryDirectory() as folder:
-        loose, whole = Path(folder, "guest.o"), Path(folder, "guest.bin")
-        subprocess.run(["as", "--32", "-o", loose, source], check=True, timeout=30)
+        object_file, binary = Path(folder, "guest.o"), Path(folder, "guest.bin")
+        subprocess.run(["as", "--32", "-o", object_file, source], check=True, timeout=30)
         layout = ["ld", "-m", "elf_i386", "--oformat", "binary", "-Ttext", "0x7c00"]
-        subprocess.run([*layout, "-o", whole, loose], check=True, timeout=30)
-        plain = whole.read_bytes()
+        subprocess.run([*layout, "-o", binary, object_file], check=True, timeout=30)
+        plain = binary.read_bytes()
     if len(plain) != SECTOR_BYTES or not plain.endswith(b"\x55\xaa"):
         raise ValueError(f"the guest is no boot sector: {len(plain)} bytes")
     return plain

@@ -50,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What one move left: times in seconds, rates in bytes per second; ``None`` for what did not happen."""
+    """Figures of one move: times in seconds, rates in bytes per second; ``None`` for what did not happen."""
 
     cell: Cell
     asked_ns: int
@@ -63,49 +63,51 @@ class Moved:
     polls: tuple[Poll, ...]
 
     @classmethod
-    def of(cls, cell: Cell, seen: Migration) -> Moved:
+    def of(cls, cell: Cell, migration: Migration) -> Moved:
+        """From a migration of the rig."""
         return cls(
             cell,
-            seen.asked_ns,
-            seen.copy_s,
-            seen.suspended_s,
-            seen.own_downtime_ms,
-            str(seen.final.get("status")),
-            seen.guest.dirty_bytes_per_s,
-            seen.achieved_dirty_bytes_per_s(),
-            # What was polled after the stop shows the final copy, which no prediction may look at.
-            tuple(poll for poll in seen.polls if seen.stop_ns is None or poll.at_ns <= seen.stop_ns),
+            migration.asked_ns,
+            migration.copy_s,
+            migration.suspended_s,
+            migration.own_downtime_ms,
+            str(migration.final.get("status")),
+            migration.guest.dirty_bytes_per_s,
+            migration.achieved_dirty_bytes_per_s(),
+            # Polls after the stop show the final copy, which predictions may not use.
+            tuple(poll for poll in migration.polls if migration.stop_ns is None or poll.at_ns <= migration.stop_ns),
         )
 
 
 def cells(
     count: int, *, changes: bool = False, accelerator: str = "kvm", seed: int = 1, slower: float = 1.0
 ) -> list[Cell]:
-    """So many cells, every one of the matrix once before any comes again, shuffled.
+    """``count`` cells, shuffled; the whole matrix once before any cell repeats.
 
-    ``slower`` divides the bandwidths, and with them the rates of writing.
+    ``slower`` divides the bandwidths, and with them the dirty rates.
     """
     spans = (128 << 20, 320 << 20)
-    every = [
+    matrix = [
         Cell(cap / slower, share, scattered, spans[(number // 2 + number) % 2], accelerator, changes)
         for number, (cap, share, scattered) in enumerate(itertools.product(CAPS, SHARES, (False, True)))
     ]
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     chosen: list[Cell] = []
     while len(chosen) < count:
-        chosen += dice.sample(every, len(every))
+        chosen += rng.sample(matrix, len(matrix))
     return chosen[:count]
 
 
-def collect(wanted: list[Cell], path: Path) -> list[Moved]:
-    """Move once for each cell and add each to ``path``, a JSON line each, as soon as it is over; moves that are
-    there already are not done again.
+def collect(wanted_cells: list[Cell], path: Path) -> list[Moved]:
+    """Migrate once for each cell and append each to ``path``, as JSON lines; moves that are there already are not
+    repeated.
+
     """
-    done = read(path) if path.exists() else []
-    missing = Counter(wanted)
-    missing.subtract(moved.cell for moved in done)
+    collected = read(path) if path.exists() else []
+    missing = Counter(wanted_cells)
+    missing.subtract(moved.cell for moved in collected)
     with path.open("a", encoding="utf-8") as file:
-        for number, cell in enumerate(wanted, start=1):
+        for number, cell in enumerate(wanted_cells, start=1):
             if missing[cell] < 1:
                 continue
             missing[cell] -= 1
@@ -113,25 +115,28 @@ def collect(wanted: list[Cell], path: Path) -> list[Moved]:
             try:
                 moved = _move(cell)
             except (RuntimeError, OSError) as error:
-                print(f"{number}/{len(wanted)} {cell.name}: no figure: {error}", file=sys.stderr)
+                print(f"{number}/{len(wanted_cells)} {cell.name}: no figure: {error}", file=sys.stderr)
                 continue
-            done.append(moved)
+            collected.append(moved)
             file.write(json.dumps(asdict(moved)) + "\n")
             file.flush()
             copied = "not through" if moved.copy_s is None else f"{moved.copy_s:.2f} s"
-            print(f"{number}/{len(wanted)} {cell.name}: {copied} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
-    return done
+            print(
+                f"{number}/{len(wanted_cells)} {cell.name}: {copied} ({time.monotonic() - began:.0f} s)",
+                file=sys.stderr,
+            )
+    return collected
 
 
 def _move(cell: Cell) -> Moved:
-    cut = [cell.changes]
+    pending_cut = [cell.changes]
 
     def during(rig: Rig, elapsed_s: float) -> None:
-        if cut[0] and elapsed_s > 2.0:
-            cut[0] = False
+        if pending_cut[0] and elapsed_s > 2.0:
+            pending_cut[0] = False
             rig.set_cap(0.6 * cell.cap_bytes_per_s)
 
-    seen = migrate(
+    migration = migrate(
         cell.guest,
         cap_bytes_per_s=cell.cap_bytes_per_s,
         downtime_limit_ms=DOWNTIME_LIMIT_MS,
@@ -139,16 +144,15 @@ def _move(cell: Cell) -> Moved:
         timeout_s=TIMEOUT_S * max(1.0, min(CAPS) / cell.cap_bytes_per_s),
         during=during,
     )
-    return Moved.of(cell, seen)
+    return Moved.of(cell, migration)
 
 
-#: A guest that wrote less than this part of what it was told to was starved by the machine: what was known of it
-#: beforehand was not so.
+#: A guest that wrote less than this share of its dirty rate was starved by the host, so its inputs were wrong.
 MIN_ACHIEVED = 0.9
 
 
 def undisturbed(moves: list[Moved]) -> list[Moved]:
-    """The moves in which the guest did what it was told to. Nothing of how long they took decides."""
+    """Moves in which the guest reached its dirty rate, whatever their duration."""
     return [
         moved
         for moved in moves
@@ -158,7 +162,7 @@ def undisturbed(moves: list[Moved]) -> list[Moved]:
 
 
 def read(path: Path) -> list[Moved]:
-    """The moves that `collect` kept."""
+    """The moves that `collect` wrote."""
     return list(_rows(path))
 
 
