@@ -333,9 +333,9 @@ class Runbook:
 
     def check(self, run: Run) -> tuple[Finding, ...]:
         """Survey, judge every rule, and keep the findings in the folder. Of a run that moves or has moved: the findings from before."""
-        kept = run.document("findings")
-        if kept is not None and run.events():
-            return tuple(Finding(**{**row, "verdict": Verdict(row["verdict"])}) for row in kept)
+        before = run.read("findings", _findings) if run.events() else None
+        if before is not None:
+            return before
         found = self.survey(run)
         expected = self.predict(run)
         if expected is not None:
@@ -365,19 +365,16 @@ class Runbook:
 
     def validation_before(self, run: Run) -> Validation | None:
         """The validation of a run that moves or has moved, which is not repeated; ``None`` of a run that can be validated now."""
-        stored = run.document("validation") if run.events() else None
-        if stored is None:
-            return None
-        return Validation(**{**stored, "order": Order(**stored["order"])})
+        return run.read("validation", _validation) if run.events() else None
 
     def predict(self, run: Run) -> Prediction | None:
         """Say what the move will take, from the survey and past runs, and keep it in the folder; ``None`` before a survey.
 
         Of a run that moves or has moved: what was said before.
         """
-        kept = run.document("prediction")
-        if kept is not None and run.events():
-            return StoredPrediction.from_dict(kept).before
+        before = run.read("prediction", StoredPrediction.from_dict) if run.events() else None
+        if before is not None:
+            return before.before
         inputs = inputs_of(run)
         if inputs is None:
             return None
@@ -408,10 +405,9 @@ class Runbook:
                 next_step="While it is in its lead-in, wait. If it was called off, prepare anew: run the cells again from the choice, or `lpmkit validate`.",
             )
         again = f"`lpmkit validate {order.partition} --to {order.target}` asks the firmware."
-        word = run.document("validation")
-        if word is None:
+        validation = run.read("validation", _validation)
+        if validation is None:
             raise NotAllowed("there is no validation of this order", where=run.name, next_step=again)
-        validation = Validation(**{**word, "order": Order(**word["order"])})
         if validation.order != order:
             raise NotAllowed("the validation is of another order", where=run.name, next_step=again)
         if not validation.passed:
@@ -682,6 +678,17 @@ class Runbook:
             if error is not None:
                 trouble[name] = str(error)
         return trouble
+
+
+def _findings(rows: Any) -> tuple[Finding, ...]:
+    return tuple(Finding(**{**row, "verdict": Verdict(row["verdict"])}) for row in rows)
+
+
+def _validation(stored: Any) -> Validation:
+    validation = Validation(**{**stored, "order": Order(**stored["order"])})
+    if validation.passed not in (True, False) or type(validation.wall_ns) is not int:
+        raise TypeError("passed is neither true nor false, or wall_ns is no number")
+    return validation
 
 
 def as_row(finding: Finding) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from lpmkit.analysis.breaks import TOLD_BATCH_NS
 from lpmkit.analysis.model import SECOND, Interval, Noise, PhaseSpan, Signals, WallClock
 from lpmkit.analysis.observer_stalls import MIN_STALL_NS, holes, stalls
+from lpmkit.errors import RecordError
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event
@@ -174,7 +175,11 @@ def _sources(
     paces: Mapping[tuple[str, int], Sequence[RateChange]],
 ) -> Iterator[SampleSource]:
     for file in run.sample_files():
-        found = tuple(piece for piece in pieces(file, run.unreadable) if piece.rows)
+        try:
+            found = tuple(piece for piece in pieces(file, run.unreadable) if piece.rows)
+        except RecordError:
+            run.unreadable[f"samples/{file.path.name}"] = 1  # left out: its probe did not look
+            continue
         told = started.get(file.probe, {})
         base, _, suffix = file.probe.partition("@")
         host = suffix or str(told.get("host") or "") or _default_host(run.manifest)

@@ -254,10 +254,10 @@ class Conductor:
         """Write a run's report; returns state and line of its verdict. A failure to write is reported in the line."""
         try:
             self._write_report(run.path)
-            verdict = Run(run.path).document("summary")["verdict"]
+            state, line = Run(run.path).read("summary", _verdict) or ("not evaluated", "it has no summary")
         except LpmError as trouble:
             return "not evaluated", f"its report could not be written: {trouble}"
-        return str(verdict["state"]), str(verdict["line"])
+        return state, line
 
     # -- starting
     # ----------------------------------------------------------------------------------------------------------
@@ -401,6 +401,10 @@ class Conductor:
         except NotApproved as error:
             return str(error)
         return None
+
+
+def _verdict(summary: Any) -> tuple[str, str]:
+    return str(summary["verdict"]["state"]), str(summary["verdict"]["line"])
 
 
 def main() -> None:

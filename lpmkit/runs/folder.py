@@ -18,11 +18,11 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +32,14 @@ from lpmkit.errors import NotFound, RecordError
 from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
 from lpmkit.runs.files import HeldFolder, cannot_write, make_folder, open_plain, refuse_links
+from lpmkit.runs.gate import event_of, is_event, is_reply, not_a_document, not_ours
 from lpmkit.runs.locks import FileLock, holder
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, Event, Outcome, Sample
+
+Value = TypeVar("Value")
 
 FORMAT = 1
 #: The lock file of a folder's writer.
@@ -119,7 +122,7 @@ class Run:
 
     def events(self) -> list[Event]:
         """Every event so far, in the order of writing."""
-        return [Event(**{**row, "data": row.get("data", {})}) for row in self._rows("events.jsonl")]
+        return [event_of(row) for row in self._rows("events.jsonl", is_event)]
 
     def events_from(self, start: int) -> tuple[list[Event], int]:
         """The events from byte ``start`` of their file, and the start for the next call; for a live view with constant
@@ -132,30 +135,37 @@ class Run:
                 content = file.read()
         except FileNotFoundError:
             return [], start
-        complete = content[: content.rfind(b"\n") + 1]  # the last line may be incomplete
-        events = []
-        for line in complete.split(b"\n")[:-1]:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # `events` counts it
-            events.append(Event(**{**row, "data": row.get("data", {})}))
-        return events, start + len(complete)
+        whole = content[: content.rfind(b"\n") + 1]  # the last line may not be whole yet
+        rows = (_parsed(line) for line in whole.split(b"\n")[:-1])
+        return [event_of(row) for row in rows if is_event(row)], start + len(whole)  # `events` counts the others
 
     def transcript(self) -> list[Reply]:
-        """Every command sent, and its reply."""
-        return [Reply(**row) for row in self._rows("transcript.jsonl")]
+        """Every command that was sent and its reply."""
+        return [Reply(**row) for row in self._rows("transcript.jsonl", is_reply)]
 
     def document(self, name: str) -> Any:
-        """The JSON document ``name`` (without suffix); ``None`` without one."""
+        """The JSON document ``name`` (without ending), or ``None`` when there is none. Raises `RecordError` for one that is none of lpmkit."""
         path = self.path / f"{name}.json"
         if not path.exists():
             return None
         try:
             with open_plain(path, "rb") as file:
-                return json.loads(file.read())
+                value = json.loads(file.read())
         except (OSError, ValueError, RecursionError) as error:
             raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
+        if trouble := not_a_document(name, value):
+            raise not_ours(self.path, path.name, trouble)
+        return value
+
+    def read(self, name: str, reader: Callable[[Any], Value]) -> Value | None:
+        """What ``reader`` makes of a document; ``None`` when there is none. Raises `RecordError` where it makes nothing of it."""
+        value = self.document(name)
+        if value is None:
+            return None
+        try:
+            return reader(value)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise not_ours(self.path, f"{name}.json", f"{type(error).__name__}: {error}") from error
 
     def probes(self) -> tuple[str, ...]:
         """Names of the probes with samples, sorted."""
@@ -212,10 +222,9 @@ class Run:
         rows: list[dict[str, Any]] = []
         # The first line may be cut, the last one is empty or incomplete.
         for line in lines[1:-1] if size > last_bytes else lines[:-1]:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue  # `observations` counts it
+            row = _parsed(line)
+            if isinstance(row, dict):
+                rows.append(row)
         return rows
 
     def _observation_files(self) -> list[tuple[str, int, Path]]:
@@ -240,18 +249,28 @@ class Run:
         """True while a recorder holds the folder. Raises `RecordError` if unknown."""
         return holder(self.path / LOCK) is not None
 
-    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
+    def _rows(self, name: str, is_whole: Callable[[Any], bool] = lambda row: isinstance(row, dict)) -> Iterator[Any]:
+        """The rows of a file of JSON lines; what is none is left out and counted in ``unreadable``."""
         path = self.path / name
         if not path.exists():
             return
         unreadable = 0
         with open_plain(path, "rb") as lines:
             for line in lines:
-                try:
-                    yield json.loads(line)
-                except ValueError:
+                row = _parsed(line)
+                if is_whole(row):
+                    yield row
+                else:
                     unreadable += bool(line.strip())
         self.unreadable[name] = unreadable
+
+
+def _parsed(line: bytes) -> Any:
+    """A line of JSON as a value; ``None`` where it is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _no_manifest(value: Any) -> str | None:

@@ -372,6 +372,8 @@ def _groups(file: SampleFile) -> Iterator[Piece]:
     except (OSError, ValueError) as error:
         raise _cannot_read(file, error) from error
     column_index = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
+    if metadata.schema.to_arrow_schema() != _schema():
+        raise _cannot_read(file, ValueError("its columns are none of lpmkit"))
     rows = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)

@@ -1,0 +1,112 @@
+"""The gate through which everything of a run folder comes in: a document or a line may be anything, and what is none of lpmkit is named and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lpmkit.errors import RecordError
+from lpmkit.timeline import Event
+
+#: The phases that an event can name (`lpmkit.migration.phases.Phase`).
+PHASES = frozenset(
+    {"prepared", "asked", "starting", "copying", "switched", "settled", "failed", "stopped", "needs-recovery"}
+)
+_EVENT_FIELDS = {"mono_ns", "wall_ns", "segment", "source", "kind", "data"}
+_REPLY_TEXTS = ("where", "command", "output", "error")
+_REPLY_FIELDS = {*_REPLY_TEXTS, "status", "stdin", "began_ns", "ended_ns", "wall_ns"}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - not NaN
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _rows_of_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, list) and row and all(map(_number, row)) for row in value)
+
+
+#: What an event of a kind must tell; an event without it is none.
+REQUIRED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
+    "phase": {"phase": lambda value: value in PHASES if isinstance(value, str) else False},
+    "recorder-ended": {"reason": _text},
+    "tail-over": {"goes_on_s": _number},
+    "reading": {"where": _text},
+    "control-lost": {"where": _text, "error": _text},
+    "pace": {"probe": _text, "first_seq": _whole, "interval_ns": _whole},
+    "tcp": {"rows": _rows_of_numbers, "silent_since_ns": _whole, "answered_ns": _whole},
+    "forecast": {"remaining_s": lambda value: isinstance(value, dict) and _number(value.get("p50"))},
+    "over": {"partition": _text, "stage": _text, "why": _text},
+    "moving": {"partition": _text, "run": _text},
+    "goes-on": {"despite": lambda value: isinstance(value, list) and all(map(_text, value))},
+    "again": {"partition": _text},
+    "put-back": {"partition": _text},
+    "preparing": {"partition": _text},
+}
+
+
+def is_event(row: Any) -> bool:
+    """Tell whether a JSON value is an event."""
+    if not isinstance(row, dict) or not isinstance(row.get("data", {}), dict):
+        return False
+    if not all(_whole(row.get(name)) for name in ("mono_ns", "wall_ns", "segment")):
+        return False
+    if not (_text(row.get("source")) and _text(row.get("kind"))) or not row.keys() <= _EVENT_FIELDS:
+        return False
+    data = row.get("data", {})
+    return all(fits(data.get(name)) for name, fits in REQUIRED.get(row["kind"], {}).items())
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """The event of a row that `is_event`."""
+    return Event(row["mono_ns"], row["wall_ns"], row["segment"], row["source"], row["kind"], row.get("data", {}))
+
+
+def is_reply(row: Any) -> bool:
+    """Tell whether a JSON value is a command and its reply."""
+    if not isinstance(row, dict) or not row.keys() <= _REPLY_FIELDS:
+        return False
+    status = row.get("status")
+    return all(_text(row.get(name)) for name in _REPLY_TEXTS) and (status is None or _whole(status))
+
+
+#: The kind of value that each document holds.
+DOCUMENTS: Mapping[str, tuple[type, ...]] = {
+    "survey": (dict,),
+    "survey-after": (dict,),
+    "validation": (dict,),
+    "prediction": (dict,),
+    "summary": (dict,),
+    "waiting": (dict,),
+    "findings": (list, dict),
+    "changes": (list,),
+}
+
+
+def not_a_document(name: str, value: Any) -> str | None:
+    """The reason why a JSON value is not the document of that name; ``None`` where it can be."""
+    kinds = DOCUMENTS.get(name)
+    if kinds is None:
+        return None
+    if not isinstance(value, kinds):
+        return f"it holds {'null' if value is None else type(value).__name__}"
+    if isinstance(value, list) and not all(isinstance(row, dict) for row in value):
+        return "a row of it is no object"
+    return None
+
+
+def not_ours(folder: Path, name: str, trouble: str) -> RecordError:
+    """The error for a document that lpmkit did not write, or that was damaged."""
+    return RecordError(
+        f"{name} is none of lpmkit: {trouble}",
+        where=str(folder),
+        next_step="Move it aside or restore it from a copy; the rest of the run can be read without it.",
+    )
