@@ -1,4 +1,4 @@
-"""Whether a question was looked at for as long as it is asked about: a probe that died, never began or was refused leaves its question open, in words."""
+"""The time for which a question was observed: a probe that died, never began or was refused leaves its question open, in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unseen(looks: Iterable[int], span: Interval, slack_ns: int, excused: Sequenc
 
 
 def in_words(stretches: Sequence[Interval], span: Interval) -> str:
-    """Where nobody looked, in seconds after the begin of what is judged.
+    """The stretches without a look, in seconds after the begin of what is judged.
 
     >>> in_words([Interval(8 * SECOND, 60 * SECOND)], Interval(0, 60 * SECOND))
     'not observed from 8 s on until the end, 52 s'

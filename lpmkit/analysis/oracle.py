@@ -1,4 +1,4 @@
-"""What a run says of a database: the same instance, the same sessions, the alert log's verdict, what commits and logons went through, what the database measured itself.
+"""The analysis of a database in a run: the same instance, the same sessions, the alert log's verdict, commits and logons, and what the database measured itself.
 
 Times of the database are placed on our clock through its own answers: each says what time it was there at some instant between question and answer. A log that prints
 whole seconds orders events and tightens nothing; lengths that VKTM or the log writer measured are shown with their own resolution and held against the suspension.
@@ -286,11 +286,11 @@ class _Database:
         return Interval(min(max(gap.lo_ns, self.span.lo_ns), gap.hi_ns), gap.hi_ns)
 
     def _looks(self, kind: str) -> list[int]:
-        """When a probe asked something, whatever became of it."""
+        """The times at which a probe asked something, whatever became of it."""
         return [sent for sent, _ in self._attempts(kind)]
 
     def _attempts(self, kind: str) -> list[tuple[int, bool]]:
-        """What a probe asked: when, and true where the database answered. A refusal is an answer of the listener and none of the database."""
+        """The questions of a probe: the time, and true where the database answered. A refusal is an answer of the listener and none of the database."""
         name, attempts = self.names.get(kind), []
         for sources in self.record.sources.values():
             for source in sources:
@@ -300,7 +300,7 @@ class _Database:
         return sorted(attempts)
 
     def _troubles(self, kind: str) -> list[Event]:
-        """What a probe reported, and what the recorder reported of its process, which several probes share."""
+        """The troubles that a probe reported, and those that the recorder reported of its process, which several probes share."""
         name = self.names.get(kind)
         return [
             event
@@ -367,7 +367,7 @@ class _Database:
         return any(len(trace.alive_lo) and int(trace.alive_lo[-1]) >= moment for trace in self._traces("sql"))
 
     def _traces(self, kind: str) -> list[Trace]:
-        """What a probe saw, one trace for each recorder."""
+        """The signs of life that a probe saw, one trace for each recorder."""
         traces = self.analysed_host.traces if self.analysed_host else ()
         return [trace for trace in traces if trace.probe == self.names.get(kind)]
 
@@ -393,7 +393,7 @@ class _Database:
                     name, what, OPEN, f"the session was not observed after the move{_because(self._refusal())}"
                 )
             state = FAILED if self._traces("sql") else OPEN
-            return Question(name, what, state, "the session was not heard of after the move")
+            return Question(name, what, state, "the session did not answer after the move")
         outages = self.analysed_host.outages if self.analysed_host else ()
         waited = [outage for outage in outages if outage.probe == self.names.get("sql")]
         longest = max((outage.outer.length_ns for outage in waited), default=0)
@@ -420,7 +420,7 @@ class _Database:
         return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=ReplyWord.YES)
 
     def _log(self, title: str, found: DatabaseAnalysis) -> Question:  # noqa: PLR0911 - as above
-        name, what = self._key("alert"), f"{title} alert log without new trouble?"
+        name, what = self._key("alert"), f"{title} alert log: no new critical entries?"
         gaps = self._gaps_of_the_log()
         if found.judgement is None:
             return Question(name, what, OPEN, f"the alert log was not read{_because(gaps[0] if gaps else '')}")
@@ -459,7 +459,7 @@ class _Database:
         )
 
     def _gaps_of_the_log(self) -> list[str]:
-        """What of the log was not seen since the move began. Trouble that was over before is none, and a probe that was started again reads on."""
+        """The parts of the log that were not seen since the move began. Trouble that was over before is none, and a probe that was started again reads on."""
         begun = (
             event.mono_ns
             for event in self.record.events
@@ -512,7 +512,7 @@ def _short(host: str) -> str:
 
 def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
     """Standby databases, ASM disk groups, other instances: only where there are any before the move or after it."""
-    name, what = f"oracle-around-{found.sid}", f"{title} standby, disk groups and other instances well?"
+    name, what = f"oracle-around-{found.sid}", f"{title} standby, disk groups and other instances OK?"
     if not found.before or not found.after:
         return
     there = facts.surroundings(found.before), facts.surroundings(found.after)
@@ -528,7 +528,7 @@ def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
 
 
 def _commits(title: str, found: DatabaseAnalysis) -> Question:
-    """What commits went through; no limit was set, so it is told and decides nothing."""
+    """The waits of commits; no limit is set, so they are shown and decide nothing."""
     name, what = f"oracle-commit-{found.sid}", f"{title} commits stalled for how long?"
     sync = next((one for one in found.waits if one.event == "log file sync"), None)
     if sync is None:

@@ -143,7 +143,7 @@ class LogTimes:
         return (LogPosition.USUAL if after > -usual else LogPosition.BEFORE), after
 
     def zone_notes(self) -> list[str]:
-        """What there is to say about the zones of log and session, and about stamps that could not be placed."""
+        """The remarks about the zones of log and session, and about stamps that could not be placed."""
         log = {zone.utcoffset(None) or timedelta(0) for _, zone in self._learned} | self._zoned
         session = self.clock.zone.utcoffset(None) if self.clock is not None else None
         notes = list(self.notes)

@@ -74,7 +74,7 @@ def _split_container(line: str) -> tuple[str | None, str]:
 
 
 class EventKind(Enum):
-    """What an event is made of."""
+    """The form of an event."""
 
     MESSAGE = "message"
     NETWORK = "network"
@@ -83,7 +83,7 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What ``log.xml`` knows besides the text; ``None`` where the element has no such attribute."""
+    """The attributes of an element of ``log.xml``; ``None`` where the element has no such attribute."""
 
     process: str | None = None
     type: str | None = None
@@ -188,7 +188,7 @@ class AlertReader:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is held: no half line, no event that could go on."""
+        """Tell that nothing is held: no half line, no event that could go on."""
         return not (self._tail or self._dropping or self._open or self._blocks or self._element)
 
     def feed(self, data: bytes) -> list[LogEvent]:
@@ -436,7 +436,7 @@ class AlertReader:
 
 
 def _begins_anew(lines: list[str], block: _Group) -> bool:
-    """Whether these lines begin another block: a row of stars after text, or a second fatal error."""
+    """Tell whether these lines begin another block: a row of stars after text, or a second fatal error."""
     if lines[0].startswith(_STARS):
         return any(not line.startswith(_STARS) for line in block.lines)
     return lines[0].startswith(_FATAL) and any(line.startswith(_FATAL) for line in block.lines)

@@ -1,4 +1,4 @@
-"""Whether a database can be asked in the way that a site will use: looked at by logging on once, within a limit. Nothing is changed."""
+"""A look at a database with the driver that a site will use: one logon, within a limit. Nothing is changed."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class DiagFollower:
         self._count = 0
 
     def poll(self) -> tuple[LogEvent, ...]:
-        """What is new. Raises `lpmkit.oracle.errors.QueryFailed`."""
+        """The new entries. Raises `lpmkit.oracle.errors.QueryFailed`."""
         if self._mark is None:
             self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
             return ()
@@ -46,7 +46,7 @@ class DiagFollower:
 
     @property
     def position(self) -> Position:
-        """How many rows were read, for the order of the entries."""
+        """The number of rows read, for the order of the entries."""
         return Position(offset=self._count + 1)
 
     def finish(self) -> tuple[LogEvent, ...]:

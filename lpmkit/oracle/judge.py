@@ -29,7 +29,7 @@ PIECE, FIRST_STEP, MAX_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
 
 
 class LogPosition(Enum):
-    """Where an event stands to the window."""
+    """The position of an event to the window."""
 
     BEFORE = "before"
     USUAL = "usual"
@@ -81,7 +81,7 @@ class LogWindow:
         return Moment(at, at + MICROSECOND)
 
     def after_since(self, when: Moment) -> timedelta:
-        """How long after the beginning of the window a moment ends. Raises `UsageError` when the zones leave it open."""
+        """The time from the beginning of the window to the end of a moment. Raises `UsageError` when the zones leave it open."""
         return self._held_against(when)[1]
 
     def is_certain(self, when: Moment) -> bool:
@@ -108,7 +108,7 @@ class LogWindow:
 
 @dataclass(frozen=True, slots=True)
 class LogTally:
-    """How often a rule applied inside the window. ``usual_per_hour`` is ``None`` when nothing is known of the time before."""
+    """The number of times that a rule applied inside the window. ``usual_per_hour`` is ``None`` when nothing is known of the time before."""
 
     key: str
     meaning: Class
@@ -277,7 +277,7 @@ def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None
 
 @dataclass(frozen=True, slots=True)
 class PostMortem:
-    """What a file said: the judgement, the account of its lines, and from which byte on it was read."""
+    """The result of reading a file: the judgement, the account of its lines, and from which byte on it was read."""
 
     judgement: LogVerdict
     counts: Counts
@@ -332,7 +332,7 @@ def _events(file: BinaryIO, reader: AlertReader) -> Iterator[LogEvent]:
 
 
 def find_start(file: BinaryIO, size: int, window: LogWindow) -> int:
-    """Where to begin so that nothing of the window or of the usual time before it is missed: steps back from the end, each twice the last."""
+    """The offset from which nothing of the window or of the usual time before it is missed: steps back from the end, each twice the last."""
     step = FIRST_STEP
     while step < size:
         stamp = _first_stamp(file, size - step)

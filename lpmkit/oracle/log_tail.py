@@ -28,7 +28,7 @@ MARK = 64
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a log has been read: up to ``offset`` in the file ``inode``, where the bytes before it were ``mark``.
+    """The place up to which a log has been read: up to ``offset`` in the file ``inode``, where the bytes before it were ``mark``.
 
     ``inode`` is ``None`` where the machine does not tell. ``stamp`` is the time that held there.
     """
@@ -48,7 +48,7 @@ class FileFacts:
 
 
 class LogTail:
-    """What following has in common, wherever the file is.
+    """The part of following a log that does not depend on where the file is.
 
     The first `poll` takes its place at the end of the log and gives nothing, unless a `Position` says where to go on: ``Position()`` is the
     beginning. An event is handed out when the next one begins, or when the log has been quiet from one poll to the next.
@@ -66,11 +66,11 @@ class LogTail:
 
     @property
     def position(self) -> Position:
-        """How far the log has been read. What is held in case it goes on lies before it: `finish` first, when this is to be kept."""
+        """The place up to which the log has been read. An event that is held in case it goes on lies before it: call `finish` first to keep this place."""
         return self._position or Position()
 
     def poll(self) -> tuple[LogEvent, ...]:
-        """What the log says that is new. While the log is away, between being moved and being made again, that is nothing."""
+        """The new events of the log; none while the log is away, between being moved and being made again."""
         facts = self._facts()
         if facts is None:
             if self._position is None:
@@ -92,7 +92,7 @@ class LogTail:
         return tuple(events)
 
     def finish(self) -> tuple[LogEvent, ...]:
-        """What is held in case it goes on."""
+        """The event that is held in case it goes on."""
         return tuple(self._reader.settle())
 
     # -- one step each -----------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class LogTail:
         self.before = tuple(dropwhile(lambda event: start > 0 and event.when is None, events))
 
     def _was_replaced(self, facts: FileFacts) -> bool:
-        """Whether this is another log than the one read so far."""
+        """Tell whether this is another log than the one read so far."""
         position = self.position
         if facts.size < position.offset:
             return True
@@ -161,7 +161,7 @@ class LogTail:
         return events
 
     def _rest_of_the_old(self) -> list[LogEvent]:
-        """What the log that was moved away still held, when it lies beside the new one."""
+        """The rest of a log that was moved away, when it lies beside the new one."""
         position, events = self.position, []
         moved = self._path_of(position.inode) if position.inode is not None else None
         if moved is None:
@@ -282,7 +282,7 @@ def bytes_of(text: str, between: tuple[int, int]) -> bytes | None:
 
 
 def alert_log_places(sid: str, directory: str | None = None) -> tuple[str, ...]:
-    """Where the log of an instance is looked for. ``directory`` is what the instance said: ``Diag Trace`` or ``background_dump_dest``.
+    """The places where the log of an instance is looked for. ``directory`` is the instance's own answer: ``Diag Trace`` or ``background_dump_dest``.
 
     >>> alert_log_places("BX5")[0]
     '/oracle/BX5/saptrace/background/alert_BX5.log'

@@ -1,4 +1,4 @@
-r"""What the events of an alert log mean: rules are data (``rules.yaml``), and judging is counting.
+r"""The meaning of the events of an alert log: rules are data (``rules.yaml``), and judging is counting.
 
 >>> from lpmkit.oracle.alert_log import read_alert_log
 >>> rules = LogRules.standard()
@@ -44,7 +44,7 @@ _PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a length of time is read off an event, in units of which ``per_second`` make a second."""
+    """The way to read a length of time off an event, in units of which ``per_second`` make a second."""
 
     pattern: re.Pattern[str]
     per_second: int

@@ -27,7 +27,7 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 
 
 class StampForm(Enum):
-    """How a log prints its times."""
+    """The form in which a log prints its times."""
 
     CTIME = "ctime"
     ISO = "iso"
@@ -58,7 +58,7 @@ class Moment:
         return Moment(self.earliest, other.latest)
 
     def comes_later_by(self, other: Moment | None) -> timedelta | None:
-        """How long after another time this is; ``None`` where only one of the two has a zone."""
+        """The time by which this is after another; ``None`` where only one of the two has a zone."""
         if other is None or other.zoned != self.zoned:
             return None
         return self.earliest - other.earliest

@@ -92,7 +92,7 @@ def beat_of(rows: Sequence[Row]) -> dict[str, str | None]:
 
 
 def identity(beat: Mapping[str, str | None]) -> tuple[str | None, ...]:
-    """What stays the same while a session lives on: also its instance and that instance's host, which a service may change at a logon."""
+    """The values that stay the same while a session lives on: also its instance and that instance's host, which a service may change at a logon."""
     return tuple(beat.get(name) for name in ("sid", "serial", "logon_time", "startup_time", "instance", "host_name"))
 
 
@@ -190,7 +190,7 @@ def sessions_kept(
 
 
 def usual_ends(pool: Sequence[_Session], gap_s: float) -> float:
-    """How many sessions of a pool may end in a time without anything being the matter; 0 where their ages are not known."""
+    """The number of sessions of a pool that may end in a time without any fault; 0 where their ages are not known."""
     ages = [session.age_s for session in pool if session.age_s is not None and session.age_s > 0]
     if not ages or len(ages) < len(pool):
         return 0.0
@@ -231,7 +231,7 @@ def _age_s(row: Mapping[str, Any], now: datetime | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class WaitChange:
-    """What an event cost between two states: how often, seconds in all, and the longest bucket that something fell into (milliseconds, an upper bound)."""
+    """The cost of a wait event between two states: count, seconds in all, and the longest bucket that a wait fell into (milliseconds, an upper bound)."""
 
     event: str
     waits: int
@@ -277,7 +277,7 @@ def _whole(value: Any) -> int:
 
 
 def surroundings(state: Mapping[str, Any]) -> list[str]:
-    """What there is beside the instance, in words: standby destinations, disk groups, other instances of a cluster."""
+    """The surroundings of the instance, in words: standby destinations, disk groups, other instances of a cluster."""
     facts, words = state.get("facts", {}), []
     words += [f"standby destination {row['dest_id']}" for row in facts.get("standby", ())]
     words += [f"disk group {row['name']}" for row in facts.get("asm", ())]
@@ -291,7 +291,7 @@ _GROUP_IN_USE = ("MOUNTED", "CONNECTED")
 
 
 def worse_around(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What of the surroundings is worse than before. What was wrong already is not the move's; what could not be asked is not said to be gone."""
+    """The surroundings that are worse than before. A fault of before is not the move's; what could not be asked is not called gone."""
     early, late = before.get("facts", {}), after.get("facts", {})
     found: list[str] = []
     for old, new in _pairs(early, late, "standby", "dest_id"):
@@ -343,7 +343,7 @@ _LAG = re.compile(r"\+?(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)?")
 
 
 def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What is otherwise than before, of what should stay or is worth a look: (what, before, after). Counters and sessions are told elsewhere."""
+    """The values that changed, of those that should stay or are worth a look: (what, before, after). Counters and sessions are compared elsewhere."""
     rows = []
     for name in ("instance", "database", "machine", "standby", "cluster", "asm"):
         early, late = before.get("facts", {}).get(name), after.get("facts", {}).get(name)

@@ -1,4 +1,4 @@
-"""What the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (`SCN-DPMON`, `SAPAGENT`).
+"""Readers of what the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (`SCN-DPMON`, `SAPAGENT`).
 
 It reads the dispatcher's shared memory, so it answers where neither a logon nor sapstartsrv does. Tables are boxed with ``|``; which columns there are is
 read from the heading (``Plgs`` is optional). The heading of the work-process table is recalled.
@@ -113,7 +113,7 @@ def _in_columns(lines: list[str], needed: tuple[str, ...], headings: Mapping[str
 
 
 def _cut_between(end: int, begin: int, rows: list[str]) -> int:
-    """Where the column after a heading that ends at ``end`` begins: as near to the next heading as splits no value."""
+    """The place where the column after a heading that ends at ``end`` begins: as near to the next heading as splits no value."""
     for place in range(begin, end - 1, -1):
         if not any(row[place - 1 : place].strip() and row[place : place + 1].strip() for row in rows):
             return place

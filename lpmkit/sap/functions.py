@@ -229,7 +229,7 @@ class Functions:
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def jobs(self, begin: datetime, now: datetime, ahead: timedelta = timedelta(hours=1)) -> tuple[Job, ...]:
-        """What runs, is ready or being started, begins within ``ahead``, or has ended since ``begin`` (the system's own clock).
+        """The jobs that run, are ready or being started, begin within ``ahead``, or have ended since ``begin`` (the system's own clock).
 
         By the job interface (XBP) where there is one, else from the table TBTCO. Where a job runs is in the table alone.
         """
@@ -391,7 +391,7 @@ class Functions:
         return [job_of(row) for row in heads]
 
     def history(self, now: datetime, days: int) -> tuple[JobHistory, ...]:
-        """How long the jobs of each name took that finished in the last days."""
+        """The run times of the jobs that finished in the last days, by name."""
         where = f"STATUS = 'F' AND {since(now - timedelta(days=days), 'ENDDATE', 'ENDTIME')}"
         rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, most=MAX_JOBS)
         return histories(job_of(row) for row in rows)

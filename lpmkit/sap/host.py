@@ -1,4 +1,4 @@
-"""What SAP leaves on the host's own command line: the licence tools and the names of its processes (`SAP-PS`, `SAPLIKEY`)."""
+"""Readers of what SAP leaves on the host's own command line: the licence tools and the names of its processes (`SAP-PS`, `SAPLIKEY`)."""
 
 from __future__ import annotations
 

@@ -40,12 +40,12 @@ class Answers:
 
     @property
     def is_configured(self) -> bool:
-        """Whether it was asked, and something in the site file could have answered."""
+        """Tell whether it was asked, and an interface in the site file could have answered."""
         return bool(self.unanswered) and self.unanswered[-1].reason is not MissingReason.NOT_CONFIGURED
 
 
 def answers(observations: Sequence[SapObservation], question: str, pause: Pause) -> Answers:
-    """What was answered to one question. ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
+    """The answers to one question. ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
 
     An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and ``last`` are those of
     the same way where there are any.
@@ -78,7 +78,7 @@ class JobObservation:
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job has come by its own log: the last reading, the last one before the pause, and whether a line was written after it."""
+    """The progress of a job by its own log: the last reading, the last one before the pause, and whether a line was written after it."""
 
     last: JobLog
     before: JobLog | None
@@ -132,7 +132,7 @@ class JobCourse:
 
     @property
     def program(self) -> str:
-        """What it ran when that was last told: a job that has ended has no work process any more."""
+        """The program that it ran when that was last shown: a job that has ended has no work process any more."""
         return next((sight.job.program for sight in reversed(self.sights) if sight.job.program), "")
 
     def at(self, moment_ns: int) -> JobStatus | None:
@@ -142,7 +142,7 @@ class JobCourse:
 
     @property
     def took_s(self) -> float | None:
-        """How long it ran by the system's own stamps, whole seconds."""
+        """The run time by the system's own stamps, whole seconds."""
         job = self.job
         if job.started is None or job.ended is None:
             return None

@@ -1,4 +1,4 @@
-"""How much is asked of a SAP system: counted by way in, and bounded."""
+"""The load on a SAP system: requests counted by interface, and bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``lsconf`` prints on the host, held before a move against after: what must have changed, what must not, and what else did.
+"""The output of ``lsconf`` on the host, before a move against after: what must have changed, what must not, and what else did.
 
 Labels and sections are those of AIX's own ``lsconf`` (`GLPI`). It prints the number of (virtual) processors and the memory, not the entitlement, which is asked with ``lparstat -i``.
 """
@@ -65,7 +65,7 @@ class Changes:
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
-    """What changed from one answer to the other. Places of devices hold the machine's model and serial and the partition's id, and are held against each other without them."""
+    """The changes from one answer to the other. Places of devices hold the machine's model and serial and the partition's id, and are held against each other without them."""
     was, now = head_of(before), head_of(after)
 
     def changed(labels: Sequence[str]) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
 
 
 def _body(lines: Sequence[str], head: dict[str, str]) -> list[str]:
-    """What follows the labelled head, without what the machine puts into the places of devices: its model, its serial, the partition's id (``U7998.61X.10072EA-V2``)."""
+    """The lines below the labelled head, without the parts that the machine puts into the places of devices: its model, its serial, the partition's id (``U7998.61X.10072EA-V2``)."""
     first = next(
         (at for at, line in enumerate(lines) if not line.strip() and any(one.strip() for one in lines[:at])), len(lines)
     )

@@ -1,4 +1,4 @@
-"""What there is to know of a SAP system, as plain values. Every way in fills the same ones.
+"""The facts about a SAP system as plain values. Every interface fills the same ones.
 
 A value that a way does not tell is ``None`` (or an empty text where SAP itself prints nothing); it is never guessed. Times are as the SAP system's clock
 shows them, without a zone, unless their name says otherwise; `SapSnapshot.zone_offset_s` ties them to UTC. Durations are seconds.
@@ -18,7 +18,7 @@ from lpmkit.errors import UnexpectedReply
 
 
 class Colour(StrEnum):
-    """How SAP rates a process or a queue (``dispstatus``)."""
+    """SAP's rating of a process or a queue (``dispstatus``)."""
 
     GRAY = "GRAY"
     GREEN = "GREEN"
@@ -27,7 +27,7 @@ class Colour(StrEnum):
 
 
 class Activity(StrEnum):
-    """What a work process does, in one vocabulary for all ways and languages."""
+    """The activity of a work process, in one vocabulary for all interfaces and languages."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -39,7 +39,7 @@ class Activity(StrEnum):
 
     @property
     def is_down(self) -> bool:
-        """Whether nobody is served by it any more."""
+        """Tell that it serves no request any more."""
         return self in (Activity.STOPPED, Activity.ENDED, Activity.SHUTDOWN)
 
 
@@ -127,7 +127,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What tells it from every other job: name and count, else the process and what that runs."""
+        """The identity of the job: name and count, else the process and its program."""
         return f"{self.name}/{self.count}" if self.name else f"pid {self.pid}: {self.program} {self.client} {self.user}"
 
     @property
@@ -136,13 +136,13 @@ class Job:
 
     @property
     def work(self) -> tuple[int | None, str, str, str]:
-        """What every way shows of a running job: the process, the program, the client, the user."""
+        """The part of a running job that every interface shows: process, program, client, user."""
         return self.pid, self.program, self.client, self.user
 
 
 @dataclass(frozen=True, slots=True)
 class JobLog:
-    """How far a running job has come by its own log: how many lines it has, the step that it said it began, its last line.
+    """The progress of a running job by its own log: number of lines, the step that began last, the last line.
 
     ``lines`` is ``None`` for a log that is too long to be read again and again.
     """
@@ -161,7 +161,7 @@ class JobLog:
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """How long the finished jobs of one name took lately, seconds."""
+    """The recent run times of the finished jobs of one name, seconds."""
 
     name: str
     runs: int
@@ -296,7 +296,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class SystemIdentity:
-    """Who the system says it is: ``host`` and ``kernel`` among it, and the clock it counts by."""
+    """The identity of the system as it names itself: ``host`` and ``kernel`` among it, and its clock."""
 
     sid: str
     host: str = ""

@@ -1,4 +1,4 @@
-"""What is recalled of SAP and was not seen in a source: in this one place, to be replaced by what a system really prints.
+"""Facts about SAP that are recalled and were not seen in a source: in this one place, to be replaced by what a system really prints.
 
 Nothing depends on it for more than a word's meaning: where a word is unknown the value is kept as it is and said to be unknown.
 """

@@ -45,7 +45,7 @@ class Caller(Protocol):
 
     @property
     def session(self) -> str:
-        """What tells this conversation from any other; empty where every call is one of its own."""
+        """The identity of this conversation; empty where every call is one of its own."""
         ...
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""What rows of the system log and short dumps mean: rules are data (``rules.yaml``), and a site may put its own before them."""
+"""The meaning of rows of the system log and of short dumps: rules are data (``rules.yaml``), and a site may put its own before them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SapRule(BaseRule):
 
 @dataclass(frozen=True, slots=True)
 class SapTally:
-    """How often a rule applied after the move, and the first row that it applied to. ``usual`` is how many came in the hour before."""
+    """The number of times that a rule applied after the move, and its first row. ``usual`` is the number in the hour before."""
 
     key: str
     meaning: Class
@@ -68,7 +68,7 @@ class SapRules(RuleTable[SapRule]):
     def tallies(
         self, rows: Sequence[LogEntry | Dump], usual: Sequence[LogEntry | Dump], hours: float
     ) -> tuple[SapTally, ...]:
-        """What the rows of a window mean, held against those of the hour before it. ``hours`` is how long the window was."""
+        """The meaning of the rows of a window, held against those of the hour before it. ``hours`` is the length of the window."""
         found: dict[str, tuple[SapRule | None, list[LogEntry | Dump]]] = {}
         for row in rows:
             rule = self.rule_for(row)
@@ -104,7 +104,7 @@ def _tally(
 
 
 def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]) -> bool:
-    """Whether a row of that number, of the same type and user, comes later in the log."""
+    """Tell whether a row of that number, of the same type and user, comes later in the log."""
     at = next((place for place, one in enumerate(rows) if one is row), len(rows))
     return isinstance(row, LogEntry) and any(
         isinstance(one, LogEntry) and one.number == number and (one.type, one.user) == (row.type, row.user)

@@ -1,4 +1,4 @@
-"""What ``sapcontrol`` prints, in list and in script format (`SAPAGENT`, `SAP-RA`).
+"""Readers of what ``sapcontrol`` prints, in list and in script format (`SAPAGENT`, `SAP-RA`).
 
 A whole answer ends with ``OK`` and a table, or with ``FAIL: …``. The date line above may be missing or share its line with the function's name, so the reader
 looks for the header, not for a line number. Every line below the header is a row or an error; nothing is passed over.

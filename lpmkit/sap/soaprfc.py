@@ -61,7 +61,7 @@ class SoapCaller:
 
     @property
     def session(self) -> str:
-        """What tells this session from any other: a hash, for the cookie itself opens it. Empty where the service keeps none."""
+        """The identity of this session: a hash, for the cookie itself opens it. Empty where the service keeps none."""
         cookie = next((one.value for one in self._web.cookies if one.name == COOKIE and one.value), None)
         return f"http/{hashlib.sha256(cookie.encode('utf-8')).hexdigest()[:12]}" if cookie else ""
 

@@ -27,7 +27,7 @@ REFUSED_NS = 900_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class QueryWindow:
-    """What time a question is about, on the system's own clock: from ``begin`` on; ``now`` is its present."""
+    """The time that a question is about, on the system's own clock: from ``begin`` on; ``now`` is its present."""
 
     begin: datetime
     now: datetime
@@ -40,7 +40,7 @@ class SapSource(Protocol):
 
     @property
     def questions(self) -> frozenset[str]:
-        """What it can answer at all."""
+        """The questions that it can answer at all."""
         ...
 
     @property
@@ -244,7 +244,7 @@ class CommandsWay:
 
     @property
     def questions(self) -> frozenset[str]:
-        """What it can answer: less where there turned out to be no ``sapcontrol`` (4.7 has none)."""
+        """The questions that it can answer: fewer where there turned out to be no ``sapcontrol`` (4.7 has none)."""
         return self._ALWAYS if self._without_start_service else self._ALWAYS | self._BY_SERVICE
 
     def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
@@ -451,7 +451,7 @@ class CommandsWay:
 
 
 def _is_missing(reply: Reply) -> bool:
-    """Whether the shell says that there is no such program: 127, or 126 for one that may not be run."""
+    """Tell whether the shell found no such program: 127, or 126 for one that may not be run."""
     return reply.status in (126, 127)
 
 

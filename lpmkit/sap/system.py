@@ -156,7 +156,7 @@ class System:
         return SapObservation(self.sid, question, "", asked, self._clock.mono_ns(), wall, None, trouble, reason=reason)
 
     def _blotted(self, text: str) -> str:
-        """What a machine said, without the passwords that it may have said back to us: it goes into the run's folder."""
+        """A machine's text without the passwords that it may have sent back: it goes into the run's folder."""
         for one in self._hidden:
             text = text.replace(one, "…")
         return text
@@ -167,7 +167,7 @@ class System:
         return {account: self._blotted(answered) for account, answered in self.accounts.all_refused().items()}
 
     def is_configured(self, question: str) -> bool:
-        """Whether the site file names any way that could answer."""
+        """Tell whether the site file names an interface that could answer."""
         return any(
             name in self.unusable or (name in self.ways and question in self.ways[name].questions)
             for name in PREFERRED[question]
@@ -220,7 +220,7 @@ class System:
     # -- the system's clock -----------------------------------------------------------------------------------------
 
     def offset_s(self, wall_ns: int) -> int | None:
-        """How far the system's clock is before UTC: as the site file's zone says, else as the system told, in quarters of an hour."""
+        """The offset of the system's clock from UTC: of the site file's zone, else as the system told, in quarters of an hour."""
         if self.settings.zone:
             offset = datetime.fromtimestamp(wall_ns / 1e9, tz=ZoneInfo(self.settings.zone)).utcoffset()
             return int(offset.total_seconds()) if offset is not None else None
@@ -282,7 +282,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """What it takes to set up the ways of one system; each method makes the way of its name. Nothing is sent by that."""
+    """The parts of which the interfaces of one system are made; each method makes the interface of its name. Nothing is sent by that."""
 
     sid: str
     settings: SapSystemSettings

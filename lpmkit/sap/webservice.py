@@ -116,7 +116,7 @@ class ThroughSsh(Checked):
 
 
 class _Held:
-    """What `http.client` wants to read from."""
+    """The socket that `http.client` wants to read from."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

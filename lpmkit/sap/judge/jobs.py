@@ -1,4 +1,4 @@
-"""What became of the jobs: did each that ran go on or end well, and how late by its own history?"""
+"""The fate of the jobs: did each that ran go on or end well, and how late by its own history?"""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _aborted(case: Case, course: JobCourse, was: JobStatus | None, delay: float 
 
 
 def _reason(case: Case, job: Job) -> str:
-    """What the dumps or the system log say of the end of a job: of its user, at its end."""
+    """The entry of the dumps or the system log about the end of a job: of its user, at its end."""
     rows: list[Dump | LogEntry] = [
         row for one in case.observations if one.question == "dumps" for row in one.rows or ()
     ]
@@ -167,7 +167,7 @@ def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservatio
 
 
 def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
-    """Whether the work process has used the processor since, or does something else."""
+    """Tell whether the work process has used the processor since, or does something else."""
     if before.cpu_s is not None and now.cpu_s is not None and now.cpu_s > before.cpu_s:
         return True
     return (before.action, before.table, before.program) != (now.action, now.table, now.program)

@@ -1,4 +1,4 @@
-"""What the system log and the short dumps say since the pause began."""
+"""The system log and the short dumps since the pause began."""
 
 from __future__ import annotations
 

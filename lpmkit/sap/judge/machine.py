@@ -1,4 +1,4 @@
-"""What the new machine means to the system: the licence, what ``lsconf`` says from inside, and the conversation that crossed over."""
+"""The new machine as the system sees it: the licence, ``lsconf`` from inside, and the conversation that crossed over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def licence(case: Case) -> Question:
             key,
             title,
             OPEN,
-            "nobody asked after the move",
+            "not asked after the move",
             counts=case.before is not None and case.before.licences is not None,
         )
     if now.hardware_key is None or now.licences is None:
@@ -43,7 +43,7 @@ def licence(case: Case) -> Question:
         title,
         PASSED,
         f"permanent, for the hardware key {now.hardware_key}{changed}",
-        "by saplikey -get and -show; whether the message server has reckoned its key anew is not asked",
+        "by saplikey -get and -show; the message server's own key is not asked",
         reply=ReplyWord.YES,
     )
 
@@ -53,7 +53,7 @@ def host(case: Case) -> Question:
     key, title = f"sap-host-{case.sid}", f"{case.sid}: the host seen from inside as it should be?"
     if case.before is None or case.after is None:
         asked = case.before is not None and case.before.lsconf is not None
-        return Question(key, title, OPEN, "nobody looked before and after the move", counts=asked and case.moved)
+        return Question(key, title, OPEN, "not read before and after the move", counts=asked and case.moved)
     for snapshot, when in ((case.before, "before"), (case.after, "after")):
         if snapshot.lsconf is None:
             configured = next((one.configured for one in snapshot.missed if one.question == "lsconf"), True)
@@ -88,7 +88,7 @@ def host(case: Case) -> Question:
 
 
 def conversation(case: Case) -> list[Question]:
-    """Whether the RFC conversation lived through it, where there was one. The library opens another without a word."""
+    """The question whether the RFC conversation lived on, where there was one. The library opens another silently."""
     told = [one for one in case.observations if one.session and one.rows is not None]
     if not told:
         return []
@@ -102,7 +102,7 @@ def conversation(case: Case) -> list[Question]:
                 key,
                 title,
                 FAILED,
-                f"it was reopened {plural(count, 'time')} behind our back",
+                f"it was reopened {plural(count, 'time')}, without notice",
                 "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; whatever lived in it is gone",
                 reply=ReplyWord.NO,
             )

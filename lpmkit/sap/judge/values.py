@@ -1,4 +1,4 @@
-"""What a judgement is made of: the case, one question answered, a job's line, the outcome; and the words that all questions share."""
+"""The parts of a judgement: the case, one question answered, a job's line, the outcome; and the words that all questions share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDED_BY_ERROR = ("AB0", "AB1", "D01", "R6F")
 
 @dataclass(frozen=True, slots=True)
 class NiLane:
-    """What the connection to one dispatcher lived through: how often it was lost, and its longest unanswered stretch, seconds."""
+    """The history of the connection to one dispatcher: the number of losses, and its longest unanswered stretch, seconds."""
 
     probe: str
     connections: int

@@ -1,4 +1,4 @@
-"""What became of the connections, processes, users, updates, locks and queues."""
+"""The fate of the connections, processes, users, updates, locks and queues."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def processes(case: Case) -> Question:
 
 
 def _process_changes(before: Sequence[Process], after: Sequence[Process]) -> list[str]:
-    """What became otherwise of processes. Several may have one name (a HANA index server for each tenant, ``jstart`` for each node), so they are compared by name
+    """The changes of processes. Several may have one name (a HANA index server for each tenant, ``jstart`` for each node), so they are compared by name
     as sets of pids; the order of the rows means nothing."""
     groups: dict[tuple[str, str, str], tuple[list[Process], list[Process]]] = {}
     for place, rows in enumerate((before, after)):
@@ -153,7 +153,7 @@ def work_processes(case: Case) -> Question:
 
 
 def users(case: Case) -> Question:
-    key, title = f"sap-users-{case.sid}", f"{case.sid}: users still logged on?"
+    key, title = f"sap-users-{case.sid}", f"{case.sid}: user sessions kept?"
     found = answers(case.observations, "users", case.pause)
     if found.before is None or found.after is None or found.last is None:
         return not_evaluated(case, key, title, "users", found)
@@ -180,7 +180,7 @@ def users(case: Case) -> Question:
 
 
 def updates(case: Case) -> Question:
-    key, title = f"sap-updates-{case.sid}", f"{case.sid}: no update broke off?"
+    key, title = f"sap-updates-{case.sid}", f"{case.sid}: no update terminations (SM13)?"
     found = answers(case.observations, "updates", case.pause)
     if found.before is None or found.last is None:
         return not_evaluated(case, key, title, "updates", found)
@@ -205,14 +205,14 @@ def updates(case: Case) -> Question:
 
 
 def enqueue(case: Case) -> Question:
-    key, title = f"sap-enqueue-{case.sid}", f"{case.sid}: lock server and replica well?"
+    key, title = f"sap-enqueue-{case.sid}", f"{case.sid}: enqueue server and replication OK?"
     found = answers(case.observations, "enqueue", case.pause)
     if found.before is None or found.last is None or not found.before.rows or not found.last.rows:
         return not_evaluated(case, key, title, "enqueue", found)
     was, now = found.before.rows[0], found.last.rows[0]
     wrong = []
     if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
-        wrong.append(f"the replica was green and is {now.replication.value.lower() if now.replication else 'not told'}")
+        wrong.append(f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}")
     if was.errors is not None and now.errors is not None and now.errors > was.errors:
         wrong.append(f"{plural(now.errors - was.errors, 'new error')}")
     if now.state in (Colour.RED,) and was.state is not Colour.RED:
@@ -220,14 +220,16 @@ def enqueue(case: Case) -> Question:
     if wrong:
         return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=ReplyWord.NO)
     locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
-    replica = "no replica" if now.replication in (None, Colour.GRAY) else f"replica {now.replication.value.lower()}"
+    replica = (
+        "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
+    )
     return Question(
         key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {found.last.way}", reply=ReplyWord.YES
     )
 
 
 def _locks_kept(case: Case) -> str:
-    """How many locks of before are held still; some are given back meanwhile, as they should be."""
+    """The number of locks from before that are held still; some are given back meanwhile, as they should be."""
     if case.before is None or case.after is None or case.before.locks is None or case.after.locks is None:
         return ""
     now = {one.key for one in case.after.locks}
@@ -236,7 +238,7 @@ def _locks_kept(case: Case) -> str:
 
 
 def queues(case: Case) -> Question:
-    key, title = f"sap-queues-{case.sid}", f"{case.sid}: request queues worked off?"
+    key, title = f"sap-queues-{case.sid}", f"{case.sid}: dispatcher queues drained?"
     found = answers(case.observations, "queues", case.pause)
     if found.before is None or found.last is None:
         return not_evaluated(case, key, title, "queues", found)

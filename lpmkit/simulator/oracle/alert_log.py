@@ -29,14 +29,14 @@ def release_of(version: str) -> tuple[int, ...]:
 
 
 def background_dump_dest(sid: str, version: str) -> str:
-    """Where SAP has the alert log of an instance (U), by release."""
+    """The place where SAP has the alert log of an instance (U), by release."""
     if release_of(version) < (11,):
         return f"/oracle/{sid}/saptrace/background"
     return f"/oracle/{sid}/saptrace/diag/rdbms/{sid.lower()}/{sid}/trace"
 
 
 def log_switch(sequence: int, sid: str) -> list[str]:
-    """What is written at a log switch, with SAP's names of the redo logs.
+    """The lines that are written at a log switch, with SAP's names of the redo logs.
 
     >>> print("\\n".join(log_switch(4712, "BX5")))
     Thread 1 advanced to log sequence 4712 (LGWR switch)
@@ -126,14 +126,14 @@ class AlertLog:
         )  # fmt: skip
 
     def rotate(self) -> Path:
-        """What a DBA does: the log is moved away, and the instance makes a new one with its next entry."""
+        """Move the log away, as a DBA does; the instance makes a new one with its next entry."""
         with self.lock:
             moved = self.file.with_name(self.file.name + time.strftime(".%Y%m%d", time.gmtime(self.now())))
             self.file.rename(moved)
         return moved
 
     def truncate(self) -> None:
-        """What a hurried DBA does: ``> alert.log``."""
+        """Empty the log, as a hurried DBA does: ``> alert.log``."""
         with self.lock:
             os.truncate(self.file, 0)
 

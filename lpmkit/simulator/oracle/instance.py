@@ -51,7 +51,7 @@ def message(code: int, detail: str = "") -> str:
 
 
 class OracleError(Exception):
-    """What the database answers instead."""
+    """The error that the database answers instead."""
 
     def __init__(self, code: int, detail: str = "") -> None:
         super().__init__(message(code, detail))
@@ -78,7 +78,7 @@ class Session:
 
 @dataclass(slots=True)
 class Waits:
-    """What an event cost: how often, how long in all, and by the powers of two of a millisecond."""
+    """The cost of a wait event: count, time in all, and by the powers of two of a millisecond."""
 
     count: int = 0
     micros: int = 0
@@ -93,7 +93,7 @@ class Waits:
 
 @dataclass(slots=True)
 class Switches:
-    """What goes wrong. ``listener`` answers, refuses (with ``refusal``), hangs or resets; the numbers are ORA- errors, 0 for none."""
+    """The faults that are switched on. ``listener`` answers, refuses (with ``refusal``), hangs or resets; the numbers are ORA- errors, 0 for none."""
 
     listener: str = "answers"
     refusal: int = 12514
@@ -138,7 +138,7 @@ class Member:
 
 @dataclass(slots=True)
 class Around:
-    """What else there is: standby databases, disk groups, the other instances (``NAME@HOST``)."""
+    """The surroundings: standby databases, disk groups, the other instances (``NAME@HOST``)."""
 
     standbys: list[Standby] = field(default_factory=list)
     disk_groups: list[DiskGroup] = field(default_factory=list)

@@ -60,7 +60,7 @@ class Listener:
             self._open.discard(connection)
 
     def _answer(self, connection: socket.socket, peer: Peer) -> None:
-        """What a listener does with a connection: refuse it, answer a ping, or hand it to a server process."""
+        """Serve a connection as a listener does: refuse it, answer a ping, or hand it to a server process."""
         packet = peer.read()
         if packet.kind != wire.CONNECT:
             return

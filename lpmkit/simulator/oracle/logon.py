@@ -40,7 +40,7 @@ class Challenge:
         return hashlib.sha1(self.password.encode() + self.salt, usedforsecurity=False).digest() + bytes(4)
 
     def pairs(self) -> list[tuple[str, str, int]]:
-        """What the first message of a logon is answered."""
+        """The answer to the first message of a logon."""
         key = encrypted(self._hash, self.half).hex().upper()
         return [("AUTH_SESSKEY", key, 0), ("AUTH_VFR_DATA", self.salt.hex().upper(), self.verifier)]
 

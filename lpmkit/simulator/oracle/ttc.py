@@ -123,7 +123,7 @@ def oracle_number(value: int | float | Decimal) -> bytes:
 
 
 def protocol_answer(banner: str) -> bytes:
-    """Who we are, and what we can do: nothing but the version of the fields."""
+    """The server's identity and abilities: nothing but the version of the fields."""
     capabilities = bytearray(42)
     capabilities[7] = FIELD_VERSION
     widths = bytes(9) + UTF16.to_bytes(2, "big")

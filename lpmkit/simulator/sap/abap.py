@@ -1,4 +1,4 @@
-"""What a function module is called with, what it gives back, and how it refuses."""
+"""The arguments of a function module, its results, and its refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AbapException(Exception):
 
 @dataclass(slots=True)
 class Conversation:
-    """What lives as long as an RFC connection: the XMI interfaces that are logged on."""
+    """The state that lives as long as an RFC connection: the XMI interfaces that are logged on."""
 
     interfaces: set[str] = field(default_factory=set)
 

@@ -1,4 +1,4 @@
-"""What ``<sid>adm`` can type: ``sapcontrol``, ``dpmon``, ``saplikey`` or ``saplicense``, ``disp+work -V``, ``R3trans -d``.
+"""The commands that ``<sid>adm`` can type: ``sapcontrol``, ``dpmon``, ``saplikey`` or ``saplicense``, ``disp+work -V``, ``R3trans -d``.
 
 Which of them there are depends on the kernel: ``sapcontrol`` and ``saplikey`` from 7.00, ``saplicense`` before.
 """

@@ -12,7 +12,7 @@ LONGEST_REQUEST = 1 << 20
 
 
 class BadRequest(Exception):
-    """What came is no SOAP request."""
+    """Raised for a message that is no SOAP request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Ports:
 
     @property
     def names(self) -> list[str]:
-        """What listens."""
+        """The servers that listen."""
         return list(self._listening)
 
     def close(self, *names: str) -> None:

@@ -50,7 +50,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def query(self) -> str:
-        """What follows the question mark."""
+        """The part of the address behind the question mark."""
         return self.path.partition("?")[2]
 
     @property
@@ -98,7 +98,7 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 def web(answer: Answer, name: str, context: ssl.SSLContext | None = None) -> Callable[[socket.socket], None]:
-    """How to serve a connection of a web server of that name, with TLS when there is a context."""
+    """The handler of a connection of a web server of that name, with TLS when there is a context."""
 
     def serve(connection: socket.socket) -> None:
         if connection.family == socket.AF_INET:

@@ -1,4 +1,4 @@
-"""What SAP software is installed in a partition. A value that travels as JSON; nothing in here happens.
+"""The SAP software that is installed in a partition. A value that travels as JSON; nothing in here happens.
 
 The hardware key follows from ``uname -m`` (`SAP2048`), so every frame has its own; ``licensed`` are the ``uname -m`` of those frames for
 whose key a permanent licence was installed.

@@ -57,7 +57,7 @@ def _planned(system: System, plan: JobPlan, scheduled_s: float | None, at: int =
 
 
 def _live_through(system: System, job: Job, for_s: float) -> None:
-    """What a job that began so many seconds ago has behind it."""
+    """The part of a job that is done a number of seconds after its begin."""
     began = system.wall_s - for_s
     whole = sum(job.plan.steps_s)
     ended = for_s > whole

@@ -1,4 +1,4 @@
-"""What a move may do to an SAP system when it goes wrong: faults that strike the model when the partition has come to its new frame."""
+"""The damage that a move may do to an SAP system: faults that strike the model when the partition has come to its new frame."""
 
 from __future__ import annotations
 

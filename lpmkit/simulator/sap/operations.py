@@ -1,4 +1,4 @@
-"""What sapstartsrv can be asked: names, parameters, fields in order, and the answers out of the system (`SAPCONTROL-WSDL`).
+"""The functions of sapstartsrv: names, parameters, fields in order, and the answers out of the system (`SAPCONTROL-WSDL`).
 
 The web service and ``sapcontrol`` are two forms of the same table, so both are made from this one. A field's value is text, a number, a
 truth or a `Color`; ``None`` is a field that is not sent.

@@ -1,4 +1,4 @@
-"""What is remembered of SAP and was not seen: texts, numbers and layouts, to be put right here when somebody captures the real thing.
+"""Facts about SAP that are recalled and were not seen: texts, numbers and layouts, to be put right here when somebody captures the real thing.
 
 No reader should rely on a word of this file. Layouts that were seen stand beside the code that prints them, with their source (docs/sources.md).
 """
@@ -123,7 +123,7 @@ SESSION_COOKIE = "sap-contextid"
 
 
 def session_wanted(header: str) -> bool:
-    """Whether a message's header asks for a session, in whichever prefix.
+    """Tell whether a message's header asks for a session, in whichever prefix.
 
     >>> session_wanted("<s:Session><s:enableSession>true</s:enableSession></s:Session>"), session_wanted("")
     (True, False)
@@ -135,7 +135,7 @@ SERVER_HEADER = {
     True: "SAP Web Application Server (1.0;{kernel})",
     False: "SAP NetWeaver Application Server / ABAP {kernel}",
 }
-"""What the ICM calls itself, of a kernel before 7.00 and after."""
+"""The name of the ICM, of a kernel before 7.00 and after."""
 
 # --- numbers and fields of function modules and tables ----------------------------------------------------------------
 #: 2 for waiting is documented (2.4), the others are not.

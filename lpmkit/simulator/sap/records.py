@@ -1,4 +1,4 @@
-"""What `system.System` keeps: work processes, jobs, sessions, locks, log entries. Times are seconds of the partition's own wall clock."""
+"""The values that `system.System` keeps: work processes, jobs, sessions, locks, log entries. Times are seconds of the partition's own wall clock."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Job:
 
     @property
     def objects_done(self) -> int:
-        """How many of its objects are processed, over all steps."""
+        """The number of its objects that are processed, over all steps."""
         whole = sum(self.plan.steps_s)
         done = sum(self.plan.steps_s[: self.step]) + self.done_s
         return int(self.plan.objects * min(1.0, done / whole))

@@ -1,4 +1,4 @@
-"""What the simulated system has to do: its users, their transactions, its background jobs. Data, and how a job's life is laid out.
+"""The work of the simulated system: its users, their transactions, its background jobs. Data, and how a job's life is laid out.
 
 Times are seconds from the start of the simulation, negative for what lies behind it; ``steps_s`` is how long each step works, counted
 only while the partition runs.

@@ -124,7 +124,7 @@ def status(asked: Call) -> Result:
 
 
 def status_check(asked: Call) -> Result:
-    """What the table says and what is: a job without a work process is not active, and the row is repaired (`STECHNO`)."""
+    """The status in the table and the real one: a job without a work process is not active, and the row is repaired (`STECHNO`)."""
     job, said = _one(asked)
     if job is None:
         return Result({"ACTUAL_STATUS": "", "STATUS_ACCORDING_TO_DB": "", "RETURN": said})
