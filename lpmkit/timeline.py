@@ -26,7 +26,9 @@ class Outcome(StrEnum):
 
 
 def outwards(low_ns: int, high_ns: int, digits: int = 3) -> tuple[float, float]:
-    """Bounds of a duration in seconds, rounded outwards to so many decimals, so that they still hold. Every text with bounds goes through here.
+    """Bounds of a duration in seconds, rounded outwards to ``digits`` decimals, so that they still hold.
+
+    Every text with bounds uses it.
 
     >>> outwards(1_532_400_000, 1_547_100_000), outwards(2_000_000_000, 2_000_000_000, 1)
     ((1.532, 1.548), (2.0, 2.0))

@@ -46,6 +46,7 @@ class Worker:
         child = self.detach(folder, secrets, charge)
 
         def has_shown_itself() -> bool:
+            """True after the worker's first event."""
             return len(folder.events()) > before
 
         wait_until(lambda: has_shown_itself() or child.poll() is not None, clock=clock, timeout_s=START_TIMEOUT_S)

@@ -183,6 +183,7 @@ def least_busy(pairs: Sequence[MoverPair], under_way: Sequence[UnderWay]) -> Mov
     """The pair of movers with the fewest moves of this plan, then the lowest partition ids; ``None`` without pairs."""
 
     def load(pair: MoverPair) -> tuple[int, int, int]:
+        """Moves over the pair, then its partition ids."""
         movers = (pair.source, pair.target)
         return sum(name in other.movers for other in under_way for name in movers), pair.source_id, pair.target_id
 

@@ -26,8 +26,8 @@ from lpmkit.prediction.rounds import Draws, Flags, Floats, added_bytes, dirtied_
 Reading = tuple[int, int, int]
 
 WINDOW_S = 30.0
-#: Pairs of seconds and share: the bandwidth has changed if that of the last seconds differs by more than the share; readings
-#: are then left out.
+#: Pairs of seconds and share: the bandwidth has changed if that of the last seconds differs by more than the share.
+#: Older readings are then left out.
 CHANGED = ((3.0, 0.10), (1.0, 0.25))
 #: Scatter of the one-second rates above which the mean is used instead of a robust slope.
 UNSTEADY = 0.2

@@ -37,6 +37,7 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
     limits = {"lost_sessions": settings.lost_sessions, "failed_logons": settings.failed_logons}
 
     def order(name: str, kind: str, interval_ns: int, **more: Any) -> ProbeOrder:
+        """An order for one kind of probe."""
         return ProbeOrder(
             name=f"ora-{name}-{sid}{suffix}",
             kind=kind,

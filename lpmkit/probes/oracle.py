@@ -1,9 +1,9 @@
-"""Probes of an Oracle database: a session that stays, fresh logons, pings of a listener, states. The alert log has a
-module of its own.
+"""Probes of an Oracle database: an open session, fresh logons, listener pings, states. `lpmkit.probes.alert` has the
+log.
 
-A statement can hang as long as a partition is suspended, so no probe waits for one: every question is asked in a
-thread beside the probe, the probe keeps to its schedule, and a question that is never answered leaves its sample
-all the same. An account that refuses our credentials is never asked a second time.
+A statement hangs as long as a partition is suspended, so no probe waits for one: every query runs in a thread
+beside the probe, the probe keeps its schedule, and a query without an answer leaves its sample too. An account that
+refuses our credentials is not used a second time.
 """
 
 from __future__ import annotations
@@ -25,21 +25,19 @@ from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample
 
 RECONNECT_S = 1.0
-#: How many questions that fell due while one was unanswered are asked late; those before them are recorded as not
-#: asked.
+#: Maximum overdue queries that are sent late; earlier ones are recorded as not asked.
 MAX_LATE = 20
-#: Attempts under way at once; a frozen listener takes connections and answers none.
+#: Maximum concurrent attempts; a frozen listener accepts connections and answers none.
 MAX_OPEN = 8
-#: A ping of a listener that takes longer is given up.
+#: Time limit of a listener ping.
 PING_LIMIT_S = 5.0
 
 
 class SessionProbe:
-    """A long-lived session that is asked for its identity, every interval; with a table to write to, each heartbeat is
-    a commit.
+    """Queries the identity over an open session at each interval; with a table to write to, each heartbeat is a commit.
 
-    A session is a queue: what falls due while a question is unanswered is asked after it, and its sample says when
-    it was due.
+    Queries queue in a session: one that falls due while another is unanswered follows it, and its sample has the
+    due time.
     """
 
     def __init__(self, order: ProbeOrder, database: Database, clock: Clock | None = None) -> None:
@@ -102,7 +100,8 @@ class SessionProbe:
             self._connections += 1
         table = self.order.options.get("commit_table")
         if table and self._identity is not None:
-            self._connection.change(f"update {table} set at = systimestamp", self.database.limit_s)  # noqa: S608 - a name that the site file was checked for
+            # The site file's check limits the table's name.
+            self._connection.change(f"update {table} set at = systimestamp", self.database.limit_s)  # noqa: S608
             return self.clock.mono_ns(), None
         rows = self._connection.rows(state.BEAT, self.database.limit_s)
         answered = self.clock.mono_ns()
@@ -124,7 +123,7 @@ class SessionProbe:
 
 
 class AttemptProbe:
-    """A fresh attempt every interval, whatever became of the last: a logon, a ping.
+    """A fresh attempt at each interval, independent of earlier ones: a logon, a ping.
 
     Each is aborted at its limit; a refused account ends the probe.
     """
@@ -192,14 +191,14 @@ class AttemptProbe:
 
 
 class StateProbe:
-    """The state of the database, again and again, over a session of its own: before and after come out of it."""
+    """Polls the state of the database over a session of its own, for the comparison of before and after."""
 
     def __init__(self, order: ProbeOrder, database: Database, clock: Clock | None = None) -> None:
         self.order, self.database = order, database
         self.clock = clock or Clock()
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
-        """Ask at once, every interval, and once more when it ends. A refused account ends the probe."""
+        """Query at once, at each interval, and once more at the end. A refused account ends the probe."""
         side, last_trouble = SideThread(self.order.name), ""
         connection: Connection | None = None
         while True:
@@ -250,14 +249,14 @@ class StateProbe:
         return {**when, **state.gather(connection, 30.0, state.release_in(own))}
 
 
-#: The accounts of this process: all probes of its databases share them.
+#: Accounts of this process, shared by all probes of its databases.
 _ACCOUNTS = Accounts()
 
 
 def build(
     order: ProbeOrder, known: Mapping[str, str], accounts: Accounts = _ACCOUNTS
 ) -> SessionProbe | AttemptProbe | StateProbe | AlertProbe:
-    """The probe that an order asks for."""
+    """Create the probe of an order."""
     if order.kind == "tnsping":
         listener = str(order.options["listener"])
         return AttemptProbe(order, lambda: ping(listener, PING_LIMIT_S))

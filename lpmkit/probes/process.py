@@ -178,6 +178,7 @@ def main() -> None:
     stop, setting = threading.Event(), RateSetting()
 
     def listen() -> None:
+        """Follow the rate from standard input until it ends."""
         while line := sys.stdin.buffer.readline():
             setting.wanted = json.loads(line)["pace"]
         stop.set()

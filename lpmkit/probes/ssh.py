@@ -210,6 +210,7 @@ class _OverSsh:
         arrivals: list[Arrivals] = []
 
         def prepare(channel: paramiko.Channel) -> None:
+            """Replace the channel's buffer before the command starts."""
             arrivals.append(Arrivals(getattr(channel.transport, "sock", None), self.clock))
             channel.in_buffer = arrivals[0]
 

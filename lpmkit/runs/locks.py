@@ -182,8 +182,9 @@ def holder(path: Path) -> Owner | None:
 
 def _cannot_lock(path: Path, error: OSError) -> RecordError:
     reason = "has no locks" if error.errno in _NO_LOCKS else "cannot lock"
+    code = errno.errorcode.get(error.errno or 0, error.errno)
     return RecordError(
-        f"the file system {reason}: {path.name}: {error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})",
+        f"the file system {reason}: {path.name}: {error.strerror} ({code})",
         where=str(path.parent),
         next_step=(
             "Put the folder of runs on a local disk (`runs.folder` in the site file). Nothing was asked of any manager."

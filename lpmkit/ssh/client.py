@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 15.0
 _CHUNK = 65536
-#: Bytes of a reply that are kept; a machine that sends more is cut off. The longest listing of a frame with a thousand partitions is some megabytes.
+#: Maximum size of a reply; a longer one is cut off. The longest listing of a frame with a thousand partitions has some
+#: megabytes.
 MAX_REPLY_BYTES = 32 * 1024 * 1024
-#: A line of many commands may take as many time-outs of one in all.
+#: Time limit of a line of many commands, in time limits of one.
 BATCH_TIMEOUTS = 30
 #: Bytes of a reply that an error message shows.
 _SHOWN_BYTES = 2000
@@ -66,7 +67,7 @@ class Route:
 
     @property
     def account(self) -> str:
-        """The account that is logged in to, as it stands in refusals."""
+        """The account of the login, as it is named in refusals."""
         return f"ssh {self.user}@{self.address}"
 
 
@@ -103,6 +104,7 @@ def read_route(host: str, text: str, ssh_config: Path | None = None) -> Route:
         values.setdefault(key.lower(), []).append(value)
 
     def first(key: str) -> str | None:
+        """The first value of a key; ``None`` for ``none``."""
         value = values.get(key, ["none"])[0]
         return None if value == "none" else value
 
@@ -128,6 +130,7 @@ class _RefuseUnknown(paramiko.MissingHostKeyPolicy):
         self._target = target
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Refuse a host without a known key."""
         raise HostKeyRefused(
             f"its host key is not known here ({key.get_name()} {key.fingerprint})",
             where=self._target.host,
@@ -197,8 +200,9 @@ def _refusal(target: Route, error: BaseException) -> BaseException:
         return HostKeyRefused(
             f"its host key has changed from {error.expected_key.fingerprint} to {error.key.fingerprint}",
             where=target.host,
-            next_step="Find out why before anything else. If the machine was reinstalled, remove the old key with "
-            f"`ssh-keygen -R '{target.host_key_alias or target.hostname}'` and accept the new one with `{by_hand(target)}`.",
+            next_step="Find out why before anything else. If the host was reinstalled, remove the old key with "
+            f"`ssh-keygen -R '{target.host_key_alias or target.hostname}'` and accept the new one "
+            f"with `{by_hand(target)}`.",
         )
     if isinstance(error, paramiko.AuthenticationException):
         return LoginRefused(
@@ -464,7 +468,7 @@ class SshSession:
         poller = select.poll()
         poller.register(channel.fileno(), select.POLLIN)
         deadline = self.clock.mono_ns() + int(timeout_s * 1e9)
-        # Of a single command the time is bounded as a whole; of a line of many it runs anew, but not for ever.
+        # The time limit covers a single command as a whole; for a line of many it restarts, up to a limit.
         last = self.clock.mono_ns() + int(timeout_s * (1 if arrivals is None else BATCH_TIMEOUTS) * 1e9)
         while True:
             before = len(output) + len(error)

@@ -1,7 +1,7 @@
-"""The SSH logins of one run: a refused login is final for that account, so that no account is locked by a watcher.
+"""SSH logins of one run: a refused login is final for its account, so that watching never locks an account.
 
-A process that belongs to one run (its recorder, its probes) calls `keep_refusals` once; from then on every login of the process goes through one book. A front end
-does not: a person corrects the credentials there and tries again.
+A process of one run (its recorder, its probes) calls `keep_refusals` once; from then on every login of the process is
+checked. A front end does not, because there a person corrects the credentials and tries again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lpmkit.ssh.refusals import Accounts, LogonNotTried, is_refusal
 
 
 class _Book:
-    """The accounts of this process, and whether they are kept."""
+    """The accounts of this process; ``None`` while refusals are not kept."""
 
     def __init__(self) -> None:
         self.accounts: Accounts | None = None
@@ -23,19 +23,19 @@ _book = _Book()
 
 
 def keep_refusals(refused: Mapping[str, str] | None = None) -> Accounts:
-    """Make a refused login final in this process from now on; ``refused`` are the accounts that refused us before in this run."""
+    """Make refused logins final in this process; ``refused`` are accounts that were refused earlier in this run."""
     _book.accounts = Accounts(refused)
     return _book.accounts
 
 
 def forget_refusals() -> None:
-    """Let every login be tried, as in a front end."""
+    """Allow every login again, as in a front end."""
     _book.accounts = None
 
 
 @contextmanager
 def login(account: str) -> Iterator[None]:
-    """Log in inside this block. Raises `LogonNotTried` where this account was refused before in this run."""
+    """Log in inside this block. Raises `LogonNotTried` if this account was refused earlier in this run."""
     if _book.accounts is None:
         yield
         return
@@ -44,7 +44,7 @@ def login(account: str) -> Iterator[None]:
 
 
 def refused_logins() -> dict[str, str]:
-    """The accounts that refused us so far, with the answers."""
+    """Accounts refused so far, with the answers."""
     return {} if _book.accounts is None else _book.accounts.all_refused()
 
 
