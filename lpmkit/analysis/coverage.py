@@ -85,9 +85,17 @@ def _of_probe(
     if kind in SESSION_KINDS:
         looked = _without_broken_sessions(looked, record.events, probe)
     spans = merged(looked)
-    gaps = [] if declined and not spans else list(_between(record, spans, until, _tolerance(kind, sources)))
+    between = _between(record, spans, until, _tolerance(kind, sources))
+    gaps = [] if declined and not spans else sorted({*between, *_restarts(sources)})
     named = tuple(Gap(probe, kind, span, _reason(span, troubles)) for span in gaps)
     return Coverage(probe, host, kind, spans, named, answered, unanswered, declined if not spans else "")
+
+
+def _restarts(sources: Sequence[SampleSource]) -> Iterator[Interval]:
+    """The times between two lives of a probe: its process or its recorder died, so that nobody looked, however short it was."""
+    for before, after in pairwise(sorted(sources, key=lambda source: source.span)):
+        if after.segment != before.segment and after.span.lo_ns > before.span.hi_ns:
+            yield Interval(before.span.hi_ns, after.span.lo_ns)
 
 
 class _Rows:

@@ -16,6 +16,8 @@ from lpmkit.timeline import Event, outwards
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+#: The text of a probes' process that died (`lpmkit.recorder.probe_process`).
+DIED = "ended by itself"
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 
 
@@ -182,8 +184,16 @@ def _session(evidence: Evidence) -> Question:
         return Question("session", title, OPEN, "no session was watched")
     again = [name for name, lines in opened.items() if len({(one.get("remote_pid")) for one in lines}) > 1]
     attached = any(event.kind == "recorder-started" and event.data.get("resumed") for event in evidence.record.events)
-    if again and attached:
-        return Question("session", title, OPEN, "a second recorder had to open sessions of its own")
+    died = any(
+        event.kind == "probe-trouble" and DIED in str(event.data.get("what")) for event in evidence.record.events
+    )
+    if again and (attached or died):
+        text = (
+            "a second recorder had to open sessions of its own"
+            if attached
+            else "our own probes died and had to log in again"
+        )
+        return Question("session", title, OPEN, text)
     if again:
         return Question("session", title, FAILED, f"{', '.join(again)} had to log in again", reply=ReplyWord.NO)
     if evidence.mode == "move" and not _spoke_after(evidence, opened):

@@ -144,11 +144,15 @@ class Simulator:
 
         def shell(login_name: str, interactive: bool, variables: Mapping[str, str]) -> Shell:
             kept = {"HOME": f"/home/{user}", "LOGNAME": user, **variables}
-            return Shell(
-                machine(self.chassis, movers), lambda text: self.faults.on_command(host, text), interactive, kept
-            )
+            return Shell(machine(self.chassis, movers), lambda text: self._on_command(host, text), interactive, kept)
 
         return self._serve(host, user, keys, shell)
+
+    def _on_command(self, host: str, text: str) -> list[Fault]:
+        """Note each migration command in the truth, refused or not; the faults that strike it."""
+        if self._truth is not None and "migrlpar" in text:
+            self._truth.write("command", host=host, text=text)
+        return self.faults.on_command(host, text)
 
     def _serve(
         self, host: str, user: str, keys: set[bytes], shell: ShellFactory, connect: Connect | None = None
