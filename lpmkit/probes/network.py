@@ -65,6 +65,8 @@ class ConnectProbe:
         self._is_single = True
         self._give_up_ns = GIVE_UP_NS
         self._slow_in_a_row = 0
+        #: The interval that the record has.
+        self._told_ns = order.interval_ns
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set."""
@@ -81,14 +83,14 @@ class ConnectProbe:
             return
         self._family, self._address = peer
         due = self.clock.mono_ns()
-        self._rate.tell(sink, 1, due)
+        self._tell(sink, due)
         while not stop.is_set():
             now = self.clock.mono_ns()
             interval = self._rate.interval_ns
             if self._rate.follow():
                 self._slow_down_if_asked()
                 due = self._rate.next_due(due, interval, now)
-                self._rate.tell(sink, self._seq + 1, due)
+                self._tell(sink, due)
             while due <= now:
                 if self._is_single and any(_is_established(attempt.wire) for attempt in self._waiting.values()):
                     self._skip(due, sink)
@@ -164,7 +166,7 @@ class ConnectProbe:
         version = re.search(r"OpenSSH_(\d+)\.(\d+)", banner)
         self._resents = version is not None and (int(version[1]), int(version[2])) >= (9, 8)
         if self._slow_down_if_asked():
-            self._rate.tell(sink, self._seq + 1, self.clock.mono_ns())
+            self._tell(sink, self.clock.mono_ns())
             sink.event(
                 self.order.name,
                 "probe-trouble",
@@ -204,8 +206,14 @@ class ConnectProbe:
             self._is_single, self._give_up_ns = False, GIVE_UP_NS
         elif self._slow_in_a_row >= SLOW_IN_A_ROW:
             self._is_single = True
-        if (self._is_single, self._give_up_ns) != earlier:
-            self._rate.tell(sink, self._seq + 1, self.clock.mono_ns(), self._give_up_ns if self._is_single else None)
+        interval_ns = self._give_up_ns if self._is_single else self._rate.interval_ns
+        if (self._is_single, self._give_up_ns) != earlier and interval_ns != self._told_ns:
+            self._tell(sink, self.clock.mono_ns(), interval_ns)
+
+    def _tell(self, sink: Sink, since_ns: int, interval_ns: int | None = None) -> None:
+        """Record the interval from the next attempt on."""
+        self._told_ns = self._rate.interval_ns if interval_ns is None else interval_ns
+        self._rate.tell(sink, self._seq + 1, since_ns, self._told_ns)
 
     def _end(self, attempt: _Attempt, outcome: Outcome, detail: str, sink: Sink, arrived: int | None) -> None:
         if self._waiting.pop(attempt.seq, None):
