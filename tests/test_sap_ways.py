@@ -462,7 +462,9 @@ def test_a_german_4_7_is_understood_through_its_dispatcher_monitor() -> None:
         assert len(said.rows or ()) == 40
         assert {row.activity.value for row in said.rows or ()} <= {"waiting", "running", "on hold"}
         assert one.ask("processes").way == "ps"
-        assert one.ask("licences").rows
+        licences = one.ask("licences")
+        assert licences.rows
+        assert licences.way == "saplicense"
         # there is no sapcontrol: what it alone would tell is not asked for again and again
         assert not one.is_configured("system_log")
 

@@ -219,7 +219,7 @@ def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     ]
     was, now = told
     labels = {
-        "hardware_key": "hardware key (saplikey -get)",
+        "hardware_key": f"hardware key ({now.get('ways', {}).get('hardware_key', 'saplikey')} -get)",
         "machine_id": "uname -m",
         "machine_serial": f"machine serial (lsconf, by {now.get('ways', {}).get('lsconf', 'nobody')})",
     }

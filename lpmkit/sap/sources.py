@@ -268,8 +268,8 @@ class CommandsWay:
             "processes": lambda: self._processes(window),
             "users": self._users,
             "identity": self._identity,
-            "licences": lambda: (host.read_licences(self._licence_tool("-show")), "saplikey"),
-            "hardware_key": lambda: ((host.read_hardware_key(self._licence_tool("-get")),), "saplikey"),
+            "licences": self._licences,
+            "hardware_key": self._hardware_key,
             "machine_id": lambda: ((self._run(["uname", "-m"]).checked().output.strip(),), "uname"),
             "lsconf": lambda: (read_lsconf(self._run(["lsconf"]).checked().output), "lsconf"),
             "entitlement": lambda: ((self._entitlement(),), "lparstat -i"),
@@ -424,15 +424,23 @@ class CommandsWay:
         name = self._run(["hostname"]).checked().output.strip()
         return f"{folder}/{self._sid}_{instance[1]}_{name}"
 
-    def _licence_tool(self, option: str) -> str:
-        """``saplikey``, or ``saplicense`` before 7.00."""
+    def _licences(self) -> tuple[tuple[Any, ...], str]:
+        text, tool = self._licence_tool("-show")
+        return host.read_licences(text), tool
+
+    def _hardware_key(self) -> tuple[tuple[Any, ...], str]:
+        text, tool = self._licence_tool("-get")
+        return (host.read_hardware_key(text),), tool
+
+    def _licence_tool(self, option: str) -> tuple[str, str]:
+        """The reply and the tool that gave it: ``saplikey``, or ``saplicense`` before 7.00."""
         profile = f"pf={self._profile(self._numbers[0])}"
         exe = f"/usr/sap/{self._sid}/SYS/exe/run"
         try:
-            reply = self._first(("saplikey", f"{exe}/saplikey"), [profile, option])
+            reply, tool = self._first(("saplikey", f"{exe}/saplikey"), [profile, option]), "saplikey"
         except CommandRefused:
-            reply = self._first(("saplicense", f"{exe}/saplicense"), [option, profile])
-        return reply.checked().output
+            reply, tool = self._first(("saplicense", f"{exe}/saplicense"), [option, profile]), "saplicense"
+        return reply.checked().output, tool
 
     def _entitlement(self) -> float:
         found = read_lparstat(self._run(["lparstat", "-i"]).checked().output).entitled_capacity

@@ -32,11 +32,13 @@ from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios_shells, with_sap
 from lpmkit.survey.gather import (
+    MEMORY_POOLS,
     GatheredSystem,
     Gathering,
     MoveFacts,
     build_survey,
     in_rounds,
+    needs_of,
     survey_frame,
     survey_guest,
     survey_move,
@@ -335,9 +337,10 @@ class _Pass:
                 shells = vios_shells(settings, ahead)
 
                 def look() -> _Looked:
-                    return survey_frame(control, shells, name), {
-                        key: survey_move(direction, control) for key, direction in orders.items()
-                    }
+                    plain = survey_frame(control, shells, name)
+                    wanted = self._wanted(name, plain)
+                    gathered = survey_frame(control, shells, name, wanted) if wanted else plain
+                    return gathered, {key: survey_move(direction, control) for key, direction in orders.items()}
 
                 facts = in_rounds([ahead], look)
                 self._heard(ahead, settings.host)
@@ -350,6 +353,15 @@ class _Pass:
             return ()
 
         return SurveyJob(1, machines_of(way), work, then)
+
+    def _wanted(self, name: str, gathered: GatheredSystem) -> frozenset[str]:
+        """Facts of a frame beyond the ordinary ones, for moves from it and, as far as lists tell, to it."""
+        wanted = [needs_of(gathered.facts, partition.name) for partition in gathered.facts.partitions or ()]
+        sources = {direction.source for direction in self._directions if direction.target == name}
+        arriving = [partition for source in sources for partition in self._to_move(source)]
+        if any(partition.memory_mode == "shared" for partition in arriving):
+            wanted.append(frozenset({MEMORY_POOLS}))
+        return frozenset().union(*wanted)
 
     def _partitions_of(self, names: Sequence[str]) -> list[SurveyJob[Any]]:
         """Log in to the partitions of these frames that run and that the site file says how to, and ask their SAP

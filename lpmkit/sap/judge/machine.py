@@ -43,7 +43,7 @@ def licence(case: Case) -> Question:
         title,
         PASSED,
         f"permanent, for the hardware key {now.hardware_key}{changed}",
-        "by saplikey -get and -show; the message server's own key is not asked",
+        f"by {now.ways.get('licences', 'saplikey')} -get and -show; the message server's own key is not asked",
         reply=ReplyWord.YES,
     )
 
