@@ -206,7 +206,7 @@ def test_a_9i_database_has_neither_histograms_nor_statistics_of_its_machine(tmp_
         if fact.since <= old.instance.release:
             old.listener.views.ask(fact.sql, session)
         else:
-            with pytest.raises(OracleError, match="ORA-00(?:942|904)"):
+            with pytest.raises(OracleError, match=r"ORA-00(?:942|904)"):
                 old.listener.views.ask(fact.sql, session)
     assert {fact.name for fact in state.FACTS if fact.since > old.instance.release} == {
         "container",
