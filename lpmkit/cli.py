@@ -1,7 +1,7 @@
 """The command line. Every command parses, calls the library once, and prints.
 
-Exit status: 0 success, 1 a check, validation or move failed, 2 usage error, 3 inconclusive (a machine did not answer, data is missing,
-the record cannot be written), 130 interrupted.
+Exit status: 0 success, 1 a check, validation or move failed, 2 usage error, 3 inconclusive (a machine did not answer,
+data is missing, the record cannot be written), 130 interrupted.
 """
 
 from __future__ import annotations

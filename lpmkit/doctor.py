@@ -1,4 +1,4 @@
-"""Diagnosis of this host: packages, programs, keys, the site file, hosts that cannot be reached."""
+"""Diagnosis of this machine: packages, programs, keys, the site file, hosts that cannot be reached."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _hosts(site: Site) -> Iterator[Diagnosis]:
 
 
 def _dialect(book: Runbook, name: str) -> Diagnosis:
-    """Test that a frame's manager is of the type in the site file."""
+    """Diagnosis of a frame's manager: its kind, compared with the site file."""
     try:
         dialect = confirm_dialect(book.site, name, secrets=book.secrets)
     except UsageError as error:
@@ -196,7 +196,7 @@ def _dialect(book: Runbook, name: str) -> Diagnosis:
 
 
 def _sap(book: Runbook) -> Iterator[Diagnosis]:
-    """Test every SAP interface of the site by one query that only this interface answers."""
+    """Diagnoses of the SAP interfaces of the site; each is asked one question that only it can answer."""
     for sid, settings in book.site.sap_systems.items():
         try:
             system = open_system(
@@ -253,7 +253,7 @@ def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[D
 
 
 def _console(book: Runbook, name: str, settings: FrameSettings) -> Diagnosis:
-    """Test that the host is an HMC, manages the system, and that the system has the I/O servers named."""
+    """Diagnosis of an HMC: it is one, lists the system, and the system has the named VIOS."""
     control = control_of(book.site, name, secrets=book.secrets)
     try:
         level = control.console() if isinstance(control, Hmc) else None

@@ -1,4 +1,4 @@
-"""A rehearsal: the guided move against a simulator.
+"""A rehearsal: the same guided move against simulated machines.
 
 Starts the simulator as a separate program and provides the site file that it writes; everything else is unaware of the
 simulation.
@@ -55,7 +55,7 @@ class Rehearsal:
 
     @property
     def site(self) -> Site:
-        """The site file of the simulator."""
+        """The site of the simulated machines."""
         return load_site(self.site_file)
 
     def _start(self, speed: float, options: Sequence[str]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Rehearsal:
         raise RemoteError("the simulator did not start", where=str(self.folder), answered=text[-2000:] or None)
 
     def _at_work(self) -> dict[str, Any] | None:
-        """The note of an earlier start in this folder, if that simulator still runs."""
+        """The note of an earlier start, if that simulator still runs."""
         try:
             note = dict(json.loads(self._note.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -121,7 +121,7 @@ def _wait_for_end(run: Run, clock: Clock) -> None:
 
 
 def _is_simulator(pid: int, folder: Path) -> bool:
-    """True if ``pid`` is the simulator of that folder; process ids are reused."""
+    """Tell if ``pid`` is still the simulator of that folder: process IDs are reused."""
     try:
         os.waitpid(pid, os.WNOHANG)  # collect an ended child, which would stay as a zombie
     except ChildProcessError:

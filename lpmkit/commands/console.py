@@ -1,6 +1,7 @@
 """The terminal for all commands: exit statuses, errors as messages, JSON, tables, runs by name.
 
-Text that is printed may come from a machine, a file or a folder: everything here goes through `visible`, which shows control characters.
+Text that is printed may come from a machine, a file or a folder: everything here goes through `visible`, which shows
+control characters.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from lpmkit.runs.folder import Run
 
 FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 
-#: Characters that steer a terminal (C0 but for the line's end and the tab, C1), turn the direction of a line, hide, or are half of a pair.
+#: Characters that steer a terminal (C0 but for the line's end and the tab, C1), turn the direction of a line, hide, or
+#: are half of a pair.
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
@@ -73,7 +75,9 @@ codecs.register_error("lpmkit.nearest", _nearest)
 
 
 def fit_streams() -> None:
-    """Have standard output and error replace what their encoding lacks (a Latin-1 terminal, ``LANG=C``) instead of raising `UnicodeEncodeError`."""
+    """Have standard output and error replace what their encoding lacks (a Latin-1 terminal, ``LANG=C``) instead of
+    raising `UnicodeEncodeError`.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -81,7 +85,9 @@ def fit_streams() -> None:
 
 
 class Terminal(Console):
-    """A console that shows control characters of what it prints and sends none but its own. Markup is off: text is text."""
+    """A console that shows control characters of what it prints and sends none but its own. Markup is off: text is
+    text.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -136,7 +142,9 @@ def reports_errors(command: Command) -> Command:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output; characters that steer a terminal, or that its encoding lacks, as JSON's own escapes."""
+    """One JSON value on standard output; characters that steer a terminal, or that its encoding lacks, as JSON's own
+    escapes.
+    """
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     text = json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str)
     click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
@@ -193,7 +201,9 @@ def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | N
 
 
 def site_or_none(context: click.Context, folder: Path | None = None, ssh_config: Path | None = None) -> Site:
-    """The site of the site file, or an empty one without a site file; ``folder`` and ``ssh_config`` replace its runs folder and OpenSSH configuration."""
+    """The site of the site file, or an empty one without a site file; ``folder`` and ``ssh_config`` replace its runs
+    folder and OpenSSH configuration.
+    """
     try:
         site = load_site(find_site_file(context.obj))
     except UsageError:

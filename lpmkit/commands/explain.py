@@ -41,9 +41,11 @@ CONFIDENCE = {
 @json_option
 @reports_errors
 def explain(codes: Sequence[str], as_json: bool) -> None:
-    """Explain message codes (HSCL…, VIOSE…, an errpt identifier, "RC 69", "lsmap 63"): meaning, proof, remedy and owner.
+    """Explain message codes (HSCL…, VIOSE…, an errpt identifier, "RC 69", "lsmap 63"): meaning, proof, remedy and
+    owner.
 
-    CODE may be a whole message; "-" reads standard input. Without CODE: all known codes. Exit status 3 if a code is unknown.
+    CODE may be a whole message; "-" reads standard input. Without CODE: all known codes. Exit status 3 if a code is
+    unknown.
     """
     from lpmkit.control.codes import known_codes, look_up  # noqa: PLC0415
 
@@ -70,7 +72,9 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
 
 
 def check_frames(context: click.Context, source: str | None, target: str | None, as_json: bool) -> str:
-    """Check every partition of a frame, or of every frame with a partner; save and print the results and what changed. Returns the overall answer."""
+    """Check every partition of a frame, or of every frame with a partner; save and print the results and what changed.
+    Returns the overall answer.
+    """
     from lpmkit.checks.nightly import answer_of, changes, changes_as_rows, examine_estate, keep, last  # noqa: PLC0415
     from lpmkit.config import find_site_file, load_site  # noqa: PLC0415
     from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415

@@ -53,7 +53,9 @@ def move(
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Move the partition. Needs a recent validation that passed (`lpmkit validate`) and the partition's name as confirmation."""
+    """Move the partition. Needs a recent validation that passed (`lpmkit validate`) and the partition's name as
+    confirmation.
+    """
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
@@ -81,7 +83,9 @@ def move(
 @click.pass_context
 @reports_errors
 def home(context: click.Context, partition: str | None, typed: str | None, keep_mapping: bool, as_json: bool) -> None:
-    """List the partitions that are not on their home frame, since when and under which change. With PARTITION: validate or make the move home."""
+    """List the partitions that are not on their home frame, since when and under which change. With PARTITION: validate
+    or make the move home.
+    """
     from lpmkit.runs.away import away, ledger  # noqa: PLC0415
 
     folder = load_site(find_site_file(context.obj)).runs.folder
@@ -149,7 +153,8 @@ def stop(context: click.Context, run_name: str, typed: str | None) -> None:
 def recover(context: click.Context, run_name: str, typed: str | None, force: bool, only_look: bool) -> None:
     """Recover an interrupted migration (migrlpar -o r).
 
-    Shows first the state of both frames and the recommended action: none, wait, stop, recover, recover with force or activate.
+    Shows first the state of both frames and the recommended action: none, wait, stop, recover, recover with force or
+    activate.
     """
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 

@@ -72,7 +72,8 @@ def _named(context: click.Context, name: str) -> tuple[Runbook, Run]:
 def check(context: click.Context, file: Path, without_firmware: bool, as_json: bool) -> None:
     """Check every move of a plan: order, capacity, prerequisites, validation. Changes nothing.
 
-    Exit status: 0 every move is ready, 1 at least one is not ready or finds no capacity at its turn, 3 at least one is inconclusive.
+    Exit status: 0 every move is ready, 1 at least one is not ready or finds no capacity at its turn, 3 at least one is
+    inconclusive.
     """
     from lpmkit.plan import load_plan  # noqa: PLC0415
     from lpmkit.plan.book import answer, look  # noqa: PLC0415

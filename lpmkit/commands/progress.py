@@ -71,7 +71,9 @@ def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:
 
 
 def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoReturn:
-    """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be written."""
+    """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be
+    written.
+    """
     from lpmkit.analysis import analyse, summary  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 

@@ -67,7 +67,9 @@ def write_up(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the verification for the change record into write-up/ of the run folder: HTML, PDF, Word, Markdown, ZIP with hashes."""
+    """Write the verification for the change record into write-up/ of the run folder: HTML, PDF, Word, Markdown, ZIP
+    with hashes.
+    """
     from lpmkit.report.writeup import write_up as write  # noqa: PLC0415
 
     run = named_run(context, run_name)
@@ -113,7 +115,8 @@ def _settings(context: click.Context) -> WriteUpSettings:
 def remark(
     context: click.Context, /, run_name: str, text: str, kind: str, owner: str, as_json: bool, **fields: str
 ) -> None:
-    """Add to the record of a run: a remark, a deviation, a follow-up, the back-out, an approval, a sign-off or the change number.
+    """Add to the record of a run: a remark, a deviation, a follow-up, the back-out, an approval, a sign-off or the
+    change number.
 
     Remarks are never changed; a correction is another remark. The write-up shows author and time.
     """
@@ -233,7 +236,9 @@ def _as_data(past: History, move: Move) -> dict[str, Any]:
 @click.pass_context
 @reports_errors
 def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_json: bool) -> None:
-    """Read from an AIX partition when it was moved and from where: error log, serial number, boot time. No manager is asked."""
+    """Read from an AIX partition when it was moved and from where: error log, serial number, boot time. No manager is
+    asked.
+    """
     from lpmkit.config import HostSettings  # noqa: PLC0415
     from lpmkit.control.aix import AixShell  # noqa: PLC0415
     from lpmkit.ssh.client import open_session  # noqa: PLC0415

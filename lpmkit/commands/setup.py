@@ -33,7 +33,8 @@ from lpmkit.commands.survey import print_findings, print_prediction, print_valid
 from lpmkit.config import RunSettings, find_site_file
 from lpmkit.errors import UsageError
 
-#: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what they show.
+#: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what
+#: they show.
 KERNELS_BY_FILES = "--KernelManager.transport=ipc"
 
 
@@ -155,8 +156,8 @@ def app(
 ) -> None:
     """Serve the guided move, its verification and the history as web pages without code (Voilà).
 
-    Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub, or a reverse proxy
-    that authenticates them.
+    Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub,
+    or a reverse proxy that authenticates them.
     """
     from lpmkit.notebook.models import write_application  # noqa: PLC0415
     from lpmkit.person import PERSON_HEADER  # noqa: PLC0415

@@ -71,7 +71,8 @@ def record_of(run: Run) -> dict[str, str] | None:
 def mapping(context: click.Context, wanted: MoveArguments, as_json: bool) -> None:
     """Compare the partition's adapters, disks and networks on source and target. Changes nothing.
 
-    Without --keep-mapping and --map: as the manager would choose. With them: as requested by the record for migrlpar -i.
+    Without --keep-mapping and --map: as the manager would choose. With them: as requested by the record for migrlpar
+    -i.
     """
     from lpmkit.control.listings import attribute_record  # noqa: PLC0415
     from lpmkit.mapping.compare import LOST, UNKNOWN, as_row, compare_mapping  # noqa: PLC0415
@@ -107,10 +108,12 @@ def mapping(context: click.Context, wanted: MoveArguments, as_json: bool) -> Non
 def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: bool) -> None:
     """Check every prerequisite of a move; print the remedy for what is missing. Changes nothing.
 
-    With --all instead of PARTITION: check every partition of the frame named by --from, or, without --from, of every frame that has a partner in
-    the site file. The results are saved as JSON, CSV and HTML in checks/ of the runs folder, with the changes since the last time.
+    With --all instead of PARTITION: check every partition of the frame named by --from, or, without --from, of every
+    frame that has a partner in the site file. The results are saved as JSON, CSV and HTML in checks/ of the runs
+    folder, with the changes since the last time.
 
-    Exit status: 0 ready (with --all: every partition), 1 at least one is not ready, 3 none is not ready but at least one is inconclusive.
+    Exit status: 0 ready (with --all: every partition), 1 at least one is not ready, 3 none is not ready but at least
+    one is inconclusive.
     """
     from lpmkit.checks import ready  # noqa: PLC0415
     from lpmkit.runbook import as_row  # noqa: PLC0415

@@ -92,7 +92,9 @@ def watch(
 @click.pass_context
 @reports_errors
 def analyse(context: click.Context, run_name: str, output: Path | None, as_json: bool) -> None:
-    """Analyse a run folder: suspension and outages; write summary.json. The result is printed even if it cannot be written."""
+    """Analyse a run folder: suspension and outages; write summary.json. The result is printed even if it cannot be
+    written.
+    """
     from lpmkit.analysis import analyse as work_out  # noqa: PLC0415
     from lpmkit.analysis import summary  # noqa: PLC0415
     from lpmkit.report.outputs import Outputs  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """The application without cells: one widget with a page for each step. `lpmkit app` serves it with Voilà.
 
-Every button does what a cell of the numbered notebooks does, with the same functions; nothing is decided here. A page that cannot be built shows
-the reason. A reload rebuilds everything from the run folders, also during a move.
+Every button does what a cell of the numbered notebooks does, with the same functions; nothing is decided here. A page
+that cannot be built shows the reason. A reload rebuilds everything from the run folders, also during a move.
 """
 
 from __future__ import annotations

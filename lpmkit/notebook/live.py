@@ -1,7 +1,7 @@
 """The live board of a run: phase, progress, lanes of the probes, SAP jobs and alert logs, redrawn from the run folder.
 
-A board's thread only reads the folder: make the board again on the same run and the same picture is there.
-Widget state is not part of a saved notebook; `LiveBoard.picture`, `jobs_table` and `alert_lines` give the same as plain output.
+A board's thread only reads the folder: make the board again on the same run and the same picture is there. Widget state
+is not part of a saved notebook; `LiveBoard.picture`, `jobs_table` and `alert_lines` give the same as plain output.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ TABLES_EVERY = 5
 
 
 class LiveBoard(w.VBox):  # type: ignore[misc] # as above
-    """The live view of a run: phase, progress, forecast, a lane for each probe. Redrawn at least twice a second, the tables every two seconds.
+    """The live view of a run: phase, progress, forecast, a lane for each probe. Redrawn at least twice a second, the
+    tables every two seconds.
 
-    ``close_board`` ends its thread, which also ends when the run is over. After the death of the recorder it waits for a new one at a slower pace.
-    With the `MovePanel` of the same run it refreshes the buttons too.
+    ``close_board`` ends its thread, which also ends when the run is over. After the death of the recorder it waits for
+    a new one at a slower pace. With the `MovePanel` of the same run it refreshes the buttons too.
     """
 
     def __init__(self, run: Run, panel: MovePanel | None = None) -> None:
@@ -230,7 +231,9 @@ def _alert_order(run: Run, sid: str) -> Mapping[str, Any]:
 
 
 def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
-    """The newest alert log entries with their class by the run's own rules; unreadable rows are left out (the report counts them)."""
+    """The newest alert log entries with their class by the run's own rules; unreadable rows are left out (the report
+    counts them).
+    """
     order = _alert_order(run, sid)
     rules, _ = _alert_rules(str(order["options"].get("rules") or ""))
     entries = []

@@ -1,6 +1,8 @@
-"""Widgets that choose a partition and move it. A widget shows a value and calls a method of the runbook; it decides nothing.
+"""Widgets that choose a partition and move it. A widget shows a value and calls a method of the runbook; it decides
+nothing.
 
-Buttons start work elsewhere (in the recorder, or in a thread for a survey) and return, so a closed browser or a restarted kernel changes nothing.
+Buttons start work elsewhere (in the recorder, or in a thread for a survey) and return, so a closed browser or a
+restarted kernel changes nothing.
 """
 
 from __future__ import annotations
@@ -94,9 +96,11 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class MovePanel(w.VBox):  # type: ignore[misc] # as above
-    """Buttons for one move: move, stop, recover, restart recorder. Each is enabled exactly while it applies; the reason is shown otherwise.
+    """Buttons for one move: move, stop, recover, restart recorder. Each is enabled exactly while it applies; the reason
+    is shown otherwise.
 
-    The recommended action comes from the record while a recorder polls, and from both managers after "Check both frames".
+    The recommended action comes from the record while a recorder polls, and from both managers after "Check both
+    frames".
     """
 
     def __init__(self, book: Runbook, run: Run) -> None:
@@ -212,7 +216,9 @@ def _reasons(why_not: Mapping[str, str]) -> str:
 
 
 def proposal_text(proposal: Proposal, at_ns: int) -> HTML:
-    """The recommended action, its reason, the state of both frames and the commands; ``at_ns`` is the time of the readings (monotonic nanoseconds)."""
+    """The recommended action, its reason, the state of both frames and the commands; ``at_ns`` is the time of the
+    readings (monotonic nanoseconds).
+    """
     ago = max(0.0, (Clock().mono_ns() - at_ns) / 1e9)
     typed = "".join(f"<li><code>{escaped(command)}</code></li>" for command in proposal.commands)
     ends = "".join(f"<li>{escaped(line)}</li>" for line in proposal.readings)

@@ -83,7 +83,9 @@ class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
 
 
 class PlanMaker(w.VBox):  # type: ignore[misc] # as above
-    """An editor for a plan: rows in the order of the moves, dependencies, limits. ``plan()`` returns it; Save writes it as YAML."""
+    """An editor for a plan: rows in the order of the moves, dependencies, limits. ``plan()`` returns it; Save writes it
+    as YAML.
+    """
 
     def __init__(self, book: Runbook, file: str | Path | None = None) -> None:
         self._book = book
@@ -162,7 +164,9 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         self.says.value = f"<p role='status'>✓ saved in <code>{escaped(path)}</code></p>"
 
     def _place(self) -> Path:
-        """Where the plan is saved: the file that the notebook's cell names, or one below the folder of runs. Raises `NotAllowed` for any other, and for a file that holds something else."""
+        """Where the plan is saved: the file that the notebook's cell names, or one below the folder of runs. Raises
+        `NotAllowed` for any other, and for a file that holds something else.
+        """
         path, runs = Path(self.file.value).expanduser(), self._book.site.runs.folder
         wanted = path.resolve()
         inside = (
@@ -196,7 +200,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
 
 
 def _in_a_run(path: Path, runs: Path) -> bool:
-    """Whether a path is below a folder that holds a run."""
+    """Tell if a path is below a run folder."""
     return any(
         (folder / "run.json").exists() for folder in path.parents if folder != runs and folder.is_relative_to(runs)
     )
@@ -225,7 +229,8 @@ def course_table(now: Standings) -> HTML:
 
 
 class PlanPanel(w.VBox):  # type: ignore[misc] # as above
-    """Buttons to start a plan (after its title is typed), halt it, continue it and retry a move; the moves below, refreshed from the plan's folder.
+    """Buttons to start a plan (after its title is typed), halt it, continue it and retry a move; the moves below,
+    refreshed from the plan's folder.
 
     With ``folder``, or if a plan of that title is running, that one is shown; nothing is started twice.
     """

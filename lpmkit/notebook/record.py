@@ -1,4 +1,5 @@
-"""Widgets for the time after a move: choose a run, add remarks, write it up, compare runs, choose a partition to move home.
+"""Widgets for the time after a move: choose a run, add remarks, write it up, compare runs, choose a partition to move
+home.
 
 A widget shows values and calls a library function; it decides nothing. Its content is available as plain output too.
 """
@@ -31,7 +32,8 @@ _WIDE = w.Layout(width="48em")
 
 
 class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """A chooser for one run of the site, or several; the newest is preselected. ``run()`` and ``runs()`` return the choice.
+    """A chooser for one run of the site, or several; the newest is preselected. ``run()`` and ``runs()`` return the
+    choice.
 
     `refresh` updates the list, for example after a run was analysed.
     """
@@ -100,7 +102,9 @@ def _label(name: str, move: Move | None) -> str:
 
 
 class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
-    """Approve the order of a prepared run, for four eyes: type the partition's name and press Approve. It says who approves, and what for."""
+    """Approve the order of a prepared run, for four eyes: type the partition's name and press Approve. It says who
+    approves, and what for.
+    """
 
     def __init__(self, book: Runbook, run: Run) -> None:
         self._book, self._run = book, run
@@ -128,7 +132,9 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
 
 
 class RecordForm(w.VBox):  # type: ignore[misc] # as above
-    """A form to add to the record of a run: change fields, remark, deviation, follow-up, sign-off. Entries are shown below and never changed."""
+    """A form to add to the record of a run: change fields, remark, deviation, follow-up, sign-off. Entries are shown
+    below and never changed.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -1,7 +1,8 @@
 """The application's web server: Voilà, with a door that opens for the right people only. `lpmkit app` starts it.
 
-Without a token (or, behind a proxy, without the header that says who logged in) no page is served and no kernel started. The name in the address has to be this
-machine's own, so that a page from elsewhere cannot reach it by a name that it controls. Kernels are counted, for each session and in all.
+Without a token (or, behind a proxy, without the header that says who logged in) no page is served and no kernel
+started. The name in the address has to be this machine's own, so that a page from elsewhere cannot reach it by a name
+that it controls. Kernels are counted, for each session and in all.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _SESSION: ContextVar[str] = ContextVar("session", default="")
 
 
 class LimitedKernels(AsyncMappingKernelManager):
-    """Kernels by session. A session that wants more than its share loses its oldest one that no page is connected to, or gets none."""
+    """Kernels by session. A session that wants more than its share loses its oldest one that no page is connected to,
+    or gets none.
+    """
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)  # type: ignore[no-untyped-call] # jupyter_server's
@@ -120,7 +123,9 @@ class _OwnKernel:
 
 
 class Server(Voila):  # type: ignore[misc] # as above
-    """Voilà behind that door. ``socket`` is a Unix socket instead of a port, ``host_names`` are further names in addresses, ``person_header`` the proxy's header."""
+    """Voilà behind that door. ``socket`` is a Unix socket instead of a port, ``host_names`` are further names in
+    addresses, ``person_header`` the proxy's header.
+    """
 
     socket = Unicode("", config=True)
     socket_group = Unicode("", config=True)
@@ -179,7 +184,9 @@ class Server(Voila):  # type: ignore[misc] # as above
             self.stop()
 
     def launch_browser(self) -> None:
-        """Open the page by a file of this account that holds the address: a token in an argument could be read in the list of processes."""
+        """Open the page by a file of this account that holds the address: a token in an argument could be read in the
+        list of processes.
+        """
         page = Path(self.connection_dir) / "open.html"
         address = f"{self.connection_url}{self.base_url.lstrip('/')}?token={self.identity_provider.token}"
         with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

@@ -22,7 +22,9 @@ CHART_TEXT = "The lane of each probe around the suspension; the verdict has the 
 
 
 def show_verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
-    """Display the chart and return the verdict of a finished run. ``wait`` keeps the cell busy until the run is over (no button works meanwhile)."""
+    """Display the chart and return the verdict of a finished run. ``wait`` keeps the cell busy until the run is over
+    (no button works meanwhile).
+    """
     from IPython.display import display  # noqa: PLC0415
 
     if wait:
@@ -35,7 +37,8 @@ def show_verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
 
 
 def judged(book: Runbook, run: Run) -> list[HTML]:
-    """The questions of the verdict with state and answer, and the chart; only the phase while the run is not over. Writes the report too.
+    """The questions of the verdict with state and answer, and the chart; only the phase while the run is not over.
+    Writes the report too.
 
     The chart is a PNG: it fits into a cell and is shown in a saved copy that is not trusted yet.
     """

@@ -1,4 +1,4 @@
-"""Operations of front ends on a plan: check, start, follow, halt, continue. Stateless like the runbook."""
+"""Operations on a plan for front ends: check, start, follow, halt, continue. No state besides the plan's folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OBEYED_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Check of one planned move before the plan starts. ``fits`` is true if it has room at its turn.
+    """Result of the check of a planned move. ``fits`` tells if it has room when its turn comes.
 
     ``trouble`` is the reason why the move is impossible or could not be checked; ``answer`` is then not ready or
     unknown.

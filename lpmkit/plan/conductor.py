@@ -146,7 +146,7 @@ class Conductor:
         return course(self.folder, self.clock)
 
     def _put_back(self) -> None:
-        """Queue moves again that a dead conductor had prepared but not requested."""
+        """Queue the moves again that a died conductor had prepared but never started."""
         for move in self._course().moves:
             not_requested = (
                 move.stage is Stage.MOVING
@@ -395,7 +395,7 @@ class Conductor:
         return None
 
     def _waits_for_approval(self, run: Run) -> str | None:
-        """The reason to wait for approval; ``None`` if the run has the approvals that the site requires."""
+        """Reason why a move waits for an approval; `None` if it has what the site requires."""
         try:
             self.book.require_approvals(run)
         except NotApproved as error:

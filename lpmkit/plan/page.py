@@ -58,7 +58,7 @@ def write_page(folder: Run) -> Path:
 
 
 def headline(status: Standings) -> str:
-    """The state of the plan in one sentence."""
+    """The state of a plan in one sentence."""
     count = {stage: sum(move.stage is stage for move in status.moves) for stage in Stage}
     details = ", ".join(
         f"{count[stage]} {stage.value}" for stage in Stage if count[stage] and stage is not Stage.ARRIVED
@@ -187,7 +187,7 @@ _DECISION_TEXTS = {
 
 
 def _decided(folder: Run) -> Iterator[tuple[str, str]]:
-    """Time and text of each decision."""
+    """Decisions of the conductor with their times."""
     for event in folder.events():
         if event.kind in _DECISION_TEXTS:
             yield str(_utc(event.wall_ns))[11:19], _DECISION_TEXTS[event.kind].format(**event.data)

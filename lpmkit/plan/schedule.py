@@ -1,4 +1,4 @@
-"""Rules that hold a move of a plan back, as functions of plain values. Contacts no host."""
+"""Scheduling constraints of a plan as functions of plain values. No machine is involved."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ class UnderWay:
 
     @property
     def frames(self) -> tuple[str, str]:
-        """Source and target."""
+        """Source and target frame."""
         return (self.source, self.target)
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Moves that may start next, in the plan's order; reasons why the others wait; dropped moves with the reason."""
+    """The moves that may start next, in the plan's order; the reasons of the waiting ones; the dropped ones with their
+    reasons.
+    """
 
     ready: tuple[str, ...]
     waits: Mapping[str, str]
@@ -59,7 +61,7 @@ class Queue:
 
 
 def halts(plan: MovePlan, stages: Mapping[str, Stage]) -> str | None:
-    """The reason to start no further move; ``None`` without one.
+    """Reason to start no further move; `None` while there is none.
 
     A migration that needs recovery halts every plan: until then its frames cannot take the next move.
     """
@@ -105,7 +107,7 @@ def queue(
 def cluster_mate(
     plan: MovePlan, partition: str, stages: Mapping[str, Stage], clusters: Mapping[str, frozenset[Membership]]
 ) -> str | None:
-    """The reason to wait for another cluster member that is moving or still watched; ``None`` without one.
+    """Reason to wait for another member of the same cluster, which is being moved or still recorded.
 
     Clusters of the plan take precedence. Other partitions that run the same cluster software count as members of one
     cluster, unless both report a name and the names differ.
@@ -127,7 +129,7 @@ def cluster_mate(
 
 
 def _shared(memberships: frozenset[Membership], other_memberships: frozenset[Membership]) -> list[str]:
-    """Clusters that both may belong to, as text."""
+    """Clusters that both partitions may be members of, as text."""
     return sorted(
         {
             f"{kind} {name or other_name}".strip()
@@ -145,7 +147,7 @@ def hold(
     limits: Limits,
     at_most: Mapping[str, int],
 ) -> str | None:
-    """The reason to wait for room on frames, movers or link; ``None`` if the move may start.
+    """Reason to wait for a free place on frames, movers or link; `None` when the move may start.
 
     ``frames`` are the systems as their managers show them now, so moves started elsewhere count. A manager that
     reports no limit is given one move at a time. ``at_most`` holds the limits of movers, as far as known.
@@ -171,7 +173,7 @@ def hold(
 
 
 def _room(frame: Frame, *, inactive: bool) -> tuple[int, int]:
-    """Concurrent moves a frame takes, and moves running there."""
+    """Capacity of a frame for simultaneous moves, and how many of it are in use."""
     if inactive:
         allowed, running = frame.inactive_migrations_supported, frame.inactive_migrations_in_progress
     else:
@@ -192,7 +194,7 @@ def least_busy(pairs: Sequence[MoverPair], under_way: Sequence[UnderWay]) -> Mov
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Room for a partition's memory (MB) and processors on the target at its turn; ``None`` if a figure is unknown."""
+    """Fit of a partition's memory (MB) and processors on the target at its turn; `None` for a figure that is not known."""
 
     partition: str
     fits: bool | None

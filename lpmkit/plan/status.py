@@ -1,4 +1,4 @@
-"""Status of a plan, read from its folder: the stage of every move and the reason why it waits."""
+"""State of a plan from its folder: the stage of every move and the reason of the waiting ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Standings:
 
     @property
     def stages(self) -> dict[str, Stage]:
-        """The stage of each partition's move."""
+        """Stage of every partition."""
         return {move.partition: move.stage for move in self.moves}
 
     @property
@@ -84,7 +84,7 @@ def plan_of(folder: Run) -> MovePlan:
 
 
 def course(folder: Run, clock: Clock | None = None) -> Standings:
-    """Read the status of a plan from its folder and those of its moves. Raises `RecordError` for a folder without a
+    """Read the state of a plan from its folder and those of its moves. Raises `RecordError` for a folder without a
     plan.
 
     """
@@ -200,5 +200,5 @@ def as_rows(status: Standings) -> list[dict[str, str]]:
 
 
 def in_flight(moves: Sequence[MoveStanding]) -> list[UnderWay]:
-    """The moves that occupy frames, movers and links now."""
+    """Moves that occupy frames, movers and links now."""
     return [move.under_way for move in moves if move.stage is Stage.MOVING and move.under_way is not None]

@@ -105,5 +105,5 @@ def database_chart(analysis: Analysis, database: DatabaseAnalysis) -> Figure:
 
 
 def chart_name(database: DatabaseAnalysis) -> str:
-    """Name of the chart's file, without suffix."""
+    """Name of the chart of a database."""
     return f"database-{database.sid}"

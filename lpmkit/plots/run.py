@@ -67,7 +67,7 @@ def colour(kind: str) -> str:
 
 
 def time_zero(analysis: Analysis) -> int:
-    """Zero of the time axis: the begin of the suspension, otherwise of the move or the record."""
+    """Zero of the time axis: the begin of the suspension, else of the move or the record."""
     suspension = analysis.suspension
     return suspension.begin.hi_ns if suspension else analysis.window.lo_ns
 
@@ -96,18 +96,18 @@ def shade_unobserved(axes: Axes, analysis: Analysis, zero: int) -> None:
 
 
 def x_span(interval: Interval, zero: int) -> tuple[float, float]:
-    """Both ends of an interval on the time axis, in seconds from ``zero``."""
+    """An interval as begin and length on the time axis, seconds."""
     return (interval.lo_ns - zero) / _SECOND, (interval.hi_ns - zero) / _SECOND
 
 
 def x_limits(analysis: Analysis, zero: int) -> tuple[float, float]:
-    """Limits of the time axis: the whole record, at least one second."""
+    """Limits of the time axis: the whole record, seconds."""
     lo, hi = x_span(analysis.record, zero)
     return lo, max(hi, lo + 1.0)
 
 
 def shade_phases(axes: Axes, analysis: Analysis, zero: int, *, named: bool) -> None:
-    """Shade the phases of the move; with ``named``, label them above the axes."""
+    """Shade the phases of the move; ``named`` writes their names."""
     for number, phase in enumerate(analysis.phases):
         since, until = (phase.since_ns - zero) / _SECOND, (phase.until_ns - zero) / _SECOND
         axes.axvspan(since, until, color=_PHASES.get(phase.name, "#fbeeee"), linewidth=0, zorder=0)
@@ -233,7 +233,7 @@ _HATCHES: dict[OutageKind | None, str] = {
 
 
 def bytes_left(analysis: Analysis, axes: Axes | None = None) -> Axes:
-    """Remaining bytes as the manager reported them, as steps from poll to poll."""
+    """Plot the bytes left to copy, as the manager reported them, as steps from poll to poll."""
     axes = axes or Figure(figsize=(11, 1.5)).add_subplot()
     zero = time_zero(analysis)
     readings = [reading for reading in analysis.readings if reading.get("bytes_remaining") is not None]
@@ -456,7 +456,7 @@ class Sheet:
         )
 
     def row(self, height: float, gap: float = 0.0) -> Axes:
-        """Axes over the full width, below the previous row."""
+        """Add a row below the others; heights in inches."""
         width_all, height_all = self.figure.get_size_inches()
         self.at += gap + height
         box = (

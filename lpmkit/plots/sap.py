@@ -98,10 +98,7 @@ def _bar(axes: Axes, line: JobLine, lane: int, zero: int) -> None:
 
 
 def _outside(course: JobCourse, lo_ns: int, hi_ns: int) -> str:
-    """Text for a job without a bar, which was idle during the time shown (over before, or planned for later); else
-    empty.
-
-    """
+    """Remark on a job without a bar, because it was over before the plotted time or starts after it; else empty."""
     job = course.job
     if course.ended_ns is not None and course.ended_ns < lo_ns:
         return f"◂ {course.status.word} at {job.ended:%H:%M:%S}"
@@ -135,7 +132,7 @@ def _through(axes: Axes, analysis: Analysis, zero: int) -> None:
 
 
 def work_process_steps(analysis: Analysis, outcome: SapOutcome, axes: Axes | None = None) -> Axes:
-    """Busy work processes by type at each poll; a mark where some were down."""
+    """Plot the busy work processes of each type at each reading, with a mark where some were down."""
     axes = axes or Figure(figsize=(11, 2)).add_subplot()
     zero = run.time_zero(analysis)
     axes.set_xlim(*run.x_limits(analysis, zero))

@@ -1,4 +1,4 @@
-"""Prediction of a move: before it (`prior`), at every poll (`forecast`), stored beside the actual figures (`history`).
+"""Prediction of a move: before it (`prior`), at every poll (`forecast`), stored beside the outcome (`history`).
 
 `rounds` runs the copy passes, `distributions` holds uncertain figures, `calibration` corrects intervals, `pictures`
 plots.

@@ -1,4 +1,4 @@
-"""Width of the intervals of a running forecast, learned from past copies. Pure functions.
+"""Calibration of the interval widths of forecasts, learned from past copies. Pure functions.
 
 P10 and P90 of the model are estimates of its own error. Past copies show the actual error in units of the claimed
 width:
@@ -42,7 +42,7 @@ class PastForecast:
 
     @property
     def score(self) -> float:
-        """Error in units of the claimed half width; positive when the copy lasted longer than forecast."""
+        """Error of a forecast in units of its claimed half width; positive if more time was left than forecast."""
         off = self.left_s - self.claimed.p50
         half = self.claimed.p90 - self.claimed.p50 if off > 0 else self.claimed.p50 - self.claimed.p10
         return off / max(half, MIN_WIDTH_S)
@@ -58,7 +58,8 @@ def elapsed_share(age_s: float, left_s: float) -> float:
 
 
 class Calibration:
-    """Interval widths learned from past copies.
+    """Interval widths learned from past copies. ``copies`` holds the forecasts of each, oldest first; without any,
+    intervals stay unchanged.
 
     ``copies`` holds the forecasts of each copy, oldest first; without any, intervals stay unchanged.
     """
@@ -98,7 +99,8 @@ class Calibration:
         return min(max(-low, 0.0), MAX_STRETCH), min(max(high, 0.0), MAX_STRETCH)
 
     def _votes(self, share_now: float) -> Floats:
-        """Weight of every forecast.
+        """Weight of every forecast. A copy has the weight of its most similar forecast, shared among its forecasts by
+        similarity.
 
         The vote of a copy is the similarity of its most similar forecast; its forecasts share it in proportion to
         similarity.

@@ -1,4 +1,4 @@
-"""Distributions of the figures of a move, and random draws from them. Bytes, seconds, bytes per second."""
+"""Distributions of the figures of a move, and draws from them. Bytes, seconds, bytes per second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lpmkit.prediction.rounds import CopyRules, Draws, Floats
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """The 10 %, 50 % and 90 % quantiles of a figure, as the model computes them."""
+    """Values exceeded in nine, five and one of ten cases, by the model's own account."""
 
     p10: float
     p50: float
@@ -29,7 +29,7 @@ class Quantiles:
 
     @classmethod
     def from_data(cls, data: Mapping[str, float] | None) -> Quantiles | None:
-        """The quantiles from JSON; ``None`` stays ``None``."""
+        """Distribution from its stored JSON; `None` stays `None`."""
         return cls(**data) if data else None
 
     def scaled(self, low: float, middle: float, high: float) -> Quantiles:
@@ -46,7 +46,7 @@ class LogNormal:
     spread: float
 
     def draw(self, rng: np.random.Generator, count: int) -> Floats:
-        """Draw ``count`` samples."""
+        """Draw ``count`` values with the given generator."""
         return self.median * np.exp(self.spread * rng.standard_normal(count))
 
 

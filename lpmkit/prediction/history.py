@@ -1,4 +1,4 @@
-"""Predictions stored in run folders beside the actual figures, read again as past moves.
+"""Predictions and outcomes stored in run folders, read again as the past of later moves.
 
 `Foresight` serves a recorder: prediction before the move, forecast at every reading, the whole document at the end.
 `history` reads the documents of a folder of runs; `reliability` compares claimed intervals with actual figures.
@@ -88,7 +88,7 @@ class StoredForecast(NamedTuple):
 
     @classmethod
     def of(cls, since_ns: int, issued: Forecast) -> StoredForecast:
-        """Round a forecast that was issued ``since_ns`` after the first one."""
+        """A forecast as it is stored."""
         remaining, claimed = issued.remaining_s, issued.claimed
         figures = (since_ns / 1e9, remaining.p10, remaining.p50, remaining.p90, issued.stall, claimed.p10, claimed.p90)
         return cls(*(round(figure, 3) for figure in figures))
@@ -123,7 +123,7 @@ class StoredPrediction:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StoredPrediction:
-        """Read what `to_dict` returned. Raises KeyError or TypeError for anything else."""
+        """Inverse of `to_dict`. Raises KeyError or TypeError for anything else."""
         return cls(
             inputs=Inputs(**data["inputs"]),
             before=Prediction.from_data(data["before"]),
@@ -161,7 +161,7 @@ class Foresight:
 
     @classmethod
     def of(cls, run: Run) -> Foresight | None:
-        """Load from the run folder and the runs beside it; ``None`` if no survey holds the partition's memory.
+        """A forecast as it is stored.
 
         Predictions and readings that an earlier recorder left in this folder are taken over.
         """
@@ -192,7 +192,7 @@ def _counters(event: Event) -> tuple[int, int | None, int | None]:
 
 
 def inputs_of(run: Run) -> Inputs | None:
-    """Inputs from a run folder's order and survey; ``None`` without them."""
+    """Inputs of a prediction from a run folder: its order and the survey of the partition."""
     order, survey = run.manifest.get("order"), run.document("survey")
     return inputs_from(order, survey) if order and survey else None
 
@@ -219,7 +219,8 @@ def inputs_from(order: Mapping[str, Any], survey: Mapping[str, Any]) -> Inputs |
 
 
 def outcome(run: Run) -> ObservedMove | None:
-    """A past move from its run folder; ``None`` without a prediction or without a successful move.
+    """Outcome of a successful move from its run folder; `None` without a prediction, or if the move is not over or
+    failed.
 
     The suspension comes from the analysis (``summary.json``), if the run was analysed.
     """
@@ -287,7 +288,7 @@ class Reliability:
 
     @property
     def covered_bounds(self) -> tuple[float, float]:
-        """95 % confidence interval of the share between P10 and P90 (Wilson)."""
+        """95 % confidence interval (Wilson) of the share between P10 and P90, for this number of moves."""
         return wilson(self.covered, self.count)
 
     def words(self) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ LABELS = {"copy_s": "copy", "whole_s": "whole move", "sent_bytes": "bytes sent",
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Facts of a move before it begins;
+    """Known facts about a move before it begins; `None` for unknown ones. ``movers`` names the pair of movers, in the
+    direction of the move.
 
     ``None`` where unknown. ``movers`` names source and destination, in this order.
     """
@@ -81,7 +82,7 @@ Scale = Callable[[Inputs], float]
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """Actual figures of a move; ``None`` where they were not observed."""
+    """Outcome of a move; `None` for figures that were not observed."""
 
     copy_s: float | None = None
     whole_s: float | None = None
@@ -91,7 +92,8 @@ class Actual:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Prediction of a move before it begins.
+    """A prediction before the move. ``stall`` is the probability that the copy does not converge, ``past_moves`` the
+    number of moves behind it.
 
     ``stall`` is the probability that the copy does not converge; ``past_moves`` is the number of moves it is based on.
     """
@@ -117,7 +119,7 @@ class Prediction:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Prediction:
-        """Read what `as_data` returned."""
+        """Inverse of `as_data`."""
         figures = {name: Quantiles(**data[name]) for name in FIGURES}
         return cls(**figures, stall=data["stall"], past_moves=data["past_moves"], basis=data["basis"])
 
@@ -292,7 +294,7 @@ def _touched(inputs: Inputs, prior: Prior) -> tuple[LogNormal, str]:
 
 
 def by_paging(past: Sequence[ObservedMove]) -> Scale:
-    """The dirty rate's dependence on paging in past moves, as a factor; 1 with fewer than `MIN_PAGED` moves.
+    """Factor between paging and dirty rate over past moves; 1 if too little is known.
 
     The factor is paging to a power: the median slope of all pairs of moves on logarithms (Theil-Sen), limited to 0 … 1,
     times their rank correlation (Kendall), so that chance variation gets a power near 0.
@@ -319,10 +321,7 @@ def by_paging(past: Sequence[ObservedMove]) -> Scale:
 
 
 def _in_order(inputs: Inputs, past: Sequence[ObservedMove]) -> float:
-    """Probability that the partition writes in address order, from its own past moves and two pseudo-moves of even
-    odds.
-
-    """
+    """Probability that the partition writes its set in order, from its own past moves; even odds count as two moves."""
     own_moves = [move.fitted.in_order for move in past if move.fitted and move.inputs.partition == inputs.partition]
     return (1.0 + sum(own_moves)) / (2 + len(own_moves))
 
@@ -508,7 +507,7 @@ def _typical(inputs: Inputs, figure: str, errors: Sequence[PredictionError]) -> 
 
 
 def distance(inputs: Inputs, other: Inputs) -> float:
-    """Dissimilarity of two moves: different partition, different movers, and the ratios of known inputs.
+    """Dissimilarity of two moves: partition, movers, and the ratios of their known figures.
 
     >>> distance(Inputs("a", "x>y", 1e9), Inputs("a", "x>y", 1e9))
     0.0

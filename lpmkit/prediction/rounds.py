@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class CopyRules:
-    """Rules by which the manager ends passes and the copy.
+    """Rules of the manager's pre-copy, as far as known.
 
     ``stop_s``: the partition is suspended once the rest can be sent in this time (0: only ``Draws.stop_bytes``
     decides).
@@ -74,7 +74,7 @@ class CopyOutcomes:
 def dirtied_bytes(
     dirty_bytes_per_s: Floats, writable_bytes: Floats, in_order: Flags, seconds: Floats | float
 ) -> Floats:
-    """Bytes written within a time of a clean state.
+    """Bytes written within a time, starting from a clean state.
 
     >>> once = np.array([9.0]), np.array([320.0]), np.array([False])
     >>> dirtied_bytes(*once, 1.0).round(2).tolist(), dirtied_bytes(*once, 1e6).tolist()
@@ -87,7 +87,7 @@ def dirtied_bytes(
 
 
 def added_bytes(written: Floats, unsent_bytes: Floats, writable_bytes: Floats, in_order: Flags, first: bool) -> Floats:
-    """Bytes that writing adds to the unsent ones; a page that is unsent already adds nothing.
+    """Bytes that writing adds to the unsent remainder ``kept``; rewriting a page of it adds nothing.
 
     The rest of a later pass was written, so it lies in the writable set: random writes hit it in proportion, writes in
     address order reach it last. The rest of the first pass is the far end of all memory and counts as outside the set.

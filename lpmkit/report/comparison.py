@@ -1,4 +1,5 @@
-"""Several runs side by side: a table of their figures, their suspensions laid over each other, and a site's history as a page.
+"""Several runs side by side: a table of their figures, their suspensions laid over each other, and a site's history as
+a page.
 
 The pictures are `matplotlib.figure.Figure` objects as in `lpmkit.plots.run`; the pages are self-contained HTML.
 """
@@ -26,7 +27,7 @@ _DASHES = ("-", "--", "-.", ":")
 
 
 def labels(analyses: Sequence[Analysis]) -> list[str]:
-    """What each run is called here: its name, with a number where two folders hold runs of one name."""
+    """Label of each run: its name, with a number if two folders hold runs of one name."""
     found: list[str] = []
     for number, analysis in enumerate(analyses):
         same = sum(one.name == analysis.name for one in analyses[:number])
@@ -81,7 +82,9 @@ _FIGURES = (
 
 
 def overlay(analyses: Sequence[Analysis]) -> Figure:
-    """The suspensions of several runs, each from its own likely begin: a lane each (hull pale, 95 % dark), and what the finest session felt below."""
+    """The suspensions of several runs, each from its own likely begin: a lane each (hull pale, 95 % dark), and what the
+    finest session felt below.
+    """
     with rc_context(STYLE):
         lanes = len(analyses)
         figure = Figure(figsize=(9.6, 2.6 + 0.42 * lanes + 2.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""What the report says of a database: before and after side by side, what was waited for, what the alert log said, what the database measured itself."""
+"""The report's section on a database: state before and after, waits, alert log, the database's own measurements."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _rules(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def _before_after(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, bool]]:
-    """What a DBA would look at on both sides of the move: the instance, its sessions, where redo stands."""
+    """State before and after the move for a DBA: instance, sessions, redo position."""
     before, after = (dict(one.get("facts", {})) if one else {} for one in (found.before, found.after))
     for label, name, columns in _ROWS:
         for column in columns:

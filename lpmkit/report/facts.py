@@ -72,6 +72,7 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
 
 
 def document_of(run: Run, name: str) -> Any:
+    """A document of the run, or `None` if it is missing or unreadable."""
     try:
         return run.document(name)
     except RecordError:
@@ -79,10 +80,12 @@ def document_of(run: Run, name: str) -> Any:
 
 
 def clock_ms(time_ns: int) -> str:
+    """A duration in milliseconds as text."""
     return f"{time_ns / 1e6:,.1f} ms"
 
 
 def span_text(analysis: Analysis, span: Interval) -> str:
+    """An interval in UTC and in local time."""
     begin, end = analysis.wall.at(span.lo_ns), analysis.wall.at(span.hi_ns)
     local = [datetime.fromtimestamp(moment / 1e9, tz=UTC).astimezone() for moment in (begin, end)]
     zone = local[0].tzname() or "local time"
@@ -90,10 +93,12 @@ def span_text(analysis: Analysis, span: Interval) -> str:
 
 
 def clock_text(wall_ns: int, digits: int = 0) -> str:
+    """A time of day in UTC as text."""
     return utc(wall_ns, digits)[:-1].rstrip(".").replace("T", " ")
 
 
 def witnesses_of(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """Rows of the probes that saw each suspension, and of all together."""
     for host in analysis.hosts:
         traces = {trace.probe: trace for trace in host.traces}
         kinds = {trace.probe: trace.kind for trace in host.traces}
@@ -128,6 +133,7 @@ def _ends(analysis: Analysis, length: Interval, begin: Interval, end: Interval) 
 
 
 def session_row(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
+    """A session outage as a row."""
     after = one.after_resume_ns
     return {
         "probe": one.probe,
@@ -144,6 +150,7 @@ def session_row(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
 
 
 def brownout_row(one: BrownOut) -> dict[str, str]:
+    """A brown-out as a row."""
     slow = one.slow_median_ns is not None and one.worst_ns is not None
     return {
         "probe": one.probe,
@@ -155,6 +162,7 @@ def brownout_row(one: BrownOut) -> dict[str, str]:
 
 
 def false_alarms(noise: Noise) -> str:
+    """False alarms during the baseline, and the bound of their rate."""
     most = alarms_an_hour(noise)
     if most is None:
         return "not known: no lead-in"
@@ -162,6 +170,7 @@ def false_alarms(noise: Noise) -> str:
 
 
 def silence_rows(analysis: Analysis) -> Iterator[dict[str, str]]:
+    """Rows of all gaps, and of the times that were not observed."""
     for host in analysis.hosts:
         for outage in host.outages:
             yield _silence(analysis, outage)
@@ -186,6 +195,7 @@ def _silence(analysis: Analysis, one: Outage) -> dict[str, str]:
 
 
 def clock_rows(analysis: Analysis) -> Iterator[str]:
+    """Sentences on clocks that missed a suspension or were set."""
     for host in analysis.hosts:
         for still in host.suspensions:
             for reading in still.clocks:
@@ -198,6 +208,7 @@ def clock_rows(analysis: Analysis) -> Iterator[str]:
 
 
 def said_of(event: Event) -> str:
+    """An event of the record as text."""
     data = event.data
     if event.kind == "phase":
         return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
@@ -213,7 +224,7 @@ def _short(value: Any) -> str:
 
 
 def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
-    """Who SAP and its host said they are, before and after: (what, before, after)."""
+    """Identity of SAP and its host before and after: (what, before, after)."""
     told: list[dict[str, Any]] = [
         next((one for one in (document or {}).get("sap") or () if one.get("system") == sid), {}) for document in surveys
     ]
@@ -229,7 +240,7 @@ def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:
-    """What the prediction was made from, of the partition's memory; what nobody could tell stands as not known, with the reason."""
+    """Inputs of the prediction about the partition's memory; unknown ones with the reason."""
     if not isinstance(kept, dict) or not isinstance(kept.get("inputs"), dict):
         return
     known, fitted_ = kept["inputs"], kept.get("fitted") or {}
@@ -258,6 +269,7 @@ def _megabytes(value: Any, why: str = "") -> str:
 
 
 def findings_of(run: Run) -> list[dict[str, Any]]:
+    """The findings of the run, those that need attention first."""
     found = document_of(run, "findings")
     if isinstance(found, dict):
         found = found.get("findings")
@@ -292,6 +304,7 @@ def identity_changes(run: Run) -> Iterator[tuple[str, str, str, str]]:
 
 
 def shown(value: Any) -> str:
+    """A JSON value as text; a dash for nothing."""
     if value in (None, "", [], {}):
         return "–"
     if isinstance(value, list):
@@ -300,7 +313,7 @@ def shown(value: Any) -> str:
 
 
 def survey_gaps(*surveys: Any) -> Iterator[str]:
-    """What a survey could not gather, however it says so."""
+    """Facts that a survey could not gather."""
     for document, name in zip(surveys, ("before", "after"), strict=True):
         gaps = document.get("gaps") if isinstance(document, dict) else None
         for gap in gaps if isinstance(gaps, list) else []:

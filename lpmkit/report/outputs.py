@@ -1,7 +1,8 @@
-"""Where files that are worked out from a run are written: in its folder or elsewhere, and never over a signed one.
+"""Places of the files made from a run: its folder or another one, and never over a signed file.
 
-A document counts as signed when the run has a sign-off among its remarks, when a signature lies beside it (``NAME.sig``, ``.asc``, ``.p7s``), or when it is a PDF
-with a signature in it. What differs from a signed document is written beside it, with the time in its name.
+A document counts as signed when the run has a sign-off among its remarks, when a signature lies beside it
+(``NAME.sig``, ``.asc``, ``.p7s``), or when it is a PDF with a signature in it. What differs from a signed document is
+written beside it, with the time in its name.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _DETACHED = (".sig", ".asc", ".p7s")
 
 
 def is_derived(name: str) -> bool:
-    """Whether a name at the top of a run folder belongs to what is worked out.
+    """Tell if a name at the top of a run folder is a derived file.
 
     >>> is_derived("report-20261130T071500Z.html"), is_derived("plots"), is_derived("samples")
     (True, True, False)
@@ -39,7 +40,9 @@ class Outputs:
         self._stamp = f"{datetime.now(tz=UTC):%Y%m%dT%H%M%SZ}"
 
     def write(self, path: Path, content: bytes | Iterable[bytes]) -> Path:
-        """Write a file whole, beside the one that is there where that is signed and another; returns where it is. Raises `RecordError`."""
+        """Write a file whole, beside the one that is there where that is signed and another; returns where it is.
+        Raises `RecordError`.
+        """
         if not self.is_signed(path):
             return write_file(path, content)
         fresh = write_file(path.with_name(f"{path.stem}-{self._stamp}{path.suffix}"), content)
@@ -51,14 +54,16 @@ class Outputs:
         return fresh
 
     def folder_for(self, name: str) -> Path:
-        """A folder for documents that belong together: a new one where one of that name holds something signed. Raises `RecordError`."""
+        """A folder for documents that belong together: a new one where one of that name holds something signed. Raises
+        `RecordError`.
+        """
         path = self.folder / name
         if path.is_dir() and any(self.is_signed(one) for one in path.iterdir()):
             path = self.folder / f"{name}-{self._stamp}"
         return make_folder(path)
 
     def is_signed(self, path: Path) -> bool:
-        """Whether a document is there and signed."""
+        """Tell if a document exists and is signed."""
         if not path.is_file():
             return False
         if self._signed_off or any(path.with_name(path.name + ending).exists() for ending in _DETACHED):

@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing else, for the change record and for whoever doubts it.
 
-`write_report` works out everything that can be worked out from a run folder: ``summary.json``, ``plots/``, ``samples.csv`` and ``report.html``. It can be
-repeated at any time; all of it can be deleted and made again.
+`write_report` works out everything that can be worked out from a run folder: ``summary.json``, ``plots/``,
+``samples.csv`` and ``report.html``. It can be repeated at any time; all of it can be deleted and made again.
 """
 
 from __future__ import annotations
@@ -78,9 +78,11 @@ _TIMELINE = {
 
 
 def write_report(path: str | os.PathLike[str], output: Path | None = None) -> Path:
-    """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but what the run added.
+    """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but
+    what the run added.
 
-    ``output`` is another folder for it, such as for an archive where nothing can be written. A signed report stays, and the new one is written beside it.
+    ``output`` is another folder for it, such as for an archive where nothing can be written. A signed report stays, and
+    the new one is written beside it.
     """
     run = Run(path)
     return write_analysed(run, analyse(run), output)
@@ -265,7 +267,7 @@ def _sap_load(told: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
 
 
 def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str]]:
-    """What was said before the move beside what happened: (what, P10 … P90, P50, really)."""
+    """Prediction beside the outcome: (what, P10 … P90, P50, actual)."""
     kept = document_of(run, "prediction")
     if not isinstance(kept, dict) or not isinstance(kept.get("before"), dict):
         return

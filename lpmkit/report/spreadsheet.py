@@ -25,9 +25,11 @@ AROUND_NS = 20_000_000_000
 
 
 def samples_csv(run: Run, analysis: Analysis) -> Iterator[bytes]:
-    """The samples of all probes as one table for a spreadsheet; ``utc`` is the time of day when the sample was answered, else sent.
+    """The samples of all probes as one table for a spreadsheet; ``utc`` is the time of day when the sample was
+    answered, else sent.
 
-    Of a record that no spreadsheet would hold (`SPREADSHEET_ROWS`) it has what lies around the suspensions; everything is in ``samples/``.
+    Of a record that no spreadsheet would hold (`SPREADSHEET_ROWS`) it has what lies around the suspensions; everything
+    is in ``samples/``.
     """
     yield (",".join(["probe", "segment", "utc", *COLUMNS]) + "\n").encode()
     found = [(file, pieces(file, {})) for file in run.sample_files()]

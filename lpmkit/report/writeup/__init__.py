@@ -1,9 +1,10 @@
 """The write-up that goes into the change record, from any run folder, in the forms that a ticket takes.
 
-    write_up(Run(path))                      # HTML, PDF, Word, Markdown and a ZIP with hashes, in write-up/ of the run folder
-    write_up(Run(path), ("pdf",), language="de")
+    write_up(Run(path))                      # HTML, PDF, Word, Markdown and a ZIP with hashes, in write-up/ of the run
+    folder write_up(Run(path), ("pdf",), language="de")
 
-`document` is what a write-up is before it has a form, `content` makes one from a run, `forms` turns it into files. What people add is in `lpmkit.runs.remarks`.
+`document` is what a write-up is before it has a form, `content` makes one from a run, `forms` turns it into files. What
+people add is in `lpmkit.runs.remarks`.
 """
 
 from __future__ import annotations
@@ -50,11 +51,13 @@ def write_up(
     logo: Path | None = None,
     output: Path | None = None,
 ) -> dict[str, Path]:
-    """Write the forms asked for into ``write-up/`` of the run folder; the ZIP holds the others, the report and everything that was recorded.
+    """Write the forms asked for into ``write-up/`` of the run folder; the ZIP holds the others, the report and
+    everything that was recorded.
 
-    Repeating it changes nothing but what was recorded or remarked since; beside a write-up that is signed a new folder is made. ``output`` is another
-    folder for all of it, such as for an archive where nothing can be written. Raises `UsageError` for an unknown form, `NotFound` for a language, template
-    or logo that is not there, `RecordError` when the folder cannot be read or written.
+    Repeating it changes nothing but what was recorded or remarked since; beside a write-up that is signed a new folder
+    is made. ``output`` is another folder for all of it, such as for an archive where nothing can be written. Raises
+    `UsageError` for an unknown form, `NotFound` for a language, template or logo that is not there, `RecordError` when
+    the folder cannot be read or written.
     """
     if unknown := [form for form in forms if form not in FORMS]:
         raise UsageError(f"{', '.join(unknown)} is no form of a write-up", next_step=f"There are {', '.join(FORMS)}.")
@@ -90,7 +93,8 @@ def _content(form: str, document: Document, plots: Path, text: str, logo: Path |
 
 
 def bundle_of(run: Run, folder: Path) -> Path:
-    """Everything of the run folder, and of the write-up's where that is elsewhere, in one file for the ticket, with the hash of each; locks, drafts and other such files are left out.
+    """Everything of the run folder, and of the write-up's where that is elsewhere, in one file for the ticket, with the
+    hash of each; locks, drafts and other such files are left out.
 
     Raises `RecordError` where the folder holds a link: what it leads to is no part of the run.
     """

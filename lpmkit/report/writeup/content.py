@@ -1,6 +1,8 @@
-"""The content of a write-up from a run folder and its analysis: a function for each section, in the order of a change record.
+"""The content of a write-up from a run folder and its analysis: a function for each section, in the order of a change
+record.
 
-Everything that lpmkit says is in the language asked for, answers included. A machine's own messages stay as recorded: they are evidence.
+Everything that lpmkit says is in the language asked for, answers included. A machine's own messages stay as recorded:
+they are evidence.
 """
 
 from __future__ import annotations
@@ -59,22 +61,27 @@ class WriteUpInputs:
 
     @cached_property
     def events(self) -> list[Event]:
+        """All events of the run."""
         return self.run.events()
 
     @cached_property
     def remarks(self) -> tuple[list[Remark], int]:
+        """Remarks of the run, and the number of unreadable lines."""
         return remarks(self.run.path)
 
     @cached_property
     def surveys(self) -> tuple[Any, Any]:
+        """The surveys before and after the move."""
         return document_of(self.run, "survey"), document_of(self.run, "survey-after")
 
     @property
     def order(self) -> dict[str, Any]:
+        """The order of the move; empty for a watch."""
         return self.run.manifest.get("order") or {}
 
     @property
     def is_move(self) -> bool:
+        """Tell if the run is a move, not a watch."""
         return self.analysis.mode == "move"
 
     @property
@@ -83,6 +90,7 @@ class WriteUpInputs:
         return str(self.order.get("partition") or ", ".join(host.host for host in self.analysis.hosts))
 
     def of_kind(self, *kinds: str) -> list[Remark]:
+        """Remarks of these kinds."""
         return [remark for remark in self.remarks[0] if remark.kind in kinds]
 
 
@@ -240,7 +248,7 @@ def _header(source: WriteUpInputs) -> Section:
 
 
 def _approvers(source: WriteUpInputs) -> str:
-    """Who approved: the order, as the recorder saw it when it asked for the move, and the change, as remarks tell."""
+    """Approvers of the order, as recorded with the move, and of the change, from the remarks."""
     orders = [event.data for event in source.events if event.kind == "approved"]
     seal = source.words("approval.signed")
     texts = [
@@ -334,7 +342,7 @@ _PARTITION_FACTS = (
 
 
 def _held(before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
-    """What the frames gave the partition, before and after: entitlement, pool, the I/O servers' level, the mapping of its disks."""
+    """Resources of the partition before and after: entitlement, pool, VIOS level, disk mapping."""
     was, now = _placed(before), _placed(after)
     if was is None and now is None:
         return

@@ -1,4 +1,4 @@
-"""What a write-up is before it has a form: sections of blocks, plain values. Every form is made from these and says the same."""
+"""A write-up before it has a form: sections of blocks as plain values. All forms are made from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings. ``states`` are the column numbers that hold a state, which a form may mark (never by colour alone)."""
+    """Rows under headings. ``states`` are the column numbers that hold a state, which a form may mark (never by colour
+    alone).
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -48,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
-    """What a machine said, as it came."""
+    """A machine's own message, verbatim."""
 
     text: str
 
@@ -76,7 +78,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole write-up. ``state`` is ``passed``, ``failed`` or ``not evaluated``; ``state_word`` says it in the document's language."""
+    """A whole write-up. ``state`` is ``passed``, ``failed`` or ``not evaluated``; ``state_word`` says it in the
+    document's language.
+    """
 
     title: str
     language: str

@@ -1,4 +1,5 @@
-"""The forms of a write-up: HTML (self-contained), PDF from that HTML, Word, Markdown. All say what the `Document` says, and nothing else.
+"""The forms of a write-up: HTML (self-contained), PDF from that HTML, Word, Markdown. All say what the `Document` says,
+and nothing else.
 
 PDF is made by WeasyPrint, Word by python-docx; neither needs an office program, LaTeX or a browser.
 """
@@ -25,7 +26,9 @@ TEMPLATE = "writeup.html.j2"
 
 
 def check_inputs(template: Path | None, logo: Path | None) -> None:
-    """Raise `NotFound` for a template or logo that is not there, `UsageError` for a logo that is no PNG, JPEG or GIF picture: before anything is written."""
+    """Raise `NotFound` for a template or logo that is not there, `UsageError` for a logo that is no PNG, JPEG or GIF
+    picture: before anything is written.
+    """
     if template is not None and not template.is_file():
         raise NotFound("template", str(template))
     if logo is not None:
@@ -33,10 +36,12 @@ def check_inputs(template: Path | None, logo: Path | None) -> None:
 
 
 def html(document: Document, plots: Path, template: Path | None = None, logo: Path | None = None) -> str:
-    """One file that needs nothing else. A site's own ``template`` gets ``document``, ``logo`` and ``picture(name)`` as ours does, and may extend it.
+    """One file that needs nothing else. A site's own ``template`` gets ``document``, ``logo`` and ``picture(name)`` as
+    ours does, and may extend it.
 
-    It is filled in a sandbox: it sees what it is given and runs nothing. Raises `NotFound` for a template or logo that is not there, `UsageError` for a template that
-    cannot be filled, or whose page holds a script or an address elsewhere.
+    It is filled in a sandbox: it sees what it is given and runs nothing. Raises `NotFound` for a template or logo that
+    is not there, `UsageError` for a template that cannot be filled, or whose page holds a script or an address
+    elsewhere.
     """
     check_inputs(template, logo)
     loaders: list[jinja2.BaseLoader] = [PackageLoader("lpmkit")]
@@ -90,6 +95,7 @@ class _Foreign(HTMLParser):
         self._styles = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """See `HTMLParser`."""
         if tag in _LIVE_TAGS:
             self.found.append(f"<{tag}>")
         self._styles += tag == "style"
@@ -106,9 +112,11 @@ class _Foreign(HTMLParser):
                 self.found.append(f"<{tag} {name}={text[:40]}>")
 
     def handle_endtag(self, tag: str) -> None:
+        """See `HTMLParser`."""
         self._styles -= tag == "style"
 
     def handle_data(self, data: str) -> None:
+        """See `HTMLParser`."""
         if self._styles > 0:
             self._style(data)
 
@@ -129,7 +137,7 @@ _URL = re.compile(r"""(?:url|image-set|image)\(\s*["']?\s*([^"')\s]*)""")
 
 
 def foreign_parts(text: str) -> list[str]:
-    """What of a page would run or fetch something; empty for a page that needs nothing else. Links that a reader may follow are none.
+    """Parts of a page that would execute or fetch something; links for readers are allowed.
 
     >>> foreign_parts("<p onclick='x()'><img src='https://elsewhere/a.png'><a href='#top'>top</a>")
     ['<p onclick>', '<img src=https://elsewhere/a.png>']
@@ -150,7 +158,9 @@ _PICTURES = {
 
 
 def _picture(path: Path) -> str:
-    """A picture of the site as a data URI. It is known by its content: a file that is only named like a picture is none."""
+    """A picture of the site as a data URI. It is known by its content: a file that is only named like a picture is
+    none.
+    """
     if not path.is_file():
         raise NotFound("picture", str(path))
     content = path.read_bytes()
@@ -178,7 +188,9 @@ def _chart(plots: Path, stem: str) -> str:
 
 
 def pdf(text: str) -> bytes:
-    """The HTML on A4 pages, without reaching for anything outside it. Raises `UsageError` where Pango, which lays out the text, is not installed."""
+    """The HTML on A4 pages, without reaching for anything outside it. Raises `UsageError` where Pango, which lays out
+    the text, is not installed.
+    """
     try:
         import weasyprint  # noqa: PLC0415 - half a second, and a system library, that only a PDF needs
     except OSError as error:
@@ -203,7 +215,9 @@ def pdf(text: str) -> bytes:
 
 
 def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
-    """An Office Open XML document with real headings, tables whose heading rows repeat, and pictures with alternative texts."""
+    """An Office Open XML document with real headings, tables whose heading rows repeat, and pictures with alternative
+    texts.
+    """
     import docx  # noqa: PLC0415 - only Word files need it
     from docx.shared import Cm, Pt  # noqa: PLC0415 - as above
 

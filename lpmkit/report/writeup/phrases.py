@@ -1,7 +1,8 @@
 """Translation of lpmkit's own sentences by their English template.
 
-Answers, findings and notes are made and kept in English. A phrase book has a template for each (``"{n} sessions"``) and its translation with the same
-places. What fills a place is translated too; a text without a template, such as a machine's own, stays as it is.
+Answers, findings and notes are made and kept in English. A phrase book has a template for each (``"{n} sessions"``) and
+its translation with the same places. What fills a place is translated too; a text without a template, such as a
+machine's own, stays as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from importlib import resources
 from ruamel.yaml import YAML
 
 _PLACE = re.compile(r"\{(\w+)\}")
-#: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it itself.
+#: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it
+#: itself.
 _STRONG, _WEAK = (" — ", "; "), (". ", ": ", ", ")
 _UNITS = r"s|ms|µs|%|h|MB|GB|MiB|GiB|MB/s|Hz|kHz|Minuten|minutes"
 #: A decimal number with a unit, or one that opens a range: no part of a version, an address or a name.

@@ -10,7 +10,9 @@ from lpmkit.runs.history import NAME, History
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A partition on a frame. Times are nanoseconds since 1970, ``None`` where no run tells; ``run`` is the run by which it came (or left, of the first)."""
+    """A partition on a frame. Times are nanoseconds since 1970, ``None`` where no run tells; ``run`` is the run by
+    which it came (or left, of the first).
+    """
 
     frame: str
     machine: str
@@ -22,8 +24,8 @@ class Stay:
 def whereabouts(run: Run) -> tuple[list[Stay], list[str]]:
     """The stays of the run's partition, oldest first, and the names of run folders that could not be read.
 
-    Only moves that ended on the target count. Where a partition left another frame than the one it had come to, somebody moved it without
-    lpmkit: its coming there is not known then.
+    Only moves that ended on the target count. Where a partition left another frame than the one it had come to,
+    somebody moved it without lpmkit: its coming there is not known then.
     """
     folder = run.path.parent
     past = History(folder, keep=(folder / NAME).exists())  # a run folder that lies anywhere leaves nothing beside it

@@ -1,7 +1,8 @@
-"""The texts of a write-up in one language: fixed ones from ``texts/LANGUAGE.yaml``, lpmkit's own sentences from its phrase book.
+"""The texts of a write-up in one language: fixed ones from ``texts/LANGUAGE.yaml``, lpmkit's own sentences from its
+phrase book.
 
-Every language has the same keys with the same places to fill. English is the language of the answers themselves, so it has no phrase book;
-only the other languages have titles and remedies of checks.
+Every language has the same keys with the same places to fill. English is the language of the answers themselves, so it
+has no phrase book; only the other languages have titles and remedies of checks.
 """
 
 from __future__ import annotations
