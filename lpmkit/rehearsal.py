@@ -121,7 +121,7 @@ def _wait_for_end(run: Run, clock: Clock) -> None:
 
 
 def _is_simulator(pid: int, folder: Path) -> bool:
-    """Tell if ``pid`` is still the simulator of that folder: process IDs are reused."""
+    """True if ``pid`` is still the simulator of that folder: process IDs are reused."""
     try:
         os.waitpid(pid, os.WNOHANG)  # collect an ended child, which would stay as a zombie
     except ChildProcessError:

@@ -31,9 +31,10 @@ FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 #: Characters that steer a terminal (C0 but for the line's end and the tab, C1), turn the direction of a line, hide, or
 #: are half of a pair.
 _STEERING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
-#: What stands for a character that the terminal's encoding lacks; any other becomes a question mark.
+#: Substitutes for characters that the terminal's encoding lacks; any other becomes a question mark.
 _NEAREST = {
     "✓": "+",
     "✗": "x",

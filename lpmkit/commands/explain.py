@@ -99,7 +99,8 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
     for path in kept:
         terminal.print(f"Saved in {path}, with CSV and HTML beside it", soft_wrap=True)
     terminal.print(
-        f"{effort.questions} commands in {effort.round_trips} round trips, {effort.seconds:.1f} s, up to {effort.most_at_once} connections at a time."
+        f"{effort.questions} commands in {effort.round_trips} round trips, {effort.seconds:.1f} s, up to "
+        f"{effort.most_at_once} connections at a time."
     )
     return answer
 

@@ -116,7 +116,7 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     if no_browser:
         command.append("--no-browser")
     # what it writes, such as IPython's history of commands, is this account's alone
-    sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - JupyterLab, with the operator's options
+    sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - JupyterLab
 
 
 @click.command("app", context_settings={"ignore_unknown_options": True})
@@ -199,11 +199,11 @@ def app(
         else:
             print_line(f"{socket} for {site}" + ("" if person_header else f"; token {token}"))
         # what it writes, such as a history of commands, is this account's alone
-        sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - Voilà, with the operator's options
+        sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - Voilà
 
 
 def _door(socket: Path | None, group: str | None, host_names: Sequence[str], header: str | None) -> list[str]:
-    """The server's options for who gets in. Raises `UsageError` for a combination that would let in anybody."""
+    """The server's options for access. Raises `UsageError` for a combination without authentication."""
     if header is not None and socket is None:
         raise UsageError(
             "a header can be set by anybody who reaches a port",

@@ -143,7 +143,10 @@ def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: b
     "--npiv-disks",
     "disks",
     is_flag=True,
-    help="Also let the VIOS try every disk behind virtual Fibre Channel, not only the zoning (--npivval portdisk, HMC V8R8.4.0 or later).",
+    help=(
+        "Also let the VIOS try every disk behind virtual Fibre Channel, not only the zoning (--npivval portdisk, HMC "
+        "V8R8.4.0 or later)."
+    ),
 )
 @json_option
 @click.pass_context

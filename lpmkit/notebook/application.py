@@ -172,7 +172,7 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         return [*validation, panel, self._board]
 
     def _do_approve(self) -> list[Any]:
-        """Fields to approve the chosen order with, as the person who is logged in."""
+        """A form to approve the chosen order as the logged-in person."""
         return [ApprovalForm(self._book, self.move.top.run())]
 
     def _relabel(self) -> None:

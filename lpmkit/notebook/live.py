@@ -186,7 +186,7 @@ def jobs_table(run: Run, sid: str) -> HTML:
         return HTML(f"<p>{escaped(sid)}: no job list yet.</p>")
     if jobs is None:
         return HTML(f"<p>{escaped(sid)}: no job list: {escaped(newest.get('trouble'))}</p>")
-    # while nobody answers the last list stands, with its age
+    # without an answer, the last list is shown with its age
     since = "" if newest is jobs else f"; no answer since: {str(newest.get('trouble', ''))[:160]}"
     logs = {(row["name"], row["count"]): row for row in rows.get("job_logs", {}).get("rows", ())}
     busy = {row.get("pid"): row for row in (work or {}).get("rows", ())}

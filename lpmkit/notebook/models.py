@@ -18,7 +18,7 @@ from lpmkit.runs.files import make_folder
 
 def models() -> list[Path]:
     """The models, in the order of their numbers."""
-    # Inside an installed package they are in ``models/``; in a checkout they stand at its top.
+    # Inside an installed package they are in ``models/``; in a checkout they are at its top.
     for folder in (Path(str(files("lpmkit"))) / "models", Path(str(files("lpmkit"))).parent / "notebooks"):
         found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
         if found:

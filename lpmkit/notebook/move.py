@@ -24,7 +24,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import add_remark
 from lpmkit.timeline import Clock
 
-#: A text that wants room; what is as wide as it says; what goes on in another line where the window is narrow.
+#: Layouts: a wide text, a control as wide as its text, a row that wraps in a narrow window.
 _FORM = w.Layout(width="30em", max_width="98%")
 
 
@@ -76,7 +76,8 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         wanted = self.search.value.strip().lower()
         self.partition.options = [
             (
-                f"{one.partition.name}   on {one.frame}, {one.partition.state}, {one.partition.memory_mb or '?'} MB, {one.partition.os_version or ''}",
+                f"{one.partition.name}   on {one.frame}, {one.partition.state}, {one.partition.memory_mb or '?'} MB, "
+                f"{one.partition.os_version or ''}",
                 (one.frame, one.partition.name),
             )
             for one in self._movable
@@ -87,7 +88,8 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         source = self.partition.value[0] if self.partition.value else None
         self.target.options = [
             (
-                f"{name}   {frame.machine}, {frame.memory_available_mb} MB and {frame.proc_units_available} processing units free",
+                f"{name}   {frame.machine}, {frame.memory_available_mb} MB and {frame.proc_units_available} "
+                "processing units free",
                 name,
             )
             for name, frame in self.there.frames.items()

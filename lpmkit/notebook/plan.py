@@ -200,7 +200,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
 
 
 def _in_a_run(path: Path, runs: Path) -> bool:
-    """Tell if a path is below a run folder."""
+    """True if a path is below a run folder."""
     return any(
         (folder / "run.json").exists() for folder in path.parents if folder != runs and folder.is_relative_to(runs)
     )

@@ -113,7 +113,10 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
         self.button = w.Button(description="Approve", icon="check")
         self.says = w.HTML()
         self.button.on_click(lambda _: self._approve())
-        what = f"{order.partition} from {order.source} to {order.target}, prepared by {run.manifest.get('by', '?')}; order {order_hash(run)[:16]}"
+        what = (
+            f"{order.partition} from {order.source} to {order.target}, prepared by {run.manifest.get('by', '?')}; "
+            f"order {order_hash(run)[:16]}"
+        )
         super().__init__(
             [
                 w.HTML(f"<p>As {escaped(book.person.login)}: {escaped(what)}</p>"),

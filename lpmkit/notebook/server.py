@@ -54,7 +54,7 @@ class LimitedKernels(AsyncMappingKernelManager):
         """The session that a kernel was started for."""
         return self._session_of.get(kernel_id)
 
-    async def start_kernel(self, **wanted: Any) -> str:  # type: ignore[override] # as its parent, which says so by a comment
+    async def start_kernel(self, **wanted: Any) -> str:  # type: ignore[override] # as its parent
         """See `AsyncMappingKernelManager.start_kernel`. Raises `HTTPError` (503) where there are too many."""
         session = _SESSION.get()
         async with self._turn:  # one after the other: the limit holds for requests that come at once
@@ -68,26 +68,26 @@ class LimitedKernels(AsyncMappingKernelManager):
         return kernel_id
 
     async def _make_room(self, kernels: Sequence[str], limit: int) -> None:
-        kernels = [one for one in kernels if one in self]
-        idle = [one for one in kernels if not self._kernel_connections.get(one)]
+        kernels = [kernel for kernel in kernels if kernel in self]
+        idle = [kernel for kernel in kernels if not self._kernel_connections.get(kernel)]
         for one in idle[: max(0, len(kernels) - limit + 1)]:
             await self.shutdown_kernel(one)  # type: ignore[no-untyped-call] # as above
-        if len([one for one in kernels if one in self]) >= limit:
+        if len([kernel for kernel in kernels if kernel in self]) >= limit:
             raise HTTPError(503, reason="too many pages are open; close one and load this one again")
 
 
 class ProxyIdentity(IdentityProvider):
-    """The person whom a reverse proxy authenticated, by a header that the proxy sets and drops from what browsers send."""
+    """The person authenticated by a reverse proxy, from a header that only the proxy can set."""
 
     header = ""
 
     @property
     def auth_enabled(self) -> bool:
-        """Nobody gets in unnamed."""
+        """Requests without a person are refused."""
         return True
 
     def get_user(self, handler: RequestHandler) -> User:
-        """The person of a request. Raises `HTTPError` (403) where the proxy named nobody, or an impossible name."""
+        """The person of a request. Raises `HTTPError` (403) if the proxy gave no name or an invalid one."""
         login = handler.request.headers.get(self.header, "")
         if not is_login(login):
             raise HTTPError(403, reason="the proxy named nobody")
@@ -160,10 +160,10 @@ class Server(Voila):  # type: ignore[misc] # as above
 
     def init_handlers(self) -> list[Any]:
         """See `Voila.init_handlers`."""
-        return [_guarded(one) for one in super().init_handlers()]
+        return [_guarded(init_handler) for init_handler in super().init_handlers()]
 
     def listen(self) -> None:
-        """Serve on the socket where one is named, else on the port; until it is told to end."""
+        """Serve on the socket if one is given, else on the port, until a signal ends it."""
         if not self.socket:
             super().listen()
             return

@@ -42,7 +42,8 @@ def table(rows: Sequence[Mapping[str, object]], caption: str = "") -> HTML:
         for row in rows
     )
     return HTML(
-        f"<table style='line-height:1.5'><caption style='text-align:left'>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<table style='line-height:1.5'><caption style='text-align:left'>{escaped(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -64,14 +65,16 @@ def findings_table(findings: Sequence[Finding]) -> HTML:
             f"{escaped(one.remedy)} <i>({escaped(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
         )
         rows.append(
-            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td style='text-align:left'>{escaped(one.title)}{about}</td>"
+            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td "
+            f"style='text-align:left'>{escaped(one.title)}{about}</td>"
             f"<td style='text-align:left'>{escaped(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
         )
     passed = sum(finding.verdict.value == "pass" for finding in findings)
     return HTML(
         f"<table><caption style='text-align:left'>{passed} of {len(findings)} checks pass</caption>"
         "<thead><tr><th style='text-align:left'>verdict</th>"
-        f"<th style='text-align:left'>check</th><th style='text-align:left'>facts</th><th style='text-align:left'>remedy, owner</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        "<th style='text-align:left'>check</th><th style='text-align:left'>facts</th><th "
+        f"style='text-align:left'>remedy, owner</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 

@@ -50,7 +50,8 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     if not now.is_over or now.phase is Phase.PREPARED:
         return [
             HTML(
-                f"<p>Not finished yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Try again later.</p>"
+                f"<p>Not finished yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Try again "
+                "later.</p>"
             )
         ]
     analysis = analyse(run)

@@ -63,7 +63,7 @@ class PlannedMove(_Part):
 
 
 class Limits(_Part):
-    """Limits on simultaneous moves besides those of the managers: per frame, per mover and per link between two frames."""
+    """Limits on simultaneous moves besides those of the managers: per frame, mover and link between two frames."""
 
     frame: int | None = Field(default=None, ge=1)
     mover: int | None = Field(default=None, ge=1)

@@ -27,7 +27,7 @@ OBEYED_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Result of the check of a planned move. ``fits`` tells if it has room when its turn comes.
+    """Result of the check of a planned move. ``fits`` is `True` if it has room at its turn.
 
     ``trouble`` is the reason why the move is impossible or could not be checked; ``answer`` is then not ready or
     unknown.

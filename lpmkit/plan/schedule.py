@@ -194,7 +194,7 @@ def least_busy(pairs: Sequence[MoverPair], under_way: Sequence[UnderWay]) -> Mov
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Fit of a partition's memory (MB) and processors on the target at its turn; `None` for a figure that is not known."""
+    """Fit of a partition's memory (MB) and processors on the target at its turn; `None` for an unknown figure."""
 
     partition: str
     fits: bool | None

@@ -296,7 +296,7 @@ def _touched(inputs: Inputs, prior: Prior) -> tuple[LogNormal, str]:
 def by_paging(past: Sequence[ObservedMove]) -> Scale:
     """Factor between paging and dirty rate over past moves; 1 if too little is known.
 
-    The factor is paging to a power: the median slope of all pairs of moves on logarithms (Theil-Sen), limited to 0 … 1,
+    The factor is paging to a power: the median slope of all pairs of moves on logarithms (Theil-Sen), within 0 … 1,
     times their rank correlation (Kendall), so that chance variation gets a power near 0.
     """
     points = [

@@ -36,7 +36,7 @@ def labels(analyses: Sequence[Analysis]) -> list[str]:
 
 
 def figures(analyses: Sequence[Analysis]) -> list[dict[str, str]]:
-    """A row for each figure, a column for each run by its label; what a run does not tell is an en dash."""
+    """A row for each figure, a column for each run by its label; an en dash where a run has no value."""
     named = list(zip(labels(analyses), analyses, strict=True))
     return [{"figure": name, **{label: of(one) or "–" for label, one in named}} for name, of in _FIGURES]
 
@@ -78,7 +78,7 @@ _FIGURES = (
     ("witnesses", lambda one: ", ".join(one.suspension.mechanisms) if one.suspension else ""),
     ("other silences", lambda one: str(one.other_silences)),
     ("this machine stood still", lambda one: f"{sum(stall.length_ns for stall in one.stalls) / 1e9:.2f} s"),
-)  # fmt: skip
+)
 
 
 def overlay(analyses: Sequence[Analysis]) -> Figure:
@@ -146,24 +146,30 @@ def _felt_line(axes: Any, analysis: Analysis, zero: int, label: str, look: tuple
 
 def comparison_page(analyses: Sequence[Analysis]) -> str:
     """The table and the picture as one file of HTML."""
-    return _environment().get_template("comparison.html.j2").render(
-        title="Runs side by side",
-        head=["figure", *labels(analyses)],
-        rows=[list(row.values()) for row in figures(analyses)],
-        pictures=[("The suspensions of these runs, laid over each other at their begin", data_uri(overlay(analyses)))],
-        notes=[],
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title="Runs side by side",
+            head=["figure", *labels(analyses)],
+            rows=[list(row.values()) for row in figures(analyses)],
+            pictures=[
+                ("The suspensions of these runs, laid over each other at their begin", data_uri(overlay(analyses)))
+            ],
+            notes=[],
+        )
+    )
 
 
 # --- the history ----------------------------------------------------------------------------------------------------
 
 
-#: So many partitions have a hue, a mark and a name of their own in the trend.
+#: Number of partitions with a hue, a mark and a name of their own in the trend.
 _MAX_NAMED = 14
 
 
 def trend(moves: Sequence[Move]) -> Figure | None:
-    """The suspensions over time with their bounds, a mark and a hue for each of a few partitions; ``None`` without any."""
+    """The suspensions over time with their bounds, a mark and a hue per partition; ``None`` without any."""
     known = [move for move in moves if move.suspended_s is not None]
     if not known:
         return None
@@ -192,16 +198,20 @@ def trend(moves: Sequence[Move]) -> Figure | None:
 
 
 def history_page(past: History, moves: Sequence[Move], title: str) -> str:
-    """The history as one file of HTML: the trend, what stands out, every run."""
+    """The history as one file of HTML: the trend, the outliers, every run."""
     drawn = trend(moves)
     notes = [f"{name} cannot be read: {why}" for name, why in sorted(past.unreadable.items())]
-    return _environment().get_template("comparison.html.j2").render(
-        title=title,
-        head=HEAD,
-        rows=past.rows(list(reversed(moves))),
-        pictures=[("Suspensions over time, with their bounds", data_uri(drawn))] if drawn else [],
-        notes=notes,
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title=title,
+            head=HEAD,
+            rows=past.rows(list(reversed(moves))),
+            pictures=[("Suspensions over time, with their bounds", data_uri(drawn))] if drawn else [],
+            notes=notes,
+        )
+    )
 
 
 def _environment() -> Environment:

@@ -11,7 +11,7 @@ from lpmkit.analysis.oracle import DatabaseAnalysis
 from lpmkit.oracle.judge import LogPosition
 from lpmkit.plots.database import chart_name
 
-#: So many lines of the log stand in the report; all are in the run's folder.
+#: Lines of the log in the report; all are in the run folder.
 MAX_LINES = 60
 
 

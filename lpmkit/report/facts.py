@@ -1,4 +1,4 @@
-"""Rows of facts about a run, for any form of report: witnesses, silences, sessions, findings, identity, gaps, evidence."""
+"""Facts about a run as rows for any form of report: probes, gaps, sessions, findings, identity, evidence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lpmkit.runs.files import open_plain, plain_files
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
 
-#: What each kind of probe can tell: (what it is, its bias).
+#: Each kind of probe: (description, bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
     "ticks": (
         "ticks stamped inside the host on an absolute schedule",
@@ -54,7 +54,8 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
     ),
     "sql": (
         "questions over a session with the database that stays open",
-        "too long: a session is a queue, and TCP waits before it sends again; too coarse to say when within an interval",
+        "too long: a session is a queue, and TCP waits before it sends again; too coarse to say when within an "
+        "interval",
     ),
     "commit": (
         "commits over a session with the database that stays open",
@@ -89,7 +90,10 @@ def span_text(analysis: Analysis, span: Interval) -> str:
     begin, end = analysis.wall.at(span.lo_ns), analysis.wall.at(span.hi_ns)
     local = [datetime.fromtimestamp(moment / 1e9, tz=UTC).astimezone() for moment in (begin, end)]
     zone = local[0].tzname() or "local time"
-    return f"{clock_text(begin)} … {clock_text(end)[11:]} UTC ({local[0]:%H:%M:%S} … {local[1]:%H:%M:%S} {zone} where this report was made)"
+    return (
+        f"{clock_text(begin)} … {clock_text(end)[11:]} UTC ({local[0]:%H:%M:%S} … {local[1]:%H:%M:%S} {zone} where "
+        "this report was made)"
+    )
 
 
 def clock_text(wall_ns: int, digits: int = 0) -> str:
@@ -214,7 +218,10 @@ def said_of(event: Event) -> str:
         return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
     if event.kind == "log":
         form = "its local time" if data.get("log") in ("syslog", "nmon") else "its local time, MMDDhhmmYY"
-        return f"{data.get('where')} {data.get('log')} {data.get('stamp')} ({form}): {data.get('resource')}: {data.get('description')}"
+        return (
+            f"{data.get('where')} {data.get('log')} {data.get('stamp')} ({form}): {data.get('resource')}: "
+            f"{data.get('description')}"
+        )
     return ", ".join(f"{name} {_short(value)}" for name, value in data.items()) or event.kind
 
 
@@ -335,7 +342,10 @@ def missed(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
         if event.kind == "probe-trouble":
             yield f"{event.data.get('probe') or event.source}: {event.data.get('what', '')}"
     for hole in analysis.holes:
-        yield f"{hole.length_ns / 1e9:.1f} s from {clock_text(analysis.wall.at(hole.lo_ns), 1)[11:]} UTC: no recorder was running"
+        yield (
+            f"{hole.length_ns / 1e9:.1f} s from {clock_text(analysis.wall.at(hole.lo_ns), 1)[11:]} UTC: no recorder "
+            "was running"
+        )
     for name, count in analysis.unreadable.items():
         if count:
             yield f"{name}: {count} line{'s' if count > 1 else ''} could not be read (cut off, as a kill leaves it)"

@@ -23,7 +23,7 @@ _DETACHED = (".sig", ".asc", ".p7s")
 
 
 def is_derived(name: str) -> bool:
-    """Tell if a name at the top of a run folder is a derived file.
+    """True if a name at the top of a run folder is a derived file.
 
     >>> is_derived("report-20261130T071500Z.html"), is_derived("plots"), is_derived("samples")
     (True, True, False)
@@ -63,7 +63,7 @@ class Outputs:
         return make_folder(path)
 
     def is_signed(self, path: Path) -> bool:
-        """Tell if a document exists and is signed."""
+        """True if a document exists and is signed."""
         if not path.is_file():
             return False
         if self._signed_off or any(path.with_name(path.name + ending).exists() for ending in _DETACHED):

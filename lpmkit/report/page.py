@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, for the change record and for whoever doubts it.
+"""The report: one self-contained HTML file for the change record and for auditors.
 
 `write_report` works out everything that can be worked out from a run folder: ``summary.json``, ``plots/``,
 ``samples.csv`` and ``report.html``. It can be repeated at any time; all of it can be deleted and made again.
@@ -151,7 +151,7 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
-    """One of the numbers at the top: its name, the number, what stands below it."""
+    """A figure at the top of the report: name, number, note."""
 
     name: str
     value: str
@@ -221,7 +221,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
 
 
 def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
-    """One SAP system: which way told what, its jobs, its log, what it was asked."""
+    """One SAP system: its data sources, jobs, log and questions."""
     mine = [
         event
         for event in events

@@ -1,7 +1,7 @@
 """The content of a write-up from a run folder and its analysis: a function for each section, in the order of a change
 record.
 
-Everything that lpmkit says is in the language asked for, answers included. A machine's own messages stay as recorded:
+All texts of lpmkit are in the chosen language, answers included. A machine's own messages stay as recorded:
 they are evidence.
 """
 
@@ -44,7 +44,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import Remark, change_of, remarks
 from lpmkit.timeline import Event, outwards
 
-#: Classes of silences that are nobody's suspension, and worth a word.
+#: Classes of gaps that are no suspension but a deviation.
 _DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
 #: A space at which no line is broken.
 _TOGETHER = "\u00a0"
@@ -81,7 +81,7 @@ class WriteUpInputs:
 
     @property
     def is_move(self) -> bool:
-        """Tell if the run is a move, not a watch."""
+        """True if the run is a move, not a watch."""
         return self.analysis.mode == "move"
 
     @property
@@ -120,8 +120,8 @@ def written(run: Run, analysis: Analysis, words: Words) -> Document:
 
 
 def _seconds(words: Words, span: Interval) -> str:
-    """Bounds in seconds, rounded outwards to milliseconds so that they still hold; one number where both are the same."""
-    lo, hi = (words.number(one, 3) for one in outwards(span.lo_ns, span.hi_ns))
+    """Bounds in seconds, rounded outwards to milliseconds so that they still hold; one number if both are equal."""
+    lo, hi = (words.number(bound, 3) for bound in outwards(span.lo_ns, span.hi_ns))
     text = f"{lo} s" if lo == hi else f"{lo} … {hi} s"
     return text.replace(" ", _TOGETHER)
 
@@ -193,10 +193,14 @@ def _sentence(source: WriteUpInputs) -> str:
 
 
 def _figures(source: WriteUpInputs) -> Iterator[Figure]:
-    """The five numbers: the suspension, what a session felt, the move, what else was silent, what nobody saw."""
+    """The five figures: suspension, session outage, duration of the move, other gaps, unobserved time."""
     words, analysis = source.words, source.analysis
     still = analysis.suspension
-    note = words("figure.suspended.note", best=words.number(still.best_ns / 1e9, 3), likely=_seconds(words, still.likely)) if still else ""  # fmt: skip
+    note = (
+        words("figure.suspended.note", best=words.number(still.best_ns / 1e9, 3), likely=_seconds(words, still.likely))
+        if still
+        else ""
+    )
     yield Figure(words("figure.suspended.name"), _seconds(words, still.length) if still else words("none_found"), note)
     longest = analysis.longest_wait
     watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
@@ -252,7 +256,8 @@ def _approvers(source: WriteUpInputs) -> str:
     orders = [event.data for event in source.events if event.kind == "approved"]
     seal = source.words("approval.signed")
     texts = [
-        f"{order['by']} ({_both_times(source.words, order['wall_ns'])[0]} UTC{f', {seal}' if order.get('signed') else ''})"
+        f"{order['by']} ({_both_times(source.words, order['wall_ns'])[0]} "
+        f"UTC{f', {seal}' if order.get('signed') else ''})"
         for order in orders
     ]
     for one in source.of_kind("approval"):
@@ -295,7 +300,11 @@ def _scope(source: WriteUpInputs) -> Section:
     if said:
         blocks += [Text(f"{words('scope.back_out')} {one.text} ({one.by})") for one in said]
     elif source.is_move:
-        back = {"partition": source.partition, "source": source.order.get("source", "?"), "target": source.order.get("target", "?")}  # fmt: skip
+        back = {
+            "partition": source.partition,
+            "source": source.order.get("source", "?"),
+            "target": source.order.get("target", "?"),
+        }
         blocks.append(Text(f"{words('scope.back_out')} {words('scope.back_out.usual', **back)}"))
     return Section("scope", words("section.scope"), tuple(blocks))
 
@@ -307,7 +316,10 @@ def _before_after(source: WriteUpInputs) -> Section:
     if not source.is_move:
         return Section("before-after", "", ())
     words = source.words
-    rows = [(words.or_as_it_came(f"fact.{what}", what), was, now, _changed(words, how)) for what, was, now, how in identity_changes(source.run)]  # fmt: skip
+    rows = [
+        (words.or_as_it_came(f"fact.{what}", what), was, now, _changed(words, how))
+        for what, was, now, how in identity_changes(source.run)
+    ]
     rows += [_row(words, name, was, now) for name, was, now in _held(*source.surveys)]
     for outcome in source.analysis.sap:
         for what, was, now in sap_identity(outcome.sid, *source.surveys):
@@ -392,7 +404,7 @@ def _checks(source: WriteUpInputs) -> Section:
             )
             for one in found
             if one.get("verdict") not in ("pass", "not applicable")
-        ]  # fmt: skip
+        ]
         head = tuple(words(f"head.{name}") for name in ("state", "check", "about", "facts", "remedy", "who"))
         if rows:
             blocks.append(Table(head, tuple(rows), states=(0,)))
@@ -476,10 +488,17 @@ def _timeline(source: WriteUpInputs) -> Section:
     rows = [(*_both_times(words, wall_ns, 3), text) for wall_ns, text in sorted(moments)]
     head = tuple(words(f"head.{name}") for name in ("utc", "local", "what"))
     clocks = [
-        (host.host, words("timeline.offset", bounds=f"{words.number(host.offset_ns.lo_ns / 1e6, 2)} … {words.number(host.offset_ns.hi_ns / 1e6, 2)} ms"))
+        (
+            host.host,
+            words(
+                "timeline.offset",
+                bounds=" … ".join(words.number(ns / 1e6, 2) for ns in (host.offset_ns.lo_ns, host.offset_ns.hi_ns))
+                + " ms",
+            ),
+        )
         for host in source.analysis.hosts
         if host.offset_ns is not None and abs(host.offset_ns.lo_ns) < 86400 * 10**9
-    ]  # fmt: skip
+    ]
     blocks: list[Block] = [Text(words("timeline.about")), Table(head, tuple(rows))]
     if clocks:
         blocks.append(Facts(tuple(clocks)))
@@ -546,12 +565,22 @@ def _picture(source: WriteUpInputs, name: str, key: str) -> list[Picture]:
 def _sap(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for outcome in source.analysis.sap:
-        keys = [question.key for question in source.analysis.verdict.questions if question.key.startswith("sap-") and question.key.endswith(f"-{outcome.sid}")]  # fmt: skip
+        keys = [
+            question.key
+            for question in source.analysis.verdict.questions
+            if question.key.startswith("sap-") and question.key.endswith(f"-{outcome.sid}")
+        ]
         blocks: list[Block] = [_questions(source, keys)] if keys else []
         rows = [
-            (_state(words, line.verdict) if line.verdict else "", line.course.job.title, line.course.program, words.said(line.course.status.word), words.said(line.text))
+            (
+                _state(words, line.verdict) if line.verdict else "",
+                line.course.job.title,
+                line.course.program,
+                words.said(line.course.status.word),
+                words.said(line.text),
+            )
             for line in outcome.jobs
-        ]  # fmt: skip
+        ]
         if rows:
             head = tuple(words(f"head.{name}") for name in ("state", "job", "program", "status", "became"))
             blocks.append(Table(head, tuple(rows), states=(0,)))
@@ -562,7 +591,11 @@ def _sap(source: WriteUpInputs) -> Iterator[Section]:
 def _databases(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for found in source.analysis.databases:
-        keys = [question.key for question in source.analysis.verdict.questions if question.key.startswith("oracle-") and question.key.endswith(f"-{found.sid}")]  # fmt: skip
+        keys = [
+            question.key
+            for question in source.analysis.verdict.questions
+            if question.key.startswith("oracle-") and question.key.endswith(f"-{found.sid}")
+        ]
         blocks: list[Block] = [_questions(source, keys)] if keys else []
         blocks += _picture(source, f"database-{found.sid}", "picture.database")
         yield Section(f"oracle-{found.sid}", words("section.oracle", sid=found.sid), tuple(blocks))
@@ -575,9 +608,21 @@ def _sessions(source: WriteUpInputs) -> Section:
             split = session.split
             path = _seconds(words, split.path_ns) if split else words("not_known")
             tcp = _seconds(words, split.waited_ns) if split else words("not_known")
-            rows.append((session.probe, f"{words.number(session.waited_ns / 1e9, 3)} s", _seconds(words, session.bounds), path, tcp, str(session.unanswered), words.said(session.login)))  # fmt: skip
+            rows.append(
+                (
+                    session.probe,
+                    f"{words.number(session.waited_ns / 1e9, 3)} s",
+                    _seconds(words, session.bounds),
+                    path,
+                    tcp,
+                    str(session.unanswered),
+                    words.said(session.login),
+                )
+            )
     head = tuple(words(f"head.{name}") for name in ("session", "waited", "bounds", "way", "tcp", "unanswered", "login"))
-    blocks: tuple[Block, ...] = (Text(words("sessions.about")), Table(head, tuple(rows))) if rows else (Text(words("sessions.none")),)  # fmt: skip
+    blocks: tuple[Block, ...] = (
+        (Text(words("sessions.about")), Table(head, tuple(rows))) if rows else (Text(words("sessions.none")),)
+    )
     return Section("sessions", words("section.sessions"), blocks)
 
 
@@ -597,7 +642,7 @@ def _deviations(source: WriteUpInputs) -> Section:
                 )
             )
     for finding in findings_of(source.run) if source.is_move else ():
-        # What only the firmware can tell, its validation has answered.
+        # the validation has answered what only it can check
         if finding.get("verdict") in ("fail", "unknown", "warn") and not finding.get("only_firmware"):
             text = (
                 f"{_check_title(source.words, finding)} ({finding.get('about', '')}): {_facts(source.words, finding)}"
@@ -608,11 +653,20 @@ def _deviations(source: WriteUpInputs) -> Section:
             some = [outage for outage in host.outages if outage.kind is kind]
             if some:
                 longest = max(one.length.hi_ns for one in some)
-                text = words("deviation.silences", count=len(some), kind=words(f"kind.{kind.value}"), host=host.host, longest=words.number(outwards(0, longest)[1], 3))  # fmt: skip
+                text = words(
+                    "deviation.silences",
+                    count=len(some),
+                    kind=words(f"kind.{kind.value}"),
+                    host=host.host,
+                    longest=words.number(outwards(0, longest)[1], 3),
+                )
                 rows.append(
                     (words("state.warn"), text, words("owner.network" if kind is OutageKind.NETWORK else "owner.host"))
                 )
-    rows += [(words("deviation.noted"), f"{one.text} ({one.by})", one.owner or words("not_given")) for one in source.of_kind("deviation")]  # fmt: skip
+    rows += [
+        (words("deviation.noted"), f"{one.text} ({one.by})", one.owner or words("not_given"))
+        for one in source.of_kind("deviation")
+    ]
     head = tuple(words(f"head.{name}") for name in ("state", "what", "owner"))
     block: Block = Table(head, tuple(rows), states=(0,)) if rows else Text(words("deviation.none"))
     return Section("deviations", words("section.deviations"), (block,))
@@ -623,7 +677,10 @@ def _licence(source: WriteUpInputs) -> Section:
         return Section("licence", "", ())
     words = source.words
     stays, unreadable = whereabouts(source.run)
-    rows = [(f"{stay.frame} {stay.machine}".strip(), _stay(words, stay.since_ns), _stay(words, stay.until_ns), stay.run) for stay in stays]  # fmt: skip
+    rows = [
+        (f"{stay.frame} {stay.machine}".strip(), _stay(words, stay.since_ns), _stay(words, stay.until_ns), stay.run)
+        for stay in stays
+    ]
     head = tuple(words(f"head.{name}") for name in ("frame", "since", "until", "by_run"))
     blocks: list[Block] = [Text(words("licence.about"))]
     blocks.append(Table(head, tuple(rows)) if rows else Text(words("licence.none")))
@@ -643,7 +700,10 @@ def _follow_up(source: WriteUpInputs) -> Section:
     words = source.words
     rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
     if source.is_move and source.analysis.verdict.question("moved").state is AnswerState.PASSED:
-        rows += [(words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit") for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))]  # fmt: skip
+        rows += [
+            (words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit")
+            for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))
+        ]
     head = tuple(words(f"head.{name}") for name in ("what", "owner", "said_by"))
     block: Block = Table(head, tuple(rows)) if rows else Text(words("follow_up.none"))
     return Section("follow-up", words("section.follow-up"), (block,))

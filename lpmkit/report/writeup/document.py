@@ -41,7 +41,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plot of the run folder: ``name`` is its file's stem in ``plots/``, ``alt`` what it shows for who cannot see it."""
+    """A plot of the run folder: ``name`` is its stem in ``plots/``, ``alt`` its description for screen readers."""
 
     name: str
     alt: str
@@ -69,7 +69,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One of the numbers at the top: its name, the number, what stands below it."""
+    """A figure at the top: name, number, note."""
 
     name: str
     value: str

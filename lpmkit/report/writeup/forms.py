@@ -1,5 +1,5 @@
-"""The forms of a write-up: HTML (self-contained), PDF from that HTML, Word, Markdown. All say what the `Document` says,
-and nothing else.
+"""The forms of a write-up: HTML (self-contained), PDF from that HTML, Word, Markdown. All have the content of the
+`Document`, and nothing else.
 
 PDF is made by WeasyPrint, Word by python-docx; neither needs an office program, LaTeX or a browser.
 """
@@ -50,8 +50,11 @@ def html(document: Document, plots: Path, template: Path | None = None, logo: Pa
         loaders.insert(0, FileSystemLoader(template.parent))
         name = template.name
     environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.ChoiceLoader(loaders), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+        loader=jinja2.ChoiceLoader(loaders),
+        autoescape=select_autoescape(default=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     filled = {
         "document": document,
         "logo": _picture(logo) if logo is not None else None,
@@ -196,7 +199,7 @@ def pdf(text: str) -> bytes:
     except OSError as error:
         raise UsageError(
             f"a PDF needs Pango, a system library: {error}",
-            next_step="Install it (Debian: libpango-1.0-0 libpangoft2-1.0-0; RHEL: pango), or print the HTML from a browser.",
+            next_step="Install it (Debian: libpango-1.0-0 libpangoft2-1.0-0; RHEL: pango), or print the HTML file.",
         ) from error
     from weasyprint.urls import FatalURLFetchingError, URLFetcher  # noqa: PLC0415 - as above
 
@@ -240,7 +243,11 @@ def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
             ) from error
     made.add_heading(_xml(document.title), 0)
     made.add_paragraph().add_run(_xml(f"{document.state_word}: {document.sentence}")).bold = True
-    _word_table(made, tuple(figure.name for figure in document.figures), (tuple(figure.value for figure in document.figures), tuple(figure.note for figure in document.figures)))  # fmt: skip
+    _word_table(
+        made,
+        tuple(figure.name for figure in document.figures),
+        (tuple(figure.value for figure in document.figures), tuple(figure.note for figure in document.figures)),
+    )
     for section in document.sections:
         made.add_heading(_xml(section.title), 1)
         for block in section.blocks:
@@ -299,7 +306,7 @@ _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _xml(text: str) -> str:
-    """Without the characters that XML cannot hold: a machine may have said anything."""
+    """A text without characters that XML cannot hold; a machine's message may have any."""
     return _NOT_XML.sub("", text)
 
 
@@ -310,7 +317,10 @@ def markdown(document: Document, plots: str) -> str:
     """For a wiki. Pictures are links to ``plots``, the way there from where the text will lie."""
     figures = document.figures
     lines = [f"# {_plain(document.title)}", "", f"**{_plain(document.state_word)}: {_plain(document.sentence)}**", ""]
-    lines += _rows(tuple(figure.name for figure in figures), (tuple(figure.value for figure in figures), tuple(figure.note for figure in figures)))  # fmt: skip
+    lines += _rows(
+        tuple(figure.name for figure in figures),
+        (tuple(figure.value for figure in figures), tuple(figure.note for figure in figures)),
+    )
     for section in document.sections:
         lines += ["", f"## {_plain(section.title)}", ""]
         for block in section.blocks:

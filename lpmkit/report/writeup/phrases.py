@@ -27,7 +27,8 @@ _MOMENT = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)
 class PhraseBook:
     """Templates and their translations. The call translates a text.
 
-    >>> book = PhraseBook({"yes": "ja", "{n} sessions": "{n} Sitzungen", "the longest wait {time}": "längste Wartezeit {time}"})
+    >>> phrases = {"yes": "ja", "{n} sessions": "{n} Sitzungen", "the longest wait {time}": "längste Wartezeit {time}"}
+    >>> book = PhraseBook(phrases)
     >>> book("yes: 14 sessions, the longest wait 1.549 s")
     'ja: 14 Sitzungen, längste Wartezeit 1,549 s'
     >>> book("HSCL1234 The operation failed")

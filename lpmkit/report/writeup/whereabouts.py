@@ -10,7 +10,7 @@ from lpmkit.runs.history import NAME, History
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A partition on a frame. Times are nanoseconds since 1970, ``None`` where no run tells; ``run`` is the run by
+    """A partition on a frame. Times are nanoseconds since 1970, `None` if no run has them; ``run`` is the run by
     which it came (or left, of the first).
     """
 
