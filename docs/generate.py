@@ -1,4 +1,6 @@
-"""Generate ``docs/commands.md``, ``docs/checks.md`` and the table and diagram of ``docs/recovery.md`` from the code: ``make docs``."""
+"""Generate ``docs/commands.md``, ``docs/checks.md`` and the table and diagram of ``docs/recovery.md`` from the code:
+``make docs``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def reference() -> str:
     parts = [
         "# Commands",
         "",
-        "Generated from the commands by `make docs`. Exit status: 0 success, 1 check, validation or move failed, 2 usage error, 3 inconclusive, 130 interrupted.",
+        "Generated from the commands by `make docs`. Exit status: 0 success, 1 check, validation or move failed, 2 "
+        "usage error, 3 inconclusive, 130 interrupted.",
         "",
     ]
     # The same settings as when it is typed: click keeps a command's help option once it was shown.
@@ -72,9 +75,12 @@ def checks_page() -> str:
     parts = [
         "# Checks, levels and codes",
         "",
-        "Made from the tables of `lpmkit.checks` and `lpmkit.control.codes` by `make docs`. How sure a fact is: A seen in a captured output, B stated by the vendor's documentation,",
-        "C from code that drives the real thing, D recalled. A check passes only when everything it needs was known; what could not be looked at is *unknown*. Where only the firmware's own validation",
-        "can tell, the check says so and does not keep a partition from being ready. The number is that of the prerequisite, AI: of active and inactive moves, A: of active ones only.",
+        "Made from the tables of `lpmkit.checks` and `lpmkit.control.codes` by `make docs`. How sure a fact is: A "
+        "seen in a captured output, B stated by the vendor's documentation,",
+        "C from code that drives the real thing, D recalled. A check passes only when everything it needs was known; "
+        "what could not be looked at is *unknown*. Where only the firmware's own validation",
+        "can tell, the check says so and does not keep a partition from being ready. The number is that of the "
+        "prerequisite, AI: of active and inactive moves, A: of active ones only.",
         "",
         "## Prerequisites",
         "",
@@ -104,11 +110,20 @@ def checks_page() -> str:
         parts.append("| " + " | ".join(map(str, cells)) + " |")
     parts += ["", "## Levels", "", "| what | at least | for | sure | source |", "|---|---|---|---|---|"]
     parts += [f"| {one.what} | {one.at_least} | {one.needed_for} | {one.mark} | {one.source} |" for one in level_rows()]
-    parts += ["", "## Codes", "", "`lpmkit explain CODE` says the same.", "", "| code | meaning | proved by | mend | who | sure | source |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    parts += [
+        "",
+        "## Codes",
+        "",
+        "`lpmkit explain CODE` says the same.",
+        "",
+        "| code | meaning | proved by | mend | who | sure | source |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for code, known in known_codes().items():
         name = f"{code} ({known.label})" if known.label else code
         parts.append(
-            f"| {name} | {known.meaning} | `{known.prove}` | {known.mend} | {known.who} | {known.mark} | {known.source} |"
+            f"| {name} | {known.meaning} | `{known.prove}` | {known.mend} | {known.who} | {known.mark} | "
+            f"{known.source} |"
         )
     return "\n".join([*parts, ""])
 
