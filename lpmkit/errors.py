@@ -79,7 +79,7 @@ class SiteFileError(UsageError):
     def __init__(self, path: str, problems: Iterable[str], *, what: str | None = None) -> None:
         self.problems = tuple(problems)
         listed = "; ".join(self.problems)
-        next_step = "`lpmkit doctor` checks it again." if what is None else "Mend it and repeat the command."
+        next_step = "`lpmkit doctor` checks it again." if what is None else "Correct it and try again."
         super().__init__(f"{what or 'the site file'} cannot be used: {listed}", where=path, next_step=next_step)
 
 

@@ -77,7 +77,7 @@ def test_rows_that_are_no_plan_are_not_saved_and_the_reason_is_said(machines: Ma
     maker.rows.children[0].buttons["remove"].click()
     assert maker.rows.children == ()
     assert not (tmp_path / "rack.yaml").exists()
-    with pytest.raises(SiteFileError, match="press Save above"):
+    with pytest.raises(SiteFileError, match="press Save first"):
         plan_of_file(cast(Runbook, machines), tmp_path / "rack.yaml")
 
 
