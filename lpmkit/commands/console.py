@@ -201,6 +201,15 @@ def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | N
     (console or terminal).print(table)
 
 
+def print_item(mark: str, *lines: str, console: Console | None = None) -> None:
+    """Print a sign and its lines, wrapped beside it at any width of the terminal; empty lines are left out."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text.from_markup(mark), Text("\n".join(visible(line) for line in lines if line)))
+    (console or terminal).print(grid)
+
+
 def site_or_none(context: click.Context, folder: Path | None = None, ssh_config: Path | None = None) -> Site:
     """The site of the site file, or an empty one without a site file; ``folder`` and ``ssh_config`` replace its runs
     folder and OpenSSH configuration.

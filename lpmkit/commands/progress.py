@@ -15,6 +15,7 @@ from lpmkit.commands.console import (
     INTERRUPTED,
     NOT_FINE,
     Terminal,
+    print_item,
     print_json,
     print_line,
     terminal,
@@ -107,13 +108,22 @@ def _is_recorded(run: Run) -> bool:
         return False  # a read-only archive: its lock cannot be examined, and nothing here depends on it
 
 
+#: States of a question in the order in which they are printed, never by colour alone.
+_SIGNS = {
+    "failed": "[red]✗ failed[/red]       ",
+    "not evaluated": "[magenta]? not evaluated[/magenta]",
+    "passed": "[green]✓ passed[/green]       ",
+}
+
+
 def print_summary(found: dict[str, Any], console: Console | None = None) -> None:
-    """Print the verdict and its questions, as at the top of the report."""
+    """Print the verdict, then the questions: failed, not evaluated, passed."""
     out = console or terminal
     verdict = found["verdict"]
     out.print(verdict["line"], style="bold")
-    for row in verdict["questions"]:
-        out.print(f"  {row['state']:>14}  {row['question']}: {row['answer']}")
+    rows = sorted(verdict["questions"], key=lambda row: list(_SIGNS).index(row["state"]))
+    for row in rows:
+        print_item(_SIGNS[row["state"]], f"{row['question']} {row['answer']}", console=console)
 
 
 def status_of_verdict(found: dict[str, Any]) -> int:

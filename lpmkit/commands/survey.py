@@ -21,6 +21,7 @@ from lpmkit.commands.console import (
     MARKS,
     NOT_FINE,
     json_option,
+    print_item,
     print_json,
     print_table,
     reports_errors,
@@ -175,27 +176,33 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
     sys.exit(FINE if validation.passed else NOT_FINE if validation.status is not None else COULD_NOT_TELL)
 
 
+#: Verdicts in the order in which they are printed.
+_URGENCY = ("fail", "unknown", "warn", "pass", "not applicable")
+
+
 def print_findings(findings: Sequence[Finding], console: Console | None = None, *, only_trouble: bool = False) -> None:
-    """Print the findings as a table: verdict, check, facts, remedy and owner."""
-    rows = [
-        {
-            "": MARKS[finding.verdict.value],
-            "check": finding.title,
-            "about": finding.about,
-            "facts": ", ".join(f"{name}: {value}" for name, value in finding.facts.items()),
-            "remedy": f"{finding.remedy} ({finding.who})" if finding.remedy and finding.verdict.value != "pass" else "",
-        }
-        for finding in findings
-        if not finding.only_firmware
-        and finding.verdict.value != "not applicable"
-        and not (only_trouble and finding.verdict.value == "pass")
-    ]
-    left_out = [finding.title for finding in findings if finding.only_firmware]
-    passed = sum(finding.verdict.value == "pass" for finding in findings)
+    """Print counts, then what needs attention with facts, remedy and owner, then the titles of the passed checks."""
     out = console or terminal
-    absent = [finding.title for finding in findings if finding.verdict.value == "not applicable"]
-    out.print(f"{passed} of {len(findings) - len(absent)} checks pass.")
-    print_table("", rows, console)
+    left_out = [finding.title for finding in findings if finding.only_firmware]
+    shown = [finding for finding in findings if not finding.only_firmware]
+    shown.sort(key=lambda finding: _URGENCY.index(finding.verdict.value))
+    titles_of = {verdict: [one.title for one in shown if one.verdict.value == verdict] for verdict in _URGENCY}
+    absent = titles_of.pop("not applicable")
+    parts = [f"{len(titles)} {verdict}" for verdict, titles in titles_of.items() if titles]
+    applicable = len(findings) - len(absent)
+    out.print(
+        f"{len(titles_of['pass'])} of {applicable} checks pass: {', '.join(parts)}, "
+        f"{len(left_out)} left to the validation."
+    )
+    for finding in shown:
+        if finding.verdict.value in ("pass", "not applicable"):
+            continue
+        facts = ", ".join(f"{name}: {value}" for name, value in finding.facts.items())
+        remedy = f"{finding.remedy} ({finding.who})" if finding.remedy else ""
+        about = f" ({finding.about})" if finding.about else ""
+        print_item(MARKS[finding.verdict.value], f"{finding.title}{about}", facts, remedy, console=console)
+    if titles_of["pass"] and not only_trouble:
+        print_item(MARKS["pass"], "; ".join(dict.fromkeys(titles_of["pass"])), console=console)
     if absent and not only_trouble:
         out.print(f"Not applicable: {'; '.join(dict.fromkeys(absent))}.")
     if left_out:

@@ -161,10 +161,10 @@ class KeyFigure:
 def _figures(analysis: Analysis) -> Iterator[KeyFigure]:
     still = analysis.suspension
     if still:
-        best = f"most likely {still.best_ns / 1e9:.3f} s, 95 %: {seconds(still.likely)}"
+        best = f"estimate {still.best_ns / 1e9:.3f} s, 95 % coverage interval {seconds(still.likely)}"
         yield KeyFigure("suspended", seconds(still.length), best)
     else:
-        yield KeyFigure("suspended", "none found", "no silence that all probes share")
+        yield KeyFigure("suspended", "none found", "no gap that all probes share")
     if analysis.longest_wait is not None:
         note = "at the keyboard of an open SSH session"
         yield KeyFigure("session outage", seconds(analysis.longest_wait), note)
@@ -173,11 +173,11 @@ def _figures(analysis: Analysis) -> Iterator[KeyFigure]:
         yield KeyFigure("session outage", "none seen" if echo else "not looked at", "open SSH session")
     if analysis.mode == "move":
         took = "not known" if analysis.move_ns is None else f"{analysis.move_ns / 1e9:.0f} s"
-        yield KeyFigure("the whole move", took, "from the command to running on the target, as polled")
-    yield KeyFigure("other silences", str(analysis.other_silences), "network, single service, micro-stops")
+        yield KeyFigure("duration of the move", took, "from the command to running on the target")
+    yield KeyFigure("other gaps", str(analysis.other_silences), "network, single service, micro-stops")
     unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
     stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
-    yield KeyFigure("not observed", f"{unseen:.1f} s", f"and this machine stood still for {stalled:.2f} s")
+    yield KeyFigure("not observed", f"{unseen:.1f} s", f"observer stalls: {stalled:.2f} s")
 
 
 def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
@@ -280,7 +280,7 @@ def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str
     }
     for name, title, digits in (
         ("copy_s", "copy", 0),
-        ("whole_s", "the whole move", 0),
+        ("whole_s", "whole move", 0),
         ("suspended_s", "suspension", 1),
     ):
         said, value = kept["before"][name], really[name]
