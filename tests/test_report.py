@@ -171,7 +171,7 @@ def test_samples_csv_holds_every_sample_with_its_time_of_day(run: Run) -> None:
 )
 def test_a_poorer_run_has_a_report_too(tmp_path: Path, made: Made) -> None:
     html = write_report(make(tmp_path, made).path).read_text()
-    assert "What was not looked at" in html
+    assert "Not looked at, with the reason" in html
 
 
 def test_an_empty_run_has_a_report_that_says_so(tmp_path: Path) -> None:
