@@ -14,6 +14,10 @@ from importlib import resources
 
 from ruamel.yaml import YAML
 
+#: Places that hold a number or a single word; any other holds any text.
+_FORMS = dict.fromkeys(("n", "m"), r"[-+0-9.,]+") | dict.fromkeys(
+    ("partition", "source", "target", "name"), r"[^\s,;]+"
+)
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it
 #: itself.
@@ -87,9 +91,9 @@ class PhraseBook:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """A template as a pattern. Places called ``n`` and ``m`` are numbers."""
+    """A template as a pattern. Places called ``n`` and ``m`` are numbers, some are single words (`_FORMS`)."""
     parts = _PLACE.split(template)
-    places = [f"(?P<{name}>{'[-+0-9.,]+' if name in ('n', 'm') else '.+?'})" for name in parts[1::2]]
+    places = [f"(?P<{name}>{_FORMS.get(name, '.+?')})" for name in parts[1::2]]
     texts = [re.escape(part) for part in parts[::2]]
     return re.compile("".join(text + place for text, place in zip(texts, [*places, ""], strict=True)), re.DOTALL)
 
