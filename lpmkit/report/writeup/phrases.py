@@ -15,9 +15,8 @@ from importlib import resources
 from ruamel.yaml import YAML
 
 #: Places that hold a number or a single word; any other holds any text.
-_FORMS = dict.fromkeys(("n", "m"), r"[-+0-9.,]+") | dict.fromkeys(
-    ("partition", "source", "target", "name"), r"[^\s,;]+"
-)
+_FORMS = {"n": r"[-+0-9.,]+", "m": r"[-+0-9.,]+"}
+_FORMS |= dict.fromkeys(("partition", "source", "target", "name"), r"[^\s,;]+")
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it
 #: itself.
