@@ -481,7 +481,10 @@ def remote_restart(survey: Survey) -> RuleResult:
         return RuleResult(Verdict.PASS, survey.partition, facts)
     target = frame_of(survey, survey.target).generation
     facts["POWER generation of the target"] = target
-    remedy = "Require the attribute on the target with --option requirerr=1, or move without: --option requirerr=2; then it is lost."
+    remedy = (
+        "Require the attribute on the target with --option requirerr=1. To move without it, so that it is lost: "
+        "--option requirerr=2."
+    )
     if moving.simplified_remote_restart_capable and target is None:
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor compatibility modes")
     too_old = moving.simplified_remote_restart_capable and target is not None and target < SIMPLIFIED_RESTART_SINCE

@@ -399,7 +399,7 @@ def pool_there(survey: Survey) -> RuleResult:
     order = survey.mapping or {}
     named = order.get("shared_proc_pool_name") == pool or order.get("shared_proc_pool_id") == str(number)
     facts["named in the order"] = named
-    remedy = f"Name it in the order: --map shared_proc_pool_name='{pool}'. Otherwise the partition may join the default pool."
+    remedy = f"Name it in the order: --map shared_proc_pool_name='{pool}'. Without it the default pool may be chosen."
     return passed(named, survey.target.name, facts, remedy, bad=Verdict.WARN)
 
 

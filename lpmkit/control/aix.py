@@ -19,7 +19,8 @@ from lpmkit.ssh.session import Session
 
 Value = TypeVar("Value")
 
-#: The layout of ``lsdev -Cc``: status words, and the look of a location code (widths are D, so columns are told by their words).
+#: The layout of ``lsdev -Cc``: status words, and the look of a location code (widths are D, so columns are told by
+#: their words).
 RECALLED_LSDEV_STATUS = ("Available", "Defined", "Stopped")
 
 
@@ -118,7 +119,8 @@ def decode(content: bytes) -> str:
 
 
 def one_line(text: str, form: str = "") -> str:
-    r"""The reply of a command that prints one line. With a ``form``, login notices around the one line of that form are skipped.
+    r"""The reply of a command that prints one line. With a ``form``, login notices around the one line of that form
+    are skipped.
 
     >>> one_line("000071DA4C00\n")
     '000071DA4C00'
@@ -232,7 +234,8 @@ def read_configuration(text: str) -> Configuration:
     Model, serial, processors, clock, partition, memory, firmware; what follows the first empty line is not read.
     `GLPI`, A.
 
-    >>> found = read_configuration("System Model: IBM,9080-M9S\nMachine Serial Number: 45XY777\nLPAR Info: 5 J - k\n\nNetwork\n")
+    >>> found = read_configuration("System Model: IBM,9080-M9S\nMachine Serial Number: 45XY777\nLPAR Info: 5 J - k\n"
+    ...     "\nNetwork\n")
     >>> found.serial, found.lpar_id, found.lpar_name, found.memory_mb
     ('45XY777', 5, 'J - k', None)
     """
@@ -284,7 +287,8 @@ def read_lparstat(text: str) -> LparStat:
 
     The label ends at the first colon, padded or not; blanks inside it vary; decimals may have a comma. `GLPI`, A.
 
-    >>> found = read_lparstat("Partition Name : a:b\nPartition Number: 2\nEntitled  Capacity     : 4,00\nMode : Capped\n")
+    >>> found = read_lparstat("Partition Name : a:b\nPartition Number: 2\nEntitled  Capacity     : 4,00\n"
+    ...     "Mode : Capped\n")
     >>> found.partition_name, found.lpar_id, found.entitled_capacity
     ('a:b', 2, 4.0)
     """
@@ -311,7 +315,8 @@ def read_errpt(text: str) -> tuple[ErrorEntry, ...]:
 
     `ZIU`, A. An empty log prints nothing.
 
-    >>> text = "IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION\n08917DC6   0414083316 I S pmig           Client X\n"
+    >>> text = ("IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION\n"
+    ...     "08917DC6   0414083316 I S pmig           Client X\n")
     >>> read_errpt(text)[0].resource, read_errpt(text)[0].description
     ('pmig', 'Client X')
     """
@@ -391,7 +396,8 @@ def read_adapters(text: str) -> tuple[Device, ...]:
 
     Names and texts `GLPI`, A; column widths D.
 
-    >>> [(device.name, device.location) for device in read_adapters("ent0 Available  Virtual I/O\nfcs0 Available 05-08 4Gb FC\n")]
+    >>> [(device.name, device.location) for device in read_adapters("ent0 Available  Virtual I/O\n"
+    ...     "fcs0 Available 05-08 4Gb FC\n")]
     [('ent0', None), ('fcs0', '05-08')]
     """
     return tuple(_adapter(line) for line in lines(text) if line.strip())
@@ -463,9 +469,11 @@ def read_subsystem(text: str) -> Subsystem:
         Subsystem         Group            PID          Status
          ctrmc            rsct             3801192      active
 
-    >>> read_subsystem("Subsystem         Group            PID          Status\n ctrmc            rsct             3801192      active\n")
+    >>> read_subsystem("Subsystem         Group            PID          Status\n"
+    ...     " ctrmc            rsct             3801192      active\n")
     Subsystem(name='ctrmc', group='rsct', pid=3801192, status='active')
-    >>> read_subsystem("Subsystem         Group            PID          Status\n ctrmc            rsct                          inoperative\n")
+    >>> read_subsystem("Subsystem         Group            PID          Status\n"
+    ...     " ctrmc            rsct                          inoperative\n")
     Subsystem(name='ctrmc', group='rsct', pid=None, status='inoperative')
     """
     rows = [line.split() for line in lines(text) if line.strip()]
@@ -549,7 +557,8 @@ class SyslogLine:
 def read_syslog_files(text: str) -> tuple[str, ...]:
     r"""The files that ``/etc/syslog.conf`` writes to, each once: its second column where that is a path.
 
-    >>> read_syslog_files("# comment\n*.debug\t/var/adm/messages rotate size 1m files 4\nmail.debug @loghost\nauth.info /dev/console\n")
+    >>> read_syslog_files("# comment\n*.debug\t/var/adm/messages rotate size 1m files 4\nmail.debug @loghost\n"
+    ...     "auth.info /dev/console\n")
     ('/var/adm/messages',)
     """
     rows = [line.split() for line in lines(text) if line.strip() and not line.lstrip().startswith("#")]
@@ -564,7 +573,8 @@ def read_dr_lines(text: str) -> tuple[SyslogLine, ...]:
     The tag ``DRMGR`` is documented (dr_scripts, AIX 7.2); what it says of a migration was not found, so the words are
     kept as they come.
 
-    >>> read_dr_lines("Aug  8 20:14:02 bxaix85 daemon:notice DRMGR[241]: post phase\nAug  8 20:14:02 bxaix85 auth:info sshd: x\n")
+    >>> read_dr_lines("Aug  8 20:14:02 bxaix85 daemon:notice DRMGR[241]: post phase\n"
+    ...     "Aug  8 20:14:02 bxaix85 auth:info sshd: x\n")
     (SyslogLine(stamp='Aug  8 20:14:02', process='DRMGR[241]', text='post phase'),)
     """
     return tuple(

@@ -80,7 +80,8 @@ def read_svmon(text: str) -> RealMemory:
         memory      1003520     1000352        3168      466861     1468212     Ded
         pg space    2097152      829774
 
-    >>> read_svmon("               size       inuse        free         pin     virtual\nmemory  100  90  10  30  80\n").in_use // 4096
+    >>> read_svmon("               size       inuse        free         pin     virtual\n"
+    ...     "memory  100  90  10  30  80\n").in_use // 4096
     90
     """
     rows = [line.split() for line in lines(text) if line.strip()]

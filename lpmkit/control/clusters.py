@@ -57,7 +57,8 @@ def cluster_kinds() -> Mapping[str, ClusterKind]:
 def read_members(text: str) -> tuple[ClusterMember, ...]:
     r"""The cluster software among the processes that ``ps -e -o pid,args`` shows; the first process of each kind.
 
-    >>> text = "    PID COMMAND\n 418022 /u01/app/grid/bin/ocssd.bin\n 500000 grep mmfsd\n 600000 /usr/es/sbin/cluster/clstrmgr\n"
+    >>> text = ("    PID COMMAND\n 418022 /u01/app/grid/bin/ocssd.bin\n 500000 grep mmfsd\n"
+    ...     " 600000 /usr/es/sbin/cluster/clstrmgr\n")
     >>> [(one.kind, one.process) for one in read_members(text)]
     [('PowerHA', '/usr/es/sbin/cluster/clstrmgr'), ('Oracle Clusterware', '/u01/app/grid/bin/ocssd.bin')]
     """

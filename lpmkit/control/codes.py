@@ -51,7 +51,8 @@ class Explained:
         if self.known is None:
             return f"{self.code}: nothing is known about this code here; the words that came with it are all there is."
         sure = " (from memory, not from a source)" if self.known.mark == "D" else ""
-        return f"{self.code}: {self.known.meaning}{sure} See: {self.known.prove} Mend: {self.known.mend} ({self.known.who})"
+        known = self.known
+        return f"{self.code}: {known.meaning}{sure} See: {known.prove} Mend: {known.mend} ({known.who})"
 
 
 @cache
@@ -105,7 +106,8 @@ def _plain(code: str) -> str:
 def explain(text: str) -> tuple[Explained, ...]:
     """Every code of a reply with what is known about it.
 
-    >>> [(one.code, one.known is not None) for one in explain("HSCLA246 The console cannot …\\nHSCL9999 Something else.")]
+    >>> [(one.code, one.known is not None) for one in explain("HSCLA246 The console cannot …\\n"
+    ...     "HSCL9999 Something else.")]
     [('HSCLA246', True), ('HSCL9999', False)]
     """
     return tuple(Explained(code, known_codes().get(code)) for code in codes_in(text))
@@ -114,7 +116,8 @@ def explain(text: str) -> tuple[Explained, ...]:
 def look_up(words: Iterable[str]) -> tuple[Explained, ...]:
     """The meaning of each code or text that a person gives. A word without a known code is itself an unknown code.
 
-    >>> [(one.code, one.known is not None) for one in look_up(["hscla319", "lsmap 63", "FACADE99", "[VIOSI01040010-0003] No results"])]
+    >>> [(one.code, one.known is not None) for one in look_up(["hscla319", "lsmap "
+    ...     "63", "FACADE99", "[VIOSI01040010-0003] No results"])]
     [('HSCLA319', True), ('lsmap 63', True), ('FACADE99', False), ('VIOSI01040010-0003', True)]
     """
     entries: dict[str, Explained] = {}

@@ -28,7 +28,7 @@ class Dialect:
 
 
 def dialect_of(session: Session) -> Dialect:
-    """Ask what a manager is. Raises `UnexpectedReply` for a machine that is none, and whatever the connection raises."""
+    """Ask what a manager is. Raises `UnexpectedReply` for a machine that is none, and connection errors."""
     reply = session.run(["lshmc", "-V"])
     try:
         level = read_console_level(reply.checked().output)

@@ -185,7 +185,8 @@ def read_console_level(text: str) -> ConsoleLevel:
         ","base_version=V7R7.9.0
         "
 
-    >>> level = '"version= Version: 8\n Release: 8.2.0\n Service Pack: 0\nHMC Build level 20141006.3\n","base_version=V8R8.2.0\n"\n'
+    >>> level = ('"version= Version: 8\n Release: 8.2.0\n Service Pack: 0\nHMC Build level 20141006.3\n'
+    ...     '","base_version=V8R8.2.0\n"\n')
     >>> read_console_level(level).version, read_console_level(level).build
     ('8', '20141006.3')
     """

@@ -100,10 +100,13 @@ def read_vnics(text: str) -> tuple[VnicAdapter, ...]:
     port, the capacity and the priority (D: taken where they are found); states ``sriov/logical port/active/state``
     (C).
 
-    >>> nic, = read_vnics('p,5,7,sriov/v1/1/2/0/27004001/2.0/2.0/50/100.0/100.0,sriov/27004001/1/Operational,100,2E8F11005007\n')
+    >>> nic, = read_vnics('p,5,7,sriov/v1/1/2/0/27004001/2.0/2.0/50/100.0/100.0,sriov/27004001/1/Operational,100,'
+    ...     '2E8F11005007\n')
     >>> backing, = nic.backing
-    >>> (backing.server, backing.adapter, backing.port), backing.capacity, backing.priority, backing.active, backing.state
-    (('v1', 2, 0), 2.0, 50, True, 'Operational')
+    >>> backing.server, backing.adapter, backing.port
+    ('v1', 2, 0)
+    >>> backing.capacity, backing.priority, backing.active, backing.state
+    (2.0, 50, True, 'Operational')
     """
     return tuple(_vnic(row) for row in VNIC.read_any(text))
 
@@ -255,7 +258,8 @@ def read_mover_pairs(text: str) -> tuple[MoverPair, ...]:
 
     For each mover of the source, the movers of the target that its address reaches.
 
-    >>> [(one.source, one.target, one.target_address) for one in read_mover_pairs('v1,1,"10.0.0.1//1/v1b/10.0.0.2,10.0.0.1//2/v2b/10.0.0.3"\n')]
+    >>> [(one.source, one.target, one.target_address) for one in read_mover_pairs('v1,1,"10.0.0.1//1/v1b/10.0.0.2,'
+    ...     '10.0.0.1//2/v2b/10.0.0.3"\n')]
     [('v1', 'v1b', '10.0.0.2'), ('v1', 'v2b', '10.0.0.3')]
     """
     return tuple(

@@ -115,7 +115,8 @@ def records(text: str) -> list[dict[str, str]]:
     r'''Records, one a line, as dictionaries. Which keys there are is the machine's business; a field without ``=`` is
     refused.
 
-    >>> records('name=nim1,lpar_id=5,os_version=AIX 6.1 6100-00-01-0748,rmc_ipaddr=,"virtual_eth_adapters=""2/1/1/3,4/0/1"""\n')
+    >>> records('name=nim1,lpar_id=5,os_version=AIX 6.1 6100-00-01-0748,rmc_ipaddr=,"virtual_eth_adapters=""2/1/1/3,'
+    ...     '4/0/1"""\n')
     [{'name': 'nim1', 'lpar_id': '5', 'os_version': 'AIX 6.1 6100-00-01-0748', 'rmc_ipaddr': '',
       'virtual_eth_adapters': '"2/1/1/3,4/0/1"'}]
     >>> records("No results were found.\n")

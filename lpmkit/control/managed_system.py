@@ -162,12 +162,13 @@ class Resources:
 def read_systems(text: str) -> tuple[Frame, ...]:
     r"""``lssyscfg -r sys``::
 
-        Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating,"active_lpar_mobility_capable,shared_proc_capable","default,POWER6"
+        Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating,"active_lpar_mobility_capable,…","default,POWER6"
 
     The names, the state, what the system is capable of (only what it has is listed) and its processor modes.
     `NOVA-IVM`, A and C; the states A from `ZIU`.
 
-    >>> text = 'Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating,"active_lpar_mobility_capable,a","default,POWER6"\n'
+    >>> text = ('Server-7998-61X-SN10071DA,7998-61X,10071DA,Operating,"active_lpar_mobility_capable,a","default,'
+    ...     'POWER6"\n')
     >>> frame, = read_systems(text)
     >>> frame.machine, frame.active_mobility_capable, frame.proc_compat_modes
     ('7998-61X*10071DA', True, ('default', 'POWER6'))
@@ -248,7 +249,8 @@ def read_partitions(text: str) -> tuple[Partition, ...]:
 
     One partition a line; what a level does not list is ``None``. Fields `ZIU` A, the IVM's ``0,0,none`` `NOVA-IVM` A.
 
-    >>> partition, = read_partitions("bxaix85,2,Running,aixlinux,AIX 5.3,10071DA2,active,192.0.2.85,none,0,1,1,POWER6\n")
+    >>> partition, = read_partitions("bxaix85,2,Running,aixlinux,AIX 5.3,10071DA2,active,192.0.2.85,none,0,1,1,"
+    ...     "POWER6\n")
     >>> partition.rmc_state, partition.dlpar_mem_capable, partition.redundant_error_path_reporting
     ('active', True, False)
     >>> partition, = read_partitions("name=nim1,lpar_id=5,lpar_env=aixlinux,state=Running,a_new_field=1\n")
@@ -317,7 +319,8 @@ def read_partition_processors(text: str) -> tuple[Resources, ...]:
 
     Mode, processing units (none for dedicated processors), processors or virtual processors. `ZIU`, A.
 
-    >>> [(row.proc_units, row.virtual_processors) for row in read_partition_processors("a,2,shared,0.80,2\nb,4,ded,null,7\n")]
+    >>> [(row.proc_units, row.virtual_processors) for row in read_partition_processors("a,2,shared,0.80,2\n"
+    ...     "b,4,ded,null,7\n")]
     [(0.8, 2), (None, 7)]
     """
     return tuple(
@@ -444,7 +447,8 @@ def _physical_slot(row: Mapping[str, str]) -> PhysicalSlot:
 def read_profiles(text: str) -> tuple[Profile, ...]:
     r"""``lssyscfg -r prof`` in its own form, which is kept word for word (`ZIU`, A).
 
-    >>> profile, = read_profiles('name=normal,lpar_name=p8aix01,lpar_id=3,"virtual_scsi_adapters=2/client/1/v1/11/1,3/client/2/v2/11/1"\n')
+    >>> profile, = read_profiles('name=normal,lpar_name=p8aix01,lpar_id=3,"virtual_scsi_adapters=2/client/1/v1/11/1,'
+    ...     '3/client/2/v2/11/1"\n')
     >>> profile.name, profile.partition, profile.record.startswith("name=normal,")
     ('normal', 'p8aix01', True)
     """

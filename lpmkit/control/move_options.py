@@ -61,8 +61,8 @@ def checked_options(options: Mapping[str, str]) -> dict[str, str]:
 def option_arguments(options: Mapping[str, str], level: Sequence[int] | None, *, ivm: bool = False) -> list[str]:
     """The arguments of ``migrlpar`` for these options, in the order of the table.
 
-    ``level`` are the numbers of the HMC's release, ``None`` where it does not print them. Raises `UsageError` for an option
-    that the manager does not have.
+    ``level`` are the numbers of the HMC's release, ``None`` where it does not print them. Raises `UsageError` for an
+    option that the manager does not have.
 
     >>> option_arguments({"affinity": "yes", "requirerr": "2"}, (10, 10, 3))
     ['--requirerr', '2', '--affinity']

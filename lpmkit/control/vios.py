@@ -182,7 +182,8 @@ def read_scsi_map_fields(text: str) -> tuple[VirtualScsiServer, ...]:
 
     Five fields for each target, six where the level says whether it is mirrored.
 
-    >>> server, = read_scsi_map_fields("vhost0:U1-V1-C11:0x00000002:rvg:Available:0x81:lv1: :vtopt0:Available:0x82: : \n")
+    >>> server, = read_scsi_map_fields("vhost0:U1-V1-C11:0x00000002:rvg:Available:0x81:lv1: :vtopt0:Available:0x82: "
+    ...     ": \n")
     >>> [(target.name, target.backing, target.physloc) for target in server.targets]
     [('rvg', 'lv1', None), ('vtopt0', '', None)]
     """
@@ -309,7 +310,8 @@ def read_fc_ports(text: str) -> tuple[FcPort, ...]:
         name             physloc                        fabric tports aports swwpns  awwpns
         fcs0             U5803.001.9SS99BC-P2-C6-T1          1     64     43   2048    1967
 
-    >>> port, = read_fc_ports("name physloc fabric tports aports swwpns awwpns\nfcs0 U5803.001.9SS99BC-P2-C6-T1 1 64 43 2048 1967\n")
+    >>> port, = read_fc_ports("name physloc fabric tports aports swwpns awwpns\n"
+    ...     "fcs0 U5803.001.9SS99BC-P2-C6-T1 1 64 43 2048 1967\n")
     >>> port.ports_left, port.fabric
     (43, True)
     """
@@ -388,7 +390,8 @@ def read_devices(text: str) -> tuple[Device, ...]:
         vasi0            Available   Virtual Asynchronous Services Interface (VASI)
         vhost0           Available   Virtual SCSI Server Adapter
 
-    >>> read_devices("name             status      description\nvasi0            Available   Virtual Asynchronous\n")[0].status
+    >>> read_devices("name             status      description\n"
+    ...     "vasi0            Available   Virtual Asynchronous\n")[0].status
     'Available'
     """
     rows = [line for line in lines(text) if line.strip()]
@@ -519,7 +522,8 @@ def read_media(text: str) -> tuple[tuple[str, str | None], ...]:
         vtopt0          No Media                                 n/a
         vtopt1          aix53.iso                               4180
 
-    >>> read_media("VTD             Media                               Size(mb)\nvtopt0          No Media            n/a\n")
+    >>> read_media("VTD             Media                               Size(mb)\n"
+    ...     "vtopt0          No Media            n/a\n")
     (('vtopt0', None),)
     """
     rows = [line for line in lines(text) if line.strip()]
@@ -706,7 +710,8 @@ def read_cluster_status(text: str) -> StorageCluster:
             Node Name        MTM           Partition Num  State  Pool State
             p8a-vios1        8286-42A0221A3F5C          1  OK     OK
 
-    >>> page = "Cluster Name State\nc1 OK\n\n Node Name MTM Partition Num State Pool State\n v1 8286-42A0221A3F5C 1 OK OK\n"
+    >>> page = ("Cluster Name State\nc1 OK\n\n Node Name MTM Partition Num State Pool State\n"
+    ...     " v1 8286-42A0221A3F5C 1 OK OK\n")
     >>> read_cluster_status(page).nodes[0]
     ClusterNode(name='v1', machine='8286-42A0221A3F5C', state='OK', pool_state='OK')
     """

@@ -141,7 +141,8 @@ def _items(value: str | None) -> list[str]:
 def as_row(line: MappingRow) -> dict[str, str]:
     """A line as a person compares it: the headings are those of the table.
 
-    >>> as_row(MappingRow(POOL, "SAP pool", here=AdapterEnd(device="pool 1"), there=AdapterEnd(device="pool 2"), changes="its number"))["there"]
+    >>> as_row(MappingRow(POOL, "SAP pool", here=AdapterEnd(device="pool 1"), there=AdapterEnd(device="pool "
+    ...     "2"), changes="its number"))["there"]
     'pool 2'
     """
     return {

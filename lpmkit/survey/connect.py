@@ -95,8 +95,8 @@ def survey_both_ends(
 ) -> Survey:
     """Log in to both frames and, where the site says how, to the partition, and gather everything about a move.
 
-    One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not ask;
-    ``refused`` are the accounts that refused our credentials before in the run, which are not used again.
+    One connection to each manager, whatever it manages. ``after`` it a SAP system is asked only what its probes do not
+    ask; ``refused`` are the accounts that refused our credentials before in the run, which are not used again.
     """
     with ExitStack() as stack:
         managers: dict[str, BatchingSession] = {}
@@ -147,7 +147,8 @@ def sap_snapshots(
     """
     if not site.sap_of(partition):
         return ()
-    from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415 - zeep and lxml take their time, and most commands need neither
+    # zeep and lxml take their time, and most commands need neither
+    from lpmkit.sap.system import AFTER, SNAPSHOT, open_system  # noqa: PLC0415
 
     snapshots, accounts = [], Accounts(refused)
     for sid, settings in site.sap_of(partition).items():

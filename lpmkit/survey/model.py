@@ -193,7 +193,8 @@ def backing_kind(target: VirtualTarget) -> Backing:
 
     >>> backing_kind(VirtualTarget("rvg", "0x81", "rvg_lu.6a9f00c1b2d34e5f60718293a4b5c6d7")).name
     'POOL_UNIT'
-    >>> [backing_kind(VirtualTarget("a", "0x81", name)).name for name in ("hdisk5", "lv02", "/var/vio/x", "rmt0", "cd0", "")]
+    >>> names = ("hdisk5", "lv02", "/var/vio/x", "rmt0", "cd0", "")
+    >>> [backing_kind(VirtualTarget("a", "0x81", name)).name for name in names]
     ['DISK', 'OTHER', 'FILE', 'TAPE', 'OPTICAL', 'NOTHING']
     """
     name, backing = target.name, target.backing
