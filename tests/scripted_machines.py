@@ -94,13 +94,29 @@ class Machines:
         return SiteInventory(frames, placed, {name: Unreachable("nobody answers", where=name) for name in self.away})
 
     def order(
-        self, partition: str, target: str, *, source: str | None = None, mapping: Any = None, there: Any = None
+        self,
+        partition: str,
+        target: str,
+        *,
+        source: str | None = None,
+        mapping: Any = None,
+        options: Any = None,
+        there: Any = None,
     ) -> Order:
         if target in self.away:
             raise there.silent[target]
         if partition not in {one.partition.name for one in there.placed}:
             raise NotFound("partition", partition)
-        return Order(partition, source or self.partitions[partition], target, target, "", "", dict(mapping or {}))
+        return Order(
+            partition,
+            source or self.partitions[partition],
+            target,
+            target,
+            "",
+            "",
+            dict(mapping or {}),
+            dict(options or {}),
+        )
 
     def keep_mapping(self, order: Order) -> Any:
         raise NotImplementedError

@@ -27,12 +27,12 @@ def test_who_follows_a_run_whose_recorder_died_is_told_how_to_go_on(
 ) -> None:
     run = make(tmp_path, Made(duration_s=8.0, suspend=None, ended=False))
     said = _followed(run, capsys)
-    assert "The recorder is gone" in said
+    assert "The recorder died" in said
     assert f"lpmkit attach {run.path}" in said
     assert "Report: " in said
     with RunWriter(run.path) as writer:
         writer.event("recorder", "recorder-ended", reason="settled")
-    assert "The recorder is gone" not in _followed(run, capsys)
+    assert "The recorder died" not in _followed(run, capsys)
 
 
 def test_lead_in_and_copy_are_told_in_the_same_words_everywhere(tmp_path: Path) -> None:

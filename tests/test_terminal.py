@@ -9,8 +9,8 @@ import os
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import keyring
@@ -35,8 +35,11 @@ from lpmkit.commands.console import (
 from lpmkit.config import load_site
 from lpmkit.errors import RecordError, SiteFileError, UsageError
 from lpmkit.log_file import log_path, redirect_library_logs
+from lpmkit.oracle.rules import LogRules
+from lpmkit.rules.table import RuleTable
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
+from lpmkit.sap.rules import SapRules
 from lpmkit.ssh.secrets import Secrets
 
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\x1b[2J\u202egnp.exe\x7f\x00"
@@ -242,13 +245,13 @@ def test_a_chain_of_merge_keys_is_a_site_file_error_or_a_site(tmp_path: Path) ->
         load_site(path)
 
 
-@pytest.mark.parametrize("room", ["sap", "oracle"])
+@pytest.mark.parametrize("table", [SapRules, LogRules])
 @pytest.mark.parametrize("text", ["[" * 3000, "a: &a [1]\nb: {<<: *a}", "- 2008-99-99"])
-def test_an_odd_file_of_rules_is_a_site_file_error(room: str, text: str, tmp_path: Path) -> None:
+def test_an_odd_file_of_rules_is_a_site_file_error(table: type[RuleTable[Any]], text: str, tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(text)
     with pytest.raises(SiteFileError):
-        import_module(f"lpmkit.{room}.rules").Rules.standard(path)
+        table.standard(path)
 
 
 def test_a_keyring_without_a_backend_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
