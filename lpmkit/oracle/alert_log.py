@@ -58,7 +58,7 @@ _CONTAINER = re.compile(r"([A-Za-z][\w$#]{0,127})\(\d{1,5}\):(.*)", re.S)
 _STARS = "*" * 20
 _FATAL = "Fatal NI connect error"
 _TIMED_OUT = "WARNING: inbound connection timed out"
-_ATTRIBUTE = re.compile(r"""([\w:]+)=(?:'([^']*)'|"([^"]*)")""")
+_ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]{1,64})=(?:'([^']*)'|"([^"]*)")""")
 _XML_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:\d\d)?$")
 
 

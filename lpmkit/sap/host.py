@@ -10,7 +10,6 @@ from lpmkit.errors import UnexpectedReply
 from lpmkit.sap.model import Licence, Process
 from lpmkit.sap.recalled import FOR_EVER, LICENCE_LABELS
 
-_LABELLED = re.compile(r"^\s*(\S.*?)[ .]*:\s*(.*?)\s*$")
 _OF_THIS = re.compile(r"\s*\(of this computer\)$")
 _KEY_IN_ROW = re.compile(r"(?:^|\s)([A-Z]\d{10})(?=\s|$)")
 #: ``dw.sapBX5_DVEBMGS00``: dispatcher and work processes, message server, collector, syslog sender and collector.
@@ -57,7 +56,7 @@ def read_licences(said: str) -> tuple[Licence, ...]:
             groups.append({})
         groups[-1].setdefault(label, value)
     found = [_licence(group) for group in groups if group.get("hardware key")]
-    listed = re.search(r"^\s*(\d{1,6}) license keys? listed", said, re.MULTILINE)
+    listed = re.search(r"^[ \t]*(\d{1,6}) license keys? listed", said, re.MULTILINE)
     if listed is not None and int(listed[1]) != len(found):
         raise UnexpectedReply(f"{len(found)} licences could be read", line=listed[0])
     if not found and listed is None:
@@ -67,10 +66,11 @@ def read_licences(said: str) -> tuple[Licence, ...]:
 
 def _labelled(said: str) -> Iterator[tuple[str, str]]:
     for line in said.split("\n"):
-        found = _LABELLED.match(line)
-        if found and not line.lstrip().startswith(("-", "=")):
-            label = " ".join(found[1].lower().split())
-            yield LICENCE_LABELS.get(label, label), found[2]
+        before, colon, value = line.partition(":")
+        name = before.rstrip(" .").strip() or before.strip()
+        if colon and name and not line.lstrip().startswith(("-", "=")):
+            label = " ".join(name.lower().split())
+            yield LICENCE_LABELS.get(label, label), value.strip()
 
 
 def _licence_of_row(line: str) -> Licence:
