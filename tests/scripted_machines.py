@@ -14,7 +14,7 @@ from lpmkit.errors import NotApproved, NotFound, RecordError, Unreachable
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
-from lpmkit.plan.status import Standings, course
+from lpmkit.plan.status import PlanStatus, plan_status
 from lpmkit.prediction.prior import Prediction
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
@@ -192,14 +192,14 @@ def conducting(machines: Machines, folder: Run) -> Iterator[Conductor]:
         yield Conductor(folder, writer, cast(Runbook, machines), machines.report, lambda _: None)
 
 
-def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tuple[Run, Standings]:
+def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tuple[Run, PlanStatus]:
     made = folder or create(
         machines.folder / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=machines.clock
     )
     with conducting(machines, made) as conductor:
         conductor.conduct()
-    return made, course(made, machines.clock)
+    return made, plan_status(made, machines.clock)
 
 
-def stages_of(now: Standings) -> dict[str, str]:
+def stages_of(now: PlanStatus) -> dict[str, str]:
     return {one.partition: one.stage.value for one in now.moves}

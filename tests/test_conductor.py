@@ -14,7 +14,7 @@ from lpmkit.inventory import MoverPair
 from lpmkit.plan.conductor import PATIENCE_S
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
-from lpmkit.plan.status import course
+from lpmkit.plan.status import plan_status
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.timeline import Event
 from tests.scripted_machines import (
@@ -249,7 +249,7 @@ def test_a_run_that_cannot_be_read_is_said_and_taken_as_moving(machines: Machine
         writer.event("conductor", "again", partition="a")
         where = {"run": str(machines.folder / "nowhere"), "source": "p8a", "inactive": False, "movers": []}
         writer.event("conductor", "moving", partition="a", **where)
-    one = course(folder, machines.clock).move("a")
+    one = plan_status(folder, machines.clock).move("a")
     assert one.stage is Stage.MOVING
     assert "cannot be read" in one.why
     assert replace(one, why="").run is not None

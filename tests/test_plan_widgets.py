@@ -11,7 +11,7 @@ from lpmkit.config import RunSettings, Site
 from lpmkit.errors import SiteFileError, UsageError
 from lpmkit.notebook.plan import PlanMaker, PlanPanel, course_table, plan_of_file
 from lpmkit.plan import MovePlan, load_plan, save_plan
-from lpmkit.plan.status import course
+from lpmkit.plan.status import plan_status
 from lpmkit.runbook import Runbook
 from tests.scripted_machines import ROLLED_BACK, Machines, conduct
 
@@ -106,7 +106,7 @@ def test_a_plan_that_halted_is_shown_with_its_reason_and_offers_to_go_on_or_try_
     assert panel.which.options == ("a",)
     assert not panel.again.disabled
     assert "✗ failed" in panel.board.value
-    assert "Halted: a failed" in course_table(course(folder)).data
+    assert "Halted: a failed" in course_table(plan_status(folder)).data
 
 
 def test_markup_in_a_name_is_shown_and_not_obeyed(machines: Machines) -> None:

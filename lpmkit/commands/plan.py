@@ -31,7 +31,7 @@ from lpmkit.commands.console import (
 from lpmkit.config import find_site_file, load_site
 
 if TYPE_CHECKING:
-    from lpmkit.plan.status import Standings
+    from lpmkit.plan.status import PlanStatus
     from lpmkit.runbook import Runbook
     from lpmkit.runs.folder import Run
 
@@ -76,11 +76,11 @@ def check(context: click.Context, file: Path, without_firmware: bool, as_json: b
     inconclusive.
     """
     from lpmkit.plan import load_plan  # noqa: PLC0415
-    from lpmkit.plan.book import answer, look  # noqa: PLC0415
+    from lpmkit.plan.book import answer, check_plan  # noqa: PLC0415
 
     book = _runbook(context)
     read = load_plan(file, book.site)
-    looked = look(book, read, ask_firmware=not without_firmware)
+    looked = check_plan(book, read, ask_firmware=not without_firmware)
     result, rows = answer(looked).value, [move.as_row() for move in looked]
     if as_json:
         print_json({"title": read.title, "answer": result, "moves": rows})
@@ -201,7 +201,7 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     _page(folder, as_json)
 
 
-def _table(now: Standings) -> Table:
+def _table(now: PlanStatus) -> Table:
     from lpmkit.plan.status import as_rows  # noqa: PLC0415
 
     rows = as_rows(now)
@@ -213,7 +213,7 @@ def _table(now: Standings) -> Table:
     return table
 
 
-def _print_changes(now: Standings, stages: dict[str, str], console: Console) -> None:
+def _print_changes(now: PlanStatus, stages: dict[str, str], console: Console) -> None:
     """Print a line for each move that is in another stage than in ``stages``, and note its stage there."""
     for move in now.moves:
         if stages.get(move.partition) != move.stage.value:
@@ -224,9 +224,9 @@ def _print_changes(now: Standings, stages: dict[str, str], console: Console) -> 
 
 def _page(folder: Run, as_json: bool) -> NoReturn:
     from lpmkit.plan.page import headline, rows_of, write_page  # noqa: PLC0415
-    from lpmkit.plan.status import course  # noqa: PLC0415
+    from lpmkit.plan.status import plan_status  # noqa: PLC0415
 
-    now = course(folder)
+    now = plan_status(folder)
     # while the plan runs, its conductor writes the page
     page = folder.path / "plan.html" if now.conducted else write_page(folder)
     console = Terminal(stderr=as_json)
@@ -238,7 +238,7 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
     sys.exit(status_of(now))
 
 
-def status_of(now: Standings) -> int:
+def status_of(now: PlanStatus) -> int:
     """Exit status of a plan: success when every move arrived and every verdict passed."""
     from lpmkit.plan.schedule import LOST, Stage  # noqa: PLC0415
 

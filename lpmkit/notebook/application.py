@@ -31,7 +31,7 @@ from lpmkit.notebook.record import (
 )
 from lpmkit.notebook.tables import expectation_text, findings_table, mapping_table, validation_text
 from lpmkit.notebook.verdict import judged, report_link
-from lpmkit.plan.book import look
+from lpmkit.plan.book import check_plan
 from lpmkit.plan.status import plan_of, plans
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
@@ -210,7 +210,7 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         return result
 
     def _do_look(self) -> list[Any]:
-        return [looked_table(look(self._book, self.several.top.plan()))]
+        return [looked_table(check_plan(self._book, self.several.top.plan()))]
 
     def _do_plan(self) -> list[Any]:
         if self._plan is not None:

@@ -15,10 +15,10 @@ from lpmkit.errors import LpmError, NotAllowed, SiteFileError, UsageError
 from lpmkit.notebook.live import REDRAW_S
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
-from lpmkit.plan.book import Looked, again, answer, attach, go_on, halt, start
+from lpmkit.plan.book import MoveCheck, again, answer, attach, go_on, halt, start
 from lpmkit.plan.page import headline
 from lpmkit.plan.schedule import LOST, Stage
-from lpmkit.plan.status import Standings, as_rows, course, plans
+from lpmkit.plan.status import PlanStatus, as_rows, plan_status, plans
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 
@@ -206,18 +206,18 @@ def _in_a_run(path: Path, runs: Path) -> bool:
     )
 
 
-def looked_table(looked: tuple[Looked, ...]) -> HTML:
+def looked_table(looked: tuple[MoveCheck, ...]) -> HTML:
     """The check of each planned move; plain output."""
     rows = [{**one.as_row(), "checks": _marked(one)} for one in looked]
     return HTML(f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>" + table(rows, "check of the plan").data)
 
 
-def _marked(one: Looked) -> str:
+def _marked(one: MoveCheck) -> str:
     said = one.as_row()["checks"]
     return f"{_CHECKED[one.answer.value]}{said[len(one.answer.value) :]}"
 
 
-def course_table(now: Standings) -> HTML:
+def course_table(now: PlanStatus) -> HTML:
     """The state of every move of a plan; plain output, also while it runs."""
     rows = [
         {**row, "stage": f"{_STAGE_SIGNS[one.stage]} {row['stage']}"}
@@ -290,7 +290,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
             except (LpmError, OSError) as error:
                 self.says.value = f"<p role='alert'>! {escaped(error)}</p>"  # retried at the next refresh
                 continue
-            if course(self._known()).is_over:
+            if plan_status(self._known()).is_over:
                 return
 
     def refresh(self) -> None:
@@ -304,7 +304,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
             for button in (self.halt, self.go_on, self.again):
                 button.disabled, button.tooltip = True, "the plan is not started yet"
             return
-        now = course(self.folder)
+        now = plan_status(self.folder)
         self.start.disabled, self.start.tooltip = True, "already started"
         self.halt.disabled = not now.conducted or now.halted is not None
         self.go_on.disabled = now.halted is None or now.is_done

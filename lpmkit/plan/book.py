@@ -14,7 +14,7 @@ from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteErr
 from lpmkit.inventory import Partition
 from lpmkit.plan import MovePlan, PlannedMove
 from lpmkit.plan.schedule import Stage, fits
-from lpmkit.plan.status import FOLDER, Standings, course, plan_of, plans
+from lpmkit.plan.status import FOLDER, PlanStatus, plan_of, plan_status, plans
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.timeline import wait_until
@@ -26,7 +26,7 @@ OBEYED_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class MoveCheck:
     """Result of the check of a planned move. ``fits`` is `True` if it has room at its turn.
 
     ``trouble`` is the reason why the move is impossible or could not be checked; ``answer`` is then not ready or
@@ -60,7 +60,7 @@ class Looked:
         }
 
 
-def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[Looked, ...]:
+def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[MoveCheck, ...]:
     """Survey, check and validate every move of a plan as things are now; changes nothing.
 
     Each move gets a run folder and is surveyed again at its turn. A move that cannot be checked does not affect the
@@ -68,7 +68,7 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
     """
     inventory = book.landscape()
     placed: list[tuple[Partition, str, str]] = []
-    results: list[Looked] = []
+    results: list[MoveCheck] = []
     for move in plan.moves:
         try:
             order = order_for(book, move, inventory)
@@ -84,7 +84,7 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
             blocking = tuple(finding for finding in findings if finding.key not in move.accept)
             answer = Answer.NOT_READY if validation is not None and not validation.passed else ready(blocking)
             results.append(
-                Looked(
+                MoveCheck(
                     move.partition,
                     order.source,
                     order.target,
@@ -97,7 +97,7 @@ def look(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[L
         except LpmError as trouble:
             answer = Answer.COULD_NOT_TELL if isinstance(trouble, RemoteError) else Answer.NOT_READY
             results.append(
-                Looked(move.partition, move.source or "", move.target, move.after, answer, trouble=str(trouble))
+                MoveCheck(move.partition, move.source or "", move.target, move.after, answer, trouble=str(trouble))
             )
     room = {move.partition: move for move in fits(placed, inventory.frames)}
     return tuple(
@@ -120,7 +120,7 @@ def order_for(book: Runbook, move: PlannedMove, inventory: SiteInventory) -> Ord
         raise
 
 
-def answer(looked: tuple[Looked, ...]) -> Answer:
+def answer(looked: tuple[MoveCheck, ...]) -> Answer:
     """Not ready if one move is not ready or has no room; unknown if one could not be checked."""
     answers = {result.answer for result in looked}
     room = {result.fits for result in looked}
@@ -183,7 +183,7 @@ def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:
 
 def attach(book: Runbook, folder: Run) -> bool:
     """Make sure that an unfinished plan has a conductor; true if a new one was started."""
-    status = course(folder, book.clock)
+    status = plan_status(folder, book.clock)
     if status.conducted or status.ended is not None:
         return False
     book.landscape()
@@ -208,7 +208,7 @@ def go_on(book: Runbook, folder: Run) -> None:
 
 def again(book: Runbook, folder: Run, partition: str) -> None:
     """Queue a failed or dropped move again, once its cause is resolved. Raises `NotFound` and `NotAllowed`."""
-    status = course(folder, book.clock)
+    status = plan_status(folder, book.clock)
     if partition not in status.stages:
         raise NotFound("partition in the plan", partition, known=status.stages)
     if status.stages[partition] not in (Stage.FAILED, Stage.DROPPED):
@@ -235,10 +235,10 @@ def _ask(book: Runbook, folder: Run, request: str, **more: str) -> None:
         )
 
 
-def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[Standings]:
+def follow(book: Runbook, folder: Run, every_s: float = 0.5) -> Iterator[PlanStatus]:
     """Yield the plan's status repeatedly until every move is over, or it halts with no move running."""
     while True:
-        status = course(folder, book.clock)
+        status = plan_status(folder, book.clock)
         yield status
         under_way = any(move.stage in (Stage.PREPARING, Stage.MOVING, Stage.WATCHING) for move in status.moves)
         if status.is_over or status.is_done or (status.halted and not under_way) or not status.conducted:

@@ -32,7 +32,7 @@ from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.book import order_for
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
-from lpmkit.plan.status import MoveStanding, Standings, course, in_flight, plan_of
+from lpmkit.plan.status import MoveStatus, PlanStatus, in_flight, plan_of, plan_status
 from lpmkit.report.page import write_report
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run, RunWriter
@@ -142,8 +142,8 @@ class Conductor:
             self.clock.sleep(LOOK_S)
         return not self._inbox.is_empty
 
-    def _course(self) -> Standings:
-        return course(self.folder, self.clock)
+    def _course(self) -> PlanStatus:
+        return plan_status(self.folder, self.clock)
 
     def _put_back(self) -> None:
         """Queue the moves again that a died conductor had prepared but never started."""
@@ -175,7 +175,7 @@ class Conductor:
                 continue
             self._inbox.remove(request)  # the front end waits for that
 
-    def _again(self, partition: str, status: Standings) -> None:
+    def _again(self, partition: str, status: PlanStatus) -> None:
         """Queue a move again, together with the dropped ones: they are dropped again if their predecessor is still
         lost.
 
@@ -184,7 +184,7 @@ class Conductor:
             self.writer.event("conductor", "again", partition=name)
         self.writer.event("conductor", "goes-on", despite=[])
 
-    def _conclude(self) -> Standings:
+    def _conclude(self) -> PlanStatus:
         """Record finished moves, write their reports, halt if the plan requires it; returns the status after that."""
         concluded = [self._conclude_one(move) for move in self._course().moves]
         if any(concluded):
@@ -207,7 +207,7 @@ class Conductor:
                 acknowledged.discard(event.data["partition"])
         return acknowledged
 
-    def _conclude_one(self, move: MoveStanding) -> bool:
+    def _conclude_one(self, move: MoveStatus) -> bool:
         """Record the end of a move, with its report; false while it runs or waits for recovery.
 
         A recorder that died is replaced.
@@ -262,7 +262,7 @@ class Conductor:
     # -- starting
     # ----------------------------------------------------------------------------------------------------------
 
-    def _start_next(self, status: Standings) -> bool:
+    def _start_next(self, status: PlanStatus) -> bool:
         """Start the first move that nothing holds back; false if there is none now."""
         moves = queue(self.plan, status.stages, self._clusters, status.halted)
         for name, why in moves.dropped.items():
@@ -293,7 +293,7 @@ class Conductor:
             self._waiting = waits
             self.writer.document("waiting", waits)
 
-    def _try(self, move: PlannedMove, inventory: SiteInventory, status: Standings) -> str | None:
+    def _try(self, move: PlannedMove, inventory: SiteInventory, status: PlanStatus) -> str | None:
         """Start a move, or return the reason why it must wait.
 
         ``None`` if it was started, or recorded as failed because it is impossible.
@@ -316,7 +316,7 @@ class Conductor:
             self.writer.event("conductor", "put-back", partition=name)
         return why
 
-    def _start(self, move: PlannedMove, inventory: SiteInventory, status: Standings) -> str | None:
+    def _start(self, move: PlannedMove, inventory: SiteInventory, status: PlanStatus) -> str | None:
         """Like `_try`; raises errors of the hosts, or `LpmError` for an impossible move."""
         name, busy, limits = move.partition, in_flight(status.moves), self.plan.limits
         order = order_for(self.book, move, inventory)
@@ -354,7 +354,7 @@ class Conductor:
         return least_busy(named or pairs, busy)
 
     def _prepare_and_move(
-        self, move: PlannedMove, order: Order, wish: UnderWay, status: Standings, inventory: SiteInventory
+        self, move: PlannedMove, order: Order, wish: UnderWay, status: PlanStatus, inventory: SiteInventory
     ) -> str | None:
         """Survey, check, validate, then move.
 

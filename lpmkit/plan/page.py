@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lpmkit.plan.schedule import Stage
-from lpmkit.plan.status import MoveStanding, Standings, course
+from lpmkit.plan.status import MoveStatus, PlanStatus, plan_status
 from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
@@ -42,7 +42,7 @@ def write_page(folder: Run) -> Path:
 
     Raises `RecordError` when the disk is full.
     """
-    status = course(folder)
+    status = plan_status(folder)
     rows = rows_of(status)
     write_document(
         folder.path,
@@ -57,7 +57,7 @@ def write_page(folder: Run) -> Path:
     return write_file(folder.path / "plan.html", render(folder, status, rows).encode())
 
 
-def headline(status: Standings) -> str:
+def headline(status: PlanStatus) -> str:
     """The state of a plan in one sentence."""
     count = {stage: sum(move.stage is stage for move in status.moves) for stage in Stage}
     details = ", ".join(
@@ -66,7 +66,7 @@ def headline(status: Standings) -> str:
     return f"{count[Stage.ARRIVED]} of {len(status.moves)} arrived" + (f"; {details}" if details else "") + "."
 
 
-def rows_of(status: Standings) -> list[dict[str, Any]]:
+def rows_of(status: PlanStatus) -> list[dict[str, Any]]:
     """A row for each move, with units in the names; ``None`` for an unknown value."""
     rows = []
     for move in status.moves:
@@ -94,7 +94,7 @@ def rows_of(status: Standings) -> list[dict[str, Any]]:
     return rows
 
 
-def _measured(move: MoveStanding) -> Move | None:
+def _measured(move: MoveStatus) -> Move | None:
     """Measured figures from the move's own folder; ``None`` if it does not exist or cannot be read."""
     if move.run is None or move.began_ns is None:
         return None
@@ -108,7 +108,7 @@ def _utc(wall_ns: int | None) -> str | None:
     return None if wall_ns is None else f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def render(folder: Run, status: Standings, rows: Sequence[dict[str, Any]]) -> str:
+def render(folder: Run, status: PlanStatus, rows: Sequence[dict[str, Any]]) -> str:
     """The page as one HTML file; each move's report is linked."""
     environment = Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
@@ -141,7 +141,7 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _facts(folder: Run, status: Standings) -> Iterator[tuple[str, str]]:
+def _facts(folder: Run, status: PlanStatus) -> Iterator[tuple[str, str]]:
     plan = status.plan
     begun = [move.began_ns for move in status.moves if move.began_ns]
     over = [move.ended_ns for move in status.moves if move.ended_ns]
@@ -162,7 +162,7 @@ def _facts(folder: Run, status: Standings) -> Iterator[tuple[str, str]]:
         yield "ended", status.ended
 
 
-def _report_of(folder: Run, move: MoveStanding) -> str:
+def _report_of(folder: Run, move: MoveStatus) -> str:
     """Link from the page to a move's own report; empty without a report."""
     if move.run is None or not (move.run / "report.html").exists():
         return ""
@@ -193,7 +193,7 @@ def _decided(folder: Run) -> Iterator[tuple[str, str]]:
             yield str(_utc(event.wall_ns))[11:19], _DECISION_TEXTS[event.kind].format(**event.data)
 
 
-def gantt(status: Standings) -> Figure | None:
+def gantt(status: PlanStatus) -> Figure | None:
     """A lane for each requested move: baseline, move, post-migration window, and a mark at the suspension.
 
     ``None`` before the first move.
@@ -250,7 +250,7 @@ def gantt(status: Standings) -> Figure | None:
     return figure
 
 
-def _parts(move: MoveStanding) -> Iterator[tuple[str, datetime, datetime]]:
+def _parts(move: MoveStatus) -> Iterator[tuple[str, datetime, datetime]]:
     """The parts of a move's bar, from the phases of its run."""
     assert move.run is not None
     if not (move.run / "run.json").exists():
@@ -267,7 +267,7 @@ def _parts(move: MoveStanding) -> Iterator[tuple[str, datetime, datetime]]:
             yield _PART_OF.get(phase, "moving"), _at(since), _at(until)
 
 
-def _stood_still(move: MoveStanding) -> Iterator[datetime]:
+def _stood_still(move: MoveStatus) -> Iterator[datetime]:
     summary = Run(move.run).document("summary") if move.run is not None else None
     if summary and summary.get("suspension"):
         yield datetime.fromisoformat(summary["suspension"]["begin"]["earliest"]["utc"])

@@ -27,7 +27,7 @@ _STAGE_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class MoveStanding:
+class MoveStatus:
     """Status of one move: stage, reason, run folder, and the state of its run while it moves.
 
     ``began_ns`` and ``ended_ns`` are wall-clock times of the request and of the end. ``verdict`` comes from its report.
@@ -47,16 +47,16 @@ class MoveStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class PlanStatus:
     """Status of a plan: its moves in order, ``conducted`` while a conductor runs, and why it halted or ended."""
 
     plan: MovePlan
-    moves: tuple[MoveStanding, ...]
+    moves: tuple[MoveStatus, ...]
     conducted: bool
     halted: str | None
     ended: str | None
 
-    def move(self, partition: str) -> MoveStanding:
+    def move(self, partition: str) -> MoveStatus:
         """Status of one partition's move; raises `StopIteration` if the plan does not contain it."""
         return next(move for move in self.moves if move.partition == partition)
 
@@ -83,7 +83,7 @@ def plan_of(folder: Run) -> MovePlan:
     return MovePlan.model_validate(folder.manifest["plan"])
 
 
-def course(folder: Run, clock: Clock | None = None) -> Standings:
+def plan_status(folder: Run, clock: Clock | None = None) -> PlanStatus:
     """Read the state of a plan from its folder and those of its moves. Raises `RecordError` for a folder without a
     plan.
 
@@ -91,7 +91,7 @@ def course(folder: Run, clock: Clock | None = None) -> Standings:
     plan, events = plan_of(folder), folder.events()
     waiting = folder.document("waiting") or {}
     moves = {
-        planned.partition: MoveStanding(
+        planned.partition: MoveStatus(
             planned.partition, Stage.WAITING, target=planned.target, source=planned.source or ""
         )
         for planned in plan.moves
@@ -113,15 +113,15 @@ def course(folder: Run, clock: Clock | None = None) -> Standings:
     for move in moves.values():
         waits = move.stage is Stage.WAITING
         current.append(looked_at(replace(move, why=waiting.get(move.partition, "")) if waits else move, clock))
-    return Standings(plan, tuple(current), folder.is_recorded(), halted, ended)
+    return PlanStatus(plan, tuple(current), folder.is_recorded(), halted, ended)
 
 
-def _after(move: MoveStanding, event: Event) -> MoveStanding:
+def _after(move: MoveStatus, event: Event) -> MoveStatus:
     """The status of a move after an event of the conductor."""
     data: Mapping[str, Any] = event.data
     match event.kind:
         case "again":
-            return MoveStanding(move.partition, Stage.WAITING, target=move.target, source=move.source)
+            return MoveStatus(move.partition, Stage.WAITING, target=move.target, source=move.source)
         case "preparing":
             return replace(move, stage=Stage.PREPARING, why="", source=data["source"])
         case "put-back":
@@ -148,7 +148,7 @@ def _after(move: MoveStanding, event: Event) -> MoveStanding:
     return move
 
 
-def looked_at(move: MoveStanding, clock: Clock | None = None) -> MoveStanding:
+def looked_at(move: MoveStatus, clock: Clock | None = None) -> MoveStatus:
     """Add the current state of the move's run. A run that cannot be read counts as still moving, with the error as
     reason.
 
@@ -183,7 +183,7 @@ def plans(runs: Path) -> list[Run]:
     return folders
 
 
-def as_rows(status: Standings) -> list[dict[str, str]]:
+def as_rows(status: PlanStatus) -> list[dict[str, str]]:
     """A row for each move, as every front end shows it."""
     return [
         {
@@ -199,6 +199,6 @@ def as_rows(status: Standings) -> list[dict[str, str]]:
     ]
 
 
-def in_flight(moves: Sequence[MoveStanding]) -> list[UnderWay]:
+def in_flight(moves: Sequence[MoveStatus]) -> list[UnderWay]:
     """Moves that occupy frames, movers and links now."""
     return [move.under_way for move in moves if move.stage is Stage.MOVING and move.under_way is not None]

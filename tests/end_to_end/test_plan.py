@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.plan.schedule import Stage
-from lpmkit.plan.status import course, plans
+from lpmkit.plan.status import plan_status, plans
 from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import Hold, Said, Terminal, rehearse, soon, times_asked
 
@@ -58,10 +58,10 @@ def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again
         folder = Run(said.output.strip())
         assert terminal.type("plan", "run", str(file), "--confirm", "rack 8").status == 2, "one plan at a time"
 
-        soon(lambda: sum(stage is Stage.MOVING for stage in course(folder).stages.values()) == 2)
+        soon(lambda: sum(stage is Stage.MOVING for stage in plan_status(folder).stages.values()) == 2)
         (begun,) = [event.data["pid"] for event in folder.events() if event.kind == "conductor-started"]
         os.kill(begun, signal.SIGKILL)
-        soon(lambda: not course(folder).conducted)
+        soon(lambda: not plan_status(folder).conducted)
         hold.let_go()
         said = terminal.type("plan", "attach", folder.name, "--json")
         assert said.status == 1, said
