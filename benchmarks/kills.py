@@ -33,7 +33,9 @@ RESULTS = Path(__file__).parent / "results"
 PARTITION, FRAMES = "bxaix85", ("bvio82", "bvio83")
 VICTIMS = ("recorder", "probes", "ticker", "front end")
 #: Seconds within which a process is killed, from its begin: baseline, copy, suspension and most of the post-migration window.
-WITHIN_S = 14.0
+WITHIN_S = 13.0
+#: A watcher that dies so shortly before the recorder ends has looked until the end.
+ENDING_S = 0.6
 
 
 def children(pid: int) -> list[int]:
@@ -165,13 +167,12 @@ class Campaign:
     def judged(self, run: Run, victim: str, killed: bool) -> dict[str, Any]:
         """The verdict of a run, and whether it claims a complete observation although a watcher was killed."""
         states = {question.key: question.state.value for question in analyse(run).verdict.questions}
-        watchers_died = (
-            any(
-                event.kind == "probe-trouble" and "ended by itself" in str(event.data.get("what"))
-                for event in run.events()
-            )
-            or sum(event.kind == "recorder-started" for event in run.events()) > 1
-        )
+        events = run.events()
+        # In the last moment the probes are ending anyway.
+        until = events[-1].mono_ns - int(ENDING_S * 1e9)
+        died = [e for e in events if e.kind == "probe-trouble" and "ended by itself" in str(e.data.get("what"))]
+        starts = sum(event.kind == "recorder-started" for event in events)
+        watchers_died = starts > 1 or any(event.mono_ns < until for event in died)
         return {
             "run": run.name,
             "moved": states["moved"],

@@ -135,3 +135,20 @@ def test_a_host_that_never_answered_has_no_answer(tmp_path: Path) -> None:
     found = analyse(Run(run.path))
     assert states(found)["outages"] == "not evaluated"
     assert "bxaix85 never answered" in answer(found, "outages")
+
+
+@pytest.mark.parametrize("at_s", [0.5, 30.0])
+def test_a_death_of_the_probes_process_is_a_gap_however_soon_the_next_one_looks(tmp_path: Path, at_s: float) -> None:
+    run = make(tmp_path, Made(mode="watch", duration_s=60.0, suspend=None))
+    died = START + int(at_s * S)
+    run = without(run, "ssh-echo", lambda at: not died <= at <= died + S)
+    what = {
+        "probe": "ssh-ticks, ssh-echo",
+        "what": "the process of ssh-ticks, ssh-echo ended by itself (exit status -9)",
+    }
+    row = {"mono_ns": died, "wall_ns": died, "segment": 1, "source": "recorder", "kind": "probe-trouble", "data": what}
+    lines = (run.path / "events.jsonl").read_text().splitlines()
+    (run.path / "events.jsonl").write_text("\n".join([*lines[:-1], json.dumps(row), lines[-1]]) + "\n")
+    found = analyse(Run(run.path))
+    assert states(found)["complete"] == "not evaluated"
+    assert "ssh-echo did not look" in answer(found, "complete")

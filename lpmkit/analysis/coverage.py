@@ -30,6 +30,8 @@ BY_DESIGN = "not looked at"
 HOST_KINDS = ("ticks", "echo", "connect", "icmp")
 SESSION_KINDS = ("ticks", "echo")
 OBSERVER = "observer"
+#: The text of a probes' process that died (`lpmkit.recorder.probe_process`).
+DIED = "ended by itself"
 #: Gaps that a text names.
 _SHOWN = 3
 
@@ -86,7 +88,7 @@ def _of_probe(
         looked = _without_broken_sessions(looked, record.events, probe)
     spans = merged(looked)
     between = _between(record, spans, until, _tolerance(kind, sources))
-    gaps = [] if declined and not spans else sorted({*between, *_restarts(sources)})
+    gaps = [] if declined and not spans else sorted({*between, *_restarts(sources), *_deaths(troubles, spans, until)})
     named = tuple(Gap(probe, kind, span, _reason(span, troubles)) for span in gaps)
     return Coverage(probe, host, kind, spans, named, answered, unanswered, declined if not spans else "")
 
@@ -96,6 +98,16 @@ def _restarts(sources: Sequence[SampleSource]) -> Iterator[Interval]:
     for before, after in pairwise(sorted(sources, key=lambda source: source.span)):
         if after.segment != before.segment and after.span.lo_ns > before.span.hi_ns:
             yield Interval(before.span.hi_ns, after.span.lo_ns)
+
+
+def _deaths(troubles: Sequence[Event], looked: Sequence[Interval], until: int) -> Iterator[Interval]:
+    """The times after a death of a probe's process, up to its next row, however short they were."""
+    for event in troubles:
+        if DIED in str(event.data.get("what")):
+            after = [span.lo_ns for span in looked if span.lo_ns > event.mono_ns]
+            end = min(after, default=until)
+            if end > event.mono_ns:
+                yield Interval(event.mono_ns, end)
 
 
 class _Rows:

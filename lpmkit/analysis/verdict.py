@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lpmkit.analysis.coverage import withheld
+from lpmkit.analysis.coverage import DIED, withheld
 from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record
@@ -16,8 +16,6 @@ from lpmkit.timeline import Event, outwards
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
-#: The text of a probes' process that died (`lpmkit.recorder.probe_process`).
-DIED = "ended by itself"
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 
 
