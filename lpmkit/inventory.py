@@ -58,7 +58,7 @@ class Frame:
 
 
 class OperatingSystem(StrEnum):
-    """The operating system of a partition, as its environment and the level that its manager lists tell."""
+    """The operating system of a partition, from its environment and level in the manager's listing."""
 
     AIX = "AIX"
     LINUX = "Linux"
@@ -116,7 +116,8 @@ class Partition:
 
     @property
     def operating_system(self) -> OperatingSystem | None:
-        """By environment (``os400``, ``vioserver``) or level; ``None`` where neither tells (`ZIU`, A).
+        """The operating system by environment (``os400``, ``vioserver``) or level; ``None`` if neither identifies it
+        (`ZIU`, A).
 
         >>> Partition("a", 3, "Running", "aixlinux", "Linux/Red Hat 5.14.0 9.2 (Plow)").operating_system
         <OperatingSystem.LINUX: 'Linux'>

@@ -48,8 +48,8 @@ PATIENCE_S = 900.0
 def with_own_id(order: Order, plan: MovePlan, inventory: SiteInventory) -> Order:
     """The order with an id that no other move of the plan will need, where it names none.
 
-    Another partition that moves to the same frame keeps its id, or its plan names one: a manager that is left to choose could
-    give that id away first. Without such a move the order stays as it is.
+    Another partition that moves to the same frame keeps its id, or its plan names one: a manager that chooses freely
+    could assign that id first. Without such a move the order is unchanged.
     """
     if "dest_lpar_id" in order.mapping:
         return order

@@ -140,11 +140,11 @@ class Run:
         return [event_of(row) for row in rows if is_event(row)], start + len(whole)  # `events` counts the others
 
     def transcript(self) -> list[Reply]:
-        """Every command that was sent and its reply."""
+        """Every command sent, and its reply."""
         return [Reply(**row) for row in self._rows("transcript.jsonl", is_reply)]
 
     def document(self, name: str) -> Any:
-        """The JSON document ``name`` (without ending), or ``None`` when there is none. Raises `RecordError` for one that is none of lpmkit."""
+        """The JSON document ``name`` (without suffix); ``None`` without one. Raises `RecordError` for foreign content."""
         path = self.path / f"{name}.json"
         if not path.exists():
             return None
@@ -158,7 +158,7 @@ class Run:
         return value
 
     def read(self, name: str, reader: Callable[[Any], Value]) -> Value | None:
-        """What ``reader`` makes of a document; ``None`` when there is none. Raises `RecordError` where it makes nothing of it."""
+        """A document as ``reader`` parses it; ``None`` without one. Raises `RecordError` if the reader rejects it."""
         value = self.document(name)
         if value is None:
             return None

@@ -1,4 +1,4 @@
-"""The gate through which everything of a run folder comes in: a document or a line may be anything, and what is none of lpmkit is named and left out."""
+"""Validation of everything read from a run folder: a document or a line may be anything; foreign content is left out."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _REPLY_TEXTS = ("where", "command", "output", "error")
 _REPLY_FIELDS = {*_REPLY_TEXTS, "status", "stdin", "began_ns", "ended_ns", "wall_ns"}
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - not NaN
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: object) -> bool:
     return type(value) is int
 
 
-def _text(value: Any) -> bool:
+def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _rows_of_numbers(value: Any) -> bool:
+def _rows_of_numbers(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(row, list) and row and all(map(_number, row)) for row in value)
 
 
-#: What an event of a kind must tell; an event without it is none.
+#: Required fields of each kind of event; an event without them is invalid.
 REQUIRED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "phase": {"phase": lambda value: value in PHASES if isinstance(value, str) else False},
     "recorder-ended": {"reason": _text},
@@ -54,7 +54,7 @@ REQUIRED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
 
 
 def is_event(row: Any) -> bool:
-    """Tell whether a JSON value is an event."""
+    """True if a JSON value is an event."""
     if not isinstance(row, dict) or not isinstance(row.get("data", {}), dict):
         return False
     if not all(_whole(row.get(name)) for name in ("mono_ns", "wall_ns", "segment")):
@@ -71,7 +71,7 @@ def event_of(row: Mapping[str, Any]) -> Event:
 
 
 def is_reply(row: Any) -> bool:
-    """Tell whether a JSON value is a command and its reply."""
+    """True if a JSON value is a command and its reply."""
     if not isinstance(row, dict) or not row.keys() <= _REPLY_FIELDS:
         return False
     status = row.get("status")
@@ -91,8 +91,8 @@ DOCUMENTS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def not_a_document(name: str, value: Any) -> str | None:
-    """The reason why a JSON value is not the document of that name; ``None`` where it can be."""
+def not_a_document(name: str, value: object) -> str | None:
+    """The reason why a JSON value is not the document of that name; ``None`` if it can be."""
     kinds = DOCUMENTS.get(name)
     if kinds is None:
         return None
