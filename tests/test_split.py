@@ -12,7 +12,6 @@ from lpmkit.analysis import SessionOutage, analyse, summary
 from lpmkit.analysis.session_outage import waiting_of
 from lpmkit.probes.silence import COLUMNS, Silence
 from lpmkit.probes.ssh import EchoProbe
-from lpmkit.rules.question import AnswerState
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, wait_until
@@ -67,22 +66,6 @@ def test_a_session_whose_tcp_repeated_nothing_waited_for_the_host_alone(tmp_path
     assert one.repeats == 0
     assert one.waited_ns.hi_ns == 0
     assert "not to send again" in one.how
-
-
-def test_a_kernel_that_acknowledges_a_session_shows_that_its_processes_hung(tmp_path: Path) -> None:
-    """Where echo requests are filtered TCP is the witness: the host's own kernel ran, so it was not suspended."""
-    made = Made(mode="watch", duration_s=22.0, suspend=None, starved=((12.0, 13.5),))
-    run = make(tmp_path, made)
-    assert analyse(run).suspension is not None
-    ended = _ended_s(run)
-    rows = (
-        _row(12.3, 5, acked_s=12.01),
-        _row(12.7, 60, unacked=0, acked_s=12.66),
-        _row(ended + 0.001, 0, unacked=0, acked_s=ended),
-    )
-    analysis = analyse(_with(run, ("tcp", _told(ended, *rows)), at_s=ended + 0.1))
-    assert analysis.suspension is None
-    assert analysis.verdict.question("outages").state is AnswerState.FAILED
 
 
 def _session_of(run: Run) -> SessionOutage:

@@ -15,7 +15,7 @@ from lpmkit.analysis.brownout import brown_outs, explained
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
 from lpmkit.analysis.combine import answered_by_itself, session_outages, shown_by_a_clock, suspensions
-from lpmkit.analysis.layers import acknowledgements, own_noise
+from lpmkit.analysis.layers import own_noise
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -167,14 +167,15 @@ def _part(
     )
     inside = [one for one in found.outages if one.outer.overlaps(record.window)]
     own = own_noise(found.traces, record.stalls)
-    heard = (*found.traces, *acknowledgements(found.traces, record.events))
     outages = shown_by_a_clock(
-        classed(inside, heard, record.stalls, its_own, own or 0),
-        heard,
+        classed(inside, found.traces, record.stalls, its_own, own or 0),
+        found.traces,
         found.alignments,
         found.breaks,
     )
-    still = suspensions(outages, heard, record.stalls, found.alignments, found.breaks, announced=bool(record.phases))
+    still = suspensions(
+        outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
+    )
     slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
     cleared = explained(outages, still, slow, found.traces)
     if any(
@@ -182,7 +183,7 @@ def _part(
         for one, was in zip(cleared, outages, strict=True)
     ):
         still = suspensions(
-            cleared, heard, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
+            cleared, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
         )
         slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
     outages = cleared

@@ -102,12 +102,8 @@ def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
     """
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
     gap = widest_gap(outage.outer, others)
-    kernels = [one for one in others if one.kind in KERNEL]
-    answered = bool(company(deep(outage.core, _KERNEL_SLACK_NS), kernels).spoke)
     for stretch in (gap_with_losses(outage.outer, others), gap):
         silent = company(deep(stretch), others).silent if stretch is not None else ()
-        # Where a kernel answered, processes alone do not show that the machine was silent before or after that.
-        silent = () if answered and not any(one.kind in KERNEL for one in silent) else silent
         if stretch is not None and silent and all(belongs_to(stretch, outage, _slack(one, stretch)) for one in silent):
             return stretch
     known_place = outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Noise, Outage, Trace
+from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Outage, Trace
 from lpmkit.analysis.noise import HOUR, MIN_SILENCE_NS, extreme, within, worst_of_seconds
 from lpmkit.runs.samples import MISSING, Int64Array
-from lpmkit.timeline import Event
 
 #: Probes that a kernel answers, whether or not any process of the host runs.
 KERNEL = ("icmp", "tcp")
@@ -28,8 +27,6 @@ TOGETHER_NS = 20 * MILLISECOND
 _COVERS = 0.5
 #: Stalls of an emulator and of a busy partition have a heavier tail than the distribution that is fitted (benchmarks.qemu.linux).
 _HEAVY_TAIL = 2.0
-#: TCP's ages are known to a kernel tick (10 ms at most) and the millisecond in which they are given.
-KERNEL_TICK_NS = 12 * MILLISECOND
 #: Requests lost in a row that show where nobody was; fewer are lost on every network.
 _MIN_LOST = 3
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
@@ -149,47 +146,3 @@ def loses_within(core: Interval, trace: Trace) -> bool:
     if len(lost) < _MIN_LOST:
         return False
     return max(map(len, np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1))) >= _MIN_LOST
-
-
-def acknowledgements(traces: Sequence[Trace], events: Sequence[Event]) -> tuple[Trace, ...]:
-    """The acknowledgements of our sessions' TCP as signs of life of the machine: a kernel gives them, also where echo requests are filtered.
-
-    From the ``tcp`` events of the probes: where all that was sent was acknowledged while a question was still open. Without a second sending the
-    acknowledgement was given after the last one; else at some time since the silence began. Times are as fine as the kernel's tick.
-    """
-    return tuple(found for one in traces if one.kind == "echo" and (found := _acknowledged(one, events)) is not None)
-
-
-def _acknowledged(trace: Trace, events: Sequence[Event]) -> Trace | None:
-    lows, highs = [], []
-    for event in events:
-        if event.kind != "tcp" or event.data.get("probe") != trace.probe or event.segment != trace.segment:
-            continue
-        rows = [dict(zip(event.data["columns"], row, strict=True)) for row in event.data["rows"]]
-        for row in rows[:-1]:
-            if row["unacked"]:
-                continue
-            at = int(row["mono_ns"]) - int(row["since_ack_ms"]) * MILLISECOND
-            sent = int(row["mono_ns"]) - int(row["since_sent_ms"]) * MILLISECOND
-            again = row["total_retransmits"] > rows[0]["total_retransmits"] or row["retransmits"]
-            lows.append(min(at, int(event.data["silent_since_ns"]) if again else sent) - KERNEL_TICK_NS)
-            highs.append(at + KERNEL_TICK_NS)
-    if not lows:
-        return None
-    lo, hi, none = np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    return Trace(
-        probe=f"{trace.probe} (TCP)",
-        host=trace.host,
-        kind="tcp",
-        segment=trace.segment,
-        interval_ns=SECOND,
-        span=Interval(int(lo.min()), int(hi.max())),
-        alive_lo=lo,
-        alive_hi=hi,
-        sent=none,
-        answered=none,
-        late=np.zeros(0, dtype=np.bool_),
-        took=none,
-        noise=Noise(0, 0, 0, 0, 0, "acknowledgements"),
-        signs=len(lo),
-    )
