@@ -45,7 +45,8 @@ TNS-12535: TNS:operation timed out
   Client address: (ADDRESS=(PROTOCOL=tcp)(HOST=10.1.1.85)(PORT=32801))
 """  # noqa: W293 - the blanks are the log's
 ORDINARY = (
-    "Thread 1 advanced to log sequence {n} (LGWR switch)\n  Current log# 2 seq# {n} mem# 0: /oracle/BX5/origlogB/log_g12m1.dbf\n"
+    "Thread 1 advanced to log sequence {n} (LGWR switch)\n  Current log# 2 seq# {n} mem# 0: "
+    "/oracle/BX5/origlogB/log_g12m1.dbf\n"
     "  Current log# 2 seq# {n} mem# 1: /oracle/BX5/mirrlogB/log_g12m2.dbf\n",
     "Archived Log entry {n} added for thread 1 sequence {n} ID 0x2a1b dest 1:\n",
     "Thread 1 cannot allocate new log, sequence {n}\nCheckpoint not complete\n",
@@ -59,7 +60,10 @@ def entry(number: int) -> str:
     if number % 400 == 399:
         return NETWORK.format(inner=f"{BEGIN + timedelta(seconds=37 * number):%d-%b-%Y %H:%M:%S}".upper())
     if number % 5000 == 4999:
-        return "Errors in file /oracle/BX5/saptrace/usertrace/bx5_ora_1.trc:\nORA-00600: internal error code, arguments: [kcbz], [0]\n"
+        return (
+            "Errors in file /oracle/BX5/saptrace/usertrace/bx5_ora_1.trc:\nORA-00600: internal error code, "
+            "arguments: [kcbz], [0]\n"
+        )
     return ORDINARY[number % len(ORDINARY)].format(n=number)
 
 
@@ -169,7 +173,10 @@ OTHER_MB, OTHER_S = 12_000, 600
 
 def other(program: Path, path: Path) -> tuple[float, float] | None:
     """Seconds and peak megabytes of the other parser for the same file; ``None`` beyond its limits."""
-    limit = f"ulimit -v {OTHER_MB * 1024}; exec /usr/bin/env python3 -c {shlex.quote(_RUN_AND_TELL)} {shlex.quote(str(program))} {shlex.quote(str(path))}"
+    limit = (
+        f"ulimit -v {OTHER_MB * 1024}; exec /usr/bin/env python3 -c {shlex.quote(_RUN_AND_TELL)} "
+        f"{shlex.quote(str(program))} {shlex.quote(str(path))}"
+    )
     began = time.perf_counter()
     try:
         result = subprocess.run(["sh", "-c", limit], capture_output=True, text=True, check=False, timeout=OTHER_S)
@@ -195,7 +202,10 @@ _RUN_AND_TELL = (
 def formats(folder: Path, mb: int, program: Path | None) -> list[str]:
     """The table of formats."""
     rows = [
-        "| format | MB | lines | read, lines/s | read and judged, lines/s | peak MB | `grep -c ORA-`, lines/s | a public parser, lines/s | its peak MB |",
+        (
+            "| format | MB | lines | read, lines/s | read and judged, lines/s | peak MB | `grep -c ORA-`, lines/s "
+            "| a public parser, lines/s | its peak MB |"
+        ),
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, form in FORMS.items():
@@ -238,7 +248,8 @@ def tails(folder: Path, gb: int) -> list[str]:
         length = path.stat().st_size
         seconds = statistics.median(reading["seconds"] for reading in readings)
         rows.append(
-            f"| {length / 1e6:,.0f} | {seconds:.2f} | {max(reading['peak_mb'] for reading in readings):.0f} | {length - readings[0]['start']:,} |"
+            f"| {length / 1e6:,.0f} | {seconds:.2f} | {max(reading['peak_mb'] for reading in readings):.0f} | "
+            f"{length - readings[0]['start']:,} |"
         )
         print(rows[-1], flush=True)
         path.unlink()

@@ -35,7 +35,13 @@ from tests.browser.lab import browser, find, lab, open_notebook, run_all, shot
 
 RESULTS = Path(__file__).parent / "results"
 LANDSCAPE = Path(__file__).parent.parent / "lpmkit" / "simulator" / "landscapes" / "js22.yaml"
-QUICK = {"tick_hz": 1000, "tick_batch_ms": 100, "echo_interval_ms": 100, "icmp_interval_ms": 10, "connect_interval_ms": 250}  # fmt: skip
+QUICK = {
+    "tick_hz": 1000,
+    "tick_batch_ms": 100,
+    "echo_interval_ms": 100,
+    "icmp_interval_ms": 10,
+    "connect_interval_ms": 250,
+}
 MODEL = "20_move_and_watch"
 MEMORY_EVERY_S = 10.0
 #: Time of the copy beyond the measurement: login, browser, baseline.
@@ -249,7 +255,13 @@ def figures(measured: Measurement, chromium_cpu_s: float) -> dict[str, Any]:
     for name in ("kernel", "renderers", "chromium", "heap", "nodes"):
         slope, error = slope_per_hour(times, [row[name] for row in half])
         values = [row[name] for row in memory]
-        memory_figures[name] = {"first": round(values[0], 1), "last": round(values[-1], 1), "most": round(max(values), 1), "slope_per_hour": round(slope, 2), "standard_error": round(error, 2)}  # fmt: skip
+        memory_figures[name] = {
+            "first": round(values[0], 1),
+            "last": round(values[-1], 1),
+            "most": round(max(values), 1),
+            "slope_per_hour": round(slope, 2),
+            "standard_error": round(error, 2),
+        }
     return {
         "minutes": round(span_s / 60, 1),
         "redraws": len(rows),
@@ -284,13 +296,20 @@ def markdown(figures_found: Mapping[str, Any]) -> str:
     }
     lines = [
         f"<!-- made by: python -m benchmarks.board --minutes {figures_found['asked_minutes']:g} -->",
-        f"{figures_found['minutes']} minutes of a move, every probe at its quick pace, {figures_found['samples']:,} samples recorded; {figures_found['redraws']:,} redraws, {figures_found['redraws_per_s']} a second.",
+        (
+            f"{figures_found['minutes']} minutes of a move, every probe at its quick pace, "
+            f"{figures_found['samples']:,} samples recorded; {figures_found['redraws']:,} redraws, "
+            f"{figures_found['redraws_per_s']} a second."
+        ),
         "",
         "| for each redraw | median | p95 | worst |",
         "|---|---|---|---|",
         *(f"| {text} | {figures_found[key]['median']:,} | {figures_found[key]['p95']:,} | {figures_found[key]['worst']:,} |" for text, key in rows),
         "",
-        f"All of Chromium's processes together: {figures_found['chromium_cpu_ms_mean']} ms of processor time for each redraw, in the mean.",
+        (
+            f"All of Chromium's processes together: {figures_found['chromium_cpu_ms_mean']} ms of processor time "
+            "for each redraw, in the mean."
+        ),
         "",
         "| memory | at first | at last | most | slope over the second half, per hour |",
         "|---|---|---|---|---|",
@@ -298,7 +317,10 @@ def markdown(figures_found: Mapping[str, Any]) -> str:
         "",
     ]  # fmt: skip
     if collected := figures_found.get("collected"):
-        lines += [f"Told to collect its garbage then, Chromium had {collected['renderers']:.1f} MiB in its renderers, {collected['heap']:.1f} MiB of that in the page's JavaScript heap, and {collected['nodes']:,.0f} nodes.", ""]  # fmt: skip
+        lines += [
+            f"Told to collect its garbage then, Chromium had {collected['renderers']:.1f} MiB in its renderers, {collected['heap']:.1f} MiB of that in the page's JavaScript heap, and {collected['nodes']:,.0f} nodes.",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -342,7 +364,10 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
 
             for number, left_s in enumerate(counted[0].over(60 * minutes)):
                 row = counted[0].memory[-1]
-                print(f"{left_s / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws", flush=True)  # fmt: skip
+                print(
+                    f"{left_s / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws",
+                    flush=True,
+                )
                 if number % 12 == 11:
                     write(so_far(), results)
             result = so_far()

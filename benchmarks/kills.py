@@ -1,8 +1,11 @@
-"""Kill what takes part in a move at random moments: ``python -m benchmarks.kills --moves 60 [--seed 1] [--folder DIR]``.
+"""Kill what takes part in a move at random moments:
+``python -m benchmarks.kills --moves 60 [--seed 1] [--folder DIR]``.
 
-Each move is asked for at the command line against the simulator (every third as a plan of one move). At a random moment one of its processes is killed (SIGKILL): the recorder, a
-probes' process, the observer's own ticker, the front end, or the conductor. Then the run is attached to, as an operator would, until it is over. Counted are the commands
-``migrlpar -o m`` that the simulator received, in its own log, beside the intents in the record; and whether the verdict says more than what was seen.
+Each move is asked for at the command line against the simulator (every third as a plan of one move). At a random moment
+one of its processes is killed (SIGKILL): the recorder, a probes' process, the observer's own ticker, the front end, or
+the conductor. Then the run is attached to, as an operator would, until it is over. Counted are the commands
+``migrlpar -o m`` that the simulator received, in its own log, beside the intents in the record; and whether the verdict
+says more than what was seen.
 
 ``benchmarks/results/kills.json`` keeps every move, ``kills.md`` the sums.
 """
@@ -32,7 +35,8 @@ from lpmkit.timeline import Clock, wait_until
 RESULTS = Path(__file__).parent / "results"
 PARTITION, FRAMES = "bxaix85", ("bvio82", "bvio83")
 VICTIMS = ("recorder", "probes", "ticker", "front end")
-#: Seconds within which a process is killed, from its begin: baseline, copy, suspension and most of the post-migration window.
+#: Seconds within which a process is killed, from its begin: baseline, copy, suspension and most of the post-migration
+#: window.
 WITHIN_S = 13.0
 #: A watcher that dies so shortly before the recorder ends has looked until the end.
 ENDING_S = 0.6
@@ -72,7 +76,13 @@ class Campaign:
         """Start a command of lpmkit."""
         log = (self.folder / "commands.log").open("ab")
         with log:
-            return subprocess.Popen([sys.executable, "-m", "lpmkit.cli", *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment)  # fmt: skip
+            return subprocess.Popen(
+                [sys.executable, "-m", "lpmkit.cli", *words],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self.environment,
+            )
 
     def commands(self) -> int:
         """The commands to move that the simulator has received."""
@@ -195,7 +205,10 @@ def table(rows: Sequence[dict[str, Any]], seed: int) -> str:
         "| | |",
         "|---|---|",
         f"| moves | {len(rows)}, {sum(row['as'] == 'plan' for row in rows)} of them as a plan |",
-        f"| kills delivered | {sum(kills.values())} ({', '.join(f'{name} {count}' for name, count in sorted(kills.items()))}) |",
+        (
+            f"| kills delivered | {sum(kills.values())} "
+            f"({', '.join(f'{name} {count}' for name, count in sorted(kills.items()))}) |"
+        ),
         f"| commands `migrlpar -o m` | {sum(row['commands'] for row in rows)} |",
         f"| intents in the record | {sum(row['intents'] for row in rows)} |",
         f"| moves with more than one command, or with one that the record does not know | {len(twice)} |",
@@ -230,7 +243,11 @@ def main() -> None:
                 home = 1 - home
             (RESULTS / "kills.json").write_text(json.dumps(rows, indent=1) + "\n")
             (RESULTS / "kills.md").write_text(table(rows, given.seed))
-    bad = [row for row in rows if row["commands"] > 1 or row["commands"] > row["intents"] or any(run["too_good"] for run in row["runs"])]  # fmt: skip
+    bad = [
+        row
+        for row in rows
+        if row["commands"] > 1 or row["commands"] > row["intents"] or any(run["too_good"] for run in row["runs"])
+    ]
     sys.exit(1 if bad else 0)
 
 

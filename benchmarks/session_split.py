@@ -125,15 +125,20 @@ def markdown(figures: Mapping[str, Any]) -> str:
         "Errors, widths and waits in ms: median / p95 / worst. "
         f"Load average {figures['load']:.1f} at the end, {os.cpu_count()} cores.",
         "",
-        "| watched by | what was done | split / done | way closed: within 20 ms | bounds hold | error | width | own TCP waited | error | bounds hold | same login shown |",
+        (
+            "| watched by | what was done | split / done | way closed: within 20 ms | bounds hold | error | width "
+            "| own TCP waited | error | bounds hold | same login shown |"
+        ),
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in figures["summary"].items():
         for row in rows:
             figure = {key: " / ".join(map(str, value)) for key, value in row.items() if isinstance(value, list)}
             lines.append(
-                f"| {name} | {row['kind']} | {row['split']} / {row['done']} | {row['path_within_20_ms']} | {row['path_holds']} | {figure['path_error_ms']} "
-                f"| {figure['path_width_ms']} | {figure['own_ms']} | {figure['own_error_ms']} | {row['own_holds']} | {row['same_login']} |"
+                f"| {name} | {row['kind']} | {row['split']} / {row['done']} | {row['path_within_20_ms']} | "
+                f"{row['path_holds']} | {figure['path_error_ms']} "
+                f"| {figure['path_width_ms']} | {figure['own_ms']} | {figure['own_error_ms']} | "
+                f"{row['own_holds']} | {row['same_login']} |"
             )
     return "\n".join([*lines, ""])
 

@@ -141,21 +141,35 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     count = sum(len(row["made_up"]) for row in rows)
     lines = [
         "<!-- made by: python -m benchmarks.soak -->",
-        f"{hours:.1f} partition-hours in which nothing happened ({busy:.1f} of them beside busy loops): **{count} suspensions made up**.",
+        (
+            f"{hours:.1f} partition-hours in which nothing happened ({busy:.1f} of them beside busy loops): "
+            f"**{count} suspensions made up**."
+        ),
         "",
-        "Load is the machine's load average: where it is above the number of cores although no busy loops are named, other work ran at the same time.",
+        (
+            "Load is the machine's load average: where it is above the number of cores although no busy loops are "
+            "named, other work ran at the same time."
+        ),
         "",
-        "The partition's processes run before all others of this machine, for it stands for another one; its link is the kernel's.",
+        (
+            "The partition's processes run before all others of this machine, for it stands for another one; its "
+            "link is the kernel's."
+        ),
         "",
-        "| began | minutes × targets | busy loops / cores | load, median / worst | made up | other silences | own stalls, longest | processor | memory, first → last |",
+        (
+            "| began | minutes × targets | busy loops / cores | load, median / worst | made up | other silences | "
+            "own stalls, longest | processor | memory, first → last |"
+        ),
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         kinds = ", ".join(f"{n} × {name}" for name, n in row["silences"].items()) or "none"
         rss, pss = row["rss_mib_first_and_last"], row["pss_mib_first_and_last"]
         lines.append(
-            f"| {row['began']} | {row['seconds'] / 60:.0f} × {row['targets']} | {row['hogs']} / {row['cores']} | {row['load_median']} / {row['load_worst']} "
-            f"| {len(row['made_up'])} | {kinds} | {row['own_stalls']}, {row['longest_own_stall_ms']} ms | {row['cpu_percent_of_a_core']} % of a core "
+            f"| {row['began']} | {row['seconds'] / 60:.0f} × {row['targets']} | {row['hogs']} / {row['cores']} "
+            f"| {row['load_median']} / {row['load_worst']} "
+            f"| {len(row['made_up'])} | {kinds} | {row['own_stalls']}, {row['longest_own_stall_ms']} ms | "
+            f"{row['cpu_percent_of_a_core']} % of a core "
             f"| RSS {rss[0]} → {rss[1]} MiB, PSS {pss[0]} → {pss[1]} MiB |"
         )
     return "\n".join([*lines, ""])

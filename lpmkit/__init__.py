@@ -1,6 +1,7 @@
 """lpmkit: move a running partition with PowerVM Live Partition Mobility, and prove what its users felt.
 
-The public surface is what `__all__` lists. The names are loaded when they are first used, so importing lpmkit itself costs nothing.
+The public surface is what `__all__` lists. The names are loaded when they are first used, so importing lpmkit itself
+costs nothing.
 
 >>> import lpmkit
 >>> lpmkit.Phase.SETTLED.is_final

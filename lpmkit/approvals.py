@@ -1,8 +1,9 @@
 """Four eyes: approvals of one order, bound to its hash, by other logins than the operator's.
 
-An approval is a file in ``approvals/`` of the run folder. Where the site names ``allowed_signers`` it counts only with an SSH signature beside it (``ssh-keygen -Y``);
-else the account that owns the file vouches for who wrote it, which nobody but root can forge. `require` is asked by the runbook before a recorder is started, and by the
-recorder again before the command: every door leads through both.
+An approval is a file in ``approvals/`` of the run folder. Where the site names ``allowed_signers`` it counts only with
+an SSH signature beside it (``ssh-keygen -Y``); else the account that owns the file vouches for its author, which only
+root can forge. `require` is asked by the runbook before a recorder is started, and by the recorder again before the
+command: every door leads through both.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def order_hash(run: Run) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One approval as it was found. ``wall_ns`` is when it was given, ``refused`` why it does not count now (empty where it does)."""
+    """One approval as it was found.
+
+    ``wall_ns`` is when it was given, ``refused`` why it does not count now (empty where it does).
+    """
 
     by: str
     wall_ns: int
@@ -60,7 +64,8 @@ def approve(
 ) -> Approval:
     """Write this person's approval of a run's order into its folder, signed with an SSH ``key`` where given.
 
-    Raises `NotAllowed` unless the partition's name was typed and no move was asked for yet, `RecordError` where it cannot be written, `UsageError` where the key cannot sign.
+    Raises `NotAllowed` unless the partition's name was typed and no move was asked for yet, `RecordError` where it
+    cannot be written, `UsageError` where the key cannot sign.
     """
     order = run.manifest.get("order") or {}
     if not order:
@@ -89,7 +94,7 @@ def approve(
 
 
 def _keep_apart(folder: Path) -> None:
-    """In a shared folder nobody but its owner may remove what another wrote."""
+    """In a shared folder only its owner may remove another account's file."""
     try:
         facts = folder.stat()
         if facts.st_mode & stat.S_IWGRP and facts.st_uid == os.getuid():
@@ -169,7 +174,7 @@ def _refusal(by: str, wall_ns: int, bound: str, run: Run, rules: RunSettings, op
 
 
 def _unproved(signed: bool, owner: int, by: str, row: dict[str, Any], rules: RunSettings, operator: Person) -> str:
-    """Why it is not proved who gave an approval."""
+    """The reason why the author of an approval is not proved."""
     if rules.allowed_signers is not None:
         return "" if signed else "it has no valid signature of an allowed signer"
     person = row.get("person")
@@ -182,7 +187,7 @@ def _unproved(signed: bool, owner: int, by: str, row: dict[str, Any], rules: Run
 
 
 def _verified(content: bytes, path: Path, by: str, signers: Path) -> bool:
-    """Whether an allowed signer of that name signed this very content."""
+    """True where an allowed signer of that name signed this very content."""
     signature = path.with_name(f"{path.name}.sig")
     if by.startswith("-") or not signers.is_file() or signature.is_symlink() or not signature.is_file():
         return False
@@ -204,7 +209,10 @@ def require(run: Run, rules: RunSettings, operator: Person, clock: Clock) -> tup
     why_not = "; ".join(f"of {one.by}: {one.refused}" for one in found if one.refused)
     key = " --key YOUR-SSH-KEY" if rules.allowed_signers else ""
     raise NotApproved(
-        f"this order needs {rules.approvals} approval{'s' if rules.approvals > 1 else ''} by other logins than {operator.login}'s, and has {len(counting)}"
+        (
+            f"this order needs {rules.approvals} approval{'s' if rules.approvals > 1 else ''} by other logins than "
+            f"{operator.login}'s, and has {len(counting)}"
+        )
         + (f" that counts. Not counted {why_not}" if why_not else ""),
         where=run.name,
         next_step=f"Somebody else types `lpmkit approve {run.name}{key}`.",

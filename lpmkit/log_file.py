@@ -1,6 +1,9 @@
-"""The log file of this account: what other libraries log, and the traceback of a defect. Neither belongs on a terminal or in a notebook.
+"""The log file of this account: what other libraries log, and the traceback of a defect.
 
-``$XDG_STATE_HOME/lpmkit/lpmkit.log`` (``~/.local/state/…`` where it is not set), for its owner only. It holds no reply of a machine and no secret.
+Neither belongs on a terminal or in a notebook.
+
+``$XDG_STATE_HOME/lpmkit/lpmkit.log`` (``~/.local/state/…`` where it is not set), for its owner only. It holds no reply
+of a machine and no secret.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-#: Libraries that log to standard error, tracebacks included, where nobody has configured logging.
+#: Libraries that log to standard error, tracebacks included, where logging is not configured.
 NOISY = ("paramiko", "asyncio")
 #: At this size the log file is put aside as ``lpmkit.log.1``.
 MAX_BYTES = 2_000_000
@@ -19,7 +22,8 @@ MAX_BYTES = 2_000_000
 
 def log_path() -> Path:
     """The path of the log file; it need not exist yet."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - Path.expanduser raises where there is no home
+    # Path.expanduser raises where there is no home
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
     return Path(state) / "lpmkit" / "lpmkit.log"
 
 
@@ -53,7 +57,8 @@ class _ToLogFile(logging.Handler):
 
 
 def redirect_library_logs() -> None:
-    """Send warnings and errors of `NOISY` libraries to the log file, instead of standard error; a second call does nothing.
+    """Send warnings and errors of `NOISY` libraries to the log file, instead of standard error; a second call does
+    nothing.
 
     A program that has configured one of these loggers by itself keeps what it configured.
     """

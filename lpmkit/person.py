@@ -1,6 +1,7 @@
-"""The person who acts, as this machine knows them: the login that stands in the record, and the account that the process runs under.
+"""The acting person, as this machine knows them: the login in the record, and the account that the process runs under.
 
-The environment is not asked: ``USER=anna`` would make anybody Anna. A front end that serves several people from one process says whom it acts for, see `Person`.
+The environment is not asked: ``USER=anna`` would make anybody Anna. A front end that serves several people from one
+process names the person, see `Person`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who acts. ``login`` is the person, ``account`` the owner of the process, ``known_by`` what vouches for it: the login session, sudo, the account, or a proxy.
+    """The acting person.
 
-    Whoever writes a front end passes it to `lpmkit.runbook.Runbook`; without one the runbook takes `acting_person`.
+    ``login`` is the person, ``account`` the owner of the process, ``known_by`` what vouches for it: the login session,
+    sudo, the account, or a proxy.
+
+    A front end passes it to `lpmkit.runbook.Runbook`; without one the runbook takes `acting_person`.
     """
 
     login: str
@@ -43,7 +47,7 @@ class Person:
 
 
 def is_login(text: str) -> bool:
-    """Whether a text could be the name of a person that a proxy hands on.
+    """True where a text could be the name of a person that a proxy hands on.
 
     >>> is_login("anna.b@example.org"), is_login("-I"), is_login("a b"), is_login("")
     (True, False, False, False)
@@ -64,7 +68,9 @@ def account_name(uid: int) -> str:
 
 
 def acting_person(environment: Mapping[str, str] = os.environ) -> Person:
-    """The person behind this process: by its login session (the audit system's login uid), by sudo for root, else its account."""
+    """The person behind this process: by its login session (the audit system's login uid), by sudo for root, else its
+    account.
+    """
     account = account_name(os.getuid())
     session = _session_uid()
     if session is not None and session != os.getuid():
@@ -82,14 +88,15 @@ def _session_uid() -> int | None:
     return None if value == _NO_SESSION else value
 
 
-#: The environment variable with the name of the header in which `lpmkit app` lets a proxy say who logged in.
+#: The environment variable with the name of the header in which `lpmkit app` lets a proxy name the login.
 PERSON_HEADER = "LPMKIT_PERSON_HEADER"
 
 
 def person_of_request(environment: Mapping[str, str] = os.environ) -> Person:
-    """The person whose browser a page's kernel was started for: by the header of the proxy where the server was told to trust one, else `acting_person`.
+    """The person whose browser a page's kernel was started for: by the header of the proxy where the server was told to
+    trust one, else `acting_person`.
 
-    Raises `NotAllowed` where the proxy named nobody, or an impossible name.
+    Raises `NotAllowed` where the proxy sent no name, or an impossible one.
     """
     header = environment.get(PERSON_HEADER)
     if not header:

@@ -1,7 +1,8 @@
 """The runbook: the steps of a move in their order, and where we are.
 
-The command line, the widgets and the notebooks call these few methods and nothing below them. A runbook holds no state worth keeping: every
-step leaves what it found in a run folder, and the next step reads it there. Survey, check, validate and watch change nothing on any machine.
+The command line, the widgets and the notebooks call these few methods and nothing below them. A runbook holds no state
+worth keeping: every step leaves what it found in a run folder, and the next step reads it there. Survey, check,
+validate and watch change nothing on any machine.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ from lpmkit.survey.connect import confirm_dialect, control_of, other_manager, su
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock, Event, wait_until
 
-#: A prepared folder is used again by the next step for the same order for so long.
+#: The next step for the same order uses a prepared folder again within this time.
 PREPARED_HOURS = 12.0
-#: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail, and on SAP's logs for a quarter of an hour.
+#: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail,
+#: and on SAP's logs for a quarter of an hour.
 OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
 
 
@@ -57,7 +59,7 @@ class PartitionLocation:
 
 @dataclass(frozen=True, slots=True)
 class SiteInventory:
-    """What all frames of the site list, and the frames that could not be asked, with the reason."""
+    """The partitions that the site's frames list, and the frames that could not be asked, with the reason."""
 
     frames: Mapping[str, Frame]
     placed: tuple[PartitionLocation, ...]
@@ -83,9 +85,10 @@ class Validation:
 
 
 class Runbook:
-    """The steps, for one site. ``secrets`` resolves the site's references, asking the person where it says ``prompt``.
+    """The steps, for one site. ``secrets`` resolves the site's references, asking the person for a ``prompt``.
 
-    ``person`` is who acts: it stands in the record, and an approval has to be somebody else's. A front end that serves several people from one process has to say it.
+    ``person`` is the acting person: it goes into the record, and an approval has to be another person's. A front end
+    that serves several people from one process must pass it.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class Runbook:
             ) from None
         return Runbook(self.site.model_copy(update={"runs": runs}), self.secrets, self.clock, self.person)
 
-    # -- what there is ---------------------------------------------------------------------------------------------------
+    # -- what there is -------------------------------------------------------------------------------------------------
 
     def landscape(self) -> SiteInventory:
         """Ask every frame of the site what it holds. A frame that cannot be asked is listed with the reason."""
@@ -131,7 +134,7 @@ class Runbook:
         return SiteInventory(frames, tuple(placed), silent)
 
     def _confirm(self, frame: str) -> None:
-        """Ask a manager once what it is; raises `UsageError` where the site file says something else."""
+        """Ask a manager once what it is; raises `UsageError` where the site file has something else."""
         if frame not in self._confirmed:
             confirm_dialect(self.site, frame, secrets=self.secrets, transcript=self._asked.append)
             self._confirmed.add(frame)
@@ -146,10 +149,11 @@ class Runbook:
         options: Mapping[str, str] | None = None,
         there: SiteInventory | None = None,
     ) -> Order:
-        """Say exactly what is to be moved, from where, to where; by what is ``there``, which is asked for unless it is given.
+        """Make the order: what is to be moved, from where, to where; by what is ``there``, which is asked for unless it
+        is given.
 
-        Raises what the target said when it cannot be asked, `NotFound` for names that nobody has, `Ambiguous` when two frames list the partition and no ``source`` says which, and `UsageError`
-        when source and target are the same.
+        Raises the target's own error when it cannot be asked, `NotFound` for unknown names, `Ambiguous` when two frames
+        list the partition and no ``source`` is given, and `UsageError` when source and target are the same.
         """
         self.site.frame(target)
         if source is not None:
@@ -184,9 +188,10 @@ class Runbook:
         )
 
     def keep_mapping(self, order: Order) -> tuple[Order, MappingAttributes]:
-        """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at both ends, changes nothing.
+        """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at
+        both ends, changes nothing.
 
-        What the order's own record says goes before what is worked out.
+        Values of the order's own record take precedence.
         """
         mapping = build_attributes(survey_both_ends(self.site, order, self.secrets, self._asked.append))
         return replace(order, mapping={**mapping.record, **order.mapping}), mapping
@@ -197,24 +202,26 @@ class Runbook:
         return holders[0]
 
     def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
-        """Which movers of both ends can talk; empty where there is nothing to choose."""
+        """Pairs of mover service partitions of both ends that can talk; empty where there is nothing to choose."""
         with closing(
             control_of(self.site, order.source, secrets=self.secrets, transcript=self._asked.append)
         ) as control:
             return control.mover_pairs(order)
 
     def movers_take(self, frame: str) -> dict[str, int | None]:
-        """How many moves each mover of a frame takes at once, by the name of its I/O server (under an IVM the frame's); ``None`` where it is too old to say."""
+        """Concurrent moves of each mover of a frame, by the name of its I/O server (under an IVM the frame's);
+        ``None`` where its level is too old to report it.
+        """
         settings, found = self.site.frame(frame), {}
         with closing(open_session(self.site, settings, secrets=self.secrets, transcript=self._asked.append)) as session:
             for server, shell in vios_shells(settings, session).items():
                 found[frame if settings.system is None else server] = shell.moves_at_once()
         return found
 
-    # -- before ----------------------------------------------------------------------------------------------------------
+    # -- before --------------------------------------------------------------------------------------------------------
 
     def prepare(self, order: Order) -> Run:
-        """The folder of this order: the one that an earlier step made lately and nobody has moved from, or a new one."""
+        """The folder of this order: the one that an earlier step made lately and that has no move yet, or a new one."""
         facts = {
             "order": asdict(order),
             "by": self.person.login,
@@ -253,7 +260,7 @@ class Runbook:
         return run
 
     def asked(self) -> list[Reply]:
-        """What was asked and is in no run's transcript yet; it is the caller's from now on."""
+        """Replies that are in no run's transcript yet; they are the caller's from now on."""
         told, self._asked[:] = list(self._asked), []
         return told
 
@@ -268,7 +275,9 @@ class Runbook:
         return found
 
     def charge(self, probes: Sequence[ProbeOrder] = ()) -> dict[str, Any]:
-        """What this runbook vouches for to a recorder or conductor that it starts: its own site and probes, whatever stands in the folder."""
+        """The charge for a recorder or conductor that it starts: its own site and probes, regardless of the folder's
+        content.
+        """
         return {
             "person": self.person.as_data(),
             "site": self.site.as_data(),
@@ -276,7 +285,9 @@ class Runbook:
         }
 
     def own_order(self, run: Run) -> Order:
-        """What a run was prepared to move, if it fits this runbook's site. Raises `NotAllowed` for an order that names another manager, `NotFound` for frames that the site does not have.
+        """The order of a run, if it fits this runbook's site.
+
+        Raises `NotAllowed` for an order that names another manager, `NotFound` for frames that the site does not have.
 
         A folder may come from anywhere: it chooses no machine.
         """
@@ -286,33 +297,46 @@ class Runbook:
         ours = other_manager(self.site, order.source, order.target)
         if (order.target_address, order.target_user) != ours:
             raise NotAllowed(
-                f"its order names {order.target_user or 'nobody'} at {order.target_address or 'no address'} as the target's manager, and the site file {ours[1] or 'nobody'} at {ours[0] or 'no address'}",
+                (
+                    f"its order names {order.target_user or 'nobody'} at {order.target_address or 'no address'} as "
+                    f"the target's manager, and the site file {ours[1] or 'nobody'} at {ours[0] or 'no address'}"
+                ),
                 where=run.name,
                 next_step="Was it made with another site file? Prepare the move anew with yours.",
             )
         return order
 
     def own_probes(self, run: Run) -> tuple[ProbeOrder, ...]:
-        """The probes of a run as this runbook's site has them, at the rates that the folder names. Raises `NotAllowed` for a watch of a host that is not in the site file."""
+        """The probes of a run as this runbook's site has them, at the rates that the folder names.
+
+        Raises `NotAllowed` for a watch of a host that is not in the site file.
+        """
         if run.manifest.get("order"):
             probes = self.probes_of(order_of(run).partition)
         else:
             hosts = [str(host) for host in run.manifest.get("hosts") or ()]
             if strange := [host for host in hosts if host not in self.site.partitions]:
                 raise NotAllowed(
-                    f"it watches {', '.join(strange)}, and your site file does not name that: a folder alone chooses no machine to log in to",
+                    (
+                        f"it watches {', '.join(strange)}, and your site file does not name that: a folder alone "
+                        "chooses no machine to log in to"
+                    ),
                     where=run.name,
-                    next_step="Watch anew with `lpmkit watch HOST`, or name the host under `partitions:` in the site file.",
+                    next_step=(
+                        "Watch anew with `lpmkit watch HOST`, or name the host under `partitions:` in the site file."
+                    ),
                 )
             probes = self._watch_probes(hosts)
         return with_rates(probes, run.manifest.get("probes") or ())
 
     def order_of(self, run: Run) -> Order:
-        """What a run was prepared to move. Raises `RecordError` for a folder that holds no move."""
+        """The order of a run. Raises `RecordError` for a folder that holds no move."""
         return order_of(run)
 
     def probes_of(self, partition: str) -> tuple[ProbeOrder, ...]:
-        """The probes for a partition of the site file, and for the SAP systems in it; none when it does not say how to log in to it."""
+        """The probes for a partition of the site file, and for the SAP systems in it; none when it does not state a
+        login to it.
+        """
         settings = self.site.partitions.get(partition)
         usual = plan(settings.host, settings, self.site.ssh_config) if settings else ()
         return (*usual, *sap_plan(self.site, partition), *database_plan(self.site, partition))
@@ -326,13 +350,18 @@ class Runbook:
         return found
 
     def _keep_profiles(self, run: Run, found: Survey) -> None:
-        """The partition's profiles word for word, in a file of their own: a move replaces or renames them (D, recalled)."""
+        """The partition's profiles word for word, in a file of their own: a move replaces or renames them (D,
+        recalled).
+        """
         mine = [profile.record for profile in found.source.profiles or () if profile.partition == found.partition]
         if mine and not run.events():
             write_file(run.path / "profiles.txt", "".join(f"{record}\n" for record in mine).encode())
 
     def check(self, run: Run) -> tuple[Finding, ...]:
-        """Survey, judge every rule, and keep the findings in the folder. Of a run that moves or has moved: the findings from before."""
+        """Survey, judge every rule, and keep the findings in the folder.
+
+        Of a run that moves or has moved: the findings from before.
+        """
         before = run.read("findings", _findings) if run.events() else None
         if before is not None:
             return before
@@ -345,9 +374,12 @@ class Runbook:
         return findings
 
     def validate(self, run: Run, *, disks: bool = False) -> Validation:
-        """Ask the manager to validate (``migrlpar -o v``) and keep its answer in the folder. Of a run that moves or has moved: the answer from before.
+        """Ask the manager to validate (``migrlpar -o v``) and keep its answer in the folder.
 
-        ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager cannot.
+        Of a run that moves or has moved: the answer from before.
+
+        ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager
+        cannot.
         """
         order = self.own_order(run)
         before = self.validation_before(run)
@@ -364,13 +396,16 @@ class Runbook:
         return found
 
     def validation_before(self, run: Run) -> Validation | None:
-        """The validation of a run that moves or has moved, which is not repeated; ``None`` of a run that can be validated now."""
+        """The validation of a run that moves or has moved, which is not repeated; ``None`` of a run that can be
+        validated now.
+        """
         return run.read("validation", _validation) if run.events() else None
 
     def predict(self, run: Run) -> Prediction | None:
-        """Say what the move will take, from the survey and past runs, and keep it in the folder; ``None`` before a survey.
+        """Predict the move from the survey and past runs, and store the prediction in the folder; ``None`` before a
+        survey.
 
-        Of a run that moves or has moved: what was said before.
+        Of a run that moves or has moved: the prediction made before.
         """
         before = run.read("prediction", StoredPrediction.from_dict) if run.events() else None
         if before is not None:
@@ -382,10 +417,12 @@ class Runbook:
         write_document(run.path, "prediction", StoredPrediction(inputs, said).to_dict())
         return said
 
-    # -- the move --------------------------------------------------------------------------------------------------------
+    # -- the move ------------------------------------------------------------------------------------------------------
 
     def may_move(self, run: Run, typed_name: str) -> None:
-        """Raise unless a validation of this very order passed lately, the partition's name was typed, and as many others approved it as the site asks for."""
+        """Raise unless a validation of this very order passed lately, the partition's name was typed, and as many
+        others approved it as the site asks for.
+        """
         order = self.own_order(run)
         if typed_name != order.partition:
             raise NotAllowed(
@@ -402,7 +439,10 @@ class Runbook:
             raise NotAllowed(
                 "this run's recorder was started already, and no move was asked for",
                 where=run.name,
-                next_step="While it is in its lead-in, wait. If it was called off, prepare anew: run the cells again from the choice, or `lpmkit validate`.",
+                next_step=(
+                    "While it is in its lead-in, wait. If it was called off, prepare anew: run the cells again "
+                    "from the choice, or `lpmkit validate`."
+                ),
             )
         again = f"`lpmkit validate {order.partition} --to {order.target}` asks the firmware."
         validation = run.read("validation", _validation)
@@ -423,11 +463,18 @@ class Runbook:
         self.require_approvals(run)
 
     def require_approvals(self, run: Run) -> tuple[Approval, ...]:
-        """The approvals of a run's order that count for whoever acts now. Raises `NotApproved` where the site asks for more."""
+        """The approvals of a run's order that count for the acting person.
+
+        Raises `NotApproved` where the site asks for more.
+        """
         return require(run, self.site.runs, self.person, self.clock)
 
     def approve(self, run: Run, typed_name: str, *, key: Path | None = None) -> Approval:
-        """Approve a run's order as whoever acts now, with an SSH signature where a ``key`` is given; changes nothing on any machine. Raises as `lpmkit.approvals.approve`."""
+        """Approve a run's order as the acting person, with an SSH signature where a ``key`` is given; changes nothing
+        on any machine.
+
+        Raises as `lpmkit.approvals.approve`.
+        """
         order = self.own_order(run)
         if self.site.runs.allowed_signers is not None and key is None:
             raise NotAllowed(
@@ -438,8 +485,8 @@ class Runbook:
     def move(self, run: Run, typed_name: str) -> None:
         """Start the recorder, which moves the partition. Returns as soon as it records; raises as `may_move`.
 
-        When nobody has checked yet it is done now, read-only: without the facts before there is no before-and-after. The firmware's validation
-        decides whether to move, the findings stand in the report.
+        Without an earlier check it is done now, read-only: without the facts before there is no before-and-after. The
+        firmware's validation decides whether to move, the findings go into the report.
         """
         self.may_move(run, typed_name)
         self.refuse_second_move(run)
@@ -449,7 +496,9 @@ class Runbook:
         self._start(run)
 
     def refuse_second_move(self, run: Run) -> None:
-        """Raise `NotAllowed` while another run of this site moves the same partition, or has left its migration unwatched."""
+        """Raise `NotAllowed` while another run of this site moves the same partition, or has left its migration
+        unwatched.
+        """
         order = self.own_order(run)
         owner = holder(partition_lock_path(run.path.parent, order.source, order.partition))
         if owner is not None and owner.about != run.name:
@@ -465,13 +514,19 @@ class Runbook:
             under_way = now.phase is not None and now.phase is not Phase.PREPARED and not now.phase.is_final
             if under_way and now.ended is None:
                 raise NotAllowed(
-                    f"the run {other.name} asked for a move of {order.partition} and has not seen its end; nothing was asked",
+                    (
+                        f"the run {other.name} asked for a move of {order.partition} and has not seen its end; "
+                        "nothing was asked"
+                    ),
                     where=run.name,
                     next_step=f"`lpmkit attach {other.path}` finds out what became of it.",
                 )
 
     def require_secrets(self, partition: str) -> None:
-        """Get the password for logging in to a partition now, where the site file names one. Raises `UsageError` where there is none: a recorder cannot ask."""
+        """Get the password for logging in to a partition now, where the site file names one.
+
+        Raises `UsageError` where there is none: a recorder cannot ask.
+        """
         settings = self.site.partitions.get(partition)
         if settings is not None:
             self.secrets.get(settings.password, settings.host)
@@ -540,14 +595,18 @@ class Runbook:
         process.WORKER.start(run, self.secrets, self.clock, self.charge(wanted))
 
     def ask_for_secrets(self, run: Run) -> None:
-        """Ask now for every secret that the site file says to ask for, unless the run has begun. A notebook's cell can ask, its buttons cannot."""
+        """Ask now for every secret that is ``prompt`` in the site file, unless the run has begun.
+
+        A notebook's cell can ask, its buttons cannot.
+        """
         if not run.events():
             self.know_secrets([probe.as_data() for probe in self.own_probes(run)])
 
     def know_secrets(self, probes: Sequence[Mapping[str, Any]]) -> None:
-        """Resolve what SAP's ways and the databases of ``probes`` need while somebody can be asked; the recorder gets what is known.
+        """Resolve what SAP's ways and the databases of ``probes`` need while somebody can be asked; the recorder gets
+        what is known.
 
-        One that leads nowhere is told by its probe.
+        A reference that leads nowhere is reported by its probe.
         """
         learn_secrets(probes, self.secrets)
         for probe in probes:
@@ -570,11 +629,13 @@ class Runbook:
         put(run, self.clock, "end", by=self.person.login)
 
     def way_out(self, run: Run) -> Proposal:
-        """What to do about a move that was left in between, from what both managers say now and what the run recorded; changes nothing."""
+        """The proposal for an interrupted migration, from both managers' present answers and the run's record; changes
+        nothing.
+        """
         return propose(self.look(run), str(run.path))
 
     def look(self, run: Run) -> BothEnds:
-        """What both managers say of a move now, and what the run recorded; changes nothing."""
+        """Both managers' present answers about a move, and the run's record; changes nothing."""
         order = self.own_order(run)
         inactive, still_s, stop_refused, recover_refused = recorded(run.events(), order.source)
         with ExitStack() as stack:
@@ -597,19 +658,21 @@ class Runbook:
         return ends
 
     def left_behind(self, run: Run) -> tuple[Leftover, ...] | None:
-        """What stands of the partition on the end where it is not; looks at both ends, changes nothing."""
+        """Remains of the partition on the end where it is not; looks at both ends, changes nothing."""
         found = left_behind(survey_both_ends(self.site, self.own_order(run), self.secrets, self._asked.append))
         self._keep_unless_recorded(run)
         return found
 
     def _keep_unless_recorded(self, run: Run) -> None:
-        """What was asked goes into the run's transcript, unless a recorder is its writer."""
+        """Add the replies to the run's transcript, unless a recorder is its writer."""
         if not run.is_recorded():
             self._kept(run)
         self._asked.clear()
 
     def stop(self, run: Run, typed_name: str) -> str:
-        """Have the source's manager asked to stop the migration; in the lead-in the move is called off instead. Returns the request for `answer_to`.
+        """Have the source's manager asked to stop the migration; in the lead-in the move is called off instead.
+
+        Returns the request for `answer_to`.
 
         Raises `NotAllowed` for a run that is over: there is nothing to stop.
         """
@@ -659,7 +722,7 @@ class Runbook:
                 return
             self.clock.sleep(every_s)
 
-    # -- this machine ----------------------------------------------------------------------------------------------------
+    # -- this machine --------------------------------------------------------------------------------------------------
 
     def hosts(self) -> Mapping[str, HostSettings]:
         """Every machine of the site file by its name in it."""
@@ -701,7 +764,10 @@ ANSWER_TIMEOUT_S = 120.0
 
 
 def answer_to(book: Runbook, run: Run, request: str) -> tuple[int | None, str]:
-    """Wait for the recorder's answer to one request (what `Runbook.stop` and `Runbook.recover` return). A request that nobody takes up is withdrawn."""
+    """Wait for the recorder's answer to one request (what `Runbook.stop` and `Runbook.recover` return).
+
+    A request that is not taken up is withdrawn.
+    """
 
     def answers() -> list[Event]:
         return [event for event in run.events() if event.kind == "answer" and event.data.get("request") == request]

@@ -16,7 +16,10 @@ _LOCK = "in-use.lock"
 
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A new folder below the system's temporary one, gone afterwards. Folders of this prefix and account that no process holds any more are removed first."""
+    """A new folder below the system's temporary one, gone afterwards.
+
+    Folders of this prefix and account that no process holds any more are removed first.
+    """
     remove_left_behind(prefix)
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:

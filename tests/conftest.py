@@ -19,7 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """The tests so ordered that each worker, which gets one stretch of them, begins with its share of the long ones.
 
-    Left as they are, all of these would be in the first stretch, and what is stolen from a stretch is stolen from its end.
+    Left as they are, all of these would be in the first stretch, and what is stolen from a stretch is stolen from its
+    end.
     """
     long = [item for item in items if item.nodeid.startswith(LONG)]
     short = [item for item in items if not item.nodeid.startswith(LONG)]

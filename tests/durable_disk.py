@@ -1,7 +1,8 @@
 """A disk that keeps only what was synced, for tests of a power cut.
 
-While it is installed it notes what each ``fsync`` puts on the disk: the bytes of a file, the names in a folder. `DurableDisk.copy` makes the folder as a
-machine would find it after its power was cut: a file that was never synced is empty, a name that was never synced is not there.
+While it is installed it notes what each ``fsync`` puts on the disk: the bytes of a file, the names in a folder.
+`DurableDisk.copy` makes the folder as a machine would find it after its power was cut: a file that was never synced is
+empty, a name that was never synced is not there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The simulated managers without SSH: their own shells, called in this process. For tests of what is typed and understood, by the thousand.
+"""The simulated managers without SSH: their own shells, called in this process.
+
+For tests of what is typed and understood, by the thousand.
 
 What goes over a real connection is tested elsewhere; the shells, the grammar and the movers here are the same.
 """

@@ -1,7 +1,8 @@
 """Run folders made from parameters, with a known truth: a small model of a host, a network and an observer.
 
-The model is written independently of the analysis: it plays the processes of the host tick by tick (a ticker that skips slots it overslept and
-sends a batch ten times a second; an echo; a service that shows a banner) and lets stalls, losses and clocks act on them.
+The model is written independently of the analysis: it plays the processes of the host tick by tick (a ticker that skips
+slots it overslept and sends a batch ten times a second; an echo; a service that shows a banner) and lets stalls, losses
+and clocks act on them.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ class RealHost:
         (self.folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
-            # bash reads ~/.bashrc for what a remote login runs, except below another shell; a login's own things must not hang a test
+            # bash reads ~/.bashrc for what a remote login runs, except below another shell; a login's own things must
+            # not hang a test
             "SetEnv SHLVL=1\n"
         )
         self.write_client_config((self.folder / "host_key.pub").read_text())
@@ -77,8 +78,10 @@ class RealHost:
         """The client's side: known hosts with ``host_key``, and an ssh config that uses it."""
         (self.folder / "known_hosts").write_text(f"{self.name} {host_key}")
         self.ssh_config.write_text(
-            f"Host {self.name}\n  HostName 127.0.0.1\n  Port {self.port}\n  User {getpass.getuser()}\n  HostKeyAlias {self.name}\n"
-            f"  IdentityFile {self.folder}/client_key\n  IdentitiesOnly yes\n  UserKnownHostsFile {self.folder}/known_hosts\n"
+            f"Host {self.name}\n  HostName 127.0.0.1\n  Port {self.port}\n  User {getpass.getuser()}\n  "
+            f"HostKeyAlias {self.name}\n"
+            f"  IdentityFile {self.folder}/client_key\n  IdentitiesOnly yes\n  UserKnownHostsFile "
+            f"{self.folder}/known_hosts\n"
             "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
         )
 

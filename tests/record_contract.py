@@ -1,6 +1,8 @@
-"""Record what a manager answers to the contract's questions: ``python -m tests.record_contract SITE.yaml PARTITION SOURCE TARGET NAME``.
+"""Record what a manager answers to the contract's questions:
+``python -m tests.record_contract SITE.yaml PARTITION SOURCE TARGET NAME``.
 
-Asks only what changes nothing (``-o v`` is the most). Read the two files through before they are kept: replace host names, users, addresses and serial numbers.
+Asks only what changes nothing (``-o v`` is the most). Read the two files through before they are kept: replace host
+names, users, addresses and serial numbers.
 """
 
 from __future__ import annotations

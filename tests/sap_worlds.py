@@ -40,7 +40,10 @@ def standin() -> Iterator[Any]:
 
 @dataclass
 class Memory:
-    """A system in memory: tables, work processes, the job interface. It answers as the contract of the reference has it."""
+    """A system in memory: tables, work processes, the job interface.
+
+    It answers as the contract of the reference has it.
+    """
 
     jobs: list[dict[str, Any]] = field(default_factory=list)
     work_processes: list[dict[str, Any]] = field(default_factory=list)
@@ -218,7 +221,9 @@ def simulated(
 
 
 def over_soap(simulator: Simulator, partition: str = "p7aix01") -> Any:
-    """A back end for the stand-in: the simulated system itself, which speaks no RFC; what the stand-in does to a caller stays the stand-in's."""
+    """A back end for the stand-in: the simulated system itself, which speaks no RFC; what the stand-in does to a
+    caller stays the stand-in's.
+    """
     address = route(partition, simulator.ssh_config).hostname
     url = f"http://{address}:{simulator.hosts[partition].ports['http']}"
     caller = SoapCaller(url, client="100", user="LPMKIT", password=PASSWORD)

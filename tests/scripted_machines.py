@@ -1,4 +1,6 @@
-"""A site whose machines do as they are told, for what is carried out over hours: time goes on only when somebody waits."""
+"""A site whose machines do as they are told, for what is carried out over hours: time goes on only when somebody
+waits.
+"""
 
 from __future__ import annotations
 
@@ -172,7 +174,9 @@ class Machines:
         write_document(path, "summary", {"verdict": {"state": state, "line": f"it {state}"}})
 
     def step(self) -> None:
-        """Every move that is under way goes one phase on; after the last its recorder ends, but waits for somebody to recover."""
+        """Every move that is under way goes one phase on; after the last its recorder ends, but waits for somebody to
+        recover.
+        """
         for name, (recorder, left) in list(self.going.items()):
             if left:
                 recorder.event("recorder", "phase", phase=left.pop(0))

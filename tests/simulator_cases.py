@@ -1,6 +1,7 @@
 """What the simulator's tests share: logging in with the OpenSSH client, asking for a move, reading the truth.
 
-With ``--import-mode=importlib`` test files cannot import one another by name, so `simulator_*` tests load this one by path.
+With ``--import-mode=importlib`` test files cannot import one another by name, so `simulator_*` tests load this one by
+path.
 """
 
 from __future__ import annotations

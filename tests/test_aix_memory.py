@@ -10,7 +10,10 @@ from lpmkit.control.aix_memory import MemoryUse, MemoryWatch, read_svmon, read_v
 from lpmkit.errors import UnexpectedReply
 from lpmkit.ssh.session import Reply, command_line
 
-SVMON = "               size      inuse       free        pin    virtual\nmemory      1000        900        100        200        600\n"
+SVMON = (
+    "               size      inuse       free        pin    virtual\nmemory      1000        900        100       "
+    " 200        600\n"
+)
 VMSTAT_V = (
     "    1000 memory pages\n    150 free pages\n    200 pinned pages\n    20.0 minperm percentage\n    250 file pages\n"
 )
@@ -18,7 +21,9 @@ SECOND = 1_000_000_000
 
 
 class Aix:
-    """Answers these commands; ``pause_s`` lie between two looks at the counters, in which ``written`` pages are added."""
+    """Answers these commands; ``pause_s`` lie between two looks at the counters, in which ``written`` pages
+    are added.
+    """
 
     def __init__(self, answers: dict[str, str], *, pause_s: float = 5.0, written: int = 1000) -> None:
         self.where, self.answers = "bxaix85", answers

@@ -1,7 +1,7 @@
 """The alert log of every release: the recordings, any cut and any damage, following, and what is judged from it.
 
-A recording is two files as in `test_recordings`; ``mark`` is the one of the reference on SAP and Oracle (V verified, S seen in excerpts,
-U recalled), and ``meanings`` is what the table of rules says of each event.
+A recording is two files as in `test_recordings`; ``mark`` is the one of the reference on SAP and Oracle (V verified, S
+seen in excerpts, U recalled), and ``meanings`` is what the table of rules says of each event.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ RULES = LogRules.standard()
 
 def local(year: int, month: int, day: int, *clock: int) -> datetime:
     hour, minute, second, microsecond = (*clock, 0, 0, 0, 0)[:4]
-    return datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001 - as a log without zones prints it
+    # as a log without zones prints it
+    return datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001
 
 
 def named(path: Path) -> str:
@@ -85,7 +86,7 @@ def accounted(events: Sequence[LogEvent], counts: Counts) -> bool:
     return in_events == counts.in_events and counts.lines == counts.stamps + counts.blank + in_events
 
 
-# -- recordings ----------------------------------------------------------------------------------------------------------------
+# -- recordings --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=named)
@@ -141,7 +142,7 @@ def test_an_offset_is_where_the_event_begins(path: Path) -> None:
         assert event.lines[0] in (line, line[: len(event.lines[0])]) or line.startswith("<msg ")
 
 
-# -- whatever comes ------------------------------------------------------------------------------------------------------------
+# -- whatever comes ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -222,7 +223,10 @@ def test_after_a_month_that_nobody_knows_there_is_no_time_and_nothing_is_lost() 
 
 
 def test_a_line_of_a_block_that_comes_much_later_belongs_to_another() -> None:
-    text = "Fri Aug 15 14:27:20 2003\nFatal NI connect error 12170.\nFri Aug 15 14:27:{}\nTNS-12535: TNS:operation timed out\n"
+    text = (
+        "Fri Aug 15 14:27:20 2003\nFatal NI connect error 12170.\nFri Aug 15 14:27:{}\nTNS-12535: TNS:operation "
+        "timed out\n"
+    )
     assert len(read_alert_log(text.format("25 2003"))) == 1
     assert len(read_alert_log(text.format("55 2003"))) == 2
 
@@ -233,7 +237,7 @@ def test_two_network_errors_in_a_row_are_two_events() -> None:
     assert [event.kind for event in events].count(EventKind.NETWORK) == 2
 
 
-# -- rules ---------------------------------------------------------------------------------------------------------------------
+# -- rules -------------------------------------------------------------------------------------------------------------
 
 
 def meaning_of(line: str, rules: LogRules = RULES) -> Class:
@@ -278,7 +282,10 @@ def meaning_of(line: str, rules: LogRules = RULES) -> Class:
         ("ORA-19815: WARNING: db_recovery_file_dest_size is 86.00% used", Class.WARN),
         ("ORA-16665: timeout waiting for the result from a member", Class.WARN),
         (
-            "Errors in file x.trc:\nORA-00609: could not attach to incoming connection\nORA-12537: TNS:connection closed",
+            (
+                "Errors in file x.trc:\nORA-00609: could not attach to incoming connection\nORA-12537: "
+                "TNS:connection closed"
+            ),
             Class.WARN,
         ),
         ("Domain Action Reconfiguration started (domid 3, new da inc 5, cluster inc 2)", Class.ROUTINE),
@@ -336,7 +343,7 @@ def test_a_rule_that_cannot_be_is_refused(tmp_path: Path, row: str) -> None:
         LogRules.standard(path)
 
 
-# -- judging -------------------------------------------------------------------------------------------------------------------
+# -- judging -----------------------------------------------------------------------------------------------------------
 
 
 NOON = local(2008, 8, 8, 12)
@@ -455,11 +462,13 @@ def test_the_command_s_exit_statuses(tmp_path: Path) -> None:
     assert command(str(log)).returncode == 3
 
 
-# -- following -----------------------------------------------------------------------------------------------------------------
+# -- following ---------------------------------------------------------------------------------------------------------
 
 
 class HostWithFiles:
-    """A session that answers ``ls``, ``wc`` and ``tail`` from files here, and decodes what they print as `SshSession` does."""
+    """A session that answers ``ls``, ``wc`` and ``tail`` from files here, and decodes what they print as `SshSession`
+    does.
+    """
 
     where = "bxaix85"
 
@@ -700,7 +709,7 @@ def test_any_lines_in_any_pieces_are_accounted_for_and_come_back_from_a_run(
         LogRules.standard().classify(back)
 
 
-# -- stamps and blocks as they are in the field ------------------------------------------------------------------------------
+# -- stamps and blocks as they are in the field ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zone", ["THAIST", "GRNLNDST", "<-03>", "GMT+03:00", "CEST", "UTC", ""])
@@ -713,9 +722,12 @@ def test_the_zone_names_of_aix_are_part_of_a_stamp(zone: str) -> None:
 @pytest.mark.parametrize("number", [12537, 12547, 12543, 12514, 12571, 12637])
 def test_a_network_block_is_one_event_whatever_its_address_looks_like(number: int, address: str) -> None:
     text = (
-        f"Fri Aug 15 14:27:20 2003\nFatal NI connect error {number}, connecting to:\n {address}\n\n  VERSION INFORMATION:\n"
-        f"\tTNS for IBM/AIX RISC System/6000: Version 11.2.0.4.0 - Production\n  Time: 15-AUG-2003 14:27:20\n  Tracing not turned on.\n"
-        f"  Tns error struct:\n    ns main err code: {number}\n    \nTNS-{number}: TNS:gone\n    ns secondary err code: 12560\n    nt main err code: 517\n    \n"
+        f"Fri Aug 15 14:27:20 2003\nFatal NI connect error {number}, connecting to:\n {address}\n\n  VERSION "
+        "INFORMATION:\n"
+        "\tTNS for IBM/AIX RISC System/6000: Version 11.2.0.4.0 - Production\n  Time: 15-AUG-2003 14:27:20\n  "
+        "Tracing not turned on.\n"
+        f"  Tns error struct:\n    ns main err code: {number}\n    \nTNS-{number}: TNS:gone\n    ns secondary "
+        "err code: 12560\n    nt main err code: 517\n    \n"
         "TNS-00517: Lost contact\n    nt secondary err code: 32\n    nt OS err code: 0\n"
     )
     (event,) = read_alert_log(text)
@@ -731,7 +743,10 @@ def test_a_stack_of_a_pluggable_database_is_one_event_and_names_it() -> None:
     )
     first, second = read_alert_log(text)
     assert (first.container, len(first.lines), second.container) == ("PDB1", 2, "PDB2")
-    element = "<msg time='2026-03-01T10:00:07.500+00:00' pid='1' con_id='3' con_name='PDB1'>\n <txt>ORA-00600: x\n </txt>\n</msg>\n"
+    element = (
+        "<msg time='2026-03-01T10:00:07.500+00:00' pid='1' con_id='3' con_name='PDB1'>\n <txt>ORA-00600: x\n "
+        "</txt>\n</msg>\n"
+    )
     (event,) = read_alert_log(element)
     assert event.container == "PDB1"
 
@@ -759,7 +774,7 @@ def test_an_excerpt_without_a_stamp_is_judged_and_a_file_of_something_else_is_no
     assert examine(path).judgement.verdict == "fail"
 
 
-# -- codes that no rule knows ----------------------------------------------------------------------------------------------------
+# -- codes that no rule knows ------------------------------------------------------------------------------------------
 
 
 def hourly(code: str, before: int, after: int) -> str:
@@ -789,7 +804,7 @@ def test_a_code_that_no_rule_knows_rests_on_the_time_before_and_on_its_family(
     assert judged(hourly(code, before, after), local(2008, 8, 8, 13)).verdict == verdict
 
 
-# -- where the clusterware writes --------------------------------------------------------------------------------------------------
+# -- where the clusterware writes --------------------------------------------------------------------------------------
 
 
 class ClusterHost:

@@ -165,8 +165,19 @@ def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decide
 def test_a_time_of_day_that_is_set_makes_up_nothing_where_the_other_clock_stood_still_once(
     tmp_path: Path, step_s: float
 ) -> None:
-    """Neither clock is to be trusted throughout: one slept through the second suspension, the other was set in the first."""
-    made = Made(seed=3, duration_s=30.0, again=((9.0, 10.0), (12.3, 12.5)), wall_step=(9.5, step_s), suspend=(18.1, 19.6), counted=0.0, icmp=True, dropped=True)  # fmt: skip
+    """Neither clock is to be trusted throughout: one slept through the second suspension, the other was set in the
+    first.
+    """
+    made = Made(
+        seed=3,
+        duration_s=30.0,
+        again=((9.0, 10.0), (12.3, 12.5)),
+        wall_step=(9.5, step_s),
+        suspend=(18.1, 19.6),
+        counted=0.0,
+        icmp=True,
+        dropped=True,
+    )
     analysis = analyse(make(tmp_path, made))
     for found, truth in zip(analysis.hosts[0].suspensions, (1.0e9, 0.2e9, 1.5e9), strict=True):
         assert found.length.lo_ns <= truth <= found.length.hi_ns
@@ -175,7 +186,10 @@ def test_a_time_of_day_that_is_set_makes_up_nothing_where_the_other_clock_stood_
 
 
 def test_a_kernel_that_was_not_asked_was_not_silent(tmp_path: Path) -> None:
-    """Both machines short of a core at once: the ticker waits over there, and here nobody sends a request. Our own ticker on the other core sees nothing."""
+    """Both machines short of a core at once: the ticker waits over there, and here nobody sends a request.
+
+    Our own ticker on the other core sees nothing.
+    """
     stop = (12.0, 12.06)
     run = make(tmp_path, Made(mode="watch", duration_s=20.0, suspend=None, micro_stops=(stop,), icmp=True))
     assert {one.kind for one in analyse(run).hosts[0].outages} == {OutageKind.MICRO_STOP}

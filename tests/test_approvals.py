@@ -411,7 +411,8 @@ def test_a_second_account_approves_through_the_sites_group_and_a_stranger_is_kep
     facts = {"order": asdict(ORDER), "by": "root", "probes": [], "lead_in_s": 0.0, "tail_s": 0.0, "poll_s": 0.2}
     run = create(runs, mode="move", title="p-to-b", facts=facts, group="daemon")
     code = (
-        "import sys; from pathlib import Path; from lpmkit.approvals import approve; from lpmkit.person import acting_person; "
+        "import sys; from pathlib import Path; from lpmkit.approvals import approve; from lpmkit.person import "
+        "acting_person; "
         "from lpmkit.runs.folder import Run; approve(Run(sys.argv[1]), acting_person(), 'p')"
     )
     done = _as("bin", code, str(run.path))

@@ -1,4 +1,6 @@
-"""How wide an interval has to be, learned from past copies: it holds as often as it claims, and no forecast outvotes another copy's."""
+"""How wide an interval has to be, learned from past copies: it holds as often as it claims, and no forecast outvotes
+another copy's.
+"""
 
 from __future__ import annotations
 

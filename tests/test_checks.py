@@ -1,4 +1,6 @@
-"""Every rule passes on the reference case, fails on the one fact that it is about, and does not pass without that fact."""
+"""Every rule passes on the reference case, fails on the one fact that it is about, and does not pass without that
+fact.
+"""
 
 from __future__ import annotations
 
@@ -169,7 +171,7 @@ REFERENCE = Survey(
 )
 
 
-# -- ways to alter one fact of the reference case ----------------------------------------------------------------------------
+# -- ways to alter one fact of the reference case ----------------------------------------------------------------------
 
 Altered = Callable[[Survey], Survey]
 
@@ -647,9 +649,11 @@ def test_a_rule_without_its_fact_is_unknown_and_never_passes(key: str, alter: Al
     )
 
 
-#: What is asked of both kinds of manager in the same way: the same facts under the one give the same verdict under the other.
+#: What is asked of both kinds of manager in the same way: the same facts under the one give the same verdict under the
+#: other.
 ASKED_OF_BOTH = {check.key for check in CHECKS if check.basis.ivm and check.basis.hmc}
-#: Under one HMC there are no keys between managers, and the movers are known by their addresses; a level is asked for what an IVM has not.
+#: Under one HMC there are no keys between managers, and the movers are known by their addresses; a level is asked for
+#: what an IVM has not.
 OTHERWISE = {"keys", "movers-connected", "dedicated-memory", "virtual-slots"}
 
 
@@ -680,7 +684,10 @@ def test_whatever_could_be_asked_says_with_which_command() -> None:
     assert silent == {"firmware-pair", "mains", "terminal"} | {key for key in silent if key.startswith("sap-")}
     (finding,) = findings_of("fc-zoned", fibre()(REFERENCE))
     assert finding.asked == (
-        "the manager: lslparmigr -r virtualio -m Server-7998-61X-SN10072EA -t '7998-61X*10072EA' --filter lpar_names=bxaix85",
+        (
+            "the manager: lslparmigr -r virtualio -m Server-7998-61X-SN10072EA -t '7998-61X*10072EA' --filter "
+            "lpar_names=bxaix85"
+        ),
     )
     assert finding.code == "HSCLA319"
 
@@ -736,7 +743,8 @@ def test_keys_of_rules_are_unique() -> None:
     assert len({check.key for check in CHECKS}) == len(CHECKS)
 
 
-#: Lists that hold what a rule forbids, or what lies outside of the survey's own reach: fewer of them is better, and rightly so.
+#: Lists that hold what a rule forbids, or what lies outside of the survey's own reach: fewer of them is better, and
+#: rightly so.
 FEWER_IS_BETTER = {
     ("physical_slots", "physical-slots"),
     ("guest.adapters", "virtual-adapters"),
@@ -955,7 +963,7 @@ def test_a_lun_is_found_under_another_name_on_the_target() -> None:
     assert finding.facts == {"hdisk1": "hdisk7 by unique_id and PVID", "hdisk2": "hdisk8 by unique_id and PVID"}
 
 
-# -- two I/O servers on a frame ------------------------------------------------------------------------------------------------------
+# -- two I/O servers on a frame ----------------------------------------------------------------------------------------
 
 
 def two_each(second: Vios) -> Survey:

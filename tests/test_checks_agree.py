@@ -1,4 +1,6 @@
-"""The checks and the firmware's validation say the same of a move: for everything that can stand in its way, under an IVM and under an HMC."""
+"""The checks and the firmware's validation say the same of a move: for everything that can stand in its way, under an
+IVM and under an HMC.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ ELSEWHERE = {*OF_FIBRE, "no-link", "pool-missing", "sap-licence-missing"}
 UNDER_AN_HMC = {"sriov-port", "simplified-restart"}
 LANDSCAPE = [name for name, kind in KINDS.items() if kind.where == "landscape"]
 #: The firmware refuses for these and no command tells them beforehand: the check that says so.
-FIRMWARE_ALONE = {("js22", "os-not-ready"): "system-ready", ("js22", "mobility-disabled"): "mobility-allowed", ("p8pair", "os-not-ready"): "system-ready"}  # fmt: skip
+FIRMWARE_ALONE = {
+    ("js22", "os-not-ready"): "system-ready",
+    ("js22", "mobility-disabled"): "mobility-allowed",
+    ("p8pair", "os-not-ready"): "system-ready",
+}
 
 MOVES = {
     "bxaix85": ("js22", "bvio82", "bvio83"),

@@ -13,7 +13,11 @@ HEAD = "    PID COMMAND\n"
 
 def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
     """What is found where the processes are these and the commands (by their first letters) answer so."""
-    commands = {"crsctl": "/u01/grid/bin/crsctl get css misscount", "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime", "clmgr": "/usr/es/sbin/cluster/utilities/clmgr query cluster"}  # fmt: skip
+    commands = {
+        "crsctl": "/u01/grid/bin/crsctl get css misscount",
+        "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime",
+        "clmgr": "/usr/es/sbin/cluster/utilities/clmgr query cluster",
+    }
     replies = [Reply("aix", "LANG=C ps -e -o pid,args", 0, HEAD + processes, "")]
     replies += [Reply("aix", f"LANG=C {commands[name]}", status, text, "") for name, (status, text) in said.items()]
     return members(RecordedSession("aix", replies))

@@ -1,7 +1,8 @@
 """One contract for every manager: an IVM, HMCs of two releases, in English and in German, simulated and recorded.
 
-A subject is a `Control`, the partition that is looked at, and an order for it. What only a machine that changes can show is asked of the simulated ones. A new
-recording is a file ``fixtures/contract/NAME.jsonl`` (`lpmkit.ssh.session.Reply.as_dict`, a line each) with ``NAME.json`` beside it; ``python -m tests.record_contract``
+A subject is a `Control`, the partition that is looked at, and an order for it. What only a machine that changes can
+show is asked of the simulated ones. A new recording is a file ``fixtures/contract/NAME.jsonl``
+(`lpmkit.ssh.session.Reply.as_dict`, a line each) with ``NAME.json`` beside it; ``python -m tests.record_contract``
 makes both from a site file.
 """
 

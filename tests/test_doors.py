@@ -1,4 +1,6 @@
-"""The application's door: who has no token, comes by another name, from another page or another account stays outside."""
+"""The application's door: who has no token, comes by another name, from another page or another account
+stays outside.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.temporary import remove_left_behind, temporary_folder
 from lpmkit.timeline import Clock, wait_until
 
-SITE = "frames:\n  a: {manager: ivm, host: a.invalid, mover_address: 192.0.2.1}\n  b: {manager: ivm, host: b.invalid, mover_address: 192.0.2.2}\n"
+SITE = (
+    "frames:\n  a: {manager: ivm, host: a.invalid, mover_address: 192.0.2.1}\n  b: "
+    "{manager: ivm, host: b.invalid, mover_address: 192.0.2.2}\n"
+)
 
 
 class _Answer:
@@ -386,7 +391,10 @@ def test_a_temporary_folder_that_a_kill_left_is_removed_by_the_next_start_and_on
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    code = "import sys, time; from lpmkit.temporary import temporary_folder\nwith temporary_folder('lpmkit-x-') as folder:\n    print(folder, flush=True)\n    time.sleep(600)"
+    code = (
+        "import sys, time; from lpmkit.temporary import temporary_folder\nwith temporary_folder('lpmkit-x-') as "
+        "folder:\n    print(folder, flush=True)\n    time.sleep(600)"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE
     )

@@ -1,4 +1,6 @@
-"""An estate of many frames is surveyed in one pass: the same verdicts as one by one, what is common asked once, so many connections and no more."""
+"""An estate of many frames is surveyed in one pass: the same verdicts as one by one, what is common asked once, so
+many connections and no more.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,13 @@ from lpmkit.survey.fleet import (
     work_through,
 )
 
-#: Four frames under two consoles; of four partitions each one has virtual SCSI, one virtual Fibre Channel, one is a Linux, one is not activated.
+#: Four frames under two consoles; of four partitions each one has virtual SCSI, one virtual Fibre Channel, one is a
+#: Linux, one is not activated.
 FRAMES, EACH = 4, 4
 
 
-#: Cluster software in some of the partitions, with the seconds that it waits, and what the check says: a suspension of a few seconds is expected.
+#: Cluster software in some of the partitions, with the seconds that it waits, and what the check says: a suspension of
+#: a few seconds is expected.
 CLUSTERS = {
     "lp01002": ("cluster:rac:30", Verdict.PASS),
     "lp02001": ("cluster:powerha", Verdict.PASS),
@@ -335,7 +339,7 @@ def test_a_partner_is_another_frame_of_the_file(tmp_path: Path, partner: str) ->
         load_site(path)
 
 
-# -- the simulator's part in it --------------------------------------------------------------------------------------------------
+# -- the simulator's part in it ----------------------------------------------------------------------------------------
 
 
 def test_a_long_line_holds_back_what_goes_through_it_on_either_way_and_ends_with_it() -> None:

@@ -1,6 +1,8 @@
-"""Each phase of a move, and each thing that may die in it: the right end, the right proposal, and one partition that runs once.
+"""Each phase of a move, and each thing that may die in it: the right end, the right proposal, and one partition that
+runs once.
 
-The recorder's own monitor asks the simulated managers, in this process and without probes. Afterwards somebody does what lpmkit proposes, and nothing else.
+The recorder's own monitor asks the simulated managers, in this process and without probes. Afterwards somebody does
+what lpmkit proposes, and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ SOURCE, TARGET = "source", "target"
 
 @dataclass(frozen=True)
 class End:
-    """How a move ends that lost something: its phase, what is proposed one after the other, where the partition runs then, and whether the other end keeps something."""
+    """How a move ends that lost something: its phase, what is proposed one after the other, where the partition runs
+    then, and whether the other end keeps something.
+    """
 
     phase: Phase
     ways: tuple[RecoveryAction, ...]
@@ -59,7 +63,8 @@ HMC_ENDS = {
     "hmc-restarts": (NEVER_BEGAN, BACK, BACK, BACK, THERE, THERE),
     "target-power-lost": (NEVER_BEGAN, FORCED_BACK, FORCED_BACK, FORCED_BACK, FORCED_AND_STARTED, FORCED_AND_STARTED),
 }
-#: Under an IVM the target's manager dies with its server, and nobody can say whether it has power: nothing is forced, and it is recovered when power is back.
+#: Under an IVM the target's manager dies with its server, and nobody can say whether it has power: nothing is forced,
+#: and it is recovered when power is back.
 POWER_BACK = (RecoveryAction.RECOVER, RecoveryAction.HANDS_OFF, RecoveryAction.RECOVER)
 IVM_ENDS = {
     "mover-dies": HMC_ENDS["mover-dies"],
@@ -127,7 +132,9 @@ class Watched:
         return propose(ends)
 
     def obey(self) -> list[Proposal]:
-        """Do what is proposed until hands are to be kept off; the power of the target comes back when nothing else can be done."""
+        """Do what is proposed until hands are to be kept off; the power of the target comes back when nothing else can
+        be done.
+        """
         done: list[Proposal] = []
         while len(done) < 8:
             assert wait_until(

@@ -131,7 +131,10 @@ def test_a_partition_is_found_in_the_list_of_several_moves() -> None:
     session = Typed(
         {
             STATE: "vios1,1,Running\np7aix01,2,Migrating - Running\nother,3,Migrating - Running\n",
-            COUNTED: "other,3,Migration Starting,7,9\nvios1,1,Not Migrating,null,null\np7aix01,2,Migration Starting,100,900\n",
+            COUNTED: (
+                "other,3,Migration Starting,7,9\nvios1,1,Not Migrating,null,null\np7aix01,2,Migration "
+                "Starting,100,900\n"
+            ),
         }
     )
     reading = an_hmc(session).migration("p7aix01")
@@ -189,7 +192,7 @@ def test_a_frame_is_read_from_a_recording() -> None:
     assert (frame.memory_region_mb, frame.active_migrations_in_progress) == (256, 1)
 
 
-# -- moving ------------------------------------------------------------------------------------------------------------------------
+# -- moving ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_move_returns_while_its_command_goes_on_and_hands_the_end_out_once() -> None:
@@ -242,7 +245,7 @@ def test_a_connection_lost_in_mid_move_is_told_once_and_nothing_is_sent_again() 
     assert work.asked == [MOVE]
 
 
-# -- the I/O servers behind it ----------------------------------------------------------------------------------------------------
+# -- the I/O servers behind it -----------------------------------------------------------------------------------------
 
 
 def test_a_vios_is_asked_through_the_console_without_a_prefix() -> None:
@@ -272,7 +275,7 @@ def test_a_vios_that_the_console_cannot_reach_is_refused_in_its_words() -> None:
         ViosShell(ViosThroughHmc(session, SYSTEM, "vios1"), prefix="").level()
 
 
-# -- readers and codes --------------------------------------------------------------------------------------------------------------
+# -- readers and codes -------------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_hmc_does_not_pass_for_one() -> None:

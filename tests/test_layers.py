@@ -83,7 +83,10 @@ def test_a_module_imports_only_what_stands_before_it(path: Path) -> None:
 
 
 def test_importing_lpmkit_loads_neither_matplotlib_nor_ipywidgets() -> None:
-    code = "import sys, lpmkit, lpmkit.cli; print([m for m in ('matplotlib', 'ipywidgets', 'paramiko', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, lpmkit, lpmkit.cli; print([m for m in ('matplotlib', 'ipywidgets', 'paramiko', 'pandas') if m "
+        "in sys.modules])"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )

@@ -1,4 +1,6 @@
-"""Names with spaces, commas, stars, quotes, shell metacharacters, 31 characters, in any language: they survive the round trip and cannot be injected."""
+"""Names with spaces, commas, stars, quotes, shell metacharacters, 31 characters, in any language: they survive the
+round trip and cannot be injected.
+"""
 
 from __future__ import annotations
 

@@ -118,7 +118,14 @@ def test_an_order_that_is_neither_one_partition_nor_a_frame_is_refused(words: li
 
 
 #: A night on which the target's console was away.
-AWAY = FleetCheck("p8a", "p8b", TONIGHT.wall_ns + 1_000_000_000, (PartitionResult("well", "Running", Answer.COULD_NOT_TELL, ()),), (UnreachableMachine("hmc02", "no <way>"),), judged=False)  # fmt: skip
+AWAY = FleetCheck(
+    "p8a",
+    "p8b",
+    TONIGHT.wall_ns + 1_000_000_000,
+    (PartitionResult("well", "Running", Answer.COULD_NOT_TELL, ()),),
+    (UnreachableMachine("hmc02", "no <way>"),),
+    judged=False,
+)
 
 
 def test_a_night_is_plain_json() -> None:
@@ -143,4 +150,12 @@ def test_many_frames_are_ready_when_all_of_them_are_and_an_empty_one_says_nothin
     assert answer_of([LAST_NIGHT, AWAY]) is Answer.COULD_NOT_TELL
     assert answer_of([LAST_NIGHT, AWAY, TONIGHT]) is Answer.NOT_READY
     assert answer_of([empty]) is Answer.COULD_NOT_TELL
-    assert frames_as_rows([AWAY])[0] == {"from": "p8a", "to": "p8b", "partitions": 1, "ready": 0, "not ready": 0, "could not tell": 1, "could not be asked": "hmc02"}  # fmt: skip
+    assert frames_as_rows([AWAY])[0] == {
+        "from": "p8a",
+        "to": "p8b",
+        "partitions": 1,
+        "ready": 0,
+        "not ready": 0,
+        "could not tell": 1,
+        "could not be asked": "hmc02",
+    }

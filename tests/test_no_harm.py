@@ -82,7 +82,9 @@ def test_a_refused_login_is_final_for_that_account_in_that_run_and_said_at_once(
 
 
 class SlowHost:
-    """A server whose banner takes longer than the probe's interval, and longer the more connections are open: it serves one after the other."""
+    """A server whose banner takes longer than the probe's interval, and longer the more connections are open: it
+    serves one after the other.
+    """
 
     def __init__(self, takes_s: float) -> None:
         self.takes_s, self.open_at_once, self.served = takes_s, 0, 0

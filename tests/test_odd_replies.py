@@ -1,4 +1,6 @@
-"""Replies that machines give besides the good ones: noise, other levels, and what a reader gets wrong costs one fact."""
+"""Replies that machines give besides the good ones: noise, other levels, and what a reader gets wrong costs
+one fact.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Runs that earlier versions recorded: read by this version with the same verdict and the same figures.
 
-Each folder of ``fixtures/runs`` is a run, or the folder of runs of a plan; the JSON file beside it tells what was recorded, what was normalised and what
-the version that recorded it made of it. An expected value changes only when the analysis is meant to judge otherwise, never because a text changed.
+Each folder of ``fixtures/runs`` is a run, or the folder of runs of a plan; the JSON file beside it tells what was
+recorded, what was normalised and what the version that recorded it made of it. An expected value changes only when the
+analysis is meant to judge otherwise, never because a text changed.
 """
 
 from __future__ import annotations

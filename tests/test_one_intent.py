@@ -44,7 +44,10 @@ THERE = MigrationReading("Running", "Not Migrating")
 
 @dataclass
 class Managers:
-    """Both managers of a move: what they list, and every command that they were sent. ``refuses`` is the reply to a command to move."""
+    """Both managers of a move: what they list, and every command that they were sent.
+
+    ``refuses`` is the reply to a command to move.
+    """
 
     source: MigrationReading = AT_HOME
     target: MigrationReading = GONE
@@ -146,7 +149,9 @@ def last_why(run: Run) -> str:
 def test_a_power_cut_at_any_point_of_a_move_leads_to_no_second_command(
     tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After every sync of a move the folder is cut to what the disk has, and carried on with as an operator would: against managers that show no migration."""
+    """After every sync of a move the folder is cut to what the disk has, and carried on with as an operator would:
+    against managers that show no migration.
+    """
     runs = tmp_path / "runs"
     cuts: list[tuple[Path, int]] = []
 
@@ -348,7 +353,10 @@ def test_a_file_system_without_locks_is_an_error_with_a_next_step(
 
 def test_the_mark_of_a_process_that_died_holds_nobody_off(tmp_path: Path) -> None:
     run = move_folder(tmp_path)
-    code = "import sys,os; from pathlib import Path; from lpmkit.runs.folder import RunWriter; RunWriter(Path(sys.argv[1])).__enter__(); os._exit(9)"
+    code = (
+        "import sys,os; from pathlib import Path; from lpmkit.runs.folder import RunWriter; "
+        "RunWriter(Path(sys.argv[1])).__enter__(); os._exit(9)"
+    )
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=False)
     assert (run.path / LOCK).stat().st_size > 0, "it left its mark"
     assert not run.is_recorded()

@@ -263,7 +263,8 @@ def test_a_session_survives_a_freeze_and_the_outage_is_measured(tmp_path: Path) 
     late = max(kept.samples, key=lambda one: (one.answered_ns or 0) - (one.due_ns or 0))
     assert late.sent_ns is not None
     assert late.answered_ns is not None
-    # it was asked before or just as everything stopped, and answered after everything went on: no load on this machine changes that
+    # it was asked before or just as everything stopped, and answered after everything went on: no load on this machine
+    # changes that
     assert late.sent_ns <= resumed.after.mono_ns
     assert late.answered_ns >= resumed.before.mono_ns
     assert late.answered_ns - late.sent_ns >= resumed.before.mono_ns - stopped.after.mono_ns - order.interval_ns

@@ -1,4 +1,6 @@
-"""What becomes of a database in a move, and what lpmkit says of it: each of these happens in a partition that is really stopped."""
+"""What becomes of a database in a move, and what lpmkit says of it: each of these happens in a partition that is
+really stopped.
+"""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_these_do_not(code: str) -> None:
     assert not is_refused_account(f"{code}: text")
 
 
-# --- whatever answers at the port --------------------------------------------------------------------------------------
+# --- whatever answers at the port -------------------------------------------------------------------------------------
 
 
 @contextmanager

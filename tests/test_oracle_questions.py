@@ -113,7 +113,8 @@ class World:
             sources={("bxaix85", 1): tuple(sources)}, events=tuple(events), shifts={},
             span=Interval(0, END * S), window=Interval(BEGIN * S, END * S),
         )  # fmt: skip
-        (database,) = databases(run, record, [host], "move")  # type: ignore[arg-type,list-item] # as much of a run as is read
+        # as much of a run as is read
+        (database,) = databases(run, record, [host], "move")  # type: ignore[arg-type,list-item]
         self.notes = database.notes
         return {question.key.split("-")[1]: question for question in database.questions}
 

@@ -118,7 +118,7 @@ def test_an_instant_lies_in_what_its_printed_time_can_be(zone: Any, at: int) -> 
         assert span.earliest <= instant < span.latest
 
 
-# --- what VKTM prints ---------------------------------------------------------------------------------------------------
+# --- what VKTM prints -------------------------------------------------------------------------------------------------
 
 
 STAMP = "*** 2026-03-01 10:00:05.000\n"
@@ -132,22 +132,34 @@ def witnesses(text: str) -> list[Witness | None]:
     ("line", "seconds", "at"),
     [
         (
-            "kstmchkdrift (kstmrmtickcntkeeper:lowres): Time jumped forward by (18000000)usec at (1772359205) whereas (5000000) is allowed",
+            (
+                "kstmchkdrift (kstmrmtickcntkeeper:lowres): Time jumped forward by (18000000)usec at (1772359205) "
+                "whereas (5000000) is allowed"
+            ),
             18.0,
             1772359205,
         ),
         (
-            "kstmchkdrift (kstmrmtickcntkeeper:highres): Time jumped forward by (1604372)usec at (1772359205120331) whereas (1000000) is allowed",
+            (
+                "kstmchkdrift (kstmrmtickcntkeeper:highres): Time jumped forward by (1604372)usec at "
+                "(1772359205120331) whereas (1000000) is allowed"
+            ),
             1.604372,
             1772359205,
         ),
         (
-            "kstmchkdrift (kstmhighrestimecntkeeper:highres): Time jumped forward by (1542116)usec at (16609084909585) whereas (1000000) is allowed",
+            (
+                "kstmchkdrift (kstmhighrestimecntkeeper:highres): Time jumped forward by (1542116)usec at "
+                "(16609084909585) whereas (1000000) is allowed"
+            ),
             1.542116,
             None,
         ),
         (
-            "kstmchkdrift (kstmhighrestimecntkeeper:highres): Stall, backward drift ended at 1772359207000000 drift: 2000000",
+            (
+                "kstmchkdrift (kstmhighrestimecntkeeper:highres): Stall, backward drift ended at 1772359207000000 "
+                "drift: 2000000"
+            ),
             2.0,
             1772359207,
         ),
@@ -180,9 +192,18 @@ def test_a_stall_that_begins_is_known_and_measures_nothing() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "2026-03-01T10:00:05.111+00:00\nWarning: VKTM detected a forward time drift.\nPlease see the VKTM trace file for more details:\n/oracle/BX5/saptrace/diag/rdbms/bx5/BX5/trace/BX5_vktm_5021.trc\n",
-        "2026-03-01T10:00:05.111+00:00\nWarning: VKTM detected a backward time drift.\nPlease see the VKTM trace file for more details:\n/oracle/BX5/trace/BX5_vktm_5021.trc\n",
-        "2026-03-01T10:00:05.111+00:00\n--ATTENTION--\nTime drifted forward by (1043293) micro seconds at 3436684671088 whereas allowed drift is 1000000\n",
+        (
+            "2026-03-01T10:00:05.111+00:00\nWarning: VKTM detected a forward time drift.\nPlease see the VKTM "
+            "trace file for more details:\n/oracle/BX5/saptrace/diag/rdbms/bx5/BX5/trace/BX5_vktm_5021.trc\n"
+        ),
+        (
+            "2026-03-01T10:00:05.111+00:00\nWarning: VKTM detected a backward time drift.\nPlease see the VKTM "
+            "trace file for more details:\n/oracle/BX5/trace/BX5_vktm_5021.trc\n"
+        ),
+        (
+            "2026-03-01T10:00:05.111+00:00\n--ATTENTION--\nTime drifted forward by (1043293) micro seconds at "
+            "3436684671088 whereas allowed drift is 1000000\n"
+        ),
     ],
 )
 def test_a_drift_in_the_alert_log_is_one_expected_event(text: str) -> None:

@@ -1,4 +1,6 @@
-"""Machines are reached by the operator's own site file, whatever stands in a run folder; a secret goes to the one child that needs it."""
+"""Machines are reached by the operator's own site file, whatever stands in a run folder; a secret goes to the one
+child that needs it.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,14 @@ ORDER = Order("p", "a", "b", "8286-42A*21A40BC", "192.0.2.2", "padmin")
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> tuple[Run, Path]:
-    """A folder from somebody else whose site would run a program for every host; and the file that shows that it ran."""
+    """A folder from somebody else whose site would run a program for every host; and the file that shows
+    that it ran.
+    """
     proof = tmp_path / "PROOF"
     config = tmp_path / "their_config"
     config.write_text(
-        f"Match exec \"touch {proof}\"\n  ProxyCommand sh -c 'touch {proof}'\nHost *\n  ProxyCommand sh -c 'touch {proof}'\n"
+        f"Match exec \"touch {proof}\"\n  ProxyCommand sh -c 'touch {proof}'\nHost *\n  ProxyCommand sh -c "
+        f"'touch {proof}'\n"
     )
     site = {
         "ssh_config": str(config),

@@ -84,7 +84,9 @@ def test_counters_that_a_manager_leaves_out_make_it_quick() -> None:
 
 
 def test_it_is_quick_well_before_the_copy_could_end_and_does_not_swing() -> None:
-    """The last of 100 GB, at a rate that may grow by half: quick from about thirty seconds before its end on, and only once."""
+    """The last of 100 GB, at a rate that may grow by half: quick from about thirty seconds before its end on, and only
+    once.
+    """
     left, changes, was = 12.0, [], CALM
     pacemaker, now = _copying(left_gb=left)
     assert pacemaker.wanted(now) == CALM

@@ -1,4 +1,6 @@
-"""Hardware keys learned from earlier runs: where each was seen, on which machine, and what the check before a move makes of it."""
+"""Hardware keys learned from earlier runs: where each was seen, on which machine, and what the check before a move
+makes of it.
+"""
 
 from __future__ import annotations
 

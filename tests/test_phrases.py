@@ -1,4 +1,6 @@
-"""The German phrase book: every sentence of an answer has a template, and nothing English is left in a write-up but what machines said."""
+"""The German phrase book: every sentence of an answer has a template, and nothing English is left in a write-up but
+what machines said.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is drawn, not how it looks: bars where it was silent, nothing across a silence, no labels on top of each other."""
+"""What is drawn, not how it looks: bars where it was silent, nothing across a silence, no labels on top of
+each other.
+"""
 
 from __future__ import annotations
 

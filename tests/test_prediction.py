@@ -121,7 +121,7 @@ def draws(**given: float) -> Draws:
     return Draws(**{name: np.full(3, value) for name, value in figures.items()}, in_order=order)
 
 
-# -- the rounds ----------------------------------------------------------------------------------------------------------
+# -- the rounds --------------------------------------------------------------------------------------------------------
 
 
 def test_an_idle_partition_is_copied_once() -> None:
@@ -170,7 +170,7 @@ def test_more_writing_and_less_bandwidth_never_make_it_shorter(seed: int) -> Non
     assert plain.copy_s[0] >= plain.sent_bytes[0] / base["bytes_per_s"] - 4000 * MB / base["bytes_per_s"]
 
 
-# -- during --------------------------------------------------------------------------------------------------------------
+# -- during ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("grows", [False, True])
@@ -270,7 +270,7 @@ def test_the_same_readings_give_the_same_forecast() -> None:
     assert forecast(readings, wide()) == forecast(readings, wide())
 
 
-# -- before --------------------------------------------------------------------------------------------------------------
+# -- before ------------------------------------------------------------------------------------------------------------
 
 SAP = Inputs("bxaix85", "blade03 to blade07", 4096 * MB)
 
@@ -418,7 +418,7 @@ def test_a_move_whose_paging_nobody_saw_takes_the_middle_of_the_others() -> None
     assert by_paging(past)(replace(SAP, paging_bytes_per_s=1.2 * MB)) == pytest.approx(1.0)
 
 
-# -- what is kept --------------------------------------------------------------------------------------------------------
+# -- what is kept ------------------------------------------------------------------------------------------------------
 
 
 def test_a_document_comes_back_whole() -> None:

@@ -204,10 +204,14 @@ def test_a_process_of_probes_takes_the_pace_from_its_standard_input(host: RealHo
 
 
 def test_our_own_ticker_loads_next_to_nothing() -> None:
-    """What a process of probes costs in memory is what it loads: no SSH for the ticker, no site file, no tables for anybody."""
+    """What a process of probes costs in memory is what it loads: no SSH for the ticker, no site file, no tables for
+    anybody.
+    """
     code = (
-        "import sys, io, threading\nfrom lpmkit.probes.orders import OBSERVER, ProbeOrder\nfrom lpmkit.probes.process import run\n"
-        "stop = threading.Event(); stop.set()\nheavy = ('paramiko', 'numpy', 'pandas', 'pydantic', 'keyring', 'ruamel')\n"
+        "import sys, io, threading\nfrom lpmkit.probes.orders import OBSERVER, ProbeOrder\nfrom "
+        "lpmkit.probes.process import run\n"
+        "stop = threading.Event(); stop.set()\nheavy = ('paramiko', 'numpy', 'pandas', 'pydantic', 'keyring', "
+        "'ruamel')\n"
         "for order in (OBSERVER, ProbeOrder('x', 'echo', 1, host='x', ssh_config='/nothing')):\n"
         "    run([order], {}, io.BytesIO(), stop); print([name for name in heavy if name in sys.modules])\n"
     )
@@ -303,9 +307,11 @@ def _connecting(port: int) -> int:
 
 
 def test_a_lost_syn_delays_its_own_attempt_only_and_its_sample_says_so() -> None:
-    """A full backlog drops SYNs, as a cut way does; when it is emptied our kernel sends the old ones again, a second after the first time.
+    """A full backlog drops SYNs, as a cut way does; when it is emptied our kernel sends the old ones again, a second
+    after the first time.
 
-    On a machine that gives this process no time just then no attempt may get through between two repetitions, so it is done again.
+    On a machine that gives this process no time just then no attempt may get through between two repetitions, so it is
+    done again.
     """
     served: list[socket.socket] = []
     with socket.socket() as slow:

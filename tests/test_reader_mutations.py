@@ -17,7 +17,8 @@ from tests.test_recordings import all_recordings, named, reader_of
 
 #: Mutations of each recording; all kinds below come up in that many.
 MUTATIONS = 60
-#: What is put into a text: digits that `str.isdigit` takes and `int` does not, signs of the grammars, and noise before good lines.
+#: What is put into a text: digits that `str.isdigit` takes and `int` does not, signs of the grammars, and noise before
+#: good lines.
 PIECES = (
     "²",
     "٣",

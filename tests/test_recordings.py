@@ -3,14 +3,14 @@
 A recording is two files: ``<case>.txt``, the exact text, and ``<case>.json`` beside it:
 
 =============  ====================================================================================================
-``source``     ``recorded`` (captured), ``documented`` (printed in a manual or a report), ``composed`` (put together here)
-``from``       the key of a source (``docs/sources.md``), or the landscape that it was composed from
-``mark``       A captured, B documented, C from code that drives the real thing, D recalled
-``host``       which machine of the JS22 landscape prints it, ``null`` for a capture of another machine
-``command``    what that machine is asked, exactly, after ``LANG=C``; ``moment`` when: before, copying or after the move
-``status``     the exit status; ``stdin`` and ``stderr`` what was typed and what came on standard error
-``varying``    patterns (multi-line) for the parts that a landscape does not fix, to be blanked before texts are compared
-``compare``    how a machine's answer is compared with this one: ``text`` (default), ``lines`` (every line of this one is
+``source``     ``recorded`` (captured), ``documented`` (printed in a manual or a report), ``composed`` (put together
+here) ``from``       the key of a source (``docs/sources.md``), or the landscape that it was composed from ``mark``
+A captured, B documented, C from code that drives the real thing, D recalled ``host``       which machine of the JS22
+landscape prints it, ``null`` for a capture of another machine ``command``    what that machine is asked, exactly, after
+``LANG=C``; ``moment`` when: before, copying or after the move ``status``     the exit status; ``stdin`` and ``stderr``
+what was typed and what came on standard error ``varying``    patterns (multi-line) for the parts that a landscape does
+not fix, to be blanked before texts are compared ``compare``    how a machine's answer is compared with this one:
+``text`` (default), ``lines`` (every line of this one is
                there, in whatever order and among whatever else), ``values`` after reading both, ``form`` (it can be
                read, and no more)
 ``reader``     ``module:function`` that understands it; ``expected`` the values, as JSON

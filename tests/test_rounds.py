@@ -1,4 +1,6 @@
-"""A survey asks in rounds: many questions in one go, each answer its own, and what is not certain is asked again alone."""
+"""A survey asks in rounds: many questions in one go, each answer its own, and what is not certain is asked again
+alone.
+"""
 
 from __future__ import annotations
 

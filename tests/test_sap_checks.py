@@ -102,7 +102,7 @@ def test_a_survey_with_sap_comes_back_whole() -> None:
     assert Survey.from_dict(survey.to_dict()) == survey
 
 
-# -- the live table ------------------------------------------------------------------------------------------------------------
+# -- the live table ----------------------------------------------------------------------------------------------------
 
 
 def a_run(folder: Path, *observations: SapObservation) -> Run:

@@ -1,4 +1,6 @@
-"""One simulated SAP system, seen through each of the four ways: the same jobs, the same work processes, the same verdict."""
+"""One simulated SAP system, seen through each of the four ways: the same jobs, the same work processes, the same
+verdict.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""All the jobs of a simulated system through a pause, held against what the system itself knows: every verdict, every delay, what a log and a step say."""
+"""All the jobs of a simulated system through a pause, held against what the system itself knows: every verdict, every
+delay, what a log and a step say.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Hands(Clock):
 
 @dataclass
 class Inside:
-    """Calls the function modules of a model without anything between, in one conversation, or in a new one each time."""
+    """Calls the function modules of a model without anything between, in one conversation, or in a new one
+    each time.
+    """
 
     model: Model
     keeps_session: bool = True
@@ -95,7 +99,9 @@ class Watched:
 
 
 def watched(at_resume: Callable[[Model], None] = lambda model: None, *, keeps_session: bool = True) -> Watched:
-    """Watch a system for two minutes of its own time, with a pause in it during which its clock goes on and nothing else."""
+    """Watch a system for two minutes of its own time, with a pause in it during which its clock goes on and nothing
+    else.
+    """
     clock = Hands()
     model = Model(Installation("BX5", "00"), "bxaix85", WALL_S - 4e6, WALL_S)
     way = FunctionsWay("rfc", Functions(Inside(model, keeps_session)), history_days=7, lsconf_command="ZLSCONF")

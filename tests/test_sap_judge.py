@@ -115,7 +115,7 @@ def jobs_and_work(
     ]
 
 
-# -- jobs -----------------------------------------------------------------------------------------------------------------
+# -- jobs --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_job_that_runs_on_in_its_process_and_uses_the_processor_passes() -> None:
@@ -220,7 +220,7 @@ def test_work_that_a_way_shows_without_names_is_followed_by_its_process() -> Non
     assert found.question("sap-jobs-BX5").state == "not evaluated"  # nobody tells how it ended
 
 
-# -- processes and work processes ---------------------------------------------------------------------------------------------
+# -- processes and work processes --------------------------------------------------------------------------------------
 
 
 def dispatcher(**more: Any) -> Process:
@@ -270,7 +270,7 @@ def test_an_answer_that_spans_the_pause_is_neither_before_nor_after() -> None:
     assert judged(spanning).question("sap-work-processes-BX5").state == "not evaluated"
 
 
-# -- users, logs, the rest -------------------------------------------------------------------------------------------------------
+# -- users, logs, the rest ---------------------------------------------------------------------------------------------
 
 
 def test_a_user_that_is_gone_right_after_the_pause_fails_one_that_leaves_later_does_not() -> None:
@@ -445,7 +445,7 @@ def test_nothing_seen_passes_nothing() -> None:
     assert {one.state for one in judged().questions} == {"not evaluated"}
 
 
-# -- the host seen from inside ---------------------------------------------------------------------------------------------------
+# -- the host seen from inside -----------------------------------------------------------------------------------------
 
 LSCONF = (
     "System Model: IBM,7998-61X",
@@ -546,7 +546,7 @@ def test_lsconf_that_nobody_could_ask_is_a_gap_and_no_pass() -> None:
     assert judged(before=was).question("sap-host-BX5").counts is True
 
 
-# -- progress by log -------------------------------------------------------------------------------------------------------------
+# -- progress by log ---------------------------------------------------------------------------------------------------
 
 
 def log_seen(second: float, lines: int, stamped: float) -> SapObservation:
@@ -591,7 +591,7 @@ def test_two_ways_in_have_a_conversation_each() -> None:
     assert judged(*rows).question("sap-rfc-BX5").state == "passed"
 
 
-# -- systems of every kind ---------------------------------------------------------------------------------------------------------
+# -- systems of every kind ---------------------------------------------------------------------------------------------
 
 
 def tenant(name: str, pid: int, description: str = "HDB Indexserver", started: float = -9000) -> Process:

@@ -79,7 +79,9 @@ def test_a_user_that_is_refused_is_tried_once_by_rfc_and_soap_together(pyrfc: An
 
 
 def test_a_refusal_outlives_its_process(pyrfc: Any, tmp_path: Path) -> None:
-    """The survey before the move, the probes, a second recorder and the survey after it are four processes, and one run."""
+    """The survey before the move, the probes, a second recorder and the survey after it are four processes, and one
+    run.
+    """
     backend = pyrfc.BACKEND = Refusing(pyrfc)
     with closing(opened()) as system:
         snapshot = system.snapshot(("identity", "users"))
@@ -150,7 +152,7 @@ def test_a_logon_that_hangs_is_not_doubled(monkeypatch: pytest.MonkeyPatch, pyrf
     assert len(logons) == 1
 
 
-# --- replies ---------------------------------------------------------------------------------------------------------------
+# --- replies ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -215,12 +215,15 @@ def test_something_else_at_the_port_is_no_sign_of_life(dispatcher: Dispatcher) -
 
 
 def test_the_light_probes_process_does_not_load_what_the_sap_probe_needs() -> None:
-    code = "import sys, lpmkit.probes.process; print([m for m in ('zeep', 'lxml', 'requests', 'pyrfc') if m in sys.modules])"
+    code = (
+        "import sys, lpmkit.probes.process; print([m for m in ('zeep', 'lxml', 'requests', 'pyrfc') if m in "
+        "sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-# -- states ---------------------------------------------------------------------------------------------------------------
+# -- states ------------------------------------------------------------------------------------------------------------
 
 
 class Made:

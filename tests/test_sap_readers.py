@@ -82,7 +82,7 @@ def test_every_text_has_its_companion() -> None:
     assert texts == {path.with_suffix("") for path in RECORDINGS}
 
 
-# -- any text gives records or our error ---------------------------------------------------------------------------------
+# -- any text gives records or our error -------------------------------------------------------------------------------
 
 READERS: list[Callable[[str], Any]] = [
     *(
@@ -235,7 +235,7 @@ def test_an_observation_comes_back_as_it_was_kept() -> None:
     assert read_observation(json.loads(json.dumps(kept.as_data()))) == kept
 
 
-# -- what a naive reader would miss ----------------------------------------------------------------------------------------
+# -- what a naive reader would miss ------------------------------------------------------------------------------------
 
 
 def test_a_status_text_with_commas_is_kept_whole() -> None:
@@ -246,7 +246,10 @@ def test_a_status_text_with_commas_is_kept_whole() -> None:
 
 
 def test_a_failure_is_told_in_the_servers_words() -> None:
-    said = "\n29.01.2019 01:20:26\nGetProcessList\nFAIL: NIECONN_REFUSED (Connection refused), NiRawConnect failed in plugin_fopen()\n"
+    said = (
+        "\n29.01.2019 01:20:26\nGetProcessList\nFAIL: NIECONN_REFUSED (Connection refused), NiRawConnect failed in "
+        "plugin_fopen()\n"
+    )
     with pytest.raises(LpmError, match="NIECONN_REFUSED"):
         sapcontrol.read_processes(said)
 
@@ -301,7 +304,7 @@ def test_a_list_that_counts_more_licences_than_could_be_read_is_refused() -> Non
         host.read_licences(text.replace("Hardware Key          : D1889390344", "Hardware Kex          : D1889390344"))
 
 
-# -- answers of function modules, of the web service, of the dispatcher -----------------------------------------------------------
+# -- answers of function modules, of the web service, of the dispatcher ------------------------------------------------
 
 
 VALUES = st.one_of(
@@ -477,7 +480,7 @@ def test_bytes_that_are_no_frames_are_refused_and_nothing_else_happens(content: 
         return
 
 
-# -- as a real terminal prints it ---------------------------------------------------------------------------------------------
+# -- as a real terminal prints it --------------------------------------------------------------------------------------
 
 
 def sessions(*rows: tuple[str, str, str]) -> str:

@@ -162,7 +162,7 @@ def test_the_password_is_in_no_error_and_no_representation(memory: Any, pyrfc: A
     assert worlds.PASSWORD not in str(caught.value) + repr(one) + repr(caught.value.__cause__)
 
 
-# -- the simulated system --------------------------------------------------------------------------------------------------
+# -- the simulated system ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +296,7 @@ def test_a_window_holds_before_and_after_midnight_in_the_systems_own_zone() -> N
     )
 
 
-# -- servers that misbehave -------------------------------------------------------------------------------------------------
+# -- servers that misbehave --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -373,7 +373,7 @@ def test_http_401_on_the_description_is_a_refused_login() -> None:
         start_service("127.0.0.1", port, user="bx5adm", password=worlds.PASSWORD, timeout_s=2.0).call("GetProcessList")
 
 
-# -- the bound on requests ---------------------------------------------------------------------------------------------------
+# -- the bound on requests ---------------------------------------------------------------------------------------------
 
 
 class Hands(Clock):
@@ -412,7 +412,7 @@ def test_a_way_that_cannot_be_set_up_is_kept_with_the_reason(tmp_path: Path) -> 
     assert one.is_configured("jobs")
 
 
-# -- faults of the simulated system, each with the way that answers instead ---------------------------------------------------
+# -- faults of the simulated system, each with the way that answers instead --------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_a_snapshot_says_which_way_told_what_and_what_it_cost(simulator: Simulat
     assert not [gap for gap in found.missed if gap.configured], found.missed
 
 
-# -- SOAP-RFC and its session --------------------------------------------------------------------------------------------------
+# -- SOAP-RFC and its session ------------------------------------------------------------------------------------------
 
 
 def test_soap_rfc_keeps_a_session_and_the_job_interface_is_used_in_it(simulator: Simulator) -> None:
@@ -574,7 +574,7 @@ def test_one_garbled_answer_of_the_job_interface_does_not_end_it(memory: Any) ->
     assert functions.how == "XBP 2.0"
 
 
-# -- no password, whatever a machine says ----------------------------------------------------------------------------------------
+# -- no password, whatever a machine says ------------------------------------------------------------------------------
 
 
 @contextmanager

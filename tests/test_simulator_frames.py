@@ -125,7 +125,8 @@ def test_the_manager_says_which_movers_can_talk_and_where_adapters_may_go(world:
     places = read_places(
         typed(
             world,
-            f"lslparmigr -r virtualio {TOWARDS}p8npiv01 -F possible_virtual_scsi_mappings,suggested_virtual_scsi_mappings,"
+            f"lslparmigr -r virtualio {TOWARDS}p8npiv01 -F "
+            "possible_virtual_scsi_mappings,suggested_virtual_scsi_mappings,"
             "possible_virtual_fc_mappings,suggested_virtual_fc_mappings",
         ).out
     )

@@ -1,4 +1,6 @@
-"""The simulated HMC: hscroot's shell, its errors on standard output, its VIOS behind viosrvcmd, its blocking migrlpar."""
+"""The simulated HMC: hscroot's shell, its errors on standard output, its VIOS behind viosrvcmd, its
+blocking migrlpar.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,10 @@ def test_a_filter_by_name_and_by_id(vios: Ask) -> None:
 
 
 def test_the_partition_is_ready_for_dlpar(vios: Ask) -> None:
-    line = "lssyscfg -r lpar --filter lpar_names=bxaix85 -F dlpar_mem_capable,dlpar_proc_capable,rmc_state,logical_serial_num"
+    line = (
+        "lssyscfg -r lpar --filter lpar_names=bxaix85 -F "
+        "dlpar_mem_capable,dlpar_proc_capable,rmc_state,logical_serial_num"
+    )
     assert vios(line).out == "1,1,active,10071DA2\n"
 
 

@@ -1,7 +1,8 @@
 """The recordings are the referee: what the simulator prints is what they say, and what the readers understand.
 
-Simulator and readers were written apart from one another, and every recording of a machine of the landscape is held against both: here against the simulator, before
-a move, in mid-copy and after it; in ``test_recordings`` against the reader. How strictly a recording is compared stands in it (``compare``, ``varying``).
+Simulator and readers were written apart from one another, and every recording of a machine of the landscape is held
+against both: here against the simulator, before a move, in mid-copy and after it; in ``test_recordings`` against the
+reader. How strictly a recording is compared stands in it (``compare``, ``varying``).
 """
 
 from __future__ import annotations

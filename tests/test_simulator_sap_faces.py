@@ -1,4 +1,7 @@
-"""The SAP system as its clients meet it: zeep on the WSDL, plain HTTP, raw NI, the OpenSSH client. One model behind all of them."""
+"""The SAP system as its clients meet it: zeep on the WSDL, plain HTTP, raw NI, the OpenSSH client.
+
+One model behind all of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every source that the repository names has a row in ``docs/sources.md``, and every document that it names is in the repository."""
+"""Every source that the repository names has a row in ``docs/sources.md``, and every document that it names is in the
+repository.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,10 @@ def text_of(path: Path) -> str:
 
 @functools.cache
 def prose(path: Path) -> tuple[str, ...]:
-    """Comments and strings of a Python file: what a person reads in it. Only asked of files in which something was found."""
+    """Comments and strings of a Python file: what a person reads in it.
+
+    Only asked of files in which something was found.
+    """
     with path.open("rb") as file:
         return tuple(
             token.string
@@ -207,7 +212,9 @@ def test_the_prerequisites_have_a_check_each_and_known_sources() -> None:
 
 
 def _documents(path: Path, text: str) -> Iterator[tuple[str, bool]]:
-    """Names of documents in a text, and whether each is there: links from Markdown, names of Markdown files in prose."""
+    """Names of documents in a text, and whether each is there: links from Markdown, names of Markdown files
+    in prose.
+    """
     stated = {file.name for file in tracked("*.md")} if ".md" in text else set()
     if path.suffix == ".md":
         plain = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)

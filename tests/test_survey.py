@@ -124,7 +124,9 @@ def test_a_target_that_is_silent_leaves_the_source_known() -> None:
 
 
 def two_io_servers(*silent: str) -> Survey:
-    """The reference case, with a second I/O server on the source that answers as the first does or leaves commands unanswered."""
+    """The reference case, with a second I/O server on the source that answers as the first does or leaves commands
+    unanswered.
+    """
     replies = recorded_before()
     source, second, target = (
         Levelled("bvio82", replies),

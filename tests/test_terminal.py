@@ -43,7 +43,10 @@ from lpmkit.sap.rules import SapRules
 from lpmkit.ssh.secrets import Secrets
 
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\x1b[2J\u202egnp.exe\x7f\x00"
-SITE = "frames:\n  a: {manager: ivm, host: a, mover_address: 192.0.2.1}\n  b: {manager: ivm, host: b, mover_address: 192.0.2.2}\n"
+SITE = (
+    "frames:\n  a: {manager: ivm, host: a, mover_address: 192.0.2.1}\n  b: "
+    "{manager: ivm, host: b, mover_address: 192.0.2.2}\n"
+)
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

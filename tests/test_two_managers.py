@@ -24,7 +24,9 @@ def two_consoles() -> World:
 
 
 def blade_and_frame() -> World:
-    """A JS22 under its IVM beside a POWER8 frame under an HMC, which sees the same LUNs and has the same region size."""
+    """A JS22 under its IVM beside a POWER8 frame under an HMC, which sees the same LUNs and has the same
+    region size.
+    """
     blades, frames = load(Path("js22")), load(Path("p8pair"))
     blade = blades.frame("bvio82")
     luns = [disk for disk in blade.vios.disks if disk.lun is not None]

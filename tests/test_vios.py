@@ -116,7 +116,10 @@ def test_a_text_that_is_not_understood_is_refused(reader: Callable[[str], object
 
 
 def test_a_control_channel_is_no_trunk() -> None:
-    text = "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent5\nTrunk Adapter: False\nPort VLAN ID:    99\nVLAN Tag IDs:  None\n"
+    text = (
+        "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent5\nTrunk Adapter: False\nPort VLAN ID:    99\nVLAN Tag "
+        "IDs:  None\n"
+    )
     assert vios.read_shared_ethernet(text).trunks == ()
 
 

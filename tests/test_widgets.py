@@ -1,4 +1,6 @@
-"""What an operator clicks: a button that does not apply is disabled and says why, and what is to be done stands beside it."""
+"""What an operator clicks: a button that does not apply is disabled and says why, and what is to be done stands beside
+it.
+"""
 
 from __future__ import annotations
 

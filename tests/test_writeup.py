@@ -70,7 +70,21 @@ def test_every_form_says_the_verdict_the_five_numbers_and_what_people_added(run:
 def test_both_languages_have_every_section_and_all_of_their_own_words(run: Run, language: str) -> None:
     document = written(run, analyse(run), Words(language))
     keys = [section.key for section in document.sections]
-    assert keys == ["header", "scope", "before-after", "checks", "timeline", "measurements", "sessions", "deviations", "licence", "follow-up", "not-looked-at", "remarks", "evidence"]  # fmt: skip
+    assert keys == [
+        "header",
+        "scope",
+        "before-after",
+        "checks",
+        "timeline",
+        "measurements",
+        "sessions",
+        "deviations",
+        "licence",
+        "follow-up",
+        "not-looked-at",
+        "remarks",
+        "evidence",
+    ]
     other = Words("de" if language == "en" else "en")
     assert all(section.title != other(f"section.{section.key}") for section in document.sections)
     assert document.state_word == Words(language)(f"state.{document.state}")
@@ -231,7 +245,10 @@ def test_the_stays_of_a_partition_follow_from_its_runs_and_what_is_missing_is_no
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("{")
     stays, unreadable = whereabouts(last)
-    hours = [tuple(None if at is None else at // 3_600_000_000_000 % 24 for at in (one.since_ns, one.until_ns)) for one in stays]  # fmt: skip
+    hours = [
+        tuple(None if at is None else at // 3_600_000_000_000 % 24 for at in (one.since_ns, one.until_ns))
+        for one in stays
+    ]
     assert [(one.frame, *span) for one, span in zip(stays, hours, strict=True)] == [
         ("a", None, 1), ("b", 1, 3), ("a", 3, None), ("c", None, 7), ("b", 7, None),
     ]  # fmt: skip
@@ -245,7 +262,11 @@ def test_the_stays_of_a_partition_follow_from_its_runs_and_what_is_missing_is_no
 
 def test_the_command_offers_the_forms_and_languages_that_there_are() -> None:
     """It names them itself, so that its help needs none of what makes them."""
-    offered = {option.name: option.type.choices for option in main.commands["write-up"].params if hasattr(option.type, "choices")}  # fmt: skip
+    offered = {
+        option.name: option.type.choices
+        for option in main.commands["write-up"].params
+        if hasattr(option.type, "choices")
+    }
     assert list(offered["forms"]) == list(FORMS)
     assert list(offered["language"]) == list(LANGUAGES)
 

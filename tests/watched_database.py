@@ -1,4 +1,6 @@
-"""A partition with a database, really stopped and resumed, watched by the real probes: a move without its managers, in a few seconds."""
+"""A partition with a database, really stopped and resumed, watched by the real probes: a move without its managers, in
+a few seconds.
+"""
 
 from __future__ import annotations
 

@@ -192,7 +192,8 @@ class Rig:
         (self.folder / "known_hosts").write_text(f"{self.name} {(self.folder / 'host_key.pub').read_text()}")
         self.ssh_config.write_text(
             f"Host {self.name}\n  HostName {self.address}\n  User {getpass.getuser()}\n  HostKeyAlias {self.name}\n"
-            f"  IdentityFile {self.folder}/client_key\n  IdentitiesOnly yes\n  UserKnownHostsFile {self.folder}/known_hosts\n"
+            f"  IdentityFile {self.folder}/client_key\n  IdentitiesOnly yes\n  UserKnownHostsFile "
+            f"{self.folder}/known_hosts\n"
             "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
         )
         self.cgroup.mkdir()

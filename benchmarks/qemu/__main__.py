@@ -123,7 +123,10 @@ def table(figures: dict[str, Any]) -> str:
         if figures["disturbed"]
         else ""
     )
-    head = f"{figures['moves']} moves, {figures['ended']} of them came to an end.{lost}\n\n| figure | measured | target | met |\n|---|---|---|---|\n"
+    head = (
+        f"{figures['moves']} moves, {figures['ended']} of them came to an end.{lost}\n\n| figure | measured | "
+        "target | met |\n|---|---|---|---|\n"
+    )
     met = {True: "yes", False: "**no**", None: ""}
     return head + "".join(f"| {name} | {value} | {goal} | {met[good]} |\n" for name, value, goal, good in rows)
 

@@ -151,7 +151,8 @@ def _configuration(root: Path, folder: Path) -> None:
         shutil.copy(folder / name, root / "etc/ssh" / name)
     (root / "etc/ssh/sshd_config").write_text(
         "Port 22\nHostKey /etc/ssh/host_key\nAuthorizedKeysFile /etc/ssh/client_key.pub\nStrictModes no\nUsePAM no\n"
-        "KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org\nUseDNS no\nPidFile none\nMaxStartups 200\nMaxSessions 50\n"
+        "KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org\nUseDNS no\nPidFile none\nMaxStartups "
+        "200\nMaxSessions 50\n"
         "SetEnv LD_PRELOAD=/usr/bin/clocks.so LPM_CLOCK=/run/clock\n"
     )
 

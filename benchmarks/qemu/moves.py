@@ -40,7 +40,10 @@ class Cell:
     @property
     def name(self) -> str:
         order = "random" if self.random else "in order"
-        return f"{self.share:g} × {self.cap_bytes_per_s / 1e6:g} MB/s, {self.span_bytes >> 20} MiB {order}, {self.accelerator}"
+        return (
+            f"{self.share:g} × {self.cap_bytes_per_s / 1e6:g} MB/s, {self.span_bytes >> 20} MiB {order}, "
+            f"{self.accelerator}"
+        )
 
     @property
     def guest(self) -> Guest:

@@ -302,7 +302,10 @@ def _spread(values: Sequence[float]) -> str:
     if not values:
         return "–"
     ordered = sorted(abs(value) for value in values)
-    return f"{statistics.median(ordered):.2f} / {ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]:.2f} / {ordered[-1]:.2f}"
+    return (
+        f"{statistics.median(ordered):.2f} / {ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]:.2f} / "
+        f"{ordered[-1]:.2f}"
+    )
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
-"""What a run says: how long the watched host stood still, what sessions felt, what else was silent and why.
+"""Analyse a run: the suspension of the watched host, the outages of its sessions, other gaps and their causes.
 
-`analyse` needs the folder only. It never changes it; `write_summary` writes ``summary.json``. How the suspend time is worked out is told
-in ``docs/suspend-time.md``; in short: facts ("it ran at t") give an outer hull that is always right, missing signs of life an
-inner one that is likely, and neither is passed off as the other.
+`analyse` needs the folder only. It never changes it; `write_summary` writes ``summary.json``. How the suspend time is
+worked out is in ``docs/suspend-time.md``; in short: facts ("it ran at t") give guaranteed bounds, missing signs of life
+an inner edge that is likely, and neither is passed off as the other.
 
     analysis = analyse(Run(path))
     analysis.suspension.length     # Interval, nanoseconds, or no suspension at all

@@ -19,7 +19,7 @@ from lpmkit.analysis.model import (
 from lpmkit.analysis.noise import HOUR, MIN_ARRIVAL_SILENCE_NS, extreme, worst_of_seconds
 from lpmkit.runs.samples import MISSING, Int64Array
 
-#: Ticks come in batches, about ten a second where the record does not say how many.
+#: Ticks come in batches, about ten a second where the record does not have their number.
 TOLD_BATCH_NS = 100 * MILLISECOND
 
 
@@ -39,9 +39,10 @@ _MAX_IN_A_SECOND = 1500
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Where the watched host may have stopped: ``first`` is the first tick after it (−1 without ticks).
+    """A place where the watched host may have stopped: ``first`` is the first tick after it (−1 without ticks).
 
-    ``window`` lies between the last arrival before and the first after; ``stamped`` says that the ticks' own stamps jump.
+    ``window`` lies between the last arrival before and the first after; ``stamped`` is true where the ticks' own stamps
+    jump.
     """
 
     first: int
@@ -60,7 +61,7 @@ def usable_clocks(signals: Sequence[Signals]) -> list[str]:
 
 
 def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> list[Break]:
-    """Where the stamps jump (or run backwards) or the arrivals pause."""
+    """Places where the stamps jump (or run backwards) or the arrivals pause."""
     arrival = ticks.answered
     usual = np.maximum(MIN_ARRIVAL_SILENCE_NS + ticks.batch - TOLD_BATCH_NS, 4 * ticks.step)
     usual = np.maximum(usual, _usual_pause(arrival))
@@ -88,7 +89,7 @@ def _usual_pause(arrival: Int64Array) -> int:
 
 
 def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> list[Break]:
-    """Where a clock fell back while no tick came for as long and a batch besides: it stood still, and so did the host.
+    """Pauses that a guest clock did not count: it stepped back by as long as no tick arrived, and a batch besides.
 
     Its stamps show nothing of that, and a pause of a few batches alone would be too short to count.
     """
@@ -109,12 +110,16 @@ def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> lis
 
 
 def _either(values: Int64Array) -> Int64Array:
-    """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old one is not late."""
+    """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old
+    one is not late.
+    """
     return np.maximum(values[1:], values[:-1])
 
 
 def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
-    """The first tick of the batch that came when the host ran again: a pending batch was stamped before and came after."""
+    """The first tick of the batch that came when the host ran again: a pending batch was stamped before and came
+    after.
+    """
     since = max(0, first - _MAX_IN_A_SECOND)
     set_back = np.flatnonzero(np.diff(stamp[since:first]) < 0)
     since += int(set_back[-1]) + 1 if len(set_back) else 0  # before that the stamps are in no order with these
@@ -124,7 +129,7 @@ def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
 
 
 def _came_as_made(arrival: Int64Array, stamp: Int64Array, burst: int, first: int) -> bool:
-    """Tell whether the ticks between two came at the pace at which they were stamped: a pending batch comes at once."""
+    """True where the ticks between two came at the pace at which they were stamped: a pending batch comes at once."""
     made, came = int(stamp[first - 1] - stamp[burst]), int(arrival[first - 1] - arrival[burst])
     return made > TOLD_BATCH_NS and 2 * came > made
 
@@ -132,7 +137,8 @@ def _came_as_made(arrival: Int64Array, stamp: Int64Array, burst: int, first: int
 def mixed_from(ticks: Signals, stamp: Int64Array, one: Break) -> int | None:
     """The first tick of a burst that holds more than a batch before its stamps jump, `None` where it does not.
 
-    Some of these were made before the break and some after it: a host that limps is late once more soon after its resume.
+    Some of these were made before the break and some after it: a host that limps is late once more soon after its
+    resume.
     """
     if not one.stamped:
         return None
@@ -144,7 +150,9 @@ def mixed_from(ticks: Signals, stamp: Int64Array, one: Break) -> int | None:
 
 
 def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
-    """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that answered last was slower then."""
+    """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that
+    answered last was slower then.
+    """
     arrivals = np.concatenate([one.answered[one.spoke] for one in asked] or [_NONE])
     slower = np.concatenate([one.slower[one.spoke] for one in asked] or [_NONE])
     order = np.argsort(arrivals, kind="stable")
@@ -180,7 +188,9 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 
 def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
-    """How long after each break ticks may come that were stamped before it: as long as they were gathered there, and two batches of the usual length."""
+    """Time after each break in which ticks may come that were stamped before it: as long as they were gathered there,
+    and two batches of the usual length.
+    """
     if ticks is None or not len(ticks.batch):
         return [3 * TOLD_BATCH_NS for _ in breaks]
     firsts = [min(max(one.first, 0), len(ticks.batch) - 1) for one in breaks]
@@ -190,7 +200,9 @@ def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
 def clock_readings(
     alignments: dict[str, Alignment], breaks: Sequence[Break], over: Interval, length: Interval
 ) -> tuple[ClockReading, ...]:
-    """For one suspension within ``over``, of ``length``: how much of it each guest clock missed, by the step of its offset across it."""
+    """For one suspension within ``over``, of ``length``: how much of it each guest clock missed, by the step of its
+    offset across it.
+    """
     crossed = [index for index, one in enumerate(breaks) if one.window.overlaps(over)]
     if not crossed:
         return ()
@@ -207,7 +219,9 @@ def clock_readings(
 
 
 def settled(alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stretch: int) -> Interval | None:
-    """The offset after a suspension: of the first stretch that bounds it soon after, as processes that come late make breaks of their own."""
+    """The offset after a suspension: of the first stretch that bounds it soon after, as processes that come late make
+    breaks of their own.
+    """
     for index in range(stretch, len(breaks) + 1):
         since_ns = max(moment_ns, breaks[index - 1].window.hi_ns)
         if since_ns > moment_ns + _SETTLED_NS:

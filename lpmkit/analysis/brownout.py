@@ -1,7 +1,9 @@
-"""The slow time after a resume: the host runs again, and answers later than it used to (pages that are still fetched, caches that are cold).
+"""The slow time after a resume: the host runs again, and answers later than it used to (pages that are still fetched,
+caches that are cold).
 
-The measure is the lead-in of the same run: of a hundred values one exceeded its 99 % point. A second after the resume in which clearly more do is slow;
-the brown-out lasts until the last slow second that belongs together with the first ones. Its length is known to a second, whatever the probe.
+The measure is the lead-in of the same run: of a hundred values one exceeded its 99 % point. A second after the resume
+in which clearly more do is slow; the brown-out lasts until the last slow second that belongs together with the first
+ones. Its length is known to a second, whatever the probe.
 """
 
 from __future__ import annotations
@@ -36,16 +38,16 @@ _TICK_WINDOW_NS = 100 * MILLISECOND
 MIN_LIMP_NS = 10 * MILLISECOND
 #: A host that limps may be silent altogether once more, so soon after its first sign of life.
 _AT_ONCE_NS = SECOND // 2
-#: So many quiet windows of the ticks end it, so many quiet seconds otherwise; what is slow again later has a reason of its own.
+#: Quiet windows of the ticks that end it, or quiet seconds; later slowness has a reason of its own.
 _QUIET_TICK_WINDOWS = 5
 _QUIET_SECONDS = 3
-#: With fewer values the lead-in tells no 99 % point.
+#: With fewer values the baseline has no 99 % point.
 _MIN_USUAL = 100
 _USUAL_SHARE = 0.01
 
 
 def brown_outs(still: Suspension, traces: Sequence[Trace], stalls: Sequence[Interval]) -> tuple[BrownOut, ...]:
-    """The slow time after one suspension, by each probe whose lead-in says what is usual."""
+    """The slow time after one suspension, by each probe whose baseline shows the usual values."""
     found = (_brown_out(still, trace, stalls) for trace in traces if trace.host == still.host)
     return tuple(one for one in found if one is not None)
 
@@ -76,10 +78,11 @@ def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> B
 
 
 def _after(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> tuple[Int64Array, Int64Array, int]:
-    """When something was asked or made after the resume, what it took, and since when it counts.
+    """Times of questions or ticks after the resume, their durations, and the time from which they count.
 
-    What was asked before, or had to wait behind what was, tells of the suspension and of TCP, not of a slow host: a question counts once one that
-    was sent after the resume has been answered in its turn. Ticks count from the most likely moment of the resume on, by their stamps.
+    A question asked before, or one that waited behind it, shows the suspension and TCP, not a slow host: a question
+    counts once one that was sent after the resume has been answered in its turn. Ticks count from the most likely
+    moment of the resume on, by their stamps.
     """
     ticks = trace.kind == "ticks"
     took, answered = trace.took, trace.answered
@@ -101,9 +104,10 @@ def _after(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> tuple
 def _slow_windows(
     window: Int64Array, over: BoolArray, quiet_windows: int, silent: Int64Array, *, missing_is_slow: bool
 ) -> int:
-    """How many windows of time from the first on belong to the slow time.
+    """Number of windows of time from the first on that belong to the slow time.
 
-    A window in ``silent`` holds a silence of its own and is slow; ``missing_is_slow`` where a host that runs must have spoken in each.
+    A window in ``silent`` holds a silence of its own and is slow; ``missing_is_slow`` where a host that runs must have
+    spoken in each.
     """
     slow, quiet = 0, 0
     for number in range(int(window.max()) + 1):
@@ -122,8 +126,8 @@ def explained(
 ) -> tuple[Outage, ...]:
     """The same outages; what began in the brown-out after a suspension is part of it.
 
-    That includes a silence of all probes while the host limps, unless a clock stood still in it: that shows a suspension of its own. Where requests are
-    lost in a row the way was closed or the machine stopped once more.
+    That includes a silence of all probes while the host limps, unless a clock stood still in it: that shows a
+    suspension of its own. Where requests are lost in a row the way was closed or the machine stopped once more.
     """
     spans = [(one, _brown_out_of(one, slow)) for one in stills]
     return tuple(one if loses_in_a_row(one.outer, traces) else _explained(one, spans) for one in outages)

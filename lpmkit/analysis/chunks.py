@@ -1,7 +1,9 @@
-"""A host over a record of any length: stretch by stretch, so that what is in memory at a time does not grow with the record.
+"""A host over a record of any length: stretch by stretch, so that what is in memory at a time does not grow with the
+record.
 
-A short record is one stretch. Of a longer one each stretch is read with a margin on either side, and keeps what begins within it; a stretch
-never ends while a probe is silent that speaks again. Where nothing happened, traces keep a sign of life now and then.
+A short record is one stretch. Of a longer one each stretch is read with a margin on either side, and keeps what begins
+within it; a stretch never ends while a probe is silent that speaks again. Where nothing happened, traces keep a sign of
+life now and then.
 """
 
 from __future__ import annotations
@@ -38,12 +40,12 @@ from lpmkit.analysis.session_outage import split_sessions
 from lpmkit.analysis.signals import HostTraces, host_traces
 from lpmkit.runs.samples import MISSING, Int64Array
 
-#: A record with so many samples of one host is read whole.
+#: A record with up to this number of samples of one host is read whole.
 WHOLE_ROWS = 1_000_000
-#: Otherwise a stretch is so long, and reaches so far over its ends: nothing that lies farther apart bears on the other.
+#: Otherwise the length of a stretch, and its reach beyond its ends: nothing that lies farther apart bears on the other.
 STRETCH_NS = 90 * SECOND
 MARGIN_NS = 15 * SECOND
-#: A silence may make a stretch so many times as long.
+#: A silence may lengthen a stretch by up to this factor.
 _MAX_STRETCHES = 15
 #: Around whatever happened traces keep everything, elsewhere one row of so much time.
 _KEPT_NS = 10 * SECOND
@@ -52,7 +54,7 @@ _THIN_NS = 100 * MILLISECOND
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What was found in one stretch."""
+    """The results of one stretch."""
 
     found: HostTraces
     outages: tuple[Outage, ...]
@@ -90,7 +92,9 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
 
 
 def _shortest(known: Mapping[str, Noise], traces: Sequence[Trace], own_noise_ns: int | None) -> int | None:
-    """The shortest suspension that would have been told: beyond the own noise, and long enough for the probes that were there."""
+    """The shortest suspension that could have been detected: beyond the own noise, and long enough for the probes that
+    were there.
+    """
     kinds = {trace.kind: trace for trace in traces}
     if not kinds:
         return None
@@ -143,7 +147,7 @@ def _stretch(sources: Sequence[SampleSource], since: int, span: Interval) -> tup
 
 
 def _is_silent(signals: Signals, moment: int) -> bool:
-    """Whether nothing was heard around ``moment`` of a probe that had spoken."""
+    """True where nothing was heard around ``moment`` of a probe that had spoken."""
     came = np.sort(signals.answered[signals.spoke])
     before = np.searchsorted(came, moment)
     heard = len(came) > before > 0 and came[before] - came[before - 1] < MARGIN_NS // 3

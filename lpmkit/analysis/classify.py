@@ -1,4 +1,4 @@
-"""What a silence was. The class falls out of who else spoke meanwhile; no model is needed."""
+"""Classify silences. The class follows from the other probes that spoke meanwhile; no model is needed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outag
 REACHABILITY = ("ticks", "echo", "connect", "icmp", "tcp", "ni")
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
-#: A probe that gave no sign of life for so long before a silence is deaf, not silent.
+#: A probe without a sign of life for this time before a silence is deaf, not silent.
 _DEAF_NS = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """The other probes during a silence: who spoke, who should have and did not, who could not tell."""
+    """The other probes during a silence: those that spoke, those that should have and did not, those that could not."""
 
     spoke: tuple[Trace, ...]
     silent: tuple[Trace, ...]
@@ -37,7 +37,7 @@ class Company:
 
 
 def company(core: Interval, others: Sequence[Trace]) -> Company:
-    """Who of ``others`` gave a sign of life that lies wholly inside ``core``."""
+    """Those of ``others`` that gave a sign of life that lies wholly inside ``core``."""
     spoke, silent, blind = [], [], []
     for trace in others:
         if not trace.span.overlaps(core):
@@ -54,14 +54,17 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
 
 
 def _was_silent(trace: Trace, core: Interval) -> bool:
-    """Whether a probe without a sign of life in ``core`` should have given one. One that asked nothing meanwhile, because we did not run, could not have."""
+    """True where a probe without a sign of life in ``core`` should have given one.
+
+    One that asked nothing meanwhile, because we did not run, could not have.
+    """
     interval = trace.interval_at(core.middle_ns)
     needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
     if loses_within(core, trace):
         return True
-    # by when the replies came: a request that waited in a queue was sent in the midst of the silence
+    # by when the replies came: a request that waited in a queue was sent during the silence
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
     asked = (trace.sent > before) & (trace.sent < after - 2 * MILLISECOND)
@@ -70,9 +73,10 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
 
 
 def _began_or_ended_together(outage: Outage, core: Interval, trace: Trace) -> bool:
-    """Tell whether a probe fell silent or spoke again with the ticks, or was silent for hardly longer.
+    """True where a probe fell silent or spoke again with the ticks, or was silent for hardly longer.
 
-    A process that is starved while the network is out is silent together with all other probes, but its silence has edges of its own.
+    A process that is starved while the network is out is silent together with all other probes, but its silence has
+    edges of its own.
     """
     middle = core.middle_ns
     last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
@@ -96,9 +100,11 @@ def answered_by_kernel(outage: Outage, traces: Sequence[Trace]) -> tuple[Trace, 
 
 
 def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
-    """The stretch of a silence of the ticks in which the machine itself was silent, as far as other probes show one; else its core.
+    """The stretch of a silence of the ticks in which the machine itself was silent, as far as other probes show one;
+    else its core.
 
-    A silence whose length is known better than its place (a clock that stopped) is placed in the middle of the widest gap that other probes leave.
+    A silence whose length is known better than its place (a clock that stopped) is placed in the middle of the widest
+    gap that other probes leave.
     """
     others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
     gap = widest_gap(outage.outer, others)
@@ -118,7 +124,7 @@ def _slack(trace: Trace, gap: Interval) -> int:
 
 
 def deep(core: Interval, most_ns: int = 50 * MILLISECOND) -> Interval:
-    """The middle of a silence: a sign of life at its very edge says where the edge is, not that there was no silence."""
+    """The middle of a silence: a sign of life at its very edge places the edge, and does not disprove the silence."""
     margin = min(most_ns, core.length_ns // 5)
     return Interval(core.lo_ns + margin, core.hi_ns - margin)
 
@@ -132,8 +138,8 @@ def classed(
 ) -> tuple[Outage, ...]:
     """The same silences with their class and why. ``traces`` and ``outages`` are of one host.
 
-    ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a suspension. Gaps of all probes up to
-    ``own_noise_ns`` are the host's own noise.
+    ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a
+    suspension. Gaps of all probes up to ``own_noise_ns`` are the host's own noise.
     """
     stamps = [one for one in outages if _from_stamps(one, traces)]
     rest = [one for one in outages if one not in stamps]
@@ -202,7 +208,9 @@ def _by_ticks_alone(outage: Outage, processes: Company, kernel: Company) -> Outa
 
 
 def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], own_noise_ns: int) -> Outage:
-    """A suspension, unless the others were silent already and stayed so: then the network was out and only the ticks can tell."""
+    """A suspension, unless the others were silent already and stayed so: then the network was out and only the ticks
+    can decide.
+    """
     finest = min(silent, key=lambda one: one.interval_at(core.middle_ns))
     if not _began_or_ended_together(outage, core, finest):
         why = f"in the midst of a longer silence of {finest.probe}, a break of the network: only the ticks can tell"
@@ -217,7 +225,8 @@ def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], ow
 def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
     """All processes stalled while a kernel answered: CPU starvation where that is known to be the host's own kernel.
 
-    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided. Our own session's TCP is acknowledged by the host's own kernel.
+    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided. Our own session's TCP is
+    acknowledged by the host's own kernel.
     """
     names = kernel.names("spoke")
     if any(one.probe in its_own or one.kind == "tcp" for one in kernel.spoke):
@@ -267,7 +276,9 @@ def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:
 
 
 def _ticked_around(trace: Trace, felt: Interval) -> bool:
-    """Tell whether ticks came from before a silence and from after its begin: a session that began later or ended shows nothing of it."""
+    """True where ticks came from before a silence and from after its begin: a session that began later or ended shows
+    nothing of it.
+    """
     return bool((trace.alive_hi <= felt.hi_ns).any() and (trace.alive_lo >= felt.lo_ns).any())
 
 
@@ -277,18 +288,19 @@ def _felt(outage: Outage) -> Interval:
 
 
 def _shares(suspended: Outage, felt: Interval) -> bool:
-    """Whether a silence holds a good part of a suspension, not just its edge."""
+    """True where a silence holds a good part of a suspension, not just its edge."""
     common = suspended.core.intersect(felt)
     return common is not None and common.length_ns >= min(suspended.core.length_ns, felt.length_ns) // 4
 
 
 def _lost_in(outage: Outage, suspended: Outage) -> bool:
-    """Tell whether the first question of a silence was sent within a suspension, however late TCP then sent it again."""
+    """True where the first question of a silence was sent within a suspension, however late TCP then sent it again."""
     return suspended.begin.lo_ns <= outage.begin.hi_ns <= suspended.end.hi_ns
 
 
 def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outage:
-    """The class of a silence without ticks: an answer of another probe means a busy service, otherwise a suspension looks like a break of the network.
+    """The class of a silence without ticks: an answer of another probe means a busy service, otherwise a suspension
+    looks like a break of the network.
 
     One mechanism alone, or none that any process of the host takes part in, is not decided.
     """

@@ -1,10 +1,12 @@
-"""How fast a clock of the watched host runs against ours, and where that changes.
+"""The rate of a clock of the watched host against ours, and its changes.
 
-Over a stretch in which nobody touches a clock its offset is a straight line in time, θ(t) = a + b·t, that passes above every lower constraint of
-`lpmkit.analysis.clocks.Epoch` and below every upper one: a linear program in two variables, which the convex hulls of the constraints solve
-(Zhang, Liu and Xia). Its solutions bound the drift b. Where no line fits, the clock was slewed; where it jumped, `clocks` has cut already.
+Over a stretch in which a clock is not adjusted its offset is a straight line in time, θ(t) = a + b·t, that passes above
+every lower constraint of `lpmkit.analysis.clocks.Epoch` and below every upper one: a linear program in two variables,
+which the convex hulls of the constraints solve (Zhang, Liu and Xia). Its solutions bound the drift b. Where no line
+fits, the clock was slewed; where it jumped, `clocks` has cut already.
 
-The lines do not tighten the hull of a suspension: a slew that began a moment before it would bend θ by as much as the line would gain.
+The lines do not tighten the bounds of a suspension: a slew that began a moment before it would bend θ by as much as the
+line would gain.
 """
 
 from __future__ import annotations
@@ -22,15 +24,17 @@ from lpmkit.analysis.model import MILLISECOND, SECOND, ClockRate, ClockStep, Flo
 _WANDER_NS = 20_000.0
 #: Constraints kept of each kind; leaving some out only loosens the bounds.
 _KEPT = 512
-#: A shorter stretch says nothing of a rate.
+#: A shorter stretch gives no rate.
 _MIN_NS = 2 * SECOND
-#: A change of rate below this is not told (parts per million).
+#: A change of rate below this is not reported (parts per million).
 _MIN_SLEW_PPM = 50.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Points:
-    """Constraints of one kind, in time order, relative to the epoch's base; thinned to the tightest of each piece of time."""
+    """Constraints of one kind, in time order, relative to the epoch's base; thinned to the tightest of each piece of
+    time.
+    """
 
     t: FloatArray
     v: FloatArray
@@ -94,7 +98,7 @@ def drift_bounds(lower: _Points, upper: _Points) -> tuple[float, float] | None:
 
 
 def _root(slopes: FloatArray, room: FloatArray, at: int, step: int) -> float:
-    """Where the room, which is linear between two slopes, is used up beyond the last slope that fits."""
+    """The point at which the room, which is linear between two slopes, is used up beyond the last slope that fits."""
     beyond = at + step
     if not 0 <= beyond < len(slopes):
         return float(slopes[at])
@@ -103,7 +107,9 @@ def _root(slopes: FloatArray, room: FloatArray, at: int, step: int) -> float:
 
 
 def rates(host: str, clock: str, alignment: Alignment) -> list[ClockRate]:
-    """The drift of a clock over every stretch in which one line fits, each on its own: before and after a move it runs on other hardware."""
+    """The drift of a clock over every stretch in which one line fits, each on its own: before and after a move it runs
+    on other hardware.
+    """
     return [
         replace(rate, host=host, clock=clock)
         for stretch in alignment.stretches
@@ -144,7 +150,10 @@ def _longest(lower: _Points, upper: _Points, began: float, end: float) -> float:
 
 
 def slews(found: list[ClockRate]) -> list[ClockStep]:
-    """Where the rate of a clock changed while the host ran: it was slewed. ``step`` is how far the second stretch went away from the first's line."""
+    """Moments at which the rate of a clock changed while the host ran: it was slewed.
+
+    ``step`` is the distance of the second stretch from the first's line.
+    """
     steps = []
     for earlier, later in pairwise(found):
         if (earlier.host, earlier.clock) != (later.host, later.clock):

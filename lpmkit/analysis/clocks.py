@@ -1,10 +1,12 @@
 """Tying a clock of the watched host to ours, with bounds that hold.
 
-The offset θ is the host's reading minus ours at the same instant. An exchange sent at s, stamped g by the host, received at r
-gives g − r ≤ θ(r) and θ(s) ≤ g − s, whatever the network did. A tick that only arrives (at a) gives g − a ≤ θ(a). Between these moments θ
-may drift by `DRIFT`; the bounds are carried along and intersected. Where they cannot all be true the clock was stepped.
+The offset θ is the host's reading minus ours at the same instant. An exchange sent at s, stamped g by the host,
+received at r gives g − r ≤ θ(r) and θ(s) ≤ g − s, whatever the network did. A tick that only arrives (at a) gives g − a
+≤ θ(a). Between these moments θ may drift by `DRIFT`; the bounds are carried along and intersected. Where they cannot
+all be true the clock was stepped.
 
-The host may have moved, so what was seen before a silence says nothing about its clock afterwards: bounds are never carried across a break.
+The host may have moved, so its clock before a silence proves nothing about its clock afterwards: bounds are never
+carried across a break.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ import numpy as np
 from lpmkit.analysis.model import MILLISECOND, SECOND, BoolArray, FloatArray, Interval
 from lpmkit.runs.samples import Int64Array
 
-#: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at most).
+#: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at
+#: most).
 DRIFT = 600e-6
-#: Without questions the offset is bounded on one side only; then the fastest delivery is assumed to have taken no longer than this.
+#: Without questions the offset is bounded on one side only; then the fastest delivery is assumed to have taken no
+#: longer than this.
 DELIVERY_NS = 50 * MILLISECOND
-#: and it is taken from ticks that came over at least this long: all that came in a shorter time may have been held up together.
+#: and it is taken from ticks that came over at least this long: all that came in a shorter time may have been held up
+#: together.
 _ENOUGH_NS = SECOND
 #: Where a step is looked for, before the first sample that shows it.
 _PENDING_NS = 300 * MILLISECOND
@@ -59,7 +64,9 @@ class Epoch:
 
 
 def _telling(epochs: Sequence[Epoch]) -> bool:
-    """Whether a stretch bounds θ: by an answered question, or by ticks for long enough that one of them will have come without delay."""
+    """True where a stretch bounds θ: by an answered question, or by ticks for long enough that one of them will have
+    come without delay.
+    """
     return any(one.two_sided for one in epochs) or (
         len(epochs) > 0 and epochs[-1].until_ns - epochs[0].since_ns >= _ENOUGH_NS
     )
@@ -87,13 +94,18 @@ class Exchanges:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """θ over a record: ``stretches[i]`` are the epochs between break ``i − 1`` and break ``i``, ``doubts[i]`` where one epoch became the next."""
+    """θ over a record: ``stretches[i]`` are the epochs between break ``i − 1`` and break ``i``, ``doubts[i]`` where
+    one epoch became the next.
+    """
 
     stretches: tuple[tuple[Epoch, ...], ...]
     doubts: tuple[tuple[Interval, ...], ...]
 
     def at(self, moments_ns: Int64Array, stretch: int) -> tuple[Int64Array, Int64Array] | None:
-        """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it. Where the clock may have stood either way, both ways."""
+        """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it.
+
+        Where the clock may have stood either way, both ways.
+        """
         epochs = self.stretches[stretch]
         if not _telling(epochs):
             return None
@@ -128,7 +140,7 @@ class Alignment:
         return Interval(int(found[0][0]), int(found[1][0])) if found else None
 
     def steps(self) -> Iterator[tuple[Interval, Interval]]:
-        """Where the clock was stepped in the middle of a quiet stretch, and by how much (bounds)."""
+        """Steps of the clock in the middle of a quiet stretch, with bounds of their size."""
         for epochs, doubts in zip(self.stretches, self.doubts, strict=True):
             for (earlier, later), doubt in zip(pairwise(epochs), doubts, strict=True):
                 moment = np.array([later.since_ns], dtype=np.int64)
@@ -147,7 +159,8 @@ def align(
 ) -> Alignment:
     """Fit θ separately between ``breaks`` (sorted, apart). A break's interval is taken out altogether.
 
-    Ticks that arrive within ``pending_ns`` after a break, one figure for each, may have been stamped before it; ``held_ns`` is how long any may be held.
+    Ticks that arrive within ``pending_ns`` after a break, one figure for each, may have been stamped before it;
+    ``held_ns`` is how long any may be held.
     """
     stretches = []
     edges = [-(2**62), *(edge for one in breaks for edge in (one.lo_ns, one.hi_ns)), 2**62]
@@ -171,7 +184,8 @@ def align(
 
 
 def _doubt(earlier: Epoch, later: Epoch, held_ns: int) -> Interval:
-    """Between two epochs: from when the clock may already have been as in the later one to when it surely was, for what may have been held up.
+    """Between two epochs: from when the clock may already have been as in the later one to when it surely was, for what
+    may have been held up.
 
     A constraint of the earlier one that the later one's offset contradicts proves the earlier.
     """
@@ -218,7 +232,7 @@ def _epochs(lower_t: Int64Array, lower_v: Int64Array, upper_t: Int64Array, upper
 
 
 def _consistent(t: FloatArray, v: FloatArray, is_upper: BoolArray) -> int:
-    """How many constraints from the first on can all be true."""
+    """The number of constraints from the first on that can all be true."""
     lower = np.maximum.accumulate(np.where(is_upper, -np.inf, v + DRIFT * t)) - DRIFT * t
     upper = np.minimum.accumulate(np.where(is_upper, v - DRIFT * t, np.inf)) + DRIFT * t
     contradiction = np.flatnonzero(lower > upper + 1.0)

@@ -1,8 +1,9 @@
 """The suspension that independent witnesses agree on, and the outage of sessions beside it.
 
-Facts of all probes are intersected: the host ran at some instant of [lo, hi], so with M inside the suspension S ≥ lo for every fact before M, and
-E ≤ hi for every fact after it. That is always right. Where the host would have spoken and did not is only likely: the soft
-edges come from the finest witness, are never claimed finer than its noise, and widen where another witness contradicts them. See also `lpmkit.analysis.estimate`.
+Facts of all probes are intersected: the host ran at some instant of [lo, hi], so with M inside the suspension S ≥ lo
+for every fact before M, and E ≤ hi for every fact after it. That is always right. Where the host would have spoken and
+did not is only likely: the soft edges come from the finest witness, are never claimed finer than its noise, and widen
+where another witness contradicts them. See also `lpmkit.analysis.estimate`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def suspensions(
 ) -> tuple[Suspension, ...]:
     """Every agreed suspension of one host in one recorder's life. ``outages`` are classed.
 
-    Where one is ``announced``, by a move, an undecided silence is worked out as well: the verdict says by what mechanism alone it is known.
+    Where one is ``announced``, by a move, an undecided silence is worked out as well: the verdict names the one
+    mechanism that shows it.
     """
     kinds_taken = (OutageKind.SUSPENSION, OutageKind.UNDECIDED) if announced else (OutageKind.SUSPENSION,)
     kinds = {trace.probe: trace.kind for trace in traces}
@@ -78,7 +80,8 @@ def suspensions(
 def shown_by_a_clock(
     outages: Sequence[Outage], traces: Sequence[Trace], alignments: dict[str, Alignment], breaks: Sequence[Break]
 ) -> tuple[Outage, ...]:
-    """The same classed outages; a micro-stop over which the host's monotonic clock stood still is a suspension, if the other probes leave room for it.
+    """The same classed outages; a micro-stop over which the host's monotonic clock stood still is a suspension, if the
+    other probes leave room for it.
 
     That clock is not set by hand, and neither a starved process nor a break of the network moves it.
     """
@@ -100,7 +103,9 @@ def _shown_by_a_clock(
 
 
 def answered_by_itself(stills: Sequence[Suspension]) -> frozenset[str]:
-    """The probes that were silent with a host in a suspension: what a kernel answers there, the host's own answers, and nobody else for its address."""
+    """Probes that went silent during a suspension: proof that their replies come from the host itself and not from a
+    proxy.
+    """
     return frozenset(witness.probe for one in stills if not one.contradicted for witness in one.witnesses)
 
 
@@ -114,7 +119,8 @@ def agree(
 ) -> Suspension:
     """One suspension from its finest witness, the facts of every probe, and what the others show.
 
-    It ends with the first sign of the machine, whatever gave it. What its processes were late after that is no part of it.
+    It ends with the first sign of the machine, whatever gave it. What its processes were late after that is no part of
+    it.
     """
     contradicted = answered_by_kernel(reference, traces)
     deaf = {one.probe for one in contradicted}
@@ -126,7 +132,10 @@ def agree(
     limp_ns = limp(signs.not_after, heard)
     begin, end = _edges(reference, signs, lost, limp_ns)
     disagreement = [
-        f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's processes stood still"
+        (
+            f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's "
+            "processes stood still"
+        )
         for one in contradicted
     ]
     disagreement += _disagreements(reference, witnesses, begin)
@@ -206,7 +215,9 @@ def _near_stalls(begin: Interval, end: Interval, stalls: Sequence[Interval]) -> 
 def session_outages(
     outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> tuple[SessionOutage, ...]:
-    """What people logged in over an open session felt: every silence of the echo, of the connection to a SAP dispatcher and of a session with a database."""
+    """Outages of open sessions as their users felt them: every silence of the echo, of the connection to a SAP
+    dispatcher and of a session with a database.
+    """
     found = []
     for trace in traces:
         if trace.kind not in SESSIONS:

@@ -1,7 +1,8 @@
 """From when to when each probe looked, and what that withholds from the verdict.
 
-An answer that passed needs that somebody looked all the time. A probe that died, never began, was refused or was starved leaves a gap here, and the questions
-that depend on it are "not evaluated" with the stretch and the reason. Taking data away therefore never makes an answer pass.
+An answer that passed needs that somebody looked all the time. A probe that died, never began, was refused or was
+starved leaves a gap here, and the questions that depend on it are "not evaluated" with the stretch and the reason.
+Taking data away therefore never makes an answer pass.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.runs.samples import MISSING, Columns, Int64Array, columns
 from lpmkit.timeline import Event
 
-#: A probe looks within so many seconds after its recorder's start: a login may take as long, and a second program is tried where the first fails.
+#: Seconds after its recorder's start within which a probe looks: a login may take as long, and a second program is
+#: tried where the first fails.
 START_NS = 45 * SECOND
-#: No row for longer than this, and than so many intervals, is a gap of a probe that owes a row for each interval.
+#: No row for longer than this, and for more than this number of intervals, is a gap of a probe that owes a row for each
+#: interval.
 GAP_NS, GAP_INTERVALS = 3 * SECOND, 4
 #: The text of a probe that cannot look by design begins so (another host in between, an address of this machine).
 BY_DESIGN = "not looked at"
@@ -61,7 +64,9 @@ def _ordered(events: Sequence[Event], manifest: Mapping[str, Any]) -> Iterator[t
 
 
 def _end(record: Record) -> int:
-    """The moment up to which the usual probes had to look: the end of the recording, or of the post-migration window."""
+    """The moment up to which the usual probes had to look: the end of the recording, or of the
+    post-migration window.
+    """
     over = [event.mono_ns for event in record.events if event.kind == "tail-over"]
     ended = [event.mono_ns for event in record.events if event.kind == "recorder-ended"]
     if over:
@@ -94,7 +99,9 @@ def _of_probe(
 
 
 def _restarts(sources: Sequence[SampleSource]) -> Iterator[Interval]:
-    """The times between two lives of a probe: its process or its recorder died, so that nobody looked, however short it was."""
+    """The times between two lives of a probe: its process or its recorder died, so that nobody looked, however short
+    it was.
+    """
     for before, after in pairwise(sorted(sources, key=lambda source: source.span)):
         if after.segment != before.segment and after.span.lo_ns > before.span.hi_ns:
             yield Interval(before.span.hi_ns, after.span.lo_ns)
@@ -131,7 +138,10 @@ class _Rows:
 
 
 def _tolerance(kind: str, sources: Iterable[SampleSource]) -> int:
-    """The longest time between two rows of a probe that looks all the time, nanoseconds. Ticks are sent by the host: their silence is a finding, no gap."""
+    """The longest time between two rows of a probe that looks all the time, nanoseconds.
+
+    Ticks are sent by the host: their silence is a finding, no gap.
+    """
     intervals = [change.interval_ns for source in sources for change in source.kept]
     intervals += [source.told_ns for source in sources]
     return max(GAP_NS, GAP_INTERVALS * max(intervals, default=0))
@@ -198,7 +208,10 @@ def _reason(span: Interval, troubles: Sequence[Event]) -> str:
 
 
 def unfinished(record: Record, manifest: Mapping[str, Any]) -> str:
-    """The reason why a recording is not complete as ordered: it goes on, its recorder died, or it was shorter. Empty where it is complete."""
+    """The reason why a recording is not complete as ordered: it goes on, its recorder died, or it was shorter.
+
+    Empty where it is complete.
+    """
     last = [event for event in record.events if event.kind in ("recorder-started", "recorder-ended")]
     if not last:
         return ""
@@ -224,7 +237,8 @@ def withheld(
 ) -> tuple[Question, ...]:
     """The questions, where those that passed although a probe did not look are not evaluated, with the gaps in words.
 
-    So are silences that were found only while the observer's own ticker did not run: they may be stalls of the observer.
+    So are silences that were found only while the observer's own ticker did not run: they may be stalls of the
+    observer.
     """
     incomplete = unfinished(record, manifest)
     return tuple(_weighed(question, found, record, hosts, incomplete) for question in questions)

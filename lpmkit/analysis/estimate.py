@@ -1,7 +1,8 @@
 """The most likely length of a suspension, inside what is proved.
 
-The outer bound takes every sign of life at the farthest that it can be. Here each is placed where it most likely was, the begin and the end are drawn
-between what spoke and what was missed, and a clock of the host that stood still is heard. Nothing here widens or narrows the hull.
+The outer bound takes every sign of life at the farthest that it can be. Here each is placed where it most likely was,
+the begin and the end are drawn between what spoke and what was missed, and a clock of the host that stood still is
+heard. Nothing here widens or narrows the hull.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ _NEAR_NS = 30 * SECOND
 _DRAWS = 4000
 #: A clock that stood still is used alone if it is tied this closely.
 _WELL_TIED_NS = 15 * MILLISECOND
-#: With fewer answers after a resume these tell nothing.
+#: With fewer answers after a resume these show nothing.
 _MIN_AFTER = 5
 _JUST_AFTER_NS = SECOND // 2
-#: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a factor, as the spread of its logarithm).
+#: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a
+#: factor, as the spread of its logarithm).
 _WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
 
@@ -49,9 +51,10 @@ class Likely:
 class Signs:
     """The signs of life next to a suspension, of every probe's.
 
-    ``not_before`` and ``not_after`` are facts: the last instant known to be before it and the first known to be after. ``last`` and ``first`` are where the
-    last sign and the first most likely lie: no more is left open of them than the clocks usually leave, or than a usual round trip takes. Neither a
-    question that was put while nobody could answer nor a clock that is not yet tied again makes it more likely that the host spoke long before it was heard.
+    ``not_before`` and ``not_after`` are facts: the last instant known to be before it and the first known to be after.
+    ``last`` and ``first`` are where the last sign and the first most likely lie: no more is left open of them than the
+    clocks usually leave, or than a usual round trip takes. Neither a unanswered question nor a clock whose offset is
+    not yet known is evidence that the host was alive earlier.
     """
 
     not_before: int
@@ -61,9 +64,12 @@ class Signs:
 
 
 def signs_of(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Signs:
-    """The signs of life on both sides of a silence. ``inside_ns`` is an instant at which the machine was already silent.
+    """The signs of life on both sides of a silence.
 
-    Early in its silence is best: what was asked after that instant and answered at all, however late, was answered after the resume.
+    ``inside_ns`` is an instant at which the machine was already silent.
+
+    Early in its silence is best: what was asked after that instant and answered at all, however late, was answered
+    after the resume.
     """
     not_before, not_after = reference.begin.lo_ns, reference.end.hi_ns
     last, first = Interval(not_before, not_before), Interval(not_after, not_after)
@@ -85,27 +91,30 @@ def _before(trace: Trace, inside_ns: int) -> BoolArray:
 
 
 def spoke_last(trace: Trace, reference: Outage, inside_ns: int) -> Interval:
-    """Where the last sign of life of one probe before a silence most likely lies."""
+    """The most likely moment of the last sign of life of one probe before a silence."""
     before = _before(trace, inside_ns)
     if not before.any():
         return Interval(reference.begin.lo_ns, reference.begin.lo_ns)
     lo, hi, usual = trace.alive_lo[before], trace.alive_hi[before], _usual_doubt(trace)
     if trace.kind == "ticks":
-        # it was stamped there, so it lies as little before its latest instant as usual, however badly the clock is tied just then
+        # it was stamped there, so it lies as little before its latest instant as usual, however badly the clock is tied
+        # just then
         lo = np.maximum(lo, hi - usual)
     at = int(np.argmax(lo))
     return Interval(int(lo[at]), min(int(hi[at]), int(lo[at]) + usual))
 
 
 def _usual_doubt(trace: Trace) -> int:
-    """How much is usually left open of when a sign of life was given."""
+    """The usual uncertainty of the moment of a sign of life."""
     if trace.kind == "ticks":
         return int(np.median(trace.alive_hi - trace.alive_lo)) if len(trace.alive_lo) else 0
     return trace.noise.median_ns
 
 
 def missed_from(begin_lo: int, slot: int, inside_ns: int, traces: Sequence[Trace]) -> int:
-    """By when something is known to have been missed: the tick's slot, or the first echo request that was not answered before ``inside_ns``."""
+    """By when something is known to have been missed: the tick's slot, or the first echo request that was not answered
+    before ``inside_ns``.
+    """
     missed = slot
     for trace in traces:
         if trace.kind == "icmp":
@@ -116,9 +125,11 @@ def missed_from(begin_lo: int, slot: int, inside_ns: int, traces: Sequence[Trace
 
 
 def limp(resumed_ns: int, traces: Sequence[Trace]) -> int:
-    """How much later than usual the host answered and ticked just after its resume: so late its first sign of life may have been, too.
+    """Extra lateness of the host's answers and ticks just after its resume: its first sign of life may have been as
+    late.
 
-    The median of its kernel's answers where it is asked often enough, else of its ticks: another silence soon after does not count.
+    The median of its kernel's answers where it is asked often enough, else of its ticks: another silence soon after
+    does not count.
     """
     for kind in ("icmp", "ticks"):
         for trace in traces:
@@ -143,9 +154,10 @@ def likely_length(
 ) -> Likely:
     """The length by the signs of life and by the requests that were lost.
 
-    The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from the last one on until ``missed_ns``,
-    when the next tick was missed, and a lateness as in the baseline; the end before the first one by such a lateness and a delay that dies away within its
-    allowance, or as slowly as the host was late after the resume. Requests that were lost enclose both: a resume that would lie after the first request
+    The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from
+    the last one on until ``missed_ns``, when the next tick was missed, and a lateness as in the baseline; the end
+    before the first one by such a lateness and a delay that dies away within its allowance, or as slowly as the host
+    was late after the resume. Requests that were lost enclose both: a resume that would lie after the first request
     that reached the host is drawn evenly from between the last one lost and that one. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
@@ -173,9 +185,10 @@ def likely_length(
 
 
 def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval, otherwise: Likely) -> Likely:
-    """What a guest clock missed is how long the host stood still, closer than any tick shows it: its timers slept on, so the first tick comes up to a period late.
+    """The length by a guest clock that stood still, closer than any tick shows it: its timers slept on, so the first
+    tick comes up to a period late.
 
-    That it began to stand and ran again together with the host is likely, not proved: the hull stays as it is.
+    That it stopped and ran again together with the host is likely, not proved: the guaranteed bounds stay as they are.
     """
     still = [one.missed for one in clocks if one.verdict is ClockVerdict.STOPPED and one.missed.overlaps(length)]
     if not still:

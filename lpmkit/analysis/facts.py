@@ -17,7 +17,7 @@ from lpmkit.runs.samples import MISSING, Int64Array
 def tick_facts(
     ticks: Signals, stamp: Int64Array | None, alignment: Alignment | None, breaks: Sequence[Break]
 ) -> tuple[Int64Array, Int64Array]:
-    """When each tick was made, as bounds on our clock."""
+    """Times of the ticks, as bounds on our clock."""
     arrival = ticks.answered
     if stamp is None or alignment is None:
         return arrival - DELIVERY_NS, arrival.copy()
@@ -43,7 +43,9 @@ def tick_facts(
 def asked_facts(
     asked: Signals, stamp: Int64Array | None, alignment: Alignment | None, breaks: Sequence[Break]
 ) -> tuple[Int64Array, Int64Array]:
-    """When the host dealt with each answered question: between sent and answered, closer where it stamped its answer."""
+    """Times at which the host dealt with each answered question: between sent and answered, closer where it stamped
+    its answer.
+    """
     lo, hi = asked.sent.copy(), asked.answered.copy()
     if stamp is None or alignment is None:
         return lo, hi

@@ -1,11 +1,12 @@
 """Layers of life during a silence: the machine (any answer of its kernel), its processes (ticks, echoes), its services.
 
-After a resume a kernel answers before its processes are scheduled and their pages are fetched. So the machine's silence is the suspension, and
-what follows until its processes run as before is the brown-out. A kernel that answers throughout a silence of its processes proves that the machine
-ran: no suspension.
+After a resume a kernel answers before its processes are scheduled and their pages are fetched. So the machine's silence
+is the suspension, and what follows until its processes run as before is the brown-out. A kernel that answers throughout
+a silence of its processes proves that the machine ran: no suspension.
 
-Requests show the edges of the machine's silence closer than answers do, because those that reach a stopped machine's old place are lost. The last request
-that was not lost before, and the first one lost, enclose the stop; the last one lost, and the first one answered, however late, enclose the resume.
+Requests show the edges of the machine's silence closer than answers do, because those that reach a stopped machine's
+old place are lost. The last request that was not lost before, and the first one lost, enclose the stop; the last one
+lost, and the first one answered, however late, enclose the resume.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ KERNEL = ("icmp", "tcp")
 TOGETHER_NS = 20 * MILLISECOND
 #: The machine's silence must cover this share of its processes' silence, unless both begin or end together.
 _COVERS = 0.5
-#: Stalls of an emulator and of a busy partition have a heavier tail than the distribution that is fitted (benchmarks.qemu.linux).
+#: Stalls of an emulator and of a busy partition have a heavier tail than the distribution that is fitted
+#: (benchmarks.qemu.linux).
 _HEAVY_TAIL = 2.0
-#: Requests lost in a row that show where nobody was; fewer are lost on every network.
+#: Requests lost in a row that prove an absence; fewer are lost on every network.
 _MIN_LOST = 3
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
 _BEYOND = 3
@@ -46,7 +48,9 @@ def widest_gap(within: Interval, traces: Sequence[Trace]) -> Interval:
 
 
 def gap_with_losses(within: Interval, traces: Sequence[Trace]) -> Interval | None:
-    """The gap of all probes in which requests were lost in a row, `None` without losses: there the machine itself was silent, not only slow."""
+    """The gap of all probes in which requests were lost in a row, `None` without losses: there the machine itself was
+    silent, not only slow.
+    """
     lost = lost_requests(within, traces)
     if lost.begin is None or lost.end is None or lost.end.lo_ns - lost.begin.hi_ns < MIN_SILENCE_NS:
         return None
@@ -70,14 +74,17 @@ def _signs(within: Interval, traces: Sequence[Trace]) -> tuple[Int64Array, Int64
 
 
 def belongs_to(gap: Interval, outage: Outage, slack_ns: int) -> bool:
-    """Tell whether a gap of every probe is the cause of a silence of the processes: it covers it, or begins or ends together with it."""
+    """True where a gap of every probe is the cause of a silence of the processes: it covers it, or begins or ends
+    together with it.
+    """
     if gap.length_ns >= _COVERS * outage.core.length_ns:
         return True
     return gap.lo_ns <= outage.begin.hi_ns + slack_ns or gap.hi_ns >= outage.end.lo_ns - slack_ns
 
 
 def own_noise(traces: Sequence[Trace], stalls: Sequence[Interval]) -> int | None:
-    """The gap of all probes together that the host's own noise does not reach in an hour, but for one chance in a hundred: what is longer can be told.
+    """The gap of all probes together that the host's own noise does not reach in an hour, but for one chance in a
+    hundred: a longer one can be detected.
 
     ``None`` for a record that is too short, or in which nothing spoke.
     """
@@ -96,9 +103,11 @@ def own_noise(traces: Sequence[Trace], stalls: Sequence[Interval]) -> int | None
 
 @dataclass(frozen=True, slots=True)
 class LostRequests:
-    """Requests around the machine's silence. ``begin`` and ``end`` enclose its two ends, as likely as that requests are lost where nobody is.
+    """Requests around the machine's silence.
 
-    ``None`` where no request tells: all were answered, or the last one lost came after a sign of life.
+    ``begin`` and ``end`` enclose its two ends, as likely as that requests to an absent host are lost.
+
+    ``None`` where no request shows it: all were answered, or the last one lost came after a sign of life.
     """
 
     begin: Interval | None
@@ -134,13 +143,15 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
 
 
 def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:
-    """Tell whether requests were lost throughout a gap, as they are where nobody is: a host that is only slow answers late."""
+    """True where requests were lost throughout a gap, as those to an absent host are: a host that is only slow answers
+    late.
+    """
     lost = lost_requests(gap, traces)
     return lost.begin is not None and lost.end is not None and lost.end.lo_ns - lost.begin.hi_ns >= MIN_SILENCE_NS
 
 
 def loses_within(core: Interval, trace: Trace) -> bool:
-    """Tell whether a probe lost several requests in a row that it sent in the midst of a silence."""
+    """True where a probe lost several requests in a row that it sent during a silence."""
     inside = (trace.sent >= core.lo_ns) & (trace.sent <= core.hi_ns)
     lost = np.flatnonzero((trace.answered == MISSING)[inside])
     if len(lost) < _MIN_LOST:

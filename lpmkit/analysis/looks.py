@@ -1,4 +1,6 @@
-"""The time for which a question was observed: a probe that died, never began or was refused leaves its question open, in words."""
+"""The time for which a question was observed: a probe that died, never began or was refused leaves its question open,
+in words.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from lpmkit.rules.question import AnswerState, Question
 
 
 def unseen(looks: Iterable[int], span: Interval, slack_ns: int, excused: Sequence[Interval] = ()) -> list[Interval]:
-    """The stretches of ``span`` longer than ``slack_ns`` without a look, apart from what is ``excused`` (a suspended host answers nothing).
+    """The stretches of ``span`` longer than ``slack_ns`` without a look, apart from what is ``excused`` (a suspended
+    host answers nothing).
 
     >>> unseen([0, 4, 8, 30], Interval(0, 60), 10)
     [Interval(lo_ns=8, hi_ns=30), Interval(lo_ns=30, hi_ns=60)]
@@ -42,7 +45,10 @@ def in_words(stretches: Sequence[Interval], span: Interval) -> str:
 
 
 def as_far_as_seen(question: Question, stretches: Sequence[Interval], span: Interval, why: str = "") -> Question:
-    """The question as it is, or not evaluated where it passed although nobody looked for a while. A failure that was seen stays one."""
+    """The question as it is, or not evaluated where it passed in spite of a gap in observation.
+
+    A failure that was seen stays one.
+    """
     if question.state is not AnswerState.PASSED or not stretches:
         return question
     reason = f" ({why})" if why else ""

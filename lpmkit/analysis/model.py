@@ -1,7 +1,7 @@
 """The nouns of the analysis. Frozen values; every time is nanoseconds on the observer's monotonic clock.
 
-``None`` means "not known". Hard and soft facts are kept apart: an *outer* interval follows from facts alone ("it ran at t"), an *inner*
-one also needs the assumption that a healthy host would have spoken by then.
+``None`` means "not known". Hard and soft facts are kept apart: an *outer* interval follows from facts alone ("it ran at
+t"), an *inner* one also needs the assumption that a healthy host would have spoken by then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from lpmkit.sap.judge import SapOutcome
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-#: Kinds of probes that keep a session open: TCP may wait before it sends again, and people on such a session wait with it.
+#: Kinds of probes that keep a session open: TCP may wait before it sends again, and people on such a session wait with
+#: it.
 SESSIONS = ("echo", "ni", "sql", "commit")
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -63,7 +64,7 @@ class Interval:
 
 
 def uncovered_ns(span: Interval, covers: Iterable[Interval]) -> int:
-    """How much of ``span`` none of ``covers`` covers.
+    """The part of ``span`` that none of ``covers`` covers, nanoseconds.
 
     >>> uncovered_ns(Interval(0, 10), [Interval(2, 4), Interval(3, 5), Interval(9, 20)])
     6
@@ -80,7 +81,7 @@ def uncovered_ns(span: Interval, covers: Iterable[Interval]) -> int:
 
 
 class OutageKind(StrEnum):
-    """What a silence was."""
+    """The class of a silence."""
 
     SUSPENSION = "suspension"  #: every mechanism that could have spoken was silent, and our own monitor was quiet
     BROWN_OUT = "brown-out"  #: processes or services that came late after the suspension just before
@@ -122,9 +123,12 @@ class ClockVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The samples of one probe in one recorder's life, in the order of the schedule. Arrays as in `lpmkit.runs.folder.SampleTable`.
+    """The samples of one probe in one recorder's life, in the order of the schedule.
 
-    ``step`` is the interval that was kept before each sample, ``interval_ns`` the shortest of them; ``batch`` how long ticks were gathered before they were sent.
+    Arrays as in `lpmkit.runs.folder.SampleTable`.
+
+    ``step`` is the interval that was kept before each sample, ``interval_ns`` the shortest of them; ``batch`` how long
+    ticks were gathered before they were sent.
     """
 
     probe: str
@@ -143,7 +147,7 @@ class Signals:
 
     @property
     def slower(self) -> Int64Array:
-        """How much longer than the shortest the interval before each sample was."""
+        """The excess of the interval before each sample over the shortest."""
         return self.step - self.interval_ns
 
     def stamp(self, clock: str) -> Int64Array:
@@ -169,11 +173,12 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What one probe saw in one recorder's life: signs of life as facts, and the silences between them.
+    """The view of one probe in one recorder's life: signs of life as facts, and the silences between them.
 
-    Fact ``i`` says: the host ran at some instant of ``[alive_lo[i], alive_hi[i]]``. ``due``, ``sent``, ``answered`` are as recorded
-    (``MISSING`` where there is none), in the order of the schedule; ``late`` marks ticks that went unanswered beyond the probe's threshold.
-    ``interval_ns`` is the shortest interval that was kept, ``paces`` says (since when, which) where there were several.
+    Fact ``i``: the host ran at some instant of ``[alive_lo[i], alive_hi[i]]``. ``due``, ``sent``, ``answered`` are as
+    recorded (``MISSING`` where there is none), in the order of the schedule; ``late`` marks ticks that went unanswered
+    beyond the probe's threshold. ``interval_ns`` is the shortest interval that was kept, ``paces`` are (since when,
+    which) where there were several.
     """
 
     probe: str
@@ -204,16 +209,17 @@ class Trace:
         return intervals[np.searchsorted(since, moments_ns, side="right")]
 
     def apart_at(self, moments_ns: Int64Array) -> Int64Array:
-        """How long before each moment the last sign of life may lie without a silence between them."""
+        """The time before each moment in which the last sign of life may lie without a silence between them."""
         return max(self.noise.threshold_ns, self.thinned_ns) + 2 * self.intervals_at(moments_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How punctual a probe is when nothing happens: lateness of ticks, or round trips of questions.
+    """The noise of a probe when nothing happens: lateness of ticks, or round trips of questions.
 
-    ``quantile_ns`` is the empirical 99.9 % point over ``count`` samples of the lead-in while our own monitor was quiet; ``threshold_ns`` is
-    what a silence must exceed to count. ``sample`` is a thinned copy of the lead-in, for the likely interval.
+    ``quantile_ns`` is the empirical 99.9 % point over ``count`` samples of the lead-in while our own monitor was quiet;
+    ``threshold_ns`` is what a silence must exceed to count. ``sample`` is a thinned copy of the lead-in, for the likely
+    interval.
     """
 
     quantile_ns: int
@@ -229,10 +235,13 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A stretch without a sign of life from one probe. ``inner`` is where it surely would have spoken, ``outer`` what facts allow.
+    """A stretch without a sign of life from one probe.
 
-    ``begin`` and ``end`` are the intervals of its two ends: ``outer`` is [begin.lo, end.hi], ``inner`` [begin.hi, end.lo]. ``kind`` is the class,
-    ``why`` a sentence. ``length`` bounds the duration; it can be tighter than the ends (a clock that jumped tells only how long).
+    ``inner`` is where it surely would have spoken, ``outer`` what facts allow.
+
+    ``begin`` and ``end`` are the intervals of its two ends: ``outer`` is [begin.lo, end.hi], ``inner`` [begin.hi,
+    end.lo]. ``kind`` is the class, ``why`` a sentence. ``length`` bounds the duration; it can be tighter than the ends
+    (a clock that jumped shows only the length).
     """
 
     probe: str
@@ -273,7 +282,9 @@ class ClockStep:
 
 @dataclass(frozen=True, slots=True)
 class ClockRate:
-    """How fast a clock of the watched host ran against ours over a stretch: between ``lo_ppm`` and ``hi_ppm`` millionths faster."""
+    """The rate of a clock of the watched host against ours over a stretch: between ``lo_ppm`` and ``hi_ppm``
+    millionths faster.
+    """
 
     host: str
     clock: str
@@ -284,7 +295,7 @@ class ClockRate:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """What one guest clock did over one silence: how much of it the clock counted."""
+    """The reading of one guest clock over one silence: the part of it that the clock counted."""
 
     clock: str
     counted: Interval
@@ -296,7 +307,8 @@ class ClockReading:
 class Suspension:
     """The agreed answer: the host stood still from some instant of ``begin`` to some instant of ``end``.
 
-    ``length`` is the hull of the duration (hard outside, soft inside), ``likely`` the 95 % interval, ``best_ns`` its middle value, ``likely_by`` how both were found.
+    ``length`` is the hull of the duration (hard outside, soft inside), ``likely`` the 95 % interval, ``best_ns`` its
+    middle value, ``likely_by`` how both were found.
     """
 
     host: str
@@ -322,14 +334,17 @@ class Suspension:
 
     @property
     def is_alone(self) -> bool:
-        """Tell whether one mechanism alone shows it, and no clock that stood still: that proves no suspension."""
+        """True where one mechanism alone shows it, and no clock that stood still: that proves no suspension."""
         return len(self.mechanisms) < 2 and all(one.verdict is not ClockVerdict.STOPPED for one in self.clocks)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Whose part a session outage is. ``path_ns``: how long the way was closed or the host stood still. ``waited_ns``: how long after that our own
-    TCP still waited to send again. ``repeats``: how often it had sent again, ``None`` where it could not be looked at; ``how`` says by what it is known."""
+    """The parts of a session outage by cause.
+
+    ``path_ns``: how long the way was closed or the host stood still. ``waited_ns``: how long after that our own
+    TCP still waited to send again. ``repeats``: how often it had sent again, ``None`` where it could not be looked at;
+    ``how`` names the evidence."""
 
     path_ns: Interval
     waited_ns: Interval
@@ -339,9 +354,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class BrownOut:
-    """What one probe saw after one resume; nanoseconds. ``values`` are round trips of questions, lateness of ticks.
+    """The view of one probe after one resume; nanoseconds. ``values`` are round trips of questions, lateness of ticks.
 
-    ``lasted`` is nought to nought where no second was slow. ``high_ns`` is the lead-in's 99 % point; ``slow_median_ns`` and ``worst_ns`` are of the slow time.
+    ``lasted`` is nought to nought where no second was slow. ``high_ns`` is the lead-in's 99 % point; ``slow_median_ns``
+    and ``worst_ns`` are of the slow time.
     """
 
     of: Suspension
@@ -358,10 +374,12 @@ class BrownOut:
 
 @dataclass(frozen=True, slots=True)
 class SessionOutage:
-    """What a logged-in user felt on one open session.
+    """The outage that a logged-in user felt on one open session.
 
-    ``waited_ns``: someone who typed at the first unanswered moment waited this long. ``bounds``: the least and most that anybody could have
-    waited. ``split`` says whose part it is, ``login`` whether the same program answered before and after. ``after_resume_ns``: the part of it after the agreed end of the suspension (our own TCP's retransmission wait, queues), if there is one.
+    ``waited_ns``: the wait of a user who typed at the first unanswered moment. ``bounds``: the least and most that any
+    user could have waited. ``split`` has its parts by cause, ``login`` is true where the same program answered before
+    and after. ``after_resume_ns``: the part of it after the agreed end of the suspension (our own TCP's retransmission
+    wait, queues), if there is one.
     """
 
     probe: str
@@ -442,7 +460,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One probe: the stretches in which it looked, the gaps, and how many of its samples were answered and not answered."""
+    """One probe: the stretches in which it looked, the gaps, and how many of its samples were answered and not
+    answered.
+    """
 
     probe: str
     host: str
@@ -457,7 +477,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What a run says. ``window`` is where silences were looked for, ``record`` what the samples cover."""
+    """The analysis of a run. ``window`` is where silences were looked for, ``record`` what the samples cover."""
 
     name: str
     mode: str
@@ -485,7 +505,9 @@ class Analysis:
 
     @property
     def longest_wait(self) -> Interval | None:
-        """The least and the most that a user of the slowest open session waited; ``None`` where no session was silent."""
+        """The least and the most that a user of the slowest open session waited; ``None`` where no session
+        was silent.
+        """
         waits = [one.bounds for host in self.hosts for one in host.sessions]
         return max(waits, key=lambda one: one.hi_ns, default=None)
 
@@ -498,7 +520,7 @@ class Analysis:
 
     @property
     def other_silences(self) -> int:
-        """How many silences were nobody's suspension: of the network, of a single service, micro-stops."""
+        """The number of silences that belong to no suspension: of the network, of a single service, micro-stops."""
         kinds = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
         return sum(one.kind in kinds for host in self.hosts for one in host.outages)
 

@@ -1,4 +1,6 @@
-"""How punctual a probe is when nothing happens, and how often it would cry wolf: what every threshold and every soft edge rests on."""
+"""How punctual a probe is when nothing happens, and how often it would cry wolf: what every threshold and every soft
+edge rests on.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,15 @@ MIN_SILENCE_NS = 40 * MILLISECOND
 MIN_LATE_ANSWER_NS = 100 * MILLISECOND
 #: What a kernel answers comes at once or not at all; it is also asked more often.
 MIN_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
-#: A pause between batches says nothing below this, longer by what the batches are longer than ten a second.
+#: A pause between batches is no sign below this, longer by what the batches are longer than ten a second.
 MIN_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 _NOISE_SAMPLE = 2000
 #: Two quantiles of the worst value of each second; the Gumbel distribution through them is the noise.
 _LOWER, _UPPER = 0.25, 0.75
-#: The densest part of the seconds, this share of them on a scale of ratios, is noise. So is what lies above it by up to so many times its own ratio:
-#: events lie apart from it, noise that is wide is wide there already (benchmarks.accuracy has an event in every other second).
+#: The densest part of the seconds, this share of them on a scale of ratios, is noise. So is what lies above it by up to
+#: this multiple of its own ratio:
+#: events lie apart from it, noise that is wide is wide there already (benchmarks.accuracy has an event in every other
+#: second).
 _DENSEST, _ABOVE = 0.3, 3
 #: What is quieter than this is all alike.
 _QUIET_NS = 10 * MILLISECOND
@@ -30,12 +34,12 @@ _QUIET_NS = 10 * MILLISECOND
 _FALSE_ALARM = 0.01
 #: With fewer seconds the distribution is not known.
 MIN_SECONDS = 10
-#: Thresholds are for so many seconds.
+#: Seconds that thresholds are made for.
 HOUR = 3600
 
 
 def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
-    """Which moments lie in one of the spans."""
+    """Flags of the moments that lie in one of the spans."""
     inside = np.zeros(len(moments), dtype=np.bool_)
     for span in spans:
         inside |= (moments >= span.lo_ns) & (moments <= span.hi_ns)
@@ -43,7 +47,8 @@ def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
 
 
 def extreme(worst: Int64Array, seconds: int) -> int | None:
-    """The value that noise exceeds within so many seconds with one chance in a hundred, from the worst values of some; ``None`` from too few.
+    """The value that noise exceeds within that number of seconds with one chance in a hundred, from the worst values of
+    some; ``None`` from too few.
 
     >>> extreme(np.arange(80, 120) * MILLISECOND // 10, 3600) // MILLISECOND
     10
@@ -95,9 +100,10 @@ def noise(moments: Int64Array, values: Int64Array, basis: str, threshold: tuple[
 
 
 def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
-    """How much later each tick was made than the first free slot after the one before it; the first is 0.
+    """The lateness of each tick against the first free slot after the one before it; the first is 0.
 
-    A ticker that oversleeps skips slots, so its lateness against its own slot never exceeds one period and hides the rest.
+    A ticker that oversleeps skips slots, so its lateness against its own slot never exceeds one period and hides the
+    rest.
     """
     if clock is None:
         stamp, due = signals.answered, signals.answered
@@ -112,9 +118,11 @@ def tick_lateness(signals: Signals, clock: str | None) -> Int64Array:
 def quiet_values(
     moments: Int64Array, values: Int64Array, usable: BoolArray, baseline: Interval, least_ns: int
 ) -> tuple[BoolArray, str]:
-    """Which usable values of the baseline are quiet, wherever they lie in it, and a text that says so; of the whole record when these are too few.
+    """Flags of the quiet values of the baseline, wherever they lie in it, and a text about it; of the whole record when
+    these are too few.
 
-    A second in which something happened, and the one after it, are left out: its worst value is beyond what the other seconds let expect, and beyond ``least_ns``.
+    A second in which something happened, and the one after it, are left out: its worst value is beyond the range of the
+    other seconds, and beyond ``least_ns``.
     """
     inside = usable & (moments >= baseline.lo_ns) & (moments <= baseline.hi_ns)
     where = "the baseline"
@@ -136,9 +144,11 @@ def quiet_values(
 
 
 def alarms_an_hour(level: Noise) -> float | None:
-    """At most so many false alarms an hour, with 95 % confidence: the upper Poisson limit for what the lead-in showed. ``None`` without a lead-in.
+    """The most false alarms an hour, with 95 % confidence: the upper Poisson limit for what the lead-in showed.
 
-    A lead-in in which nothing happened says little: three events per its own length cannot be excluded.
+    ``None`` without a lead-in.
+
+    A baseline in which nothing happened proves little: three events per its own length cannot be excluded.
 
     >>> quiet = Noise(0, 0, 0, 6000, 0, "", over_ns=60_000_000_000)
     >>> round(alarms_an_hour(quiet), 1)
@@ -160,9 +170,11 @@ def alarms_an_hour(level: Noise) -> float | None:
 def noise_of(
     signals: Signals, clocks: Sequence[str], baseline: Interval, stalls: Sequence[Interval], *, is_lead_in: bool
 ) -> Noise:
-    """The noise of one probe in the baseline, while our own monitor was quiet, and how often it gave a false alarm there.
+    """The noise of one probe in the baseline, while our own monitor was quiet, and how often it gave a false alarm
+    there.
 
-    In the lead-in of a move nothing happens, so whatever exceeds the threshold there is a false alarm (``is_lead_in``); elsewhere what is quiet counts.
+    In the lead-in of a move nothing happens, so whatever exceeds the threshold there is a false alarm (``is_lead_in``);
+    elsewhere what is quiet counts.
     """
     if signals.kind == "ticks":
         clock = next((one for one in clocks if stamp_of(signals, one) is not None), None)

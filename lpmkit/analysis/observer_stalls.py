@@ -18,10 +18,11 @@ MIN_STALL_NS = 20 * MILLISECOND
 def stalls(
     due: Int64Array, answered: Int64Array, usual: Int64Array | None = None
 ) -> tuple[tuple[Interval, ...], Noise]:
-    """When our own ticker ran late, and how punctual it is. The stall lasts from when it was due to when it ran.
+    """Stalls of the observer, by our own ticker, and its noise. The stall lasts from when it was due to when it ran.
 
-    The threshold follows the 99 % point: it is the machine as it is today that is judged, and its stalls are what the rest contains. ``usual`` is an even
-    selection of all latenesses, where ``due`` and ``answered`` hold the late ticks only.
+    The threshold follows the 99 % point: it is the machine as it is today that is judged, and its stalls are what the
+    rest contains. ``usual`` is an even selection of all latenesses, where ``due`` and ``answered`` hold the late ticks
+    only.
     """
     known = (due != MISSING) & (answered != MISSING)
     late = (answered - due)[known]
@@ -52,6 +53,6 @@ def merged(spans: Sequence[Interval], apart_ns: int = 0) -> tuple[Interval, ...]
 
 
 def holes(observed: Mapping[int, Interval]) -> tuple[Interval, ...]:
-    """What lies between the lives of two recorders, from what each observed (by segment)."""
+    """Holes between the lives of two recorders, from the span that each observed (by segment)."""
     spans = merged([observed[segment] for segment in sorted(observed)])
     return tuple(Interval(a.hi_ns, b.lo_ns) for a, b in pairwise(spans) if b.lo_ns > a.hi_ns)

@@ -1,7 +1,9 @@
-"""The analysis of a database in a run: the same instance, the same sessions, the alert log's verdict, commits and logons, and what the database measured itself.
+"""The analysis of a database in a run: the same instance, the same sessions, the alert log's verdict, commits and
+logons, and what the database measured itself.
 
-Times of the database are placed on our clock through its own answers: each says what time it was there at some instant between question and answer. A log that prints
-whole seconds orders events and tightens nothing; lengths that VKTM or the log writer measured are shown with their own resolution and held against the suspension.
+Times of the database are placed on our clock through its own answers: each says what time it was there at some instant
+between question and answer. A log that prints whole seconds orders events and tightens nothing; lengths that VKTM or
+the log writer measured are shown with their own resolution and held against the suspension.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from lpmkit.timeline import Event
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: A session older than this when the recording began is one that somebody relies on; younger ones come and go.
 LONG_LIVED = timedelta(minutes=10)
-#: What VKTM and the log writer measure ends at a tick of theirs, and what they measure it against is not the suspension's edge.
+#: What VKTM and the log writer measure ends at a tick of theirs, and what they measure it against is not the
+#: suspension's edge.
 OWN_TICK_NS = 250 * MILLISECOND
-#: Around a suspension a fresh logon may fail or wait for so long without anything being the matter.
+#: Around a suspension a fresh logon may fail or wait for this time without any fault.
 LOGON_SLACK_NS = 5 * SECOND
-#: How long before the end of what is judged the last look may lie, beside three intervals of its probe: a busy observer, a last question.
+#: How long before the end of what is judged the last look may lie, beside three intervals of its probe: a busy
+#: observer, a last question.
 STATE_SLACK_NS, SESSION_SLACK_NS, LOGON_LOOK_SLACK_NS, LOG_SLACK_NS = 30 * SECOND, 15 * SECOND, 30 * SECOND, 40 * SECOND
 BANNER, STARTED = "start-banner", "instance-started"
 
@@ -51,7 +55,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class OwnMeasure:
-    """A length that the database measured itself. ``agrees`` is ``None`` where there is no suspension to hold it against."""
+    """A length that the database measured itself.
+
+    ``agrees`` is ``None`` where there is no suspension to hold it against.
+    """
 
     what: str
     seconds: float
@@ -62,7 +69,10 @@ class OwnMeasure:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAnalysis:
-    """Everything found about one database. ``before`` and ``after`` are states as `lpmkit.oracle.state.gather` has them, ``None`` where nobody was asked."""
+    """Everything found about one database.
+
+    ``before`` and ``after`` are states as `lpmkit.oracle.state.gather` has them, ``None`` where it was not asked.
+    """
 
     sid: str
     host: str
@@ -167,7 +177,9 @@ class _Database:
         return str(rows[0].get("version")) if rows else None
 
     def _before_and_after(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-        """The last state asked for before the move, and the last one of all, when it is later than the move's suspension or end."""
+        """The last state asked for before the move, and the last one of all, when it is later than the move's
+        suspension or end.
+        """
         early = (
             [row for row in self.states if row["mono_ns"] <= self.begin_ns] if self.mode == "move" else self.states[:1]
         )
@@ -191,7 +203,9 @@ class _Database:
         return int((options.get("limits") or {}).get(name, 0))
 
     def _own(self) -> frozenset[tuple[str, str]]:
-        """The sessions of our own probes, as far as they say who they are; fresh logons are recognised by their age."""
+        """The sessions of our own probes, as far as they identify themselves; fresh logons are recognised by their
+        age.
+        """
         own = {
             (str(row["own"]["sid"]), str(row["own"]["serial"]))
             for row in self.states
@@ -272,7 +286,10 @@ class _Database:
         ]
 
     def _seen(self, question: Question, looks: Sequence[int], span: Interval, slack_ns: int, kind: str) -> Question:
-        """The question, open where its probe did not look. An end alone is asked for where a later look speaks for the time before it too."""
+        """The question, open where its probe did not look.
+
+        An end alone is asked for where a later look speaks for the time before it too.
+        """
         if kind != "logon":
             looks = [max(looks)] if looks else []
             span = Interval(min([span.lo_ns, *looks]), span.hi_ns)
@@ -290,7 +307,10 @@ class _Database:
         return [sent for sent, _ in self._attempts(kind)]
 
     def _attempts(self, kind: str) -> list[tuple[int, bool]]:
-        """The questions of a probe: the time, and true where the database answered. A refusal is an answer of the listener and none of the database."""
+        """The questions of a probe: the time, and true where the database answered.
+
+        A refusal is an answer of the listener and none of the database.
+        """
         name, attempts = self.names.get(kind), []
         for sources in self.record.sources.values():
             for source in sources:
@@ -300,7 +320,9 @@ class _Database:
         return sorted(attempts)
 
     def _troubles(self, kind: str) -> list[Event]:
-        """The troubles that a probe reported, and those that the recorder reported of its process, which several probes share."""
+        """The troubles that a probe reported, and those that the recorder reported of its process, which several
+        probes share.
+        """
         name = self.names.get(kind)
         return [
             event
@@ -327,7 +349,10 @@ class _Database:
         places = sorted({place for place, _ in self._starts() if place is not None})
         named = ", ".join(f"{name} on {host}" for name, host in places)
         if len({host for _, host in places}) > 1:
-            return f"the service leads to several instances ({named}), so that nothing is known of one of them: set `service:` to a service of one instance"
+            return (
+                f"the service leads to several instances ({named}), so that nothing is known of one of them: set "
+                "`service:` to a service of one instance"
+            )
         names = {
             str(event.data["hostname"])
             for event in self.record.events
@@ -336,7 +361,10 @@ class _Database:
             and event.data.get("hostname")
         }
         if places and names and _short(places[0][1]) not in {_short(name) for name in names}:
-            return f"the sessions are in {named}, and the watched host calls itself {', '.join(sorted(names))}: correct `listener:` or `service:`"
+            return (
+                f"the sessions are in {named}, and the watched host calls itself {', '.join(sorted(names))}: "
+                "correct `listener:` or `service:`"
+            )
         return ""
 
     def _restarted(self, title: str) -> Question:
@@ -361,7 +389,9 @@ class _Database:
         return Question(name, what, PASSED, f"no restart: started {start}", "V$INSTANCE.STARTUP_TIME")
 
     def _spoke_after(self) -> bool:
-        """Tell whether our own session was answered after the suspension, or late in the record where none was found."""
+        """Tell whether our own session was answered after the suspension, or late in the record where none
+        was found.
+        """
         still = self.suspension
         moment = still.end.hi_ns if still else self.begin_ns
         return any(len(trace.alive_lo) and int(trace.alive_lo[-1]) >= moment for trace in self._traces("sql"))
@@ -415,7 +445,10 @@ class _Database:
             text = f"{len(beyond)} of {found.kept.before} ended around the suspension, more than usual: {shown}"
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if lost:
-            text = f"{found.kept.same} of {found.kept.before}; {len(lost)} ended, as pools renew theirs or the site file allows"
+            text = (
+                f"{found.kept.same} of {found.kept.before}; {len(lost)} ended, as pools renew theirs or the site "
+                "file allows"
+            )
             return Question(name, what, PASSED, text, reply=ReplyWord.YES)
         return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=ReplyWord.YES)
 
@@ -446,7 +479,9 @@ class _Database:
         return any(event.kind == "alert-log" and "hostname" in event.data for event in self.record.events)
 
     def _partial_view(self, found: DatabaseAnalysis) -> str:
-        """The objection to a log that was read by SQL from within a pluggable database: the view shows that container alone."""
+        """The objection to a log that was read by SQL from within a pluggable database: the view shows that container
+        alone.
+        """
         if "V$DIAG_ALERT_EXT" not in found.paths:
             return ""
         rows = (found.before or found.after or {}).get("facts", {}).get("container") or [{}]
@@ -459,7 +494,10 @@ class _Database:
         )
 
     def _gaps_of_the_log(self) -> list[str]:
-        """The parts of the log that were not seen since the move began. Trouble that was over before is none, and a probe that was started again reads on."""
+        """The parts of the log that were not seen since the move began.
+
+        Trouble that was over before is none, and a probe that was started again reads on.
+        """
         begun = (
             event.mono_ns
             for event in self.record.events
@@ -545,7 +583,9 @@ def _commits(title: str, found: DatabaseAnalysis) -> Question:
 
 
 def _printed(entry: Classified) -> Moment | None:
-    """The time of an entry: what the line itself prints, which may be later than the stamp above it, else that stamp."""
+    """The time of an entry: what the line itself prints, which may be later than the stamp above it, else
+    that stamp.
+    """
     at = entry.witness.at if entry.witness is not None else None
     return Moment(at, at + timedelta(microseconds=1)) if at is not None else entry.event.when
 

@@ -1,8 +1,9 @@
 """The instants at which entries of an alert log were written, on our own monotonic clock.
 
-Three sources, each a bound: the readings between which an entry appeared (no zone and no clock of the host enters), the entry's own stamp, and the
-zone of the log. A stamp with a zone is an instant. One without needs the zone of the *log*, which is that of the instance's environment and may differ
-from the session's; it is learned from entries that appeared while we read. Where it is not known, a stamp can be anything within a day.
+Three sources, each a bound: the readings between which an entry appeared (no zone and no clock of the host enters), the
+entry's own stamp, and the zone of the log. A stamp with a zone is an instant. One without needs the zone of the *log*,
+which is that of the instance's environment and may differ from the session's; it is learned from entries that appeared
+while we read. Where it is not known, a stamp can be anything within a day.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _FAR_NS = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class HostClock:
-    """The database host's time of day against our monotonic clock: ``offset`` bounds (its nanoseconds since 1970 minus ours), and the zone of our session."""
+    """The database host's time of day against our monotonic clock: ``offset`` bounds (its nanoseconds since 1970 minus
+    ours), and the zone of our session.
+    """
 
     offset: Interval
     zone: tzinfo
@@ -43,7 +46,9 @@ class HostClock:
         return Interval(_nanoseconds(span.earliest) - self.offset.hi_ns, _nanoseconds(span.latest) - self.offset.lo_ns)
 
     def there(self, mono_ns: int) -> datetime:
-        """The earliest time that the database host's clock showed at an instant of ours, in the session's zone and without it."""
+        """The earliest time that the database host's clock showed at an instant of ours, in the session's zone and
+        without it.
+        """
         micros = (mono_ns + self.offset.lo_ns) // 1000
         return (_EPOCH + timedelta(microseconds=micros)).astimezone(self.zone).replace(tzinfo=None)
 
@@ -53,7 +58,9 @@ def _nanoseconds(at: datetime) -> int:
 
 
 def host_clock(states: Sequence[Mapping[str, Any]]) -> HostClock | None:
-    """The clock by the answers that print its time: the bounds of all are joined, because a clock may jump in a suspension."""
+    """The clock by the answers that print its time: the bounds of all are joined, because a clock may jump in a
+    suspension.
+    """
     bounds: list[Interval] = []
     zone: tzinfo | None = None
     for row in states:
@@ -107,7 +114,9 @@ class LogTimes:
                 self._learned.append((seen, timezone(timedelta(minutes=15 * quarters))))
 
     def zone_at(self, mono_ns: int) -> tzinfo | None:
-        """The zone of stamps without one, by the entry that appeared nearest to an instant; ``None`` where none tells."""
+        """The zone of stamps without one, by the entry that appeared nearest to an instant; ``None`` where
+        none tells.
+        """
         if not self._learned:
             return self.clock.zone if self._is_old and self.clock is not None else None
         return min(self._learned, key=lambda learned: abs(learned[0] - mono_ns))[1]
@@ -121,7 +130,8 @@ class LogTimes:
         zone = self.zone_at(seen)
         if not when.zoned and zone is None and observed.lo_ns < self.begin_ns < observed.hi_ns:
             self._note(
-                "the zone of the alert log's stamps is not known: an entry that may be of the move counts as of the move"
+                "the zone of the alert log's stamps is not known: an entry that may be of the move counts as "
+                "of the move"
             )
         stamped = self.clock.place(when, zone)
         lo, hi = max(observed.lo_ns, stamped.lo_ns), min(observed.hi_ns, stamped.hi_ns)
@@ -134,7 +144,9 @@ class LogTimes:
         return Interval(seen, seen)
 
     def position(self, span: Interval, usual: timedelta) -> tuple[LogPosition, timedelta | None]:
-        """The position of an entry to the beginning of the move, and how long after it the entry was written at the latest."""
+        """The position of an entry to the beginning of the move, and how long after it the entry was written at the
+        latest.
+        """
         if span.hi_ns > self.begin_ns:
             return LogPosition.INSIDE, timedelta(microseconds=(span.hi_ns - self.begin_ns) / 1000)
         if span.length_ns > VAGUE_NS:

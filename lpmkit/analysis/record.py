@@ -18,7 +18,7 @@ from lpmkit.timeline import Event
 
 #: How long after the end of a move silences still count as its own.
 TAIL_NS = 60 * SECOND
-#: A monotonic clock that stands this much otherwise against the time of day was started anew: the observer was restarted.
+#: A monotonic clock that differs by this much from the time of day was started again: the observer was restarted.
 _RESTARTED_NS = 5 * SECOND
 #: Rows of our own ticker that are looked at together, and how many of its latenesses are kept to judge by.
 _ROWS_AT_ONCE = 500_000
@@ -37,7 +37,10 @@ class RateChange:
 
 @dataclass(frozen=True, slots=True)
 class SampleSource:
-    """The samples of one probe in one recorder's life, in the folder; `between` reads some. ``span`` is what they cover, on the first recorder's clock."""
+    """The samples of one probe in one recorder's life, in the folder; `between` reads some.
+
+    ``span`` is what they cover, on the first recorder's clock.
+    """
 
     probe: str
     host: str
@@ -54,7 +57,7 @@ class SampleSource:
         return sum(piece.rows for piece in self.pieces)
 
     def between(self, span: Interval) -> Signals:
-        """What was sent or came within ``span``, in the order of the schedule."""
+        """The samples sent or answered within ``span``, in the order of the schedule."""
         lo, hi = span.lo_ns - self.shift, span.hi_ns - self.shift
         table = columns([piece for piece in self.pieces if piece.lo_ns <= hi and piece.hi_ns >= lo])
         return _signals(self, table, lo, hi)
@@ -62,7 +65,9 @@ class SampleSource:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run as plain values, and where its samples are, by (host, segment); all times on the first recorder's monotonic clock."""
+    """A run as plain values, and where its samples are, by (host, segment); all times on the first recorder's
+    monotonic clock.
+    """
 
     sources: Mapping[tuple[str, int], tuple[SampleSource, ...]]
     events: tuple[Event, ...]
@@ -119,7 +124,7 @@ def read(run: Run) -> Record:
 
 
 def _shifts(events: Sequence[Event]) -> dict[int, int]:
-    """What to add to each segment's monotonic readings so that all are on the first one's clock."""
+    """Offsets that put each segment's monotonic readings on the first one's clock."""
     apart: dict[int, int] = {}
     for event in events:
         apart.setdefault(event.segment, event.wall_ns - event.mono_ns)
@@ -147,7 +152,7 @@ def _default_host(manifest: Mapping[str, Any]) -> str:
 
 
 def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[RateChange]]:
-    """The paces that the probes told they kept, by (probe, segment), in the order of samples."""
+    """The rates that the probes reported, by (probe, segment), in the order of samples."""
     found: dict[tuple[str, int], list[RateChange]] = {}
     for event in events:
         if event.kind == "pace":
@@ -160,7 +165,9 @@ def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[RateChange]]:
 
 
 def _steps(seq: Int64Array, kept: Sequence[RateChange], otherwise_ns: int) -> tuple[Int64Array, Int64Array]:
-    """For each sample the interval that leads to it and the ticks' batch, as told; as found in the samples where nothing was told."""
+    """For each sample the interval that leads to it and the ticks' batch, as reported; as seen in the samples where
+    nothing was reported.
+    """
     if not kept:
         return np.full(len(seq), otherwise_ns), np.full(len(seq), TOLD_BATCH_NS)
     which = np.searchsorted([one.first_seq for one in kept], seq, side="right") - 1
@@ -243,7 +250,7 @@ def _interval(kind: str, table: Columns, rows: Int64Array, told_ns: int) -> int:
 
 
 def _observed(sources: Sequence[SampleSource]) -> dict[int, Interval]:
-    """What each recorder's life covers with samples."""
+    """The spans that each recorder's life covers with samples."""
     found: dict[int, Interval] = {}
     for one in sources:
         found[one.segment] = found[one.segment].hull(one.span) if one.segment in found else one.span

@@ -1,4 +1,6 @@
-"""From a run folder to the questions about its SAP systems: observations, snapshots and the connections to the dispatchers, held against the suspension."""
+"""From a run folder to the questions about its SAP systems: observations, snapshots and the connections to the
+dispatchers, held against the suspension.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def observations_of(run: Run, probe: str, record: Record, notes: list[str]) -> l
 
 
 def _pause(record: Record, hosts: Sequence[HostAnalysis], host: str) -> Pause:
-    """The suspension of the host, else of the longest; without one the time from the begin of the move to its end, or nothing at all."""
+    """The suspension of the host, else of the longest; without one the time from the begin of the move to its end, or
+    nothing at all.
+    """
     mine = [one for one in hosts if one.host == host and one.suspension] or [one for one in hosts if one.suspension]
     still = max((one.suspension for one in mine if one.suspension), key=lambda one: one.length.hi_ns, default=None)
     if still is not None:
@@ -110,7 +114,8 @@ def _target_serial(survey: Any) -> str:
 def _rules(options: Mapping[str, Any], own: Path | None, run: Run, notes: list[str]) -> SapRules:
     """The rules that judged this run: lpmkit's, and before them the site's own as the run keeps them.
 
-    Older runs keep the path alone. A file that has changed since is not read, because it would judge an old run by new rules.
+    Older runs keep the path alone. A file that has changed since is not read, because it would judge an old run by new
+    rules.
     """
     if "rules" in options:
         rules, trouble = SapRules.kept(options["rules"])
@@ -161,7 +166,7 @@ def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) ->
 
 
 def questions_of_sap(outcomes: Sequence[SapOutcome]) -> tuple[Question, ...]:
-    """The answers as questions of the verdict; one that says that nobody looked where the site file names no SAP system."""
+    """The answers as questions of the verdict; a single "not looked at" where the site file names no SAP system."""
     if not outcomes:
         return (
             Question(

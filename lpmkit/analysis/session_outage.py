@@ -1,13 +1,16 @@
-"""Whose part a session outage is: how long the way to the host was closed (or the host stood still), and how long our own TCP then waited to send again.
+"""The parts of a session outage by cause: the closed path to the host (or its standstill), and the wait of our own TCP
+before it sent again.
 
-A session that sends into a break hears nothing until TCP repeats what was lost, and TCP doubles its waits. So the outage of a session ends some time after
-the way is open again. When it opened is bounded from three sides:
+A session that sends into a break hears nothing until TCP repeats what was lost, and TCP doubles its waits. So the
+outage of a session ends some time after the way is open again. When it opened is bounded from three sides:
 
-* *Echo requests* go out on their own schedule: the last one that was lost, and the first reply (`lpmkit.analysis.silences.asked_silences`).
-* *Our TCP* tells when it sent what was lost (event ``tcp``): whatever it sent and nobody acknowledged was sent while the way was closed.
+* *Echo requests* go out on their own schedule: the last one that was lost, and the first reply
+  (`lpmkit.analysis.silences.asked_silences`).
+* *Our TCP* reports when it sent what was lost (event ``tcp``): unacknowledged data was sent while the path was closed.
 * The first sign of life of any probe, at the latest the session's own answer.
 
-What the first two say is intersected; where they contradict each other (the way was open for a moment in between) the answer is the hull of both, and says so.
+The first two are intersected; where they contradict each other (the path was open for a moment in between) the answer
+is the hull of both, with a note.
 """
 
 from __future__ import annotations
@@ -29,20 +32,24 @@ from lpmkit.analysis.model import (
 )
 from lpmkit.timeline import Event
 
-#: The moment at which TCP last sent is known to a kernel tick (10 ms at most) and the millisecond in which it is told.
+#: The moment at which TCP last sent is known to a kernel tick (10 ms at most) and the millisecond in which it is
+#: reported.
 _TICK_NS = 12 * MILLISECOND
 #: What TCP sent so shortly before the answer may be what was answered, even where the round trip is shorter.
 _ANSWERED_NS = 30 * MILLISECOND
 #: What reaches us so soon after the first question that was lost may have been under way already.
 _UNDER_WAY_NS = 20 * MILLISECOND
-#: A login is told so soon after the silence that it is about.
+#: A login event comes within this time after the silence that it belongs to.
 _SOON_NS = 30 * SECOND
 _LOGIN = ("remote_pid", "remote_started", "local_address", "remote_address")
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What our own TCP did during one silence. ``lost_ns`` are the moments at which it sent what nobody acknowledged."""
+    """The record of our own TCP during one silence.
+
+    ``lost_ns`` are the moments at which it sent data that was not acknowledged.
+    """
 
     answered_ns: int
     lost_ns: tuple[int, ...]
@@ -58,7 +65,8 @@ def waiting_of(event: Mapping[str, Any]) -> Waiting:
     answering = answered - max(_ANSWERED_NS, 3 * 1000 * int(last["rtt_us"]))
     heard = [row for row in during if row["mono_ns"] < answering]
     acknowledged = max((int(row["mono_ns"]) - int(row["since_ack_ms"]) * MILLISECOND for row in heard), default=0)
-    # lost is what nobody had acknowledged at the last look and TCP sent again: a kernel may take 40 ms and more to acknowledge
+    # lost is what was not acknowledged at the last look and TCP sent again: a kernel may take 40 ms and more to
+    # acknowledge
     again = [row for row in during if row["unacked"] and row["total_retransmits"] < last["total_retransmits"]]
     sent = [int(row["mono_ns"]) - int(row["since_sent_ms"]) * MILLISECOND for row in again]
     lost = tuple(one for one in sent if max(acknowledged, event["silent_since_ns"] - _TICK_NS) <= one < answering)
@@ -73,7 +81,7 @@ def split_sessions(
     agreed: Sequence[Suspension],
     events: Sequence[Event],
 ) -> tuple[SessionOutage, ...]:
-    """The same session outages, each with its `Split` and with who answered before and after."""
+    """The same session outages, each with its `Split` and with the program that answered before and after."""
     told = [event for event in events if event.kind in ("tcp", "login", "session")]
     return tuple(
         replace(
@@ -125,7 +133,7 @@ def _not_looked(one: SessionOutage) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Closed:
-    """When the way was closed and when it opened, and for how long at least it was closed in between."""
+    """The moments at which the path closed and opened, and the least time for which it was closed in between."""
 
     begin: Interval
     end: Interval
@@ -161,13 +169,15 @@ def _closed(
 
 
 def _first_sign(trace: Trace, begin: Interval, ended: int) -> int:
-    """When something of a probe next reached us: not when the host made it, as a host that is cut off goes on ticking."""
+    """The next arrival from a probe: not the moment at which the host made it, as a host that is cut off goes on
+    ticking.
+    """
     after = trace.answered[(trace.answered > begin.hi_ns + _UNDER_WAY_NS) & (trace.answered <= ended)]
     return int(after.min(initial=ended))
 
 
 def _login(one: SessionOutage, events: Sequence[Event]) -> str:
-    """Whether it is the same login before and after, from what the answering program and our socket said."""
+    """True where it is the same login before and after, by the answering program and our socket."""
     mine = [event for event in events if event.data.get("probe", event.source) == one.probe]
     before = [event for event in mine if event.kind == "session" and event.mono_ns <= one.began.hi_ns]
     after = [event for event in mine if event.kind == "login" and 0 <= event.mono_ns - one.ended_ns <= _SOON_NS]

@@ -1,6 +1,7 @@
 """From a probe's samples to facts ("the host ran at some instant of …") and silences (where such facts are missing).
 
-Pure functions of arrays. `host_traces` does one host in one recorder's life; clocks are fitted anew in every recorder's life.
+Pure functions of arrays. `host_traces` does one host in one recorder's life; clocks are fitted separately in every
+recorder's life.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from lpmkit.runs.samples import MISSING, Int64Array
 
 @dataclass(frozen=True, slots=True)
 class HostTraces:
-    """What `host_traces` found in one recorder's life."""
+    """The results of `host_traces` for one recorder's life."""
 
     traces: tuple[Trace, ...]
     outages: tuple[Outage, ...]
@@ -87,8 +88,8 @@ def host_traces(
 ) -> HostTraces:
     """Facts, silences and clock findings for one host in one recorder's life.
 
-    ``known`` holds the noise of each probe once it is known; what is missing there is taken from ``baseline``, the lead-in of a move (``is_lead_in``) or
-    the whole of a watch.
+    ``known`` holds the noise of each probe once it is known; what is missing there is taken from ``baseline``, the
+    lead-in of a move (``is_lead_in``) or the whole of a watch.
     """
     ticks = next((one for one in signals if one.kind == "ticks" and len(one.answered) > 1), None)
     asked = [one for one in signals if one.kind != "ticks" and len(one.sent)]
@@ -151,7 +152,8 @@ def host_traces(
         notes.append("the host stamped nothing: its signs of life are placed by their arrival alone")
     elif not echo:
         notes.append(
-            f"no echo: the clock offset is bounded on one side only, the other assumes that the fastest tick took at most {DELIVERY_NS // MILLISECOND} ms"
+            "no echo: the clock offset is bounded on one side only, the other assumes that the fastest tick "
+            f"took at most {DELIVERY_NS // MILLISECOND} ms"
         )
     running = [rate for name, one in alignments.items() for rate in rates(host, name, one)]
     return HostTraces(
@@ -174,7 +176,9 @@ def _clocks(
     clocks: Sequence[str],
     known: dict[str, Noise],
 ) -> tuple[list[Break], str | None, dict[str, Alignment]]:
-    """The guest clock to trust: the monotonic one, unless it missed a silence that the time of day counted, and nobody set that."""
+    """The guest clock to trust: the monotonic one, unless it missed a silence that the time of day counted without
+    being set.
+    """
     fits: dict[str, tuple[list[Break], dict[str, Alignment]]] = {}
     for clock in clocks:
         breaks = _breaks(ticks, asked, clock, known)
@@ -200,7 +204,9 @@ def _breaks(ticks: Signals | None, asked: Sequence[Signals], clock: str | None, 
 
 
 def _slept_on(clock: str | None, breaks: Sequence[Break], alignments: dict[str, Alignment]) -> bool:
-    """Whether the host's timers may have slept on after a pause: they run on its monotonic clock, which did not count it all."""
+    """True where the host's timers may have slept on after a pause: they run on its monotonic clock, which did not
+    count it all.
+    """
     return clock != "monotonic" or _missed(breaks, alignments, clock)
 
 
@@ -214,7 +220,10 @@ def _missed(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: st
 
 
 def _is_unsteady(breaks: Sequence[Break], alignments: dict[str, Alignment], clock: str) -> bool:
-    """Whether a clock missed a part of a silence, or was set: over a silence or while the host ran. Its stamps then show gaps that were none."""
+    """True where a clock missed a part of a silence, or was set: over a silence or while the host ran.
+
+    Its stamps then show gaps that were none.
+    """
     if _missed(breaks, alignments, clock):
         return True
     for index, one in enumerate(breaks):

@@ -49,9 +49,11 @@ def tick_silences(
     slept_on: bool,
     shared: Sequence[Interval] = (),
 ) -> list[Outage]:
-    """Stretches without a tick, in the host's own stamps: longer than the threshold, or shorter where one of ``shared`` covers them.
+    """Stretches without a tick, in the host's own stamps: longer than the threshold, or shorter where one of ``shared``
+    covers them.
 
-    ``slept_on`` says that the timers of the host may not have counted the pause: its first tick then comes up to one period late.
+    ``slept_on``: the timers of the host may not have counted the pause: its first tick then comes up to one period
+    late.
     """
     lo, hi = facts
     gaps = lo[1:] - hi[:-1]
@@ -89,9 +91,10 @@ def tick_silences(
 
 
 def _local_noise(late: Int64Array, first: int, level: Noise) -> tuple[int, int]:
-    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is near.
+    """Allowed lateness of the tick that did not come, and of the first one after: from the lead-in and from what is
+    near.
 
-    What is longer than the threshold is a silence of its own and says nothing of lateness.
+    A gap longer than the threshold is a silence of its own and no sample of lateness.
     """
     near = late[max(1, first - 200) : first]
     after = late[first + 1 : first + 31]
@@ -111,8 +114,8 @@ def frozen_silences(
 ) -> tuple[list[Outage], BoolArray]:
     """Silences that the guest clock did not count at all: its stamps run on, its offset jumps.
 
-    The jump is a hard bound of the length from below; above it the clock may have counted what lies between two ticks, which their stamps show.
-    Returns also which facts cannot be placed before or after the jump.
+    The jump is a hard bound of the length from below; above it the clock may have counted what lies between two ticks,
+    which their stamps show. Returns also which facts cannot be placed before or after the jump.
     """
     lo, hi = facts
     found, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
@@ -142,9 +145,11 @@ def frozen_silences(
 
 
 def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks: Sequence[Break]) -> BoolArray:
-    """Ticks that came in the burst before a jump of the stamps, over which the clock missed time: made before the stop or just after the resume.
+    """Ticks that came in the burst before a jump of the stamps, over which the clock missed time: made before the stop
+    or just after the resume.
 
-    A batch may have been pending at the stop, and a host that limps is late once more soon after its resume. Their stamps tell neither from the other.
+    A batch may have been pending at the stop, and a host that limps is late once more soon after its resume. Their
+    stamps tell neither from the other.
     """
     unsure = np.zeros(len(stamp), dtype=np.bool_)
     for index, one in enumerate(breaks):
@@ -158,7 +163,9 @@ def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks
 
 
 def begun_earlier(found: Sequence[Outage], lo: Int64Array, unsure: BoolArray) -> list[Outage]:
-    """The same silences of ticks; one that seems to begin with an unsure tick may have begun with the last sure one before it."""
+    """The same silences of ticks; one that seems to begin with an unsure tick may have begun with the last sure one
+    before it.
+    """
     widened = []
     for one in found:
         last = int(np.searchsorted(lo, one.begin.lo_ns))
@@ -190,7 +197,7 @@ def arrival_silences(
 
 
 def late_questions(asked: Signals, threshold_ns: int) -> BoolArray:
-    """Which questions were not answered in time, or not at all."""
+    """Flags of the questions that were not answered in time, or not at all."""
     took = np.where(asked.spoke, asked.answered - asked.sent, 2**62)
     return np.asarray(took > threshold_ns)
 
@@ -198,7 +205,8 @@ def late_questions(asked: Signals, threshold_ns: int) -> BoolArray:
 def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: BoolArray, level: Noise) -> list[Outage]:
     """Runs of questions that were not answered in time, as silences.
 
-    A lost echo request is no silence while the ones beside it were answered; several lost in a row are one, however late answers usually are.
+    A lost echo request is no silence while the ones beside it were answered; several lost in a row are one, however
+    late answers usually are.
     """
     found = []
     needed = _telling_losses(asked)
@@ -213,7 +221,9 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
 
 
 def _telling_losses(asked: Signals) -> int:
-    """How many requests lost in a row chance does not lose in this record, but for one time in a hundred; at least those of the shortest silence."""
+    """The number of requests in a row that chance does not lose in this record, but for one time in a hundred; at
+    least those of the shortest silence.
+    """
     least = -(-MIN_SILENCE_NS // max(1, asked.interval_ns))
     alone = sum(1 for first, last in _runs(~asked.spoke) if last - first < least)
     share = max(alone, 1) / max(2, len(asked.spoke))
@@ -246,8 +256,8 @@ def _one_asked_silence(
 def _least_end(asked: Signals, begin_ns: int, resumed_ns: int, last: int, usual_ns: int) -> int:
     """The earliest moment at which the host may have run again.
 
-    A new connection is its own question: the last one that was late was sent before. On a session TCP may have waited before it sent again; it
-    doubles its pauses, so at least about half of the silence was real.
+    A new connection is its own question: the last one that was late was sent before. On a session TCP may have waited
+    before it sent again; it doubles its pauses, so at least about half of the silence was real.
     """
     if asked.kind in SESSIONS:
         return begin_ns + max(0, (resumed_ns - begin_ns - 200 * MILLISECOND) // 2)

@@ -46,7 +46,7 @@ def utc(wall_ns: int, digits: int = 3) -> str:
 
 
 def summary(analysis: Analysis) -> dict[str, Any]:
-    """What the analysis found, as JSON values. Times are UTC and nanoseconds on the observer's monotonic clock."""
+    """The analysis as JSON values. Times are UTC and nanoseconds on the observer's monotonic clock."""
     still = analysis.suspension
     return {
         "run": analysis.name,

@@ -21,7 +21,7 @@ PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_E
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the questions are answered from. ``documents`` are the run's JSON documents, ``None`` where there is none."""
+    """The evidence for the questions. ``documents`` are the run's JSON documents, ``None`` where there is none."""
 
     mode: str
     record: Record
@@ -82,7 +82,7 @@ def _sentence(
 
 
 def _within_a_sentence(title: str) -> str:
-    """A question's title in the midst of a text; the name of a system before it stays as it is.
+    """A question's title within a text; the name of a system before it stays as it is.
 
     >>> _within_a_sentence("BX5: jobs ran on?"), _within_a_sentence("Moved?")
     ('BX5: jobs ran on', 'moved')
@@ -161,7 +161,9 @@ def _no_suspension(evidence: Evidence) -> str:
 
 
 def _shortest(evidence: Evidence) -> str:
-    """The statement of what a suspension must last to be told from the partition's own noise; empty where nothing is known of it."""
+    """The statement of what a suspension must last to be told from the partition's own noise; empty where nothing is
+    known of it.
+    """
     told = [one.shortest_ns for one in evidence.hosts if one.shortest_ns is not None]
     noises = [one.own_noise_ns for one in evidence.hosts if one.own_noise_ns is not None]
     if not told:
@@ -201,7 +203,9 @@ def _session(evidence: Evidence) -> Question:
 
 
 def _spoke_after(evidence: Evidence, opened: Mapping[str, Any]) -> bool:
-    """Whether every session's probe gave a sign of life after the suspension, or after the move where none was found."""
+    """True where every session's probe gave a sign of life after the suspension, or after the move where none was
+    found.
+    """
     still = _longest(evidence.hosts)
     phases = evidence.record.phases
     moment = still.end.hi_ns if still else phases[-1].since_ns if phases else evidence.record.span.hi_ns
@@ -226,7 +230,7 @@ def _restarted(evidence: Evidence) -> Question:
 
 
 def identity_of(document: Any) -> Mapping[str, Any]:
-    """Who the partition says it is, in a survey: its ``identity``, at the top or within ``guest``; empty when there is none.
+    """The partition's identity in a survey: its ``identity``, at the top or within ``guest``; empty when there is none.
 
     >>> identity_of({"guest": {"identity": {"serial": "10071DA"}}})
     {'serial': '10071DA'}
@@ -245,7 +249,7 @@ def _boot_time(document: Any) -> str | None:
 
 
 def same_boot(before: str, after: str) -> bool:
-    """Whether two boot times can be of one boot.
+    """True where two boot times can be of one boot.
 
     >>> same_boot("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:40+00:00")
     True
@@ -269,7 +273,7 @@ def _complete(evidence: Evidence) -> Question:
     faults += [f"{lost} bytes lost to a full disk"] if lost else []
     torn = sum(evidence.unreadable.values())
     if faults:
-        # What nobody saw speaks neither for the move nor against it.
+        # Unobserved time counts neither for the move nor against it.
         return Question("complete", title, OPEN, ", ".join(faults), reply=ReplyWord.NO)
     remarks = [f"{torn} unreadable line{'s' if torn > 1 else ''}"] if torn else []
     if evidence.record.monitor is None:
@@ -305,7 +309,8 @@ def _validation(evidence: Evidence) -> Question:
     return Question("validation", title, FAILED, "refused")
 
 
-#: Kinds of silences that fail a watch, and their names; whoever watches a move that was started elsewhere expects its suspension alone.
+#: Kinds of silences that fail a watch, and their names; in a watch of a move that was started elsewhere only its
+#: suspension is expected.
 _UNEXPECTED = {
     OutageKind.NETWORK: "network silence",
     OutageKind.APPLICATION: "silence of one service",

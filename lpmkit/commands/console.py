@@ -66,7 +66,7 @@ def visible(text: str) -> str:
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """Stand-ins for characters that cannot be encoded; the error handler ``lpmkit.nearest``."""
+    """Replacements for characters that cannot be encoded; the error handler ``lpmkit.nearest``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(_NEAREST.get(one, "?") for one in error.object[error.start : error.end]), error.end

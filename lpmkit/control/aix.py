@@ -547,7 +547,7 @@ def read_date(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class SyslogLine:
-    """A line of syslog: ``stamp`` as printed (local time, whole seconds, no year), who wrote it, and what."""
+    """A line of syslog: ``stamp`` as printed (local time, whole seconds, no year), its program, and its text."""
 
     stamp: str
     process: str

@@ -185,7 +185,7 @@ class MemoryWatch:
     def end(self, session: Session) -> MemoryUse:
         """The memory use. Never raises for a command that is refused or not known.
 
-        Waits until the counters were watched for `MIN_WATCH_S`. ``session`` must ask anew.
+        Waits until the counters were watched for `MIN_WATCH_S`. ``session`` must not be a caching one.
         """
         rate, watched, last = None, None, None
         if self._first:

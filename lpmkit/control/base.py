@@ -67,7 +67,7 @@ class MigrationReading:
 
 
 class Control(Protocol):
-    """One frame's manager. Every method asks the machine anew and raises `RemoteError` when it cannot say."""
+    """One frame's manager. Every method asks the machine again and raises `RemoteError` without an answer."""
 
     @property
     def kind(self) -> str:

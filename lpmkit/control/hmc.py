@@ -2,18 +2,18 @@
 
 One HMC has many systems, so every listing names the one it is about (``-m SYSTEM``, its own name or
 ``tttt-mmm*sssssss``; `HMC9`, `ZIU`). The records are those of an IVM, and so are their readers (`lpmkit.control.ivm`),
-but for what stands here: capabilities are a field each, 0 or 1, and ``msp`` says whether a VIOS may move (A `ZIU`, C
+but for the following: capabilities are a field each, 0 or 1, and ``msp`` shows if a VIOS may move (A `ZIU`, C
 `AVOCADO`).
 
 Errors come on standard *output* with status 1 and nothing on standard error (A `HMCMCP`, `ZIU`), in whatever language;
-they are told by their status and their code, never by their words. So that "there is no such partition" never has to
-be recognised at all, partitions are not asked for by name: the whole list is asked for and looked through. That also
+they are recognised by their status and their code, never by their words. So that "there is no such partition" never has
+to be recognised at all, partitions are not asked for by name: the whole list is asked for and looked through. That also
 survives an HMC that says "nothing found" in another language (A `ZIU`, in Polish).
 
 **Moving.** An HMC has no ``--async``: ``migrlpar -o m`` ends when the move has ended. `Hmc.migrate` runs it in a
 thread over a connection of its own and looks beside it at ``lslparmigr`` until the migration shows; then it returns,
 and `Hmc.outcome` hands the command's reply out when it has ended. If that connection is lost the move goes on and only
-its last words are missing (D, recalled); nobody sends the command again.
+its last words are missing (D, recalled); the command is not sent again.
 """
 
 from __future__ import annotations
@@ -416,7 +416,7 @@ class Hmc(ManagedSystem):
     def keys_exchanged(self, order: Order) -> Reply:
         """``mkauthkeys --test`` to the other manager.
 
-        Raises `UsageError` when this one has both frames: there is nobody to ask.
+        Raises `UsageError` when this one has both frames: there is no other manager to ask.
         """
         if not order.target_address:
             raise UsageError("one manager has both frames; there are no keys to be tested", where=self._frame_name)

@@ -1,6 +1,6 @@
 """The Integrated Virtualization Manager: what we type at it, and what we understand of its answers.
 
-Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`).
+Each listing is beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`).
 The commands carry no ``ioscli``: on a VIOS that prefix belongs to the commands of the I/O server, not to those of the
 manager (`NOVA-IVM`, C).
 
@@ -8,7 +8,7 @@ The readers also take the default form of the same listings, ``name=value``, in 
 come.
 
 Marks are those of docs/sources.md: A captured, B documented, C from code that drives the real thing, D recalled. What
-is D stands in the tables named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer
+is D is in the tables named ``RECALLED_…``; nothing depends on it, a level that knows none of it answers with fewer
 fields.
 """
 

@@ -9,7 +9,7 @@ delimiter is quoted; a list inside a quoted value doubles its quotes. Both are w
 expression is used.
 
 A `Listing` declares the fields once. It builds ``-F`` and it names the columns of the reply, strictly: a reply with
-one column more or fewer is refused, never shifted. Fields that older levels may not know stand in groups of their own;
+one column more or fewer is refused, never shifted. Fields that older levels may not know are in groups of their own;
 a machine that refuses the whole list is asked again without the last group (A `ZIU`: an unknown name is an error, not
 a blank).
 
@@ -37,7 +37,7 @@ NO_RESULTS_CODE = "VIOSI01040010-0003"
 #: language, and only sentences that were seen (English and Polish A `ZIU`) or that an IBM translation has (German, D)
 #: are taken for it: any other sentence is refused, never read as "nothing".
 NO_RESULTS = frozenset({"No results were found.", "Nie znaleziono wyników.", "Es wurden keine Ergebnisse gefunden."})
-#: Words that stand where a value is absent.
+#: Words printed where a value is absent.
 ABSENT = frozenset({"", "null", "unavailable"})
 WRONG_LANGUAGE = (
     "The reply is not in the manager's record form; its language or its terminal looks wrong. "
@@ -93,7 +93,7 @@ def join(values: Sequence[str]) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """True for a name that can stand in a list of names (``-p a,b``, ``--filter lpar_names=a,b``); others go by their
+    """True for a name that can be part of a list of names (``-p a,b``, ``--filter lpar_names=a,b``); others go by their
     id.
 
     >>> is_plain("teacher02 9.200.104.218"), is_plain("a,b")

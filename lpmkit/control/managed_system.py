@@ -1,10 +1,10 @@
 """Listings of one managed system, which an IVM and an HMC answer alike, with their readers.
 
-Each listing stands beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`).
+Each listing is beside the reader of its answer and shares its list of fields with it (`lpmkit.control.listings`).
 The readers also take the default form of the same listings, ``name=value``, in which captures of other levels mostly
 come.
 
-A field that is only recalled stands in a table named ``RECALLED_…``; nothing depends on it, a level that knows none of
+A field that is only recalled is in a table named ``RECALLED_…``; nothing depends on it, a level that knows none of
 it answers with fewer fields.
 """
 
@@ -362,7 +362,7 @@ def read_scsi_adapters(text: str) -> tuple[VirtualScsiAdapter, ...]:
         10-071DA,1,11,server,bxaix85,2,2,0
         bxaix85,2,2,client,10-071DA,1,11,1
 
-    Both ends of each pair; ``any`` at a server that takes whoever comes. `ZIU`, A.
+    Both ends of each pair; ``any`` at a server that accepts every client. `ZIU`, A.
 
     >>> adapter, = read_scsi_adapters("vios1,2,10,server,,any,any,0\n")
     >>> adapter.remote_lpar_id, adapter.remote_slot, adapter.required
@@ -527,10 +527,11 @@ def says(reply: Reply, code: str) -> bool:
 
 
 class ManagedSystem:
-    """The listings of one system, which an IVM and an HMC answer alike. ``named`` are the words that say which: ``-m
+    """The listings of one system, which an IVM and an HMC answer alike. ``named`` are the words that name it: ``-m
     SYSTEM``.
 
-    Every method asks anew. What a level does not know is learnt once: a refused group of fields is not asked for again.
+    Every method asks again. What a level does not know is learnt once: a refused group of fields is not asked for
+    again.
     """
 
     partition_listing = PARTITION
@@ -610,7 +611,7 @@ class ManagedSystem:
     def _called(self, partition: str) -> list[str]:
         """``-p NAME``, or ``--id N`` where the name would be read as a list of names.
 
-        Raises `NotFound` when nobody has such a name.
+        Raises `NotFound` for an unknown name.
         """
         return ["-p", partition] if is_plain(partition) else ["--id", str(self._id_of(partition))]
 

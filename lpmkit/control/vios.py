@@ -151,7 +151,7 @@ def _targets(body: list[str]) -> tuple[VirtualTarget, ...]:
 def _labelled(line: str, labels: Sequence[str]) -> tuple[str, str]:
     """A label and its value, which may be missing.
 
-    A label nobody knows is passed on; a line without the layout is refused.
+    An unknown label is passed on; a line without the layout is refused.
     """
     if line.strip() in (NO_TARGET, NO_SEA):
         return "", line.strip()
@@ -274,7 +274,7 @@ def _shared_ethernet_fields(line: str) -> SharedEthernet:
 
 
 NPIV_FIELDS = 12
-#: ``lsmap -npiv``, ``-vnic`` and ``lsnports`` end so where there is nothing of the kind (C `ANS-VIOS`, who calls 63
+#: ``lsmap -npiv``, ``-vnic`` and ``lsnports`` end so where there is nothing of the kind (C `ANS-VIOS`, which calls 63
 #: "not a virtual FC adapter").
 NOTHING_OF_THE_KIND = (63, 69, 88)
 
@@ -619,7 +619,7 @@ def _value_of(block: list[str], label: str) -> str | None:
 
 
 def _tags(block: list[str]) -> tuple[int, ...]:
-    """VLAN tags, with the continuation lines; ``None`` stands for an empty list."""
+    """VLAN tags, with the continuation lines; ``None`` means an empty list."""
     starts = [at for at, line in enumerate(block) if line.startswith("VLAN Tag IDs:")]
     if not starts:
         return ()

@@ -63,7 +63,7 @@ class AdapterEnd:
 @dataclass(frozen=True, slots=True)
 class MappingRow:
     """One thing of the partition on both ends. ``there`` is ``None`` where there is no place for it, or nobody could
-    say; ``remark`` says which. ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where
+    say; ``remark`` is the reason. ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where
     nobody could look, else empty.
 
     ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it
@@ -227,7 +227,7 @@ def compare_mapping(survey: Survey, record: Mapping[str, str] | None = None) -> 
     """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would
     choose.
 
-    What could not be read stands as a line that says so: an empty table would look as if there were nothing.
+    What could not be read has a line of its own: an empty table would look as if there were nothing.
     """
     choice = PlacementChooser(survey, record)
     return (
@@ -488,7 +488,7 @@ def pool_named(side: SystemFacts, name: str) -> int | None:
 
 
 def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ...]:
-    """The partition's id, which is kept only where nobody has it (B `IBMDOC:iphc3attributes`)."""
+    """The partition's id, which is kept only where it is free (B `IBMDOC:iphc3attributes`)."""
     moving, listed = survey.moving, survey.target.partitions
     if moving is None:
         return ()

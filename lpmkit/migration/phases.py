@@ -1,11 +1,11 @@
 """The phases of a move, as a table, and the readings that drive them.
 
 Nothing here talks to a machine. A *reading* of both control points (`lpmkit.control.base.MigrationReading`) is boiled
-down to one `Observation`; the table `TRANSITIONS` says what each sight means in each phase. An unlisted pair changes
-nothing: managers of different levels show states in other orders, and a sight that is not understood must never end a
-move.
+down to one `Observation`; the table `TRANSITIONS` has the meaning of each observation in each phase. An unlisted pair
+changes nothing: managers of different levels show states in other orders, and a sight that is not understood must never
+end a move.
 
-Two rules stand above the table. "Gone from the source and running on the target" is the only success; a text that says
+Two rules precede the table. "Gone from the source and running on the target" is the only success; a text that says
 *complete* is none (`NOVA-IVM`, `AVOCADO`). And the moment of the suspension is not among the phases: control points do
 not report it, the probes measure it.
 """

@@ -29,7 +29,7 @@ WITHOUT_POWER = frozenset({"Power Off"})
 
 
 class RecoveryAction(StrEnum):
-    """The action about a move. The values stand in run folders; `words` is the text for people."""
+    """The action about a move. The values are stored in run folders; `words` is the text for people."""
 
     HANDS_OFF = "hands off"
     WAIT = "wait"

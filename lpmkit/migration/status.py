@@ -26,7 +26,7 @@ from lpmkit.timeline import Clock, Event
 
 #: Readings of both ends belong together when they are no further apart.
 TOGETHER_S = 10.0
-#: What both managers said when somebody looked counts for so long beside newer readings of one of them.
+#: Time for which a manual query of both managers stays valid beside newer polls of one of them.
 LOOK_HOLDS_S = 60.0
 
 
@@ -40,7 +40,7 @@ class State:
     progress: Progress
     trouble: tuple[str, ...] = ()
     lead_in_left_s: float | None = None
-    #: The move and its tail are over; SAP's logs are read on for so long since then.
+    #: The move and its tail are over; SAP's logs are still read for this time.
     reads_on_s: float | None = None
     has_begun: bool = False
 

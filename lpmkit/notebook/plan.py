@@ -164,8 +164,9 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         self.says.value = f"<p role='status'>✓ saved in <code>{escaped(path)}</code></p>"
 
     def _place(self) -> Path:
-        """Where the plan is saved: the file that the notebook's cell names, or one below the folder of runs. Raises
-        `NotAllowed` for any other, and for a file that holds something else.
+        """The file that the plan is saved in: the one that the notebook's cell names, or one below the folder of runs.
+
+        Raises `NotAllowed` for any other, and for a file that holds something else.
         """
         path, runs = Path(self.file.value).expanduser(), self._book.site.runs.folder
         wanted = path.resolve()

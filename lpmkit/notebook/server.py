@@ -1,6 +1,6 @@
 """The application's web server: Voilà, with a door that opens for the right people only. `lpmkit app` starts it.
 
-Without a token (or, behind a proxy, without the header that says who logged in) no page is served and no kernel
+Without a token (or, behind a proxy, without the header with the login) no page is served and no kernel
 started. The name in the address has to be this machine's own, so that a page from elsewhere cannot reach it by a name
 that it controls. Kernels are counted, for each session and in all.
 """

@@ -6,17 +6,20 @@ r"""The alert log, read as it comes: bytes in, events out, whatever release wrot
     Thread 1 advanced to log sequence 812 (LGWR switch)
       Current log# 2 seq# 812 mem# 0: /oracle/BX5/origlogB/log_g12m1.dbf
 
-A line belongs to the last stamp above it. `AlertReader` goes line by line and groups afterwards, since processes write among each other:
+A line belongs to the last stamp above it. `AlertReader` goes line by line and groups afterwards, since processes write
+among each other:
 
-- an indented line, and a line known to go with the one before (`GOES_WITH`), continues an event; any other line begins one;
-- lines shaped like a network error block go to the open block, also when stamps and other messages stand between them. Its own ``Time:`` counts
-  where the log prints local time, for there the stamp follows the text (`ALERT-LOGS`); in a log with zones the stamp above counts;
+- an indented line, and a line known to go with the one before (`GOES_WITH`), continues an event; any other line begins
+  one;
+- lines shaped like a network error block go to the open block, also when stamps and other messages are between them.
+  Its own ``Time:`` counts where the log prints local time, for there the stamp follows the text (`ALERT-LOGS`); in a
+  log with zones the stamp above counts;
 - in a trace file a stamp holds for the line below it only; what comes further down lies somewhere before the next one;
 - ``log.xml`` is the same events in ``<msg>`` elements without a root; a block spread over several is joined by process;
 - a stamp whose month is in an unknown language is kept as an event, and it and what follows have no time.
 
-Every line is a stamp, blank, or in exactly one event: `Counts` proves it. What is half written stays in the reader until it is whole.
-Nothing grows with the file: lines, events and open blocks are bounded.
+Every line is a stamp, blank, or in exactly one event: `Counts` proves it. What is half written stays in the reader
+until it is whole. Nothing grows with the file: lines, events and open blocks are bounded.
 """
 
 from __future__ import annotations
@@ -33,10 +36,11 @@ from lpmkit.oracle.stamps import Moment, Stamp, StampForm, glued_stamp, iso_mome
 MAX_BYTES_IN_A_LINE = 256 * 1024
 MAX_LINES_IN_AN_EVENT = 1000
 MAX_OPEN_BLOCKS = 16
-#: A block is over when its last line is this much older than the newest stamp, or so many other lines ago.
+#: A block is over when its last line is this much older than the newest stamp, or this number of other lines ago.
 BLOCK_AGE, BLOCK_DISTANCE = timedelta(seconds=10), 60
 
-#: Lines that are not indented and still continue: (how the event begins, how they begin). An empty beginning fits any event.
+#: Lines that are not indented and still continue: (how the event begins, how they begin). An empty beginning fits any
+#: event.
 GOES_WITH: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("Additional information:", "IBM AIX RISC System/6000 Error", "Linux-x86_64 Error", "SVR4 Error")),
     ("ORA-", ("ORA-",)),
@@ -97,8 +101,9 @@ class Tags:
 class LogEvent:
     """One thing that the log says.
 
-    ``when`` is ``None`` when no stamp above could be read. ``offset`` is where its first line begins, in bytes; ``line_count`` how many lines
-    of the file it took. ``inner`` is the block's own time. ``whole`` is false for a last line without an end and for a cut element.
+    ``when`` is ``None`` when no stamp above could be read. ``offset`` is where its first line begins, in bytes;
+    ``line_count`` how many lines of the file it took. ``inner`` is the block's own time. ``whole`` is false for a last
+    line without an end and for a cut element.
     """
 
     when: Moment | None
@@ -168,7 +173,8 @@ class AlertReader:
     >>> [event.text for event in reader.feed(b"ents: [kcbz]\nFri Aug 15 14:27:21 2003\n")]
     ['ORA-00600: internal error code, arguments: [kcbz]']
 
-    ``offset`` is where the first byte stands in the file. ``stamp`` is the time that holds for it, when it is known from before.
+    ``offset`` is the position of the first byte in the file. ``stamp`` is the time that holds for it, when it is known
+    from before.
     """
 
     def __init__(self, offset: int = 0, stamp: Moment | None = None) -> None:
@@ -203,13 +209,18 @@ class AlertReader:
         return self._handed_out()
 
     def settle(self) -> list[LogEvent]:
-        """The events that are held in case they go on; a half line and a half element stay. For a log that has been quiet for a while."""
+        """The events that are held in case they go on; a half line and a half element stay.
+
+        For a log that has been quiet for a while.
+        """
         self._close()
         self._close_blocks()
         return self._handed_out()
 
     def finish(self) -> list[LogEvent]:
-        """All that is left at the end of the file; a last line without an end is taken as it is and its event is not ``whole``."""
+        """All that is left at the end of the file; a last line without an end is taken as it is and its event is not
+        ``whole``.
+        """
         half = bool(self._tail)
         if half:
             tail, self._tail = self._tail, b""
@@ -222,7 +233,7 @@ class AlertReader:
             ready[last] = replace(ready[last], whole=False)
         return ready
 
-    # -- lines -------------------------------------------------------------------------------------------------------------
+    # -- lines ---------------------------------------------------------------------------------------------------------
 
     def _take_lines(self, data: bytes) -> None:
         offset, take, counts = self.offset, self._take, self.counts
@@ -335,7 +346,7 @@ class AlertReader:
         self.stamp, self._fresh = None, False
         self._give(LogEvent(None, (line,), offset, 1, EventKind.UNKNOWN_STAMP))
 
-    # -- network blocks ----------------------------------------------------------------------------------------------------
+    # -- network blocks ------------------------------------------------------------------------------------------------
 
     def _take_block_line(self, key: str | None, lines: list[str], count: int, offset: int, tags: Tags | None) -> None:
         if key is None:
@@ -375,7 +386,7 @@ class AlertReader:
         kind = EventKind.NETWORK if any(not line.startswith(_STARS) for line in block.lines) else EventKind.MESSAGE
         self._give(LogEvent(when, tuple(block.lines), block.offset, block.count, kind, block.inner, tags=block.tags))
 
-    # -- log.xml -----------------------------------------------------------------------------------------------------------
+    # -- log.xml -------------------------------------------------------------------------------------------------------
 
     def _take_element_line(self, line: str, offset: int) -> None:
         if self._element is not None and line.startswith("<msg "):
@@ -409,7 +420,7 @@ class AlertReader:
         else:
             self._give(LogEvent(when, tuple(said), self._element_offset, len(lines), whole=whole, tags=tags))
 
-    # -- handing out -------------------------------------------------------------------------------------------------------
+    # -- handing out ---------------------------------------------------------------------------------------------------
 
     def _close(self, following: Moment | None = None) -> None:
         group, self._open = self._open, None
@@ -418,7 +429,9 @@ class AlertReader:
             self._give(LogEvent(when, tuple(group.lines), group.offset, group.count))
 
     def _time_of(self, group: _Group, following: Moment | None) -> Moment | None:
-        """The time of an event whose stamp follows it: after the one above and before the one below, as far as there are any."""
+        """The time of an event whose stamp follows it: after the one above and before the one below, as far as there
+        are any.
+        """
         if group.when is None or following is None:
             return group.when.onwards if group.when and self._in_trace else group.when or following
         return group.when.until(following)
@@ -445,7 +458,10 @@ def _begins_anew(lines: list[str], block: _Group) -> bool:
 def read_element(text: str) -> tuple[Moment | None, Tags, str]:
     r"""One element of ``log.xml``, whole or cut: its time, what it knows besides, its text.
 
-    >>> when, tags, body = read_element("<msg time='2012-06-04T12:19:37.462+02:00' org_id='oracle' pid='4711'\n type='ERROR' level='8'>\n <txt>a &lt; b\n </txt>\n</msg>")
+    >>> when, tags, body = read_element((
+    ...     "<msg time='2012-06-04T12:19:37.462+02:00' org_id='oracle' pid='4711'\n type='ERROR' "
+    ...     "level='8'>\n <txt>a &lt; b\n </txt>\n</msg>"
+    ... ))
     >>> print(when, tags.process, tags.level, body.strip())
     2012-06-04 12:19:37.462000+02:00 4711 8 a < b
     """
@@ -476,7 +492,10 @@ def read_events(pieces: Iterable[bytes], reader: AlertReader | None = None) -> I
 def read_alert_log(text: str) -> tuple[LogEvent, ...]:
     r"""The events of a log that is at hand as text; for recordings and small pieces.
 
-    >>> event, = read_alert_log("2017-03-24T17:49:39.327480+09:00\nThread 1 advanced to log sequence 8 (LGWR switch)\n  Current log# 2\n")
+    >>> event, = read_alert_log((
+    ...     "2017-03-24T17:49:39.327480+09:00\nThread 1 advanced to log sequence 8 (LGWR switch)\n"
+    ...     "  Current log# 2\n"
+    ... ))
     >>> print(event.when, len(event.lines))
     2017-03-24 17:49:39.327480+09:00 2
     """

@@ -58,7 +58,10 @@ def _service_trouble(way: ConnectionSettings, facts: Mapping[str, Sequence[Mappi
     serving = sorted(str(row["inst_id"]) for row in facts.get("service", ()))
     if way.way == "sqlplus" or len(serving) < 2:
         return ""
-    return f"the service {way.service} runs on {len(serving)} instances (numbers {', '.join(serving)}), and a logon may land on any of them"
+    return (
+        f"the service {way.service} runs on {len(serving)} instances (numbers {', '.join(serving)}), and a logon "
+        "may land on any of them"
+    )
 
 
 def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
@@ -92,7 +95,10 @@ def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
             what,
             False,
             f"{said}; {objection}",
-            f"Set databases.{way.sid}.service to a service that runs on one instance only (srvctl add service … -preferred INSTANCE)",
+            (
+                f"Set databases.{way.sid}.service to a service that runs on one instance only (srvctl add service … "
+                "-preferred INSTANCE)"
+            ),
         )
     gaps = gathered["gaps"]
     if gaps:

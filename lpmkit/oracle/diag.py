@@ -1,6 +1,7 @@
-"""The alert log by SQL: ``V$DIAG_ALERT_EXT`` (12.1 on, where 11.2 is said to have it too), for a host that nobody may log in to.
+"""The alert log by SQL: ``V$DIAG_ALERT_EXT`` (12.1 on; 11.2 may have it too), for a host without a login.
 
-The view reads Oracle's XML files from end to end, so every question is bounded in time. The mark up to which it was read is in the database's own time, never in ours.
+The view reads Oracle's XML files from end to end, so every question is bounded in time. The mark up to which it was
+read is in the database's own time, never in ours.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lpmkit.oracle.stamps import Moment
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
 _NOW = f"select to_char(systimestamp, '{_FORM}') from dual"  # noqa: S608 - a form of our own
 _SINCE = (
-    f"select to_char(originating_timestamp, '{_FORM}'), component_id, message_type, message_level, process_id, message_text, problem_key"  # noqa: S608 - a time of the database's own
+    # a time of the database's own
+    f"select to_char(originating_timestamp, '{_FORM}'), component_id, message_type, message_level, process_id, message_text, problem_key"  # noqa: S608
     f" from v$diag_alert_ext where originating_timestamp > to_timestamp_tz('{{mark}}', '{_FORM}') order by originating_timestamp"
 )
 _TYPES = {"1": "UNKNOWN", "2": "INCIDENT_ERROR", "3": "ERROR", "4": "WARNING", "5": "NOTIFICATION", "6": "TRACE"}

@@ -1,7 +1,8 @@
-"""The driver that asks a database: python-oracledb without a client (thin) or with one (thick), cx_Oracle, or ``sqlplus`` on its host.
+"""The driver that asks a database: python-oracledb without a client (thin) or with one (thick), cx_Oracle, or
+``sqlplus`` on its host.
 
-Which driver fits which release (`PYTHON-ORACLEDB`, `CX-ORACLE`): thin from 12.1 on, thick with an Oracle Client 19 from 11.2 on, cx_Oracle with an older
-client for 10g; ``sqlplus`` needs nothing here and works with every release.
+Which driver fits which release (`PYTHON-ORACLEDB`, `CX-ORACLE`): thin from 12.1 on, thick with an Oracle Client 19 from
+11.2 on, cx_Oracle with an older client for 10g; ``sqlplus`` needs nothing here and works with every release.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lpmkit.config import DatabaseSettings
 
 @dataclass(frozen=True, slots=True)
 class DriverChoice:
-    """The driver for a database and the reason; ``trouble`` is what stands against it and what to do."""
+    """The driver for a database and the reason; ``trouble`` is an obstacle, with the remedy."""
 
     way: str
     why: str
@@ -28,7 +29,8 @@ def installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -> DriverChoice:  # noqa: PLR0911 - one return for each line of the table
+# one return for each line of the table
+def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = installed) -> DriverChoice:  # noqa: PLR0911
     """The driver for a database, by its release and by what is installed here. The site file's choice comes first.
 
     >>> choose_driver(DatabaseSettings(partition="bxaix85", version="10.2.0.2.0")).way
@@ -39,7 +41,10 @@ def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = insta
     release = release_of(settings.version)
     if release is not None and release < (8,):
         why = f"release {settings.version} is no release of Oracle Database"
-        step = "A HANA database is out of scope here; the processes of its instance are watched through SAPControl (sap_systems)."
+        step = (
+            "A HANA database is out of scope here; the processes of its instance are watched through SAPControl "
+            "(sap_systems)."
+        )
         return DriverChoice("none", why, f"{why}. {step}")
     if not settings.listener or not settings.user:
         lacks = "listener" if not settings.listener else "user"
@@ -125,7 +130,9 @@ class ConnectionSettings:
 
     @property
     def dsn(self) -> str:
-        """The Easy Connect text; over TLS a connect descriptor, which every driver and client reads, with the wallet's folder and the server's name."""
+        """The Easy Connect text; over TLS a connect descriptor, which every driver and client reads, with the wallet's
+        folder and the server's name.
+        """
         if self.protocol != "tcps":
             return f"{self.listener}/{self.service}"
         host, _, port = self.listener.rpartition(":")
@@ -143,6 +150,8 @@ class ConnectionSettings:
 
 
 def missing_driver(way: ConnectionSettings) -> str | None:
-    """The words for the driver of a connection when it could not be imported; ``None`` for ``sqlplus``, which is no module."""
+    """The words for the driver of a connection when it could not be imported; ``None`` for ``sqlplus``, which is no
+    module.
+    """
     settings = DatabaseSettings(partition=way.sid, listener=way.listener or None, user=way.user or None)
     return _missing(way.way, settings, lambda _: False)

@@ -1,7 +1,8 @@
 """A driver of Oracle in a child process with limits of memory, processor time and wall-clock time.
 
-A hostile or broken listener can end a driver with a signal, fill the memory in seconds, or keep it busy for ever. In here that costs one child: its end becomes a
-`QueryFailed` in words. The children are forked from a small server process that has the driver loaded already, so a logon costs no start of Python.
+A hostile or broken listener can end a driver with a signal, fill the memory in seconds, or keep it busy for ever. In
+here that costs one child: its end becomes a `QueryFailed` in words. The children are forked from a small server process
+that has the driver loaded already, so a logon costs no start of Python.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Connection, Row,
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.timeline import Clock, Outcome
 
-#: What a session may take beyond the memory that the loaded driver has, bytes. A hundred thousand rows of V$SESSION take less than half of it.
+#: What a session may take beyond the memory that the loaded driver has, bytes. A hundred thousand rows of V$SESSION
+#: take less than half of it.
 MAX_MEMORY = 512 << 20
 #: How much later than the driver's own time-out the child is ended, seconds: a fork, and a busy machine.
 GRACE_S = 3.0
 #: Processor seconds beyond the limit of a question before the kernel ends the child.
 CPU_GRACE_S = 5
-#: Modules that the server of children has loaded. A child runs the main module of its parent once more, so that of the probes is among them.
+#: Modules that the server of children has loaded. A child runs the main module of its parent once more, so that of the
+#: probes is among them.
 _PRELOADED = ("lpmkit.probes.process", "lpmkit.oracle.driver_process", "oracledb", "encodings.idna")
 Failure = tuple[str, str, bool]
 Value = TypeVar("Value")
@@ -45,7 +48,10 @@ def _context() -> ForkServerContext:
 
 
 class ChildConnection:
-    """A `lpmkit.oracle.drivers.Connection` whose driver runs in a child process. Raises `QueryFailed` at the latest `GRACE_S` after a limit."""
+    """A `lpmkit.oracle.drivers.Connection` whose driver runs in a child process.
+
+    Raises `QueryFailed` at the latest `GRACE_S` after a limit.
+    """
 
     def __init__(
         self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
@@ -112,7 +118,10 @@ class ChildConnection:
             end = signal.Signals(-code).name if code is not None and code < 0 else f"status {code}"
         except ValueError:
             end = f"signal {-(code or 0)}"
-        text = f"the driver's process ended with {end}: what answers at {self._way.listener} is no Oracle listener, or a broken one"
+        text = (
+            f"the driver's process ended with {end}: what answers at {self._way.listener} is no Oracle listener, or "
+            "a broken one"
+        )
         return self._aborted(text, Outcome.LOST)
 
     def _end(self) -> None:
@@ -169,7 +178,10 @@ def _tried(work: Callable[[], Value]) -> tuple[Failure | None, Value | None]:
     except QueryFailed as error:
         return (error.what, error.outcome.value, error.dead), None
     except MemoryError:
-        text = f"the answer took more than {MAX_MEMORY >> 20} MB of memory: what answers there is no Oracle listener, or a broken one"
+        text = (
+            f"the answer took more than {MAX_MEMORY >> 20} MB of memory: what answers there is no Oracle listener, "
+            "or a broken one"
+        )
         return (text, Outcome.LOST.value, True), None
     except Exception as error:  # noqa: BLE001 - a driver's own defect on what a peer sent
         return (f"the driver failed: {type(error).__name__}: {error}", Outcome.LOST.value, True), None

@@ -1,7 +1,8 @@
 """A session with a database by a Python driver: python-oracledb in thin mode, or a driver that needs an Oracle Client.
 
-These run in a child process (`lpmkit.oracle.driver_process`), because what a driver does with a hostile or broken listener is not ours to bound.
-Drivers are imported when they are used, never before: a missing one is advice, not a traceback.
+These run in a child process (`lpmkit.oracle.driver_process`), because what a driver does with a hostile or broken
+listener is not ours to bound. Drivers are imported when they are used, never before: a missing one is advice, not a
+traceback.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Connection(Protocol):
 
 
 class ThinConnection:
-    """python-oracledb in thin mode, through its asyncio interface: it can be cancelled at any moment, also while it connects, and then closes its socket."""
+    """python-oracledb in thin mode, through its asyncio interface: it can be cancelled at any moment, also while it
+    connects, and then closes its socket.
+    """
 
     def __init__(
         self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
@@ -117,7 +120,9 @@ class ThinConnection:
 
 
 class ClientConnection:
-    """python-oracledb in thick mode, or cx_Oracle, both with an Oracle Client: they keep to a call time-out of their own."""
+    """python-oracledb in thick mode, or cx_Oracle, both with an Oracle Client: they keep to a call time-out of their
+    own.
+    """
 
     def __init__(
         self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None

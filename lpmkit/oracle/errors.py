@@ -1,4 +1,6 @@
-"""Errors of Oracle's drivers and of the database: what each means for a sample, for the session and for the account, and the advice for it."""
+"""Errors of Oracle's drivers and of the database: what each means for a sample, for the session and for the account,
+and the advice for it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ _GRANTS = "docs/oracle.md has the script that makes the user."
 _ADVICE: tuple[tuple[str, str], ...] = (
     (
         r"DPI-1047",
-        "No Oracle Client library was found here. Name its folder as `client:` of the database, or set `way: sqlplus`, which needs no client.",
+        (
+            "No Oracle Client library was found here. Name its folder as `client:` of the database, or set `way: "
+            "sqlplus`, which needs no client."
+        ),
     ),
     (
         r"DPI-1050|DPI-1072",
@@ -19,16 +24,24 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"DPY-3010",
-        "The database is older than 12.1, which needs an Oracle Client: set `way: thick` (11.2) or `way: sqlplus` (any release).",
+        (
+            "The database is older than 12.1, which needs an Oracle Client: set `way: thick` (11.2) or `way: "
+            "sqlplus` (any release)."
+        ),
     ),
     (
         r"DPY-3015|DPY-4008|ORA-28040",
-        "The account has no password verifier that this driver can use: the password was last set under an older release,"
-        " or sqlnet.ora asks for another logon version. Set the password again (alter user … identified by …), or set `way: sqlplus`.",
+        "The account has no password verifier that this driver can use: the password was last set under an "
+        "older release,"
+        " or sqlnet.ora asks for another logon version. Set the password again (alter user … identified by …), "
+        "or set `way: sqlplus`.",
     ),
     (
         r"DPY-3001|ORA-12660",
-        "The database requires native network encryption, which needs an Oracle Client: set `way: thick` or `way: sqlplus`.",
+        (
+            "The database requires native network encryption, which needs an Oracle Client: set `way: thick` or "
+            "`way: sqlplus`."
+        ),
     ),
     (
         r"DPY-6001|ORA-12514|DPY-6003|ORA-12505",
@@ -36,7 +49,8 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"DPY-6005.*(?:SSL|TLS|CERTIFICATE|certificate)|ORA-2886[0-9]|ORA-29024|ORA-28759|ORA-29002|DPY-6006",
-        "TLS failed: `protocol: tcps` and the port of a TCPS listener belong together; `wallet:` names a folder with the authority's certificate"
+        "TLS failed: `protocol: tcps` and the port of a TCPS listener belong together; `wallet:` names a "
+        "folder with the authority's certificate"
         " (ewallet.pem or cwallet.sso), `server_dn:` the distinguished name in the server's certificate.",
     ),
     (
@@ -46,7 +60,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"ORA-1252[68]", "The instance accepts no logons at present: it is starting, restricted, or blocked by its DBA."),
     (
         r"ORA-1251[69]|ORA-12520",
-        "The listener has no handler for this service: the instance has reached `processes` or `sessions`, or is not registered yet.",
+        (
+            "The listener has no handler for this service: the instance has reached `processes` or `sessions`, or "
+            "is not registered yet."
+        ),
     ),
     (
         r"ORA-000(?:18|20)\b",
@@ -55,13 +72,19 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"ORA-0*1017\b|ORA-01005", f"Check `user:` and the secret that `password:` refers to; {_GRANTS}"),
     (
         r"ORA-0*1031\b",
-        "The operating-system user of this login may not connect as SYSDBA; docs/oracle.md shows a user identified externally instead.",
+        (
+            "The operating-system user of this login may not connect as SYSDBA; docs/oracle.md shows a user "
+            "identified externally instead."
+        ),
     ),
     (r"ORA-0*1045\b", "The user lacks CREATE SESSION: grant create session to the user."),
     (r"ORA-28000", "The account is locked: alter user … account unlock."),
     (
         r"ORA-28001|ORA-65162",
-        "The password has expired: set it again (alter user … identified by …) and give the user a profile whose passwords do not expire.",
+        (
+            "The password has expired: set it again (alter user … identified by …) and give the user a profile "
+            "whose passwords do not expire."
+        ),
     ),
     (r"ORA-0103[34]", "The instance is not open."),
     (
@@ -75,17 +98,22 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         " `sqlplus: [env, ORACLE_SID=BX5, ORACLE_HOME=/oracle/BX5/102_64, /oracle/BX5/102_64/bin/sqlplus]`.",
     ),
 )
-#: Errors after which a session is dead (the driver's own list, `PYTHON-ORACLEDB`), also when the driver does not say so.
+#: Errors after which a session is dead (the driver's own list, `PYTHON-ORACLEDB`), also when the driver does not say
+#: so.
 _DEAD = re.compile(
     r"DPY-(?:4011|1001|4005)|DPI-1010|DPI-1080|ORA-0*(?:22|28|31|45|378|602|603|609|1012|1041|1043|1089|1092|2396|3113|3114|3122|3135"
     r"|12153|12537|12547|12570|12583|27146|28511|56600)\b|SP2-0640|SP2-0642"
 )
-#: Errors by which a database refuses an account: a wrong, missing or expired password, a locked account, no right to log on (`ORACLE-REF`).
+#: Errors by which a database refuses an account: a wrong, missing or expired password, a locked account, no right to
+#: log on (`ORACLE-REF`).
 _REFUSED = re.compile(r"ORA-0*(?:1005|1017|1045|28000|28001|65162)\b")
 
 
 class QueryFailed(RemoteError):
-    """A question to a database that failed. ``outcome`` is that of its sample, ``dead`` marks a session that is gone, ``refused`` an account."""
+    """A question to a database that failed.
+
+    ``outcome`` is that of its sample, ``dead`` marks a session that is gone, ``refused`` an account.
+    """
 
     def __init__(self, text: str, outcome: Outcome, *, dead: bool = False, where: str | None = None) -> None:
         self.outcome, self.dead = outcome, dead
@@ -105,7 +133,10 @@ def is_refused_account(text: str) -> bool:
 def advice(text: str) -> str | None:
     """The next step after an error of a driver or of the database; ``None`` where none is known.
 
-    >>> advice("DPY-3010: connections to this database server version are not supported by python-oracledb in thin mode")
+    >>> advice((
+    ...     "DPY-3010: connections to this database server version are not supported by "
+    ...     "python-oracledb in thin mode"
+    ... ))
     'The database is older than 12.1, which needs an Oracle Client: set `way: thick` (11.2) or `way: sqlplus` (any release).'
     """
     return next((step for pattern, step in _ADVICE if re.search(pattern, text)), None)
@@ -114,7 +145,10 @@ def advice(text: str) -> str | None:
 def short(text: str) -> str:
     """An error in one line: without addresses of help pages and connection ids.
 
-    >>> short("DPY-6005: cannot connect to database (CONNECTION_ID=x==).\\nDPY-6001: no such service\\nHelp: https://example.invalid/")
+    >>> short((
+    ...     "DPY-6005: cannot connect to database (CONNECTION_ID=x==).\\nDPY-6001: no such "
+    ...     "service\\nHelp: https://example.invalid/"
+    ... ))
     'DPY-6005: cannot connect to database. DPY-6001: no such service'
     """
     lines = [re.sub(r" \(CONNECTION_ID=[^)]*\)", "", line.strip()) for line in text.splitlines()]

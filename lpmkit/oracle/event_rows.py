@@ -1,4 +1,6 @@
-"""Events of an alert log as rows of a run folder, and back: raw, so that a later reader may classify them by other rules."""
+"""Events of an alert log as rows of a run folder, and back: raw, so that a later reader may classify them by other
+rules.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ MAX_LINES = 60
 def as_row(
     event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int, since_ns: int | None = None
 ) -> dict[str, Any]:
-    """One event, its file, and when we saw it. ``since_ns``: the log was read to its end then, and this event did not stand there."""
+    """One event, its file, and when we saw it.
+
+    ``since_ns``: the log was read to its end then, and did not have this event.
+    """
     tags = event.tags
     return {
         "mono_ns": seen_mono_ns,

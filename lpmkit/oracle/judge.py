@@ -1,7 +1,7 @@
-"""From classified events to a verdict: counts by rule, what is more than usual, what stands out.
+"""From classified events to a verdict: counts by rule, excess over the usual rate, notable events.
 
-A `LogWindow` says which events belong to the question. Those of the time before it give what is usual: a rule with ``above_usual`` counts as what
-it says only when it comes more often than then, and is unknown when there is no before.
+A `LogWindow` selects the events of the question. Those of the time before it give what is usual: a rule with
+``above_usual`` counts as what it says only when it comes more often than then, and is unknown when there is no before.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class LogPosition(Enum):
 class LogWindow:
     """The time that the question is about, and the time before it that says what is usual.
 
-    ``since`` without a zone is meant as the log prints its times. With a zone it can be held against a log without one only when ``zone``,
-    the database host's, is given. An event without a time cannot be left out and is inside.
+    ``since`` without a zone is meant as the log prints its times. With a zone it can be held against a log without one
+    only when ``zone``, the database host's, is given. An event without a time cannot be left out and is inside.
     """
 
     since: datetime | None = None
@@ -73,7 +73,9 @@ class LogWindow:
         return LogPosition.USUAL if after > -self.usual else LogPosition.BEFORE
 
     def as_asked(self, at: datetime) -> Moment | None:
-        """A moment with a zone in the terms of the question; ``None`` when that is the log's own clock and nobody said which zone that is."""
+        """A moment with a zone in the terms of the question; ``None`` when that is the log's own clock and its zone is
+        unknown.
+        """
         if self.since is not None and self.since.tzinfo is None:
             if self.zone is None:
                 return None
@@ -81,7 +83,10 @@ class LogWindow:
         return Moment(at, at + MICROSECOND)
 
     def after_since(self, when: Moment) -> timedelta:
-        """The time from the beginning of the window to the end of a moment. Raises `UsageError` when the zones leave it open."""
+        """The time from the beginning of the window to the end of a moment.
+
+        Raises `UsageError` when the zones leave it open.
+        """
         return self._held_against(when)[1]
 
     def is_certain(self, when: Moment) -> bool:
@@ -108,7 +113,10 @@ class LogWindow:
 
 @dataclass(frozen=True, slots=True)
 class LogTally:
-    """The number of times that a rule applied inside the window. ``usual_per_hour`` is ``None`` when nothing is known of the time before."""
+    """The number of times that a rule applied inside the window.
+
+    ``usual_per_hour`` is ``None`` when nothing is known of the time before.
+    """
 
     key: str
     meaning: Class
@@ -121,7 +129,11 @@ class LogTally:
 
 @dataclass(frozen=True, slots=True)
 class LogVerdict:
-    """The answer. ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MAX_KEPT` a rule."""
+    """The answer.
+
+    ``verdict`` is ``fail``, ``warn``, ``unknown`` or ``pass``; ``notable`` are the events behind it, at most `MAX_KEPT`
+    a rule.
+    """
 
     verdict: str
     tallies: tuple[LogTally, ...]
@@ -159,7 +171,8 @@ class Judge:
     def add(self, entry: Classified) -> LogPosition:
         """Count the next event of a file; the answer is its position.
 
-        A log is only appended to: what stands below an event of the window is of the window too, also when the clock was set back in between.
+        A log is only appended to: what follows an event of the window is of the window too, also when the clock was set
+        back in between.
         """
         when = self._when(entry)
         place, after = self.window.place(when), None
@@ -175,7 +188,9 @@ class Judge:
         return place
 
     def add_placed(self, entry: Classified, place: LogPosition, after: timedelta | None) -> None:
-        """Count an event at a known position, ``after`` the beginning of the window; ``None`` where its time is not known."""
+        """Count an event at a known position, ``after`` the beginning of the window; ``None`` where its time is not
+        known.
+        """
         if place is LogPosition.BEFORE:
             # what was read reaches over all of the usual time, also where nothing was written
             self._usual_from = -self.window.usual if after is not None else self._usual_from
@@ -191,7 +206,9 @@ class Judge:
             self._count(entry, place)
 
     def _when(self, entry: Classified) -> Moment | None:
-        """The time of an event: what the line itself prints, where that can be held against the window, is better than the stamp above."""
+        """The time of an event: what the line itself prints, where that can be held against the window, is better than
+        the stamp above.
+        """
         at = entry.witness.at if entry.witness else None
         return (self.window.as_asked(at) if at else None) or entry.event.when
 
@@ -261,7 +278,8 @@ _SEVERITY = {
 
 
 def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None, hours: float) -> Class:
-    """The rule's class when there are more than chance explains, routine when not, unknown when nothing is known of before.
+    """The rule's class when there are more than chance explains, routine when not, unknown when nothing is known of
+    before.
 
     >>> _held_against_usual(Class.WARN, 9, 2.0, 1.0), _held_against_usual(Class.WARN, 3, 2.0, 1.0), _held_against_usual(Class.WARN, 3, None, 1.0)
     (<Class.WARN: 'warn'>, <Class.ROUTINE: 'routine'>, <Class.UNKNOWN: 'unknown'>)
@@ -272,7 +290,7 @@ def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None
     return meaning if count > expected + 2 * sqrt(expected) else Class.ROUTINE
 
 
-# -- a whole file --------------------------------------------------------------------------------------------------------------
+# -- a whole file ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +350,9 @@ def _events(file: BinaryIO, reader: AlertReader) -> Iterator[LogEvent]:
 
 
 def find_start(file: BinaryIO, size: int, window: LogWindow) -> int:
-    """The offset from which nothing of the window or of the usual time before it is missed: steps back from the end, each twice the last."""
+    """The offset from which nothing of the window or of the usual time before it is missed: steps back from the end,
+    each twice the last.
+    """
     step = FIRST_STEP
     while step < size:
         stamp = _first_stamp(file, size - step)

@@ -1,8 +1,11 @@
-"""Following an alert log that is being written: here, or on the database host over an ordinary login. No agent, nothing is changed.
+"""Following an alert log that is being written: here, or on the database host over an ordinary login.
 
-A `Position` says how far a log has been read, and outlives the program. A log that was moved away (another inode), emptied (shorter) or written
-anew in place (other bytes where we stopped) is read from its beginning; what the old one still held is read too when it lies beside the new one.
-What could not be read is named in `LogTail.gaps`, never passed over.
+No agent, nothing is changed.
+
+A `Position` is the place up to which a log has been read, and outlives the program. A log that was moved away (another
+inode), emptied (shorter) or written anew in place (other bytes where we stopped) is read from its beginning; what the
+old one still held is read too when it lies beside the new one. What could not be read is named in `LogTail.gaps`, never
+passed over.
 """
 
 from __future__ import annotations
@@ -16,21 +19,23 @@ from lpmkit.oracle.alert_log import AlertReader, LogEvent
 from lpmkit.oracle.stamps import Moment
 from lpmkit.ssh.session import Session
 
-#: Where SAP puts the log, by release, and nobody has confirmed in writing (U, recalled). The instance knows better.
+#: Places where SAP puts the log, by release, without written confirmation (U, recalled). The instance knows better.
 RECALLED_PLACES = (
     "/oracle/{sid}/saptrace/background/alert_{sid}.log",
     "/oracle/{sid}/saptrace/diag/rdbms/{lower}/{sid}/trace/alert_{sid}.log",
 )
-#: How much is read at the beginning to know which time holds, and how much of a log that grew unwatched is fetched over a login.
+#: How much is read at the beginning to know which time holds, and how much of a log that grew unwatched is fetched over
+#: a login.
 LOOK_BACK, MAX_FETCHED = 1 << 20, 16 << 20
 MARK = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The place up to which a log has been read: up to ``offset`` in the file ``inode``, where the bytes before it were ``mark``.
+    """The place up to which a log has been read: up to ``offset`` in the file ``inode``, where the bytes before it were
+    ``mark``.
 
-    ``inode`` is ``None`` where the machine does not tell. ``stamp`` is the time that held there.
+    ``inode`` is ``None`` where the machine does not report it. ``stamp`` is the time that held there.
     """
 
     inode: int | None = None
@@ -41,7 +46,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """Which file a path is now, and how long."""
+    """The file that a path is now, and its length."""
 
     inode: int | None
     size: int
@@ -50,8 +55,9 @@ class FileFacts:
 class LogTail:
     """The part of following a log that does not depend on where the file is.
 
-    The first `poll` takes its place at the end of the log and gives nothing, unless a `Position` says where to go on: ``Position()`` is the
-    beginning. An event is handed out when the next one begins, or when the log has been quiet from one poll to the next.
+    The first `poll` takes its place at the end of the log and gives nothing, unless a `Position` is given:
+    ``Position()`` is the beginning. An event is handed out when the next one begins, or when the log has been quiet
+    from one poll to the next.
     """
 
     def __init__(self, path: str, position: Position | None = None) -> None:
@@ -66,7 +72,10 @@ class LogTail:
 
     @property
     def position(self) -> Position:
-        """The place up to which the log has been read. An event that is held in case it goes on lies before it: call `finish` first to keep this place."""
+        """The place up to which the log has been read.
+
+        An event that is held in case it goes on lies before it: call `finish` first to keep this place.
+        """
         return self._position or Position()
 
     def poll(self) -> tuple[LogEvent, ...]:
@@ -95,7 +104,7 @@ class LogTail:
         """The event that is held in case it goes on."""
         return tuple(self._reader.settle())
 
-    # -- one step each -----------------------------------------------------------------------------------------------------
+    # -- one step each -------------------------------------------------------------------------------------------------
 
     def _begin(self, position: Position) -> None:
         self.began_anew = True
@@ -107,7 +116,7 @@ class LogTail:
         skip = data.find(b"\n") + 1 if start else 0
         self._begin(Position(facts.inode, start + skip))
         events = (*self._take(data[skip:], facts.inode), *self._reader.settle())
-        # above the first stamp stands the rest of an event that was cut off, whose time nobody can know
+        # above the first stamp is the rest of an event that was cut off, with an unknown time
         self.before = tuple(dropwhile(lambda event: start > 0 and event.when is None, events))
 
     def _was_replaced(self, facts: FileFacts) -> bool:
@@ -143,7 +152,8 @@ class LogTail:
     def _jump_ahead(self, facts: FileFacts) -> list[LogEvent]:
         position, start = self.position, facts.size - MAX_FETCHED // 2
         self.gaps.append(
-            f"{start - position.offset} bytes of {self.path} from byte {position.offset} on were not read: too many at once"
+            f"{start - position.offset} bytes of {self.path} from byte {position.offset} on were not read: too "
+            "many at once"
         )
         events = self._reader.finish()
         data = self._read(start)
@@ -172,7 +182,7 @@ class LogTail:
             events = self._reader.feed(self._read(position.offset, moved))
         return [*events, *self._reader.finish()]
 
-    # -- where the file is -------------------------------------------------------------------------------------------------
+    # -- where the file is ---------------------------------------------------------------------------------------------
 
     def _facts(self) -> FileFacts | None:
         raise NotImplementedError
@@ -229,7 +239,10 @@ class AlertFollower(LogTail):
         return size
 
     def _read(self, offset: int, path: str | None = None) -> bytes:
-        """The bytes from an offset on. The session gives text; which bytes it was is settled by the sizes before and after."""
+        """The bytes from an offset on.
+
+        The session gives text; which bytes it was is settled by the sizes before and after.
+        """
         path = path or self.path
         for _ in range(5):
             before = self._size(path)
@@ -258,7 +271,8 @@ def _whole(word: str) -> int | None:
 
 
 def bytes_of(text: str, between: tuple[int, int]) -> bytes | None:
-    """The bytes that a session decoded, which takes UTF-8 for what is UTF-8 and ISO 8859-1 for the rest; ``None`` when that leaves two answers.
+    """The bytes that a session decoded, which takes UTF-8 for what is UTF-8 and ISO 8859-1 for the rest; ``None`` when
+    that leaves two answers.
 
     Only a text of letters below U+0100 can be either, and then the length decides, which lies ``between`` two sizes.
 
@@ -282,7 +296,9 @@ def bytes_of(text: str, between: tuple[int, int]) -> bytes | None:
 
 
 def alert_log_places(sid: str, directory: str | None = None) -> tuple[str, ...]:
-    """The places where the log of an instance is looked for. ``directory`` is the instance's own answer: ``Diag Trace`` or ``background_dump_dest``.
+    """The places where the log of an instance is looked for.
+
+    ``directory`` is the instance's own answer: ``Diag Trace`` or ``background_dump_dest``.
 
     >>> alert_log_places("BX5")[0]
     '/oracle/BX5/saptrace/background/alert_BX5.log'
@@ -293,7 +309,10 @@ def alert_log_places(sid: str, directory: str | None = None) -> tuple[str, ...]:
 
 
 def find_alert_log(session: Session, sid: str, directory: str | None = None) -> str:
-    """The path of an instance's alert log; of several the one written to last, for an upgrade leaves the old one. Raises `NotFound`."""
+    """The path of an instance's alert log; of several the one written to last, for an upgrade leaves the old one.
+
+    Raises `NotFound`.
+    """
     places = alert_log_places(sid, directory)
     reply = session.run(["ls", "-t", *places])  # it names what is there and complains of the rest
     there = [line for line in reply.output.splitlines() if line in places]
@@ -305,7 +324,8 @@ def find_alert_log(session: Session, sid: str, directory: str | None = None) -> 
 def find_clusterware_log(session: Session, hostname: str) -> str | None:
     """The alert log of the clusterware on a host; ``None`` where there is no clusterware, or its log may not be read.
 
-    The grid's home stands in ``olr.loc``; from 12.1.0.2 on the log is below the grid's ORACLE_BASE, before that below its home (`ORACLE-CW`).
+    The grid's home is in ``olr.loc``; from 12.1.0.2 on the log is below the grid's ORACLE_BASE, before that below its
+    home (`ORACLE-CW`).
     """
     located = session.run(["cat", "/etc/oracle/olr.loc"])
     home = next((line[9:].strip() for line in located.output.splitlines() if line.startswith("crs_home=")), "")

@@ -6,8 +6,8 @@ r"""The meaning of the events of an alert log: rules are data (``rules.yaml``), 
 >>> found.meaning, found.rule.key, found.codes, found.argument
 (<Class.FAIL: 'fail'>, 'internal-error', ('ORA-00600',), 'kcbz_1')
 
-Of the rules that fit the gravest counts. A site's own rules are asked first, and the first of them that fits decides. An event with a code
-that no rule knows is `Class.UNKNOWN`, not harmless; one without a code is `Class.OTHER`.
+Of the rules that fit the gravest counts. A site's own rules are asked first, and the first of them that fits decides.
+An event with a code that no rule knows is `Class.UNKNOWN`, not harmless; one without a code is `Class.OTHER`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lpmkit.oracle.alert_log import LogEvent
 from lpmkit.oracle.stamps import Moment, instants, moved
 from lpmkit.rules.table import BaseRule, Class, RuleForm, RuleTable, flag, texts
 
-#: Bare forms of a code: (what stands before the number, which family it is).
+#: Bare forms of a code: (text before the number, family).
 BARE_FORMS = (
     (r"due to (?:ORA )?error ", "ORA"),
     (r"Error (?=\d+ (?:archiving|for archive|received|creating))", "ORA"),
@@ -37,7 +37,8 @@ _CUT_CODE = re.compile(rf"(?:\b(?:{'|'.join(_FAMILIES)})-|rror )\d*$")
 _ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
 _INCIDENT = re.compile(r"\(incident=(\d+)\)")
 _CLIENT = re.compile(r"(?m)Client address:\s*(\(.*\)|\S+)|^\s*(\(ADDRESS ?=.*\))|\(HOST=([^)]+)\)\(PORT=\d+\)")
-#: How much older than an entry of a trace the stamp above it may be: a trace is stamped when something else than VKTM's own lines is written.
+#: How much older than an entry of a trace the stamp above it may be: a trace is stamped when something else than VKTM's
+#: own lines is written.
 STAMP_AGE = timedelta(days=2)
 _PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}
 
@@ -75,7 +76,8 @@ class LogRule(BaseRule):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A length of time that the database measured itself, with the resolution that it prints; negative for a jump backward.
+    """A length of time that the database measured itself, with the resolution that it prints; negative for a jump
+    backward.
 
     ``at`` is the instant that the line itself prints, where it can be believed: the stamp above it may be hours older.
     """
@@ -220,7 +222,10 @@ class LogRules(RuleTable[LogRule]):
         return [code for code in codes if code not in self._by_code and severity_of(code) is Class.FAIL]
 
     def _classified_cut(self, event: LogEvent, text: str) -> Classified:
-        """An event that ends in the middle of a code: ``ORA-0060`` may become ORA-00600. What it says without it counts, else nobody knows."""
+        """An event that ends in the middle of a code: ``ORA-0060`` may become ORA-00600.
+
+        The rest of its text counts, else it is unknown.
+        """
         codes = codes_in(text)
         rule = self._rule_for(text, codes)
         if rule is not None and rule.meaning in (Class.FAIL, Class.WARN):
@@ -253,7 +258,8 @@ def _measured(rule: LogRule, event: LogEvent) -> Witness | None:
     return Witness(rule.measures.what, sign * int(match["amount"]) / per_second, 1 / per_second, at)
 
 
-#: Families of codes by what they are about (`ORACLE-REF`, the chapters of the error messages): control files, redo, background processes, data files and recovery,
+#: Families of codes by what they are about (`ORACLE-REF`, the chapters of the error messages): control files, redo,
+#: background processes, data files and recovery,
 #: ASM, the operating system's files, and the cluster. Everything else concerns statements, sessions and services.
 _GRAVE_FAMILIES = (
     (200, 239),
@@ -271,7 +277,8 @@ _GRAVE_FAMILIES = (
 
 
 def severity_of(code: str) -> Class:
-    """The class of a code that no rule knows, by its family: fail for the loss of files, disks or the instance, else warn.
+    """The class of a code that no rule knows, by its family: fail for the loss of files, disks or the instance, else
+    warn.
 
     >>> severity_of("ORA-00230"), severity_of("ORA-12345"), severity_of("TNS-12599")
     (<Class.FAIL: 'fail'>, <Class.WARN: 'warn'>, <Class.WARN: 'warn'>)
@@ -282,9 +289,11 @@ def severity_of(code: str) -> Class:
 
 
 def believed(number: str | None, stamp: Moment | None) -> datetime | None:
-    """The instant that VKTM prints behind ``at``, where it can be one: microseconds or seconds since 1970, near the stamp above it.
+    """The instant that VKTM prints behind ``at``, where it can be one: microseconds or seconds since 1970, near the
+    stamp above it.
 
-    On AIX and from 23ai on it is a tick of the machine, which lies years away from any stamp (`ORADOC:1347586.1`, `ALERT-LOGS`).
+    On AIX and from 23ai on it is a tick of the machine, which lies years away from any stamp (`ORADOC:1347586.1`,
+    `ALERT-LOGS`).
 
     >>> print(believed("1772359205", Moment(datetime(2026, 3, 1, 10, 0, 5), datetime(2026, 3, 1, 10, 0, 6))))
     2026-03-01 10:00:05+00:00

@@ -27,7 +27,10 @@ _SETTINGS = "\n".join(
 
 
 class SqlPlusConnection:
-    """``sqlplus -S /nolog`` with statements on its standard input. Passwords go there too, never onto a command line."""
+    """``sqlplus -S /nolog`` with statements on its standard input.
+
+    Passwords go there too, never onto a command line.
+    """
 
     def __init__(self, way: ConnectionSettings, password: str | None, host: SshSession, limit_s: float) -> None:
         self._way, self._clock = way, Clock()

@@ -8,7 +8,8 @@ r"""Times as Oracle prints them: four shapes of a line's stamp, and the time ins
     *** 2012-06-04 12:19:37.462                 a trace file
       Time: 14-MAR-2018 21:07:55                inside the block of Fatal NI connect error
 
-The first and the last are the host's local time and say not which; they stay without a zone. A stamp in whole seconds is an interval of one second.
+The first and the last are the host's local time and say not which; they stay without a zone. A stamp in whole seconds
+is an interval of one second.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Moment:
 
     @property
     def onwards(self) -> Moment:
-        """From here on, nobody knows how far."""
+        """From here on, without a known end."""
         return Moment(self.earliest, datetime.max.replace(tzinfo=self.earliest.tzinfo))
 
     def __str__(self) -> str:
@@ -73,9 +74,11 @@ class Moment:
 
 
 def instants(when: Moment, zone: tzinfo | None) -> Moment:
-    """The instants (UTC) that a printed time can be: a time without a zone in ``zone``, or in any zone of the world where that is not known.
+    """The instants (UTC) that a printed time can be: a time without a zone in ``zone``, or in any zone of the world
+    where that is not known.
 
-    Where clocks are set back a local time comes twice, and where they are set forward some never come: both readings count.
+    Where clocks are set back a local time comes twice, and where they are set forward some never come: both readings
+    count.
 
     >>> from zoneinfo import ZoneInfo
     >>> twice = Moment(datetime(2026, 10, 25, 2, 30), datetime(2026, 10, 25, 2, 30, 1))
@@ -112,7 +115,10 @@ def moved(at: datetime, by: timedelta) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A line that is a stamp. ``moment`` is ``None`` when its month is a name that nobody here knows; ``rest`` is text behind it."""
+    """A line that is a stamp.
+
+    ``moment`` is ``None`` when the name of its month is unknown; ``rest`` is text behind it.
+    """
 
     form: StampForm
     moment: Moment | None
@@ -193,7 +199,8 @@ def _whole_second(year: str, month: str, day: str, hour: str, minute: str, secon
     if number is None:
         return None
     try:
-        earliest = datetime(int(year), number, int(day), int(hour), int(minute), int(second))  # noqa: DTZ001 - it says no zone
+        # it says no zone
+        earliest = datetime(int(year), number, int(day), int(hour), int(minute), int(second))  # noqa: DTZ001
         return Moment(earliest, earliest + SECOND)
     except (ValueError, OverflowError):
         return None

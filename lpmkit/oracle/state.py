@@ -1,6 +1,9 @@
-"""The state of a database, asked for again and again: who is logged on, what waits cost, where redo, standby and disks stand. Read-only, and never the Diagnostics Pack.
+"""The state of a database, asked for again and again: sessions, costs of waits, state of redo, standby and disks.
 
-Every question stands alone: what a release does not have, or the user may not see, is a gap with its reason, and the rest is there. `FACTS` names views of `ORACLE-REF`.
+Read-only, and never the Diagnostics Pack.
+
+Every question is independent: what a release does not have, or the user may not see, is a gap with its reason, and the
+rest is there. `FACTS` names views of `ORACLE-REF`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from lpmkit.oracle.errors import QueryFailed
 
 #: Our own session, and that the instance is the one it was: small enough to be asked twice a second.
 BEAT = (
-    "select s.sid, s.serial#, to_char(s.logon_time, 'YYYYMMDDHH24MISS'), to_char(i.startup_time, 'YYYYMMDDHH24MISS'), i.instance_name, i.version, i.status,"
+    "select s.sid, s.serial#, to_char(s.logon_time, 'YYYYMMDDHH24MISS'), to_char(i.startup_time, "
+    "'YYYYMMDDHH24MISS'), i.instance_name, i.version, i.status,"
     " i.host_name, i.instance_number,"
     " to_char(systimestamp, 'YYYY-MM-DD\"T\"HH24:MI:SS.FF6TZH:TZM')"
     " from v$session s, v$instance i where s.sid = to_number(sys_context('userenv', 'sid'))"
@@ -51,7 +55,10 @@ class Fact:
 
 FACTS: tuple[Fact, ...] = (
     Fact("instance", ("instance_name", "host_name", "version", "startup_time", "status", "database_status", "logins", "archiver", "parallel"),
-         "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, database_status, logins, archiver, parallel from v$instance"),
+         (
+             "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, "
+             "database_status, logins, archiver, parallel from v$instance"
+         )),
     Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode"),
          "select name, open_mode, log_mode, database_role, protection_mode from v$database"),
     Fact("container", ("con_name", "cdb"), "select sys_context('userenv', 'con_name'), cdb from v$database", (12, 1)),
@@ -60,11 +67,18 @@ FACTS: tuple[Fact, ...] = (
          "select distinct inst_id from gv$active_services where name = sys_context('userenv', 'service_name')", (10, 1)),
     Fact("failover", ("status", "threshold"), "select fs_failover_status, fs_failover_threshold from v$database", (11, 1)),
     Fact("population", ("type", "status", "count", "oldest_logon"),
-         "select type, status, count(*), to_char(min(logon_time), 'YYYYMMDDHH24MISS') from v$session group by type, status"),
+         (
+             "select type, status, count(*), to_char(min(logon_time), 'YYYYMMDDHH24MISS') from v$session group by "
+             "type, status"
+         )),
     Fact("sessions", ("sid", "serial", "username", "program", "machine", "logon_time"),
-         "select sid, serial#, username, program, machine, to_char(logon_time, 'YYYYMMDDHH24MISS') from v$session where username is not null"),
+         (
+             "select sid, serial#, username, program, machine, to_char(logon_time, 'YYYYMMDDHH24MISS') from "
+             "v$session where username is not null"
+         )),
     Fact("waits", ("event", "total_waits", "total_timeouts", "time_waited_micro"),
-         f"select event, total_waits, total_timeouts, time_waited_micro from v$system_event where event in ({_IN_WAITS})"),  # noqa: S608 - names of our own
+         # names of our own
+         f"select event, total_waits, total_timeouts, time_waited_micro from v$system_event where event in ({_IN_WAITS})"),  # noqa: S608
     Fact("histogram", ("event", "wait_time_milli", "wait_count"),
          "select event, wait_time_milli, wait_count from v$event_histogram where event like 'log file%'", (10, 1)),
     Fact("redo", ("sequence", "status", "first_time"),
@@ -75,7 +89,10 @@ FACTS: tuple[Fact, ...] = (
          "select dest_id, status, target, error from v$archive_dest where status <> 'INACTIVE' and target = 'STANDBY'"),
     Fact("standby_lag", ("name", "value"), "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')", (10, 2)),
     Fact("cluster", ("inst_id", "instance_name", "host_name", "status", "startup_time"),
-         "select inst_id, instance_name, host_name, status, to_char(startup_time, 'YYYYMMDDHH24MISS') from gv$instance"),
+         (
+             "select inst_id, instance_name, host_name, status, to_char(startup_time, 'YYYYMMDDHH24MISS') from "
+             "gv$instance"
+         )),
     Fact("asm", ("name", "state", "type", "offline_disks"), "select name, state, type, offline_disks from v$asm_diskgroup"),
 )  # fmt: skip
 
@@ -83,7 +100,8 @@ FACTS: tuple[Fact, ...] = (
 def beat_of(rows: Sequence[Row]) -> dict[str, str | None]:
     """The one row of `BEAT` by its names. Raises `ValueError` for anything else.
 
-    >>> beat_of([("12", "7", "20080808201400", "20080601060000", "BX5", "10.2.0.2.0", "OPEN", "2008-08-08T20:14:02.1+00:00")])["serial"]
+    >>> instance = ("BX5", "10.2.0.2.0", "OPEN", "bxaix85", "1")
+    >>> beat_of([("12", "7", "20080808201400", "20080601060000", *instance, "2008-08-08T20:14:02.1+00:00")])["serial"]
     '7'
     """
     if len(rows) != 1 or len(rows[0]) != len(BEAT_COLUMNS):
@@ -92,7 +110,9 @@ def beat_of(rows: Sequence[Row]) -> dict[str, str | None]:
 
 
 def identity(beat: Mapping[str, str | None]) -> tuple[str | None, ...]:
-    """The values that stay the same while a session lives on: also its instance and that instance's host, which a service may change at a logon."""
+    """The values that stay the same while a session lives on: also its instance and that instance's host, which a
+    service may change at a logon.
+    """
     return tuple(beat.get(name) for name in ("sid", "serial", "logon_time", "startup_time", "instance", "host_name"))
 
 
@@ -103,7 +123,10 @@ def instance_of(beat: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def gather(connection: Connection, limit_s: float, release: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Ask everything once that the release has: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``. Raises `QueryFailed` only when the session is gone."""
+    """Ask everything once that the release has: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``.
+
+    Raises `QueryFailed` only when the session is gone.
+    """
     facts: dict[str, list[dict[str, str | None]]] = {}
     gaps: dict[str, str] = {}
     for fact in FACTS:
@@ -136,7 +159,9 @@ def release_in(beat: Mapping[str, Any]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SessionsRetained:
-    """The sessions between two states: how many there were, are, and are the same, who is missing, and who of them is more than ends every day."""
+    """The sessions between two states: how many there were, are, and are the same, which are missing, and which of
+    them exceed the everyday ends.
+    """
 
     before: int
     after: int
@@ -147,7 +172,9 @@ class SessionsRetained:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A session by what tells its pool from others, and its age in seconds; ``None`` where the database's time is not known."""
+    """A session by what tells its pool from others, and its age in seconds; ``None`` where the database's time is not
+    known.
+    """
 
     user: str
     program: str
@@ -165,10 +192,12 @@ def sessions_kept(
     own: frozenset[tuple[str, str]] = frozenset(),
     gap_s: float = 0.0,
 ) -> SessionsRetained | None:
-    """Sessions by (SID, SERIAL#, logon time). ``own`` are the probes' own, which come and go; ``None`` when one side is not known.
+    """Sessions by (SID, SERIAL#, logon time).
 
-    A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are renewed every 2 A / n.
-    What ended in ``gap_s`` beyond that (and twice its spread) is ``beyond_usual``.
+    ``own`` are the probes' own, which come and go; ``None`` when one side is not known.
+
+    A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are
+    renewed every 2 A / n. What ended in ``gap_s`` beyond that (and twice its spread) is ``beyond_usual``.
     """
     early, late = _sessions(before, own), _sessions(after, own)
     if early is None or late is None:
@@ -223,7 +252,8 @@ def _local_time(facts: Mapping[str, Any]) -> datetime | None:
 
 def _age_s(row: Mapping[str, Any], now: datetime | None) -> float | None:
     try:
-        logon = datetime.strptime(str(row["logon_time"]), "%Y%m%d%H%M%S")  # noqa: DTZ007 - the database's local time has no zone
+        # the database's local time has no zone
+        logon = datetime.strptime(str(row["logon_time"]), "%Y%m%d%H%M%S")  # noqa: DTZ007
     except ValueError:
         return None
     return (now - logon).total_seconds() if now is not None else None
@@ -231,7 +261,9 @@ def _age_s(row: Mapping[str, Any], now: datetime | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class WaitChange:
-    """The cost of a wait event between two states: count, seconds in all, and the longest bucket that a wait fell into (milliseconds, an upper bound)."""
+    """The cost of a wait event between two states: count, seconds in all, and the longest bucket that a wait fell into
+    (milliseconds, an upper bound).
+    """
 
     event: str
     waits: int
@@ -291,13 +323,17 @@ _GROUP_IN_USE = ("MOUNTED", "CONNECTED")
 
 
 def worse_around(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The surroundings that are worse than before. A fault of before is not the move's; what could not be asked is not called gone."""
+    """The surroundings that are worse than before.
+
+    A fault of before is not the move's; what could not be asked is not called gone.
+    """
     early, late = before.get("facts", {}), after.get("facts", {})
     found: list[str] = []
     for old, new in _pairs(early, late, "standby", "dest_id"):
         if old["status"] == "VALID" and new is not None and new["status"] != "VALID":
             found.append(
-                f"standby destination {old['dest_id']} is {new['status']}{': ' + str(new['error']) if new['error'] else ''}"
+                f"standby destination {old['dest_id']} is "
+                f"{new['status']}{': ' + str(new['error']) if new['error'] else ''}"
             )
     for old, new in _pairs(early, late, "asm", "name"):
         if new is None or (old["state"] in _GROUP_IN_USE and new["state"] not in _GROUP_IN_USE):
@@ -343,7 +379,10 @@ _LAG = re.compile(r"\+?(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)?")
 
 
 def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The values that changed, of those that should stay or are worth a look: (what, before, after). Counters and sessions are compared elsewhere."""
+    """The values that changed, of those that should stay or are worth a look: (what, before, after).
+
+    Counters and sessions are compared elsewhere.
+    """
     rows = []
     for name in ("instance", "database", "machine", "standby", "cluster", "asm"):
         early, late = before.get("facts", {}).get(name), after.get("facts", {}).get(name)

@@ -1,4 +1,7 @@
-"""``tnsping``: whether a listener answers. No user, no password, no driver; it says nothing of the database behind it."""
+"""``tnsping``: whether a listener answers.
+
+No user, no password, no driver; it says nothing of the database behind it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def answered(packet: bytes) -> bool:
 
 
 def ping(listener: str, limit_s: float) -> None:
-    """Ask ``HOST:PORT`` once. Raises `QueryFailed`: refused, lost, or silent past the limit, which is what a frozen partition's listener is."""
+    """Ask ``HOST:PORT`` once.
+
+    Raises `QueryFailed`: refused, lost, or silent past the limit, which is what a frozen partition's listener is.
+    """
     host, _, port = listener.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=limit_s) as wire:

@@ -34,7 +34,7 @@ Entry = tuple[str, list[tuple[LogEvent, int | None]]]
 class AlertProbe:
     """Follows the alert log and the traces beside it.
 
-    Read over an ordinary login with ``ls``, ``wc`` and ``tail``, or by SQL where the site file says ``alert_log:
+    Read over an ordinary login with ``ls``, ``wc`` and ``tail``, or by SQL where the site file has ``alert_log:
     V$DIAG_ALERT_EXT``.
     """
 
@@ -147,7 +147,7 @@ class AlertProbe:
             self._before.append((cluster, [(event, None) for event in beside.before]))
 
     def _found(self, listed: Sequence[str]) -> str:
-        """The path of the log: at one of the usual places, else where the instance says that it writes."""
+        """The path of the log: at one of the usual places, else the instance's own diagnostic directory."""
         sid = self.database.way.sid
         usual = any(line in alert_log_places(sid) for line in listed)
         return find_alert_log(self.database.host, sid, None if usual else self._directory())

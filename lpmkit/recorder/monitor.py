@@ -23,7 +23,8 @@ from lpmkit.timeline import Clock
 
 #: The final state of a partition that was moved while it was not activated.
 INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it was"
-#: Seconds until a manager that did not answer is asked again; the migration goes on without us (C `NOVA-IVM`; without --async recalled).
+#: Seconds until a manager that did not answer is asked again; the migration goes on without us (C `NOVA-IVM`; without
+#: --async recalled).
 RETRY_S = 2.0
 #: Times that the source's manager is asked whether the partition may be moved now.
 ASK_FIRST_TRIES = 5
@@ -73,7 +74,7 @@ class MigrationMonitor:
             site, frame, secrets=secrets, transcript=lambda reply: self._post(lambda writer: writer.reply(reply))
         )
 
-    # -- what is asked -----------------------------------------------------------------------------------------------------
+    # -- what is asked -------------------------------------------------------------------------------------------------
 
     def ask_to_move(self) -> str | None:
         """Send the one command; returns why it was not sent, ``None`` where it was.
@@ -138,7 +139,10 @@ class MigrationMonitor:
         return trouble[0] if trouble else None
 
     def stop(self, request: str = "") -> None:
-        """Ask the source's manager to stop the migration; the partition stays where it is. A move that was not asked for yet is called off."""
+        """Ask the source's manager to stop the migration; the partition stays where it is.
+
+        A move that was not asked for yet is called off.
+        """
         with self._turn:
             self.called_off = not self._begun and self.state.phase in (Phase.PREPARED, Phase.FAILED)
             if not self.called_off:
@@ -155,7 +159,7 @@ class MigrationMonitor:
         self._event("intent", what="recover", request=request, force=force)
         self._answered("recover", request, lambda: self._desk.recover(self.order, force=force))
 
-    # -- what is seen ------------------------------------------------------------------------------------------------------
+    # -- what is seen --------------------------------------------------------------------------------------------------
 
     def poll(self) -> None:
         """Ask the managers once and record what follows from it."""
@@ -175,7 +179,9 @@ class MigrationMonitor:
             self._record_transition(was, now.phase, INACTIVE_ARRIVED if still_down else str(now.seen or ""))
 
     def _is_refused(self, seen: Observation) -> bool:
-        """Tell whether the command was refused, so that what the managers show is not this run's migration; ends the run where that is certain."""
+        """Tell whether the command was refused, so that what the managers show is not this run's migration; ends the
+        run where that is certain.
+        """
         if self._refusal is None:
             return False
         text, since_ns = self._refusal
@@ -205,12 +211,12 @@ class MigrationMonitor:
 
     @property
     def was_refused(self) -> bool:
-        """Whether the command to move ended with a status other than 0."""
+        """True where the command to move ended with a status other than 0."""
         return self._refusal is not None
 
     @property
     def is_deserted(self) -> bool:
-        """Whether no manager has answered for `GIVE_UP_S`."""
+        """True where no manager has answered for `GIVE_UP_S`."""
         return self._clock.mono_ns() - self._heard_ns > GIVE_UP_S * 1e9
 
     def source_reading(self) -> MigrationReading | None:
@@ -251,7 +257,8 @@ class MigrationMonitor:
             return
         try:
             forecast = self.foresight.note(self._clock.mono_ns(), reading.bytes_transmitted, reading.bytes_remaining)
-        except Exception as error:  # noqa: BLE001 - a forecast must never end a recording; the note in the record says so
+        # a forecast must never end a recording; the note in the record says so
+        except Exception as error:  # noqa: BLE001
             self.foresight = None
             self._event("note", text=f"no forecasts from here on: {type(error).__name__}: {error}")
             return
@@ -263,7 +270,7 @@ class MigrationMonitor:
         try:
             reply = ask()
         except RemoteError as error:
-            # The command may have arrived all the same: the polls find out, and nobody sends a second one.
+            # The command may have arrived all the same: the polls find out, and no second one is sent.
             self._event("answer", what=what, request=request, status=None, text=str(error))
             return
         self._event("answer", what=what, request=request, status=reply.status, text=reply.text)

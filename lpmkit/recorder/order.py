@@ -14,7 +14,9 @@ from lpmkit.runs.folder import Run
 
 @dataclass(frozen=True, slots=True)
 class RecordingOrder:
-    """A recording to be made: the move order and the times from ``run.json``; site and probes as the front end that started the recorder vouches for them."""
+    """A recording to be made: the move order and the times from ``run.json``; site and probes as the front end that
+    started the recorder vouches for them.
+    """
 
     mode: str
     site: Site

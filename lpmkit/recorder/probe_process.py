@@ -14,11 +14,12 @@ from typing import IO
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.runs.folder import RunWriter
 
-#: Probes of one process, each of which is a thread: beyond some hundreds they wait for each other (``python -m benchmarks.observer_load``).
+#: Probes of one process, each of which is a thread: beyond some hundreds they wait for each other
+#: (``python -m benchmarks.observer_load``).
 MAX_PROBES = 200
 #: Seconds until a process that died is followed by another; doubled each time it dies young, up to the second figure.
 RESTART_S, MAX_RESTART_S = 1.0, 30.0
-#: A process that lived for so many seconds did not die young.
+#: A process that lived for this many seconds did not die young.
 YOUNG_S = 60.0
 #: Seconds that a process may take to hand over its last rows.
 END_S = 15.0
@@ -30,7 +31,8 @@ Post = Callable[[Callable[[RunWriter], object]], None]
 class ProbeProcess:
     """A child process that runs probes and ends with us; its frames go to the writer's thread.
 
-    When it dies another one is started, in a segment of its own: its probes number their samples anew, and the time between is not observed.
+    When it dies another one is started, in a segment of its own: its probes number their samples from 0 again, and the
+    time between is not observed.
     """
 
     def __init__(
@@ -187,7 +189,9 @@ def in_groups(orders: Sequence[ProbeOrder]) -> list[tuple[ProbeOrder, ...]]:
 
 
 def knowing(orders: Sequence[ProbeOrder], refused: Mapping[str, str]) -> tuple[ProbeOrder, ...]:
-    """The orders with the accounts that refused our credentials before in this run, for the probes that log on to more than a host."""
+    """The orders with the accounts that refused our credentials before in this run, for the probes that log on to more
+    than a host.
+    """
     return tuple(
         replace(order, options={**order.options, "refused": {**order.options.get("refused", {}), **refused}})
         if refused and order.kind != "observer"

@@ -1,11 +1,12 @@
 """The recorder: a process of its own that makes one run, whatever becomes of the front end that asked for it.
 
-``python -m lpmkit.recorder.process RUN`` with the secrets and its charge on standard input (`lpmkit.background.worker`). It holds the folder's lock and
-the partition's, starts the probes, waits out the baseline, asks for the move, polls both managers, waits out the post-migration window, and writes what
-it sees as it sees it.
+``python -m lpmkit.recorder.process RUN`` with the secrets and its charge on standard input
+(`lpmkit.background.worker`). It holds the folder's lock and the partition's, starts the probes, waits out the baseline,
+asks for the move, polls both managers, waits out the post-migration window, and writes what it sees as it sees it.
 
-It asks for a move at most once in the life of a run folder: an ``intent`` event is on the disk *before* the command is sent, and a recorder that finds one
-never sends another. So a recorder that was killed is followed by one that only looks on, also after a power cut. A recorder that cannot write does not ask.
+It asks for a move at most once in the life of a run folder: an ``intent`` event is on the disk *before* the command is
+sent, and a recorder that finds one never sends another. So a recorder that was killed is followed by one that only
+looks on, also after a power cut. A recorder that cannot write does not ask.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Recorder:
     def __init__(self, run: Run, secrets: Secrets, charge: Mapping[str, Any], clock: Clock | None = None) -> None:
         self.run_folder = run
         self.recording = RecordingOrder.of(run, charge)
-        #: The person who started this recorder, as the front end vouches; the owner of this process where it does not say.
+        #: The person that started this recorder, by the front end's word; the owner of this process where it names
+        #: none.
         self.person = Person.from_data(charge["person"]) if "person" in charge else acting_person()
         self.clock = clock or Clock()
         self._secrets = secrets
@@ -72,7 +74,10 @@ class Recorder:
         self._logs_before: Logs | None = None
 
     def record(self) -> None:
-        """Make the segment, from taking the lock to the last flush. Raises `RecordError` where another recorder has or takes the folder."""
+        """Make the segment, from taking the lock to the last flush.
+
+        Raises `RecordError` where another recorder has or takes the folder.
+        """
         with RunWriter(self.run_folder.path, self.clock) as writer:
             events = self.run_folder.events()
             state = last_state(self.run_folder)
@@ -125,7 +130,8 @@ class Recorder:
             self._drain(writer)
             writer.flush()
             self._serve(inbox, writer)
-            # asked here, not where the manager is polled: while a poll hangs nobody knows, and the rate must not stay low
+            # asked here, not where the manager is polled: while a poll hangs the phase is unknown, and the rate must
+            # not stay low
             wanted = self._monitor.rates.wanted(now) if self._monitor else QUICK
             if wanted != rate:
                 rate = wanted
@@ -221,7 +227,10 @@ class Recorder:
         return monitor.state.phase.value
 
     def _locked(self, lock: FileLock, monitor: MigrationMonitor, resumed: bool) -> str | None:
-        """Take the partition's lock; why this run may not move it, or ``None``. A run that has asked already looks on without it."""
+        """Take the partition's lock; why this run may not move it, or ``None``.
+
+        A run that has asked already looks on without it.
+        """
         try:
             lock.acquire()
         except HeldByAnother as error:
@@ -234,7 +243,9 @@ class Recorder:
         return None
 
     def _asked_for(self, monitor: MigrationMonitor, order: Order, resumed: bool) -> str | None:
-        """Wait out the baseline and ask for the move, unless an earlier recorder has; why it was not asked for, or ``None``."""
+        """Wait out the baseline and ask for the move, unless an earlier recorder has; why it was not asked for, or
+        ``None``.
+        """
         monitor.foresight = self._predicted(monitor)
         if resumed:
             return None
@@ -250,7 +261,9 @@ class Recorder:
         return monitor.refuse(why) if why else monitor.ask_to_move()
 
     def _not_approved(self) -> str | None:
-        """Look at the approvals once more, now that the command is next, and keep those that count; why there are too few, or ``None``."""
+        """Look at the approvals once more, now that the command is next, and keep those that count; why there are too
+        few, or ``None``.
+        """
         try:
             counting = require(Run(self.run_folder.path), self.recording.site.runs, self.person, self.clock)
         except LpmError as error:
@@ -260,7 +273,7 @@ class Recorder:
         return None
 
     def _predicted(self, monitor: MigrationMonitor) -> Foresight | None:
-        """Say what the move will take, and keep it before the move is asked for."""
+        """Predict the move, and store the prediction before the move is asked for."""
         try:
             found = Foresight.of(self.run_folder)
         except Exception as error:  # noqa: BLE001 - no prediction must ever stop a move; the note in the record says so
@@ -281,7 +294,7 @@ class Recorder:
         self._post(write)
 
     def _keep_prediction(self, monitor: MigrationMonitor) -> None:
-        """What the move took, beside what was said, once it succeeded."""
+        """Store the measured durations beside the predicted ones, once the move succeeded."""
         events = self.run_folder.events()
         asked = [e.mono_ns for e in events if e.kind == "intent" and e.data.get("what") == "migrate"]
         settled = [e.mono_ns for e in events if e.kind == "phase" and e.data.get("phase") == Phase.SETTLED.value]
@@ -295,7 +308,9 @@ class Recorder:
         self._keep(whole)
 
     def _after(self, monitor: MigrationMonitor) -> None:
-        """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered anew."""
+        """The tail: probes go on, a state that needs recovery is watched until it is left, and the facts are gathered
+        again.
+        """
         began = self.clock.mono_ns()
         self._survey_after(monitor)
         self._tell_logs(monitor.order)
@@ -309,7 +324,9 @@ class Recorder:
         self._watch_on(began)
 
     def _watch_on(self, since_ns: int) -> None:
-        """End the usual probes; those whose subject speaks late (SAP's system log, its dumps) go on for as long as they last."""
+        """End the usual probes; those whose subject speaks late (SAP's system log, its dumps) go on for as long as
+        they last.
+        """
         lasts_s = max((child.lasts_s for child in self._children), default=0.0)
         left_s = lasts_s - (self.clock.mono_ns() - since_ns) / 1e9
         if left_s <= 0 or self._end_asked.is_set():
@@ -322,7 +339,7 @@ class Recorder:
         self._end_asked.wait(left_s)
 
     def _tell_logs(self, order: Order) -> None:
-        """What the machines' own logs say of the time since the recorder began: a witness in whole seconds or minutes."""
+        """Record the machines' own logs since the recorder began: a witness in whole seconds or minutes."""
         now = logs_of(self.recording.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply)))
         if self._logs_before is None:
             self._tell("note", text="the logs were not read before the move, so nothing in them is known to be new")

@@ -1,9 +1,11 @@
-"""Which pace the probes should keep during a move: calm in the bulk of the copy, quick whenever the partition could be suspended before we knew.
+"""Which pace the probes should keep during a move: calm in the bulk of the copy, quick whenever the partition could be
+suspended before we knew.
 
-Calm has to be earned. It takes a fresh reading of the manager's counters, a forecast, and that both leave no doubt that the partition is not suspended
-soon: what is left to send would take longer than `AHEAD_S` even half as fast again as the copy ever was, and the forecast's early edge lies as far away. Everything
-else is quick: the lead-in (its noise is what the suspension is judged by), a move that was only asked for, a lost or slow control point, no
-forecast, a copy too short to be worth a change. `SETTLED_S` after a move is over the probes are calm again.
+Calm has to be earned. It takes a fresh reading of the manager's counters, a forecast, and that both leave no doubt that
+the partition is not suspended soon: what is left to send would take longer than `AHEAD_S` even half as fast again as
+the copy ever was, and the forecast's early edge lies as far away. Everything else is quick: the lead-in (its noise is
+what the suspension is judged by), a move that was only asked for, a lost or slow control point, no forecast, a copy too
+short to be worth a change. `SETTLED_S` after a move is over the probes are calm again.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass, replace
 from lpmkit.migration.phases import Phase
 from lpmkit.probes.orders import CALM, QUICK
 
-#: The probes are quick at least so long before the earliest moment at which the partition could be suspended.
+#: The probes are quick at least this long before the earliest moment at which the partition could be suspended.
 AHEAD_S = 20.0
 #: To become calm takes this many times as much, so that the pace does not swing.
 EARNED = 2.0
@@ -22,15 +24,16 @@ FASTER = 1.5
 #: A rate is read off counters that lie at least so far apart.
 RATE_OVER_S = 3.0
 SETTLED_S = 30.0
-#: A reading older than so many polls, or so many seconds, says nothing of now.
+#: A reading older than this number of polls, or of seconds, is out of date.
 FRESH_POLLS, FRESH_S = 3.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a move at one moment. Times are monotonic nanoseconds; ``None`` stands for what nobody knows.
+    """Facts about a move at one moment. Times are monotonic nanoseconds; ``None`` means unknown.
 
-    ``fastest`` is the greatest rate that the counters ever showed, bytes a second; ``early_ns`` the early edge (P10) of the forecast moment of the suspension.
+    ``fastest`` is the greatest rate that the counters ever showed, bytes a second; ``early_ns`` the early edge (P10) of
+    the forecast moment of the suspension.
     """
 
     phase: Phase = Phase.PREPARED
@@ -58,7 +61,7 @@ def earliest_s(known: Known, now_ns: int, poll_s: float) -> float:
 
 
 class RateController:
-    """Follows one move and says which pace its probes should keep. One thread tells it what happens, another asks."""
+    """Follows one move and chooses the rate of its probes. One thread reports events, another asks for the rate."""
 
     def __init__(self, poll_s: float, phase: Phase = Phase.PREPARED, now_ns: int = 0) -> None:
         self._poll_s = poll_s

@@ -144,7 +144,10 @@ class Run:
         return [Reply(**row) for row in self._rows("transcript.jsonl", is_reply)]
 
     def document(self, name: str) -> Any:
-        """The JSON document ``name`` (without suffix); ``None`` without one. Raises `RecordError` for foreign content."""
+        """The JSON document ``name`` (without suffix); ``None`` without one.
+
+        Raises `RecordError` for foreign content.
+        """
         path = self.path / f"{name}.json"
         if not path.exists():
             return None

@@ -1,4 +1,6 @@
-"""Validation of everything read from a run folder: a document or a line may be anything; foreign content is left out."""
+"""Validation of everything read from a run folder: a document or a line may be anything; foreign content is
+left out.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Readers of what the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (`SCN-DPMON`, `SAPAGENT`).
+"""Readers of what the dispatcher monitor prints: ``echo q | dpmon pf=PROFILE KEY`` as ``<sid>adm`` (`SCN-DPMON`,
+`SAPAGENT`).
 
-It reads the dispatcher's shared memory, so it answers where neither a logon nor sapstartsrv does. Tables are boxed with ``|``; which columns there are is
-read from the heading (``Plgs`` is optional). The heading of the work-process table is recalled.
+It reads the dispatcher's shared memory, so it answers where neither a logon nor sapstartsrv does. Tables are boxed with
+``|``; which columns there are is read from the heading (``Plgs`` is optional). The heading of the work-process table is
+recalled.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ WORK_PROCESSES, USERS = "l", "v"
 
 
 def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
-    """``dpmon pf=… l``: boxed, or in columns under a heading as older kernels print it. Programs may be cut at the width of their column."""
+    """``dpmon pf=… l``: boxed, or in columns under a heading as older kernels print it.
+
+    Programs may be cut at the width of their column.
+    """
     lines = _whole(said)
     boxed = any(line.lstrip().startswith("|") for line in lines)
     needed = ("typ", "pid", "status")
@@ -30,7 +35,9 @@ def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
 
 
 def read_users(said: str) -> tuple[User, ...]:
-    """``dpmon pf=… v``: who sits at a session, by its key ``T31_U3669_M0``, once for all the modes of a terminal."""
+    """``dpmon pf=… v``: the terminal of each session, by its key ``T31_U3669_M0``, once for all the modes of a
+    terminal.
+    """
     found: dict[str, User] = {}
     for row in _boxed(_whole(said), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
         if not _is_of_a_person(fields.text(row, "logon_type").upper(), fields.text(row, "terminal")):
@@ -49,7 +56,9 @@ def read_users(said: str) -> tuple[User, ...]:
 
 
 def _is_of_a_person(logon_type: str, terminal: str) -> bool:
-    """Tell sessions that a person sits at from those of programs; a type that is not known counts where it has a terminal."""
+    """Tell sessions that a person sits at from those of programs; a type that is not known counts where it has a
+    terminal.
+    """
     return logon_type in DIALOG_TYPES or (logon_type not in PROGRAM_TYPES and bool(terminal))
 
 
@@ -94,7 +103,9 @@ def _named(cells: list[str], needed: tuple[str, ...], headings: Mapping[str, str
 
 
 def _in_columns(lines: list[str], needed: tuple[str, ...], headings: Mapping[str, str]) -> list[dict[str, str]]:
-    """Rows below a heading, cut where no value is split: numbers stand under the right end of their heading, texts under the left."""
+    """Rows below a heading, cut where no value is split: numbers end under their heading's right end, texts begin
+    under its left.
+    """
     start = next(
         (at for at, line in enumerate(lines) if line.split()[:1] and line.split()[0].lower() in ("no", "no.")), None
     )
@@ -113,7 +124,9 @@ def _in_columns(lines: list[str], needed: tuple[str, ...], headings: Mapping[str
 
 
 def _cut_between(end: int, begin: int, rows: list[str]) -> int:
-    """The place where the column after a heading that ends at ``end`` begins: as near to the next heading as splits no value."""
+    """The place where the column after a heading that ends at ``end`` begins: as near to the next heading as splits no
+    value.
+    """
     for place in range(begin, end - 1, -1):
         if not any(row[place - 1 : place].strip() and row[place : place + 1].strip() for row in rows):
             return place

@@ -1,8 +1,9 @@
-"""From named fields to the model: the same for a SOAP answer, a line of ``sapcontrol``, a row of a function module's table.
+"""From named fields to the model: the same for a SOAP answer, a line of ``sapcontrol``, a row of a function module's
+table.
 
-Names are lower case with underscores (`lock_name` of the command line is `lock-name` in XML), values are texts, numbers or ``None``. A field that is
-missing or empty means zero, nothing or "not said" (real answers leave out what is empty, `SAPAGENT`, `SUSE-EXPORTER`); a field that holds something else than it
-should raises `UnexpectedReply` with the row.
+Names are lower case with underscores (`lock_name` of the command line is `lock-name` in XML), values are texts, numbers
+or ``None``. A field that is missing or empty means zero, nothing or "unknown" (real answers leave out what is empty,
+`SAPAGENT`, `SUSE-EXPORTER`); a field that holds something else than it should raises `UnexpectedReply` with the row.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def name_of(label: str) -> str:
 
 
 def text(row: Fields, *names: str) -> str:
-    """The first of the fields that says something, as text without blanks around it."""
+    """The first field that is not empty, as text without blanks around it."""
     for name in names:
         value = row.get(name)
         if value not in (None, ""):
@@ -69,7 +70,10 @@ def text(row: Fields, *names: str) -> str:
 
 
 def number(row: Fields, *names: str) -> int | None:
-    """A whole number, ``None`` where nothing is said. Raises `UnexpectedReply` for something else, or more digits than a counter has."""
+    """A whole number, ``None`` where the field is empty.
+
+    Raises `UnexpectedReply` for something else, or more digits than a counter has.
+    """
     said = text(row, *names)
     if not said:
         return None
@@ -80,7 +84,7 @@ def number(row: Fields, *names: str) -> int | None:
 
 
 def flag(row: Fields, *names: str) -> bool | None:
-    """Yes or no in the words of every way; ``None`` where nothing is said."""
+    """Yes or no in the words of every source; ``None`` where the field is empty."""
     said = text(row, *names).lower()
     if not said:
         return None
@@ -92,7 +96,7 @@ def flag(row: Fields, *names: str) -> bool | None:
 
 
 def colour(row: Fields, name: str = "dispstatus") -> Colour:
-    """A state colour, with or without its prefix; grey where nothing is said."""
+    """A state colour, with or without its prefix; grey where the field is empty."""
     said = text(row, name).removeprefix("SAPControl-").upper()
     if not said:
         return Colour.GRAY
@@ -103,7 +107,9 @@ def colour(row: Fields, name: str = "dispstatus") -> Colour:
 
 
 def moment(said: str) -> datetime | None:
-    """A time of day as the system prints it; ``None`` for an initial one (blank or zeros). Raises `UnexpectedReply` for another form.
+    """A time of day as the system prints it; ``None`` for an initial one (blank or zeros).
+
+    Raises `UnexpectedReply` for another form.
 
     >>> moment("2015 03 23 05:03:45"), moment("00000000 000000")
     (datetime.datetime(2015, 3, 23, 5, 3, 45), None)
@@ -125,7 +131,9 @@ def moment(said: str) -> datetime | None:
 
 
 def date_and_time(row: Fields, date: str, time: str) -> datetime | None:
-    """DATE and TIME fields of a table; ``None`` where the date is initial. XML has hyphens and colons in them, RFC has not.
+    """DATE and TIME fields of a table; ``None`` where the date is initial.
+
+    XML has hyphens and colons in them, RFC has not.
 
     >>> date_and_time({"ENDDATE": "2008-11-07", "ENDTIME": "00:00:00"}, "ENDDATE", "ENDTIME")
     datetime.datetime(2008, 11, 7, 0, 0)
@@ -303,7 +311,9 @@ def enqueue(row: Fields) -> Enqueue:
 
 
 def alerts(rows: list[dict[str, Any]]) -> tuple[Alert, ...]:
-    """The nodes of GetAlertTree that are yellow or red, each by its path: names repeat under several parents (`SAPCONTROL-CHECK`)."""
+    """The nodes of GetAlertTree that are yellow or red, each by its path: names repeat under several parents
+    (`SAPCONTROL-CHECK`).
+    """
     found = []
     for row in rows:
         rated = colour(row, "actualvalue")

@@ -1,6 +1,7 @@
 """Questions put to function modules: the same for RFC and SOAP-RFC.
 
-Names of modules, parameters and fields are those of `STECHNO`, `SAPDATASHEET`, `SE80` and `LEANX`; what is only recalled is named in `lpmkit.sap.recalled` and left out where a system does not know it.
+Names of modules, parameters and fields are those of `STECHNO`, `SAPDATASHEET`, `SE80` and `LEANX`; what is only
+recalled is named in `lpmkit.sap.recalled` and left out where a system does not know it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ COMPANY = "LPMKIT"
 OPTION_WIDTH = 71
 #: Job rows of a poll beyond this are cut off by the system, and the answer is refused as not whole.
 MAX_JOBS = 2000
-#: So many job logs are read at a time, those of the jobs that have run longest; a log of more lines is not read again.
+#: Job logs read at a time, those of the jobs that have run longest; a log of more lines is not read again.
 MAX_LOGS, LONGEST_LOG = 8, 5000
 _JOB_FIELDS = ("JOBNAME", "JOBCOUNT", "STATUS", "STRTDATE", "STRTTIME", "ENDDATE", "ENDTIME")
 _JOB_MORE = (
@@ -67,8 +68,9 @@ def read_table(
 ) -> list[dict[str, str]]:
     """RFC_READ_TABLE: rows by field name, cut by the offsets that come back.
 
-    The order of the columns is not ours (Basis 7.50 SP23 and later return the table's own), and a delimiter can occur in data, so neither is relied upon. A
-    row may hold 512 characters: where it does not fit, or a field is unknown there, ``optional`` ones are left out.
+    The order of the columns is not ours (Basis 7.50 SP23 and later return the table's own), and a delimiter can occur
+    in data, so neither is relied upon. A row may hold 512 characters: where it does not fit, or a field is unknown
+    there, ``optional`` ones are left out.
     """
     try:
         answer = _asked_table(caller, table, (*fields, *optional), where, most)
@@ -134,7 +136,8 @@ def quoted(value: str) -> str:
 
 
 def since(moment: datetime, date: str, time: str) -> str:
-    """At or after a moment: the days after it whole, its own day from its second on. (``D >= d AND T >= t`` would lose what comes after midnight.)
+    """At or after a moment: the days after it whole, its own day from its second on. (``D >= d AND T >= t`` would lose
+    what comes after midnight.)
 
     >>> since(datetime(2008, 8, 8, 23, 58), "ENDDATE", "ENDTIME")
     "( ( ENDDATE = '20080808' AND ENDTIME >= '235800' ) OR ENDDATE > '20080808' )"
@@ -150,7 +153,7 @@ def until(moment: datetime, date: str, time: str) -> str:
 
 
 class Functions:
-    """The questions, for one caller. ``how`` says what carried the last answer about jobs."""
+    """The questions, for one caller. ``how`` names the interface that gave the last answer about jobs."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -161,10 +164,10 @@ class Functions:
         self._too_long: set[str] = set()
         self._servers: list[str] | None = None
 
-    # -- who --------------------------------------------------------------------------------------------------------
+    # -- identity ------------------------------------------------------------------------------------------------------
 
     def identity(self) -> SystemIdentity:
-        """RFC_SYSTEM_INFO: who the system says it is, and how far its clock is before UTC."""
+        """RFC_SYSTEM_INFO: the system's identity, and how far its clock is before UTC."""
         said = self.caller.call("RFC_SYSTEM_INFO").get("RFCSI_EXPORT")
         if not isinstance(said, Mapping):
             raise UnexpectedReply("RFC_SYSTEM_INFO said nothing of the system", line=str(said)[:200])
@@ -229,9 +232,11 @@ class Functions:
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def jobs(self, begin: datetime, now: datetime, ahead: timedelta = timedelta(hours=1)) -> tuple[Job, ...]:
-        """The jobs that run, are ready or being started, begin within ``ahead``, or have ended since ``begin`` (the system's own clock).
+        """The jobs that run, are ready or being started, begin within ``ahead``, or have ended since ``begin`` (the
+        system's own clock).
 
-        By the job interface (XBP) where there is one, else from the table TBTCO. Where a job runs is in the table alone.
+        By the job interface (XBP) where there is one, else from the table TBTCO. Where a job runs is in the table
+        alone.
         """
         try:
             found = self._jobs_by_interface(begin, now + ahead)
@@ -254,16 +259,21 @@ class Functions:
     _kept_no_session = False
 
     def job_list(self, now: datetime, span: timedelta = timedelta(hours=3)) -> tuple[Job, ...]:
-        """Every job that has ended within ``span``, runs, starts within ``span``, or waits for an event or to be released: from TBTCO, asked once."""
+        """Every job that has ended within ``span``, runs, starts within ``span``, or waits for an event or to be
+        released: from TBTCO, asked once.
+        """
         begin, end = now - span, now + span
         where = (
             "STATUS = 'P' OR STATUS = 'R' OR STATUS = 'Y' OR STATUS = 'Z' OR "
-            f"( STATUS = 'S' AND ( SDLSTRTDT = '00000000' OR {until(end, 'SDLSTRTDT', 'SDLSTRTTM')} ) ) OR {since(begin, 'ENDDATE', 'ENDTIME')}"
+            f"( STATUS = 'S' AND ( SDLSTRTDT = '00000000' OR {until(end, 'SDLSTRTDT', 'SDLSTRTTM')} ) ) OR "
+            f"{since(begin, 'ENDDATE', 'ENDTIME')}"
         )
         return tuple(job_of(row) for row in self._table_rows(where))
 
     def job_logs(self, begin: datetime, now: datetime) -> tuple[JobLog, ...]:
-        """The logs of the jobs that run, by the job interface: BAPI_XBP_JOB_JOBLOG_READ. Raises `Refused` or `UnexpectedReply` where there is none.
+        """The logs of the jobs that run, by the job interface: BAPI_XBP_JOB_JOBLOG_READ.
+
+        Raises `Refused` or `UnexpectedReply` where there is none.
 
         Each call leaves a line in SAP's own log of the interface (TXMILOGRAW), so few are read, and not often.
         """
@@ -306,7 +316,7 @@ class Functions:
         return rows
 
     def _with_places(self, jobs: Sequence[Job]) -> list[Job]:
-        """The work process of each running job, which the job interface does not tell."""
+        """The work process of each running job, which the job interface does not report."""
         if not any(job.status is JobStatus.RUNNING and job.pid is None for job in jobs):
             return list(jobs)
         try:
@@ -333,7 +343,10 @@ class Functions:
         return [job for job in kept if job.status is not JobStatus.RELEASED or (job.planned and job.planned <= end)]
 
     def _log_on_to_interface(self) -> None:
-        """Log on with the highest version offered. The logon lives in the conversation: when that is another one, it is made again."""
+        """Log on with the highest version offered.
+
+        The logon lives in the conversation: when that is another one, it is made again.
+        """
         if self._interface == self.caller.session and self._interface != "":
             return
         versions = [text for row in self._versions() if (text := records.text(row, "VERSION"))]
@@ -399,7 +412,10 @@ class Functions:
     # -- dumps, updates, the host -----------------------------------------------------------------------------------
 
     def dumps(self, begin: datetime) -> tuple[Dump, ...]:
-        """SNAP: short dumps since a moment. The error's name stands in a field whose layout is recalled; without it the name is empty."""
+        """SNAP: short dumps since a moment.
+
+        The error's name is in a field whose layout is recalled; without it the name is empty.
+        """
         # One dump is many rows; the first holds what we want.
         where = since(begin, "DATUM", "UZEIT")
         try:
@@ -444,7 +460,10 @@ class Functions:
         )
 
     def host_command(self, name: str) -> str:
-        """SXPG_COMMAND_EXECUTE: what a command that is defined in SM69 prints on the server. Lines are cut at 128 characters and put together again."""
+        """SXPG_COMMAND_EXECUTE: what a command that is defined in SM69 prints on the server.
+
+        Lines are cut at 128 characters and put together again.
+        """
         answer = self.caller.call(
             "SXPG_COMMAND_EXECUTE",
             tables=("EXEC_PROTOCOL",),
@@ -460,7 +479,7 @@ class Functions:
 
 
 def job_log_of(name: str, count: str, rows: Sequence[Mapping[str, Any]]) -> JobLog:
-    """A job's log: its length, the last step that began, its last line. A line without a text counts and tells nothing."""
+    """A job's log: its length, the last step that began, its last line. A line without a text is counted, no more."""
     step = None
     for row in rows:
         if (records.text(row, "MSGID"), records.text(row, "MSGNO")) != JOB_STEP_MESSAGE:
@@ -487,7 +506,8 @@ def joined_lines(rows: Iterable[Mapping[str, Any]], width: int = 128) -> str:
 
 
 def dump_error(flist: str) -> str:
-    """The name of a run-time error out of SNAP-FLIST, which begins with blocks of two letters, three digits of length, and the value.
+    """The name of a run-time error out of SNAP-FLIST, which begins with blocks of two letters, three digits of length,
+    and the value.
 
     >>> dump_error("FC021ZDATE_LARGE_TIME_DIFFAP008SAPLTIME")
     'ZDATE_LARGE_TIME_DIFF'
@@ -529,7 +549,10 @@ def job_of(row: Mapping[str, Any]) -> Job:
 
 
 def _joined(job: Job, by_pid: Mapping[int | None, WorkProcess]) -> Job:
-    """A running job with what its work process says it does. A job whose process is not there, or does something else, keeps its own."""
+    """A running job with the program that its work process reports.
+
+    A job whose process is not there, or does something else, keeps its own.
+    """
     one = by_pid.get(job.pid) if job.status is JobStatus.RUNNING and job.pid is not None else None
     if one is None:
         return job
@@ -572,7 +595,7 @@ def _returned(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _said(answer: Mapping[str, Any]) -> str:
-    """Everything a BAPI says of an error, to be searched for a message's name."""
+    """The whole error text of a BAPI, to be searched for a message's name."""
     said = _returned(answer)
     if records.text(said, "TYPE").upper() not in ("E", "A"):
         return ""

@@ -1,4 +1,6 @@
-"""Readers of what SAP leaves on the host's own command line: the licence tools and the names of its processes (`SAP-PS`, `SAPLIKEY`)."""
+"""Readers of what SAP leaves on the host's own command line: the licence tools and the names of its processes
+(`SAP-PS`, `SAPLIKEY`).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def read_hardware_key(said: str) -> str:
 
 
 def read_licences(said: str) -> tuple[Licence, ...]:
-    """``saplikey -show``: every installed licence. Several keys stand side by side, one for each frame it may run on.
+    """``saplikey -show``: every installed licence.
+
+    There may be several keys, one for each frame that the system may run on.
 
     ``saplicense -show`` of the time before 7.00 is recalled as a table; its rows are known by the key that they hold.
     """
@@ -108,7 +112,8 @@ def _licence(group: dict[str, str]) -> Licence:
 
 
 def read_processes(said: str, sid: str, now: datetime) -> tuple[Process, ...]:
-    """``ps -e -o pid,etime,args``: SAP's own processes of one system, those that start and hold the others (children have them as parent).
+    """``ps -e -o pid,etime,args``: SAP's own processes of one system, those that start and hold the others (children
+    have them as parent).
 
     The parent of many ``dw.sap…`` is the dispatcher, so each name is listed once, with the oldest of its processes.
     """

@@ -25,8 +25,8 @@ def exchange(
 ) -> requests.Response:
     """Send one request and read its whole reply, at most `MAX_REPLY` bytes of it.
 
-    Raises `lpmkit.errors.UnexpectedReply` for a redirect, a compressed or an endless reply, `lpmkit.errors.NoAnswer` for one that
-    does not end in time, and what ``requests`` raises.
+    Raises `lpmkit.errors.UnexpectedReply` for a redirect, a compressed or an endless reply, `lpmkit.errors.NoAnswer`
+    for one that does not end in time, and what ``requests`` raises.
     """
     clock = Clock()
     deadline = clock.mono_ns() + int(MAX_TIMEOUTS * timeout_s * 1e9)

@@ -1,4 +1,5 @@
-"""The course of things, from observations: each job from its first sight to its last, each question's answers before and after a pause.
+"""The course of things, from observations: each job from its first sight to its last, each question's answers before
+and after a pause.
 
 Observations know when they were asked and answered; what lies between two of them is not known and not filled in.
 """
@@ -17,7 +18,9 @@ from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, SapObservati
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The time that is judged, on the observer's monotonic clock: it stood still somewhere in ``[begin_ns, end_ns]``, or a move went on there."""
+    """The time that is judged, on the observer's monotonic clock: it stood still somewhere in ``[begin_ns, end_ns]``,
+    or a move went on there.
+    """
 
     begin_ns: int
     end_ns: int
@@ -45,10 +48,12 @@ class Answers:
 
 
 def answers(observations: Sequence[SapObservation], question: str, pause: Pause) -> Answers:
-    """The answers to one question. ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
+    """The answers to one question.
 
-    An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and ``last`` are those of
-    the same way where there are any.
+    ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
+
+    An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and
+    ``last`` are those of the same way where there are any.
     """
     mine = [one for one in observations if one.question == question]
     answered = [one for one in mine if one.rows is not None]
@@ -78,7 +83,9 @@ class JobObservation:
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """The progress of a job by its own log: the last reading, the last one before the pause, and whether a line was written after it."""
+    """The progress of a job by its own log: the last reading, the last one before the pause, and whether a line was
+    written after it.
+    """
 
     last: JobLog
     before: JobLog | None
@@ -88,7 +95,8 @@ class JobProgress:
 def progress(observations: Sequence[SapObservation], pause: Pause) -> dict[str, JobProgress]:
     """The job logs that were read after the pause, by the job's key.
 
-    A line counts as written after the pause where the system stamped it so, or where the log grew between two readings after it.
+    A line counts as written after the pause where the system stamped it so, or where the log grew between two readings
+    after it.
     """
     read = [one for one in observations if one.question == "job_logs" and one.rows is not None]
     before: dict[str, JobLog] = {}
@@ -113,7 +121,9 @@ def progress(observations: Sequence[SapObservation], pause: Pause) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class JobCourse:
-    """One job through the record: every sight of it, and its start and end on the observer's clock where the system told them."""
+    """One job through the record: every observation of it, and its start and end on the observer's clock where the
+    system reports them.
+    """
 
     key: str
     sights: tuple[JobObservation, ...]
@@ -150,7 +160,10 @@ class JobCourse:
 
 
 def job_courses(observations: Sequence[SapObservation]) -> tuple[JobCourse, ...]:
-    """Every job that was seen, in the order of its start. What only the whole list (``job_list``) held is not missed in the others."""
+    """Every job that was seen, in the order of its start.
+
+    What only the whole list (``job_list``) held is not missed in the others.
+    """
     listed = [one for one in observations if one.question in ("jobs", "job_list") and one.rows is not None]
     sights: dict[str, list[JobObservation]] = {}
     gone: dict[str, int] = {}
@@ -206,10 +219,11 @@ def occupancy(observations: Sequence[SapObservation]) -> tuple[tuple[int, Mappin
 def fresh(
     observations: Sequence[SapObservation], question: str, pause: Pause
 ) -> tuple[list[Any], list[Any], int | None]:
-    """Of a growing answer: what is new since the pause began, what was there in the hour before the record, and when it was last read.
+    """Of a growing answer: what is new since the pause began, what was there in the hour before the record, and when it
+    was last read.
 
-    What the first reading holds is from before. A row that came with a later reading is new since the one before it; where the system's clock is known, one
-    that is stamped earlier than the pause is not counted.
+    What the first reading holds is from before. A row that came with a later reading is new since the one before it;
+    where the system's clock is known, one that is stamped earlier than the pause is not counted.
     """
     read = [one for one in observations if one.question == question and one.rows is not None]
     new: list[Any] = []

@@ -1,6 +1,8 @@
-"""The output of ``lsconf`` on the host, before a move against after: what must have changed, what must not, and what else did.
+"""The output of ``lsconf`` on the host, before a move against after: what must have changed, what must not, and what
+else did.
 
-Labels and sections are those of AIX's own ``lsconf`` (`GLPI`). It prints the number of (virtual) processors and the memory, not the entitlement, which is asked with ``lparstat -i``.
+Labels and sections are those of AIX's own ``lsconf`` (`GLPI`). It prints the number of (virtual) processors and the
+memory, not the entitlement, which is asked with ``lparstat -i``.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 from lpmkit.errors import UnexpectedReply
 
 SERIAL, MODEL = "Machine Serial Number", "System Model"
-#: What belongs to the machine and not to the partition: another one after a move. The partition's id may be another there.
+#: What belongs to the machine and not to the partition: another one after a move. The partition's id may be another
+#: there.
 OF_THE_MACHINE = (
     MODEL,
     SERIAL,
@@ -30,7 +33,10 @@ MAX_LINES = 2000
 
 
 def read_lsconf(text: str) -> tuple[str, ...]:
-    """The lines, as long as it is an answer of ``lsconf``: one that names the machine's serial number. Raises `UnexpectedReply` for another."""
+    """The lines, as long as it is an answer of ``lsconf``: one that names the machine's serial number.
+
+    Raises `UnexpectedReply` for another.
+    """
     lines = tuple(line.rstrip() for line in text.splitlines()[:MAX_LINES])
     if not head_of(lines).get(SERIAL):
         raise UnexpectedReply("lsconf names no machine serial number", line=text.strip()[:120])
@@ -65,7 +71,11 @@ class Changes:
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
-    """The changes from one answer to the other. Places of devices hold the machine's model and serial and the partition's id, and are held against each other without them."""
+    """The changes from one answer to the other.
+
+    Places of devices hold the machine's model and serial and the partition's id, and are held against each other
+    without them.
+    """
     was, now = head_of(before), head_of(after)
 
     def changed(labels: Sequence[str]) -> tuple[str, ...]:
@@ -85,7 +95,9 @@ def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
 
 
 def _body(lines: Sequence[str], head: dict[str, str]) -> list[str]:
-    """The lines below the labelled head, without the parts that the machine puts into the places of devices: its model, its serial, the partition's id (``U7998.61X.10072EA-V2``)."""
+    """The lines below the labelled head, without the parts that the machine puts into the places of devices: its
+    model, its serial, the partition's id (``U7998.61X.10072EA-V2``).
+    """
     first = next(
         (at for at, line in enumerate(lines) if not line.strip() and any(one.strip() for one in lines[:at])), len(lines)
     )

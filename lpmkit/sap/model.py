@@ -1,7 +1,8 @@
 """The facts about a SAP system as plain values. Every interface fills the same ones.
 
-A value that a way does not tell is ``None`` (or an empty text where SAP itself prints nothing); it is never guessed. Times are as the SAP system's clock
-shows them, without a zone, unless their name says otherwise; `SapSnapshot.zone_offset_s` ties them to UTC. Durations are seconds.
+A value that a source does not provide is ``None`` (or an empty text where SAP itself prints nothing); it is never
+guessed. Times are as the SAP system's clock shows them, without a zone, unless their name says otherwise;
+`SapSnapshot.zone_offset_s` ties them to UTC. Durations are seconds.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class JobStatus(StrEnum):
 
     @property
     def word(self) -> str:
-        """As SM37 says it."""
+        """As SM37 shows it."""
         return self.name.lower().replace("_", " ")
 
 
@@ -78,7 +79,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class WorkProcess:
-    """A row of SM50. ``type`` is DIA, BTC, UPD, UP2, ENQ, SPO; ``errors`` how often it was terminated and started again."""
+    """A row of SM50.
+
+    ``type`` is DIA, BTC, UPD, UP2, ENQ, SPO; ``errors`` how often it was terminated and started again.
+    """
 
     number: int
     type: str
@@ -105,9 +109,12 @@ class WorkProcess:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A background job. ``name`` and ``count`` are its identity; both are empty where a way only shows the work that a BTC process does.
+    """A background job.
 
-    ``pid`` and ``work_process`` are of the work process that runs it, ``program``, ``client`` and ``user`` of its present step.
+    ``name`` and ``count`` are its identity; both are empty where a way only shows the work that a BTC process does.
+
+    ``pid`` and ``work_process`` are of the work process that runs it, ``program``, ``client`` and ``user`` of its
+    present step.
     """
 
     name: str
@@ -215,7 +222,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """A short dump (ST22); ``error`` is its name, ``ZDATE_LARGE_TIME_DIFF`` say."""
+    """A short dump (ST22); ``error`` is its name, ``ZDATE_LARGE_TIME_DIFF`` for example."""
 
     at: datetime | None
     host: str
@@ -268,7 +275,7 @@ class Update:
 
     @property
     def failed(self) -> bool | None:
-        """``None`` where the way does not tell the state."""
+        """``None`` where the source does not report the state."""
         return bool(self.state.strip("0 ")) if self.state else None
 
 
@@ -285,7 +292,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """An installed licence. ``permanent`` and ``valid`` are ``None`` where it does not say."""
+    """An installed licence. ``permanent`` and ``valid`` are ``None`` where it is not stated."""
 
     key: str
     product: str = ""
@@ -309,7 +316,7 @@ class SystemIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A node of the alert tree that is not green: its path from the root, and what it says."""
+    """A node of the alert tree that is not green: its path from the root, and its text."""
 
     path: str
     colour: Colour
@@ -331,7 +338,7 @@ _OLD_FROM_PS = "running, by its name in ps"
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A question that no way in answered, and why; ``configured`` says whether a way for it is in the site file at all."""
+    """A question that no source answered, and why; ``configured`` is true where the site file has a source for it."""
 
     question: str
     why: str
@@ -342,8 +349,9 @@ class Missed:
 class SapSnapshot:
     """Everything about a system at one time. ``None`` was not answered, an empty tuple was and holds nothing.
 
-    ``ways`` says for each question which way answered. ``wall_ns`` is the observer's time of day at the begin, ``zone_offset_s`` how far the system's
-    clock is before UTC. ``machine_id`` is ``uname -m``, ``hardware_key`` what SAP's licence tool makes of it.
+    ``ways`` names for each question the source that answered. ``wall_ns`` is the observer's time of day at the begin,
+    ``zone_offset_s`` how far the system's clock is before UTC. ``machine_id`` is ``uname -m``, ``hardware_key`` what
+    SAP's licence tool makes of it.
     """
 
     system: str
@@ -408,7 +416,8 @@ ROWS: Mapping[str, type] = {
 
 @dataclass(frozen=True, slots=True)
 class SapObservation:
-    """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer was true.
+    """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer
+    was true.
 
     ``rows`` is ``None`` without an answer; then ``reason`` has a code and ``trouble`` the words. ``session`` is the
     identity of the conversation that carried it, where a way has one;
@@ -493,7 +502,9 @@ def _reason_of(data: Mapping[str, Any]) -> MissingReason:
 
 
 def jobs_of(work_processes: tuple[WorkProcess, ...]) -> tuple[Job, ...]:
-    """The background work that the work processes themselves show: no names, but what runs, for whom, in which process."""
+    """The background work that the work processes themselves show: no names, but what runs, for whom, in which
+    process.
+    """
     return tuple(
         Job(
             name="",

@@ -1,6 +1,8 @@
-"""Facts about SAP that are recalled and were not seen in a source: in this one place, to be replaced by what a system really prints.
+"""Facts about SAP that are recalled and were not seen in a source: in this one place, to be replaced by what a system
+really prints.
 
-Nothing depends on it for more than a word's meaning: where a word is unknown the value is kept as it is and said to be unknown.
+Nothing depends on it for more than a word's meaning: where a word is unknown the value is kept as it is and marked
+unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ LICENCE_LABELS: Mapping[str, str] = {
 }
 #: The end of validity of a licence that does not end.
 FOR_EVER = "99991231"
-#: Headings of dpmon's session table in old kernels; ``Logon-Type``, ``Sess-Key``, ``Cli``, ``User``, ``Terminal``, ``Time``, ``Tcode`` were seen.
+#: Headings of dpmon's session table in old kernels; ``Logon-Type``, ``Sess-Key``, ``Cli``, ``User``, ``Terminal``,
+#: ``Time``, ``Tcode`` were seen.
 DPMON_SESSION_HEADINGS: Mapping[str, str] = {
     "type": "logon_type",
     "session": "sess_key",
@@ -102,7 +105,8 @@ DPMON_HEADINGS: Mapping[str, str] = {
 SNAP_ERROR_BLOCK = "FC"
 #: Selection flags of BAPIXMJSEL beside those that the reference names.
 XBP_STATUS_FLAGS = ("PRELIM", "SCHEDUL", "READY", "RUNNING", "FINISHED", "ABORTED")
-#: The message by which a job says in its log that a step began: class and number; its first number is the step's.
+#: The message in a job's log that a step began: class and number; its first number is the step's.
 JOB_STEP_MESSAGE = ("00", "550")
-#: Words of the error with which BAPI_XBP_JOB_SELECT says that it found nothing, lower case; its name is MSG_NO_JOBS_FOUND.
+#: Words of the error with which BAPI_XBP_JOB_SELECT reports that it has no such job, lower case; its name is
+#: MSG_NO_JOBS_FOUND.
 XBP_NOTHING_FOUND = ("no_jobs_found", "no jobs", "no job found", "keine jobs")

@@ -1,9 +1,10 @@
 """RFC by pyrfc, where a site has it (`PYRFC`).
 
-pyrfc is no dependency: it was withdrawn from the package index and needs SAP's SDK. What is wrong with an installation is said, never fatal.
+pyrfc is no dependency: it was withdrawn from the package index and needs SAP's SDK. A faulty installation is reported,
+never fatal.
 
-It reopens a broken or cancelled connection by itself and says nothing, so every answer carries the identity of its conversation (handle and ``cpicConvId``); another
-identity is another session, and what lived in the old one (a job-interface logon) is gone.
+It silently reopens a broken or cancelled connection, so every answer carries the identity of its conversation (handle
+and ``cpicConvId``); another identity is another session, and what lived in the old one (a job-interface logon) is gone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lpmkit.errors import (
     UsageError,
 )
 
-#: The SDK itself waits about a minute for a host that does not answer; we do not wait so long for it.
+#: The SDK itself waits about a minute for a host that does not answer; we give up earlier.
 CONNECT_TIMEOUT_S = 15.0
 #: RFC_RC of a call that was cancelled by our own time-out.
 CANCELED = 7
@@ -60,7 +61,7 @@ class Refused(CommandRefused):
 
 
 def trouble() -> str | None:
-    """Why pyrfc cannot be used on this machine; ``None`` when it can."""
+    """The reason why pyrfc cannot be used on this machine; ``None`` when it can."""
     try:
         module = importlib.import_module("pyrfc")
     except ImportError as error:
@@ -140,7 +141,7 @@ class RfcCaller:
             raise self._told("logon", error) from None
 
     def _look(self) -> None:
-        """Note who we talk to now. ``alive`` says nothing of the peer, these two are kept by the library itself."""
+        """Note the present peer. ``alive`` does not show the peer; the library itself keeps these two."""
         connection = self._connection
         if connection is None:
             return

@@ -1,4 +1,6 @@
-"""The meaning of rows of the system log and of short dumps: rules are data (``rules.yaml``), and a site may put its own before them."""
+"""The meaning of rows of the system log and of short dumps: rules are data (``rules.yaml``), and a site may put its
+own before them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ class SapRule(BaseRule):
 
 @dataclass(frozen=True, slots=True)
 class SapTally:
-    """The number of times that a rule applied after the move, and its first row. ``usual`` is the number in the hour before."""
+    """The number of times that a rule applied after the move, and its first row.
+
+    ``usual`` is the number in the hour before.
+    """
 
     key: str
     meaning: Class
@@ -68,7 +73,10 @@ class SapRules(RuleTable[SapRule]):
     def tallies(
         self, rows: Sequence[LogEntry | Dump], usual: Sequence[LogEntry | Dump], hours: float
     ) -> tuple[SapTally, ...]:
-        """The meaning of the rows of a window, held against those of the hour before it. ``hours`` is the length of the window."""
+        """The meaning of the rows of a window, held against those of the hour before it.
+
+        ``hours`` is the length of the window.
+        """
         found: dict[str, tuple[SapRule | None, list[LogEntry | Dump]]] = {}
         for row in rows:
             rule = self.rule_for(row)

@@ -1,7 +1,8 @@
 """Readers of what ``sapcontrol`` prints, in list and in script format (`SAPAGENT`, `SAP-RA`).
 
-A whole answer ends with ``OK`` and a table, or with ``FAIL: …``. The date line above may be missing or share its line with the function's name, so the reader
-looks for the header, not for a line number. Every line below the header is a row or an error; nothing is passed over.
+A whole answer ends with ``OK`` and a table, or with ``FAIL: …``. The date line above may be missing or share its line
+with the function's name, so the reader looks for the header, not for a line number. Every line below the header is a
+row or an error; nothing is passed over.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ class SapControlReply:
 
 
 def read_answer(said: str, function: str) -> SapControlReply:
-    """Read either format. Raises `CommandRefused` for a ``FAIL`` line and `UnexpectedReply` for anything that is no whole answer."""
+    """Read either format.
+
+    Raises `CommandRefused` for a ``FAIL`` line and `UnexpectedReply` for anything that is no whole answer.
+    """
     if said and not said.endswith("\n"):
         raise UnexpectedReply("the reply stops in the middle of a line", line=said.rsplit("\n", 1)[-1][:200])
     at, lines = _past_heading(_lines(said), function)
@@ -147,7 +151,7 @@ def _pairs(lines: Sequence[str]) -> dict[str, str]:
 
 
 def _cut(line: str, names: Sequence[str], loose: str | None) -> dict[str, str]:
-    """A row by its columns: as many from the left and from the right as stand beside the one that may hold commas.
+    """A row by its columns: as many from the left and from the right as there are beside the one that may hold commas.
 
     A row may lack empty columns at its end. More columns than names, and none that may hold a comma, is an error.
     """

@@ -1,10 +1,13 @@
 """Function modules over HTTP: ``/sap/bc/soap/rfc``, present since the 4.7 generation, where a site has it switched on.
 
-Every message asks in its header to go on in one session (``Session/enableSession``, as SAP's own web-service clients send it), and the ICF's cookie ``sap-contextid`` names it. A
-service that gives no such cookie keeps none: then one request is one conversation, and nothing that lives in a session (a job-interface logon) outlives its call. That the
-service ``/sap/bc/soap/rfc`` of every release honours the header is recalled (U); `SoapCaller.session` tells whether it did. The form of a message is SAP's own documentation's
-(help.sap.com, "Structure of a SOAP message"): namespace ``urn:sap-com:document:sap:rfc:functions``, ``NAME.Response``, rows as ``item``, ``/`` in names as ``_-``. An exception of the module comes as ``NAME.Exception`` with its ``Name``, a refusal of the run time as a
-fault with the useful text in its detail.
+Every message asks in its header to go on in one session (``Session/enableSession``, as SAP's own web-service clients
+send it), and the ICF's cookie ``sap-contextid`` names it. A service that gives no such cookie keeps none: then one
+request is one conversation, and nothing that lives in a session (a job-interface logon) outlives its call. That the
+service ``/sap/bc/soap/rfc`` of every release honours the header is recalled (U); `SoapCaller.session` shows if it did.
+The form of a message is SAP's own documentation's (help.sap.com, "Structure of a SOAP message"): namespace
+``urn:sap-com:document:sap:rfc:functions``, ``NAME.Response``, rows as ``item``, ``/`` in names as ``_-``. An exception
+of the module comes as ``NAME.Exception`` with its ``Name``, a refusal of the run time as a fault with the useful text
+in its detail.
 """
 
 from __future__ import annotations
@@ -26,11 +29,12 @@ from lpmkit.timeline import Clock
 PATH = "/sap/bc/soap/rfc"
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _FUNCTIONS = "urn:sap-com:document:sap:rfc:functions"
-#: The namespace of the header by which SAP's clients ask for a session (seen in SAP's own SOAP messages and interface descriptions).
+#: The namespace of the header by which SAP's clients ask for a session (seen in SAP's own SOAP messages and interface
+#: descriptions).
 _SESSION = "http://www.sap.com/webas/630/soap/features/session/"
 #: The ICF's cookie of a session that is kept.
 COOKIE = "sap-contextid"
-#: A system whose work processes are all busy says so (HTTP 503) and is asked so often again, so many seconds later.
+#: A system whose work processes are all busy answers HTTP 503: repetitions, and seconds between them.
 BUSY_TRIES, BUSY_S = 3, 0.25
 
 
@@ -69,7 +73,8 @@ class SoapCaller:
         """See `lpmkit.sap.rfc.Caller.call`."""
         reply = self._posted(function, envelope(function, tables, imports))
         if reply.status_code == 400 and self.session:
-            # a session that has ended there: the next call begins another, and whoever had something in it sees that by `session`
+            # a session that has ended there: the next call begins another, and a caller that had something in it sees
+            # that by `session`
             self._web.cookies.clear()
             reply = self._posted(function, envelope(function, tables, imports))
         for _ in range(BUSY_TRIES):
@@ -111,7 +116,9 @@ class SoapCaller:
             raise Unreachable(f"no connection: {str(error)[:300]}", where=self.where) from None
 
     def close(self) -> None:
-        """End the session there, where one is kept, so that it does not wait for its time-out; the last message asks for none."""
+        """End the session there, where one is kept, so that it does not wait for its time-out; the last message asks
+        for none.
+        """
         if self.session:
             try:
                 self._posted("RFC_PING", envelope("RFC_PING", (), {}, keep=False))
@@ -121,7 +128,10 @@ class SoapCaller:
 
 
 def envelope(function: str, tables: Sequence[str], imports: Mapping[str, Any], *, keep: bool = True) -> bytes:
-    """The message that calls a function module; tables that are wanted back are named, empty. ``keep`` asks for a session."""
+    """The message that calls a function module; tables that are wanted back are named, empty.
+
+    ``keep`` asks for a session.
+    """
     root = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"SOAP-ENV": _SOAP})
     header = etree.SubElement(
         etree.SubElement(root, f"{{{_SOAP}}}Header"), f"{{{_SESSION}}}Session", nsmap={"sapsess": _SESSION}
@@ -153,7 +163,10 @@ def _escaped(name: str) -> str:
 
 
 def read_answer(content: bytes, function: str, where: str = "") -> dict[str, Any]:
-    """Exports and tables of an answer. Raises `Refused` for a fault and `UnexpectedReply` for anything that is no answer to ``function``."""
+    """Exports and tables of an answer.
+
+    Raises `Refused` for a fault and `UnexpectedReply` for anything that is no answer to ``function``.
+    """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(content, parser)
@@ -177,7 +190,7 @@ def _name(element: etree._Element) -> str:
 
 
 def _value(element: etree._Element) -> Any:
-    """A text, a structure, or a table; a table without rows looks like an empty text, so whoever wants one asks with `rows_of`."""
+    """A text, a structure, or a table; a table without rows looks like an empty text: use `rows_of` for a table."""
     parts = list(element)
     if not parts:
         return (element.text or "").rstrip()

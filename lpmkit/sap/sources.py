@@ -19,9 +19,10 @@ from lpmkit.ssh.session import Reply, Session
 from lpmkit.timeline import Clock
 
 Value = TypeVar("Value")
-#: A start service that hangs is not asked again for so long.
+#: Seconds before sapstartsrv is asked again after it hung.
 SILENT_NS = 60_000_000_000
-#: An instance that refused a question which it never answered is asked it again after so long: it may have been starting.
+#: An instance that refused a question which it never answered is asked it again after this time: it may have been
+#: starting.
 REFUSED_NS = 900_000_000_000
 
 
@@ -53,14 +54,16 @@ class SapSource(Protocol):
         ...
 
     def server_time(self) -> datetime | None:
-        """The system's own clock when it last answered, where the answer told."""
+        """The system's own clock when it last answered, where the answer has it."""
         ...
 
     def close(self) -> None: ...
 
 
 class _Instances:
-    """Asks every instance that can answer. One that refused a question and never answered it (central services have no work processes) is left alone for long:
+    """Asks every instance that can answer.
+
+    One that refused a question and never answered it (central services have no work processes) is left alone for long:
     a start service that is asked for what it has not got, again and again, was seen to malfunction."""
 
     def __init__(self, numbers: Sequence[str], clock: Clock | None = None) -> None:
@@ -192,7 +195,7 @@ class WebServiceWay:
 
 
 def clock_of(processes: Sequence[Process]) -> datetime | None:
-    """The system's clock, told by a process that says when it started and how long ago that is."""
+    """The system's clock, worked out from a process that reports its start time and its age."""
     told = [one for one in processes if one.started is not None and one.elapsed_s is not None]
     if not told or told[0].started is None or told[0].elapsed_s is None:
         return None
@@ -200,11 +203,13 @@ def clock_of(processes: Sequence[Process]) -> datetime | None:
 
 
 class CommandsWay:
-    """Commands over SSH: ``sapcontrol``; ``dpmon`` where no start service answers; names in ``ps`` where there is neither."""
+    """Commands over SSH: ``sapcontrol``; ``dpmon`` where no start service answers; names in ``ps`` where there is
+    neither.
+    """
 
     name = "commands"
     session = ""
-    #: What ``sapcontrol`` alone tells.
+    #: Questions that only ``sapcontrol`` can answer.
     _BY_SERVICE = frozenset(["queues", "system_log", "locks", "enqueue", "instances", "alerts"])
     _ALWAYS = frozenset(
         [
@@ -326,7 +331,7 @@ class CommandsWay:
         reply = self._ssh.run(arguments, timeout_s=self._timeout_s, stdin=stdin)
         return reply if reply.status is not None else reply.checked()
 
-    # -- what has a second source ---------------------------------------------------------------------------------------
+    # -- what has a second source --------------------------------------------------------------------------------------
 
     def _work_processes(self) -> tuple[tuple[Any, ...], str]:
         def by_sapcontrol(number: str) -> tuple[Any, ...]:
@@ -400,7 +405,9 @@ class CommandsWay:
         return tuple(rows.values()), "dpmon"
 
     def _profile(self, number: str) -> str:
-        """The instance profile: as the site file says, else as its processes name it in ``ps``, else what lies where SAP puts it."""
+        """The instance profile: from the site file, else as its processes name it in ``ps``, else what lies where SAP
+        puts it.
+        """
         if number not in self._profiles:
             said = self._run(["ps", "-e", "-o", "pid,etime,args"]).output
             named = re.search(rf"\bpf=(/\S*/{self._sid}_[A-Z]+{number}_\S+)", said)

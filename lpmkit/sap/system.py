@@ -1,7 +1,8 @@
 """One SAP system, asked by whichever way in answers.
 
-Every question has an order of ways, best first (`PREFERRED`). A way that does not answer is passed over and tried again later; every answer says which way gave it, and a
-question that none answers says why each did not. ``System.ask`` never raises for what a machine does.
+Every question has an order of ways, best first (`PREFERRED`). A way that does not answer is passed over and tried again
+later; every answer names its source, and a question that none answers has the reason of each. ``System.ask`` never
+raises for what a machine does.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from lpmkit.timeline import Clock
 
 _FUNCTIONS_FIRST = ("rfc", "soap_rfc", "webservice", "commands")
 _SERVICE_FIRST = ("webservice", "rfc", "soap_rfc", "commands")
-#: The ways of each question, the one that tells most first.
+#: The sources of each question, the most complete first.
 PREFERRED: Mapping[str, tuple[str, ...]] = {
     "identity": _FUNCTIONS_FIRST,
     "instances": _SERVICE_FIRST,
@@ -57,12 +58,12 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "lsconf": ("rfc", "soap_rfc", "commands"),
     "entitlement": ("commands",),
 }
-#: What a snapshot holds, in the order of asking: who first, because it tells the system's clock.
+#: The parts of a snapshot, in the order of asking: the identity first, because it has the system's clock.
 SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))
 #: What is asked again after a move; the rest is what the probes saw last.
 AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf", "entitlement")
 _ONE_VALUE = ("identity", "hardware_key", "machine_id", "entitlement")
-#: A way that failed is left alone for so long, twice as long each time.
+#: Seconds before a failed source is asked again; doubled each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 #: Where the system's clock is not known, a question about a time asks for so much more on either side.
 ANY_ZONE = timedelta(hours=14)
@@ -93,7 +94,8 @@ class System:
         account_of: Mapping[str, str] | None = None,
     ) -> None:
         self._hidden = hidden
-        #: The accounts of this process that refused our credentials, and the account of each way; a way without one sends no credentials.
+        #: The accounts of this process that refused our credentials, and the account of each way; a way without one
+        #: sends no credentials.
         self.accounts = accounts or Accounts()
         self._account_of = dict(account_of or {})
         self._denied: dict[tuple[str, str], str] = {}
@@ -111,7 +113,10 @@ class System:
         return self._ask((name,), question, None)
 
     def ask(self, question: str, since_wall_ns: int | None = None) -> SapObservation:
-        """Ask one question; the answer, or why nobody gave one. ``since_wall_ns`` is where its time begins, on the observer's clock (default: now)."""
+        """Ask one question; the answer, or the reason why there is none.
+
+        ``since_wall_ns`` is where its time begins, on the observer's clock (default: now).
+        """
         return self._ask(PREFERRED[question], question, since_wall_ns)
 
     def _ask(self, names: Sequence[str], question: str, since_wall_ns: int | None) -> SapObservation:
@@ -202,7 +207,7 @@ class System:
         if isinstance(error, NotPermitted) or (isinstance(error, LoginRefused) and name not in self._account_of):
             self._denied[(name, question)] = self._blotted(f"not asked again: {error}")
             return
-        # one command that hangs says nothing of the next
+        # one command that hangs does not mean that the next one will
         of_question = isinstance(error, CommandRefused | UnexpectedReply) or (
             name == "commands" and isinstance(error, NoAnswer)
         )
@@ -220,7 +225,9 @@ class System:
     # -- the system's clock -----------------------------------------------------------------------------------------
 
     def offset_s(self, wall_ns: int) -> int | None:
-        """The offset of the system's clock from UTC: of the site file's zone, else as the system told, in quarters of an hour."""
+        """The offset of the system's clock from UTC: of the site file's zone, else as the system told, in quarters of
+        an hour.
+        """
         if self.settings.zone:
             offset = datetime.fromtimestamp(wall_ns / 1e9, tz=ZoneInfo(self.settings.zone)).utcoffset()
             return int(offset.total_seconds()) if offset is not None else None
@@ -245,7 +252,7 @@ class System:
     # -- everything -------------------------------------------------------------------------------------------------
 
     def snapshot(self, questions: Sequence[str] = SNAPSHOT) -> SapSnapshot:
-        """Ask everything once. What is not answered is said in ``missed``."""
+        """Ask everything once. Unanswered questions are in ``missed``."""
         began = self._clock.wall_ns()
         before = dict(self.load.counts)
         found: dict[str, Any] = {}
@@ -282,7 +289,10 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """The parts of which the interfaces of one system are made; each method makes the interface of its name. Nothing is sent by that."""
+    """The parts of which the interfaces of one system are made; each method makes the interface of its name.
+
+    Nothing is sent by that.
+    """
 
     sid: str
     settings: SapSystemSettings
@@ -409,7 +419,9 @@ def open_system(
     requests_per_minute: int | None = None,
     accounts: Accounts | None = None,
 ) -> System:
-    """The system with the ways that the site file names. A way that cannot even be set up (no secret, no pyrfc) is kept with the reason.
+    """The system with the ways that the site file names.
+
+    A way that cannot even be set up (no secret, no pyrfc) is kept with the reason.
 
     ``accounts`` knows the accounts that refused our credentials before in this run.
     ``requests_per_minute`` is this caller's part of the site file's bound, where others ask at the same time.

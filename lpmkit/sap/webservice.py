@@ -1,7 +1,7 @@
 """SAPControl, the web service of an instance's start service, by zeep on the server's own WSDL (`SAPCONTROL-WSDL`).
 
-Over TCP with basic authentication, with TLS where the site file says so (verified, always); or over the local socket of the host through an SSH session, where
-``<sid>adm`` needs no password.
+Over TCP with basic authentication, with TLS where the site file asks for it (verified, always); or over the local
+socket of the host through an SSH session, where ``<sid>adm`` needs no password.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from lpmkit.sap import fields
 from lpmkit.sap.http_reply import exchange
 from lpmkit.ssh.session import Session
 
-#: The text of a fault that refuses the credentials: it comes as a fault or as a 401 (`SUSE-EXPORTER`; the fault's words are recalled).
+#: The text of a fault that refuses the credentials: it comes as a fault or as a 401 (`SUSE-EXPORTER`; the fault's words
+#: are recalled).
 REFUSED_CREDENTIALS = "Invalid Credentials"
-#: The text of a fault that refuses one function to a user who is known (as above).
+#: The text of a fault that refuses one function to a known user (as above).
 NOT_PERMITTED = "Permission denied"
 #: The bridge to the local socket: perl is on every AIX, a netcat that knows such sockets is not.
 BRIDGE = (
@@ -40,7 +41,7 @@ class NotPermitted(CommandRefused):
 
 
 class Checked(Transport):
-    """zeep's transport; a reply that is no SOAP because nobody was let in is told as what it is."""
+    """zeep's transport; a refused login that is not SOAP is reported as a refused login."""
 
     def __init__(self, where: str, session: requests.Session, timeout_s: float, count: Callable[[], None]) -> None:
         super().__init__(session=session, timeout=timeout_s, operation_timeout=timeout_s)  # type: ignore[no-untyped-call]
@@ -64,7 +65,9 @@ class Checked(Transport):
         return LoginRefused(
             f"it asks for a user and password (HTTP {status})",
             where=self._where,
-            next_step="webservice.user and webservice.password in the site file, an operating-system user such as <sid>adm.",
+            next_step=(
+                "webservice.user and webservice.password in the site file, an operating-system user such as <sid>adm."
+            ),
         )
 
     def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> Any:
@@ -151,7 +154,10 @@ class StartService:
         self._service: Any = None
 
     def call(self, function: str, /, **arguments: Any) -> list[dict[str, Any]]:
-        """Call one function; the rows of its answer as named fields. Raises `RemoteError`, whatever the server says."""
+        """Call one function; the rows of its answer as named fields.
+
+        Raises `RemoteError` for any fault of the server.
+        """
         try:
             service = self._connected()
             if function not in service._operations:
@@ -228,7 +234,9 @@ def _fault(error: Any, where: str, function: str) -> RemoteError:
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:
-    """The items of an answer, or the one object that it is, with names in one form; ``None`` where a field is missing."""
+    """The items of an answer, or the one object that it is, with names in one form; ``None`` where a field
+    is missing.
+    """
     value = serialize_object(answer, dict)
     while isinstance(value, dict) and list(value) == ["item"]:
         value = value["item"]
@@ -260,7 +268,8 @@ def start_service(
     session.trust_env = False  # a proxy or a .netrc is nobody's idea of how to reach a machine room
     session.verify = str(ca_file) if ca_file else True
     if user:
-        session.auth = (user.encode("utf-8"), (password or "").encode("utf-8"))  # type: ignore[assignment] # SAP wants UTF-8
+        # SAP wants UTF-8
+        session.auth = (user.encode("utf-8"), (password or "").encode("utf-8"))  # type: ignore[assignment]
     url = f"{'https' if tls else 'http'}://{host}:{port}"
     return StartService(url, Checked(url, session, timeout_s, count), url)
 

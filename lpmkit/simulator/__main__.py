@@ -57,7 +57,9 @@ def main(
     seconds: float | None,
     as_json: bool,
 ) -> None:
-    """Simulate two JS22 blades under IVM (or two servers under an HMC) and an AIX partition, reachable by SSH on loopback."""
+    """Simulate two JS22 blades under IVM (or two servers under an HMC) and an AIX partition, reachable by SSH on
+    loopback.
+    """
     try:
         simulator = Simulator(
             landscape,
@@ -112,8 +114,11 @@ def _welcome(simulator: Simulator) -> str:
             rows.append(f"  ssh -F {config} {found.name:<10} # root, AIX on {found.frame}")
     rows += ["", f"Site file: {simulator.site_file}", f"Truth:     {simulator.truth_path}"]
     if not simulator.isolate:
-        rows += ["", "While a partition is suspended its processes stand still, but this machine's kernel still completes TCP",
-                 "handshakes for it and acknowledges what is sent; --isolate (root) takes its network away as well."]  # fmt: skip
+        rows += [
+            "",
+            "While a partition is suspended its processes stand still, but this machine's kernel still completes TCP",
+            "handshakes for it and acknowledges what is sent; --isolate (root) takes its network away as well.",
+        ]
     return "\n".join([*rows, "", "Ctrl-C ends it."])
 
 

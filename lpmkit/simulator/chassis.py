@@ -56,7 +56,8 @@ class Sea:
     mac: str
     vswitch: str = DEFAULT_VSWITCH
     priority: int = 1
-    #: A failover state other than the one that follows from the priority: ``LIMBO`` of an SEA whose physical link is down.
+    #: A failover state other than the one that follows from the priority: ``LIMBO`` of an SEA whose physical link is
+    #: down.
     state: str = ""
 
     @property
@@ -80,7 +81,9 @@ class LoggedError:
 
 @dataclass(frozen=True, slots=True)
 class FcPort:
-    """A physical Fibre Channel port of a VIOS that virtual adapters may use (``lsnports``); ``fabric`` is the switch it is plugged into."""
+    """A physical Fibre Channel port of a VIOS that virtual adapters may use (``lsnports``); ``fabric`` is the switch
+    it is plugged into.
+    """
 
     name: str
     location: str
@@ -221,7 +224,9 @@ class Frame:
         return replace(self, servers=tuple(change(one) for one in self.servers))
 
     def called(self, name: str) -> bool:
-        """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (`NOVA-IVM`, `KSH-IVM`)."""
+        """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (`NOVA-IVM`,
+        `KSH-IVM`).
+        """
         return name in (self.system_name, self.machine)
 
 
@@ -286,7 +291,10 @@ class Ethernet:
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What stands behind a virtual NIC: a logical port of an SR-IOV port, through a VIOS. The lowest ``priority`` is the active one."""
+    """What stands behind a virtual NIC: a logical port of an SR-IOV port, through a VIOS.
+
+    The lowest ``priority`` is the active one.
+    """
 
     server: str
     adapter: int
@@ -378,7 +386,10 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition's record on one frame. While it moves there are two: itself and the shell (``is_shell``) on the target."""
+    """One partition's record on one frame.
+
+    While it moves there are two: itself and the shell (``is_shell``) on the target.
+    """
 
     name: str
     frame: str
@@ -403,7 +414,8 @@ class Partition:
     sap: Installation | None = None
     oracle_sid: str = ""
     oracle_version: str = ""
-    #: What else there is of a database: names of standby databases (``standby``), of disk groups (``asm``), other instances as NAME@HOST (``members``).
+    #: What else there is of a database: names of standby databases (``standby``), of disk groups (``asm``), other
+    #: instances as NAME@HOST (``members``).
     oracle_around: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fc: tuple[FcPair, ...] = ()
     vnics: tuple[Vnic, ...] = ()
@@ -413,16 +425,23 @@ class Partition:
     profiles: tuple[str, ...] = ()
     uuid: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
-    """Fields of the listings that are not as usual: ``("work_group_id", "1")``. The checks of a move look at the same fields."""
+    """Fields of the listings that are not as usual: ``("work_group_id", "1")``.
+
+    The checks of a move look at the same fields.
+    """
     serial_slots: tuple[int, ...] = ()
     """Virtual serial adapters besides the two that every partition has."""
     ready: bool = True
     """Whether the operating system and its DR scripts would let a move happen."""
     vterm_open: bool = False
     clusters: tuple[tuple[str, float], ...] = ()
-    """Cluster software in it, by the names of `recalled.CLUSTERS`, with the seconds that it waits for a silent member; 0 where nobody set them."""
+    """Cluster software in it, by the names of `recalled.CLUSTERS`, with the seconds that it waits for a silent member;
+    0 where nobody set them.
+    """
     shared: bool = False
-    """It answers from the simulator's own process and not from one of its own, as hundreds can: it is suspended by saying so, and runs neither SAP nor a database."""
+    """It answers from the simulator's own process and not from one of its own, as hundreds can: it is suspended by
+    saying so, and runs neither SAP nor a database.
+    """
 
     @property
     def disks(self) -> tuple[VirtualDisk, ...]:

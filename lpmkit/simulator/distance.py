@@ -1,4 +1,6 @@
-"""A long line: what goes into it comes out half a round trip later, on either side, and in as many pieces as it likes."""
+"""A long line: what goes into it comes out half a round trip later, on either side, and in as many pieces
+as it likes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ import time
 
 
 def far_away(connection: socket.socket, round_trip_s: float) -> socket.socket:
-    """The same connection as it is at the end of a line; it was made before, so the round trip of that is waited for here."""
+    """The same connection as it is at the end of a line; it was made before, so the round trip of that is waited for
+    here.
+    """
     time.sleep(round_trip_s)
     here, inner = socket.socketpair()
     for source, sink in ((connection, inner), (inner, connection)):

@@ -1,7 +1,9 @@
-"""An estate of many frames as a landscape file would describe it: pairs of servers under consoles, two I/O servers each, and many partitions that can be asked.
+"""An estate of many frames as a landscape file would describe it: pairs of servers under consoles, two I/O servers
+each, and many partitions that can be asked.
 
-Machine type, levels and names are of the form that such machines use; serial numbers, addresses, WWPNs and identifiers are made up. Of 25 partitions of a frame six have
-virtual Fibre Channel, one is a Linux, one is not activated, and the rest are AIX with two paths of virtual SCSI to two disks.
+Machine type, levels and names are of the form that such machines use; serial numbers, addresses, WWPNs and identifiers
+are made up. Of 25 partitions of a frame six have virtual Fibre Channel, one is a Linux, one is not activated, and the
+rest are AIX with two paths of virtual SCSI to two disks.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ OTHER_IDS = 100
 
 
 def entry(frames: int, each: int, under_one: int) -> dict[str, Any]:
-    """``frames`` in pairs (an even number), with so many partitions each, ``under_one`` console so many of the frames."""
+    """``frames`` in pairs (an even number), with so many partitions each, ``under_one`` console so many of
+    the frames.
+    """
     names = [f"f{number:02}" for number in range(1, frames + 1)]
     partitions = {name: _partitions(at, each) for at, name in enumerate(names)}
     luns = {lun: facts for those in partitions.values() for one in those for lun, facts in one["luns"].items()}

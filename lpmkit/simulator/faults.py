@@ -1,8 +1,8 @@
 """Faults as values: what goes wrong, where, when, how often.
 
-A landscape fault changes the world before anything happens, so that the refusal follows from the state and every listing
-agrees with it. A command fault is decided where a command line is run; a move fault where a move advances. The objects of
-`chassis` know of none of them.
+A landscape fault changes the world before anything happens, so that the refusal follows from the state and every
+listing agrees with it. A command fault is decided where a command line is run; a move fault where a move advances. The
+objects of `chassis` know of none of them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Fault:
     """One thing that goes wrong.
 
     ``effect`` is a name of `KINDS`. ``host`` and ``command`` (a regular expression) say which command lines it strikes,
-    ``object`` which partition or disk. It lets ``after`` occurrences pass, then strikes ``times`` times, ``None`` for ever.
-    ``when`` is a phase of a move, with a part of it if wanted: ``copy@50%``.
+    ``object`` which partition or disk. It lets ``after`` occurrences pass, then strikes ``times`` times, ``None`` for
+    ever. ``when`` is a phase of a move, with a part of it if wanted: ``copy@50%``.
     """
 
     effect: str
@@ -284,7 +284,9 @@ class FaultBook:
         self._phase = None if phase is None else (phase, part)
 
     def on_command(self, host: str, text: str) -> list[Fault]:
-        """The faults that strike this command line on this host, counting it as an occurrence for each that it matches."""
+        """The faults that strike this command line on this host, counting it as an occurrence for each that it
+        matches.
+        """
         return self._strike(
             lambda fault: (
                 KINDS[fault.effect].where == "command"

@@ -1,7 +1,9 @@
-"""What ``ssh -L`` asks for: connections of the host on behalf of the client, to a port of its own or to a UNIX socket of its own.
+"""What ``ssh -L`` asks for: connections of the host on behalf of the client, to a port of its own or to a UNIX socket
+of its own.
 
-Only the host itself can be reached: its addresses by any of its names, and sockets in its file system. paramiko hands over the destination of
-a port; that of a UNIX socket (OpenSSH's ``direct-streamlocal@openssh.com``) is read out of the message that opens the channel.
+Only the host itself can be reached: its addresses by any of its names, and sockets in its file system. paramiko hands
+over the destination of a port; that of a UNIX socket (OpenSSH's ``direct-streamlocal@openssh.com``) is read out of the
+message that opens the channel.
 """
 
 from __future__ import annotations

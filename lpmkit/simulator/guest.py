@@ -92,8 +92,9 @@ class Guest:
 def identity(frame: Frame, lpar_id: int) -> Identity:
     """Who a partition is on a frame.
 
-    ``uname -m`` is ``00``, the six last digits of the serial and ``4C00`` (`GLPI`: ``106BDCA`` gives ``0006BDCA``; the join is
-    recalled); ``uname -u`` is ``IBM,03`` and the serial (`GLPI`, a JS12); the low digits of ``uname -f`` are the id (`GIB-PARTID`).
+    ``uname -m`` is ``00``, the six last digits of the serial and ``4C00`` (`GLPI`: ``106BDCA`` gives ``0006BDCA``; the
+    join is recalled); ``uname -u`` is ``IBM,03`` and the serial (`GLPI`, a JS12); the low digits of ``uname -f`` are
+    the id (`GIB-PARTID`).
     """
     return Identity(
         type_model=frame.type_model,
@@ -149,7 +150,9 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
 
 
 def _adapters(found: Partition) -> tuple[tuple[str, str], ...]:
-    """The partition's virtual adapters as its AIX names them (texts `GLPI`; Fibre Channel as field notes show it, virtual NIC recalled)."""
+    """The partition's virtual adapters as its AIX names them (texts `GLPI`; Fibre Channel as field notes show it,
+    virtual NIC recalled).
+    """
     network = [_ETHERNET for _ in found.ethernets] + [recalled.AIX_VIRTUAL_NIC for _ in found.vnics]
     return (
         *((f"ent{at}", text) for at, text in enumerate(network)),
@@ -159,7 +162,9 @@ def _adapters(found: Partition) -> tuple[tuple[str, str], ...]:
 
 
 def _installed(world: World, found: Partition, password: str) -> Installation | None:
-    """The SAP system with its password, and with licences for the hardware keys of every frame unless the world says of which only."""
+    """The SAP system with its password, and with licences for the hardware keys of every frame unless the world says
+    of which only.
+    """
     if found.sap is None:
         return None
     every = tuple(identity(frame, found.lpar_id).machine_id for frame in world.frames)

@@ -1,4 +1,6 @@
-"""The ``hscroot`` login of an HMC: the manager's commands about many systems, and a way to the commands of each VIOS."""
+"""The ``hscroot`` login of an HMC: the manager's commands about many systems, and a way to the commands of
+each VIOS.
+"""
 
 from __future__ import annotations
 

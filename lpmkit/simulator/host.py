@@ -1,7 +1,7 @@
 """The chassis' hold on a partition's process: start it, tell it things, stop it whole, let it go on, end it.
 
-To suspend a partition the whole process group is stopped, and only when ``/proc`` says of every thread of every process in
-it that it is stopped is the partition suspended. So every socket of it really stalls.
+To suspend a partition the whole process group is stopped, and only when ``/proc`` says of every thread of every process
+in it that it is stopped is the partition suspended. So every socket of it really stalls.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ class ProcessHost:
     def suspend(self) -> Bracket:
         """Stop everything in the partition. The bracket spans from before the signal until all were seen stopped.
 
-        The link goes down before and comes up after: a kernel that answers while no process runs would be none that was suspended.
+        The link goes down before and comes up after: a kernel that answers while no process runs would be none that was
+        suspended.
         """
         with self._lock:
             if self._link is not None:

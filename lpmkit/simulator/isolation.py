@@ -1,7 +1,8 @@
-"""A network namespace for a partition, joined by a pair of interfaces, so that not even its kernel answers while it is down.
+"""A network namespace for a partition, joined by a pair of interfaces, so that not even its kernel answers while it is
+down.
 
-Without it a suspended partition's kernel goes on completing TCP handshakes and acknowledging segments, because it is the
-kernel of this machine. Needs root and ``ip`` of iproute2.
+Without it a suspended partition's kernel goes on completing TCP handshakes and acknowledging segments, because it is
+the kernel of this machine. Needs root and ``ip`` of iproute2.
 """
 
 from __future__ import annotations

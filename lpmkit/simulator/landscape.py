@@ -48,7 +48,9 @@ class LandscapeError(Exception):
 
 
 def load(path: Path | None = None) -> World:
-    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, ``p7pair``, ``p8pair`` or ``estate``)."""
+    """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, ``p7pair``,
+    ``p8pair`` or ``estate``).
+    """
     path = path or BUILT_IN / "js22.yaml"
     if not path.exists() and str(path) == "estate":
         return of_many()
@@ -64,7 +66,9 @@ def load(path: Path | None = None) -> World:
 
 
 def of_many(frames: int = 8, each: int = 25, *, under_one: int = 4) -> World:
-    """So many frames in pairs, with so many partitions each, ``under_one`` console so many of the frames; see `estate`."""
+    """So many frames in pairs, with so many partitions each, ``under_one`` console so many of the frames; see
+    `estate`.
+    """
     return _world(estate.entry(frames, each, under_one))
 
 
@@ -126,7 +130,9 @@ def _frame(entry: Entry, luns: Entry) -> Frame:
 
 
 def _servers(entry: Entry, luns: Entry) -> tuple[Vios, ...]:
-    """The I/O servers of a frame: one as ``vios`` with its ``disks`` beside it, or several in a list, each with its own."""
+    """The I/O servers of a frame: one as ``vios`` with its ``disks`` beside it, or several in a list, each with its
+    own.
+    """
     if isinstance(entry["vios"], Mapping):
         return (_vios(entry["vios"], entry["disks"], luns, entry["serial"]),)
     return tuple(_vios(each, each["disks"], luns, entry["serial"]) for each in entry["vios"])

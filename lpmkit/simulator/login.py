@@ -29,7 +29,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class SapFace:
-    """A SAP system as the site file names it: its ports by the name of what listens, and the hardware key of each frame."""
+    """A SAP system as the site file names it: its ports by the name of what listens, and the hardware key of each
+    frame.
+    """
 
     partition: str
     address: str
@@ -82,10 +84,11 @@ def write_site_file(
     listeners: Mapping[str, str] | None = None,
     password: str = "",
 ) -> Path:
-    """Write ``site.yaml``: the frames, partitions, SAP systems and databases by name, for a program that wants to be pointed at them.
+    """Write ``site.yaml``: the frames, partitions, SAP systems and databases by name, for a program that wants to be
+    pointed at them.
 
-    ``listeners`` is where the database of each partition is reached; ``password`` is the name of the environment variable that holds the password of
-    the SAP systems and databases.
+    ``listeners`` is where the database of each partition is reached; ``password`` is the name of the environment
+    variable that holds the password of the SAP systems and databases.
     """
     names = [frame.name for frame in world.frames]
     partners = {name: names[at ^ 1] for at, name in enumerate(names)}  # every landscape is made of pairs
@@ -151,7 +154,10 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
 
 
 def _databases(world: World, listeners: Mapping[str, str], password: str) -> list[str]:
-    """The databases of the partitions that run. Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password."""
+    """The databases of the partitions that run.
+
+    Whoever logs in to AIX is known to them as ``OPS$ROOT``; over the net there is a user with a password.
+    """
     rows: list[str] = []
     for found in world.partitions:
         if found.name not in listeners or f"  {found.oracle_sid}:" in rows:

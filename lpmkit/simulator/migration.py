@@ -67,7 +67,10 @@ class Movers:
         self._closing = threading.Event()
 
     def answer(self, order: Order, context: Context, closed: threading.Event) -> Reply:
-        """Carry an order out. ``closed`` is set when nobody waits for the answer any more; the move goes on all the same."""
+        """Carry an order out.
+
+        ``closed`` is set when nobody waits for the answer any more; the move goes on all the same.
+        """
         if order.operation == "s":
             return self._stop(order)
         if order.operation == "r":
@@ -296,7 +299,9 @@ class Movers:
         self._done(move.partition, move.source, move.target, move.number)
 
     def _done(self, partition: str, source: str, target: str, number: int) -> None:
-        """The end of a move: the source forgets the partition, and its RMC connection is back unless a fault delays it."""
+        """The end of a move: the source forgets the partition, and its RMC connection is back unless a fault delays
+        it.
+        """
         late = self._faults.on_move("rmc-late", partition)
         left = self._chassis.world.partition(source, partition)
         moving = None if left is None else left.migration
@@ -396,7 +401,9 @@ class Movers:
     # --- stop and recover
 
     def _stop(self, order: Order) -> Reply:
-        """``-o s``: ends a running operation, as long as the partition has not been suspended (`IVM-migrlpar`; rest recalled)."""
+        """``-o s``: ends a running operation, as long as the partition has not been suspended (`IVM-migrlpar`; rest
+        recalled).
+        """
         found = self._chassis.world.partition(order.source, order.partition)
         moving = None if found is None else found.migration
         if moving is None or moving.source != order.source:

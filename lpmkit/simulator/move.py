@@ -18,7 +18,10 @@ class Broken(Exception):
 
 
 class Crashed(Exception):
-    """Past the point of no return the partition lost what it needs: nobody runs it any more. The argument is the message."""
+    """Past the point of no return the partition lost what it needs: nobody runs it any more.
+
+    The argument is the message.
+    """
 
 
 class RolledBack(Exception):

@@ -98,7 +98,9 @@ def committed(world: World, name: str, target: str) -> World:
 
 
 def crashed(world: World, name: str) -> World:
-    """Nobody runs the partition any more: not the target, which had taken it over, and not the source, which had given it up."""
+    """Nobody runs the partition any more: not the target, which had taken it over, and not the source, which had given
+    it up.
+    """
     for found in world.partitions:
         if found.name == name and found.migration is not None:
             state = recalled.PARTITION_LOST if not found.is_shell else NOT_ACTIVATED
@@ -107,7 +109,9 @@ def crashed(world: World, name: str) -> World:
 
 
 def given_back(world: World, name: str, source: str) -> World:
-    """What a forced recovery does without the target: the source's record is the partition, not activated if it was given up; the target's is left behind."""
+    """What a forced recovery does without the target: the source's record is the partition, not activated if it was
+    given up; the target's is left behind.
+    """
     moved = world.partition(source, name)
     if moved is None or moved.migration is None:
         return world

@@ -1,7 +1,7 @@
 """The process that a partition is: its SSH port and everything in it. Started by `host.ProcessHost`, never by hand.
 
-It hears of the world through one socket, a JSON object a line. When that ends, or the chassis process does, it ends too,
-with everything that it started.
+It hears of the world through one socket, a JSON object a line. When that ends, or the chassis process does, it ends
+too, with everything that it started.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Wire:
 
 
 class Neighbour:
-    """The line to a chassis in the same process, for a partition that has none of its own: who it is, whenever that has changed."""
+    """The line to a chassis in the same process, for a partition that has none of its own: who it is, whenever that
+    has changed.
+    """
 
     def __init__(self, chassis: Chassis, name: str) -> None:
         self._chassis, self._name = chassis, name
@@ -126,7 +128,10 @@ class AixMachine:
         return (io.stdout + io.stderr).decode("utf-8", "replace"), status
 
     def connect(self, destination: int | str) -> socket.socket:
-        """A connection to one of this system's own ports or UNIX sockets, for who forwards through SSH. Raises `OSError`."""
+        """A connection to one of this system's own ports or UNIX sockets, for who forwards through SSH.
+
+        Raises `OSError`.
+        """
         if isinstance(destination, int):
             made = socket.create_connection((self.address, destination), timeout=10)
             made.settimeout(None)
@@ -145,7 +150,8 @@ class AixMachine:
         self.catch_up()
         return self.guest.identity.machine_id
 
-    def run(self, command: Command, io: Io, context: Context, user: str = "root") -> int:  # noqa: PLR0911 - one return for each program
+    # one return for each program
+    def run(self, command: Command, io: Io, context: Context, user: str = "root") -> int:  # noqa: PLR0911
         self.catch_up()
         words = command.words
         if self.oracle is not None and self.oracle.knows(words):

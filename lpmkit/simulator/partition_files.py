@@ -1,4 +1,6 @@
-"""The files of a partition: a few real ones in its own directory, and ``cat``, ``tail``, ``wc``, ``ls`` to read them."""
+"""The files of a partition: a few real ones in its own directory, and ``cat``, ``tail``, ``wc``, ``ls`` to
+read them.
+"""
 
 from __future__ import annotations
 

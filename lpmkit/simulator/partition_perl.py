@@ -1,7 +1,7 @@
 """``perl`` in the partition: the one program that is really run, because a probe is a program.
 
-It is a child of the partition's process and in its process group, so it stops and goes on with the partition. It has its
-own small environment and the partition's directory, and ends when its channel does.
+It is a child of the partition's process and in its process group, so it stops and goes on with the partition. It has
+its own small environment and the partition's directory, and ends when its channel does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
-"""Where a partition's adapters would be on the target: by the ``-i`` record where it says so, else as a manager would choose. Pure functions.
+"""Where a partition's adapters would be on the target: by the ``-i`` record where it says so, else as a manager would
+choose.
 
-A pair of adapters that two I/O servers serve on the source is spread over two on the target where that can be done. How a manager really chooses is
-not known (D); it is in one place, here, so that ``lslparmigr`` suggests what ``migrlpar`` then does.
+Pure functions.
+
+A pair of adapters that two I/O servers serve on the source is spread over two on the target where that can be done. How
+a manager really chooses is not known (D); it is in one place, here, so that ``lslparmigr`` suggests what ``migrlpar``
+then does.
 """
 
 from __future__ import annotations
@@ -29,7 +33,9 @@ from lpmkit.simulator.chassis import (
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Where one adapter shall be: on which server, in which slot of it, on which port; what is ``None`` is left to the manager."""
+    """Where one adapter shall be: on which server, in which slot of it, on which port; what is ``None`` is left to the
+    manager.
+    """
 
     server: str = ""
     server_id: int | None = None
@@ -177,7 +183,9 @@ def can_serve(world: World, source: Frame, target: Frame, server: Vios, pair: Sc
 
 
 def fits(world: World, target: Frame, server: Vios, port: FcPort, pair: FcPair) -> bool:
-    """Whether a physical port could take a virtual Fibre Channel adapter: a free port, and both WWPNs zoned in its fabric (B: both are tested)."""
+    """Whether a physical port could take a virtual Fibre Channel adapter: a free port, and both WWPNs zoned in its
+    fabric (B: both are tested).
+    """
     fabric = world.fabric(port.fabric)
     taken = sum(1 for _, one in world.fc_of(target, server.name) if one.port == port.name)
     zoned = fabric is not None and all(fabric.zoned(wwpn) for wwpn in pair.wwpns)
@@ -203,7 +211,10 @@ def scsi_servers_for(world: World, source: Frame, target: Frame, pair: ScsiPair)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Every adapter as it will be on the target. ``homeless`` are the Fibre Channel and NIC slots for which there is no place."""
+    """Every adapter as it will be on the target.
+
+    ``homeless`` are the Fibre Channel and NIC slots for which there is no place.
+    """
 
     scsi: tuple[ScsiPair, ...]
     fc: tuple[FcPair, ...]
@@ -298,7 +309,9 @@ def _place_fc(
 
 
 def _worn(place: tuple[Vios, FcPort], made: Sequence[FcPair], used: set[tuple[str, str]]) -> tuple[int, int]:
-    """How much a place is used by this partition already: another server is better, another port of the same one next."""
+    """How much a place is used by this partition already: another server is better, another port of the
+    same one next.
+    """
     server, port = place
     return sum(1 for one in made if one.server == server.name), int((server.name, port.name) in used)
 
@@ -324,7 +337,9 @@ def _place_vnics(
 def _backing(
     target: Frame, nic: Vnic, old: Backing, number: int, asked: Sequence[VnicWish], before: Sequence[Backing]
 ) -> Backing | None:
-    """One backing device on the target: the port that was asked for, else the next that has a link and is not used by this NIC."""
+    """One backing device on the target: the port that was asked for, else the next that has a link and is not used by
+    this NIC.
+    """
     wish = next((one for one in asked if one.of == (old.adapter, old.port)), None)
     if wish is None and asked:
         wish = next((one for at, one in enumerate(asked) if one.of is None and at == number), None)
@@ -354,6 +369,9 @@ def servers_with_sea(target: Frame, vlan: int, vswitch: str) -> Iterator[Vios]:
 
 
 def movers(frame: Frame) -> tuple[Vios, ...]:
-    """The I/O servers of a frame that can move a running partition. Under an IVM it is always the one (`IBMDOC:iphc3ivmvalidation`)."""
+    """The I/O servers of a frame that can move a running partition.
+
+    Under an IVM it is always the one (`IBMDOC:iphc3ivmvalidation`).
+    """
     able = (server for server in frame.servers if server.vasi is not None)
     return tuple(server for server in able if frame.hmc is None or (server.msp and server.rmc_state == "active"))

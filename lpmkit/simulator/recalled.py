@@ -2,8 +2,8 @@
 
 When somebody captures the real thing, it is put right here and nowhere else. No reader should rely on a word of this
 file. Their mark is D (docs/sources.md): message texts of IVM for a refused validation,
-the fields of ``lslparmigr`` other than counts and state, the streams of ``vasistat``, the error log of a mover, the wording
-of the DR manager.
+the fields of ``lslparmigr`` other than counts and state, the streams of ``vasistat``, the error log of a mover, the
+wording of the DR manager.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ LPM_ATTRIBUTES: tuple[tuple[str, str, str, bool], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Cluster software in a partition: what shows among the processes, the program that is asked, and its answer to these arguments; ``{}`` is the timer."""
+    """Cluster software in a partition: what shows among the processes, the program that is asked, and its answer to
+    these arguments; ``{}`` is the timer.
+    """
 
     processes: tuple[str, ...]
     program: str
@@ -90,8 +92,10 @@ CLUSTERS: Mapping[str, Cluster] = {
 }  # fmt: skip
 
 # --- messages -------------------------------------------------------------------------------------------------------
-# The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (`KSH-IVM`, `NOVA-IVM`). So are the codes VIOSE010401A1-0042
-# (partition not found), VIOSE03FF0000-0149 (firmware error) and VIOSI01040010-0003 (no results). Everything else is recalled.
+# The form ``[VIOSEnnnnnnnn-nnnn] text`` on standard error is seen (`KSH-IVM`, `NOVA-IVM`). So are the codes
+# VIOSE010401A1-0042
+# (partition not found), VIOSE03FF0000-0149 (firmware error) and VIOSI01040010-0003 (no results). Everything else is
+# recalled.
 
 NO_RESULTS = {False: "No results were found.", True: "Es wurden keine Ergebnisse gefunden."}
 
@@ -111,11 +115,17 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "authority": ("VIOSE01042001-0021", "The user {user} at {address} is not known there."),
     "keys": (
         "VIOSE01042017-0022",
-        "The SSH keys between this manager and user {user} at {address} are not set up. Use the mkauthkeys command first.",
+        (
+            "The SSH keys between this manager and user {user} at {address} are not set up. Use the mkauthkeys "
+            "command first."
+        ),
     ),
     "not-enterprise": (
         "VIOSE01042002-0101",
-        "The managed system {system} is not capable of partition mobility. Enter the PowerVM Enterprise activation code.",
+        (
+            "The managed system {system} is not capable of partition mobility. Enter the PowerVM Enterprise "
+            "activation code."
+        ),
     ),
     "already": ("VIOSE01042003-0102", "A migration operation is already in progress for partition {partition}."),
     "state": (
@@ -151,7 +161,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "processors": (
         "VIOSE01042012-0111",
-        "The destination managed system does not have enough processing units. Needed: {needed}. Available: {available}.",
+        (
+            "The destination managed system does not have enough processing units. Needed: {needed}. Available: "
+            "{available}."
+        ),
     ),
     "slots": ("VIOSE01042013-0112", "The management partition of {system} has no free virtual slot."),
     "physical": (
@@ -160,7 +173,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "backing": (
         "VIOSE01042015-0114",
-        "The virtual target device {vtd} is backed by {backing}, which is not a physical volume. It cannot be migrated.",
+        (
+            "The virtual target device {vtd} is backed by {backing}, which is not a physical volume. It cannot be "
+            "migrated."
+        ),
     ),
     "media": ("VIOSE01042018-0115", "The virtual optical device {vtd} holds the media {backing}. Unload it first."),
     "reserve": (
@@ -184,7 +200,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "same": ("VIOSE01042025-0122", "The source and the destination are the same managed system."),
     "stop-late": (
         "VIOSE01042030-0201",
-        "The migration of partition {partition} cannot be stopped any more: the partition is running on the destination.",
+        (
+            "The migration of partition {partition} cannot be stopped any more: the partition is running on the "
+            "destination."
+        ),
     ),
     "stop-none": ("VIOSE01042031-0202", "No migration operation is in progress for partition {partition}."),
     "stop-mover": ("VIOSE01042032-0203", "The mover does not answer. Recover partition {partition}."),
@@ -192,25 +211,40 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "recover-busy": ("VIOSE01042034-0205", "The migration of partition {partition} is still running. Stop it first."),
     "recover-remote": (
         "VIOSE01042060-0209",
-        "The destination managed system {system} cannot be asked to recover partition {partition}. Use the --force flag to go on without it.",
+        (
+            "The destination managed system {system} cannot be asked to recover partition {partition}. Use the "
+            "--force flag to go on without it."
+        ),
     ),
     "system-state": ("VIOSE01042061-0210", "The managed system {system} is in the state {state}."),
     "rmc-lost": (
         "VIOSE01042062-0211",
-        "The migration of partition {partition} failed: the partition could not be reached any more. Recover the partition.",
+        (
+            "The migration of partition {partition} failed: the partition could not be reached any more. Recover "
+            "the partition."
+        ),
     ),
     "lost": (
         "VIOSE01042063-0212",
-        "The migration of partition {partition} failed after the partition was resumed: its memory cannot be fetched any more. Recover the partition.",
+        (
+            "The migration of partition {partition} failed after the partition was resumed: its memory cannot be "
+            "fetched any more. Recover the partition."
+        ),
     ),
     "console-restarted": (
         "VIOSE01042064-0213",
-        "The migration of partition {partition} was left by the management console when it was restarted. Recover the partition.",
+        (
+            "The migration of partition {partition} was left by the management console when it was restarted. "
+            "Recover the partition."
+        ),
     ),
     "stopped": ("VIOSE01042035-0206", "The migration of partition {partition} was stopped."),
     "mover-died": (
         "VIOSE01042036-0207",
-        "The migration of partition {partition} failed: the connection between the movers was lost. Recover the partition.",
+        (
+            "The migration of partition {partition} failed: the connection between the movers was lost. Recover "
+            "the partition."
+        ),
     ),
     "not-converging": (
         "VIOSE01042037-0208",
@@ -250,11 +284,17 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "vterm": ("VIOSI01042059-0303", "A virtual terminal of partition {partition} is open. Its session will be closed."),
     "no-fc-port": (
         "VIOSE01042043-0125",
-        "The virtual Fibre Channel adapter in slot {slot} of partition {partition} cannot be hosted by the virtual I/O servers of {system}.",
+        (
+            "The virtual Fibre Channel adapter in slot {slot} of partition {partition} cannot be hosted by the "
+            "virtual I/O servers of {system}."
+        ),
     ),
     "no-fc-disk": (
         "VIOSE01042047-0128",
-        "The virtual Fibre Channel adapter in slot {slot} of partition {partition} does not see its disks through {wwpn}.",
+        (
+            "The virtual Fibre Channel adapter in slot {slot} of partition {partition} does not see its disks "
+            "through {wwpn}."
+        ),
     ),
     "no-nic-port": (
         "VIOSE01042044-0126",
@@ -287,8 +327,10 @@ def no_results(german: bool) -> Reply:
 
 
 # --- HMC ------------------------------------------------------------------------------------------------------------
-# An HMC prints ``HSCLxxxx text`` on standard output, with status 1 (A: `HMCMCP`, `ZIU`). Seen with their wording: HSCL3653 and HSCLA246
-# (A); HSCL8012 is what drivers take for "no such partition" and HSCL05DF for a wrong state (C). HSCLA24E is recalled (D). Which code
+# An HMC prints ``HSCLxxxx text`` on standard output, with status 1 (A: `HMCMCP`, `ZIU`). Seen with their wording:
+# HSCL3653 and HSCLA246
+# (A); HSCL8012 is what drivers take for "no such partition" and HSCL05DF for a wrong state (C). HSCLA24E is recalled
+# (D). Which code
 # comes with the other refusals is not known at all: they carry one that no HMC has.
 HMC_UNKNOWN_CODE = "HSCLFFFF"
 HMC_CODES: Mapping[str, str] = {
@@ -313,7 +355,8 @@ HMC_WORDING: tuple[tuple[str, str], ...] = (
     (". Either the network", ".  Either the network"),
     (
         "a level of software that supports this operation.",
-        "a level of software that is capable of supporting this operation.  Verify the correct network and setup of the "
+        "a level of software that is capable of supporting this operation.  Verify the correct network and "
+        "setup of the "
         "partition, and try the operation again.",
     ),
 )
@@ -339,7 +382,8 @@ def hmc_told(text: str) -> str:
     return f"{HMC_CODES.get(key, HMC_UNKNOWN_CODE)} {said}"
 
 
-#: Whether a partition that is moved without a word about its pool comes into one of the same name (nobody could be asked; the manuals have it
+#: Whether a partition that is moved without a word about its pool comes into one of the same name (nobody could be
+#: asked; the manuals have it
 #: chosen by the operator).
 POOL_GOES_WITH_ITS_NAME = False
 
@@ -359,7 +403,9 @@ PARTITION_LOST = "Error"
 
 
 def mover_pairs(source: Frame, target: Frame) -> list[dict[str, str]]:
-    """``lslparmigr -r msp``: for each mover of the source the movers of the target, with the addresses that can talk."""
+    """``lslparmigr -r msp``: for each mover of the source the movers of the target, with the addresses that
+    can talk.
+    """
     there = movers(target)
     return [
         {
@@ -436,7 +482,8 @@ DRMGR_LINES = {
 }
 
 
-# nmon for AIX notes the three phases of a reconfiguration in BBBR rows (IBM support document 1115625); the fields behind the tag are made up.
+# nmon for AIX notes the three phases of a reconfiguration in BBBR rows (IBM support document 1115625); the fields
+# behind the tag are made up.
 NMON = "/var/perf/nmon/recording.nmon"
 NMON_HEADING = "AAA,progname,topas_nmon\nAAA,interval,60\n"
 NMON_ROWS = {
@@ -459,7 +506,10 @@ class Stream:
 
 
 def vasistat_page(device: str, elapsed_s: float, out_bytes: int, in_bytes: int, streams: tuple[Stream, ...]) -> str:
-    """The page of ``vasistat``; the streams come with ``-all``. Field names of the generic part `IBMDOC:p8hcg_vasistat`."""
+    """The page of ``vasistat``; the streams come with ``-all``.
+
+    Field names of the generic part `IBMDOC:p8hcg_vasistat`.
+    """
     minutes, seconds = divmod(int(elapsed_s), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -31,16 +31,18 @@ from lpmkit.simulator.sshd import ShellFactory, SshServer
 from lpmkit.simulator.truth import Truth
 from lpmkit.simulator.vios_machine import ViosMachine
 
-#: Where the password of the simulated SAP systems and databases may be given; made up otherwise. The site file refers to it.
+#: Where the password of the simulated SAP systems and databases may be given; made up otherwise. The site file refers
+#: to it.
 GIVEN_BY = "LPM_SIMULATOR_SAP_PASSWORD"
 
 
 class Simulator:
     """Frames and what is on them, for as long as the ``with`` block lasts: blades under IVM, or servers under an HMC.
 
-    ``directory`` receives keys, ``ssh_config`` and ``site.yaml``; without it a temporary one is made and removed at the end.
-    ``speed`` shortens everything about a move but the suspension. ``seed`` makes moves repeatable. ``faults`` are `Fault`
-    values or their text forms. ``isolate`` needs root. Every host is ``round_trip_s`` away from whoever logs in.
+    ``directory`` receives keys, ``ssh_config`` and ``site.yaml``; without it a temporary one is made and removed at the
+    end. ``speed`` shortens everything about a move but the suspension. ``seed`` makes moves repeatable. ``faults`` are
+    `Fault` values or their text forms. ``isolate`` needs root. Every host is ``round_trip_s`` away from whoever logs
+    in.
 
     Leaving the block ends every process and thread that it started, whatever state a move was in.
     """
@@ -166,7 +168,8 @@ class Simulator:
 
     def _share(self, found: Partition, keys: set[bytes]) -> login.Address:
         """Let a partition answer from this process."""
-        from lpmkit.simulator.partition import AixMachine, Neighbour  # noqa: PLC0415 - with all that a partition may run
+        # with all that a partition may run
+        from lpmkit.simulator.partition import AixMachine, Neighbour  # noqa: PLC0415
 
         root = self.directory / "partitions" / found.name
         inside = guest.install(self.world, found, time.time())
@@ -212,7 +215,8 @@ class Simulator:
         """The certificate of sapstartsrv, where the partition has one."""
         if found.sap is None or not found.sap.has_start_service:
             return None
-        from lpmkit.simulator import certificates  # noqa: PLC0415 - x509 is loaded only where there is somebody to use it
+        # x509 is loaded only where there is somebody to use it
+        from lpmkit.simulator import certificates  # noqa: PLC0415
 
         made = certificates.make(self.directory, found.name, address)
         return {"certificate": str(made.certificate), "key": str(made.key)}

@@ -1,7 +1,7 @@
 """The bytes: an SSH server of one simulated host, on loopback, for a few users and their keys.
 
-It knows nothing of PowerVM. A channel's command line goes to a `Shell`; what the shell writes goes to the channel at once.
-One thread per connection (paramiko's own) and one or two per channel that runs something.
+It knows nothing of PowerVM. A channel's command line goes to a `Shell`; what the shell writes goes to the channel at
+once. One thread per connection (paramiko's own) and one or two per channel that runs something.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class ChannelIo:
 class Transport(paramiko.Transport):
     """paramiko's, except that a command starts only after the client was told that its request is granted.
 
-    paramiko calls ``check_channel_exec_request`` before it sends the answer; a short command started there could end, and its
-    channel be closed, before the client has heard that it began.
+    paramiko calls ``check_channel_exec_request`` before it sends the answer; a short command started there could end,
+    and its channel be closed, before the client has heard that it began.
     """
 
     granted: dict[int, Callable[[], None]]

@@ -1,14 +1,16 @@
 """How the memory of a partition gets to the other side: a model of the copy, not a progress bar. Pure functions.
 
 While the partition runs its touched pages are sent, then those that were written meanwhile, then those written during
-*that*; pages never touched are not sent. The set written within ``t`` of a clean state is concave, ``W (1 - exp(-d t / W))``:
-a working set is written again and again. When what is left is small enough, or stops shrinking, the partition is
-suspended. PowerVM does not wait for the last page: it sends the processor state and the hottest pages, resumes on the
-target, and fetches the rest on demand. So the suspension is a nearly fixed cost of the partition's shape plus a residue.
+*that*; pages never touched are not sent. The set written within ``t`` of a clean state is concave,
+``W (1 - exp(-d t / W))``: a working set is written again and again. When what is left is small enough, or stops
+shrinking, the partition is suspended. PowerVM does not wait for the last page: it sends the processor state and the
+hottest pages, resumes on the target, and fetches the rest on demand. So the suspension is a nearly fixed cost of the
+partition's shape plus a residue.
 
 Theory of operation: `plan` computes the whole copy beforehand; `progress` says where it stands at any moment of it.
-The costs of `Overheads` and `SuspensionCost` are not measured on real machines; they were chosen so that a 4 GB partition on
-a 1 Gb network takes two minutes and stands still for less than two seconds, which was observed on a pair of JS22.
+The costs of `Overheads` and `SuspensionCost` are not measured on real machines; they were chosen so that a 4 GB
+partition on a 1 Gb network takes two minutes and stands still for less than two seconds, which was observed on a pair
+of JS22.
 """
 
 from __future__ import annotations
@@ -153,7 +155,10 @@ def plan(
     overheads: Overheads | None = None,
     cost: SuspensionCost | None = None,
 ) -> Plan:
-    """Plan a copy. The same seed gives the same plan; the seed moves times by a few percent, as no two moves are equal."""
+    """Plan a copy.
+
+    The same seed gives the same plan; the seed moves times by a few percent, as no two moves are equal.
+    """
     limits, overheads, cost = limits or Limits(), overheads or Overheads(), cost or SuspensionCost()
     dice = random.Random(seed)
     rate = min(link_mb_per_second, mover_mb_per_second) * dice.uniform(0.98, 1.02)

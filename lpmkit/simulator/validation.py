@@ -1,8 +1,8 @@
 """Whether a partition may move: every refusal follows from the state of the world. Pure functions.
 
-The groups come in the order of IVM's own table (`IBMDOC:iphc3ivmvalidation`), with the state of the partition first because
-IVM picks active or inactive mobility by it (`IVM-migrlpar`). The first group that fails is reported, with everything in it
-that is wrong. The wording is in `recalled`.
+The groups come in the order of IVM's own table (`IBMDOC:iphc3ivmvalidation`), with the state of the partition first
+because IVM picks active or inactive mobility by it (`IVM-migrlpar`). The first group that fails is reported, with
+everything in it that is wrong. The wording is in `recalled`.
 """
 
 from __future__ import annotations
@@ -143,7 +143,9 @@ def mover_of(frame: Frame, wish: Wish | None) -> Vios:
 
 
 def pool_there(moved: Partition, source: Frame, target: Frame, wishes: Wishes) -> Pool | None:
-    """The shared processor pool on the target: the one asked for by name or number, ``None`` when there is none such."""
+    """The shared processor pool on the target: the one asked for by name or number, ``None`` when there is
+    none such.
+    """
     if wishes.pool is not None or wishes.pool_id is not None:
         asked = (pool for pool in target.every_pool if wishes.pool == pool.name or wishes.pool_id == pool.number)
         return next(asked, None)
@@ -187,7 +189,8 @@ def _adapters(question: Question) -> Iterator[str]:
             yield message(key, partition=moved.name)
 
 
-#: Fields of a partition's listings that stand in the way of a move, what they must say, the message, and whether only an active move minds
+#: Fields of a partition's listings that stand in the way of a move, what they must say, the message, and whether only
+#: an active move minds
 #: (docs/checks.md, prerequisites 17 to 22, 37 and 38).
 UNFIT = (
     ("run_num_huge_pages", "0", "huge-pages", True),
@@ -237,7 +240,9 @@ def _masking(question: Question) -> Iterator[str]:
 
 
 def _luns(question: Question) -> Iterator[tuple[Vios, ScsiPair, Disk]]:
-    """The partition's LUNs as the source's I/O servers see them, each with the server of the target that would serve it."""
+    """The partition's LUNs as the source's I/O servers see them, each with the server of the target that would serve
+    it.
+    """
     for before, after in zip(question.partition.scsi, question.placed().scsi, strict=True):
         for _, disk in luns_behind(question.source, before):
             yield question.target.server(after.server), before, disk

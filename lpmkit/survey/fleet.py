@@ -1,4 +1,4 @@
-"""Many partitions surveyed in one pass, over so many connections at a time and no more.
+"""Many partitions surveyed in one pass, over a limited number of connections at a time.
 
 Each manager is asked first what its frames hold. Then every frame is looked at once, for all moves from it and to it,
 over a connection of its own to its manager; and every partition that runs is logged in to once. All of that goes on
@@ -109,7 +109,7 @@ def directions_of(site: Site, source: str | None, target: str | None) -> tuple[D
     """The directions that are meant: from ``source`` to ``target``, or to its partner; without either, from every
     frame that has a partner.
 
-    Raises `UsageError` where none is, and `NotFound` for a frame that nobody knows.
+    Raises `UsageError` where none is, and `NotFound` for an unknown frame.
     """
     if source is None:
         directions = tuple(Direction(name, frame.partner) for name, frame in site.frames.items() if frame.partner)
@@ -178,7 +178,7 @@ class SurveyJob(Generic[Value]):
 
 
 def work_through(jobs: Iterable[SurveyJob[Any]], total: int, per_machine: int) -> int:
-    """Do all jobs and those that follow from them, so many at once.
+    """Do all jobs and those that follow from them, a limited number at once.
 
     Returns the most connections that were open. Raises what one of them raises.
     """

@@ -23,7 +23,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IdentitySnapshot:
-    """A partition at one moment: on which frame it is listed, and who it says it is."""
+    """A partition at one moment: the frame that lists it, and its identity."""
 
     frame: str | None
     identity: Identity

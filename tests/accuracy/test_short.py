@@ -1,4 +1,6 @@
-"""The benchmark of accuracy in its short form: a real OpenSSH server, really frozen and cut off sixty times while the other tests load this machine."""
+"""The benchmark of accuracy in its short form: a real OpenSSH server, really frozen and cut off sixty times while the
+other tests load this machine.
+"""
 
 import os
 import subprocess

@@ -114,7 +114,9 @@ def shot(page: Page, name: str) -> Path:
 
 
 def shots(page: Page, name: str, at: Locator) -> None:
-    """A screenshot in each of `SIZES`, with ``at`` at the top of what scrolls, and the smallest size again afterwards."""
+    """A screenshot in each of `SIZES`, with ``at`` at the top of what scrolls, and the smallest size again
+    afterwards.
+    """
     for width, height in (*SIZES[1:], SIZES[0]):
         page.set_viewport_size({"width": width, "height": height})
         find(page, at).evaluate("element => element.scrollIntoView({block: 'start'})")
@@ -123,7 +125,9 @@ def shots(page: Page, name: str, at: Locator) -> None:
 
 
 def find(page: Page, what: Locator, timeout_s: float = 200.0) -> Locator:
-    """Scroll through the notebook until ``what`` is in view: JupyterLab holds only the cells that are near the window."""
+    """Scroll through the notebook until ``what`` is in view: JupyterLab holds only the cells that are near
+    the window.
+    """
     found = what.first
 
     def is_there() -> bool:
@@ -139,7 +143,8 @@ def find(page: Page, what: Locator, timeout_s: float = 200.0) -> Locator:
         return found.is_visible()
 
     assert wait_until(is_there, clock=Clock(), timeout_s=timeout_s, every_s=0.02), f"{what} is nowhere in the notebook"
-    # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the time
+    # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the
+    # time
     found.evaluate("element => element.scrollIntoView({block: 'nearest'})")
     return found
 
@@ -155,7 +160,9 @@ _SCROLL_ON = """() => {
 
 
 def tab_to(page: Page, what: str, most: int = 120) -> None:
-    """Press Tab until the element that has the focus is ``what``: the text of a button, the placeholder of a field, the label of a list."""
+    """Press Tab until the element that has the focus is ``what``: the text of a button, the placeholder of a field,
+    the label of a list.
+    """
     said = "element => (element.placeholder || element.labels?.[0]?.innerText || element.innerText || '').trim()"
     for _ in range(most):
         if page.evaluate(f"({said})(document.activeElement)") == what:

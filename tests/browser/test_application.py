@@ -1,4 +1,6 @@
-"""The application without code, clicked through in a real browser: survey, move, a reload and a second tab in mid-copy, verdict, write-up."""
+"""The application without code, clicked through in a real browser: survey, move, a reload and a second tab in
+mid-copy, verdict, write-up.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The numbered notebooks clicked through in JupyterLab, in one night in which much goes wrong; screenshots are kept for eyes.
+"""The numbered notebooks clicked through in JupyterLab, in one night in which much goes wrong; screenshots are kept for
+eyes.
 
-One server and one set of machines for all of it: the launcher; a validation that fails and is mended; a move that is stopped in mid-copy; another with a reload, a second tab and a restarted kernel in mid-copy;
-verdict and write-up. The main path is gone by keyboard alone. A password is typed and others are planted, and afterwards no file has them.
+One server and one set of machines for all of it: the launcher; a validation that fails and is mended; a move that is
+stopped in mid-copy; another with a reload, a second tab and a restarted kernel in mid-copy; verdict and write-up. The
+main path is gone by keyboard alone. A password is typed and others are planted, and afterwards no file has them.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class Said:
 
 
 class Hold:
-    """Holds every copy half way until it is let go: what is done in mid-copy is done in time on a machine however slow."""
+    """Holds every copy half way until it is let go: what is done in mid-copy is done in time on a machine however
+    slow.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._go_on = folder / "copy-may-go-on"
@@ -136,14 +138,17 @@ def assert_contains_the_truth(summary: dict[str, Any], really: dict[str, dict[st
     longest = (really["resumed"]["mono_ns_after"] - really["suspended"]["mono_ns_before"]) / 1e9
     assert found["length"]["low"] <= longest
     assert found["length"]["high"] >= shortest
-    # How narrow it is on a quiet machine is measured by `python -m benchmarks.demos`; here other tests keep both cores busy,
+    # How narrow it is on a quiet machine is measured by `python -m benchmarks.demos`; here other tests keep both cores
+    # busy,
     # and what stands still with us cannot tell when the partition did.
     allowed_s = 0.5 + 2 * summary["own_stalls"]["longest_s"]
     assert found["length"]["high"] - found["length"]["low"] <= allowed_s, (found["length"], allowed_s)
 
 
 def files_with(folder: Path, text: str) -> Sequence[str]:
-    """The files that hold a text, also inside of archives (a ZIP, a Word file), as a PDF's text, or packed into Parquet."""
+    """The files that hold a text, also inside of archives (a ZIP, a Word file), as a PDF's text, or packed into
+    Parquet.
+    """
     found: list[str] = []
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         try:

@@ -16,7 +16,9 @@ from tests.end_to_end.cases import Hold, phases, rehearse, soon, times_asked
 
 
 def _run(model: str, folder: Path, **parameters: Any) -> Any:
-    """A model run from clean by papermill with other parameters; the copy with its outputs is written into ``folder``."""
+    """A model run from clean by papermill with other parameters; the copy with its outputs is written into
+    ``folder``.
+    """
     source = next(path for path in models() if path.stem == model)
     return papermill.execute_notebook(
         str(source),

@@ -1,4 +1,6 @@
-"""A move with SAP in the partition, from the prompt to the report: every verdict right, every fault found, no password anywhere."""
+"""A move with SAP in the partition, from the prompt to the report: every verdict right, every fault found, no password
+anywhere.
+"""
 
 from __future__ import annotations
 

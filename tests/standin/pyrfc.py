@@ -1,10 +1,12 @@
 """A stand-in for pyrfc, written to what callers of the real one meet (`PYRFC`).
 
-It keeps what hurts: parameters must be texts; a call that runs into its time-out is cancelled and *the connection is reopened without a word* under another
-handle and conversation id; communication failures reopen as well; texts follow the logon language; columns of RFC_READ_TABLE come in the table's order; a row over 512
-characters is refused; a job selection that finds nothing is an error; the job interface's logon lives in the conversation.
+It keeps what hurts: parameters must be texts; a call that runs into its time-out is cancelled and *the connection is
+reopened without a word* under another handle and conversation id; communication failures reopen as well; texts follow
+the logon language; columns of RFC_READ_TABLE come in the table's order; a row over 512 characters is refused; a job
+selection that finds nothing is an error; the job interface's logon lives in the conversation.
 
-Who answers is `BACKEND`, a function of (conversation, function, parameters); a test sets it, or ``LPMKIT_STANDIN_BACKEND`` names one as ``module:name``.
+Who answers is `BACKEND`, a function of (conversation, function, parameters); a test sets it, or
+``LPMKIT_STANDIN_BACKEND`` names one as ``module:name``.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ class RFCLibError(RFCError):
         self.msg_class = self.msg_type = self.msg_number = ""
 
     def __str__(self) -> str:
-        return f"{type(self).__name__} (rc={self.code}): key={self.key}, message={self.message} [MSG: class=, type=, number=, v1-4:=;;;]"
+        return (
+            f"{type(self).__name__} (rc={self.code}): key={self.key}, message={self.message} [MSG: class=, type=, "
+            "number=, v1-4:=;;;]"
+        )
 
 
 class CommunicationError(RFCLibError):

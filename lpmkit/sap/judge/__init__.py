@@ -1,7 +1,8 @@
-"""The effect of a move on a SAP system: questions, each answered from observations before and after the pause, and from the two snapshots.
+"""The effect of a move on a SAP system: questions, each answered from observations before and after the pause, and from
+the two snapshots.
 
-Missing data never passes. A question that no way of the site file can answer is "not evaluated" and does not count against the move; one that a way should have
-answered and did not is "not evaluated" and does.
+Missing data never passes. A question that no way of the site file can answer is "not evaluated" and does not count
+against the move; one that a way should have answered and did not is "not evaluated" and does.
 """
 
 from __future__ import annotations

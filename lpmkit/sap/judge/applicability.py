@@ -1,6 +1,8 @@
-"""The questions that apply to a system: an instance without ABAP has no work processes, and one without an enqueue server no lock table.
+"""The questions that apply to a system: an instance without ABAP has no work processes, and one without an enqueue
+server no lock table.
 
-The start service lists the features of every instance (``GetSystemInstanceList``, `SAPCONTROL-WSDL`). Where they are not known, every question applies.
+The start service lists the features of every instance (``GetSystemInstanceList``, `SAPCONTROL-WSDL`). Where they are
+not known, every question applies.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ ASKED = {
     "queues": "queues",
     "dumps": "dumps",
 }
-#: How much before the end of the observation the last look may lie, beside three intervals of the question: the bound on requests holds questions back.
+#: How much before the end of the observation the last look may lie, beside three intervals of the question: the bound
+#: on requests holds questions back.
 SLACK_S = 60.0
 
 
@@ -60,7 +63,9 @@ def watched_lanes(case: Case) -> Case:
 
 
 def as_it_applies(case: Case, questions: Sequence[Question]) -> Iterator[Question]:
-    """Each question: not counting where no watched instance can answer it, open where it was not looked at until the end."""
+    """Each question: not counting where no watched instance can answer it, open where it was not looked at until the
+    end.
+    """
     known = features(case)
     all_known = bool(known) and set(known) == set(case.instances)
     there = frozenset().union(*known.values()) if known else frozenset()

@@ -108,7 +108,9 @@ def _running(
     history: JobHistory | None,
     log: JobProgress | None,
 ) -> JobLine:
-    """It says that it runs: is there a work process that does it, and has it gone on since, by its log or by the processor?"""
+    """A job reported as running: a work process must carry it, and it must have gone on since, by its log or by
+    processor time.
+    """
     ran = was is JobStatus.RUNNING
     if not any(sight.asked_ns >= case.pause.end_ns for sight in course.sights):
         return JobLine(course, "unknown" if ran else "", "not looked at after the pause")
@@ -132,7 +134,7 @@ def _running(
 
 
 def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | None) -> str:
-    """Its step and its log, and for how long it has run beside its usual time; empty where nothing of it is told."""
+    """Its step and its log, and its run time beside its usual time; empty where none of it is known."""
     said = ""
     if log is not None:
         if log.last.step is not None:
@@ -148,9 +150,10 @@ def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | N
 
 
 def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservation | None:
-    """The last look at the work processes after the pause with the job running in the answer before it and in the one after.
+    """The last look at the work processes after the pause with the job running in the answer before it and in the one
+    after.
 
-    Without the answer after it, a job that ended in between would pass for one that only says that it runs.
+    Without the answer after it, a job that ended in between could be mistaken for one that is only listed as running.
     """
     if course.job.pid is None:
         return None

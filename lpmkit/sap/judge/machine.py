@@ -1,4 +1,6 @@
-"""The new machine as the system sees it: the licence, ``lsconf`` from inside, and the conversation that crossed over."""
+"""The new machine as the system sees it: the licence, ``lsconf`` from inside, and the conversation that
+crossed over.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def licence(case: Case) -> Question:
 
 
 def host(case: Case) -> Question:
-    """``lsconf`` from inside SAP before and after: another machine as it should be, the partition the same, and every other line that changed by its name."""
+    """``lsconf`` from inside SAP before and after: another machine as it should be, the partition the same, and every
+    other line that changed by its name.
+    """
     key, title = f"sap-host-{case.sid}", f"{case.sid}: the host seen from inside as it should be?"
     if case.before is None or case.after is None:
         asked = case.before is not None and case.before.lsconf is not None
@@ -103,7 +107,10 @@ def conversation(case: Case) -> list[Question]:
                 title,
                 FAILED,
                 f"it was reopened {plural(count, 'time')}, without notice",
-                "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; whatever lived in it is gone",
+                (
+                    "its identity (RFC: handle and conversation id; SOAP-RFC: the session cookie) changed; "
+                    "whatever lived in it is gone"
+                ),
                 reply=ReplyWord.NO,
             )
         ]

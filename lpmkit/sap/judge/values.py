@@ -1,4 +1,6 @@
-"""The parts of a judgement: the case, one question answered, a job's line, the outcome; and the words that all questions share."""
+"""The parts of a judgement: the case, one question answered, a job's line, the outcome; and the words that all
+questions share.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ ENDED_BY_ERROR = ("AB0", "AB1", "D01", "R6F")
 
 @dataclass(frozen=True, slots=True)
 class NiLane:
-    """The history of the connection to one dispatcher: the number of losses, and its longest unanswered stretch, seconds."""
+    """The history of the connection to one dispatcher: the number of losses, and its longest unanswered stretch,
+    seconds.
+    """
 
     probe: str
     connections: int
@@ -74,7 +78,7 @@ class SapOutcome:
 
 
 def not_evaluated(case: Case, key: str, title: str, question: str, found: Answers) -> Question:
-    """Not evaluated, with the reason; counting only where the site has a way that should have told."""
+    """Not evaluated, with the reason; it counts only where the site has a source that should have answered."""
     if found.all and found.before is None:
         return Question(key, title, OPEN, "it was not looked at before the pause")
     if found.all:

@@ -43,7 +43,7 @@ def ni(case: Case) -> Question:
     return Question(key, title, PASSED, f"one connection throughout, {waited}", reply=ReplyWord.YES)
 
 
-# --- processes ---------------------------------------------------------------------------------------------------------
+# --- processes --------------------------------------------------------------------------------------------------------
 
 
 def processes(case: Case) -> Question:
@@ -68,7 +68,10 @@ def processes(case: Case) -> Question:
 
 
 def _process_changes(before: Sequence[Process], after: Sequence[Process]) -> list[str]:
-    """The changes of processes. Several may have one name (a HANA index server for each tenant, ``jstart`` for each node), so they are compared by name
+    """The changes of processes.
+
+    Several may have one name (a HANA index server for each tenant, ``jstart`` for each node), so they are compared by
+    name
     as sets of pids; the order of the rows means nothing."""
     groups: dict[tuple[str, str, str], tuple[list[Process], list[Process]]] = {}
     for place, rows in enumerate((before, after)):
@@ -126,7 +129,8 @@ def work_processes(case: Case) -> Question:
             wrong.append(f"{was.type} {was.number} is {now.activity.value}")
         else:
             intact += not more
-    # heap limit, automatic restart, a dynamic work process given back: every day, while Err stands still and most of the others live on
+    # heap limit, automatic restart, a dynamic work process given back: every day, while Err does not rise and most of
+    # the others live on
     if len(everyday) > min(case.slo.work_process_restarts, intact):
         wrong += everyday
         everyday = []

@@ -1,7 +1,9 @@
-r"""The alert log as an instance writes it, in the form of its release, with everything that makes reading one hard (`ALERT-LOGS`).
+r"""The alert log as an instance writes it, in the form of its release, with everything that makes reading one hard
+(`ALERT-LOGS`).
 
-Up to 12.1 a line of its own holds the local time as ``ctime`` prints it, later an ISO stamp with zone; ``UNIFORM_LOG_TIMESTAMP_FORMAT=FALSE`` brings
-the old form back, in the same file. From 11g on everything is written into ``log.xml`` too.
+Up to 12.1 a line of its own holds the local time as ``ctime`` prints it, later an ISO stamp with zone;
+``UNIFORM_LOG_TIMESTAMP_FORMAT=FALSE`` brings the old form back, in the same file. From 11g on everything is written
+into ``log.xml`` too.
 """
 
 from __future__ import annotations
@@ -98,7 +100,10 @@ class AlertLog:
             self._append_xml(lines, wall_s)
 
     def write_block(self, client: str, seconds_ago: float = 0.0) -> None:
-        """A connection that timed out. Where times are local the block stands before its stamp; the time inside it is the right one."""
+        """A connection that timed out.
+
+        Where times are local the block stands before its stamp; the time inside it is the right one.
+        """
         wall_s = self.now()
         lines = network_error(client, self.version, wall_s - seconds_ago)
         if self.iso:
@@ -109,7 +114,9 @@ class AlertLog:
             self._append_xml(lines, wall_s)
 
     def write_interleaved(self, client: str) -> None:
-        """A block of one process with an entry of another, and stamps, between its lines (seen on a stalling 19c host)."""
+        """A block of one process with an entry of another, and stamps, between its lines (seen on a stalling 19c
+        host).
+        """
         lines, wall_s = network_error(client, self.version, self.now()), self.now()
         text = [self.stamp(wall_s), *lines[:4], self.stamp(wall_s), "Resize operation completed for file# 3"]
         for at, line in enumerate(lines[4:]):
@@ -118,7 +125,9 @@ class AlertLog:
             self._append("\n".join(text) + "\n")
 
     def write_banner(self) -> None:
-        """The banner of a start without a start: a running 12c writes it when ``log.xml`` rolls (`ORADOC:2049516.1`)."""
+        """The banner of a start without a start: a running 12c writes it when ``log.xml`` rolls
+        (`ORADOC:2049516.1`).
+        """
         self.write(
             "Starting ORACLE instance (normal) (OS id: 4063494)", "LICENSE_MAX_SESSION = 0", "LICENSE_SESSIONS_WARNING = 0",
             f"ORACLE_HOME = /oracle/{self.sid}/{''.join(str(part) for part in self.release[:3])}_64",
@@ -163,7 +172,8 @@ class AlertLog:
         body = escape("\n".join(lines), {"'": "&apos;"})
         element = (
             f"<msg time='{stamp}' org_id='oracle' comp_id='rdbms'\n client_id='' type='UNKNOWN' level='16'\n"
-            f" host_id='{self.sid.lower()}' host_addr='192.0.2.85' module=''\n pid='4063494'>\n <txt>{body}\n </txt>\n</msg>\n"
+            f" host_id='{self.sid.lower()}' host_addr='192.0.2.85' module=''\n pid='4063494'>\n <txt>{body}\n "
+            "</txt>\n</msg>\n"
         )
         with (folder / "log.xml").open("a", encoding="utf-8") as file:
             file.write(element)

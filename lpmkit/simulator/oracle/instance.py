@@ -1,7 +1,8 @@
 """The instance: its sessions, what it waited for, what it does with its days. What the faces show comes from here.
 
-`Instance.live` is its background work, in a thread of its own: the log writer writes every few milliseconds and switches logs. When the partition was stopped, a
-write that was in flight took that long, and this is where the instance notes it as a real one does: in its waits, in LGWR's trace, in the alert log through VKTM.
+`Instance.live` is its background work, in a thread of its own: the log writer writes every few milliseconds and
+switches logs. When the partition was stopped, a write that was in flight took that long, and this is where the instance
+notes it as a real one does: in its waits, in LGWR's trace, in the alert log through VKTM.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lpmkit.simulator.oracle.alert_log import AlertLog, log_switch, release_of
 
 WRITE_EVERY_S = 0.02
 LOG_SWITCH_EVERY_S = 3.0
-#: VKTM says nothing of a jump below a second; LGWR says nothing of a write below half a second (`ORADOC:1347586.1`, `ALERT-LOGS`).
+#: VKTM says nothing of a jump below a second; LGWR says nothing of a write below half a second (`ORADOC:1347586.1`,
+#: `ALERT-LOGS`).
 VKTM_ALLOWS_S, LGWR_ALLOWS_S = 1.0, 0.5
 HISTOGRAM = tuple(2**power for power in range(23))
 BACKGROUND = ("PMON", "PSP0", "MMAN", "DBW0", "LGWR", "CKPT", "SMON", "RECO", "ARC0", "ARC1")
@@ -93,7 +95,10 @@ class Waits:
 
 @dataclass(slots=True)
 class Switches:
-    """The faults that are switched on. ``listener`` answers, refuses (with ``refusal``), hangs or resets; the numbers are ORA- errors, 0 for none."""
+    """The faults that are switched on.
+
+    ``listener`` answers, refuses (with ``refusal``), hangs or resets; the numbers are ORA- errors, 0 for none.
+    """
 
     listener: str = "answers"
     refusal: int = 12514
@@ -243,7 +248,9 @@ class Instance:
     # --- what happens to it
 
     def do(self, what: str) -> None:
-        """Carry out a switch or an incident by its name, as faults word it: ``ora600``, ``listener-hangs``, ``kill:SAPR3`` …"""
+        """Carry out a switch or an incident by its name, as faults word it: ``ora600``, ``listener-hangs``,
+        ``kill:SAPR3`` …
+        """
         name, _, argument = what.partition(":")
         deeds: dict[str, Callable[[], None]] = {
             "ora600": self.internal_error,
@@ -322,7 +329,10 @@ class Instance:
         found.hang_up()
 
     def restart(self, down_s: float) -> None:
-        """A real one: everything that was connected is gone, and so is the old start time. Comes back by itself, in a thread of its own."""
+        """A real one: everything that was connected is gone, and so is the old start time.
+
+        Comes back by itself, in a thread of its own.
+        """
         with self.lock:
             ended, self.sessions = list(self.sessions.values()), {}
             self.state = DOWN
@@ -382,7 +392,10 @@ class Instance:
     def _drifted(self, late_s: float) -> None:
         # on AIX a tick of the machine and no time (fixtures/oracle-11.2/vktm_trace/ticks_and_stalls)
         at = int((self.log.now() - self.started_wall_s) * 1e6)
-        line = f"kstmchkdrift (kstmhighrestimecntkeeper:highres): Time jumped forward by ({int(late_s * 1e6)})usec at ({at}) whereas (1000000) is allowed"
+        line = (
+            f"kstmchkdrift (kstmhighrestimecntkeeper:highres): Time jumped forward by ({int(late_s * 1e6)})usec at "
+            f"({at}) whereas (1000000) is allowed"
+        )
         self.log.trace("vktm", line)
         if self.release >= (12, 2):
             # fixtures/oracle-19/alert_log/forward_time_drift
@@ -394,7 +407,10 @@ class Instance:
         elif self.release >= (11, 2, 0, 4):
             self.log.write(
                 "Warning: VKTM detected a time drift.",
-                "Time drifts can result in an unexpected behavior such as time-outs. Please check trace file for more details.",
+                (
+                    "Time drifts can result in an unexpected behavior such as time-outs. Please check trace file "
+                    "for more details."
+                ),
             )
         else:
             self.log.write("Time drift detected. Please check VKTM trace file for more details.")

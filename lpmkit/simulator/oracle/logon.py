@@ -1,7 +1,7 @@
 """Passwords over the wire, as 11g verifiers have it (O5LOGON): both sides prove that they know it, and nobody sends it.
 
-The server sends half a session key under the password's hash; the client answers with the other half and with the password under the key made of both; the
-server shows that it got it by sending words of its own under the same key.
+The server sends half a session key under the password's hash; the client answers with the other half and with the
+password under the key made of both; the server shows that it got it by sending words of its own under the same key.
 """
 
 from __future__ import annotations

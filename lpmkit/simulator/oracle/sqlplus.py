@@ -1,6 +1,8 @@
-"""``sqlplus`` and ``tnsping`` on the partition's command line, as a script uses them: ``sqlplus -S /nolog`` and statements on standard input.
+"""``sqlplus`` and ``tnsping`` on the partition's command line, as a script uses them: ``sqlplus -S /nolog`` and
+statements on standard input.
 
-How values are laid out is what ``set`` asks for (colsep, heading, feedback, pagesize, numwidth); columns are padded, as they are in life.
+How values are laid out is what ``set`` asks for (colsep, heading, feedback, pagesize, numwidth); columns are padded, as
+they are in life.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""TTC: what data packets carry, as a 12.1 server writes and reads it. Seen from the public source of python-oracledb's thin mode.
+"""TTC: what data packets carry, as a 12.1 server writes and reads it.
 
-Numbers are written with their length first; texts with their length in one byte, or, when they are longer than 252, in pieces after the byte 254.
+Seen from the public source of python-oracledb's thin mode.
+
+Numbers are written with their length first; texts with their length in one byte, or, when they are longer than 252, in
+pieces after the byte 254.
 """
 
 from __future__ import annotations

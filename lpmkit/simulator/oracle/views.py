@@ -1,7 +1,8 @@
-r"""SQL against the instance: its views as tables of a small database in memory, so that any reasonable query gets the answer it should.
+r"""SQL against the instance: its views as tables of a small database in memory, so that any reasonable query gets the
+answer it should.
 
-Only the views of the release are there; for others, and for those that the user may not see, the answer is ORA-00942 as in life. Times are texts in ISO form
-until ``to_char`` makes something of them.
+Only the views of the release are there; for others, and for those that the user may not see, the answer is ORA-00942 as
+in life. Times are texts in ISO form until ``to_char`` makes something of them.
 """
 
 from __future__ import annotations
@@ -128,7 +129,8 @@ class Views:
             table = '"' + name.replace("#", "_nr_") + '"'
             self._memory.execute(f"drop table if exists {table}")
             self._memory.execute(f"create table {table} ({', '.join(each.replace('#', '_nr_') for each in columns)})")
-            self._memory.executemany(f"insert into {table} values ({', '.join('?' * len(columns))})", rows)  # noqa: S608 - names of our own
+            # names of our own
+            self._memory.executemany(f"insert into {table} values ({', '.join('?' * len(columns))})", rows)  # noqa: S608
 
     def _context(self, space: str, name: str) -> Value:
         session = self._asking
@@ -166,8 +168,19 @@ def to_char(value: Value, form: str) -> Value:
     if value is None or not isinstance(value, str):
         return value
     moment = datetime.fromisoformat(value)
-    parts = {"YYYY": f"{moment:%Y}", "MM": f"{moment:%m}", "DD": f"{moment:%d}", "HH24": f"{moment:%H}", "MI": f"{moment:%M}",
-             "SS": f"{moment:%S}", "FF6": f"{moment:%f}", "FF3": f"{moment:%f}"[:3], "TZH": "+00", "TZM": "00", '"T"': "T"}  # fmt: skip
+    parts = {
+        "YYYY": f"{moment:%Y}",
+        "MM": f"{moment:%m}",
+        "DD": f"{moment:%d}",
+        "HH24": f"{moment:%H}",
+        "MI": f"{moment:%M}",
+        "SS": f"{moment:%S}",
+        "FF6": f"{moment:%f}",
+        "FF3": f"{moment:%f}"[:3],
+        "TZH": "+00",
+        "TZM": "00",
+        '"T"': "T",
+    }
     return re.sub("|".join(sorted(map(re.escape, parts), key=len, reverse=True)), lambda found: parts[found[0]], form)
 
 
@@ -243,7 +256,10 @@ def _archive_dest(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _dataguard_stats(of: Instance) -> tuple[Sequence[str], Rows]:
-    """As intervals are printed: ``+00 00:01:35``. On a primary the view is empty in life; here it tells of the first standby."""
+    """As intervals are printed: ``+00 00:01:35``.
+
+    On a primary the view is empty in life; here it tells of the first standby.
+    """
     rows: Rows = []
     for one in of.around.standbys[:1]:
         minutes, seconds = divmod(one.lag_s, 60)

@@ -1,7 +1,8 @@
 """TNS packets: what a listener and a client send each other before there is any SQL (`OWN-TNS`).
 
-A packet is its length, two bytes of checksum, its type, flags, two more bytes of checksum, and a body. The length has two bytes until a version from 315 (12.1)
-on is accepted, four from then on. The body of a data packet begins with two bytes of flags.
+A packet is its length, two bytes of checksum, its type, flags, two more bytes of checksum, and a body. The length has
+two bytes until a version from 315 (12.1) on is accepted, four from then on. The body of a data packet begins with two
+bytes of flags.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The monitoring tree of an instance (GetAlertTree, `SAPCONTROL-WSDL`): nodes address their parent by its place in the list."""
+"""The monitoring tree of an instance (GetAlertTree, `SAPCONTROL-WSDL`): nodes address their parent by its place in the
+list.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ Node = tuple[str, int, str, str, str, str, str, str, str, str, str]
 
 
 def alert_tree(system: System) -> list[Node]:
-    """The nodes in order, parents first; the root's parent is -1 (U). Names repeat under different parents, as they do in life."""
+    """The nodes in order, parents first; the root's parent is -1 (U).
+
+    Names repeat under different parents, as they do in life.
+    """
     with system.lock:
         free = {
             kind: 100 * sum(each.free for each in system.work_processes if each.kind == kind)

@@ -1,4 +1,5 @@
-"""The commands that ``<sid>adm`` can type: ``sapcontrol``, ``dpmon``, ``saplikey`` or ``saplicense``, ``disp+work -V``, ``R3trans -d``.
+"""The commands that ``<sid>adm`` can type: ``sapcontrol``, ``dpmon``, ``saplikey`` or ``saplicense``, ``disp+work -V``,
+``R3trans -d``.
 
 Which of them there are depends on the kernel: ``sapcontrol`` and ``saplikey`` from 7.00, ``saplicense`` before.
 """
@@ -44,7 +45,9 @@ def run(system: System, name: str, arguments: Sequence[str], stdin: Callable[[],
 
 
 def sapcontrol(system: System, arguments: Sequence[str]) -> Reply:
-    """``sapcontrol -nr NN [-format script] -function NAME [ARGUMENT …]``, list and script form (`SAPAGENT`, `SAP-RA`)."""
+    """``sapcontrol -nr NN [-format script] -function NAME [ARGUMENT …]``, list and script form (`SAPAGENT`,
+    `SAP-RA`).
+    """
     words = list(arguments)
     given: list[str] = []
     if "-function" in words:

@@ -1,7 +1,8 @@
 """NI: the frame around every SAP protocol, and the dispatcher's side of it (`PYSAP`).
 
-A frame is four bytes of length, most significant first, and so much payload. ``NI_PING`` is answered by ``NI_PONG`` at any time between
-messages. A peer that says nothing for ``rdisp/keepalive`` is pinged, and cut off when it does not answer in ``rdisp/keepalive_timeout``.
+A frame is four bytes of length, most significant first, and so much payload. ``NI_PING`` is answered by ``NI_PONG`` at
+any time between messages. A peer that says nothing for ``rdisp/keepalive`` is pinged, and cut off when it does not
+answer in ``rdisp/keepalive_timeout``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ class Peer:
         self._rest = b""
 
     def next(self, timeout_s: float) -> bytes | None:
-        """The next frame's payload; ``None`` after so long without one. Raises `EOFError` at the end, and on a frame no program sends."""
+        """The next frame's payload; ``None`` after so long without one.
+
+        Raises `EOFError` at the end, and on a frame no program sends.
+        """
         self._connection.settimeout(timeout_s)
         try:
             while (payload := self._whole()) is None:

@@ -1,7 +1,7 @@
 """Ports: one thread accepts for all of them, and every connection gets a thread of its own.
 
-A port that somebody else on this machine has taken on all addresses is replaced by a free one; the chassis is told the real numbers and writes them
-into the site file.
+A port that somebody else on this machine has taken on all addresses is replaced by a free one; the chassis is told the
+real numbers and writes them into the site file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Ports:
         self._add(name, listener, serve)
 
     def listen_locally(self, name: str, path: Path, serve: Serve) -> None:
-        """Open a UNIX socket. Its path may be longer than a socket address may be, so it is named through its directory."""
+        """Open a UNIX socket.
+
+        Its path may be longer than a socket address may be, so it is named through its directory.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -100,7 +103,9 @@ class Ports:
 
 
 def short_name(path: Path) -> str:
-    """A path as the kernel takes it for a UNIX socket, which may not be longer than 107 bytes; good for children of this process too."""
+    """A path as the kernel takes it for a UNIX socket, which may not be longer than 107 bytes; good for children of
+    this process too.
+    """
     return f"/proc/{os.getpid()}/fd/{_held(path.parent)}/{path.name}"
 
 

@@ -1,7 +1,7 @@
 """Function modules, as far as a machine may call them from outside (`STECHNO`, `SAPDATASHEET`, `LEANX`).
 
-A module takes import parameters and tables and gives export parameters and tables; every value is text or a number. What it refuses is an
-`AbapException` with the key that callers know.
+A module takes import parameters and tables and gives export parameters and tables; every value is text or a number.
+What it refuses is an `AbapException` with the key that callers know.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def _chosen(asked: Call, table: Table) -> Sequence[Column]:
 
 
 def work_processes(asked: Call) -> Result:
-    """TH_WPINFO; texts follow the language of the logon (`LEANX`, `SAPNOTE:39412`), and BTC is called BGD in old releases."""
+    """TH_WPINFO; texts follow the language of the logon (`LEANX`, `SAPNOTE:39412`), and BTC is called BGD in old
+    releases.
+    """
     system = asked.system
     named = asked.value("SRVNAME")
     if named not in ("", system.installed.server(system.host)):
@@ -203,7 +205,9 @@ def locks(asked: Call) -> Result:
 
 
 def os_command(asked: Call) -> Result:
-    """SXPG_COMMAND_EXECUTE: a command of SM69 as ``<sid>adm``; its lines are cut at 128 characters (`STECHNO`, `SE80`)."""
+    """SXPG_COMMAND_EXECUTE: a command of SM69 as ``<sid>adm``; its lines are cut at 128 characters (`STECHNO`,
+    `SE80`).
+    """
     program = COMMANDS.get(asked.value("COMMANDNAME"))
     if program is None:
         raise AbapException("COMMAND_NOT_FOUND", f"Command {asked.value('COMMANDNAME')} is not defined")

@@ -1,4 +1,7 @@
-"""HTTP of a simulated server: one request read, one answer written, connections kept (HTTP/1.1). It knows nothing of SAP."""
+"""HTTP of a simulated server: one request read, one answer written, connections kept (HTTP/1.1).
+
+It knows nothing of SAP.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The SAP software that is installed in a partition. A value that travels as JSON; nothing in here happens.
 
-The hardware key follows from ``uname -m`` (`SAP2048`), so every frame has its own; ``licensed`` are the ``uname -m`` of those frames for
-whose key a permanent licence was installed.
+The hardware key follows from ``uname -m`` (`SAP2048`), so every frame has its own; ``licensed`` are the ``uname -m`` of
+those frames for whose key a permanent licence was installed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Ports:
 class Installation:
     """An ABAP system: its instance, and the instance of its central services where it has one of its own.
 
-    ``kernel`` and ``basis`` are releases as SAP writes them (``640``, ``753``). ``password`` opens ``<sid>adm`` at sapstartsrv and the RFC user.
+    ``kernel`` and ``basis`` are releases as SAP writes them (``640``, ``753``). ``password`` opens ``<sid>adm`` at
+    sapstartsrv and the RFC user.
     """
 
     sid: str
@@ -105,7 +106,9 @@ class Installation:
 
 
 def hardware_key(machine_id: str) -> str:
-    """One letter and ten digits out of ``uname -m``. The real reckoning is SAP's secret; this one is as unlike itself for other machines.
+    """One letter and ten digits out of ``uname -m``.
+
+    The real reckoning is SAP's secret; this one is as unlike itself for other machines.
 
     >>> hardware_key("000071DA4C00"), hardware_key("000072EA4C00")
     ('W0416184838', 'X4483709531')

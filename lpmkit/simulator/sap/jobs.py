@@ -34,7 +34,10 @@ def lay_out(system: System) -> list[Job]:
 
 
 def earlier_runs(system: System) -> list[Job]:
-    """The runs of the last days of every job that comes again and ends well: what its own history is made of. They are finished and do nothing more."""
+    """The runs of the last days of every job that comes again and ends well: what its own history is made of.
+
+    They are finished and do nothing more.
+    """
     found, chance = [], random.Random(f"{system.installed.sid} earlier")
     for plan in JOBS:
         if plan.start_s is None or plan.fate == "A":
@@ -50,7 +53,10 @@ def earlier_runs(system: System) -> list[Job]:
 
 
 def _planned(system: System, plan: JobPlan, scheduled_s: float | None, at: int = 0) -> Job:
-    """A job that is defined; released unless its plan says that nobody did. The count looks like a time and two digits."""
+    """A job that is defined; released unless its plan says that nobody did.
+
+    The count looks like a time and two digits.
+    """
     created = min(system.wall_s, scheduled_s or system.wall_s) - (3600 if not system.jobs and at < len(JOBS) else 0)
     count = time.strftime("%H%M%S", time.gmtime(created)) + f"{(at + len(system.jobs)) % 100:02}"
     return Job(plan.name, count, plan, plan.status or "S", scheduled_s, created)

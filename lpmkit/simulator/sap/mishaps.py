@@ -1,4 +1,6 @@
-"""The damage that a move may do to an SAP system: faults that strike the model when the partition has come to its new frame."""
+"""The damage that a move may do to an SAP system: faults that strike the model when the partition has come to its new
+frame.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def job_cancelled(system: System, named: str | None) -> None:
 
 
 def work_process_died(system: System, named: str | None) -> None:
-    """A work process ends and is started again: another pid, one more error, and its request is gone; else the first dialog one."""
+    """A work process ends and is started again: another pid, one more error, and its request is gone; else the first
+    dialog one.
+    """
     number = int(named) if named and named.isdecimal() else 0
     if number >= len(system.work_processes):
         return
@@ -51,7 +55,9 @@ def user_cut(system: System, named: str | None) -> None:
 
 
 def dispatcher_gone(system: System, named: str | None) -> None:
-    """The dispatcher ends, and work processes, gateway and ICM with it; what ran did not end, so the table of jobs still says R."""
+    """The dispatcher ends, and work processes, gateway and ICM with it; what ran did not end, so the table of jobs
+    still says R.
+    """
     system.dispatcher_runs = False
     for worker in system.work_processes:
         worker.let_go()

@@ -1,6 +1,8 @@
-"""``dpmon``, the dispatcher's monitor: it looks into shared memory, so it answers when neither logon nor sapstartsrv does (`SCN-DPMON`).
+"""``dpmon``, the dispatcher's monitor: it looks into shared memory, so it answers when neither logon nor sapstartsrv
+does (`SCN-DPMON`).
 
-The boxed tables (sessions, queues) follow what readers of them expect; the work process table is of the form of old kernels and recalled.
+The boxed tables (sessions, queues) follow what readers of them expect; the work process table is of the form of old
+kernels and recalled.
 """
 
 from __future__ import annotations
@@ -98,7 +100,13 @@ def _sessions(system: System) -> list[str]:
     titles = ["Type", "Session", "Cl.", "User", "Terminal", "Time", "Tcode", "Prio"]
     if system.installed.has_start_service:
         titles[:3] = ["Logon-Type", "Sess-Key", "Cli"]
-    return [*_title(system, "Session Table"), *_box(titles, rows, (12, 16, 3, 12, 20, 8, 20, 4)), "", f"Found {len(rows)} logons with {len(rows)} sessions", ""]  # fmt: skip
+    return [
+        *_title(system, "Session Table"),
+        *_box(titles, rows, (12, 16, 3, 12, 20, 8, 20, 4)),
+        "",
+        f"Found {len(rows)} logons with {len(rows)} sessions",
+        "",
+    ]
 
 
 def _connections(system: System) -> list[str]:

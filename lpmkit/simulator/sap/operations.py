@@ -1,7 +1,8 @@
-"""The functions of sapstartsrv: names, parameters, fields in order, and the answers out of the system (`SAPCONTROL-WSDL`).
+"""The functions of sapstartsrv: names, parameters, fields in order, and the answers out of the system
+(`SAPCONTROL-WSDL`).
 
-The web service and ``sapcontrol`` are two forms of the same table, so both are made from this one. A field's value is text, a number, a
-truth or a `Color`; ``None`` is a field that is not sent.
+The web service and ``sapcontrol`` are two forms of the same table, so both are made from this one. A field's value is
+text, a number, a truth or a `Color`; ``None`` is a field that is not sent.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def _fields(text: str) -> tuple[Field, ...]:
 
 
 def process_list(seat: Seat, given: Mapping[str, str]) -> list[Row]:
-    """GREEN and Running, and with the dispatcher more than one text; a process that has gone is GRAY and Stopped, without times."""
+    """GREEN and Running, and with the dispatcher more than one text; a process that has gone is GRAY and Stopped,
+    without times.
+    """
     system = seat.system
     with system.lock:
         rows: list[Row] = []
@@ -103,7 +106,10 @@ def process_list(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 
 
 def work_process_row(system: System, each: WorkProcess) -> Row:
-    """One work process with the fields of ABAPGetWPTable. ``Err`` and ``Time`` are empty when there is nothing to say."""
+    """One work process with the fields of ABAPGetWPTable.
+
+    ``Err`` and ``Time`` are empty when there is nothing to say.
+    """
     elapsed = "" if each.free else str(int(system.wall_s - each.since_s))
     errors = str(each.errors) if each.errors else ""
     return (
@@ -185,9 +191,14 @@ def instance_properties(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 
 
 def version_text(system: System) -> str:
-    """``753, patch 900, changelist 2094654, RKS compatibility level 1, optU (…), rs6000_64`` (`TRENTO`; AIX's word U)."""
+    """``753, patch 900, changelist 2094654, RKS compatibility level 1, optU (…), rs6000_64`` (`TRENTO`;
+    AIX's word U).
+    """
     installed = system.installed
-    return f"{installed.kernel}, patch {installed.patch}, changelist 2094654, RKS compatibility level 1, optU (Oct 16 2021, 00:03:15), rs6000_64"
+    return (
+        f"{installed.kernel}, patch {installed.patch}, changelist 2094654, RKS compatibility level 1, optU (Oct 16 "
+        "2021, 00:03:15), rs6000_64"
+    )
 
 
 def version_info(seat: Seat, given: Mapping[str, str]) -> list[Row]:

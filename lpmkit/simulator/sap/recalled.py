@@ -1,6 +1,8 @@
-"""Facts about SAP that are recalled and were not seen: texts, numbers and layouts, to be put right here when somebody captures the real thing.
+"""Facts about SAP that are recalled and were not seen: texts, numbers and layouts, to be put right here when somebody
+captures the real thing.
 
-No reader should rely on a word of this file. Layouts that were seen stand beside the code that prints them, with their source (docs/sources.md).
+No reader should rely on a word of this file. Layouts that were seen stand beside the code that prints them, with their
+source (docs/sources.md).
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ GERMAN_ACTION: Mapping[str, str] = {
 
 # --- command line ---------------------------------------------------------------------------------------------------
 SAPCONTROL_USAGE = (
-    "\nUsage: sapcontrol [-prot NI_HTTP|NI_HTTPS|PIPE] [-host <hostname>] [-user <user> <password>] -nr <instance number>\n"
+    "\nUsage: sapcontrol [-prot NI_HTTP|NI_HTTPS|PIPE] [-host <hostname>] [-user <user> <password>] -nr "
+    "<instance number>\n"
     "                  [-format list|script] -function <webmethod> [<arguments>]\n"
 )
 
@@ -170,10 +173,11 @@ def job_log_row(line: LogLine, german: bool) -> dict[str, Scalar]:
     }  # fmt: skip
 
 
-# --- dpmon --------------------------------------------------------------------------------------------------------------
+# --- dpmon ------------------------------------------------------------------------------------------------------------
 #: The work process table in columns, as old kernels print it. The boxed tables are seen (4).
 DPMON_ROW = (
-    "{number:>2} {kind:<4}{pid:>8} {status:<8}{cause:<6}{start:<6}{err:>3} {sem:>3} {cpu:>8} {time:>5} {program:<16.16} {client:<3} "
+    "{number:>2} {kind:<4}{pid:>8} {status:<8}{cause:<6}{start:<6}{err:>3} {sem:>3} {cpu:>8} {time:>5} "
+    "{program:<16.16} {client:<3} "
     "{user:<12} {action:<16} {table}"
 )
 DPMON_HEAD = DPMON_ROW.format(

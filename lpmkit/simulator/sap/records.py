@@ -1,4 +1,7 @@
-"""The values that `system.System` keeps: work processes, jobs, sessions, locks, log entries. Times are seconds of the partition's own wall clock."""
+"""The values that `system.System` keeps: work processes, jobs, sessions, locks, log entries.
+
+Times are seconds of the partition's own wall clock.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ Scalar = str | int
 
 
 class Date(str):
-    """A date as ABAP keeps it, ``YYYYMMDD``; `iso` is its form in XML (the patterns of every WSDL of a function module)."""
+    """A date as ABAP keeps it, ``YYYYMMDD``; `iso` is its form in XML (the patterns of every WSDL of a function
+    module).
+    """
 
     __slots__ = ()
 
@@ -65,7 +70,11 @@ def lasted(seconds: float) -> str:
 
 @dataclass(slots=True)
 class WorkProcess:
-    """One work process. ``since_s`` is when it took its request; ``until_s`` is on the clock of work done, which stands while the partition does."""
+    """One work process.
+
+    ``since_s`` is when it took its request; ``until_s`` is on the clock of work done, which stands while the partition
+    does.
+    """
 
     number: int
     kind: str

@@ -1,8 +1,9 @@
 """SOAP-RFC: function modules over ``/sap/bc/soap/rfc`` of the ICM, with basic authentication (`SOAP-RFC`).
 
-Seen in public clients of it: the answer's element is ``urn:NAME.Response``; a table comes back only when the request names it, empty or
-not; a refusal of the runtime is HTTP 500 with the useful text in ``<detail><rfc:Error><message>``; an exception of the module is
-``rfc:NAME.Exception`` with ``<Name>``. That a logon may be kept by a cookie, and how, is recalled.
+Seen in public clients of it: the answer's element is ``urn:NAME.Response``; a table comes back only when the request
+names it, empty or not; a refusal of the runtime is HTTP 500 with the useful text in ``<detail><rfc:Error><message>``;
+an exception of the module is ``rfc:NAME.Exception`` with ``<Name>``. That a logon may be kept by a cookie, and how, is
+recalled.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ Execute = Callable[[str], tuple[str, int]]
 
 
 class SoapRfc:
-    """The service of one system. Conversations that a cookie keeps are dropped, the oldest first, when there are too many."""
+    """The service of one system.
+
+    Conversations that a cookie keeps are dropped, the oldest first, when there are too many.
+    """
 
     def __init__(self, system: System, execute: Execute, stateless: Callable[[], bool] = lambda: False) -> None:
         self._system, self._execute, self._stateless = system, execute, stateless

@@ -1,4 +1,7 @@
-"""The SAP system of a partition, running: the model, what drives it, and its faces. What `partition` knows of SAP is this."""
+"""The SAP system of a partition, running: the model, what drives it, and its faces.
+
+What `partition` knows of SAP is this.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def _context(tls: Mapping[str, str]) -> ssl.SSLContext:
 
 
 class RunningSap:
-    """Start it once; then it lives in threads of this process and stands still with it. ``machine_id`` is asked for the present ``uname -m``."""
+    """Start it once; then it lives in threads of this process and stands still with it.
+
+    ``machine_id`` is asked for the present ``uname -m``.
+    """
 
     def __init__(
         self,

@@ -83,7 +83,8 @@ def _answer(operation: Operation, rows: Sequence[Row], sparse: bool) -> bytes:
     return envelope.envelope([content], f' xmlns:SAPControl="{NAMESPACE}"')
 
 
-#: What an old or patched sapstartsrv leaves out although its WSDL promises it (`SAPAGENT`: pid, work process 0's number).
+#: What an old or patched sapstartsrv leaves out although its WSDL promises it (`SAPAGENT`: pid, work process 0's
+#: number).
 OFTEN_MISSING = ("pid", "No", "Err", "Severity", "startPriority", "elapsedtime")
 
 

@@ -1,8 +1,9 @@
 """The live system: what goes on in it from tick to tick. All faces read from here, so they agree.
 
-`System.advance` is told how much work was done and what time it is, and does no waiting of its own; `Heart` calls it from a thread. A
-partition that is stopped does no work: the heart counts no more than a few ticks for any gap, however long it was, while the wall
-clock has gone on when the partition runs again. So a job is later by as long as the partition stood still, as in life.
+`System.advance` is told how much work was done and what time it is, and does no waiting of its own; `Heart` calls it
+from a thread. A partition that is stopped does no work: the heart counts no more than a few ticks for any gap, however
+long it was, while the wall clock has gone on when the partition runs again. So a job is later by as long as the
+partition stood still, as in life.
 """
 
 from __future__ import annotations
@@ -319,7 +320,16 @@ class System:
         """The processes that only ``ps`` shows: sapstart, work processes, collectors, sapstartsrv."""
         installed, pids, since = self.installed, self._own_pids, self.started_s
         profile = installed.profile(self.host)
-        found = [Process(pids["sapstart"], 1, f"sap{installed.sid}_{installed.number}", f"/usr/sap/{installed.sid}/SYS/exe/run/sapstart pf={profile}", "", since - 5)]  # fmt: skip
+        found = [
+            Process(
+                pids["sapstart"],
+                1,
+                f"sap{installed.sid}_{installed.number}",
+                f"/usr/sap/{installed.sid}/SYS/exe/run/sapstart pf={profile}",
+                "",
+                since - 5,
+            )
+        ]
         if self.dispatcher_runs:
             work = f"dw.sap{installed.sid}_{installed.instance} pf={profile}"
             found += [
@@ -332,10 +342,28 @@ class System:
             found.append(Process(pids["co"], pids["sapstart"], "co.sap", f"co.sap{name} -F pf={profile}", "", since))
             found.append(Process(pids["se"], pids["sapstart"], "se.sap", f"se.sap{name} -F pf={profile}", "", since))
         if self.start_service_runs:
-            found.append(Process(pids["srv"], 1, "sapstartsrv", f"/usr/sap/{installed.sid}/{installed.instance}/exe/sapstartsrv pf={profile} -D", "", since - 40))  # fmt: skip
+            found.append(
+                Process(
+                    pids["srv"],
+                    1,
+                    "sapstartsrv",
+                    f"/usr/sap/{installed.sid}/{installed.instance}/exe/sapstartsrv pf={profile} -D",
+                    "",
+                    since - 40,
+                )
+            )
             if not installed.classic:
                 services = profile.replace(installed.instance, installed.services_instance)
-                found.append(Process(pids["srv2"], 1, "sapstartsrv", f"/usr/sap/{installed.sid}/{installed.services_instance}/exe/sapstartsrv pf={services} -D", "", since - 44))  # fmt: skip
+                found.append(
+                    Process(
+                        pids["srv2"],
+                        1,
+                        "sapstartsrv",
+                        f"/usr/sap/{installed.sid}/{installed.services_instance}/exe/sapstartsrv pf={services} -D",
+                        "",
+                        since - 44,
+                    )
+                )
         return found
 
 

@@ -132,11 +132,16 @@ def _update_facts(request: UpdateRequest) -> dict[str, Scalar]:
 TABLES: Mapping[str, Table] = {
     "TBTCO": Table(
         _columns(
-            "JOBNAME/32 JOBCOUNT/8 JOBGROUP/12 INTREPORT/40 STEPCOUNT/I SDLSTRTDT/D SDLSTRTTM/T BTCSYSTEM/32 SDLDATE/D SDLTIME/T "
-            "SDLUNAME/12 LASTCHDATE/D LASTCHTIME/T LASTCHNAME/12 RELDATE/D RELTIME/T RELUNAME/12 STRTDATE/D STRTTIME/T ENDDATE/D ENDTIME/T "
-            "PRDMINS/N2 PRDHOURS/N2 PRDDAYS/N3 PRDWEEKS/N2 PRDMONTHS/N2 PERIODIC/1 DELANFREP/1 EMERGMODE/1 STATUS/1 NEWFLAG/1 AUTHCKMAN/3 "
-            "SUCCNUM/I PREDNUM/I JOBLOG/20 LASTSTRTDT/D LASTSTRTTM/T WPNUMBER/I WPPROCID/I EVENTID/32 EVENTPARM/64 BTCSYSREAX/32 JOBCLASS/1 "
-            "EVENTCOUNT/4 CHECKSTAT/1 CALENDARID/2 PRDBEHAV/1 EXECSERVER/20 EOMCORRECT/I CALCORRECT/I REAXSERVER/20 RECLOGSYS/10 RECOBJTYPE/10 "
+            "JOBNAME/32 JOBCOUNT/8 JOBGROUP/12 INTREPORT/40 STEPCOUNT/I SDLSTRTDT/D SDLSTRTTM/T BTCSYSTEM/32 "
+            "SDLDATE/D SDLTIME/T "
+            "SDLUNAME/12 LASTCHDATE/D LASTCHTIME/T LASTCHNAME/12 RELDATE/D RELTIME/T RELUNAME/12 STRTDATE/D "
+            "STRTTIME/T ENDDATE/D ENDTIME/T "
+            "PRDMINS/N2 PRDHOURS/N2 PRDDAYS/N3 PRDWEEKS/N2 PRDMONTHS/N2 PERIODIC/1 DELANFREP/1 EMERGMODE/1 "
+            "STATUS/1 NEWFLAG/1 AUTHCKMAN/3 "
+            "SUCCNUM/I PREDNUM/I JOBLOG/20 LASTSTRTDT/D LASTSTRTTM/T WPNUMBER/I WPPROCID/I EVENTID/32 "
+            "EVENTPARM/64 BTCSYSREAX/32 JOBCLASS/1 "
+            "EVENTCOUNT/4 CHECKSTAT/1 CALENDARID/2 PRDBEHAV/1 EXECSERVER/20 EOMCORRECT/I CALCORRECT/I "
+            "REAXSERVER/20 RECLOGSYS/10 RECOBJTYPE/10 "
             "RECOBJKEY/70 RECDESCRIB/20 TGTSRVGRP/16"
         ),
         lambda system: [job_facts(system, job) for job in (*system.jobs, *system.earlier_jobs)],
@@ -174,7 +179,8 @@ class BadClause(Exception):
 def where(text: str, table: Table) -> Test:
     """Understand a clause: comparisons, LIKE, AND, OR, NOT and brackets. Raises `BadClause`.
 
-    Text compares as the database compares it, blanks at the end not counted, so an ISO date is merely a text that matches nothing.
+    Text compares as the database compares it, blanks at the end not counted, so an ISO date is merely a text that
+    matches nothing.
     """
     if not text.strip():
         return lambda row: True

@@ -1,7 +1,9 @@
-"""The work of the simulated system: its users, their transactions, its background jobs. Data, and how a job's life is laid out.
+"""The work of the simulated system: its users, their transactions, its background jobs.
 
-Times are seconds from the start of the simulation, negative for what lies behind it; ``steps_s`` is how long each step works, counted
-only while the partition runs.
+Data, and how a job's life is laid out.
+
+Times are seconds from the start of the simulation, negative for what lies behind it; ``steps_s`` is how long each step
+works, counted only while the partition runs.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """A background job before it is one. ``fate`` is how it ends: ``F`` or, for reasons of its own, ``A``; ``""`` is not within sight.
+    """A background job before it is one.
+
+    ``fate`` is how it ends: ``F`` or, for reasons of its own, ``A``; ``""`` is not within sight.
 
     ``every_s`` repeats it: the next one is scheduled when one starts, as a periodic job is.
     """

@@ -1,4 +1,7 @@
-"""The interface for external job schedulers, XBP over XMI (`STECHNO`, `REDWOOD-XBP`). Its logon lives as long as the connection does."""
+"""The interface for external job schedulers, XBP over XMI (`STECHNO`, `REDWOOD-XBP`).
+
+Its logon lives as long as the connection does.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +127,9 @@ def status(asked: Call) -> Result:
 
 
 def status_check(asked: Call) -> Result:
-    """The status in the table and the real one: a job without a work process is not active, and the row is repaired (`STECHNO`)."""
+    """The status in the table and the real one: a job without a work process is not active, and the row is repaired
+    (`STECHNO`).
+    """
     job, said = _one(asked)
     if job is None:
         return Result({"ACTUAL_STATUS": "", "STATUS_ACCORDING_TO_DB": "", "RETURN": said})

@@ -1,4 +1,6 @@
-"""A node of a cluster as its AIX shows it: the processes, and the command that tells how long the others wait for it (`recalled.CLUSTERS`)."""
+"""A node of a cluster as its AIX shows it: the processes, and the command that tells how long the others wait for it
+(`recalled.CLUSTERS`).
+"""
 
 from __future__ import annotations
 

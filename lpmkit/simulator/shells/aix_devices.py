@@ -11,7 +11,10 @@ from lpmkit.simulator.shells.reply import Context, Reply, lines
 
 
 def lsdev(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """``lsdev -Cc CLASS``. Any adapter that is not virtual stops a move; device texts `GLPI`, column widths recalled."""
+    """``lsdev -Cc CLASS``.
+
+    Any adapter that is not virtual stops a move; device texts `GLPI`, column widths recalled.
+    """
     options = read(arguments, "-c -Cc -t -l -s", "-C")
     rows = {"disk": _disks(guest), "adapter": _adapters(guest)}
     kind = options["-Cc"] or options["-c"]
@@ -87,7 +90,10 @@ def lsattr(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     options = read(arguments, "-El -l -a", "-E")
     if (options["-El"] or options["-l"]) != "sys0":
         return Reply(
-            err="lsattr: 0514-519 The following device was not found in the customized\n\tdevice configuration database.\n",
+            err=(
+                "lsattr: 0514-519 The following device was not found in the customized\n\tdevice configuration "
+                "database.\n"
+            ),
             status=1,
         )
     facts = {

@@ -14,7 +14,9 @@ TYPES = {"I": "INFO", "P": "PERM", "T": "TEMP", "U": "UNKN"}
 
 
 def errpt(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
-    """The summary, or with ``-a`` every entry at length; ``-J`` chooses labels, ``-j`` identifiers, ``-s`` a start time."""
+    """The summary, or with ``-a`` every entry at length; ``-J`` chooses labels, ``-j`` identifiers, ``-s`` a start
+    time.
+    """
     options = read(arguments, "-J -j -s -e -N -d -T", "-a -t -D")
     entries = list(enumerate(sorted(guest.errors, key=lambda entry: entry.wall_s), start=1))
     entries = [

@@ -18,7 +18,8 @@ def uptime(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     days, rest = divmod(int(context.wall_s - guest.boot_wall_s), 86400)
     hours, minutes = rest // 3600, rest % 3600 // 60
     return lines(
-        f"  {context.time('%I:%M%p')}   up {days} days,  {hours:>2}:{minutes:02},  2 users,  load average: 1.12, 1.04, 0.98"
+        f"  {context.time('%I:%M%p')}   up {days} days,  {hours:>2}:{minutes:02},  2 users,  load average: "
+        "1.12, 1.04, 0.98"
     )
 
 
@@ -110,7 +111,10 @@ def processes(guest: Guest) -> list[Process]:
 
 
 def ps(guest: Guest, arguments: Sequence[str], context: Context, others: Sequence[Process] = ()) -> Reply:
-    """``ps -ef``, ``ps -e -o user,pid=,args``; ``others`` are the processes of what is installed besides. Columns of ``-o`` are joined by single blanks; a name with ``=`` has no heading."""
+    """``ps -ef``, ``ps -e -o user,pid=,args``; ``others`` are the processes of what is installed besides.
+
+    Columns of ``-o`` are joined by single blanks; a name with ``=`` has no heading.
+    """
     words, there = list(arguments), [*processes(guest), *others]
     asked = [words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("-") and word.endswith("o")]
     if asked:

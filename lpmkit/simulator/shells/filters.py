@@ -1,4 +1,6 @@
-"""The commands that only look at their words and their input: ``echo``, ``grep``, ``wc``, ``sort``, ``true``, ``false``."""
+"""The commands that only look at their words and their input: ``echo``, ``grep``, ``wc``, ``sort``, ``true``,
+``false``.
+"""
 
 from __future__ import annotations
 

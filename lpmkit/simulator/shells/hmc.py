@@ -1,7 +1,8 @@
 """The commands of a Hardware Management Console, except `migrlpar`, which changes things.
 
-Its listings are an IVM's with ``-m SYSTEM`` in front of them, so most of them are answered by `ivm`. Different are: many systems; a 0/1
-field for each capability (`ZIU`); errors as ``HSCLxxxx text`` on standard output with status 1 (`HMCMCP`, `ZIU`); and ``viosrvcmd``.
+Its listings are an IVM's with ``-m SYSTEM`` in front of them, so most of them are answered by `ivm`. Different are:
+many systems; a 0/1 field for each capability (`ZIU`); errors as ``HSCLxxxx text`` on standard output with status 1
+(`HMCMCP`, `ZIU`); and ``viosrvcmd``.
 """
 
 from __future__ import annotations
@@ -34,13 +35,18 @@ def run(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Reply
 
 
 def told(reply: Reply) -> Reply:
-    """The reply as an HMC gives it: what an IVM says on standard error comes on standard output, with codes of its own."""
+    """The reply as an HMC gives it: what an IVM says on standard error comes on standard output, with codes of its
+    own.
+    """
     said = "".join(f"{recalled.hmc_told(line)}\n" for line in reply.err.splitlines())
     return Reply(reply.out + said, "", reply.status)
 
 
 def named_system(world: World, hmc: Hmc, words: Sequence[str], context: Context) -> Frame | Reply:
-    """The system that ``-m`` means, or what is wrong with it. Without ``-m`` an HMC does not know which (`IBMDOC:p8hcg_chsyscfg`)."""
+    """The system that ``-m`` means, or what is wrong with it.
+
+    Without ``-m`` an HMC does not know which (`IBMDOC:p8hcg_chsyscfg`).
+    """
     wanted = next((value for flag, value in pairwise(words) if flag == "-m"), None)
     if wanted is None:
         return recalled.refusal("flag-missing", context.german, flag="-m")
@@ -97,7 +103,10 @@ def _system(frame: Frame, sys_time: str) -> Record:
 
 
 def viosrvcmd(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``viosrvcmd -m SYS -p VIOS -c "lsmap -all"``, without ``ioscli`` inside (`HMCMCP`). Which stream errors take is not known."""
+    """``viosrvcmd -m SYS -p VIOS -c "lsmap -all"``, without ``ioscli`` inside (`HMCMCP`).
+
+    Which stream errors take is not known.
+    """
     options = read(arguments, "-m -p --id -c", "--admin")
     frame = named_system(world, hmc, arguments, context)
     if isinstance(frame, Reply):
@@ -199,7 +208,9 @@ def diagrmc(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) 
 
 
 def lsmigrdbg(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
-    """``lsmigrdbg -r config|file``: that it keeps data of failed moves is documented (lsmigrdbg), its fields are recalled."""
+    """``lsmigrdbg -r config|file``: that it keeps data of failed moves is documented (lsmigrdbg), its fields are
+    recalled.
+    """
     options = read(arguments, "-r -m --filter", "--header", optional="-F")
     if options["-r"] not in ("config", "file"):
         return recalled.refusal("resource", context.german, resource=options["-r"])

@@ -242,7 +242,10 @@ def mkauthkeys(world: World, frame: Frame, arguments: Sequence[str], context: Co
 
 
 def exchanged(world: World, frame: Frame, arguments: Sequence[str]) -> World:
-    """The world after ``mkauthkeys -g --ip ADDRESS -u USER``: this manager and that one trust each other. Nobody is asked for a password here."""
+    """The world after ``mkauthkeys -g --ip ADDRESS -u USER``: this manager and that one trust each other.
+
+    Nobody is asked for a password here.
+    """
     options = read(arguments, "--ip -u -a", "--test -g -r --passwd")
     if options.unknown is not None or "-g" not in options or "--test" in options:
         return world

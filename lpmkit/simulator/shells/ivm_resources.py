@@ -176,7 +176,9 @@ def _scsi(own: tuple[str, int, int], side: str, remote: tuple[str, int, int]) ->
 
 
 def fc_adapters(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype fc``: both ends of every pair; the client's has its two WWPNs in ``wwpns`` (C: monitoring programs read them there)."""
+    """``--rsubtype fc``: both ends of every pair; the client's has its two WWPNs in ``wwpns`` (C: monitoring programs
+    read them there).
+    """
     rows: list[Record] = []
     for vios in frame.servers:
         for found, pair in world.fc_of(frame, vios.name):
@@ -247,7 +249,9 @@ def sriov_ports(world: World, frame: Frame) -> list[Record]:
 
 
 def logical_ports(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype logport --level eth``: the logical ports of partitions, one for each that has any (fields `OPTEST`, C)."""
+    """``--rsubtype logport --level eth``: the logical ports of partitions, one for each that has any (fields `OPTEST`,
+    C).
+    """
     return [
         {
             "config_id": "0",
@@ -364,7 +368,9 @@ def _limit(name: str, lpar_id: int, most: int, following: int) -> Record:
 
 
 def slots(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype slot --level slot``: every slot and what is in it (`NOVA-IVM`: ``0,serial`` ``2,scsi`` ``3,reserved``)."""
+    """``--rsubtype slot --level slot``: every slot and what is in it (`NOVA-IVM`: ``0,serial`` ``2,scsi``
+    ``3,reserved``).
+    """
     rows: list[Record] = []
     for vios in frame.servers:
         inside = {0: "serial", 1: "serial", 2: "reserved"}

@@ -81,7 +81,11 @@ def _flags(world: World, frame: Frame) -> str:
 
 
 def _partition(world: World, frame: Frame, name: str | None, lpar_id: str | None) -> str | None:
-    """The partition that is meant. On an HMC ``-p`` takes a list (`HMC7`), so a name with a comma is two names there; several at once are not to be had here."""
+    """The partition that is meant.
+
+    On an HMC ``-p`` takes a list (`HMC7`), so a name with a comma is two names there; several at once are not to be had
+    here.
+    """
     if frame.hmc is not None and name is not None and "," in name:
         return None
     for found in world.on(frame.name):

@@ -1,7 +1,8 @@
-"""The grammar of manager output: ``name=value`` records, ``-F``, ``--header``, delimiters and quoting (`ZIU`, `NOVA-IVM`, `BOND`).
+"""The grammar of manager output: ``name=value`` records, ``-F``, ``--header``, delimiters and quoting (`ZIU`,
+`NOVA-IVM`, `BOND`).
 
-A record is an ordered mapping from field name to text. Fields whose name starts with ``-`` are known to ``-F`` and are not
-part of the plain listing.
+A record is an ordered mapping from field name to text. Fields whose name starts with ``-`` are known to ``-F`` and are
+not part of the plain listing.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def listing(
 ) -> Reply:
     """Print records as ``lssyscfg``-like commands do.
 
-    ``asked`` is the word after ``-F``: ``None`` without the flag, empty for all fields. ``known`` are the field names when there
-    may be no record at all.
+    ``asked`` is the word after ``-F``: ``None`` without the flag, empty for all fields. ``known`` are the field names
+    when there may be no record at all.
     """
     names = list(known) or [key for record in records[:1] for key in record]
     allowed = {name.lstrip("-") for record in records for name in record} | {name.lstrip("-") for name in names}

@@ -1,4 +1,5 @@
-"""Running a command line: the steps of it one after the other, what is built into the shell, faults that strike a command.
+"""Running a command line: the steps of it one after the other, what is built into the shell, faults that strike a
+command.
 
 A `Machine` answers single commands; everything else about a shell is here, and the same for a VIOS and for AIX.
 """

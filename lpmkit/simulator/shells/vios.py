@@ -30,7 +30,10 @@ def error_log(entries: Sequence[LoggedError], date: Callable[[LoggedError], str]
     """The summary that ``errlog`` and ``errpt`` share, newest first."""
     head = f"{'IDENTIFIER':<10} {'TIMESTAMP':<10} T C {'RESOURCE_NAME':<14} DESCRIPTION"
     rows = [
-        f"{entry.identifier:<10} {date(entry):<10} {entry.type} {entry.error_class} {entry.resource:<14} {entry.description}"
+        (
+            f"{entry.identifier:<10} {date(entry):<10} {entry.type} {entry.error_class} {entry.resource:<14} "
+            f"{entry.description}"
+        )
         for entry in reversed(entries)
     ]
     return lines(head, *rows) if rows else Reply()
@@ -122,7 +125,8 @@ def sysstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
     days, rest = divmod(UP_SINCE_S, 86400)
     hours, minutes = rest // 3600, rest % 3600 // 60
     return lines(
-        f"{context.time('%I:%M%p')}   up {days} days,  {hours:>2}:{minutes:02},  1 user,  load average: 0.32, 0.43, 0.36"
+        f"{context.time('%I:%M%p')}   up {days} days,  {hours:>2}:{minutes:02},  1 user,  load average: 0.32, "
+        "0.43, 0.36"
     )
 
 

@@ -1,4 +1,6 @@
-"""``lsdev``, ``lspv``, ``lspath``, ``lsrep``, ``lsvopt``, ``pcmpath`` and ``entstat`` on a VIOS (`SNAP`, `NOVA-IVM`, `BOND`)."""
+"""``lsdev``, ``lspv``, ``lspath``, ``lsrep``, ``lsvopt``, ``pcmpath`` and ``entstat`` on a VIOS (`SNAP`, `NOVA-IVM`,
+`BOND`).
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,10 @@ Attribute = tuple[str, str, str, bool]
 
 
 def attributes(world: World, frame: Frame, device: Device) -> list[Attribute]:
-    """Name, value, description, user_settable. Of the SEA only that ``lsdev -attr`` has such lines is seen (`HMCSCAN`)."""
+    """Name, value, description, user_settable.
+
+    Of the SEA only that ``lsdev -attr`` has such lines is seen (`HMCSCAN`).
+    """
     disk, sea = frame.vios.disk(device.name), frame.vios.sea
     if disk is not None:
         return _disk_attributes(world, disk)

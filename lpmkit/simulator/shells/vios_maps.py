@@ -41,7 +41,9 @@ class Adapter:
 
 
 def disk_location(world: World, frame: Frame, disk: Disk) -> str:
-    """The location of a LUN: adapter port, WWPN of the storage port, LUN; empty for what is no LUN (`GIB-JS22`, `SNAP`)."""
+    """The location of a LUN: adapter port, WWPN of the storage port, LUN; empty for what is no LUN (`GIB-JS22`,
+    `SNAP`).
+    """
     if disk.lun is None:
         return f"{frame.planar}-P1-D1"
     return f"{frame.planar}-P1-C6-T1-W{world.storage_ports[0]}-L{lun_id(disk.lun)}"
@@ -103,7 +105,9 @@ def _scsi(every: Sequence[Adapter], options: Options) -> Reply:
 
 
 def _page(adapter: Adapter) -> str:
-    """The default layout: header, adapter, then a block for each device; a level of 2008 has no ``Mirrored`` (`GIB-JS22`)."""
+    """The default layout: header, adapter, then a block for each device; a level of 2008 has no ``Mirrored``
+    (`GIB-JS22`).
+    """
     rows = [
         "SVSA            Physloc                                      Client Partition ID",
         "--------------- -------------------------------------------- ------------------",
@@ -241,7 +245,9 @@ def _npiv_page(row: dict[str, str]) -> str:
 
 
 def _vnics(world: World, frame: Frame, options: Options) -> Reply:
-    """``lsmap -all -vnic``: ``label:value`` without padding, ``N/A`` for what is not known (`SNAP`); which labels there are is recalled."""
+    """``lsmap -all -vnic``: ``label:value`` without padding, ``N/A`` for what is not known (`SNAP`); which labels
+    there are is recalled.
+    """
     served = [
         (found, nic, one)
         for found in world.on(frame.name)
@@ -260,7 +266,10 @@ def _vnic_page(frame: Frame, found: Partition, nic: Vnic, number: int) -> str:
         [
             "Name          Physloc                            ClntID ClntName       ClntOS",
             "------------- ---------------------------------- ------ -------------- -------",
-            f"{server:<13} {f'{frame.unit}-V{frame.vios.lpar_id}-C{32897 + number}':<34} {found.lpar_id:>6} {found.name:<14} {'AIX' if found.level else 'N/A'}",
+            (
+                f"{server:<13} {f'{frame.unit}-V{frame.vios.lpar_id}-C{32897 + number}':<34} {found.lpar_id:>6} "
+                f"{found.name:<14} {'AIX' if found.level else 'N/A'}"
+            ),
             "",
             f"Backing device:ent{8 + number}",
             "Status:Available",
