@@ -157,7 +157,7 @@ def test_what_could_not_be_read_stands_as_a_line_that_says_so(surveys: dict[str,
 
 def test_a_manager_that_sees_no_place_is_believed_before_our_own_reckoning(surveys: dict[str, Survey]) -> None:
     survey = replace(surveys["p8aix01"], places=Places())
-    assert all(line.there is None and "says the manager" in line.remark for line in lines(survey, SCSI))
+    assert all(line.there is None and "the manager lists no I/O server" in line.remark for line in lines(survey, SCSI))
     assert "virtual_scsi_mappings" not in build_attributes(survey).record
 
 

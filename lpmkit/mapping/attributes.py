@@ -1,7 +1,7 @@
 """The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (`PYPVM`, `RedMSP`).
 
-`keep` builds the attributes with which each adapter comes to the same place on the target: the partner of the same I/O
-server, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor pool by
+`build_attributes` builds the attributes with which each adapter comes to the same place on the target: the partner of
+the same I/O server, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor pool by
 *name* (its number may be another's there), the same partition id where it is free, and the movers that can talk.
 What cannot be kept is reported, and left to the manager.
 """
@@ -269,7 +269,7 @@ class _Keeping:
         if number is not None:
             unsafe = UNSAFE & set(moving.pool)
             return {"shared_proc_pool_id": str(number)} if unsafe else {"shared_proc_pool_name": moving.pool}
-        why = "has no such pool" if target.pools is not None else "did not say which pools it has"
+        why = "has no such pool" if target.pools is not None else "does not list its pools"
         self.troubles.append(
             f"the processor pool {moving.pool!r}: {target.name} {why}, and the partition will come into another one"
         )

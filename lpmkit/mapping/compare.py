@@ -62,9 +62,10 @@ class AdapterEnd:
 
 @dataclass(frozen=True, slots=True)
 class MappingRow:
-    """One thing of the partition on both ends. ``there`` is ``None`` where there is no place for it, or nobody could
-    say; ``remark`` is the reason. ``state`` is `LOST` where the target has no place for it as it is, `UNKNOWN` where
-    nobody could look, else empty.
+    """One thing of the partition on both ends.
+
+    ``there`` is ``None`` without a place on the target, or where that is not known; ``remark`` has the reason. ``state`` is
+    `LOST` where the target has no place, `UNKNOWN` where a list is missing, else empty.
 
     ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it
     the same on both ends.
@@ -272,7 +273,7 @@ def _scsi_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, .
 
 
 def _silent(survey: Survey, server: str | None) -> str:
-    return f"{server} did not say what hangs on this adapter: {survey.why_not('scsi map', survey.source.name)}"
+    return f"the virtual targets of this adapter on {server} are not known: {survey.why_not('scsi map', survey.source.name)}"
 
 
 def _disk_line(
@@ -294,7 +295,7 @@ def _disk_line(
         changes="vhost" + ("" if keeps else ", target name (generated)"),
     )
     if disk is None:
-        return replace(line, remark=f"{target.backing} is no disk that {client.remote_partition} lists", state=LOST)
+        return replace(line, remark=f"{client.remote_partition} lists no disk {target.backing}", state=LOST)
     known = replace(line, known_by=disk.unique_id or disk.pvid)
     if chosen is None:
         return replace(known, remark=_no_choice(survey, SCSI, client.slot), state=_state(survey))
@@ -324,8 +325,8 @@ def _state(survey: Survey) -> str:
 
 def _no_choice(survey: Survey, kind: str, slot: int) -> str:
     if survey.places is None:
-        return f"which I/O server takes it is chosen there: {survey.why_not('places', survey.source.name)}"
-    return f"no I/O server of {survey.target.name} can take the adapter in slot {slot}, says the manager"
+        return f"the target chooses the I/O server: {survey.why_not('places', survey.source.name)}"
+    return f"the manager lists no I/O server of {survey.target.name} for the adapter in slot {slot}"
 
 
 def _fc_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, ...]:
@@ -381,7 +382,7 @@ def _ethernet_line(survey: Survey, adapter: VirtualEthernetAdapter, vlan: int) -
     remark = state = ""
     if on_target is None:
         state = LOST if survey.target.vios is not None and survey.target.vios.trunks is not None else UNKNOWN
-        remark = f"VLAN {vlan}{switch} is bridged by nobody on {survey.target.name}"
+        remark = f"no SEA of {survey.target.name} bridges VLAN {vlan}{switch}"
         if state == UNKNOWN:
             remark = (
                 f"the bridges of {survey.target.name} are not known: {survey.why_not('trunks', survey.target.name)}"
@@ -427,7 +428,7 @@ def _nic_line(
     role = "active" if backing.active else "backup"
     remark = ""
     if on_target is None:
-        remark = "the record has no place for it" if told else "which SR-IOV port takes it is chosen there"
+        remark = "the record does not place it" if told else "the target chooses the SR-IOV port"
     name = nic.mac or f"slot {nic.slot}"
     return MappingRow(
         NIC,
@@ -453,7 +454,7 @@ def _pool_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tupl
         return (MappingRow(POOL, moving.pool, None, moving.pool, on_source, on_source, "name", "the default pool"),)
     target_pool = pool_named(survey.target, moving.pool)
     if target_pool is None:
-        why = "has no pool of this name" if survey.target.pools is not None else "did not say which pools it has"
+        why = "has no pool of this name" if survey.target.pools is not None else "does not list its pools"
         return (
             MappingRow(
                 POOL,
@@ -499,7 +500,7 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ..
         if owner
         else ""
         if listed is not None
-        else "the partitions there are not known"
+        else "the partitions of the target are not known"
     )
     on_target = AdapterEnd(device=f"id {wanted}") if wanted else None
     return (
