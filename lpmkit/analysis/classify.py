@@ -17,7 +17,7 @@ from lpmkit.analysis.layers import (
 from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
-REACHABILITY = ("ticks", "echo", "connect", "icmp", "tcp", "ni")
+REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
 #: A probe without a sign of life for this time before a silence is deaf, not silent.
@@ -225,11 +225,10 @@ def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], ow
 def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
     """All processes stalled while a kernel answered: CPU starvation where that is known to be the host's own kernel.
 
-    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided. Our own session's TCP is
-    acknowledged by the host's own kernel.
+    Otherwise a host that hangs, or an answer that was not the host's: shown, not decided.
     """
     names = kernel.names("spoke")
-    if any(one.probe in its_own or one.kind == "tcp" for one in kernel.spoke):
+    if any(one.probe in its_own for one in kernel.spoke):
         why = f"{names} answered meanwhile, which the host's own kernel does: its processes waited for a processor"
         return _as(outage, OutageKind.MICRO_STOP, why)
     together = f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet"

@@ -21,7 +21,7 @@ from lpmkit.analysis.noise import HOUR, MIN_SILENCE_NS, extreme, within, worst_o
 from lpmkit.runs.samples import MISSING, Int64Array
 
 #: Probes that a kernel answers, whether or not any process of the host runs.
-KERNEL = ("icmp", "tcp")
+KERNEL = ("icmp",)
 #: Two probes that stop for one reason stop within their intervals, their noise and this.
 TOGETHER_NS = 20 * MILLISECOND
 #: The machine's silence must cover this share of its processes' silence, unless both begin or end together.
