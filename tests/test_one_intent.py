@@ -87,7 +87,7 @@ class OneManager:
         return self.managers.source if self.frame_name == "a" else self.managers.target
 
     def system(self) -> SimpleNamespace:
-        return SimpleNamespace(state="Operating")
+        return SimpleNamespace(state="Operating", name=self.frame_name)
 
     def close(self) -> None:
         pass
