@@ -17,7 +17,7 @@ from pathlib import Path
 from lpmkit.config import load_site
 from lpmkit.oracle import state
 from lpmkit.oracle.connections import connect
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.probes.databases import database_plan
 from lpmkit.recorder.probe_process import ProbeProcess
 from lpmkit.simulator import Simulator
@@ -40,7 +40,7 @@ def resident_mb(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def logon(driver: ConnectionSettings, password: str | None, host: SshSession) -> None:
+def logon(driver: DatabaseAccess, password: str | None, host: SshSession) -> None:
     """Log on and off."""
     connect(driver, password, host, 10.0).close()
 
@@ -55,7 +55,7 @@ def main() -> None:
             site = load_site(simulator.site_file)
             (sid, settings), *_ = site.databases.items()
             host = SshSession(route(settings.partition, site.ssh_config))
-            driver = ConnectionSettings.of(sid, settings)
+            driver = DatabaseAccess.of(sid, settings)
             password = simulator.sap_password if settings.user else None
             connection = connect(driver, password, host, 10.0)
             print(f"{driver.way:8} beat   {timed(partial(connection.rows, state.BEAT), count)}")

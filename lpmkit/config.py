@@ -34,6 +34,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lpmkit.errors import NotFound, SiteFileError, UsageError
+from lpmkit.json_values import JsonObject
 
 #: Default names of the site file, in the order of search.
 SITE_FILES = ("site.yaml", "lpmkit.yaml")
@@ -370,7 +371,7 @@ class RunSettings(_Part):
     """Settings of a run. Times in seconds. A run folder is accessible to its owner, and to ``group`` (a group of this
     host).
 
-    ``approvals`` is the number of other people that must approve an order before the move (see `lpmkit.approvals`),
+    ``approvals`` is the number of other people that must approve an order before the move (see `lpmkit.runs.approvals`),
     ``approvers`` restricts them (empty: anybody else), ``approval_holds_hours`` limits its age. With
     ``allowed_signers``, a file for `ssh-keygen -Y verify`, an approval must be signed with an SSH key.
     """
@@ -439,7 +440,7 @@ class Site(_Part):
         """The SAP systems in a partition, by SID."""
         return {sid: system for sid, system in self.sap_systems.items() if system.partition == partition}
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """JSON values for a run folder; references to secrets stay references."""
         return self.model_dump(mode="json")
 
@@ -555,8 +556,8 @@ def _absolute(site: Site, folder: Path) -> Site:
     )
 
 
-def _absolute_sap(system: SapSystemSettings, folder: Path) -> dict[str, Any]:
-    changed: dict[str, Any] = {"rules": folder / system.rules.expanduser() if system.rules else None}
+def _absolute_sap(system: SapSystemSettings, folder: Path) -> JsonObject:
+    changed: JsonObject = {"rules": folder / system.rules.expanduser() if system.rules else None}
     for name in ("webservice", "soap_rfc"):
         source = getattr(system, name)
         if source is not None and source.ca_file is not None:

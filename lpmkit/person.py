@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from lpmkit.errors import NotAllowed
+from lpmkit.json_values import JsonMapping
 
 #: The kernel's value for a process that belongs to no login session.
 _NO_SESSION = 2**32 - 1
@@ -41,7 +41,7 @@ class Person:
         return asdict(self)
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Person:
+    def from_data(cls, data: JsonMapping) -> Person:
         """From JSON values."""
         return cls(str(data["login"]), str(data["account"]), str(data["known_by"]))
 

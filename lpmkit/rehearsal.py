@@ -15,10 +15,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from lpmkit.config import Site, load_site
 from lpmkit.errors import RemoteError
+from lpmkit.json_values import JsonObject
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
@@ -58,7 +59,7 @@ class Rehearsal:
         """The site of the simulated machines."""
         return load_site(self.site_file)
 
-    def _start(self, speed: float, options: Sequence[str]) -> dict[str, Any]:
+    def _start(self, speed: float, options: Sequence[str]) -> JsonObject:
         os.environ.setdefault(SAP_PASSWORD, secrets.token_urlsafe(12))
         command = [
             sys.executable,
@@ -86,7 +87,7 @@ class Rehearsal:
         text = (self.folder / "simulator.log").read_text(encoding="utf-8", errors="replace")
         raise RemoteError("the simulator did not start", where=str(self.folder), answered=text[-2000:] or None)
 
-    def _at_work(self) -> dict[str, Any] | None:
+    def _at_work(self) -> JsonObject | None:
         """The note of an earlier start, if that simulator still runs."""
         try:
             note = dict(json.loads(self._note.read_text(encoding="utf-8")))

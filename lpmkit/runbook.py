@@ -15,7 +15,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lpmkit.approvals import Approval, approve, require
 from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
@@ -23,6 +22,7 @@ from lpmkit.control.base import Order
 from lpmkit.control.move_options import checked_options
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
@@ -33,6 +33,7 @@ from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan, with_rates
 from lpmkit.recorder import process
+from lpmkit.runs.approvals import Approval, approve, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
 from lpmkit.runs.locks import holder, partition_lock_path
 from lpmkit.ssh.client import open_session, reachable
@@ -274,7 +275,7 @@ class Runbook:
                 continue
         return found
 
-    def charge(self, probes: Sequence[ProbeOrder] = ()) -> dict[str, Any]:
+    def charge(self, probes: Sequence[ProbeOrder] = ()) -> JsonObject:
         """The charge for a recorder or conductor that it starts: its own site and probes, regardless of the folder's
         content.
         """
@@ -473,7 +474,7 @@ class Runbook:
         """Approve a run's order as the acting person, with an SSH signature where a ``key`` is given; changes nothing
         on any machine.
 
-        Raises as `lpmkit.approvals.approve`.
+        Raises as `lpmkit.runs.approvals.approve`.
         """
         order = self.own_order(run)
         if self.site.runs.allowed_signers is not None and key is None:
@@ -602,7 +603,7 @@ class Runbook:
         if not run.events():
             self.know_secrets([probe.as_data() for probe in self.own_probes(run)])
 
-    def know_secrets(self, probes: Sequence[Mapping[str, Any]]) -> None:
+    def know_secrets(self, probes: Sequence[JsonMapping]) -> None:
         """Resolve what SAP's ways and the databases of ``probes`` need while somebody can be asked; the recorder gets
         what is known.
 
@@ -754,7 +755,7 @@ def _validation(stored: Any) -> Validation:
     return validation
 
 
-def as_row(finding: Finding) -> dict[str, Any]:
+def as_row(finding: Finding) -> JsonObject:
     """A finding as JSON values."""
     return {**asdict(finding), "verdict": finding.verdict.value}
 

@@ -10,10 +10,11 @@ A probe records a `Sample` for every tick of its schedule. An `Event` is recorde
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+
+from lpmkit.json_values import JsonMapping
 
 
 class Outcome(StrEnum):
@@ -69,7 +70,7 @@ class Event:
     segment: int
     source: str
     kind: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: JsonMapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner
 
 from lpmkit import approvals as module
-from lpmkit.approvals import FOLDER, approvals, approve, order_hash, require
 from lpmkit.cli import main
 from lpmkit.config import RunSettings, Site, load_site
 from lpmkit.control.base import Order
@@ -28,6 +27,7 @@ from lpmkit.person import PERSON_HEADER, Person, account_name, acting_person, pe
 from lpmkit.recorder import process
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, Validation
+from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
@@ -411,7 +411,7 @@ def test_a_second_account_approves_through_the_sites_group_and_a_stranger_is_kep
     facts = {"order": asdict(ORDER), "by": "root", "probes": [], "lead_in_s": 0.0, "tail_s": 0.0, "poll_s": 0.2}
     run = create(runs, mode="move", title="p-to-b", facts=facts, group="daemon")
     code = (
-        "import sys; from pathlib import Path; from lpmkit.approvals import approve; from lpmkit.person import "
+        "import sys; from pathlib import Path; from lpmkit.runs.approvals import approve; from lpmkit.person import "
         "acting_person; "
         "from lpmkit.runs.folder import Run; approve(Run(sys.argv[1]), acting_person(), 'p')"
     )

@@ -25,13 +25,13 @@ from click.testing import CliRunner
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
 
+from lpmkit.background.temporary import remove_left_behind, temporary_folder
 from lpmkit.cli import main
 from lpmkit.config import RunSettings, Site
 from lpmkit.errors import NotAllowed, SiteFileError
 from lpmkit.notebook.plan import PlanMaker
 from lpmkit.notebook.server import _SESSION, MAX_KERNELS, MAX_KERNELS_OF_SESSION, LimitedKernels
 from lpmkit.runbook import Runbook, SiteInventory
-from lpmkit.temporary import remove_left_behind, temporary_folder
 from lpmkit.timeline import Clock, wait_until
 
 SITE = (
@@ -392,7 +392,7 @@ def test_a_temporary_folder_that_a_kill_left_is_removed_by_the_next_start_and_on
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (
-        "import sys, time; from lpmkit.temporary import temporary_folder\nwith temporary_folder('lpmkit-x-') as "
+        "import sys, time; from lpmkit.background.temporary import temporary_folder\nwith temporary_folder('lpmkit-x-') as "
         "folder:\n    print(folder, flush=True)\n    time.sleep(600)"
     )
     child = subprocess.Popen(

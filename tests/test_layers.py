@@ -15,9 +15,9 @@ import lpmkit
 PACKAGE = Path(lpmkit.__file__).parent
 ORDER = [
     "errors",
+    "json_values",
     "log_file",
     "person",
-    "temporary",
     "timeline",
     "inventory",
     "config",
@@ -37,7 +37,6 @@ ORDER = [
     "migration",
     "plots",
     "report",
-    "approvals",
     "recorder",
     "runbook",
     "doctor",

@@ -26,7 +26,7 @@ from lpmkit.config import DatabaseSettings, load_site
 from lpmkit.oracle import state
 from lpmkit.oracle.check import look_at
 from lpmkit.oracle.connections import connect
-from lpmkit.oracle.driver_choice import ConnectionSettings, choose_driver
+from lpmkit.oracle.driver_choice import DatabaseAccess, choose_driver
 from lpmkit.oracle.drivers import by_driver
 from lpmkit.oracle.errors import QueryFailed, advice, outcome_of, short
 from lpmkit.oracle.sqlplus import read_rows
@@ -53,7 +53,7 @@ class Served:
         self.listener = Listener(self.instance, Views(self.instance))
         self.listener.start()
         self.address = f"127.0.0.1:{self.listener.port}"
-        self.way = ConnectionSettings("BX5", "thin", "BX5", self.address, "LPMKIT")
+        self.way = DatabaseAccess("BX5", "thin", "BX5", self.address, "LPMKIT")
 
     def connect(self, password: str = "secret") -> Any:
         return oracledb.connect(user="lpmkit", password=password, dsn=f"{self.address}/BX5")
@@ -242,7 +242,7 @@ def test_a_thousand_beats_and_logons_and_hangs_leak_nothing(served: Served) -> N
 def test_a_session_survives_a_freeze_and_the_outage_is_measured(tmp_path: Path) -> None:
     with Simulator("p7pair", directory=tmp_path) as simulator:
         (host,) = simulator.hosts.values()
-        way = ConnectionSettings("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
+        way = DatabaseAccess("P7D", "thin", "P7D", f"{simulator.listener_of('p7aix01')}", "LPMKIT")
         order = ProbeOrder("ora-sql-P7D", "sql", 100_000_000)
         probe = SessionProbe(
             order, Database(way, simulator.sap_password, SshSession(route("p7aix01", simulator.ssh_config)), 60.0)
@@ -310,7 +310,7 @@ def test_a_listener_is_pinged_without_any_user(served: Served) -> None:
 def test_sqlplus_on_the_host_gives_the_same_answers(tmp_path: Path) -> None:
     with Simulator("js22", directory=tmp_path) as simulator:
         host = SshSession(route("bxaix85", simulator.ssh_config))
-        way = ConnectionSettings("BX5", "sqlplus", sqlplus=("env", "ORACLE_SID=BX5", "sqlplus"))
+        way = DatabaseAccess("BX5", "sqlplus", sqlplus=("env", "ORACLE_SID=BX5", "sqlplus"))
         asked = connect(way, None, host, 10.0)
         found = state.gather(asked, 10.0, (10, 2, 0, 2))
         asked.change("update lpmkit_beat set at = systimestamp")
@@ -319,10 +319,10 @@ def test_sqlplus_on_the_host_gives_the_same_answers(tmp_path: Path) -> None:
         assert state.beat_of(asked.rows(state.BEAT))["version"] == "10.2.0.2.0"
         asked.close()
         with pytest.raises(QueryFailed, match="ORA-01017") as caught:
-            connect(ConnectionSettings("BX5", "sqlplus", user="SCOTT"), 'ti"ger', host, 10.0)
+            connect(DatabaseAccess("BX5", "sqlplus", user="SCOTT"), 'ti"ger', host, 10.0)
         assert caught.value.next_step is not None
         with pytest.raises(QueryFailed, match="sqlplus ended by itself") as caught:
-            connect(ConnectionSettings("BX5", "sqlplus", sqlplus=("/oracle/nowhere/squealplus",)), None, host, 10.0)
+            connect(DatabaseAccess("BX5", "sqlplus", sqlplus=("/oracle/nowhere/squealplus",)), None, host, 10.0)
         host.close()
     assert found["gaps"] == {}
     assert len(found["facts"]["sessions"]) == 15
@@ -367,7 +367,7 @@ def test_every_drivers_absence_is_told_with_what_to_type(monkeypatch: pytest.Mon
     for way, module in (("thin", "oracledb"), ("thick", "oracledb"), ("cx_oracle", "cx_Oracle")):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(QueryFailed, match=f"{module} is not installed: pip install") as caught:
-            by_driver(ConnectionSettings("BX5", way, "BX5", "127.0.0.1:9", "LPMKIT"), "secret", 1.0)
+            by_driver(DatabaseAccess("BX5", way, "BX5", "127.0.0.1:9", "LPMKIT"), "secret", 1.0)
         assert "way: sqlplus" in caught.value.what
     chosen = choose_driver(
         DatabaseSettings(partition="b", version="10.2", way="cx_oracle", listener="db:1521", user="U"), lambda _: False
@@ -378,7 +378,7 @@ def test_every_drivers_absence_is_told_with_what_to_type(monkeypatch: pytest.Mon
 
 def test_a_client_that_is_missing_becomes_advice_in_thick_mode(served: Served) -> None:
     with pytest.raises(QueryFailed, match="DPI-1047") as caught:
-        connect(ConnectionSettings("BX5", "thick", "BX5", served.address, "LPMKIT"), "secret", None, 30.0)
+        connect(DatabaseAccess("BX5", "thick", "BX5", served.address, "LPMKIT"), "secret", None, 30.0)
     assert caught.value.next_step is not None
     assert "No Oracle Client library was found here" in caught.value.next_step
 

@@ -18,7 +18,7 @@ import pytest
 from lpmkit.errors import NoAnswer
 from lpmkit.oracle import driver_process
 from lpmkit.oracle.connections import connect
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.errors import QueryFailed, is_refused_account
 from lpmkit.probes.oracle import AttemptProbe, SessionProbe, StateProbe
 from lpmkit.probes.orders import ProbeOrder
@@ -127,7 +127,7 @@ def test_these_do_not(code: str) -> None:
 
 
 @contextmanager
-def answering(behave: Callable[[socket.socket], None]) -> Iterator[ConnectionSettings]:
+def answering(behave: Callable[[socket.socket], None]) -> Iterator[DatabaseAccess]:
     """Something at a port of this machine that is no listener."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
@@ -145,7 +145,7 @@ def answering(behave: Callable[[socket.socket], None]) -> Iterator[ConnectionSet
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
-            yield ConnectionSettings("BX5", "thin", "BX5", f"127.0.0.1:{server.getsockname()[1]}", "LPMKIT")
+            yield DatabaseAccess("BX5", "thin", "BX5", f"127.0.0.1:{server.getsockname()[1]}", "LPMKIT")
         finally:
             over.set()
             thread.join(10.0)
@@ -219,5 +219,5 @@ def test_a_driver_that_crashes_eats_or_hangs_becomes_an_error(
     monkeypatch.setattr(driver_process, "by_driver", crash)
     monkeypatch.setattr(driver_process, "GRACE_S", 0.3)
     with pytest.raises(QueryFailed, match=text) as caught:
-        connect(ConnectionSettings("BX5", "thin", "BX5", "127.0.0.1:9", "LPMKIT"), "secret", None, 0.2)
+        connect(DatabaseAccess("BX5", "thin", "BX5", "127.0.0.1:9", "LPMKIT"), "secret", None, 0.2)
     assert caught.value.dead

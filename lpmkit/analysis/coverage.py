@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from lpmkit.analysis.model import SECOND, Coverage, Gap, HostAnalysis, Interval, OutageKind, WallClock
+from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, UnobservedStretch, WallClock
 from lpmkit.analysis.observer_stalls import merged
 from lpmkit.analysis.record import Record, SampleSource
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.runs.samples import MISSING, Columns, Int64Array, columns
 from lpmkit.timeline import Event
@@ -39,7 +39,7 @@ DIED = "ended by itself"
 _SHOWN = 3
 
 
-def coverage(record: Record, manifest: Mapping[str, Any]) -> tuple[Coverage, ...]:
+def coverage(record: Record, manifest: JsonMapping) -> tuple[Coverage, ...]:
     """Work out for each probe that was ordered or left samples when it looked."""
     sources: dict[str, list[SampleSource]] = {}
     for source in (*(one for group in record.sources.values() for one in group), *record.observer):
@@ -53,7 +53,7 @@ def coverage(record: Record, manifest: Mapping[str, Any]) -> tuple[Coverage, ...
     )
 
 
-def _ordered(events: Sequence[Event], manifest: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+def _ordered(events: Sequence[Event], manifest: JsonMapping) -> Iterator[tuple[str, tuple[str, str]]]:
     """The probes of hosts that were ordered or began: name, then kind and host."""
     for event in events:
         if event.kind == "probe-started" and event.data.get("kind") in (*HOST_KINDS, OBSERVER):
@@ -94,7 +94,7 @@ def _of_probe(
     spans = merged(looked)
     between = _between(record, spans, until, _tolerance(kind, sources))
     gaps = [] if declined and not spans else sorted({*between, *_restarts(sources), *_deaths(troubles, spans, until)})
-    named = tuple(Gap(probe, kind, span, _reason(span, troubles)) for span in gaps)
+    named = tuple(UnobservedStretch(probe, kind, span, _reason(span, troubles)) for span in gaps)
     return Coverage(probe, host, kind, spans, named, answered, unanswered, declined if not spans else "")
 
 
@@ -207,7 +207,7 @@ def _reason(span: Interval, troubles: Sequence[Event]) -> str:
 # --- the verdict ----------------------------------------------------------------------------------------------------
 
 
-def unfinished(record: Record, manifest: Mapping[str, Any]) -> str:
+def unfinished(record: Record, manifest: JsonMapping) -> str:
     """The reason why a recording is not complete as ordered: it goes on, its recorder died, or it was shorter.
 
     Empty where it is complete.
@@ -233,7 +233,7 @@ def withheld(
     found: Sequence[Coverage],
     record: Record,
     hosts: Sequence[HostAnalysis],
-    manifest: Mapping[str, Any],
+    manifest: JsonMapping,
 ) -> tuple[Question, ...]:
     """The questions, where those that passed although a probe did not look are not evaluated, with the gaps in words.
 
@@ -300,7 +300,7 @@ def _reasons(key: str, found: Sequence[Coverage], record: Record, incomplete: st
             yield in_words(gap, record.wall)
 
 
-def in_words(gap: Gap, wall: WallClock) -> str:
+def in_words(gap: UnobservedStretch, wall: WallClock) -> str:
     """A gap as a text for people; times in UTC."""
     times = " to ".join(_time_of_day(wall.at(edge)) for edge in (gap.span.lo_ns, gap.span.hi_ns))
     name = "the observer's own ticker" if gap.kind == OBSERVER else gap.probe
@@ -312,10 +312,10 @@ def _time_of_day(wall_ns: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def rows(found: Sequence[Coverage], wall: WallClock) -> list[dict[str, Any]]:
+def rows(found: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:
     """The coverage as JSON values: when each probe looked, when not and why, and what answered."""
 
-    def span(interval: Interval) -> dict[str, Any]:
+    def span(interval: Interval) -> JsonObject:
         edges = ("begin", interval.lo_ns), ("end", interval.hi_ns)
         return {name: {"mono_ns": edge, "wall_ns": wall.at(edge)} for name, edge in edges}
 

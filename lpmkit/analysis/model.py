@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.samples import Int64Array
 from lpmkit.sap.judge import SapOutcome
@@ -449,7 +450,7 @@ class HostAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class UnobservedStretch:
     """A stretch in which a probe did not look, and why as far as the record tells."""
 
     probe: str
@@ -468,7 +469,7 @@ class Coverage:
     host: str
     kind: str
     looked: tuple[Interval, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[UnobservedStretch, ...]
     answered: int
     unanswered: int
     #: The reason why it cannot look, where that is by design; empty for any other.
@@ -488,7 +489,7 @@ class Analysis:
     monitor: Noise | None
     holes: tuple[Interval, ...]
     phases: tuple[PhaseSpan, ...]
-    readings: tuple[Mapping[str, Any], ...] = field(repr=False)
+    readings: tuple[JsonMapping, ...] = field(repr=False)
     verdict: RunVerdict
     wall: WallClock = field(repr=False)
     unreadable: Mapping[str, int]

@@ -17,6 +17,7 @@ from lpmkit.analysis.looks import as_far_as_seen, unseen
 from lpmkit.analysis.model import MILLISECOND, SECOND, HostAnalysis, Interval, OutageKind, Suspension, Trace
 from lpmkit.analysis.oracle_times import LogTimes, host_clock, sessions_of, shifted, without_repetitions
 from lpmkit.analysis.record import Record
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.judge import Judge, LogPosition, LogVerdict, LogWindow
@@ -78,9 +79,9 @@ class DatabaseAnalysis:
     host: str
     way: str
     version: str | None
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
-    sessions: tuple[Mapping[str, Any], ...]
+    before: JsonMapping | None
+    after: JsonMapping | None
+    sessions: tuple[JsonMapping, ...]
     kept: facts.SessionsRetained | None
     waits: tuple[facts.WaitChange, ...]
     changes: tuple[tuple[str, str, str], ...]
@@ -95,7 +96,7 @@ class DatabaseAnalysis:
 
 def databases(run: Run, record: Record, hosts: Sequence[HostAnalysis], mode: str) -> tuple[DatabaseAnalysis, ...]:
     """Every database that the run watched, by SID."""
-    orders: dict[str, dict[str, Mapping[str, Any]]] = {}
+    orders: dict[str, dict[str, JsonMapping]] = {}
     for order in run.manifest.get("probes") or ():
         options = order.get("options") or {}
         if order.get("group") == "oracle" and options.get("sid"):
@@ -109,7 +110,7 @@ class _Database:
     def __init__(
         self,
         sid: str,
-        orders: Mapping[str, Mapping[str, Any]],
+        orders: Mapping[str, JsonMapping],
         run: Run,
         record: Record,
         hosts: Sequence[HostAnalysis],
@@ -172,11 +173,11 @@ class _Database:
         )
         return replace(found, questions=tuple(self._questions(found)))
 
-    def _version(self, before: Mapping[str, Any] | None) -> str | None:
+    def _version(self, before: JsonMapping | None) -> str | None:
         rows = (before or {}).get("facts", {}).get("instance") or [event.data for event in self.sessions]
         return str(rows[0].get("version")) if rows else None
 
-    def _before_and_after(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    def _before_and_after(self) -> tuple[JsonMapping | None, JsonMapping | None]:
         """The last state asked for before the move, and the last one of all, when it is later than the move's
         suspension or end.
         """
@@ -223,7 +224,7 @@ class _Database:
     # --- the alert log
 
     def _alert(
-        self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+        self, before: JsonMapping | None, after: JsonMapping | None
     ) -> tuple[LogVerdict | None, tuple[Mark, ...], tuple[OwnMeasure, ...]]:
         if not any(
             event.kind == "alert-log" and event.data.get("probe") == self.names.get("alert")
@@ -590,7 +591,7 @@ def _printed(entry: Classified) -> Moment | None:
     return Moment(at, at + timedelta(microseconds=1)) if at is not None else entry.event.when
 
 
-def _same_start(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+def _same_start(before: JsonMapping | None, after: JsonMapping | None) -> bool:
     starts = [str((state.get("own") or {}).get("startup_time")) for state in (before, after) if state]
     return len(starts) == 2 and starts[0] == starts[1] and starts[0] != "None"
 
@@ -602,7 +603,7 @@ def _time(text: Any) -> datetime | None:
         return None
 
 
-def as_dict(found: DatabaseAnalysis) -> dict[str, Any]:
+def as_dict(found: DatabaseAnalysis) -> JsonObject:
     """One database as JSON values, for the summary."""
     said = found.judgement
     return {

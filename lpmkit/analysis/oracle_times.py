@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from lpmkit.analysis.model import SECOND, Interval
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.judge import LogPosition
 from lpmkit.oracle.stamps import Moment, instants
 from lpmkit.timeline import Event
@@ -57,7 +58,7 @@ def _nanoseconds(at: datetime) -> int:
     return _FAR_NS if at.year >= 9999 else int((at - _EPOCH) / timedelta(microseconds=1)) * 1000
 
 
-def host_clock(states: Sequence[Mapping[str, Any]]) -> HostClock | None:
+def host_clock(states: Sequence[JsonMapping]) -> HostClock | None:
     """The clock by the answers that print its time: the bounds of all are joined, because a clock may jump in a
     suspension.
     """
@@ -87,7 +88,7 @@ def _zoned(text: Any) -> datetime | None:
 class LogTimes:
     """Places the entries of one log and its traces. ``rows`` are the entries as the run keeps them."""
 
-    def __init__(self, clock: HostClock | None, rows: Iterable[Mapping[str, Any]], begin_ns: int) -> None:
+    def __init__(self, clock: HostClock | None, rows: Iterable[JsonMapping], begin_ns: int) -> None:
         self.clock, self.begin_ns = clock, begin_ns
         self.notes: list[str] = []
         self._learned: list[tuple[int, tzinfo]] = []
@@ -98,7 +99,7 @@ class LogTimes:
             self._is_old = self._is_old and "since_ns" not in row
             self._learn(row)
 
-    def _learn(self, row: Mapping[str, Any]) -> None:
+    def _learn(self, row: JsonMapping) -> None:
         try:
             earliest = datetime.fromisoformat(row["when"][0])
             seen, since = int(row["mono_ns"]), row.get("since_ns")
@@ -121,7 +122,7 @@ class LogTimes:
             return self.clock.zone if self._is_old and self.clock is not None else None
         return min(self._learned, key=lambda learned: abs(learned[0] - mono_ns))[1]
 
-    def place(self, when: Moment | None, row: Mapping[str, Any]) -> Interval:
+    def place(self, when: Moment | None, row: JsonMapping) -> Interval:
         """The span of our clock in which an entry was written."""
         seen, since = int(row["mono_ns"]), row.get("since_ns")
         observed = Interval(min(int(since), seen) if isinstance(since, int) else -_FAR_NS, seen)
@@ -180,7 +181,7 @@ def _offset(offset: timedelta) -> str:
     return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-def shifted(rows: Iterable[Mapping[str, Any]], shifts: Mapping[int, int]) -> list[dict[str, Any]]:
+def shifted(rows: Iterable[JsonMapping], shifts: Mapping[int, int]) -> list[JsonObject]:
     """Observations of all recorders of a run on the first one's monotonic clock."""
     names = ("mono_ns", "since_ns", "own_sent_ns", "own_answered_ns")
     moved = []
@@ -191,7 +192,7 @@ def shifted(rows: Iterable[Mapping[str, Any]], shifts: Mapping[int, int]) -> lis
     return moved
 
 
-def without_repetitions(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def without_repetitions(rows: Sequence[JsonMapping]) -> list[JsonMapping]:
     """The entries of a log once each: a recorder that takes over reads the end of the log again."""
     seen: set[tuple[str, int, str]] = set()
     once = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from lpmkit.analysis.breaks import TOLD_BATCH_NS
 from lpmkit.analysis.model import SECOND, Interval, Noise, PhaseSpan, Signals, WallClock
 from lpmkit.analysis.observer_stalls import MIN_STALL_NS, holes, stalls
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonMapping
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Event
@@ -80,7 +80,7 @@ class Record:
     monitor: Noise | None
     holes: tuple[Interval, ...]
     phases: tuple[PhaseSpan, ...]
-    readings: tuple[Mapping[str, Any], ...]
+    readings: tuple[JsonMapping, ...]
     wall: WallClock
     #: The samples of the observer's own ticker.
     observer: tuple[SampleSource, ...] = ()
@@ -143,7 +143,7 @@ def _shifted(event: Event, shifts: Mapping[int, int]) -> Event:
     return Event(event.mono_ns + shift, event.wall_ns, event.segment, event.source, event.kind, data)
 
 
-def _default_host(manifest: Mapping[str, Any]) -> str:
+def _default_host(manifest: JsonMapping) -> str:
     order = manifest.get("order")
     if isinstance(order, dict) and order.get("partition"):
         return str(order["partition"])
@@ -177,7 +177,7 @@ def _steps(seq: Int64Array, kept: Sequence[RateChange], otherwise_ns: int) -> tu
 
 def _sources(
     run: Run,
-    started: Mapping[str, Mapping[str, Any]],
+    started: Mapping[str, JsonMapping],
     shifts: Mapping[int, int],
     paces: Mapping[tuple[str, int], Sequence[RateChange]],
 ) -> Iterator[SampleSource]:
@@ -305,7 +305,7 @@ def _begin_of_move(phases: Sequence[PhaseSpan]) -> int | None:
     return next((one.since_ns for one in phases if one.name != "prepared"), None)
 
 
-def _lead_in(phases: Sequence[PhaseSpan], span: Interval, manifest: Mapping[str, Any]) -> Interval:
+def _lead_in(phases: Sequence[PhaseSpan], span: Interval, manifest: JsonMapping) -> Interval:
     """The quiet time before the move; of a watch, its first minute."""
     begin = _begin_of_move(phases)
     if begin is not None:

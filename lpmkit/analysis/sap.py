@@ -4,7 +4,7 @@ dispatchers, held against the suspension.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from lpmkit.analysis.model import HostAnalysis
 from lpmkit.analysis.record import Record
 from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
+from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run
 from lpmkit.sap.job_history import Pause
@@ -27,7 +28,7 @@ _SNAPSHOTS = TypeAdapter(tuple[SapSnapshot, ...])
 
 
 def sap_outcomes(
-    run: Run, record: Record, hosts: Sequence[HostAnalysis], documents: Mapping[str, Any], notes: list[str]
+    run: Run, record: Record, hosts: Sequence[HostAnalysis], documents: JsonMapping, notes: list[str]
 ) -> tuple[SapOutcome, ...]:
     """Every SAP system of the run, judged. What of it cannot be read is noted, never taken for absent."""
     found = []
@@ -111,7 +112,7 @@ def _target_serial(survey: Any) -> str:
     return str(frame.get("serial") or "")
 
 
-def _rules(options: Mapping[str, Any], own: Path | None, run: Run, notes: list[str]) -> SapRules:
+def _rules(options: JsonMapping, own: Path | None, run: Run, notes: list[str]) -> SapRules:
     """The rules that judged this run: lpmkit's, and before them the site's own as the run keeps them.
 
     Older runs keep the path alone. A file that has changed since is not read, because it would judge an old run by new

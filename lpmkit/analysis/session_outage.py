@@ -15,9 +15,8 @@ is the hull of both, with a note.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -30,6 +29,7 @@ from lpmkit.analysis.model import (
     Suspension,
     Trace,
 )
+from lpmkit.json_values import JsonMapping
 from lpmkit.timeline import Event
 
 #: The moment at which TCP last sent is known to a kernel tick (10 ms at most) and the millisecond in which it is
@@ -57,7 +57,7 @@ class Waiting:
     all_acknowledged: bool
 
 
-def waiting_of(event: Mapping[str, Any]) -> Waiting:
+def waiting_of(event: JsonMapping) -> Waiting:
     """From the data of a ``tcp`` event."""
     rows = [dict(zip(event["columns"], row, strict=True)) for row in event["rows"]]
     answered = int(event["answered_ns"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from lpmkit.analysis import wording
 from lpmkit.analysis.coverage import rows as coverage_rows
@@ -21,6 +20,7 @@ from lpmkit.analysis.model import (
 from lpmkit.analysis.noise import alarms_an_hour
 from lpmkit.analysis.oracle import as_dict
 from lpmkit.analysis.verdict import questions_of
+from lpmkit.json_values import JsonObject
 
 METHODS = {
     "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
@@ -45,7 +45,7 @@ def utc(wall_ns: int, digits: int = 3) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{wall_ns % SECOND:09d}"[: 20 + digits] + "Z"
 
 
-def summary(analysis: Analysis) -> dict[str, Any]:
+def summary(analysis: Analysis) -> JsonObject:
     """The analysis as JSON values. Times are UTC and nanoseconds on the observer's monotonic clock."""
     still = analysis.suspension
     return {
@@ -77,7 +77,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
+def _host(analysis: Analysis, host: HostAnalysis) -> JsonObject:
     return {
         "host": host.host,
         "suspensions": [_suspension(analysis, one) for one in host.suspensions],
@@ -112,7 +112,7 @@ def _host(analysis: Analysis, host: HostAnalysis) -> dict[str, Any]:
     }
 
 
-def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
+def _suspension(analysis: Analysis, still: Suspension) -> JsonObject:
     return {
         "host": still.host,
         "length": _figure(still.length, METHODS["inner"] + " … " + METHODS["outer"]),
@@ -138,7 +138,7 @@ def _suspension(analysis: Analysis, still: Suspension) -> dict[str, Any]:
     }
 
 
-def _session(analysis: Analysis, one: SessionOutage) -> dict[str, Any]:
+def _session(analysis: Analysis, one: SessionOutage) -> JsonObject:
     return {
         "probe": one.probe,
         "waited": {**_figure(one.bounds, METHODS["session"]), "typed_at_first_unanswered": one.waited_ns / SECOND},
@@ -161,7 +161,7 @@ def _session(analysis: Analysis, one: SessionOutage) -> dict[str, Any]:
     }
 
 
-def _brown_out(analysis: Analysis, one: BrownOut) -> dict[str, Any]:
+def _brown_out(analysis: Analysis, one: BrownOut) -> JsonObject:
     return {
         "probe": one.probe,
         "values": "lateness of ticks" if one.kind == "ticks" else "round trips",
@@ -175,7 +175,7 @@ def _brown_out(analysis: Analysis, one: BrownOut) -> dict[str, Any]:
     }
 
 
-def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
+def _outage(analysis: Analysis, one: Outage) -> JsonObject:
     return {
         "probe": one.probe,
         "class": one.kind.value if one.kind else None,
@@ -186,7 +186,7 @@ def _outage(analysis: Analysis, one: Outage) -> dict[str, Any]:
     }
 
 
-def _probe(analysis: Analysis, trace: Trace) -> dict[str, Any]:
+def _probe(analysis: Analysis, trace: Trace) -> JsonObject:
     return {
         "probe": trace.probe,
         "kind": trace.kind,
@@ -212,15 +212,15 @@ def _probe(analysis: Analysis, trace: Trace) -> dict[str, Any]:
     }
 
 
-def _figure(bounds: Interval, method: str) -> dict[str, Any]:
+def _figure(bounds: Interval, method: str) -> JsonObject:
     return {"low": bounds.lo_ns / SECOND, "high": bounds.hi_ns / SECOND, "unit": "s", "method": method}
 
 
-def _moment(analysis: Analysis, mono_ns: int) -> dict[str, Any]:
+def _moment(analysis: Analysis, mono_ns: int) -> JsonObject:
     return {"utc": utc(analysis.wall.at(mono_ns), 6), "mono_ns": mono_ns}
 
 
-def _span(analysis: Analysis, span: Interval) -> dict[str, Any]:
+def _span(analysis: Analysis, span: Interval) -> JsonObject:
     return {
         "earliest": _moment(analysis, span.lo_ns),
         "latest": _moment(analysis, span.hi_ns),

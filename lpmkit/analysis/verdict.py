@@ -11,6 +11,7 @@ from lpmkit.analysis.coverage import DIED, withheld
 from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.timeline import Event, outwards
 
@@ -27,8 +28,8 @@ class Evidence:
     record: Record
     hosts: Sequence[HostAnalysis]
     unreadable: Mapping[str, int]
-    documents: Mapping[str, Any]
-    manifest: Mapping[str, Any]
+    documents: JsonMapping
+    manifest: JsonMapping
     sap: Sequence[Question] = ()
     databases: Sequence[Question] = ()
     coverage: Sequence[Coverage] = ()
@@ -176,7 +177,7 @@ def _shortest(evidence: Evidence) -> str:
 
 def _session(evidence: Evidence) -> Question:
     title = "SSH sessions kept?"
-    opened: dict[str, list[Mapping[str, Any]]] = {}
+    opened: dict[str, list[JsonMapping]] = {}
     for event in evidence.record.events:
         if event.kind == "session":
             opened.setdefault(str(event.data.get("probe", event.source)), []).append(event.data)
@@ -202,7 +203,7 @@ def _session(evidence: Evidence) -> Question:
     return Question("session", title, PASSED, f"{pids} stayed open", reply=ReplyWord.YES)
 
 
-def _spoke_after(evidence: Evidence, opened: Mapping[str, Any]) -> bool:
+def _spoke_after(evidence: Evidence, opened: JsonMapping) -> bool:
     """True where every session's probe gave a sign of life after the suspension, or after the move where none was
     found.
     """
@@ -229,7 +230,7 @@ def _restarted(evidence: Evidence) -> Question:
     return Question("restarted", title, FAILED, f"booted {before} before, {after} after")
 
 
-def identity_of(document: Any) -> Mapping[str, Any]:
+def identity_of(document: Any) -> JsonMapping:
     """The partition's identity in a survey: its ``identity``, at the top or within ``guest``; empty when there is none.
 
     >>> identity_of({"guest": {"identity": {"serial": "10071DA"}}})
@@ -394,7 +395,7 @@ _MOVE: tuple[Callable[[Evidence], Question], ...] = (
 _WATCH: tuple[Callable[[Evidence], Question], ...] = (_outages, _session, _complete, *_ENDING)
 
 
-def questions_of(verdict: RunVerdict) -> Iterator[dict[str, Any]]:
+def questions_of(verdict: RunVerdict) -> Iterator[JsonObject]:
     """The questions as JSON values."""
     for one in verdict.questions:
         yield {

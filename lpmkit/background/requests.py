@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from lpmkit.json_values import JsonMapping
 from lpmkit.person import account_name
 from lpmkit.runs.files import make_folder, open_plain
 from lpmkit.runs.folder import Run, write_file
@@ -54,7 +55,7 @@ class Request:
 
     path: Path
     what: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: JsonMapping = field(default_factory=dict)
     account: str = ""
 
     @property

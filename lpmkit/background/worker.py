@@ -11,12 +11,11 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run
 from lpmkit.ssh.secrets import Secrets, environment_without
@@ -37,7 +36,7 @@ class Worker:
     noun: str
     module: str
 
-    def start(self, folder: Run, secrets: Secrets, clock: Clock, charge: Mapping[str, Any]) -> int:
+    def start(self, folder: Run, secrets: Secrets, clock: Clock, charge: JsonMapping) -> int:
         """Start one on ``folder`` and wait for its first event; returns its process id.
 
         Raises `RecordError` if none comes, with what is known of a move. The process is ended then.
@@ -72,7 +71,7 @@ class Worker:
             ),
         )
 
-    def detach(self, folder: Run, secrets: Secrets, charge: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    def detach(self, folder: Run, secrets: Secrets, charge: JsonMapping) -> subprocess.Popen[bytes]:
         """Start one on ``folder``, detached from this process, its terminal and its session."""
         with open_plain(self.log(folder.path), "ab") as log:
             child = subprocess.Popen(  # noqa: S603 - ourselves
@@ -109,7 +108,7 @@ def _ended(child: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def given() -> tuple[Path, Secrets, dict[str, Any]]:
+def given() -> tuple[Path, Secrets, JsonObject]:
     """Folder, secrets and charge of this worker."""
     line = json.loads(sys.stdin.readline() or "{}")
     sys.stdin.close()

@@ -11,11 +11,12 @@ from enum import StrEnum
 from functools import cache, partial
 from importlib.resources import files
 from shlex import quote
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ruamel.yaml import YAML
 
 from lpmkit.inventory import Frame, Partition, Vios
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.survey.model import NOT_ACTIVATED, Survey, SystemFacts
 
@@ -133,9 +134,9 @@ def bases() -> Mapping[str, Basis]:
     return {str(key): Basis(**_tuples(facts)) for key, facts in read_table("catalogue.yaml").items()}
 
 
-def read_table(name: str) -> dict[str, Any]:
+def read_table(name: str) -> JsonObject:
     """One of the tables beside this module."""
-    table: dict[str, Any] = YAML(typ="safe").load(files("lpmkit.checks").joinpath(name).read_text(encoding="utf-8"))
+    table: JsonObject = YAML(typ="safe").load(files("lpmkit.checks").joinpath(name).read_text(encoding="utf-8"))
     return table
 
 
@@ -145,7 +146,7 @@ def prerequisites() -> Mapping[int, Mapping[str, str]]:
     return {int(number): facts for number, facts in read_table("prerequisites.yaml").items()}
 
 
-def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _tuples(facts: JsonMapping) -> JsonObject:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -21,6 +20,7 @@ from lpmkit.checks import Answer, Finding, Verdict, examine, ready
 from lpmkit.config import Site
 from lpmkit.errors import RecordError
 from lpmkit.inventory import Partition
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.history import history, inputs_from
 from lpmkit.prediction.prior import ObservedMove, predict
 from lpmkit.runs.files import make_folder, sheet_cell
@@ -70,7 +70,7 @@ class FleetCheck:
         """Not ready if one is not; could not tell if of one it cannot be told, or if there is none."""
         return _together(result.answer for result in self.partitions)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON values; `from_dict` brings it back."""
         return {
             "source": self.source,
@@ -91,7 +91,7 @@ class FleetCheck:
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> FleetCheck:
+    def from_dict(cls, document: JsonMapping) -> FleetCheck:
         """A result from `to_dict`."""
         return cls(
             document["source"],
@@ -276,7 +276,7 @@ def as_html(night: FleetCheck, before: FleetCheck | None) -> str:
     )
 
 
-def overview(night: FleetCheck) -> list[dict[str, Any]]:
+def overview(night: FleetCheck) -> list[JsonObject]:
     """A row for each partition."""
     return [
         {
@@ -293,7 +293,7 @@ def overview(night: FleetCheck) -> list[dict[str, Any]]:
     ]
 
 
-def frames_as_rows(nights: Sequence[FleetCheck]) -> list[dict[str, Any]]:
+def frames_as_rows(nights: Sequence[FleetCheck]) -> list[JsonObject]:
     """A row for each frame: how many of its partitions could move, and what could not be asked."""
     return [
         {

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from lpmkit.config import RunSettings, Site, find_site_file, load_site
 from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import Run
 
 FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -189,7 +190,7 @@ def _cell(value: object) -> Text:
     return Text.from_markup(text) if text in MARKS.values() else Text(visible(text))
 
 
-def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
+def print_table(title: str, rows: Sequence[JsonObject], console: Console | None = None) -> None:
     """Print rows as a table with their keys as heading; nothing without rows."""
     if not rows:
         return
@@ -220,7 +221,7 @@ def site_or_none(context: click.Context, folder: Path | None = None, ssh_config:
         if context.obj or os.environ.get("LPMKIT_SITE"):
             raise
         site = Site.model_validate({}).model_copy(update={"runs": RunSettings(folder=Path("runs").resolve())})
-    changes: dict[str, Any] = {}
+    changes: JsonObject = {}
     if folder:
         changes["runs"] = site.runs.model_copy(update={"folder": folder.resolve()})
     if ssh_config:

@@ -239,8 +239,8 @@ def _request(
 @reports_errors
 def approve(context: click.Context, run_name: str, typed: str | None, key: Path | None, as_json: bool) -> None:
     """Approve a prepared move as a second person. The approval covers this order only and expires."""
-    from lpmkit.approvals import order_hash  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.runs.approvals import order_hash  # noqa: PLC0415
 
     run = named_run(context, run_name)
     book = Runbook(load_site(find_site_file(context.obj)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,6 +21,7 @@ from lpmkit.commands.console import (
     terminal,
 )
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import Run
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ _SIGNS = {
 }
 
 
-def print_summary(found: dict[str, Any], console: Console | None = None) -> None:
+def print_summary(found: JsonObject, console: Console | None = None) -> None:
     """Print the verdict, then the questions: failed, not evaluated, passed."""
     out = console or terminal
     verdict = found["verdict"]
@@ -126,6 +127,6 @@ def print_summary(found: dict[str, Any], console: Console | None = None) -> None
         print_item(_SIGNS[row["state"]], f"{row['question']} {row['answer']}", console=console)
 
 
-def status_of_verdict(found: dict[str, Any]) -> int:
+def status_of_verdict(found: JsonObject) -> int:
     """Exit status of a verdict."""
     return {"passed": FINE, "failed": NOT_FINE}.get(found["verdict"]["state"], COULD_NOT_TELL)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,6 +27,7 @@ from lpmkit.commands.console import (
 )
 from lpmkit.config import WriteUpSettings, find_site_file, load_site
 from lpmkit.errors import UsageError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def history(
         print_line(str(page))
 
 
-def _as_data(past: History, move: Move) -> dict[str, Any]:
+def _as_data(past: History, move: Move) -> JsonObject:
     return {**asdict(move), "beside_the_usual": [asdict(figure) for figure in past.beside_the_usual(move)]}
 
 

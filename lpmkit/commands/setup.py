@@ -159,9 +159,9 @@ def app(
     Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub,
     or a reverse proxy that authenticates them.
     """
+    from lpmkit.background.temporary import temporary_folder  # noqa: PLC0415
     from lpmkit.notebook.models import write_application  # noqa: PLC0415
     from lpmkit.person import PERSON_HEADER  # noqa: PLC0415
-    from lpmkit.temporary import temporary_folder  # noqa: PLC0415
 
     site = find_site_file(context.obj).resolve()
     options = _door(socket, socket_group, host_names, person_header)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
@@ -18,6 +18,7 @@ import ipywidgets as w
 from IPython.display import HTML
 
 from lpmkit.errors import LpmError
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import RunStatus, State, describe
 from lpmkit.notebook.move import MovePanel
@@ -147,7 +148,7 @@ def _ago(lane: Lane) -> str:
     return "never" if lane.ago_s is None else f"{lane.ago_s:.1f} s ago"
 
 
-def _marks(sid: str, rows: Sequence[tuple[dict[str, Any], Classified]]) -> Marks:
+def _marks(sid: str, rows: Sequence[tuple[JsonObject, Classified]]) -> Marks:
     """A database's alert log as a lane with a mark for each entry, by class."""
     classes = [(int(row["mono_ns"]), entry.meaning.value) for row, entry in rows]
     at = [(ns, _CLASS_MARKS.get(name, "•"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
@@ -211,7 +212,7 @@ def jobs_table(run: Run, sid: str) -> HTML:
     return table(shown, f"{sid}: jobs, by {jobs.get('way')}, {max(0.0, age):.0f} s ago{since}")
 
 
-def _job_log(log: dict[str, Any] | None, steps: Any) -> str:
+def _job_log(log: JsonObject | None, steps: Any) -> str:
     """The current step of a job and the last line of its log."""
     if log is None:
         return ""
@@ -224,13 +225,13 @@ def databases_of(run: Run) -> list[str]:
     return [str(probe["options"]["sid"]) for probe in run.manifest.get("probes") or () if probe.get("kind") == "alert"]
 
 
-def _alert_order(run: Run, sid: str) -> Mapping[str, Any]:
+def _alert_order(run: Run, sid: str) -> JsonMapping:
     """The probe order that follows a database's alert log."""
     probes = run.manifest["probes"]
     return next(probe for probe in probes if probe.get("kind") == "alert" and probe["options"]["sid"] == sid)
 
 
-def _alert_rows(run: Run, sid: str) -> list[tuple[dict[str, Any], Classified]]:
+def _alert_rows(run: Run, sid: str) -> list[tuple[JsonObject, Classified]]:
     """The newest alert log entries with their class by the run's own rules; unreadable rows are left out (the report
     counts them).
     """
@@ -255,7 +256,7 @@ def alert_lines(run: Run, sid: str) -> HTML:
     return _alerts(run, sid, _alert_rows(run, sid), run.events())
 
 
-def _alerts(run: Run, sid: str, rows: Sequence[tuple[dict[str, Any], Classified]], events: Sequence[Event]) -> HTML:
+def _alerts(run: Run, sid: str, rows: Sequence[tuple[JsonObject, Classified]], events: Sequence[Event]) -> HTML:
     order = _alert_order(run, sid)
     mine = [event for event in events if event.data.get("probe") == order["name"]]
     trouble = [event.data.get("what") for event in mine if event.kind == "probe-trouble"]

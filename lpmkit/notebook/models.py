@@ -10,9 +10,9 @@ import shutil
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.files import make_folder
 
 
@@ -49,7 +49,7 @@ Application(Runbook(load_site(find_site_file(None)), person=person_of_request())
 
 def write_application(folder: Path) -> Path:
     """Write the application's notebook into a folder and return its path."""
-    cell: dict[str, Any] = {
+    cell: JsonObject = {
         "cell_type": "code",
         "execution_count": None,
         "id": "application",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as w
 from IPython.display import HTML
 from pydantic import ValidationError
 
 from lpmkit.errors import LpmError, NotAllowed, SiteFileError, UsageError
+from lpmkit.json_values import JsonObject
 from lpmkit.notebook.live import REDRAW_S
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
@@ -69,7 +69,7 @@ class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
             button.on_click(lambda _, name=name: act(self, name))
         super().__init__([self.partition, self.target, self.after, self.keep, *self.buttons.values()])
 
-    def move(self) -> dict[str, Any]:
+    def move(self) -> JsonObject:
         """The fields as a planned move's values."""
         was = self._was.model_dump() if self._was and self._was.partition == self.partition.value else {}
         after = tuple(part.strip() for part in self.after.value.split(",") if part.strip())

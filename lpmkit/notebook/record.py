@@ -15,7 +15,6 @@ import ipywidgets as w
 from IPython.display import HTML
 
 from lpmkit.analysis import analyse
-from lpmkit.approvals import order_hash
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.notebook.tables import escaped, picture, table
@@ -23,6 +22,7 @@ from lpmkit.plots.run import image
 from lpmkit.report.comparison import figures, overlay, trend
 from lpmkit.report.writeup import FORMS, LANGUAGES, write_up
 from lpmkit.runbook import Runbook
+from lpmkit.runs.approvals import order_hash
 from lpmkit.runs.away import Away, ledger
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import HEAD, History, Move

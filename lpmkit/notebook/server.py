@@ -28,6 +28,7 @@ from traitlets import List, Unicode
 from voila.app import Voila
 from voila.voila_identity_provider import VoilaIdentityProvider
 
+from lpmkit.json_values import JsonObject
 from lpmkit.person import is_login
 
 #: Kernels of one browser session: a page, a second tab, and one that is being reloaded.
@@ -132,7 +133,7 @@ class Server(Voila):  # type: ignore[misc] # as above
     host_names = List(Unicode(), config=True)
     person_header = Unicode("", config=True)
 
-    def init_settings(self) -> dict[str, Any]:
+    def init_settings(self) -> JsonObject:
         """See `Voila.init_settings`."""
         chosen = self.voila_configuration
         chosen.multi_kernel_manager_class = LimitedKernels
@@ -145,7 +146,7 @@ class Server(Voila):  # type: ignore[misc] # as above
             self.identity_provider_class = ProxyIdentity
             chosen.http_header_envs = [self.person_header]
         self.auto_token = True  # from JUPYTER_TOKEN_FILE, else a random one: never none
-        settings: dict[str, Any] = super().init_settings()
+        settings: JsonObject = super().init_settings()
         self.identity_provider.cookie_options = {"SameSite": "Strict"}
         self.kernel_manager.cull_idle_timeout = UNCONNECTED_S
         self.kernel_manager.cull_interval = UNCONNECTED_S // 5

@@ -9,7 +9,7 @@ from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state
 from lpmkit.oracle.connections import connect
-from lpmkit.oracle.driver_choice import ConnectionSettings, choose_driver
+from lpmkit.oracle.driver_choice import DatabaseAccess, choose_driver
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.tnsping import ping
 from lpmkit.ssh.client import SshSession
@@ -36,7 +36,7 @@ def look_at(sid: str, settings: DatabaseSettings, password: str | None, host: Ss
     if settings.listener:
         looks.append(_listener(sid, settings.listener))
     if chosen.way != "none" and chosen.trouble is None:
-        looks.append(_logon(ConnectionSettings.of(sid, settings), password, host, settings))
+        looks.append(_logon(DatabaseAccess.of(sid, settings), password, host, settings))
     return looks
 
 
@@ -53,7 +53,7 @@ def _listener(sid: str, listener: str) -> Look:
     return Look(f"listener of {sid}", True, f"{listener} answers")
 
 
-def _service_trouble(way: ConnectionSettings, facts: Mapping[str, Sequence[Mapping[str, str | None]]]) -> str:
+def _service_trouble(way: DatabaseAccess, facts: Mapping[str, Sequence[Mapping[str, str | None]]]) -> str:
     """The objection to a service that several instances serve: sessions of one probe would land on different hosts."""
     serving = sorted(str(row["inst_id"]) for row in facts.get("service", ()))
     if way.way == "sqlplus" or len(serving) < 2:
@@ -65,7 +65,7 @@ def _service_trouble(way: ConnectionSettings, facts: Mapping[str, Sequence[Mappi
 
 
 def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
-    way: ConnectionSettings, password: str | None, host: SshSession, settings: DatabaseSettings
+    way: DatabaseAccess, password: str | None, host: SshSession, settings: DatabaseSettings
 ) -> Look:
     what = f"logon to {way.sid}"
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.driver_process import ChildConnection
 from lpmkit.oracle.drivers import Connection
 from lpmkit.oracle.errors import QueryFailed
@@ -12,7 +12,7 @@ from lpmkit.timeline import Outcome
 
 
 def connect(
-    way: ConnectionSettings,
+    way: DatabaseAccess,
     password: str | None,
     host: SshSession | None,
     limit_s: float,

@@ -8,11 +8,11 @@ Which driver fits which release (`PYTHON-ORACLEDB`, `CX-ORACLE`): thin from 12.1
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from lpmkit.config import DatabaseSettings
+from lpmkit.json_values import JsonMapping, JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def release_of(version: str | None) -> tuple[int, ...] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionSettings:
+class DatabaseAccess:
     """The connection to one database: JSON values, except for the passwords, which are handed over beside it."""
 
     sid: str
@@ -104,7 +104,7 @@ class ConnectionSettings:
     server_dn: str = ""
 
     @classmethod
-    def of(cls, sid: str, settings: DatabaseSettings) -> ConnectionSettings:
+    def of(cls, sid: str, settings: DatabaseSettings) -> DatabaseAccess:
         """The connection that the site file describes."""
         return cls(
             sid=sid,
@@ -120,11 +120,11 @@ class ConnectionSettings:
         )
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> ConnectionSettings:
+    def from_data(cls, data: JsonMapping) -> DatabaseAccess:
         """The connection as a run keeps it."""
         return cls(**{**data, "sqlplus": tuple(data.get("sqlplus", ("sqlplus",)))})
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """JSON values, for the run."""
         return asdict(self)
 
@@ -149,7 +149,7 @@ class ConnectionSettings:
         return f"{self.user or '/'} of database {self.sid} {where}"
 
 
-def missing_driver(way: ConnectionSettings) -> str | None:
+def missing_driver(way: DatabaseAccess) -> str | None:
     """The words for the driver of a connection when it could not be imported; ``None`` for ``sqlplus``, which is no
     module.
     """

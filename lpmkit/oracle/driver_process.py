@@ -21,7 +21,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Connection, Row, by_driver
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.timeline import Clock, Outcome
@@ -54,7 +54,7 @@ class ChildConnection:
     """
 
     def __init__(
-        self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
+        self, way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
     ) -> None:
         self._way, self._clock, self._lock = way, Clock(), threading.Lock()
         self._closed = False
@@ -151,7 +151,7 @@ def _serve(pipe: Pipe) -> None:
         _bound_time(limit_s)
         if question[0] == "log on":
             _, data, password, wallet_password = question
-            way = ConnectionSettings.from_data(data)
+            way = DatabaseAccess.from_data(data)
             failure, session = _tried(partial(by_driver, way, password, limit_s, wallet_password))
             answer = None
         else:

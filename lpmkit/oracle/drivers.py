@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
-from lpmkit.oracle.driver_choice import ConnectionSettings, missing_driver
+from lpmkit.oracle.driver_choice import DatabaseAccess, missing_driver
 from lpmkit.oracle.errors import QueryFailed, outcome_of
 from lpmkit.timeline import Outcome
 
@@ -47,7 +47,7 @@ class ThinConnection:
     """
 
     def __init__(
-        self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
+        self, way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
     ) -> None:
         oracledb = _module("oracledb", way)
         self._way, self._loop = way, asyncio.new_event_loop()
@@ -125,7 +125,7 @@ class ClientConnection:
     """
 
     def __init__(
-        self, way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
+        self, way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
     ) -> None:
         del wallet_password  # a client opens its wallet by itself
         self._way = way
@@ -179,7 +179,7 @@ class ClientConnection:
 
 
 def by_driver(
-    way: ConnectionSettings, password: str | None, limit_s: float, wallet_password: str | None = None
+    way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
 ) -> ThinConnection | ClientConnection:
     """Log on in this process. Raises `QueryFailed`."""
     made = ThinConnection if way.way == "thin" else ClientConnection
@@ -194,7 +194,7 @@ def _init_client(module: ModuleType, folder: str | None) -> None:
             raise
 
 
-def _module(name: str, way: ConnectionSettings) -> ModuleType:
+def _module(name: str, way: DatabaseAccess) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:

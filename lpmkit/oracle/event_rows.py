@@ -4,10 +4,9 @@ rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
 from lpmkit.oracle.stamps import Moment
 
@@ -15,9 +14,7 @@ from lpmkit.oracle.stamps import Moment
 MAX_LINES = 60
 
 
-def as_row(
-    event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int, since_ns: int | None = None
-) -> dict[str, Any]:
+def as_row(event: LogEvent, path: str, seen_mono_ns: int, seen_wall_ns: int, since_ns: int | None = None) -> JsonObject:
     """One event, its file, and when we saw it.
 
     ``since_ns``: the log was read to its end then, and did not have this event.
@@ -41,7 +38,7 @@ def as_row(
     }
 
 
-def from_row(row: Mapping[str, Any]) -> LogEvent:
+def from_row(row: JsonMapping) -> LogEvent:
     """The event of a row. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
     tags = row.get("tags")
     return LogEvent(

@@ -12,10 +12,11 @@ from datetime import MAXYEAR, datetime, timedelta, tzinfo
 from enum import Enum
 from math import sqrt
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
+from lpmkit.json_values import JsonObject
 from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
 from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
@@ -383,7 +384,7 @@ def _moment_of(raw: bytes) -> Moment | None:
     return stamp.moment if stamp else None
 
 
-def as_dict(post_mortem: PostMortem) -> dict[str, Any]:
+def as_dict(post_mortem: PostMortem) -> JsonObject:
     """The answer for programs; times as they are printed in the log, each with its earliest and latest."""
     verdict, counts = post_mortem.judgement, post_mortem.counts
     return {
@@ -426,14 +427,14 @@ def as_dict(post_mortem: PostMortem) -> dict[str, Any]:
     }
 
 
-def _times(when: Moment | None) -> dict[str, Any] | None:
+def _times(when: Moment | None) -> JsonObject | None:
     if when is None:
         return None
     latest = None if when.latest.year == MAXYEAR else when.latest.isoformat()
     return {"earliest": when.earliest.isoformat(), "latest": latest, "zoned": when.zoned}
 
 
-def _event_row(entry: Classified) -> dict[str, Any]:
+def _event_row(entry: Classified) -> JsonObject:
     return {
         "rule": entry.rule.key if entry.rule else None,
         "class": entry.meaning.value,

@@ -13,12 +13,13 @@ An event with a code that no rule knows is `Class.UNKNOWN`, not harmless; one wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.alert_log import LogEvent
 from lpmkit.oracle.stamps import Moment, instants, moved
 from lpmkit.rules.table import BaseRule, Class, RuleForm, RuleTable, flag, texts
@@ -172,7 +173,7 @@ def _code_set(value: Any) -> frozenset[str]:
     return frozenset(code for entry in texts(value) for code in _codes(entry))
 
 
-def _measure(row: Mapping[str, Any]) -> Measure:
+def _measure(row: JsonMapping) -> Measure:
     pattern = re.compile(row["pattern"])
     if "amount" not in pattern.groupindex:
         raise ValueError("the pattern of measures has no group 'amount'")

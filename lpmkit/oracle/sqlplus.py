@@ -7,7 +7,7 @@ import select
 from collections.abc import Sequence
 
 from lpmkit.errors import LoginRefused, LpmError
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.drivers import STATE_LIMIT_S, Row
 from lpmkit.oracle.errors import QueryFailed, outcome_of, short
 from lpmkit.ssh.client import SshSession
@@ -32,7 +32,7 @@ class SqlPlusConnection:
     Passwords go there too, never onto a command line.
     """
 
-    def __init__(self, way: ConnectionSettings, password: str | None, host: SshSession, limit_s: float) -> None:
+    def __init__(self, way: DatabaseAccess, password: str | None, host: SshSession, limit_s: float) -> None:
         self._way, self._clock = way, Clock()
         try:
             self._channel = host.stream([*way.sqlplus, "-S", "/nolog"])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.drivers import Connection, Row
 from lpmkit.oracle.errors import QueryFailed
 
@@ -116,13 +117,13 @@ def identity(beat: Mapping[str, str | None]) -> tuple[str | None, ...]:
     return tuple(beat.get(name) for name in ("sid", "serial", "logon_time", "startup_time", "instance", "host_name"))
 
 
-def instance_of(beat: Mapping[str, Any]) -> tuple[str, str] | None:
+def instance_of(beat: JsonMapping) -> tuple[str, str] | None:
     """The instance and its host as a session was told them; ``None`` in runs of earlier versions, which did not ask."""
     name, host = beat.get("instance"), beat.get("host_name")
     return (str(name), str(host)) if name and host else None
 
 
-def gather(connection: Connection, limit_s: float, release: tuple[int, ...] = ()) -> dict[str, Any]:
+def gather(connection: Connection, limit_s: float, release: tuple[int, ...] = ()) -> JsonObject:
     """Ask everything once that the release has: ``{"facts": {name: [row, …]}, "gaps": {name: why}}``.
 
     Raises `QueryFailed` only when the session is gone.
@@ -144,7 +145,7 @@ def gather(connection: Connection, limit_s: float, release: tuple[int, ...] = ()
     return {"facts": facts, "gaps": gaps}
 
 
-def release_in(beat: Mapping[str, Any]) -> tuple[int, ...]:
+def release_in(beat: JsonMapping) -> tuple[int, ...]:
     """The release that a session was told; empty where that is no release.
 
     >>> release_in({"version": "19.0.0.0.0"})[:2], release_in({})
@@ -187,8 +188,8 @@ class _Session:
 
 
 def sessions_kept(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
+    before: JsonMapping,
+    after: JsonMapping,
     own: frozenset[tuple[str, str]] = frozenset(),
     gap_s: float = 0.0,
 ) -> SessionsRetained | None:
@@ -228,7 +229,7 @@ def usual_ends(pool: Sequence[_Session], gap_s: float) -> float:
     return expected + 2 * expected**0.5 if max(ages) < OLDEST_POOL_S else 0.0
 
 
-def _sessions(facts: Mapping[str, Any], own: frozenset[tuple[str, str]]) -> dict[tuple[str, ...], _Session] | None:
+def _sessions(facts: JsonMapping, own: frozenset[tuple[str, str]]) -> dict[tuple[str, ...], _Session] | None:
     rows = facts.get("facts", {}).get("sessions")
     if rows is None:
         return None
@@ -242,7 +243,7 @@ def _sessions(facts: Mapping[str, Any], own: frozenset[tuple[str, str]]) -> dict
     }
 
 
-def _local_time(facts: Mapping[str, Any]) -> datetime | None:
+def _local_time(facts: JsonMapping) -> datetime | None:
     """The database host's local time in a state, as ``logon_time`` is printed."""
     try:
         return datetime.fromisoformat(str((facts.get("own") or {}).get("server_time"))).replace(tzinfo=None)
@@ -250,7 +251,7 @@ def _local_time(facts: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _age_s(row: Mapping[str, Any], now: datetime | None) -> float | None:
+def _age_s(row: JsonMapping, now: datetime | None) -> float | None:
     try:
         # the database's local time has no zone
         logon = datetime.strptime(str(row["logon_time"]), "%Y%m%d%H%M%S")  # noqa: DTZ007
@@ -271,7 +272,7 @@ class WaitChange:
     longest_ms: int | None
 
 
-def waits_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[WaitChange, ...]:
+def waits_between(before: JsonMapping, after: JsonMapping) -> tuple[WaitChange, ...]:
     """The difference of the counters. A counter that went back belongs to another instance: nothing is said of it."""
     early = {row["event"]: row for row in before.get("facts", {}).get("waits", ())}
     buckets = _buckets_between(before, after)
@@ -292,7 +293,7 @@ def waits_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[
     return tuple(found)
 
 
-def _buckets_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[int]]:
+def _buckets_between(before: JsonMapping, after: JsonMapping) -> dict[str, list[int]]:
     early = {
         (row["event"], row["wait_time_milli"]): _whole(row["wait_count"])
         for row in before.get("facts", {}).get("histogram", ())
@@ -308,7 +309,7 @@ def _whole(value: Any) -> int:
     return int(float(value or 0))
 
 
-def surroundings(state: Mapping[str, Any]) -> list[str]:
+def surroundings(state: JsonMapping) -> list[str]:
     """The surroundings of the instance, in words: standby destinations, disk groups, other instances of a cluster."""
     facts, words = state.get("facts", {}), []
     words += [f"standby destination {row['dest_id']}" for row in facts.get("standby", ())]
@@ -322,7 +323,7 @@ def surroundings(state: Mapping[str, Any]) -> list[str]:
 _GROUP_IN_USE = ("MOUNTED", "CONNECTED")
 
 
-def worse_around(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def worse_around(before: JsonMapping, after: JsonMapping) -> list[str]:
     """The surroundings that are worse than before.
 
     A fault of before is not the move's; what could not be asked is not called gone.
@@ -352,9 +353,7 @@ def worse_around(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
     return found
 
 
-def _pairs(
-    early: Mapping[str, Any], late: Mapping[str, Any], name: str, key: str
-) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+def _pairs(early: JsonMapping, late: JsonMapping, name: str, key: str) -> list[tuple[JsonMapping, JsonMapping | None]]:
     """Each row of a fact before the move with its row after it; nothing where one side was not asked."""
     if name not in early or name not in late:
         return []
@@ -362,7 +361,7 @@ def _pairs(
     return [(row, new.get(row[key])) for row in early[name]]
 
 
-def lag_s(state: Mapping[str, Any]) -> int | None:
+def lag_s(state: JsonMapping) -> int | None:
     """The greatest lag of the standby in whole seconds; ``None`` where nothing tells.
 
     >>> lag_s({"facts": {"standby_lag": [{"name": "apply lag", "value": "+00 00:01:35"}]}})
@@ -378,7 +377,7 @@ def lag_s(state: Mapping[str, Any]) -> int | None:
 _LAG = re.compile(r"\+?(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)?")
 
 
-def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def state_changes(before: JsonMapping, after: JsonMapping) -> list[tuple[str, str, str]]:
     """The values that changed, of those that should stay or are worth a look: (what, before, after).
 
     Counters and sessions are compared elsewhere.
@@ -395,7 +394,7 @@ def state_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[t
 
 
 def _labelled(
-    name: str, early: Sequence[Mapping[str, Any]], late: Sequence[Mapping[str, Any]]
+    name: str, early: Sequence[JsonMapping], late: Sequence[JsonMapping]
 ) -> list[tuple[str, str | None, str | None]]:
     key = {"machine": "stat_name", "standby": "dest_id", "cluster": "inst_id", "asm": "name"}.get(name)
     old = {str(row[key]) if key else "": row for row in early}

@@ -32,6 +32,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.config import Site, read_settings
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import write_file
 
 #: Concurrent moves of a mover that reports no limit: the figure of those releases (`DW-LPM`, B).
@@ -113,7 +114,7 @@ class MovePlan(_Part):
         """The partition's cluster in this plan; ``None`` if the plan names none."""
         return next((name for name, members in self.clusters.items() if partition in members), None)
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """The plan as JSON values, without defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 

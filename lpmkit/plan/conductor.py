@@ -25,6 +25,7 @@ from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotApproved, RemoteError
 from lpmkit.inventory import MoverPair
+from lpmkit.json_values import JsonObject
 from lpmkit.mapping.attributes import MOVERS, named_movers
 from lpmkit.migration.phases import Phase
 from lpmkit.person import Person
@@ -389,7 +390,7 @@ class Conductor:
         self.book.predict(run)
         if why := self._waits_for_approval(run):
             return why
-        facts: dict[str, Any] = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
+        facts: JsonObject = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
         self.writer.event("conductor", "moving", partition=name, run=str(run.path), **facts)
         self.book.move(run, name)
         return None

@@ -14,6 +14,7 @@ from matplotlib import dates, rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from lpmkit.json_values import JsonObject
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus, plan_status
 from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
@@ -23,7 +24,7 @@ from lpmkit.runs.history import Move, read_move
 from lpmkit.timeline import outwards
 
 #: Parts of a move's bar: baseline and post-migration window hatched or pale, the copy dark. Legible without colour.
-_PARTS: dict[str, dict[str, Any]] = {
+_PARTS: dict[str, JsonObject] = {
     "baseline": {"facecolor": "#ffffff", "edgecolor": FAINT, "hatch": "////"},
     "moving": {"facecolor": "#0072b2", "edgecolor": "#0072b2"},
     "post-migration": {"facecolor": "#cfe3f1", "edgecolor": "#0072b2"},
@@ -66,7 +67,7 @@ def headline(status: PlanStatus) -> str:
     return f"{count[Stage.ARRIVED]} of {len(status.moves)} arrived" + (f"; {details}" if details else "") + "."
 
 
-def rows_of(status: PlanStatus) -> list[dict[str, Any]]:
+def rows_of(status: PlanStatus) -> list[JsonObject]:
     """A row for each move, with units in the names; ``None`` for an unknown value."""
     rows = []
     for move in status.moves:
@@ -108,7 +109,7 @@ def _utc(wall_ns: int | None) -> str | None:
     return None if wall_ns is None else f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def render(folder: Run, status: PlanStatus, rows: Sequence[dict[str, Any]]) -> str:
+def render(folder: Run, status: PlanStatus, rows: Sequence[JsonObject]) -> str:
     """The page as one HTML file; each move's report is linked."""
     environment = Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
@@ -125,7 +126,7 @@ def render(folder: Run, status: PlanStatus, rows: Sequence[dict[str, Any]]) -> s
     )
 
 
-def shown(row: dict[str, Any]) -> dict[str, str]:
+def shown(row: JsonObject) -> dict[str, str]:
     """The figures of a row as text."""
     low, estimate, high = row["suspended_low_s"], row["suspended_s"], row["suspended_high_s"]
     span = ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from lpmkit.errors import LpmError, RecordError
+from lpmkit.json_values import JsonMapping
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import State, describe, state
 from lpmkit.plan import MovePlan
@@ -118,7 +118,7 @@ def plan_status(folder: Run, clock: Clock | None = None) -> PlanStatus:
 
 def _after(move: MoveStatus, event: Event) -> MoveStatus:
     """The status of a move after an event of the conductor."""
-    data: Mapping[str, Any] = event.data
+    data: JsonMapping = event.data
     match event.kind:
         case "again":
             return MoveStatus(move.partition, Stage.WAITING, target=move.target, source=move.source)

@@ -21,6 +21,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, Outage, OutageKind, Suspension, Trace, seconds, utc
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.samples import MISSING
 
 INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
@@ -204,7 +205,7 @@ def _alive_line(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
 def _gap(axes: Axes, outage: Outage, lane: int, zero: int) -> None:
     lo, hi = x_span(outage.outer, zero)
     least = 0.0025 * (axes.get_xlim()[1] - axes.get_xlim()[0])
-    look: dict[str, Any] = {"facecolor": "#f0b9b4", "edgecolor": "#8f1d14", "linewidth": 0.5}
+    look: JsonObject = {"facecolor": "#f0b9b4", "edgecolor": "#8f1d14", "linewidth": 0.5}
     if outage.kind is OutageKind.OBSERVER:
         look = {"facecolor": "#d7dbe0", "edgecolor": FAINT, "linewidth": 0.5}
     elif outage.kind is not OutageKind.SUSPENSION:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from lpmkit.json_values import JsonObject
 from lpmkit.prediction.calibration import Calibration, elapsed_share
 from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
 from lpmkit.prediction.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, run_copy
@@ -116,7 +116,7 @@ class Forecast:
         )
         return replace(self, remaining_s=calibrated_rest, whole_s=whole_s)
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """The forecast as JSON values."""
         return asdict(self)
 

@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
 from lpmkit.prediction.distributions import MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
@@ -106,7 +107,7 @@ class StoredPrediction:
     #: When the copy ended, in seconds since the first forecast.
     copy_ended_s: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The document as JSON values; `from_dict` reads it."""
         return {
             "format": FORMAT,
@@ -122,7 +123,7 @@ class StoredPrediction:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StoredPrediction:
+    def from_dict(cls, data: JsonMapping) -> StoredPrediction:
         """Inverse of `to_dict`. Raises KeyError or TypeError for anything else."""
         return cls(
             inputs=Inputs(**data["inputs"]),
@@ -182,7 +183,7 @@ class Foresight:
         """Add a reading of the source's manager; returns a forecast if one is due."""
         return self._forecaster.note(at_ns, sent, left)
 
-    def completed(self, whole_s: float) -> dict[str, Any]:
+    def completed(self, whole_s: float) -> JsonObject:
         """``prediction.json`` of a move that succeeded ``whole_s`` seconds after it was requested."""
         return completed(self.kept, self._forecaster, whole_s).to_dict()
 
@@ -197,15 +198,15 @@ def inputs_of(run: Run) -> Inputs | None:
     return inputs_from(order, survey) if order and survey else None
 
 
-def inputs_from(order: Mapping[str, Any], survey: Mapping[str, Any]) -> Inputs | None:
+def inputs_from(order: JsonMapping, survey: JsonMapping) -> Inputs | None:
     """Inputs from an order and a survey as JSON values; ``None`` if the partition's memory is unknown."""
     listed = ((survey.get("source") or {}).get("partitions")) or ()
-    partition: dict[str, Any] = next((entry for entry in listed if entry.get("name") == order["partition"]), {})
+    partition: JsonObject = next((entry for entry in listed if entry.get("name") == order["partition"]), {})
     if not partition.get("memory_mb"):
         return None
     memory_bytes = partition["memory_mb"] * 1024.0 * 1024.0
-    counters: dict[str, Any] = (survey.get("guest") or {}).get("memory") or {}
-    memory: dict[str, Any] = counters.get("memory") or {}
+    counters: JsonObject = (survey.get("guest") or {}).get("memory") or {}
+    memory: JsonObject = counters.get("memory") or {}
     # As a share of the memory that AIX reports: with memory compression AIX sees more than the partition has.
     share = min(1.0, memory["in_use"] / memory["size"]) if memory.get("in_use") and memory.get("size") else None
     return Inputs(

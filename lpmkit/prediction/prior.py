@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import PastForecast
 from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
 from lpmkit.prediction.forecast import Fitted
@@ -113,12 +114,12 @@ class Prediction:
         risk = f"; {self.stall:.0%} risk that the copy does not converge" if self.stall >= 0.1 else ""
         return f"{text} (P10 … P90; {self.basis}){risk}"
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """The prediction as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Prediction:
+    def from_data(cls, data: JsonMapping) -> Prediction:
         """Inverse of `as_data`."""
         figures = {name: Quantiles(**data[name]) for name in FIGURES}
         return cls(**figures, stall=data["stall"], past_moves=data["past_moves"], basis=data["basis"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lpmkit.config import DatabaseSettings, Site
 from lpmkit.errors import UsageError
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.json_values import JsonMapping
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.rules import LogRules
 from lpmkit.probes.orders import KINDS, ProbeOrder
 from lpmkit.ssh.secrets import Secrets
@@ -33,7 +34,7 @@ def database_plan(site: Site, partition: str, *, suffix: str = "") -> tuple[Prob
 
 def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> Iterator[ProbeOrder]:
     partition = site.partitions.get(settings.partition)
-    connection = ConnectionSettings.of(sid, settings)
+    connection = DatabaseAccess.of(sid, settings)
     limits = {"lost_sessions": settings.lost_sessions, "failed_logons": settings.failed_logons}
 
     def order(name: str, kind: str, interval_ns: int, **more: Any) -> ProbeOrder:
@@ -75,7 +76,7 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
     )
 
 
-def learn_secrets(orders: Sequence[Mapping[str, Any]], secrets: Secrets) -> None:
+def learn_secrets(orders: Sequence[JsonMapping], secrets: Secrets) -> None:
     """Resolve the database passwords while an operator can be prompted. A reference that does not resolve is left to
     its probe.
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from lpmkit.json_values import JsonMapping
 from lpmkit.oracle import state
 from lpmkit.oracle.drivers import Connection
 from lpmkit.oracle.errors import QueryFailed
@@ -225,7 +225,7 @@ class StateProbe:
             side.do(connection.close).done.wait(2.0)
         side.end()
 
-    def _look(self, connection: Connection | None) -> tuple[Connection, Mapping[str, Any]]:
+    def _look(self, connection: Connection | None) -> tuple[Connection, JsonMapping]:
         """One state; over a new session when the old one turns out to be dead."""
         if connection is not None:
             try:
@@ -241,7 +241,7 @@ class StateProbe:
             connection.close()
             raise
 
-    def _state(self, connection: Connection) -> Mapping[str, Any]:
+    def _state(self, connection: Connection) -> JsonMapping:
         wall, sent = self.clock.wall_ns(), self.clock.mono_ns()
         own = state.beat_of(connection.rows(state.BEAT, 30.0))
         answered = self.clock.mono_ns()

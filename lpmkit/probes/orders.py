@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.timeline import Sample
 
 if TYPE_CHECKING:
@@ -58,15 +59,15 @@ class ProbeOrder:
     pace: str = WATCH
     paces: Mapping[str, Rate] = field(default_factory=dict)
     group: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: JsonMapping = field(default_factory=dict)
     lasts_s: float = 0.0
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """The order as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> ProbeOrder:
+    def from_data(cls, data: JsonMapping) -> ProbeOrder:
         """Read what `as_data` returned."""
         paces = {name: Rate(**pace) for name, pace in data.get("paces", {}).items()}
         return cls(**{**data, "paces": paces})
@@ -104,7 +105,7 @@ class Sink(Protocol):
         """Record an event."""
         ...
 
-    def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+    def observation(self, probe: str, row: JsonMapping, /) -> None:
         """Record the reply to a query, as JSON values; stored in ``observations/``, not among the events."""
         ...
 

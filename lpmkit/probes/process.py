@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from lpmkit.errors import LpmError
+from lpmkit.json_values import JsonMapping
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import RateSetting
 from lpmkit.runs.rows import sample_line
@@ -89,7 +90,7 @@ class FrameSink:
         with self._lock:
             self._rows.setdefault(probe, []).append(line)
 
-    def observation(self, probe: str, row: Mapping[str, Any], /) -> None:
+    def observation(self, probe: str, row: JsonMapping, /) -> None:
         """Write an observation at once."""
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:

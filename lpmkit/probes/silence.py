@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 from typing import Any
 
+from lpmkit.json_values import JsonObject
 from lpmkit.ssh.tcp_info import TcpInfo, tcp_info
 from lpmkit.timeline import Clock
 
@@ -49,7 +50,7 @@ class Silence:
         self._row(always=False)
         return LOOK_EVERY_S
 
-    def ended(self, answered_ns: int) -> dict[str, Any] | None:
+    def ended(self, answered_ns: int) -> JsonObject | None:
         """The data of the ``tcp`` event for a gap that a reply ends; ``None`` without a gap or without TCP data."""
         if self._since is None:
             return None

@@ -19,6 +19,7 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 
 from lpmkit.errors import ConnectionLost, LoginRefused, NoAnswer, RemoteError
+from lpmkit.json_values import JsonObject
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.silence import Silence
@@ -227,7 +228,7 @@ class _OverSsh:
         """Start time of the host's program, if it reports one."""
         return {}
 
-    def _told(self) -> dict[str, Any]:
+    def _told(self) -> JsonObject:
         """Further fields of the `session` event."""
         return {}
 
@@ -259,7 +260,7 @@ class TickProbe(_OverSsh):
         self._timer = int(header[6])
         self._base = self._last
 
-    def _told(self) -> dict[str, Any]:
+    def _told(self) -> JsonObject:
         """The actual period: the requested one, or the resolution of the host's timer if that is slower."""
         return {"interval_ns": self._period, "wished_ns": self._rate.interval_ns, "timer_ns": self._timer}
 
@@ -375,7 +376,7 @@ class EchoProbe(_OverSsh):
         self._open.clear()
 
 
-def _ends(wire: Any) -> dict[str, Any]:
+def _ends(wire: Any) -> JsonObject:
     """Both ends of our connection to the host, and the availability of TCP data; no ends through another host."""
     if tcp_info(wire) is None:
         return {"tcp": "not looked at: not Linux, or the session goes through another host"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lpmkit.oracle.connections import connect
-from lpmkit.oracle.driver_choice import ConnectionSettings
+from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.drivers import Connection
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.probes.orders import ProbeOrder, Sink
@@ -25,7 +25,7 @@ LAST_ANSWER_S = 3.0
 class Database:
     """The database of a probe: how to reach it, its secrets, and the accounts that refused them."""
 
-    way: ConnectionSettings
+    way: DatabaseAccess
     password: str | None
     host: SshSession
     limit_s: float
@@ -36,7 +36,7 @@ class Database:
     def of(cls, order: ProbeOrder, secrets: Secrets, accounts: Accounts | None = None) -> Database:
         """The database that an order names. Raises `lpmkit.errors.UsageError` for a secret that cannot be had."""
         options = order.options
-        way = ConnectionSettings.from_data(options["way"])
+        way = DatabaseAccess.from_data(options["way"])
         host = SshSession(
             route(order.host, Path(order.ssh_config) if order.ssh_config else None),
             password=secrets.get(order.password, order.host),

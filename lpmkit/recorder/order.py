@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
+from lpmkit.json_values import JsonMapping
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.runs.folder import Run
 
@@ -28,7 +27,7 @@ class RecordingOrder:
     duration_s: float | None = None
 
     @classmethod
-    def of(cls, run: Run, charge: Mapping[str, Any]) -> RecordingOrder:
+    def of(cls, run: Run, charge: JsonMapping) -> RecordingOrder:
         """Read the order of a run."""
         facts = run.manifest
         return cls(

@@ -15,15 +15,15 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from lpmkit.approvals import require
 from lpmkit.background.requests import Inbox, Request
 from lpmkit.background.worker import Worker, given
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, RecordError
+from lpmkit.json_values import JsonMapping
 from lpmkit.log_file import append
 from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
@@ -34,6 +34,7 @@ from lpmkit.probes.orders import OBSERVER, QUICK
 from lpmkit.recorder.monitor import CALLED_OFF, MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
+from lpmkit.runs.approvals import require
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.runs.locks import FileLock, HeldByAnother, partition_lock
@@ -57,7 +58,7 @@ NOT_BEGUN = "the recorder before this one ended before the move was asked for; n
 class Recorder:
     """One segment of a run."""
 
-    def __init__(self, run: Run, secrets: Secrets, charge: Mapping[str, Any], clock: Clock | None = None) -> None:
+    def __init__(self, run: Run, secrets: Secrets, charge: JsonMapping, clock: Clock | None = None) -> None:
         self.run_folder = run
         self.recording = RecordingOrder.of(run, charge)
         #: The person that started this recorder, by the front end's word; the owner of this process where it names
@@ -283,7 +284,7 @@ class Recorder:
             self._keep(found.kept.to_dict())
         return found
 
-    def _keep(self, prediction: Mapping[str, Any]) -> None:
+    def _keep(self, prediction: JsonMapping) -> None:
         def write(writer: RunWriter) -> None:
             try:
                 writer.document("prediction", prediction)

@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis, Interval, seconds
+from lpmkit.json_values import JsonObject
 from lpmkit.plots.run import FAINT, INK, STYLE, data_uri
 from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.samples import MISSING
@@ -185,7 +186,7 @@ def trend(moves: Sequence[Move]) -> Figure | None:
             y = np.array([one.suspended_s for one in mine], dtype=float)
             low = np.array([one.suspended_low_s or one.suspended_s for one in mine], dtype=float)
             high = np.array([one.suspended_high_s or one.suspended_s for one in mine], dtype=float)
-            look: dict[str, Any] = {"color": _HUES[number % len(_HUES)], "markersize": 4, "linewidth": 0.8}
+            look: JsonObject = {"color": _HUES[number % len(_HUES)], "markersize": 4, "linewidth": 0.8}
             bars = np.maximum(0.0, np.vstack([y - low, high - y]))
             axes.errorbar(x, y, yerr=bars, fmt="osD^vP*X"[number % 8], label=name or None, **look)
         axes.set_ylabel("suspended, s")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.analysis import Analysis, utc
 from lpmkit.analysis.oracle import DatabaseAnalysis
+from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.judge import LogPosition
 from lpmkit.plots.database import chart_name
 
@@ -33,7 +34,7 @@ class DatabaseSection:
     log: str
 
 
-def sections(analysis: Analysis, charts: Mapping[str, Any]) -> list[DatabaseSection]:
+def sections(analysis: Analysis, charts: JsonMapping) -> list[DatabaseSection]:
     """Every database of the run."""
     return [_section(analysis, found, charts.get(chart_name(found))) for found in analysis.databases]
 
@@ -130,12 +131,12 @@ _ROWS = (
 )
 
 
-def _first(rows: Sequence[Mapping[str, Any]] | None, column: str) -> str | None:
+def _first(rows: Sequence[JsonMapping] | None, column: str) -> str | None:
     return str(rows[0].get(column)) if rows and rows[0].get(column) is not None else None
 
 
 def _populations(
-    before: Sequence[Mapping[str, Any]] | None, after: Sequence[Mapping[str, Any]] | None
+    before: Sequence[JsonMapping] | None, after: Sequence[JsonMapping] | None
 ) -> Iterator[tuple[str, str, str, bool]]:
     if before is None or after is None:
         return

@@ -25,6 +25,7 @@ from lpmkit.analysis import (
 )
 from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.report.outputs import is_derived
 from lpmkit.runs.files import open_plain, plain_files
 from lpmkit.runs.folder import Run
@@ -101,7 +102,7 @@ def clock_text(wall_ns: int, digits: int = 0) -> str:
     return utc(wall_ns, digits)[:-1].rstrip(".").replace("T", " ")
 
 
-def witnesses_of(analysis: Analysis) -> Iterator[dict[str, Any]]:
+def witnesses_of(analysis: Analysis) -> Iterator[JsonObject]:
     """Rows of the probes that saw each suspension, and of all together."""
     for host in analysis.hosts:
         traces = {trace.probe: trace for trace in host.traces}
@@ -232,7 +233,7 @@ def _short(value: Any) -> str:
 
 def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     """Identity of SAP and its host before and after: (what, before, after)."""
-    told: list[dict[str, Any]] = [
+    told: list[JsonObject] = [
         next((one for one in (document or {}).get("sap") or () if one.get("system") == sid), {}) for document in surveys
     ]
     was, now = told
@@ -275,7 +276,7 @@ def _megabytes(value: Any, why: str = "") -> str:
     return f"{value / 1048576:.0f} MiB"
 
 
-def findings_of(run: Run) -> list[dict[str, Any]]:
+def findings_of(run: Run) -> list[JsonObject]:
     """The findings of the run, those that need attention first."""
     found = document_of(run, "findings")
     if isinstance(found, dict):

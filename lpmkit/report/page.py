@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
@@ -23,6 +22,7 @@ from lpmkit.analysis import (
     summary,
 )
 from lpmkit.control.codes import explain
+from lpmkit.json_values import JsonObject
 from lpmkit.plots.files import write_charts
 from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
 from lpmkit.report.database import sections
@@ -105,7 +105,7 @@ def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path]) -> str:
     return environment.get_template("report.html.j2").render(**_content(run, analysis, drawn))
 
 
-def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> dict[str, Any]:
+def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObject:
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
     drawn = _charts(files)
@@ -220,7 +220,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
             yield clock_text(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {said_of(event)}"
 
 
-def _sap(outcome: SapOutcome, events: Sequence[Event]) -> dict[str, Any]:
+def _sap(outcome: SapOutcome, events: Sequence[Event]) -> JsonObject:
     """One SAP system: its data sources, jobs, log and questions."""
     mine = [
         event

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from lpmkit.config import parse_yaml
 from lpmkit.errors import SiteFileError
+from lpmkit.json_values import JsonMapping
 
 #: The words for such a file in an error.
 RULES_FILE = "the rules file"
@@ -89,7 +90,7 @@ class RuleForm(Generic[Rule]):
         self.parse(text, str(path))
         return text
 
-    def _rule(self, row: Mapping[str, Any]) -> Rule:
+    def _rule(self, row: JsonMapping) -> Rule:
         if missing := _NEEDED - set(row):
             raise ValueError(f"missing: {', '.join(sorted(missing))}")
         if unknown := set(row) - _NEEDED - {"mark", *self.fields}:
@@ -103,7 +104,7 @@ class RuleForm(Generic[Rule]):
         common = {name: str(row[name]) for name in ("key", "reason", "source", "mark") if name in row}
         return self.rule(**common, meaning=meaning, **values)
 
-    def _value(self, row: Mapping[str, Any], name: str) -> Any:
+    def _value(self, row: JsonMapping, name: str) -> Any:
         try:
             return self.fields[name](row[name])
         except (ValueError, TypeError, KeyError, re.error) as error:

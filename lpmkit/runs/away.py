@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import History, Move
 
@@ -98,7 +99,7 @@ def _mapping(path: Path) -> Iterator[str]:
         yield from disk_mapping(survey.get("source") or {}, survey.get("partition"))
 
 
-def disk_mapping(side: dict[str, Any], partition: Any) -> Iterator[str]:
+def disk_mapping(side: JsonObject, partition: Any) -> Iterator[str]:
     """Server adapter, virtual target, logical unit and backing device of each disk of a partition in one side of a
     survey.
 

@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
 from lpmkit.runs.files import HeldFolder, cannot_write, make_folder, open_plain, refuse_links
@@ -92,7 +93,7 @@ class Run:
         #: Number of unreadable lines by file, such as a torn last line after a kill. Filled as files are read.
         self.unreadable: dict[str, int] = {}
 
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self) -> JsonObject:
         try:
             with open_plain(self.path / "run.json", "rb") as file:
                 manifest = json.loads(file.read())
@@ -112,7 +113,7 @@ class Run:
                 where=str(self.path),
                 next_step="Move the folder out of the folder of runs, or restore its run.json from a copy.",
             )
-        facts: dict[str, Any] = manifest
+        facts: JsonObject = manifest
         return facts
 
     @property
@@ -188,7 +189,7 @@ class Run:
                 for file, file_pieces in pieces_of
             ]
         )
-        fields: dict[str, Any] = {name: getattr(values, name) for name in NUMBERS} | texts(all_pieces)
+        fields: JsonObject = {name: getattr(values, name) for name in NUMBERS} | texts(all_pieces)
         return SampleTable(probe=probe, segment=segments, **fields)
 
     def sample_files(self) -> list[SampleFile]:
@@ -199,21 +200,21 @@ class Run:
         """Names of the probes with observations, sorted."""
         return tuple(sorted({name for name, _, _ in self._observation_files()}))
 
-    def observations(self, probe: str) -> list[dict[str, Any]]:
+    def observations(self, probe: str) -> list[JsonObject]:
         """Every observation of a probe, in the order of the queries, each with its ``segment``."""
         files = [(segment, path) for name, segment, path in self._observation_files() if name == probe]
         return [
             {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
         ]
 
-    def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, dict[str, Any]]:
+    def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, JsonObject]:
         """The newest answer to each query, within the last bytes of the newest file; for a live view with constant
         cost.
 
         """
         return {str(row.get("question")): row for row in self.latest(probe, last_bytes)}
 
-    def latest(self, probe: str, last_bytes: int = 256 * 1024) -> list[dict[str, Any]]:
+    def latest(self, probe: str, last_bytes: int = 256 * 1024) -> list[JsonObject]:
         """The newest observations of one probe, oldest first, within the last bytes of its newest file."""
         newest = max((entry for entry in self._observation_files() if entry[0] == probe), default=None)
         if newest is None:
@@ -222,7 +223,7 @@ class Run:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - last_bytes))
             lines = file.read().split(b"\n")
-        rows: list[dict[str, Any]] = []
+        rows: list[JsonObject] = []
         # The first line may be cut, the last one is empty or incomplete.
         for line in lines[1:-1] if size > last_bytes else lines[:-1]:
             row = _parsed(line)
@@ -296,7 +297,7 @@ def create(
     *,
     mode: str,
     title: str,
-    facts: Mapping[str, Any],
+    facts: JsonMapping,
     clock: Clock | None = None,
     group: str | None = None,
 ) -> Run:
@@ -471,7 +472,7 @@ class RunWriter:
             ) from error
         return event
 
-    def probe_event(self, source: str, kind: str, data: Mapping[str, Any], segment: int | None = None) -> None:
+    def probe_event(self, source: str, kind: str, data: JsonMapping, segment: int | None = None) -> None:
         """Record an event of a probe, with the segment of its samples."""
         _, line = self._event(source, kind, data, segment)
         self._append("events.jsonl", line)
@@ -482,9 +483,7 @@ class RunWriter:
         self._last_segment = max(self._last_segment, self.segment) + 1
         return self._last_segment
 
-    def _event(
-        self, source: str, kind: str, data: Mapping[str, Any], segment: int | None = None
-    ) -> tuple[Event, bytes]:
+    def _event(self, source: str, kind: str, data: JsonMapping, segment: int | None = None) -> tuple[Event, bytes]:
         anchor = self.clock.anchor(tries=1)
         event = Event(anchor.mono_ns, anchor.wall_ns, segment or self.segment, source, kind, data)
         names = ("mono_ns", "wall_ns", "segment", "source", "kind", "data")
@@ -606,5 +605,5 @@ def _sample(cells: Sequence[str]) -> Sample:
     return Sample(int(cells[0]), due, sent, answered, remote_due, remote_mono, remote_wall, outcome, cells[8])
 
 
-def _line(row: Mapping[str, Any]) -> bytes:
+def _line(row: JsonMapping) -> bytes:
     return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonMapping
 from lpmkit.timeline import Event
 
 #: The phases that an event can name (`lpmkit.migration.phases.Phase`).
@@ -67,7 +68,7 @@ def is_event(row: Any) -> bool:
     return all(fits(data.get(name)) for name, fits in REQUIRED.get(row["kind"], {}).items())
 
 
-def event_of(row: Mapping[str, Any]) -> Event:
+def event_of(row: JsonMapping) -> Event:
     """The event of a row that `is_event`."""
     return Event(row["mono_ns"], row["wall_ns"], row["segment"], row["source"], row["kind"], row.get("data", {}))
 

@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import outwards
 
@@ -316,7 +316,7 @@ def read_move(folder: Path) -> Move:
     """
     manifest = Run(folder).manifest
     order = manifest.get("order") or {}
-    summary: dict[str, Any] = {}
+    summary: JsonObject = {}
     if (folder / "summary.json").exists():
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     suspension = summary.get("suspension") or {}
@@ -357,7 +357,7 @@ def read_move(folder: Path) -> Move:
     )
 
 
-def _brown_out(summary: dict[str, Any]) -> float | None:
+def _brown_out(summary: JsonObject) -> float | None:
     """The longest brown-out by ticks, in seconds; ``None`` if none was measured."""
     lengths = [
         float(brown_out["lasted"]["high"])
@@ -368,7 +368,7 @@ def _brown_out(summary: dict[str, Any]) -> float | None:
     return max(lengths, default=None)
 
 
-def _between(phases: Sequence[dict[str, Any]], first: Sequence[str], last: str) -> float | None:
+def _between(phases: Sequence[JsonObject], first: Sequence[str], last: str) -> float | None:
     begins = [phase["began"]["mono_ns"] for phase in phases if phase["phase"] in first]
     ends = [phase["began"]["mono_ns"] for phase in phases if phase["phase"] == last]
     return (ends[-1] - begins[0]) / 1e9 if begins and ends else None
@@ -391,9 +391,9 @@ def _left_machine(folder: Path) -> str:
     return f"{frame['type_model']}*{frame['serial']}" if frame.get("type_model") and frame.get("serial") else ""
 
 
-def _document(folder: Path, name: str) -> dict[str, Any]:
+def _document(folder: Path, name: str) -> JsonObject:
     path = folder / f"{name}.json"
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    document: JsonObject = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return document
 
 

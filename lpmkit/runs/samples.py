@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonObject
 from lpmkit.runs.files import open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS
 
@@ -121,7 +122,7 @@ def columns(wanted: Sequence[Piece]) -> Columns:
 
     tables = [_table(piece, (*NUMBERS, "outcome")) for piece in wanted]
     table = pa.concat_tables(tables) if tables else _schema().empty_table().select([*NUMBERS, "outcome"])
-    numbers: dict[str, Any] = {name: _numbers(table[name]) for name in NUMBERS}
+    numbers: JsonObject = {name: _numbers(table[name]) for name in NUMBERS}
     return Columns(**numbers, answered=_is_answered(table["outcome"]))
 
 
@@ -143,7 +144,7 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
     """
     if file.is_packed:
         row_count = last_bytes // _ROW_BYTES
-        rows: list[dict[str, Any]] = []
+        rows: list[JsonObject] = []
         for group in reversed(list(_groups(file))):
             rows = _table(group, COLUMNS).to_pylist() + rows
             if len(rows) >= row_count:
@@ -227,7 +228,7 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
         return file.path
     try:
         with open_plain(draft, "wb") as out:
-            options: dict[str, Any] = {
+            options: JsonObject = {
                 "compression": "zstd",
                 "use_dictionary": list(TEXTS),
                 "column_encoding": dict.fromkeys(NUMBERS, "DELTA_BINARY_PACKED"),

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from lpmkit.errors import UnexpectedReply
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.model import (
     Activity,
     Alert,
@@ -28,7 +28,7 @@ from lpmkit.sap.model import (
 )
 from lpmkit.sap.recalled import STATUS_WORDS, TYPE_WORDS
 
-Fields = Mapping[str, Any]
+Fields = JsonMapping
 
 #: Words of all sources (SOAP, command line, TH_WPINFO, dpmon), lower case (`LEANX`, `SAPCONTROL-WSDL`, `SAPAGENT`).
 ACTIVITIES: Mapping[str, Activity] = {
@@ -310,7 +310,7 @@ def enqueue(row: Fields) -> Enqueue:
     )
 
 
-def alerts(rows: list[dict[str, Any]]) -> tuple[Alert, ...]:
+def alerts(rows: list[JsonObject]) -> tuple[Alert, ...]:
     """The nodes of GetAlertTree that are yellow or red, each by its path: names repeat under several parents
     (`SAPCONTROL-CHECK`).
     """
@@ -323,7 +323,7 @@ def alerts(rows: list[dict[str, Any]]) -> tuple[Alert, ...]:
     return tuple(found)
 
 
-def _path(rows: list[dict[str, Any]], row: Fields) -> str:
+def _path(rows: list[JsonObject], row: Fields) -> str:
     names, seen = [text(row, "name")], 0
     parent = number(row, "parent")
     while parent is not None and 0 <= parent < len(rows) and seen < len(rows):

@@ -10,9 +10,9 @@ import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from lpmkit.errors import RemoteError, UnexpectedReply
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap import fields as records
 from lpmkit.sap.model import (
     Dump,
@@ -55,7 +55,7 @@ class NoInterface(UnexpectedReply):
     """The job interface cannot be used here, now or later."""
 
 
-def rows_of(answer: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
+def rows_of(answer: JsonMapping, table: str) -> list[JsonObject]:
     """A table of an answer; empty where it is empty or missing. Raises `UnexpectedReply` when it is no table."""
     rows = answer.get(table) or []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -81,7 +81,7 @@ def read_table(
     return cut_rows(answer)
 
 
-def _asked_table(caller: Caller, table: str, fields: Sequence[str], where: str, most: int) -> Mapping[str, Any]:
+def _asked_table(caller: Caller, table: str, fields: Sequence[str], where: str, most: int) -> JsonMapping:
     return caller.call(
         "RFC_READ_TABLE",
         tables=("DATA",),
@@ -93,7 +93,7 @@ def _asked_table(caller: Caller, table: str, fields: Sequence[str], where: str, 
     )
 
 
-def cut_rows(answer: Mapping[str, Any]) -> list[dict[str, str]]:
+def cut_rows(answer: JsonMapping) -> list[dict[str, str]]:
     """The rows of RFC_READ_TABLE's answer. Raises `UnexpectedReply` when they do not fit their own description."""
     places = []
     for field in rows_of(answer, "FIELDS"):
@@ -359,7 +359,7 @@ class Functions:
         _good(answer, "BAPI_XMI_LOGON", self.caller.where)
         self._interface = self.caller.session
 
-    def _versions(self) -> list[dict[str, Any]]:
+    def _versions(self) -> list[JsonObject]:
         try:
             answer = self.caller.call("SXMI_VERSIONS_GET", tables=("VERSIONS",), INTERFACE="XBP")
         except Refused:
@@ -478,7 +478,7 @@ class Functions:
         return joined_lines(rows_of(answer, "EXEC_PROTOCOL"))
 
 
-def job_log_of(name: str, count: str, rows: Sequence[Mapping[str, Any]]) -> JobLog:
+def job_log_of(name: str, count: str, rows: Sequence[JsonMapping]) -> JobLog:
     """A job's log: its length, the last step that began, its last line. A line without a text is counted, no more."""
     step = None
     for row in rows:
@@ -492,7 +492,7 @@ def job_log_of(name: str, count: str, rows: Sequence[Mapping[str, Any]]) -> JobL
     )
 
 
-def joined_lines(rows: Iterable[Mapping[str, Any]], width: int = 128) -> str:
+def joined_lines(rows: Iterable[JsonMapping], width: int = 128) -> str:
     r"""Rows of EXEC_PROTOCOL as the text that was printed: a full row goes on in the next one.
 
     >>> joined_lines([{"MESSAGE": "abc"}, {"MESSAGE": "d"}, {"MESSAGE": "ef"}], width=3)
@@ -522,7 +522,7 @@ def dump_error(flist: str) -> str:
     return ""
 
 
-def job_of(row: Mapping[str, Any]) -> Job:
+def job_of(row: JsonMapping) -> Job:
     """A row of TBTCO, or of the job interface, whose heads have the same names."""
     said = records.text(row, "STATUS").upper()
     try:
@@ -587,14 +587,14 @@ def _as_version(said: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d{1,6}", said))
 
 
-def _returned(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def _returned(answer: JsonMapping) -> JsonMapping:
     said = answer.get("RETURN")
     if isinstance(said, list):
         said = said[0] if said else {}
     return said if isinstance(said, Mapping) else {}
 
 
-def _said(answer: Mapping[str, Any]) -> str:
+def _said(answer: JsonMapping) -> str:
     """The whole error text of a BAPI, to be searched for a message's name."""
     said = _returned(answer)
     if records.text(said, "TYPE").upper() not in ("E", "A"):
@@ -602,7 +602,7 @@ def _said(answer: Mapping[str, Any]) -> str:
     return " ".join(str(value) for value in (*said.values(), answer.get("ERROR_CODE", "")))
 
 
-def _good(answer: Mapping[str, Any], function: str, where: str) -> None:
+def _good(answer: JsonMapping, function: str, where: str) -> None:
     said = _said(answer)
     if said:
         raise Refused(function, records.text(_returned(answer), "MESSAGE"), said, where)

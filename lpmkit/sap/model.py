@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lpmkit.errors import UnexpectedReply
+from lpmkit.json_values import JsonMapping, JsonObject
 
 
 class Colour(StrEnum):
@@ -437,7 +438,7 @@ class SapObservation:
     segment: int = 1
     reason: MissingReason | None = None
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """JSON values; rows without what is at its default."""
         kept = {
             "system": self.system,
@@ -464,7 +465,7 @@ def _adapter(row: type) -> TypeAdapter[Any]:
     return _ADAPTERS[row]
 
 
-def read_observation(data: Mapping[str, Any]) -> SapObservation:
+def read_observation(data: JsonMapping) -> SapObservation:
     """An observation that was kept with `SapObservation.as_data`. Raises `UnexpectedReply` for something else."""
     try:
         rows = data.get("rows")
@@ -493,7 +494,7 @@ def _rows_of(question: str, rows: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _reason_of(data: Mapping[str, Any]) -> MissingReason:
+def _reason_of(data: JsonMapping) -> MissingReason:
     """The kept reason; of an observation without one, the reason that its words give."""
     if "reason" in data:
         return MissingReason(data["reason"])

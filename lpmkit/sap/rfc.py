@@ -24,6 +24,7 @@ from lpmkit.errors import (
     Unreachable,
     UsageError,
 )
+from lpmkit.json_values import JsonMapping
 
 #: The SDK itself waits about a minute for a host that does not answer; we give up earlier.
 CONNECT_TIMEOUT_S = 15.0
@@ -40,7 +41,7 @@ class Caller(Protocol):
 
     where: str
 
-    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> Mapping[str, Any]:
+    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> JsonMapping:
         """Call one; exports and tables by name. ``tables`` are those that are wanted back. Raises `RemoteError`."""
         ...
 
@@ -101,13 +102,13 @@ class RfcCaller:
         """``handle/cpicConvId`` as of the last answer. A connection that was reopened behind our back has another."""
         return self._session
 
-    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> Mapping[str, Any]:
+    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> JsonMapping:
         """See `Caller.call`."""
         connection = self._connected()
         self._count()
         asked = {**imports, **{name: [] for name in tables if name not in imports}}
         try:
-            answer: Mapping[str, Any] = connection.call(function, {"timeout": int(self._timeout_s)}, **asked)
+            answer: JsonMapping = connection.call(function, {"timeout": int(self._timeout_s)}, **asked)
         except Exception as error:  # noqa: BLE001 - the classes are pyrfc's, which may not be there to name
             raise self._told(function, error) from None
         finally:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lpmkit.errors import CommandRefused, UnexpectedReply
+from lpmkit.json_values import JsonMapping
 from lpmkit.sap import fields
 from lpmkit.sap.model import Alert, DispatcherQueue, Enqueue, Instance, Lock, LogEntry, Process, WorkProcess
 
@@ -188,7 +189,7 @@ def _script_rows(lines: Sequence[str]) -> tuple[dict[str, str], ...]:
 Value = TypeVar("Value")
 
 
-def _each(said: str, function: str, make: Callable[[Mapping[str, Any]], Value]) -> tuple[Value, ...]:
+def _each(said: str, function: str, make: Callable[[JsonMapping], Value]) -> tuple[Value, ...]:
     return tuple(make(row) for row in read_answer(said, function).rows)
 
 

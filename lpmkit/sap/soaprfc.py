@@ -22,6 +22,7 @@ import requests
 from lxml import etree
 
 from lpmkit.errors import LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.http_reply import exchange
 from lpmkit.sap.rfc import Refused
 from lpmkit.timeline import Clock
@@ -69,7 +70,7 @@ class SoapCaller:
         cookie = next((one.value for one in self._web.cookies if one.name == COOKIE and one.value), None)
         return f"http/{hashlib.sha256(cookie.encode('utf-8')).hexdigest()[:12]}" if cookie else ""
 
-    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> Mapping[str, Any]:
+    def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> JsonMapping:
         """See `lpmkit.sap.rfc.Caller.call`."""
         reply = self._posted(function, envelope(function, tables, imports))
         if reply.status_code == 400 and self.session:
@@ -127,7 +128,7 @@ class SoapCaller:
         self._web.close()
 
 
-def envelope(function: str, tables: Sequence[str], imports: Mapping[str, Any], *, keep: bool = True) -> bytes:
+def envelope(function: str, tables: Sequence[str], imports: JsonMapping, *, keep: bool = True) -> bytes:
     """The message that calls a function module; tables that are wanted back are named, empty.
 
     ``keep`` asks for a session.
@@ -162,7 +163,7 @@ def _escaped(name: str) -> str:
     return name.replace("/", "_-")
 
 
-def read_answer(content: bytes, function: str, where: str = "") -> dict[str, Any]:
+def read_answer(content: bytes, function: str, where: str = "") -> JsonObject:
     """Exports and tables of an answer.
 
     Raises `Refused` for a fault and `UnexpectedReply` for anything that is no answer to ``function``.

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from lpmkit.control.aix import read_lparstat
 from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
+from lpmkit.json_values import JsonMapping
 from lpmkit.sap import dpmon, fields, host, sapcontrol
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.lsconf import read_lsconf
@@ -145,7 +146,7 @@ class WebServiceWay:
     def server_time(self) -> datetime | None:
         return self._time
 
-    def _rows(self, function: str, make: Callable[[Mapping[str, Any]], Value], **arguments: Any) -> tuple[Value, ...]:
+    def _rows(self, function: str, make: Callable[[JsonMapping], Value], **arguments: Any) -> tuple[Value, ...]:
         def ask(number: str) -> tuple[Value, ...]:
             return tuple(make(row) for row in self._services[number].call(function, **arguments))
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.config import SapSystemSettings
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
+from lpmkit.json_values import JsonObject
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.lsconf import SERIAL, head_of
@@ -255,7 +256,7 @@ class System:
         """Ask everything once. Unanswered questions are in ``missed``."""
         began = self._clock.wall_ns()
         before = dict(self.load.counts)
-        found: dict[str, Any] = {}
+        found: JsonObject = {}
         ways: dict[str, str] = {}
         missed: list[Missed] = []
         for question in questions:

@@ -20,6 +20,7 @@ from zeep.helpers import serialize_object
 from zeep.transports import Transport
 
 from lpmkit.errors import CommandRefused, LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
+from lpmkit.json_values import JsonObject
 from lpmkit.sap import fields
 from lpmkit.sap.http_reply import exchange
 from lpmkit.ssh.session import Session
@@ -153,7 +154,7 @@ class StartService:
         self._client: Any = None
         self._service: Any = None
 
-    def call(self, function: str, /, **arguments: Any) -> list[dict[str, Any]]:
+    def call(self, function: str, /, **arguments: Any) -> list[JsonObject]:
         """Call one function; the rows of its answer as named fields.
 
         Raises `RemoteError` for any fault of the server.
@@ -233,7 +234,7 @@ def _fault(error: Any, where: str, function: str) -> RemoteError:
     return CommandRefused(f"{function} failed", status=1, where=where, asked=function, answered=text)
 
 
-def _rows(answer: Any) -> list[dict[str, Any]]:
+def _rows(answer: Any) -> list[JsonObject]:
     """The items of an answer, or the one object that it is, with names in one form; ``None`` where a field
     is missing.
     """

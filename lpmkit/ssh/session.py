@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from lpmkit.errors import (
     CommandRefused,
@@ -22,6 +22,7 @@ from lpmkit.errors import (
     UnexpectedReply,
     Unreachable,
 )
+from lpmkit.json_values import JsonObject
 
 #: Errors that mean the host cannot be reached; stop asking it.
 NO_WAY_IN = (Unreachable, HostKeyRefused, LoginRefused)
@@ -87,7 +88,7 @@ class Reply:
             )
         return self.output.splitlines()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The reply as JSON values."""
         return asdict(self)
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -41,6 +40,7 @@ from lpmkit.inventory import (
     VirtualTarget,
     VnicAdapter,
 )
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.model import SapSnapshot
 
 #: The state of a partition that does not run and can be activated.
@@ -158,13 +158,13 @@ class Survey:
         reasons = [gap.why for gap in self.gaps if gap.what == what and gap.where == where]
         return reasons[0] if reasons else f"not read from {where}: {what}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The survey as JSON values; `from_dict` brings it back whole."""
-        document: dict[str, Any] = TypeAdapter(Survey).dump_python(self, mode="json")
+        document: JsonObject = TypeAdapter(Survey).dump_python(self, mode="json")
         return document
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Survey:
+    def from_dict(cls, document: JsonMapping) -> Survey:
         """A survey that was kept with `to_dict`. Raises `pydantic.ValidationError` for something else."""
         return TypeAdapter(Survey).validate_python(document)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lpmkit.json_values import JsonMapping
 from lpmkit.sap.model import SapSnapshot
 
 #: The newest runs that are looked at.
@@ -63,7 +64,7 @@ def _of_document(document: Any, sid: str, run: str) -> Iterator[KeyRecord]:
             yield KeyRecord(key, serial, run)
 
 
-def _serial_of_guest(document: Mapping[str, Any]) -> Any:
+def _serial_of_guest(document: JsonMapping) -> Any:
     """The machine's serial as AIX gave it, where SAP was not asked for it."""
     guest = document.get("guest")
     identity = guest.get("identity") if isinstance(guest, dict) else None

@@ -15,6 +15,7 @@ from typing import Any
 
 from lpmkit.analysis import Analysis, AnswerState, Interval, OutageKind, Question
 from lpmkit.control.codes import explain
+from lpmkit.json_values import JsonObject
 from lpmkit.report.facts import (
     document_of,
     evidence,
@@ -75,7 +76,7 @@ class WriteUpInputs:
         return document_of(self.run, "survey"), document_of(self.run, "survey-after")
 
     @property
-    def order(self) -> dict[str, Any]:
+    def order(self) -> JsonObject:
         """The order of the move; empty for a watch."""
         return self.run.manifest.get("order") or {}
 
@@ -279,7 +280,7 @@ def _versions(source: WriteUpInputs) -> Iterator[str]:
         yield f"{source.partition}: AIX {level}"
 
 
-def _listed(value: Any) -> list[dict[str, Any]]:
+def _listed(value: Any) -> list[JsonObject]:
     found = value if isinstance(value, list) else [value]
     return [one for one in found if isinstance(one, dict)]
 
@@ -369,7 +370,7 @@ def _held(before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
         yield "mapping", "; ".join(mapped[0]) or "–", "; ".join(mapped[1]) or "–"
 
 
-def _placed(survey: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _placed(survey: Any) -> tuple[JsonObject, JsonObject] | None:
     """The side on which a survey found the partition running, and how that side lists it."""
     if not isinstance(survey, dict):
         return None
@@ -428,18 +429,18 @@ def _checks(source: WriteUpInputs) -> Section:
     return Section("checks", words("section.checks"), tuple(blocks))
 
 
-def _facts(words: Words, finding: dict[str, Any]) -> str:
+def _facts(words: Words, finding: JsonObject) -> str:
     facts = finding.get("facts")
     if not isinstance(facts, dict):
         return words.said(shown(facts))
     return ", ".join(f"{words.said(str(name))}: {words.said(shown(value))}" for name, value in facts.items())
 
 
-def _check_title(words: Words, finding: dict[str, Any]) -> str:
+def _check_title(words: Words, finding: JsonObject) -> str:
     return words.or_as_it_came(f"check.{finding.get('key')}.title", str(finding.get("title") or finding.get("key")))
 
 
-def _remedy(source: WriteUpInputs, finding: dict[str, Any]) -> str:
+def _remedy(source: WriteUpInputs, finding: JsonObject) -> str:
     """The remedy of a finding; in another language than English that of its check, with the names of the move."""
     remedy = str(finding.get("remedy") or "")
     if not remedy:
@@ -454,7 +455,7 @@ def _remedy(source: WriteUpInputs, finding: dict[str, Any]) -> str:
     return text
 
 
-def _who(words: Words, finding: dict[str, Any]) -> str:
+def _who(words: Words, finding: JsonObject) -> str:
     who = str(finding.get("who") or "")
     return words.or_as_it_came(f"who.{who}", who) if who else ""
 

@@ -16,10 +16,10 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lpmkit.config import RunSettings
 from lpmkit.errors import NotAllowed, NotApproved, RecordError, UsageError
+from lpmkit.json_values import JsonObject
 from lpmkit.person import Person, account_name
 from lpmkit.runs.files import cannot_write, make_folder, not_plain, open_plain
 from lpmkit.runs.folder import Run, write_file
@@ -54,7 +54,7 @@ class Approval:
     signed: bool
     refused: str = ""
 
-    def as_data(self) -> dict[str, Any]:
+    def as_data(self) -> JsonObject:
         """JSON values for an event."""
         return {"by": self.by, "wall_ns": self.wall_ns, "order_hash": self.order_hash, "signed": self.signed}
 
@@ -173,7 +173,7 @@ def _refusal(by: str, wall_ns: int, bound: str, run: Run, rules: RunSettings, op
     return ""
 
 
-def _unproved(signed: bool, owner: int, by: str, row: dict[str, Any], rules: RunSettings, operator: Person) -> str:
+def _unproved(signed: bool, owner: int, by: str, row: JsonObject, rules: RunSettings, operator: Person) -> str:
     """The reason why the author of an approval is not proved."""
     if rules.allowed_signers is not None:
         return "" if signed else "it has no valid signature of an allowed signer"
