@@ -371,9 +371,9 @@ class RunSettings(_Part):
     """Settings of a run. Times in seconds. A run folder is accessible to its owner, and to ``group`` (a group of this
     host).
 
-    ``approvals`` is the number of other people that must approve an order before the move (see `lpmkit.runs.approvals`),
-    ``approvers`` restricts them (empty: anybody else), ``approval_holds_hours`` limits its age. With
-    ``allowed_signers``, a file for `ssh-keygen -Y verify`, an approval must be signed with an SSH key.
+    ``approvals`` is the number of other people that must approve an order before the move (see
+    `lpmkit.runs.approvals`), ``approvers`` restricts them (empty: anybody else), ``approval_holds_hours`` limits its
+    age. With ``allowed_signers``, a file for `ssh-keygen -Y verify`, an approval must be signed with an SSH key.
     """
 
     folder: Path = Path("runs")

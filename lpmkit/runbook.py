@@ -479,7 +479,8 @@ class Runbook:
         order = self.own_order(run)
         if self.site.runs.allowed_signers is not None and key is None:
             raise NotAllowed(
-                f"the site wants a signed approval of {order.partition}", where=run.name, next_step=f"`lpmkit approve {run.name} --key YOUR-SSH-KEY` in a terminal."
+                f"the site wants a signed approval of {order.partition}", where=run.name,
+                next_step=f"`lpmkit approve {run.name} --key YOUR-SSH-KEY` in a terminal."
             )  # fmt: skip
         return approve(run, self.person, typed_name, key=key, clock=self.clock)
 

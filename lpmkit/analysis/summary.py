@@ -23,12 +23,17 @@ from lpmkit.analysis.verdict import questions_of
 from lpmkit.json_values import JsonObject
 
 METHODS = {
-    "outer": "facts only: from the last sign of life before to the first one after, with the bounds of the clocks; always right",
-    "inner": "from the moment when a punctual host would have spoken to the earliest moment from which its first sign of life may have started; as sure as the noise stated",
-    "way closed": "begin and end of the silence of echo requests, or of the agreed suspension; its end lies after whatever our TCP sent and nobody acknowledged",
+    "outer": "facts only: from the last sign of life before to the first one after, with the "
+    "bounds of the clocks; always right",
+    "inner": "from the moment when a punctual host would have spoken to the earliest moment from "
+    "which its first sign of life may have started; as sure as the noise stated",
+    "way closed": "begin and end of the silence of echo requests, or of the agreed suspension; its end "
+    "lies after whatever our TCP sent and nobody acknowledged",
     "own TCP": "from that end to the session's first answer",
-    "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded the lead-in's 99 % point, until three in a row do not; known to a second",
-    "false alarms": "upper 95 % Poisson limit for what the probe alone showed in the lead-in, where nothing happened; a suspension needs a second witness besides",
+    "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded "
+    "the lead-in's 99 % point, until three in a row do not; known to a second",
+    "false alarms": "upper 95 % Poisson limit for what the probe alone showed in the lead-in, where "
+    "nothing happened; a suspension needs a second witness besides",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
     **{code.value: text for code, text in wording.METHODS.items()},
     **{code.value: text for code, text in wording.LIKELY_BY.items()},

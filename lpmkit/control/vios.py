@@ -257,7 +257,8 @@ def read_network_map_fields(text: str) -> tuple[SharedEthernet, ...]:
 
         ent3:U8204.E8A.06A85B2-V13-C11-T1:ent10:ent1:Available:U7311.D20.06168AC-P1-C06-T1
 
-    >>> read_network_map_fields("ent3:U8204.E8A.06A85B2-V13-C11-T1:ent10:ent1:Available:U7311.D20.06168AC-P1-C06-T1\n")[0].sea
+    >>> line = "ent3:U8204.E8A.06A85B2-V13-C11-T1:ent10:ent1:Available:U7311.D20.06168AC-P1-C06-T1\n"
+    >>> read_network_map_fields(line)[0].sea
     'ent10'
     """
     return tuple(_shared_ethernet_fields(line) for line in lines(text) if line.strip())

@@ -1,9 +1,9 @@
 """The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (`PYPVM`, `RedMSP`).
 
 `build_attributes` builds the attributes with which each adapter comes to the same place on the target: the partner of
-the same I/O server, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor pool by
-*name* (its number may be another's there), the same partition id where it is free, and the movers that can talk.
-What cannot be kept is reported, and left to the manager.
+the same I/O server, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor
+pool by *name* (its number may be another's there), the same partition id where it is free, and the movers that can
+talk. What cannot be kept is reported, and left to the manager.
 """
 
 from __future__ import annotations

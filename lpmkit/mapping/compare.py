@@ -64,8 +64,8 @@ class AdapterEnd:
 class MappingRow:
     """One thing of the partition on both ends.
 
-    ``there`` is ``None`` without a place on the target, or where that is not known; ``remark`` has the reason. ``state`` is
-    `LOST` where the target has no place, `UNKNOWN` where a list is missing, else empty.
+    ``there`` is ``None`` without a place on the target, or where that is not known; ``remark`` has the reason.
+    ``state`` is `LOST` where the target has no place, `UNKNOWN` where a list is missing, else empty.
 
     ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it
     the same on both ends.
@@ -273,7 +273,8 @@ def _scsi_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, .
 
 
 def _silent(survey: Survey, server: str | None) -> str:
-    return f"the virtual targets of this adapter on {server} are not known: {survey.why_not('scsi map', survey.source.name)}"
+    why = survey.why_not("scsi map", survey.source.name)
+    return f"the virtual targets of this adapter on {server} are not known: {why}"
 
 
 def _disk_line(

@@ -53,8 +53,10 @@ _FIRST_WORDS = tuple(beginning for _, beginnings in GOES_WITH for beginning in b
 
 _NET = re.compile(
     r"\*{20,}\s*$|Fatal NI connect error|TNS-\d+:"
-    r"|\s+(?:TNS-\d+:|VERSION INFORMATION:|TNS for |TCP/IP NT |Oracle Bequeath |Unix Domain |SSL |Version \d|Time: \d|Tracing (?:not|to)|Tns error struct"
-    r"|n[st] (?:main|secondary|OS) err code|Client address:|\(DESCRIPTION ?=|\(CONNECT_DATA ?=|\(ADDRESS ?=|\(LOCAL=)|\(DESCRIPTION ?=|\(ADDRESS ?="
+    r"|\s+(?:TNS-\d+:|VERSION INFORMATION:|TNS for |TCP/IP NT |Oracle Bequeath |Unix Domain |SSL |Version \d|Time: \d|"
+    r"Tracing (?:not|to)|Tns error struct"
+    r"|n[st] (?:main|secondary|OS) err code|Client address:|\(DESCRIPTION ?=|\(CONNECT_DATA ?=|\(ADDRESS ?=|\(LOCAL=)|"
+    r"\(DESCRIPTION ?=|\(ADDRESS ?="
 )
 _NET_FIRST = frozenset(" \t*FT(")
 _OFFSET_SIGNS = (" +", " -")

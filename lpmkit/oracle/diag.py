@@ -17,8 +17,10 @@ _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"
 _NOW = f"select to_char(systimestamp, '{_FORM}') from dual"  # noqa: S608 - a form of our own
 _SINCE = (
     # a time of the database's own
-    f"select to_char(originating_timestamp, '{_FORM}'), component_id, message_type, message_level, process_id, message_text, problem_key"  # noqa: S608
-    f" from v$diag_alert_ext where originating_timestamp > to_timestamp_tz('{{mark}}', '{_FORM}') order by originating_timestamp"
+    f"select to_char(originating_timestamp, '{_FORM}'), component_id, message_type, message_level,"  # noqa: S608
+    " process_id, message_text, problem_key"
+    f" from v$diag_alert_ext where originating_timestamp > to_timestamp_tz('{{mark}}', '{_FORM}')"
+    " order by originating_timestamp"
 )
 _TYPES = {"1": "UNKNOWN", "2": "INCIDENT_ERROR", "3": "ERROR", "4": "WARNING", "5": "NOTIFICATION", "6": "TRACE"}
 MICROSECOND = timedelta(microseconds=1)

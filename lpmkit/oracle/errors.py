@@ -101,7 +101,8 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 #: Errors after which a session is dead (the driver's own list, `PYTHON-ORACLEDB`), also when the driver does not say
 #: so.
 _DEAD = re.compile(
-    r"DPY-(?:4011|1001|4005)|DPI-1010|DPI-1080|ORA-0*(?:22|28|31|45|378|602|603|609|1012|1041|1043|1089|1092|2396|3113|3114|3122|3135"
+    r"DPY-(?:4011|1001|4005)|DPI-1010|DPI-1080|ORA-0*(?:22|28|31|45|378|602|603|609|1012|1041|1043|1089|1092|2396|"
+    r"3113|3114|3122|3135"
     r"|12153|12537|12547|12570|12583|27146|28511|56600)\b|SP2-0640|SP2-0642"
 )
 #: Errors by which a database refuses an account: a wrong, missing or expired password, a locked account, no right to
@@ -124,8 +125,10 @@ class QueryFailed(RemoteError):
 def is_refused_account(text: str) -> bool:
     """Tell whether an error refuses the account, so that another logon would only lock it.
 
-    >>> is_refused_account("ORA-01017: invalid username/password; logon denied"), is_refused_account("ORA-12514: no such service")
-    (True, False)
+    >>> is_refused_account("ORA-01017: invalid username/password; logon denied")
+    True
+    >>> is_refused_account("ORA-12514: no such service")
+    False
     """
     return _REFUSED.search(text) is not None
 
@@ -137,7 +140,7 @@ def advice(text: str) -> str | None:
     ...     "DPY-3010: connections to this database server version are not supported by "
     ...     "python-oracledb in thin mode"
     ... ))
-    'The database is older than 12.1, which needs an Oracle Client: set `way: thick` (11.2) or `way: sqlplus` (any release).'
+    'The database is older than 12.1, which needs an Oracle Client: set `way: thick` (11.2) or ...'
     """
     return next((step for pattern, step in _ADVICE if re.search(pattern, text)), None)
 
@@ -158,8 +161,10 @@ def short(text: str) -> str:
 def outcome_of(text: str) -> tuple[Outcome, bool]:
     """The outcome of a sample whose question ended in this error, and ``True`` where the session is dead.
 
-    >>> outcome_of("ORA-00942: table or view does not exist"), outcome_of("DPY-4011: the database or network closed the connection")
-    ((<Outcome.REFUSED: 'refused'>, False), (<Outcome.LOST: 'lost'>, True))
+    >>> outcome_of("ORA-00942: table or view does not exist")
+    (<Outcome.REFUSED: 'refused'>, False)
+    >>> outcome_of("DPY-4011: the database or network closed the connection")
+    (<Outcome.LOST: 'lost'>, True)
     """
     if "DPY-4024" in text or "DPI-1067" in text:
         return Outcome.SILENT, False

@@ -106,7 +106,7 @@ class LogWindow:
             raise UsageError(
                 "the log prints local times without a zone, and the time asked for has one",
                 asked=since.isoformat(),
-                next_step="Give the time as the database host's clock shows it, without a zone, or name that host's zone.",
+                next_step="Give the time by the database host's clock, without a zone, or name that host's zone.",
             )
         span = instants(when, self.zone)
         return span.earliest - since, span.latest - since
@@ -282,8 +282,8 @@ def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None
     """The rule's class when there are more than chance explains, routine when not, unknown when nothing is known of
     before.
 
-    >>> _held_against_usual(Class.WARN, 9, 2.0, 1.0), _held_against_usual(Class.WARN, 3, 2.0, 1.0), _held_against_usual(Class.WARN, 3, None, 1.0)
-    (<Class.WARN: 'warn'>, <Class.ROUTINE: 'routine'>, <Class.UNKNOWN: 'unknown'>)
+    >>> [_held_against_usual(Class.WARN, count, usual, 1.0) for count, usual in ((9, 2.0), (3, 2.0), (3, None))]
+    [<Class.WARN: 'warn'>, <Class.ROUTINE: 'routine'>, <Class.UNKNOWN: 'unknown'>]
     """
     if usual_per_hour is None:
         return Class.UNKNOWN

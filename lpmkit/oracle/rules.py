@@ -2,7 +2,8 @@ r"""The meaning of the events of an alert log: rules are data (``rules.yaml``), 
 
 >>> from lpmkit.oracle.alert_log import read_alert_log
 >>> rules = LogRules.standard()
->>> found = rules.classify(*read_alert_log("Fri Aug 15 14:27:20 2003\nORA-600: internal error code, arguments: [kcbz_1], [2]\n"))
+>>> log = "Fri Aug 15 14:27:20 2003\nORA-600: internal error code, arguments: [kcbz_1], [2]\n"
+>>> found = rules.classify(*read_alert_log(log))
 >>> found.meaning, found.rule.key, found.codes, found.argument
 (<Class.FAIL: 'fail'>, 'internal-error', ('ORA-00600',), 'kcbz_1')
 

@@ -126,7 +126,8 @@ class Stamp:
 
 
 _CTIME = re.compile(
-    r"[^\W\d]+\.? ([^\W\d]+)\.? ([ \d]?\d) (\d\d):(\d\d):(\d\d) (?:(?:[A-Za-z]{1,9}|<[-+\w]{1,9}>|(?:GMT|UTC)[+-]\d{1,2}:?\d{0,2}|[+-]\d{2,4}) )?(\d{4})\s*$"
+    r"[^\W\d]+\.? ([^\W\d]+)\.? ([ \d]?\d) (\d\d):(\d\d):(\d\d) "
+    r"(?:(?:[A-Za-z]{1,9}|<[-+\w]{1,9}>|(?:GMT|UTC)[+-]\d{1,2}:?\d{0,2}|[+-]\d{2,4}) )?(\d{4})\s*$"
 )
 _ISO = re.compile(
     r"(\*\*\* )?(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?( ?(?:Z|[+-]\d\d:\d\d))?(?::|:? (.*))?\s*$"
@@ -144,8 +145,10 @@ def read_stamp(line: str) -> Stamp | None:
     2003-08-15 14:27:20 1.0
     >>> print(read_stamp("2017-03-24T17:49:39.327480+09:00").moment)
     2017-03-24 17:49:39.327480+09:00
-    >>> read_stamp("2023-01-06 11:23:56.814000 +05:45").form, read_stamp("*** 2012-06-04 12:19:37.462").moment.resolution_s
-    (<StampForm.ADRCI: 'adrci'>, 0.001)
+    >>> read_stamp("2023-01-06 11:23:56.814000 +05:45").form
+    <StampForm.ADRCI: 'adrci'>
+    >>> read_stamp("*** 2012-06-04 12:19:37.462").moment.resolution_s
+    0.001
     >>> read_stamp("Fr Mär 15 14:27:20 2003"), read_stamp("Thread 1 advanced to log sequence 8")
     (Stamp(form=<StampForm.CTIME: 'ctime'>, moment=None, rest=''), None)
     """

@@ -55,7 +55,8 @@ class Fact:
 
 
 FACTS: tuple[Fact, ...] = (
-    Fact("instance", ("instance_name", "host_name", "version", "startup_time", "status", "database_status", "logins", "archiver", "parallel"),
+    Fact("instance", ("instance_name", "host_name", "version", "startup_time", "status", "database_status", "logins",
+                      "archiver", "parallel"),
          (
              "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, "
              "database_status, logins, archiver, parallel from v$instance"
@@ -65,8 +66,10 @@ FACTS: tuple[Fact, ...] = (
     Fact("container", ("con_name", "cdb"), "select sys_context('userenv', 'con_name'), cdb from v$database", (12, 1)),
     Fact("unique_name", ("db_unique_name",), "select db_unique_name from v$database", (10, 1)),
     Fact("service", ("inst_id",),
-         "select distinct inst_id from gv$active_services where name = sys_context('userenv', 'service_name')", (10, 1)),
-    Fact("failover", ("status", "threshold"), "select fs_failover_status, fs_failover_threshold from v$database", (11, 1)),
+         "select distinct inst_id from gv$active_services where name ="
+         " sys_context('userenv', 'service_name')", (10, 1)),
+    Fact("failover", ("status", "threshold"),
+         "select fs_failover_status, fs_failover_threshold from v$database", (11, 1)),
     Fact("population", ("type", "status", "count", "oldest_logon"),
          (
              "select type, status, count(*), to_char(min(logon_time), 'YYYYMMDDHH24MISS') from v$session group by "
@@ -79,22 +82,26 @@ FACTS: tuple[Fact, ...] = (
          )),
     Fact("waits", ("event", "total_waits", "total_timeouts", "time_waited_micro"),
          # names of our own
-         f"select event, total_waits, total_timeouts, time_waited_micro from v$system_event where event in ({_IN_WAITS})"),  # noqa: S608
+         f"select event, total_waits, total_timeouts, time_waited_micro"  # noqa: S608
+         f" from v$system_event where event in ({_IN_WAITS})"),
     Fact("histogram", ("event", "wait_time_milli", "wait_count"),
          "select event, wait_time_milli, wait_count from v$event_histogram where event like 'log file%'", (10, 1)),
     Fact("redo", ("sequence", "status", "first_time"),
          "select sequence#, status, to_char(first_time, 'YYYYMMDDHH24MISS') from v$log where status = 'CURRENT'"),
     Fact("machine", ("stat_name", "value"),
-         "select stat_name, value from v$osstat where stat_name in ('NUM_CPUS', 'NUM_LCPUS', 'NUM_VCPUS', 'PHYSICAL_MEMORY_BYTES')", (10, 1)),
+         "select stat_name, value from v$osstat where stat_name in"
+         " ('NUM_CPUS', 'NUM_LCPUS', 'NUM_VCPUS', 'PHYSICAL_MEMORY_BYTES')", (10, 1)),
     Fact("standby", ("dest_id", "status", "target", "error"),
          "select dest_id, status, target, error from v$archive_dest where status <> 'INACTIVE' and target = 'STANDBY'"),
-    Fact("standby_lag", ("name", "value"), "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')", (10, 2)),
+    Fact("standby_lag", ("name", "value"),
+         "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')", (10, 2)),
     Fact("cluster", ("inst_id", "instance_name", "host_name", "status", "startup_time"),
          (
              "select inst_id, instance_name, host_name, status, to_char(startup_time, 'YYYYMMDDHH24MISS') from "
              "gv$instance"
          )),
-    Fact("asm", ("name", "state", "type", "offline_disks"), "select name, state, type, offline_disks from v$asm_diskgroup"),
+    Fact("asm", ("name", "state", "type", "offline_disks"),
+         "select name, state, type, offline_disks from v$asm_diskgroup"),
 )  # fmt: skip
 
 

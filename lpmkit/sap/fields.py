@@ -169,8 +169,8 @@ def _shown(row: Fields) -> str:
 def activity(said: str, waiting: bool | None = None) -> Activity:
     """A work process' state from the word in whichever language, and from the number where there is one.
 
-    >>> activity("Wait"), activity("wartet"), activity("čeká", waiting=True), activity("čeká")
-    (<Activity.WAITING: 'waiting'>, <Activity.WAITING: 'waiting'>, <Activity.WAITING: 'waiting'>, <Activity.OTHER: 'other'>)
+    >>> activity("Wait").value, activity("wartet").value, activity("čeká", waiting=True).value, activity("čeká").value
+    ('waiting', 'waiting', 'waiting', 'other')
     """
     if waiting:
         return Activity.WAITING

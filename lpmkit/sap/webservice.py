@@ -45,7 +45,9 @@ class Checked(Transport):
     """zeep's transport; a refused login that is not SOAP is reported as a refused login."""
 
     def __init__(self, where: str, session: requests.Session, timeout_s: float, count: Callable[[], None]) -> None:
-        super().__init__(session=session, timeout=timeout_s, operation_timeout=timeout_s)  # type: ignore[no-untyped-call]
+        super().__init__(  # type: ignore[no-untyped-call]
+            session=session, timeout=timeout_s, operation_timeout=timeout_s
+        )
         self._where, self._count = where, count
 
     def load(self, url: str) -> bytes:
