@@ -104,7 +104,8 @@ def _serve(folder: Path, *options: str, path: Path | None = None) -> Iterator[_S
         assert wait_until(listens, clock=Clock(), timeout_s=90), log.read_text()
         yield _Server(log, child, port, path)
     finally:
-        os.killpg(child.pid, signal.SIGTERM)
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGTERM)
         child.wait(timeout=30)
 
 
@@ -326,6 +327,20 @@ def test_what_would_let_in_anybody_is_refused(options: list[str], says: str, tmp
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_server_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
+    for served in _serve(tmp_path):
+        (server,) = _children(served.child.pid)
+        served.child.terminate()
+        served.child.wait(timeout=60)
+        assert not Path(f"/proc/{server}").exists()
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", served.port)) != 0
 
 
 @pytest.fixture

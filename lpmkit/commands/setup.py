@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
+from threading import Timer
 from typing import NoReturn
 
 import click
@@ -36,6 +38,8 @@ from lpmkit.errors import UsageError
 #: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what
 #: they show.
 KERNELS_BY_FILES = "--KernelManager.transport=ipc"
+#: Seconds that a server has to end its kernels after it was told to stop.
+STOP_PATIENCE_S = 10.0
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
@@ -115,8 +119,7 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
     if no_browser:
         command.append("--no-browser")
-    # what it writes, such as IPython's history of commands, is this account's alone
-    sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - JupyterLab
+    sys.exit(_serve(command, environment))
 
 
 @click.command("app", context_settings={"ignore_unknown_options": True})
@@ -198,8 +201,33 @@ def app(
             print_line(f"http://127.0.0.1:{port}/?token={token} for {site}")
         else:
             print_line(f"{socket} for {site}" + ("" if person_header else f"; token {token}"))
-        # what it writes, such as a history of commands, is this account's alone
-        sys.exit(subprocess.run(command, env=environment, check=False, umask=0o077).returncode)  # noqa: S603 - Voilà
+        sys.exit(_serve(command, environment))
+
+
+def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a web server until it ends, and end it with this command: no server outlives it. Returns its status.
+
+    A hang-up or SIGTERM is passed on; a server that is still there `STOP_PATIENCE_S` later is killed.
+    """
+    # what it writes, such as IPython's history of commands, is this account's alone
+    server = subprocess.Popen(command, env=environment, umask=0o077)  # noqa: S603 - Jupyter's servers
+
+    def end(_number: int, _frame: object) -> None:
+        server.terminate()
+        killer = Timer(STOP_PATIENCE_S, server.kill)
+        killer.daemon = True
+        killer.start()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:  # the terminal has sent it to the server too, which asks or ends by itself
+                continue
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _door(socket: Path | None, group: str | None, host_names: Sequence[str], header: str | None) -> list[str]:
