@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lpmkit import approvals as module
+from lpmkit.runs import approvals as module
 from lpmkit.cli import main
 from lpmkit.config import RunSettings, Site, load_site
 from lpmkit.control.base import Order

@@ -139,4 +139,4 @@ def test_the_last_list_stands_with_its_age_while_nobody_answers(tmp_path: Path) 
     silent = SapObservation("BX5", "jobs", "", 4, 5, 6, None, "rfc: <no> answer")
     text = jobs_table(a_run(tmp_path, was, silent), "BX5").data
     assert "STANDS" in text
-    assert "not answered since: rfc: &lt;no&gt; answer" in text
+    assert "no answer since: rfc: &lt;no&gt; answer" in text

@@ -319,7 +319,7 @@ def test_an_old_system_is_seen_by_its_processes_and_dpmon(old: Simulator) -> Non
     assert {words[0]: words[2] for words in seen} == rows
     assert as_admin(old, "sapcontrol -nr 00 -function GetProcessList").status == 127
     assert set(old.hosts["bxaix85"].ports) == {"dispatcher", "gateway", "message_server", "http", "oracle"}
-    assert as_admin(old, "echo q | dpmon pf=x m").out.endswith("--> \n")
+    assert as_admin(old, "echo q | dpmon pf=x m").out.endswith("--> ")
 
 
 # --- function modules -----------------------------------------------------------------------------------------------

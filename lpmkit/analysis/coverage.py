@@ -210,10 +210,11 @@ def _reason(span: Interval, troubles: Sequence[Event]) -> str:
 def unfinished(record: Record, manifest: JsonMapping) -> str:
     """The reason why a recording is not complete as ordered: it goes on, its recorder died, or it was shorter.
 
-    Empty where it is complete.
+    Empty where it is complete: its recorder has ended, or the post-migration window is over (``tail-over``) and only
+    SAP's logs are still read.
     """
-    last = [event for event in record.events if event.kind in ("recorder-started", "recorder-ended")]
-    if not last:
+    last = [event for event in record.events if event.kind in ("recorder-started", "recorder-ended", "tail-over")]
+    if not last or last[-1].kind == "tail-over":
         return ""
     if last[-1].kind == "recorder-started":
         return "the recorder has not ended properly: it is still at work, or it died"

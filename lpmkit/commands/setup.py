@@ -103,6 +103,7 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
 @reports_errors
 def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
     """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher."""
+    from lpmkit.background.temporary import temporary_folder  # noqa: PLC0415
     from lpmkit.notebook.models import copy_models  # noqa: PLC0415
 
     folder = copy_models(directory)
@@ -119,7 +120,10 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
     if no_browser:
         command.append("--no-browser")
-    sys.exit(_serve(command, environment))
+    with temporary_folder("lpmkit-lab-") as sockets:
+        # a socket's path has 107 characters at most, which a long home directory would exceed
+        environment["JUPYTER_RUNTIME_DIR"] = str(sockets)
+        sys.exit(_serve(command, environment))
 
 
 @click.command("app", context_settings={"ignore_unknown_options": True})

@@ -147,8 +147,8 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
 def _a_plan_is_written_and_looked_at(page: Page, width: int) -> None:
     _tab(page, "Move several")
     _press(page, "Add a move")
-    page.get_by_placeholder("to frame").fill("bvio82")
-    page.get_by_placeholder("to frame").press("Tab")
+    page.get_by_placeholder("target frame").fill("bvio82")
+    page.get_by_placeholder("target frame").press("Tab")
     _press(page, "Check the plan")
     page.get_by_text("accepts it").first.wait_for()
     _press(page, "Run the plan")

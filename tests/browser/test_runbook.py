@@ -234,7 +234,7 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     run_all(page)
     find(page, page.get_by_label("change no.")).fill("CHG0815")
     _button(page, "Save change data").click()
-    page.get_by_text("✓ kept").wait_for()
+    page.get_by_text("✓ saved").wait_for()
     find(page, _button(page, "Write it up")).click()
     find(page, page.get_by_text(re.compile(r"write-up\.pdf")))
     shots(page, "runbook-11-verified", _cell(page, "verdict.show_verdict(book"))

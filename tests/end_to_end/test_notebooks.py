@@ -72,7 +72,7 @@ def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the
 
 def test_without_the_name_typed_nothing_moves(tmp_path: Path) -> None:
     notebook = _run("00_rehearse_on_the_simulator", tmp_path, SPEED=25.0, LEAD_IN_S=4.0, TAIL_S=3.0)
-    assert "Nothing was ended" in _plain(notebook)
+    assert "Not stopped" in _plain(notebook)
     Rehearsal(tmp_path / "simulator").close()
     (run,) = [Run(path.parent) for path in tmp_path.glob("simulator/runs/*/run.json")]
     assert not run.events()
