@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lpmkit.runs import approvals as module
 from lpmkit.cli import main
 from lpmkit.config import RunSettings, Site, load_site
 from lpmkit.control.base import Order
@@ -27,6 +26,7 @@ from lpmkit.person import PERSON_HEADER, Person, account_name, acting_person, pe
 from lpmkit.recorder import process
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, Validation
+from lpmkit.runs import approvals as module
 from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets
