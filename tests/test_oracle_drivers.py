@@ -403,9 +403,9 @@ def test_cx_oracle_builds_imports_and_its_missing_client_becomes_advice(tmp_path
         pytest.skip("no package index can be reached from here")
     assert built.returncode == 0, built.stderr
     program = (
-        "from lpmkit.oracle.driver_choice import ConnectionSettings\nfrom lpmkit.oracle.drivers import by_driver\n"
+        "from lpmkit.oracle.driver_choice import DatabaseAccess\nfrom lpmkit.oracle.drivers import by_driver\n"
         "from lpmkit.oracle.errors import QueryFailed\n"
-        "try:\n    by_driver(ConnectionSettings('BX5', 'cx_oracle', 'BX5', '127.0.0.1:9', 'U'), 'x', 30.0)\n"
+        "try:\n    by_driver(DatabaseAccess('BX5', 'cx_oracle', 'BX5', '127.0.0.1:9', 'U'), 'x', 30.0)\n"
         "except QueryFailed as error:\n    print(error.what)\n"
     )
     ran = subprocess.run(
