@@ -128,6 +128,10 @@ class Lines:
         return getattr(self.channel.transport, "sock", None)
 
 
+#: Odd lines of a host that are recorded, so that a flood of them does not fill the record.
+MAX_ODD_LINES = 20
+
+
 class _OverSsh:
     """Base of both probes: a session that is reopened after a loss, and the interpreter for the host."""
 
@@ -141,6 +145,7 @@ class _OverSsh:
         self._rate = ProbeRate(order, setting)
         self.clock = clock or Clock()
         self._how: str | None = None
+        self._odd_lines = 0
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
         """Probe until ``stop`` is set. Errors are reported and retried."""
@@ -235,6 +240,15 @@ class _OverSsh:
     def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
         raise NotImplementedError
 
+    def _note_odd_line(self, text: str, sink: Sink) -> None:
+        """Record a line that the host's program cannot have meant, such as one with a NUL in it, and go on without it.
+
+        A host in trouble may send many: the first `MAX_ODD_LINES` are recorded.
+        """
+        self._odd_lines += 1
+        if self._odd_lines <= MAX_ODD_LINES:
+            sink.event(self.order.name, "probe-trouble", what=f"a line that is none of the probe's: {text[:80]!r}")
+
     def _broken(self, sink: Sink) -> None:
         """Called when the session broke."""
 
@@ -272,10 +286,13 @@ class TickProbe(_OverSsh):
                 pace = self._rate.pace
                 lines.channel.sendall(b"%.9f %.9f\n" % (pace.interval_ns / 1e9, pace.batch_ns / 1e9))
             for arrived, text in lines.wait(0.5):
-                if text.startswith("lpmkit-pace "):
-                    self._turn(text.split(), arrived, sink)
-                else:
-                    sink.sample(self.order.name, self._tick(text, arrived))
+                try:
+                    if text.startswith("lpmkit-pace "):
+                        self._turn(text.split(), arrived, sink)
+                    else:
+                        sink.sample(self.order.name, self._tick(text, arrived))
+                except (ValueError, IndexError):
+                    self._note_odd_line(text, sink)
 
     def _turn(self, header: list[str], arrived: int, sink: Sink) -> None:
         """The host has changed to another period; its numbers restart."""
@@ -337,13 +354,19 @@ class EchoProbe(_OverSsh):
             longest_s = silence.look(oldest[1] if oldest else None)
             for arrived, text in lines.wait(min(longest_s, (due - now) / 1e9)):
                 if text.startswith("lpmkit-"):
-                    self._same_login(text.split(), lines, sink)
+                    try:
+                        self._same_login(text.split(), lines, sink)
+                    except (ValueError, IndexError):
+                        self._note_odd_line(text, sink)
                     continue
                 if tcp_data := silence.ended(arrived):
                     sink.event(self.order.name, "tcp", **tcp_data)
                     # Record the identity of the replying program beside the earlier one.
                     lines.channel.sendall(b"?\n")
-                self._answer(text, arrived, sink)
+                try:
+                    self._answer(text, arrived, sink)
+                except (ValueError, KeyError):
+                    self._note_odd_line(text, sink)
 
     def _same_login(self, header: list[str], lines: Lines, sink: Sink) -> None:
         login = {"remote_pid": int(header[1]), **self._started_at(header), **_ends(lines.wire)}

@@ -1,0 +1,61 @@
+"""Lines that no program of ours can have written: they cost themselves and no more."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, cast
+
+import pytest
+
+from lpmkit.probes.orders import ProbeOrder, Sink
+from lpmkit.probes.ssh import MAX_ODD_LINES, Lines, TickProbe
+from lpmkit.ssh.client import SshSession
+from lpmkit.timeline import Sample
+
+ORDER = ProbeOrder("ssh-ticks", "ticks", 10_000_000, host="bxaix85")
+
+
+class _Sink:
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def sample(self, probe: str, sample: Sample) -> None:
+        self.samples.append(sample)
+
+    def event(self, probe: str, kind: str, **data: Any) -> None:
+        self.events.append((kind, data))
+
+
+class _Lines:
+    """Gives its lines once, then asks the probe to stop."""
+
+    def __init__(self, texts: list[str], stop: threading.Event) -> None:
+        self._texts, self._stop = texts, stop
+
+    def wait(self, _limit_s: float) -> list[tuple[int, str]]:
+        self._stop.set()
+        return [(number, text) for number, text in enumerate(self._texts)]
+
+
+def _watched(texts: list[str]) -> _Sink:
+    probe = TickProbe(ORDER, cast(SshSession, None))
+    probe._begin(["lpmkit-ticks", "1", "1", "0", "0", "10000000", "1000"])
+    stop, sink = threading.Event(), _Sink()
+    probe._watch(cast(Lines, _Lines(texts, stop)), stop, cast(Sink, sink))
+    return sink
+
+
+@pytest.mark.parametrize("odd", ["2\0 0 0", "", "2 0", "2 0 0 0", "two 0 0", "lpmkit-pace", "lpmkit-pace x y"])
+def test_an_odd_line_costs_one_tick_and_is_recorded(odd: str) -> None:
+    sink = _watched(["1 0 0", odd, "3 0 0"])
+    assert [sample.seq for sample in sink.samples] == [1, 3]
+    assert [data["what"] for kind, data in sink.events if kind == "probe-trouble"] == [
+        f"a line that is none of the probe's: {odd!r}"
+    ]
+
+
+def test_a_flood_of_odd_lines_does_not_fill_the_record() -> None:
+    sink = _watched(["?"] * 1000 + ["7 0 0"])
+    assert [sample.seq for sample in sink.samples] == [7]
+    assert sum(kind == "probe-trouble" for kind, _ in sink.events) == MAX_ODD_LINES
