@@ -238,6 +238,8 @@ class Functions:
         By the job interface (XBP) where there is one, else from the table TBTCO. Where a job runs is in the table
         alone.
         """
+        # SAP stamps whole seconds: a job that ends in the second of ``begin`` bears a stamp before it
+        begin = begin.replace(microsecond=0)
         try:
             found = self._jobs_by_interface(begin, now + ahead)
             self.how = f"XBP {self._version}"
