@@ -584,6 +584,44 @@ def test_a_log_that_was_moved_away_is_read_to_its_end_and_the_new_one_from_its_b
     assert not follower.gaps
 
 
+class RotatedWhileRead(HostWithFiles):
+    """A host on which the log is moved away just before a command: the path is another file, or none, from then on."""
+
+    def __init__(self, log: Path, command: str, new: str | None) -> None:
+        super().__init__()
+        self.log, self.command, self.new = log, command, new
+        self.armed = False
+
+    def run(self, arguments: Sequence[str], *, timeout_s: float = 60.0, stdin: str = "") -> Reply:
+        if self.armed and arguments[0] == self.command:
+            self.armed = False
+            self.log.rename(self.log.with_name("alert_BX5.log.old"))
+            if self.new is not None:
+                self.log.write_text(self.new)
+        return super().run(arguments, timeout_s=timeout_s, stdin=stdin)
+
+
+@pytest.mark.parametrize("command", ["ls", "wc", "tail"])
+@pytest.mark.parametrize("new", [None, "", HEAD + "another log's first words\n", "its first words " * 20 + "\n"])
+def test_a_log_that_is_moved_away_between_two_commands_of_one_poll_loses_nothing(
+    log: Path, command: str, new: str | None
+) -> None:
+    host = RotatedWhileRead(log, command, new)
+    follower = AlertFollower(host, str(log))
+    follower.poll()
+    add(log, "the last words\n")
+    host.armed = True
+    seen = texts(follower, 1)
+    if new is None:
+        log.write_text(new := HEAD + "made anew\n")
+    add(log, "and on\n")
+    seen += texts(follower, 4)
+    lines = [line for text in seen for line in text.splitlines()]
+    stamp = HEAD.splitlines()[0]
+    assert lines == ["the last words", *(line for line in (new + "and on").splitlines() if line != stamp)]
+    assert not follower.gaps
+
+
 @pytest.mark.parametrize("follow", [here, over_a_login, without_inodes])
 @pytest.mark.parametrize("content", ["short\n", HEAD[::-1].strip() + "\n", "longer than before " * 10 + "\n"])
 def test_a_log_that_was_emptied_or_written_anew_is_read_from_its_beginning_and_the_gap_is_named(

@@ -139,7 +139,9 @@ class LogTail:
         if facts.size - position.offset > MAX_FETCHED:
             return self._jump_ahead(facts)
         back = len(position.mark)
-        data = self._read(position.offset - back)
+        data = self._read_listed(position.offset - back, facts)
+        if data is None:
+            return []
         if data[:back] != position.mark:
             events = self._reader.finish()
             self.gaps.append(
@@ -148,6 +150,24 @@ class LogTail:
             self._begin(Position(facts.inode))
             return [*events, *self._take_new(facts)]
         return self._take(data[back:], facts.inode)
+
+    def _read_listed(self, offset: int, facts: FileFacts) -> bytes | None:
+        """The bytes of the log that was listed, or ``None`` if it was moved away since.
+
+        The next poll then finds both files.
+        """
+        try:
+            data = self._read(offset)
+        except (CommandRefused, FileNotFoundError):
+            if self._was_moved_since(facts):
+                return None
+            raise
+        return None if self._was_moved_since(facts) else data
+
+    def _was_moved_since(self, facts: FileFacts) -> bool:
+        """Tell whether the log was moved away between being listed and being read: the next poll finds both files."""
+        now = self._facts()
+        return now is None or (None not in (now.inode, facts.inode) and now.inode != facts.inode)
 
     def _jump_ahead(self, facts: FileFacts) -> list[LogEvent]:
         position, start = self.position, facts.size - MAX_FETCHED // 2

@@ -91,17 +91,21 @@ def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again
 
 
 def _most_at_once(folder: Run) -> int:
-    """How many moves were under way at one moment, by the phases of their own runs."""
-    marks = []
-    for event in folder.events():
-        if event.kind == "moving":
-            run = Run(event.data["run"])
-            ends = [
-                one.wall_ns
-                for one in run.events()
-                if one.kind == "phase" and one.data["phase"] in ("settled", "failed")
-            ]
-            marks += [(event.wall_ns, 1), (ends[0], -1)]
+    """How many moves were under way at one moment, by the phases of their own runs.
+
+    A conductor that is killed before the recorder's first event leaves a move that its successor puts back.
+    """
+    marks, events = [], folder.events()
+    for number, event in enumerate(events):
+        if event.kind != "moving":
+            continue
+        of_this = [later for later in events[number + 1 :] if later.data.get("partition") == event.data["partition"]]
+        if of_this[0].kind == "put-back":
+            ended_ns = of_this[0].wall_ns
+        else:
+            phases = [one for one in Run(event.data["run"]).events() if one.kind == "phase"]
+            ended_ns = next(one.wall_ns for one in phases if one.data["phase"] in ("settled", "failed"))
+        marks += [(event.wall_ns, 1), (ended_ns, -1)]
     count = most = 0
     for _, step in sorted(marks):
         count += step
