@@ -32,7 +32,9 @@ def test_the_interval_that_comes_out_contains_the_real_freeze(tmp_path: Path) ->
         child.send_signal(signal.SIGINT)
         output, error = child.communicate(timeout=400)
     said = Said(child.returncode, output, error)
-    assert said.status == 0, said
+    silences = [silence["class"] for host in said.json["hosts"] for silence in host["silences"]]
+    assert set(silences) <= {"suspension", "micro-stop"}, "a busy machine lets a process wait; it cuts no link"
+    assert said.status == (1 if "micro-stop" in silences else 0), said
     found = said.json["suspension"]
     assert found["begin"]["earliest"]["mono_ns"] <= truth.stop_after_ns
     assert found["begin"]["latest"]["mono_ns"] >= truth.stop_before_ns
