@@ -12,11 +12,13 @@ an inner edge that is likely, and neither is passed off as the other.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lpmkit.analysis.chunks import host_analysis
 from lpmkit.analysis.coverage import coverage
+from lpmkit.analysis.missing_rows import as_far_as_kept, missing_rows, probes_of
 from lpmkit.analysis.model import (
     Analysis,
     BrownOut,
@@ -54,10 +56,17 @@ def analyse(run: Run) -> Analysis:
     notes: list[str] = []
     documents = {name: _document(run, name, notes) for name in _DOCUMENTS}
     mode = str(run.manifest.get("mode", "watch"))
-    sap = sap_outcomes(run, record, hosts, documents, notes)
-    found = databases(run, record, hosts, mode)
+    missing = missing_rows(run, record)
+    sap = tuple(
+        replace(one, questions=as_far_as_kept(one.questions, probes_of(run.manifest, one.sid), missing))
+        for one in sap_outcomes(run, record, hosts, documents, notes)
+    )
+    found = tuple(
+        replace(one, questions=as_far_as_kept(one.questions, probes_of(run.manifest, one.sid), missing))
+        for one in databases(run, record, hosts, mode)
+    )
     asked = tuple(question for one in found for question in one.questions)
-    looked = coverage(record, run.manifest)
+    looked = coverage(record, run.manifest, missing)
     unreadable = dict(run.unreadable)
     evidence = Evidence(mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked, looked)
     return Analysis(

@@ -13,7 +13,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, UnobservedStretch, WallClock
+from lpmkit.analysis.model import (
+    SECOND,
+    Coverage,
+    HostAnalysis,
+    Interval,
+    MissingRows,
+    OutageKind,
+    UnobservedStretch,
+    WallClock,
+)
 from lpmkit.analysis.observer_stalls import merged
 from lpmkit.analysis.record import Record, SampleSource
 from lpmkit.json_values import JsonMapping, JsonObject
@@ -39,18 +48,26 @@ DIED = "ended by itself"
 _SHOWN = 3
 
 
-def coverage(record: Record, manifest: JsonMapping) -> tuple[Coverage, ...]:
-    """Work out for each probe that was ordered or left samples when it looked."""
+def coverage(record: Record, manifest: JsonMapping, missing: Mapping[str, MissingRows]) -> tuple[Coverage, ...]:
+    """Work out for each probe that was ordered or left samples when it looked. ``missing`` are rows that the folder
+    has lost, by probe.
+    """
     sources: dict[str, list[SampleSource]] = {}
     for source in (*(one for group in record.sources.values() for one in group), *record.observer):
         if source.kind in (*HOST_KINDS, OBSERVER):
             sources.setdefault(source.probe, []).append(source)
     ordered = dict(_ordered(record.events, manifest))
     until = _end(record)
-    return tuple(
+    found = [
         _of_probe(record, probe, *ordered.get(probe, ("", "")), sources.get(probe, ()), until)
         for probe in sorted({*sources, *ordered})
-    )
+    ]
+    others = [
+        Coverage(rows.probe, "", "", (), (), 0, 0, missing=rows)
+        for rows in missing.values()
+        if rows.probe not in {one.probe for one in found}
+    ]
+    return (*(replace(one, missing=missing.get(one.probe)) for one in found), *others)
 
 
 def _ordered(events: Sequence[Event], manifest: JsonMapping) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -295,6 +312,8 @@ def _reasons(key: str, found: Sequence[Coverage], record: Record, incomplete: st
         if key != "session" and not any(one.answered for one in watched if one.host == host):
             yield f"{host} never answered"
     for one in found:
+        if one.missing is not None and (one.kind in kinds or key == "complete"):
+            yield str(one.missing)
         for gap in one.gaps if one.kind in kinds else ():
             if only_window and (gap.span.hi_ns <= record.window.lo_ns or gap.span.lo_ns >= record.window.hi_ns):
                 continue
@@ -330,6 +349,7 @@ def rows(found: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:
             "answered": one.answered,
             "unanswered": one.unanswered,
             "declined": one.declined,
+            "missing_rows": one.missing.missing if one.missing is not None else 0,
         }
         for one in found
     ]

@@ -460,6 +460,18 @@ class UnobservedStretch:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingRows:
+    """Rows of a probe that were written and are not in the folder any more."""
+
+    probe: str
+    missing: int
+    written: int
+
+    def __str__(self) -> str:
+        return f"{self.missing} of {self.written} rows of {self.probe} are missing from the run folder"
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """One probe: the stretches in which it looked, the gaps, and how many of its samples were answered and not
     answered.
@@ -474,6 +486,8 @@ class Coverage:
     unanswered: int
     #: The reason why it cannot look, where that is by design; empty for any other.
     declined: str = ""
+    #: Rows that were written and are gone; ``None`` where all are there.
+    missing: MissingRows | None = None
 
 
 @dataclass(frozen=True, slots=True)

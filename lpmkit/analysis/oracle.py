@@ -533,6 +533,8 @@ class _Database:
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if worked[-1] < self.begin_ns:
             return Question(name, what, OPEN, f"no logon worked since the move began{_because(self._refusal())}")
+        if self.suspension is not None and worked[-1] < self.suspension.begin.hi_ns:
+            return Question(name, what, OPEN, f"no logon worked since the resume{_because(self._refusal())}")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
         return Question(name, what, PASSED, f"{len(worked)} fresh logons{during}", reply=ReplyWord.YES)
 

@@ -114,7 +114,7 @@ class Recorder:
                     "recorder", "disk-full", waiting_bytes=0, lost_bytes=writer.waiting_bytes, error=writer.disk_trouble
                 )
             writer.pack()
-            writer.event("recorder", "recorder-ended", reason=self._reason)
+            writer.event("recorder", "recorder-ended", reason=self._reason, written=dict(writer.written))
 
     def _write_until_done(self, writer: RunWriter, inbox: Inbox) -> None:
         next_anchor, rate = 0, QUICK

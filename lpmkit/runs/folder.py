@@ -18,9 +18,11 @@ import os
 import re
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -207,6 +209,15 @@ class Run:
             {"segment": segment, **row} for segment, path in files for row in self._rows(f"observations/{path.name}")
         ]
 
+    def observation_counts(self) -> dict[str, int]:
+        """The number of lines of every file of observations, by its path without the ending."""
+        counts = {}
+        for probe, segment, path in self._observation_files():
+            with open_plain(path, "rb") as file:
+                lines = sum(block.count(b"\n") for block in iter(partial(file.read, 1 << 20), b""))
+            counts[f"observations/{probe}.{segment}"] = lines
+        return counts
+
     def newest(self, probe: str, last_bytes: int = 256 * 1024) -> dict[str, JsonObject]:
         """The newest answer to each query, within the last bytes of the newest file; for a live view with constant
         cost.
@@ -382,6 +393,8 @@ class RunWriter:
         self.lost_bytes = 0
         self._last_segment = 0
         self._files: dict[str, Appender] = {}
+        #: Rows written, by kind, probe and segment; `recorder-ended` notes them, so that missing ones are noticed.
+        self.written: Counter[str] = Counter()
         self._lock = FileLock(
             path / LOCK,
             about=path.name,
@@ -475,6 +488,7 @@ class RunWriter:
     def probe_event(self, source: str, kind: str, data: JsonMapping, segment: int | None = None) -> None:
         """Record an event of a probe, with the segment of its samples."""
         _, line = self._event(source, kind, data, segment)
+        self.written[f"events/{source}.{segment or self.segment}"] += 1
         self._append("events.jsonl", line)
         self.flush()
 
@@ -501,12 +515,14 @@ class RunWriter:
     def sample_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
         """Record samples that are rows already (`sample_line`); ``segment`` is that of a restarted probe's process."""
         header = (",".join(COLUMNS) + "\n").encode()
+        self.written[f"samples/{probe}.{segment or self.segment}"] += rows.count(b"\n")
         self._append(f"samples/{probe}.{segment or self.segment}.csv", rows, header)
 
     def observation_rows(self, probe: str, rows: bytes, segment: int | None = None) -> None:
         """Record observations that are JSON lines already; they reach the disk with the next `flush`."""
         self.follow()
         make_folder(self.path / "observations")
+        self.written[f"observations/{probe}.{segment or self.segment}"] += rows.count(b"\n")
         self._append(f"observations/{probe}.{segment or self.segment}.jsonl", rows)
 
     def pack(self) -> None:
