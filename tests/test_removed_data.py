@@ -262,6 +262,16 @@ def test_no_silence_passes_when_any_probes_data_are_removed_for_any_stretch(sile
     assert "failed" in states(Run(tmp_path / "whole")).values()
 
 
+def test_a_connection_that_nobody_asked_for_a_while_is_not_evaluated(tmp_path: Path) -> None:
+    """Its probe lived and wrote nothing, so that no row is missing."""
+    recorded = Recorded.of(FIXTURES / "hmc-move")
+    settled = next(row["mono_ns"] for row in recorded.events if row["data"].get("phase") == "settled")
+    run = recorded.without("sap-ni-P7D-00", settled, settled + 4 * S, tmp_path / "cut")
+    question = next(one for one in analyse(run).verdict.questions if one.key == "sap-ni-P7D")
+    assert question.state == "not evaluated"
+    assert "sap-ni-P7D-00: not observed from 4 s on for 4 s" in question.details
+
+
 def test_what_is_missing_is_said_with_its_number_of_rows(tmp_path: Path) -> None:
     recorded = Recorded.of(FIXTURES / "hmc-move")
     noted(recorded)

@@ -57,7 +57,7 @@ def coverage(record: Record, manifest: JsonMapping, missing: Mapping[str, Missin
         if source.kind in (*HOST_KINDS, OBSERVER):
             sources.setdefault(source.probe, []).append(source)
     ordered = dict(_ordered(record.events, manifest))
-    until = _end(record)
+    until = end_of_watching(record)
     found = [
         _of_probe(record, probe, *ordered.get(probe, ("", "")), sources.get(probe, ()), until)
         for probe in sorted({*sources, *ordered})
@@ -80,7 +80,7 @@ def _ordered(events: Sequence[Event], manifest: JsonMapping) -> Iterator[tuple[s
             yield order["name"], (str(order["kind"]), str(order.get("host", "")))
 
 
-def _end(record: Record) -> int:
+def end_of_watching(record: Record) -> int:
     """The moment up to which the usual probes had to look: the end of the recording, or of the
     post-migration window.
     """
@@ -109,7 +109,7 @@ def _of_probe(
     if kind in SESSION_KINDS:
         looked = _without_broken_sessions(looked, record.events, probe)
     spans = merged(looked)
-    between = _between(record, spans, until, _tolerance(kind, sources))
+    between = _between(record, spans, until, longest_between(sources))
     gaps = [] if declined and not spans else sorted({*between, *_restarts(sources), *_deaths(troubles, spans, until)})
     named = tuple(UnobservedStretch(probe, kind, span, _reason(span, troubles)) for span in gaps)
     return Coverage(probe, host, kind, spans, named, answered, unanswered, declined if not spans else "")
@@ -141,7 +141,7 @@ class _Rows:
         self.answered = self.unanswered = 0
         times = [self._times(source, columns([piece])) for piece in source.pieces]
         every = np.sort(np.concatenate(times)) if times else np.zeros(0, dtype=np.int64)
-        self.stretches = list(_stretches(every + source.shift, _tolerance(source.kind, [source])))
+        self.stretches = list(_stretches(every + source.shift, longest_between([source])))
 
     def _times(self, source: SampleSource, table: Columns) -> Int64Array:
         spoke = table.answered & (table.answered_ns != MISSING)
@@ -154,7 +154,7 @@ class _Rows:
         return np.asarray(times[times != MISSING], dtype=np.int64)
 
 
-def _tolerance(kind: str, sources: Iterable[SampleSource]) -> int:
+def longest_between(sources: Iterable[SampleSource]) -> int:
     """The longest time between two rows of a probe that looks all the time, nanoseconds.
 
     Ticks are sent by the host: their silence is a finding, no gap.

@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lpmkit.analysis.model import HostAnalysis
+from lpmkit.analysis.coverage import end_of_watching, longest_between
+from lpmkit.analysis.looks import in_words, unseen
+from lpmkit.analysis.model import HostAnalysis, Interval
 from lpmkit.analysis.record import Record
 from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
@@ -161,9 +163,19 @@ def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) ->
                 longest_s=max(waits, default=None),
                 answered=any(len(trace.alive_lo) for trace in traces),
                 trouble=next((str(event.data.get("what")) for event in events if event.kind == "probe-trouble"), ""),
+                unseen=_unseen(record, hosts, probe),
             )
         )
     return found
+
+
+def _unseen(record: Record, hosts: Sequence[HostAnalysis], probe: str) -> str:
+    """The stretches since the begin of the move in which a connection's probe asked nothing, in words."""
+    sources = [source for group in record.sources.values() for source in group if source.probe == probe]
+    span = Interval(record.window.lo_ns, max(record.window.lo_ns, min(record.window.hi_ns, end_of_watching(record))))
+    asked = [sent for source in sources for sent in source.between(span).sent.tolist()]
+    excused = [still.outer for host in hosts for still in host.suspensions]
+    return in_words(unseen(asked, span, longest_between(sources), excused), span)
 
 
 def questions_of_sap(outcomes: Sequence[SapOutcome]) -> tuple[Question, ...]:

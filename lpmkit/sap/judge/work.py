@@ -39,6 +39,9 @@ def ni(case: Case) -> Question:
         return Question(
             key, title, FAILED, f"kept, but {longest:.1f} s without an answer; the limit is {case.slo.ni_gap_s:g} s"
         )
+    unseen = [f"{one.probe}: {one.unseen}" for one in case.lanes if one.unseen]
+    if unseen:
+        return Question(key, title, OPEN, some(unseen))
     waited = f"the longest wait {longest:.3f} s" if longest else "no wait worth mentioning"
     return Question(key, title, PASSED, f"one connection throughout, {waited}", reply=ReplyWord.YES)
 
