@@ -26,7 +26,7 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
-from lpmkit.migration.status import State, order_of, state
+from lpmkit.migration.status import State, confirmed, order_of, state
 from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict
@@ -430,6 +430,13 @@ class Runbook:
                 f"the name typed is {typed_name!r} and the partition is {order.partition!r}; nothing was moved",
                 next_step="Type the partition's name exactly.",
             )
+        self.may_begin(run)
+
+    def may_begin(self, run: Run) -> None:
+        """Raise `NotAllowed`, `NotReady` or `NotApproved` where a move may not begin, whatever name is typed: what
+        stands against it is said before anybody is asked for the name.
+        """
+        order = self.own_order(run)
         if any(event.kind == "intent" for event in run.events()):
             raise NotAllowed(
                 "this run has moved already; a folder records one move",
@@ -440,10 +447,7 @@ class Runbook:
             raise NotAllowed(
                 "this run's recorder was started already, and no move was asked for",
                 where=run.name,
-                next_step=(
-                    "While it is in its lead-in, wait. If it was called off, prepare anew: run the cells again "
-                    "from the choice, or `lpmkit validate`."
-                ),
+                next_step="While it is in its lead-in, wait. If it was called off, prepare and validate the move anew.",
             )
         again = f"`lpmkit validate {order.partition} --to {order.target}` asks the firmware."
         validation = run.read("validation", _validation)
@@ -634,7 +638,7 @@ class Runbook:
         """The proposal for an interrupted migration, from both managers' present answers and the run's record; changes
         nothing.
         """
-        return propose(self.look(run), str(run.path))
+        return confirmed(propose(self.look(run), str(run.path)), state(run, self.clock))
 
     def look(self, run: Run) -> BothEnds:
         """Both managers' present answers about a move, and the run's record; changes nothing."""

@@ -36,6 +36,7 @@ ORDER = [
     "checks",
     "migration",
     "plots",
+    "board",
     "report",
     "recorder",
     "runbook",

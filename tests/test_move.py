@@ -113,7 +113,19 @@ def test_progress_without_counters_says_that_it_does_not_know() -> None:
 
 def test_the_rest_of_the_copy_is_more_than_the_rest_of_this_pass() -> None:
     # the second pass has a tenth of the first: more of that kind follow
-    found = progress([(0, 0, 1000), (10 * SECOND, 1000, 0), (10 * SECOND + 1, 1000, 100), (10_500_000_000, 1050, 50)])
+    sent = [(1, 100, 900), (10 * SECOND, 1000, 0), (10 * SECOND + 1, 1000, 100), (10_500_000_000, 1050, 50)]
+    found = progress(sent)
     assert found.remaining_s is not None
     assert found.bytes_per_s is not None
     assert found.remaining_s > 50 / found.bytes_per_s
+
+
+def test_the_rate_of_a_copy_is_not_that_of_the_time_before_a_byte_moved() -> None:
+    still = [(second * SECOND, 0, 4000) for second in range(12)]
+    first = progress([*still, (12 * SECOND, 100, 3900)])
+    assert first.transmitted == 100
+    assert first.remaining_s is None, "one reading gives no rate, and no estimate is better than a wrong one"
+    moving = [(second * SECOND, 100 * (second - 11), 4000 - 100 * (second - 11)) for second in range(12, 16)]
+    found = progress([*still, *moving])
+    assert found.bytes_per_s == 100
+    assert found.remaining_s == 36.0

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.errors import RecordError
 from lpmkit.plots import run
+from lpmkit.plots.colours import COLOURS, colour
 from lpmkit.plots.files import write_charts
 from lpmkit.runs.folder import create
 from tests.made_runs import Made, make
@@ -147,6 +148,6 @@ def test_drawing_touches_no_global_state() -> None:
 
 
 def test_probes_have_the_same_colour_everywhere() -> None:
-    assert len(set(run.COLOURS.values())) == len(run.COLOURS)
-    assert run.colour("ticks") == run.COLOURS["ticks"]
-    assert np.unique([run.colour("sap-ni"), run.colour("oracle")]).size == 1
+    assert len(set(COLOURS.values())) == len(COLOURS)
+    assert colour("ticks") == COLOURS["ticks"]
+    assert np.unique([colour("sap-ni"), colour("oracle")]).size == 1

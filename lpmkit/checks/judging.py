@@ -211,6 +211,11 @@ class Check:
             return ()
         return tuple(self._judged(survey, judge) for judge in self.judges(survey))
 
+    def _owner(self, survey: Survey, about: str) -> str:
+        """Who must act: under an IVM the manager is the I/O server, and nobody administers an HMC."""
+        side = survey.target if about == survey.target.name else survey.source
+        return VIOS_ADMIN if self.who == HMC_ADMIN and side.manager == "ivm" else self.who
+
     def _judged(self, survey: Survey, judge: Callable[[], RuleResult]) -> Finding:
         only_firmware = False
         try:
@@ -231,7 +236,7 @@ class Check:
             result.about,
             result.facts,
             result.remedy,
-            self.who,
+            self._owner(survey, result.about),
             asked,
             self.basis.code,
             only_firmware,

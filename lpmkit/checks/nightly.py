@@ -205,7 +205,7 @@ def last(runs: Path, source: str, target: str) -> FleetCheck | None:
             raise RecordError(
                 f"this is not what a night of checks left: {error}",
                 where=str(path),
-                next_step="Move it away and repeat the command.",
+                next_step="Move it away and try again.",
             ) from error
         if night.judged:
             return night

@@ -71,9 +71,11 @@ def write_up(
     """Write the verification for the change record into write-up/ of the run folder: HTML, PDF, Word, Markdown, ZIP
     with hashes.
     """
+    from lpmkit.migration.status import refuse_unfinished  # noqa: PLC0415
     from lpmkit.report.writeup import write_up as write  # noqa: PLC0415
 
     run = named_run(context, run_name)
+    refuse_unfinished(run)
     site = _settings(context)
     files = write(
         run,

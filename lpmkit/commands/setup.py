@@ -213,16 +213,20 @@ def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
     A hang-up or SIGTERM is passed on; a server that is still there `STOP_PATIENCE_S` later is killed.
     """
-    # what it writes, such as IPython's history of commands, is this account's alone
-    server = subprocess.Popen(command, env=environment, umask=0o077)  # noqa: S603 - Jupyter's servers
+    started: list[subprocess.Popen[bytes]] = []
 
-    def end(_number: int, _frame: object) -> None:
-        server.terminate()
-        killer = Timer(STOP_PATIENCE_S, server.kill)
+    def end(number: int, _frame: object) -> None:
+        if not started:  # it comes before the server has: there is nothing to pass it on to
+            sys.exit(128 + number)
+        started[0].terminate()
+        killer = Timer(STOP_PATIENCE_S, started[0].kill)
         killer.daemon = True
         killer.start()
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # what it writes, such as IPython's history of commands, is this account's alone
+    server = subprocess.Popen(command, env=environment, umask=0o077)  # noqa: S603 - Jupyter's servers
+    started.append(server)
     try:
         while True:
             try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from lpmkit.checks.wording import count_findings, facts_text
 from lpmkit.commands import explain as advice
 from lpmkit.commands.args import MoveArguments, order_arguments, runbook_of
 from lpmkit.commands.console import (
@@ -188,16 +189,11 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
     shown.sort(key=lambda finding: _URGENCY.index(finding.verdict.value))
     titles_of = {verdict: [one.title for one in shown if one.verdict.value == verdict] for verdict in _URGENCY}
     absent = titles_of.pop("not applicable")
-    parts = [f"{len(titles)} {verdict}" for verdict, titles in titles_of.items() if titles]
-    applicable = len(findings) - len(absent)
-    out.print(
-        f"{len(titles_of['pass'])} of {applicable} checks pass: {', '.join(parts)}, "
-        f"{len(left_out)} left to the validation."
-    )
+    out.print(f"Checks: {count_findings(findings).words()}.")
     for finding in shown:
         if finding.verdict.value in ("pass", "not applicable"):
             continue
-        facts = ", ".join(f"{name}: {value}" for name, value in finding.facts.items())
+        facts = facts_text(finding.facts)
         remedy = f"{finding.remedy} ({finding.who})" if finding.remedy else ""
         about = f" ({finding.about})" if finding.about else ""
         print_item(MARKS[finding.verdict.value], f"{finding.title}{about}", facts, remedy, console=console)

@@ -210,6 +210,10 @@ class Progress:
         return self.transmitted / (self.transmitted + (self.left or 0))
 
 
+#: The rate of a copy is that of its last readings over this time, and not known before they span the least.
+RATE_OVER_NS, RATE_LEAST_NS = 15_000_000_000, 2_000_000_000
+
+
 def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress:
     """Work out the progress from readings of one manager: (monotonic nanoseconds, bytes sent, bytes left), oldest
     first.
@@ -218,7 +222,7 @@ def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress
     the last two were.
 
     >>> second = 1_000_000_000
-    >>> half_way = progress([(0, 0, 100), (10 * second, 50, 50)])
+    >>> half_way = progress([(0, 10, 100), (10 * second, 60, 50)])
     >>> half_way.rounds, half_way.bytes_per_s, half_way.remaining_s
     (1, 5.0, 10.0)
     """
@@ -227,9 +231,11 @@ def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress
         return Progress()
     at, sent, left = known[-1]
     passes = _pass_sizes(known)
-    recent = [reading for reading in known if at - reading[0] <= 15_000_000_000]
+    moving = [reading for reading in known if reading[1]]
+    recent = [reading for reading in moving if at - reading[0] <= RATE_OVER_NS] or known[-1:]
     first_at, first_sent, _ = recent[0]
-    rate = (sent - first_sent) / ((at - first_at) / 1e9) if at > first_at else None
+    # before a byte has moved nothing is known of the rate: that time would make the first estimates many times too long
+    rate = (sent - first_sent) / ((at - first_at) / 1e9) if at - first_at >= RATE_LEAST_NS else None
     remaining = None
     if rate:
         shrink = min(0.95, passes[-1] / passes[-2]) if len(passes) > 1 and passes[-2] else 0.0

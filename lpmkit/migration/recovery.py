@@ -371,6 +371,22 @@ UNHEARD_OF = (
 )
 
 
+#: Rules about a migration that has ended. While a recorder follows one, they hold once its phase says so too.
+ENDED = frozenset({"at-home", "failed", "failed-again", "failed-target-off", "failed-target-silent", "finish-it"})
+NOT_YET = "It was asked for, and the manager does not list the migration yet. That takes seconds."
+#: One reading of a migration that is under way may be of a state that passes by.
+UNCONFIRMED = "A single reading shows that the migration has ended. The next readings decide."
+
+
+def wait_for(proposal: Proposal, *, listed: bool) -> Proposal:
+    """The same states with the action *wait*: the recorder has not confirmed yet what they would mean.
+
+    ``listed``: a manager has listed the migration already.
+    """
+    why = UNCONFIRMED if listed else NOT_YET
+    return Proposal(RecoveryAction.WAIT, "unconfirmed" if listed else "asked", why, proposal.readings)
+
+
 def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
     """The recovery action by the first rule of the table that holds. ``run`` is the argument of ``lpmkit recover``.
 

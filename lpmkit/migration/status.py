@@ -9,9 +9,10 @@ import threading
 from dataclasses import dataclass, fields, replace
 
 from lpmkit.control.base import MigrationReading, Order
-from lpmkit.errors import RecordError, UsageError
+from lpmkit.errors import NotAllowed, RecordError, UsageError
 from lpmkit.migration.phases import Phase, Progress, progress
 from lpmkit.migration.recovery import (
+    ENDED,
     STOPPABLE,
     BothEnds,
     EndReading,
@@ -20,12 +21,15 @@ from lpmkit.migration.recovery import (
     propose,
     stillness_s,
     tried,
+    wait_for,
 )
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, Event
 
 #: Readings of both ends belong together when they are no further apart.
 TOGETHER_S = 10.0
+#: Phases of a migration that a recorder follows and that has not ended.
+UNDER_WAY = frozenset({Phase.ASKED, Phase.STARTING, Phase.COPYING, Phase.SWITCHED})
 #: Time for which a manual query of both managers stays valid beside newer polls of one of them.
 LOOK_HOLDS_S = 60.0
 
@@ -43,6 +47,8 @@ class State:
     #: The move and its tail are over; SAP's logs are still read for this time.
     reads_on_s: float | None = None
     has_begun: bool = False
+    #: When the phase began (monotonic nanoseconds of this boot), where it ends the move.
+    final_ns: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -53,6 +59,13 @@ class State:
     def is_deserted(self) -> bool:
         """True if the recorder died during the run; `attach` starts another."""
         return self.has_begun and not self.recorded and self.ended is None
+
+
+def confirmed(proposal: Proposal, now: State) -> Proposal:
+    """A proposal as far as the recorder's phase bears it out: no state of before the move, or of a moment, ends one."""
+    if now.recorded and now.phase in UNDER_WAY and proposal.rule in ENDED:
+        return wait_for(proposal, listed=now.phase is not Phase.ASKED)
+    return proposal
 
 
 class RunStatus:
@@ -74,6 +87,7 @@ class RunStatus:
         self._ends: dict[str, tuple[int, EndReading]] = {}
         self._forecast: Event | None = None
         self._inactive: bool | None = None
+        self._systems: dict[str, str] = {}
 
     def state(self) -> State:
         """The state of the run now."""
@@ -92,6 +106,7 @@ class RunStatus:
             if self._source not in self._ends and looked is None:
                 return None
             order = order_of(self.run)
+            now = self._state()
             nobody = 0, EndReading(order.target, why_not="not asked lately")
             source = self._ends.get(order.source, (0, EndReading(order.source, why_not="not asked yet")))
             target = self._ends.get(order.target, nobody)
@@ -106,8 +121,15 @@ class RunStatus:
                 target = (at, ends.target) if at > target[0] and holds else target
             answers = [event.data for event in self.events if event.kind == "answer"]
             still_s = stillness_s([(at, sent) for at, sent, _ in self._sent])
-            seen = BothEnds(order, source[1], target[1], bool(self._inactive), still_s, *tried(answers))
-            return propose(seen, str(self.run.path)), source[0]
+            ends_now = (self._named(source[1]), self._named(target[1]))
+            seen = BothEnds(order, *ends_now, bool(self._inactive), still_s, *tried(answers))
+            return confirmed(propose(seen, str(self.run.path)), now), source[0]
+
+    def _named(self, end: EndReading) -> EndReading:
+        """An end with its system's name as the survey has it: a reading alone has none, and commands need it."""
+        if not self._systems:
+            self._systems = system_names(self.run)
+        return replace(end, system_name=end.system_name or self._systems.get(end.frame))
 
     def _follow(self) -> None:
         came, self._read_to = self.run.events_from(self._read_to)
@@ -135,11 +157,12 @@ class RunStatus:
     def _state(self) -> State:
         run = self.run
         phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
-        ended = reads_on = None
+        ended = reads_on = final_ns = None
         trouble: list[str] = []
         for event in self.events:
             if event.kind == "phase":
                 phase = Phase(event.data["phase"])
+                final_ns = event.mono_ns if phase.is_final else None
             elif event.kind == "recorder-ended":
                 ended = event.data["reason"]
             elif event.kind == "recorder-started":
@@ -164,7 +187,18 @@ class RunStatus:
         if phase is Phase.PREPARED and self.events:
             lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
         begun = bool(self.events)
-        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on, begun)
+        return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on, begun, final_ns)
+
+
+def system_names(run: Run) -> dict[str, str]:
+    """The names of both managed systems by frame, from the run's survey; empty without one."""
+    survey = run.document("survey")
+    sides = [survey.get(side) for side in ("source", "target")] if isinstance(survey, dict) else []
+    return {
+        str(side["name"]): str(side["frame"]["name"])
+        for side in sides
+        if isinstance(side, dict) and isinstance(side.get("frame"), dict) and side["frame"].get("name")
+    }
 
 
 def state(run: Run, clock: Clock | None = None) -> State:
@@ -231,6 +265,34 @@ def refusals(now: State, proposal: Proposal | None) -> Refusals:
     elif now.phase is Phase.NEEDS_RECOVERY:
         stop = "the migration has ended in an intermediate state: recover"
     return Refusals(stop, recover, force, attach)
+
+
+def still_observed(run: Run, clock: Clock | None = None) -> str:
+    """The reason why a run cannot be judged for good yet, with the time to wait; empty where it is over.
+
+    A run whose recorder died can be judged: its record says where it ends.
+    """
+    now = state(run, clock)
+    if not now.recorded or now.is_over:
+        return ""
+    left_s = tail_left_s(run, now, clock or Clock())
+    if left_s is not None:
+        return f"The recording goes on for about {left_s:.0f} s after the move."
+    return f"The recording goes on: {now.phase.value if now.phase else 'watching'}."
+
+
+def refuse_unfinished(run: Run, clock: Clock | None = None) -> None:
+    """Raise `NotAllowed` while a run is still observed and what is written about it would not be final."""
+    why = still_observed(run, clock)
+    if why:
+        raise NotAllowed("the observation is not complete", where=run.name, next_step=f"{why} Wait.")
+
+
+def tail_left_s(run: Run, now: State, clock: Clock) -> float | None:
+    """Seconds of the post-migration window that are left; ``None`` outside it."""
+    if now.phase not in (Phase.SETTLED, Phase.FAILED, Phase.STOPPED) or now.final_ns is None or now.is_over:
+        return None
+    return max(0.0, float(run.manifest.get("tail_s") or 0) - (clock.mono_ns() - now.final_ns) / 1e9)
 
 
 def order_of(run: Run) -> Order:

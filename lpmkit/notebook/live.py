@@ -25,6 +25,7 @@ from lpmkit.notebook.move import MovePanel
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.rules import Classified, LogRules
+from lpmkit.plots.colours import CLASSES, FAINT
 from lpmkit.plots.live import WINDOW_S, Lane, Lanes, Marks
 from lpmkit.runs.folder import Run
 from lpmkit.sap.model import JobStatus
@@ -151,7 +152,7 @@ def _ago(lane: Lane) -> str:
 def _marks(sid: str, rows: Sequence[tuple[JsonObject, Classified]]) -> Marks:
     """A database's alert log as a lane with a mark for each entry, by class."""
     classes = [(int(row["mono_ns"]), entry.meaning.value) for row, entry in rows]
-    at = [(ns, _CLASS_MARKS.get(name, "•"), _CLASS_COLOURS.get(name, "#6a737d")) for ns, name in classes]
+    at = [(ns, *CLASSES.get(name, ("•", FAINT))) for ns, name in classes]
     return Marks(f"{sid} alert log", at)
 
 
@@ -269,17 +270,10 @@ def _alerts(run: Run, sid: str, rows: Sequence[tuple[JsonObject, Classified]], e
     shown = [
         {
             "seen (UTC)": f"{datetime.fromtimestamp(row['wall_ns'] / 1e9, tz=UTC):%H:%M:%S}",
-            "class": f"{_CLASS_MARKS.get(entry.meaning.value, '·')} {entry.meaning.value}",
+            "class": f"{CLASSES.get(entry.meaning.value, ('·', ''))[0]} {entry.meaning.value}",
             "log time": str((row.get("when") or [""])[0])[11:19],
             "line": entry.event.headline[:160],
         }
         for row, entry in rows[-8:][::-1]
     ]
     return HTML(table(shown, f"{sid}: alert log, newest first").data + notes)
-
-
-#: Signs and colours of the alert log classes.
-_CLASS_MARKS = {"fail": "✗", "warn": "!", "expected": "✓", "unknown": "?"}
-
-
-_CLASS_COLOURS = {"fail": "#b42318", "warn": "#9a6700", "expected": "#0072b2", "unknown": "#7b3294"}

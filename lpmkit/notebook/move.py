@@ -18,6 +18,7 @@ from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Proposal
 from lpmkit.migration.status import RunStatus, State, refusals
+from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.tables import escaped
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run
@@ -122,7 +123,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             placeholder="second person, if the site requires one", description="approval", layout=_FORM
         )
         self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
-        self.says = w.HTML()
+        self.says = Acknowledgement()
         self.way = w.HTML()
         self.why_not = w.HTML()
         self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
@@ -159,7 +160,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         apply = refusals(now, proposal[0] if proposal else None)
         unnamed = "" if self.typed.value == self._name else f"type {self._name} to confirm"
         reasons = {
-            self.move: unnamed or self._why_not_move(),
+            self.move: self._why_not_move() or unnamed,
             self.stop: apply.stop or unnamed,
             self.recover: apply.recover or unnamed,
             self.force: apply.force or unnamed,
@@ -175,7 +176,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         if self.course.events:  # saves reading all of them again
             return "this run has begun; a run folder records one move"
         try:
-            self._book.may_move(self._run, self.typed.value)
+            self._book.may_begin(self._run)
         except LpmError as error:
             return str(error)
         return ""
@@ -183,16 +184,16 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
     def _look(self) -> None:
         """Ask both managers in a thread: they may be slow, and the kernel serves other buttons."""
         self.look.disabled = True
-        self.says.value = "<p role='status'>Asking both managers …</p>"
+        self.says.busy("Asking both managers")
         threading.Thread(target=self._ask_both, daemon=True, name=f"check of {self._run.name}").start()
 
     def _ask_both(self) -> None:
         try:
             self._looked = self._book.look(self._run), self._book.clock.mono_ns()
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
         else:
-            self.says.value = "<p role='status'>✓ Both frames checked.</p>"
+            self.says.done("Both frames checked.")
             self.refresh()
         finally:
             self.look.disabled = False
@@ -201,10 +202,9 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         try:
             act()
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
             return
-        after = "; the recorder is independent of this page" if self._run.is_recorded() else ""
-        self.says.value = f"<p role='status'>✓ {escaped(done)}{after}.</p>"
+        self.says.done(f"{done}.")
         self.refresh()
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from lpmkit.errors import LpmError, NotAllowed, SiteFileError, UsageError
 from lpmkit.json_values import JsonObject
+from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.live import REDRAW_S
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
@@ -112,7 +113,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         self.file = w.Text(value=str(file or "plan.yaml"), description="file", layout=w.Layout(width="36em"))
         self.add = w.Button(description="Add a move", icon="plus")
         self.save = w.Button(description="Save", icon="save")
-        self.says = w.HTML()
+        self.says = Acknowledgement()
         self.rows = w.VBox()
         self.rows.children = tuple(
             _Row(self._names, self._frames, move, self._act) for move in (given.moves if given else ())
@@ -159,9 +160,9 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
         try:
             path = save_plan(self.plan(), self._place())
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
             return
-        self.says.value = f"<p role='status'>✓ saved in <code>{escaped(path)}</code></p>"
+        self.says.done(f"saved in {path}")
 
     def _place(self) -> Path:
         """The file that the plan is saved in: the one that the notebook's cell names, or one below the folder of runs.
@@ -248,7 +249,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
         self.go_on = w.Button(description="Go on", icon="forward")
         self.which = w.Dropdown(options=[], description="which", layout=w.Layout(width="20em"))
         self.again = w.Button(description="Try again", icon="repeat")
-        self.says = w.HTML()
+        self.says = Acknowledgement()
         self.board = w.HTML()
         self.start.on_click(lambda _: self._do("plan started; it runs independently of this page", self._start))
         self.halt.on_click(lambda _: self._do("no further move is started", lambda: halt(book, self._known())))
@@ -289,7 +290,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
             try:
                 self.refresh()
             except (LpmError, OSError) as error:
-                self.says.value = f"<p role='alert'>! {escaped(error)}</p>"  # retried at the next refresh
+                self.says.trouble(error)  # retried at the next refresh
                 continue
             if plan_status(self._known()).is_over:
                 return
@@ -321,9 +322,9 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # as above
         try:
             act()
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
             return
-        self.says.value = f"<p role='status'>✓ {escaped(done)}.</p>"
+        self.says.done(f"{done}.")
         if self.folder is not None:
             self._watch()
         self.refresh()

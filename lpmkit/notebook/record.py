@@ -17,6 +17,8 @@ from IPython.display import HTML
 from lpmkit.analysis import analyse
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
+from lpmkit.migration.status import refuse_unfinished
+from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.tables import escaped, picture, table
 from lpmkit.plots.run import image
 from lpmkit.report.comparison import figures, overlay, trend
@@ -63,7 +65,13 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.list = kind(
             options=options, value=value, rows=min(10, max(3, len(options))), description="run", layout=_WIDE
         )
-        super().__init__([self.list, w.HTML("" if options else f"<p>No run in {escaped(self._folder)} yet.</p>")])
+        self.note = w.HTML()
+        self._tell()
+        super().__init__([self.list, self.note])
+
+    def _tell(self) -> None:
+        """Say so while there is no run to choose."""
+        self.note.value = "" if self.list.options else f"<p>No run in {escaped(self._folder)} yet.</p>"
 
     def _options(self) -> list[tuple[str, str]]:
         """The runs, newest first, with outcome and suspension."""
@@ -79,7 +87,10 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             return
         with self.list.hold_sync():
             self.list.options = options
-            self.list.value = chosen
+            known = [name for _, name in options]
+            self.list.value = chosen if chosen is not None else (known[0] if known else None)
+            self.list.rows = min(10, max(3, len(options)))
+        self._tell()
 
     def run(self) -> Run:
         """The chosen run. Raises `UsageError` without a choice."""
@@ -98,7 +109,12 @@ def _label(name: str, move: Move | None) -> str:
     if move is None:
         return name
     felt = "" if move.suspended_s is None else f", suspended {move.suspended_s:.3f} s"
-    return f"{name}   {move.outcome or move.mode}, {move.state}{felt}"
+    became = dict.fromkeys((OUTCOMES.get(move.outcome, move.outcome) or move.mode, move.state))
+    return f"{name}   {', '.join(became)}{felt}"
+
+
+#: The last phase of a move as its outcome.
+OUTCOMES = {"settled": "moved", "failed": "not moved", "stopped": "stopped", "needs-recovery": "needs recovery"}
 
 
 class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
@@ -111,7 +127,7 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
         order = book.own_order(run)
         self.typed = w.Text(placeholder=f"type {order.partition}", description="name", layout=_WIDE)
         self.button = w.Button(description="Approve", icon="check")
-        self.says = w.HTML()
+        self.says = Acknowledgement()
         self.button.on_click(lambda _: self._approve())
         what = (
             f"{order.partition} from {order.source} to {order.target}, prepared by {run.manifest.get('by', '?')}; "
@@ -129,9 +145,9 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
         try:
             given = self._book.approve(self._run, self.typed.value)
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
             return
-        self.says.value = f"<p role='status'>✓ approved by {escaped(given.by)}</p>"
+        self.says.done(f"approved by {given.by}")
 
 
 class RecordForm(w.VBox):  # type: ignore[misc] # as above
@@ -154,7 +170,7 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         self.text = w.Textarea(description="text", layout=_WIDE)
         self.owner = w.Text(description="owner", placeholder="of a deviation or follow-up", layout=_WIDE)
         self.keep = w.Button(description="Save", icon="save")
-        self.says = w.HTML()
+        self.says = Acknowledgement()
         self.said = w.HTML()
         self.keep_change.on_click(lambda _: self._keep(self._change))
         self.keep.on_click(lambda _: self._keep(self._remark))
@@ -174,9 +190,9 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         try:
             act()
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
             return
-        self.says.value = "<p role='status'>✓ saved</p>"
+        self.says.done("saved")
         self._show()
 
     def _show(self) -> None:
@@ -208,24 +224,28 @@ class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
         self.forms = {form: w.Checkbox(value=True, description=form, indent=False) for form in FORMS}
         self.language = w.Dropdown(options=list(LANGUAGES), value=book.site.write_up.language, description="language")
         self.write = w.Button(description="Write it up", icon="file-text-o", button_style="primary")
-        self.says = w.HTML()
+        self.says = Acknowledgement()
         self.write.on_click(lambda _: self.do())
         super().__init__([w.HBox([self.language, *self.forms.values()]), self.write, self.says])
 
     def do(self) -> None:
         """Write the selected formats."""
         wanted = [form for form, box in self.forms.items() if box.value]
-        self.says.value = "<p role='status'>Writing …</p>"
+        self.says.busy("Writing")
         try:
             files = written_up(self._book, self._run, wanted, self.language.value)
         except LpmError as error:
-            self.says.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+            self.says.trouble(error)
             return
         self.says.value = files.data
 
 
 def written_up(book: Runbook, run: Run, forms: Sequence[str] = tuple(FORMS), language: str | None = None) -> HTML:
-    """Write the verification and list its files; plain output."""
+    """Write the verification and list its files; plain output.
+
+    Raises `NotAllowed` while the run is observed: a file that lacks its end would stay the run's write-up.
+    """
+    refuse_unfinished(run, book.clock)
     site = book.site.write_up
     files = write_up(run, forms, language=language or site.language, template=site.template, logo=site.logo)
     rows = [{"form": form, "file": str(path), "bytes": path.stat().st_size} for form, path in files.items()]

@@ -5,22 +5,16 @@ from __future__ import annotations
 import html
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from IPython.display import HTML
 
 from lpmkit.checks import Finding
+from lpmkit.checks.wording import count_findings, facts_text
 from lpmkit.errors import UsageError
+from lpmkit.plots.colours import SIGNS, sign_colour
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs.folder import Run
-
-_SIGNS = {
-    "pass": ("✓", "pass", "#1b7f4b"),
-    "warn": ("!", "warn", "#9a6700"),
-    "fail": ("✗", "FAIL", "#b42318"),
-    "unknown": ("?", "unknown", "#6f42c1"),
-    "not applicable": ("–", "not applicable", "#59636e"),
-}
-
 
 _CELL = "text-align:left;padding:1px 12px 1px 4px"
 
@@ -53,38 +47,63 @@ def picture(png: bytes, description: str) -> HTML:
     return HTML(f"<img style='max-width:100%' alt='{escaped(description)}' src='data:image/png;base64,{data}'>")
 
 
-def findings_table(findings: Sequence[Finding]) -> HTML:
-    """The checks with verdict, facts, remedy and owner; those that need attention first."""
-    order = ["fail", "unknown", "warn", "pass", "not applicable"]
-    rows = []
-    for one in sorted(findings, key=lambda finding: order.index(finding.verdict.value)):
-        sign, word, colour = _SIGNS[one.verdict.value]
-        facts = ", ".join(f"{name}: {value}" for name, value in one.facts.items())
-        about = f" ({escaped(one.about)})" if one.about else ""
-        mend = (
-            f"{escaped(one.remedy)} <i>({escaped(one.who)})</i>" if one.verdict.value != "pass" and one.remedy else ""
-        )
-        rows.append(
-            f"<tr><td style='white-space:nowrap;color:{colour};font-weight:600;text-align:left'>{sign} {word}</td><td "
-            f"style='text-align:left'>{escaped(one.title)}{about}</td>"
-            f"<td style='text-align:left'>{escaped(facts)}</td><td style='text-align:left'>{mend}</td></tr>"
-        )
-    passed = sum(finding.verdict.value == "pass" for finding in findings)
+def findings_table(findings: Sequence[Finding], validated: bool | None = None) -> HTML:
+    """All checks by exception: the counts, what needs attention with facts, remedy and owner, and the rest folded.
+
+    ``findings`` are all findings of a survey; the counts are those of every other place. ``validated`` is the manager's
+    answer, ``None`` before it.
+    """
+    order = ["fail", "unknown", "warn"]
+    urgent = [one for one in findings if one.verdict.value in order and not one.only_firmware]
+    rows = [_finding_row(one) for one in sorted(urgent, key=lambda finding: order.index(finding.verdict.value))]
+    head = "".join(
+        f"<th style='text-align:left'>{name}</th>" for name in ("verdict", "check", "facts", "remedy, owner")
+    )
+    table_of = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
+    folds = (
+        ("left to the validation", [one for one in findings if one.only_firmware]),
+        ("passed", [one for one in findings if one.verdict.value == "pass"]),
+        ("not applicable", [one for one in findings if one.verdict.value == "not applicable"]),
+    )
     return HTML(
-        f"<table><caption style='text-align:left'>{passed} of {len(findings)} checks pass</caption>"
-        "<thead><tr><th style='text-align:left'>verdict</th>"
-        "<th style='text-align:left'>check</th><th style='text-align:left'>facts</th><th "
-        f"style='text-align:left'>remedy, owner</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<p><b>Checks: {count_findings(findings).words(validated)}</b></p>{table_of}"
+        + "".join(_folded(name, members) for name, members in folds)
     )
 
 
+def _finding_row(one: Finding) -> str:
+    sign, word, _ = SIGNS[one.verdict.value]
+    about = f" ({escaped(one.about)})" if one.about else ""
+    owner = f" <i>({escaped(one.who)})</i>" if one.who else ""
+    cells = (f"{escaped(one.title)}{about}", escaped(facts_text(one.facts)), escaped(one.remedy) + owner)
+    style = f"white-space:nowrap;color:{sign_colour(one.verdict.value)};font-weight:600;text-align:left"
+    return (
+        f"<tr><td style='{style}'>{sign} {word}</td>"
+        + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
+
+
+def _folded(name: str, findings: Sequence[Finding]) -> str:
+    """Findings that need nobody, behind one line."""
+    if not findings:
+        return ""
+    items = []
+    for one in findings:
+        about = f" ({escaped(one.about)})" if one.about else ""
+        items.append(f"<li>{escaped(one.title)}{about}: {escaped(facts_text(one.facts))}</li>")
+    return f"<details><summary>{len(findings)} {name}</summary><ul>{''.join(items)}</ul></details>"
+
+
 def validation_text(validation: Validation) -> HTML:
-    """The result of the validation and the manager's message."""
+    """The result of the validation, with its time, and the manager's message."""
+    at = f"{datetime.fromtimestamp(validation.wall_ns / 1e9, tz=UTC):%H:%M:%S} UTC"
     if validation.passed:
         text = f" <code>{escaped(validation.text)}</code>" if validation.text else ""
-        return HTML(f"<p>✓ Validation passed.{text}</p>")
+        return HTML(f"<p>✓ Validation passed at {at}.{text}</p>")
     return HTML(
-        f"<p>✗ <b>Validation failed: the manager refuses the move</b> (exit status {escaped(validation.status)}):</p>"
+        f"<p>✗ <b>Validation failed at {at}: the manager refuses the move</b> "
+        f"(exit status {escaped(validation.status)}):</p>"
         f"<pre>{escaped(validation.text)}</pre>"
     )
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import HTML
 
-from lpmkit.migration.phases import Phase
-from lpmkit.migration.status import state
+from lpmkit.migration.status import still_observed
 from lpmkit.notebook.live import LiveBoard
 from lpmkit.notebook.tables import escaped, picture, table
 from lpmkit.runbook import Runbook
@@ -46,14 +45,9 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     from lpmkit.plots.run import image, wall_chart  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
-    now = state(run, book.clock)
-    if not now.is_over or now.phase is Phase.PREPARED:
-        return [
-            HTML(
-                f"<p>Not finished yet: <b>{escaped(now.phase.value if now.phase else 'watching')}</b>. Try again "
-                "later.</p>"
-            )
-        ]
+    why = still_observed(run, book.clock)
+    if why or not run.events():
+        return [HTML(f"<p>Not finished yet. {escaped(why or 'The move has not begun.')}</p>")]
     analysis = analyse(run)
     write_analysed(run, analysis)
     rows = [

@@ -17,7 +17,8 @@ from matplotlib.patches import Patch
 from lpmkit.json_values import JsonObject
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus, plan_status
-from lpmkit.plots.run import FAINT, INK, PAPER, STYLE, data_uri
+from lpmkit.plots.colours import FAINT, INK, PAPER
+from lpmkit.plots.run import STYLE, data_uri
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import Move, read_move

@@ -9,9 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis
 from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
+from lpmkit.plots.colours import CLASSES, FAINT, PAPER
 from lpmkit.plots.run import (
-    FAINT,
-    PAPER,
     STYLE,
     Sheet,
     add_utc_axis,
@@ -24,7 +23,7 @@ from lpmkit.plots.run import (
 )
 from lpmkit.rules.table import Class
 
-COLOURS = {Class.FAIL: "#8f1d14", Class.WARN: "#d98a00", Class.UNKNOWN: "#7b3294", Class.EXPECTED: "#0072b2"}
+COLOURS = {meaning: CLASSES[meaning.value][1] for meaning in Class if meaning.value in CLASSES}
 _SHAPES = {Class.FAIL: "X", Class.WARN: "^", Class.UNKNOWN: "s", Class.EXPECTED: "o"}
 #: Kinds of probes that query over an open session.
 SESSION_KINDS = ("sql", "commit")

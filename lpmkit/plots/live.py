@@ -13,6 +13,7 @@ from html import escape
 
 import numpy as np
 
+from lpmkit.plots.colours import colour, kind_of, lane_order
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import Int64Array, Tail
 from lpmkit.timeline import Clock
@@ -21,13 +22,6 @@ WINDOW_S = 30.0
 #: Number of columns in a lane, in units of the drawing.
 COLUMNS = 720
 _NONE: Int64Array = np.zeros(0, dtype=np.int64)
-_COLOURS = {
-    "ssh-ticks": "#0072B2",
-    "ssh-echo": "#D55E00",
-    "tcp-connect": "#009E73",
-    "icmp": "#7B3294",
-    "sap-ni": "#B8860B",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +76,7 @@ class Lanes:
     @property
     def names(self) -> tuple[str, ...]:
         """The probes that have reported, without the observer."""
-        return tuple(sorted(name for name in self._tails if not name.startswith("observer")))
+        return tuple(sorted((name for name in self._tails if not name.startswith("observer")), key=lane_order))
 
     def words(self) -> list[Lane]:
         """The lanes as text; a gap is counted within the window, from the first heartbeat on."""
@@ -104,8 +98,7 @@ class Lanes:
         height = _LANE * max(1, len(labels))
         drawn = [_text(_LEFT - 8, _LANE * lane + 17, name, "end") for lane, name in enumerate(labels)]
         for lane, name in enumerate(self.names):
-            base = "sap-ni" if name.startswith("sap-ni-") else name.split("@")[0]
-            hue = _COLOURS.get(base, "#444444")
+            hue = colour(kind_of(name))
             drawn.append(f'<path fill="{hue}" d="{self._runs(name, _LANE * lane + 5)}"/>')
         for lane, marks in enumerate(extra_lanes, start=len(self.names)):
             for at, shape, hue in marks.at:

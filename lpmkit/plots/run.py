@@ -22,18 +22,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, Outage, OutageKind, Suspension, Trace, seconds, utc
 from lpmkit.json_values import JsonObject
+from lpmkit.plots.colours import FAINT, INK, PAPER, colour, lane_order
 from lpmkit.runs.samples import MISSING
 
-INK, FAINT, PAPER = "#1b1f24", "#6a737d", "#ffffff"
-COLOURS = {
-    "ticks": "#0072b2",
-    "echo": "#d55e00",
-    "connect": "#009e73",
-    "icmp": "#7b3294",
-    "ni": "#b8860b",
-    "observer": "#6a737d",
-}
-_OTHER = "#cc79a7"
 _PHASES = {
     "prepared": "#ffffff",
     "asked": "#f4f6f8",
@@ -62,11 +53,6 @@ _SECOND = 1e9
 _MAX_DOTS, _COLUMNS = 5_000, 1_200
 
 
-def colour(kind: str) -> str:
-    """Colour of a kind of probe, the same in all plots."""
-    return COLOURS.get(kind, _OTHER)
-
-
 def time_zero(analysis: Analysis) -> int:
     """Zero of the time axis: the begin of the suspension, else of the move or the record."""
     suspension = analysis.suspension
@@ -74,9 +60,8 @@ def time_zero(analysis: Analysis) -> int:
 
 
 def _lanes(analysis: Analysis) -> list[str]:
-    order = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
     kinds = {trace.probe: trace.kind for host in analysis.hosts for trace in host.traces}
-    return sorted(kinds, key=lambda name: (name.partition("@")[2], order.get(kinds[name], 9), name))
+    return sorted(kinds, key=lambda name: lane_order(name, kinds[name]))
 
 
 def _traces(analysis: Analysis, probe: str) -> list[Trace]:

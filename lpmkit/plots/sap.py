@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis
 from lpmkit.plots import run
-from lpmkit.plots.run import FAINT, INK, PAPER
+from lpmkit.plots.colours import FAINT, INK, PAPER
 from lpmkit.sap.job_history import JobCourse
 from lpmkit.sap.judge import JobLine, SapOutcome
 from lpmkit.sap.model import JobStatus

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis, Interval, seconds
 from lpmkit.json_values import JsonObject
-from lpmkit.plots.run import FAINT, INK, STYLE, data_uri
+from lpmkit.plots.colours import FAINT, INK
+from lpmkit.plots.run import STYLE, data_uri
 from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.samples import MISSING
 

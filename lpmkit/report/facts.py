@@ -212,25 +212,6 @@ def clock_rows(analysis: Analysis) -> Iterator[str]:
             yield f"{host.host}: its {step.clock} clock was set by {size} at {at} UTC; {step.about}."
 
 
-def said_of(event: Event) -> str:
-    """An event of the record as text."""
-    data = event.data
-    if event.kind == "phase":
-        return f"{data.get('phase')}{' — ' + str(data['why']) if data.get('why') else ''}"
-    if event.kind == "log":
-        form = "its local time" if data.get("log") in ("syslog", "nmon") else "its local time, MMDDhhmmYY"
-        return (
-            f"{data.get('where')} {data.get('log')} {data.get('stamp')} ({form}): {data.get('resource')}: "
-            f"{data.get('description')}"
-        )
-    return ", ".join(f"{name} {_short(value)}" for name, value in data.items()) or event.kind
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 240 else text[:240] + " …"
-
-
 def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     """Identity of SAP and its host before and after: (what, before, after)."""
     told: list[JsonObject] = [

@@ -21,6 +21,7 @@ from lpmkit.analysis import (
     seconds,
     summary,
 )
+from lpmkit.board.events import event_text
 from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.files import write_charts
@@ -38,7 +39,6 @@ from lpmkit.report.facts import (
     identity_changes,
     known_before,
     not_looked_at,
-    said_of,
     sap_identity,
     session_row,
     silence_rows,
@@ -217,7 +217,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
     for event in events:
         if event.kind in _TIMELINE:
             at = f"{(event.mono_ns - analysis.window.lo_ns) / 1e9:+.1f}"
-            yield clock_text(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {said_of(event)}"
+            yield clock_text(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {event_text(event)}"
 
 
 def _sap(outcome: SapOutcome, events: Sequence[Event]) -> JsonObject:

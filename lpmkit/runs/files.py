@@ -91,7 +91,7 @@ def cannot_write(path: Path, error: OSError) -> RecordError:
     return RecordError(
         f"{path.name} cannot be written: {error.strerror or error}",
         where=str(path.parent),
-        next_step="Free some space there and repeat the command; what was recorded is still readable."
+        next_step="Free some space there and try again; what was recorded is still readable."
         if error.errno in FULL
         else "Check that the folder exists and that you may write to it. `report`, `analyse` and `write-up` write "
         "to another folder with --output FOLDER.",

@@ -142,6 +142,17 @@ class Run:
         rows = (_parsed(line) for line in whole.split(b"\n")[:-1])
         return [event_of(row) for row in rows if is_event(row)], start + len(whole)  # `events` counts the others
 
+    def last_event(self, kind: str) -> Event | None:
+        """The last event of a kind, without reading the others apart; ``None`` without one."""
+        named = f'"kind":"{kind}"'.encode()
+        try:
+            with open_plain(self.path / "events.jsonl", "rb") as file:
+                lines = [line for line in file if named in line and line.endswith(b"\n")]
+        except FileNotFoundError:
+            return None
+        rows = (_parsed(line) for line in reversed(lines))
+        return next((event_of(row) for row in rows if is_event(row) and row["kind"] == kind), None)
+
     def transcript(self) -> list[Reply]:
         """Every command sent, and its reply."""
         return [Reply(**row) for row in self._rows("transcript.jsonl", is_reply)]
@@ -481,7 +492,7 @@ class RunWriter:
             raise RecordError(
                 f"events.jsonl cannot be put on the disk: {error.strerror or error}",
                 where=str(self.path),
-                next_step="Free some space there and see that the disk can be written, then repeat the command.",
+                next_step="Free some space there and see that the disk can be written, then try again.",
             ) from error
         return event
 

@@ -30,7 +30,7 @@ from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
 #: Version of the index's columns; an index of another version is rebuilt.
-FORMAT = 4
+FORMAT = 5
 #: Minimum number of earlier moves for a usual figure.
 MIN_USUAL = 3
 #: Ratio to the usual figure from which a figure is reported as unusual, upwards or downwards. A choice, not measured.
@@ -296,7 +296,7 @@ def _all(index: sqlite3.Connection) -> Iterator[Move]:
 def _stamp(folder: str) -> str:
     """Modification times of the files that the history is built from; empty for a folder without a run."""
     stamps = []
-    for name in ("run.json", "summary.json", "remarks.jsonl"):
+    for name in ("run.json", "events.jsonl", "summary.json", "remarks.jsonl"):
         try:
             # A path object for each of thousands of files costs more than the call.
             facts = os.stat(f"{folder}/{name}")  # noqa: PTH116
@@ -323,6 +323,7 @@ def read_move(folder: Path) -> Move:
     length = suspension.get("length") or {}
     phases = summary.get("phases") or []
     verdict = summary.get("verdict") or {}
+    outcome, ended_ns = _outcome(folder)
     waited = [
         phase["waited"]["typed_at_first_unanswered"]
         for host in summary.get("hosts") or ()
@@ -338,9 +339,10 @@ def read_move(folder: Path) -> Move:
         by=str(manifest.get("by", "")),
         state=str(verdict.get("state") or "not analysed"),
         line=str(verdict.get("line") or ""),
-        outcome=str(phases[-1]["phase"]) if phases else "",
+        outcome=outcome or (str(phases[-1]["phase"]) if phases else ""),
         settled_ns=max(
-            (_wall_ns(phase["began"]["utc"]) for phase in phases if phase["phase"] == "settled"), default=None
+            (_wall_ns(phase["began"]["utc"]) for phase in phases if phase["phase"] == "settled"),
+            default=ended_ns if outcome == "settled" else None,
         ),
         source_machine=_left_machine(folder),
         target_machine=str(order.get("target_machine") or ""),
@@ -355,6 +357,14 @@ def read_move(folder: Path) -> Move:
         own_stall_s=((summary.get("own_stalls") or {}).get("total") or {}).get("high"),
         change=_change(folder),
     )
+
+
+def _outcome(folder: Path) -> tuple[str, int | None]:
+    """The last phase that the recorder wrote and its time (nanoseconds since 1970): a partition is where it is, whether
+    or not its run was analysed. Empty without a phase.
+    """
+    last = Run(folder).last_event("phase")
+    return (str(last.data["phase"]), last.wall_ns) if last else ("", None)
 
 
 def _brown_out(summary: JsonObject) -> float | None:

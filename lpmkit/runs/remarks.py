@@ -85,7 +85,7 @@ def add_remark(
         raise RecordError(
             f"{NAME} cannot be written: {error.strerror or error}",
             where=str(folder),
-            next_step="Free some space there and repeat the command; earlier remarks are intact.",
+            next_step="Free some space there and try again; earlier remarks are intact.",
         ) from error
     return remark
 

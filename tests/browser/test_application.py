@@ -98,7 +98,7 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         expect(page.locator("select:visible").nth(1).locator("option")).to_have_count(1)  # its own frame is no target
         _choose(page, 1, "bvio83")
         _press(page, "Survey and check")
-        page.get_by_text("checks pass").first.wait_for()
+        page.get_by_text("Checks: ").first.wait_for()
         shot(page, f"application-1-checks-{width}")
         _press(page, "Validate")
         page.get_by_text("Validation passed").first.wait_for()

@@ -128,7 +128,7 @@ def _the_checks_by_keyboard(page: Page) -> None:
     for _ in range(4):  # up to the checks, which ask for a password
         page.keyboard.press("Shift+Enter")
     _type_the_password(page)
-    find(page, page.get_by_text("checks pass"))
+    find(page, page.get_by_text("Checks: "))
     page.locator(".jp-Notebook").focus()  # JupyterLab may lose the focus with the field of the password
     for _ in range(8):
         page.keyboard.press("Shift+Enter")

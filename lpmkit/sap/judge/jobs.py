@@ -211,7 +211,7 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
         return Question(key, title, FAILED, some(texts), by, reply=ReplyWord.NO)
     if unknown:
         texts = [f"{one.course.job.title} {one.text}" for one in unknown]
-        return Question(key, title, OPEN, f"not known of {some(texts)}", by)
+        return Question(key, title, OPEN, f"not known: {some(texts)}", by)
     if not passed:
         return Question(key, title, PASSED, "no job ran when the pause began", by)
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)

@@ -1,0 +1,38 @@
+"""The answer to a click, beside the button: an acknowledgement that goes by itself, or what is wrong.
+
+What was done a while ago is no state. The board has the state.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import ipywidgets as w
+
+from lpmkit.notebook.tables import escaped
+
+#: An acknowledgement is gone after this time; trouble stays until the next click.
+STAYS_S = 5.0
+
+
+class Acknowledgement(w.HTML):  # type: ignore[misc] # ipywidgets has no types
+    """A line for the answer to a click."""
+
+    def done(self, text: str) -> None:
+        """Acknowledge, for `STAYS_S`."""
+        self.value = f"<p role='status'>✓ {escaped(text)}</p>"
+        timer = threading.Timer(STAYS_S, self._let_go, (self.value,))
+        timer.daemon = True
+        timer.start()
+
+    def busy(self, text: str) -> None:
+        """Say what is being done."""
+        self.value = f"<p role='status'>{escaped(text)} …</p>"
+
+    def trouble(self, error: Exception | str) -> None:
+        """Say what is wrong and what to do; stays until the next click."""
+        self.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+
+    def _let_go(self, text: str) -> None:
+        if self.value == text:
+            self.value = ""
