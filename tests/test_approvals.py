@@ -27,7 +27,7 @@ from lpmkit.recorder import process
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs import approvals as module
-from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, require
+from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, require, use
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock
@@ -154,6 +154,43 @@ def test_an_approval_of_one_run_is_none_of_another(run: Run, tmp_path: Path, wri
     other = _run(tmp_path / "runs")
     shutil.copytree(run.path / FOLDER, other.path / FOLDER)
     assert "another order" in _why_not(other, RunSettings(approvals=1))
+
+
+def _copied(run: Run, to: Path) -> Run:
+    """The run without what was recorded, in another folder of runs, as an archive or a backup has it."""
+    return Run(shutil.copytree(run.path, to / run.name, ignore=shutil.ignore_patterns("events.jsonl")))
+
+
+def test_an_approval_does_not_serve_in_a_copy_of_its_folder(
+    run: Run, tmp_path: Path, written_by: Callable[[str], None]
+) -> None:
+    written_by("bert")
+    approve(run, BERT, "p")
+    assert "another order" in _why_not(_copied(run, tmp_path / "elsewhere"), RunSettings(approvals=1))
+    moved = Run(run.path.rename(tmp_path / "elsewhere" / "moved"))
+    assert "another order" in _why_not(moved, RunSettings(approvals=1)), "its name is part of the hash"
+
+
+def test_an_approval_serves_once_even_if_the_folder_is_put_back_as_it_was(
+    run: Run, written_by: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written_by("bert")
+    approve(run, BERT, "p")
+    assert _recorded(run, monkeypatch) == ["migrate"]
+    (run.path / "events.jsonl").unlink()
+    assert "asked for with it already" in _why_not(run, RunSettings(approvals=1))
+    assert _recorded(run, monkeypatch) == []
+    approve(run, BERT, "p")
+    assert [one.by for one in require(run, RunSettings(approvals=1), ANNA, Clock())] == ["bert"]
+
+
+def test_of_two_recorders_that_saw_one_approval_only_one_uses_it(run: Run, written_by: Callable[[str], None]) -> None:
+    written_by("bert")
+    approve(run, BERT, "p")
+    counting = require(run, RunSettings(approvals=1), ANNA, Clock())
+    use(run, counting)
+    with pytest.raises(NotApproved, match="already with the approval of bert"):
+        use(run, counting)
 
 
 def test_an_approval_gets_stale_and_none_comes_from_the_future(run: Run, written_by: Callable[[str], None]) -> None:

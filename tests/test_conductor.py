@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from lpmkit.background.requests import put
+from lpmkit.errors import RecordError
 from lpmkit.inventory import MoverPair
 from lpmkit.plan.conductor import PATIENCE_S
 from lpmkit.plan.page import write_page
@@ -289,3 +291,41 @@ def test_a_request_that_can_be_neither_read_nor_removed_is_noted_once_and_the_pl
     assert stages_of(now) == {"a": "arrived"}
     notes = [str(event.data["text"]) for event in folder.events() if event.kind == "note"]
     assert sum("1.json" in text for text in notes) == 2, "that it cannot be read, and that it cannot be removed"
+
+
+def test_a_plan_whose_folder_is_renamed_is_followed_and_says_so(machines: Machines) -> None:
+    plan = planned(*({"partition": name} for name in "abc"), limits={"link": 1})
+    folder = create(
+        machines.folder / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=machines.clock
+    )
+    renamed = folder.path.with_name("CHG0042317")
+
+    def rename() -> None:
+        machines.step()
+        if machines.moved == ["a"] and folder.path.exists():
+            folder.path.rename(renamed)
+            put(Run(renamed), machines.clock, "halt")
+
+    machines.clock.each = rename
+    conduct(machines, plan, folder)
+    now = plan_status(Run(renamed), machines.clock)
+    assert stages_of(now) == {"a": "arrived", "b": "waiting", "c": "waiting"}, "the request in the new place was read"
+    assert any(event.data.get("text") == "the folder was renamed to CHG0042317" for event in Run(renamed).events())
+    assert not folder.path.exists(), "nothing is written to the old place"
+
+
+def test_a_plan_whose_folder_is_removed_ends_in_words_and_starts_nothing_more(machines: Machines) -> None:
+    plan = planned({"partition": "a"}, {"partition": "b"}, limits={"link": 1})
+    folder = create(
+        machines.folder / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=machines.clock
+    )
+
+    def remove() -> None:
+        machines.step()
+        if machines.moved and folder.path.exists():
+            shutil.rmtree(folder.path)
+
+    machines.clock.each = remove
+    with pytest.raises(RecordError, match="the folder was removed"):
+        conduct(machines, plan, folder)
+    assert machines.moved == ["a"]

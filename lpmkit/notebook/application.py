@@ -188,7 +188,7 @@ class Application(w.Tab):  # type: ignore[misc] # as above
         return [answers, unusual(self._book, run), *chart, report_link(run)]
 
     def _do_record(self) -> list[Any]:
-        return [RecordForm(self.verify.top.run())]
+        return [RecordForm(self.verify.top.run(), self._book.person)]
 
     def _do_write(self) -> list[Any]:
         panel = WriteUpPanel(self._book, self.verify.top.run())

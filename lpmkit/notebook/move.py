@@ -151,7 +151,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         )
 
     def _approved(self) -> None:
-        add_remark(self._run.path, "approval", self.approver.value)
+        add_remark(self._run.path, "approval", self.approver.value, by=self._book.person.login)
 
     def refresh(self) -> State:
         """Enable the buttons that apply now; show for the others why they do not."""

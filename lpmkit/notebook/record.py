@@ -20,6 +20,7 @@ from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.status import refuse_unfinished
 from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.tables import escaped, picture, table
+from lpmkit.person import Person
 from lpmkit.plots.run import image
 from lpmkit.report.comparison import figures, overlay, trend
 from lpmkit.report.writeup import FORMS, LANGUAGES, write_up
@@ -152,11 +153,12 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
 
 class RecordForm(w.VBox):  # type: ignore[misc] # as above
     """A form to add to the record of a run: change fields, remark, deviation, follow-up, sign-off. Entries are shown
-    below and never changed.
+    below and never changed. ``person`` is the author, by default the person behind this process.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, person: Person | None = None) -> None:
         self._run = run
+        self._by = person.login if person is not None else None
         labels = {
             "number": "change no.",
             "window": "window",
@@ -180,10 +182,11 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         )
 
     def _change(self) -> None:
-        add_remark(self._run.path, "change", fields={name: field.value for name, field in self.fields.items()})
+        fields = {name: field.value for name, field in self.fields.items()}
+        add_remark(self._run.path, "change", fields=fields, by=self._by)
 
     def _remark(self) -> None:
-        add_remark(self._run.path, self.kind.value, self.text.value, owner=self.owner.value)
+        add_remark(self._run.path, self.kind.value, self.text.value, owner=self.owner.value, by=self._by)
         self.text.value = self.owner.value = ""
 
     def _keep(self, act: Callable[[], None]) -> None:

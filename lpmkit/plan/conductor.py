@@ -12,6 +12,7 @@ began queues the move again.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
@@ -26,6 +27,7 @@ from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotApproved, RemoteError
 from lpmkit.inventory import MoverPair
 from lpmkit.json_values import JsonObject
+from lpmkit.log_file import append
 from lpmkit.mapping.attributes import MOVERS, named_movers
 from lpmkit.migration.phases import Phase
 from lpmkit.person import Person
@@ -115,6 +117,7 @@ class Conductor:
     def _carry_on(self) -> str:
         """Start and conclude moves while there is work; returns the reason for stopping."""
         while True:
+            self._follow()
             self._obey()
             status = self._conclude()
             # A move that failed stays under way until its recorder has ended and its report is written.
@@ -135,6 +138,7 @@ class Conductor:
             if move.run is not None and move.ended_ns is not None and Run(move.run).is_recorded()
         }
         while reading:
+            self._follow()
             if not self._inbox.is_empty:
                 return True
             for path in [path for path in reading if not Run(path).is_recorded()]:
@@ -142,6 +146,14 @@ class Conductor:
                 self._report(Run(path))
             self.clock.sleep(LOOK_S)
         return not self._inbox.is_empty
+
+    def _follow(self) -> None:
+        """Notice a rename of the plan's folder. Raises `RecordError` if it was removed."""
+        self.writer.follow()
+        if self.writer.path != self.folder.path:
+            self.folder = Run(self.writer.path)
+            self._inbox.move(self.writer.path)
+            self.writer.event("conductor", "note", text=f"the folder was renamed to {self.writer.path.name}")
 
     def _course(self) -> PlanStatus:
         return plan_status(self.folder, self.clock)
@@ -411,10 +423,14 @@ def _verdict(summary: Any) -> tuple[str, str]:
 def main() -> None:
     """Execute the plan of the folder named on the command line."""
     path, secrets, charge = given()
-    folder = Run(path)
-    with RunWriter(path) as writer:
-        book = Runbook(Site.model_validate(charge["site"]), secrets, person=Person.from_data(charge["person"]))
-        Conductor(folder, writer, book).conduct()
+    try:
+        folder = Run(path)
+        with RunWriter(path) as writer:
+            book = Runbook(Site.model_validate(charge["site"]), secrets, person=Person.from_data(charge["person"]))
+            Conductor(folder, writer, book).conduct()
+    except LpmError as error:
+        append(f"conductor of {path}: {error}\n")  # its own log may be gone with the folder
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from lpmkit.probes.orders import OBSERVER, QUICK
 from lpmkit.recorder.monitor import CALLED_OFF, MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
-from lpmkit.runs.approvals import require
+from lpmkit.runs.approvals import require, use
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.runs.locks import FileLock, HeldByAnother, partition_lock
@@ -124,7 +124,8 @@ class Recorder:
                 writer.event("recorder", "clock", uncertainty_ns=self.clock.anchor().uncertainty_ns)
                 writer.sync()
                 next_anchor = now + int(ANCHOR_EVERY_S * 1e9)
-            if writer.follow():
+            writer.follow()
+            if writer.path != self.run_folder.path:  # a document or an observation may have noticed it first
                 self.run_folder = Run(writer.path)
                 inbox.move(writer.path)
                 writer.event("recorder", "note", text=f"the folder was renamed to {writer.path.name}")
@@ -266,7 +267,9 @@ class Recorder:
         few, or ``None``.
         """
         try:
-            counting = require(Run(self.run_folder.path), self.recording.site.runs, self.person, self.clock)
+            run = Run(self.run_folder.path)
+            counting = require(run, self.recording.site.runs, self.person, self.clock)
+            use(run, counting)
         except LpmError as error:
             return str(error)
         for approval in counting:

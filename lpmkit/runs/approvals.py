@@ -14,30 +14,41 @@ import os
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lpmkit.config import RunSettings
 from lpmkit.errors import NotAllowed, NotApproved, RecordError, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.person import Person, account_name
+from lpmkit.runs.appender import sync_folder
 from lpmkit.runs.files import cannot_write, make_folder, not_plain, open_plain
 from lpmkit.runs.folder import Run, write_file
+from lpmkit.runs.locks import PARTITION_LOCKS
 from lpmkit.timeline import Clock
 
 FOLDER = "approvals"
 #: The purpose that a signature is made for: one made for something else does not count.
 NAMESPACE = "lpmkit-approval"
+#: Approvals that served, beside the partitions' locks in the folder of runs.
+USED = f"{PARTITION_LOCKS}/approvals-used"
 #: Nanoseconds by which another machine's clock may be ahead.
 _AHEAD_NS = 300 * 1_000_000_000
 
 
 def order_hash(run: Run) -> str:
-    """The hash that an approval is bound to: of the order, and of the run that was prepared for it.
+    """The hash that an approval is bound to: of the order, and of the very folder that was prepared for it.
 
-    Another target, mapping or mover is another hash, and so is the same order in another run.
+    Another target, mapping or mover is another hash, and so is the same order in another run, or in a copy of the
+    folder: the file system numbers every folder (inode), and a copy gets a number of its own.
     """
-    facts = {"run": run.name, "created": run.manifest.get("created"), "order": run.manifest.get("order")}
+    facts = {
+        "run": run.name,
+        "folder": run.path.stat().st_ino,
+        "created": run.manifest.get("created"),
+        "order": run.manifest.get("order"),
+    }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
@@ -53,6 +64,11 @@ class Approval:
     order_hash: str
     signed: bool
     refused: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The name under which it is noted as used."""
+        return hashlib.sha256(f"{self.order_hash} {self.wall_ns} {self.by}".encode()).hexdigest()[:32]
 
     def as_data(self) -> JsonObject:
         """JSON values for an event."""
@@ -155,7 +171,10 @@ def _judged(path: Path, run: Run, rules: RunSettings, operator: Person, clock: C
     refused = _refusal(by, wall_ns, bound, run, rules, operator, clock) or _unproved(
         signed, owner, by, row, rules, operator
     )
-    return Approval(by, wall_ns, bound, signed, refused)
+    approval = Approval(by, wall_ns, bound, signed, refused)
+    if not refused and os.path.lexists(_used(run) / approval.mark):
+        return replace(approval, refused="a move was asked for with it already")
+    return approval
 
 
 def _refusal(by: str, wall_ns: int, bound: str, run: Run, rules: RunSettings, operator: Person, clock: Clock) -> str:
@@ -171,6 +190,38 @@ def _refusal(by: str, wall_ns: int, bound: str, run: Run, rules: RunSettings, op
     if age_ns < -_AHEAD_NS:
         return "its time lies in the future"
     return ""
+
+
+def _used(run: Run) -> Path:
+    """The folder of the approvals that served, beside the runs: a run folder that was put back from a copy has its
+    approvals, and none of them counts again.
+    """
+    return run.path.resolve().parent / USED
+
+
+def use(run: Run, counting: Iterable[Approval]) -> None:
+    """Note approvals as used, on the disk, before the command that they are for.
+
+    Raises `NotApproved` for one that served already, `RecordError` where it cannot be noted.
+    """
+    folder = _used(run)
+    for approval in counting:
+        make_folder(folder.parent)
+        make_folder(folder)
+        try:
+            with open_plain(folder / approval.mark, "xb") as file:
+                file.write(f"{run.name}\n".encode())
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(folder)
+        except FileExistsError:
+            raise NotApproved(
+                f"a move was asked for already with the approval of {approval.by}",
+                where=run.name,
+                next_step="Prepare the move anew, and have it approved.",
+            ) from None
+        except OSError as error:
+            raise cannot_write(folder, error) from error
 
 
 def _unproved(signed: bool, owner: int, by: str, row: JsonObject, rules: RunSettings, operator: Person) -> str:
