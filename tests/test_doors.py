@@ -27,11 +27,13 @@ from tornado.web import HTTPError
 
 from lpmkit.background.temporary import remove_left_behind, temporary_folder
 from lpmkit.cli import main
+from lpmkit.commands import setup
 from lpmkit.config import RunSettings, Site
 from lpmkit.errors import NotAllowed, SiteFileError
 from lpmkit.notebook.plan import PlanMaker
 from lpmkit.notebook.server import _SESSION, MAX_KERNELS, MAX_KERNELS_OF_SESSION, LimitedKernels
 from lpmkit.runbook import Runbook, SiteInventory
+from lpmkit.runs.files import who_else_may_write
 from lpmkit.timeline import Clock, wait_until
 
 SITE = (
@@ -324,6 +326,29 @@ def test_what_would_let_in_anybody_is_refused(options: list[str], says: str, tmp
     result = CliRunner().invoke(main, ["--site", str(site), "app", "--no-browser", *words])
     assert result.exit_code == 2
     assert says in result.output
+
+
+@pytest.mark.parametrize(("mode", "says"), [(0o777, "every account"), (0o775, "the group"), (0o1777, "every account")])
+def test_a_socket_is_refused_where_others_could_put_their_own(mode: int, says: str, tmp_path: Path) -> None:
+    site, folder = tmp_path / "site.yaml", tmp_path / "shared"
+    site.write_text(SITE)
+    folder.mkdir()
+    folder.chmod(mode)
+    result = CliRunner().invoke(main, ["--site", str(site), "app", f"--socket={folder / 'app.sock'}"])
+    assert result.exit_code == 2
+    assert says in result.output
+    below = folder / "mine"
+    below.mkdir(mode=0o700)
+    assert bool(who_else_may_write(below)) is (mode != 0o1777), "a folder of one's own in a sticky one is one's own"
+
+
+def test_the_folder_of_a_socket_is_made_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE)
+    monkeypatch.setattr(setup, "_serve", lambda *_: 0)
+    result = CliRunner().invoke(main, ["--site", str(site), "app", f"--socket={tmp_path / 'own' / 'app.sock'}"])
+    assert result.exit_code == 0, result.output
+    assert stat.S_IMODE((tmp_path / "own").stat().st_mode) == 0o700
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

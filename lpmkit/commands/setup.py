@@ -251,10 +251,25 @@ def _door(socket: Path | None, group: str | None, host_names: Sequence[str], hea
         raise UsageError("--socket-group belongs to --socket")
     if socket is not None and socket.exists() and not socket.is_socket():
         raise UsageError("there is a file already", where=str(socket), next_step="Name a path that is free.")
+    if socket is not None:
+        _private_folder(socket)
     found = [f"--Server.host_names={name}" for name in host_names]
     found += [f"--Server.socket={socket.resolve()}"] if socket else []
     found += [f"--Server.socket_group={group}"] if group else []
     return [*found, *([f"--Server.person_header={header}"] if header else [])]
+
+
+def _private_folder(socket: Path) -> None:
+    """Make the folder of a socket, if it is missing, and refuse one in which others could put another socket."""
+    from lpmkit.runs.files import make_folder, who_else_may_write  # noqa: PLC0415
+
+    make_folder(socket.parent)
+    if trouble := who_else_may_write(socket.parent):
+        raise UsageError(
+            f"others could replace the socket, and read what the browsers send: {trouble}",
+            where=str(socket),
+            next_step="Name a path in a folder that only you may write to, such as ~/.lpmkit or /run/user/$UID.",
+        )
 
 
 @click.command()

@@ -72,6 +72,24 @@ def make_folder(path: Path, *, group: str | None = None) -> Path:
     return path
 
 
+def who_else_may_write(folder: Path) -> str:
+    """The reason why others could replace what lies in a folder; empty where only this account and root can.
+
+    All folders above count: who may rename one of them may put another in its place. A sticky folder such as ``/tmp``
+    is no danger to the folder below it.
+    """
+    folder = folder.resolve()
+    for path in (folder, *folder.parents):
+        facts = path.stat()
+        if facts.st_uid not in (0, os.getuid()):
+            return f"{path} belongs to the account {facts.st_uid}"
+        is_protected = bool(facts.st_mode & stat.S_ISVTX) and path != folder
+        if facts.st_mode & (stat.S_IWOTH | stat.S_IWGRP) and not is_protected:
+            who = "every account" if facts.st_mode & stat.S_IWOTH else f"the group {facts.st_gid}"
+            return f"{who} may write to {path}"
+    return ""
+
+
 def share(path: Path, group: str) -> None:
     """Share a folder with a group. Raises `UsageError` if the group is unknown or this account may not use it."""
     try:

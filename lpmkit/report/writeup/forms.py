@@ -10,6 +10,7 @@ import base64
 import io
 import re
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ from jinja2 import FileSystemLoader, PackageLoader, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from PIL import Image
 
+from lpmkit.background.bounded import within_limits
 from lpmkit.errors import LpmError, NotFound, UsageError
 from lpmkit.report.writeup.document import Block, Document, Facts, Items, Picture, Table, Text, Verbatim
 
 TEMPLATE = "writeup.html.j2"
+#: Limits of a site's own template: seconds, and bytes beyond what Python takes. Ours takes a twentieth of either.
+LIMIT_S, MAX_MEMORY = 30.0, 1 << 30
 
 
 def check_inputs(template: Path | None, logo: Path | None) -> None:
@@ -39,11 +43,20 @@ def html(document: Document, plots: Path, template: Path | None = None, logo: Pa
     """One file that needs nothing else. A site's own ``template`` gets ``document``, ``logo`` and ``picture(name)`` as
     ours does, and may extend it.
 
-    It is filled in a sandbox: it sees what it is given and runs nothing. Raises `NotFound` for a template or logo that
-    is not there, `UsageError` for a template that cannot be filled, or whose page holds a script or an address
-    elsewhere.
+    It is filled in a sandbox, and a site's own one in a process with limits of time and memory: it sees what it is
+    given and runs nothing. Raises `NotFound` for a template or logo that is not there, `UsageError` for a template that
+    cannot be filled, or whose page holds a script or an address elsewhere.
     """
     check_inputs(template, logo)
+    if template is None:
+        return _filled(document, plots, template, logo)
+    fill = partial(_filled, document, plots, template, logo)
+    return within_limits(
+        fill, module=__name__, noun="the template", where=str(template), limit_s=LIMIT_S, memory=MAX_MEMORY
+    )
+
+
+def _filled(document: Document, plots: Path, template: Path | None, logo: Path | None) -> str:
     loaders: list[jinja2.BaseLoader] = [PackageLoader("lpmkit")]
     name = TEMPLATE
     if template is not None:
@@ -65,7 +78,7 @@ def html(document: Document, plots: Path, template: Path | None = None, logo: Pa
     where = str(template or TEMPLATE)
     try:
         text = environment.get_template(name).render(filled)
-    except LpmError:
+    except (LpmError, MemoryError):
         raise
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
