@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class LpmError(Exception):
@@ -53,6 +54,10 @@ class LpmError(Exception):
         self.next_step = next_step
         super().__init__(what)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As facts, so that an error of a child process arrives as what it is."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         sentence = f"{self.where}: {self.what}" if self.where else self.what
         if self.asked:
@@ -64,6 +69,13 @@ class LpmError(Exception):
         if self.next_step:
             sentence += f" {self.next_step}"
         return sentence
+
+
+def _restored(kind: type[LpmError], args: tuple[Any, ...], facts: dict[str, Any]) -> LpmError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class UsageError(LpmError):

@@ -100,4 +100,4 @@ def test_a_recorder_notes_a_bad_request_and_ends_when_it_is_asked(folder: Run) -
     notes = [str(event.data["text"]) for event in events if event.kind == "note"]
     assert any("{half" in text for text in notes)
     assert any("'fly'" in text for text in notes)
-    assert json.dumps(events[-1].data) == json.dumps({"reason": "asked to end"})
+    assert events[-1].data["reason"] == "asked to end"

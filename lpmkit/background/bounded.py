@@ -30,8 +30,8 @@ def _context(module: str) -> ForkServerContext:
 def within_limits(work: Callable[[], str], *, module: str, noun: str, where: str, limit_s: float, memory: int) -> str:
     """The text that ``work`` makes, in at most ``limit_s`` seconds and with ``memory`` more bytes than Python takes.
 
-    ``work`` has to be one that can be pickled; ``module`` is where it stands. Raises `UsageError` where it fails or exceeds a limit; ``noun`` and
-    ``where`` name it then.
+    ``work`` has to be one that can be pickled; ``module`` is where it stands. Raises `UsageError` where a limit is
+    exceeded, with ``noun`` and ``where``, and the work's own `LpmError`.
     """
     near, far = _context(module).Pipe(duplex=False)
     child = _context(module).Process(target=_serve, args=(far, work, limit_s, memory), daemon=True)
@@ -52,8 +52,7 @@ def within_limits(work: Callable[[], str], *, module: str, noun: str, where: str
     if failure == "memory":
         raise _too_much(noun, where, f"{memory >> 20} MB of memory")
     if failure is not None:
-        what, place, next_step = failure
-        raise UsageError(what, where=place or where, next_step=next_step)
+        raise failure
     return str(text)
 
 
@@ -71,7 +70,7 @@ def _serve(pipe: Pipe, work: Callable[[], str], limit_s: float, memory: int) -> 
         pipe.send(("memory", ""))
         return
     except LpmError as error:
-        pipe.send(((error.what, error.where, error.next_step), ""))
+        pipe.send((error, ""))
         return
     pipe.send(answer)
 
