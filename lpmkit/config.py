@@ -17,6 +17,8 @@ stay in its own configuration; the site file only has the host's name as typed a
       BX5: {partition: bxaix85, instances: ["00"], commands: {host: bx5adm@bxaix85}}
     databases:                        # optional, see docs/oracle.md
       BX5: {partition: bxaix85}
+    limits:                           # optional, see docs/limits.md
+      suspension_s: {warn: 1.5, fail: 2}
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lpmkit.errors import NotFound, SiteFileError, UsageError
 from lpmkit.json_values import JsonObject
+from lpmkit.limits import MoveLimits
 
 #: Default names of the site file, in the order of search.
 SITE_FILES = ("site.yaml", "lpmkit.yaml")
@@ -419,6 +422,7 @@ class Site(_Part):
     sap_systems: dict[str, SapSystemSettings] = Field(default_factory=dict)
     databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
     runs: RunSettings = Field(default_factory=RunSettings)
+    limits: MoveLimits = Field(default_factory=MoveLimits)
     connections: ConnectionSettings = Field(default_factory=ConnectionSettings)
     write_up: WriteUpSettings = Field(default_factory=WriteUpSettings)
 

@@ -17,12 +17,14 @@ from pydantic import ValidationError
 
 from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
+from lpmkit.checks.limits import limit_findings
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
 from lpmkit.control.move_options import checked_options
 from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError, UsageError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.limits import MoveLimits, read_limits
 from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
@@ -148,15 +150,17 @@ class Runbook:
         source: str | None = None,
         mapping: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
+        limits: JsonMapping | None = None,
         there: SiteInventory | None = None,
     ) -> Order:
         """Make the order: what is to be moved, from where, to where; by what is ``there``, which is asked for unless it
-        is given.
+        is given. ``limits`` are its own, over those of the site.
 
         Raises the target's own error when it cannot be asked, `NotFound` for unknown names, `Ambiguous` when two frames
         list the partition and no ``source`` is given, and `UsageError` when source and target are the same.
         """
         self.site.frame(target)
+        own_limits = read_limits(limits or {}).as_data()
         if source is not None:
             self.site.frame(source)
         there = there or self.landscape()
@@ -184,9 +188,12 @@ class Runbook:
                 next_step=f"Choose another target: {', '.join(name for name in self.site.frames if name != target)}.",
             )
         address, user = other_manager(self.site, chosen, target)
-        return Order(
-            partition, chosen, target, machine, address, user, dict(mapping or {}), checked_options(options or {})
-        )
+        given = checked_options(options or {})
+        return Order(partition, chosen, target, machine, address, user, dict(mapping or {}), given, own_limits)
+
+    def limits_of(self, order: Order) -> MoveLimits:
+        """The limits of a move: the site's, and over them those of its order."""
+        return self.site.limits.with_order(order.limits)
 
     def keep_mapping(self, order: Order) -> tuple[Order, MappingAttributes]:
         """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at
@@ -232,6 +239,7 @@ class Runbook:
             "lead_in_s": self.site.runs.lead_in_s,
             "tail_s": self.site.runs.tail_s,
             "poll_s": self.site.runs.poll_s,
+            "limits": self.limits_of(order).as_data(),
         }
         for run in reversed(self.runs()):
             if run.manifest.get("order") == facts["order"] and run.is_recorded() and state(run).phase not in OVER:
@@ -370,7 +378,9 @@ class Runbook:
         expected = self.predict(run)
         if expected is not None:
             found = replace(found, expected_suspension_s=expected.suspended_s.p90)
-        findings = examine(found)
+        order = self.own_order(run)
+        starts_ns = self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
+        findings = (*examine(found), *limit_findings(self.limits_of(order), order.partition, expected, starts_ns))
         write_document(run.path, "findings", [as_row(finding) for finding in findings])
         return findings
 
@@ -465,7 +475,19 @@ class Runbook:
         if not validation.is_fresh(self.site.runs.validation_holds_minutes, self.clock.wall_ns()):
             minutes = self.site.runs.validation_holds_minutes
             raise NotAllowed(f"the validation is older than {minutes:g} minutes", where=run.name, next_step=again)
+        self._within_window(order, run)
         self.require_approvals(run)
+
+    def _within_window(self, order: Order, run: Run) -> None:
+        """Raise `NotAllowed` where the change window has not begun when the baseline is over, or has ended."""
+        window = self.limits_of(order).window
+        starts_ns = self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
+        if why := window.why_outside(starts_ns):
+            raise NotAllowed(
+                f"the move would begin {why}; nothing was moved",
+                where=run.name,
+                next_step="Start within the window, or give the order another one: --window BEGIN/END.",
+            )
 
     def require_approvals(self, run: Run) -> tuple[Approval, ...]:
         """The approvals of a run's order that count for the acting person.

@@ -103,6 +103,7 @@ class Machines:
         source: str | None = None,
         mapping: Any = None,
         options: Any = None,
+        limits: Any = None,
         there: Any = None,
     ) -> Order:
         if target in self.away:

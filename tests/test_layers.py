@@ -20,6 +20,7 @@ ORDER = [
     "person",
     "timeline",
     "inventory",
+    "limits",
     "config",
     "rules",
     "ssh",

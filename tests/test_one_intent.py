@@ -10,137 +10,42 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from lpmkit.background.requests import put
 from lpmkit.background.worker import Worker
 from lpmkit.config import Site
-from lpmkit.control.base import Control, MigrationReading, Order
+from lpmkit.control.base import MigrationReading
 from lpmkit.errors import LpmError, NotAllowed, RecordError
-from lpmkit.recorder import monitor as monitor_module
 from lpmkit.recorder import process
-from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, answer_to
 from lpmkit.runs import locks
-from lpmkit.runs.folder import LOCK, Run, RunWriter, create, write_document
+from lpmkit.runs.folder import LOCK, Run, RunWriter, write_document
 from lpmkit.runs.locks import partition_lock
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, wait_until
 from tests.durable_disk import DurableDisk
-
-ORDER = Order("p", "a", "b", "8286-42A*21A40BC", "192.0.2.2", "padmin")
-AT_HOME = MigrationReading("Running", "Not Migrating")
-COPYING = MigrationReading("Migrating - Running", "Migration Starting", 10, 90)
-GONE = MigrationReading(None, None)
-THERE = MigrationReading("Running", "Not Migrating")
-
-
-@dataclass
-class Managers:
-    """Both managers of a move: what they list, and every command that they were sent.
-
-    ``refuses`` is the reply to a command to move.
-    """
-
-    source: MigrationReading = AT_HOME
-    target: MigrationReading = GONE
-    refuses: str = ""
-    sent: list[str] = field(default_factory=list)
-    when_sent: Callable[[], None] = lambda: None
-
-    def control(self, site: Site, frame: str, **_: Any) -> Control:
-        return cast(Control, OneManager(self, frame))
-
-
-@dataclass
-class OneManager:
-    managers: Managers
-    frame_name: str
-
-    def migrate(self, order: Order) -> Reply:
-        self.managers.sent.append("m")
-        self.managers.when_sent()
-        if self.managers.refuses:
-            return self._reply(1, self.managers.refuses)
-        self.managers.source, self.managers.target = GONE, THERE
-        return self._reply(0)
-
-    def stop(self, partition: str) -> Reply:
-        self.managers.sent.append("s")
-        return self._reply(0)
-
-    def recover(self, order: Order, *, force: bool = False) -> Reply:
-        self.managers.sent.append("r")
-        return self._reply(0)
-
-    def outcome(self) -> Reply | None:
-        return None
-
-    def migration(self, partition: str) -> MigrationReading:
-        return self.managers.source if self.frame_name == "a" else self.managers.target
-
-    def system(self) -> SimpleNamespace:
-        return SimpleNamespace(state="Operating", name=self.frame_name)
-
-    def close(self) -> None:
-        pass
-
-    def _reply(self, status: int, error: str = "") -> Reply:
-        return Reply(self.frame_name, "LANG=C migrlpar", status, "", error)
+from tests.scripted_moves import (
+    AT_HOME,
+    COPYING,
+    GONE,
+    ORDER,
+    THERE,
+    Managers,
+    install,
+    last_why,
+    move_folder,
+    phases,
+    record,
+)
 
 
 @pytest.fixture
 def managers(monkeypatch: pytest.MonkeyPatch) -> Managers:
-    found = Managers()
-    nothing = monkeypatch.setattr
-    nothing(process, "MigrationMonitor", lambda *given: MigrationMonitor(*given, control=found.control))
-    nothing(process.Recorder, "_survey_after", lambda *_: None)
-    nothing(process.Recorder, "_tell_logs", lambda *_: None)
-    nothing(process, "logs_of", lambda *_: None)
-    nothing(process, "ProbeProcess", NoProbes)
-    nothing(monitor_module, "RETRY_S", 0.01)
-    nothing(monitor_module, "NOT_OURS_S", 0.05)
-    return found
-
-
-class NoProbes:
-    """No process: these moves are watched by nobody."""
-
-    lasts_s = 0.0
-    names = ""
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    def keep(self, rate: str) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-
-def move_folder(runs: Path, lead_in_s: float = 0.0) -> Run:
-    facts = {"order": asdict(ORDER), "lead_in_s": lead_in_s, "tail_s": 0.0, "poll_s": 0.005}
-    return create(runs, mode="move", title="p-to-b", facts=facts)
-
-
-def record(run: Run) -> None:
-    process.Recorder(run, Secrets(), {"site": Site().as_data(), "probes": []}).record()
-
-
-def phases(run: Run) -> list[str]:
-    return [str(event.data["phase"]) for event in run.events() if event.kind == "phase"]
-
-
-def last_why(run: Run) -> str:
-    return next(str(event.data["why"]) for event in reversed(run.events()) if event.kind == "phase")
+    return install(monkeypatch)
 
 
 # --- power ----------------------------------------------------------------------------------------------------------

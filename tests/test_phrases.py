@@ -13,13 +13,14 @@ import pytest
 
 import lpmkit
 from lpmkit.checks import CHECKS
+from lpmkit.checks.limits import TITLES
 from lpmkit.report.writeup.phrases import PhraseBook, localised, phrase_book
 from lpmkit.report.writeup.words import texts_of
 
 PACKAGE = Path(lpmkit.__file__).parent
 ANSWERING = [
     *sorted((PACKAGE / "sap" / "judge").glob("*.py")),
-    *(PACKAGE / "analysis" / name for name in ("verdict.py", "oracle.py")),
+    *(PACKAGE / "analysis" / name for name in ("verdict.py", "oracle.py", "limits.py")),
 ]
 
 
@@ -57,6 +58,7 @@ def test_every_check_has_a_german_title_and_remedy() -> None:
     german = texts_of("de")
     assert [check.key for check in CHECKS if f"check.{check.key}.title" not in german] == []
     assert [check.key for check in CHECKS if f"check.{check.key}.remedy" not in german] == []
+    assert [key for key in TITLES if f"check.{key}.title" not in german or f"check.{key}.remedy" not in german] == []
     assert {check.who for check in CHECKS} <= {key.removeprefix("who.") for key in german if key.startswith("who.")}
 
 

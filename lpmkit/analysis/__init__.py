@@ -12,12 +12,14 @@ an inner edge that is likely, and neither is passed off as the other.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lpmkit.analysis.chunks import host_analysis
 from lpmkit.analysis.coverage import coverage
+from lpmkit.analysis.limits import limit_questions, limits_of, time_out_question, window_question
 from lpmkit.analysis.missing_rows import as_far_as_kept, missing_rows, probes_of
 from lpmkit.analysis.model import (
     Analysis,
@@ -35,16 +37,19 @@ from lpmkit.analysis.model import (
     SessionOutage,
     Suspension,
     Trace,
+    by_certainty,
 )
 from lpmkit.analysis.noise import alarms_an_hour
-from lpmkit.analysis.oracle import databases
-from lpmkit.analysis.record import read
+from lpmkit.analysis.oracle import DatabaseAnalysis, databases
+from lpmkit.analysis.record import Record, read
 from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.verdict import Evidence, identity_of, judge, same_boot, seconds
 from lpmkit.errors import RecordError
+from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run, write_document
+from lpmkit.sap.judge import SapOutcome
 
 _DOCUMENTS = ("findings", "validation", "survey", "survey-after")
 
@@ -68,7 +73,10 @@ def analyse(run: Run) -> Analysis:
     asked = tuple(question for one in found for question in one.questions)
     looked = coverage(record, run.manifest, missing)
     unreadable = dict(run.unreadable)
-    evidence = Evidence(mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked, looked)
+    limited = tuple(_limited(run, record, hosts, sap, found, documents)) if mode == "move" else ()
+    evidence = Evidence(
+        mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked, looked, limited
+    )
     return Analysis(
         name=run.name,
         mode=mode,
@@ -88,6 +96,23 @@ def analyse(run: Run) -> Analysis:
         databases=found,
         coverage=looked,
     )
+
+
+def _limited(
+    run: Run,
+    record: Record,
+    hosts: Sequence[HostAnalysis],
+    sap: Sequence[SapOutcome],
+    found: Sequence[DatabaseAnalysis],
+    documents: JsonMapping,
+) -> Iterator[Question]:
+    """The questions about limits and time-outs."""
+    limits, _ = limits_of(run.manifest)
+    stills = [host.suspension for host in hosts if host.suspension is not None]
+    still = max(stills, key=by_certainty, default=None)
+    yield from limit_questions(limits, hosts, sap, found)
+    yield from time_out_question(still.length if still else None, documents.get("survey"), found)
+    yield from window_question(limits, record.phases, record.events, record.wall)
 
 
 def write_summary(path: str | os.PathLike[str]) -> Path:

@@ -298,6 +298,9 @@ _DEPENDS: Mapping[str, tuple[tuple[str, ...], bool]] = {
     "outages": ((*HOST_KINDS, OBSERVER), False),
     "suspended": ((*HOST_KINDS, OBSERVER), True),
     "session": (SESSION_KINDS, True),
+    "limit-session-outage": (SESSION_KINDS, True),
+    "limit-brown-out": (HOST_KINDS, True),
+    "time-outs": ((*HOST_KINDS, OBSERVER), True),
 }
 
 
@@ -309,7 +312,9 @@ def _reasons(key: str, found: Sequence[Coverage], record: Record, incomplete: st
         yield incomplete
     watched = [one for one in found if one.kind in kinds and one.kind != OBSERVER]
     for host in dict.fromkeys(one.host for one in watched):
-        if key != "session" and not any(one.answered for one in watched if one.host == host):
+        if key not in ("session", "limit-session-outage") and not any(
+            one.answered for one in watched if one.host == host
+        ):
             yield f"{host} never answered"
     for one in found:
         if one.missing is not None and (one.kind in kinds or key == "complete"):

@@ -8,15 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lpmkit.analysis.coverage import DIED, withheld
+from lpmkit.analysis.limits import STATES, Measured, against, limits_of, stopped_by_guard
 from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.limits import LimitState
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.timeline import Event, outwards
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+#: The keys of findings about predicted figures begin so.
+PREDICTED = "limit-"
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 
 
@@ -33,6 +37,7 @@ class Evidence:
     sap: Sequence[Question] = ()
     databases: Sequence[Question] = ()
     coverage: Sequence[Coverage] = ()
+    limits: Sequence[Question] = ()
 
     @property
     def phase(self) -> str | None:
@@ -52,7 +57,8 @@ def seconds(span: Interval) -> str:
 def judge(evidence: Evidence) -> RunVerdict:
     """Every question's answer, and one over all: failed when one failed, passed when all that count passed."""
     asked = _MOVE if evidence.mode == "move" else _WATCH
-    judged = (*(question(evidence) for question in asked), *evidence.sap, *evidence.databases)
+    asked_for = (question(evidence) for question in asked)
+    judged = (*asked_for, *evidence.limits, *evidence.sap, *evidence.databases)
     questions = withheld(judged, evidence.coverage, evidence.record, evidence.hosts, evidence.manifest)
     counting = [one for one in questions if one.counts]
     failed = [one for one in counting if one.state is FAILED]
@@ -72,7 +78,9 @@ def _sentence(
     else:
         head = next(one for one in questions if one.key == "outages").answer
     if state is PASSED:
-        return f"{head}. Every question that was looked at passed."
+        warnings = [one for one in questions if one.warns]
+        warned = "; ".join(f"{_within_a_sentence(one.title)}: {one.details}" for one in warnings)
+        return f"{head}. Every question that was looked at passed." + (f" Warning: {warned}." if warned else "")
     texts = "; ".join(
         f"{_within_a_sentence(one.title)}: {one.details if one.reply is ReplyWord.NO else one.answer}"
         for one in because
@@ -120,7 +128,11 @@ def _moved(evidence: Evidence) -> Question:
         )
     if phase in ("failed", "stopped", "needs-recovery"):
         why = evidence.record.phases[-1].why
+        if phase == "stopped" and (breach := stopped_by_guard(evidence.record.events)):
+            why = f"the guard stopped the copy: {breach}"
         return Question("moved", title, FAILED, f"{phase}{' — ' + why if why else ''}", reply=ReplyWord.NO)
+    if breach := stopped_by_guard(evidence.record.events):
+        return Question("moved", title, FAILED, f"the guard called the move off: {breach}", reply=ReplyWord.NO)
     return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
 
 
@@ -143,13 +155,13 @@ def _suspended(evidence: Evidence) -> Question:
         return Question("suspended", title, OPEN, f"{answer}, but {names} was answered meanwhile", why)
     if still.is_alone:
         return Question("suspended", title, OPEN, f"{answer}, by {still.mechanisms[0]} alone", "a single mechanism")
-    limit = (evidence.manifest.get("limits") or {}).get("suspend_s")
-    if limit is None:
+    limits, trouble = limits_of(evidence.manifest)
+    if trouble:
+        return Question("suspended", title, OPEN, answer, trouble)
+    if limits.suspension_s is None:
         return Question("suspended", title, PASSED, answer, f"{basis}; no limit was set")
-    if still.length.hi_ns <= limit * SECOND:
-        return Question("suspended", title, PASSED, f"{answer}, within {limit:g} s", basis)
-    sure = still.length.lo_ns > limit * SECOND
-    return Question("suspended", title, FAILED if sure else OPEN, f"{answer}, the limit is {limit:g} s", basis)
+    state, text = against(limits.suspension_s, Measured.of(still.length))
+    return Question("suspended", title, STATES[state], text, basis, warns=state is LimitState.WARNED)
 
 
 def _no_suspension(evidence: Evidence) -> str:
@@ -293,6 +305,8 @@ def _checks(evidence: Evidence) -> Question:
     # What only the firmware can tell is answered by its validation, the question after this one.
     found = [one for one in found if not (one.get("verdict") == "unknown" and one.get("only_firmware"))]
     found = [one for one in found if one.get("verdict") != "not applicable"]
+    # What was predicted is answered by what was measured.
+    found = [one for one in found if not str(one.get("key")).startswith(PREDICTED)]
     if not found:
         return Question("checks", title, OPEN, "there are no findings")
     count = {word: sum(one.get("verdict") == word for one in found) for word in ("pass", "warn", "fail", "unknown")}
@@ -405,4 +419,5 @@ def questions_of(verdict: RunVerdict) -> Iterator[JsonObject]:
             "answer": one.answer,
             "why": one.why,
             "counts": one.counts,
+            **({"warns": True} if one.warns else {}),
         }

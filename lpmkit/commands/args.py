@@ -12,6 +12,7 @@ import click
 from lpmkit.commands.console import Command, print_line
 from lpmkit.config import find_site_file, load_site
 from lpmkit.errors import UsageError
+from lpmkit.limits import limits_from_words
 
 if TYPE_CHECKING:
     from lpmkit.control.base import Order
@@ -27,8 +28,9 @@ def runbook_of(context: click.Context) -> Runbook:
 
 @dataclass(frozen=True, slots=True)
 class MoveArguments:
-    """The move that a command line names. ``attributes`` and ``options`` are the NAME=VALUE texts of
-    ``--map`` and ``--option``."""
+    """The move that a command line names. ``attributes``, ``options`` and ``limits`` are the NAME=VALUE texts of
+    ``--map``, ``--option`` and ``--limit``.
+    """
 
     partition: str | None
     target: str | None
@@ -36,6 +38,9 @@ class MoveArguments:
     keep_mapping: bool
     attributes: tuple[str, ...]
     options: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    window: str | None = None
+    on_breach: str | None = None
 
     def names(self) -> tuple[str, str]:
         """Partition and target frame. Raises `UsageError` if one is missing."""
@@ -52,7 +57,9 @@ class MoveArguments:
         if not all(name and value for name, value in attributes.items()):
             raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")
         options = dict(text.partition("=")[::2] for text in self.options)
-        order = book.order(partition, target, source=self.source, mapping=attributes, options=options)
+        words = dict(text.partition("=")[::2] for text in self.limits)
+        limits = limits_from_words(words, self.window, self.on_breach)
+        order = book.order(partition, target, source=self.source, mapping=attributes, options=options, limits=limits)
         if not self.keep_mapping:
             return order
         order, mapping = book.keep_mapping(order)
@@ -77,6 +84,26 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Option of migrlpar, for validation and move alike, such as requirerr=2. May be repeated.",
     ),
     click.option(
+        "--limit",
+        "limits",
+        metavar="NAME=SECONDS",
+        multiple=True,
+        help=(
+            "Limit of this move over the site's: suspension, session-outage, brown-out, job-delay or commit-stall, as "
+            "FAIL or WARN:FAIL. May be repeated."
+        ),
+    ),
+    click.option(
+        "--window",
+        metavar="BEGIN/END",
+        help="Change window with zones, such as 2026-11-30T22:00+01:00/2026-11-30T23:00+01:00.",
+    ),
+    click.option(
+        "--on-breach",
+        type=click.Choice(["tell", "stop"]),
+        help="What the guard does when a bound is exceeded before the switch-over (default: the site's, else tell).",
+    ),
+    click.option(
         "--keep-mapping",
         is_flag=True,
         help="Name with -i where each adapter goes, so that the mapping stays (`lpmkit mapping` shows it).",
@@ -87,13 +114,25 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+#: The values of options that are not given.
+_NOT_GIVEN: dict[str, Any] = {
+    "source": None,
+    "keep_mapping": False,
+    "attributes": (),
+    "options": (),
+    "limits": (),
+    "window": None,
+    "on_breach": None,
+}
+
+
 def _collected(command: Command) -> Command:
     """Hand the arguments of a move to ``command`` as one `MoveArguments`, ``wanted``."""
 
     @wraps(command)
     def wrapped(*, partition: str | None, target: str | None, **rest: Any) -> Any:
-        rest = {"source": None, "keep_mapping": False, "attributes": (), "options": (), **rest}
-        named = {name: rest.pop(name) for name in ("source", "keep_mapping", "attributes", "options")}
+        rest = {**_NOT_GIVEN, **rest}
+        named = {name: rest.pop(name) for name in _NOT_GIVEN}
         return command(wanted=MoveArguments(partition, target, **named), **rest)
 
     return wrapped  # type: ignore[return-value]

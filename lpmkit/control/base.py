@@ -27,6 +27,7 @@ from lpmkit.inventory import (
     VirtualScsiAdapter,
     VnicAdapter,
 )
+from lpmkit.json_values import JsonMapping
 from lpmkit.ssh.session import Reply
 
 
@@ -49,6 +50,8 @@ class Order:
     mapping: Mapping[str, str] = field(default_factory=dict)
     #: Options of ``migrlpar`` by name without dashes, the same for validation and move (`lpmkit.control.move_options`).
     options: Mapping[str, str] = field(default_factory=dict)
+    #: Limits of this move over those of the site, as JSON values (`lpmkit.limits.MoveLimits`).
+    limits: JsonMapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,8 @@ class RunStatus:
                     f"{run.path}: {event.data['error']}. Free some space: what cannot be written waits in the "
                     "recorder's memory."
                 )
+            elif event.kind == "guard":
+                trouble.append(f"guard: {event.data.get('text')}")
             elif event.kind in ("control-lost", "probe-trouble"):
                 trouble.append(
                     f"{event.data.get('where') or event.data.get('probe')}: "
@@ -308,8 +310,13 @@ def order_of(run: Run) -> Order:
     odd = [name for name, value in texts.items() if not isinstance(value, str)]
     if not isinstance(mapping, dict) or not all(isinstance(one, str) for pair in mapping.items() for one in pair):
         odd.append("mapping")
+    options, limits = data.get("options") or {}, data.get("limits") or {}
+    if not isinstance(options, dict) or not all(isinstance(one, str) for pair in options.items() for one in pair):
+        odd.append("options")
+    if not isinstance(limits, dict):
+        odd.append("limits")
     if odd:
         raise RecordError(
             f"its order cannot be read: {', '.join(odd)}", where=str(run.path), next_step="Prepare the move anew."
         )
-    return Order(**texts, mapping=mapping)
+    return Order(**texts, mapping=mapping, options=options, limits=limits)

@@ -33,6 +33,7 @@ from ruamel.yaml import YAML
 from lpmkit.config import Site, read_settings
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
+from lpmkit.limits import MoveLimits
 from lpmkit.runs.folder import write_file
 
 #: Concurrent moves of a mover that reports no limit: the figure of those releases (`DW-LPM`, B).
@@ -49,8 +50,8 @@ class PlannedMove(_Part):
     """One move of a plan.
 
     ``source`` is needed only if two frames list the partition; ``after`` names moves that must have arrived before.
-    ``accept`` holds keys of checks that may fail here (`lpmkit check --json` shows them); any other failed check
-    prevents the move, because no operator is present to judge it.
+    ``limits`` are those of this move over the site's. ``accept`` holds keys of checks that may fail here (`lpmkit check
+    --json` shows them); any other failed check prevents the move, because no operator is present to judge it.
     """
 
     partition: str = Field(min_length=1)
@@ -60,6 +61,7 @@ class PlannedMove(_Part):
     keep_mapping: bool = False
     mapping: dict[str, str] = Field(default_factory=dict)
     options: dict[str, str] = Field(default_factory=dict)
+    limits: MoveLimits = Field(default_factory=MoveLimits)
     accept: tuple[str, ...] = ()
 
 

@@ -112,7 +112,13 @@ def order_for(book: Runbook, move: PlannedMove, inventory: SiteInventory) -> Ord
     """
     try:
         return book.order(
-            move.partition, move.target, source=move.source, mapping=move.mapping, options=move.options, there=inventory
+            move.partition,
+            move.target,
+            source=move.source,
+            mapping=move.mapping,
+            options=move.options,
+            limits=move.limits.as_data(),
+            there=inventory,
         )
     except NotFound:
         for error in inventory.silent.values():

@@ -11,6 +11,7 @@ from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import RecordError, RemoteError
 from lpmkit.migration.phases import MoveState, Observation, Phase, is_migrating, needs_recovery, next_state, observe
+from lpmkit.prediction.forecast import Forecast
 from lpmkit.prediction.history import Foresight
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import Post
@@ -63,6 +64,10 @@ class MigrationMonitor:
         #: The manager's refusal of the command to move, and when it came.
         self._refusal: tuple[str, int] | None = None
         self.foresight: Foresight | None = None
+        #: Takes each forecast of the copy.
+        self.on_forecast: Callable[[Forecast], object] = lambda _: None
+        #: A stop was sent and is not refused: another request is answered, and not sent once more.
+        self._stop_sent = False
         self.rates = RateController(recording.poll_s, state.phase, clock.mono_ns())
         self.source = self._connected(recording.site, order.source, secrets, control)
         self.target = self._connected(recording.site, order.target, secrets, control)
@@ -144,15 +149,23 @@ class MigrationMonitor:
         A move that was not asked for yet is called off.
         """
         with self._turn:
+            was_sent, was_called_off = self._stop_sent, self.called_off
             self.called_off = not self._begun and self.state.phase in (Phase.PREPARED, Phase.FAILED)
             if not self.called_off:
+                self._stop_sent = True
                 self.state = replace(self.state, stop_asked=True)
+        if was_sent or (was_called_off and self.called_off):
+            text = "The stop was asked for already; it is not asked for a second time."
+            self._event("answer", what="stop", request=request, status=0, text=text)
+            return
         if self.called_off:
             text = "The move was not asked for yet, and will not be."
             self._event("answer", what="stop", request=request, status=0, text=text)
             return
         self._event("intent", what="stop", request=request)
-        self._answered("stop", request, lambda: self._desk.stop(self.order.partition))
+        status = self._answered("stop", request, lambda: self._desk.stop(self.order.partition))
+        if status != 0:
+            self._stop_sent = False  # refused, or not known to have arrived: whoever asks again is not kept from it
 
     def recover(self, request: str = "", *, force: bool = False) -> None:
         """Ask the source's manager to clean up after an interrupted migration."""
@@ -264,21 +277,24 @@ class MigrationMonitor:
             return
         if forecast is not None:
             self.rates.foreseen(self._clock.mono_ns(), forecast.remaining_s.p10)
+            self.on_forecast(forecast)
             self._event("forecast", **forecast.as_data())
 
-    def _answered(self, what: str, request: str, ask: Callable[[], Reply]) -> None:
+    def _answered(self, what: str, request: str, ask: Callable[[], Reply]) -> int | None:
+        """Ask, record the answer, and return its status; ``None`` without one."""
         try:
             reply = ask()
         except RemoteError as error:
             # The command may have arrived all the same: the polls find out, and no second one is sent.
             self._event("answer", what=what, request=request, status=None, text=str(error))
-            return
+            return None
         self._event("answer", what=what, request=request, status=reply.status, text=reply.text)
         if what == "migrate" and reply.status not in (0, None):
             self._refusal = (reply.text, self._clock.mono_ns())
             reading = self._reading(self.source)
             if reading is not None and observe(reading, None) is Observation.AT_HOME:
                 self._enter(Phase.FAILED, f"the manager refused: {reply.text}")
+        return reply.status
 
     def _enter(self, phase: Phase, why: str) -> None:
         with self._turn:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.json_values import JsonMapping
+from lpmkit.limits import MoveLimits
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.runs.folder import Run
 
@@ -25,18 +26,22 @@ class RecordingOrder:
     poll_s: float
     order: Order | None = None
     duration_s: float | None = None
+    limits: MoveLimits = field(default_factory=MoveLimits)
 
     @classmethod
     def of(cls, run: Run, charge: JsonMapping) -> RecordingOrder:
         """Read the order of a run."""
         facts = run.manifest
+        site = Site.model_validate(charge["site"])
+        order = Order(**facts["order"]) if facts.get("order") else None
         return cls(
             mode=facts["mode"],
-            site=Site.model_validate(charge["site"]),
+            site=site,
             probes=tuple(ProbeOrder.from_data(data) for data in charge["probes"]),
             lead_in_s=facts["lead_in_s"],
             tail_s=facts["tail_s"],
             poll_s=facts["poll_s"],
-            order=Order(**facts["order"]) if facts.get("order") else None,
+            order=order,
             duration_s=facts.get("duration_s"),
+            limits=site.limits.with_order(order.limits) if order else site.limits,
         )

@@ -26,6 +26,8 @@ END_S = 15.0
 
 #: Takes a function for the writer's thread, which calls it with the writer.
 Post = Callable[[Callable[[RunWriter], object]], None]
+#: Takes a probe's name, whether the rows are samples (else observations), and the rows, as they come.
+Hear = Callable[[str, bool, bytes], object]
 
 
 class ProbeProcess:
@@ -36,9 +38,14 @@ class ProbeProcess:
     """
 
     def __init__(
-        self, orders: tuple[ProbeOrder, ...], secrets: Mapping[str, str], post: Post, log: IO[bytes] | int
+        self,
+        orders: tuple[ProbeOrder, ...],
+        secrets: Mapping[str, str],
+        post: Post,
+        log: IO[bytes] | int,
+        hear: Hear = lambda *_: None,
     ) -> None:
-        self._post, self._log = post, log
+        self._post, self._log, self._hear = post, log, hear
         self.names = ", ".join(order.name for order in orders)
         #: Seconds that it goes on after the post-migration window.
         self.lasts_s = max(order.lasts_s for order in orders)
@@ -153,6 +160,7 @@ class ProbeProcess:
                     rows = rows[: rows.rfind(b"\n") + 1]  # it died in the middle of a row
                 write = RunWriter.sample_rows if kind == b"S" else RunWriter.observation_rows
                 self._post(partial(write, probe=probe, rows=rows, segment=segment))
+                self._hear(probe, kind == b"S", rows)
             elif line.endswith(b"\n"):
                 event = json.loads(rest)
                 self._refused.update(event["data"].get("refused") or {})

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from lpmkit.analysis.time_outs import cluster_time_outs
 from lpmkit.background.requests import Inbox, Request
 from lpmkit.background.worker import Worker, given
 from lpmkit.control.base import Order
@@ -31,6 +32,7 @@ from lpmkit.migration.recovery import was_inactive
 from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK
+from lpmkit.recorder.guard import Brake, Guard, Standing
 from lpmkit.recorder.monitor import CALLED_OFF, MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
@@ -72,6 +74,13 @@ class Recorder:
         self._monitor: MigrationMonitor | None = None
         self._children: list[ProbeProcess] = []
         self._reason = "ended"
+        self._guard = Guard(
+            self.recording.limits,
+            self.recording.probes,
+            time_outs=_time_outs_of(run),
+            not_read=lambda text: self._tell("note", text=text),
+        )
+        self._brake = Brake(self.recording.poll_s)
         self._logs_before: Logs | None = None
 
     def record(self) -> None:
@@ -95,7 +104,11 @@ class Recorder:
                 refused = refused_accounts(self.run_folder)
                 self._children = [
                     ProbeProcess(
-                        orders, self._secrets.known_for([order.as_data() for order in orders]), self._wanted.put, log
+                        orders,
+                        self._secrets.known_for([order.as_data() for order in orders]),
+                        self._wanted.put,
+                        log,
+                        self._hear,
                     )
                     for orders in (*in_groups(knowing(self.recording.probes, refused)), (OBSERVER,))
                 ]
@@ -132,6 +145,7 @@ class Recorder:
             self._drain(writer)
             writer.flush()
             self._serve(inbox, writer)
+            self._keep_guard(writer)
             # asked here, not where the manager is polled: while a poll hangs the phase is unknown, and the rate must
             # not stay low
             wanted = self._monitor.rates.wanted(now) if self._monitor else QUICK
@@ -179,6 +193,34 @@ class Recorder:
             text = f"{what!r} does not apply to this run now; nothing was asked"
             writer.event("recorder", "note", text=text)
             writer.event("recorder", "answer", what=what, request=request.id, status=NOT_ASKED, text=text)
+
+    def _hear(self, probe: str, is_samples: bool, rows: bytes) -> None:
+        if is_samples:
+            self._guard.heard(probe, rows, self.clock.mono_ns())
+        else:
+            self._guard.observed(probe, rows)
+
+    def _keep_guard(self, writer: RunWriter) -> None:
+        """Tell what the guard finds, and stop the copy for it where the order says so: as for an operator, and once."""
+        monitor = self._monitor
+        if monitor is None or self._done.is_set():
+            return
+        known = monitor.rates.known
+        now_ns, wall_ns = self.clock.mono_ns(), self.clock.wall_ns()
+        state = monitor.state
+        standing = Standing(state.phase, now_ns, wall_ns, known.read_ns, known.left_bytes, state.stop_asked)
+        stops = self.recording.limits.guard.on_breach == "stop"
+        for breach in self._guard.look(standing):
+            writer.event("recorder", "guard", what=breach.what, text=breach.text, stops=stops)
+            if stops:
+                self._brake.ask(breach)
+        breach_now, remark = self._brake.now(standing)
+        if remark:
+            writer.event("recorder", "note", text=remark)
+        if breach_now is not None:
+            why = breach_now.text
+            writer.event("recorder", "request", what="stop", request=GUARD, force=False, by=GUARD, account="", why=why)
+            threading.Thread(target=self._stop, args=(monitor, GUARD), daemon=True).start()
 
     def _stop(self, monitor: MigrationMonitor, request: str) -> None:
         monitor.stop(request)
@@ -249,6 +291,9 @@ class Recorder:
         ``None``.
         """
         monitor.foresight = self._predicted(monitor)
+        if monitor.foresight is not None:
+            self._guard.expect(monitor.foresight.kept.before.suspended_s)
+        monitor.on_forecast = self._guard.forecast
         if resumed:
             return None
         monitor.source_reading()
@@ -259,7 +304,7 @@ class Recorder:
         # A partition that is not activated has no workload, and so no noise to know of.
         if self._end_asked.wait(0.0 if monitor.inactive else self.recording.lead_in_s):
             return CALLED_OFF if monitor.called_off else "asked to end before the move"
-        why = self._not_approved()
+        why = self._not_approved() or self.recording.limits.window.why_outside(self.clock.wall_ns())
         return monitor.refuse(why) if why else monitor.ask_to_move()
 
     def _not_approved(self) -> str | None:
@@ -377,6 +422,8 @@ class Recorder:
 
 #: How a watch ends (the reason in ``recorder-ended``).
 ASKED_TO_END, TIME_IS_OVER = "asked to end", "the time asked for is over"
+#: Who asks for a stop that the guard asks for.
+GUARD = "guard"
 #: The status of an answer to a request that was not passed on to a manager.
 NOT_ASKED = 255
 
@@ -392,6 +439,14 @@ def last_state(run: Run) -> MoveState:
         elif event.kind == "intent" and event.data.get("what") == "stop":
             state = MoveState(state.phase, stop_asked=True)
     return state
+
+
+def _time_outs_of(run: Run) -> dict[str, float | None]:
+    """The time-outs of clusters in the survey of a run; none where it cannot be read, which the analysis notes."""
+    try:
+        return cluster_time_outs(run.document("survey"))
+    except RecordError:
+        return {}
 
 
 def _flushed(writer: RunWriter) -> bool:

@@ -87,6 +87,11 @@ class RateController:
         """A forecast: not before ``early_s`` seconds from now, nine times out of ten."""
         self._known = replace(self._known, early_ns=now_ns + int(min(early_s, 1e9) * 1e9))
 
+    @property
+    def known(self) -> Known:
+        """What is known of the move now."""
+        return self._known
+
     def lost(self) -> None:
         """The source's manager could not be asked."""
         self._known = replace(self._known, read_ns=None)

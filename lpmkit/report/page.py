@@ -71,6 +71,7 @@ _TIMELINE = {
     "log",
     "note",
     "request",
+    "guard",
     "approved",
     "db-session",
     "alert-log",

@@ -36,6 +36,7 @@ class Question:
     why: str = ""
     counts: bool = True  #: `False` where the overall verdict does not depend on it
     reply: ReplyWord | None = None
+    warns: bool = False  #: passed, and above a limit that warns
 
     @property
     def answer(self) -> str:

@@ -468,6 +468,7 @@ _TOLD = (
     "intent",
     "answer",
     "request",
+    "guard",
     "log",
     "alert-log",
     "control-lost",

@@ -1,0 +1,238 @@
+"""Questions about the limits of a move: its measured bounds against what was asked for, and against time-outs.
+
+A question is asked only where its limit is set. It fails where even the lower bound exceeds the limit, and is not
+evaluated where the bounds lie on both sides of it, or where nothing was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, PhaseSpan, WallClock
+from lpmkit.analysis.oracle import DatabaseAnalysis
+from lpmkit.analysis.time_outs import cluster_time_outs, failover_patience
+from lpmkit.errors import UsageError
+from lpmkit.json_values import JsonMapping
+from lpmkit.limits import Limit, LimitState, MoveLimits, judge, read_limits
+from lpmkit.rules.question import AnswerState, Question, ReplyWord
+from lpmkit.sap.judge import SapOutcome
+from lpmkit.sap.model import JobStatus
+from lpmkit.timeline import Event, outwards
+
+#: SAP prints the begin and the end of a job in whole seconds, and its history's median has the same resolution.
+JOB_STAMPS_S = 2.0
+SESSION_KINDS = ("echo", "ticks")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure of a run in seconds, by its bounds; ``None`` where one is not known. ``about`` says what it is of."""
+
+    low_s: float | None
+    high_s: float | None
+    about: str = ""
+    why_not: str = ""
+
+    @classmethod
+    def of(cls, span: Interval, about: str = "") -> Measured:
+        return cls(span.lo_ns / SECOND, span.hi_ns / SECOND, about)
+
+    @property
+    def words(self) -> str:
+        """The bounds in words, rounded outwards."""
+        if self.low_s is None or self.high_s is None:
+            return self.why_not
+        low, high = outwards(round(self.low_s * SECOND), round(self.high_s * SECOND))
+        return f"{low:.3f} s … {high:.3f} s"
+
+
+STATES = {
+    LimitState.PASSED: AnswerState.PASSED,
+    LimitState.WARNED: AnswerState.PASSED,
+    LimitState.FAILED: AnswerState.FAILED,
+    LimitState.COULD_NOT_TELL: AnswerState.NOT_EVALUATED,
+}
+
+
+def limits_of(manifest: JsonMapping) -> tuple[MoveLimits, str]:
+    """The limits of a run, and why they cannot be read (empty where they can)."""
+    given = manifest.get("limits")
+    try:
+        return read_limits(given if isinstance(given, dict) else {}), ""
+    except UsageError as error:
+        return MoveLimits(), str(error)
+
+
+def against(limit: Limit, found: Measured) -> tuple[LimitState, str]:
+    """The state of a figure under its limit, and the sentence about both.
+
+    >>> against(Limit(fail=2), Measured(1.6213, 1.6339))[1]
+    '1.621 s … 1.634 s, within 2 s'
+    >>> against(Limit(warn=1.5, fail=2), Measured(1.6213, 1.6339))[1]
+    '1.621 s … 1.634 s, within 2 s, above the warning limit of 1.5 s'
+    """
+    state = judge(found.low_s, found.high_s, limit)
+    if state is LimitState.COULD_NOT_TELL and (found.low_s is None or found.high_s is None):
+        return state, f"{found.words}; {limit.sentence()}"
+    if state in (LimitState.FAILED, LimitState.COULD_NOT_TELL):
+        return state, f"{found.words}, {limit.sentence()}"
+    within = f"{found.words}, within {limit.fail:g} s" if limit.fail is not None else found.words
+    if state is LimitState.PASSED:
+        return state, within if limit.fail is not None else f"{within}, within {limit.warn:g} s"
+    surely = found.low_s is not None and limit.warn is not None and found.low_s > limit.warn
+    word = "above" if surely else "may exceed"
+    return state, f"{within}, {word} the warning limit of {limit.warn:g} s"
+
+
+def limit_questions(
+    limits: MoveLimits,
+    hosts: Sequence[HostAnalysis],
+    sap: Sequence[SapOutcome],
+    databases: Sequence[DatabaseAnalysis],
+) -> Iterator[Question]:
+    """The questions about limits that are set, but for the suspension, which has its own."""
+    if limits.session_outage_s is not None:
+        yield _question(
+            "limit-session-outage", "Session outage within its limit?", limits.session_outage_s, session_outage(hosts)
+        )
+    if limits.brown_out_s is not None:
+        yield _question("limit-brown-out", "Brown-out within its limit?", limits.brown_out_s, brown_out(hosts))
+    for outcome in sap if limits.job_delay_s is not None else ():
+        yield _question(
+            f"limit-job-delay-{outcome.sid}",
+            f"{outcome.sid}: jobs delayed within the limit?",
+            limits.job_delay_s,
+            job_delay(outcome),
+        )
+    for database in databases if limits.commit_stall_s is not None else ():
+        yield _question(
+            f"limit-commit-stall-{database.sid}",
+            f"Oracle {database.sid}: commit stall within its limit?",
+            limits.commit_stall_s,
+            commit_stall(database),
+        )
+
+
+def _question(key: str, title: str, limit: Limit | None, found: Measured) -> Question:
+    assert limit is not None
+    state, text = against(limit, found)
+    reply = {LimitState.FAILED: ReplyWord.NO, LimitState.COULD_NOT_TELL: None}.get(state, ReplyWord.YES)
+    return Question(key, title, STATES[state], text, found.about, reply=reply, warns=state is LimitState.WARNED)
+
+
+def session_outage(hosts: Sequence[HostAnalysis]) -> Measured:
+    """The longest session outage. Where no session was silent it lies below what its probe could have told."""
+    waits = [one for host in hosts for one in host.sessions]
+    if waits:
+        low, high = max(one.bounds.lo_ns for one in waits), max(one.bounds.hi_ns for one in waits)
+        longest = max(waits, key=lambda one: one.bounds.hi_ns)
+        return Measured.of(Interval(low, high), f"the longest of all open sessions, by {longest.probe}")
+    traces = [one for host in hosts for one in host.traces if one.kind in SESSION_KINDS and len(one.alive_hi)]
+    if not traces:
+        return Measured(None, None, why_not="no session was watched")
+    return Measured.of(Interval(0, max(one.noise.threshold_ns for one in traces)), "no session was silent")
+
+
+def brown_out(hosts: Sequence[HostAnalysis]) -> Measured:
+    """The longest brown-out of any probe after the suspension."""
+    slow = [one for host in hosts for one in host.brown_outs]
+    if not slow:
+        return Measured(None, None, why_not="no brown-out was measured: no suspension, or too short a baseline")
+    low, high = max(one.lasted.lo_ns for one in slow), max(one.lasted.hi_ns for one in slow)
+    longest = max(slow, key=lambda one: one.lasted.hi_ns)
+    if longest.lasted.hi_ns > longest.looked_ns + SECOND:
+        return Measured(low / SECOND, None, why_not=f"{low / SECOND:.0f} s at least, the recording ended before it did")
+    return Measured.of(Interval(low, high), f"by {longest.probe}")
+
+
+def job_delay(outcome: SapOutcome) -> Measured:
+    """The greatest delay of a job that ran when the partition was suspended, against the median of its own history."""
+    if outcome.question(f"sap-jobs-{outcome.sid}").state is AnswerState.NOT_EVALUATED:
+        return Measured(None, None, why_not="the jobs were not evaluated")
+    ran = [line for line in outcome.jobs if line.verdict]
+    if not ran:
+        return Measured(0.0, 0.0, "no job ran when the pause began")
+    known = [line for line in ran if line.delay_s is not None]
+    going_on = sum(line.course.status is JobStatus.RUNNING for line in ran)
+    if not known:
+        return Measured(None, None, why_not=f"no delay is known of {len(ran)} jobs, {going_on} had not ended")
+    worst = max(known, key=lambda line: line.delay_s or 0.0)
+    delay = max(0.0, worst.delay_s or 0.0)
+    rest = f"; {going_on} had not ended" if going_on else ""
+    return Measured(
+        max(0.0, delay - JOB_STAMPS_S), delay + JOB_STAMPS_S, f"{worst.course.job.title}, of {len(known)} jobs{rest}"
+    )
+
+
+def commit_stall(found: DatabaseAnalysis) -> Measured:
+    """The longest wait of a commit, from the buckets of ``V$EVENT_HISTOGRAM``: each doubles the one before."""
+    sync = next((one for one in found.waits if one.event == "log file sync"), None)
+    if sync is None:
+        return Measured(None, None, why_not="the waits before and after are not known")
+    if sync.waits == 0:
+        return Measured(0.0, 0.0, "no commit waited")
+    if not sync.longest_ms:
+        return Measured(None, None, why_not="the histogram of the waits is not known")
+    return Measured(sync.longest_ms / 2000, sync.longest_ms / 1000, "V$EVENT_HISTOGRAM, log file sync")
+
+
+def time_out_question(
+    suspension: Interval | None, survey: object, databases: Sequence[DatabaseAnalysis]
+) -> Iterator[Question]:
+    """The measured suspension against the time-outs of clusters and of fast-start failover, where there are any."""
+    waits: dict[str, float | None] = dict(cluster_time_outs(survey))
+    for database in databases:
+        name, patience = failover_patience(database.sid, database.before)
+        if patience is not None:
+            waits[name] = patience
+    if not waits:
+        return
+    key, title = "time-outs", "Suspension shorter than the cluster time-outs?"
+    known = {name: value for name, value in waits.items() if value is not None}
+    if suspension is None:
+        yield Question(key, title, AnswerState.NOT_EVALUATED, "no suspension was measured", counts=False)
+        return
+    found = Measured.of(suspension)
+    states = {name: judge(found.low_s, found.high_s, Limit(fail=value)) for name, value in known.items()}
+    over = [f"{name} waits {known[name]:g} s" for name, state in states.items() if state is LimitState.FAILED]
+    near = [f"{name} waits {known[name]:g} s" for name, state in states.items() if state is LimitState.COULD_NOT_TELL]
+    unread = [name for name, value in waits.items() if value is None]
+    shown = ", ".join(f"{name} waits {value:g} s" for name, value in known.items())
+    if over:
+        yield Question(key, title, AnswerState.FAILED, f"{found.words}; {', '.join(over)}", reply=ReplyWord.NO)
+    elif near:
+        yield Question(key, title, AnswerState.NOT_EVALUATED, f"{found.words}; {', '.join(near)}")
+    elif unread:
+        text = f"{found.words}; the time-out of {', '.join(unread)} is not known"
+        yield Question(key, title, AnswerState.NOT_EVALUATED, text, shown, counts=False)
+    else:
+        yield Question(key, title, AnswerState.PASSED, f"{found.words}; {shown}", reply=ReplyWord.YES)
+
+
+def window_question(
+    limits: MoveLimits, phases: Sequence[PhaseSpan], events: Sequence[Event], wall: WallClock
+) -> Iterator[Question]:
+    """Whether the move lay within the change window, from the command to its end; only where a window is set."""
+    if limits.window == MoveLimits().window:
+        return
+    key, title, window = "window", "Within the change window?", limits.window.sentence()
+    asked = [event.mono_ns for event in events if event.kind == "intent" and event.data.get("what") == "migrate"]
+    asked = asked or [phase.since_ns for phase in phases if phase.name == "asked"]
+    if not asked:
+        yield Question(key, title, AnswerState.NOT_EVALUATED, f"no move was asked for; the window is {window}")
+        return
+    ends = [one.since_ns for one in phases if one.name in ("settled", "failed", "stopped")]
+    why = limits.window.why_outside(wall.at(asked[0]), wall.at(ends[-1] if ends else asked[0]))
+    if why:
+        yield Question(key, title, AnswerState.FAILED, f"the move lay {why}", reply=ReplyWord.NO)
+    elif not ends:
+        yield Question(key, title, AnswerState.NOT_EVALUATED, f"its end was not seen; the window is {window}")
+    else:
+        yield Question(key, title, AnswerState.PASSED, window, reply=ReplyWord.YES)
+
+
+def stopped_by_guard(events: Sequence[Event]) -> str:
+    """The breach for which the guard had the copy stopped or called off; empty where it did not."""
+    asked = [event for event in events if event.kind == "request" and event.data.get("by") == "guard"]
+    return str(asked[-1].data.get("why", "")) if asked else ""
