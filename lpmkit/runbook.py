@@ -28,13 +28,14 @@ from lpmkit.limits import MoveLimits, read_limits
 from lpmkit.mapping.attributes import MappingAttributes, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
-from lpmkit.migration.status import State, confirmed, order_of, state
+from lpmkit.migration.status import State, confirmed, order_of, refused_ends, state
 from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan, with_rates
 from lpmkit.recorder import process
+from lpmkit.recorder.credentials import hand_over
 from lpmkit.runs.approvals import Approval, approve, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
 from lpmkit.runs.locks import holder, partition_lock_path
@@ -612,6 +613,19 @@ class Runbook:
         if now.is_deserted:
             self._start(run)
         return now.is_deserted
+
+    def log_in_again(self, run: Run) -> tuple[str, ...]:
+        """Log in to the managers that refused a run's recorder, and hand the recorder the credentials that worked.
+
+        Returns their frames. Raises `LoginRefused` where this login is refused too; nothing is handed over then.
+        """
+        order = self.own_order(run) if run.manifest.get("order") else None
+        frames = [frame for frame in refused_ends(run) if order and frame in (order.source, order.target)]
+        for frame in frames:
+            with closing(open_session(self.site, self.site.frame(frame), secrets=self.secrets)) as session:
+                session.connect()
+                hand_over(run.path, {session.route.account: session.password})
+        return tuple(frames)
 
     def _start(self, run: Run, probes: Sequence[ProbeOrder] | None = None) -> None:
         wanted = self.own_probes(run) if probes is None else probes

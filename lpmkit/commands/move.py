@@ -118,13 +118,17 @@ def home(context: click.Context, partition: str | None, typed: str | None, keep_
 @click.pass_context
 @reports_errors
 def attach(context: click.Context, run_name: str, as_json: bool) -> None:
-    """Show a running move. Restarts the recorder if it died; never starts a second migration."""
+    """Show a running move. Restarts the recorder if it died, and logs in again to a manager that refused it; never
+    starts a second migration.
+    """
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if book.attach(run):
         terminal.print('Recorder restarted. The gap is marked "not observed".', style="yellow")
+    for frame in book.log_in_again(run):
+        terminal.print(f"Logged in to the manager of {frame}; the recorder asks it again.")
     follow_and_report(book, run, as_json)
 
 

@@ -177,9 +177,10 @@ class RunStatus:
             elif event.kind == "guard":
                 trouble.append(f"guard: {event.data.get('text')}")
             elif event.kind in ("control-lost", "probe-trouble"):
+                again = f" `lpmkit attach {run.path}` logs in again." if event.data.get("refused") is True else ""
                 trouble.append(
                     f"{event.data.get('where') or event.data.get('probe')}: "
-                    f"{event.data.get('error') or event.data.get('what')}"
+                    f"{event.data.get('error') or event.data.get('what')}{again}"
                 )
         copied = progress(self._sent)
         if self._forecast is not None and self._sent:
@@ -190,6 +191,15 @@ class RunStatus:
             lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
         begun = bool(self.events)
         return State(phase, run.is_recorded(), ended, copied, tuple(trouble), lead_in, reads_on, begun, final_ns)
+
+
+def refused_ends(run: Run) -> tuple[str, ...]:
+    """The frames whose manager refused the recorder's login, and has not answered since."""
+    refused: dict[str, bool] = {}
+    for event in run.events():
+        if event.kind in ("control-lost", "control-back"):
+            refused[str(event.data["where"])] = event.kind == "control-lost" and event.data.get("refused") is True
+    return tuple(frame for frame, is_so in refused.items() if is_so)
 
 
 def system_names(run: Run) -> dict[str, str]:

@@ -17,6 +17,7 @@ from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import Post
 from lpmkit.recorder.rate_policy import RateController
 from lpmkit.runs.folder import RunWriter
+from lpmkit.ssh.refusals import is_refusal
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import control_of
@@ -249,7 +250,7 @@ class MigrationMonitor:
                 self.rates.lost()
             if where not in self._out_of_reach:
                 self._out_of_reach.add(where)
-                self._event("control-lost", where=where, error=str(error))
+                self._event("control-lost", where=where, error=str(error), refused=is_refusal(error))
             self._clock.sleep(RETRY_S)
             return None
         self._heard_ns = self._clock.mono_ns()

@@ -32,6 +32,7 @@ from lpmkit.migration.recovery import was_inactive
 from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK
+from lpmkit.recorder.credentials import CredentialsDoor, Passwords
 from lpmkit.recorder.guard import Brake, Guard, Standing
 from lpmkit.recorder.monitor import CALLED_OFF, MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder
@@ -41,7 +42,7 @@ from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.runs.locks import FileLock, HeldByAnother, partition_lock
 from lpmkit.runs.refusals import refused_accounts
-from lpmkit.ssh.logins import keep_refusals
+from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs, logs_of, survey_both_ends
 from lpmkit.survey.model import Survey
@@ -112,10 +113,12 @@ class Recorder:
                     )
                     for orders in (*in_groups(knowing(self.recording.probes, refused)), (OBSERVER,))
                 ]
+                door = CredentialsDoor(self.run_folder.path, self._renew)
                 work = threading.Thread(target=self._work, args=(state, resumed), daemon=True)
                 work.start()
                 inbox = Inbox(self.run_folder.path, lambda text: writer.event("recorder", "note", text=text))
                 self._write_until_done(writer, inbox)
+                door.close()
                 for child in self._children:
                     child.end()
             if not writer.is_owner:
@@ -128,6 +131,12 @@ class Recorder:
                 )
             writer.pack()
             writer.event("recorder", "recorder-ended", reason=self._reason, written=dict(writer.written))
+
+    def _renew(self, passwords: Passwords) -> None:
+        """Take over what a front end has logged in with."""
+        for account, password in passwords.items():
+            renew(account, password)
+            self._tell("note", text=f"new credentials of {account} were handed over")
 
     def _write_until_done(self, writer: RunWriter, inbox: Inbox) -> None:
         next_anchor, rate = 0, QUICK

@@ -23,7 +23,7 @@ import paramiko
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, RemoteError, Unreachable, UsageError
 from lpmkit.log_file import redirect_library_logs
 from lpmkit.ssh.batching import batch_line, batch_replies
-from lpmkit.ssh.logins import login
+from lpmkit.ssh.logins import login, newest_password
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply, Transcript, command_line
@@ -162,7 +162,7 @@ def connect(target: Route, password: str | None = None) -> paramiko.SSHClient:
     )
     try:
         with login(target.account):
-            _log_in(client, target, wire, address, password)
+            _log_in(client, target, wire, address, newest_password(target.account, password))
     except BaseException:
         client.close()
         wire.close()

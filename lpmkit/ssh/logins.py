@@ -17,6 +17,8 @@ class _Book:
 
     def __init__(self) -> None:
         self.accounts: Accounts | None = None
+        #: Passwords that a person has renewed while this process works.
+        self.passwords: dict[str, str | None] = {}
 
 
 _book = _Book()
@@ -31,6 +33,19 @@ def keep_refusals(refused: Mapping[str, str] | None = None) -> Accounts:
 def forget_refusals() -> None:
     """Allow every login again, as in a front end."""
     _book.accounts = None
+    _book.passwords.clear()
+
+
+def renew(account: str, password: str | None) -> None:
+    """Log in to an account with this password from now on, and again where it was refused."""
+    _book.passwords[account] = password
+    if _book.accounts is not None:
+        _book.accounts.allow(account)
+
+
+def newest_password(account: str, password: str | None) -> str | None:
+    """The password that was renewed, else the given one."""
+    return _book.passwords.get(account, password)
 
 
 @contextmanager
@@ -48,4 +63,13 @@ def refused_logins() -> dict[str, str]:
     return {} if _book.accounts is None else _book.accounts.all_refused()
 
 
-__all__ = ["LogonNotTried", "forget_refusals", "is_refusal", "keep_refusals", "login", "refused_logins"]
+__all__ = [
+    "LogonNotTried",
+    "forget_refusals",
+    "is_refusal",
+    "keep_refusals",
+    "login",
+    "newest_password",
+    "refused_logins",
+    "renew",
+]

@@ -57,6 +57,11 @@ class Accounts:
             self._refused.setdefault(account, answered)
             self._good.discard(account)
 
+    def allow(self, account: str) -> None:
+        """Allow logons of an account again: a person has shown that its credentials are right now."""
+        with self._lock:
+            self._refused.pop(account, None)
+
     @contextmanager
     def attempt(
         self, account: str, wait_s: float = 60.0, *, refused: Callable[[BaseException], bool] = is_refusal
