@@ -25,9 +25,7 @@ from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 from lpmkit.ssh import logins
 from lpmkit.timeline import Clock, wait_until
-from tests.test_one_intent import Managers, OneManager, managers, move_folder, phases, record
-
-__all__ = ["managers"]  # a fixture
+from tests.scripted_moves import Managers, OneManager, install, move_folder, phases, record
 
 ACCOUNT = "ssh padmin@192.0.2.1:22"
 
@@ -64,11 +62,9 @@ class LockedManager(OneManager):
         return super().migration(partition)
 
 
-def test_a_person_logs_in_again_and_the_recorder_sees_the_end(
-    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_person_logs_in_again_and_the_recorder_sees_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = Changed(when_sent=lambda: setattr(changed, "password", "new"))
-    monkeypatch.setattr(managers, "control", changed.control)
+    monkeypatch.setattr(install(monkeypatch), "control", changed.control)
     logins.keep_refusals()
     run = move_folder(tmp_path)
     recorder = threading.Thread(target=record, args=(run,))
