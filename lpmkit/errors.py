@@ -11,8 +11,18 @@
     │       └── NotApproved               four eyes: too few approvals of this order
     ├── RemoteError               a host did not behave as expected
     │   ├── Unreachable               no connection at all
-    │   ├── HostKeyRefused            the host key is unknown or has changed
+    │   │   ├── NotResolved               the name has no address
+    │   │   ├── TimedOut                  no connection, first line or key exchange in time
+    │   │   └── NoCommonAlgorithm         both ends know no common algorithm of one kind
+    │   ├── HostKeyRefused            the host key is not to be trusted
+    │   │   ├── HostKeyUnknown            no file of known hosts has it
+    │   │   ├── HostKeyChanged            another key is known
+    │   │   └── HostKeyRevoked            a file of known hosts revokes it
     │   ├── LoginRefused              the host answers and refuses the login
+    │   │   ├── NoKey                     there is no key to offer
+    │   │   ├── KeyLocked                 the key has a passphrase and no agent holds it
+    │   │   ├── PasswordExpired           the account must change its password first
+    │   │   └── AccountLocked             the account is locked, expired or may not log in
     │   ├── ConnectionLost            the connection broke
     │   ├── NoAnswer                  connected, and silent past the time limit
     │   ├── CommandRefused            the command failed
@@ -134,12 +144,72 @@ class Unreachable(RemoteError):
     """No connection could be made at all."""
 
 
+class NotResolved(Unreachable):
+    """The host's name has no address here."""
+
+
+class TimedOut(Unreachable):
+    """The host did not accept the connection, or did not begin to speak SSH, within the time limit."""
+
+
+class NoCommonAlgorithm(Unreachable):
+    """Both ends know no common algorithm of one kind.
+
+    ``kind`` is as OpenSSH names it ("key exchange method"), ``offered`` what the host offers of it, ``lines`` the lines
+    of the ssh configuration that would allow one; empty if the OpenSSH client of this machine knows none either.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        offered: Iterable[str],
+        lines: Iterable[str] = (),
+        where: str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        self.kind, self.offered, self.lines = kind, tuple(offered), tuple(lines)
+        super().__init__(
+            f"no common {kind}: the host offers only {', '.join(self.offered) or 'nothing'}",
+            where=where,
+            next_step=next_step,
+        )
+
+
 class HostKeyRefused(RemoteError):
-    """The host key is unknown or has changed; nothing was sent to it."""
+    """The host key is not to be trusted; no login was tried."""
+
+
+class HostKeyUnknown(HostKeyRefused):
+    """No file of known hosts has a key of this host, or none of this type."""
+
+
+class HostKeyChanged(HostKeyRefused):
+    """The files of known hosts have another key for this host."""
+
+
+class HostKeyRevoked(HostKeyRefused):
+    """A file of known hosts, or of revoked keys, revokes the host's key."""
 
 
 class LoginRefused(RemoteError):
     """The host answers and accepts none of the keys."""
+
+
+class NoKey(LoginRefused):
+    """There is no key to offer: no key file exists, and no agent holds one."""
+
+
+class KeyLocked(LoginRefused):
+    """The only keys that could be offered have a passphrase, and no agent holds them."""
+
+
+class PasswordExpired(LoginRefused):
+    """The account must change its password before it may do anything."""
+
+
+class AccountLocked(LoginRefused):
+    """The account is locked or expired, or may not log in this way."""
 
 
 class ConnectionLost(RemoteError):

@@ -35,12 +35,25 @@ class RealHost:
         folder.mkdir(parents=True, exist_ok=True)
         sshd = shutil.which("sshd") or "/usr/sbin/sshd"
         assert Path(sshd).exists(), "these tests need OpenSSH's server: apt-get install openssh-server"
-        for key in ("host_key", "client_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-        shutil.copy(folder / "client_key.pub", folder / "authorized")
+        self.make_keys()
         self.ssh_config = folder / "ssh_config"
+        self._more_config = ""
         self._sshd = sshd
         self.port = 0
+
+    def make_keys(self) -> None:
+        """Generate the host's key and one that it lets in."""
+        for key in ("host_key", "client_key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / key)], check=True)
+        shutil.copy(self.folder / "client_key.pub", self.folder / "authorized")
+
+    def server_lines(self) -> list[str]:
+        """Lines of sshd_config: the host's keys, and what else is special about this server."""
+        return [f"HostKey {self.folder}/host_key"]
+
+    def host_key(self) -> str:
+        """The host's key as a line of known hosts has it."""
+        return (self.folder / "host_key.pub").read_text()
 
     def __enter__(self) -> Self:
         if os.geteuid() == 0:
@@ -49,13 +62,13 @@ class RealHost:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         (self.folder / "sshd_config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\n"
+            "\n".join(self.server_lines()) + f"\nPort {self.port}\nListenAddress 127.0.0.1\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\nPidFile none\nMaxSessions 50\n"
             # bash reads ~/.bashrc for what a remote login runs, except below another shell; a login's own things must
             # not hang a test
             "SetEnv SHLVL=1\n"
         )
-        self.write_client_config((self.folder / "host_key.pub").read_text())
+        self.write_client_config(self.host_key())
         log = (self.folder / "sshd.log").open("wb")
         self._server = subprocess.Popen(
             [self._sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")],
@@ -82,8 +95,14 @@ class RealHost:
             f"HostKeyAlias {self.name}\n"
             f"  IdentityFile {self.folder}/client_key\n  IdentitiesOnly yes\n  UserKnownHostsFile "
             f"{self.folder}/known_hosts\n"
-            "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
+            "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n" + self._more_config
         )
+
+    def ask_for_openssh(self) -> None:
+        """Let the client's configuration ask for what only OpenSSH does: a file of revoked host keys, which is empty."""
+        (self.folder / "revoked").touch()
+        self._more_config = f"  RevokedHostKeys {self.folder}/revoked\n"
+        self.write_client_config((self.folder / "host_key.pub").read_text())
 
     def tree(self) -> list[int]:
         """The server and everything below it, whichever session it put itself into."""

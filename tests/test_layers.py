@@ -93,11 +93,12 @@ def test_importing_lpmkit_loads_neither_matplotlib_nor_ipywidgets() -> None:
     )
 
 
-def test_paramiko_is_spoken_only_by_the_session_and_what_streams_over_it() -> None:
+def test_paramiko_is_spoken_only_by_the_transports_and_what_streams_over_them() -> None:
     speakers = {
         str(path.relative_to(PACKAGE)) for path in SOURCES if "import paramiko" in path.read_text(encoding="utf-8")
     }
-    assert speakers == {"ssh/client.py", "probes/ssh.py", "doctor.py"}
+    transports = {"client", "connection", "keys", "mux", "openssh", "paramiko_login", "relay"}
+    assert speakers == {*(f"ssh/{name}.py" for name in transports), "probes/ssh.py", "doctor.py"}
 
 
 def test_every_public_name_is_there_and_the_list_is_whole() -> None:

@@ -1,9 +1,10 @@
-"""Sessions against a real OpenSSH server."""
+"""Sessions against a real OpenSSH server: the same contract over both transports."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +15,22 @@ import pytest
 
 from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, Unreachable, UsageError
 from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.openssh import OpenSshConnection
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, wait_until
 from tests.real_host import RealHost
 
 
+@pytest.fixture(params=["paramiko", "OpenSSH"])
+def host(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RealHost]:
+    with RealHost(tmp_path / "host") as server:
+        if request.param == "OpenSSH":
+            server.ask_for_openssh()
+        yield server
+
+
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[RealHost]:
+def plain_host(tmp_path: Path) -> Iterator[RealHost]:
     with RealHost(tmp_path / "host") as server:
         yield server
 
@@ -173,3 +183,50 @@ def _config(folder: Path) -> Path:
     path = folder / "config"
     path.write_text("Host nowhere\n    HostName 127.0.0.1\n", encoding="ascii")
     return path
+
+
+def test_the_transport_and_its_algorithms_stand_with_the_first_reply_of_each_connection(host: RealHost) -> None:
+    told: list[Reply] = []
+    session = SshSession(route(host.name, host.ssh_config), transcript=told.append)
+    session.run(["true"])
+    session.run_all([["true"], ["echo", "two"]])
+    session.close()
+    session.run_all([["true"], ["echo", "two"]])
+    session.close()
+    wanted = "OpenSSH_" if "RevokedHostKeys" in host.ssh_config.read_text() else "paramiko"
+    over = [reply.over for reply in told]
+    assert over[0] == over[3]
+    assert over[1] == over[2] == over[4] == ""
+    assert over[0].startswith(f"transport: {wanted}")
+    for name in ("kex: ", "host_key: ssh-ed25519", "cipher: ", "mac: ", "login: publickey "):
+        assert name in over[0]
+    assert ("why: your ssh configuration names revokedhostkeys" in over[0]) == (wanted == "OpenSSH_")
+
+
+def test_a_closed_session_leaves_no_process_and_no_folder(
+    plain_host: RealHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_host.ask_for_openssh()
+    with tempfile.TemporaryDirectory(prefix="t-") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        _leaves_nothing(plain_host, Path(short))
+
+
+def _leaves_nothing(plain_host: RealHost, folder: Path) -> None:
+    session = SshSession(route(plain_host.name, plain_host.ssh_config))
+    session.run(["true"])
+    (private,) = folder.iterdir()
+    assert private.stat().st_mode & 0o077 == 0
+    connection = session._connection
+    assert isinstance(connection, OpenSshConnection)
+    session.close()
+    assert wait_until(lambda: not is_running(connection._pid), clock=Clock(), timeout_s=20)
+    assert list(folder.iterdir()) == []
+
+
+def is_running(pid: int) -> bool:
+    """True while a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -18,7 +18,7 @@ PHASES = frozenset(
 )
 _EVENT_FIELDS = {"mono_ns", "wall_ns", "segment", "source", "kind", "data"}
 _REPLY_TEXTS = ("where", "command", "output", "error")
-_REPLY_FIELDS = {*_REPLY_TEXTS, "status", "stdin", "began_ns", "ended_ns", "wall_ns"}
+_REPLY_FIELDS = {*_REPLY_TEXTS, "status", "stdin", "began_ns", "ended_ns", "wall_ns", "over"}
 
 
 def _number(value: object) -> bool:
@@ -78,7 +78,8 @@ def is_reply(row: Any) -> bool:
     if not isinstance(row, dict) or not row.keys() <= _REPLY_FIELDS:
         return False
     status = row.get("status")
-    return all(_text(row.get(name)) for name in _REPLY_TEXTS) and (status is None or _whole(status))
+    texts = all(_text(row.get(name)) for name in _REPLY_TEXTS) and _text(row.get("over", ""))
+    return texts and (status is None or _whole(status))
 
 
 #: The kind of value that each document holds.

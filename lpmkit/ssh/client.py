@@ -1,4 +1,4 @@
-"""Sessions over real SSH, with paramiko.
+"""Sessions over real SSH.
 
 Routes come from OpenSSH itself (``ssh -G``), so ``Include``, ``Match``, jump hosts, identities and known hosts mean the
 same here as at the prompt. Host keys are always checked; there is no switch for it.
@@ -6,25 +6,20 @@ same here as at the prompt. Host keys are always checked; there is no switch for
 
 from __future__ import annotations
 
-import getpass
 import select
-import shutil
-import socket
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import TYPE_CHECKING, NoReturn
 
 import paramiko
 
-from lpmkit.errors import ConnectionLost, HostKeyRefused, LoginRefused, NoAnswer, RemoteError, Unreachable, UsageError
-from lpmkit.log_file import redirect_library_logs
+from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
 from lpmkit.ssh.batching import batch_line, batch_replies
-from lpmkit.ssh.logins import login, newest_password
-from lpmkit.ssh.rx_timestamps import StampedSocket
+from lpmkit.ssh.connection import Connection, connect
+from lpmkit.ssh.login_texts import session_trouble
+from lpmkit.ssh.route import Route, by_hand, route
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply, Transcript, command_line
 from lpmkit.timeline import Clock
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     # a probes' process opens sessions and reads no site file
     from lpmkit.config import HostSettings, Site
 
-CONNECT_TIMEOUT_S = 15.0
 _CHUNK = 65536
 #: Maximum size of a reply; a longer one is cut off. The longest listing of a frame with a thousand partitions has some
 #: megabytes.
@@ -42,229 +36,6 @@ MAX_REPLY_BYTES = 32 * 1024 * 1024
 BATCH_TIMEOUTS = 30
 #: Bytes of a reply that an error message shows.
 _SHOWN_BYTES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Route to a host by OpenSSH's configuration (``ssh -G HOST``)."""
-
-    host: str
-    hostname: str
-    port: int
-    user: str
-    identities: tuple[str, ...] = ()
-    known_hosts: tuple[str, ...] = ()
-    host_key_alias: str | None = None
-    jumps: tuple[str, ...] = ()
-    proxy_command: str | None = None
-    use_agent: bool = True
-    ssh_config: Path | None = None
-
-    @property
-    def address(self) -> str:
-        """Host name and port of the connection."""
-        return f"{self.hostname}:{self.port}"
-
-    @property
-    def account(self) -> str:
-        """The account of the login, as it is named in refusals."""
-        return f"ssh {self.user}@{self.address}"
-
-
-def route(host: str, ssh_config: Path | None = None) -> Route:
-    """Ask OpenSSH for the route to ``host``. Raises `UsageError` if it cannot provide one."""
-    program = shutil.which("ssh")
-    if program is None:
-        raise UsageError(
-            "there is no OpenSSH client on this machine",
-            next_step="Install openssh-client: lpmkit takes addresses and keys of hosts from it.",
-        )
-    if ssh_config is not None and not ssh_config.is_file():
-        raise UsageError(
-            f"there is no ssh config {ssh_config}", where=host, next_step="Correct `ssh_config` in the site file."
-        )
-    options = ["-F", str(ssh_config)] if ssh_config else []
-    reply = subprocess.run(  # noqa: S603 - OpenSSH itself, with a host name as one argument behind "--"
-        [program, "-G", *options, "--", host], capture_output=True, text=True, check=False, timeout=30
-    )
-    if reply.returncode != 0:
-        raise UsageError("OpenSSH rejects its configuration for this host", where=host, answered=reply.stderr)
-    return read_route(host, reply.stdout, ssh_config)
-
-
-def read_route(host: str, text: str, ssh_config: Path | None = None) -> Route:
-    r"""Parse the output of ``ssh -G``.
-
-    >>> read_route("b", "user padmin\nhostname 192.0.2.82\nport 22\nidentityfile ~/.ssh/id\nproxyjump none\n").address
-    '192.0.2.82:22'
-    """
-    values: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        values.setdefault(key.lower(), []).append(value)
-
-    def first(key: str) -> str | None:
-        """The first value of a key; ``None`` for ``none``."""
-        value = values.get(key, ["none"])[0]
-        return None if value == "none" else value
-
-    files = " ".join(values.get("userknownhostsfile", []) + values.get("globalknownhostsfile", [])).split()
-    jumps = first("proxyjump")
-    return Route(
-        host=host,
-        hostname=first("hostname") or host,
-        port=int(first("port") or 22),
-        user=first("user") or getpass.getuser(),
-        identities=tuple(str(Path(name).expanduser()) for name in values.get("identityfile", [])),
-        known_hosts=tuple(str(Path(name).expanduser()) for name in files),
-        host_key_alias=first("hostkeyalias"),
-        jumps=tuple(jumps.split(",")) if jumps else (),
-        proxy_command=first("proxycommand"),
-        use_agent=first("identitiesonly") != "yes",
-        ssh_config=ssh_config,
-    )
-
-
-class _RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    def __init__(self, target: Route) -> None:
-        self._target = target
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Refuse a host without a known key."""
-        raise HostKeyRefused(
-            f"its host key is not known here ({key.get_name()} {key.fingerprint})",
-            where=self._target.host,
-            next_step=(
-                "Compare the fingerprint with the one on the host's console, then log in once with "
-                f"`{by_hand(self._target)}` and accept it."
-            ),
-        )
-
-
-def by_hand(target: Route) -> str:
-    """The command with which a person logs in by the same route."""
-    return f"ssh -F {target.ssh_config} {target.host}" if target.ssh_config else f"ssh {target.host}"
-
-
-def connect(target: Route, password: str | None = None) -> paramiko.SSHClient:
-    """Log in. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`, each with the next step."""
-    redirect_library_logs()  # paramiko logs tracebacks of its threads
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(_RefuseUnknown(target))
-    for name in target.known_hosts:
-        if Path(name).is_file():
-            client.load_host_keys(name)
-    wire = _wire(target)
-    address: dict[str, str | int] = (
-        {"hostname": target.host_key_alias, "port": 22}
-        if target.host_key_alias
-        else {"hostname": target.hostname, "port": target.port}
-    )
-    try:
-        with login(target.account):
-            _log_in(client, target, wire, address, newest_password(target.account, password))
-    except BaseException:
-        client.close()
-        wire.close()
-        raise
-    return client
-
-
-def _log_in(
-    client: paramiko.SSHClient,
-    target: Route,
-    wire: socket.socket | paramiko.Channel | paramiko.ProxyCommand,
-    address: Mapping[str, str | int],
-    password: str | None,
-) -> None:
-    identities = [name for name in target.identities if Path(name).is_file()]
-    try:
-        client.connect(
-            **address,  # type: ignore[arg-type] # a str and an int under their own names
-            sock=wire,
-            username=target.user,
-            password=password,
-            key_filename=identities,  # type: ignore[arg-type] # a list is documented
-            allow_agent=target.use_agent,
-            look_for_keys=False,
-            timeout=CONNECT_TIMEOUT_S,
-            banner_timeout=CONNECT_TIMEOUT_S,
-            auth_timeout=CONNECT_TIMEOUT_S,
-        )
-    except BaseException as error:
-        raise _refusal(target, error) from error
-
-
-def _refusal(target: Route, error: BaseException) -> BaseException:
-    if isinstance(error, paramiko.BadHostKeyException):
-        return HostKeyRefused(
-            f"its host key has changed from {error.expected_key.fingerprint} to {error.key.fingerprint}",
-            where=target.host,
-            next_step="Find out why before anything else. If the host was reinstalled, remove the old key with "
-            f"`ssh-keygen -R '{target.host_key_alias or target.hostname}'` and accept the new one "
-            f"with `{by_hand(target)}`.",
-        )
-    if isinstance(error, paramiko.AuthenticationException):
-        return LoginRefused(
-            f"it does not let {target.user} in",
-            where=target.host,
-            answered=str(error),
-            next_step=(
-                f"Try `{by_hand(target)}`; load the key with ssh-add, "
-                "or name it as IdentityFile in the ssh configuration."
-            ),
-        )
-    if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
-        return Unreachable(
-            f"no SSH session at {target.address}: {error or type(error).__name__}",
-            where=target.host,
-            next_step=f"Try `{by_hand(target)}`.",
-        )
-    return error
-
-
-def _wire(target: Route) -> socket.socket | paramiko.Channel | paramiko.ProxyCommand:
-    """Open the transport to the host: a socket, a channel through jump hosts, or a proxy command."""
-    try:
-        if target.jumps:
-            return _through(target)
-        if target.proxy_command:
-            command = (
-                target.proxy_command.replace("%h", target.hostname)
-                .replace("%p", str(target.port))
-                .replace("%r", target.user)
-            )
-            return paramiko.ProxyCommand(command)
-        wire = socket.create_connection((target.hostname, target.port), timeout=CONNECT_TIMEOUT_S)
-        # Two small writes in a row would wait for a delayed acknowledgement; paramiko never sets this.
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wire = StampedSocket.around(wire)
-    except (OSError, paramiko.SSHException) as error:
-        raise Unreachable(
-            f"no connection to {target.address}: {error}",
-            where=target.host,
-            next_step=f"Check power, name and firewalls. Try `{by_hand(target)}`.",
-        ) from error
-    return wire
-
-
-def _through(target: Route) -> paramiko.Channel:
-    *earlier, last = target.jumps
-    name = last.rsplit("@", 1)[-1]
-    jump = route(last, target.ssh_config)
-    if earlier and not jump.jumps:
-        jump = replace(jump, jumps=tuple(earlier))
-    client = connect(jump)
-    transport = client.get_transport()
-    if transport is None:
-        raise Unreachable(f"the jump host {name} closed the connection", where=target.host)
-    channel = transport.open_channel(
-        "direct-tcpip", (target.hostname, target.port), ("127.0.0.1", 0), timeout=CONNECT_TIMEOUT_S
-    )
-    channel.settimeout(CONNECT_TIMEOUT_S)
-    # The channel keeps its jump alive: paramiko closes a client without references.
-    channel.jump_client = client  # type: ignore[attr-defined]
-    return channel
 
 
 @dataclass(eq=False)
@@ -282,7 +53,8 @@ class SshSession:
     round_trips: int = 0
 
     def __post_init__(self) -> None:
-        self._client: paramiko.SSHClient | None = None
+        self._connection: Connection | None = None
+        self._unsaid = ""
         self._lock = threading.Lock()
 
     @property
@@ -318,11 +90,16 @@ class SshSession:
                 began_ns=began,
                 ended_ns=self.clock.mono_ns(),
                 wall_ns=wall,
+                over=self._over(),
             )
             if self.transcript:
                 self.transcript(reply)
         if status is None:
             self.close()
+        if status != 0:
+            refusal = session_trouble(reply.text, self.where, self.route.user)
+            if refusal is not None:
+                raise refusal
         return reply
 
     def run_all(self, commands: Sequence[Sequence[str]], *, timeout_s: float = 60.0) -> list[Reply | None]:
@@ -356,8 +133,9 @@ class SshSession:
             own_error = errors if index in suspects or not suspects else ""
             since, until = moments[index], moments[index + 1]
             reply = Reply(
-                self.where, command_line(command), status, text, own_error, "", since, until, wall + since - began
-            )
+                self.where, command_line(command), status, text, own_error, "", since, until, wall + since - began,
+                self._over(),
+            )  # fmt: skip
             replies.append(reply)
             if self.transcript:
                 self.transcript(reply)
@@ -373,36 +151,42 @@ class SshSession:
         return self._start(command_line(arguments), prepare)
 
     def _start(self, line: str, prepare: Callable[[paramiko.Channel], object] | None = None) -> paramiko.Channel:
-        client = self._connected()
-        transport = client.get_transport()
-        if transport is None or not transport.is_active():
-            self.close()
-            raise ConnectionLost("the connection is gone", where=self.where, asked=line)
+        connection = self._connected()
         self.round_trips += 1
-        channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
-        if prepare is not None:
-            prepare(channel)
-        channel.exec_command(line.encode())
-        return channel
+        return connection.start(line, prepare)
 
     def close(self) -> None:
         """Close the connection; the next command opens another."""
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client = None
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     def connect(self) -> None:
         """Log in unless connected. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`."""
         self._connected()
 
-    def _connected(self) -> paramiko.SSHClient:
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Transport, algorithms and login of the open connection; empty without one."""
         with self._lock:
-            transport = self._client.get_transport() if self._client else None
-            if self._client is None or transport is None or not transport.is_active():
-                self._client = connect(self.route, self.password)
+            return dict(self._connection.facts) if self._connection is not None else {}
+
+    def _connected(self) -> Connection:
+        with self._lock:
+            if self._connection is not None and not self._connection.is_active():
+                self._connection.close()
+                self._connection = None
+            if self._connection is None:
+                self._connection = connect(self.route, self.password)
                 self.connections += 1
-            return self._client
+                self._unsaid = "; ".join(f"{name}: {value}" for name, value in self._connection.facts.items() if value)
+            return self._connection
+
+    def _over(self) -> str:
+        """What serves a new connection, for its first reply; empty for the others."""
+        unsaid, self._unsaid = self._unsaid, ""
+        return unsaid
 
     def _exchange(
         self, arguments: Sequence[str], stdin: str, output: bytearray, error: bytearray, timeout_s: float
@@ -547,3 +331,6 @@ def reachable(session: SshSession) -> RemoteError | None:
     except RemoteError as error:
         return error
     return None
+
+
+__all__ = ["Route", "SshSession", "by_hand", "open_session", "reachable", "route"]

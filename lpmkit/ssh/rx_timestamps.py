@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 from lpmkit.timeline import Clock
 
@@ -72,6 +72,17 @@ def _stamp(ancillary: Ancillary) -> int | None:
     return None
 
 
+@runtime_checkable
+class Stamped(Protocol):
+    """A stream that knows when its newest bytes arrived at this host."""
+
+    arrived_ns: int | None
+
+    def stamped_by_kernel(self) -> bool:
+        """True if the newest bytes have a kernel stamp."""
+        ...
+
+
 class StampedSocket(socket.socket):
     """A stream socket that records the arrival time of the bytes of its last `recv`."""
 
@@ -101,4 +112,4 @@ class StampedSocket(socket.socket):
 
 def arrival_of(wire: object) -> int | None:
     """Kernel arrival time of the last bytes read from a transport's ``wire``; ``None`` if unknown."""
-    return wire.arrived_ns if isinstance(wire, StampedSocket) and wire.stamped_by_kernel() else None
+    return wire.arrived_ns if isinstance(wire, Stamped) and wire.stamped_by_kernel() else None

@@ -47,6 +47,7 @@ class Reply:
     began_ns: int = 0
     ended_ns: int = 0
     wall_ns: int = 0
+    over: str = ""
 
     @property
     def text(self) -> str:
@@ -89,8 +90,9 @@ class Reply:
         return self.output.splitlines()
 
     def as_dict(self) -> JsonObject:
-        """The reply as JSON values."""
-        return asdict(self)
+        """The reply as JSON values; without ``over`` where there is none."""
+        values = asdict(self)
+        return values if self.over else {name: value for name, value in values.items() if name != "over"}
 
 
 #: Called with every reply; the run's transcript is one.

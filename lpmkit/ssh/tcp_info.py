@@ -34,11 +34,15 @@ class TcpInfo:
 
 
 def tcp_info(wire: object) -> TcpInfo | None:
-    """Read a connected socket; ``None`` if not available (not Linux, no socket of ours)."""
-    if not sys.platform.startswith("linux") or not isinstance(wire, socket.socket):
+    """Read a connected socket, or the one below a channel of `lpmkit.ssh.mux`.
+
+    ``None`` if not available (not Linux, no socket of ours).
+    """
+    own = getattr(wire, "tcp", wire)
+    if not sys.platform.startswith("linux") or not isinstance(own, socket.socket):
         return None
     try:
-        raw = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+        raw = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
     except OSError:
         return None
     if len(raw) < _INFO.size:
