@@ -27,9 +27,7 @@ from lpmkit.runs.folder import LOCK, Run, RunWriter, write_document
 from lpmkit.runs.locks import partition_lock
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, wait_until
-from tests.durable_disk import DurableDisk
 from tests.scripted_moves import (
-    AT_HOME,
     COPYING,
     GONE,
     ORDER,
@@ -48,49 +46,7 @@ def managers(monkeypatch: pytest.MonkeyPatch) -> Managers:
     return install(monkeypatch)
 
 
-# --- power ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_power_cut_at_any_point_of_a_move_leads_to_no_second_command(
-    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After every sync of a move the folder is cut to what the disk has, and carried on with as an operator would:
-    against managers that show no migration.
-    """
-    runs = tmp_path / "runs"
-    cuts: list[tuple[Path, int]] = []
-
-    def cut() -> None:
-        if live:
-            to = tmp_path / f"cut-{len(cuts)}"
-            cuts.append((disk.copy(runs, to), len(managers.sent)))
-
-    live: list[bool] = []
-    disk = DurableDisk(runs, cut)
-    with monkeypatch.context() as patch:
-        disk.install(patch)
-        run = move_folder(runs)
-        live.append(True)
-        managers.when_sent = cut  # the power goes when the command has just been sent
-        record(run)
-        cut()
-    assert managers.sent == ["m"]
-    assert phases(run)[-1] == "settled"
-    managers.when_sent = lambda: None
-    sent_before = [number for _, number in cuts]
-    assert sent_before[0] == 0
-    assert sent_before[-1] == 1
-    assert len(cuts) >= 10
-    for folder, was_sent in cuts:
-        managers.sent, managers.source, managers.target = ["m"] * was_sent, AT_HOME, GONE
-        path = folder / run.name
-        if not (path / "run.json").is_file() or not (path / "run.json").stat().st_size:
-            assert not was_sent
-            continue  # not even prepared
-        known = [event.data["what"] for event in Run(path).events() if event.kind == "intent"]
-        assert known == ["migrate"] or not was_sent, f"{folder}: the record does not know that a move was asked for"
-        record(Run(path))
-        assert len(managers.sent) <= 1, f"{folder}: {was_sent} sent before the cut"
+# --- disks ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EROFS, errno.EIO])
