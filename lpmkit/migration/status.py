@@ -95,6 +95,11 @@ class RunStatus:
             self._follow()
             return self._state()
 
+    @property
+    def forecast(self) -> Event | None:
+        """The newest forecast of the rest of the copy."""
+        return self._forecast
+
     def proposal(self, looked: tuple[BothEnds, int] | None = None) -> tuple[Proposal, int] | None:
         """The recovery action by the last states of both ends, and the time of the source's (monotonic nanoseconds).
 
@@ -287,7 +292,7 @@ def still_observed(run: Run, clock: Clock | None = None) -> str:
     now = state(run, clock)
     if not now.recorded or now.is_over:
         return ""
-    left_s = tail_left_s(run, now, clock or Clock())
+    left_s = tail_left_s(run, now, (clock or Clock()).mono_ns())
     if left_s is not None:
         return f"The recording goes on for about {left_s:.0f} s after the move."
     return f"The recording goes on: {now.phase.value if now.phase else 'watching'}."
@@ -300,11 +305,11 @@ def refuse_unfinished(run: Run, clock: Clock | None = None) -> None:
         raise NotAllowed("the observation is not complete", where=run.name, next_step=f"{why} Wait.")
 
 
-def tail_left_s(run: Run, now: State, clock: Clock) -> float | None:
+def tail_left_s(run: Run, now: State, now_ns: int) -> float | None:
     """Seconds of the post-migration window that are left; ``None`` outside it."""
     if now.phase not in (Phase.SETTLED, Phase.FAILED, Phase.STOPPED) or now.final_ns is None or now.is_over:
         return None
-    return max(0.0, float(run.manifest.get("tail_s") or 0) - (clock.mono_ns() - now.final_ns) / 1e9)
+    return max(0.0, float(run.manifest.get("tail_s") or 0) - (now_ns - now.final_ns) / 1e9)
 
 
 def order_of(run: Run) -> Order:

@@ -1,0 +1,238 @@
+"""The banner: the state of a run in a word, with one sentence of what to do, and the actions that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lpmkit.board.model import Banner, Tone
+from lpmkit.board.view import View
+from lpmkit.board.wording import at_most, clock_time, of_day, plural, size
+from lpmkit.migration.phases import Phase
+from lpmkit.migration.recovery import RecoveryAction
+from lpmkit.migration.status import refusals, tail_left_s
+from lpmkit.timeline import outwards
+
+#: The actions that a banner can offer, with the words on their buttons.
+ACTIONS: Mapping[str, str] = {
+    "move": "Move …",
+    "stop": "Stop …",
+    "recover": "Recover …",
+    "attach": "Restart recorder",
+    "look": "Check both frames",
+    "write-up": "Write it up",
+    "report": "Open the report",
+}
+
+
+def banner(view: View) -> Banner:
+    """The banner of a run."""
+    now = view.now
+    if now.is_deserted:
+        return _recorder_gone(view)
+    if view.order is None:
+        return _watch(view)
+    if now.phase in (None, Phase.PREPARED):
+        return _before(view)
+    if view.still is not None and now.phase in (Phase.COPYING, Phase.SWITCHED):
+        return _suspended(view)
+    return _BY_PHASE[now.phase or Phase.PREPARED](view)
+
+
+def _made(view: View, key: str, tone: Tone, word: str, figure: str, sentence: str, *wanted: str) -> Banner:
+    """A banner with those of the wanted actions that apply now, at most two."""
+    apply = refusals(view.now, view.proposal)
+    against = {"stop": apply.stop, "recover": apply.recover, "attach": apply.attach}
+    actions = [action for action in wanted if not against.get(action)][:2]
+    phase, fraction = view.now.phase, None
+    if phase in (Phase.SWITCHED, Phase.SETTLED):
+        fraction = 1.0
+    elif phase not in (None, Phase.PREPARED):
+        fraction = view.now.progress.fraction
+    return Banner(key, tone, word, figure, " ".join(sentence.split()), tuple(actions), fraction)
+
+
+def _percent(view: View) -> str:
+    return f"{int(100 * view.now.progress.fraction)} %"
+
+
+def _frames(view: View) -> tuple[str, str]:
+    order = view.order
+    return (order.source, order.target) if order else ("?", "?")
+
+
+# --- before ---------------------------------------------------------------------------------------------------------
+
+
+def _before(view: View) -> Banner:
+    now, validation = view.now, view.documents.get("validation")
+    source, target = _frames(view)
+    if now.has_begun and not now.recorded:
+        return _made(
+            view, "called-off", Tone.QUIET, "CALLED OFF", "", f"Nothing was moved. {view.partition} is on {source}."
+        )
+    if now.has_begun:
+        left = now.lead_in_left_s or 0.0
+        text = f"Wait. The baseline is recorded; the move to {target} is asked for in {clock_time(left)}."
+        return _made(view, "lead-in", Tone.BUSY, "LEAD-IN", clock_time(left), text, "stop")
+    if not isinstance(validation, dict):
+        return _made(view, "ready", Tone.QUIET, "PREPARED", "", "Survey, check and validate it before the move.")
+    if not validation.get("passed"):
+        text = f"The manager refuses the move: {validation.get('text') or 'no message'}"
+        return _made(view, "refused", Tone.BAD, "REFUSED", "", text)
+    at = of_day(int(validation.get("wall_ns") or 0))
+    text = f"The validation passed at {at} UTC. Nothing moves before you type the name of the partition."
+    return _made(view, "ready", Tone.QUIET, "READY", f"{source} → {target}", text, "move")
+
+
+# --- under way ------------------------------------------------------------------------------------------------------
+
+
+def _asked(view: View) -> Banner:
+    source, target = _frames(view)
+    began = view.now.phase is Phase.STARTING
+    text = (
+        f"Wait. The manager of {source} prepares the migration to {target}."
+        if began
+        else f"Wait. The manager of {source} was asked for the move and starts it within seconds."
+    )
+    return _made(view, "asked", Tone.BUSY, "ASKED", "", text, "stop", "look")
+
+
+def _copying(view: View) -> Banner:
+    copied = view.now.progress
+    source, _ = _frames(view)
+    rest = ""
+    if copied.left is not None and copied.transmitted is not None:
+        rest = f"{size(copied.left)} of {size(copied.transmitted + copied.left)} left"
+        rest += f" at {size(copied.bytes_per_s)}/s." if copied.bytes_per_s else "."
+    text = f"Wait. {rest} {view.partition} runs on {source}."
+    return _made(view, "copying", Tone.BUSY, "COPYING", _percent(view), text, "stop", "look")
+
+
+def _suspended(view: View) -> Banner:
+    lasts = view.still.length_s if view.still else 0.0
+    over = view.limit_s is not None and lasts > view.limit_s
+    limit = f" That is longer than the limit of {view.limit_s:g} s." if over else ""
+    text = f"Wait. {view.partition} stands still while its last memory goes over; no probe gets an answer.{limit}"
+    return _made(view, "suspended", Tone.STILL, "STANDS STILL", f"{lasts:.1f} s so far", text, "stop", "look")
+
+
+def _switched(view: View) -> Banner:
+    source, target = _frames(view)
+    text = f"Wait. It has left {source} and starts on {target}. It cannot be stopped any more."
+    return _made(view, "switched", Tone.BUSY, "SWITCHED", "", text, "look")
+
+
+# --- ended ----------------------------------------------------------------------------------------------------------
+
+
+def _settled(view: View) -> Banner:
+    _, target = _frames(view)
+    left = tail_left_s(view.run, view.now, view.now_ns)
+    if left is not None:
+        text = f"It runs on {target}. Recording goes on, then the verdict follows. Nothing to do."
+        return _made(view, "arrived", Tone.GOOD, "ARRIVED", f"watching on, {clock_time(left)}", text)
+    summary = view.summary
+    if summary is None:
+        text = f"{view.partition} runs on {target}. The verdict is not worked out yet."
+        return _made(view, "moved", Tone.GOOD, "MOVED", _provisional(view), text, "write-up", "report")
+    tone = {"passed": Tone.GOOD, "failed": Tone.BAD}.get(str(summary["verdict"]["state"]), Tone.STILL)
+    text = f"{_counted(summary)} {view.partition} runs on {target}."
+    return _made(view, "moved", tone, "MOVED", _length(summary), text, "write-up", "report")
+
+
+def _provisional(view: View) -> str:
+    return f"suspended at most {at_most(view.gap.length_s)} s" if view.gap else ""
+
+
+def _length(summary: Mapping[str, object]) -> str:
+    """The suspension's bounds as the verdict has them."""
+    bounds = bounds_of(summary)
+    return f"suspended {bounds[0]:.3f} … {bounds[1]:.3f} s" if bounds else "no suspension found"
+
+
+def bounds_of(summary: Mapping[str, object]) -> tuple[float, float] | None:
+    """The bounds of the suspension in seconds, rounded outwards; ``None`` if none was found."""
+    suspension = summary.get("suspension")
+    length = suspension.get("length") if isinstance(suspension, dict) else None
+    if not isinstance(length, dict) or length.get("low") is None or length.get("high") is None:
+        return None
+    return outwards(round(float(length["low"]) * 1e9), round(float(length["high"]) * 1e9))
+
+
+def _counted(summary: Mapping[str, object]) -> str:
+    verdict = summary["verdict"]
+    states = [str(one["state"]) for one in verdict["questions"]] if isinstance(verdict, dict) else []
+    failed, unseen = states.count("failed"), states.count("not evaluated")
+    text = f"{states.count('passed')} of {plural(len(states), 'question')} passed, {failed} failed"
+    return f"{text}, {unseen} not evaluated."
+
+
+def _not_moved(view: View) -> Banner:
+    source, _ = _frames(view)
+    stopped = view.now.phase is Phase.STOPPED
+    refused = any(e.kind == "answer" and e.data.get("status") not in (0, None) for e in view.events)
+    how = "The manager refused the move." if refused else "The migration was rolled back."
+    how = "It was stopped as asked for." if stopped else how
+    left = tail_left_s(view.run, view.now, view.now_ns)
+    on = f" Recording goes on for {clock_time(left)}." if left is not None else ""
+    text = f"{how} {view.partition} runs on {source} as before.{on}"
+    at = f"at {_percent(view)}" if view.now.progress.transmitted else ""
+    if stopped:
+        return _made(view, "stopped", Tone.QUIET, "STOPPED", at, text, "look")
+    return _made(view, "failed", Tone.BAD, "NOT MOVED", at, text, "look")
+
+
+def _needs_recovery(view: View) -> Banner:
+    done = view.proposal is not None and view.proposal.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE)
+    rest = (
+        "Recovery rolls the move back, or completes it where it is past the point of no return."
+        if done
+        else (view.proposal.why if view.proposal else "No manager has answered yet: check both frames.")
+    )
+    text = f"The migration has ended half way. {answers(view)} {rest}"
+    figure = "RECOVER" if done else "NEEDS RECOVERY"
+    return _made(view, "needs-recovery", Tone.BAD, f"STOPPED AT {_percent(view)}", figure, text, "recover", "look")
+
+
+def answers(view: View) -> str:
+    """Whether users feel anything, from the last heartbeats; that it is not known, where nobody looks."""
+    heard = [lane.ago_s for lane in view.lanes if lane.ago_s is not None]
+    if not heard or not view.now.recorded:
+        return "Whether its users feel anything is not known."
+    if min(heard) < 2.0:
+        return f"{view.partition} answers: its users feel nothing."
+    return f"{view.partition} has not answered for {min(heard):.0f} s."
+
+
+def _recorder_gone(view: View) -> Banner:
+    phase = view.now.phase
+    state = f"the last phase seen is {phase.value}" if phase else "the watch is not over"
+    text = f"Restart the recorder: it died, {state}. A migration goes on without it; nothing is moved a second time."
+    return _made(view, "recorder-gone", Tone.BAD, "NOT OBSERVED", "RECORDER GONE", text, "attach", "look")
+
+
+def _watch(view: View) -> Banner:
+    if not view.now.has_begun:
+        return _made(view, "ready", Tone.QUIET, "PREPARED", "", f"Nothing is recorded of {view.partition} yet.")
+    if view.is_live:
+        text = f"{view.partition} is watched. Nothing is changed on any machine."
+        return _made(view, "watching", Tone.BUSY, "WATCHING", "", text)
+    summary = view.summary
+    if summary is None:
+        return _made(view, "watched", Tone.QUIET, "WATCHED", "", "The verdict is not worked out yet.", "write-up")
+    tone = {"passed": Tone.GOOD, "failed": Tone.BAD}.get(str(summary["verdict"]["state"]), Tone.STILL)
+    return _made(view, "watched", tone, "WATCHED", "", str(summary["verdict"]["line"]), "write-up", "report")
+
+
+_BY_PHASE: Mapping[Phase, Callable[[View], Banner]] = {
+    Phase.PREPARED: _before,
+    Phase.ASKED: _asked,
+    Phase.STARTING: _asked,
+    Phase.COPYING: _copying,
+    Phase.SWITCHED: _switched,
+    Phase.SETTLED: _settled,
+    Phase.FAILED: _not_moved,
+    Phase.STOPPED: _not_moved,
+    Phase.NEEDS_RECOVERY: _needs_recovery,
+}

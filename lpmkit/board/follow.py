@@ -1,0 +1,214 @@
+"""The board of a run that may still grow: it reads only what is new, and draws the same board as a look at the whole.
+
+`board_of` is one look. `FollowedRun` keeps its place in the files, for a board that is drawn again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lpmkit.board.banner import banner, bounds_of
+from lpmkit.board.folds import failure, folds
+from lpmkit.board.happened import happened
+from lpmkit.board.model import Board, Fold
+from lpmkit.board.provisional import WITNESSES, Gap, common_gap, silent_since
+from lpmkit.board.tiles import tiles
+from lpmkit.board.view import View
+from lpmkit.board.wording import at_most
+from lpmkit.board.workload import alert_entries, alert_marks, databases_of, sap_answers, sap_systems_of
+from lpmkit.json_values import JsonObject
+from lpmkit.migration.phases import Phase
+from lpmkit.migration.recovery import BothEnds
+from lpmkit.migration.status import RunStatus, State, order_of
+from lpmkit.oracle.rules import Classified
+from lpmkit.plots.colours import kind_of, lane_order
+from lpmkit.plots.live import WINDOW_S, Band, Lanes, LanesPicture, Window, lanes_svg
+from lpmkit.runs.folder import Run
+from lpmkit.runs.samples import Int64Array, columns, pieces
+from lpmkit.timeline import Clock
+
+#: Documents of a run that the board shows.
+_DOCUMENTS = ("validation", "findings", "prediction", "summary")
+_ENDED = (Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOVERY)
+#: The frozen lanes show this time at least, and so many times the length of the suspension.
+FROZEN_S, FROZEN_LENGTHS = 8.0, 4.0
+#: The silence is searched for from so long before the last phase of the move to so long after it.
+_AROUND_S = 20.0
+LANES_TEXT = "Signs of life, a lane for each probe; the lanes in words have the same data"
+
+
+def board_of(run: Run, clock: Clock | None = None, summary: Mapping[str, Any] | None = None) -> Board:
+    """The board of a run folder at this moment. ``summary`` is its analysis where that is not in the folder."""
+    return FollowedRun(run, clock, summary=summary).board()
+
+
+class FollowedRun:
+    """A run whose board is drawn again and again. ``status`` may be shared with the buttons beside the board."""
+
+    def __init__(
+        self,
+        run: Run,
+        clock: Clock | None = None,
+        status: RunStatus | None = None,
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.run, self._clock = run, clock or Clock()
+        self.status = status or RunStatus(run, self._clock)
+        self._order = order_of(run) if run.manifest.get("order") else None
+        self._lanes = Lanes(run, self._clock)
+        self._summary = summary
+        self._documents: dict[str, tuple[int, Any]] = {}
+        self._sap: dict[str, dict[str, JsonObject]] = {}
+        self._alerts: dict[str, list[tuple[JsonObject, Classified]]] = {}
+        self._folds: tuple[Fold, ...] = ()
+        self._gap: Gap | None = None
+        self._searched: str | None = None
+        self._frozen: LanesPicture | None = None
+
+    def board(self, *, full: bool = True, looked: tuple[BothEnds, int] | None = None) -> Board:
+        """The board now. Without ``full`` the answers of SAP and the folds are those of the last full one.
+
+        ``looked`` are both managers' answers to a manual query, and its time (monotonic nanoseconds).
+        """
+        now = self.status.state()
+        self._lanes.follow()
+        if full or not self._folds:
+            self._sap = {sid: sap_answers(self.run, sid) for sid in sap_systems_of(self.run)}
+        self._alerts = {sid: alert_entries(self.run, sid) for sid in databases_of(self.run)}
+        view = self._view(now, looked)
+        if full or not self._folds:
+            self._folds = folds(view)
+        order = f"{view.order.source} → {view.order.target}" if view.order else "watch"
+        return Board(
+            self.run.name,
+            str(self.run.path),
+            f"{view.partition}  {order}",
+            banner(view),
+            tiles(view),
+            self._picture(view),
+            happened(view),
+            failure(view),
+            self._folds,
+        )
+
+    def _view(self, now: State, looked: tuple[BothEnds, int] | None) -> View:
+        proposal = self.status.proposal(looked) if self._order is not None else None
+        events = self.status.events
+        still = None
+        if now.recorded and now.phase in (Phase.COPYING, Phase.SWITCHED):
+            still = silent_since(self._witnesses(), self._lanes.written_to_ns())
+        self._search(now)
+        return View(
+            self.run,
+            self._order,
+            now,
+            self._lanes.end_ns if not now.recorded else self._clock.mono_ns(),
+            events[-1].wall_ns - events[-1].mono_ns if events else 0,
+            events,
+            self.status.forecast,
+            proposal[0] if proposal else None,
+            self._gap,
+            still,
+            self._lanes.words(),
+            {name: self._document(name) for name in _DOCUMENTS},
+            self._sap,
+            self._alerts,
+        )
+
+    def _document(self, name: str) -> Any:
+        """A document, read again where its file has changed."""
+        if name == "summary" and self._summary is not None:
+            return self._summary
+        try:
+            stamp = (self.run.path / f"{name}.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if self._documents.get(name, (0, None))[0] != stamp:
+            self._documents[name] = stamp, self.run.document(name)
+        return self._documents[name][1]
+
+    # -- the suspension ------------------------------------------------------------------------------------------------
+
+    def _witnesses(self) -> dict[str, Int64Array]:
+        return {name: times for name, times in self._lanes.answered.items() if kind_of(name) in WITNESSES}
+
+    def _search(self, now: State) -> None:
+        """Look for the silence that the probes share: in the lanes while it moves, once in the files afterwards."""
+        since = self._since(Phase.ASKED, Phase.STARTING, Phase.COPYING)
+        if since is None:
+            return
+        if now.recorded and now.phase not in _ENDED:
+            found = common_gap(self._witnesses(), since)
+            if found is not None and (self._gap is None or found.length_s > self._gap.length_s):
+                self._gap = found
+            return
+        key = f"{now.phase} {now.is_over} {self._document('summary') is not None}"
+        if self._searched != key:  # the samples after the end may be written later
+            self._searched = key
+            self._gap = common_gap(self._around(since), since) or self._gap
+            self._frozen = None
+
+    def _since(self, *phases: Phase) -> int | None:
+        wanted = {phase.value for phase in phases}
+        told = (e.mono_ns for e in self.status.events if e.kind == "phase" and e.data.get("phase") in wanted)
+        return next(told, None)
+
+    def _around(self, since_ns: int) -> dict[str, Int64Array]:
+        """The heartbeats around the end of the move, from the files."""
+        ended = self._since(*_ENDED)
+        end = (ended if ended is not None else self._lanes.end_ns) + int(_AROUND_S * 1e9)
+        phases = [e.mono_ns for e in self.status.events if e.kind == "phase" and e.mono_ns < end]
+        begin = max(since_ns, min(phases[-2:], default=since_ns) - int(_AROUND_S * 1e9))
+        return self._read(begin, end)
+
+    def _read(self, begin_ns: int, end_ns: int) -> dict[str, Int64Array]:
+        """The heartbeats of every probe between two moments."""
+        found: dict[str, list[Int64Array]] = {}
+        for file in self.run.sample_files():
+            if file.probe.startswith("observer"):
+                continue
+            near = [one for one in pieces(file, {}) if one.hi_ns >= begin_ns and one.lo_ns <= end_ns]
+            times = columns(near).answered_ns
+            found.setdefault(file.probe, []).append(times[(times >= begin_ns) & (times <= end_ns)])
+        return {name: np.sort(np.concatenate(found[name])) for name in sorted(found, key=lane_order)}
+
+    # -- the lanes -----------------------------------------------------------------------------------------------------
+
+    def _picture(self, view: View) -> LanesPicture:
+        words = tuple(view.lanes)
+        if self._gap is not None and view.now.phase in _ENDED:
+            if self._frozen is None:
+                self._frozen = self._freeze(view, self._gap)
+            return LanesPicture(self._frozen.title, self._frozen.svg, words)
+        unit = "seconds ago" if view.now.recorded else "seconds before the newest sign of life"
+        end = self._lanes.end_ns
+        window = Window(end - int(WINDOW_S * 1e9), end, 0, unit, view.to_wall_ns)
+        marks = [alert_marks(sid, entries) for sid, entries in view.alerts.items()]
+        svg = lanes_svg(self._lanes.answered, window, marks, self._bands(view), LANES_TEXT)
+        return LanesPicture(f"Signs of life, last {WINDOW_S:.0f} s", svg, words)
+
+    def _freeze(self, view: View, gap: Gap) -> LanesPicture:
+        """The lanes around the suspension, as they stay."""
+        aside = max(FROZEN_S, FROZEN_LENGTHS * gap.length_s) / 2
+        begin, end = (round((gap.begin_ns + gap.end_ns) / 2 + sign * aside * 1e9) for sign in (-1, 1))
+        window = Window(begin, end, gap.begin_ns, "seconds from the begin of the suspension", view.to_wall_ns)
+        marks = [alert_marks(sid, entries) for sid, entries in view.alerts.items()]
+        bounds = bounds_of(view.summary) if view.summary else None
+        name = f"{bounds[0]:.3f} … {bounds[1]:.3f} s" if bounds else f"≤ {at_most(gap.length_s)} s"
+        band = Band(gap.begin_ns, gap.end_ns, name, is_gap=True)
+        svg = lanes_svg(self._read(begin, end), window, marks, [*self._bands(view), band], LANES_TEXT)
+        return LanesPicture("The suspension, by its probes", svg)
+
+    def _bands(self, view: View) -> list[Band]:
+        """The phases behind the lanes."""
+        phases = [(e.mono_ns, str(e.data.get("phase"))) for e in view.events if e.kind == "phase"]
+        ends = [at for at, _ in phases[1:]] + [max(view.now_ns, self._lanes.end_ns)]
+        return [Band(begin, end, name) for (begin, name), end in zip(phases, ends, strict=False)]
+
+
+def title_of(board: Board) -> str:
+    """The state as the title of a browser's tab: sign, figure, partition."""
+    return f"{board.banner.title} · {board.order.partition(' ')[0]}"

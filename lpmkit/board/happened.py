@@ -1,0 +1,79 @@
+"""What happened: the events of a run that people want to see, in their order, with the suspension among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lpmkit.board.banner import bounds_of
+from lpmkit.board.events import event_text
+from lpmkit.board.model import Happening
+from lpmkit.board.view import View
+from lpmkit.board.wording import at_most, of_day, plural
+from lpmkit.timeline import Event
+
+#: The newest of them that the board shows.
+SHOWN = 9
+_KINDS = frozenset(
+    {
+        "phase",
+        "request",
+        "answer",
+        "control-lost",
+        "control-back",
+        "probe-trouble",
+        "ni-lost",
+        "disk-full",
+        "disk-has-room",
+        "approved",
+        "tail-over",
+        "recorder-started",
+        "recorder-ended",
+    }
+)
+_BAD_KINDS = frozenset({"control-lost", "ni-lost", "disk-full"})
+_PHASES: Mapping[str, str] = {
+    "asked": "move asked for",
+    "starting": "the manager starts",
+    "copying": "copy begins",
+    "switched": "gone from {source}",
+    "settled": "runs on {target}",
+    "failed": "refused or rolled back: on {source} as before",
+    "stopped": "stopped: on {source} as before",
+    "needs-recovery": "ended half way: needs recovery",
+}
+
+
+def happened(view: View) -> tuple[Happening, ...]:
+    """The newest events, oldest first."""
+    told = [(event.mono_ns, _happening(view, event)) for event in view.events if _is_told(event)]
+    told += _suspension(view)
+    return tuple(one for _, one in sorted(told, key=lambda pair: pair[0])[-SHOWN:])
+
+
+def _is_told(event: Event) -> bool:
+    if event.kind == "answer":
+        return event.data.get("status") not in (0, None)
+    return event.kind in _KINDS and event.data.get("phase") != "prepared"
+
+
+def _happening(view: View, event: Event) -> Happening:
+    text, bad = event_text(event), event.kind in _BAD_KINDS or event.kind == "answer"
+    if event.kind == "phase":
+        phase, order = str(event.data.get("phase")), view.order
+        names = {"source": order.source, "target": order.target} if order else {}
+        text = _PHASES[phase].format(**names) if phase in _PHASES and names else phase
+        bad = phase in ("failed", "needs-recovery")
+    elif event.kind == "recorder-started" and not event.data.get("resumed"):
+        text = "recording begins"
+    return Happening(of_day(event.wall_ns), text, bad)
+
+
+def _suspension(view: View) -> list[tuple[int, Happening]]:
+    if view.gap is None:
+        return []
+    at = of_day(view.gap.begin_ns + view.to_wall_ns)
+    bounds = bounds_of(view.summary) if view.summary else None
+    text = f"stood still for at most {at_most(view.gap.length_s)} s, seen by {plural(len(view.gap.probes), 'probe')}"
+    if bounds is not None:
+        text = f"stood still for {bounds[0]:.3f} … {bounds[1]:.3f} s"
+    return [(view.gap.begin_ns, Happening(at, text))]

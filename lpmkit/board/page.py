@@ -1,0 +1,112 @@
+"""The board as HTML: one style, four parts. The parts together are the whole board, which needs no script.
+
+A live widget replaces each part where it has changed; a saved notebook, a report and a page that is printed have the
+same text. Colours come from the theme of the page around it (JupyterLab's variables), with fallbacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from lpmkit.board.model import SIGNS, Board, Fold, Item, Tile
+
+#: Values of tiles that are longer are written smaller.
+LONG_VALUE = 10
+#: The parts of a board, in their order.
+PARTS = ("head", "lanes", "happened", "folds")
+
+
+def board_html(board: Board) -> str:
+    """The whole board as one self-contained piece of HTML."""
+    return assembled(parts(board))
+
+
+def assembled(made: Mapping[str, str]) -> str:
+    """The parts of a board, put together as `board_html` does."""
+    sections = "".join(f'<div class="lpm-part lpm-part-{name}" data-part="{name}">{made[name]}</div>' for name in PARTS)
+    board = f'<section class="lpm-board" aria-label="Board of the run">{sections}</section>'
+    return f'<style>{style()}</style><div class="lpm-room">{board}</div>'
+
+
+def parts(board: Board) -> dict[str, str]:
+    """The parts of a board by name."""
+    return {
+        "head": _head(board),
+        "lanes": f"<h3>{escape(board.lanes.title)}</h3>{board.lanes.svg}",
+        "happened": _happened(board),
+        "folds": "".join(_fold(fold) for fold in board.folds),
+    }
+
+
+@cache
+def style() -> str:
+    """The style of the board."""
+    return files("lpmkit").joinpath("templates", "board.css").read_text(encoding="utf-8")
+
+
+def _head(board: Board) -> str:
+    banner = board.banner
+    done = "" if banner.fraction is None else f"<i style='width:{100 * banner.fraction:.0f}%'></i>"
+    figure = f"<span class='lpm-figure'>{escape(banner.figure)}</span>" if banner.figure else ""
+    return (
+        f"<p class='lpm-order'>{escape(board.order)} <span>{escape(board.run)}</span></p>"
+        f"<div class='lpm-banner lpm-{banner.tone.value}' data-state='{banner.key}' role='status'>"
+        f"<p class='lpm-word'><span aria-hidden='true'>{banner.sign}</span> {escape(banner.word)} {figure}</p>"
+        f"<p class='lpm-sentence'>{escape(banner.sentence)}</p></div>"
+        f"<div class='lpm-progress lpm-{banner.tone.value}' aria-hidden='true'>{done}</div>"
+        f"<div class='lpm-tiles'>{''.join(map(_tile, board.tiles))}</div>"
+    )
+
+
+def _tile(tile: Tile) -> str:
+    long = " lpm-long" if len(tile.value) > LONG_VALUE else ""
+    return (
+        f"<div class='lpm-tile lpm-{tile.tone.value}{long}'><span class='lpm-name'>{escape(tile.name)}</span> "
+        f"<b>{escape(tile.value)}</b> <span class='lpm-note'>{escape(tile.note)}</span></div>"
+    )
+
+
+def _happened(board: Board) -> str:
+    wrong = _fold(board.failure) if board.failure else ""
+    lines = "".join(
+        f"<li class='lpm-{'bad' if one.bad else 'quiet'}'><time>{one.at}</time> {'✗ ' if one.bad else ''}"
+        f"{escape(one.text)}</li>"
+        for one in board.happened
+    )
+    return f"{wrong}<h3>What happened (UTC)</h3><ol>{lines or '<li>Nothing yet.</li>'}</ol>"
+
+
+def _fold(fold: Fold) -> str:
+    chips = "".join(
+        f" <span class='lpm-chip lpm-{chip.tone.value}'>{SIGNS[chip.tone] if chip.tone != 'quiet' else ''} "
+        f"{escape(chip.text)}</span>"
+        for chip in fold.chips
+    )
+    items = "".join(map(_item, fold.items))
+    body = f"<ul>{items}</ul>" if items else ""
+    body += _table(fold.rows) if fold.rows else ""
+    opened = " open" if fold.is_open else ""
+    return (
+        f"<details data-key='{escape(fold.key)}'{opened}><summary>{escape(fold.title)}{chips}</summary>"
+        f"<div class='lpm-body'>{body or '<p>Nothing more.</p>'}</div></details>"
+    )
+
+
+def _item(item: Item) -> str:
+    sign = f"{SIGNS[item.tone]} " if item.tone != "quiet" else ""
+    text = f"<span class='lpm-text'>{sign}{escape(item.text)}</span>" if item.text else ""
+    command = f"<code class='lpm-command'>{escape(item.command)}</code>" if item.command else ""
+    lines = "".join(f"<br><small>{escape(line)}</small>" for line in item.lines)
+    return f"<li class='lpm-{item.tone.value}'>{text}{command}{lines}</li>"
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
+    head = "".join(f"<th scope='col'>{escape(str(name))}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape('' if value is None else str(value))}</td>" for value in row.values()) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

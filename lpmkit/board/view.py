@@ -1,0 +1,82 @@
+"""What the board is made from: the facts of a run folder at one moment, gathered once for all its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lpmkit.board.provisional import Gap
+from lpmkit.control.base import Order
+from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.migration.phases import Phase
+from lpmkit.migration.recovery import Proposal
+from lpmkit.migration.status import State
+from lpmkit.oracle.rules import Classified
+from lpmkit.plots.live import Lane
+from lpmkit.runs.folder import Run
+from lpmkit.timeline import Event
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A run at one moment. ``order`` is ``None`` of a watch; ``now_ns`` is monotonic, ``to_wall_ns`` added to it gives
+    nanoseconds since 1970.
+
+    ``gap`` is the suspension as the lanes show it, ``still`` the silence of all probes that lasts now. ``sap`` has each
+    system's newest answers by question, ``alerts`` each database's newest entries of the alert log.
+    """
+
+    run: Run
+    order: Order | None
+    now: State
+    now_ns: int
+    to_wall_ns: int
+    events: Sequence[Event]
+    forecast: Event | None
+    proposal: Proposal | None
+    gap: Gap | None
+    still: Gap | None
+    lanes: Sequence[Lane]
+    documents: Mapping[str, Any]
+    sap: Mapping[str, Mapping[str, JsonObject]]
+    alerts: Mapping[str, Sequence[tuple[JsonObject, Classified]]]
+
+    @property
+    def partition(self) -> str:
+        """The partition, or the hosts of a watch."""
+        if self.order is not None:
+            return self.order.partition
+        return ", ".join(str(host) for host in self.run.manifest.get("hosts") or ()) or self.run.name
+
+    @property
+    def is_live(self) -> bool:
+        """True while the run is observed: ages and rests of time have a meaning."""
+        return self.now.recorded and not self.now.is_over
+
+    @property
+    def summary(self) -> JsonMapping | None:
+        """The analysis of the run, if it is over and the analysis has seen its end."""
+        summary = self.documents.get("summary")
+        if not self.now.is_over or not isinstance(summary, dict):
+            return None
+        seen = [phase.get("phase") for phase in summary.get("phases") or ()]
+        ended = self.now.phase.value if self.now.phase else None
+        return summary if self.order is None or (seen and seen[-1] == ended) else None
+
+    def since(self, *phases: Phase) -> int | None:
+        """When the first of these phases began (monotonic nanoseconds); ``None`` if none did."""
+        wanted = {phase.value for phase in phases}
+        return next((e.mono_ns for e in self.events if e.kind == "phase" and e.data.get("phase") in wanted), None)
+
+    def expected(self, name: str) -> Mapping[str, float] | None:
+        """A prediction of before the move by its name (``copy_s``, ``whole_s``, ``suspended_s``): P10, P50, P90."""
+        before = (self.documents.get("prediction") or {}).get("before") or {}
+        found = before.get(name)
+        return found if isinstance(found, dict) and {"p10", "p50", "p90"} <= set(found) else None
+
+    @property
+    def limit_s(self) -> float | None:
+        """The longest suspension that the site accepts."""
+        limit = (self.run.manifest.get("limits") or {}).get("suspend_s")
+        return float(limit) if isinstance(limit, int | float) else None
