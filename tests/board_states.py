@@ -124,7 +124,14 @@ def _ready(folder: Path) -> tuple[Run, Board]:
 
 def _begun(folder: Path, case: Case, held: ExitStack) -> tuple[Run, Board]:
     made = Made(
-        duration_s=case.at_s, suspend=case.suspend, phases=case.phases, ended=case.ended, icmp=True, connect=False
+        duration_s=case.at_s,
+        suspend=case.suspend,
+        phases=case.phases,
+        ended=case.ended,
+        icmp=True,
+        connect=False,
+        tick_hz=25,
+        icmp_ms=50,
     )
     run = make(folder, made, **_documents())
     facts = run.manifest

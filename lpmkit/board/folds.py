@@ -52,18 +52,23 @@ def _questions(view: View) -> Iterator[Fold]:
     states = [str(one["state"]) for one in asked]
     order = ("failed", "not evaluated", "passed")
     chips = tuple(Chip(f"{states.count(state)} {state}", _TONES[state]) for state in order)
-    items = tuple(
-        Item(
-            f"{one['question']} {one['answer']}",
-            _TONES[str(one["state"])] if one.get("counts", True) else Tone.QUIET,
-            (str(one["why"]),) if one.get("why") and state != "passed" else (),
-        )
-        for state in order
-        for one in asked
-        if one["state"] == state
-    )
     counting = [one for one in asked if one.get("counts", True)]
-    yield Fold("questions", "Verdict", chips, items, is_open=any(one["state"] != "passed" for one in counting))
+    items = [
+        Item(f"{one['question']} {one['answer']}", _TONES[state], (str(one["why"]),) if one.get("why") else ())
+        for state in order[:2]
+        for one in counting
+        if one["state"] == state
+    ]
+    others = [one for one in asked if one["state"] == order[1] and not one.get("counts", True)]
+    items += [Item(_titles("not evaluated and not counted", others))] if others else []
+    passed = [one for one in asked if one["state"] == "passed"]
+    items += [Item(_titles("passed", passed), Tone.GOOD)] if passed else []
+    is_open = any(one["state"] != "passed" for one in counting)
+    yield Fold("questions", "Verdict", chips, tuple(items), is_open=is_open)
+
+
+def _titles(what: str, questions: Sequence[JsonObject]) -> str:
+    return f"{len(questions)} {what}: {'; '.join(str(one['question']).rstrip('?') for one in questions)}"
 
 
 def _checks(view: View) -> Iterator[Fold]:
@@ -146,9 +151,12 @@ def _alerts(view: View) -> Iterator[Fold]:
 
 
 def _trouble(view: View) -> Iterator[Fold]:
-    if view.now.trouble:
-        items = tuple(Item(text, Tone.STILL) for text in view.now.trouble[-5:])
-        yield Fold("trouble", "Not looked at", (Chip(str(len(view.now.trouble)), Tone.STILL),), items)
+    told = [*view.unreadable, *view.now.trouble]
+    if told:
+        items = tuple(Item(text, Tone.STILL) for text in (*view.unreadable, *view.now.trouble[-5:]))
+        yield Fold(
+            "trouble", "Not looked at", (Chip(str(len(told)), Tone.STILL),), items, is_open=bool(view.unreadable)
+        )
 
 
 def _lanes(view: View) -> Iterator[Fold]:

@@ -19,6 +19,8 @@ from lpmkit.board.tiles import tiles
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most
 from lpmkit.board.workload import alert_entries, alert_marks, databases_of, sap_answers, sap_systems_of
+from lpmkit.control.base import Order
+from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds
@@ -57,10 +59,11 @@ class FollowedRun:
     ) -> None:
         self.run, self._clock = run, clock or Clock()
         self.status = status or RunStatus(run, self._clock)
-        self._order = order_of(run) if run.manifest.get("order") else None
+        self._order = _order_shown(run)
         self._lanes = Lanes(run, self._clock)
         self._summary = summary
         self._documents: dict[str, tuple[int, Any]] = {}
+        self._unreadable: dict[str, str] = {}
         self._sap: dict[str, dict[str, JsonObject]] = {}
         self._alerts: dict[str, list[tuple[JsonObject, Classified]]] = {}
         self._folds: tuple[Fold, ...] = ()
@@ -95,7 +98,7 @@ class FollowedRun:
         )
 
     def _view(self, now: State, looked: tuple[BothEnds, int] | None) -> View:
-        proposal = self.status.proposal(looked) if self._order is not None else None
+        proposal = self.status.proposal(looked) if self._order is not None and _is_readable(self.run) else None
         events = self.status.events
         still = None
         if now.recorded and now.phase in (Phase.COPYING, Phase.SWITCHED):
@@ -114,6 +117,7 @@ class FollowedRun:
             still,
             self._lanes.words(),
             {name: self._document(name) for name in _DOCUMENTS},
+            tuple(self._unreadable.values()),
             self._sap,
             self._alerts,
         )
@@ -127,8 +131,18 @@ class FollowedRun:
         except FileNotFoundError:
             return None
         if self._documents.get(name, (0, None))[0] != stamp:
-            self._documents[name] = stamp, self.run.document(name)
+            self._documents[name] = stamp, self._parsed(name)
         return self._documents[name][1]
+
+    def _parsed(self, name: str) -> Any:
+        """A document, ``None`` where it cannot be read; the board says which."""
+        try:
+            found = self.run.document(name)
+        except RecordError as error:
+            self._unreadable[name] = str(error)
+            return None
+        self._unreadable.pop(name, None)
+        return found
 
     # -- the suspension ------------------------------------------------------------------------------------------------
 
@@ -207,6 +221,24 @@ class FollowedRun:
         phases = [(e.mono_ns, str(e.data.get("phase"))) for e in view.events if e.kind == "phase"]
         ends = [at for at, _ in phases[1:]] + [max(view.now_ns, self._lanes.end_ns)]
         return [Band(begin, end, name) for (begin, name), end in zip(phases, ends, strict=False)]
+
+
+def _order_shown(run: Run) -> Order | None:
+    """The order of a run as far as it can be shown: an odd one is no reason to show nothing. ``None`` of a watch."""
+    data = run.manifest.get("order")
+    if not isinstance(data, dict):
+        return None
+    partition, source, target = (str(data.get(name) or "?") for name in ("partition", "source", "target"))
+    return Order(partition, source, target, str(data.get("target_machine") or ""), "", "")
+
+
+def _is_readable(run: Run) -> bool:
+    """True where the order could be carried out: without it nothing can be proposed."""
+    try:
+        order_of(run)
+    except RecordError:
+        return False
+    return True
 
 
 def title_of(board: Board) -> str:

@@ -23,6 +23,7 @@ class View:
     """A run at one moment. ``order`` is ``None`` of a watch; ``now_ns`` is monotonic, ``to_wall_ns`` added to it gives
     nanoseconds since 1970.
 
+    ``documents`` are by name, ``None`` where there is none; ``unreadable`` tells of those that cannot be read.
     ``gap`` is the suspension as the lanes show it, ``still`` the silence of all probes that lasts now. ``sap`` has each
     system's newest answers by question, ``alerts`` each database's newest entries of the alert log.
     """
@@ -39,6 +40,7 @@ class View:
     still: Gap | None
     lanes: Sequence[Lane]
     documents: Mapping[str, Any]
+    unreadable: Sequence[str]
     sap: Mapping[str, Mapping[str, JsonObject]]
     alerts: Mapping[str, Sequence[tuple[JsonObject, Classified]]]
 

@@ -151,6 +151,8 @@ def order_arguments(command: Command, *, required: bool = True) -> Command:
 
 #: A run, by its path or by its name in the site's folder of runs.
 run_argument = click.argument("run_name", metavar="RUN")
+#: The same, left out for the run that is recorded now, else the newest.
+newest_run_argument = click.argument("run_name", metavar="[RUN]", required=False)
 #: The partition's name as confirmation.
 confirm_option = click.option(
     "--confirm", "typed", metavar="NAME", help="The partition's name as confirmation; without it you are asked."

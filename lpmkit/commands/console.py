@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lpmkit.config import RunSettings, Site, find_site_file, load_site
-from lpmkit.errors import LpmError, MoveError, NotFound, UsageError
+from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import Run
 
@@ -163,8 +163,12 @@ output_option = click.option(
 )
 
 
-def named_run(context: click.Context, name: str) -> Run:
-    """The run with this path, or with this name in the site's runs folder. Raises `NotFound`."""
+def named_run(context: click.Context, name: str | None) -> Run:
+    """The run with this path, or with this name in the site's runs folder; without a name the one that is recorded now,
+    else the newest. Raises `NotFound`, and `UsageError` where none has begun or several are recorded.
+    """
+    if name is None:
+        return current_run(load_site(find_site_file(context.obj)).runs.folder)
     if Path(name).is_dir():
         return Run(name)
     folder = load_site(find_site_file(context.obj)).runs.folder
@@ -172,6 +176,33 @@ def named_run(context: click.Context, name: str) -> Run:
     if name not in known:
         raise NotFound("run", name, known=known[-5:], where=str(folder))
     return Run(folder / name)
+
+
+def current_run(folder: Path) -> Run:
+    """The run of a folder that is recorded now, else the newest; its name is told on standard error."""
+    runs = []
+    for path in sorted(folder.glob("*/run.json")):
+        try:
+            runs.append(Run(path.parent))
+        except RecordError:
+            continue  # of a newer format, or not readable: it has to be named
+    recorded = [run for run in runs if _holds_a_recorder(run)]
+    recorded = [run for run in recorded if run.manifest["mode"] == "move"] or recorded
+    if len(recorded) > 1:
+        names = ", ".join(run.name for run in recorded)
+        raise UsageError("several runs are recorded now", where=str(folder), next_step=f"Name one: {names}.")
+    begun = recorded or [run for run in runs if run.events()]
+    if not begun:
+        raise UsageError("no run has begun yet", where=str(folder), next_step="`lpmkit move` starts one.")
+    print_line(f"Run: {begun[-1].name}", err=True)
+    return begun[-1]
+
+
+def _holds_a_recorder(run: Run) -> bool:
+    try:
+        return run.is_recorded()
+    except RecordError:
+        return False  # a read-only archive: its lock cannot be examined, so no recorder of ours is at work
 
 
 #: A verdict with sign, word and colour (never colour alone).

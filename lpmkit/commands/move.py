@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lpmkit.commands.args import MoveArguments, confirm_option, order_arguments, run_argument
+from lpmkit.commands.args import MoveArguments, confirm_option, newest_run_argument, order_arguments, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     NOT_FINE,
+    Terminal,
     ask_person,
     json_option,
     named_run,
+    print_item,
     print_json,
     print_line,
     print_table,
@@ -62,12 +64,26 @@ def move(
     book.require_secrets(wanted.names()[0])
     run = book.prepare(wanted.order(book))
     if typed is None:
-        typed = ask_person(f"Type {wanted.partition} to move it to {wanted.target}")
+        typed = confirmed(book, run)
     book.move(run, typed)
     if detach:
         print_line(str(run.path))
         sys.exit(FINE)
     follow_and_report(book, run, as_json)
+
+
+def confirmed(book: Runbook, run: Run) -> str:
+    """Show what the move does and rests on, and ask for the partition's name; raises what stands against it first."""
+    from lpmkit.board.confirm import move_summary  # noqa: PLC0415
+
+    book.may_begin(run)
+    book.refuse_second_move(run)
+    approvals = book.require_approvals(run)
+    if run.document("findings") is None:
+        book.check(run)
+    for name, text in move_summary(run, approvals):
+        print_item(name, text, console=Terminal(stderr=True))
+    return ask_person(f"Type {book.order_of(run).partition} to move it")
 
 
 @click.command()
@@ -113,13 +129,15 @@ def home(context: click.Context, partition: str | None, typed: str | None, keep_
 
 
 @click.command()
-@run_argument
+@newest_run_argument
 @json_option
 @click.pass_context
 @reports_errors
-def attach(context: click.Context, run_name: str, as_json: bool) -> None:
+def attach(context: click.Context, run_name: str | None, as_json: bool) -> None:
     """Show a running move. Restarts the recorder if it died, and logs in again to a manager that refused it; never
     starts a second migration.
+
+    Without RUN: the run that is recorded now, else the newest.
     """
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 

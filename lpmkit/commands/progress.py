@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.live import Live
+from rich.text import Text
 
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
@@ -19,6 +20,7 @@ from lpmkit.commands.console import (
     print_json,
     print_line,
     terminal,
+    visible,
 )
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
@@ -29,28 +31,27 @@ if TYPE_CHECKING:
 
 
 def follow(book: Runbook, run: Run, console: Console) -> None:
-    """Show a run as a progress bar until it is over."""
-    from lpmkit.migration.phases import Phase  # noqa: PLC0415
-    from lpmkit.migration.status import describe  # noqa: PLC0415
+    """Show the board of a run in a few lines until the run is over; in a pipe a line for each change of state."""
+    from lpmkit.board.follow import FollowedRun  # noqa: PLC0415
+    from lpmkit.board.text import live_line  # noqa: PLC0415
 
-    columns = (
-        TextColumn("{task.description:<12}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-        TimeElapsedColumn(),
-    )
-    told_of: set[str] = set()
-    with Progress(*columns, console=console, transient=False) as bar:
-        task = bar.add_task("prepared", total=1.0, text="")
-        for now in book.follow(run):
+    followed, told_of, last = FollowedRun(run, book.clock), set[str](), ""
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        for turn, now in enumerate(book.follow(run)):
             for trouble in now.trouble:
                 if trouble not in told_of:
                     told_of.add(trouble)
-                    console.print(trouble, style="yellow")
-            done = 1.0 if now.phase in (Phase.SETTLED, Phase.SWITCHED) else now.progress.fraction
-            bar.update(
-                task, completed=done, description=str(now.phase.value if now.phase else "watching"), text=describe(now)
-            )
+                    live.console.print(trouble, style="yellow")
+            board = followed.board(full=turn % TILES_EVERY == 0)
+            if console.is_terminal:
+                live.update(Text(visible(f"{live_line(board)}\n{board.banner.sentence}")), refresh=True)
+            elif board.banner.key != last:
+                last = board.banner.key
+                console.print(f"{board.banner.title}. {board.banner.sentence}", soft_wrap=True)
+
+
+#: The tiles of SAP are read again at every so manieth look.
+TILES_EVERY = 4
 
 
 def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:

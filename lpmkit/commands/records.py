@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lpmkit.commands.args import run_argument
+from lpmkit.commands.args import newest_run_argument, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -37,7 +37,7 @@ _FORMS = ("html", "pdf", "docx", "md", "zip")
 
 
 @click.command("write-up")
-@run_argument
+@newest_run_argument
 @click.option(
     "--form",
     "forms",
@@ -60,7 +60,7 @@ _FORMS = ("html", "pdf", "docx", "md", "zip")
 @reports_errors
 def write_up(
     context: click.Context,
-    run_name: str,
+    run_name: str | None,
     forms: Sequence[str],
     language: str | None,
     template: Path | None,
@@ -70,6 +70,8 @@ def write_up(
 ) -> None:
     """Write the verification for the change record into write-up/ of the run folder: HTML, PDF, Word, Markdown, ZIP
     with hashes.
+
+    Without RUN: the run that is recorded now, else the newest.
     """
     from lpmkit.migration.status import refuse_unfinished  # noqa: PLC0415
     from lpmkit.report.writeup import write_up as write  # noqa: PLC0415

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from lpmkit.commands.args import run_argument, runbook_of
+from lpmkit.commands.args import newest_run_argument, run_argument, runbook_of
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -115,13 +115,16 @@ def analyse(context: click.Context, run_name: str, output: Path | None, as_json:
 
 
 @click.command()
-@run_argument
+@newest_run_argument
 @output_option
 @json_option
 @click.pass_context
 @reports_errors
-def report(context: click.Context, run_name: str, output: Path | None, as_json: bool) -> None:
-    """Write report.html, summary.json, the plots and samples.csv into a run folder. A signed report is kept."""
+def report(context: click.Context, run_name: str | None, output: Path | None, as_json: bool) -> None:
+    """Write report.html, summary.json, the plots and samples.csv into a run folder. A signed report is kept.
+
+    Without RUN: the run that is recorded now, else the newest.
+    """
     report_and_leave(named_run(context, run_name), as_json, output)
 
 

@@ -208,8 +208,13 @@ def refused_ends(run: Run) -> tuple[str, ...]:
 
 
 def system_names(run: Run) -> dict[str, str]:
-    """The names of both managed systems by frame, from the run's survey; empty without one."""
-    survey = run.document("survey")
+    """The names of both managed systems by frame, from the run's survey; empty without one that can be read: a command
+    without the name is not offered.
+    """
+    try:
+        survey = run.document("survey")
+    except RecordError:
+        return {}
     sides = [survey.get(side) for side in ("source", "target")] if isinstance(survey, dict) else []
     return {
         str(side["name"]): str(side["frame"]["name"])

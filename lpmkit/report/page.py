@@ -22,6 +22,9 @@ from lpmkit.analysis import (
     summary,
 )
 from lpmkit.board.events import event_text
+from lpmkit.board.follow import board_of
+from lpmkit.board.page import board_html
+from lpmkit.checks.wording import count_rows, fact_value
 from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.files import write_charts
@@ -112,6 +115,8 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
     drawn = _charts(files)
     return {
         "run": run,
+        "board": Markup(board_html(board_of(run, summary=summary(analysis)))),  # noqa: S704 - it escapes what it shows
+        "counts": count_rows(findings_of(run)),
         "analysis": analysis,
         "verdict": analysis.verdict,
         "figures": list(_figures(analysis)),
@@ -142,6 +147,7 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
         "alarms": false_alarms,
         "noises": [(name, noise) for host in analysis.hosts for name, noise in host.noises.items()],
         "ms": clock_ms,
+        "fact": fact_value,
         "seconds": seconds,
         "made": run.manifest.get("lpmkit", "?"),
     }

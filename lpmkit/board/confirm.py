@@ -1,0 +1,96 @@
+"""The summary that is shown before the name of the partition is asked for: what is about to be done, and what it rests
+on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lpmkit.board.wording import of_day
+from lpmkit.checks.wording import count_rows
+from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.runs.approvals import Approval
+from lpmkit.runs.folder import Run
+from lpmkit.runs.remarks import change_of, remarks
+
+#: A row of the summary: name and text.
+Row = tuple[str, str]
+
+
+def move_summary(run: Run, approvals: Sequence[Approval] = ()) -> tuple[Row, ...]:
+    """What a move of this run would do: partition, way, validation, warnings that are accepted with it, expectation,
+    back-out, approvals, change.
+    """
+    return tuple(_rows(run, approvals))
+
+
+def _rows(run: Run, approvals: Sequence[Approval]) -> Iterator[Row]:
+    order = run.manifest["order"]
+    survey = run.document("survey")
+    yield "move", _what(order["partition"], survey)
+    machine = f" ({order['target_machine']})" if order.get("target_machine") else ""
+    yield "from → to", f"{order['source']} → {order['target']}{machine}"
+    validation = run.document("validation")
+    if isinstance(validation, dict):
+        word = "passed" if validation.get("passed") else "failed"
+        yield "validation", f"{word} at {of_day(int(validation.get('wall_ns') or 0))} UTC"
+    yield from _checks(run, validation)
+    yield "expected", _expected(run.document("prediction"))
+    yield "back-out", "Stop until the switch-over; afterwards a move home."
+    if approvals:
+        yield "approved by", ", ".join(one.by for one in approvals)
+    told, _ = remarks(run.path)
+    change = change_of(told)
+    if change:
+        yield "change", ", ".join(f"{name} {value}" for name, value in change.items() if value)
+
+
+def _what(partition: str, survey: Any) -> str:
+    """The partition with its system, memory and the SAP systems in it, as the survey has them."""
+    if not isinstance(survey, dict):
+        return f"{partition} (no survey yet)"
+    mine: JsonMapping = next(
+        (one for one in (survey.get("source") or {}).get("partitions") or () if one.get("name") == partition), {}
+    )
+    memory = mine.get("memory_mb")
+    sap: list[JsonObject] = survey.get("sap") or []
+    facts = [
+        " ".join(str(mine.get("os_version") or "").split()[:2]),
+        f"{memory / 1024:g} GB" if isinstance(memory, int | float) else "",
+        *(f"SAP {one['system']}" for one in sap if one.get("system")),
+    ]
+    known = ", ".join(filter(None, facts))
+    return f"{partition} ({known})" if known else partition
+
+
+def _checks(run: Run, validation: Any) -> Iterator[Row]:
+    found = run.document("findings")
+    rows = found.get("findings") if isinstance(found, dict) else found
+    if not isinstance(rows, list):
+        yield "checks", "not done yet; they are done before the move"
+        return
+    passed = validation.get("passed") if isinstance(validation, dict) else None
+    yield "checks", count_rows(rows).words(passed)
+    warned = [str(row.get("title") or row.get("key")) for row in rows if row.get("verdict") == "warn"]
+    if warned:
+        yield "accepted warnings", "; ".join(dict.fromkeys(warned))
+    failed = [str(row.get("title") or row.get("key")) for row in rows if row.get("verdict") == "fail"]
+    if failed:
+        yield "failed checks", "; ".join(dict.fromkeys(failed))
+
+
+def _expected(prediction: Any) -> str:
+    before = prediction.get("before") if isinstance(prediction, dict) else None
+    if not isinstance(before, dict):
+        return "not worked out: no survey yet"
+    copy, still = before["copy_s"], before["suspended_s"]
+    return f"copy {copy['p10']:.0f} … {copy['p90']:.0f} s, suspended {still['p10']:.1f} … {still['p90']:.1f} s"
+
+
+#: What each other request does, in a sentence.
+REQUESTS = {
+    "stop": "Stops the migration on the source. The partition stays there.",
+    "recover": "Recovers the migration: it rolls back, or completes where it is past the point of no return.",
+    "force": "Recovers despite errors. It is the last resort: check first that the target does not run the partition.",
+}
