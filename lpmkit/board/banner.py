@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from lpmkit.board.model import Banner, Tone
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most, clock_time, of_day, plural, size
+from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import RecoveryAction
 from lpmkit.migration.status import refusals, tail_left_s
@@ -111,8 +112,8 @@ def _copying(view: View) -> Banner:
 
 def _suspended(view: View) -> Banner:
     lasts = view.still.length_s if view.still else 0.0
-    over = view.limit_s is not None and lasts > view.limit_s
-    limit = f" That is longer than the limit of {view.limit_s:g} s." if over else ""
+    over = view.limit is not None and judge(lasts, None, view.limit) is LimitState.FAILED
+    limit = f" That is too long: {view.limit.sentence()}." if over and view.limit is not None else ""
     text = f"Wait. {view.partition} stands still while its last memory goes over; no probe gets an answer.{limit}"
     return _made(view, "suspended", Tone.STILL, "STANDS STILL", f"{lasts:.1f} s so far", text, "stop", "look")
 

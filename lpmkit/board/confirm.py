@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lpmkit.analysis.limits import limits_of
 from lpmkit.board.wording import of_day
 from lpmkit.checks.wording import count_rows
 from lpmkit.json_values import JsonMapping, JsonObject
@@ -37,6 +38,8 @@ def _rows(run: Run, approvals: Sequence[Approval]) -> Iterator[Row]:
         yield "validation", f"{word} at {of_day(int(validation.get('wall_ns') or 0))} UTC"
     yield from _checks(run, validation)
     yield "expected", _expected(run.document("prediction"))
+    limits, _ = limits_of(run.manifest)
+    yield from ((f"limit of {name}" if "above" in text else name, text) for name, text in limits.rows())
     yield "back-out", "Stop until the switch-over; afterwards a move home."
     if approvals:
         yield "approved by", ", ".join(one.by for one in approvals)

@@ -27,6 +27,7 @@ _SENTENCES: Mapping[str, str] = {
     "sap-way": "{probe}: {question} by {way}",
     "conductor-ended": "{why}",
     "note": "{text}",
+    "guard": "guard: {text}",
     "login": "{probe}: the same login, process {remote_pid}",
     "moving": "{partition} is being moved; run {run}",
     "preparing": "{partition} is being prepared",

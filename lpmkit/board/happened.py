@@ -25,12 +25,13 @@ _KINDS = frozenset(
         "disk-full",
         "disk-has-room",
         "approved",
+        "guard",
         "tail-over",
         "recorder-started",
         "recorder-ended",
     }
 )
-_BAD_KINDS = frozenset({"control-lost", "ni-lost", "disk-full"})
+_BAD_KINDS = frozenset({"control-lost", "ni-lost", "disk-full", "guard"})
 _PHASES: Mapping[str, str] = {
     "asked": "move asked for",
     "starting": "the manager starts",

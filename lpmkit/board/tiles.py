@@ -9,6 +9,7 @@ from lpmkit.board.model import Tile, Tone
 from lpmkit.board.view import View
 from lpmkit.board.wording import age, at_most, clock_time, of_day, plural
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import tail_left_s
 from lpmkit.sap.model import Activity
@@ -120,26 +121,35 @@ def _suspension(view: View) -> Tile:
         if bounds is None:
             return Tile("suspension", "none found", note)
         text = f"{bounds[0]:.3f} … {bounds[1]:.3f} s"
-        return Tile("suspension", text, _limited(view, note), _tone_of(view, bounds[0]))
+        return Tile("suspension", text, _limited(view, note), _tone_of(view, *bounds))
     if view.still is not None and view.now.phase in _UNDER_WAY:
         text = f"{view.still.length_s:.1f} s so far"
-        return Tile("suspension", text, note, _tone_of(view, view.still.length_s, Tone.STILL))
+        tone = _tone_of(view, view.still.length_s, None)
+        return Tile("suspension", text, _limited(view, note), Tone.BAD if tone is Tone.BAD else Tone.STILL)
     if view.gap is not None:
         text = f"≤ {at_most(view.gap.length_s)} s"
         note = f"provisional, seen by {plural(len(view.gap.probes), 'probe')}"
-        return Tile("suspension", text, _limited(view, note), _tone_of(view, view.gap.length_s))
+        return Tile("suspension", text, _limited(view, note), _tone_of(view, None, view.gap.length_s))
     if view.now.phase in (Phase.SETTLED, Phase.SWITCHED):
         return Tile("suspension", "not seen", "no silence that two probes share")
     return Tile("suspension", "none" if view.now.phase in (Phase.FAILED, Phase.STOPPED) else "not yet", note)
 
 
 def _limited(view: View, note: str) -> str:
-    return f"{note}; limit {view.limit_s:g} s" if view.limit_s is not None else note
+    return f"{note}; {view.limit.sentence()}" if view.limit is not None else note
 
 
-def _tone_of(view: View, length_s: float, otherwise: Tone = Tone.GOOD) -> Tone:
-    """Bad beyond the site's limit."""
-    return Tone.BAD if view.limit_s is not None and length_s > view.limit_s else otherwise
+_LIMIT_TONES = {
+    LimitState.PASSED: Tone.GOOD,
+    LimitState.WARNED: Tone.STILL,
+    LimitState.COULD_NOT_TELL: Tone.STILL,
+    LimitState.FAILED: Tone.BAD,
+}
+
+
+def _tone_of(view: View, low_s: float | None, high_s: float | None) -> Tone:
+    """Bad beyond the limit; good where there is none."""
+    return Tone.GOOD if view.limit is None else _LIMIT_TONES[judge(low_s, high_s, view.limit)]
 
 
 def _partition(view: View) -> Tile:
@@ -149,12 +159,14 @@ def _partition(view: View) -> Tile:
     if not view.is_live:
         return Tile("partition", "answered", f"{plural(len(heard), 'probe')}, at the end of the record")
     ago = min(lane.ago_s or 0.0 for lane in heard)
-    answer = [lane for lane in heard if (lane.ago_s or 0.0) < SILENT_S]
+    still = view.still is not None and view.now.phase in _UNDER_WAY
+    answer = [lane for lane in heard if (lane.ago_s or 0.0) < SILENT_S and not still]
     note = f"{len(answer)} of {plural(len(heard), 'probe')}, {age(ago)}"
     if answer:
         return Tile("partition", "✓ answers", note, Tone.GOOD)
-    expected = view.still is not None and view.now.phase in _UNDER_WAY
-    return Tile("partition", f"silent {ago:.0f} s", note, Tone.STILL if expected else Tone.BAD)
+    return Tile(
+        "partition", "stands still" if still else f"silent {ago:.0f} s", note, Tone.STILL if still else Tone.BAD
+    )
 
 
 # --- SAP and Oracle -------------------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lpmkit.analysis.limits import limits_of
 from lpmkit.board.provisional import Gap
 from lpmkit.control.base import Order
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.limits import Limit
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import Proposal
 from lpmkit.migration.status import State
@@ -78,7 +80,6 @@ class View:
         return found if isinstance(found, dict) and {"p10", "p50", "p90"} <= set(found) else None
 
     @property
-    def limit_s(self) -> float | None:
-        """The longest suspension that the site accepts."""
-        limit = (self.run.manifest.get("limits") or {}).get("suspend_s")
-        return float(limit) if isinstance(limit, int | float) else None
+    def limit(self) -> Limit | None:
+        """The limit of the suspension, of the order or the site."""
+        return limits_of(self.run.manifest)[0].suspension_s
