@@ -25,10 +25,11 @@ from lpmkit.analysis import (
     wording,
     write_summary,
 )
+from lpmkit.analysis import sap as sap_module
 from lpmkit.analysis.clocks import Exchanges, align
 from lpmkit.analysis.model import ClockVerdict, LikelyBy, Method
 from lpmkit.analysis.observer_stalls import holes, stalls
-from lpmkit.runs.folder import Run, create
+from lpmkit.runs.folder import Run, create, write_document
 from tests.made_runs import MS, START, Made, S, add, make
 
 
@@ -735,3 +736,19 @@ def test_the_summary_names_methods_and_clock_readings_by_codes_and_has_words_for
     assert set(wording.METHODS) == set(Method)
     assert set(wording.LIKELY_BY) == set(LikelyBy)
     assert set(wording.CLOCK_VERDICTS) == set(ClockVerdict)
+
+
+@pytest.mark.parametrize(("last", "moved"), [("settled", True), ("stopped", False), ("failed", False)])
+def test_a_stopped_or_rolled_back_move_expects_sap_on_the_old_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, moved: bool
+) -> None:
+    phases = ((0.0, "prepared"), (6.0, "asked"), (8.0, "copying"), (20.0, last))
+    run = make(tmp_path, Made(duration_s=26.0, suspend=None, phases=phases))
+    settings = {"partition": "bxaix85", "instances": ["00"]}
+    probe = {"name": "sap-BX5", "kind": "sap", "host": "bxaix85", "options": {"sid": "BX5", "settings": settings}}
+    write_document(run.path, "run", {**run.manifest, "probes": [probe]})
+    cases: list[Any] = []
+    real = sap_module.judge
+    monkeypatch.setattr(sap_module, "judge", lambda case: (cases.append(case), real(case))[1])
+    analyse(Run(run.path))
+    assert [case.moved for case in cases] == [moved]

@@ -16,6 +16,7 @@ from lpmkit.cli import main
 from lpmkit.control.aix import ErrorReport
 from lpmkit.errors import RecordError
 from lpmkit.report.comparison import comparison_page, figures, history_page, labels, overlay, trend
+from lpmkit.runs.away import ledger
 from lpmkit.runs.folder import Run, write_document
 from lpmkit.runs.history import NAME, History
 from lpmkit.runs.remarks import add_remark
@@ -90,6 +91,16 @@ def _kept(folder: Path, number: int, suspended: float, **changes: Any) -> Path:
     write_document(path, "summary", summary)
     write_document(path, "prediction", {"inputs": {"memory_bytes": 4 << 30}, "actual": {"copy_s": 60.0}})
     return path
+
+
+def test_a_partition_left_its_home_when_it_was_found_on_the_target_not_at_the_survey(tmp_path: Path) -> None:
+    path = _kept(tmp_path, 1, 1.5)
+    summary = json.loads((path / "summary.json").read_text())
+    summary["phases"][-1]["began"]["utc"] = "2026-01-01T22:07:31.000000Z"
+    write_document(path, "summary", summary)
+    (stay,) = ledger(tmp_path)
+    assert stay.as_row()["left (UTC)"] == "2026-01-01 22:07"
+    assert History(tmp_path).rows(History(tmp_path).moves())[0][0] == "2026-01-01 22:07"
 
 
 def test_a_move_that_took_twice_as_long_as_usual_is_said_to(tmp_path: Path) -> None:

@@ -230,6 +230,13 @@ def test_a_move_changes_the_machine_and_leaves_the_partition_alone() -> None:
     assert all(row.as_it_should is not False for row in rows.values())
 
 
+def test_after_a_move_that_was_stopped_or_rolled_back_the_old_frame_is_as_it_should_be() -> None:
+    assert {row.as_it_should for row in changed(BEFORE, BEFORE, stayed=True)} == {True}
+    arrived = {row.what: row.as_it_should for row in changed(BEFORE, AFTER, stayed=True)}
+    assert arrived["frame"] is False
+    assert arrived["machine serial"] is False
+
+
 def test_a_boot_time_that_moved_is_a_restart() -> None:
     restarted = replace(AFTER, identity=replace(AFTER.identity, booted=BOOT + timedelta(hours=1)))
     row = changed(BEFORE, restarted)[-1]

@@ -26,6 +26,8 @@ from lpmkit.sap.judge import Case, NiLane, SapOutcome, judge
 from lpmkit.sap.model import SapObservation, SapSnapshot, read_observation
 from lpmkit.sap.rules import SapRules
 
+#: Last phases of a move whose partition is where it was: stopped, refused or rolled back.
+STAYED = ("failed", "stopped")
 _SNAPSHOTS = TypeAdapter(tuple[SapSnapshot, ...])
 
 
@@ -34,6 +36,7 @@ def sap_outcomes(
 ) -> tuple[SapOutcome, ...]:
     """Every SAP system of the run, judged. What of it cannot be read is noted, never taken for absent."""
     found = []
+    stayed = bool(record.phases) and record.phases[-1].name in STAYED
     for data in run.manifest.get("probes") or ():
         if data.get("kind") != "sap":
             continue
@@ -54,7 +57,7 @@ def sap_outcomes(
             lanes=tuple(_lanes(record, hosts, run, sid)),
             rules=_rules(data["options"], settings.rules, run, notes),
             watch_after_s=settings.watch_after_minutes * 60 if run.manifest.get("mode") == "move" else 0.0,
-            moved=run.manifest.get("mode") == "move",
+            moved=run.manifest.get("mode") == "move" and not stayed,
             instances=settings.instances,
             until_ns=record.window.hi_ns,
             every_s={**SAP_INTERVALS, **settings.every_s},

@@ -10,10 +10,10 @@ from lpmkit.survey.model import Survey
 
 def changes(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
     """Rows of identity between two surveys: frame, ids, boot time, and the mapping where the partition has arrived."""
-    rows = changed(_snapshot(before), _snapshot(after))
-    has_arrived = (
-        after.source.partition(after.partition) is None and after.target.partition(after.partition) is not None
-    )
+    here, there = after.source.partition(after.partition), after.target.partition(after.partition)
+    has_arrived = here is None and there is not None
+    stayed = here is not None and here.state == "Running" and (there is None or there.state != "Running")
+    rows = changed(_snapshot(before), _snapshot(after), stayed=stayed)
     return (*rows, *arrived(before, after)) if has_arrived else rows
 
 

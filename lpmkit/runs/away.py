@@ -20,8 +20,8 @@ from lpmkit.runs.history import History, Move
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """A partition that is away from home. ``left_ns`` is the start of the run of its first move (nanoseconds since
-    1970).
+    """A partition that is away from home. ``left_ns`` is when its first move was found to have ended on the target
+    (nanoseconds since 1970).
 
     ``mapping`` is the mapping of its disks on the home frame, a line each: server adapter, virtual target, logical
     unit, backing device.
@@ -80,7 +80,7 @@ def _away(folder: Path, chain: list[Move]) -> Away:
         partition=first.partition,
         home=first.source,
         now_on=last.target,
-        left_ns=first.created_ns,
+        left_ns=first.settled_ns or first.created_ns,
         change=first.change,
         by=first.by,
         runs=tuple(move.run for move in chain),

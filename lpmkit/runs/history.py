@@ -230,7 +230,7 @@ class History:
         return [self._row(move) for move in moves]
 
     def _row(self, move: Move) -> list[str]:
-        when = f"{datetime.fromtimestamp(move.created_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
+        when = f"{datetime.fromtimestamp((move.settled_ns or move.created_ns) / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
         route_text = f"{move.source} → {move.target}" if move.target else move.mode
         unusual = "; ".join(figure.short for figure in self.beside_the_usual(move) if figure.stands_out)
         bounds = "–"

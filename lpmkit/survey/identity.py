@@ -58,17 +58,19 @@ IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
 )
 
 
-def changed(before: IdentitySnapshot, after: IdentitySnapshot) -> tuple[IdentityRow, ...]:
+def changed(before: IdentitySnapshot, after: IdentitySnapshot, *, stayed: bool = False) -> tuple[IdentityRow, ...]:
     """Rows of identity before and after a move, in the order to show.
 
-    The boot time is the last row and must be the same.
+    The boot time is the last row and must be the same. ``stayed``: the move was stopped, refused or rolled back, so
+    that nothing should have changed.
     """
     rows = [
-        _row("frame", before.frame, after.frame, True),
-        _row("system", before.firmware_machine, after.firmware_machine, True),
+        _row("frame", before.frame, after.frame, not stayed),
+        _row("system", before.firmware_machine, after.firmware_machine, not stayed),
     ]
     for what, field, should_change in IDENTITY_ROWS:
-        rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), should_change))
+        expected = False if stayed else should_change
+        rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), expected))
     rows.append(_boot_row(before.identity.booted, after.identity.booted))
     return tuple(rows)
 
