@@ -25,11 +25,11 @@ from lpmkit.analysis import (
     wording,
     write_summary,
 )
-from lpmkit.analysis import sap as sap_module
 from lpmkit.analysis.clocks import Exchanges, align
 from lpmkit.analysis.model import ClockVerdict, LikelyBy, Method
 from lpmkit.analysis.observer_stalls import holes, stalls
 from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.sap.judge import judge as sap_judge
 from tests.made_runs import MS, START, Made, S, add, make
 
 
@@ -748,7 +748,12 @@ def test_a_stopped_or_rolled_back_move_expects_sap_on_the_old_frame(
     probe = {"name": "sap-BX5", "kind": "sap", "host": "bxaix85", "options": {"sid": "BX5", "settings": settings}}
     write_document(run.path, "run", {**run.manifest, "probes": [probe]})
     cases: list[Any] = []
-    real = sap_module.judge
-    monkeypatch.setattr(sap_module, "judge", lambda case: (cases.append(case), real(case))[1])
+    real = sap_judge
+
+    def seen(case: Any) -> Any:
+        cases.append(case)
+        return real(case)
+
+    monkeypatch.setattr("lpmkit.analysis.sap.judge", seen)
     analyse(Run(run.path))
     assert [case.moved for case in cases] == [moved]

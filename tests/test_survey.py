@@ -231,7 +231,7 @@ def test_a_move_changes_the_machine_and_leaves_the_partition_alone() -> None:
 
 
 def test_after_a_move_that_was_stopped_or_rolled_back_the_old_frame_is_as_it_should_be() -> None:
-    assert {row.as_it_should for row in changed(BEFORE, BEFORE, stayed=True)} == {True}
+    assert {row.as_it_should for row in changed(BEFORE, BEFORE, stayed=True)} <= {True, None}
     arrived = {row.what: row.as_it_should for row in changed(BEFORE, AFTER, stayed=True)}
     assert arrived["frame"] is False
     assert arrived["machine serial"] is False

@@ -72,19 +72,23 @@ def test_both_languages_have_every_section_and_all_of_their_own_words(run: Run, 
     keys = [section.key for section in document.sections]
     assert keys == [
         "header",
+        "deviations",
+        "back-out",
+        "follow-up",
+        "sign-off",
+        "questions",
         "scope",
         "before-after",
         "checks",
         "timeline",
         "measurements",
         "sessions",
-        "deviations",
         "licence",
-        "follow-up",
         "not-looked-at",
         "remarks",
         "evidence",
     ]
+    assert [section.key for section in document.sections if not section.is_annex] == keys[:5]
     other = Words("de" if language == "en" else "en")
     assert all(section.title != other(f"section.{section.key}") for section in document.sections)
     assert document.state_word == Words(language)(f"state.{document.state}")
@@ -278,7 +282,7 @@ def test_the_commands_add_a_remark_and_write_one_form(run: Run, tmp_path: Path) 
     made = terminal.invoke(main, ["write-up", str(run.path), "--form", "md", "--language", "de", "--json"])
     assert made.exit_code == 0, made.output
     text = Path(json.loads(made.stdout)["md"]).read_text(encoding="utf-8")
-    assert "Rückfallplan: Plan B was at hand" in text
+    assert "## Rückfallplan\n\nPlan B was at hand" in text
     refused = terminal.invoke(main, ["remark", str(run.path), "", "--kind", "remark"])
     assert refused.exit_code == 2
     assert "empty" in refused.output

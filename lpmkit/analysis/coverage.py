@@ -273,7 +273,7 @@ def _weighed(
         return replace(
             question, state=AnswerState.NOT_EVALUATED, details=f"{question.details}; but {doubt}", reply=None
         )
-    reasons = list(_reasons(question.key, found, record, incomplete))
+    reasons = list(_reasons(question.key, found, record, hosts, incomplete))
     if question.state is not AnswerState.PASSED or not reasons:
         return question
     more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
@@ -304,7 +304,27 @@ _DEPENDS: Mapping[str, tuple[tuple[str, ...], bool]] = {
 }
 
 
-def _reasons(key: str, found: Sequence[Coverage], record: Record, incomplete: str) -> Iterator[str]:
+def _is_the_host(gap: UnobservedStretch, host: str, hosts: Sequence[HostAnalysis]) -> bool:
+    """Tell whether a gap of ticks is the host's own silence: it lies within a suspension that several mechanisms agree
+    on, and nothing happened to the probe.
+    """
+    return (
+        gap.kind == "ticks"
+        and not gap.why
+        and any(
+            still.outer.widened(SECOND).contains(gap.span.lo_ns)
+            and still.outer.widened(SECOND).contains(gap.span.hi_ns)
+            for one in hosts
+            if one.host == host
+            for still in one.suspensions
+            if not still.is_alone and not still.contradicted
+        )
+    )
+
+
+def _reasons(
+    key: str, found: Sequence[Coverage], record: Record, hosts: Sequence[HostAnalysis], incomplete: str
+) -> Iterator[str]:
     if key not in _DEPENDS:
         return
     kinds, only_window = _DEPENDS[key]
@@ -321,6 +341,8 @@ def _reasons(key: str, found: Sequence[Coverage], record: Record, incomplete: st
             yield str(one.missing)
         for gap in one.gaps if one.kind in kinds else ():
             if only_window and (gap.span.hi_ns <= record.window.lo_ns or gap.span.lo_ns >= record.window.hi_ns):
+                continue
+            if _is_the_host(gap, one.host, hosts):
                 continue
             yield in_words(gap, record.wall)
 

@@ -534,6 +534,20 @@ class Analysis:
         return None if begin is None or end is None else end - begin
 
     @property
+    def move_bounds(self) -> Interval | None:
+        """The least and the most of `move_ns`: the partition arrived after the last reading before the poll that found
+        it there.
+        """
+        begin = next((phase.since_ns for phase in self.phases if phase.name != "prepared"), None)
+        end = next((phase.since_ns for phase in self.phases if phase.name == "settled"), None)
+        if begin is None or end is None:
+            return None
+        polls = [int(reading["mono_ns"]) for reading in self.readings if "mono_ns" in reading]
+        # the poll that found it is a reading itself, just before the phase
+        earlier = sorted(at for at in polls if begin <= at < end)[:-1]
+        return Interval((earlier[-1] if earlier else begin) - begin, end - begin)
+
+    @property
     def other_silences(self) -> int:
         """The number of silences that belong to no suspension: of the network, of a single service, micro-stops."""
         kinds = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)

@@ -26,7 +26,7 @@ from lpmkit.oracle.stamps import Moment
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
-from lpmkit.timeline import Event
+from lpmkit.timeline import Event, outwards
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: A session older than this when the recording began is one that somebody relies on; younger ones come and go.
@@ -375,7 +375,7 @@ class _Database:
             times.setdefault(place, []).append(start)
         for starts in times.values():
             if len(set(starts)) > 1:
-                text = f"started {starts[0]} before, {sorted(set(starts))[-1]} after"
+                text = f"started {_date(starts[0])} before, {_date(sorted(set(starts))[-1])} after"
                 return Question(name, what, FAILED, text, "V$INSTANCE.STARTUP_TIME", reply=ReplyWord.NO)
         if elsewhere := self._elsewhere():
             return Question(name, what, OPEN, elsewhere)
@@ -387,7 +387,7 @@ class _Database:
             )
             return Question(name, what, OPEN, text)
         start = next(iter(times.values()))[0]
-        return Question(name, what, PASSED, f"no restart: started {start}", "V$INSTANCE.STARTUP_TIME")
+        return Question(name, what, PASSED, f"no restart: started {_date(start)}", "V$INSTANCE.STARTUP_TIME")
 
     def _spoke_after(self) -> bool:
         """Tell whether our own session was answered after the suspension, or late in the record where none
@@ -428,8 +428,12 @@ class _Database:
         outages = self.analysed_host.outages if self.analysed_host else ()
         waited = [outage for outage in outages if outage.probe == self.names.get("sql")]
         longest = max((outage.outer.length_ns for outage in waited), default=0)
-        felt = f"; its longest wait lay within {longest / SECOND:.1f} s" if longest else "; no answer of it was late"
-        text = f"SID {first['sid']}, SERIAL# {first['serial']}, logged on {first['logon_time']}{felt}"
+        felt = (
+            f"; its longest wait lay within {outwards(0, longest, 1)[1]:.1f} s"
+            if longest
+            else "; no answer of it was late"
+        )
+        text = f"SID {first['sid']}, SERIAL# {first['serial']}, logged on {_date(first['logon_time'])}{felt}"
         return Question(name, what, PASSED, text, reply=ReplyWord.YES)
 
     def _is_watched_after(self) -> bool:
@@ -596,6 +600,16 @@ def _printed(entry: Classified) -> Moment | None:
 def _same_start(before: JsonMapping | None, after: JsonMapping | None) -> bool:
     starts = [str((state.get("own") or {}).get("startup_time")) for state in (before, after) if state]
     return len(starts) == 2 and starts[0] == starts[1] and starts[0] != "None"
+
+
+def _date(text: Any) -> str:
+    """A time of the database as a date; what is none stays as it came.
+
+    >>> _date("20261020013250"), _date(None)
+    ('2026-10-20 01:32:50 (time of the database)', 'None')
+    """
+    at = _time(text)
+    return str(text) if at is None else f"{at:%Y-%m-%d %H:%M:%S} (time of the database)"
 
 
 def _time(text: Any) -> datetime | None:

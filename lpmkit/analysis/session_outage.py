@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
 
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -192,4 +194,16 @@ def _login(one: SessionOutage, events: Sequence[Event]) -> str:
     same = all(was.get(name) == now.get(name) for name in _LOGIN)
     pid, since = now.get("remote_pid"), now.get("remote_started")
     ends = f", our end {now['local_address']}, its end {now['remote_address']}" if "local_address" in now else ""
-    return f"{'the same' if same else 'another'}: process {pid} there, started {since} s (time of day there){ends}"
+    return f"{'the same' if same else 'another'}: process {pid} there, started {_date(since)}{ends}"
+
+
+def _date(since: Any) -> str:
+    """The start of a process, in seconds since 1970 by the host's clock, as a date.
+
+    >>> _date("1795993489.25"), _date(None)
+    ('2026-11-29 23:04:49 UTC by its clock', 'at a time that it did not tell')
+    """
+    try:
+        return f"{datetime.fromtimestamp(float(since), tz=UTC):%Y-%m-%d %H:%M:%S} UTC by its clock"
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "at a time that it did not tell"

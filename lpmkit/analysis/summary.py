@@ -27,6 +27,8 @@ METHODS = {
     "bounds of the clocks; always right",
     "inner": "from the moment when a punctual host would have spoken to the earliest moment from "
     "which its first sign of life may have started; as sure as the noise stated",
+    "move": "from the command to the poll that found the partition running on the target; it arrived after the poll "
+    "before that",
     "way closed": "begin and end of the silence of echo requests, or of the agreed suspension; its end "
     "lies after whatever our TCP sent and nobody acknowledged",
     "own TCP": "from that end to the session's first answer",
@@ -64,6 +66,8 @@ def summary(analysis: Analysis) -> JsonObject:
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],
         "databases": [as_dict(one) for one in analysis.databases],
+        "move": _figure(analysis.move_bounds, METHODS["move"]) if analysis.move_bounds else None,
+        "session_outage": _figure(analysis.longest_wait, METHODS["session"]) if analysis.longest_wait else None,
         "window": _span(analysis, analysis.window),
         "record": _span(analysis, analysis.record),
         "looked": coverage_rows(analysis.coverage, analysis.wall),

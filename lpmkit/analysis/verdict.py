@@ -9,7 +9,7 @@ from typing import Any
 
 from lpmkit.analysis.coverage import DIED, withheld
 from lpmkit.analysis.limits import STATES, Measured, against, limits_of, stopped_by_guard
-from lpmkit.analysis.model import SECOND, Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
+from lpmkit.analysis.model import Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record
 from lpmkit.json_values import JsonMapping, JsonObject
@@ -82,7 +82,9 @@ def _sentence(
         warned = "; ".join(f"{_within_a_sentence(one.title)}: {one.details}" for one in warnings)
         return f"{head}. Every question that was looked at passed." + (f" Warning: {warned}." if warned else "")
     texts = "; ".join(
-        f"{_within_a_sentence(one.title)}: {one.details if one.reply is ReplyWord.NO else one.answer}"
+        one.details
+        if one.key == "moved"
+        else f"{_within_a_sentence(one.title)}: {one.details if one.reply is ReplyWord.NO else one.answer}"
         for one in because
         if one.key != "outages"
     )
@@ -278,7 +280,7 @@ def _complete(evidence: Evidence) -> Question:
     title = "Observation complete?"
     if not evidence.hosts:
         return Question("complete", title, OPEN, "there are no samples")
-    faults = [f"{span.length_ns / SECOND:.1f} s not observed" for span in evidence.record.holes]
+    faults = [f"{outwards(0, span.length_ns, 1)[1]:.1f} s not observed" for span in evidence.record.holes]
     lost = max(
         [int(e.data.get("lost_bytes") or 0) for e in evidence.record.events if e.kind in ("disk-full", "disk-has-room")]
         or [0]
@@ -291,7 +293,7 @@ def _complete(evidence: Evidence) -> Question:
     remarks = [f"{torn} unreadable line{'s' if torn > 1 else ''}"] if torn else []
     if evidence.record.monitor is None:
         return Question("complete", title, OPEN, "; ".join(["no monitor of our own was running", *remarks]))
-    stalled = sum(span.length_ns for span in evidence.record.stalls) / SECOND
+    stalled = outwards(0, sum(span.length_ns for span in evidence.record.stalls), 2)[1]
     remarks += [f"this machine stood still for {stalled:.2f} s in all, taken out"] if stalled else []
     return Question("complete", title, PASSED, "; ".join(remarks), reply=ReplyWord.YES)
 

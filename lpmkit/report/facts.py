@@ -166,12 +166,19 @@ def brownout_row(one: BrownOut) -> dict[str, str]:
     }
 
 
+#: A bound of more false alarms an hour than this says only that the baseline was short.
+RATE_KNOWN = 20.0
+
+
 def false_alarms(noise: Noise) -> str:
     """False alarms during the baseline, and the bound of their rate."""
     most = alarms_an_hour(noise)
     if most is None:
         return "not known: no lead-in"
-    return f"{noise.alarms} in {noise.over_ns / 1e9:.0f} s; at most {most:.3g} an hour"
+    seen = f"{noise.alarms} in {noise.over_ns / 1e9:.0f} s"
+    if most > RATE_KNOWN and noise.alarms == 0:
+        return f"{seen}; the baseline is too short to bound their rate"
+    return f"{seen}; at most {most:.3g} an hour"
 
 
 def silence_rows(analysis: Analysis) -> Iterator[dict[str, str]]:

@@ -60,11 +60,14 @@ Block = Text | Items | Facts | Table | Picture | Verbatim
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the write-up; ``key`` is its name in every language, for a site's template."""
+    """A part of the write-up; ``key`` is its name in every language, for a site's template. What is signed comes first,
+    the rest is annex.
+    """
 
     key: str
     title: str
     blocks: tuple[Block, ...] = ()
+    is_annex: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,9 @@ class Document:
     states: dict[str, str] = field(
         default_factory=dict
     )  #: the words of this language for pass, fail … and which of them they are
+    annex: str = ""  #: the heading above the sections of the annex
+
+    @property
+    def first_annex(self) -> Section | None:
+        """The section with which the annex begins."""
+        return next((section for section in self.sections if section.is_annex), None)

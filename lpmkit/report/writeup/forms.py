@@ -237,7 +237,7 @@ def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
     import docx  # noqa: PLC0415 - only Word files need it
     from docx.shared import Cm, Pt  # noqa: PLC0415 - as above
 
-    made = docx.Document()
+    made: Any = docx.Document()
     page = made.sections[0]
     page.page_width, page.page_height = Cm(21), Cm(29.7)
     page.left_margin = page.right_margin = Cm(1.8)
@@ -261,14 +261,37 @@ def word(document: Document, plots: Path, logo: Path | None = None) -> bytes:
         tuple(figure.name for figure in document.figures),
         (tuple(figure.value for figure in document.figures), tuple(figure.note for figure in document.figures)),
     )
+    _word_footer(page, document.run)
     for section in document.sections:
-        made.add_heading(_xml(section.title), 1)
+        if section is document.first_annex:
+            made.add_page_break()
+            made.add_heading(_xml(document.annex), 1)
+        made.add_heading(_xml(section.title), 2 if section.is_annex else 1)
         for block in section.blocks:
             _word_block(made, block, plots)
     made.add_paragraph(_xml(document.footer))
     kept = io.BytesIO()
     made.save(kept)
     return kept.getvalue()
+
+
+def _word_footer(page: Any, run: str) -> None:
+    """The run's name and the page's number of all pages, as fields that Word fills in."""
+    from docx.enum.text import WD_TAB_ALIGNMENT  # noqa: PLC0415 - as above
+    from docx.oxml import OxmlElement  # noqa: PLC0415 - as above
+    from docx.oxml.ns import qn  # noqa: PLC0415 - as above
+    from docx.shared import Pt  # noqa: PLC0415 - as above
+
+    paragraph = page.footer.paragraphs[0]
+    width = page.page_width - page.left_margin - page.right_margin
+    paragraph.paragraph_format.tab_stops.add_tab_stop(width, WD_TAB_ALIGNMENT.RIGHT)
+    paragraph.add_run(_xml(f"{run}\t")).font.size = Pt(8)
+    for number, name in enumerate(("PAGE", "NUMPAGES")):
+        if number:
+            paragraph.add_run(" / ").font.size = Pt(8)
+        field = OxmlElement("w:fldSimple")
+        field.set(qn("w:instr"), name)
+        paragraph._p.append(field)
 
 
 def _word_block(made: Any, block: Block, plots: Path) -> None:
@@ -304,7 +327,9 @@ def _word_table(made: Any, head: tuple[str, ...], rows: tuple[tuple[str, ...], .
     table = made.add_table(rows=0, cols=columns)
     table.style = "Table Grid"
     for number, row in enumerate([*([head] if head else []), *rows]):
-        cells = table.add_row().cells
+        made_row = table.add_row()
+        made_row._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
+        cells = made_row.cells
         for cell, text in zip(cells, row, strict=False):
             run = cell.paragraphs[0].add_run(_xml(text))
             run.font.size = Pt(8)
@@ -335,6 +360,8 @@ def markdown(document: Document, plots: str) -> str:
         (tuple(figure.value for figure in figures), tuple(figure.note for figure in figures)),
     )
     for section in document.sections:
+        if section is document.first_annex:
+            lines += ["", f"# {_plain(document.annex)}"]
         lines += ["", f"## {_plain(section.title)}", ""]
         for block in section.blocks:
             lines += [*_markdown_block(block, plots), ""]

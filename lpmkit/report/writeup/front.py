@@ -1,0 +1,275 @@
+"""The first pages of a write-up: what is signed. What, when, by whom, approved when, verdict, deviations, back-out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lpmkit.analysis import AnswerState, OutageKind
+from lpmkit.analysis.limits import limits_of
+from lpmkit.checks.limits import KEY as PREDICTED
+from lpmkit.report.facts import findings_of
+from lpmkit.report.timeline import ENDS
+from lpmkit.report.writeup.document import Block, Facts, Figure, Section, Table, Text
+from lpmkit.report.writeup.inputs import (
+    TOGETHER,
+    WriteUpInputs,
+    both_times,
+    check_title,
+    facts_text,
+    instants,
+    question_title,
+    seconds_text,
+    state_word,
+    who_text,
+)
+from lpmkit.report.writeup.window import read_window
+from lpmkit.runs.remarks import change_of
+from lpmkit.timeline import outwards
+
+#: Classes of gaps that are no suspension but a deviation.
+_DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
+
+
+def sentence_of(source: WriteUpInputs) -> str:
+    """The verdict in one line."""
+    verdict, words = source.analysis.verdict, source.words
+    if words.language == "en":
+        return verdict.sentence
+    still = source.analysis.suspension
+    if source.is_move:
+        moved = verdict.question("moved").state
+        head = words(f"verdict.moved.{moved.value}")
+    else:
+        head = words("verdict.watched")
+    head += ", " + (
+        words("verdict.suspended", length=seconds_text(words, still.length)) if still else words("verdict.none")
+    )
+    if verdict.state is AnswerState.PASSED:
+        warned = "; ".join(
+            f"{question_title(words, one).rstrip('?')}: {words.said(one.details)}"
+            for one in verdict.questions
+            if one.warns
+        )
+        return f"{head}. {words('verdict.passed')}" + (
+            f" {words('state.warn').capitalize()}: {warned}." if warned else ""
+        )
+    because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
+    texts = "; ".join(
+        words.said(one.details)
+        if one.key == "moved"
+        else f"{question_title(words, one).rstrip('?')}: {words.said(one.answer)}"
+        for one in because
+    )
+    return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
+
+
+def figures_of(source: WriteUpInputs) -> Iterator[Figure]:
+    """The five figures: suspension, session outage, duration of the move, other gaps, unobserved time."""
+    words, analysis = source.words, source.analysis
+    still = analysis.suspension
+    note = (
+        words(
+            "figure.suspended.note", best=words.number(still.best_ns / 1e9, 3), likely=seconds_text(words, still.likely)
+        )
+        if still
+        else ""
+    )
+    yield Figure(
+        words("figure.suspended.name"), seconds_text(words, still.length) if still else words("none_found"), note
+    )
+    longest = analysis.longest_wait
+    watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
+    felt = words("none_seen") if watched else words("not_looked_at")
+    yield Figure(
+        words("figure.session.name"),
+        felt if longest is None else seconds_text(words, longest),
+        words("figure.session.note"),
+    )
+    yield Figure(words("figure.move.name"), _duration(source), words("figure.move.note"))
+    yield Figure(words("figure.other.name"), str(analysis.other_silences), words("figure.other.note"))
+    unseen = outwards(0, sum(hole.length_ns for hole in analysis.holes), 1)[1]
+    stalled = outwards(0, sum(stall.length_ns for stall in analysis.stalls), 2)[1]
+    yield Figure(
+        words("figure.unseen.name"),
+        f"{words.number(unseen, 1)} s",
+        words("figure.unseen.note", stalled=words.number(stalled, 2)),
+    )
+
+
+def _duration(source: WriteUpInputs) -> str:
+    if not source.is_move:
+        return source.words("not_part_of_a_watch")
+    bounds, words = source.analysis.move_bounds, source.words
+    if bounds is None:
+        return words("not_known")
+    low, high = (words.number(bound, 1) for bound in outwards(bounds.lo_ns, bounds.hi_ns, 1))
+    return (f"{low} s" if low == high else f"{low} … {high} s").replace(" ", TOGETHER)
+
+
+def header(source: WriteUpInputs) -> Section:
+    """What, when, by whom, approved by whom at what time, and whether within the window."""
+    words, facts, order = source.words, source.run.manifest, source.order
+    change = change_of(source.remarks[0])
+    nobody = words("not_given")
+    rows = [(words("header.system"), change.get("system") or source.partition)]
+    if source.is_move:
+        source_frame, target_frame = order.get("source", "?"), order.get("target", "?")
+        machine = f" ({order['target_machine']})" if order.get("target_machine") else ""
+        rows.append((words("header.way"), f"{source.partition}: {source_frame} → {target_frame}{machine}"))
+    rows.append((words("header.number"), change.get("number") or nobody))
+    if source.is_move:
+        rows += [(words("header.moved"), _moved(source)), (words("header.window"), _window(source)[0])]
+    else:
+        rows.append((words("header.window"), change.get("window") or nobody))
+    rows += [
+        (words("header.operator"), change.get("operator") or f"{facts.get('by', '?')} ({facts.get('observer', '?')})"),
+        (words("header.approver"), _approvers(source) or nobody),
+    ]
+    limits = "; ".join(f"{words.said(name)}: {words.said(value)}" for name, value in limits_of(facts)[0].rows())
+    if limits:
+        rows.append((words("header.limits"), limits))
+    rows.append((words("header.run"), source.run.name))
+    return Section("header", words("section.header"), (Facts(tuple(rows)),))
+
+
+def _move_span(source: WriteUpInputs) -> tuple[int, int | None] | None:
+    """From the command to the end of the move, nanoseconds since 1970; ``None`` where it was not asked for."""
+    phases, wall = source.analysis.phases, source.analysis.wall
+    begin = next((phase.since_ns for phase in phases if phase.name == "asked"), None)
+    if begin is None:
+        return None
+    end = next((phase.since_ns for phase in phases if phase.name in ENDS), None)
+    return wall.at(begin), None if end is None else wall.at(end)
+
+
+def _moved(source: WriteUpInputs) -> str:
+    words, span = source.words, _move_span(source)
+    if span is None:
+        return words("header.not_asked")
+    begin, end = span
+    first = both_times(words, begin)
+    if end is None:
+        return words("header.end_unknown", begin=f"{first[0]} UTC ({first[1]})")
+    second = 1_000_000_000
+    edges = begin // second * second, -(-end // second) * second
+    return f"{instants(words, *edges)} UTC ({instants(words, *edges, is_local=True)})"
+
+
+def _window(source: WriteUpInputs) -> tuple[str, bool]:
+    """The change window with whether the move lay within it, and whether it surely did not."""
+    words, verdict = source.words, source.analysis.verdict
+    ordered = next((one for one in verdict.questions if one.key == "window"), None)
+    if ordered is not None:
+        limits = limits_of(source.run.manifest)[0]
+        place = {AnswerState.PASSED: "inside", AnswerState.FAILED: "outside"}.get(ordered.state, "unknown")
+        return f"{limits.window.sentence()}: {words(f'window.{place}')}", False  # a question of its own says the rest
+    text = change_of(source.remarks[0]).get("window", "")
+    if not text:
+        return words("not_given"), False
+    span = _move_span(source)
+    window = read_window(text, span[0]) if span else None
+    if span is None or window is None:
+        return f"{text}: {words('window.not_compared')}", False
+    holds = window.holds(span[0], span[1] or span[0])
+    zone = "" if window.has_zone else f" ({words('window.local')})"
+    return f"{text}{zone}: {words('window.inside' if holds else 'window.outside')}", not holds
+
+
+def _approvers(source: WriteUpInputs) -> str:
+    """Approvers of the order, as recorded with the move, and of the change, from the remarks: each with time and
+    author.
+    """
+    words = source.words
+    orders = [event.data for event in source.events if event.kind == "approved"]
+    seal = words("approval.signed")
+    texts = [
+        f"{order['by']} ({both_times(words, order['wall_ns'])[0]} UTC{f', {seal}' if order.get('signed') else ''})"
+        for order in orders
+    ]
+    for one in source.of_kind("approval"):
+        noted = f", {words('approval.noted', by=one.by)}" if one.text else ""
+        texts.append(f"{one.text or one.by} ({both_times(words, one.wall_ns)[0]} UTC{noted})")
+    named = [one for one in source.of_kind("change") if one.fields.get("approver")]
+    if named:
+        last, span = named[-1], _move_span(source)
+        late = span is not None and last.wall_ns > span[0]
+        noted = words("approval.noted_later" if late else "approval.noted", by=last.by)
+        texts.insert(0, f"{last.fields['approver']} ({both_times(words, last.wall_ns)[0]} UTC, {noted})")
+    return ", ".join(texts)
+
+
+def back_out(source: WriteUpInputs) -> Section:
+    """How the change would be taken back."""
+    words = source.words
+    said = source.of_kind("back-out")
+    blocks: list[Block] = [Text(f"{one.text} ({one.by})") for one in said]
+    if not said and source.is_move:
+        places = {side: source.order.get(side, "?") for side in ("source", "target")}
+        blocks.append(Text(words("scope.back_out.usual", partition=source.partition, **places)))
+    return Section("back-out", words("section.back-out"), tuple(blocks))
+
+
+def deviations(source: WriteUpInputs) -> Section:
+    words = source.words
+    rows: list[tuple[str, str, str]] = []
+    for question in source.analysis.verdict.questions:
+        if question.warns or (question.counts and question.state is not AnswerState.PASSED):
+            state = "warn" if question.warns else question.state.value
+            text = f"{question_title(words, question)} {words.said(question.answer)}"
+            rows.append((state_word(words, state), text, words("owner.operator")))
+    window, is_outside = _window(source)
+    if is_outside:
+        rows.append((state_word(words, "warn"), words("window.deviation", window=window), words("owner.operator")))
+    for finding in findings_of(source.run) if source.is_move else ():
+        # a warning that was accepted is no deviation; the validation has answered what only it can check, and the
+        # measurement what was predicted
+        is_settled = finding.get("only_firmware") or str(finding.get("key")).startswith(PREDICTED)
+        if finding.get("verdict") in ("fail", "unknown") and not is_settled:
+            text = f"{check_title(words, finding)} ({finding.get('about', '')}): {facts_text(words, finding)}"
+            rows.append(
+                (state_word(words, str(finding["verdict"])), text, who_text(words, finding) or words("not_given"))
+            )
+    for host in source.analysis.hosts:
+        for kind in _DEVIANT:
+            some = [outage for outage in host.outages if outage.kind is kind]
+            if some:
+                longest = max(one.length.hi_ns for one in some)
+                text = words(
+                    "deviation.silences",
+                    count=len(some),
+                    kind=words(f"kind.{kind.value}"),
+                    host=host.host,
+                    longest=words.number(outwards(0, longest)[1], 3),
+                )
+                rows.append(
+                    (words("state.warn"), text, words("owner.network" if kind is OutageKind.NETWORK else "owner.host"))
+                )
+    rows += [
+        (words("deviation.noted"), f"{one.text} ({one.by})", one.owner or words("not_given"))
+        for one in source.of_kind("deviation")
+    ]
+    head = tuple(words(f"head.{name}") for name in ("state", "what", "owner"))
+    block: Block = Table(head, tuple(rows), states=(0,)) if rows else Text(words("deviation.none"))
+    return Section("deviations", words("section.deviations"), (block,))
+
+
+def follow_up(source: WriteUpInputs) -> Section:
+    words = source.words
+    rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
+    if source.is_move and source.analysis.verdict.question("moved").state is AnswerState.PASSED:
+        rows += [
+            (words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit")
+            for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))
+        ]
+    head = tuple(words(f"head.{name}") for name in ("what", "owner", "said_by"))
+    block: Block = Table(head, tuple(rows)) if rows else Text(words("follow_up.none"))
+    return Section("follow-up", words("section.follow-up"), (block,))
+
+
+def sign_off(source: WriteUpInputs) -> Section:
+    """Who signed, or the lines to sign on."""
+    words, signed = source.words, source.of_kind("sign-off")
+    rows = [(one.text, one.by, f"{both_times(words, one.wall_ns)[0]} UTC") for one in signed]
+    rows = rows or [(words(f"sign.{role}"), "", "") for role in ("operator", "approver")]
+    head = tuple(words(f"head.{name}") for name in ("sign_off", "name", "when"))
+    return Section("sign-off", words("section.sign-off"), (Table(head, tuple(rows)),))

@@ -1,0 +1,240 @@
+"""Twenty moves of many kinds, each written up in every form: no number that the summary does not have, rounded
+outwards, and no sentence against another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import docx
+import pypdf
+import pytest
+from rich.console import Console
+
+from lpmkit.analysis import analyse
+from lpmkit.commands.progress import print_summary
+from lpmkit.json_values import JsonObject
+from lpmkit.report.writeup import Words, add_remark, write_up, written
+from lpmkit.report.writeup.forms import markdown
+from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.timeline import outwards
+from tests.made_runs import START, WALL, Made, MadeClock, S, make
+from tests.test_report import DOCUMENTS
+
+
+@dataclass(frozen=True)
+class Case:
+    """A move to write up: how it went, its limits, the events besides, and what must be true of its write-up."""
+
+    made: Made
+    state: str
+    says: tuple[str, ...] = ()
+    limits: JsonObject = field(default_factory=dict)
+    events: tuple[tuple[float, str, JsonObject], ...] = ()
+    window: str = ""
+    documents: JsonObject = field(default_factory=dict)
+
+
+STILL = (15.0, 16.537)
+BASE = {"duration_s": 26.0, "suspend": STILL}
+BEGIN = datetime.fromtimestamp(WALL / S, tz=UTC)
+HOME = ((0.0, "prepared"), (6.5, "asked"), (7.3, "starting"), (9.6, "copying"))
+
+
+def move(seed: int, **changes: Any) -> Made:
+    return Made(**{"seed": seed, **BASE, **changes})
+
+
+def errpt(identifier: str, text: str, at: float = 20.0) -> tuple[float, str, JsonObject]:
+    stamp = f"{BEGIN + timedelta(hours=1):%m%d%H%M%y}"
+    data = {"where": "bxaix85", "log": "errpt", "stamp": stamp, "resource": "pmig", "description": text}
+    return at, "log", {**data, "identifier": identifier}
+
+
+LOGS = (
+    errpt("A5E6DB96", "Client Partition Migration Completed"),
+    errpt("08917DC6", "Client Partition Migration Started"),
+)
+CASES: dict[str, Case] = {
+    "clean": Case(move(1), "passed", ("Deviations\n\nNone",), events=LOGS),
+    "clean, packets dropped": Case(move(2, dropped=True), "passed"),
+    "clean, short": Case(move(3, suspend=(15.0, 15.4)), "passed"),
+    "clean, long": Case(move(4, suspend=(12.0, 18.2)), "passed"),
+    "clean, slow afterwards": Case(move(5, slow_after_ms=400.0), "passed"),
+    "clean, ICMP": Case(move(6, icmp=True), "passed"),
+    "limit kept": Case(move(7), "passed", ("within 2 s",), {"suspension_s": 2}),
+    "limit warns": Case(move(8), "passed", ("above the warning limit of 1.5 s",), {"suspension_s": {"warn": 1.5, "fail": 2}}),
+    "limit broken": Case(move(9), "failed", ("the limit is 1 s",), {"suspension_s": 1}),
+    "limit between the bounds": Case(move(10), "not evaluated", ("the limit is 1.537 s",), {"suspension_s": 1.537}),
+    "session limit broken": Case(move(11), "failed", ("Session outage within its limit",), {"session_outage_s": 0.5}),
+    "window kept": Case(move(12), "passed", ("the move lay inside",), {"window": {"end": (BEGIN + timedelta(minutes=9)).isoformat()}}),
+    "window missed": Case(move(13), "failed", ("the move lay outside",), {"window": {"end": (BEGIN + timedelta(seconds=9)).isoformat()}}),
+    "window by hand missed": Case(move(14), "passed", ("the move lay outside",), window=f"{BEGIN - timedelta(hours=2):%H:%M}-{BEGIN - timedelta(hours=1):%H:%M} UTC"),
+    "stopped": Case(move(15, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("Not moved", "stopped")),
+    "stopped by the guard": Case(
+        move(16, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("the guard stopped the copy: x has had no answer for 20 s",),
+        events=((17.0, "guard", {"what": "probe:x", "text": "x has had no answer for 20 s", "stops": True}),
+                (17.1, "request", {"what": "stop", "by": "guard", "why": "x has had no answer for 20 s"})),
+    ),
+    "rolled back": Case(move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved",)),
+    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs-recovery",)),
+    "cluster too impatient": Case(
+        move(19), "failed", ("PowerHA waits 1 s",),
+        documents={"survey": {"guest": {"clusters": [{"kind": "PowerHA", "tolerates_s": 1.0}]}}},
+    ),
+    "not observed for a while": Case(move(20, hole=(18.0, 21.0), relogin_at=None), "not evaluated", ("not observed",)),
+    "observer stood still": Case(move(21, stalls=((10.0, 10.4),)), "passed"),
+}  # fmt: skip
+PASSED_CHECKS = [{"key": "keys", "title": "Keys", "verdict": "pass", "about": "", "facts": {}}]
+SAME = {"identity": {"booted": "2026-01-01T10:00:00", "serial": "10071DA"}}
+
+
+def written_run(folder: Path, case: Case) -> Run:
+    documents = {**DOCUMENTS, "findings": PASSED_CHECKS, **case.documents}
+    documents["survey"] = {**SAME, **documents["survey"]}
+    documents["survey_after"] = SAME
+    run = make(folder, case.made, **documents)
+    write_document(run.path, "run", {**run.manifest, "limits": case.limits})
+    with RunWriter(run.path, clock := MadeClock()) as writer:
+        for at, kind, data in case.events:
+            clock.now_ns = START + round(at * S)
+            writer.event("recorder", kind, **data)
+    if case.window:
+        add_remark(run.path, "change", fields={"window": case.window})
+    return Run(run.path)
+
+
+# --- the numbers ------------------------------------------------------------------------------------------------------
+
+
+def bounds_in(value: Any) -> Iterator[tuple[float, float]]:
+    """Every pair of bounds in a summary, in seconds."""
+    if isinstance(value, dict):
+        if isinstance(value.get("low"), int | float) and isinstance(value.get("high"), int | float):
+            yield float(value["low"]), float(value["high"])
+        for one in value.values():
+            yield from bounds_in(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from bounds_in(one)
+
+
+def allowed(summary: Any) -> set[tuple[str, str]]:
+    """How each pair may be printed: rounded outwards, to as many digits as any form prints."""
+    printed = set()
+    for low, high in bounds_in(summary):
+        for digits in range(4):
+            lo, hi = outwards(round(low * 1e9), round(high * 1e9), digits)
+            printed.add((f"{lo:.{digits}f}", f"{hi:.{digits}f}"))
+            printed.add((f"{lo:g}", f"{hi:g}"))
+    return printed
+
+
+_BOUNDS = re.compile(r"(?<![\d:.,-])(-?\d+(?:[.,]\d+)?)(?: s)? … (-?\d+(?:[.,]\d+)?) s\b")
+
+
+def strange_bounds(text: str, summary: Any, language: str) -> list[tuple[str, str]]:
+    """Bounds in seconds that a text has and the summary does not."""
+    found = {
+        tuple(one.replace(",", ".") if language == "de" else one for one in pair) for pair in _BOUNDS.findall(text)
+    }
+    return sorted(found - allowed(summary))
+
+
+def texts_of_forms(run: Run, language: str) -> dict[str, str]:
+    files = write_up(run, ("html", "pdf", "docx", "md"), language=language)
+    word = docx.Document(str(files["docx"]))
+    cells = [cell.text for table in word.tables for row in table.rows for cell in row.cells]
+    texts = {
+        "html": re.sub(
+            r"<[^>]+>", " ", re.sub(r"<style>.*?</style>|data:[^\"]*", "", files["html"].read_text(), flags=re.DOTALL)
+        ),
+        "pdf": "\n".join(page.extract_text() for page in pypdf.PdfReader(files["pdf"]).pages),
+        "docx": "\n".join([*(one.text for one in word.paragraphs), *cells]),
+        "md": files["md"].read_text().replace("\\", ""),
+    }
+    return {form: " ".join(text.replace("\u00a0", " ").split()) for form, text in texts.items()}
+
+
+def terminal_text(found: JsonObject) -> str:
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    print_summary(found, console)
+    return " ".join(console.export_text().split())
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_number_of_every_form_is_one_of_the_summary_rounded_outwards(tmp_path: Path, language: str) -> None:
+    run = written_run(tmp_path, CASES["clean, slow afterwards"])
+    texts = texts_of_forms(run, language)
+    found = run.document("summary")
+    texts["terminal"] = terminal_text(found)
+    for form, text in texts.items():
+        assert len(_BOUNDS.findall(text)) > (1 if form == "terminal" else 5), form
+        assert strange_bounds(text, found, "en" if form == "terminal" else language) == [], form
+
+
+def test_bounds_that_are_rounded_inwards_are_found() -> None:
+    summary = {"length": {"low": 1.621733, "high": 1.633489}}
+    assert strange_bounds("1.621 s … 1.634 s and 1.6 … 1.7 s", summary, "en") == []
+    assert strange_bounds("suspended 1.622 … 1.633 s", summary, "en") == [("1.622", "1.633")]
+
+
+# --- the sentences ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_write_up_says_what_happened_and_nothing_against_it(tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    run = written_run(tmp_path, case)
+    analysis = analyse(run)
+    verdict = analysis.verdict
+    assert verdict.state.value == case.state, verdict.sentence
+    english, german = (markdown(written(run, analysis, Words(one)), "plots") for one in ("en", "de"))
+    text = english.replace("\\", "").replace("\u00a0", " ")
+    for says in case.says:
+        assert says in text, says
+    from lpmkit.analysis import summary  # noqa: PLC0415 - beside its use
+
+    for language, one in (("en", english), ("de", german)):
+        assert strange_bounds(one.replace("\\", "").replace("\u00a0", " "), summary(analysis), language) == []
+    # the headline, the figure and the answer give one suspension
+    still = analysis.suspension
+    if still is not None:
+        low, high = outwards(still.length.lo_ns, still.length.hi_ns)
+        assert f"{low:.3f} … {high:.3f} s" in text
+        assert f"{low:.3f} s … {high:.3f} s" in verdict.sentence
+    # whatever fails, is open or warns stands among the deviations, and nothing that passed does
+    deviations = text.partition("## Deviations")[2].partition("\n## ")[0]
+    for question in verdict.questions:
+        is_deviation = question.warns or (question.counts and question.state.value != "passed")
+        assert (f"| {question.title} " in deviations) is is_deviation, question
+    moved = verdict.question("moved").state.value
+    assert ("Moved, " in verdict.sentence) is (moved == "passed")
+    assert ("Save the partition's profile" in text) is (moved == "passed")
+
+
+def test_the_timeline_is_in_the_order_of_events_with_the_labels_that_people_look_for(tmp_path: Path) -> None:
+    run = written_run(tmp_path, CASES["clean"])
+    document = written(run, analyse(run), Words("en"))
+    timeline = next(one for one in document.sections if one.key == "timeline")
+    table: Any = timeline.blocks[1]
+    texts = [row[2] for row in table.rows]
+    order = [
+        "phase: asked",
+        "CLIENT_PMIG_STARTED",
+        "suspension begins",
+        "suspension ends",
+        "CLIENT_PMIG_DONE",
+        "phase: settled",
+    ]
+    places = [next(number for number, text in enumerate(texts) if words in text) for words in order]
+    assert places == sorted(places), texts
+    assert all("{" not in text and "order" not in text for text in texts), "raw data of an event"
+    done = next(row for row in table.rows if "CLIENT_PMIG_DONE" in row[2])
+    assert "stamp to the minute" in done[2]
+    assert " … " in done[0], "a stamp to the minute has bounds"
