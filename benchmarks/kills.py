@@ -136,7 +136,8 @@ class Campaign:
 
         def has_begun() -> bool:
             if victim == "conductor":
-                return self.plan_folder(before) is not None
+                folder = self.plan_folder(before)
+                return folder is not None and started(folder, "conductor-started", "pid") is not None
             return any(Run(path).events() for path in self.newest(before))
 
         if victim != "front end":

@@ -25,13 +25,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lpmkit.errors import NotFound, SiteFileError, UnexpectedReply, UsageError
+from lpmkit.errors import CommandRefused, NotFound, SiteFileError, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, read_alert_log, read_events
 from lpmkit.oracle.event_rows import as_row, from_row
 from lpmkit.oracle.judge import Judge, LogWindow, examine, find_start
 from lpmkit.oracle.log_tail import (
     AlertFollower,
-    LocalFollower,
     LogTail,
     Position,
     find_alert_log,
@@ -495,11 +494,7 @@ def without_inodes(path: Path, position: Position | None = None) -> LogTail:
     return AlertFollower(HostWithFiles(tells_inodes=False), str(path), position)
 
 
-def here(path: Path, position: Position | None = None) -> LogTail:
-    return LocalFollower(str(path), position)
-
-
-everywhere = pytest.mark.parametrize("follow", [here, over_a_login])
+everywhere = pytest.mark.parametrize("follow", [over_a_login])
 HEAD = "Fri Aug  8 20:14:02 2008\nThread 1 advanced to log sequence 1 (LGWR switch)\n"
 
 
@@ -622,7 +617,7 @@ def test_a_log_that_is_moved_away_between_two_commands_of_one_poll_loses_nothing
     assert not follower.gaps
 
 
-@pytest.mark.parametrize("follow", [here, over_a_login, without_inodes])
+@pytest.mark.parametrize("follow", [over_a_login, without_inodes])
 @pytest.mark.parametrize("content", ["short\n", HEAD[::-1].strip() + "\n", "longer than before " * 10 + "\n"])
 def test_a_log_that_was_emptied_or_written_anew_is_read_from_its_beginning_and_the_gap_is_named(
     follow: Any, log: Path, content: str
@@ -651,8 +646,8 @@ def test_the_beginning_is_a_position_too(follow: Any, log: Path) -> None:
 
 
 def test_a_log_that_is_not_there_is_an_error_and_not_silence(tmp_path: Path) -> None:
-    with pytest.raises(NotFound):
-        here(tmp_path / "none").poll()
+    with pytest.raises(CommandRefused, match="No such file"):
+        over_a_login(tmp_path / "none").poll()
 
 
 def test_the_log_is_found_where_sap_puts_it_or_where_the_instance_says() -> None:
@@ -705,7 +700,7 @@ def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partit
 
 
 def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_named(log: Path) -> None:
-    follower = here(log)
+    follower = over_a_login(log)
     follower.poll()
     add(log, "x" * 99 + "\n")
     add(log, ("y" * 99 + "\n") * 180_000)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lpmkit.analysis import Analysis, AnswerState
-from lpmkit.notebook.live import alert_lines, lanes_picture
+from lpmkit.notebook import live
+from lpmkit.notebook.live import lanes_picture
 from lpmkit.oracle.alert_log import EventKind, LogEvent
 from lpmkit.oracle.event_rows import as_row
 from lpmkit.oracle.stamps import Moment
@@ -238,9 +239,14 @@ def _followed(folder: Path, *texts: str, rules: str | None = None) -> Run:
     return Run(run.path)
 
 
+def board_text(run: Run) -> str:
+    """What the board shows of a database's alert log."""
+    return str(live._alerts(run, "BX5", live._alert_rows(run, "BX5"), run.events()).data)
+
+
 def test_the_board_shows_the_alert_log_with_its_classes_and_a_lane_of_markers(tmp_path: Path) -> None:
     run = _followed(tmp_path, "Thread 1 advanced to log sequence 7", "ORA-00600: internal error <x>")
-    text = alert_lines(run, "BX5").data
+    text = board_text(run)
     assert text.index("ORA-00600: internal error &lt;x&gt;") < text.index("advanced to log sequence"), (
         "the newest first"
     )
@@ -253,8 +259,8 @@ def test_the_board_shows_the_alert_log_with_its_classes_and_a_lane_of_markers(tm
 
 def test_the_board_judges_by_the_rules_that_the_run_keeps_and_says_when_nothing_was_written(tmp_path: Path) -> None:
     own = "- {key: ours, contains: [backup of BX5], class: warn, reason: ours, source: site}\n"
-    assert "! warn" in alert_lines(_followed(tmp_path / "a", "backup of BX5 began", rules=own), "BX5").data
-    assert "has no new entry" in alert_lines(_followed(tmp_path / "b"), "BX5").data
+    assert "! warn" in board_text(_followed(tmp_path / "a", "backup of BX5 began", rules=own))
+    assert "has no new entry" in board_text(_followed(tmp_path / "b"))
 
 
 def test_the_board_never_shows_a_log_that_nobody_could_read_as_a_quiet_one(tmp_path: Path) -> None:
@@ -262,7 +268,7 @@ def test_the_board_never_shows_a_log_that_nobody_could_read_as_a_quiet_one(tmp_p
     run = create(tmp_path, mode="watch", title="bxaix85", facts={"hosts": ["bxaix85"], "probes": probes})
     with RunWriter(run.path) as writer:
         writer.event("probe:ora-alert-BX5", "probe-trouble", probe="ora-alert-BX5", what="the file is not <there>")
-    text = alert_lines(Run(run.path), "BX5").data
+    text = board_text(Run(run.path))
     assert "is not followed yet" in text
     assert "said nothing" not in text
     assert "the file is not &lt;there&gt;" in text

@@ -588,16 +588,11 @@ def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> Non
 
 def test_a_picture_of_how_predictions_held_draws_every_one() -> None:
     pytest.importorskip("matplotlib")
-    from lpmkit.prediction.pictures import plot_forecast, plot_reliability  # noqa: PLC0415
+    from lpmkit.prediction.pictures import plot_reliability  # noqa: PLC0415
 
     past = made_past(3)
     axes = plot_reliability(past)
     assert len(axes.get_yticks()) == 4
-    forecaster = Forecaster(wide())
-    for reading in Copy().readings(False):
-        forecaster.note(*reading)
-    drawn = plot_forecast(completed(StoredPrediction(SAP, predict(SAP, count=50)), forecaster, 99.0))
-    assert drawn.get_legend() is not None
 
 
 def test_quantiles_stay_in_order_when_scaled() -> None:

@@ -175,44 +175,6 @@ def _target(fields: dict[str, str]) -> VirtualTarget:
     )
 
 
-def read_scsi_map_fields(text: str) -> tuple[VirtualScsiServer, ...]:
-    r"""``lsmap -all -fmt :``, an empty field being one blank (`ANS-VIOS`, C; `NOVA-IVM`, A)::
-
-        vhost0:U7998.61X.10071DA-V1-C11:0x00000002:rvg:Available:0x8100000000000000:hdisk1:U78A5.001.WIH076E-P1-C6-T1
-
-    Five fields for each target, six where the level says whether it is mirrored.
-
-    >>> server, = read_scsi_map_fields("vhost0:U1-V1-C11:0x00000002:rvg:Available:0x81:lv1: :vtopt0:Available:0x82: "
-    ...     ": \n")
-    >>> [(target.name, target.backing, target.physloc) for target in server.targets]
-    [('rvg', 'lv1', None), ('vtopt0', '', None)]
-    """
-    return tuple(_scsi_server_fields(line) for line in lines(text) if line.strip())
-
-
-def _scsi_server_fields(line: str) -> VirtualScsiServer:
-    fields = [field.strip() for field in split(line, ":")]
-    if len(fields) < 3:
-        raise UnexpectedReply("at least three fields were expected", line=line)
-    name, physloc, client, *rest = fields
-    return VirtualScsiServer(name, physloc, _hexadecimal(client, line), _target_fields(rest, line))
-
-
-def _target_fields(rest: list[str], line: str) -> tuple[VirtualTarget, ...]:
-    if not any(rest) or rest[0] == NO_TARGET:
-        return ()
-    for width in (5, 6):
-        groups = [rest[at : at + width] for at in range(0, len(rest), width)]
-        if len(rest) % width == 0 and all(group[2].startswith("0x") for group in groups):
-            return tuple(_target_group(group) for group in groups)
-    raise UnexpectedReply("five or six fields for each target were expected", line=line)
-
-
-def _target_group(group: list[str]) -> VirtualTarget:
-    name, status, lun, backing, physloc, *mirrored = group
-    return VirtualTarget(name, lun, backing, known(status), known(physloc), mirrored[0] if mirrored else None)
-
-
 def read_network_map(text: str) -> tuple[SharedEthernet, ...]:
     r"""``lsmap -all -net``::
 
@@ -250,28 +212,6 @@ def _shared_ethernet(block: list[str]) -> SharedEthernet:
     return SharedEthernet(
         head[0], head[1], sea, fields.get("Backing device"), fields.get("Status"), fields.get("Physloc") or None
     )
-
-
-def read_network_map_fields(text: str) -> tuple[SharedEthernet, ...]:
-    r"""``lsmap -all -net -fmt :`` (`IBMDOC:lsmap`, B)::
-
-        ent3:U8204.E8A.06A85B2-V13-C11-T1:ent10:ent1:Available:U7311.D20.06168AC-P1-C06-T1
-
-    >>> line = "ent3:U8204.E8A.06A85B2-V13-C11-T1:ent10:ent1:Available:U7311.D20.06168AC-P1-C06-T1\n"
-    >>> read_network_map_fields(line)[0].sea
-    'ent10'
-    """
-    return tuple(_shared_ethernet_fields(line) for line in lines(text) if line.strip())
-
-
-def _shared_ethernet_fields(line: str) -> SharedEthernet:
-    fields = [field.strip() for field in split(line, ":")]
-    if len(fields) == 6:
-        sea, backing, status, backing_physloc = (known(field) for field in fields[2:])
-        return SharedEthernet(fields[0], fields[1], sea, backing, status, backing_physloc)
-    if len(fields) == 2 or fields[2:3] == [NO_SEA]:
-        return SharedEthernet(fields[0], fields[1])
-    raise UnexpectedReply("six fields were expected", line=line)
 
 
 NPIV_FIELDS = 12

@@ -1,7 +1,7 @@
 """The live board of a run: phase, progress, lanes of the probes, SAP jobs and alert logs, redrawn from the run folder.
 
 A board's thread only reads the folder: make the board again on the same run and the same picture is there. Widget state
-is not part of a saved notebook; `LiveBoard.picture`, `jobs_table` and `alert_lines` give the same as plain output.
+is not part of a saved notebook; `LiveBoard.picture` and `jobs_table` give the same as plain output.
 """
 
 from __future__ import annotations
@@ -250,11 +250,6 @@ def _alert_rows(run: Run, sid: str) -> list[tuple[JsonObject, Classified]]:
 @lru_cache(maxsize=8)
 def _alert_rules(text: str) -> tuple[LogRules, str]:
     return LogRules.kept(text)
-
-
-def alert_lines(run: Run, sid: str) -> HTML:
-    """The newest entries of a database's alert log with their class; plain output, also during the run."""
-    return _alerts(run, sid, _alert_rows(run, sid), run.events())
 
 
 def _alerts(run: Run, sid: str, rows: Sequence[tuple[JsonObject, Classified]], events: Sequence[Event]) -> HTML:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import dropwhile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
 from lpmkit.oracle.alert_log import AlertReader, LogEvent
@@ -79,11 +79,12 @@ class LogTail:
         return self._position or Position()
 
     def poll(self) -> tuple[LogEvent, ...]:
-        """The new events of the log; none while the log is away, between being moved and being made again."""
+        """The new events of the log; none while the log is away, between being moved and being made again.
+
+        Raises `CommandRefused` where it was never there.
+        """
         facts = self._facts()
         if facts is None:
-            if self._position is None:
-                raise NotFound("alert log", self.path)
             return ()
         if self._position is None:
             self._take_place(facts)
@@ -212,27 +213,6 @@ class LogTail:
 
     def _path_of(self, inode: int | None) -> str | None:
         raise NotImplementedError
-
-
-class LocalFollower(LogTail):
-    """Follows a log on this machine."""
-
-    def _facts(self) -> FileFacts | None:
-        try:
-            found = Path(self.path).stat()
-        except FileNotFoundError:
-            return None
-        return FileFacts(found.st_ino, found.st_size)
-
-    def _read(self, offset: int, path: str | None = None) -> bytes:
-        with Path(path or self.path).open("rb") as file:
-            file.seek(offset)
-            return file.read(2 * MAX_FETCHED)
-
-    def _path_of(self, inode: int | None) -> str | None:
-        here = Path(self.path)
-        beside = here.parent.glob(here.name.split(".")[0] + "*")
-        return next((str(path) for path in beside if path != here and path.stat().st_ino == inode), None)
 
 
 class AlertFollower(LogTail):

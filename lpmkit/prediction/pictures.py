@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lpmkit.errors import UsageError
-from lpmkit.prediction.history import StoredPrediction
 from lpmkit.prediction.prior import FIGURES, LABELS, ObservedMove
 
 if TYPE_CHECKING:
@@ -60,25 +59,6 @@ def save_reliability(past: Sequence[ObservedMove], path: Path) -> None:
             next_step=f"Use a file name that ends with one of: {', '.join(kinds)}.",
         )
     figure.savefig(path)
-
-
-def plot_forecast(stored: StoredPrediction, axes: Axes | None = None) -> Axes:
-    """Plot the forecasts of one move as a fan over time, and the actual rest as a line once the copy is over."""
-    axes = axes if axes is not None else _axes("seconds since the first forecast", "seconds of the copy left")
-    rows = np.array([row[:4] for row in stored.during], float).reshape(-1, 4)
-    axes.fill_between(rows[:, 0], rows[:, 1], rows[:, 3], color="tab:blue", alpha=0.25, linewidth=0, label="P10 to P90")
-    axes.plot(rows[:, 0], rows[:, 2], color="tab:blue", label="P50")
-    if stored.copy_ended_s is not None:
-        axes.plot(
-            rows[:, 0],
-            np.maximum(stored.copy_ended_s - rows[:, 0], 0),
-            color="0.2",
-            linestyle="--",
-            label="actual rest",
-        )
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
-    return axes
 
 
 def _axes(across: str, up: str) -> Axes:
