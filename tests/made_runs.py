@@ -97,8 +97,12 @@ class _World:
         default_factory=dict
     )  #: by kind: (first sample, interval, batch)
 
+    _ahead_ns: int = 0  #: by how much the guest's clock was ahead when `when` was asked last
+
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.made.seed)
+        self._offset = self.made.offset_s * S
+        self._stopped = tuple(round(one * S) for one in self.made.suspend) if self.made.suspend else None
 
     def ns(self, seconds: float) -> int:
         return START + round(seconds * S)
@@ -113,15 +117,15 @@ class _World:
         """The guest's monotonic clock at our instant ``t_ns``."""
         made, since = self.made, t_ns - START
         missed = 0.0
-        if made.suspend:
-            lo, hi = (round(one * S) for one in made.suspend)
+        if self._stopped is not None:
+            lo, hi = self._stopped
             share = 1 - (made.counted if counted is None else counted)
             missed = share * min(max(0, since - lo), hi - lo)
         stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
         slewed = 0.0
         if made.slew:
             slewed = made.slew[2] * 1e-6 * min(max(0, since - made.slew[0] * S), (made.slew[1] - made.slew[0]) * S)
-        return START + round(made.offset_s * S + since * (1 + made.drift) - missed + stepped + slewed)
+        return START + round(self._offset + since * (1 + made.drift) - missed + stepped + slewed)
 
     def wall(self, t_ns: int) -> int:
         """The guest's time of day: 3 s off, and whatever part of the suspension it counts."""
@@ -130,11 +134,23 @@ class _World:
         return self.guest(t_ns, self.made.wall_counted) - round(self.made.offset_s * S) + WALL - START + 3 * S + step
 
     def when(self, guest_ns: int) -> int:
-        """Our instant at which the guest's clock reaches a reading."""
+        """Our instant at which the guest's clock reaches a reading.
+
+        Guessed from the last one, which is right where the clock runs on; sought where it stood still or was set.
+        """
+        if not self.made.step:
+            guess = guest_ns - self._ahead_ns
+            for _ in range(2):
+                guess += guest_ns - self.guest(guess)
+            for instant in (guess, guess - 1, guess + 1):
+                if self.guest(instant - 1) < guest_ns <= self.guest(instant):
+                    self._ahead_ns = guest_ns - instant
+                    return instant
         lo, hi = START - 10 * S, START + round((self.made.duration_s + 20) * S)
         while hi - lo > 1:
             middle = (lo + hi) // 2
             lo, hi = (middle, hi) if self.guest(middle) < guest_ns else (lo, middle)
+        self._ahead_ns = guest_ns - hi
         return hi
 
     def held(self, t_ns: int, *spans: Spans) -> int:
