@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import pypdf
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
+from tests.forked import Command
 
 #: The copy at this speed takes a few seconds; the suspension is never shortened.
 SPEED = 25.0
@@ -59,22 +58,16 @@ class Terminal:
         self.site_file = site_file
         self._environment = {**os.environ, "LPMKIT_SITE": str(site_file), "COLUMNS": "200", **(environment or {})}
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "lpmkit.cli", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self._environment,
-        )
+    def start(self, *arguments: str) -> Command:
+        return Command(arguments, self._environment)
 
     def type(self, *arguments: str) -> Said:
         return self.answered(self.start(*arguments))
 
-    def answered(self, child: subprocess.Popen[str]) -> Said:
+    def answered(self, child: Command) -> Said:
         """What a command that was started said in the end."""
         output, error = child.communicate(timeout=400)
+        assert child.returncode is not None
         return Said(child.returncode, output, error)
 
     def runs(self) -> list[Run]:

@@ -96,7 +96,7 @@ def test_a_killed_front_end_leaves_the_recorder_at_work_attach_shows_the_same_ru
     front_end = terminal.start("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK)
     soon(lambda: _copying(run))
     front_end.send_signal(signal.SIGKILL)
-    front_end.communicate()
+    front_end.communicate(timeout=400)
     assert run.is_recorded()
     wanted = {"observer", "ssh-echo", "ssh-ticks", "tcp-connect", "sap-ni-BX5-00", "ora-sql-BX5"}
     soon(lambda: is_watched(run, *wanted))

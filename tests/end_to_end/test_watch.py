@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
-from tests.end_to_end.cases import Said, Terminal
+from tests.end_to_end.cases import Terminal
 from tests.real_host import RealHost
 
 
@@ -30,8 +30,7 @@ def test_the_interval_that_comes_out_contains_the_real_freeze(tmp_path: Path) ->
         before = len(run.samples("ssh-ticks"))
         assert wait_until(lambda: len(run.samples("ssh-ticks")) > before + 400, clock=Clock(), timeout_s=200)
         child.send_signal(signal.SIGINT)
-        output, error = child.communicate(timeout=400)
-    said = Said(child.returncode, output, error)
+        said = terminal.answered(child)
     silences = [silence["class"] for host in said.json["hosts"] for silence in host["silences"]]
     assert set(silences) <= {"suspension", "micro-stop"}, "a busy machine lets a process wait; it cuts no link"
     assert said.status == (1 if "micro-stop" in silences else 0), said
