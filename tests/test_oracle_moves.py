@@ -167,13 +167,14 @@ def test_a_10g_database_is_watched_by_sqlplus_with_the_same_samples(tmp_path: Pa
 
 def test_commits_stall_with_the_partition_and_the_alert_log_can_be_read_by_sql(tmp_path: Path) -> None:
     with Watched(tmp_path, commit_table="lpmkit_beat", alert_log="V$DIAG_ALERT_EXT") as watched:
-        watched.move(1.2, after=["ora600"])
+        watched.until(tried_after(watched, "commit", 3))
+        watched.move(3.0, after=["ora600"])
         watched.until(lambda: any("ORA-00600" in text for text in watched.alerts()))
         watched.until(tried_after(watched, "commit", 3))
     analysis = watched.analysed()
     assert verdicts(analysis) == {**GOOD, "alert": "failed"}
     felt = {one.probe.split("-")[1]: one for one in analysis.hosts[0].sessions}
-    assert felt["commit"].bounds.hi_ns > 1.1e9
+    assert felt["commit"].bounds.hi_ns > 2.9e9
 
 
 def test_more_checkpoints_than_usual_are_a_warning_and_a_hidden_view_is_a_gap(tmp_path: Path) -> None:

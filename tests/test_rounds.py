@@ -98,15 +98,16 @@ def test_a_reply_that_is_cut_short_stays_cut_short_in_a_batch() -> None:
 
 
 def test_a_batch_may_take_longer_than_any_of_its_commands_and_ends_at_the_one_that_hangs() -> None:
-    faults = ["slow:hmc02:0.4", "hang:hmc02:lspartition"]
+    faults = ["slow:hmc02:0.7", "hang:hmc02:lspartition"]
     with Simulator("p8pair", speed=200.0, faults=faults) as frames:
         session = SshSession(route("hmc02", frames.ssh_config))
         question = ["lssyscfg", "-r", "sys", "-F", "name,state"]
         hanging = ["lspartition", "-dlpar"]
-        found = session.run_all([*[question] * 6, hanging, question], timeout_s=2.0)
+        session.run(question)  # the login is no part of what is held against the limit
+        found = session.run_all([*[question] * 6, hanging, question], timeout_s=4.0)
         assert [reply is not None for reply in found] == [*[True] * 6, False, False]
         told = [reply for reply in found if reply is not None]
-        assert all(later.began_ns - one.began_ns > 3e8 for one, later in pairwise(told)), "each has its own time"
+        assert all(later.began_ns - one.began_ns > 6e8 for one, later in pairwise(told)), "each has its own time"
         session.close()
 
 

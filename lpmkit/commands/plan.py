@@ -227,8 +227,9 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
     from lpmkit.plan.status import plan_status  # noqa: PLC0415
 
     now = plan_status(folder)
-    # while the plan runs, its conductor writes the page
-    page = folder.path / "plan.html" if now.conducted else write_page(folder)
+    # While moves run the conductor writes the page; what it wrote may be older than the end of the last move.
+    by_conductor = now.conducted and not now.is_done
+    page = folder.path / "plan.html" if by_conductor else write_page(folder)
     console = Terminal(stderr=as_json)
     console.print(_table(now))
     console.print(headline(now) + (f" Halted: {now.halted}." if now.halted else ""), soft_wrap=True)
