@@ -26,6 +26,50 @@ class Outcome(StrEnum):
     LOST = "lost"  #: the connection of the request broke
 
 
+class TroubleCode(StrEnum):
+    """The kinds of a probe's trouble that its text alone does not decide (``code`` of ``probe-trouble``)."""
+
+    DIED = "died"  #: the probe's process ended by itself, and another one is started
+    BY_DESIGN = "by-design"  #: it cannot look here: another host in between, an address of this machine
+
+
+def trouble_code(data: JsonMapping) -> TroubleCode | None:
+    """The kind of a probe's trouble; ``None`` for any other. Runs of earlier versions tell it by their text.
+
+    >>> trouble_code({"code": "died"}), trouble_code({"what": "not looked at: a jump host"}), trouble_code({})
+    (<TroubleCode.DIED: 'died'>, <TroubleCode.BY_DESIGN: 'by-design'>, None)
+    """
+    if "code" in data:
+        return next((code for code in TroubleCode if code == data["code"]), None)
+    what = str(data.get("what"))
+    if "ended by itself" in what:
+        return TroubleCode.DIED
+    return TroubleCode.BY_DESIGN if what.startswith("not looked at") else None
+
+
+class EndCode(StrEnum):
+    """The ways in which a recorder ends (``code`` of ``recorder-ended``)."""
+
+    DONE = "done"  #: the move is over, or what was recorded is
+    ASKED = "asked"  #: somebody asked it to end
+    TROUBLE = "trouble"  #: a machine or the disk ended it
+    DEFECT = "defect"  #: an error of lpmkit's own
+
+
+def end_code(data: JsonMapping) -> EndCode:
+    """The way in which a recorder ended. Runs of earlier versions tell it by their reason.
+
+    >>> end_code({"reason": "trouble: no answer"}), end_code({"code": "asked", "reason": "x"})
+    (<EndCode.TROUBLE: 'trouble'>, <EndCode.ASKED: 'asked'>)
+    """
+    code = next((code for code in EndCode if code == data.get("code")), None)
+    reason = str(data.get("reason", ""))
+    if code is not None:
+        return code
+    early = next((code for code in (EndCode.TROUBLE, EndCode.DEFECT) if reason.startswith(code.value)), None)
+    return early or (EndCode.ASKED if "asked to end" in reason else EndCode.DONE)
+
+
 def outwards(low_ns: int, high_ns: int, digits: int = 3) -> tuple[float, float]:
     """Bounds of a duration in seconds, rounded outwards to ``digits`` decimals, so that they still hold.
 

@@ -28,7 +28,7 @@ from lpmkit.analysis.record import Record, SampleSource
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.runs.samples import MISSING, Columns, Int64Array, columns
-from lpmkit.timeline import Event
+from lpmkit.timeline import EndCode, Event, TroubleCode, end_code, trouble_code
 
 #: Seconds after its recorder's start within which a probe looks: a login may take as long, and a second program is
 #: tried where the first fails.
@@ -36,14 +36,10 @@ START_NS = 45 * SECOND
 #: No row for longer than this, and for more than this number of intervals, is a gap of a probe that owes a row for each
 #: interval.
 GAP_NS, GAP_INTERVALS = 3 * SECOND, 4
-#: The text of a probe that cannot look by design begins so (another host in between, an address of this machine).
-BY_DESIGN = "not looked at"
 #: Probes of a host; the others are judged with their system (SAP, Oracle).
 HOST_KINDS = ("ticks", "echo", "connect", "icmp")
 SESSION_KINDS = ("ticks", "echo")
 OBSERVER = "observer"
-#: The text of a probes' process that died (`lpmkit.recorder.probe_process`).
-DIED = "ended by itself"
 #: Gaps that a text names.
 _SHOWN = 3
 
@@ -99,7 +95,7 @@ def _of_probe(
     troubles = [
         e for e in record.events if e.kind == "probe-trouble" and probe in str(e.data.get("probe", "")).split(", ")
     ]
-    declined = next((str(e.data.get("what")) for e in troubles if str(e.data.get("what")).startswith(BY_DESIGN)), "")
+    declined = next((str(e.data.get("what")) for e in troubles if trouble_code(e.data) is TroubleCode.BY_DESIGN), "")
     looked: list[Interval] = []
     answered = unanswered = 0
     for source in sorted(sources, key=lambda one: one.span):
@@ -127,7 +123,7 @@ def _restarts(sources: Sequence[SampleSource]) -> Iterator[Interval]:
 def _deaths(troubles: Sequence[Event], looked: Sequence[Interval], until: int) -> Iterator[Interval]:
     """The times after a death of a probe's process, up to its next row, however short they were."""
     for event in troubles:
-        if DIED in str(event.data.get("what")):
+        if trouble_code(event.data) is TroubleCode.DIED:
             after = [span.lo_ns for span in looked if span.lo_ns > event.mono_ns]
             end = min(after, default=until)
             if end > event.mono_ns:
@@ -235,11 +231,11 @@ def unfinished(record: Record, manifest: JsonMapping) -> str:
         return ""
     if last[-1].kind == "recorder-started":
         return "the recorder has not ended properly: it is still at work, or it died"
-    reason = str(last[-1].data.get("reason", ""))
-    if reason.startswith(("trouble", "defect")):
-        return f"the recorder ended early ({reason})"
+    end = end_code(last[-1].data)
+    if end in (EndCode.TROUBLE, EndCode.DEFECT):
+        return f"the recorder ended early ({last[-1].data.get('reason', '')})"
     ordered = manifest.get("duration_s")
-    if isinstance(ordered, int | float) and "asked to end" not in reason:
+    if isinstance(ordered, int | float) and end is not EndCode.ASKED:
         recorded_s = (last[-1].mono_ns - min(e.mono_ns for e in record.events)) / SECOND
         if recorded_s < ordered - GAP_NS / SECOND:
             return f"{recorded_s:.0f} s of the {ordered:g} s ordered were recorded"

@@ -26,7 +26,7 @@ from lpmkit.oracle.stamps import Moment
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
-from lpmkit.timeline import Event, outwards
+from lpmkit.timeline import Event, TroubleCode, outwards, trouble_code
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: A session older than this when the recording began is one that somebody relies on; younger ones come and go.
@@ -408,7 +408,7 @@ class _Database:
             return Question(name, what, OPEN, f"no session could be opened{_because(self._refusal())}")
         identities = [facts.identity(event.data) for event in self.sessions]
         resumed = any(event.kind == "recorder-started" and event.data.get("resumed") for event in self.record.events)
-        restarted = any("another one is started" in str(event.data.get("what")) for event in self._troubles("sql"))
+        restarted = any(trouble_code(event.data) is TroubleCode.DIED for event in self._troubles("sql"))
         first = self.sessions[0].data
         if len(set(identities)) > 1:
             if resumed or restarted:
@@ -513,7 +513,7 @@ class _Database:
         return [
             str(event.data.get("what"))
             for event in self._troubles("alert")
-            if event.mono_ns >= over and "another one is started" not in str(event.data.get("what"))
+            if event.mono_ns >= over and trouble_code(event.data) is not TroubleCode.DIED
         ]
 
     def _logons(self, title: str) -> Question:

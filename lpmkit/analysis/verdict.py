@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lpmkit.analysis.coverage import DIED, withheld
+from lpmkit.analysis.coverage import withheld
 from lpmkit.analysis.limits import STATES, Measured, against, limits_of, stopped_by_guard
 from lpmkit.analysis.model import Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
@@ -15,7 +15,7 @@ from lpmkit.analysis.record import Record
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
-from lpmkit.timeline import Event, outwards
+from lpmkit.timeline import Event, TroubleCode, outwards, trouble_code
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
@@ -200,7 +200,8 @@ def _session(evidence: Evidence) -> Question:
     again = [name for name, lines in opened.items() if len({(one.get("remote_pid")) for one in lines}) > 1]
     attached = any(event.kind == "recorder-started" and event.data.get("resumed") for event in evidence.record.events)
     died = any(
-        event.kind == "probe-trouble" and DIED in str(event.data.get("what")) for event in evidence.record.events
+        event.kind == "probe-trouble" and trouble_code(event.data) is TroubleCode.DIED
+        for event in evidence.record.events
     )
     if again and (attached or died):
         text = (

@@ -17,8 +17,11 @@ from lpmkit.checks.judging import (
     passed,
 )
 from lpmkit.inventory import OperatingSystem
-from lpmkit.sap.model import Colour, JobStatus, Licence, SapSnapshot
+from lpmkit.sap.model import Colour, JobStatus, Licence, SapSnapshot, interface_of
 from lpmkit.survey.model import Survey
+
+#: Interfaces that list the running jobs and not the planned ones.
+WITHOUT_SCHEDULE = frozenset({"webservice", "sapcontrol", "dpmon"})
 
 
 def sap_hardware_key(survey: Survey) -> RuleResult:
@@ -122,7 +125,7 @@ def sap_next_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         raise NotKnown(
             snapshot.system, f"its time zone is not known: set sap_systems.{snapshot.system}.zone in the site file"
         )
-    if snapshot.ways.get("jobs", "").startswith(("webservice", "sapcontrol", "dpmon")):
+    if interface_of(snapshot.ways.get("jobs", "")) in WITHOUT_SCHEDULE:
         raise NotKnown(
             snapshot.system, f"{snapshot.ways['jobs']} lists running jobs and no schedule; configure RFC or SOAP-RFC"
         )

@@ -408,13 +408,16 @@ def pool_there(survey: Survey) -> RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A row of ``levels.yaml``: product, minimum level, purpose, and confidence."""
+    """A row of ``levels.yaml``: product, minimum level, purpose, and confidence. ``power`` is the generation of POWER
+    that a row of the firmware matrix is for, ``None`` of all others.
+    """
 
     what: str
     at_least: str
     needed_for: str
     mark: str
     source: str
+    power: int | None = None
 
     @property
     def decides(self) -> bool:
@@ -509,11 +512,7 @@ def firmware_pair(survey: Survey) -> RuleResult:
     """
     generations = [frame_of(survey, side).generation for side in sides(survey)]
     shown = [f"POWER{number}" if number else "POWER (generation not listed)" for number in generations]
-    rows = [
-        row.at_least
-        for row in level_rows()
-        if row.what == "firmware pair" and any(f"POWER{number}" in row.needed_for for number in generations if number)
-    ]
+    rows = [row.at_least for row in level_rows() if row.power is not None and row.power in generations]
     known = joined(rows) if rows else "no row of the vendor's matrix for them is known here"
     raise OnlyFirmware(
         survey.target.name,

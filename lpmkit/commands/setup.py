@@ -63,7 +63,7 @@ def simulate(arguments: Sequence[str]) -> NoReturn:
 @reports_errors
 def demo(directory: Path, speed: float, as_json: bool) -> None:
     """Rehearse a whole move on the simulator without interaction, and write the report."""
-    from lpmkit.checks import ready  # noqa: PLC0415
+    from lpmkit.checks import Answer, ready  # noqa: PLC0415
     from lpmkit.rehearsal import Rehearsal  # noqa: PLC0415
     from lpmkit.runbook import Runbook  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
         validation = book.validate(run)
         print_validation(validation, console)
         print_prediction(book.predict(run), console)
-        if ready(findings).value == "not ready" or not validation.passed:
+        if ready(findings) is Answer.NOT_READY or not validation.passed:
             sys.exit(NOT_FINE)
         console.print(
             "Confirming with the partition's name: bxaix85. The probes run; the move starts after the baseline."

@@ -20,7 +20,7 @@ from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
 from lpmkit.ssh.rx_timestamps import ANCILLARY_BYTES, KernelStamps, ask_for_stamps
-from lpmkit.timeline import Clock, Outcome, Sample
+from lpmkit.timeline import Clock, Outcome, Sample, TroubleCode
 
 #: Time limit of a reply: a request that waited in a queue during a suspension is answered after it.
 GIVE_UP_NS = 20_000_000_000
@@ -68,7 +68,9 @@ class IcmpProbe:
             self._peer = peer(self.target)
             wire = echo_socket(self._peer.family, self._token)
         except CannotProbe as reason:
-            sink.event(self.order.name, "probe-trouble", what=f"not looked at: {reason}")
+            sink.event(
+                self.order.name, "probe-trouble", what=f"not looked at: {reason}", code=TroubleCode.BY_DESIGN.value
+            )
             return
         with wire:
             self._probe(wire, stop, sink)

@@ -15,7 +15,7 @@ from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
 from lpmkit.ssh.tcp_info import tcp_info
-from lpmkit.timeline import Clock, Outcome, Sample
+from lpmkit.timeline import Clock, Outcome, Sample, TroubleCode
 
 #: Time limit of an attempt without a banner. It also limits the open attempts at a frozen server: OpenSSH starts to
 #: drop connections at ten without a login (MaxStartups).
@@ -76,6 +76,7 @@ class ConnectProbe:
                 "probe-trouble",
                 what="not looked at: the host is reached through a jump host, "
                 "so this host has no TCP path of its own to it",
+                code=TroubleCode.BY_DESIGN.value,
             )
             return
         peer = self._addressed(stop, sink)

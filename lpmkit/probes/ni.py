@@ -18,7 +18,7 @@ from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
 from lpmkit.ssh.rx_timestamps import StampedSocket
-from lpmkit.timeline import Clock, Outcome, Sample
+from lpmkit.timeline import Clock, Outcome, Sample, TroubleCode
 
 PING, PONG = b"NI_PING\0", b"NI_PONG\0"
 #: Maximum length of a frame; no reply to a ping is longer.
@@ -103,7 +103,7 @@ class NiProbe:
                 "not looked at: the host is reached through a jump host, "
                 "so this host has no TCP path of its own to its dispatcher"
             )
-            sink.event(self.order.name, "probe-trouble", what=what)
+            sink.event(self.order.name, "probe-trouble", what=what, code=TroubleCode.BY_DESIGN.value)
             return
         # The first ping is due when there has been time to connect.
         due = self.clock.mono_ns() + self.order.interval_ns

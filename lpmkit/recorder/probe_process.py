@@ -13,6 +13,7 @@ from typing import IO
 
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.runs.folder import RunWriter
+from lpmkit.timeline import TroubleCode
 
 #: Probes of one process, each of which is a thread: beyond some hundreds they wait for each other
 #: (``python -m benchmarks.observer_load``).
@@ -117,7 +118,7 @@ class ProbeProcess:
             what = (
                 f"the process of {self.names} ended by itself (exit status {status}); recorder.log may have the reason"
             )
-            self._note(what, f"another one is started in {wait_s:g} s")
+            self._note(f"{what}; another one is started in {wait_s:g} s")
             if self._ending.wait(wait_s):
                 return
             wait_s = min(2 * wait_s, MAX_RESTART_S)
@@ -129,9 +130,9 @@ class ProbeProcess:
                 if self._rate is not None:
                     _write_line(self._child, json.dumps({"pace": self._rate}).encode())
 
-    def _note(self, what: str, then: str) -> None:
-        names = self.names
-        self._post(lambda writer: writer.event("recorder", "probe-trouble", probe=names, what=f"{what}; {then}"))
+    def _note(self, what: str) -> None:
+        names, code = self.names, TroubleCode.DIED.value
+        self._post(lambda writer: writer.event("recorder", "probe-trouble", probe=names, what=what, code=code))
 
     def _new_segment(self) -> int | None:
         """A number for the samples of the next child; ``None`` when the recording ends before the writer gives one."""

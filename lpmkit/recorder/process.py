@@ -46,7 +46,7 @@ from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs, logs_of, survey_both_ends
 from lpmkit.survey.model import Survey
-from lpmkit.timeline import Clock, wait_until
+from lpmkit.timeline import Clock, EndCode, wait_until
 
 #: The recorder as a detached process.
 WORKER = Worker("recorder", "lpmkit.recorder.process")
@@ -74,6 +74,7 @@ class Recorder:
         self._end_asked = threading.Event()
         self._monitor: MigrationMonitor | None = None
         self._children: list[ProbeProcess] = []
+        self._end = EndCode.DONE
         self._reason = "ended"
         self._guard = Guard(
             self.recording.limits,
@@ -130,7 +131,9 @@ class Recorder:
                     "recorder", "disk-full", waiting_bytes=0, lost_bytes=writer.waiting_bytes, error=writer.disk_trouble
                 )
             writer.pack()
-            writer.event("recorder", "recorder-ended", reason=self._reason, written=dict(writer.written))
+            writer.event(
+                "recorder", "recorder-ended", reason=self._reason, code=self._end.value, written=dict(writer.written)
+            )
 
     def _renew(self, passwords: Passwords) -> None:
         """Take over what a front end has logged in with."""
@@ -240,16 +243,18 @@ class Recorder:
         try:
             self._reason = self._move(state, resumed) if self.recording.order else self._watch()
         except LpmError as error:
-            self._reason = f"trouble: {error}"
+            self._end, self._reason = EndCode.TROUBLE, f"trouble: {error}"
         except Exception as error:
-            self._reason = f"defect: {type(error).__name__}: {error}"
+            self._end, self._reason = EndCode.DEFECT, f"defect: {type(error).__name__}: {error}"
             raise
         finally:
             self._done.set()
 
     def _watch(self) -> str:
-        ended = self._end_asked.wait(self.recording.duration_s)
-        return ASKED_TO_END if ended else TIME_IS_OVER
+        if not self._end_asked.wait(self.recording.duration_s):
+            return TIME_IS_OVER
+        self._end = EndCode.ASKED
+        return ASKED_TO_END
 
     def _move(self, state: MoveState, resumed: bool) -> str:
         order = self.recording.order

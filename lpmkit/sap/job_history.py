@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, SapObservation
+from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, SapObservation, interface_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def answers(observations: Sequence[SapObservation], question: str, pause: Pause)
     before = [one for one in answered if one.answered_ns <= pause.begin_ns]
     chosen = before[-1] if before else None
     after = [one for one in answered if one.asked_ns >= pause.end_ns]
-    same = [one for one in after if chosen is not None and one.way.split(",")[0] == chosen.way.split(",")[0]]
+    same = [one for one in after if chosen is not None and interface_of(one.way) == interface_of(chosen.way)]
     after = same or after
     return Answers(
         question,

@@ -7,6 +7,7 @@ guessed. Times are as the SAP system's clock shows them, without a zone, unless 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +18,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from lpmkit.errors import UnexpectedReply
 from lpmkit.json_values import JsonMapping, JsonObject
+
+
+def interface_of(way: str) -> str:
+    """The interface in the text of a way; its details follow after a comma or a blank.
+
+    >>> interface_of("soap_rfc, XBP 3.0"), interface_of("dpmon over ssh"), interface_of("")
+    ('soap_rfc', 'dpmon', '')
+    """
+    return re.split(r"[, ]", way, maxsplit=1)[0]
 
 
 class Colour(StrEnum):

@@ -12,10 +12,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from lpmkit.control.aix import AixShell, ErrorReport, Identity
 
 _STARTED, _DONE, _ABORTED = "CLIENT_PMIG_STARTED", "CLIENT_PMIG_DONE", "CLIENT_PMIG_ABORTED"
+
+
+class PastOutcome(StrEnum):
+    """The end of a past move, as far as the error log shows it; the values are the words for people."""
+
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    OPEN = "still under way, or its end is not logged"
+    UNLOGGED = "between two entries"  #: it wrote no entry of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class PastMove:
     ended: str
     came_from: str
     went_to: str
-    outcome: str  #: "completed", "aborted", "still under way, or its end is not logged", "between two entries"
+    outcome: PastOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class PastMoves:
     @property
     def conclusion(self) -> str:
         """One sentence for a person."""
-        done = [move for move in self.moves if move.outcome in ("completed", "between two entries")]
+        done = [move for move in self.moves if move.outcome in (PastOutcome.COMPLETED, PastOutcome.UNLOGGED)]
         reach = f"its error log reaches back to {self.since}" if self.since else "its error log is empty"
         if not done:
             return f"No finished move is on record; {reach}."
@@ -58,7 +68,7 @@ class PastMoves:
             if last.came_from != last.went_to
             else f", now on {last.went_to}"
         )
-        when = last.ended if last.outcome == "completed" else f"some time from {last.started} to {last.ended}"
+        when = last.ended if last.outcome is PastOutcome.COMPLETED else f"some time from {last.started} to {last.ended}"
         boot = f" It has not been started since {self.booted:%Y-%m-%d %H:%M} UTC." if self.booted else ""
         return f"Moved last{where}: {when}; {len(done)} move{'s' if len(done) > 1 else ''} on record, {reach}.{boot}"
 
@@ -99,7 +109,7 @@ def past_moves(reports: Sequence[ErrorReport], machine_id: str = "") -> list[Pas
             after = (_known(reports[number:], last=False) or report.machine_id) if report.label == _DONE else before
             if report.label == _DONE and after == before:
                 after = _next(reports[number + 1 :], machine_id, before)
-            outcome = "completed" if report.label == _DONE else "aborted"
+            outcome = PastOutcome.COMPLETED if report.label == _DONE else PastOutcome.ABORTED
             moves.append(PastMove(start.at if start else "", report.at, before, after, outcome))
             arrivals = (later for later in range(number, len(reports)) if reports[later].machine_id == after)
             began, settled = None, next(arrivals, len(reports))
@@ -130,7 +140,7 @@ def _unlogged(reports: Sequence[ErrorReport]) -> list[PastMove]:
     """Moves that left no entry of their own: the machine id changes from one entry to the next."""
     known = [report for report in reports if _MACHINE_ID.fullmatch(report.machine_id)]
     return [
-        PastMove(a.at, b.at, a.machine_id, b.machine_id, "between two entries")
+        PastMove(a.at, b.at, a.machine_id, b.machine_id, PastOutcome.UNLOGGED)
         for a, b in itertools.pairwise(known)
         if a.machine_id != b.machine_id
     ]
@@ -138,7 +148,7 @@ def _unlogged(reports: Sequence[ErrorReport]) -> list[PastMove]:
 
 def _open(reports: Sequence[ErrorReport], began: int) -> PastMove:
     start = reports[began]
-    return PastMove(start.at, "", start.machine_id, "", "still under way, or its end is not logged")
+    return PastMove(start.at, "", start.machine_id, "", PastOutcome.OPEN)
 
 
 _MACHINE_ID = re.compile(r"[0-9A-F]{12}")
