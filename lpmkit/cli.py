@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import lpmkit
-from lpmkit.commands import explain, move, plan, records, setup, survey, watch
+from lpmkit.commands import explain, inventory, move, plan, records, setup, survey, watch
 from lpmkit.commands.console import COULD_NOT_TELL, fit_streams, print_line, visible
 from lpmkit.log_file import keep_traceback, log_path, redirect_library_logs
 
@@ -64,6 +64,7 @@ def main(context: click.Context, site_file: str | None) -> None:
 
 for _command in (
     *survey.COMMANDS,
+    *inventory.COMMANDS,
     *move.COMMANDS,
     *plan.COMMANDS,
     *watch.COMMANDS,

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import keyring
@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from keyring.errors import NoKeyringError
+from rich.console import Console
 from rich.table import Table
 
 from lpmkit.cli import main
@@ -297,3 +298,37 @@ def test_a_command_cancelled_at_a_prompt_claims_no_more_than_that_nothing_was_ch
         cancelled()
     assert caught.value.code == INTERRUPTED
     assert "Cancelled. Nothing was changed on any machine." in capsys.readouterr().err
+
+
+# --- 80 columns -----------------------------------------------------------------------------------------------------
+
+
+def printed(rows: list[dict[str, Any]], width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False, markup=False)
+    print_table("Mapping", rows, console)
+    return cast(io.StringIO, console.file).getvalue()
+
+
+WIDE = {
+    "adapter": "virtual Fibre Channel 21",
+    "source": "p8a-vios1 vfchost0 fcs0 U78CB.001.WZS0001-P1-C6-T1",
+    "WWPNs": "c0507607abcd0010, c0507607abcd0011",
+    "target": "p8b-vios1 fcs0",
+    "empty": None,
+}
+
+
+@pytest.mark.parametrize("width", [40, 80, 132])
+def test_a_table_that_is_wider_than_the_terminal_becomes_blocks_and_cuts_nothing(width: int) -> None:
+    text = printed([WIDE, WIDE], width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    whole = "".join(text.split())
+    assert all("".join(str(value).split()) in whole for value in WIDE.values() if value)
+    assert text.count("c0507607abcd0010") == 2, "a WWPN stands on one line"
+
+
+def test_a_table_that_fits_stays_a_table() -> None:
+    text = printed([{"partition": "bxaix85", "state": "Running"}], 80)
+    assert "bxaix85 " in text
+    assert "┃" in text

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -222,15 +223,44 @@ def _cell(value: object) -> Text:
 
 
 def print_table(title: str, rows: Sequence[JsonObject], console: Console | None = None) -> None:
-    """Print rows as a table with their keys as heading; nothing without rows."""
+    """Print rows as a table with their keys as heading; nothing without rows.
+
+    A table that is wider than the terminal becomes a block for each row, so that no cell is cut.
+    """
     if not rows:
         return
+    out = console or terminal
     table = Table(title=title or None, title_justify="left", show_lines=False)
     for name in rows[0]:
-        table.add_column(visible(str(name)))
+        table.add_column(visible(str(name)), overflow="fold")
     for row in rows:
         table.add_row(*map(_cell, row.values()))
-    (console or terminal).print(table)
+    # Markup of a width is asked for without the terminal's limit: how wide would every cell be in one line?
+    if Measurement.get(out, out.options.update(max_width=_UNLIMITED), table).maximum <= out.width:
+        out.print(table)
+        return
+    if title:
+        out.print(Text(visible(title), style="bold"))
+    for row in rows:
+        _print_block(row, out)
+
+
+#: A width that no table reaches.
+_UNLIMITED = 100_000
+
+
+def _print_block(row: JsonObject, out: Console) -> None:
+    """A row as lines of name and value, the first as heading; values are folded, never cut."""
+    (_, head), *rest = row.items()
+    out.print(_cell(head), style="bold", overflow="fold")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rest:
+        if value not in (None, ""):
+            grid.add_row(Text(f"  {visible(str(name))}", style="dim"), _cell(value))
+    if grid.row_count:
+        out.print(grid)
 
 
 def print_item(mark: str, *lines: str, console: Console | None = None) -> None:

@@ -33,7 +33,7 @@ from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS
 if TYPE_CHECKING:
     from lpmkit.runs.history import History, Move
 
-_FORMS = ("html", "pdf", "docx", "md", "zip")
+_FORMS = ("html", "pdf", "docx", "md", "xlsx", "zip")
 
 
 @click.command("write-up")

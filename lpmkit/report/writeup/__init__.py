@@ -19,9 +19,12 @@ from lpmkit.errors import UsageError
 from lpmkit.plots.files import write_charts
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.page import write_analysed
+from lpmkit.report.workbook import workbook
 from lpmkit.report.writeup.content import written
 from lpmkit.report.writeup.document import Document
 from lpmkit.report.writeup.forms import check_inputs, html, markdown, pdf, word
+from lpmkit.report.writeup.inputs import WriteUpInputs
+from lpmkit.report.writeup.sheets import sheets
 from lpmkit.report.writeup.words import LANGUAGES, Words
 from lpmkit.runs.files import cannot_write, open_plain, plain_files
 from lpmkit.runs.folder import Run, write_file
@@ -33,6 +36,7 @@ FORMS = {
     "pdf": "write-up.pdf",
     "docx": "write-up.docx",
     "md": "write-up.md",
+    "xlsx": "write-up.xlsx",
     "zip": "{run}.zip",
 }
 FOLDER = "write-up"
@@ -75,7 +79,11 @@ def write_up(
     found: dict[str, Path] = {}
     text = html(document, plots, template, logo) if {"html", "pdf"} & set(wanted) else ""
     for form in wanted:
-        found[form] = write_file(folder / FORMS[form], _content(form, document, plots, text, logo))
+        if form == "xlsx":
+            content = workbook(sheets(WriteUpInputs(run, analysis, words), document))
+        else:
+            content = _content(form, document, plots, text, logo)
+        found[form] = write_file(folder / FORMS[form], content)
     if "zip" in forms:
         found["zip"] = bundle_of(run, folder)
     return {form: path for form, path in found.items() if form in forms}
