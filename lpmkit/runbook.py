@@ -619,8 +619,11 @@ class Runbook:
 
         Returns their frames. Raises `LoginRefused` where this login is refused too; nothing is handed over then.
         """
-        order = self.own_order(run) if run.manifest.get("order") else None
-        frames = [frame for frame in refused_ends(run) if order and frame in (order.source, order.target)]
+        refused = refused_ends(run)
+        if not refused or not run.is_recorded():
+            return ()
+        order = self.own_order(run)
+        frames = [frame for frame in refused if frame in (order.source, order.target)]
         for frame in frames:
             with closing(open_session(self.site, self.site.frame(frame), secrets=self.secrets)) as session:
                 session.connect()

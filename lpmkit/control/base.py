@@ -53,6 +53,11 @@ class Order:
     #: Limits of this move over those of the site, as JSON values (`lpmkit.limits.MoveLimits`).
     limits: JsonMapping = field(default_factory=dict)
 
+    @property
+    def manager_options(self) -> list[str]:
+        """``--ip`` and ``-u`` of the target's manager; none where one manager has both frames (B `HMC9`)."""
+        return ["--ip", self.target_address, "-u", self.target_user] if self.target_address else []
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationReading:

@@ -399,8 +399,15 @@ class Hmc(ManagedSystem):
 
     def _towards(self, resource: str, order: Order, listing: Listing, reader: Callable[[str], Value]) -> Value:
         """``lslparmigr`` about a move of one partition."""
-        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
-        question = ["lslparmigr", "-r", resource, "-t", order.target_machine, *remote, *self._only(order.partition)]
+        question = [
+            "lslparmigr",
+            "-r",
+            resource,
+            "-t",
+            order.target_machine,
+            *order.manager_options,
+            *self._only(order.partition),
+        ]
         return self._ask(question, listing, reader)
 
     def _knows(self, what: str) -> bool:
@@ -420,9 +427,7 @@ class Hmc(ManagedSystem):
         """
         if not order.target_address:
             raise UsageError("one manager has both frames; there are no keys to be tested", where=self._frame_name)
-        return self._session.run(
-            ["mkauthkeys", "--test", "--ip", order.target_address, "-u", order.target_user], timeout_s=60.0
-        )
+        return self._session.run(["mkauthkeys", "--test", *order.manager_options], timeout_s=60.0)
 
     def validate(self, order: Order, *, disks: bool = False) -> Reply:
         """With ``-v``, or a validation that passes keeps its warnings to itself (B `HMC7`).
@@ -466,9 +471,8 @@ class Hmc(ManagedSystem):
 
     def recover(self, order: Order, *, force: bool = False) -> Reply:
         """``migrlpar -o r``, with ``--force`` on request."""
-        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
-        words = ["migrlpar", "-o", "r", *self._named, *remote, *self._called(order.partition), *forced]
+        words = ["migrlpar", "-o", "r", *self._named, *order.manager_options, *self._called(order.partition), *forced]
         return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
@@ -495,9 +499,8 @@ class Hmc(ManagedSystem):
 
     def _migrlpar(self, operation: str, order: Order) -> list[str]:
         """``--ip`` and ``-u`` only where another manager has the target (B `HMC9`)."""
-        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         return [
-            *("migrlpar", "-o", operation, *self._named, "-t", order.target_machine, *remote),
+            *("migrlpar", "-o", operation, *self._named, "-t", order.target_machine, *order.manager_options),
             *(*self._called(order.partition), *mapped(order)),
             *(option_arguments(order.options, self._level()) if order.options else []),
         ]

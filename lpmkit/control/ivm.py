@@ -117,9 +117,7 @@ class Ivm(ManagedSystem):
 
     def keys_exchanged(self, order: Order) -> Reply:
         """``mkauthkeys --test`` to the other manager."""
-        return self._session.run(
-            ["mkauthkeys", "--test", "--ip", order.target_address, "-u", order.target_user], timeout_s=60.0
-        )
+        return self._session.run(["mkauthkeys", "--test", *order.manager_options], timeout_s=60.0)
 
     def validate(self, order: Order, *, disks: bool = False) -> Reply:
         """Raises `UsageError` for ``disks``: there is no virtual Fibre Channel whose disks could be tried."""
@@ -147,9 +145,16 @@ class Ivm(ManagedSystem):
 
     def recover(self, order: Order, *, force: bool = False) -> Reply:
         """``migrlpar -o r``, with ``--force`` on request."""
-        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if force else []
-        words = ["migrlpar", "-o", "r", *self._system(), *remote, *self._called(order.partition), *forced]
+        words = [
+            "migrlpar",
+            "-o",
+            "r",
+            *self._system(),
+            *order.manager_options,
+            *self._called(order.partition),
+            *forced,
+        ]
         return self._session.run(words, timeout_s=300.0)
 
     def migration(self, partition: str) -> MigrationReading:
@@ -167,8 +172,8 @@ class Ivm(ManagedSystem):
 
     def _migrlpar(self, operation: str, order: Order) -> list[str]:
         return [
-            *("migrlpar", "-o", operation, "-t", order.target_machine, "--ip", order.target_address),
-            *("-u", order.target_user, *self._called(order.partition)),
+            *("migrlpar", "-o", operation, "-t", order.target_machine),
+            *(*order.manager_options, *self._called(order.partition)),
             *option_arguments(order.options, None, ivm=True),
         ]
 

@@ -415,10 +415,9 @@ def _commands(action: RecoveryAction, ends: BothEnds, run: str) -> tuple[str, ..
     if action is RecoveryAction.STOP:
         own, sent = f"lpmkit stop {run}", ["migrlpar", "-o", "s", "-m", source or "", *name]
     elif action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
-        remote = ["--ip", order.target_address, "-u", order.target_user] if order.target_address else []
         forced = ["--force"] if action is RecoveryAction.FORCE else []
         own = " ".join(["lpmkit", "recover", run, *forced])
-        sent = ["migrlpar", "-o", "r", "-m", source or "", *remote, *name, *forced]
+        sent = ["migrlpar", "-o", "r", "-m", source or "", *order.manager_options, *name, *forced]
     elif action is RecoveryAction.START:
         where = source if ends.source.lists_it else target
         start = ["chsysstate", "-r", "lpar", *(["-m", where] if where else []), "-o", "on", "-n", order.partition]

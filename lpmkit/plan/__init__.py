@@ -31,9 +31,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ruamel.yaml import YAML
 
 from lpmkit.config import Site, read_settings
-from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
+from lpmkit.runs.files import make_folders
 from lpmkit.runs.folder import write_file
 
 #: Concurrent moves of a mover that reports no limit: the figure of those releases (`DW-LPM`, B).
@@ -146,10 +146,7 @@ def save_plan(plan: MovePlan, path: Path) -> Path:
     writer = YAML()
     writer.default_flow_style = None
     writer.dump(plan.as_data(), text)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordError(f"the folder cannot be made: {error.strerror}", where=str(path.parent)) from error
+    make_folders(path.parent)
     return write_file(path, text.getvalue().encode())
 
 

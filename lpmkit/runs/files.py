@@ -72,6 +72,14 @@ def make_folder(path: Path, *, group: str | None = None) -> Path:
     return path
 
 
+def make_folders(path: Path, *, group: str | None = None) -> Path:
+    """Create a folder and what is missing above it, like `make_folder`; ``group`` gets the last one."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists():
+            make_folder(folder, group=group if folder == path else None)
+    return path
+
+
 def who_else_may_write(folder: Path) -> str:
     """The reason why others could replace what lies in a folder; empty where only this account and root can.
 

@@ -34,7 +34,7 @@ from lpmkit.errors import NotFound, RecordError
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
-from lpmkit.runs.files import HeldFolder, cannot_write, make_folder, open_plain, refuse_links
+from lpmkit.runs.files import HeldFolder, cannot_write, make_folder, make_folders, open_plain, refuse_links
 from lpmkit.runs.gate import event_of, is_event, is_reply, not_a_document, not_ours
 from lpmkit.runs.locks import FileLock, holder
 from lpmkit.runs.rows import COLUMNS, sample_line
@@ -331,9 +331,7 @@ def create(
     """
     moment = datetime.fromtimestamp((clock or Clock()).wall_ns() / 1e9, tz=UTC)
     stem = f"{moment:%Y%m%d-%H%M}-{re.sub(r'[^A-Za-z0-9._-]+', '-', title)}"
-    for folder in reversed([parent, *parent.parents]):
-        if not folder.exists():
-            make_folder(folder, group=group if folder == parent else None)
+    make_folders(parent, group=group)
     for number in range(1, 1000):
         path = parent / (stem if number == 1 else f"{stem}-{number}")
         if os.path.lexists(path):
