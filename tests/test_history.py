@@ -84,7 +84,19 @@ def _kept(folder: Path, number: int, suspended: float, **changes: Any) -> Path:
             "length": {"low": suspended - 0.01, "high": suspended + 0.01},
             "likely": {"low": suspended, "high": suspended, "best": suspended},
         },
-        "hosts": [{"session_outages": [{"waited": {"typed_at_first_unanswered": suspended + 0.5}}]}],
+        "hosts": [
+            {
+                "session_outages": [
+                    {
+                        "waited": {
+                            "low": suspended + 0.1,
+                            "high": suspended + 0.6,
+                            "typed_at_first_unanswered": suspended + 0.5,
+                        }
+                    }
+                ]
+            }
+        ],
         "phases": [{"phase": name, "began": {"utc": created, "mono_ns": at * 10**9}} for name, at in phases],
         "own_stalls": {"total": {"high": 0.0}},
     }

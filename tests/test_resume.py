@@ -170,12 +170,15 @@ def test_every_form_rounds_the_same_bounds_outwards(tmp_path: Path) -> None:
     exact = {"suspended_low_s": still.length.lo_ns / 1e9, "suspended_high_s": still.length.hi_ns / 1e9}
     plan = {
         "suspended_s": still.best_ns / 1e9,
-        "session_outage_s": None,
+        "session_outage_low_s": low,
+        "session_outage_high_s": high,
         "copy_s": None,
         "began_utc": "",
         "over_utc": "",
     }
-    assert f"({low:.3f} to {high:.3f})" in shown({**exact, **plan})["suspended"]
+    cells = shown({**exact, **plan})
+    assert f"{low:.3f} … {high:.3f} s" in cells["suspended"]
+    assert cells["outage"] == f"{low:.3f} … {high:.3f} s"
     for language, comma in (("en", "."), ("de", ",")):
         text = write_up(run, ("html",), language=language)["html"].read_text(encoding="utf-8")
         bounds = f"{low:.3f} … {high:.3f}".replace(".", comma)

@@ -21,8 +21,7 @@ from lpmkit.plots.colours import FAINT, INK, PAPER
 from lpmkit.plots.run import STYLE, data_uri
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
-from lpmkit.runs.history import Move, read_move
-from lpmkit.timeline import outwards
+from lpmkit.runs.history import Move, bounds, read_move
 
 #: Parts of a move's bar: baseline and post-migration window hatched or pale, the copy dark. Legible without colour.
 _PARTS: dict[str, JsonObject] = {
@@ -87,6 +86,8 @@ def rows_of(status: PlanStatus) -> list[JsonObject]:
                 "suspended_low_s": measured.suspended_low_s if measured else None,
                 "suspended_high_s": measured.suspended_high_s if measured else None,
                 "session_outage_s": measured.session_s if measured else None,
+                "session_outage_low_s": measured.session_low_s if measured else None,
+                "session_outage_high_s": measured.session_high_s if measured else None,
                 "copy_s": measured.copy_s if measured else None,
                 "whole_move_s": measured.whole_s if measured else None,
                 "movers": ", ".join(move.under_way.movers) if move.under_way else "",
@@ -129,16 +130,12 @@ def render(folder: Run, status: PlanStatus, rows: Sequence[JsonObject]) -> str:
 
 def shown(row: JsonObject) -> dict[str, str]:
     """The figures of a row as text."""
-    low, estimate, high = row["suspended_low_s"], row["suspended_s"], row["suspended_high_s"]
-    span = ""
-    if None not in (low, estimate, high):
-        low, high = outwards(round(low * 1e9), round(high * 1e9))
-        span = f"{estimate:.3f} s ({low:.3f} to {high:.3f})"
+    span, estimate = bounds(row["suspended_low_s"], row["suspended_high_s"]), row["suspended_s"]
     return {
         "began": (row["began_utc"] or "")[11:19],
         "over": (row["over_utc"] or "")[11:19],
-        "suspended": span,
-        "outage": "" if row["session_outage_s"] is None else f"{row['session_outage_s']:.3f} s",
+        "suspended": f"{span}, estimate {estimate:.3f} s" if span and estimate is not None else span,
+        "outage": bounds(row["session_outage_low_s"], row["session_outage_high_s"]),
         "copied": "" if row["copy_s"] is None else f"{row['copy_s']:.0f} s",
     }
 

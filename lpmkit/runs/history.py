@@ -30,7 +30,7 @@ from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
 #: Version of the index's columns; an index of another version is rebuilt.
-FORMAT = 5
+FORMAT = 6
 #: Minimum number of earlier moves for a usual figure.
 MIN_USUAL = 3
 #: Ratio to the usual figure from which a figure is reported as unusual, upwards or downwards. A choice, not measured.
@@ -61,7 +61,9 @@ class Move:
     suspended_low_s: float | None
     suspended_high_s: float | None
     suspended_s: float | None
-    session_s: float | None
+    session_s: float | None  #: the longest session outage of one who typed at once, and its bounds
+    session_low_s: float | None
+    session_high_s: float | None
     brown_out_s: float | None  #: brown-out after the resume, upper bound
     whole_s: float | None
     copy_s: float | None
@@ -233,12 +235,7 @@ class History:
         when = f"{datetime.fromtimestamp((move.settled_ns or move.created_ns) / 1e9, tz=UTC):%Y-%m-%d %H:%M}"
         route_text = f"{move.source} → {move.target}" if move.target else move.mode
         unusual = "; ".join(figure.short for figure in self.beside_the_usual(move) if figure.stands_out)
-        bounds = "–"
-        if move.suspended_low_s is not None and move.suspended_high_s is not None:
-            low, high = outwards(round(move.suspended_low_s * 1e9), round(move.suspended_high_s * 1e9))
-            bounds = f"{low:.3f} … {high:.3f} s"
         spans = [
-            _shown(move.session_s, 3),
             _shown(move.brown_out_s, 1),
             _shown(move.copy_s, 0),
             _shown(move.whole_s, 0),
@@ -249,7 +246,8 @@ class History:
             route_text,
             move.outcome or "–",
             move.state,
-            bounds,
+            bounds(move.suspended_low_s, move.suspended_high_s) or "–",
+            bounds(move.session_low_s, move.session_high_s) or "–",
             *spans,
             unusual,
             move.change,
@@ -272,6 +270,18 @@ class History:
                 moves[move.partition].append(move)
                 moves[move.source, move.target].append(move)
         return moves
+
+
+def bounds(low_s: float | None, high_s: float | None) -> str:
+    """Bounds in seconds as text, rounded outwards to milliseconds; empty if one is missing.
+
+    >>> bounds(1.5324, 1.5471)
+    '1.532 … 1.548 s'
+    """
+    if low_s is None or high_s is None:
+        return ""
+    low, high = outwards(round(low_s * 1e9), round(high_s * 1e9))
+    return f"{low:.3f} … {high:.3f} s"
 
 
 def _shown(value: float | None, digits: int) -> str:
@@ -324,11 +334,8 @@ def read_move(folder: Path) -> Move:
     phases = summary.get("phases") or []
     verdict = summary.get("verdict") or {}
     outcome, ended_ns = _outcome(folder)
-    waited = [
-        phase["waited"]["typed_at_first_unanswered"]
-        for host in summary.get("hosts") or ()
-        for phase in host.get("session_outages") or ()
-    ]
+    outages = [outage["waited"] for host in summary.get("hosts") or () for outage in host.get("session_outages") or ()]
+    waited = max(outages, key=lambda outage: float(outage["typed_at_first_unanswered"]), default=None)
     return Move(
         run=folder.name,
         mode=str(manifest.get("mode", "")),
@@ -349,7 +356,9 @@ def read_move(folder: Path) -> Move:
         suspended_low_s=length.get("low"),
         suspended_high_s=length.get("high"),
         suspended_s=(suspension.get("likely") or {}).get("best"),
-        session_s=max(waited, default=None),
+        session_s=waited["typed_at_first_unanswered"] if waited else None,
+        session_low_s=waited.get("low") if waited else None,
+        session_high_s=waited.get("high") if waited else None,
         brown_out_s=_brown_out(summary),
         whole_s=_between(phases, ("asked", "starting", "copying"), "settled"),
         copy_s=_copied(folder),
