@@ -72,8 +72,17 @@ class Limit(_Part):
             raise ValueError(f"warn ({self.warn:g} s) lies above fail ({self.fail:g} s)")
         return self
 
+    @property
+    def words(self) -> str:
+        """The values of the limit in words.
+
+        >>> Limit(warn=1.5, fail=2).words
+        'warn above 1.5 s, fail above 2 s'
+        """
+        return ", ".join(f"{word} above {value:g} s" for word, value in self if value is not None)
+
     def sentence(self) -> str:
-        """The limit in words.
+        """The limit as part of a sentence.
 
         >>> Limit(warn=1.5, fail=2).sentence(), Limit(warn=1.5).sentence()
         ('the limit is 2 s', 'the warning limit is 1.5 s')
@@ -181,8 +190,7 @@ class MoveLimits(_Part):
         for key, name in QUANTITIES.items():
             limit = self.of(key)
             if limit is not None:
-                parts = [f"{word} above {value:g} s" for word, value in limit if value is not None]
-                yield name, ", ".join(parts)
+                yield name, limit.words
         if self.window != ChangeWindow():
             yield "change window", self.window.sentence()
         if self.guard.on_breach == "stop":

@@ -75,14 +75,14 @@ CASES: dict[str, Case] = {
     "window kept": Case(move(12), "passed", ("the move lay inside",), {"window": {"end": (BEGIN + timedelta(minutes=9)).isoformat()}}),
     "window missed": Case(move(13), "failed", ("the move lay outside",), {"window": {"end": (BEGIN + timedelta(seconds=9)).isoformat()}}),
     "window by hand missed": Case(move(14), "passed", ("the move lay outside",), window=f"{BEGIN - timedelta(hours=2):%H:%M}-{BEGIN - timedelta(hours=1):%H:%M} UTC"),
-    "stopped": Case(move(15, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("Not moved", "stopped")),
+    "stopped": Case(move(15, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("Not moved", "stopped", "Nothing to take back: bxaix85 is on blade13")),
     "stopped by the guard": Case(
         move(16, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("the guard stopped the copy: x has had no answer for 20 s",),
         events=((17.0, "guard", {"what": "probe:x", "text": "x has had no answer for 20 s", "stops": True}),
                 (17.1, "request", {"what": "stop", "by": "guard", "why": "x has had no answer for 20 s"})),
     ),
     "rolled back": Case(move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved",)),
-    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs-recovery",)),
+    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs-recovery", "recover")),
     "cluster too impatient": Case(
         move(19), "failed", ("PowerHA waits 1 s",),
         documents={"survey": {"guest": {"clusters": [{"kind": "PowerHA", "tolerates_s": 1.0}]}}},

@@ -19,6 +19,8 @@ from lpmkit.timeline import Event, TroubleCode, outwards, trouble_code
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
+#: Last phases of a move whose partition is where it was: stopped, refused or rolled back.
+STAYED = ("failed", "stopped")
 #: The keys of findings about predicted figures begin so.
 PREDICTED = "limit-"
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
@@ -148,7 +150,8 @@ def _suspended(evidence: Evidence) -> Question:
     title = "Suspended for how long?"
     still = _longest(evidence.hosts)
     if still is None:
-        return Question("suspended", title, OPEN, _no_suspension(evidence))
+        # Where the partition stayed there was nothing to suspend it for; a question without an answer is no fault then.
+        return Question("suspended", title, OPEN, _no_suspension(evidence), counts=evidence.phase not in STAYED)
     answer = seconds(still.length)
     basis = f"agreed by {', '.join(still.mechanisms)}"
     if still.contradicted:

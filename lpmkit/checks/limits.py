@@ -51,12 +51,12 @@ def _of_suspension(limits: MoveLimits, partition: str, expected: Prediction | No
     )
     if limits.suspension_s is not None:
         state = judge(p90, p90, limits.suspension_s)
-        yield _finding("limit-suspension", state, partition, {**facts, "limit": limits.suspension_s.sentence()}, remedy)
+        yield _finding("limit-suspension", state, partition, {**facts, "limit": limits.suspension_s.words}, remedy)
     for key, quantity in _AT_LEAST.items():
         limit = limits.of(quantity)
         # The suspension is only its lower bound: more is not predicted, so that nothing passes here.
         if limit is not None and (state := judge(p90, None, limit)) in (LimitState.FAILED, LimitState.WARNED):
-            yield _finding(key, state, partition, {**facts, "limit": limit.sentence()}, remedy)
+            yield _finding(key, state, partition, {**facts, "limit": limit.words}, remedy)
 
 
 def _of_window(window: ChangeWindow, partition: str, expected: Prediction | None, starts_ns: int) -> Iterator[Finding]:

@@ -181,7 +181,12 @@ def _rank(analysis: Analysis, events: Sequence[Event], text: str, span: Interval
     """The place of an entry among what overlaps with it: a move starts after it was asked for, a mover's order to
     suspend comes before the suspension, and a move is done after it.
     """
-    asked = [e.wall_ns for e in events if e.kind == "intent" or (e.kind == "phase" and e.data.get("phase") == "asked")]
+    asked = [
+        event.wall_ns
+        for event in events
+        if (event.kind == "intent" and event.data.get("what") == "migrate")
+        or (event.kind == "phase" and event.data.get("phase") == "asked")
+    ]
     ends = [e.wall_ns for e in events if e.kind == "phase" and e.data.get("phase") in ENDS]
     still, rank = analysis.suspension, span.lo_ns
     if _ABORTED.search(text) and ends:

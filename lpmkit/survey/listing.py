@@ -160,7 +160,7 @@ def _levels(one: GatheredSystem) -> Iterator[Row]:
     for vios in one.facts.servers:
         yield {"frame": one.facts.name, "machine": vios.name, "what": "VIOS", "level": vios.level}
     for partition in one.facts.partitions or ():
-        if partition.os_version and not partition.is_vios:
+        if partition.os_version not in (None, "", "Unknown") and not partition.is_vios:
             row = {"frame": one.facts.name, "machine": partition.name, "what": partition.environment or ""}
             yield {**row, "level": partition.os_version}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lpmkit.analysis import AnswerState, OutageKind
 from lpmkit.analysis.limits import limits_of
+from lpmkit.analysis.verdict import STAYED
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.report.facts import findings_of
 from lpmkit.report.timeline import ENDS
@@ -118,7 +119,8 @@ def header(source: WriteUpInputs) -> Section:
         rows.append((words("header.way"), f"{source.partition}: {source_frame} → {target_frame}{machine}"))
     rows.append((words("header.number"), change.get("number") or nobody))
     if source.is_move:
-        rows += [(words("header.moved"), _moved(source)), (words("header.window"), _window(source)[0])]
+        key = "header.moved" if _has_moved(source) else "header.tried"
+        rows += [(words(key), _moved(source)), (words("header.window"), _window(source)[0])]
     else:
         rows.append((words("header.window"), change.get("window") or nobody))
     rows += [
@@ -130,6 +132,10 @@ def header(source: WriteUpInputs) -> Section:
         rows.append((words("header.limits"), limits))
     rows.append((words("header.run"), source.run.name))
     return Section("header", words("section.header"), (Facts(tuple(rows)),))
+
+
+def _has_moved(source: WriteUpInputs) -> bool:
+    return source.analysis.verdict.question("moved").state is AnswerState.PASSED
 
 
 def _move_span(source: WriteUpInputs) -> tuple[int, int | None] | None:
@@ -204,8 +210,10 @@ def back_out(source: WriteUpInputs) -> Section:
     said = source.of_kind("back-out")
     blocks: list[Block] = [Text(f"{one.text} ({one.by})") for one in said]
     if not said and source.is_move:
+        last = source.analysis.phases[-1].name if source.analysis.phases else ""
         places = {side: source.order.get(side, "?") for side in ("source", "target")}
-        blocks.append(Text(words("scope.back_out.usual", partition=source.partition, **places)))
+        key = "usual" if _has_moved(source) else "none" if last in STAYED else "unknown"
+        blocks.append(Text(words(f"scope.back_out.{key}", partition=source.partition, run=source.run.name, **places)))
     return Section("back-out", words("section.back-out"), tuple(blocks))
 
 
