@@ -159,15 +159,6 @@ class RunStatus:
             self._inactive = event.data.get("partition_state") == "Not Activated"
         self._sent.append((event.mono_ns, event.data.get("bytes_transmitted"), event.data.get("bytes_remaining")))
 
-    def _is_recorded(self, ended: str | None) -> bool:
-        """True while a recorder is at work. Of an archive whose lock may not be read, its last event tells."""
-        try:
-            return self.run.is_recorded()
-        except RecordError:
-            if ended is None:
-                raise
-            return False
-
     def _state(self) -> State:
         run = self.run
         phase = Phase.PREPARED if run.manifest["mode"] == "move" else None
@@ -204,7 +195,7 @@ class RunStatus:
         if phase is Phase.PREPARED and self.events:
             lead_in = max(0.0, run.manifest["lead_in_s"] - (self._clock.mono_ns() - self.events[0].mono_ns) / 1e9)
         begun = bool(self.events)
-        return State(phase, self._is_recorded(ended), ended, copied, tuple(trouble), lead_in, reads_on, begun, final_ns)
+        return State(phase, run.is_live(), ended, copied, tuple(trouble), lead_in, reads_on, begun, final_ns)
 
 
 def refused_ends(run: Run) -> tuple[str, ...]:

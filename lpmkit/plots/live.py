@@ -69,7 +69,7 @@ class Lanes:
                 self._newest[name] = max(self._newest.get(name, 0), int(answers.max()))
             self._answered[name] = answers
         watched = [when for name, when in self._newest.items() if not name.startswith("observer")]
-        self._end = self._clock.mono_ns() if self._run.is_recorded() else max(watched, default=0)
+        self._end = self._clock.mono_ns() if self._run.is_live() else max(watched, default=0)
         begin = self._end - int(WINDOW_S * 1e9)
         for name, answers in self._answered.items():
             self._answered[name] = answers[answers >= begin]

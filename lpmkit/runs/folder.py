@@ -53,6 +53,7 @@ SYNCED = frozenset({"intent", "answer", "phase", "request", "recorder-started", 
 RESERVE_BYTES = 256 * 1024
 #: Limit of data that waits in memory for a full disk; beyond it rows of samples are dropped and counted.
 BACKLOG_BYTES = 64 * 1024 * 1024
+_LIVES = ("recorder-started", "recorder-ended")
 _BULKY = ("samples/", "observations/")
 _OBSERVATIONS = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.jsonl")
 
@@ -274,6 +275,19 @@ class Run:
     def is_recorded(self) -> bool:
         """True while a recorder holds the folder. Raises `RecordError` if unknown."""
         return holder(self.path / LOCK) is not None
+
+    def is_live(self) -> bool:
+        """True while a recorder holds the folder; false of an archive whose lock may not be read and whose record has
+        ended.
+
+        Raises `RecordError` if neither tells.
+        """
+        try:
+            return self.is_recorded()
+        except RecordError:
+            if [event.kind for event in self.events() if event.kind in _LIVES][-1:] == ["recorder-ended"]:
+                return False
+            raise
 
     def _rows(self, name: str, is_whole: Callable[[Any], bool] = lambda row: isinstance(row, dict)) -> Iterator[Any]:
         """The rows of a file of JSON lines; what is none is left out and counted in ``unreadable``."""
