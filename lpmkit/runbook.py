@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
+from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.checks.limits import limit_findings
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
@@ -406,6 +407,15 @@ class Runbook:
             found = Validation(order, reply.status == 0, reply.status, reply.text, self.clock.wall_ns(), disks)
             writer.document("validation", {**asdict(found)})
         return found
+
+    def causes(self, run: Run) -> tuple[Finding, ...]:
+        """What lpmkit itself finds against an order that the firmware refused: the failing checks, or, without any,
+        those that could not tell. Reads only; surveys where that was not done yet.
+        """
+        findings = run.read("findings", _findings) or self.check(run)
+        telling = [one for one in findings if not one.only_firmware and not one.key.startswith(PREDICTED)]
+        failed = tuple(one for one in telling if one.verdict is Verdict.FAIL)
+        return failed or tuple(one for one in telling if one.verdict is Verdict.UNKNOWN)
 
     def validation_before(self, run: Run) -> Validation | None:
         """The validation of a run that moves or has moved, which is not repeated; ``None`` of a run that can be

@@ -154,7 +154,12 @@ def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: b
 @click.pass_context
 @reports_errors
 def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json: bool) -> None:
-    """Let the HMC or IVM validate the move (migrlpar -o v). Changes nothing."""
+    """Let the HMC or IVM validate the move (migrlpar -o v). Changes nothing.
+
+    After a refusal the failing checks of lpmkit are shown with their remedies.
+    """
+    from lpmkit.runbook import as_row  # noqa: PLC0415
+
     book = runbook_of(context)
     run = book.prepare(wanted.order(book))
     before = book.validation_before(run)
@@ -167,12 +172,18 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
             next_step=f"`lpmkit attach {run.path}` shows the move.",
         )
     validation = book.validate(run, disks=disks)
+    refused = validation.status is not None and not validation.passed
+    causes = book.causes(run) if refused else ()
     if as_json:
         codes = [asdict(code) for code in explain(validation.text)]
-        print_json({"run": str(run.path), **asdict(validation), "explained": codes})
+        found = {"explained": codes, "causes": [as_row(cause) for cause in causes]}
+        print_json({"run": str(run.path), **asdict(validation), **found})
     else:
         print_validation(validation)
-        print_prediction(book.predict(run))
+        if refused:
+            print_causes(causes)
+        else:
+            print_prediction(book.predict(run))
         terminal.print(f"Saved in {run.path}")
     sys.exit(FINE if validation.passed else NOT_FINE if validation.status is not None else COULD_NOT_TELL)
 
@@ -193,10 +204,7 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
     for finding in shown:
         if finding.verdict.value in ("pass", "not applicable"):
             continue
-        facts = facts_text(finding.facts)
-        remedy = f"{finding.remedy} ({finding.who})" if finding.remedy else ""
-        about = f" ({finding.about})" if finding.about else ""
-        print_item(MARKS[finding.verdict.value], f"{finding.title}{about}", facts, remedy, console=console)
+        _print_finding(finding, console)
     if titles_of["pass"] and not only_trouble:
         print_item(MARKS["pass"], "; ".join(dict.fromkeys(titles_of["pass"])), console=console)
     if absent and not only_trouble:
@@ -206,16 +214,36 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
         out.print(f"Covered by the validation only (lpmkit validate): {titles}.")
 
 
+def _print_finding(finding: Finding, console: Console | None) -> None:
+    facts = facts_text(finding.facts)
+    remedy = f"{finding.remedy} ({finding.who})" if finding.remedy else ""
+    about = f" ({finding.about})" if finding.about else ""
+    print_item(MARKS[finding.verdict.value], f"{finding.title}{about}", facts, remedy, console=console)
+
+
 def print_validation(validation: Validation, console: Console | None = None) -> None:
     """Print the result of the validation, the manager's message and the meaning of its codes."""
     out = console or terminal
     if validation.passed:
         out.print("Validation passed." + (f" Message: {validation.text}" if validation.text else ""))
+        out.print("The move might be possible: the manager decides again when it is asked to move.")
     else:
         out.print("Validation failed. The manager refuses the move:")
         out.print(validation.text or "(no message)")
     for code in explain(validation.text):
         out.print(f"  {code.sentences()}")
+
+
+def print_causes(causes: Sequence[Finding], console: Console | None = None) -> None:
+    """Print what lpmkit's own checks have against the order, with remedies; or that they have nothing."""
+    out = console or terminal
+    if not causes:
+        out.print("The checks of lpmkit find no reason; the manager's message is all there is.")
+        return
+    failed = causes[0].verdict.value == "fail"
+    out.print("Failing checks:" if failed else "No check fails. Checks that could not tell:")
+    for finding in causes:
+        _print_finding(finding, console)
 
 
 def print_prediction(prediction: Prediction | None, console: Console | None = None) -> None:

@@ -47,7 +47,12 @@ class Explained:
 
         >>> explain("HSCL9999")[0].sentences()
         'HSCL9999: nothing is known about this code here; the words that came with it are all there is.'
+        >>> explain("[VIOSE01042035-0206] Something.")[0].sentences()
+        'VIOSE01042035-0206: a code of the IVM without a published description; the text beside it is its meaning.'
         """
+        if self.known is None and self.code.startswith("VIOS"):
+            # IBM publishes no list of an IVM's codes; a few are known from programs that drive one.
+            return f"{self.code}: a code of the IVM without a published description; the text beside it is its meaning."
         if self.known is None:
             return f"{self.code}: nothing is known about this code here; the words that came with it are all there is."
         sure = " (from memory, not from a source)" if self.known.mark == "D" else ""

@@ -261,6 +261,11 @@ def test_a_refused_validation_says_the_firmwares_words_and_ends_with_1(tmp_path:
         said = terminal.type("validate", "bxaix85", "--to", "bvio83", "--json")
         assert said.status == 1
         assert "VIOSE" in said.json["text"]
+        assert [one["key"] for one in said.json["causes"]] == ["same-luns"]
+        assert said.json["causes"][0]["remedy"]
+        said = terminal.type("validate", "bxaix85", "--to", "bvio83")
+        assert "Failing checks:" in said.output
+        assert "Expected:" not in said.output
         said = terminal.type("check", "bxaix85", "--to", "bvio83", "--json")
         assert said.status == 1
         assert [one["key"] for one in said.json["findings"] if one["verdict"] == "fail"] == ["same-luns"]
