@@ -71,6 +71,11 @@ def _copying(writer: RunWriter) -> None:
     _reading(writer, "blade14", None, None)
 
 
+def _resumed(writer: RunWriter) -> None:
+    _reading(writer, "blade13", "Migrating - Running", "Migration Starting", 4_600_000_000, 0)
+    _reading(writer, "blade14", None, None)
+
+
 def _forecast(writer: RunWriter) -> None:
     _copying(writer)
     writer.event("recorder", "forecast", remaining_s={"p10": 12.0, "p50": 16.0, "p90": 40.0})
@@ -81,6 +86,7 @@ CASES: Mapping[str, Case] = {
     "asked": Case(10.6, PHASES[:2]),
     "copying": Case(29.0, PHASES, more=_forecast),
     "suspended": Case(41.2, PHASES, more=_copying),
+    "resumed": Case(43.0, PHASES, more=_resumed),
     "switched": Case(42.2, LEFT),
     "arrived": Case(50.0, THERE),
     "moved": Case(62.0, THERE, recorded=False, ended=True, analysed=True),

@@ -101,7 +101,10 @@ def _asked(view: View) -> Banner:
 
 def _copying(view: View) -> Banner:
     copied = view.now.progress
-    source, _ = _frames(view)
+    source, target = _frames(view)
+    if view.gap is not None and copied.left == 0:
+        text = f"Wait. It answers again; {source} and {target} have not yet reported where it runs."
+        return _made(view, "resumed", Tone.BUSY, "RESUMED", _provisional(view), text, "look")
     rest = ""
     if copied.left is not None and copied.transmitted is not None:
         rest = f"{size(copied.left)} of {size(copied.transmitted + copied.left)} left"

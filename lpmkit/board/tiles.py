@@ -12,6 +12,7 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import tail_left_s
+from lpmkit.runs.history import bounds
 from lpmkit.sap.model import Activity
 
 #: An answer that is older wants a look.
@@ -73,15 +74,11 @@ def _span(name: str, expected: Mapping[str, float] | None) -> str:
 
 
 def _felt(summary: JsonMapping) -> Tile:
-    """The longest wait of a user at the keyboard."""
-    waits = [
-        session["waited"]["typed_at_first_unanswered"]
-        for host in summary.get("hosts") or ()
-        for session in host.get("session_outages") or ()
-    ]
-    longest = max((float(wait) for wait in waits if wait is not None), default=None)
-    note = "longest wait at a keyboard"
-    return Tile("users felt", "nothing seen" if longest is None else f"{longest:.1f} s", note, Tone.GOOD)
+    """The longest wait of a user at the keyboard, with its bounds as everywhere."""
+    waits = [session["waited"] for host in summary.get("hosts") or () for session in host.get("session_outages") or ()]
+    longest = max(waits, key=lambda wait: float(wait["high"]), default=None)
+    text = "nothing seen" if longest is None else bounds(longest["low"], longest["high"])
+    return Tile("users felt", text, "longest wait at a keyboard", Tone.GOOD)
 
 
 def _elapsed(view: View) -> Tile:
