@@ -241,11 +241,12 @@ def _database(book: Runbook, sid: str, settings: DatabaseSettings) -> Iterator[D
         ssh_route = route(host, book.site.ssh_config)
         session = SshSession(ssh_route, password=book.secrets.get(partition.password if partition else None, host))
         password = book.secrets.get(settings.password, f"database {sid}")
+        wallet_password = book.secrets.get(settings.wallet_password, f"wallet of database {sid}")
     except LpmError as error:
         yield Diagnosis(Verdict.UNKNOWN, f"database {sid}", error.what, error.next_step or "")
         return
     try:
-        for check in look_at(sid, settings, password, session):
+        for check in look_at(sid, settings, password, session, wallet_password):
             verdict = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.WARN}[check.works]
             yield Diagnosis(verdict, check.what, check.found, check.next_step)
     finally:

@@ -49,6 +49,7 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
+from lpmkit.oracle.snapshot import DatabaseSnapshot
 from lpmkit.survey.gather import merge_vios
 from lpmkit.survey.model import Gap, Guest, KeyTest, Survey, SystemFacts
 
@@ -415,7 +416,20 @@ def clustered(tolerates_s: float | None, expected_s: float | None = 6.0, kind: s
     return lambda survey: whole(expected_suspension_s=expected_s)(guest(clusters=(member,))(survey))
 
 
+#: A primary database whose commits wait for a standby database 30 s, and whose observer does.
+GUARDED = DatabaseSnapshot("BX5", (19,), "PRIMARY", "MAXIMUM PROTECTION", (30.0,), "SYNCHRONIZED", 30.0)
+
+
+def guarded(expected_s: float | None, **facts: Any) -> Altered:
+    return whole(databases=(replace(GUARDED, **facts),), expected_suspension_s=expected_s)
+
+
 FAILS += [
+    ("oracle-protection", guarded(31.0)),
+    ("oracle-protection", guarded(6.0, net_timeouts_s=(30.0, 5.0))),
+    ("oracle-failover", guarded(31.0)),
+    ("oracle-failover", guarded(6.0, failover_threshold_s=6.0)),
+    ("oracle-failover", guarded(2.0, release=(23, 26), observer_waits_s=1.0)),
     *(("cluster", clustered(5.0, kind=kind)) for kind in cluster_kinds()),
     ("movers-connected", hmc(whole(mover_pairs=()))),
     ("mobility-allowed", hmc(moving(mobility_disabled=True))),
@@ -444,6 +458,13 @@ WARNS: list[tuple[str, Altered]] = [
         ),
     ),
     ("time-reference", under_an_hmc(time_reference=False)),
+    ("oracle-protection", guarded(16.0)),
+    ("oracle-protection", guarded(1.0, net_timeouts_s=None)),
+    ("oracle-protection", guarded(1.0, net_timeouts_s=(30.0, None))),
+    ("oracle-protection", guarded(1.0, role="PHYSICAL STANDBY")),
+    ("oracle-protection", guarded(40.0, protection_mode="MAXIMUM AVAILABILITY")),
+    ("oracle-failover", guarded(16.0)),
+    ("oracle-failover", guarded(40.0, role="PHYSICAL STANDBY")),
     *(("cluster", clustered(None, 40.0, kind)) for kind in cluster_kinds()),
     *(("cluster", clustered(10.0, kind=kind)) for kind in cluster_kinds()),
     ("pool", hmc(moving(pool="SAP pool", pool_id=1))),
@@ -514,6 +535,13 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("guest-level", moving(os_version="Unknown")),
     ("firmware-pair", whole()),
     ("cluster", guest(clusters=None)),
+    ("oracle-protection", guarded(None)),
+    ("oracle-protection", guarded(1.0, protection_mode=None)),
+    ("oracle-failover", guarded(None)),
+    ("oracle-failover", guarded(1.0, failover_status=None)),
+    ("oracle-failover", guarded(1.0, failover_threshold_s=None)),
+    ("oracle-failover", guarded(1.0, release=(23, 26))),
+    ("oracle-failover", guarded(1.0, role=None)),
     *(("cluster", clustered(30.0, None, kind)) for kind in cluster_kinds()),
     ("movers-connected", hmc(whole(mover_pairs=None))),
     ("movers-connected", whole(keys=KeyTest(1, "not set up"))),
@@ -670,12 +698,13 @@ def test_a_rule_says_the_same_under_an_hmc(key: str, alter: Altered, verdict: Ve
     said = [finding for finding in findings_of(key, alter(under_an_hmc()(REFERENCE))) if finding.verdict is verdict]
     assert said
     assert all(finding.remedy for finding in said)
-    assert all(one.startswith(("the manager: ", "the partition: ", "the target's manager: ")) for one in said[0].asked)
+    asked = ("the manager: ", "the partition: ", "the target's manager: ", "the database: ")
+    assert all(one.startswith(asked) for one in said[0].asked)
 
 
 def test_every_number_of_the_catalogue_has_a_check_and_every_check_its_line_in_it() -> None:
     assert {check.key for check in CHECKS} == set(bases())
-    assert {check.basis.number for check in CHECKS} - {None} == set(range(1, 39))
+    assert {check.basis.number for check in CHECKS} - {None} == set(range(1, 42))
 
 
 def test_whatever_could_be_asked_says_with_which_command() -> None:
@@ -719,6 +748,34 @@ def test_a_timer_that_was_read_and_is_long_enough_passes(kind: str) -> None:
     (finding,) = findings_of("cluster", clustered(30.0, kind=kind)(REFERENCE))
     assert finding.verdict is Verdict.PASS
     assert finding.facts[f"{kind} waits s"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("alter", "verdicts"),
+    [
+        (guarded(6.0), (Verdict.PASS, Verdict.PASS)),
+        (guarded(14.0, protection_mode="MAXIMUM AVAILABILITY"), (Verdict.PASS, Verdict.PASS)),
+        (guarded(None, protection_mode="MAXIMUM PERFORMANCE", failover_status="DISABLED"), (Verdict.PASS,) * 2),
+        (guarded(None, protection_mode="MAXIMUM PERFORMANCE", failover_status="BYSTANDER"), (Verdict.PASS,) * 2),
+        (guarded(1.0, release=(23, 26), observer_waits_s=0.0), (Verdict.PASS, Verdict.PASS)),
+        (guarded(9.0, release=(10, 1), failover_status=None), (Verdict.PASS, Verdict.NOT_APPLICABLE)),
+    ],
+)
+def test_partners_of_a_database_that_wait_long_enough_or_not_at_all_hinder_nothing(
+    alter: Altered, verdicts: tuple[Verdict, Verdict]
+) -> None:
+    survey = alter(REFERENCE)
+    found = [*findings_of("oracle-protection", survey), *findings_of("oracle-failover", survey)]
+    assert tuple(one.verdict for one in found) == verdicts
+    assert {one.about for one in found} == {"BX5"}
+
+
+def test_a_database_that_nobody_could_log_on_to_is_unknown_with_its_own_reason() -> None:
+    silent = DatabaseSnapshot("BX5", gaps={"logon": "ORA-01033: ORACLE initialization or shutdown in progress"})
+    survey = whole(databases=(silent,))(REFERENCE)
+    for key in ("oracle-protection", "oracle-failover"):
+        (one,) = findings_of(key, survey)
+        assert (one.verdict, one.facts["not known"]) == (Verdict.UNKNOWN, silent.gaps["logon"])
 
 
 def test_a_level_that_is_only_recalled_warns_and_does_not_decide() -> None:

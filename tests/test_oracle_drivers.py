@@ -36,27 +36,10 @@ from lpmkit.probes.orders import ProbeOrder
 from lpmkit.probes.watched_database import Database
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle import ttc
-from lpmkit.simulator.oracle.alert_log import AlertLog
-from lpmkit.simulator.oracle.instance import Instance, OracleError
-from lpmkit.simulator.oracle.listener import Listener
-from lpmkit.simulator.oracle.views import Views
+from lpmkit.simulator.oracle.instance import OracleError
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.timeline import Outcome, Sample
-
-
-class Served:
-    """A listener and an instance in this process."""
-
-    def __init__(self, folder: Path, version: str = "19.0.0.0.0") -> None:
-        log = AlertLog(folder, "BX5", version)
-        self.instance = Instance(log, "bxaix85", time.time() - 86400, users={"LPMKIT": "secret"})
-        self.listener = Listener(self.instance, Views(self.instance))
-        self.listener.start()
-        self.address = f"127.0.0.1:{self.listener.port}"
-        self.way = DatabaseAccess("BX5", "thin", "BX5", self.address, "LPMKIT")
-
-    def connect(self, password: str = "secret") -> Any:
-        return oracledb.connect(user="lpmkit", password=password, dsn=f"{self.address}/BX5")
+from tests.served_database import Served
 
 
 @pytest.fixture

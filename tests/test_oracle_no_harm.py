@@ -26,7 +26,8 @@ from lpmkit.probes.watched_database import Database
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.refusals import Accounts, LogonNotTried
 from lpmkit.timeline import Outcome
-from tests.test_oracle_drivers import Kept, Served
+from tests.served_database import Served
+from tests.test_oracle_drivers import Kept
 
 
 @pytest.fixture

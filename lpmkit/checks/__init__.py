@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.checks.cluster import cluster_patience
+from lpmkit.checks.database import data_guard_protection, each_database, failover_patience
 from lpmkit.checks.fibre import logged_in, masked, ports_free, wwpn_pairs, zoned
 from lpmkit.checks.judging import (
     AIX_ADMIN,
+    DATABASE_ADMIN,
     HMC_ADMIN,
     NETWORK_ADMIN,
     SAN_ADMIN,
@@ -160,6 +162,18 @@ CHECKS: Sequence[Check] = (
     Check("mains", "Mains power, not UPS", HMC_ADMIN, each_side(on_mains)),
     Check("system-ready", "Operating system ready", AIX_ADMIN, once(system_ready)),
     Check("cluster", "Cluster time-outs longer than the suspension", AIX_ADMIN, once(cluster_patience)),
+    Check(
+        "oracle-protection",
+        "Data Guard tolerates the suspension",
+        DATABASE_ADMIN,
+        each_database(data_guard_protection),
+    ),
+    Check(
+        "oracle-failover",
+        "Fast-start failover waits longer than the suspension",
+        DATABASE_ADMIN,
+        each_database(failover_patience),
+    ),
     Check("sap-hardware-key", "SAP hardware key unchanged or licensed", SAP_BASIS, once(sap_hardware_key)),
     Check("sap-licence", "SAP licence for the target's hardware key", SAP_BASIS, each_sap("licences", sap_licence)),
     Check(

@@ -32,6 +32,7 @@ HMC_ADMIN = "HMC administrator"
 SAN_ADMIN = "SAN administrator"
 NETWORK_ADMIN = "network administrator"
 SAP_BASIS = "SAP Basis"
+DATABASE_ADMIN = "database administrator"
 
 
 class Verdict(StrEnum):

@@ -27,7 +27,13 @@ class Look:
     next_step: str = ""
 
 
-def look_at(sid: str, settings: DatabaseSettings, password: str | None, host: SshSession) -> list[Look]:
+def look_at(
+    sid: str,
+    settings: DatabaseSettings,
+    password: str | None,
+    host: SshSession,
+    wallet_password: str | None = None,
+) -> list[Look]:
     """The way and why, whether its listener answers, whether a logon works, and what the user may see."""
     chosen = choose_driver(settings)
     looks = [
@@ -36,7 +42,7 @@ def look_at(sid: str, settings: DatabaseSettings, password: str | None, host: Ss
     if settings.listener:
         looks.append(_listener(sid, settings.listener))
     if chosen.way != "none" and chosen.trouble is None:
-        looks.append(_logon(DatabaseAccess.of(sid, settings), password, host, settings))
+        looks.append(_logon(DatabaseAccess.of(sid, settings), password, host, settings, wallet_password))
     return looks
 
 
@@ -65,11 +71,15 @@ def _service_trouble(way: DatabaseAccess, facts: Mapping[str, Sequence[Mapping[s
 
 
 def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
-    way: DatabaseAccess, password: str | None, host: SshSession, settings: DatabaseSettings
+    way: DatabaseAccess,
+    password: str | None,
+    host: SshSession,
+    settings: DatabaseSettings,
+    wallet_password: str | None,
 ) -> Look:
     what = f"logon to {way.sid}"
     try:
-        asked = connect(way, password, host, LIMIT_S)
+        asked = connect(way, password, host, LIMIT_S, wallet_password)
     except QueryFailed as trouble:
         return Look(what, False, trouble.what, trouble.next_step or "Try it by hand with the same user.")
     except LpmError as trouble:

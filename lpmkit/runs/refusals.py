@@ -12,9 +12,10 @@ def refused_accounts(run: Run) -> dict[str, str]:
     accounts: dict[str, str] = {}
     for name in ("survey", "survey-after"):
         document = run.document(name)
-        rows = document.get("sap") if isinstance(document, dict) else None
-        for row in rows if isinstance(rows, list) else ():
-            _add(accounts, row.get("refused") if isinstance(row, dict) else None)
+        for part in ("sap", "databases"):
+            rows = document.get(part) if isinstance(document, dict) else None
+            for row in rows if isinstance(rows, list) else ():
+                _add(accounts, row.get("refused") if isinstance(row, dict) else None)
     for event in run.events():
         if event.kind == "probe-trouble":
             _add(accounts, event.data.get("refused"))

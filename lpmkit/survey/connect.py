@@ -15,8 +15,11 @@ from lpmkit.control.dialect import Dialect, confirm, dialect_of
 from lpmkit.control.hmc import Hmc, ViosThroughHmc, machine_asked
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
-from lpmkit.errors import RemoteError, UsageError
+from lpmkit.errors import LpmError, RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
+from lpmkit.oracle.driver_choice import choose_driver
+from lpmkit.oracle.snapshot import LOGON, DatabaseSnapshot
+from lpmkit.probes.databases import databases_of
 from lpmkit.probes.orders import sap_host
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.ssh.batching import BatchingSession
@@ -123,7 +126,9 @@ def survey_both_ends(
             after=after,
         )
     snapshots = sap_snapshots(site, order.partition, secrets, transcript, after=after, refused=refused)
-    return with_sap(site, survey, snapshots)
+    answers = survey.guest is not None and survey.guest.answered
+    databases = () if after else database_snapshots(site, order.partition, secrets, transcript, login_works=answers)
+    return replace(with_sap(site, survey, snapshots), databases=databases)
 
 
 def with_sap(site: Site, survey: Survey, snapshots: Sequence[SapSnapshot]) -> Survey:
@@ -164,6 +169,39 @@ def sap_snapshots(
         )
         with closing(system):
             snapshots.append(system.snapshot(AFTER if after else SNAPSHOT))
+    return tuple(snapshots)
+
+
+def database_snapshots(
+    site: Site, partition: str, secrets: Secrets, transcript: Transcript | None = None, *, login_works: bool
+) -> tuple[DatabaseSnapshot, ...]:
+    """Ask every database of a partition once, where the site file says how to log on to it.
+
+    ``login_works``: the partition's own login did a moment ago; ``sqlplus`` does not try one that was refused again.
+    """
+    from lpmkit.oracle.before import is_asked, look_before  # noqa: PLC0415 - most commands need no driver
+
+    snapshots, accounts = [], Accounts()
+    for sid, settings in databases_of(site, partition).items():
+        if not is_asked(settings):
+            continue
+        if not login_works and choose_driver(settings).way == "sqlplus":
+            snapshots.append(DatabaseSnapshot(sid, gaps={LOGON: f"the login to {partition} did not work"}))
+            continue
+        inside = site.partitions.get(partition) or HostSettings(host=partition)
+        try:
+            password = secrets.get(settings.password, f"database {sid}")
+            wallet_password = secrets.get(settings.wallet_password, f"wallet of database {sid}")
+            session = open_session(site, inside, secrets=secrets, transcript=transcript)
+        except LpmError as error:
+            snapshots.append(DatabaseSnapshot(sid, gaps={LOGON: str(error)}))
+            continue
+        with closing(session):
+            snapshots.append(
+                look_before(
+                    sid, settings, session, password=password, wallet_password=wallet_password, accounts=accounts
+                )
+            )
     return tuple(snapshots)
 
 

@@ -25,12 +25,21 @@ from lpmkit.control.base import Order
 from lpmkit.control.hmc import machine_asked
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Frame, Partition
+from lpmkit.oracle.snapshot import DatabaseSnapshot
+from lpmkit.probes.databases import databases_of
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.ssh.batching import BatchingSession, ReplyCache
 from lpmkit.ssh.client import Route, SshSession, route
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
-from lpmkit.survey.connect import control_of, other_manager, sap_snapshots, vios_shells, with_sap
+from lpmkit.survey.connect import (
+    control_of,
+    database_snapshots,
+    other_manager,
+    sap_snapshots,
+    vios_shells,
+    with_sap,
+)
 from lpmkit.survey.gather import (
     MEMORY_POOLS,
     GatheredSystem,
@@ -158,6 +167,7 @@ class _Own:
     guest: Guest | None
     gaps: tuple[Gap, ...]
     sap: tuple[SapSnapshot, ...]
+    databases: tuple[DatabaseSnapshot, ...]
 
 
 #: A frame as it was looked at, and what was said of each move from it.
@@ -378,7 +388,7 @@ class _Pass:
             asked = {
                 partition: login
                 for partition, login in logins.items()
-                if login is not None or self._site.sap_of(partition)
+                if login is not None or self._site.sap_of(partition) or databases_of(self._site, partition)
             }
             for login in asked.values():
                 self._secrets.get(login.password if login else None, login.host if login else "")
@@ -413,7 +423,9 @@ class _Pass:
                     seen = survey_guest(ahead, name)
                     guest, gaps = seen.end(session), seen.gaps
                     self._heard(ahead, name)
-            return _Own(guest, gaps, sap_snapshots(self._site, name, self._secrets))
+            sap = sap_snapshots(self._site, name, self._secrets)
+            works = guest is not None and guest.answered
+            return _Own(guest, gaps, sap, database_snapshots(self._site, name, self._secrets, login_works=works))
 
         def then(guest_facts: _Own) -> Iterable[SurveyJob[Any]]:
             self._own[frame, name] = guest_facts
@@ -469,7 +481,9 @@ class _Pass:
             survey = without_guest(survey, f"it is {partition.state}, so nobody can log in to it")
         else:
             survey = without_guest(survey, f"the site file does not say how to log in to {partition.name}")
-        return with_sap(self._site, survey, own.sap) if own is not None else survey
+        if own is None:
+            return survey
+        return replace(with_sap(self._site, survey, own.sap), databases=own.databases)
 
 
 def machines_of(way: Route) -> tuple[str, ...]:

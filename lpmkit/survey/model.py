@@ -41,6 +41,7 @@ from lpmkit.inventory import (
     VnicAdapter,
 )
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.oracle.snapshot import DatabaseSnapshot
 from lpmkit.sap.model import SapSnapshot
 
 #: The state of a partition that does not run and can be activated.
@@ -114,6 +115,11 @@ class Guest:
     #: Cluster software that runs there.
     clusters: tuple[ClusterMember, ...] | None = None
 
+    @property
+    def answered(self) -> bool:
+        """True where the login worked: some question at least was answered."""
+        return any(fact is not None for fact in (self.adapters, self.disks, self.paths, self.rmc, self.clusters))
+
 
 @dataclass(frozen=True, slots=True)
 class KeyTest:
@@ -145,6 +151,8 @@ class Survey:
     expected_suspension_s: float | None = None
     #: The SAP systems in the partition that the site file names.
     sap: tuple[SapSnapshot, ...] = ()
+    #: The databases in the partition that the site file says how to log on to; asked before a move only.
+    databases: tuple[DatabaseSnapshot, ...] = ()
     #: The attributes of the order (``migrlpar -i``); ``None`` in a survey that belongs to no order.
     mapping: Mapping[str, str] | None = None
 

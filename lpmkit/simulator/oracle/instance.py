@@ -114,12 +114,16 @@ class Switches:
 
 @dataclass(slots=True)
 class Standby:
-    """A destination of redo: what ``V$ARCHIVE_DEST`` says of it, and how far the other side is behind."""
+    """A destination of redo: what ``V$ARCHIVE_DEST`` says of it, and how far the other side is behind.
+
+    ``net_timeout_s``: how long a commit waits for it; ``None`` where redo goes there asynchronously.
+    """
 
     name: str
     status: str = "VALID"
     error: str | None = None
     lag_s: int = 0
+    net_timeout_s: int | None = None
 
 
 @dataclass(slots=True)
@@ -148,6 +152,12 @@ class Around:
     standbys: list[Standby] = field(default_factory=list)
     disk_groups: list[DiskGroup] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
+    protection_mode: str = "MAXIMUM PERFORMANCE"
+    #: FastStartFailoverThreshold; 0 where fast-start failover is off.
+    failover_threshold_s: int = 0
+    #: ObserverPingInterval and ObserverPingRetry, in place of the threshold; both from 26ai on.
+    observer_ping_ms: int = 0
+    observer_retries: int = 0
 
 
 #: The limit of the profile DEFAULT (`ORACLE-REF`).
@@ -266,6 +276,9 @@ class Instance:
             "standby-lost": self.lose_standby,
             "disk-offline": lambda: self.lose_disk(argument),
             "evict": lambda: self.evict(argument),
+            "protect": lambda: self.protect(*argument.split("|")),
+            "failover": lambda: setattr(self.around, "failover_threshold_s", int(argument or 30)),
+            "observer": lambda: self.hurry_observer(*argument.split("|")),
             "service-everywhere": lambda: setattr(self.switches, "service_everywhere", True),
             "pluggable": lambda: setattr(self, "container", argument or "PDB1"),
             "write": lambda: self.log.write(*argument.split("|")),
@@ -290,6 +303,16 @@ class Instance:
         lost = self.around.standbys[0]
         lost.status, lost.error, lost.lag_s = "ERROR", "ORA-03135: connection lost contact", 95
         self.log.write(f"Error 3135 for archive log file 2 to '{lost.name}'", "ORA-03135: connection lost contact")
+
+    def protect(self, mode: str, net_timeout_s: str = "30") -> None:
+        """Raise the protection mode; the standby databases get redo synchronously."""
+        self.around.protection_mode = f"MAXIMUM {mode.upper()}"
+        for one in self.around.standbys:
+            one.net_timeout_s = int(net_timeout_s)
+
+    def hurry_observer(self, ping_ms: str, retries: str) -> None:
+        """Let the observer count its own pings in place of the threshold."""
+        self.around.observer_ping_ms, self.around.observer_retries = int(ping_ms), int(retries)
 
     def lose_disk(self, group: str) -> None:
         """A disk of a group is taken offline after an error."""

@@ -250,9 +250,12 @@ def _gv_instance(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _archive_dest(of: Instance) -> tuple[Sequence[str], Rows]:
-    return ("dest_id", "status", "target", "destination", "error"), [
-        (number, one.status, "STANDBY", one.name, one.error) for number, one in enumerate(of.around.standbys, start=2)
-    ]
+    columns = ("dest_id", "status", "target", "destination", "error", "transmit_mode", "net_timeout")
+    return columns, [
+        (number, one.status, "STANDBY", one.name, one.error,
+         "ASYNCHRONOUS" if one.net_timeout_s is None else "PARALLELSYNC", one.net_timeout_s or 0)
+        for number, one in enumerate(of.around.standbys, start=2)
+    ]  # fmt: skip
 
 
 def _dataguard_stats(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -283,15 +286,24 @@ def _database(of: Instance) -> tuple[Sequence[str], Rows]:
         "open_mode": "READ WRITE",
         "log_mode": "ARCHIVELOG",
         "database_role": "PRIMARY",
-        "protection_mode": "MAXIMUM PERFORMANCE",
+        "protection_mode": of.around.protection_mode,
     }
     if of.release >= (10, 1):
         columns["db_unique_name"] = of.sid
-    if of.release >= (11, 1):
-        columns |= {"fs_failover_status": "DISABLED", "fs_failover_threshold": 0}
+    if of.release >= (10, 2):
+        threshold = of.around.failover_threshold_s
+        columns |= {"fs_failover_status": "SYNCHRONIZED" if threshold else "DISABLED",
+                    "fs_failover_threshold": threshold}  # fmt: skip
     if of.release >= (12, 1):
         columns["cdb"] = "YES" if of.container else "NO"
     return tuple(columns), [tuple(columns.values())]
+
+
+def _failover_config(of: Instance) -> tuple[Sequence[str], Rows]:
+    """The broker's own view, from 23ai on."""
+    columns = ("fast_start_failover_mode", "ping_interval", "ping_retry")
+    mode = "ZERO DATA LOSS" if of.around.failover_threshold_s else "DISABLED"
+    return columns, [(mode, of.around.observer_ping_ms, of.around.observer_retries)]
 
 
 def _active_services(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -403,6 +415,7 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "v$diag_alert_ext": _diag_alert_ext,
     "v$archive_dest": _archive_dest,
     "v$dataguard_stats": _dataguard_stats,
+    "v$fast_start_failover_config": _failover_config,
     "v$asm_diskgroup": _asm_diskgroup,
 }
 _SINCE = {
@@ -412,4 +425,5 @@ _SINCE = {
     "v$diag_info": (11,),
     "v$diag_alert_ext": (11, 2),
     "v$dataguard_stats": (10, 2),
+    "v$fast_start_failover_config": (23,),
 }

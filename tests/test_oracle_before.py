@@ -1,0 +1,156 @@
+"""A database before its move: what is asked, by one logon, and what becomes of what it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lpmkit.checks import Verdict, examine
+from lpmkit.config import DatabaseSettings, PartitionSettings, Site
+from lpmkit.oracle.before import ask_before
+from lpmkit.oracle.drivers import Row
+from lpmkit.oracle.errors import QueryFailed
+from lpmkit.oracle.snapshot import DatabaseSnapshot
+from lpmkit.runs.folder import RunWriter, create
+from lpmkit.runs.refusals import refused_accounts
+from lpmkit.simulator.oracle.alert_log import AlertLog
+from lpmkit.simulator.oracle.instance import DiskGroup, Instance, OracleError, Standby
+from lpmkit.simulator.oracle.views import Views
+from lpmkit.ssh.secrets import Secrets
+from lpmkit.survey.connect import database_snapshots
+from lpmkit.survey.model import Survey, SystemFacts
+from lpmkit.timeline import Outcome
+from tests.served_database import Served
+
+
+class Direct:
+    """A session with a simulated instance without the way between."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._views, self._session = Views(instance), instance.log_on("LPMKIT", "python", "observer")
+        self.asked: list[str] = []
+
+    def rows(self, sql: str, limit_s: float = 0) -> list[Row]:
+        self.asked.append(sql)
+        try:
+            answer = self._views.ask(sql, self._session)
+        except OracleError as error:
+            raise QueryFailed(str(error), Outcome.REFUSED) from error
+        return [tuple(None if value is None else str(value) for value in row) for row in answer.rows]
+
+    def change(self, sql: str, limit_s: float = 0) -> None:
+        raise AssertionError("nothing is changed")
+
+    def close(self) -> None: ...
+
+
+def instance(folder: Path, version: str, *deeds: str) -> Instance:
+    one = Instance(AlertLog(folder, "BX5", version), "bxaix85", 1.0, users={"LPMKIT": "secret"})
+    one.around.standbys.append(Standby("BX5S"))
+    for deed in deeds:
+        one.do(deed)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("version", "deeds", "facts"),
+    [
+        ("9.2.0.8.0", (), {"protection_mode": "MAXIMUM PERFORMANCE", "net_timeouts_s": None, "failover_status": None}),
+        ("10.2.0.4.0", ("protect:protection|20",), {"protection_mode": "MAXIMUM PROTECTION", "net_timeouts_s": (20.0,)}),
+        ("19.0.0.0.0", (), {"net_timeouts_s": (), "failover_status": "DISABLED", "failover_threshold_s": None}),
+        ("19.0.0.0.0", ("failover:25",), {"failover_status": "SYNCHRONIZED", "failover_threshold_s": 25.0}),
+        ("23.26.0.0.0", ("failover:25",), {"failover_threshold_s": 25.0, "observer_waits_s": 0.0}),
+        ("23.26.0.0.0", ("failover:25", "observer:100|10"), {"observer_waits_s": 1.0}),
+    ],
+)  # fmt: skip
+def test_each_release_shows_what_it_has_and_is_asked_no_more(
+    tmp_path: Path, version: str, deeds: tuple[str, ...], facts: dict[str, Any]
+) -> None:
+    found = ask_before("BX5", Direct(instance(tmp_path, version, *deeds)))
+    assert found.gaps == {}, "nothing is asked that the release does not have"
+    assert (found.role, {name: getattr(found, name) for name in facts}) == ("PRIMARY", facts)
+
+
+def test_no_question_needs_an_option_or_a_pack(tmp_path: Path) -> None:
+    session = Direct(instance(tmp_path, "23.26.0.0.0"))
+    ask_before("BX5", session)
+    text = " ".join(session.asked).lower()
+    assert len(session.asked) == 5
+    assert not [name for name in ("active_session", "dba_hist", "awr", "addm", "dbms_", "v$sql") if name in text]
+
+
+def test_a_view_that_the_user_may_not_see_is_a_gap_with_its_reason(tmp_path: Path) -> None:
+    one = instance(tmp_path, "19.0.0.0.0", "protect:protection|20")
+    one.switches.hidden = frozenset({"v$archive_dest"})
+    found = ask_before("BX5", Direct(one))
+    assert (found.protection_mode, found.net_timeouts_s) == ("MAXIMUM PROTECTION", None)
+    assert found.gaps == {"synchronous": "ORA-00942: table or view does not exist"}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    one = Served(tmp_path / "database")
+    one.instance.around.standbys.append(Standby("BX5S"))
+    one.instance.around.disk_groups.append(DiskGroup("DATA"))
+    yield one
+    one.listener.close()
+
+
+def site_of(served: Served, tmp_path: Path, **more: Any) -> Site:
+    settings = {"partition": "bxaix85", "version": "19", "listener": served.address, "user": "LPMKIT"}
+    return Site(
+        partitions={"bxaix85": PartitionSettings(host="bxaix85")},
+        databases={"BX5": DatabaseSettings.model_validate({**settings, "password": "env:BEFORE", **more})},
+    )
+
+
+def asked(site: Site, password: str = "secret", *, login_works: bool = True) -> tuple[DatabaseSnapshot, ...]:
+    return database_snapshots(site, "bxaix85", Secrets({"env:BEFORE": password}), login_works=login_works)
+
+
+def findings(*databases: DatabaseSnapshot, expected_s: float = 1.5) -> dict[str, Verdict]:
+    survey = Survey(
+        "bxaix85", SystemFacts("a"), SystemFacts("b"), databases=databases, expected_suspension_s=expected_s
+    )
+    return {one.key: one.verdict for one in examine(survey) if one.key.startswith("oracle-")}
+
+
+def test_one_logon_tells_the_partners_of_a_database_and_the_survey_keeps_it(served: Served, tmp_path: Path) -> None:
+    served.instance.do("protect:protection|1")
+    served.instance.do("failover:30")
+    (found,) = asked(site_of(served, tmp_path))
+    assert findings(found) == {"oracle-protection": Verdict.FAIL, "oracle-failover": Verdict.PASS}
+    survey = Survey("bxaix85", SystemFacts("a"), SystemFacts("b"), databases=(found,))
+    assert Survey.from_dict(survey.to_dict()).databases == (found,)
+    assert len(served.instance.sessions) == 24, "and logged off"
+
+
+def test_a_refused_logon_is_one_and_no_other_follows_in_the_run(served: Served, tmp_path: Path) -> None:
+    site = site_of(served, tmp_path)
+    (found,) = asked(site, password="wrong")
+    assert served.instance.refused == {"LPMKIT": 1}
+    assert findings(found) == {"oracle-protection": Verdict.UNKNOWN, "oracle-failover": Verdict.UNKNOWN}
+    run = create(tmp_path / "runs", mode="move", title="test", facts={})
+    with RunWriter(run.path) as writer:
+        writer.document("survey", Survey("bxaix85", SystemFacts("a"), SystemFacts("b"), databases=(found,)).to_dict())
+    (account,) = refused_accounts(run)
+    assert account.startswith("LPMKIT of database BX5")
+
+
+def test_what_cannot_be_asked_is_unknown_and_what_is_not_to_be_asked_is_no_finding(
+    served: Served, tmp_path: Path
+) -> None:
+    without_listener = site_of(served, tmp_path, listener=None)
+    (refused,) = asked(without_listener, login_works=False)
+    assert refused.why_not("database") == "the login to bxaix85 did not work"
+    (no_secret,) = database_snapshots(
+        site_of(served, tmp_path, password="env:NOT_SET"), "bxaix85", Secrets(may_ask=False), login_works=True
+    )
+    assert "there is no secret behind 'env:NOT_SET'" in no_secret.why_not("failover")
+    served.instance.do("listener-refuses:12514")
+    (unreachable,) = asked(site_of(served, tmp_path))
+    assert set(findings(refused, no_secret, unreachable).values()) == {Verdict.UNKNOWN}
+    assert asked(site_of(served, tmp_path, way="none")) == ()
