@@ -12,7 +12,7 @@ import click
 from lpmkit.checks import CHECKS
 from lpmkit.checks.judging import prerequisites
 from lpmkit.checks.systems import level_rows
-from lpmkit.cli import main
+from lpmkit.cli import all_commands, main
 from lpmkit.control.codes import known_codes
 from lpmkit.migration.phases import FINAL, TRANSITIONS, Phase
 from lpmkit.migration.recovery import RULES
@@ -32,7 +32,7 @@ def reference() -> str:
     # The same settings as when it is typed: click keeps a command's help option once it was shown.
     with click.Context(main, info_name="lpmkit", **main.context_settings) as context:
         parts += ["```text", main.get_help(context), "```", ""]
-        for name, command in main.commands.items():
+        for name, command in all_commands().items():
             with click.Context(command, info_name=name, parent=context) as inner:
                 parts += [f"## lpmkit {name}", "", "```text", command.get_help(inner), "```", ""]
                 for word, part in getattr(command, "commands", {}).items():

@@ -7,18 +7,47 @@ data is missing, the record cannot be written), 130 interrupted.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import click
 
 import lpmkit
-from lpmkit.commands import explain, inventory, move, plan, records, setup, survey, watch
 from lpmkit.commands.console import COULD_NOT_TELL, fit_streams, print_line, visible
 from lpmkit.log_file import keep_traceback, log_path, redirect_library_logs
+
+#: The modules of `lpmkit.commands` with the names of their commands. A module is loaded when one of its commands is
+#: asked for, and loads the libraries of a command when that runs.
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "survey": ("survey", "mapping", "check", "validate"),
+    "inventory": ("inventory",),
+    "move": ("move", "home", "attach", "stop", "recover", "approve"),
+    "plan": ("plan",),
+    "watch": ("watch", "analyse", "report", "predictions", "alert"),
+    "setup": ("simulate", "demo", "lab", "app", "doctor"),
+    "explain": ("explain",),
+    "records": ("write-up", "remark", "compare", "history", "was-moved"),
+}
 
 
 class _Commands(click.Group):
     """The group of all commands. An unexpected error becomes one sentence; its traceback goes to the log file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See `click.Group.list_commands`."""
+        return sorted(name for names in MODULES.values() for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See `click.Group.get_command`."""
+        module = next((module for module, names in MODULES.items() if cmd_name in names), None)
+        if module is None:
+            return None
+        commands = import_module(f"lpmkit.commands.{module}").COMMANDS
+        command: click.Command = next(command for command in commands if command.name == cmd_name)
+        # Each by itself too: click keeps the help option of the first time that a command is shown.
+        command.context_settings.setdefault("help_option_names", self.context_settings["help_option_names"])
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""
@@ -62,19 +91,12 @@ def main(context: click.Context, site_file: str | None) -> None:
     context.obj = site_file
 
 
-for _command in (
-    *survey.COMMANDS,
-    *inventory.COMMANDS,
-    *move.COMMANDS,
-    *plan.COMMANDS,
-    *watch.COMMANDS,
-    *setup.COMMANDS,
-    *explain.COMMANDS,
-    *records.COMMANDS,
-):
-    main.add_command(_command)
-    # Each by itself too: click keeps the help option of the first time that a command is shown.
-    _command.context_settings.setdefault("help_option_names", main.context_settings["help_option_names"])
+def all_commands() -> dict[str, click.Command]:
+    """Every command by its name, in the order of `MODULES`; loads all their modules."""
+    context = click.Context(main)
+    names = [name for names in MODULES.values() for name in names]
+    return {name: command for name in names if (command := main.get_command(context, name)) is not None}
+
 
 if __name__ == "__main__":
     main()

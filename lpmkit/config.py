@@ -35,12 +35,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from lpmkit.errors import NotFound, SiteFileError, UsageError
+from lpmkit.errors import NotFound, SiteFileError
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
-
-#: Default names of the site file, in the order of search.
-SITE_FILES = ("site.yaml", "lpmkit.yaml")
+from lpmkit.site_file import find_site_file  # noqa: F401 - notebooks take both steps from here
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -447,29 +445,6 @@ class Site(_Part):
     def as_data(self) -> JsonObject:
         """JSON values for a run folder; references to secrets stay references."""
         return self.model_dump(mode="json")
-
-
-def find_site_file(given: str | os.PathLike[str] | None) -> Path:
-    """The path given, otherwise ``$LPMKIT_SITE``, otherwise one of `SITE_FILES` in the current folder.
-
-    Raises `NotFound` or `UsageError` without one.
-    """
-    named = given or os.environ.get("LPMKIT_SITE")
-    if named:
-        path = Path(named)
-        if not path.is_file():
-            raise NotFound("site file", str(path))
-        return path
-    for name in SITE_FILES:
-        if Path(name).is_file():
-            return Path(name)
-    raise UsageError(
-        "there is no site file here",
-        where=str(Path.cwd()),
-        next_step=(
-            f"Write {SITE_FILES[0]} (the user guide shows one), or name one by LPMKIT_SITE. A rehearsal needs none."
-        ),
-    )
 
 
 #: Parts of the YAML parser's messages that quote values of the file.

@@ -16,7 +16,7 @@ import paramiko
 from packaging.requirements import Requirement
 
 from lpmkit.checks import Verdict
-from lpmkit.config import DatabaseSettings, FrameSettings, Site, find_site_file, load_site
+from lpmkit.config import DatabaseSettings, FrameSettings, Site, load_site
 from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
 from lpmkit.oracle.check import look_at
@@ -24,6 +24,7 @@ from lpmkit.probes.orders import sap_host
 from lpmkit.runbook import Runbook
 from lpmkit.sap.rfc import trouble
 from lpmkit.sap.system import System, open_system
+from lpmkit.site_file import find_site_file
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.survey.connect import confirm_dialect, control_of
 

@@ -22,9 +22,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lpmkit.cli import MODULES
+
 #: Imported before the first command is typed; all others are imported by these.
 PRELOADED = (
     "lpmkit.cli",
+    *(f"lpmkit.commands.{name}" for name in MODULES),
+    "lpmkit.commands.rich_terminal",
     "lpmkit.notebook",
     "lpmkit.plots.files",
     "lpmkit.report.page",
@@ -35,6 +39,8 @@ PRELOADED = (
     "paramiko",
     "pyarrow.compute",
     "pyarrow.parquet",
+    "rich.live",
+    "rich.progress",
 )
 #: Longer than any request: arguments and environment.
 LONGEST = 1 << 20

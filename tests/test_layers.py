@@ -21,6 +21,7 @@ ORDER = [
     "timeline",
     "inventory",
     "limits",
+    "site_file",
     "config",
     "rules",
     "ssh",

@@ -25,7 +25,6 @@ from rich.table import Table
 from lpmkit.cli import main
 from lpmkit.commands.console import (
     INTERRUPTED,
-    Terminal,
     fit_streams,
     print_json,
     print_table,
@@ -33,6 +32,7 @@ from lpmkit.commands.console import (
     terminal,
     visible,
 )
+from lpmkit.commands.rich_terminal import Terminal
 from lpmkit.config import load_site
 from lpmkit.errors import RecordError, SiteFileError, UsageError
 from lpmkit.log_file import log_path, redirect_library_logs
@@ -99,7 +99,7 @@ def test_no_print_path_sends_what_a_machine_said_to_the_terminal(
 
 
 def test_square_brackets_of_a_machine_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print("[/b] [link=http://x]y[/link]", soft_wrap=True)
+    terminal().print("[/b] [link=http://x]y[/link]", soft_wrap=True)
     print_table("", [{"a": "[bold]x[/bold]"}])
     out = capsys.readouterr().out
     assert "[/b] [link=http://x]y[/link]" in out

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from lpmkit.analysis import analyse
-from lpmkit.cli import main
+from lpmkit.cli import all_commands, main
 from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
 from lpmkit.report.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
 from lpmkit.report.writeup.whereabouts import whereabouts
@@ -268,7 +268,7 @@ def test_the_command_offers_the_forms_and_languages_that_there_are() -> None:
     """It names them itself, so that its help needs none of what makes them."""
     offered = {
         option.name: option.type.choices
-        for option in main.commands["write-up"].params
+        for option in all_commands()["write-up"].params
         if hasattr(option.type, "choices")
     }
     assert list(offered["forms"]) == list(FORMS)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpmkit.commands.console import Command, print_line
-from lpmkit.config import find_site_file, load_site
+from lpmkit.commands.console import Command, print_line, site_of
 from lpmkit.errors import UsageError
-from lpmkit.limits import limits_from_words
 
 if TYPE_CHECKING:
     from lpmkit.control.base import Order
@@ -21,9 +19,9 @@ if TYPE_CHECKING:
 
 def runbook_of(context: click.Context) -> Runbook:
     """A runbook for the site file that the command line or the environment names."""
-    from lpmkit.runbook import Runbook  # noqa: PLC0415 - `lpmkit --help` should not load paramiko
+    from lpmkit.runbook import Runbook
 
-    return Runbook(load_site(find_site_file(context.obj)))
+    return Runbook(site_of(context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,8 @@ class MoveArguments:
     def order(self, book: Runbook) -> Order:
         """The order for these arguments; prints which parts of the mapping cannot be kept. Raises `UsageError`."""
         partition, target = self.names()
+        from lpmkit.limits import limits_from_words
+
         attributes = dict(text.partition("=")[::2] for text in self.attributes)
         if not all(name and value for name, value in attributes.items()):
             raise UsageError("--map takes NAME=VALUE", next_step="Such as --map shared_proc_pool_name=ORACLE.")

@@ -11,22 +11,23 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.measure import Measurement
-from rich.segment import Segment
-from rich.table import Table
-from rich.text import Text
 
-from lpmkit.config import RunSettings, Site, find_site_file, load_site
 from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError
 from lpmkit.json_values import JsonObject
-from lpmkit.runs.folder import Run
+from lpmkit.site_file import find_site_file
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.config import Site
+    from lpmkit.runs.folder import Run
 
 FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -87,22 +88,12 @@ def fit_streams() -> None:
             reconfigure(errors="lpmkit.nearest")
 
 
-class Terminal(Console):
-    """A console that shows control characters of what it prints and sends none but its own. Markup is off: text is
-    text.
-    """
+@cache
+def terminal() -> Terminal:
+    """Standard output for people; with ``--json`` a command writes to a `Terminal` on standard error instead."""
+    from lpmkit.commands.rich_terminal import Terminal
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """See `Console.render`."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
-
-
-#: Standard output for people; with ``--json`` a command writes to a `Terminal` on standard error instead.
-terminal = Terminal()
+    return Terminal()
 
 
 def print_line(text: object, *, err: bool = False) -> None:
@@ -164,15 +155,24 @@ output_option = click.option(
 )
 
 
+def site_of(context: click.Context) -> Site:
+    """The site of the site file that the command line, the environment or a default place names."""
+    from lpmkit.config import load_site
+
+    return load_site(find_site_file(context.obj))
+
+
 def named_run(context: click.Context, name: str | None) -> Run:
     """The run with this path, or with this name in the site's runs folder; without a name the one that is recorded now,
     else the newest. Raises `NotFound`, and `UsageError` where none has begun or several are recorded.
     """
+    from lpmkit.runs.folder import Run
+
     if name is None:
-        return current_run(load_site(find_site_file(context.obj)).runs.folder)
+        return current_run(site_of(context).runs.folder)
     if Path(name).is_dir():
         return Run(name)
-    folder = load_site(find_site_file(context.obj)).runs.folder
+    folder = site_of(context).runs.folder
     known = [path.parent.name for path in sorted(folder.glob("*/run.json"))]
     if name not in known:
         raise NotFound("run", name, known=known[-5:], where=str(folder))
@@ -181,6 +181,8 @@ def named_run(context: click.Context, name: str | None) -> Run:
 
 def current_run(folder: Path) -> Run:
     """The run of a folder that is recorded now, else the newest; its name is told on standard error."""
+    from lpmkit.runs.folder import Run
+
     runs = []
     for path in sorted(folder.glob("*/run.json")):
         try:
@@ -216,68 +218,29 @@ MARKS = {
 }
 
 
-def _cell(value: object) -> Text:
-    """A table cell; only the texts of `MARKS` are markup."""
-    text = "" if value is None else str(value)
-    return Text.from_markup(text) if text in MARKS.values() else Text(visible(text))
-
-
 def print_table(title: str, rows: Sequence[JsonObject], console: Console | None = None) -> None:
-    """Print rows as a table with their keys as heading; nothing without rows.
+    """Print rows as a table with their keys as heading; nothing without rows."""
+    from lpmkit.commands.rich_terminal import show_table
 
-    A table that is wider than the terminal becomes a block for each row, so that no cell is cut.
-    """
-    if not rows:
-        return
-    out = console or terminal
-    table = Table(title=title or None, title_justify="left", show_lines=False)
-    for name in rows[0]:
-        table.add_column(visible(str(name)), overflow="fold")
-    for row in rows:
-        table.add_row(*map(_cell, row.values()))
-    # Markup of a width is asked for without the terminal's limit: how wide would every cell be in one line?
-    if Measurement.get(out, out.options.update(max_width=_UNLIMITED), table).maximum <= out.width:
-        out.print(table)
-        return
-    if title:
-        out.print(Text(visible(title), style="bold"))
-    for row in rows:
-        _print_block(row, out)
-
-
-#: A width that no table reaches.
-_UNLIMITED = 100_000
-
-
-def _print_block(row: JsonObject, out: Console) -> None:
-    """A row as lines of name and value, the first as heading; values are folded, never cut."""
-    (_, head), *rest = row.items()
-    out.print(_cell(head), style="bold", overflow="fold")
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in rest:
-        if value not in (None, ""):
-            grid.add_row(Text(f"  {visible(str(name))}", style="dim"), _cell(value))
-    if grid.row_count:
-        out.print(grid)
+    if rows:
+        show_table(console or terminal(), title, rows)
 
 
 def print_item(mark: str, *lines: str, console: Console | None = None) -> None:
     """Print a sign and its lines, wrapped beside it at any width of the terminal; empty lines are left out."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text.from_markup(mark), Text("\n".join(visible(line) for line in lines if line)))
-    (console or terminal).print(grid)
+    from lpmkit.commands.rich_terminal import show_item
+
+    show_item(console or terminal(), mark, lines)
 
 
 def site_or_none(context: click.Context, folder: Path | None = None, ssh_config: Path | None = None) -> Site:
     """The site of the site file, or an empty one without a site file; ``folder`` and ``ssh_config`` replace its runs
     folder and OpenSSH configuration.
     """
+    from lpmkit.config import RunSettings, Site
+
     try:
-        site = load_site(find_site_file(context.obj))
+        site = site_of(context)
     except UsageError:
         if context.obj or os.environ.get("LPMKIT_SITE"):
             raise

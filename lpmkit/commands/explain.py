@@ -9,17 +9,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
-    Terminal,
     json_option,
     print_json,
     print_table,
     reports_errors,
+    site_of,
     terminal,
 )
 
@@ -47,7 +45,7 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
     CODE may be a whole message; "-" reads standard input. Without CODE: all known codes. Exit status 3 if a code is
     unknown.
     """
-    from lpmkit.control.codes import known_codes, look_up  # noqa: PLC0415
+    from lpmkit.control.codes import known_codes, look_up
 
     words = [sys.stdin.read() if code == "-" else code for code in codes]
     codes_found = look_up(words or known_codes())
@@ -56,7 +54,7 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
     else:
         for code in codes_found:
             if code.known is None:
-                terminal.print(code.sentences(), soft_wrap=True)
+                terminal().print(code.sentences(), soft_wrap=True)
                 continue
             known = code.known
             title = f"{code.code} ({known.label})" if known.label else code.code
@@ -67,7 +65,7 @@ def explain(codes: Sequence[str], as_json: bool) -> None:
                 f"  owner:      {known.who}",
                 f"  confidence: {known.mark}, {CONFIDENCE[known.mark]}; {known.source}",
             ):
-                terminal.print(line, soft_wrap=True)
+                terminal().print(line, soft_wrap=True)
     sys.exit(FINE if all(code.known for code in codes_found) else COULD_NOT_TELL)
 
 
@@ -75,12 +73,11 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
     """Check every partition of a frame, or of every frame with a partner; save and print the results and what changed.
     Returns the overall answer.
     """
-    from lpmkit.checks.nightly import answer_of, changes, changes_as_rows, examine_estate, keep, last  # noqa: PLC0415
-    from lpmkit.config import find_site_file, load_site  # noqa: PLC0415
-    from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
-    from lpmkit.survey.fleet import directions_of  # noqa: PLC0415
+    from lpmkit.checks.nightly import answer_of, changes, changes_as_rows, examine_estate, keep, last
+    from lpmkit.ssh.secrets import Secrets
+    from lpmkit.survey.fleet import directions_of
 
-    site = load_site(find_site_file(context.obj))
+    site = site_of(context)
     directions = directions_of(site, source, target)
     before = [last(site.runs.folder, direction.source, direction.target) for direction in directions]
     with _shown() as tell:
@@ -97,8 +94,8 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
         return answer
     _print_nights(nights, before, changed)
     for path in kept:
-        terminal.print(f"Saved in {path}, with CSV and HTML beside it", soft_wrap=True)
-    terminal.print(
+        terminal().print(f"Saved in {path}, with CSV and HTML beside it", soft_wrap=True)
+    terminal().print(
         f"{effort.questions} commands in {effort.round_trips} round trips, {effort.seconds:.1f} s, up to "
         f"{effort.most_at_once} connections at a time."
     )
@@ -108,8 +105,8 @@ def check_frames(context: click.Context, source: str | None, target: str | None,
 def _print_nights(
     nights: Sequence[FleetCheck], before: Sequence[FleetCheck | None], changed: Sequence[list[dict[str, str]]]
 ) -> None:
-    from lpmkit.checks import Answer  # noqa: PLC0415
-    from lpmkit.checks.nightly import frames_as_rows, overview, silent_as_rows  # noqa: PLC0415
+    from lpmkit.checks import Answer
+    from lpmkit.checks.nightly import frames_as_rows, overview, silent_as_rows
 
     if len(nights) > 1:
         print_table("Frames", frames_as_rows(nights))
@@ -119,17 +116,21 @@ def _print_nights(
         print_table(f"From {night.source} to {night.target}", rows)
         print_table(f"Changed since the last time, from {night.source} to {night.target}", new)
         if len(nights) == 1 and old is None:
-            terminal.print("No earlier check to compare with.")
+            terminal().print("No earlier check to compare with.")
         elif len(nights) == 1 and night.judged and not new:
-            terminal.print("Nothing changed since the last time.")
+            terminal().print("Nothing changed since the last time.")
     print_table("No answer from", silent_as_rows(nights))
 
 
 @contextmanager
 def _shown() -> Iterator[Callable[[SurveyProgress], None]]:
     """Progress bars on standard error, if that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from lpmkit.commands.rich_terminal import Terminal
+
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Terminal(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+    with Progress(*columns, console=Terminal(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         rows = {name: bars.add_task(name, total=None) for name in ("managers", "frames", "partitions")}
         shown = set[str]()
 

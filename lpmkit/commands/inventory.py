@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lpmkit.commands.console import COULD_NOT_TELL, FINE, json_option, print_json, print_table, reports_errors, terminal
-from lpmkit.config import find_site_file, load_site
+from lpmkit.commands.console import (
+    COULD_NOT_TELL,
+    FINE,
+    json_option,
+    print_json,
+    print_table,
+    reports_errors,
+    site_of,
+    terminal,
+)
 
 if TYPE_CHECKING:
     from lpmkit.survey.listing import Tables
@@ -38,16 +46,16 @@ def inventory(
     Without FRAME: of every frame of the site file. Exit status 3 if something could not be read; it is listed under
     "gaps".
     """
-    from lpmkit.runs.files import make_folder  # noqa: PLC0415
-    from lpmkit.runs.folder import write_file  # noqa: PLC0415
-    from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
-    from lpmkit.survey.listing import read_frames, tables  # noqa: PLC0415
+    from lpmkit.runs.files import make_folder
+    from lpmkit.runs.folder import write_file
+    from lpmkit.ssh.secrets import Secrets
+    from lpmkit.survey.listing import read_frames, tables
 
-    site = load_site(find_site_file(context.obj))
+    site = site_of(context)
     found = tables(read_frames(site, frames or tuple(site.frames), Secrets()))
     written: list[Path] = []
     if workbook_path is not None:
-        from lpmkit.report.workbook import workbook  # noqa: PLC0415
+        from lpmkit.report.workbook import workbook
 
         written.append(write_file(workbook_path, workbook(found)))
     if csv_folder is not None:
@@ -58,7 +66,7 @@ def inventory(
         print_json(found)
     elif written:
         for path in written:
-            terminal.print(f"Written: {path}", soft_wrap=True)
+            terminal().print(f"Written: {path}", soft_wrap=True)
     else:
         _print(found)
     sys.exit(COULD_NOT_TELL if found["gaps"] else FINE)
@@ -83,7 +91,7 @@ def _print(found: Tables) -> None:
 
 def csv_of(found: Tables, name: str) -> str:
     """One table as CSV, with headings."""
-    from lpmkit.runs.files import sheet_cell  # noqa: PLC0415
+    from lpmkit.runs.files import sheet_cell
 
     rows = found[name]
     heads = list(dict.fromkeys(head for row in rows for head in row))

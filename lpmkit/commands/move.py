@@ -15,7 +15,6 @@ from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     NOT_FINE,
-    Terminal,
     ask_person,
     json_option,
     named_run,
@@ -24,12 +23,12 @@ from lpmkit.commands.console import (
     print_line,
     print_table,
     reports_errors,
+    site_of,
     site_or_none,
     terminal,
 )
 from lpmkit.commands.progress import follow_and_report
 from lpmkit.commands.survey import validate
-from lpmkit.config import find_site_file, load_site
 
 if TYPE_CHECKING:
     from lpmkit.migration.recovery import Leftover, Proposal
@@ -58,9 +57,9 @@ def move(
     """Move the partition. Needs a recent validation that passed (`lpmkit validate`) and the partition's name as
     confirmation.
     """
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.runbook import Runbook
 
-    book = Runbook(load_site(find_site_file(context.obj))).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
+    book = Runbook(site_of(context)).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
     book.require_secrets(wanted.names()[0])
     run = book.prepare(wanted.order(book))
     if typed is None:
@@ -74,7 +73,8 @@ def move(
 
 def confirmed(book: Runbook, run: Run) -> str:
     """Show what the move does and rests on, and ask for the partition's name; raises what stands against it first."""
-    from lpmkit.board.confirm import move_summary  # noqa: PLC0415
+    from lpmkit.board.confirm import move_summary
+    from lpmkit.commands.rich_terminal import Terminal
 
     book.may_begin(run)
     book.refuse_second_move(run)
@@ -102,9 +102,9 @@ def home(context: click.Context, partition: str | None, typed: str | None, keep_
     """List the partitions that are not on their home frame, since when and under which change. With PARTITION: validate
     or make the move home.
     """
-    from lpmkit.runs.away import away, ledger  # noqa: PLC0415
+    from lpmkit.runs.away import away, ledger
 
-    folder = load_site(find_site_file(context.obj)).runs.folder
+    folder = site_of(context).runs.folder
     if partition is None:
         stays = ledger(folder) if folder.is_dir() else []
         if as_json:
@@ -112,7 +112,7 @@ def home(context: click.Context, partition: str | None, typed: str | None, keep_
             return
         print_table("Not on their home frame", [stay.as_row() for stay in stays])
         if not stays:
-            terminal.print("All partitions moved by lpmkit are on their home frames.")
+            terminal().print("All partitions moved by lpmkit are on their home frames.")
         return
     stay = away(folder, partition)
     back = {
@@ -139,14 +139,14 @@ def attach(context: click.Context, run_name: str | None, as_json: bool) -> None:
 
     Without RUN: the run that is recorded now, else the newest.
     """
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.runbook import Runbook
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if book.attach(run):
-        terminal.print('Recorder restarted. The gap is marked "not observed".', style="yellow")
+        terminal().print('Recorder restarted. The gap is marked "not observed".', style="yellow")
     for frame in book.log_in_again(run):
-        terminal.print(f"Logged in to the manager of {frame}; the recorder asks it again.")
+        terminal().print(f"Logged in to the manager of {frame}; the recorder asks it again.")
     follow_and_report(book, run, as_json)
 
 
@@ -178,7 +178,7 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
     Shows first the state of both frames and the recommended action: none, wait, stop, recover, recover with force or
     activate.
     """
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.runbook import Runbook
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
@@ -212,38 +212,38 @@ NOBODY_KNOWS = (
 def print_proposal(proposal: Proposal) -> None:
     """Print the state of both frames, the recommended action, its reason and the commands."""
     for reading in proposal.readings:
-        terminal.print(f"  {reading}", soft_wrap=True)
-    terminal.print(f"Recommended action: {proposal.action.words}. {proposal.why}", soft_wrap=True)
+        terminal().print(f"  {reading}", soft_wrap=True)
+    terminal().print(f"Recommended action: {proposal.action.words}. {proposal.why}", soft_wrap=True)
     for command in proposal.commands:
-        terminal.print(f"  {command}", soft_wrap=True)
+        terminal().print(f"  {command}", soft_wrap=True)
 
 
 def print_left_behind(leftovers: Sequence[Leftover] | None) -> None:
     """Print what an interrupted migration left on the frame where the partition is not; `None` if that is not known."""
     if leftovers is None:
-        terminal.print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
+        terminal().print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
     elif not leftovers:
-        terminal.print("Leftovers on the other frame: none.")
+        terminal().print("Leftovers on the other frame: none.")
     for leftover in leftovers or ():
-        terminal.print(f"Left behind on {leftover.frame}: {leftover.what}", style="yellow")
+        terminal().print(f"Left behind on {leftover.frame}: {leftover.what}", style="yellow")
 
 
 def _request(
     context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Runbook, Run, str], str]
 ) -> int:
     """Send the request to the recorder, print the answer and return the exit status."""
-    from lpmkit.runbook import Runbook, answer_to  # noqa: PLC0415
+    from lpmkit.runbook import Runbook, answer_to
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if typed is None:
         typed = ask_person(f"Type the partition's name to {what} the migration")
     status, text = answer_to(book, run, ask(book, run, typed))
-    terminal.print(
+    terminal().print(
         f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
         markup=False,
     )
-    terminal.print(f"`lpmkit attach {run.path}` shows the progress.")
+    terminal().print(f"`lpmkit attach {run.path}` shows the progress.")
     return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL
 
 
@@ -261,11 +261,11 @@ def _request(
 @reports_errors
 def approve(context: click.Context, run_name: str, typed: str | None, key: Path | None, as_json: bool) -> None:
     """Approve a prepared move as a second person. The approval covers this order only and expires."""
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
-    from lpmkit.runs.approvals import order_hash  # noqa: PLC0415
+    from lpmkit.runbook import Runbook
+    from lpmkit.runs.approvals import order_hash
 
     run = named_run(context, run_name)
-    book = Runbook(load_site(find_site_file(context.obj)))
+    book = Runbook(site_of(context))
     order = book.own_order(run)
     if typed is None:
         rows = [{"what": name, "": value} for name, value in asdict(order).items() if value]
@@ -275,7 +275,7 @@ def approve(context: click.Context, run_name: str, typed: str | None, key: Path 
     if as_json:
         print_json({"run": str(run.path), **given.as_data()})
     else:
-        terminal.print(f"Approved by {given.by}{' and signed' if given.signed else ''}: {given.order_hash[:16]}")
+        terminal().print(f"Approved by {given.by}{' and signed' if given.signed else ''}: {given.order_hash[:16]}")
 
 
 COMMANDS = (

@@ -8,29 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     INTERRUPTED,
     NOT_FINE,
-    Terminal,
     ask_person,
     json_option,
     print_json,
     print_line,
     print_table,
     reports_errors,
+    site_of,
     site_or_none,
     terminal,
 )
-from lpmkit.config import find_site_file, load_site
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from lpmkit.plan.status import PlanStatus
     from lpmkit.runbook import Runbook
     from lpmkit.runs.folder import Run
@@ -46,16 +44,16 @@ def plan() -> None:
 
 
 def _runbook(context: click.Context) -> Runbook:
-    from lpmkit.runbook import Runbook  # noqa: PLC0415 - `lpmkit --help` should not load paramiko
+    from lpmkit.runbook import Runbook
 
-    return Runbook(load_site(find_site_file(context.obj)))
+    return Runbook(site_of(context))
 
 
 def _named(context: click.Context, name: str) -> tuple[Runbook, Run]:
     """A runbook for the operator's own site, and the folder of a plan; the folder's content never selects a machine."""
-    from lpmkit.plan.book import named_plan  # noqa: PLC0415
-    from lpmkit.plan.status import plan_of  # noqa: PLC0415
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.plan.book import named_plan
+    from lpmkit.plan.status import plan_of
+    from lpmkit.runbook import Runbook
 
     site = site_or_none(context)
     folder = named_plan(site.runs.folder, name)
@@ -75,8 +73,8 @@ def check(context: click.Context, file: Path, without_firmware: bool, as_json: b
     Exit status: 0 every move is ready, 1 at least one is not ready or finds no capacity at its turn, 3 at least one is
     inconclusive.
     """
-    from lpmkit.plan import load_plan  # noqa: PLC0415
-    from lpmkit.plan.book import answer, check_plan  # noqa: PLC0415
+    from lpmkit.plan import load_plan
+    from lpmkit.plan.book import answer, check_plan
 
     book = _runbook(context)
     read = load_plan(file, book.site)
@@ -87,7 +85,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, as_json: b
     else:
         print_table(read.title, rows)
         next_step = f"Start it with `lpmkit plan run {file}`." if result == "ready" else "See the column checks."
-        terminal.print(f"Plan: {result}. {next_step}", soft_wrap=True)
+        terminal().print(f"Plan: {result}. {next_step}", soft_wrap=True)
     sys.exit(_STATUSES[result])
 
 
@@ -100,13 +98,13 @@ def check(context: click.Context, file: Path, without_firmware: bool, as_json: b
 @reports_errors
 def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_json: bool) -> None:
     """Run a plan. Each move is checked and validated at its turn; a move that is not ready is not started."""
-    from lpmkit.plan import load_plan  # noqa: PLC0415
-    from lpmkit.plan.book import start  # noqa: PLC0415
+    from lpmkit.plan import load_plan
+    from lpmkit.plan.book import start
 
     book = _runbook(context)
     read = load_plan(file, book.site)
     if typed is None:
-        terminal.print(", ".join(f"{move.partition} to {move.target}" for move in read.moves))
+        terminal().print(", ".join(f"{move.partition} to {move.target}" for move in read.moves))
         typed = ask_person(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions")
     folder = start(book, read, typed)
     if detach:
@@ -122,11 +120,11 @@ def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_
 @reports_errors
 def attach(context: click.Context, name: str, as_json: bool) -> None:
     """Show a running plan. Restarts its conductor if it died; never starts a move twice."""
-    from lpmkit.plan.book import attach as make_sure  # noqa: PLC0415
+    from lpmkit.plan.book import attach as make_sure
 
     book, folder = _named(context, name)
     if make_sure(book, folder):
-        terminal.print("Conductor restarted; the plan continues.", style="yellow")
+        terminal().print("Conductor restarted; the plan continues.", style="yellow")
     _follow(book, folder, as_json)
 
 
@@ -136,11 +134,11 @@ def attach(context: click.Context, name: str, as_json: bool) -> None:
 @reports_errors
 def halt(context: click.Context, name: str) -> None:
     """Start no further move of a plan. Running moves continue; `lpmkit stop RUN` stops one."""
-    from lpmkit.plan.book import halt as ask  # noqa: PLC0415
+    from lpmkit.plan.book import halt as ask
 
     book, folder = _named(context, name)
     ask(book, folder)
-    terminal.print("No further move will be started.")
+    terminal().print("No further move will be started.")
 
 
 @plan.command("go-on")
@@ -149,11 +147,11 @@ def halt(context: click.Context, name: str) -> None:
 @reports_errors
 def go_on(context: click.Context, name: str) -> None:
     """Continue a halted plan, without the failed moves and the moves that depend on them."""
-    from lpmkit.plan.book import go_on as ask  # noqa: PLC0415
+    from lpmkit.plan.book import go_on as ask
 
     book, folder = _named(context, name)
     ask(book, folder)
-    terminal.print(f"The plan continues; `lpmkit plan attach {folder.name}` shows it.")
+    terminal().print(f"The plan continues; `lpmkit plan attach {folder.name}` shows it.")
 
 
 @plan.command("again")
@@ -163,11 +161,11 @@ def go_on(context: click.Context, name: str) -> None:
 @reports_errors
 def again(context: click.Context, name: str, partition: str) -> None:
     """Queue a failed move of a plan again, after its cause is fixed."""
-    from lpmkit.plan.book import again as ask  # noqa: PLC0415
+    from lpmkit.plan.book import again as ask
 
     book, folder = _named(context, name)
     ask(book, folder, partition)
-    terminal.print(f"{partition} is queued again; `lpmkit plan attach {folder.name}` shows it.")
+    terminal().print(f"{partition} is queued again; `lpmkit plan attach {folder.name}` shows it.")
 
 
 @plan.command("report")
@@ -183,7 +181,10 @@ def report(context: click.Context, name: str, as_json: bool) -> None:
 
 def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     """Show the plan until it is over or halted, then write its page."""
-    from lpmkit.plan.book import follow  # noqa: PLC0415
+    from rich.live import Live
+
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.plan.book import follow
 
     console = Terminal(stderr=as_json)
     try:
@@ -202,7 +203,10 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
 
 
 def _table(now: PlanStatus) -> Table:
-    from lpmkit.plan.status import as_rows  # noqa: PLC0415
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lpmkit.plan.status import as_rows
 
     rows = as_rows(now)
     table = Table(title=now.plan.title, title_justify="left")
@@ -223,8 +227,9 @@ def _print_changes(now: PlanStatus, stages: dict[str, str], console: Console) ->
 
 
 def _page(folder: Run, as_json: bool) -> NoReturn:
-    from lpmkit.plan.page import headline, rows_of, write_page  # noqa: PLC0415
-    from lpmkit.plan.status import plan_status  # noqa: PLC0415
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.plan.page import headline, rows_of, write_page
+    from lpmkit.plan.status import plan_status
 
     now = plan_status(folder)
     # While moves run the conductor writes the page; what it wrote may be older than the end of the last move.
@@ -241,7 +246,7 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
 
 def status_of(now: PlanStatus) -> int:
     """Exit status of a plan: success when every move arrived and every verdict passed."""
-    from lpmkit.plan.schedule import LOST, Stage  # noqa: PLC0415
+    from lpmkit.plan.schedule import LOST, Stage
 
     if any(move.stage in LOST for move in now.moves):
         return NOT_FINE

@@ -6,16 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     INTERRUPTED,
     NOT_FINE,
-    Terminal,
     print_item,
     print_json,
     print_line,
@@ -24,16 +19,21 @@ from lpmkit.commands.console import (
 )
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
-from lpmkit.runs.folder import Run
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lpmkit.runbook import Runbook
+    from lpmkit.runs.folder import Run
 
 
 def follow(book: Runbook, run: Run, console: Console) -> None:
     """Show the board of a run in a few lines until the run is over; in a pipe a line for each change of state."""
-    from lpmkit.board.follow import FollowedRun  # noqa: PLC0415
-    from lpmkit.board.text import live_line  # noqa: PLC0415
+    from rich.live import Live
+    from rich.text import Text
+
+    from lpmkit.board.follow import FollowedRun
+    from lpmkit.board.text import live_line
 
     followed, told_of, last = FollowedRun(run, book.clock), set[str](), ""
     with Live(console=console, auto_refresh=False, transient=False) as live:
@@ -56,7 +56,8 @@ TILES_EVERY = 4
 
 def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:
     """Show the run until it is over, then write the report and exit with the verdict's status."""
-    from lpmkit.migration.status import state  # noqa: PLC0415
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.migration.status import state
 
     console = Terminal(stderr=as_json)
     try:
@@ -77,8 +78,9 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoR
     """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be
     written.
     """
-    from lpmkit.analysis import analyse, summary  # noqa: PLC0415
-    from lpmkit.report.page import write_analysed  # noqa: PLC0415
+    from lpmkit.analysis import analyse, summary
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.report.page import write_analysed
 
     console = Terminal(stderr=as_json)
     analysis = analyse(run)
@@ -120,7 +122,7 @@ _SIGNS = {
 
 def print_summary(found: JsonObject, console: Console | None = None) -> None:
     """Print the verdict, then the questions: failed, not evaluated, passed."""
-    out = console or terminal
+    out = console or terminal()
     verdict = found["verdict"]
     out.print(verdict["line"], style="bold")
     rows = sorted(verdict["questions"], key=lambda row: list(_SIGNS).index(row["state"]))

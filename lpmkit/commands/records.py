@@ -15,7 +15,6 @@ from lpmkit.commands.args import newest_run_argument, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
-    Terminal,
     json_option,
     named_run,
     output_option,
@@ -25,12 +24,13 @@ from lpmkit.commands.console import (
     reports_errors,
     site_or_none,
 )
-from lpmkit.config import WriteUpSettings, find_site_file, load_site
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS
+from lpmkit.site_file import find_site_file
 
 if TYPE_CHECKING:
+    from lpmkit.config import WriteUpSettings
     from lpmkit.runs.history import History, Move
 
 _FORMS = ("html", "pdf", "docx", "md", "xlsx", "zip")
@@ -73,8 +73,8 @@ def write_up(
 
     Without RUN: the run that is recorded now, else the newest.
     """
-    from lpmkit.migration.status import refuse_unfinished  # noqa: PLC0415
-    from lpmkit.report.writeup import write_up as write  # noqa: PLC0415
+    from lpmkit.migration.status import refuse_unfinished
+    from lpmkit.report.writeup import write_up as write
 
     run = named_run(context, run_name)
     refuse_unfinished(run)
@@ -90,13 +90,14 @@ def write_up(
     if as_json:
         print_json({form: str(path) for form, path in files.items()})
         return
-    console = Terminal()
     for path in files.values():
-        console.print(str(path), soft_wrap=True)
+        print_line(path)
 
 
 def _settings(context: click.Context) -> WriteUpSettings:
     """The write-up settings of the site file; the defaults without a site file."""
+    from lpmkit.config import WriteUpSettings, load_site
+
     try:
         path = find_site_file(context.obj)
     except UsageError:
@@ -125,7 +126,7 @@ def remark(
 
     Remarks are never changed; a correction is another remark. The write-up shows author and time.
     """
-    from lpmkit.runs.remarks import add_remark  # noqa: PLC0415
+    from lpmkit.runs.remarks import add_remark
 
     run = named_run(context, run_name)
     given = {name: value for name, value in fields.items() if name in CHANGE_FIELDS and value}
@@ -159,9 +160,9 @@ page_option = click.option(
 @reports_errors
 def compare(context: click.Context, run_names: Sequence[str], page: Path | None, as_json: bool) -> None:
     """Compare the figures of several runs; with --html also overlay their suspensions."""
-    from lpmkit.analysis import analyse  # noqa: PLC0415
-    from lpmkit.report.comparison import comparison_page, figures  # noqa: PLC0415
-    from lpmkit.runs.folder import write_file  # noqa: PLC0415
+    from lpmkit.analysis import analyse
+    from lpmkit.report.comparison import comparison_page, figures
+    from lpmkit.runs.folder import write_file
 
     analyses = [analyse(named_run(context, name)) for name in run_names]
     if page is not None:
@@ -198,7 +199,7 @@ def history(
     as_json: bool,
 ) -> None:
     """List the runs of a site with their figures and outliers; --html writes all of them as a page with the trend."""
-    from lpmkit.runs.history import HEAD, History  # noqa: PLC0415
+    from lpmkit.runs.history import HEAD, History
 
     past = History(folder or site_or_none(context).runs.folder)
     moves = past.moves(partition=partition, frame=frame, way=way)
@@ -207,8 +208,8 @@ def history(
     if not past.kept:
         print_line("The index cannot be saved in that folder; it was built in memory.", err=True)
     if page is not None:
-        from lpmkit.report.comparison import history_page  # noqa: PLC0415
-        from lpmkit.runs.folder import write_file  # noqa: PLC0415
+        from lpmkit.report.comparison import history_page
+        from lpmkit.runs.folder import write_file
 
         about = partition or frame or " to ".join(way or ()) or str(past.folder)
         write_file(page, history_page(past, moves, f"Runs: {about}").encode())
@@ -244,11 +245,11 @@ def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_jso
     """Read from an AIX partition when it was moved and from where: error log, serial number, boot time. No manager is
     asked.
     """
-    from lpmkit.config import HostSettings  # noqa: PLC0415
-    from lpmkit.control.aix import AixShell  # noqa: PLC0415
-    from lpmkit.ssh.client import open_session  # noqa: PLC0415
-    from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
-    from lpmkit.survey.was_moved import was_moved as ask  # noqa: PLC0415
+    from lpmkit.config import HostSettings
+    from lpmkit.control.aix import AixShell
+    from lpmkit.ssh.client import open_session
+    from lpmkit.ssh.secrets import Secrets
+    from lpmkit.survey.was_moved import was_moved as ask
 
     site = site_or_none(context, None, ssh_config)
     settings = site.partitions.get(host) or HostSettings(host=host)

@@ -22,7 +22,6 @@ from lpmkit.commands.console import (
     FINE,
     MARKS,
     NOT_FINE,
-    Terminal,
     json_option,
     print_json,
     print_line,
@@ -32,8 +31,8 @@ from lpmkit.commands.console import (
 )
 from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
-from lpmkit.config import RunSettings, find_site_file
 from lpmkit.errors import UsageError
+from lpmkit.site_file import find_site_file
 
 #: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what
 #: they show.
@@ -63,9 +62,11 @@ def simulate(arguments: Sequence[str]) -> NoReturn:
 @reports_errors
 def demo(directory: Path, speed: float, as_json: bool) -> None:
     """Rehearse a whole move on the simulator without interaction, and write the report."""
-    from lpmkit.checks import Answer, ready  # noqa: PLC0415
-    from lpmkit.rehearsal import Rehearsal  # noqa: PLC0415
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.checks import Answer, ready
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.config import RunSettings
+    from lpmkit.rehearsal import Rehearsal
+    from lpmkit.runbook import Runbook
 
     console = Terminal(stderr=as_json)
     console.print("Starting two simulated JS22 blades, bvio82 and bvio83, and the partition bxaix85 …")
@@ -103,8 +104,8 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
 @reports_errors
 def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
     """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher."""
-    from lpmkit.background.temporary import temporary_folder  # noqa: PLC0415
-    from lpmkit.notebook.models import copy_models  # noqa: PLC0415
+    from lpmkit.background.temporary import temporary_folder
+    from lpmkit.notebook.models import copy_models
 
     folder = copy_models(directory)
     environment = dict(os.environ)
@@ -113,8 +114,8 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     except UsageError as error:
         if context.obj:
             raise
-        terminal.print(f"No site file ({error.what}). The rehearsal needs none.")
-    terminal.print(f"Notebooks: {folder}")
+        terminal().print(f"No site file ({error.what}). The rehearsal needs none.")
+    terminal().print(f"Notebooks: {folder}")
     cards = Path(lpmkit.__file__).parent / "templates" / "jupyter" / "labextensions"
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", KERNELS_BY_FILES]
     command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
@@ -166,9 +167,9 @@ def app(
     Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub,
     or a reverse proxy that authenticates them.
     """
-    from lpmkit.background.temporary import temporary_folder  # noqa: PLC0415
-    from lpmkit.notebook.models import write_application  # noqa: PLC0415
-    from lpmkit.person import PERSON_HEADER  # noqa: PLC0415
+    from lpmkit.background.temporary import temporary_folder
+    from lpmkit.notebook.models import write_application
+    from lpmkit.person import PERSON_HEADER
 
     site = find_site_file(context.obj).resolve()
     options = _door(socket, socket_group, host_names, person_header)
@@ -261,7 +262,7 @@ def _door(socket: Path | None, group: str | None, host_names: Sequence[str], hea
 
 def _private_folder(socket: Path) -> None:
     """Make the folder of a socket, if it is missing, and refuse one in which others could put another socket."""
-    from lpmkit.runs.files import make_folder, who_else_may_write  # noqa: PLC0415
+    from lpmkit.runs.files import make_folder, who_else_may_write
 
     make_folder(socket.parent)
     if trouble := who_else_may_write(socket.parent):
@@ -278,7 +279,7 @@ def _private_folder(socket: Path) -> None:
 @reports_errors
 def doctor(context: click.Context, as_json: bool) -> None:
     """Examine this machine: packages, programs, SSH agent, site file, and whether every host can be reached."""
-    from lpmkit.doctor import examine_machine  # noqa: PLC0415
+    from lpmkit.doctor import examine_machine
 
     rows = examine_machine(context.obj)
     if as_json:

@@ -11,9 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from lpmkit.checks.wording import count_findings, facts_text
 from lpmkit.commands import explain as advice
 from lpmkit.commands.args import MoveArguments, order_arguments, runbook_of
 from lpmkit.commands.console import (
@@ -28,10 +26,11 @@ from lpmkit.commands.console import (
     reports_errors,
     terminal,
 )
-from lpmkit.control.codes import explain
 from lpmkit.errors import NotAllowed, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lpmkit.checks import Finding
     from lpmkit.prediction.prior import Prediction
     from lpmkit.runbook import Validation
@@ -51,12 +50,12 @@ def survey(context: click.Context, wanted: MoveArguments, as_json: bool) -> None
     if as_json:
         print_json(facts.to_dict())
     else:
-        from lpmkit.mapping.compare import as_row, compare_mapping  # noqa: PLC0415
+        from lpmkit.mapping.compare import as_row, compare_mapping
 
-        terminal.print(f"Survey of {wanted.partition} and both frames: {run.path / 'survey.json'}")
+        terminal().print(f"Survey of {wanted.partition} and both frames: {run.path / 'survey.json'}")
         print_table("Mapping after the move", [as_row(row) for row in compare_mapping(facts, record_of(run))])
         for gap in facts.gaps:
-            terminal.print(f"not surveyed: {gap.what} on {gap.where}: {gap.why}", style="yellow")
+            terminal().print(f"not surveyed: {gap.what} on {gap.where}: {gap.why}", style="yellow")
     sys.exit(COULD_NOT_TELL if facts.gaps else FINE)
 
 
@@ -76,8 +75,8 @@ def mapping(context: click.Context, wanted: MoveArguments, as_json: bool) -> Non
     Without --keep-mapping and --map: as the manager would choose. With them: as requested by the record for migrlpar
     -i.
     """
-    from lpmkit.control.listings import attribute_record  # noqa: PLC0415
-    from lpmkit.mapping.compare import LOST, UNKNOWN, as_row, compare_mapping  # noqa: PLC0415
+    from lpmkit.control.listings import attribute_record
+    from lpmkit.mapping.compare import LOST, UNKNOWN, as_row, compare_mapping
 
     book = runbook_of(context)
     run = book.prepare(wanted.order(book))
@@ -89,9 +88,9 @@ def mapping(context: click.Context, wanted: MoveArguments, as_json: bool) -> Non
     else:
         print_table(f"{wanted.partition} on source and target", [as_row(row) for row in rows])
         if record is not None:
-            terminal.print(f"migrlpar -i {shlex.quote(attribute_record(record))}", soft_wrap=True)
+            terminal().print(f"migrlpar -i {shlex.quote(attribute_record(record))}", soft_wrap=True)
         if (run.path / "profiles.txt").exists():
-            terminal.print(f"Partition profiles: {run.path / 'profiles.txt'}")
+            terminal().print(f"Partition profiles: {run.path / 'profiles.txt'}")
     states = {row.state for row in rows}
     sys.exit(NOT_FINE if LOST in states else COULD_NOT_TELL if UNKNOWN in states else FINE)
 
@@ -117,8 +116,8 @@ def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: b
     Exit status: 0 ready (with --all: every partition), 1 at least one is not ready, 3 none is not ready but at least
     one is inconclusive.
     """
-    from lpmkit.checks import ready  # noqa: PLC0415
-    from lpmkit.runbook import as_row  # noqa: PLC0415
+    from lpmkit.checks import ready
+    from lpmkit.runbook import as_row
 
     statuses = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
     if every:
@@ -135,7 +134,7 @@ def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: b
         print_json({"run": str(run.path), "answer": ready(findings).value, "findings": rows})
     else:
         print_findings(findings)
-        terminal.print(f"Saved in {run.path}")
+        terminal().print(f"Saved in {run.path}")
     sys.exit(statuses[ready(findings).value])
 
 
@@ -158,7 +157,7 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
 
     After a refusal the failing checks of lpmkit are shown with their remedies.
     """
-    from lpmkit.runbook import as_row  # noqa: PLC0415
+    from lpmkit.runbook import as_row
 
     book = runbook_of(context)
     run = book.prepare(wanted.order(book))
@@ -175,6 +174,8 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
     refused = validation.status is not None and not validation.passed
     causes = book.causes(run) if refused else ()
     if as_json:
+        from lpmkit.control.codes import explain
+
         codes = [asdict(code) for code in explain(validation.text)]
         found = {"explained": codes, "causes": [as_row(cause) for cause in causes]}
         print_json({"run": str(run.path), **asdict(validation), **found})
@@ -184,7 +185,7 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
             print_causes(causes)
         else:
             print_prediction(book.predict(run))
-        terminal.print(f"Saved in {run.path}")
+        terminal().print(f"Saved in {run.path}")
     sys.exit(FINE if validation.passed else NOT_FINE if validation.status is not None else COULD_NOT_TELL)
 
 
@@ -194,7 +195,9 @@ _URGENCY = ("fail", "unknown", "warn", "pass", "not applicable")
 
 def print_findings(findings: Sequence[Finding], console: Console | None = None, *, only_trouble: bool = False) -> None:
     """Print counts, then what needs attention with facts, remedy and owner, then the titles of the passed checks."""
-    out = console or terminal
+    from lpmkit.checks.wording import count_findings
+
+    out = console or terminal()
     left_out = [finding.title for finding in findings if finding.only_firmware]
     shown = [finding for finding in findings if not finding.only_firmware]
     shown.sort(key=lambda finding: _URGENCY.index(finding.verdict.value))
@@ -215,6 +218,8 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
 
 
 def _print_finding(finding: Finding, console: Console | None) -> None:
+    from lpmkit.checks.wording import facts_text
+
     facts = facts_text(finding.facts)
     remedy = f"{finding.remedy} ({finding.who})" if finding.remedy else ""
     about = f" ({finding.about})" if finding.about else ""
@@ -223,7 +228,9 @@ def _print_finding(finding: Finding, console: Console | None) -> None:
 
 def print_validation(validation: Validation, console: Console | None = None) -> None:
     """Print the result of the validation, the manager's message and the meaning of its codes."""
-    out = console or terminal
+    from lpmkit.control.codes import explain
+
+    out = console or terminal()
     if validation.passed:
         out.print("Validation passed." + (f" Message: {validation.text}" if validation.text else ""))
         out.print("The move might be possible: the manager decides again when it is asked to move.")
@@ -236,7 +243,7 @@ def print_validation(validation: Validation, console: Console | None = None) -> 
 
 def print_causes(causes: Sequence[Finding], console: Console | None = None) -> None:
     """Print what lpmkit's own checks have against the order, with remedies; or that they have nothing."""
-    out = console or terminal
+    out = console or terminal()
     if not causes:
         out.print("The checks of lpmkit find no reason; the manager's message is all there is.")
         return
@@ -249,7 +256,7 @@ def print_causes(causes: Sequence[Finding], console: Console | None = None) -> N
 def print_prediction(prediction: Prediction | None, console: Console | None = None) -> None:
     """Print the expected duration of copy and suspension; nothing without a prediction."""
     if prediction is not None:
-        (console or terminal).print(f"Expected: {prediction.sentence()}.")
+        (console or terminal()).print(f"Expected: {prediction.sentence()}.")
 
 
 COMMANDS = (survey, mapping, check, validate)

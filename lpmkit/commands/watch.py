@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from lpmkit.commands.args import newest_run_argument, run_argument, runbook_of
 from lpmkit.commands.console import (
@@ -28,10 +27,11 @@ from lpmkit.commands.console import (
     terminal,
 )
 from lpmkit.commands.progress import print_summary, report_and_leave, status_of_verdict
-from lpmkit.config import PaceSettings, PartitionSettings
 from lpmkit.errors import RecordError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lpmkit.oracle.judge import PostMortem
 
 
@@ -65,7 +65,8 @@ def watch(
     as_json: bool,
 ) -> None:
     """Record any hosts with an SSH login, for moves that are started elsewhere."""
-    from lpmkit.runbook import Runbook  # noqa: PLC0415
+    from lpmkit.config import PaceSettings, PartitionSettings
+    from lpmkit.runbook import Runbook
 
     book = Runbook(site_or_none(context, folder, ssh_config))
     settings = (
@@ -74,7 +75,7 @@ def watch(
         else PartitionSettings(host=hosts[0], watch=PaceSettings(tick_hz=tick_hz))
     )
     run = book.watch(hosts, duration_s=duration_s, settings=settings)
-    terminal.print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
+    terminal().print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
     try:
         for _ in book.follow(run):
             pass
@@ -95,10 +96,10 @@ def analyse(context: click.Context, run_name: str, output: Path | None, as_json:
     """Analyse a run folder: suspension and outages; write summary.json. The result is printed even if it cannot be
     written.
     """
-    from lpmkit.analysis import analyse as work_out  # noqa: PLC0415
-    from lpmkit.analysis import summary  # noqa: PLC0415
-    from lpmkit.report.outputs import Outputs  # noqa: PLC0415
-    from lpmkit.runs.folder import as_document  # noqa: PLC0415
+    from lpmkit.analysis import analyse as work_out
+    from lpmkit.analysis import summary
+    from lpmkit.report.outputs import Outputs
+    from lpmkit.runs.folder import as_document
 
     run = named_run(context, run_name)
     figures = summary(work_out(run))
@@ -145,13 +146,13 @@ def report(context: click.Context, run_name: str | None, output: Path | None, as
 @reports_errors
 def predictions(context: click.Context, folder: Path | None, plot: Path | None, as_json: bool) -> None:
     """Compare past predictions with the outcome, over all runs of the site."""
-    from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability  # noqa: PLC0415
+    from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
 
     folder = folder or runbook_of(context).site.runs.folder
     past = history(folder)
     figures = reliability(past)
     if plot and figures:
-        from lpmkit.prediction.pictures import save_reliability  # noqa: PLC0415
+        from lpmkit.prediction.pictures import save_reliability
 
         save_reliability(past, plot)
     if as_json:
@@ -161,9 +162,9 @@ def predictions(context: click.Context, folder: Path | None, plot: Path | None, 
             f"Past moves in {folder}: {len(past)}",
             [dict(zip(RELIABLE_HEADINGS, figure.words(), strict=True)) for figure in figures],
         )
-        terminal.print("In brackets: 95 % confidence interval of the share.")
+        terminal().print("In brackets: 95 % confidence interval of the share.")
     else:
-        terminal.print(f"No completed move with a prediction in {folder}.")
+        terminal().print(f"No completed move with a prediction in {folder}.")
     sys.exit(FINE if figures else COULD_NOT_TELL)
 
 
@@ -199,8 +200,8 @@ def alert(
     file: Path, since: str | None, usual_h: float, zone: str | None, own_rules: Path | None, as_json: bool
 ) -> None:
     """Evaluate an Oracle alert log (text or log.xml, any release). Changes nothing."""
-    from lpmkit.oracle import judge  # noqa: PLC0415
-    from lpmkit.oracle.rules import LogRules  # noqa: PLC0415
+    from lpmkit.oracle import judge
+    from lpmkit.oracle.rules import LogRules
 
     result = judge.examine(file, judge.LogWindow.asked(since, usual_h, zone), LogRules.standard(own_rules))
     if as_json:
@@ -212,7 +213,7 @@ def alert(
 
 def print_post_mortem(result: PostMortem, console: Console | None = None) -> None:
     """Print the evaluation of an alert log: counts by rule, the notable entries, the verdict."""
-    out, judgement = console or terminal, result.judgement
+    out, judgement = console or terminal(), result.judgement
     rows = [
         {
             "": MARKS.get(tally.meaning.value, tally.meaning.value),
