@@ -29,6 +29,7 @@ def find_site_file(given: str | os.PathLike[str] | None) -> Path:
         "there is no site file here",
         where=str(Path.cwd()),
         next_step=(
-            f"Write {SITE_FILES[0]} (the user guide shows one), or name one by LPMKIT_SITE. A rehearsal needs none: `lpmkit demo`."
+            f"Write {SITE_FILES[0]} (the user guide shows one), or name one by LPMKIT_SITE. "
+            "A rehearsal needs none: `lpmkit demo`."
         ),
     )
