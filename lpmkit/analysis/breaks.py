@@ -52,7 +52,7 @@ class Break:
 
 def usable_clocks(signals: Sequence[Signals]) -> list[str]:
     """The guest clocks that ticks and echoes stamp, the better first."""
-    stamped = [one for one in signals if one.kind in ("ticks", "echo") and one.spoke.any()]
+    stamped = [signal for signal in signals if signal.kind in ("ticks", "echo") and signal.spoke.any()]
     return [
         clock
         for clock in ("monotonic", "time of day")
@@ -164,9 +164,9 @@ def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
 def apart(breaks: list[Break]) -> list[Break]:
     """Breaks whose windows do not overlap; where two do, the later one begins where the earlier ends."""
     kept: list[Break] = []
-    for one in breaks:
-        lo = max(one.window.lo_ns, kept[-1].window.hi_ns) if kept else one.window.lo_ns
-        kept.append(Break(one.first, Interval(lo, max(lo, one.window.hi_ns)), one.stamped))
+    for gap in breaks:
+        lo = max(gap.window.lo_ns, kept[-1].window.hi_ns) if kept else gap.window.lo_ns
+        kept.append(Break(gap.first, Interval(lo, max(lo, gap.window.hi_ns)), gap.stamped))
     return kept
 
 
@@ -181,7 +181,7 @@ def fit(ticks: Signals | None, echo: Sequence[Signals], clock: str, breaks: Sequ
     known = ticks.picked(ticks.stamp(clock) != MISSING) if ticks is not None else None
     arrived, stamp = (known.answered, known.stamp(clock)) if known is not None else (_NONE, _NONE)
     held = 2 * TOLD_BATCH_NS + (int(ticks.batch.max(initial=0)) if ticks is not None else 0)
-    return align(asked, arrived, stamp, [one.window for one in breaks], _pending(ticks, breaks), held)
+    return align(asked, arrived, stamp, [gap.window for gap in breaks], _pending(ticks, breaks), held)
 
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -193,7 +193,7 @@ def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
     """
     if ticks is None or not len(ticks.batch):
         return [3 * TOLD_BATCH_NS for _ in breaks]
-    firsts = [min(max(one.first, 0), len(ticks.batch) - 1) for one in breaks]
+    firsts = [min(max(gap.first, 0), len(ticks.batch) - 1) for gap in breaks]
     return [2 * TOLD_BATCH_NS + int(ticks.batch[max(0, first - 1) : first + 1].max()) for first in firsts]
 
 

@@ -129,8 +129,8 @@ def explained(
     That includes a silence of all probes while the host limps, unless a clock stood still in it: that shows a
     suspension of its own. Where requests are lost in a row the way was closed or the machine stopped once more.
     """
-    spans = [(one, _brown_out_of(one, slow)) for one in stills]
-    return tuple(one if loses_in_a_row(one.outer, traces) else _explained(one, spans) for one in outages)
+    spans = [(still, _brown_out_of(still, slow)) for still in stills]
+    return tuple(outage if loses_in_a_row(outage.outer, traces) else _explained(outage, spans) for outage in outages)
 
 
 def _brown_out_of(still: Suspension, slow: Sequence[BrownOut]) -> Interval:

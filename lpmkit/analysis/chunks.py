@@ -78,10 +78,10 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         host=host,
         traces=tuple(_one_each([trace for part in parts for trace in part.found.traces])),
         noises=known,
-        suspensions=tuple(one for part in parts for one in part.suspensions),
-        outages=tuple(one for part in parts for one in part.outages),
-        sessions=tuple(one for part in parts for one in part.sessions),
-        brown_outs=tuple(one for part in parts for one in part.brown_outs),
+        suspensions=tuple(suspension for part in parts for suspension in part.suspensions),
+        outages=tuple(outage for part in parts for outage in part.outages),
+        sessions=tuple(session for part in parts for session in part.sessions),
+        brown_outs=tuple(brown_out for part in parts for brown_out in part.brown_outs),
         steps=(*(step for part in parts for step in part.found.steps), *slews(list(rates))),
         offset_ns=next((part.found.offset for part in parts if part.found.offset), None),
         rates=rates,
@@ -119,10 +119,10 @@ def _life(
 ) -> Iterator[_Part]:
     """The stretches of one recorder's life."""
     span = sources[0].span
-    for one in sources[1:]:
-        span = span.hull(one.span)
-    if sum(one.rows for one in sources) <= WHOLE_ROWS:
-        yield _part(host, [one.between(span) for one in sources], record, known, its_own, None)
+    for source in sources[1:]:
+        span = span.hull(source.span)
+    if sum(source.rows for source in sources) <= WHOLE_ROWS:
+        yield _part(host, [source.between(span) for source in sources], record, known, its_own, None)
         return
     since = span.lo_ns
     while since < span.hi_ns:
@@ -139,8 +139,8 @@ def _stretch(sources: Sequence[SampleSource], since: int, span: Interval) -> tup
         if span.hi_ns - until < STRETCH_NS // 2:
             until = span.hi_ns
         reach = Interval(since - MARGIN_NS, until + MARGIN_NS)
-        signals = [one.between(reach) for one in sources if one.span.overlaps(reach)]
-        waits = [one for one in signals if _is_silent(one, until) and _ends_later(one, sources, reach)]
+        signals = [source.between(reach) for source in sources if source.span.overlaps(reach)]
+        waits = [signal for signal in signals if _is_silent(signal, until) and _ends_later(signal, sources, reach)]
         if until == span.hi_ns or not waits:
             break
     return until, signals
@@ -155,7 +155,7 @@ def _is_silent(signals: Signals, moment: int) -> bool:
 
 
 def _ends_later(signals: Signals, sources: Sequence[SampleSource], reach: Interval) -> bool:
-    return any(one.probe == signals.probe and one.span.hi_ns > reach.hi_ns for one in sources)
+    return any(source.probe == signals.probe and source.span.hi_ns > reach.hi_ns for source in sources)
 
 
 def _part(
@@ -169,7 +169,7 @@ def _part(
     found = host_traces(
         host, signals, record.lead_in, record.baseline, record.stalls, known, is_lead_in=bool(record.phases)
     )
-    inside = [one for one in found.outages if one.outer.overlaps(record.window)]
+    inside = [outage for outage in found.outages if outage.outer.overlaps(record.window)]
     own = own_noise(found.traces, record.stalls)
     outages = shown_by_a_clock(
         classed(inside, found.traces, record.stalls, its_own, own or 0),
@@ -198,19 +198,19 @@ def _part(
         return _Part(found, outages, still, sessions, slow, own)
     kept = _Part(
         found,
-        tuple(one for one in outages if stretch.contains(one.begin.lo_ns)),
+        tuple(outage for outage in outages if stretch.contains(outage.begin.lo_ns)),
         tuple(one for one in still if stretch.contains(one.begin.lo_ns)),
-        tuple(one for one in sessions if stretch.contains(one.began.lo_ns)),
+        tuple(session for session in sessions if stretch.contains(session.began.lo_ns)),
         tuple(one for one in slow if stretch.contains(one.of.begin.lo_ns)),
         own,
     )
-    happened = [one.outer for one in outages] + [one.outer for one in still]
+    happened = [outage.outer for outage in outages] + [one.outer for one in still]
     busy = [one.widened(_KEPT_NS) for one in happened]
     clipped = (replace(rate, over=over) for rate in found.rates if (over := rate.over.intersect(stretch)))
     thinned = replace(
         found,
         traces=tuple(_thinned(trace, stretch, busy) for trace in found.traces),
-        steps=tuple(one for one in found.steps if stretch.contains(one.at.hi_ns)),
+        steps=tuple(step for step in found.steps if stretch.contains(step.at.hi_ns)),
         rates=tuple(clipped),
         offset=found.offset if stretch.contains(record.lead_in.hi_ns) else None,
         alignments={},

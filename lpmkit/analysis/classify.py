@@ -96,7 +96,7 @@ def _spoke_before(trace: Trace, core: Interval) -> bool:
 def answered_by_kernel(outage: Outage, traces: Sequence[Trace]) -> tuple[Trace, ...]:
     """The probes that a kernel answered deep inside the silence of the host's machine."""
     core = machine_core(outage, traces)
-    return company(deep(core, _KERNEL_SLACK_NS), [one for one in traces if one.kind in KERNEL]).spoke
+    return company(deep(core, _KERNEL_SLACK_NS), [trace for trace in traces if trace.kind in KERNEL]).spoke
 
 
 def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
@@ -106,7 +106,7 @@ def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
     A silence whose length is known better than its place (a clock that stopped) is placed in the middle of the widest
     gap that other probes leave.
     """
-    others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
+    others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
     gap = widest_gap(outage.outer, others)
     for stretch in (gap_with_losses(outage.outer, others), gap):
         silent = company(deep(stretch), others).silent if stretch is not None else ()
@@ -141,9 +141,9 @@ def classed(
     ``its_own`` are probes that the host's own kernel is known to answer: they fell silent with everything else in a
     suspension. Gaps of all probes up to ``own_noise_ns`` are the host's own noise.
     """
-    stamps = [one for one in outages if _from_stamps(one, traces)]
-    rest = [one for one in outages if one not in stamps]
-    done = [_ticks_class(one, traces, stalls, its_own, own_noise_ns) for one in stamps]
+    stamps = [outage for outage in outages if _from_stamps(outage, traces)]
+    rest = [outage for outage in outages if outage not in stamps]
+    done = [_ticks_class(stamp, traces, stalls, its_own, own_noise_ns) for stamp in stamps]
     done += [_asked_class(one, rest, done[: len(stamps)], traces, stalls) for one in rest]
     return tuple(sorted(done, key=lambda one: one.begin))
 
@@ -183,8 +183,8 @@ def _ticks_class(
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
     core = machine_core(outage, traces)
-    processes = company(deep(core), [one for one in others if one.kind not in KERNEL])
-    kernel = company(deep(core, _KERNEL_SLACK_NS), [one for one in others if one.kind in KERNEL])
+    processes = company(deep(core), [other for other in others if other.kind not in KERNEL])
+    kernel = company(deep(core, _KERNEL_SLACK_NS), [other for other in others if other.kind in KERNEL])
     if kernel.spoke and processes.silent and not processes.spoke:
         return _disputed(outage, processes, kernel, its_own)
     if not processes.spoke and (processes.silent or (kernel.silent and not kernel.spoke)):
@@ -303,12 +303,12 @@ def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outag
 
     One mechanism alone, or none that any process of the host takes part in, is not decided.
     """
-    others = [one for one in traces if one.probe != outage.probe and one.kind in REACHABILITY]
+    others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
     with_us = company(deep(_felt(outage)), others)
     if with_us.spoke:
         return _as(outage, OutageKind.APPLICATION, f"{with_us.names('spoke')} answered meanwhile")
     together = f"{names} silent too; " if names else ""
-    silent = [one for one in traces if one.probe == outage.probe or one.probe in names.split(", ")]
+    silent = [trace for trace in traces if trace.probe == outage.probe or trace.probe in names.split(", ")]
     kinds = {one.kind for one in silent}
     why = f"{together}without ticks a break of the network looks the same"
     if len(kinds) < 2 or not kinds.intersection(SESSIONS):

@@ -169,4 +169,4 @@ def slews(found: list[ClockRate]) -> list[ClockStep]:
             f"slewed: its rate changed by {least:.0f} … {most:.0f} millionths for {later.over.length_ns / SECOND:.1f} s"
         )
         steps.append(ClockStep(later.host, later.clock, at, size, about))
-    return [one for one in steps if max(abs(one.step.lo_ns), abs(one.step.hi_ns)) > MILLISECOND // 2]
+    return [step for step in steps if max(abs(step.step.lo_ns), abs(step.step.hi_ns)) > MILLISECOND // 2]

@@ -67,7 +67,7 @@ def _telling(epochs: Sequence[Epoch]) -> bool:
     """True where a stretch bounds θ: by an answered question, or by ticks for long enough that one of them will have
     come without delay.
     """
-    return any(one.two_sided for one in epochs) or (
+    return any(epoch.two_sided for epoch in epochs) or (
         len(epochs) > 0 and epochs[-1].until_ns - epochs[0].since_ns >= _ENOUGH_NS
     )
 
@@ -163,7 +163,7 @@ def align(
     ``held_ns`` is how long any may be held.
     """
     stretches = []
-    edges = [-(2**62), *(edge for one in breaks for edge in (one.lo_ns, one.hi_ns)), 2**62]
+    edges = [-(2**62), *(edge for gap in breaks for edge in (gap.lo_ns, gap.hi_ns)), 2**62]
     for index in range(0, len(edges), 2):
         since, until = edges[index], edges[index + 1]
         exchange = (asked.sent >= since) & (asked.answered <= until)

@@ -58,22 +58,22 @@ def suspensions(
     """
     kinds_taken = (OutageKind.SUSPENSION, OutageKind.UNDECIDED) if announced else (OutageKind.SUSPENSION,)
     kinds = {trace.probe: trace.kind for trace in traces}
-    silences = [one for one in outages if one.kind in kinds_taken]
-    ranked = sorted(silences, key=lambda one: (_RANK.get(kinds[one.probe], 9), one.begin))
+    silences = [outage for outage in outages if outage.kind in kinds_taken]
+    ranked = sorted(silences, key=lambda silence: (_RANK.get(kinds[silence.probe], 9), silence.begin))
     references: list[Outage] = []
     for one in ranked:
         if not any(one.outer.overlaps(other.outer) for other in references):
             references.append(one)
     return tuple(
         agree(
-            one,
-            [other for other in silences if other is one or other.outer.overlaps(one.core)],
+            reference,
+            [other for other in silences if other is reference or other.outer.overlaps(reference.core)],
             traces,
             stalls,
             alignments,
             breaks,
         )
-        for one in sorted(references, key=lambda one: one.begin)
+        for reference in sorted(references, key=lambda reference: reference.begin)
     )
 
 
@@ -85,7 +85,7 @@ def shown_by_a_clock(
 
     That clock is not set by hand, and neither a starved process nor a break of the network moves it.
     """
-    return tuple(_shown_by_a_clock(one, traces, alignments, breaks) for one in outages)
+    return tuple(_shown_by_a_clock(outage, traces, alignments, breaks) for outage in outages)
 
 
 def _shown_by_a_clock(
@@ -106,7 +106,7 @@ def answered_by_itself(stills: Sequence[Suspension]) -> frozenset[str]:
     """Probes that went silent during a suspension: proof that their replies come from the host itself and not from a
     proxy.
     """
-    return frozenset(witness.probe for one in stills if not one.contradicted for witness in one.witnesses)
+    return frozenset(witness.probe for still in stills if not still.contradicted for witness in still.witnesses)
 
 
 def agree(
@@ -159,7 +159,7 @@ def agree(
         likely=likely.span,
         best_ns=likely.best_ns,
         likely_by=likely.method,
-        witnesses=tuple(sorted(witnesses, key=lambda one: one.outer.length_ns)),
+        witnesses=tuple(sorted(witnesses, key=lambda witness: witness.outer.length_ns)),
         mechanisms=tuple(dict.fromkeys(one.kind for one in traces if one.probe in {w.probe for w in witnesses})),
         disagreement=tuple(disagreement),
         clocks=clocks,

@@ -190,7 +190,9 @@ def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval
 
     That it stopped and ran again together with the host is likely, not proved: the guaranteed bounds stay as they are.
     """
-    still = [one.missed for one in clocks if one.verdict is ClockVerdict.STOPPED and one.missed.overlaps(length)]
+    still = [
+        clock.missed for clock in clocks if clock.verdict is ClockVerdict.STOPPED and clock.missed.overlaps(length)
+    ]
     if not still:
         return otherwise
     missed = min(still, key=lambda one: one.length_ns)

@@ -22,7 +22,7 @@ def tick_facts(
     if stamp is None or alignment is None:
         return arrival - DELIVERY_NS, arrival.copy()
     lo, hi = arrival - DELIVERY_NS, arrival.copy()
-    stretch = np.searchsorted([one.first for one in breaks], np.arange(len(arrival)), side="right")
+    stretch = np.searchsorted([gap.first for gap in breaks], np.arange(len(arrival)), side="right")
     for index in range(len(breaks) + 1):
         here = stretch == index
         moments = arrival[here]
@@ -50,8 +50,8 @@ def asked_facts(
     if stamp is None or alignment is None:
         return lo, hi
     known = stamp != MISSING
-    begins = np.array([one.window.lo_ns for one in breaks], dtype=np.int64)
-    ends = np.array([one.window.hi_ns for one in breaks], dtype=np.int64)
+    begins = np.array([gap.window.lo_ns for gap in breaks], dtype=np.int64)
+    ends = np.array([gap.window.hi_ns for gap in breaks], dtype=np.int64)
     earliest = np.searchsorted(ends, asked.sent, side="right")
     latest = np.searchsorted(begins, asked.answered, side="left")
     low, high = np.full(len(lo), 2**62), np.full(len(lo), -(2**62))

@@ -123,20 +123,20 @@ def _question(key: str, title: str, limit: Limit | None, found: Measured) -> Que
 
 def session_outage(hosts: Sequence[HostAnalysis]) -> Measured:
     """The longest session outage. Where no session was silent it lies below what its probe could have told."""
-    waits = [one for host in hosts for one in host.sessions]
+    waits = [session for host in hosts for session in host.sessions]
     if waits:
-        low, high = max(one.bounds.lo_ns for one in waits), max(one.bounds.hi_ns for one in waits)
-        longest = max(waits, key=lambda one: one.bounds.hi_ns)
+        low, high = max(wait.bounds.lo_ns for wait in waits), max(wait.bounds.hi_ns for wait in waits)
+        longest = max(waits, key=lambda wait: wait.bounds.hi_ns)
         return Measured.of(Interval(low, high), f"the longest of all open sessions, by {longest.probe}")
-    traces = [one for host in hosts for one in host.traces if one.kind in SESSION_KINDS and len(one.alive_hi)]
+    traces = [trace for host in hosts for trace in host.traces if trace.kind in SESSION_KINDS and len(trace.alive_hi)]
     if not traces:
         return Measured(None, None, why_not="no session was watched")
-    return Measured.of(Interval(0, max(one.noise.threshold_ns for one in traces)), "no session was silent")
+    return Measured.of(Interval(0, max(trace.noise.threshold_ns for trace in traces)), "no session was silent")
 
 
 def brown_out(hosts: Sequence[HostAnalysis]) -> Measured:
     """The longest brown-out of any probe after the suspension."""
-    slow = [one for host in hosts for one in host.brown_outs]
+    slow = [brown_out for host in hosts for brown_out in host.brown_outs]
     if not slow:
         return Measured(None, None, why_not="no brown-out was measured: no suspension, or too short a baseline")
     low, high = max(one.lasted.lo_ns for one in slow), max(one.lasted.hi_ns for one in slow)
@@ -167,7 +167,7 @@ def job_delay(outcome: SapOutcome) -> Measured:
 
 def commit_stall(found: DatabaseAnalysis) -> Measured:
     """The longest wait of a commit, from the buckets of ``V$EVENT_HISTOGRAM``: each doubles the one before."""
-    sync = next((one for one in found.waits if one.event == "log file sync"), None)
+    sync = next((wait for wait in found.waits if wait.event == "log file sync"), None)
     if sync is None:
         return Measured(None, None, why_not="the waits before and after are not known")
     if sync.waits == 0:

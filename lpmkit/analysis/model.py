@@ -205,8 +205,8 @@ class Trace:
 
     def intervals_at(self, moments_ns: Int64Array) -> Int64Array:
         """`interval_at` of each."""
-        since = np.array([one[0] for one in self.paces], dtype=np.int64)
-        intervals = np.array([self.interval_ns, *(one[1] for one in self.paces)], dtype=np.int64)
+        since = np.array([pace[0] for pace in self.paces], dtype=np.int64)
+        intervals = np.array([self.interval_ns, *(pace[1] for pace in self.paces)], dtype=np.int64)
         return intervals[np.searchsorted(since, moments_ns, side="right")]
 
     def apart_at(self, moments_ns: Int64Array) -> Int64Array:
@@ -523,8 +523,8 @@ class Analysis:
         """The least and the most that a user of the slowest open session waited; ``None`` where no session
         was silent.
         """
-        waits = [one.bounds for host in self.hosts for one in host.sessions]
-        return max(waits, key=lambda one: one.hi_ns, default=None)
+        waits = [session.bounds for host in self.hosts for session in host.sessions]
+        return max(waits, key=lambda wait: wait.hi_ns, default=None)
 
     @property
     def move_ns(self) -> int | None:
@@ -551,7 +551,7 @@ class Analysis:
     def other_silences(self) -> int:
         """The number of silences that belong to no suspension: of the network, of a single service, micro-stops."""
         kinds = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP)
-        return sum(one.kind in kinds for host in self.hosts for one in host.outages)
+        return sum(outage.kind in kinds for host in self.hosts for outage in host.outages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -525,7 +525,7 @@ class _Database:
         host = self.analysed_host
         excused = [still.outer.widened(LOGON_SLACK_NS) for still in (host.suspensions if host else ())]
         outages = host.outages if host else ()
-        excused += [one.outer.widened(LOGON_SLACK_NS) for one in outages if one.kind is OutageKind.NETWORK]
+        excused += [outage.outer.widened(LOGON_SLACK_NS) for outage in outages if outage.kind is OutageKind.NETWORK]
         worked = [sent for sent, spoke in tried if spoke]
         failed = [sent for sent, spoke in tried if not spoke and sent >= self.begin_ns]
         unexcused = [moment for moment in failed if not any(span.contains(moment) for span in excused)]
@@ -575,7 +575,7 @@ def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
 def _commits(title: str, found: DatabaseAnalysis) -> Question:
     """The waits of commits; no limit is set, so they are shown and decide nothing."""
     name, what = f"oracle-commit-{found.sid}", f"{title} commits stalled for how long?"
-    sync = next((one for one in found.waits if one.event == "log file sync"), None)
+    sync = next((wait for wait in found.waits if wait.event == "log file sync"), None)
     if sync is None:
         return Question(name, what, OPEN, "the waits before and after are not known", counts=False)
     bucket = f", the longest below {sync.longest_ms / 1000:g} s" if sync.longest_ms else ""
@@ -627,18 +627,18 @@ def as_dict(found: DatabaseAnalysis) -> JsonObject:
         "host": found.host,
         "asked_by": found.way,
         "version": found.version,
-        "sessions": [dict(one) for one in found.sessions],
+        "sessions": [dict(session) for session in found.sessions],
         "sessions_before": found.kept.before if found.kept else None,
         "sessions_lost": list(found.kept.lost) if found.kept else None,
         "waits": [
             {
-                "event": one.event,
-                "waits": one.waits,
-                "total_s": one.seconds,
-                "longest_below_ms": one.longest_ms,
+                "event": wait.event,
+                "waits": wait.waits,
+                "total_s": wait.seconds,
+                "longest_below_ms": wait.longest_ms,
                 "method": "counters after minus before",
             }
-            for one in found.waits
+            for wait in found.waits
         ],
         "changes": [{"what": what, "before": old, "after": new} for what, old, new in found.changes],
         "not_looked_at": dict(found.gaps),
@@ -662,12 +662,12 @@ def as_dict(found: DatabaseAnalysis) -> JsonObject:
         },
         "own_measures": [
             {
-                "what": one.what,
-                "seconds": one.seconds,
-                "resolution_s": one.resolution_s,
-                "agrees_with_suspension": one.agrees,
+                "what": measure.what,
+                "seconds": measure.seconds,
+                "resolution_s": measure.resolution_s,
+                "agrees_with_suspension": measure.agrees,
             }
-            for one in found.measures
+            for measure in found.measures
         ],
         "notes": list(found.notes),
     }

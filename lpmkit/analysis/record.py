@@ -252,8 +252,8 @@ def _interval(kind: str, table: Columns, rows: Int64Array, told_ns: int) -> int:
 def _observed(sources: Sequence[SampleSource]) -> dict[int, Interval]:
     """The spans that each recorder's life covers with samples."""
     found: dict[int, Interval] = {}
-    for one in sources:
-        found[one.segment] = found[one.segment].hull(one.span) if one.segment in found else one.span
+    for source in sources:
+        found[source.segment] = found[source.segment].hull(source.span) if source.segment in found else source.span
     return found
 
 
@@ -302,7 +302,7 @@ def _phases(events: Sequence[Event], span: Interval) -> tuple[PhaseSpan, ...]:
 
 
 def _begin_of_move(phases: Sequence[PhaseSpan]) -> int | None:
-    return next((one.since_ns for one in phases if one.name != "prepared"), None)
+    return next((phase.since_ns for phase in phases if phase.name != "prepared"), None)
 
 
 def _lead_in(phases: Sequence[PhaseSpan], span: Interval, manifest: JsonMapping) -> Interval:
@@ -319,7 +319,7 @@ def _window(phases: Sequence[PhaseSpan], span: Interval, mode: str) -> Interval:
     begin = _begin_of_move(phases)
     if mode != "move" or begin is None:
         return span
-    finals = [one.since_ns for one in phases if one.name in ("settled", "failed", "stopped", "needs-recovery")]
+    finals = [phase.since_ns for phase in phases if phase.name in ("settled", "failed", "stopped", "needs-recovery")]
     return Interval(begin, min(span.hi_ns, max(finals) + TAIL_NS) if finals else max(begin, span.hi_ns))
 
 

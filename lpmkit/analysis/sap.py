@@ -156,7 +156,7 @@ def _lanes(record: Record, hosts: Sequence[HostAnalysis], run: Run, sid: str) ->
             continue
         probe = str(data["name"])
         events = [event for event in record.events if event.data.get("probe") == probe]
-        waits = [one.waited_ns / 1e9 for host in hosts for one in host.sessions if one.probe == probe]
+        waits = [session.waited_ns / 1e9 for host in hosts for session in host.sessions if session.probe == probe]
         traces = [trace for host in hosts for trace in host.traces if trace.probe == probe]
         found.append(
             NiLane(

@@ -87,11 +87,11 @@ def split_sessions(
     told = [event for event in events if event.kind in ("tcp", "login", "session")]
     return tuple(
         replace(
-            one,
-            split=_split(one, outages, traces, agreed, _waiting(one, told)),
-            login=_login(one, told),
+            session,
+            split=_split(session, outages, traces, agreed, _waiting(session, told)),
+            login=_login(session, told),
         )
-        for one in sessions
+        for session in sessions
     )
 
 

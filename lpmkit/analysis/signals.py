@@ -91,8 +91,8 @@ def host_traces(
     ``known`` holds the noise of each probe once it is known; what is missing there is taken from ``baseline``, the
     lead-in of a move (``is_lead_in``) or the whole of a watch.
     """
-    ticks = next((one for one in signals if one.kind == "ticks" and len(one.answered) > 1), None)
-    asked = [one for one in signals if one.kind != "ticks" and len(one.sent)]
+    ticks = next((signal for signal in signals if signal.kind == "ticks" and len(signal.answered) > 1), None)
+    asked = [signal for signal in signals if signal.kind != "ticks" and len(signal.sent)]
     echo = [one for one in asked if one.kind == "echo"]
     clocks = usable_clocks(signals)
     for one in signals:
@@ -158,7 +158,7 @@ def host_traces(
     running = [rate for name, one in alignments.items() for rate in rates(host, name, one)]
     return HostTraces(
         traces=tuple(traces),
-        outages=tuple(sorted(outages, key=lambda one: one.begin)),
+        outages=tuple(sorted(outages, key=lambda outage: outage.begin)),
         steps=tuple(_steps(host, alignments)),
         offset=alignment.bounds(lead_in.hi_ns, 0) if alignment else None,
         clock=clock,

@@ -184,13 +184,13 @@ def arrival_silences(
 ) -> list[Outage]:
     """Pauses in the arrival of ticks while the ticks' stamps show that the host ran on."""
     found = []
-    for one in breaks:
-        if one.stamped or any(silence.outer.overlaps(one.window) for silence in silences):
+    for gap in breaks:
+        if gap.stamped or any(silence.outer.overlaps(gap.window) for silence in silences):
             continue
-        last = min(int(facts[0][one.first - 1]), one.window.lo_ns)
-        late = int(ticks.batch[one.first]) + BATCH_LATE_NS
-        begin = Interval(last, one.window.lo_ns + late)
-        end = Interval(max(begin.hi_ns, one.window.hi_ns - late), one.window.hi_ns)
+        last = min(int(facts[0][gap.first - 1]), gap.window.lo_ns)
+        late = int(ticks.batch[gap.first]) + BATCH_LATE_NS
+        begin = Interval(last, gap.window.lo_ns + late)
+        end = Interval(max(begin.hi_ns, gap.window.hi_ns - late), gap.window.hi_ns)
         length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
         found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.TICK_ARRIVALS))
     return found

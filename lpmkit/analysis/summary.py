@@ -65,7 +65,7 @@ def summary(analysis: Analysis) -> JsonObject:
         },
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],
-        "databases": [as_dict(one) for one in analysis.databases],
+        "databases": [as_dict(database) for database in analysis.databases],
         "move": _figure(analysis.move_bounds, METHODS["move"]) if analysis.move_bounds else None,
         "session_outage": _figure(analysis.longest_wait, METHODS["session"]) if analysis.longest_wait else None,
         "window": _span(analysis, analysis.window),
@@ -74,8 +74,8 @@ def summary(analysis: Analysis) -> JsonObject:
         "not_observed": [_span(analysis, span) for span in analysis.holes],
         "own_stalls": {
             "count": len(analysis.stalls),
-            "total": _figure(Interval(*[sum(one.length_ns for one in analysis.stalls)] * 2), "own ticker"),
-            "longest_s": max((one.length_ns for one in analysis.stalls), default=0) / SECOND,
+            "total": _figure(Interval(*[sum(stall.length_ns for stall in analysis.stalls)] * 2), "own ticker"),
+            "longest_s": max((stall.length_ns for stall in analysis.stalls), default=0) / SECOND,
             "threshold_s": analysis.monitor.threshold_ns / SECOND if analysis.monitor else None,
             "list": [_span(analysis, span) for span in analysis.stalls[:200]],
         },
@@ -89,32 +89,32 @@ def summary(analysis: Analysis) -> JsonObject:
 def _host(analysis: Analysis, host: HostAnalysis) -> JsonObject:
     return {
         "host": host.host,
-        "suspensions": [_suspension(analysis, one) for one in host.suspensions],
-        "session_outages": [_session(analysis, one) for one in host.sessions],
-        "brown_outs": [_brown_out(analysis, one) for one in host.brown_outs],
-        "silences": [_outage(analysis, one) for one in host.outages],
+        "suspensions": [_suspension(analysis, suspension) for suspension in host.suspensions],
+        "session_outages": [_session(analysis, session) for session in host.sessions],
+        "brown_outs": [_brown_out(analysis, brown_out) for brown_out in host.brown_outs],
+        "silences": [_outage(analysis, outage) for outage in host.outages],
         "probes": [_probe(analysis, trace) for trace in host.traces],
         "clock_steps": [
             {
-                "clock": one.clock,
-                "at": _span(analysis, one.at),
-                "step": _figure(one.step, "offset bounds"),
-                "about": one.about,
+                "clock": step.clock,
+                "at": _span(analysis, step.at),
+                "step": _figure(step.step, "offset bounds"),
+                "about": step.about,
             }
-            for one in host.steps
+            for step in host.steps
         ],
         "clock_rates": [
             {
-                "clock": one.clock,
-                "over": _span(analysis, one.over),
+                "clock": rate.clock,
+                "over": _span(analysis, rate.over),
                 "faster": {
-                    "low": one.lo_ppm,
-                    "high": one.hi_ppm,
+                    "low": rate.lo_ppm,
+                    "high": rate.hi_ppm,
                     "unit": "ppm",
                     "method": "lines between the bounds of the offset",
                 },
             }
-            for one in host.rates
+            for rate in host.rates
         ],
         "clock_offset": _figure(host.offset_ns, "round trips") if host.offset_ns else None,
         "notes": list(host.notes),
@@ -130,18 +130,18 @@ def _suspension(analysis: Analysis, still: Suspension) -> JsonObject:
         "end": _span(analysis, still.end),
         "method": still.method.value,
         "mechanisms": list(still.mechanisms),
-        "witnesses": [_outage(analysis, one) for one in still.witnesses],
+        "witnesses": [_outage(analysis, witness) for witness in still.witnesses],
         "disagreement": list(still.disagreement),
         "contradicted_by": list(still.contradicted),
         "clocks": [
             {
-                "clock": one.clock,
-                "verdict": one.verdict.value,
-                "text": wording.CLOCK_VERDICTS[one.verdict],
-                "missed": _figure(one.missed, "offset before minus offset after"),
-                "counted": _figure(one.counted, "length minus what it missed"),
+                "clock": clock.clock,
+                "verdict": clock.verdict.value,
+                "text": wording.CLOCK_VERDICTS[clock.verdict],
+                "missed": _figure(clock.missed, "offset before minus offset after"),
+                "counted": _figure(clock.counted, "length minus what it missed"),
             }
-            for one in still.clocks
+            for clock in still.clocks
         ],
         "own_stalls_within_s": still.stalled_ns / SECOND,
     }

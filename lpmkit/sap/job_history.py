@@ -55,11 +55,11 @@ def answers(observations: Sequence[SapObservation], question: str, pause: Pause)
     An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and
     ``last`` are those of the same way where there are any.
     """
-    mine = [one for one in observations if one.question == question]
+    mine = [observation for observation in observations if observation.question == question]
     answered = [one for one in mine if one.rows is not None]
-    before = [one for one in answered if one.answered_ns <= pause.begin_ns]
+    before = [observation for observation in answered if observation.answered_ns <= pause.begin_ns]
     chosen = before[-1] if before else None
-    after = [one for one in answered if one.asked_ns >= pause.end_ns]
+    after = [observation for observation in answered if observation.asked_ns >= pause.end_ns]
     same = [one for one in after if chosen is not None and interface_of(one.way) == interface_of(chosen.way)]
     after = same or after
     return Answers(
@@ -98,7 +98,11 @@ def progress(observations: Sequence[SapObservation], pause: Pause) -> dict[str, 
     A line counts as written after the pause where the system stamped it so, or where the log grew between two readings
     after it.
     """
-    read = [one for one in observations if one.question == "job_logs" and one.rows is not None]
+    read = [
+        observation
+        for observation in observations
+        if observation.question == "job_logs" and observation.rows is not None
+    ]
     before: dict[str, JobLog] = {}
     after: dict[str, list[JobLog]] = {}
     ends = {}
@@ -164,7 +168,11 @@ def job_courses(observations: Sequence[SapObservation]) -> tuple[JobCourse, ...]
 
     What only the whole list (``job_list``) held is not missed in the others.
     """
-    listed = [one for one in observations if one.question in ("jobs", "job_list") and one.rows is not None]
+    listed = [
+        observation
+        for observation in observations
+        if observation.question in ("jobs", "job_list") and observation.rows is not None
+    ]
     sights: dict[str, list[JobObservation]] = {}
     gone: dict[str, int] = {}
     for one in listed:
@@ -191,7 +199,7 @@ def job_courses(observations: Sequence[SapObservation]) -> tuple[JobCourse, ...]
         )
         for key, each in sights.items()
     ]
-    return tuple(sorted(courses, key=lambda one: (one.started_ns or one.sights[0].asked_ns, one.key)))
+    return tuple(sorted(courses, key=lambda course: (course.started_ns or course.sights[0].asked_ns, course.key)))
 
 
 def _moment(at: datetime | None, offset_s: int | None, anchor_ns: int) -> int | None:
@@ -205,14 +213,14 @@ def _moment(at: datetime | None, offset_s: int | None, anchor_ns: int) -> int | 
 def occupancy(observations: Sequence[SapObservation]) -> tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...]:
     """For each look at the work processes: the moment, and by type how many were busy, how many down, of how many."""
     found = []
-    for one in observations:
-        if one.question != "work_processes" or one.rows is None:
+    for observation in observations:
+        if observation.question != "work_processes" or observation.rows is None:
             continue
         by_type: dict[str, tuple[int, int, int]] = {}
-        for row in one.rows:
+        for row in observation.rows:
             busy, down, count = by_type.get(row.type, (0, 0, 0))
             by_type[row.type] = (busy + row.is_busy, down + row.activity.is_down, count + 1)
-        found.append(((one.asked_ns + one.answered_ns) // 2, by_type))
+        found.append(((observation.asked_ns + observation.answered_ns) // 2, by_type))
     return tuple(found)
 
 
@@ -225,7 +233,9 @@ def fresh(
     What the first reading holds is from before. A row that came with a later reading is new since the one before it;
     where the system's clock is known, one that is stamped earlier than the pause is not counted.
     """
-    read = [one for one in observations if one.question == question and one.rows is not None]
+    read = [
+        observation for observation in observations if observation.question == question and observation.rows is not None
+    ]
     new: list[Any] = []
     old: list[Any] = list(read[0].rows or ()) if read else []
     known = Counter(old)

@@ -521,13 +521,13 @@ def jobs_of(work_processes: tuple[WorkProcess, ...]) -> tuple[Job, ...]:
             name="",
             count="",
             status=JobStatus.RUNNING,
-            program=one.program,
-            client=one.client,
-            user=one.user,
-            server=one.server,
-            work_process=one.number,
-            pid=one.pid,
+            program=process.program,
+            client=process.client,
+            user=process.user,
+            server=process.server,
+            work_process=process.number,
+            pid=process.pid,
         )
-        for one in work_processes
-        if one.type == "BTC" and one.is_busy
+        for process in work_processes
+        if process.type == "BTC" and process.is_busy
     )

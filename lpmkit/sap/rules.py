@@ -87,7 +87,7 @@ class SapRules(RuleTable[SapRule]):
             _tally(key, rule, here, rows, sum(one is not None and one.key == key for one in before), hours)
             for key, (rule, here) in found.items()
         ]
-        return tuple(sorted(tallies, key=lambda one: (GRAVITY[one.meaning], -one.count)))
+        return tuple(sorted(tallies, key=lambda tally: (GRAVITY[tally.meaning], -tally.count)))
 
 
 def _tally(

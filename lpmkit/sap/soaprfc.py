@@ -67,7 +67,7 @@ class SoapCaller:
     @property
     def session(self) -> str:
         """The identity of this session: a hash, for the cookie itself opens it. Empty where the service keeps none."""
-        cookie = next((one.value for one in self._web.cookies if one.name == COOKIE and one.value), None)
+        cookie = next((entry.value for entry in self._web.cookies if entry.name == COOKIE and entry.value), None)
         return f"http/{hashlib.sha256(cookie.encode('utf-8')).hexdigest()[:12]}" if cookie else ""
 
     def call(self, function: str, /, tables: Sequence[str] = (), **imports: Any) -> JsonMapping:

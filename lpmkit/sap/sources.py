@@ -197,7 +197,7 @@ class WebServiceWay:
 
 def clock_of(processes: Sequence[Process]) -> datetime | None:
     """The system's clock, worked out from a process that reports its start time and its age."""
-    told = [one for one in processes if one.started is not None and one.elapsed_s is not None]
+    told = [process for process in processes if process.started is not None and process.elapsed_s is not None]
     if not told or told[0].started is None or told[0].elapsed_s is None:
         return None
     return told[0].started + timedelta(seconds=told[0].elapsed_s)

@@ -39,9 +39,9 @@ def judge(case: Case) -> SapOutcome:
         *conversation(case),
     )
     ways: dict[str, dict[str, None]] = {}
-    for one in case.observations:
-        if one.rows is not None:
-            ways.setdefault(one.question, {})[one.way] = None
+    for observation in case.observations:
+        if observation.rows is not None:
+            ways.setdefault(observation.question, {})[observation.way] = None
     return SapOutcome(
         case.sid,
         tuple(as_it_applies(case, questions)),

@@ -84,13 +84,13 @@ def _aborted(case: Case, course: JobCourse, was: JobStatus | None, delay: float 
 def _reason(case: Case, job: Job) -> str:
     """The entry of the dumps or the system log about the end of a job: of its user, at its end."""
     rows: list[Dump | LogEntry] = [
-        row for one in case.observations if one.question == "dumps" for row in one.rows or ()
+        row for observation in case.observations if observation.question == "dumps" for row in observation.rows or ()
     ]
     rows += [
         row
-        for one in case.observations
-        if one.question == "system_log"
-        for row in one.rows or ()
+        for observation in case.observations
+        if observation.question == "system_log"
+        for row in observation.rows or ()
         if row.number in ENDED_BY_ERROR
     ]
     for row in rows:
@@ -122,7 +122,7 @@ def _running(
         verdict, text = ("pass", f"runs on{far}") if wrote else ("unknown", f"{why}{far}")
         return JobLine(course, verdict if ran else "", text if ran else f"running{far}")
     pids = {sight.job.pid for sight in course.sights if sight.answered_ns >= case.pause.end_ns}
-    now = next((one for one in look.rows or () if one.pid in pids and one.is_busy), None)
+    now = next((row for row in look.rows or () if row.pid in pids and row.is_busy), None)
     if now is None:
         return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status{far}")
     before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
@@ -166,7 +166,7 @@ def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservatio
     ]
     if not course.job.name:  # it was read off that very table
         looks += [one for one in work.all if one.asked_ns >= case.pause.end_ns]
-    return max(looks, key=lambda one: one.asked_ns, default=None)
+    return max(looks, key=lambda look: look.asked_ns, default=None)
 
 
 def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
@@ -202,9 +202,9 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     if found.before is None or found.last is None:
         return not_evaluated(case, key, title, "jobs", found)
     by = f"by {found.last.way}"
-    failed = [one for one in lines if one.verdict == "fail"]
-    unknown = [one for one in lines if one.verdict == "unknown"]
-    passed = [one for one in lines if one.verdict == "pass"]
+    failed = [line for line in lines if line.verdict == "fail"]
+    unknown = [line for line in lines if line.verdict == "unknown"]
+    passed = [line for line in lines if line.verdict == "pass"]
     aborted = [one for one in failed if one.course.status is JobStatus.ABORTED or not one.course.job.name]
     if len(failed) > len(aborted) or len(aborted) > case.slo.aborted_jobs:
         texts = [f"{one.course.job.title} {one.text}" for one in failed]

@@ -22,7 +22,7 @@ def log_tallies(case: Case) -> tuple[SapTally, ...]:
 def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     key, title = f"sap-log-{case.sid}", f"{case.sid}: system log and dumps quiet?"
     _, _, read = fresh(case.observations, "system_log", case.pause)
-    bad = [one for one in tallies if one.meaning is Class.FAIL]
+    bad = [tally for tally in tallies if tally.meaning is Class.FAIL]
     if bad:
         texts = some([f"{one.count} × {one.key}: {one.example}" for one in bad])
         return Question(key, title, FAILED, texts, bad[0].reason, reply=ReplyWord.NO)
@@ -39,10 +39,10 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
             OPEN,
             f"read until {max(0.0, watched) / 60:.0f} minutes after the pause; {wanted / 60:.0f} are asked for",
         )
-    warn = [one for one in tallies if one.meaning is Class.WARN]
-    unknown = [one for one in tallies if one.meaning is Class.UNKNOWN]
+    warn = [tally for tally in tallies if tally.meaning is Class.WARN]
+    unknown = [tally for tally in tallies if tally.meaning is Class.UNKNOWN]
     noted = some([f"{one.count} × {one.key}: {one.example}" for one in (*warn, *unknown)])
-    rest = f"{sum(one.count for one in tallies)} new entries"
+    rest = f"{sum(tally.count for tally in tallies)} new entries"
     until = f"read until {max(0.0, watched) / 60:.1f} minutes after the pause"
     if noted:
         return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)

@@ -93,7 +93,7 @@ def host(case: Case) -> Question:
 
 def conversation(case: Case) -> list[Question]:
     """The question whether the RFC conversation lived on, where there was one. The library opens another silently."""
-    told = [one for one in case.observations if one.session and one.rows is not None]
+    told = [observation for observation in case.observations if observation.session and observation.rows is not None]
     if not told:
         return []
     key, title = f"sap-rfc-{case.sid}", f"{case.sid}: conversation with function modules kept?"

@@ -75,7 +75,7 @@ class SapOutcome:
     occupancy: tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...] = ()
 
     def question(self, key: str) -> Question:
-        return next(one for one in self.questions if one.key == key)
+        return next(question for question in self.questions if question.key == key)
 
 
 def not_evaluated(case: Case, key: str, title: str, question: str, found: Answers) -> Question:

@@ -19,13 +19,13 @@ def ni(case: Case) -> Question:
     key, title = f"sap-ni-{case.sid}", f"{case.sid}: connections to the dispatcher kept?"
     if not case.lanes:
         return Question(key, title, OPEN, "no connection was watched", counts=False)
-    dead = [one for one in case.lanes if not one.answered]
+    dead = [lane for lane in case.lanes if not lane.answered]
     if dead:
         reasons = some([f"{one.probe}: {one.trouble or 'it never answered'}" for one in dead])
         return Question(key, title, OPEN, f"no dispatcher answered: {reasons}")
-    lost = sum(one.lost for one in case.lanes)
+    lost = sum(lane.lost for lane in case.lanes)
     if lost > case.slo.ni_reconnects:
-        names = some([f"{one.probe} {plural(one.lost, 'time')}" for one in case.lanes if one.lost])
+        names = some([f"{lane.probe} {plural(lane.lost, 'time')}" for lane in case.lanes if lane.lost])
         return Question(
             key,
             title,
@@ -34,12 +34,12 @@ def ni(case: Case) -> Question:
             "a SAP GUI session would have been cut off",
             reply=ReplyWord.NO,
         )
-    longest = max((one.longest_s or 0.0 for one in case.lanes), default=0.0)
+    longest = max((lane.longest_s or 0.0 for lane in case.lanes), default=0.0)
     if longest > case.slo.ni_gap_s:
         return Question(
             key, title, FAILED, f"kept, but {longest:.1f} s without an answer; the limit is {case.slo.ni_gap_s:g} s"
         )
-    unseen = [f"{one.probe}: {one.unseen}" for one in case.lanes if one.unseen]
+    unseen = [f"{lane.probe}: {lane.unseen}" for lane in case.lanes if lane.unseen]
     if unseen:
         return Question(key, title, OPEN, some(unseen))
     waited = f"the longest wait {longest:.3f} s" if longest else "no wait worth mentioning"
@@ -113,8 +113,8 @@ def work_processes(case: Case) -> Question:
     found = answers(case.observations, "work_processes", case.pause)
     if found.before is None or found.last is None:
         return not_evaluated(case, key, title, "work_processes", found)
-    before = {(one.server, one.number): one for one in found.before.rows or ()}
-    after = {(one.server, one.number): one for one in found.last.rows or ()}
+    before = {(row.server, row.number): row for row in found.before.rows or ()}
+    after = {(row.server, row.number): row for row in found.last.rows or ()}
     wrong: list[str] = []
     everyday: list[str] = []
     errors = intact = 0
@@ -164,9 +164,9 @@ def users(case: Case) -> Question:
     found = answers(case.observations, "users", case.pause)
     if found.before is None or found.after is None or found.last is None:
         return not_evaluated(case, key, title, "users", found)
-    before: dict[str, User] = {one.key: one for one in found.before.rows or ()}
-    after = {one.key for one in found.after.rows or ()}
-    last = {one.key for one in found.last.rows or ()}
+    before: dict[str, User] = {row.key: row for row in found.before.rows or ()}
+    after = {row.key for row in found.after.rows or ()}
+    last = {row.key for row in found.last.rows or ()}
     lost = [one for name, one in before.items() if name not in after]
     names = some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in lost])
     by = f"by {found.after.way}"
@@ -191,8 +191,8 @@ def updates(case: Case) -> Question:
     found = answers(case.observations, "updates", case.pause)
     if found.before is None or found.last is None:
         return not_evaluated(case, key, title, "updates", found)
-    was = {one.key for one in found.before.rows or () if one.failed}
-    now = [one for one in found.last.rows or () if one.failed and one.key not in was]
+    was = {row.key for row in found.before.rows or () if row.failed}
+    now = [row for row in found.last.rows or () if row.failed and row.key not in was]
     if len(now) > case.slo.update_errors:
         return Question(
             key,
@@ -239,8 +239,8 @@ def _locks_kept(case: Case) -> str:
     """The number of locks from before that are held still; some are given back meanwhile, as they should be."""
     if case.before is None or case.after is None or case.before.locks is None or case.after.locks is None:
         return ""
-    now = {one.key for one in case.after.locks}
-    kept = sum(one.key in now for one in case.before.locks)
+    now = {lock.key for lock in case.after.locks}
+    kept = sum(lock.key in now for lock in case.before.locks)
     return f"; {kept} of the {plural(len(case.before.locks), 'lock')} from before the move still held"
 
 
@@ -249,11 +249,11 @@ def queues(case: Case) -> Question:
     found = answers(case.observations, "queues", case.pause)
     if found.before is None or found.last is None:
         return not_evaluated(case, key, title, "queues", found)
-    was = {one.type: one for one in found.before.rows or ()}
+    was = {row.type: row for row in found.before.rows or ()}
     full = [
-        f"{one.type} {one.now} waiting"
-        for one in found.last.rows or ()
-        if one.now > case.slo.queue_now and one.now > (was[one.type].now if one.type in was else 0)
+        f"{row.type} {row.now} waiting"
+        for row in found.last.rows or ()
+        if row.now > case.slo.queue_now and row.now > (was[row.type].now if row.type in was else 0)
     ]
     if full:
         return Question(
@@ -265,7 +265,7 @@ def queues(case: Case) -> Question:
             reply=ReplyWord.NO,
         )
     high = [
-        f"{one.type} {one.high}" for one in found.last.rows or () if one.type in was and one.high > was[one.type].high
+        f"{row.type} {row.high}" for row in found.last.rows or () if row.type in was and row.high > was[row.type].high
     ]
     marks = f"new high marks: {some(high)}" if high else ""
     return Question(key, title, PASSED, marks, f"by {found.last.way}", reply=ReplyWord.YES)
