@@ -28,11 +28,12 @@ from lpmkit.commands.console import (
     terminal,
 )
 from lpmkit.commands.progress import follow_and_report
-from lpmkit.commands.survey import validate
+from lpmkit.commands.survey import print_findings, validate
 
 if TYPE_CHECKING:
     from lpmkit.migration.recovery import Leftover, Proposal
     from lpmkit.runbook import Runbook
+    from lpmkit.runs.away import Away
     from lpmkit.runs.folder import Run
 
 
@@ -95,12 +96,24 @@ def confirmed(book: Runbook, run: Run) -> str:
     help="The partition's name as confirmation: move it home. Without it the move is only validated.",
 )
 @click.option("--keep-mapping", is_flag=True, help="Keep the current mapping of adapters and disks.")
+@click.option("--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Baseline: recording before the move.")
+@click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Recording after the move.")
+@click.option("--detach", is_flag=True, help="Return once the recorder runs; `lpmkit attach RUN` shows the move.")
 @json_option
 @click.pass_context
 @reports_errors
-def home(context: click.Context, partition: str | None, typed: str | None, keep_mapping: bool, as_json: bool) -> None:
-    """List the partitions that are not on their home frame, since when and under which change. With PARTITION: validate
-    or make the move home.
+def home(
+    context: click.Context,
+    partition: str | None,
+    typed: str | None,
+    keep_mapping: bool,
+    lead_in_s: float | None,
+    tail_s: float | None,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """List the partitions that are not on their home frame, since when and under which change. With PARTITION: check
+    and validate the move home, or make it.
     """
     from lpmkit.runs.away import away, ledger
 
@@ -123,9 +136,20 @@ def home(context: click.Context, partition: str | None, typed: str | None, keep_
         "as_json": as_json,
     }
     if typed is None:
+        if not as_json:
+            _check_way_home(context, stay, keep_mapping)
         context.invoke(validate, **back)
     else:
-        context.invoke(move, **back, typed=typed, lead_in_s=None, tail_s=None, detach=False)
+        context.invoke(move, **back, typed=typed, lead_in_s=lead_in_s, tail_s=tail_s, detach=detach)
+
+
+def _check_way_home(context: click.Context, stay: Away, keep_mapping: bool) -> None:
+    """Print the checks of a move home."""
+    from lpmkit.runbook import Runbook
+
+    book = Runbook(site_of(context))
+    wanted = MoveArguments(stay.partition, stay.home, stay.now_on, keep_mapping, ())
+    print_findings(book.check(book.prepare(wanted.order(book))))
 
 
 @click.command()

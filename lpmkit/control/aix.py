@@ -570,8 +570,8 @@ def read_dr_lines(text: str) -> tuple[SyslogLine, ...]:
     r"""Entries of the dynamic reconfiguration daemon in a syslog file, in the order of the file; other lines are
     skipped.
 
-    The tag ``DRMGR`` is documented (dr_scripts, AIX 7.2); what it says of a migration was not found, so the words are
-    kept as they come.
+    The tag ``DRMGR`` is documented (dr_scripts, AIX 7.2); of what it says of a migration one line is known ("Starting
+    CHECK phase for partition migration", the article), so the words are kept as they come.
 
     >>> read_dr_lines("Aug  8 20:14:02 bxaix85 daemon:notice DRMGR[241]: post phase\n"
     ...     "Aug  8 20:14:02 bxaix85 auth:info sshd: x\n")

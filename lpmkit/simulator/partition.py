@@ -158,8 +158,9 @@ class AixMachine:
             return self.oracle.run(words, io, user)
         if words[0] in ("su", "/usr/bin/su"):
             return self._switch_user(words[1:], io, user)
-        if words[0].rsplit("/", 1)[-1] == "ps" and self.sap is not None:
-            return write(io, aix_system.ps(self.guest, words[1:], context, self.sap.processes()))
+        lister = {"ps": aix_system.ps, "topas": aix_system.topas}.get(words[0].rsplit("/", 1)[-1])
+        if lister is not None and self.sap is not None:
+            return write(io, lister(self.guest, words[1:], context, self.sap.processes()))
         if words[0] in ("perl", "/usr/bin/perl"):
             return partition_perl.run(words[1:], io, self.root)
         read_file = partition_files.HANDLERS.get(words[0])

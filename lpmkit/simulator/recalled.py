@@ -474,11 +474,12 @@ AIX_NPIV_DISK = "MPIO IBM 2107 FC Disk"
 # Identifier and label of the aborted move are seen, type, class and resource are not.
 CLIENT_ABORTED = LogTemplate("5E075ADF", "CLIENT_PMIG_ABORTED", "I", "S", "pmig", "Client Partition Migration Aborted")
 SYSLOG = "/var/adm/messages"
+# The line of the check phase is printed in the article that the reference case comes from; the others are like it.
 DRMGR_LINES = {
-    "check": "DRMGR: check phase of the partition migration completed",
-    "prepare": "DRMGR: prepare phase of the partition migration completed",
-    "post": "DRMGR: post phase of the partition migration completed",
-    "undo": "DRMGR: the partition migration was undone",
+    "check": "DRMGR: Starting CHECK phase for partition migration.",
+    "prepare": "DRMGR: Starting PRE phase for partition migration.",
+    "post": "DRMGR: Starting POST phase for partition migration.",
+    "undo": "DRMGR: Starting UNDO phase for partition migration.",
 }
 
 
@@ -491,6 +492,46 @@ NMON_ROWS = {
     "prepare": "BBBR,{stamp},DR pre,partition migration",
     "post": "BBBR,{stamp},DR post,partition migration",
 }
+
+
+# --- topas ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class TopasRow:
+    """A process on the page of ``topas``: name, process id, share of the processors in percent, owner."""
+
+    name: str
+    pid: int
+    cpu: float
+    owner: str
+
+
+def topas_page(
+    host: str, when: str, busy: float, network: tuple[str, float, float], disk: str, rows: tuple[TopasRow, ...]
+) -> str:
+    """One page of ``topas``, as it stands for an interval; ``network`` is an interface with KB in and out a second."""
+    interface, into, out = network
+    user, kernel = busy * 0.7, busy * 0.3
+    head = [
+        f"Topas Monitor for host:    {host}",
+        f"{when}   Interval:  2",
+        "",
+        f"Kernel {kernel:6.1f}   |{'#' * round(kernel / 4):<25}|",
+        f"User   {user:6.1f}   |{'#' * round(user / 4):<25}|",
+        f"Wait   {0.3:6.1f}   |{'':<25}|",
+        f"Idle   {100 - busy - 0.3:6.1f}   |{'#' * round((100 - busy) / 4):<25}|",
+        "",
+        "Network  KBPS   I-Pack  O-Pack   KB-In  KB-Out",
+        f"{interface:<6} {into + out:9.1f} {into / 1.4:8.1f} {out / 1.4:7.1f} {into:8.1f} {out:7.1f}",
+        f"{'lo0':<6} {0.2:9.1f} {1.0:8.1f} {1.0:7.1f} {0.1:8.1f} {0.1:7.1f}",
+        "",
+        "Disk    Busy%     KBPS     TPS KB-Read KB-Writ",
+        f"{disk:<7} {busy / 20:5.1f} {busy * 3:8.1f} {busy / 4:7.1f} {busy:7.1f} {busy * 2:7.1f}",
+        "",
+        "Name            PID  CPU%  PgSp Owner",
+    ]
+    return (
+        "\n".join(head + [f"{row.name:<11} {row.pid:>9} {row.cpu:5.1f} {10.2:5.1f} {row.owner}" for row in rows]) + "\n"
+    )
 
 
 # --- vasistat -------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ HANDLERS: dict[str, Handler] = {
     "uptime": aix_system.uptime,
     "who": aix_system.who,
     "ps": aix_system.ps,
+    "topas": aix_system.topas,
     "date": aix_system.date,
     "hostname": aix_system.hostname,
     "svmon": aix_memory.svmon,

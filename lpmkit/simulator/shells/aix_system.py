@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lpmkit.simulator import recalled
 from lpmkit.simulator.guest import Guest
 from lpmkit.simulator.shells import aix_clusters
 from lpmkit.simulator.shells.reply import Context, Reply, lines
@@ -73,6 +74,19 @@ class Process:
     arguments: str
     started_s: float | None = None
 
+    @property
+    def share(self) -> float:
+        """The share of a processor that it uses, made up from its name and number: work processes and the database
+        work, daemons rest.
+        """
+        busy = 0.02 if self.command.startswith(("disp+work", "dw.sap", "oracle")) else 0.0004
+        return busy * (1 + self.pid // 4096 % 5) / 3
+
+    def cpu_s(self, guest: Guest, context: Context) -> float:
+        """The processor time that it has used."""
+        began = guest.boot_wall_s if self.started_s is None else self.started_s
+        return 2.0 + max(0.0, context.wall_s - began) * self.share
+
     def column(self, name: str, guest: Guest, context: Context) -> str:
         began = guest.boot_wall_s + self.pid // 10000 if self.started_s is None else self.started_s
         elapsed = int(context.wall_s - began)
@@ -86,7 +100,7 @@ class Process:
             "comm": self.command,
             "args": self.arguments,
             "etime": f"{days}-{clock}" if days else clock,
-            "time": "00:01:12",
+            "time": _cpu_clock(self.cpu_s(guest, context)),
             "pcpu": "0.1",
             "vsz": "10240",
             "tty": "-",
@@ -120,10 +134,12 @@ def ps(guest: Guest, arguments: Sequence[str], context: Context, others: Sequenc
     if asked:
         return _columns(guest, there, ",".join(asked).split(","), context)
     if not any("f" in word for word in words):
-        return lines("    PID    TTY  TIME CMD", *(_short(each) for each in there[:4]))
+        rows = [f"{each.pid:>7}      - {_minutes(each.cpu_s(guest, context)):>5} {each.command}" for each in there[:4]]
+        return lines("    PID    TTY  TIME CMD", *rows)
     boot = time.strftime("%b %d", time.gmtime(guest.boot_wall_s))
     rows = [
-        f"{each.user:>8} {each.pid:>7} {each.ppid:>7}   0   {_since(each, boot, context)}      -  1:12 {each.arguments}"
+        f"{each.user:>8} {each.pid:>7} {each.ppid:>7} {round(each.share * 100):>3}   {_since(each, boot, context)}"
+        f"      - {_minutes(each.cpu_s(guest, context)):>5} {each.arguments}"
         for each in there
     ]
     return lines("     UID     PID    PPID   C    STIME    TTY  TIME CMD", *rows)
@@ -136,8 +152,21 @@ def _since(process: Process, boot: str, context: Context) -> str:
     return time.strftime("%H:%M:%S", time.gmtime(process.started_s))
 
 
-def _short(process: Process) -> str:
-    return f"{process.pid:>7}      -  1:12 {process.command}"
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _cpu_clock(seconds: float) -> str:
+    return f"{int(seconds) // 3600:02}:{int(seconds) % 3600 // 60:02}:{int(seconds) % 60:02}"
+
+
+def topas(guest: Guest, arguments: Sequence[str], context: Context, others: Sequence[Process] = ()) -> Reply:
+    """One page of ``topas``: the processes that use the most of the processors."""
+    there = sorted([*processes(guest), *others], key=lambda each: (-each.share, each.pid))
+    rows = tuple(recalled.TopasRow(each.command, each.pid, each.share * 100, each.user) for each in there[:12])
+    busy = min(95.0, sum(each.share for each in there) * 100)
+    when = context.time("%a %b %e %H:%M:%S %Y")
+    return Reply(recalled.topas_page(guest.name, when, busy, ("en0", 41.2, 38.9), "hdisk0", rows))
 
 
 def _columns(guest: Guest, there: Sequence[Process], asked: Sequence[str], context: Context) -> Reply:

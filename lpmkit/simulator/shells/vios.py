@@ -87,12 +87,29 @@ def vasistat(world: World, frame: Frame, arguments: Sequence[str], context: Cont
         )
         for each in moving
     )
-    out = vios.moved_bytes_out + sum(each.bytes_transmitted for each in moving if each.source == frame.name)
-    received = vios.moved_bytes_in + sum(each.bytes_transmitted for each in moving if each.target == frame.name)
+    out, received = vios_devices.mover_bytes(world, frame)
     shown = streams if "-all" in options else ()
     if "-stream" in options:
         shown = tuple(each for each in streams if str(each.number) == options["-stream"])
     return Reply(recalled.vasistat_page(device, UP_SINCE_S, out, received, shown))
+
+
+#: Kilobytes a second of a move over a link of 1 Gb, and of the rest.
+COPY_KB, IDLE_KB = 112_400.0, 14.6
+
+
+def topas(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """One page of ``topas``: a move shows on the interface of the shared Ethernet adapter, and in the processors."""
+    every = [found.migration for found in world.on(frame.name) if found.migration is not None]
+    copying = [each for each in every if each.bytes_transmitted and each.bytes_remaining]
+    out = IDLE_KB + (COPY_KB if any(each.source == frame.name for each in copying) else 0.0)
+    into = IDLE_KB + (COPY_KB if any(each.target == frame.name for each in copying) else 0.0)
+    interface = f"en{frame.vios.sea.name.removeprefix('ent')}" if frame.vios.sea else "en0"
+    usual = (recalled.TopasRow("seaproc", 176_200, 2.1, "root"), recalled.TopasRow("java", 245_760, 0.4, "padmin"))
+    rows = (recalled.TopasRow("mover", 311_412, 31.0, "root"), *usual) if copying else usual
+    busy = 38.0 if copying else 4.0
+    when = context.time("%a %b %e %H:%M:%S %Y")
+    return Reply(recalled.topas_page(frame.vios.hostname, when, busy, (interface, into, out), "hdisk0", rows))
 
 
 def ioslevel(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
@@ -167,5 +184,6 @@ HANDLERS: dict[str, Handler] = {
     "hostname": hostname,
     "netstat": netstat,
     "sysstat": sysstat,
+    "topas": topas,
     "help": ioscli_help,
 }
