@@ -48,8 +48,8 @@ _USUAL_SHARE = 0.01
 
 def brown_outs(still: Suspension, traces: Sequence[Trace], stalls: Sequence[Interval]) -> tuple[BrownOut, ...]:
     """The slow time after one suspension, by each probe whose baseline shows the usual values."""
-    found = (_brown_out(still, trace, stalls) for trace in traces if trace.host == still.host)
-    return tuple(one for one in found if one is not None)
+    drawn_out = (_brown_out(still, trace, stalls) for trace in traces if trace.host == still.host)
+    return tuple(one for one in drawn_out if one is not None)
 
 
 def _brown_out(still: Suspension, trace: Trace, stalls: Sequence[Interval]) -> BrownOut | None:

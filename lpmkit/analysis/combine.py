@@ -218,14 +218,14 @@ def session_outages(
     """Outages of open sessions as their users felt them: every silence of the echo, of the connection to a SAP
     dispatcher and of a session with a database.
     """
-    found = []
+    gathered = []
     for trace in traces:
         if trace.kind not in SESSIONS:
             continue
         for outage in outages:
             if outage.probe == trace.probe and outage.kind is not OutageKind.OBSERVER:
-                found.append(_session_outage(outage, trace, agreed))
-    return tuple(found)
+                gathered.append(_session_outage(outage, trace, agreed))
+    return tuple(gathered)
 
 
 def _session_outage(outage: Outage, trace: Trace, agreed: Sequence[Suspension]) -> SessionOutage:

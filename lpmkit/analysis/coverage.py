@@ -54,16 +54,16 @@ def coverage(record: Record, manifest: JsonMapping, missing: Mapping[str, Missin
             sources.setdefault(source.probe, []).append(source)
     ordered = dict(_ordered(record.events, manifest))
     until = end_of_watching(record)
-    found = [
+    coverages = [
         _of_probe(record, probe, *ordered.get(probe, ("", "")), sources.get(probe, ()), until)
         for probe in sorted({*sources, *ordered})
     ]
     others = [
         Coverage(rows.probe, "", "", (), (), 0, 0, missing=rows)
         for rows in missing.values()
-        if rows.probe not in {one.probe for one in found}
+        if rows.probe not in {one.probe for one in coverages}
     ]
-    return (*(replace(one, missing=missing.get(one.probe)) for one in found), *others)
+    return (*(replace(one, missing=missing.get(one.probe)) for one in coverages), *others)
 
 
 def _ordered(events: Sequence[Event], manifest: JsonMapping) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -244,7 +244,7 @@ def unfinished(record: Record, manifest: JsonMapping) -> str:
 
 def withheld(
     questions: Iterable[Question],
-    found: Sequence[Coverage],
+    coverages: Sequence[Coverage],
     record: Record,
     hosts: Sequence[HostAnalysis],
     manifest: JsonMapping,
@@ -255,21 +255,25 @@ def withheld(
     observer.
     """
     incomplete = unfinished(record, manifest)
-    return tuple(_weighed(question, found, record, hosts, incomplete) for question in questions)
+    return tuple(_weighed(question, coverages, record, hosts, incomplete) for question in questions)
 
 
 def _weighed(
     question: Question,
-    found: Sequence[Coverage],
+    coverages: Sequence[Coverage],
     record: Record,
     hosts: Sequence[HostAnalysis],
     incomplete: str,
 ) -> Question:
-    if question.key == "outages" and question.state is AnswerState.FAILED and (doubt := _doubt(found, record, hosts)):
+    if (
+        question.key == "outages"
+        and question.state is AnswerState.FAILED
+        and (doubt := _doubt(coverages, record, hosts))
+    ):
         return replace(
             question, state=AnswerState.NOT_EVALUATED, details=f"{question.details}; but {doubt}", reply=None
         )
-    reasons = list(_reasons(question.key, found, record, hosts, incomplete))
+    reasons = list(_reasons(question.key, coverages, record, hosts, incomplete))
     if question.state is not AnswerState.PASSED or not reasons:
         return question
     more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
@@ -280,9 +284,9 @@ def _weighed(
     return replace(question, state=AnswerState.NOT_EVALUATED, details=details, reply=None)
 
 
-def _doubt(found: Sequence[Coverage], record: Record, hosts: Sequence[HostAnalysis]) -> str:
+def _doubt(coverages: Sequence[Coverage], record: Record, hosts: Sequence[HostAnalysis]) -> str:
     """The gap of the observer's own ticker in which all unexpected silences lie; empty where one lies elsewhere."""
-    gaps = [gap for one in found if one.kind == OBSERVER for gap in one.gaps]
+    gaps = [gap for one in coverages if one.kind == OBSERVER for gap in one.gaps]
     silences = [outage.outer for host in hosts for outage in host.outages if outage.kind is not OutageKind.SUSPENSION]
     within = [[gap for gap in gaps if gap.span.lo_ns < span.hi_ns and span.lo_ns < gap.span.hi_ns] for span in silences]
     return in_words(within[0][0], record.wall) if within and all(within) else ""
@@ -319,20 +323,20 @@ def _is_the_host(gap: UnobservedStretch, host: str, hosts: Sequence[HostAnalysis
 
 
 def _reasons(
-    key: str, found: Sequence[Coverage], record: Record, hosts: Sequence[HostAnalysis], incomplete: str
+    key: str, coverages: Sequence[Coverage], record: Record, hosts: Sequence[HostAnalysis], incomplete: str
 ) -> Iterator[str]:
     if key not in _DEPENDS:
         return
     kinds, only_window = _DEPENDS[key]
     if incomplete and key in ("complete", "outages"):
         yield incomplete
-    watched = [one for one in found if one.kind in kinds and one.kind != OBSERVER]
+    watched = [one for one in coverages if one.kind in kinds and one.kind != OBSERVER]
     for host in dict.fromkeys(one.host for one in watched):
         if key not in ("session", "limit-session-outage") and not any(
             one.answered for one in watched if one.host == host
         ):
             yield f"{host} never answered"
-    for one in found:
+    for one in coverages:
         if one.missing is not None and (one.kind in kinds or key == "complete"):
             yield str(one.missing)
         for gap in one.gaps if one.kind in kinds else ():
@@ -355,7 +359,7 @@ def _time_of_day(wall_ns: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def rows(found: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:
+def rows(coverages: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:
     """The coverage as JSON values: when each probe looked, when not and why, and what answered."""
 
     def span(interval: Interval) -> JsonObject:
@@ -374,5 +378,5 @@ def rows(found: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:
             "declined": one.declined,
             "missing_rows": one.missing.missing if one.missing is not None else 0,
         }
-        for one in found
+        for one in coverages
     ]

@@ -26,15 +26,15 @@ def missing_rows(run: Run, record: Record) -> dict[str, MissingRows]:
     for event in record.events:
         present[f"events/{event.source}.{event.segment}"] += 1
     present.update(run.observation_counts())
-    found: dict[str, MissingRows] = {}
+    missing: dict[str, MissingRows] = {}
     for event in record.events:
         written = event.data.get("written") if event.kind == "recorder-ended" else None
         for name, rows in written.items() if isinstance(written, Mapping) else ():
             if isinstance(rows, int) and present[name] < rows:
                 probe = _probe(str(name))
-                before = found.get(probe, MissingRows(probe, 0, 0))
-                found[probe] = MissingRows(probe, before.missing + rows - present[name], before.written + rows)
-    return found
+                before = missing.get(probe, MissingRows(probe, 0, 0))
+                missing[probe] = MissingRows(probe, before.missing + rows - present[name], before.written + rows)
+    return missing
 
 
 def _probe(name: str) -> str:

@@ -148,7 +148,7 @@ class _Database:
         kept = self._sessions_around()
         judgement, marks, measures = self._alert(before, after)
         way = str((next(iter(self.orders.values())).get("options") or {}).get("way", {}).get("way", "?"))
-        found = DatabaseAnalysis(
+        database = DatabaseAnalysis(
             sid=self.sid,
             host=self.host,
             way=way,
@@ -171,7 +171,7 @@ class _Database:
             questions=(),
             notes=tuple(self.notes),
         )
-        return replace(found, questions=tuple(self._questions(found)))
+        return replace(database, questions=tuple(self._questions(database)))
 
     def _version(self, before: JsonMapping | None) -> str | None:
         rows = (before or {}).get("facts", {}).get("instance") or [event.data for event in self.sessions]
@@ -272,18 +272,18 @@ class _Database:
 
     # --- the questions
 
-    def _questions(self, found: DatabaseAnalysis) -> list[Question]:
+    def _questions(self, database: DatabaseAnalysis) -> list[Question]:
         title = f"Oracle {self.sid}"
         sql, states = self._looks("sql"), [int(row["mono_ns"]) for row in self.states]
         end = Interval(max(self.span.lo_ns, self.turn_ns), self.span.hi_ns)
         return [
             self._seen(self._restarted(title), [*sql, *states], end, STATE_SLACK_NS, "sql"),
             self._seen(self._session(title), sql, end, SESSION_SLACK_NS, "sql"),
-            self._seen(self._others(title, found), states, end, STATE_SLACK_NS, "db-state"),
-            self._log(title, found),
+            self._seen(self._others(title, database), states, end, STATE_SLACK_NS, "db-state"),
+            self._log(title, database),
             self._seen(self._logons(title), self._looks("logon"), self.span, LOGON_LOOK_SLACK_NS, "logon"),
-            *(self._seen(question, states, end, STATE_SLACK_NS, "db-state") for question in _around(title, found)),
-            _commits(title, found),
+            *(self._seen(question, states, end, STATE_SLACK_NS, "db-state") for question in _around(title, database)),
+            _commits(title, database),
         ]
 
     def _seen(self, question: Question, looks: Sequence[int], span: Interval, slack_ns: int, kind: str) -> Question:
@@ -440,36 +440,38 @@ class _Database:
         """Tell whether the session's probe still asked after the suspension: without that, silence is ours."""
         return any(sent >= self.turn_ns for sent in self._looks("sql"))
 
-    def _others(self, title: str, found: DatabaseAnalysis) -> Question:
+    def _others(self, title: str, database: DatabaseAnalysis) -> Question:
         name, what = self._key("population"), f"{title} sessions of others kept?"
-        if found.kept is None:
+        if database.kept is None:
             return Question(name, what, OPEN, "who was logged on before and after is not known", counts=False)
-        lost, beyond = found.kept.lost, found.kept.beyond_usual
+        lost, beyond = database.kept.lost, database.kept.beyond_usual
         if len(beyond) > self._limit("lost_sessions"):
             shown = ", ".join(beyond[:5]) + (" …" if len(beyond) > 5 else "")
-            text = f"{len(beyond)} of {found.kept.before} ended around the suspension, more than usual: {shown}"
+            text = f"{len(beyond)} of {database.kept.before} ended around the suspension, more than usual: {shown}"
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if lost:
             text = (
-                f"{found.kept.same} of {found.kept.before}; {len(lost)} ended, as pools renew theirs or the site "
+                f"{database.kept.same} of {database.kept.before}; {len(lost)} ended, as pools renew theirs or the site "
                 "file allows"
             )
             return Question(name, what, PASSED, text, reply=ReplyWord.YES)
-        return Question(name, what, PASSED, f"all {found.kept.before} that were there long before", reply=ReplyWord.YES)
+        return Question(
+            name, what, PASSED, f"all {database.kept.before} that were there long before", reply=ReplyWord.YES
+        )
 
-    def _log(self, title: str, found: DatabaseAnalysis) -> Question:  # noqa: PLR0911 - as above
+    def _log(self, title: str, database: DatabaseAnalysis) -> Question:  # noqa: PLR0911 - as above
         name, what = self._key("alert"), f"{title} alert log: no new critical entries?"
         gaps = self._gaps_of_the_log()
-        if found.judgement is None:
+        if database.judgement is None:
             return Question(name, what, OPEN, f"the alert log was not read{_because(gaps[0] if gaps else '')}")
-        verdict = found.judgement
+        verdict = database.judgement
         worst = [tally for tally in verdict.tallies if tally.meaning in (Class.FAIL, Class.WARN, Class.UNKNOWN)]
         text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
         if verdict.verdict == Class.FAIL.value:
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if gaps:
             return Question(name, what, OPEN, f"not all of it was seen: {gaps[0]}" + (f"; {text}" if text else ""))
-        if partial := self._partial_view(found):
+        if partial := self._partial_view(database):
             return Question(name, what, OPEN, partial + (f"; {text}" if text else ""))
         if verdict.verdict == Class.UNKNOWN.value:
             return Question(name, what, OPEN, f"unclassified entries: {text or 'lines without a time'}")
@@ -483,13 +485,13 @@ class _Database:
     def _keeps_readings(self) -> bool:
         return any(event.kind == "alert-log" and "hostname" in event.data for event in self.record.events)
 
-    def _partial_view(self, found: DatabaseAnalysis) -> str:
+    def _partial_view(self, database: DatabaseAnalysis) -> str:
         """The objection to a log that was read by SQL from within a pluggable database: the view shows that container
         alone.
         """
-        if "V$DIAG_ALERT_EXT" not in found.paths:
+        if "V$DIAG_ALERT_EXT" not in database.paths:
             return ""
-        rows = (found.before or found.after or {}).get("facts", {}).get("container") or [{}]
+        rows = (database.before or database.after or {}).get("facts", {}).get("container") or [{}]
         container, cdb = rows[0].get("con_name"), rows[0].get("cdb")
         if cdb != "YES" or container == "CDB$ROOT":
             return ""
@@ -555,27 +557,27 @@ def _short(host: str) -> str:
     return host.partition(".")[0].lower()
 
 
-def _around(title: str, found: DatabaseAnalysis) -> Iterator[Question]:
+def _around(title: str, database: DatabaseAnalysis) -> Iterator[Question]:
     """Standby databases, ASM disk groups, other instances: only where there are any before the move or after it."""
-    name, what = f"oracle-around-{found.sid}", f"{title} standby, disk groups and other instances OK?"
-    if not found.before or not found.after:
+    name, what = f"oracle-around-{database.sid}", f"{title} standby, disk groups and other instances OK?"
+    if not database.before or not database.after:
         return
-    there = facts.surroundings(found.before), facts.surroundings(found.after)
+    there = facts.surroundings(database.before), facts.surroundings(database.after)
     if not any(there):
         return
-    wrong = facts.worse_around(found.before, found.after)
+    wrong = facts.worse_around(database.before, database.after)
     if wrong:
         yield Question(name, what, FAILED, "; ".join(wrong), reply=ReplyWord.NO)
         return
-    lag = facts.lag_s(found.after)
+    lag = facts.lag_s(database.after)
     behind = f"; the standby is {lag} s behind" if lag else ""
     yield Question(name, what, PASSED, f"{', '.join(there[1] or there[0])}{behind}", reply=ReplyWord.YES)
 
 
-def _commits(title: str, found: DatabaseAnalysis) -> Question:
+def _commits(title: str, database: DatabaseAnalysis) -> Question:
     """The waits of commits; no limit is set, so they are shown and decide nothing."""
-    name, what = f"oracle-commit-{found.sid}", f"{title} commits stalled for how long?"
-    sync = next((wait for wait in found.waits if wait.event == "log file sync"), None)
+    name, what = f"oracle-commit-{database.sid}", f"{title} commits stalled for how long?"
+    sync = next((wait for wait in database.waits if wait.event == "log file sync"), None)
     if sync is None:
         return Question(name, what, OPEN, "the waits before and after are not known", counts=False)
     bucket = f", the longest below {sync.longest_ms / 1000:g} s" if sync.longest_ms else ""
@@ -619,17 +621,17 @@ def _time(text: Any) -> datetime | None:
         return None
 
 
-def as_dict(found: DatabaseAnalysis) -> JsonObject:
+def as_dict(database: DatabaseAnalysis) -> JsonObject:
     """One database as JSON values, for the summary."""
-    said = found.judgement
+    said = database.judgement
     return {
-        "sid": found.sid,
-        "host": found.host,
-        "asked_by": found.way,
-        "version": found.version,
-        "sessions": [dict(session) for session in found.sessions],
-        "sessions_before": found.kept.before if found.kept else None,
-        "sessions_lost": list(found.kept.lost) if found.kept else None,
+        "sid": database.sid,
+        "host": database.host,
+        "asked_by": database.way,
+        "version": database.version,
+        "sessions": [dict(session) for session in database.sessions],
+        "sessions_before": database.kept.before if database.kept else None,
+        "sessions_lost": list(database.kept.lost) if database.kept else None,
         "waits": [
             {
                 "event": wait.event,
@@ -638,14 +640,14 @@ def as_dict(found: DatabaseAnalysis) -> JsonObject:
                 "longest_below_ms": wait.longest_ms,
                 "method": "counters after minus before",
             }
-            for wait in found.waits
+            for wait in database.waits
         ],
-        "changes": [{"what": what, "before": old, "after": new} for what, old, new in found.changes],
-        "not_looked_at": dict(found.gaps),
+        "changes": [{"what": what, "before": old, "after": new} for what, old, new in database.changes],
+        "not_looked_at": dict(database.gaps),
         "alert_log": None
         if said is None
         else {
-            "paths": list(found.paths),
+            "paths": list(database.paths),
             "verdict": said.verdict,
             "inside": said.inside,
             "before": said.before,
@@ -667,7 +669,7 @@ def as_dict(found: DatabaseAnalysis) -> JsonObject:
                 "resolution_s": measure.resolution_s,
                 "agrees_with_suspension": measure.agrees,
             }
-            for measure in found.measures
+            for measure in database.measures
         ],
-        "notes": list(found.notes),
+        "notes": list(database.notes),
     }

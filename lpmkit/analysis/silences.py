@@ -57,7 +57,7 @@ def tick_silences(
     """
     lo, hi = facts
     gaps = lo[1:] - hi[:-1]
-    long, found = gaps > level.threshold_ns + 2 * ticks.slower[1:], []
+    long, silences = gaps > level.threshold_ns + 2 * ticks.slower[1:], []
     for span in shared:
         slowest = int(ticks.step.max(initial=0))
         within_it = Interval(span.lo_ns - slowest, span.hi_ns + slowest)
@@ -84,10 +84,10 @@ def tick_silences(
         least = max(0, end.lo_ns - begin.hi_ns)
         if stamp is None:
             least = max(0, least - DELIVERY_NS)
-        found.append(
+        silences.append(
             Outage(ticks.probe, ticks.host, None, begin, end, Interval(min(least, most), most), Method.TICK_STAMPS)
         )
-    return found
+    return silences
 
 
 def _local_noise(late: Int64Array, first: int, level: Noise) -> tuple[int, int]:
@@ -118,7 +118,7 @@ def frozen_silences(
     which their stamps show. Returns also which facts cannot be placed before or after the jump.
     """
     lo, hi = facts
-    found, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
+    silences, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
     for index, one in enumerate(breaks):
         before = alignment.bounds(one.window.lo_ns, index)
         after = settled(alignment, breaks, one.window.hi_ns, index + 1)
@@ -137,11 +137,11 @@ def frozen_silences(
         length = Interval(missed.lo_ns, missed.hi_ns + int(np.diff(near).max(initial=0)))
         begin = Interval(last, max(last, resumed - length.lo_ns))
         end = Interval(min(resumed, last + length.lo_ns), resumed)
-        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP))
+        silences.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP))
         doubtful |= pending
         lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
         hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
-    return found, doubtful
+    return silences, doubtful
 
 
 def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks: Sequence[Break]) -> BoolArray:
@@ -162,12 +162,12 @@ def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks
     return unsure
 
 
-def begun_earlier(found: Sequence[Outage], lo: Int64Array, unsure: BoolArray) -> list[Outage]:
+def begun_earlier(silences: Sequence[Outage], lo: Int64Array, unsure: BoolArray) -> list[Outage]:
     """The same silences of ticks; one that seems to begin with an unsure tick may have begun with the last sure one
     before it.
     """
     widened = []
-    for one in found:
+    for one in silences:
         last = int(np.searchsorted(lo, one.begin.lo_ns))
         while 0 < last < len(lo) and unsure[last]:
             last -= 1
@@ -183,7 +183,7 @@ def arrival_silences(
     ticks: Signals, facts: tuple[Int64Array, Int64Array], breaks: Sequence[Break], silences: Sequence[Outage]
 ) -> list[Outage]:
     """Pauses in the arrival of ticks while the ticks' stamps show that the host ran on."""
-    found = []
+    gathered = []
     for gap in breaks:
         if gap.stamped or any(silence.outer.overlaps(gap.window) for silence in silences):
             continue
@@ -192,8 +192,8 @@ def arrival_silences(
         begin = Interval(last, gap.window.lo_ns + late)
         end = Interval(max(begin.hi_ns, gap.window.hi_ns - late), gap.window.hi_ns)
         length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
-        found.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.TICK_ARRIVALS))
-    return found
+        gathered.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.TICK_ARRIVALS))
+    return gathered
 
 
 def late_questions(asked: Signals, threshold_ns: int) -> BoolArray:
@@ -208,7 +208,7 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
     A lost echo request is no silence while the ones beside it were answered; several lost in a row are one, however
     late answers usually are.
     """
-    found = []
+    silences = []
     needed = _telling_losses(asked)
     for first, last in _runs(late):
         silence = _one_asked_silence(asked, facts, first, last, level)
@@ -216,8 +216,8 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
             continue
         lost = max((b - a + 1 for a, b in _runs(~asked.spoke[first : last + 1])), default=0)
         if asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns or lost >= needed:
-            found.append(silence)
-    return found
+            silences.append(silence)
+    return silences
 
 
 def _telling_losses(asked: Signals) -> int:

@@ -470,7 +470,7 @@ def read_element(text: str) -> tuple[Moment | None, Tags, str]:
     head, _, body = text.partition("<txt>")
     body = body.rpartition("</txt>")[0] if "</txt>" in body else body
     said = {name: unescape(single or double) for name, single, double in _ATTRIBUTE.findall(head)}
-    found = _XML_TIME.match(said.get("time", ""))
+    match = _XML_TIME.match(said.get("time", ""))
     level = said.get("level", "")
     tags = Tags(
         process=said.get("pid") or None,
@@ -480,7 +480,7 @@ def read_element(text: str) -> tuple[Moment | None, Tags, str]:
         problem=said.get("prob_key") or None,
         container=said.get("con_name") or None,
     )
-    return (iso_moment(*found.groups()) if found else None), tags, unescape(body)
+    return (iso_moment(*match.groups()) if match else None), tags, unescape(body)
 
 
 def read_events(pieces: Iterable[bytes], reader: AlertReader | None = None) -> Iterator[LogEvent]:

@@ -59,27 +59,27 @@ def _listener(sid: str, listener: str) -> Look:
     return Look(f"listener of {sid}", True, f"{listener} answers")
 
 
-def _service_trouble(way: DatabaseAccess, facts: Mapping[str, Sequence[Mapping[str, str | None]]]) -> str:
+def _service_trouble(access: DatabaseAccess, facts: Mapping[str, Sequence[Mapping[str, str | None]]]) -> str:
     """The objection to a service that several instances serve: sessions of one probe would land on different hosts."""
     serving = sorted(str(row["inst_id"]) for row in facts.get("service", ()))
-    if way.way == "sqlplus" or len(serving) < 2:
+    if access.way == "sqlplus" or len(serving) < 2:
         return ""
     return (
-        f"the service {way.service} runs on {len(serving)} instances (numbers {', '.join(serving)}), and a logon "
+        f"the service {access.service} runs on {len(serving)} instances (numbers {', '.join(serving)}), and a logon "
         "may land on any of them"
     )
 
 
 def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
-    way: DatabaseAccess,
+    access: DatabaseAccess,
     password: str | None,
     host: SshSession,
     settings: DatabaseSettings,
     wallet_password: str | None,
 ) -> Look:
-    what = f"logon to {way.sid}"
+    what = f"logon to {access.sid}"
     try:
-        asked = connect(way, password, host, LIMIT_S, wallet_password)
+        asked = connect(access, password, host, LIMIT_S, wallet_password)
     except QueryFailed as trouble:
         return Look(what, False, trouble.what, trouble.next_step or "Try it by hand with the same user.")
     except LpmError as trouble:
@@ -98,15 +98,15 @@ def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
         and not str(beat["version"]).startswith(settings.version.split(".")[0] + ".")
     ):
         return Look(
-            what, False, f"{said}; the site file says {settings.version}", f"Correct databases.{way.sid}.version."
+            what, False, f"{said}; the site file says {settings.version}", f"Correct databases.{access.sid}.version."
         )
-    if objection := _service_trouble(way, gathered["facts"]):
+    if objection := _service_trouble(access, gathered["facts"]):
         return Look(
             what,
             False,
             f"{said}; {objection}",
             (
-                f"Set databases.{way.sid}.service to a service that runs on one instance only (srvctl add service … "
+                f"Set databases.{access.sid}.service to a service that runs on one instance only (srvctl add service … "
                 "-preferred INSTANCE)"
             ),
         )

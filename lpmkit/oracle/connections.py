@@ -12,15 +12,15 @@ from lpmkit.timeline import Outcome
 
 
 def connect(
-    way: DatabaseAccess,
+    access: DatabaseAccess,
     password: str | None,
     host: SshSession | None,
     limit_s: float,
     wallet_password: str | None = None,
 ) -> Connection:
     """Log on. Raises `QueryFailed` soon after ``limit_s``, also when the other side accepts and never answers."""
-    if way.way != "sqlplus":
-        return ChildConnection(way, password, limit_s, wallet_password)
+    if access.way != "sqlplus":
+        return ChildConnection(access, password, limit_s, wallet_password)
     if host is None:
         raise QueryFailed("sqlplus needs a login to the database's host", Outcome.REFUSED)
-    return SqlPlusConnection(way, password, host, limit_s)
+    return SqlPlusConnection(access, password, host, limit_s)

@@ -63,8 +63,8 @@ def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = insta
     return DriverChoice("sqlplus", f"release {settings.version}: on its host, with no client here")
 
 
-def _missing(way: str, settings: DatabaseSettings, has: Callable[[str], bool]) -> str | None:
-    module = {"thin": "oracledb", "thick": "oracledb", "cx_oracle": "cx_Oracle"}.get(way)
+def _missing(access: str, settings: DatabaseSettings, has: Callable[[str], bool]) -> str | None:
+    module = {"thin": "oracledb", "thick": "oracledb", "cx_oracle": "cx_Oracle"}.get(access)
     if module is not None and not has(module):
         extra = (
             "pip install 'lpmkit[oracle10g]' (it builds with setuptools below 81)"
@@ -149,9 +149,9 @@ class DatabaseAccess:
         return f"{self.user or '/'} of database {self.sid} {where}"
 
 
-def missing_driver(way: DatabaseAccess) -> str | None:
+def missing_driver(access: DatabaseAccess) -> str | None:
     """The words for the driver of a connection when it could not be imported; ``None`` for ``sqlplus``, which is no
     module.
     """
-    settings = DatabaseSettings(partition=way.sid, listener=way.listener or None, user=way.user or None)
-    return _missing(way.way, settings, lambda _: False)
+    settings = DatabaseSettings(partition=access.sid, listener=access.listener or None, user=access.user or None)
+    return _missing(access.way, settings, lambda _: False)

@@ -54,15 +54,15 @@ class ChildConnection:
     """
 
     def __init__(
-        self, way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
+        self, access: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
     ) -> None:
-        self._way, self._clock, self._lock = way, Clock(), threading.Lock()
+        self._way, self._clock, self._lock = access, Clock(), threading.Lock()
         self._closed = False
         self._pipe, far = _context().Pipe()
-        self._child = _context().Process(target=_serve, args=(far,), daemon=True, name=f"driver of {way.sid}")
+        self._child = _context().Process(target=_serve, args=(far,), daemon=True, name=f"driver of {access.sid}")
         self._child.start()
         far.close()
-        self._ask(("log on", way.as_data(), password, wallet_password), limit_s, "logon")
+        self._ask(("log on", access.as_data(), password, wallet_password), limit_s, "logon")
 
     def rows(self, sql: str, limit_s: float = STATE_LIMIT_S) -> list[Row]:
         """See `lpmkit.oracle.drivers.Connection.rows`."""
@@ -151,8 +151,8 @@ def _serve(pipe: Pipe) -> None:
         _bound_time(limit_s)
         if question[0] == "log on":
             _, data, password, wallet_password = question
-            way = DatabaseAccess.from_data(data)
-            failure, session = _tried(partial(by_driver, way, password, limit_s, wallet_password))
+            access = DatabaseAccess.from_data(data)
+            failure, session = _tried(partial(by_driver, access, password, limit_s, wallet_password))
             answer = None
         else:
             failure, answer = _tried(partial(_asked, session, question, limit_s))

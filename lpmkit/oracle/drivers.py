@@ -47,18 +47,18 @@ class ThinConnection:
     """
 
     def __init__(
-        self, way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
+        self, access: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
     ) -> None:
-        oracledb = _module("oracledb", way)
-        self._way, self._loop = way, asyncio.new_event_loop()
+        oracledb = _module("oracledb", access)
+        self._way, self._loop = access, asyncio.new_event_loop()
         self._error: type[Exception] = oracledb.Error
         self._connection: Any = None
-        tls = {"wallet_password": wallet_password} if way.protocol == "tcps" and wallet_password else {}
+        tls = {"wallet_password": wallet_password} if access.protocol == "tcps" and wallet_password else {}
 
         async def log_on() -> Any:
             # since 26.0 the driver wants to be inside a running loop when it is called
             return await oracledb.connect_async(
-                user=way.user, password=password, dsn=way.dsn, tcp_connect_timeout=limit_s, **tls
+                user=access.user, password=password, dsn=access.dsn, tcp_connect_timeout=limit_s, **tls
             )
 
         try:
@@ -125,16 +125,16 @@ class ClientConnection:
     """
 
     def __init__(
-        self, way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
+        self, access: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
     ) -> None:
         del wallet_password  # a client opens its wallet by itself
-        self._way = way
-        module = _module("oracledb" if way.way == "thick" else "cx_Oracle", way)
+        self._way = access
+        module = _module("oracledb" if access.way == "thick" else "cx_Oracle", access)
         self._error: type[Exception] = module.Error
         try:
-            if way.client or way.way == "thick":
-                _init_client(module, way.client or None)
-            self._connection = module.connect(user=way.user, password=password, dsn=way.dsn)
+            if access.client or access.way == "thick":
+                _init_client(module, access.client or None)
+            self._connection = module.connect(user=access.user, password=password, dsn=access.dsn)
         except module.Error as error:
             raise self._failed(error) from error
         self._limit(limit_s)
@@ -179,11 +179,11 @@ class ClientConnection:
 
 
 def by_driver(
-    way: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
+    access: DatabaseAccess, password: str | None, limit_s: float, wallet_password: str | None = None
 ) -> ThinConnection | ClientConnection:
     """Log on in this process. Raises `QueryFailed`."""
-    made = ThinConnection if way.way == "thin" else ClientConnection
-    return made(way, password, limit_s, wallet_password)
+    made = ThinConnection if access.way == "thin" else ClientConnection
+    return made(access, password, limit_s, wallet_password)
 
 
 def _init_client(module: ModuleType, folder: str | None) -> None:
@@ -194,11 +194,11 @@ def _init_client(module: ModuleType, folder: str | None) -> None:
             raise
 
 
-def _module(name: str, way: DatabaseAccess) -> ModuleType:
+def _module(name: str, access: DatabaseAccess) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise QueryFailed(missing_driver(way) or str(error), Outcome.REFUSED, where=way.sid) from error
+        raise QueryFailed(missing_driver(access) or str(error), Outcome.REFUSED, where=access.sid) from error
 
 
 def as_texts(row: Sequence[object]) -> Row:

@@ -32,21 +32,21 @@ class SqlPlusConnection:
     Passwords go there too, never onto a command line.
     """
 
-    def __init__(self, way: DatabaseAccess, password: str | None, host: SshSession, limit_s: float) -> None:
-        self._way, self._clock = way, Clock()
+    def __init__(self, access: DatabaseAccess, password: str | None, host: SshSession, limit_s: float) -> None:
+        self._way, self._clock = access, Clock()
         try:
-            self._channel = host.stream([*way.sqlplus, "-S", "/nolog"])
+            self._channel = host.stream([*access.sqlplus, "-S", "/nolog"])
         except LoginRefused:
             raise
         except LpmError as error:
-            raise QueryFailed(str(error), Outcome.LOST, dead=True, where=way.sid) from error
+            raise QueryFailed(str(error), Outcome.LOST, dead=True, where=access.sid) from error
         except Exception as error:
-            raise QueryFailed(f"no channel: {error}", Outcome.LOST, dead=True, where=way.sid) from error
+            raise QueryFailed(f"no channel: {error}", Outcome.LOST, dead=True, where=access.sid) from error
         self._rest, self._count = bytearray(), 0
         self._poller = select.poll()
         self._poller.register(self._channel.fileno(), select.POLLIN)
         secret = (password or "").replace('"', "")
-        account = f'{way.user}/"{secret}"' if way.user else "/"
+        account = f'{access.user}/"{secret}"' if access.user else "/"
         try:
             answer = self._ask(f"{_SETTINGS}\nconnect {account}", limit_s)
         except QueryFailed:
@@ -55,7 +55,7 @@ class SqlPlusConnection:
         complaint = _complaint(answer)
         if complaint:
             self.close()
-            raise QueryFailed(complaint, Outcome.REFUSED, where=way.sid)
+            raise QueryFailed(complaint, Outcome.REFUSED, where=access.sid)
 
     def rows(self, sql: str, limit_s: float = STATE_LIMIT_S) -> list[Row]:
         """See `lpmkit.oracle.drivers.Connection.rows`."""

@@ -162,10 +162,10 @@ def read_stamp(line: str) -> Stamp | None:
 
 
 def _iso(line: str) -> Stamp | None:
-    found = _ISO.match(line)
-    if found is None:
+    match = _ISO.match(line)
+    if match is None:
         return None
-    trace, date, between, time, fraction, zone, rest = found.groups()
+    trace, date, between, time, fraction, zone, rest = match.groups()
     if rest and not zone and not trace and not _CLUSTERWARE.match(rest):
         return None  # a text that begins with a date
     form = StampForm.TRACE if trace else StampForm.ISO if between == "T" else StampForm.ADRCI
@@ -181,9 +181,9 @@ def glued_stamp(line: str) -> tuple[str, Stamp] | None:
     >>> print(text, stamp.moment)
     'SYYYY-MM-DD HH24:MI:SS')) 2021-12-15 02:00:00.002000+08:00
     """
-    found = _GLUED.fullmatch(line)
-    stamp = _iso(found[2]) if found else None
-    return (found[1], stamp) if found and stamp and stamp.moment else None
+    match = _GLUED.fullmatch(line)
+    stamp = _iso(match[2]) if match else None
+    return (match[1], stamp) if match and stamp and stamp.moment else None
 
 
 def iso_moment(date: str, time: str, fraction: str | None, zone: str | None) -> Moment | None:
@@ -215,8 +215,8 @@ def read_inner_time(line: str) -> Moment | None:
     >>> print(read_inner_time("  Time: 14-MAR-2018 21:07:55"), read_inner_time("  Time: 14-MÄR-2018 21:07:55"))
     2018-03-14 21:07:55 None
     """
-    found = _INNER.match(line)
-    if found is None:
+    match = _INNER.match(line)
+    if match is None:
         return None
-    day, month, year, hour, minute, second = found.groups()
+    day, month, year, hour, minute, second = match.groups()
     return _whole_second(year, month, day, hour, minute, second)

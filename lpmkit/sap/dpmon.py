@@ -22,24 +22,24 @@ _PROMPT = re.compile(r"(?:^|\n)\s*-{0,2}>\s*\Z")
 WORK_PROCESSES, USERS = "l", "v"
 
 
-def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
+def read_work_processes(printed: str) -> tuple[WorkProcess, ...]:
     """``dpmon pf=… l``: boxed, or in columns under a heading as older kernels print it.
 
     Programs may be cut at the width of their column.
     """
-    lines = _whole(said)
+    lines = _whole(printed)
     boxed = any(line.lstrip().startswith("|") for line in lines)
     needed = ("typ", "pid", "status")
     rows = _boxed(lines, needed, DPMON_HEADINGS) if boxed else _in_columns(lines, needed, DPMON_HEADINGS)
     return tuple(fields.work_process(row) for row in rows)
 
 
-def read_users(said: str) -> tuple[User, ...]:
+def read_users(printed: str) -> tuple[User, ...]:
     """``dpmon pf=… v``: the terminal of each session, by its key ``T31_U3669_M0``, once for all the modes of a
     terminal.
     """
     found: dict[str, User] = {}
-    for row in _boxed(_whole(said), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
+    for row in _boxed(_whole(printed), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
         if not _is_of_a_person(fields.text(row, "logon_type").upper(), fields.text(row, "terminal")):
             continue
         user = User(
@@ -62,14 +62,14 @@ def _is_of_a_person(logon_type: str, terminal: str) -> bool:
     return logon_type in DIALOG_TYPES or (logon_type not in PROGRAM_TYPES and bool(terminal))
 
 
-def _whole(said: str) -> list[str]:
+def _whole(printed: str) -> list[str]:
     # a real terminal's output ends in the prompt of the menu, which has no line end
-    if said and not said.endswith("\n") and not _PROMPT.search(said):
-        raise UnexpectedReply("the reply stops in the middle of a line", line=said.rsplit("\n", 1)[-1][:200])
-    for line in said.split("\n"):
+    if printed and not printed.endswith("\n") and not _PROMPT.search(printed):
+        raise UnexpectedReply("the reply stops in the middle of a line", line=printed.rsplit("\n", 1)[-1][:200])
+    for line in printed.split("\n"):
         if "DpMonInit failed" in line:
             raise CommandRefused("dpmon cannot reach the dispatcher's memory", status=1, answered=line.strip()[:200])
-    return [line.rstrip("\r") for line in said.split("\n")]
+    return [line.rstrip("\r") for line in printed.split("\n")]
 
 
 def _boxed(lines: list[str], needed: tuple[str, ...], headings: Mapping[str, str]) -> list[dict[str, str]]:

@@ -74,10 +74,10 @@ def number(row: Fields, *names: str) -> int | None:
 
     Raises `UnexpectedReply` for something else, or more digits than a counter has.
     """
-    said = text(row, *names)
-    if not said:
+    printed = text(row, *names)
+    if not printed:
         return None
-    bare = said.replace(".", "").replace(",", "") if re.fullmatch(r"\d{1,3}([.,]\d{3})+", said) else said
+    bare = printed.replace(".", "").replace(",", "") if re.fullmatch(r"\d{1,3}([.,]\d{3})+", printed) else printed
     if not re.fullmatch(r"-?\d+", bare) or len(bare) > _MAX_DIGITS:
         raise UnexpectedReply(f"{names[0]} should be a number", line=_shown(row))
     return int(bare)
@@ -85,28 +85,28 @@ def number(row: Fields, *names: str) -> int | None:
 
 def flag(row: Fields, *names: str) -> bool | None:
     """Yes or no in the words of every source; ``None`` where the field is empty."""
-    said = text(row, *names).lower()
-    if not said:
+    printed = text(row, *names).lower()
+    if not printed:
         return None
-    if said in ("yes", "true", "x", "1", "ja", "j", "y"):
+    if printed in ("yes", "true", "x", "1", "ja", "j", "y"):
         return True
-    if said in ("no", "false", "0", "nein", "n"):
+    if printed in ("no", "false", "0", "nein", "n"):
         return False
     raise UnexpectedReply(f"{names[0]} should be yes or no", line=_shown(row))
 
 
 def colour(row: Fields, name: str = "dispstatus") -> Colour:
     """A state colour, with or without its prefix; grey where the field is empty."""
-    said = text(row, name).removeprefix("SAPControl-").upper()
-    if not said:
+    printed = text(row, name).removeprefix("SAPControl-").upper()
+    if not printed:
         return Colour.GRAY
     try:
-        return Colour(said)
+        return Colour(printed)
     except ValueError:
         raise UnexpectedReply(f"{name} should be a colour", line=_shown(row)) from None
 
 
-def moment(said: str) -> datetime | None:
+def moment(printed: str) -> datetime | None:
     """A time of day as the system prints it; ``None`` for an initial one (blank or zeros).
 
     Raises `UnexpectedReply` for another form.
@@ -116,18 +116,18 @@ def moment(said: str) -> datetime | None:
     >>> moment("20081107 240000")
     datetime.datetime(2008, 11, 8, 0, 0)
     """
-    said = said.strip()
-    if not said.strip("0 :."):
+    printed = printed.strip()
+    if not printed.strip("0 :."):
         return None
     for form in _TIMES:
         try:
-            return datetime.strptime(said, form)  # noqa: DTZ007 - the system prints no zone
+            return datetime.strptime(printed, form)  # noqa: DTZ007 - the system prints no zone
         except ValueError:
             continue
-    if re.fullmatch(r"\d{8} 240000", said):  # SAP's end of a day
-        start = moment(f"{said[:8]} 000001")
+    if re.fullmatch(r"\d{8} 240000", printed):  # SAP's end of a day
+        start = moment(f"{printed[:8]} 000001")
         return None if start is None else start + timedelta(days=1, seconds=-1)
-    raise UnexpectedReply("this should be a time", line=said[:80])
+    raise UnexpectedReply("this should be a time", line=printed[:80])
 
 
 def date_and_time(row: Fields, date: str, time: str) -> datetime | None:
@@ -150,13 +150,13 @@ def duration(row: Fields, *names: str) -> int | None:
     >>> duration({"elapsed": "1031:02:07"}, "elapsed"), duration({"time": "311"}, "time"), duration({}, "time")
     (3711727, 311, None)
     """
-    said = text(row, *names)
-    if not said:
+    printed = text(row, *names)
+    if not printed:
         return None
-    found = _DURATION.fullmatch(said)
-    if found is None:
+    match = _DURATION.fullmatch(printed)
+    if match is None:
         return number(row, *names)
-    return int(found[1] or 0) * 3600 + int(found[2]) * 60 + int(found[3])
+    return int(match[1] or 0) * 3600 + int(match[2]) * 60 + int(match[3])
 
 
 def _shown(row: Fields) -> str:
@@ -166,7 +166,7 @@ def _shown(row: Fields) -> str:
 # --- rows -----------------------------------------------------------------------------------------------------------
 
 
-def activity(said: str, waiting: bool | None = None) -> Activity:
+def activity(printed: str, waiting: bool | None = None) -> Activity:
     """A work process' state from the word in whichever language, and from the number where there is one.
 
     >>> activity("Wait").value, activity("wartet").value, activity("čeká", waiting=True).value, activity("čeká").value
@@ -174,13 +174,13 @@ def activity(said: str, waiting: bool | None = None) -> Activity:
     """
     if waiting:
         return Activity.WAITING
-    word = said.strip().lower()
+    word = printed.strip().lower()
     return ACTIVITIES.get(STATUS_WORDS.get(word, word), Activity.OTHER)
 
 
-def kind(said: str) -> str:
+def kind(printed: str) -> str:
     """A work process' type: ``BTC`` is ``BGD`` in some releases and languages."""
-    word = said.strip().upper()
+    word = printed.strip().upper()
     return TYPE_WORDS.get(word, word)
 
 
@@ -199,10 +199,10 @@ def process(row: Fields) -> Process:
 
 
 def required(row: Fields, *names: str) -> str:
-    said = text(row, *names)
-    if not said:
+    printed = text(row, *names)
+    if not printed:
         raise UnexpectedReply(f"a row without {names[0]}", line=_shown(row) or "an empty row")
-    return said
+    return printed
 
 
 def work_process(row: Fields) -> WorkProcess:
@@ -277,11 +277,11 @@ def log_entry(row: Fields) -> LogEntry:
 
 
 def instance(row: Fields) -> Instance:
-    said = number(row, "instancenr")
-    if said is None:
+    printed = number(row, "instancenr")
+    if printed is None:
         raise UnexpectedReply("an instance without its number", line=_shown(row))
     features = tuple(part.strip() for part in text(row, "features").split("|") if part.strip())
-    return Instance(required(row, "hostname"), f"{said:02}", features, colour(row))
+    return Instance(required(row, "hostname"), f"{printed:02}", features, colour(row))
 
 
 def lock(row: Fields) -> Lock:
@@ -318,8 +318,8 @@ def alerts(rows: list[JsonObject]) -> tuple[Alert, ...]:
     for row in rows:
         rated = colour(row, "actualvalue")
         if rated in (Colour.YELLOW, Colour.RED):
-            said = text(row, "aldescription", "description")
-            found.append(Alert(_path(rows, row), rated, said))
+            printed = text(row, "aldescription", "description")
+            found.append(Alert(_path(rows, row), rated, printed))
     return tuple(found)
 
 

@@ -515,10 +515,10 @@ def dump_error(flist: str) -> str:
     'ZDATE_LARGE_TIME_DIFF'
     """
     rest = flist
-    while found := re.match(r"([A-Z][A-Z0-9])(\d{3})", rest):
-        length = int(found[2])
+    while match := re.match(r"([A-Z][A-Z0-9])(\d{3})", rest):
+        length = int(match[2])
         value = rest[5 : 5 + length]
-        if found[1] == SNAP_ERROR_BLOCK:
+        if match[1] == SNAP_ERROR_BLOCK:
             return value.strip()
         rest = rest[5 + length :]
     return ""

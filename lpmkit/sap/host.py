@@ -36,40 +36,40 @@ DESCRIPTIONS = {
 }
 
 
-def read_hardware_key(said: str) -> str:
+def read_hardware_key(printed: str) -> str:
     """``saplikey pf=… -get`` or ``saplicense -get``: the hardware key of this host."""
-    for label, value in _labelled(said):
+    for label, value in _labelled(printed):
         if label == "hardware key" and value:
             return _key(value)
-    raise UnexpectedReply("it names no hardware key", line=said.strip()[:200])
+    raise UnexpectedReply("it names no hardware key", line=printed.strip()[:200])
 
 
-def read_licences(said: str) -> tuple[Licence, ...]:
+def read_licences(printed: str) -> tuple[Licence, ...]:
     """``saplikey -show``: every installed licence.
 
     There may be several keys, one for each frame that the system may run on.
 
     ``saplicense -show`` of the time before 7.00 is recalled as a table; its rows are known by the key that they hold.
     """
-    rows = [line for line in said.split("\n") if _KEY_IN_ROW.search(line) and ":" not in line]
+    rows = [line for line in printed.split("\n") if _KEY_IN_ROW.search(line) and ":" not in line]
     if rows:
         return tuple(_licence_of_row(line) for line in rows)
     groups: list[dict[str, str]] = []
-    for label, value in _labelled(said):
+    for label, value in _labelled(printed):
         if label == "system" or not groups:
             groups.append({})
         groups[-1].setdefault(label, value)
     found = [_licence(group) for group in groups if group.get("hardware key")]
-    listed = re.search(r"^[ \t]*(\d{1,6}) license keys? listed", said, re.MULTILINE)
+    listed = re.search(r"^[ \t]*(\d{1,6}) license keys? listed", printed, re.MULTILINE)
     if listed is not None and int(listed[1]) != len(found):
         raise UnexpectedReply(f"{len(found)} licences could be read", line=listed[0])
     if not found and listed is None:
-        raise UnexpectedReply("it lists no licences", line=said.strip()[:200])
+        raise UnexpectedReply("it lists no licences", line=printed.strip()[:200])
     return tuple(found)
 
 
-def _labelled(said: str) -> Iterator[tuple[str, str]]:
-    for line in said.split("\n"):
+def _labelled(printed: str) -> Iterator[tuple[str, str]]:
+    for line in printed.split("\n"):
         before, colon, value = line.partition(":")
         name = before.rstrip(" .").strip() or before.strip()
         if colon and name and not line.lstrip().startswith(("-", "=")):
@@ -79,13 +79,13 @@ def _labelled(said: str) -> Iterator[tuple[str, str]]:
 
 def _licence_of_row(line: str) -> Licence:
     words = line.lower().split()
-    found = _KEY_IN_ROW.search(line)
-    assert found is not None
+    match = _KEY_IN_ROW.search(line)
+    assert match is not None
     kind = next((word for word in words if word.startswith(("perm", "temp"))), "")
     until = next((word for word in words if re.fullmatch(r"[12]\d{7}|99991231", word)), "")
     state = next((word for word in words if word in ("valid", "invalid", "expired", "ok")), "")
     return Licence(
-        key=found[1],
+        key=match[1],
         permanent=kind.startswith("perm") if kind else None,
         valid=state in ("valid", "ok") if state else None,
         until="" if until == FOR_EVER else until,
@@ -111,25 +111,25 @@ def _licence(group: dict[str, str]) -> Licence:
     )
 
 
-def read_processes(said: str, sid: str, now: datetime) -> tuple[Process, ...]:
+def read_processes(printed: str, sid: str, now: datetime) -> tuple[Process, ...]:
     """``ps -e -o pid,etime,args``: SAP's own processes of one system, those that start and hold the others (children
     have them as parent).
 
     The parent of many ``dw.sap…`` is the dispatcher, so each name is listed once, with the oldest of its processes.
     """
     oldest: dict[str, tuple[int, int]] = {}
-    for line in said.split("\n")[1:]:
+    for line in printed.split("\n")[1:]:
         if not line.strip():
             continue
-        found = re.match(r"\s*(\d{1,9})\s+(\S+)\s+(.*)$", line)
-        if found is None:
+        match = re.match(r"\s*(\d{1,9})\s+(\S+)\s+(.*)$", line)
+        if match is None:
             raise UnexpectedReply("this is no line of ps", line=line[:200])
-        name = _SAP_PROCESS.search(found[3])
+        name = _SAP_PROCESS.search(match[3])
         if name is None or name[3] != sid:
             continue
-        age = elapsed(found[2])
+        age = elapsed(match[2])
         if name[1] not in oldest or age > oldest[name[1]][0]:
-            oldest[name[1]] = (age, int(found[1]))
+            oldest[name[1]] = (age, int(match[1]))
     return tuple(
         Process(
             name=name,
@@ -144,26 +144,26 @@ def read_processes(said: str, sid: str, now: datetime) -> tuple[Process, ...]:
     )
 
 
-def elapsed(said: str) -> int:
+def elapsed(printed: str) -> int:
     """``ps -o etime``: ``[[dd-]hh:]mm:ss``, as seconds.
 
     >>> elapsed("12-03:04:05"), elapsed("04:05")
     (1047845, 245)
     """
-    found = _ELAPSED.fullmatch(said)
-    if found is None or len(said) > 20:
-        raise UnexpectedReply("this is no elapsed time", line=said[:40])
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    match = _ELAPSED.fullmatch(printed)
+    if match is None or len(printed) > 20:
+        raise UnexpectedReply("this is no elapsed time", line=printed[:40])
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def read_disp_work(said: str) -> str:
+def read_disp_work(printed: str) -> str:
     """``disp+work -V``: the kernel as ``release, patch number``; labels in any order, chatter between (`TRENTO`)."""
     facts = {}
-    for line in said.split("\n"):
-        found = re.match(r"(kernel release|patch number)\s{2,}(\S+)\s*$", line.strip())
-        if found:
-            facts[found[1]] = found[2]
+    for line in printed.split("\n"):
+        match = re.match(r"(kernel release|patch number)\s{2,}(\S+)\s*$", line.strip())
+        if match:
+            facts[match[1]] = match[2]
     if "kernel release" not in facts:
-        raise UnexpectedReply("it names no kernel release", line=said.strip()[:200])
+        raise UnexpectedReply("it names no kernel release", line=printed.strip()[:200])
     return f"{facts['kernel release']}, patch {facts.get('patch number', '?')}"

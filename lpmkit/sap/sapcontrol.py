@@ -88,22 +88,22 @@ class SapControlReply:
     rows: tuple[dict[str, str], ...]
 
 
-def read_answer(said: str, function: str) -> SapControlReply:
+def read_answer(printed: str, function: str) -> SapControlReply:
     """Read either format.
 
     Raises `CommandRefused` for a ``FAIL`` line and `UnexpectedReply` for anything that is no whole answer.
     """
-    if said and not said.endswith("\n"):
-        raise UnexpectedReply("the reply stops in the middle of a line", line=said.rsplit("\n", 1)[-1][:200])
-    at, lines = _past_heading(_lines(said), function)
+    if printed and not printed.endswith("\n"):
+        raise UnexpectedReply("the reply stops in the middle of a line", line=printed.rsplit("\n", 1)[-1][:200])
+    at, lines = _past_heading(_lines(printed), function)
     if lines and _SCRIPT.fullmatch(lines[0]):
         return SapControlReply(function, at, _script_rows(lines))
     return SapControlReply(function, at, _list_rows(lines, function))
 
 
-def _lines(said: str) -> list[str]:
+def _lines(printed: str) -> list[str]:
     # splitlines() would also split at separators that a field may hold
-    return [line.rstrip("\r") for line in said.split("\n")]
+    return [line.rstrip("\r") for line in printed.split("\n")]
 
 
 def _past_heading(lines: Sequence[str], function: str) -> tuple[datetime | None, list[str]]:
@@ -173,14 +173,14 @@ def _script_rows(lines: Sequence[str]) -> tuple[dict[str, str], ...]:
     """``<index> <name>: <value>``, cut at the first colon and blank: values hold colons."""
     rows: dict[int, dict[str, str]] = {}
     for line in lines:
-        found = _SCRIPT.fullmatch(line)
-        if found is None:
+        match = _SCRIPT.fullmatch(line)
+        if match is None:
             raise UnexpectedReply("this is no line of the script format", line=line[:200])
-        row = rows.setdefault(int(found[1]), {})
-        name = fields.name_of(found[2])
+        row = rows.setdefault(int(match[1]), {})
+        name = fields.name_of(match[2])
         if name in row:
             raise UnexpectedReply(f"{name} stands twice in one row", line=line[:200])
-        row[name] = (found[3] or "").strip()
+        row[name] = (match[3] or "").strip()
     return tuple(row for _, row in sorted(rows.items()))
 
 
@@ -189,45 +189,45 @@ def _script_rows(lines: Sequence[str]) -> tuple[dict[str, str], ...]:
 Value = TypeVar("Value")
 
 
-def _each(said: str, function: str, make: Callable[[JsonMapping], Value]) -> tuple[Value, ...]:
-    return tuple(make(row) for row in read_answer(said, function).rows)
+def _each(printed: str, function: str, make: Callable[[JsonMapping], Value]) -> tuple[Value, ...]:
+    return tuple(make(row) for row in read_answer(printed, function).rows)
 
 
-def read_processes(said: str) -> tuple[Process, ...]:
+def read_processes(printed: str) -> tuple[Process, ...]:
     """``-function GetProcessList``"""
-    return _each(said, "GetProcessList", fields.process)
+    return _each(printed, "GetProcessList", fields.process)
 
 
-def read_work_processes(said: str) -> tuple[WorkProcess, ...]:
+def read_work_processes(printed: str) -> tuple[WorkProcess, ...]:
     """``-function ABAPGetWPTable``"""
-    return _each(said, "ABAPGetWPTable", fields.work_process)
+    return _each(printed, "ABAPGetWPTable", fields.work_process)
 
 
-def read_instances(said: str) -> tuple[Instance, ...]:
+def read_instances(printed: str) -> tuple[Instance, ...]:
     """``-function GetSystemInstanceList``"""
-    return _each(said, "GetSystemInstanceList", fields.instance)
+    return _each(printed, "GetSystemInstanceList", fields.instance)
 
 
-def read_queues(said: str) -> tuple[DispatcherQueue, ...]:
+def read_queues(printed: str) -> tuple[DispatcherQueue, ...]:
     """``-function GetQueueStatistic``"""
-    return _each(said, "GetQueueStatistic", fields.queue)
+    return _each(printed, "GetQueueStatistic", fields.queue)
 
 
-def read_system_log(said: str) -> tuple[LogEntry, ...]:
+def read_system_log(printed: str) -> tuple[LogEntry, ...]:
     """``-function ABAPReadSyslog``"""
-    return _each(said, "ABAPReadSyslog", fields.log_entry)
+    return _each(printed, "ABAPReadSyslog", fields.log_entry)
 
 
-def read_locks(said: str) -> tuple[Lock, ...]:
+def read_locks(printed: str) -> tuple[Lock, ...]:
     """``-function EnqGetLockTable``"""
-    return _each(said, "EnqGetLockTable", fields.lock)
+    return _each(printed, "EnqGetLockTable", fields.lock)
 
 
-def read_enqueue(said: str) -> tuple[Enqueue, ...]:
+def read_enqueue(printed: str) -> tuple[Enqueue, ...]:
     """``-function EnqGetStatistic``"""
-    return _each(said, "EnqGetStatistic", fields.enqueue)
+    return _each(printed, "EnqGetStatistic", fields.enqueue)
 
 
-def read_alerts(said: str) -> tuple[Alert, ...]:
+def read_alerts(printed: str) -> tuple[Alert, ...]:
     """``-function GetAlertTree``"""
-    return fields.alerts(list(read_answer(said, "GetAlertTree").rows))
+    return fields.alerts(list(read_answer(printed, "GetAlertTree").rows))

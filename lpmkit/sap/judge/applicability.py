@@ -51,8 +51,8 @@ def features(case: Case) -> dict[str, frozenset[str]]:
             rows = observation.rows
     if not rows and case.before is not None:
         rows = case.before.instances or ()
-    found = {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
-    return {number: found[number] for number in case.instances if number in found}
+    replies = {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
+    return {number: replies[number] for number in case.instances if number in replies}
 
 
 def watched_lanes(case: Case) -> Case:

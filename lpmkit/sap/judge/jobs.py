@@ -198,10 +198,10 @@ def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
 
 def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     key, title = f"sap-jobs-{case.sid}", f"{case.sid}: jobs ran on?"
-    found = answers(case.observations, "jobs", case.pause)
-    if found.before is None or found.last is None:
-        return not_evaluated(case, key, title, "jobs", found)
-    by = f"by {found.last.way}"
+    replies = answers(case.observations, "jobs", case.pause)
+    if replies.before is None or replies.last is None:
+        return not_evaluated(case, key, title, "jobs", replies)
+    by = f"by {replies.last.way}"
     failed = [line for line in lines if line.verdict == "fail"]
     unknown = [line for line in lines if line.verdict == "unknown"]
     passed = [line for line in lines if line.verdict == "pass"]

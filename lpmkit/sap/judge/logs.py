@@ -27,8 +27,8 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
         texts = some([f"{one.count} × {one.key}: {one.example}" for one in bad])
         return Question(key, title, FAILED, texts, bad[0].reason, reply=ReplyWord.NO)
     if read is None:
-        found = answers(case.observations, "system_log", case.pause)
-        return not_evaluated(case, key, title, "system_log", found)
+        replies = answers(case.observations, "system_log", case.pause)
+        return not_evaluated(case, key, title, "system_log", replies)
     watched = (read - case.pause.end_ns) / 1e9
     wanted = case.watch_after_s
     # the last reading may be an interval before the end of the watch
@@ -53,8 +53,8 @@ def dumps(case: Case) -> Question:
     key, title = f"sap-dumps-{case.sid}", f"{case.sid}: short dumps looked at?"
     new, _, read = fresh(case.observations, "dumps", case.pause)
     if read is None:
-        found = answers(case.observations, "dumps", case.pause)
-        return not_evaluated(case, key, title, "dumps", found)
+        replies = answers(case.observations, "dumps", case.pause)
+        return not_evaluated(case, key, title, "dumps", replies)
     if not new:
         return Question(key, title, PASSED, "none since the pause began", reply=ReplyWord.YES)
     return Question(

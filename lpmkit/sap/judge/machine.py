@@ -65,10 +65,10 @@ def host(case: Case) -> Question:
             return Question(key, title, OPEN, why if configured else no_way("lsconf"), counts=configured)
     assert case.before.lsconf is not None
     assert case.after.lsconf is not None
-    found = changes(case.before.lsconf, case.after.lsconf)
+    replies = changes(case.before.lsconf, case.after.lsconf)
     was, now = (head_of(lines).get(SERIAL, "") for lines in (case.before.lsconf, case.after.lsconf))
     by = f"lsconf by {case.before.ways.get('lsconf', '?')} before and by {case.after.ways.get('lsconf', '?')} after"
-    wrong = list(found.partition)
+    wrong = list(replies.partition)
     if case.moved and was == now:
         wrong.insert(0, f"{SERIAL} is {now} still")
     elif case.moved and case.target_serial and now != case.target_serial:
@@ -86,8 +86,8 @@ def host(case: Case) -> Question:
     )
     kept = head_of(case.after.lsconf)
     same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
-    machine = f"changed with the machine: {some(found.machine, 8)}; " if found.machine else ""
-    others = f"; changed besides: {some(found.others, 6)}" if found.others else "; no other line changed"
+    machine = f"changed with the machine: {some(replies.machine, 8)}; " if replies.machine else ""
+    others = f"; changed besides: {some(replies.others, 6)}" if replies.others else "; no other line changed"
     return Question(key, title, PASSED, f"{machine}the same: {same}{entitled}{others}", by, reply=ReplyWord.YES)
 
 

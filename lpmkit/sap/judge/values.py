@@ -78,14 +78,14 @@ class SapOutcome:
         return next(question for question in self.questions if question.key == key)
 
 
-def not_evaluated(case: Case, key: str, title: str, question: str, found: Answers) -> Question:
+def not_evaluated(case: Case, key: str, title: str, question: str, replies: Answers) -> Question:
     """Not evaluated, with the reason; it counts only where the site has a source that should have answered."""
-    if found.all and found.before is None:
+    if replies.all and replies.before is None:
         return Question(key, title, OPEN, "it was not looked at before the pause")
-    if found.all:
-        return Question(key, title, OPEN, f"it was not looked at after the pause: {found.trouble}")
-    if found.is_configured:
-        return Question(key, title, OPEN, found.trouble)
+    if replies.all:
+        return Question(key, title, OPEN, f"it was not looked at after the pause: {replies.trouble}")
+    if replies.is_configured:
+        return Question(key, title, OPEN, replies.trouble)
     return Question(key, title, OPEN, no_way(question), counts=False)
 
 

@@ -51,13 +51,13 @@ def ni(case: Case) -> Question:
 
 def processes(case: Case) -> Question:
     key, title = f"sap-processes-{case.sid}", f"{case.sid}: no process restarted?"
-    found = answers(case.observations, "processes", case.pause)
-    if found.before is None or found.last is None:
-        return not_evaluated(case, key, title, "processes", found)
-    wrong = _process_changes(found.before.rows or (), found.last.rows or ())
-    after = {(row.instance, row.name, row.description, row.pid): row for row in found.last.rows or ()}
+    replies = answers(case.observations, "processes", case.pause)
+    if replies.before is None or replies.last is None:
+        return not_evaluated(case, key, title, "processes", replies)
+    wrong = _process_changes(replies.before.rows or (), replies.last.rows or ())
+    after = {(row.instance, row.name, row.description, row.pid): row for row in replies.last.rows or ()}
     if wrong:
-        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=ReplyWord.NO)
+        return Question(key, title, FAILED, some(wrong), f"by {replies.last.way}", reply=ReplyWord.NO)
     yellow = [one.name for one in after.values() if one.colour is Colour.YELLOW]
     extra = f"; yellow: {some(yellow)}" if yellow else ""
     return Question(
@@ -65,7 +65,7 @@ def processes(case: Case) -> Question:
         title,
         PASSED,
         f"{len(after)} processes with the same pids{extra}",
-        f"by {found.last.way}",
+        f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
 
@@ -110,11 +110,11 @@ def _restarted(before: Process, after: Process) -> str:
 
 def work_processes(case: Case) -> Question:
     key, title = f"sap-work-processes-{case.sid}", f"{case.sid}: work processes intact?"
-    found = answers(case.observations, "work_processes", case.pause)
-    if found.before is None or found.last is None:
-        return not_evaluated(case, key, title, "work_processes", found)
-    before = {(row.server, row.number): row for row in found.before.rows or ()}
-    after = {(row.server, row.number): row for row in found.last.rows or ()}
+    replies = answers(case.observations, "work_processes", case.pause)
+    if replies.before is None or replies.last is None:
+        return not_evaluated(case, key, title, "work_processes", replies)
+    before = {(row.server, row.number): row for row in replies.before.rows or ()}
+    after = {(row.server, row.number): row for row in replies.last.rows or ()}
     wrong: list[str] = []
     everyday: list[str] = []
     errors = intact = 0
@@ -145,7 +145,7 @@ def work_processes(case: Case) -> Question:
             title,
             FAILED,
             some(wrong),
-            f"{plural(errors, 'new termination')} in the Err column; by {found.last.way}",
+            f"{plural(errors, 'new termination')} in the Err column; by {replies.last.way}",
             reply=ReplyWord.NO,
         )
     return Question(
@@ -154,24 +154,24 @@ def work_processes(case: Case) -> Question:
         PASSED,
         f"{len(after)} work processes, none stopped or terminated"
         + (f"; in an everyday way, without a new termination: {some(everyday)}" if everyday else ", none restarted"),
-        f"by {found.last.way}",
+        f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
 
 
 def users(case: Case) -> Question:
     key, title = f"sap-users-{case.sid}", f"{case.sid}: user sessions kept?"
-    found = answers(case.observations, "users", case.pause)
-    if found.before is None or found.after is None or found.last is None:
-        return not_evaluated(case, key, title, "users", found)
-    before: dict[str, User] = {row.key: row for row in found.before.rows or ()}
-    after = {row.key for row in found.after.rows or ()}
-    last = {row.key for row in found.last.rows or ()}
+    replies = answers(case.observations, "users", case.pause)
+    if replies.before is None or replies.after is None or replies.last is None:
+        return not_evaluated(case, key, title, "users", replies)
+    before: dict[str, User] = {row.key: row for row in replies.before.rows or ()}
+    after = {row.key for row in replies.after.rows or ()}
+    last = {row.key for row in replies.last.rows or ()}
     lost = [one for name, one in before.items() if name not in after]
     names = some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in lost])
-    by = f"by {found.after.way}"
+    by = f"by {replies.after.way}"
     if len(lost) > case.slo.lost_users:
-        gap = (found.after.asked_ns - found.before.answered_ns) / 1e9
+        gap = (replies.after.asked_ns - replies.before.answered_ns) / 1e9
         return Question(
             key,
             title,
@@ -188,11 +188,11 @@ def users(case: Case) -> Question:
 
 def updates(case: Case) -> Question:
     key, title = f"sap-updates-{case.sid}", f"{case.sid}: no update terminations (SM13)?"
-    found = answers(case.observations, "updates", case.pause)
-    if found.before is None or found.last is None:
-        return not_evaluated(case, key, title, "updates", found)
-    was = {row.key for row in found.before.rows or () if row.failed}
-    now = [row for row in found.last.rows or () if row.failed and row.key not in was]
+    replies = answers(case.observations, "updates", case.pause)
+    if replies.before is None or replies.last is None:
+        return not_evaluated(case, key, title, "updates", replies)
+    was = {row.key for row in replies.before.rows or () if row.failed}
+    now = [row for row in replies.last.rows or () if row.failed and row.key not in was]
     if len(now) > case.slo.update_errors:
         return Question(
             key,
@@ -205,18 +205,18 @@ def updates(case: Case) -> Question:
         key,
         title,
         PASSED,
-        f"{len(found.last.rows or ())} waiting or failed, none new in error",
-        f"by {found.last.way}",
+        f"{len(replies.last.rows or ())} waiting or failed, none new in error",
+        f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
 
 
 def enqueue(case: Case) -> Question:
     key, title = f"sap-enqueue-{case.sid}", f"{case.sid}: enqueue server and replication OK?"
-    found = answers(case.observations, "enqueue", case.pause)
-    if found.before is None or found.last is None or not found.before.rows or not found.last.rows:
-        return not_evaluated(case, key, title, "enqueue", found)
-    was, now = found.before.rows[0], found.last.rows[0]
+    replies = answers(case.observations, "enqueue", case.pause)
+    if replies.before is None or replies.last is None or not replies.before.rows or not replies.last.rows:
+        return not_evaluated(case, key, title, "enqueue", replies)
+    was, now = replies.before.rows[0], replies.last.rows[0]
     wrong = []
     if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
         wrong.append(f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}")
@@ -225,13 +225,13 @@ def enqueue(case: Case) -> Question:
     if now.state in (Colour.RED,) and was.state is not Colour.RED:
         wrong.append("it is rated red")
     if wrong:
-        return Question(key, title, FAILED, some(wrong), f"by {found.last.way}", reply=ReplyWord.NO)
+        return Question(key, title, FAILED, some(wrong), f"by {replies.last.way}", reply=ReplyWord.NO)
     locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
     replica = (
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
     return Question(
-        key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {found.last.way}", reply=ReplyWord.YES
+        key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {replies.last.way}", reply=ReplyWord.YES
     )
 
 
@@ -246,13 +246,13 @@ def _locks_kept(case: Case) -> str:
 
 def queues(case: Case) -> Question:
     key, title = f"sap-queues-{case.sid}", f"{case.sid}: dispatcher queues drained?"
-    found = answers(case.observations, "queues", case.pause)
-    if found.before is None or found.last is None:
-        return not_evaluated(case, key, title, "queues", found)
-    was = {row.type: row for row in found.before.rows or ()}
+    replies = answers(case.observations, "queues", case.pause)
+    if replies.before is None or replies.last is None:
+        return not_evaluated(case, key, title, "queues", replies)
+    was = {row.type: row for row in replies.before.rows or ()}
     full = [
         f"{row.type} {row.now} waiting"
-        for row in found.last.rows or ()
+        for row in replies.last.rows or ()
         if row.now > case.slo.queue_now and row.now > (was[row.type].now if row.type in was else 0)
     ]
     if full:
@@ -261,11 +261,11 @@ def queues(case: Case) -> Question:
             title,
             FAILED,
             f"{some(full)}; the limit is {case.slo.queue_now}",
-            f"by {found.last.way}",
+            f"by {replies.last.way}",
             reply=ReplyWord.NO,
         )
     high = [
-        f"{row.type} {row.high}" for row in found.last.rows or () if row.type in was and row.high > was[row.type].high
+        f"{row.type} {row.high}" for row in replies.last.rows or () if row.type in was and row.high > was[row.type].high
     ]
     marks = f"new high marks: {some(high)}" if high else ""
-    return Question(key, title, PASSED, marks, f"by {found.last.way}", reply=ReplyWord.YES)
+    return Question(key, title, PASSED, marks, f"by {replies.last.way}", reply=ReplyWord.YES)
