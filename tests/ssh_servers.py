@@ -64,12 +64,13 @@ def _key_folder() -> Path:
 
 
 def key_file(name: str) -> Path:
-    """A key of a type, generated once for all tests of a process; ``rsa-locked`` has a passphrase."""
+    """A key, generated once for all tests of a process, by its type and more words; ``rsa-locked`` has a passphrase."""
     path = _key_folder() / name
     if not path.exists():
-        kind, _, locked = name.partition("-")
+        kind = next(word for word in name.split("-") if word in ("ed25519", "rsa", "ecdsa"))
         size = ["-b", "2048"] if kind == "rsa" else []
-        command = ["ssh-keygen", "-q", "-t", kind, *size, "-N", "secret" if locked else "", "-f", str(path)]
+        phrase = "secret" if name.endswith("-locked") else ""
+        command = ["ssh-keygen", "-q", "-t", kind, *size, "-N", phrase, "-f", str(path)]
         subprocess.run(command, check=True)
     return path
 
@@ -94,6 +95,11 @@ class KindOfHost(RealHost):
 
     def host_key(self) -> str:
         return (self.folder / f"host_{self.kind.host_keys[0]}.pub").read_text()
+
+    def knows(self, *keys: str) -> None:
+        """Let the client's file of known hosts have these keys for this host."""
+        lines = [f"{self.name} {Path(f'{key_file(key)}.pub').read_text()}" for key in keys]
+        (self.folder / "known_hosts").write_text("".join(lines))
 
     def allow(self, *keys: str) -> None:
         """Let in whoever has one of these keys."""

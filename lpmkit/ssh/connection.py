@@ -14,7 +14,7 @@ from typing import Protocol
 
 import paramiko
 
-from lpmkit.errors import ConnectionLost, Unreachable
+from lpmkit.errors import ConnectionLost, Unreachable, UsageError
 from lpmkit.log_file import redirect_library_logs
 from lpmkit.ssh.logins import login, newest_password
 from lpmkit.ssh.openssh import OpenSshConnection, join_open_session, start_master
@@ -157,7 +157,15 @@ def _wire(target: Route, depth: int) -> tuple[Wire, Connection | None]:
     """The stream to the host, and the connection to the jump host that carries it."""
     if not target.jumps:
         return dial(target), None
-    jump = jump_route(target, depth)
+    try:
+        jump = jump_route(target, depth)
+    except UsageError as error:
+        raise Unreachable(
+            f"there is no route to its jump host: {error.what}",
+            where=target.host,
+            answered=error.answered,
+            next_step=error.next_step,
+        ) from error
     below = connect(jump, depth=depth + 1)
     try:
         return below.reach(target.hostname, target.port), below

@@ -14,11 +14,10 @@ from pathlib import Path
 
 
 class Trust(StrEnum):
-    """What the files say about a host's key. ``OTHER`` means that only keys of other types are known."""
+    """What the files say about a host's key. Any other key of the host, of any type, makes it a changed one."""
 
     KNOWN = "known"
     CHANGED = "changed"
-    OTHER = "other"
     UNKNOWN = "unknown"
     REVOKED = "revoked"
 
@@ -76,10 +75,9 @@ class KnownHosts:
             for key in self._of(name):
                 if key.blob == blob:
                     return Trust.KNOWN, key
-        for key in own:
-            if key.key_type == key_type:
-                return Trust.CHANGED, key
-        return (Trust.OTHER, own[0]) if own else (Trust.UNKNOWN, None)
+        if own:
+            return Trust.CHANGED, next((key for key in own if key.key_type == key_type), own[0])
+        return Trust.UNKNOWN, None
 
     def types(self) -> tuple[str, ...]:
         """The types of the host's known keys."""

@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -192,6 +192,7 @@ class MuxChannel(paramiko.Channel):
                 for end in (stdin, stdout, stderr):
                     end.close()
         except BaseException:
+            self._shut_streams()
             self._close_streams()
             raise
         threading.Thread(target=self._read, name="ssh output", daemon=True).start()
@@ -214,6 +215,8 @@ class MuxChannel(paramiko.Channel):
                         self._handle_eof(None)  # type: ignore[attr-defined] # paramiko's own
         with self.lock:
             self._set_closed()  # type: ignore[attr-defined] # paramiko's own
+        # Only here: a number that is closed while this thread waits for it would soon mean another file.
+        self._close_streams()
 
     def _take(self, stream: socket.socket) -> bool:
         """Read one stream once; false at its end."""
@@ -265,16 +268,23 @@ class MuxChannel(paramiko.Channel):
         with self.lock:
             self._set_closed()  # type: ignore[attr-defined] # paramiko's own
         self._drained.set()
-        self._close_streams()
+        self._shut_streams()
 
-    def _close_streams(self) -> None:
+    def _streams(self) -> Iterator[socket.socket]:
         for name in ("_control", "_input", "_output", "_errors"):
             stream = getattr(self, name, None)
             if stream is not None:
-                wire = stream.wire if isinstance(stream, MuxClient) else stream
-                with suppress(OSError):  # closed already; otherwise it wakes the reading thread
-                    wire.shutdown(socket.SHUT_RDWR)
-                wire.close()
+                yield stream.wire if isinstance(stream, MuxClient) else stream
+
+    def _shut_streams(self) -> None:
+        """End the streams, which wakes the thread that reads them; it closes them."""
+        for stream in self._streams():
+            with suppress(OSError):  # it has ended already
+                stream.shutdown(socket.SHUT_RDWR)
+
+    def _close_streams(self) -> None:
+        for stream in self._streams():
+            stream.close()
 
 
 def stream_through(path: Path, hostname: str, port: int) -> socket.socket:

@@ -56,13 +56,16 @@ _FIXED = {
     "LogLevel": "DEBUG2",
     "ProxyUseFdpass": "yes",
 }
-#: Answers the first question for a password with the one in the environment, and no other question.
+#: Answers the first question for a password with the one in the environment. At any other question it ends ``ssh``,
+#: which would send an empty answer, and the host would count that as one more failed login.
 _ASKPASS = """#!/bin/sh
 case "$1" in
-*[Nn]ew*|*[Rr]etype*|*[Cc]urrent*) exit 1 ;;
-*assword*) mkdir "$LPMKIT_ASKED" 2>/dev/null || exit 1; printf '%s\\n' "$LPMKIT_SECRET" ;;
-*) exit 1 ;;
+*[Nn]ew*|*[Rr]etype*) ;;
+*assword*) mkdir "$LPMKIT_ASKED" 2>/dev/null && { printf '%s\\n' "$LPMKIT_SECRET"; exit 0; } ;;
 esac
+printf '%s\\n' "$1" >"$LPMKIT_ASKED-more"
+kill "$PPID"
+exit 1
 """
 
 
@@ -171,7 +174,9 @@ def start_master(
             log.seek(0)
             told = log.read().decode("utf-8", "replace")
         if status != 0:
-            raise refusal(target, told, words_of_proxy(wire), with_password=password is not None)
+            more = folder / "asked-more"
+            question = more.read_text("utf-8", "replace").strip() if more.exists() else None
+            raise refusal(target, told, words_of_proxy(wire), question, with_password=password is not None)
         facts = {"transport": version(), **served(told), "why": reason}
         return OpenSshConnection(folder / "master", facts, relay=relay, folder=folder, below=below)
     except (OSError, EOFError, paramiko.SSHException) as error:

@@ -14,7 +14,6 @@ from lpmkit.errors import (
     HostKeyUnknown,
     LoginRefused,
     NoCommonAlgorithm,
-    PasswordExpired,
     RemoteError,
     TimedOut,
     Unreachable,
@@ -22,7 +21,7 @@ from lpmkit.errors import (
 from lpmkit.ssh.keys import Candidate, agent_of, candidates, judged
 from lpmkit.ssh.login_texts import account_trouble
 from lpmkit.ssh.negotiation import KINDS, Negotiation, no_common, without_markers
-from lpmkit.ssh.paramiko_login import login_refusal
+from lpmkit.ssh.paramiko_login import login_refusal, password_expired, question_for_a_person
 from lpmkit.ssh.route import Route, by_hand
 
 _DEBUG = re.compile(r"^debug\d: ")
@@ -35,6 +34,7 @@ _FACTS = {
 }
 _NO_MATCH = re.compile(r"no matching (.+) found\. Their offer: ?(.*)")
 _DENIED = re.compile(r"Permission denied \((.*)\)")
+_CONTINUE = re.compile(r"debug1: Authentications that can continue: (.*)")
 _OFFERED = re.compile(r"debug1: Offering public key: (.+)")
 _ACCEPTED = re.compile(r"debug1: Server accepts key: (.+)")
 _BY = re.compile(r"Authenticated to .* using \"(.+)\"")
@@ -58,14 +58,17 @@ def served(log: str) -> dict[str, str]:
     return facts
 
 
-def refusal(target: Route, log: str, words: str | None, *, with_password: bool) -> RemoteError:
-    """The error for an ``ssh`` process that did not log in; ``words`` are those of a proxy command."""
+def refusal(target: Route, log: str, words: str | None, question: str | None, *, with_password: bool) -> RemoteError:
+    """The error for an ``ssh`` process that did not log in.
+
+    ``words`` are those of a proxy command; ``question`` is one that was not answered, after which ``ssh`` was ended.
+    """
     message = "\n".join(line for line in log.splitlines() if not _DEBUG.match(line) and not line.startswith("OpenSSH_"))
     return (
         _algorithm_trouble(target, message, log)
         or _host_key_trouble(target, message, log)
-        or _login_trouble(target, message, log, with_password=with_password)
-        or _connection_trouble(target, message, words)
+        or _login_trouble(target, message, log, question, with_password=with_password)
+        or _connection_trouble(target, message, log, words)
     )
 
 
@@ -126,19 +129,20 @@ def _host_key_trouble(target: Route, message: str, log: str) -> HostKeyRefused |
     return None
 
 
-def _login_trouble(target: Route, message: str, log: str, *, with_password: bool) -> LoginRefused | None:
-    trouble = account_trouble(message, target.host, target.user)
+def _login_trouble(
+    target: Route, message: str, log: str, question: str | None, *, with_password: bool
+) -> LoginRefused | None:
+    trouble = account_trouble(message, target.host, target.user) or _open_question(target, question)
     if trouble is not None:
         return trouble
-    if "debug1: Enter new password" in log or re.search(r"(?i)password.*\bexpired", message):
-        return PasswordExpired(
-            f"the password of {target.user} has expired",
-            where=target.host,
-            answered=_tail(message),
-            next_step=f"Change it by hand once: `{by_hand(target)}`.",
-        )
     denied = _DENIED.search(message)
     offered = _OFFERED.findall(log)
+    if question is not None:
+        # It asked for the password again: the first answer was wrong.
+        methods = _CONTINUE.findall(log)
+        return login_refusal(
+            target, methods[-1].strip().split(",") if methods else [], ["the password"], [], with_password=True
+        )
     if denied is None:
         if "Too many authentication failures" not in message:
             return None
@@ -149,6 +153,15 @@ def _login_trouble(target: Route, message: str, log: str, *, with_password: bool
             next_step=f"Try `{by_hand(target)}`. Offered: {'; '.join(offered) or 'no key'}.",
         )
     return login_refusal(target, denied[1].split(","), offered, _keys(target, log), with_password=with_password)
+
+
+def _open_question(target: Route, question: str | None) -> LoginRefused | None:
+    """The error for a question that only a person can answer; ``None`` for a password that is asked for again."""
+    if question is None:
+        return None
+    if re.search(r"(?i)\b(new|retype)\b", question):
+        return password_expired(target, question)
+    return None if "assword" in question else question_for_a_person(target, question)
 
 
 def _keys(target: Route, log: str) -> list[Candidate]:
@@ -164,7 +177,7 @@ def _keys(target: Route, log: str) -> list[Candidate]:
         agent._close()  # type: ignore[attr-defined] # paramiko has no public name for it
 
 
-def _connection_trouble(target: Route, message: str, words: str | None) -> Unreachable:
+def _connection_trouble(target: Route, message: str, log: str, words: str | None) -> Unreachable:
     if re.search(r"(?i)timed out", message):
         return TimedOut(
             f"{target.address} accepted the connection and did not complete the SSH handshake within "
@@ -174,8 +187,9 @@ def _connection_trouble(target: Route, message: str, words: str | None) -> Unrea
             next_step=f"Its name service may be slow: ConnectTimeout in the ssh configuration allows more. "
             f"Try `{by_hand(target)}`.",
         )
+    silent = "" if "Remote protocol version" in log else ": it closed the connection before it said anything"
     return Unreachable(
-        f"no SSH session at {target.address}",
+        f"no SSH session at {target.address}{silent}",
         where=target.host,
         answered=words or _tail(message) or "nothing",
         next_step=f"Try `{by_hand(target)}`.",

@@ -239,9 +239,8 @@ def host_key_trouble(trust: Trust, target: Route, shown: str, other: bytes, plac
             next_step="Find out why before anything else. If the host was reinstalled, remove the old key with "
             f"`ssh-keygen -R '{name}'` and accept the new one with `{by_hand(target)}`.",
         )
-    other_types = "; a key of another type is known" if trust is Trust.OTHER else ""
     return HostKeyUnknown(
-        f"its host key is not known here ({shown}){other_types}",
+        f"its host key is not known here ({shown})",
         where=target.host,
         next_step=(
             "Compare the fingerprint with the one on the host's console, then log in once with "
@@ -263,7 +262,7 @@ def _log_in(login: Login, password: str | None) -> None:
         login.heard()
         raise _ended(login, error) from error
     login.heard()
-    order = [name for name in target.options.names("preferredauthentications") or METHODS if _is_allowed(target, name)]
+    order = methods_of(target)
     agent = agent_of(target)
     try:
         keys = _judged(login, candidates(target, agent)) if "publickey" in order else []
@@ -273,6 +272,11 @@ def _log_in(login: Login, password: str | None) -> None:
         agent._close()  # type: ignore[attr-defined] # paramiko has no public name for it
     if not transport.is_authenticated():
         raise refused(login, keys, with_password=password is not None)
+
+
+def methods_of(target: Route) -> list[str]:
+    """The methods of a login that the configuration allows, in its order."""
+    return [name for name in target.options.names("preferredauthentications") or METHODS if _is_allowed(target, name)]
 
 
 def _is_allowed(target: Route, method: str) -> bool:
@@ -422,23 +426,33 @@ def _password_trouble(login: Login, prompts: _Prompts, error: BaseException) -> 
     target = login.target
     if "new" in prompts.strange.lower() or "Illegal info request" in str(error):
         # The second is paramiko's answer to a request for a new password (RFC 4252, section 8).
-        return PasswordExpired(
-            f"the password of {target.user} has expired",
-            where=target.host,
-            answered=prompts.strange or "it asks for a new password",
-            next_step=f"Change it by hand once: `{by_hand(target)}`.",
-        )
+        return password_expired(target, prompts.strange or "it asks for a new password")
     if prompts.strange and not prompts.sent:
-        return LoginRefused(
-            f"it asks {target.user} something that only a person can answer",
-            where=target.host,
-            answered=prompts.strange,
-            next_step="Open a session by hand with ControlMaster and ControlPath in the ssh configuration; "
-            "lpmkit uses the open one.",
-        )
+        return question_for_a_person(target, prompts.strange)
     if not login.transport.is_active():
         return _ended(login, error)
     return None
+
+
+def password_expired(target: Route, answered: str) -> PasswordExpired:
+    """The error for a host that asks for a new password."""
+    return PasswordExpired(
+        f"the password of {target.user} has expired",
+        where=target.host,
+        answered=answered,
+        next_step=f"Change it by hand once: `{by_hand(target)}`.",
+    )
+
+
+def question_for_a_person(target: Route, question: str) -> LoginRefused:
+    """The error for a host that asks for something else than a password, such as the code of a token."""
+    return LoginRefused(
+        f"it asks {target.user} something that only a person can answer",
+        where=target.host,
+        answered=question,
+        next_step="Open a session by hand with ControlMaster and ControlPath in the ssh configuration; "
+        "lpmkit uses the open one.",
+    )
 
 
 def _ended(login: Login, error: BaseException) -> LoginRefused:
@@ -486,6 +500,13 @@ def login_refusal(
             next_step="Use another kind of key, or add to the ssh configuration of this host: "
             "PubkeyAcceptedAlgorithms +ssh-rsa",
         )
+    if not with_password and not ({*methods} & {*methods_of(target)} - {"password", "keyboard-interactive"}):
+        return LoginRefused(
+            f"it does not let {target.user} in without a password",
+            **facts,
+            next_step="Name where the password is in the site file (`password:`), or let the host and the ssh "
+            "configuration allow keys.",
+        )
     if not offered and not keys and not with_password:
         return NoKey(
             f"there is no key to offer for {target.user}: no file that the ssh configuration names exists, "
@@ -519,5 +540,7 @@ __all__ = [
     "host_key_trouble",
     "log_in",
     "login_refusal",
+    "password_expired",
+    "question_for_a_person",
     "supported",
 ]

@@ -60,7 +60,7 @@ class Relay:
         return None
 
     def _hand_over(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # `close` shuts the door where nobody came
             visitor, _ = self._door.accept()
             with visitor:
                 socket.send_fds(visitor, [b"x"], [self._theirs.fileno()])
@@ -77,23 +77,30 @@ class Relay:
                 with self._lock:
                     self._stamps.append((now, arrived, by_kernel))
                 self._ours.sendall(data)
-        self.close()
+        self.is_open = False
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_WR)  # ssh reads the end, and says what it means
 
     def _to_host(self) -> None:
         with suppress(OSError, EOFError, paramiko.SSHException):
             while data := self._ours.recv(_CHUNK):
                 self._wire.sendall(data)
-        self.close()
+        self._end()
 
     def close(self) -> None:
         """Close both ends; a second call does nothing."""
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._end()
+        self._ours.close()
+
+    def _end(self) -> None:
+        """End both streams."""
         self.is_open = False
-        for end in (self._ours, self._door):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
         with suppress(OSError, EOFError):
             if isinstance(self._wire, socket.socket):
                 self._wire.shutdown(socket.SHUT_RDWR)
         with suppress(OSError, EOFError):
             self._wire.close()
-        self._ours.close()

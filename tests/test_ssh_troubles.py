@@ -1,0 +1,262 @@
+"""Troubles of reaching a host are told apart and named alike over both transports."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from lpmkit.errors import (
+    AccountLocked,
+    HostKeyChanged,
+    HostKeyRevoked,
+    HostKeyUnknown,
+    KeyLocked,
+    LoginRefused,
+    NoKey,
+    NotResolved,
+    PasswordExpired,
+    RemoteError,
+    TimedOut,
+    Unreachable,
+)
+from lpmkit.ssh.client import SshSession, route
+from tests.odd_ssh_server import OddServer, Ways
+from tests.ssh_servers import KINDS, KindOfHost, key_file
+
+
+@pytest.fixture(params=["paramiko", "OpenSSH"])
+def more(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
+    """Lines that ask for a transport; an empty file of revoked keys asks for OpenSSH."""
+    (tmp_path / "revoked").touch()
+    return [f"RevokedHostKeys {tmp_path}/revoked"] if request.param == "OpenSSH" else []
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KindOfHost]:
+    with KindOfHost(tmp_path_factory.mktemp("host"), KINDS["today"]) as server:
+        yield server
+
+
+def trouble_of(name: str, config: Path, password: str | None = None) -> RemoteError:
+    session = SshSession(route(name, config), password=password)
+    with pytest.raises(RemoteError) as caught:
+        session.run(["uname"])
+    session.close()
+    return caught.value
+
+
+def test_a_name_without_an_address(host: KindOfHost, more: Sequence[str]) -> None:
+    error = trouble_of(host.name, host.config(*more, "HostName nowhere.invalid"))
+    assert type(error) is NotResolved
+    assert "nowhere.invalid cannot be resolved" in str(error)
+
+
+def test_a_closed_port(host: KindOfHost, more: Sequence[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    error = trouble_of(host.name, host.config(*more, f"Port {port}"))
+    assert type(error) is Unreachable
+    assert "Connection refused" in str(error)
+
+
+def test_a_port_that_keeps_silent(host: KindOfHost, more: Sequence[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = trouble_of(host.name, host.config(*more, f"Port {silent.getsockname()[1]}", "ConnectTimeout 1"))
+    assert type(error) is TimedOut
+    assert "did not complete the SSH handshake within 1 s" in str(error)
+    assert "ConnectTimeout" in str(error)
+
+
+def test_a_port_that_hangs_up(host: KindOfHost, more: Sequence[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as rude:
+        threading.Thread(target=_hang_up, args=(rude,), daemon=True).start()
+        error = trouble_of(host.name, host.config(*more, f"Port {rude.getsockname()[1]}"))
+    assert type(error) is Unreachable
+    assert "it closed the connection before it said anything" in str(error)
+
+
+def _hang_up(listener: socket.socket) -> None:
+    listener.accept()[0].close()
+
+
+def test_a_late_first_line_is_waited_for_as_long_as_the_configuration_says(tmp_path: Path, more: Sequence[str]) -> None:
+    with OddServer(tmp_path, Ways(silent_s=1.3)) as late:
+        for limit, is_in in ((30, True), (1, False)):
+            config = late.config(*more, f"ConnectTimeout {limit}")
+            if is_in:
+                assert SshSession(route("odd", config)).run(["uname"]).status == 0
+            else:
+                assert type(trouble_of("odd", config)) is TimedOut
+
+
+def test_an_unknown_host_key(host: KindOfHost, more: Sequence[str]) -> None:
+    config = host.config(*more, "StrictHostKeyChecking no")
+    (host.folder / "known_hosts").write_text("")
+    error = trouble_of(host.name, config)
+    assert type(error) is HostKeyUnknown
+    assert "SHA256:" in str(error)
+    assert (host.folder / "known_hosts").read_text() == "", "nothing is accepted for a person"
+
+
+def test_a_changed_host_key(host: KindOfHost, more: Sequence[str]) -> None:
+    config = host.config(*more)
+    host.knows("other-ed25519", "ecdsa")
+    error = trouble_of(host.name, config)
+    assert type(error) is HostKeyChanged
+    assert f"ssh-keygen -R '{host.name}'" in str(error)
+
+
+def test_a_host_key_of_another_type_than_the_known_one_is_a_changed_one_as_for_ssh(
+    host: KindOfHost, more: Sequence[str]
+) -> None:
+    config = host.config(*more)
+    host.knows("ecdsa")
+    reply = subprocess.run(
+        ["ssh", "-F", str(config), "-o", "BatchMode=yes", host.name], capture_output=True, check=False
+    )
+    assert b"HOST IDENTIFICATION HAS CHANGED" in reply.stderr
+    assert type(trouble_of(host.name, config)) is HostKeyChanged
+
+
+def test_a_revoked_host_key(host: KindOfHost, more: Sequence[str]) -> None:
+    config = host.config(*more)
+    (host.folder / "known_hosts").write_text(f"{host.name} {host.host_key()}\n@revoked * {host.host_key()}")
+    assert type(trouble_of(host.name, config)) is HostKeyRevoked
+
+
+def test_a_host_key_in_a_file_of_revoked_keys(host: KindOfHost, tmp_path: Path) -> None:
+    (tmp_path / "revoked").write_text(host.host_key())
+    assert type(trouble_of(host.name, host.config(f"RevokedHostKeys {tmp_path}/revoked"))) is HostKeyRevoked
+
+
+@pytest.mark.parametrize("known", ["real*", "*,!elsewhere", "hashed"])
+def test_known_hosts_are_read_as_openssh_reads_them(host: KindOfHost, more: Sequence[str], known: str) -> None:
+    config = host.config(*more)
+    path = host.folder / "known_hosts"
+    if known == "hashed":
+        subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(path)], check=True, capture_output=True)
+        assert host.name not in path.read_text()
+    else:
+        path.write_text(f"{known} {host.host_key()}")
+    assert _is_in(host.name, config)
+    path.write_text(f"*,!{host.name} {host.host_key()}")
+    assert type(trouble_of(host.name, config)) is HostKeyUnknown
+
+
+def _is_in(name: str, config: Path, password: str | None = None) -> bool:
+    session = SshSession(route(name, config), password=password)
+    try:
+        return session.run(["true"]).status == 0
+    finally:
+        session.close()
+
+
+def test_no_key_a_locked_key_and_one_that_is_not_let_in(host: KindOfHost, more: Sequence[str]) -> None:
+    assert type(trouble_of(host.name, host.config(*more, key=None))) is NoKey
+    locked = trouble_of(host.name, host.config(*more, key="rsa-locked"))
+    assert type(locked) is KeyLocked
+    assert f"ssh-add {key_file('rsa-locked')}" in str(locked)
+    for key in ("other-ed25519", "other-rsa", "other-ecdsa"):
+        error = trouble_of(host.name, host.config(*more, key=key))
+        assert type(error) is LoginRefused
+        assert "Permission denied (publickey" in str(error)
+        assert str(key_file(key)) in str(error)
+
+
+def test_a_key_that_others_may_read_is_not_used(host: KindOfHost, more: Sequence[str], tmp_path: Path) -> None:
+    mine = tmp_path / "id"
+    mine.write_bytes(key_file("ed25519").read_bytes())
+    mine.chmod(0o644)
+    error = trouble_of(host.name, host.config(*more, f"IdentityFile {mine}", key=None))
+    assert type(error) is LoginRefused
+    assert f"chmod 600 {mine}" in str(error)
+
+
+@pytest.mark.parametrize("methods", ["password", "keyboard-interactive", "keyboard-interactive,password"])
+def test_a_password_is_offered_once(tmp_path: Path, more: Sequence[str], methods: str) -> None:
+    with OddServer(tmp_path, Ways(methods=methods, password="right")) as odd:
+        config = odd.config(*more, key=None)
+        assert _is_in("odd", config, "right")
+        odd.ways.tried.clear()
+        error = trouble_of("odd", config, "wrong")
+        assert type(error) is LoginRefused
+        assert [word.split()[-1] for word in odd.ways.tried] == ["wrong"]
+
+
+def test_without_a_password_none_is_asked_for(tmp_path: Path, more: Sequence[str]) -> None:
+    with OddServer(tmp_path, Ways(methods="password,keyboard-interactive", password="right")) as odd:
+        error = trouble_of("odd", odd.config(*more))
+        assert type(error) is LoginRefused
+        assert "Permission denied (password,keyboard-interactive)" in str(error)
+        assert odd.ways.tried == []
+
+
+@pytest.mark.parametrize("methods", ["password", "keyboard-interactive"])
+def test_an_expired_password(tmp_path: Path, more: Sequence[str], methods: str) -> None:
+    with OddServer(tmp_path, Ways(methods=methods, password="right", has_expired=True)) as odd:
+        error = trouble_of("odd", odd.config(*more, key=None), "right")
+        assert type(error) is PasswordExpired
+        assert len(odd.ways.tried) == 1
+
+
+def test_a_prompt_that_only_a_person_can_answer(tmp_path: Path, more: Sequence[str]) -> None:
+    with OddServer(tmp_path, Ways(methods="keyboard-interactive", password="x", prompts=("Token code: ",))) as odd:
+        error = trouble_of("odd", odd.config(*more, key=None), "secret")
+        assert isinstance(error, LoginRefused)
+        assert odd.ways.tried in ([], ["answer "])
+        assert "secret" not in " ".join(odd.ways.tried)
+
+
+@pytest.mark.parametrize(
+    "banner",
+    [
+        "3004-303 There have been too many unsuccessful login attempts; please see the system administrator.",
+        "The account is locked due to 3 failed logins.",
+    ],
+)
+def test_a_locked_account(tmp_path: Path, more: Sequence[str], banner: str) -> None:
+    with OddServer(tmp_path, Ways(banner=banner, algorithms=())) as odd:
+        error = trouble_of("odd", odd.config(*more))
+        assert type(error) is AccountLocked
+        assert banner in str(error)
+
+
+def test_a_banner_that_is_no_trouble(tmp_path: Path, more: Sequence[str]) -> None:
+    with OddServer(tmp_path, Ways(banner="Authorised use only.\nYour password will expire in 5 days.\n")) as odd:
+        assert _is_in("odd", odd.config(*more))
+
+
+@pytest.mark.parametrize(
+    ("notice", "kind"),
+    [
+        ("WARNING: Your password has expired.\nPassword change required but no TTY available.\n", PasswordExpired),
+        ("3004-610 You are required to change your password. Please choose a new one.\n", PasswordExpired),
+        ("This account is currently not available.\n", AccountLocked),
+        ("This service allows sftp connections only.\n", AccountLocked),
+    ],
+)
+def test_a_host_that_answers_every_command_with_a_trouble_of_the_account(
+    tmp_path: Path, more: Sequence[str], notice: str, kind: type[RemoteError]
+) -> None:
+    with OddServer(tmp_path, Ways(notice=notice, only_notice=True)) as odd:
+        assert type(trouble_of("odd", odd.config(*more))) is kind
+
+
+def test_an_rsa_key_signs_as_openssh_would_for_a_server_that_announces_nothing(tmp_path: Path) -> None:
+    """Without ``server-sig-algs`` only SHA-1 remains, and only a configuration that asks for it gets it."""
+    with OddServer(tmp_path, Ways(), host_key="ecdsa") as odd:
+        error = trouble_of("odd", odd.config(key="rsa"))
+        assert type(error) is LoginRefused
+        assert "PubkeyAcceptedAlgorithms +ssh-rsa" in str(error)
+        assert odd.ways.tried == []
+        session = SshSession(route("odd", odd.config("PubkeyAcceptedAlgorithms +ssh-rsa", key="rsa")))
+        reply = session.run(["true"])
+        session.close()
+        assert reply.status == 0
+        assert "OpenSSH" in reply.over
+        assert "only OpenSSH can sign with ssh-rsa" in reply.over
