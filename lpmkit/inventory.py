@@ -543,3 +543,5 @@ class Vios:
     fc_servers: tuple[VirtualFcServer, ...] | None = None
     fc_ports: tuple[FcPort, ...] | None = None
     clusters: tuple[StorageCluster, ...] | None = None
+    #: Level of the system's firmware, such as ``EA350_038``.
+    firmware: str | None = None

@@ -447,6 +447,12 @@ FAILS += [
         hmc(moving(remote_restart_capable=None, simplified_remote_restart_capable=True)),
     ),
 ]
+FAILS += [
+    (
+        "firmware-pair",
+        lambda survey: vios("source", firmware="AL720_101")(vios("target", firmware="AL770_052")(survey)),
+    )
+]
 FAILS += [("movers", under_an_hmc(msp=False)), ("rmc-vios", under_an_hmc(rmc_state="inactive"))]
 
 WARNS: list[tuple[str, Altered]] = [
@@ -710,7 +716,7 @@ def test_every_number_of_the_catalogue_has_a_check_and_every_check_its_line_in_i
 def test_whatever_could_be_asked_says_with_which_command() -> None:
     told = {check.key for check in CHECKS if check.basis.ivm or check.basis.hmc}
     silent = {check.key for check in CHECKS} - told
-    assert silent == {"firmware-pair", "mains", "terminal"} | {key for key in silent if key.startswith("sap-")}
+    assert silent == {"mains", "terminal"} | {key for key in silent if key.startswith("sap-")}
     (finding,) = findings_of("fc-zoned", fibre()(REFERENCE))
     assert finding.asked == (
         (
@@ -784,7 +790,7 @@ def test_a_level_that_is_only_recalled_warns_and_does_not_decide() -> None:
 
 
 #: What no command of a manager tells beforehand, at any level: these never say more than that, and what to do.
-FIRMWARE_ALONE = {"firmware-pair", "fc-masked", "terminal", "optimizer", "mains", "system-ready"}
+FIRMWARE_ALONE = {"fc-masked", "terminal", "optimizer", "mains", "system-ready"}
 
 
 def test_every_rule_is_shown_to_say_no_and_to_say_that_it_does_not_know() -> None:
@@ -956,15 +962,38 @@ def test_a_stale_pvid_is_read_again_and_not_zoned() -> None:
     assert "Zone" not in finding.remedy
 
 
-def test_the_firmware_of_a_pair_is_shown_for_its_generations() -> None:
-    def reason(mode: str) -> str:
-        modes: dict[str, Any] = {"proc_compat_modes": ("default", mode)}
-        (finding,) = findings_of("firmware-pair", frame("target", **modes)(frame("source", **modes)(REFERENCE)))
-        return str(finding.facts["only the firmware can tell"])
-
-    assert "340_039" in reason("POWER6")
-    assert "340_039" not in reason("POWER10")
-    assert "POWER10 and POWER10" in reason("POWER10")
+@pytest.mark.parametrize(
+    ("source", "target", "verdict"),
+    [
+        ("EA350_038", "EA340_039", Verdict.PASS),
+        ("EM340_039", "AM740_088", Verdict.FAIL),
+        ("EM340_038", "EM350_085", Verdict.UNKNOWN),
+        ("EA320_061", "EA320_061", Verdict.UNKNOWN),
+        ("AL720_101", "AL763_023", Verdict.PASS),
+        ("AL720_101", "AL770_052", Verdict.FAIL),
+        ("AM780_056", "AL710_119", Verdict.FAIL),
+        ("EM350_085", "SV860_138", Verdict.PASS),
+        ("AM760_034", "SV840_100", Verdict.UNKNOWN),
+        ("AM760_034", "SV840_113", Verdict.PASS),
+        ("SV860_138", "VL950_045", Verdict.UNKNOWN),
+        ("VL910_122", "MH1050_012", Verdict.PASS),
+        ("MH1061_021", "MH1061_021", Verdict.PASS),
+        ("ML1110_022", "VL940_050", Verdict.PASS),
+        ("VL940_050", "ML1110_022", Verdict.UNKNOWN),
+        ("VL940_050", None, Verdict.UNKNOWN),
+    ],
+)
+def test_the_firmware_of_a_pair_is_held_against_the_vendors_matrices(
+    source: str, target: str | None, verdict: Verdict
+) -> None:
+    survey = vios("source", firmware=source)(vios("target", firmware=target)(REFERENCE))
+    (finding,) = findings_of("firmware-pair", survey)
+    assert finding.verdict is verdict
+    told = " ".join(map(str, finding.facts.values()))
+    assert source in told
+    assert finding.only_firmware is (verdict is Verdict.UNKNOWN)
+    if target is not None:
+        assert target in told
 
 
 def test_a_pool_that_the_order_names_and_a_licence_that_is_there_are_no_warnings() -> None:

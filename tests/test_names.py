@@ -44,6 +44,7 @@ NASTY = (
 )
 #: What a manager may be asked: nothing that a name says.
 COMMANDS = {
+    "lsfware",
     "lssyscfg",
     "lshwres",
     "lslparmigr",

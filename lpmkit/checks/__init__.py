@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from lpmkit.checks.cluster import cluster_patience
 from lpmkit.checks.database import data_guard_protection, each_database, failover_patience
 from lpmkit.checks.fibre import logged_in, masked, ports_free, wwpn_pairs, zoned
+from lpmkit.checks.firmware import firmware_pair
 from lpmkit.checks.judging import (
     AIX_ADMIN,
     DATABASE_ADMIN,
@@ -74,7 +75,6 @@ from lpmkit.checks.storage import luns_free, optical, paths, reserve_policy, sam
 from lpmkit.checks.systems import (
     concurrency,
     enterprise,
-    firmware_pair,
     guest_level,
     io_servers_named,
     keys_exchanged,

@@ -408,16 +408,13 @@ def pool_there(survey: Survey) -> RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A row of ``levels.yaml``: product, minimum level, purpose, and confidence. ``power`` is the generation of POWER
-    that a row of the firmware matrix is for, ``None`` of all others.
-    """
+    """A row of ``levels.yaml``: product, minimum level, purpose, and confidence."""
 
     what: str
     at_least: str
     needed_for: str
     mark: str
     source: str
-    power: int | None = None
 
     @property
     def decides(self) -> bool:
@@ -503,19 +500,3 @@ def _is_placeholder(level: tuple[int, ...]) -> bool:
     (True, False, False)
     """
     return len(level) > 2 and not any(level[1:])
-
-
-def firmware_pair(survey: Survey) -> RuleResult:
-    """Leave the pair of firmware levels to the validation.
-
-    Show the rows of the matrix for these generations of POWER.
-    """
-    generations = [frame_of(survey, side).generation for side in sides(survey)]
-    shown = [f"POWER{number}" if number else "POWER (generation not listed)" for number in generations]
-    rows = [row.at_least for row in level_rows() if row.power is not None and row.power in generations]
-    known = joined(rows) if rows else "no row of the vendor's matrix for them is known here"
-    raise OnlyFirmware(
-        survey.target.name,
-        f"the validation compares the firmware of both systems, {shown[0]} and {shown[1]}: {known}",
-        "lslic -m SYSTEM on an HMC, lsfware -all on an IVM; compare with the vendor's firmware support matrix",
-    )

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from lpmkit.control.aix import one_line, read_errpt
+from lpmkit.control.firmware import FirmwareLevel, read_firmware
 from lpmkit.control.listings import known, lines, split, understood, whole
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.inventory import (
@@ -684,6 +685,10 @@ class ViosShell:
     def level(self) -> str:
         """``ioslevel``."""
         return self._ask(["ioslevel"], read_level)
+
+    def firmware(self) -> FirmwareLevel:
+        """``lsfware``: the firmware of the system on which the I/O server runs."""
+        return self._ask(["lsfware"], read_firmware)
 
     def scsi_map(self) -> tuple[VirtualScsiServer, ...]:
         """``lsmap -all``."""

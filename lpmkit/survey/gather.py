@@ -276,6 +276,7 @@ def merge_vios(name: str, servers: Mapping[str, Vios]) -> Vios:
         fc_servers=_all_of([vios.fc_servers for vios in owned]),
         fc_ports=_all_of([vios.fc_ports for vios in owned]),
         clusters=_all_of([vios.clusters for vios in owned]),
+        firmware=next((vios.firmware for vios in owned if vios.firmware), None),
     )
 
 
@@ -339,6 +340,7 @@ def _vios(asking: Gathering, vios: ViosShell, name: str, server: str, *, fibre: 
         fc_servers=asking.ask("fc map", name, vios.fc_map) if fibre else (),
         fc_ports=asking.ask("fc ports", name, vios.fc_ports) if fibre else (),
         clusters=asking.ask("storage clusters", name, vios.clusters) if clusters else None,
+        firmware=asking.ask("firmware", name, lambda: str(vios.firmware())),
     )
 
 

@@ -116,6 +116,11 @@ def ioslevel(world: World, frame: Frame, arguments: Sequence[str], context: Cont
     return lines(frame.vios.level)
 
 
+def lsfware(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """``lsfware``: one line (`VIOS-lsfware`)."""
+    return lines(f"System Firmware level is {frame.firmware}")
+
+
 def hostname(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
     return lines(frame.vios.hostname)
 
@@ -181,6 +186,7 @@ HANDLERS: dict[str, Handler] = {
     "vasistat": vasistat,
     "errlog": errlog,
     "ioslevel": ioslevel,
+    "lsfware": lsfware,
     "hostname": hostname,
     "netstat": netstat,
     "sysstat": sysstat,
