@@ -19,6 +19,7 @@ from rich.console import Console
 from lpmkit.analysis import analyse
 from lpmkit.commands.progress import print_summary
 from lpmkit.json_values import JsonObject
+from lpmkit.report.page import write_report
 from lpmkit.report.writeup import Words, add_remark, write_up, written
 from lpmkit.report.writeup.forms import markdown
 from lpmkit.runs.folder import Run, RunWriter, write_document
@@ -238,3 +239,11 @@ def test_the_timeline_is_in_the_order_of_events_with_the_labels_that_people_look
     done = next(row for row in table.rows if "CLIENT_PMIG_DONE" in row[2])
     assert "stamp to the minute" in done[2]
     assert " … " in done[0], "a stamp to the minute has bounds"
+
+
+def test_the_report_has_the_entries_of_logs_where_they_were_written(tmp_path: Path) -> None:
+    run = written_run(tmp_path, CASES["clean"])
+    text = re.sub(r"<[^>]+>", " ", write_report(run.path).read_text(encoding="utf-8")).rpartition(" Events ")[2]
+    order = ["CLIENT_PMIG_STARTED", "suspension begins", "suspension ends", "CLIENT_PMIG_DONE"]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)

@@ -51,6 +51,7 @@ from lpmkit.report.facts import (
 )
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
+from lpmkit.report.timeline import moment_text, moments
 from lpmkit.runs.folder import Run, as_document
 from lpmkit.sap.judge import SapOutcome
 from lpmkit.timeline import Event
@@ -71,7 +72,6 @@ _TIMELINE = {
     "answer",
     "disk-full",
     "disk-has-room",
-    "log",
     "note",
     "request",
     "guard",
@@ -221,10 +221,20 @@ def _inline(svg: str, name: str) -> str:
 
 
 def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str, str, str, str]]:
-    for event in events:
-        if event.kind in _TIMELINE:
-            at = f"{(event.mono_ns - analysis.window.lo_ns) / 1e9:+.1f}"
-            yield clock_text(event.wall_ns, 3)[11:], at, event.kind, f"{event.source}: {event_text(event)}"
+    """Everything in the order of events; an entry of a log stands where its stamp places it, not where it was read."""
+    begin_ns = analysis.wall.at(analysis.window.lo_ns)
+    told = [
+        (event.wall_ns, clock_text(event.wall_ns, 3)[11:], event.kind, f"{event.source}: {event_text(event)}")
+        for event in events
+        if event.kind in _TIMELINE
+    ]
+    for moment in moments(analysis, events):
+        if moment.event is None:
+            first, last = (clock_text(edge, 3)[11:] for edge in (moment.lo_ns, -(-moment.hi_ns // 10**6) * 10**6))
+            kind = "log" if moment.key == "entry" else "suspension"
+            told.append((moment.rank_ns, f"{first} … {last}", kind, moment_text(moment)))
+    for wall_ns, at, kind, text in sorted(told, key=lambda row: row[0]):
+        yield at, f"{(wall_ns - begin_ns) / 1e9:+.1f}", kind, text
 
 
 def _sap(outcome: SapOutcome, events: Sequence[Event]) -> JsonObject:

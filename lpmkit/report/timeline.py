@@ -8,7 +8,7 @@ one time zone alone makes it fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -207,6 +207,18 @@ def stated_resolution(resolution_s: float | None) -> str:
     return "minute" if resolution_s >= 60 else "second"
 
 
-def unplaced(found: Iterable[Moment]) -> list[Moment]:
-    """The entries whose stamp could not be placed."""
-    return [one for one in found if one.key == "entry" and one.resolution_s is None]
+#: What a stamp tells, in words.
+_RESOLUTIONS = {
+    "minute": "stamp to the minute",
+    "second": "stamp to the second",
+    "between": "stamp not placed: between the two readings of the log",
+}
+
+
+def moment_text(moment: Moment) -> str:
+    """An entry of a log, or an edge of a suspension, as a sentence."""
+    if moment.key != "entry":
+        return f"{moment.where}: suspension {'begins' if moment.key == 'began' else 'ends'}"
+    text = ": ".join(filter(None, (moment.label, moment.text)))
+    about = ", ".join(filter(None, (moment.log, _RESOLUTIONS[stated_resolution(moment.resolution_s)])))
+    return f"{moment.where}: {text} ({about})"

@@ -7,8 +7,10 @@ they are evidence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from lpmkit.analysis import Analysis, AnswerState, Interval
@@ -131,7 +133,12 @@ def _before_after(source: WriteUpInputs) -> Section:
         return Section("before-after", "", ())
     words = source.words
     rows = [
-        (words.or_as_it_came(f"fact.{what}", what), was, now, _changed(words, how, was != now))
+        (
+            words.or_as_it_came(f"fact.{what}", what),
+            _instant(words, was),
+            _instant(words, now),
+            _changed(words, how, was != now),
+        )
         for what, was, now, how in identity_changes(source.run)
     ]
     rows += [_row(words, name, was, now) for name, was, now in _held(*source.surveys)]
@@ -142,6 +149,18 @@ def _before_after(source: WriteUpInputs) -> Section:
         return Section("before-after", words("section.before-after"), (Text(words("no_survey")),))
     head = ("", *(words(f"head.{name}") for name in ("before", "after", "changed")))
     return Section("before-after", words("section.before-after"), (Table(head, tuple(rows)),))
+
+
+_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)")
+
+
+def _instant(words: Words, text: str) -> str:
+    """A value that is an instant in UTC, as the language writes it; any other value as it is."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        return text
+    day = datetime(int(found[1]), int(found[2]), int(found[3]), tzinfo=UTC)
+    return f"{words.date(day)} {found[4]} UTC"
 
 
 def _changed(words: Words, how: str, differs: bool) -> str:
