@@ -922,6 +922,9 @@ def test_linux_and_ibm_i_are_not_judged_as_aix_that_does_not_answer(system: str)
     found = {finding.key: finding.verdict for finding in examine(survey)}
     for key in ("rmc-partition", "virtual-adapters", "sap-hardware-key", "guest-level"):
         assert found[key] is Verdict.NOT_APPLICABLE, key
+    remedies = {finding.key: finding.remedy for finding in examine(survey) if finding.verdict is Verdict.UNKNOWN}
+    assert "administrator" in remedies["cluster"]
+    assert not [key for key, remedy in remedies.items() if "AIX" in remedy or "answers" in remedy], remedies
 
 
 def test_a_level_that_the_partition_gives_goes_before_the_manager() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, moving_of, need
 from lpmkit.control.clusters import cluster_kinds
+from lpmkit.inventory import OperatingSystem
 from lpmkit.survey.model import Survey
 
 #: A time-out should be at least this multiple of the 90th percentile of the predicted suspension.
@@ -15,7 +16,14 @@ def cluster_patience(survey: Survey) -> RuleResult:
 
     One that was read can fail; a vendor's default only warns.
     """
-    moving_of(survey)
+    system = moving_of(survey).operating_system
+    if survey.guest is None and system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+        raise NotKnown(
+            survey.partition,
+            f"its cluster software is read over a login, and nobody was logged in to this {system} partition",
+            "Ask its administrator whether it is a node of a cluster, and compare the time-out with the expected "
+            "suspension.",
+        )
     guest = need(survey.guest, survey, "partition", survey.partition)
     members = need(guest.clusters, survey, "clusters", survey.partition)
     if not members:

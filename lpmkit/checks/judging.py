@@ -85,10 +85,11 @@ class RuleResult:
 
 
 class NotKnown(Exception):
-    """A fact that a rule needs is missing. Caught by `Check`."""
+    """A fact that a rule needs is missing. Caught by `Check`. ``remedy`` is what helps; by default to look again."""
 
-    def __init__(self, about: str, why: str) -> None:
+    def __init__(self, about: str, why: str, remedy: str = "") -> None:
         self.about, self.why = about, why
+        self.remedy = remedy or look_again(about)
         super().__init__(why)
 
 
@@ -105,10 +106,6 @@ class NotApplicable(Exception):
 
 class OnlyFirmware(NotKnown):
     """No command tells this at this level; the validation does. ``remedy`` is what to do before it."""
-
-    def __init__(self, about: str, why: str, remedy: str) -> None:
-        super().__init__(about, why)
-        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +225,7 @@ class Check:
             facts: dict[str, Fact] = {"only the firmware can tell": missing.why}
             result = RuleResult(Verdict.UNKNOWN, missing.about, facts, missing.remedy)
         except NotKnown as missing:
-            result = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, look_again(missing.about))
+            result = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, missing.remedy)
         asked = tuple(_named(command, survey, result.about) for command in self.basis.asked(survey.source.manager))
         return Finding(
             self.key,

@@ -512,10 +512,12 @@ def affinity_group(survey: Survey) -> RuleResult:
 
 def system_ready(survey: Survey) -> RuleResult:
     """Leave the DR scripts in the partition to the firmware's validation, which runs them."""
+    system = survey.moving.operating_system if survey.moving else None
+    on_aix = "On AIX as root: drmgr -l lists the scripts that may refuse; then lpmkit validate"
     raise OnlyFirmware(
         survey.partition,
         "the operating system and its DR scripts are asked in the check phase of the validation",
-        "On AIX as root: drmgr -l lists the scripts that may refuse; then lpmkit validate",
+        on_aix if system in (None, OperatingSystem.AIX) else "lpmkit validate asks it",
     )
 
 
