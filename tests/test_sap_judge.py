@@ -646,7 +646,8 @@ def test_a_work_process_that_ends_in_an_everyday_way_is_a_remark(
 
 def test_what_an_instance_has_not_got_does_not_apply() -> None:
     central = [Instance("bxaix85", "1", ("MESSAGESERVER", "ENQUE"))]
-    rows = [seen("instances", 3, *central), seen("processes", 20, dispatcher()), seen("processes", 40, dispatcher())]
+    server = dispatcher(name="enserver", instance="01")
+    rows = [seen("instances", 3, *central), seen("processes", 20, server), seen("processes", 40, server)]
     rows += [seen("work_processes", second, trouble="refused") for second in (4, 34)]
     lanes = [NiLane("sap-ni-BX5-01", 0, 0, None, answered=False, trouble="refused")]
     found = judged(*rows, instances=("01",), lanes=lanes)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from lpmkit.errors import UnexpectedReply
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.model import (
+    JAVA_NODE,
     Activity,
     Alert,
     Colour,
@@ -196,6 +197,32 @@ def process(row: Fields) -> Process:
         description=text(row, "description"),
         instance=text(row, "instance"),
     )
+
+
+def java_process(row: Fields) -> Process:
+    """J2EEGetProcessList: a node of a Java instance, with the name of its state and a text for it (`SAP-PORTA`)."""
+    said = text(row, "statetext") or text(row, "state")
+    return Process(
+        name=required(row, "name"),
+        pid=number(row, "pid") or None,
+        colour=_java_colour(f"{text(row, 'state')} {said}".upper()),
+        text=said,
+        started=moment(text(row, "starttime")),
+        elapsed_s=duration(row, "elapsedtime"),
+        description=JAVA_NODE,
+    )
+
+
+def _java_colour(state: str) -> Colour:
+    """
+    >>> [_java_colour(word).value for word in ("J2EE_RUNNING RUNNING", "J2EE_STOPPED", "J2EE_STARTING APPS", "?")]
+    ['GREEN', 'GRAY', 'YELLOW', 'RED']
+    """
+    if "STARTING" in state or "STOPPING" in state or "INITIAL" in state:
+        return Colour.YELLOW
+    if "RUNNING" in state:
+        return Colour.GREEN
+    return Colour.GRAY if "STOPPED" in state else Colour.RED
 
 
 def required(row: Fields, *names: str) -> str:

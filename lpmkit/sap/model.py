@@ -73,6 +73,10 @@ class JobStatus(StrEnum):
         return self.name.lower().replace("_", " ")
 
 
+#: The description of a process that is a node of a Java instance.
+JAVA_NODE = "Java node"
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process of an instance, as its start service lists it; from ``ps`` there are only name, pid and start."""

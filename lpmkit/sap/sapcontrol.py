@@ -27,6 +27,8 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], str | None]] = {
         ("name", "description", "dispstatus", "textstatus", "starttime", "elapsedtime", "pid"),
         "textstatus",
     ),
+    # the further columns differ between releases; what is read is found by its name
+    "J2EEGetProcessList": (("name", "pid", "state", "statetext"), None),
     "ABAPGetWPTable": (
         (
             "no",
@@ -196,6 +198,11 @@ def _each(printed: str, function: str, make: Callable[[JsonMapping], Value]) -> 
 def read_processes(printed: str) -> tuple[Process, ...]:
     """``-function GetProcessList``"""
     return _each(printed, "GetProcessList", fields.process)
+
+
+def read_java_processes(printed: str) -> tuple[Process, ...]:
+    """``-function J2EEGetProcessList``"""
+    return _each(printed, "J2EEGetProcessList", fields.java_process)
 
 
 def read_work_processes(printed: str) -> tuple[WorkProcess, ...]:

@@ -14,7 +14,7 @@ from lpmkit.json_values import JsonMapping
 from lpmkit.sap import dpmon, fields, host, sapcontrol
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.lsconf import read_lsconf
-from lpmkit.sap.model import Process, SystemIdentity, jobs_of
+from lpmkit.sap.model import Instance, Process, SystemIdentity, jobs_of
 from lpmkit.sap.webservice import StartService
 from lpmkit.ssh.session import Reply, Session
 from lpmkit.timeline import Clock
@@ -25,6 +25,21 @@ SILENT_NS = 60_000_000_000
 #: An instance that refused a question which it never answered is asked it again after this time: it may have been
 #: starting.
 REFUSED_NS = 900_000_000_000
+
+
+#: The features of which an instance needs one to answer a function (`SAPCONTROL-WSDL`). The lock table is kept by an
+#: enqueue server, or by a work process of a central instance.
+ANSWERED_BY: Mapping[str, tuple[str, ...]] = {
+    "ABAPGetWPTable": ("ABAP",),
+    "GetQueueStatistic": ("ABAP",),
+    "ABAPReadSyslog": ("ABAP",),
+    "GetAlertTree": ("ABAP",),
+    "dpmon": ("ABAP",),
+    "users": ("ABAP",),
+    "EnqGetLockTable": ("ENQUE", "ABAP"),
+    "EnqGetStatistic": ("ENQUE", "ABAP"),
+}
+JAVA, JAVA_PROCESSES = "J2EE", "J2EEGetProcessList"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +85,33 @@ class _Instances:
     def __init__(self, numbers: Sequence[str], clock: Clock | None = None) -> None:
         self._numbers = tuple(numbers)
         self._clock = clock or Clock()
+        self._features: dict[str, frozenset[str]] = {}
         self._answering: set[tuple[str, str]] = set()
         #: Refusals: until when the question is not asked again, and the answer.
         self._refused: dict[tuple[str, str], tuple[int, LpmError]] = {}
+
+    def learn(self, rows: Sequence[Instance]) -> None:
+        """Take the features of each instance, as the start service lists them."""
+        self._features |= {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
+
+    def has(self, number: str, feature: str) -> bool:
+        """True where an instance is known to have a feature."""
+        return feature in self._features.get(number, ())
+
+    def _may_answer(self, question: str, number: str) -> bool:
+        """False where the features of an instance leave no answer; true where they are not known."""
+        needed, there = ANSWERED_BY.get(question), self._features.get(number)
+        return needed is None or there is None or not there.isdisjoint(needed)
 
     def each(self, question: str, ask: Callable[[str], tuple[Value, ...]]) -> list[tuple[str, tuple[Value, ...]]]:
         """The answers by instance number. Raises what the last instance raised where none answers."""
         found: list[tuple[str, tuple[Value, ...]]] = []
         trouble: LpmError | None = None
-        for number in self._numbers:
+        able = [number for number in self._numbers if self._may_answer(question, number)]
+        if not able:
+            needed = " or ".join(ANSWERED_BY[question])
+            raise CommandRefused(f"no watched instance has {needed}, which {question} needs", status=1)
+        for number in able:
             key = (question, number)
             until, refusal = self._refused.get(key, (0, None))
             if refusal is not None and self._clock.mono_ns() < until:
@@ -91,7 +124,7 @@ class _Instances:
             except (CommandRefused, UnexpectedReply) as error:
                 if isinstance(error, CommandRefused) and key not in self._answering:
                     self._refused[key] = (self._clock.mono_ns() + REFUSED_NS, error)
-                if key in self._answering or len(self._numbers) == 1:
+                if key in self._answering or len(able) == 1:
                     raise
                 trouble = error
         if not found and trouble is not None:
@@ -100,6 +133,29 @@ class _Instances:
 
     def mark(self, number: str) -> str:
         return number if len(self._numbers) > 1 else ""
+
+
+class _JavaNodes:
+    """The Java nodes of instances that have any, asked beside their processes: ``jstart`` lives on while a node of its
+    own is started again.
+    """
+
+    def __init__(self, numbers: Sequence[str]) -> None:
+        self._numbers = tuple(numbers)
+        #: Each instance by itself, so that the refusal of one is remembered and keeps no other from being asked.
+        self._each = {number: _Instances([number]) for number in numbers}
+
+    def nodes(self, instances: _Instances, ask: Callable[[str], tuple[Process, ...]]) -> tuple[Process, ...]:
+        """The nodes of every instance that answers; the judge misses those of one that does not."""
+        found: list[Process] = []
+        for number in self._numbers:
+            if not instances.has(number, JAVA):
+                continue
+            try:
+                found += [row for _, rows in self._each[number].each(JAVA_PROCESSES, ask) for row in rows]
+            except (CommandRefused, UnexpectedReply):
+                continue
+        return tuple(found)
 
 
 class WebServiceWay:
@@ -125,6 +181,7 @@ class WebServiceWay:
     def __init__(self, sid: str, services: Mapping[str, StartService]) -> None:
         self._sid, self._services = sid, services
         self._instances = _Instances(tuple(services))
+        self._java = _JavaNodes(tuple(services))
         self._time: datetime | None = None
 
     def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
@@ -164,13 +221,19 @@ class WebServiceWay:
             rows = self._services[number].call("GetProcessList")
             return tuple(replace(fields.process(row), instance=number) for row in rows)
 
+        def ask_java(number: str) -> tuple[Process, ...]:
+            rows = self._services[number].call(JAVA_PROCESSES)
+            return tuple(replace(fields.java_process(row), instance=number) for row in rows)
+
         found = tuple(row for _, rows in self._instances.each("GetProcessList", ask) for row in rows)
         self._time = clock_of(found) or self._time
-        return found
+        return (*found, *self._java.nodes(self._instances, ask_java))
 
     def _one_list(self) -> tuple[Any, ...]:
         service = next(iter(self._services.values()))
-        return tuple(fields.instance(row) for row in service.call("GetSystemInstanceList", timeout=0))
+        rows = tuple(fields.instance(row) for row in service.call("GetSystemInstanceList", timeout=0))
+        self._instances.learn(rows)
+        return rows
 
     def _alerts(self) -> tuple[Any, ...]:
         found = self._instances.each(
@@ -242,6 +305,7 @@ class CommandsWay:
         self._silent_until = 0
         self._sid, self._ssh, self._numbers = sid, session, tuple(numbers)
         self._instances = _Instances(numbers)
+        self._java = _JavaNodes(numbers)
         self._profiles = {numbers[0]: profile} if profile else {}
         self._timeout_s, self._count = timeout_s, count
         self._time: datetime | None = None
@@ -267,7 +331,10 @@ class CommandsWay:
             function, read = plain[question]
             found = self._instances.each(function, lambda number: read(self._sapcontrol(function, number)))
             rows = [row for _, each in found for row in each]
-            return tuple(dict.fromkeys(rows)) if question == "instances" else tuple(rows), "sapcontrol"
+            if question == "instances":
+                self._instances.learn(rows)
+                rows = list(dict.fromkeys(rows))
+            return tuple(rows), "sapcontrol"
         asked: dict[str, Callable[[], tuple[tuple[Any, ...], str]]] = {
             "work_processes": self._work_processes,
             "jobs": self._jobs,
@@ -354,6 +421,10 @@ class CommandsWay:
             rows = sapcontrol.read_processes(self._sapcontrol("GetProcessList", number))
             return tuple(replace(row, instance=number) for row in rows)
 
+        def java(number: str) -> tuple[Process, ...]:
+            rows = sapcontrol.read_java_processes(self._sapcontrol(JAVA_PROCESSES, number))
+            return tuple(replace(row, instance=number) for row in rows)
+
         def by_ps(number: str) -> tuple[Process, ...]:
             said = self._run(["ps", "-e", "-o", "pid,etime,args"]).checked().output
             found = [one for one in host.read_processes(said, self._sid, window.now) if one.name.endswith(number)]
@@ -361,7 +432,8 @@ class CommandsWay:
                 raise UnexpectedReply(f"ps shows no process of {self._sid} {number}", where=self._ssh.where)
             return tuple(replace(one, instance=number) for one in found)
 
-        return self._either("GetProcessList", by_sapcontrol, "ps", by_ps)
+        found, how = self._either("GetProcessList", by_sapcontrol, "ps", by_ps)
+        return (*found, *self._java.nodes(self._instances, java)) if how == "sapcontrol" else found, how
 
     def _either(
         self,

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lpmkit.rules.question import AnswerState, Question
+from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import Case
-from lpmkit.sap.model import Instance
 
 #: The feature that an instance needs for a question, by the word in the question's key.
 NEEDED = {
@@ -25,7 +25,7 @@ NEEDED = {
     "updates": ("ABAP",),
     "queues": ("ABAP",),
     "rfc": ("ABAP",),
-    "enqueue": ("ABAP", "ENQUE", "ENQREP"),
+    "enqueue": ("ENQUE",),
 }
 #: The question behind each answer, whose last look says how long was looked.
 ASKED = {
@@ -41,18 +41,6 @@ ASKED = {
 #: How much before the end of the observation the last look may lie, beside three intervals of the question: the bound
 #: on requests holds questions back.
 SLACK_S = 60.0
-
-
-def features(case: Case) -> dict[str, frozenset[str]]:
-    """The features of the watched instances by their numbers; empty where they are not known."""
-    rows: Sequence[Instance] = ()
-    for observation in case.observations:
-        if observation.question == "instances" and observation.rows:
-            rows = observation.rows
-    if not rows and case.before is not None:
-        rows = case.before.instances or ()
-    replies = {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
-    return {number: replies[number] for number in case.instances if number in replies}
 
 
 def watched_lanes(case: Case) -> Case:
@@ -72,7 +60,9 @@ def as_it_applies(case: Case, questions: Sequence[Question]) -> Iterator[Questio
     for question in questions:
         name = question.key.removeprefix("sap-").removesuffix(f"-{case.sid}")
         needed = NEEDED.get(name)
-        if needed and all_known and not there & set(needed) and question.state is not AnswerState.FAILED:
+        told = any(row.question == ASKED.get(name) and row.rows for row in case.observations)
+        absent = bool(needed) and all_known and not there & set(needed or ()) and not told
+        if needed and absent and question.state is not AnswerState.FAILED:
             instances = "; ".join(f"instance {number}: {', '.join(sorted(names))}" for number, names in known.items())
             text = f"does not apply: no watched instance has {' or '.join(needed)} ({instances})"
             yield replace(question, state=AnswerState.NOT_EVALUATED, details=text, counts=False, reply=None)

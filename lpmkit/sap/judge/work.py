@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import answers
+from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, plural, some
-from lpmkit.sap.model import Colour, Process, User
+from lpmkit.sap.model import JAVA_NODE, Colour, Process, User
 
 #: Whole seconds of two clocks: a start time may differ by so much and be the same.
 SAME_START_S = 2.0
@@ -54,10 +55,13 @@ def processes(case: Case) -> Question:
     replies = answers(case.observations, "processes", case.pause)
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "processes", replies)
-    wrong = _process_changes(replies.before.rows or (), replies.last.rows or ())
+    was, now = replies.before.rows or (), replies.last.rows or ()
+    wrong = _process_changes(_listed_again(was, now), now)
     after = {(row.instance, row.name, row.description, row.pid): row for row in replies.last.rows or ()}
     if wrong:
         return Question(key, title, FAILED, some(wrong), f"by {replies.last.way}", reply=ReplyWord.NO)
+    if missing := _not_listed(case, was, now):
+        return Question(key, title, OPEN, f"not all was listed before and after: {some(missing)}")
     yellow = [one.name for one in after.values() if one.colour is Colour.YELLOW]
     extra = f"; yellow: {some(yellow)}" if yellow else ""
     return Question(
@@ -68,6 +72,30 @@ def processes(case: Case) -> Question:
         f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
+
+
+def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process]) -> list[str]:
+    """The watched instances whose processes, and the Java instances whose nodes, are missing in one of two answers.
+
+    Older runs do not tell whose process a row is.
+    """
+    missing = []
+    for rows, when in ((before, "before"), (after, "after")):
+        shown = {row.instance for row in rows}
+        if "" in shown or not shown:
+            continue
+        missing += [f"instance {number} {when} the pause" for number in case.instances if number not in shown]
+        nodes = {row.instance for row in rows if row.description == JAVA_NODE}
+        java = [number for number, names in features(case).items() if "J2EE" in names]
+        if not any(row.from_ps for row in rows):
+            missing += [f"Java nodes of instance {number} {when} the pause" for number in java if number not in nodes]
+    return missing
+
+
+def _listed_again(before: Sequence[Process], after: Sequence[Process]) -> list[Process]:
+    """The processes of before whose list was had again: of an instance that did not answer nothing is "gone"."""
+    again = {(row.instance, row.description == JAVA_NODE) for row in after}
+    return [row for row in before if (row.instance, row.description == JAVA_NODE) in again]
 
 
 def _process_changes(before: Sequence[Process], after: Sequence[Process]) -> list[str]:

@@ -1,0 +1,20 @@
+"""The features of instances, as the start service lists them (``GetSystemInstanceList``, `SAPCONTROL-WSDL`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lpmkit.sap.judge.values import Case
+from lpmkit.sap.model import Instance
+
+
+def features(case: Case) -> dict[str, frozenset[str]]:
+    """The features of the watched instances by their numbers; empty where they are not known."""
+    rows: Sequence[Instance] = ()
+    for observation in case.observations:
+        if observation.question == "instances" and observation.rows:
+            rows = observation.rows
+    if not rows and case.before is not None:
+        rows = case.before.instances or ()
+    listed = {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
+    return {number: listed[number] for number in case.instances if number in listed}
