@@ -18,7 +18,7 @@ from lpmkit.timeline import Event
 
 #: How long after the end of a move silences still count as its own.
 TAIL_NS = 60 * SECOND
-#: A monotonic clock that differs by this much from the time of day was started again: the observer was restarted.
+#: A monotonic clock that differs by this much from the time of day was started again, where no boot is noted.
 _RESTARTED_NS = 5 * SECOND
 #: Rows of our own ticker that are looked at together, and how many of its latenesses are kept to judge by.
 _ROWS_AT_ONCE = 500_000
@@ -124,12 +124,32 @@ def read(run: Run) -> Record:
 
 
 def _shifts(events: Sequence[Event]) -> dict[int, int]:
-    """Offsets that put each segment's monotonic readings on the first one's clock."""
+    """Offsets that put each segment's monotonic readings on the first one's clock.
+
+    The monotonic clock begins anew with a boot of the observer, and runs on when its time of day is set. Recorders note
+    the boot; in runs of earlier versions an offset from the time of day that changed says that there was one. A process
+    of probes that was started again has a segment of its own, and its recorder's clock.
+    """
     apart: dict[int, int] = {}
+    boots: dict[int, str] = {}
+    owners: dict[int, int] = {}
     for event in events:
+        if event.kind == "recorder-started":
+            boots[event.segment] = str(event.data.get("boot") or "")
         apart.setdefault(event.segment, event.wall_ns - event.mono_ns)
-    base = apart[min(apart)] if apart else 0
-    return {segment: (value - base if abs(value - base) > _RESTARTED_NS else 0) for segment, value in apart.items()}
+        owners.setdefault(
+            event.segment, event.segment if event.segment in boots else next(reversed(boots), event.segment)
+        )
+    first = min(apart, default=0)
+
+    def shift(segment: int) -> int:
+        owner = owners[segment]
+        if boots.get(owner) and boots.get(owner) == boots.get(first):
+            return 0
+        change = apart[owner] - apart[first]
+        return change if abs(change) > _RESTARTED_NS else 0
+
+    return {segment: shift(segment) for segment in apart}
 
 
 def _shifted(event: Event, shifts: Mapping[int, int]) -> Event:

@@ -40,7 +40,7 @@ from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
 from lpmkit.runs.approvals import require, use
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
-from lpmkit.runs.locks import FileLock, HeldByAnother, partition_lock
+from lpmkit.runs.locks import FileLock, HeldByAnother, boot_id, partition_lock
 from lpmkit.runs.refusals import refused_accounts
 from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets
@@ -101,6 +101,7 @@ class Recorder:
                 mode=self.recording.mode,
                 resumed=resumed,
                 by=self.person.login,
+                boot=boot_id(),
             )
             with open_plain(WORKER.log(self.run_folder.path), "ab") as log:
                 refused = refused_accounts(self.run_folder)

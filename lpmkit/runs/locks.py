@@ -102,7 +102,7 @@ class FileLock:
             socket.gethostname(),
             os.getpid(),
             os.fstat(descriptor).st_ino,
-            _boot(),
+            boot_id(),
             _started(os.getpid()),
             self._about,
         )
@@ -225,11 +225,12 @@ def _is_alive(owner: Owner, descriptor: int) -> bool:
     if owner.inode != os.fstat(descriptor).st_ino:
         return False
     if owner.host == socket.gethostname():
-        return bool(owner.started) and owner.boot == _boot() and owner.started == _started(owner.pid)
+        return bool(owner.started) and owner.boot == boot_id() and owner.started == _started(owner.pid)
     return 0 <= time.time() - os.fstat(descriptor).st_mtime < GONE_S
 
 
-def _boot() -> str:
+def boot_id() -> str:
+    """The boot of this machine; empty where the kernel does not tell."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

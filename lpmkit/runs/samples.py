@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
+from lpmkit.runs.appender import sync_folder
 from lpmkit.runs.files import open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS
 
@@ -241,6 +242,7 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
         if pq.read_metadata(draft).num_rows != sum(piece.rows for piece in parts):
             raise RecordError("the packed file has other rows than the CSV", where=str(file.path))
         draft.replace(target)
+        sync_folder(target.parent)  # before the CSV goes: a power cut must leave one of both
     except OSError as error:
         raise RecordError(
             f"{target.name} cannot be written: {error.strerror or error}",
