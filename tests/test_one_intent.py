@@ -147,6 +147,30 @@ def test_two_folders_never_move_one_partition_at_once(tmp_path: Path, managers: 
     book.refuse_second_move(third)
 
 
+def test_two_tabs_that_press_move_at_once_send_one_command(tmp_path: Path, managers: Managers) -> None:
+    """Two pages of one run: both pass the front end's questions before either has a recorder."""
+    run = move_folder(tmp_path, lead_in_s=0.2)
+    at_once = threading.Barrier(2)
+    refused: list[str] = []
+
+    def press() -> None:
+        at_once.wait()
+        try:
+            record(Run(run.path))
+        except RecordError as error:
+            refused.append(str(error))
+
+    tabs = [threading.Thread(target=press) for _ in range(2)]
+    for tab in tabs:
+        tab.start()
+    for tab in tabs:
+        tab.join(60)
+    assert managers.sent == ["m"]
+    assert len(refused) == 1
+    assert "another recorder" in refused[0]
+    assert phases(run) == ["asked", "settled"]
+
+
 def test_a_migration_that_nobody_watched_to_its_end_keeps_others_from_moving(tmp_path: Path) -> None:
     first, second = move_folder(tmp_path), move_folder(tmp_path)
     with RunWriter(first.path) as writer:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.runs import appender, files
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.runs.samples import MISSING
 from lpmkit.ssh.session import Reply
@@ -99,6 +104,62 @@ def test_a_killed_writer_leaves_everything_that_it_flushed(run: Run) -> None:
     assert numbers[:1001] == list(range(1001))
     assert numbers == list(range(len(numbers)))
     assert not run.is_recorded()
+
+
+class Quota:
+    """A quota of bytes for all files of a run; the disk itself has room."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, number: int) -> None:
+        if number > self.left:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        self.left -= number
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        opened = files.open_plain
+
+        def open_plain(path: Path, mode: str) -> Any:
+            file = opened(path, mode)
+            if mode != "ab":
+                return file
+
+            def write(content: bytes) -> int:
+                self.take(len(content))
+                return file.write(content)
+
+            return SimpleNamespace(write=write, fileno=file.fileno, close=file.close)
+
+        patch.setattr(appender, "open_plain", open_plain)
+        patch.setattr(os, "posix_fallocate", lambda _descriptor, _begin, number: self.try_out(number))
+
+    def try_out(self, number: int) -> None:
+        self.take(number)
+        self.left += number
+
+
+def test_a_quota_that_is_used_up_leaves_the_last_room_to_the_events(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk's figures show room all the time."""
+    quota = Quota(20_000)
+    quota.install(monkeypatch)
+    with RunWriter(run.path) as writer:
+        writer.samples("ssh-echo", [Sample(0)])  # opened first, so that nothing but the rule puts events first
+        writer.event("recorder", "recorder-started")
+        for number in range(1, 3000):
+            writer.samples("ssh-echo", [Sample(number)])
+            writer.flush()
+        assert writer.disk_trouble == os.strerror(errno.EDQUOT)
+        quota.left += 4000  # what giving up the reserve brings
+        for number in range(20):
+            writer.event("recorder", "note", text=f"said {number}")
+        assert run.events()[-1].data["text"] == "said 19"
+        quota.left = 1 << 30
+        writer.flush()
+        assert writer.disk_trouble is None
+    assert run.samples("ssh-echo").seq.tolist() == list(range(3000))
+    kinds = [event.kind for event in run.events() if event.kind != "note"]
+    assert kinds == ["recorder-started", "disk-full", "disk-has-room"]
 
 
 def test_a_full_disk_keeps_the_order_says_so_and_loses_nothing_when_there_is_room_again(run: Run) -> None:

@@ -337,3 +337,21 @@ def test_a_probes_process_hands_observations_on_as_lines(tmp_path: Path) -> None
     child.stdout.read()
     assert child.wait(20) == 0
     assert {row["system"] for row in found} == {"BX5"}
+
+
+def fed_in_pieces(frames: Frames, content: bytes, size: int) -> None:
+    for begin in range(0, len(content), size):
+        frames.feed(content[begin : begin + size])
+
+
+@pytest.mark.parametrize("length", [2**32 - 1, 2**31, 10**7])
+def test_a_length_that_no_sap_program_sends_ends_the_connection_and_takes_no_memory(length: int) -> None:
+    for size in (1, 3, 65536):  # however it arrives
+        frames = Frames()
+        with pytest.raises(ValueError, match="this is no SAP dispatcher"):
+            fed_in_pieces(frames, length.to_bytes(4, "big") + bytes(65536), size)
+        assert len(frames._rest) <= size + 4
+
+
+def test_frames_without_content_are_taken_as_they_come() -> None:
+    assert Frames().feed(bytes(4) * 16384) == [b""] * 16384

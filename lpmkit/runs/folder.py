@@ -580,10 +580,10 @@ class RunWriter:
         """
         earlier_trouble = self.disk_trouble
         has_room = earlier_trouble is None or self._has_room()
+        told = [name for name in self._files if not name.startswith(_BULKY)]
         try:
-            for name, file in self._files.items():
-                if has_room or not name.startswith(_BULKY):
-                    file.flush()
+            for name in [*told, *(self._files.keys() - told if has_room else ())]:
+                self._files[name].flush()
             if has_room:
                 self.disk_trouble = None
         except OSError as error:
@@ -608,7 +608,21 @@ class RunWriter:
             self._in_trouble(error)
 
     def _has_room(self) -> bool:
-        return shutil.disk_usage(self.path).free > 4 * RESERVE_BYTES + self.waiting_bytes
+        """True where there is room for what waits and more. A quota that is used up shows in no figure of the disk:
+        the room is taken, and given back.
+        """
+        wanted = 4 * RESERVE_BYTES + self.waiting_bytes
+        trial = self.path / ".trial"
+        try:
+            if shutil.disk_usage(self.path).free <= wanted:
+                return False
+            with open_plain(trial, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, wanted)
+        except OSError:
+            return False
+        finally:
+            trial.unlink(missing_ok=True)
+        return True
 
     @property
     def waiting_bytes(self) -> int:
