@@ -158,7 +158,7 @@ def examine_estate(
 def _judged(frame_survey: FrameSurvey, past: Sequence[ObservedMove], wall_ns: int) -> FleetCheck:
     rows = []
     for partition, survey in frame_survey.partitions:
-        findings = () if survey is None else examine(_expecting(survey, partition, past))
+        findings = () if survey is None else examine(expecting(survey, partition, past))
         rows.append(PartitionResult(partition.name, partition.state, ready(findings), findings))
     judged = all(survey is not None for _, survey in frame_survey.partitions) and (
         bool(rows) or not frame_survey.silent
@@ -168,7 +168,7 @@ def _judged(frame_survey: FrameSurvey, past: Sequence[ObservedMove], wall_ns: in
     )
 
 
-def _expecting(survey: Survey, partition: Partition, past: Sequence[ObservedMove]) -> Survey:
+def expecting(survey: Survey, partition: Partition, past: Sequence[ObservedMove]) -> Survey:
     """The survey with how long the suspension will be, where past moves tell."""
     inputs = inputs_from(
         {"partition": partition.name, "source": survey.source.name, "target": survey.target.name},

@@ -235,6 +235,20 @@ def virtual_slots(survey: Survey) -> RuleResult:
     )
 
 
+def lowest_free_slots(facts: SystemFacts) -> int | None:
+    """The virtual slots that are surely free on every I/O server of a target, for adapters of arriving partitions.
+
+    ``None`` where slots or adapters are not listed.
+    """
+    groups = (facts.scsi_adapters, facts.fc_adapters, facts.ethernet_adapters)
+    servers = facts.io_servers
+    if not servers or None in groups or any(server.max_virtual_slots is None for server in servers):
+        return None
+    taken = {(adapter.lpar_id, adapter.slot) for group in groups for adapter in group or ()}
+    free = [_free_slots(server, {slot for owner, slot in taken if owner == server.lpar_id}) for server in servers]
+    return min(sum(slot >= FIRST_MOVED_SLOT for slot in slots) for slots in free)
+
+
 def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
     return tuple(slot for slot in range(SERIAL_SLOTS, server.max_virtual_slots or 0) if slot not in taken)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from lpmkit.plan.evacuation import Made
     from lpmkit.plan.status import PlanStatus
     from lpmkit.runbook import Runbook
     from lpmkit.runs.folder import Run
@@ -59,6 +61,86 @@ def _named(context: click.Context, name: str) -> tuple[Runbook, Run]:
     folder = named_plan(site.runs.folder, name)
     plan_of(folder)
     return Runbook(site), folder
+
+
+@plan.command("make")
+@click.option("--evacuate", "source", metavar="FRAME", help="Empty this frame.")
+@click.option("--into", "targets", metavar="FRAME,...", help="Target frames; default: the frame's partner.")
+@click.option("--return", "back", is_flag=True, help="Bring partitions back to where their moves began.")
+@click.option("--home", metavar="FRAME", help="With --return: only partitions whose home is this frame.")
+@click.option("--not-after", metavar="TIME", help="End of the window: 03:00, or 2026-12-01T03:00+01:00.")
+@click.option("--accept", multiple=True, metavar="CHECK", help="Plan moves although this check fails. Repeatable.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="The plan's file; default: after the frame. A file that is there is not changed.")  # fmt: skip
+@json_option
+@click.pass_context
+@reports_errors
+def make(
+    context: click.Context,
+    source: str | None,
+    targets: str | None,
+    back: bool,
+    home: str | None,
+    not_after: str | None,
+    accept: tuple[str, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Write a plan that empties a frame, or brings partitions home. Changes nothing on any machine.
+
+    Partitions are packed by memory, processors, slots, ports, pools, ids and what the checks say. Exit status: 0
+    everything can go, 1 something cannot; it is named with the reason, on the screen and in the file.
+    """
+    from lpmkit.errors import NotAllowed, UsageError
+    from lpmkit.plan.making import evacuation, homecoming, window_until
+    from lpmkit.plan.plan_file import plan_text, write_new
+    from lpmkit.ssh.secrets import Secrets
+
+    if (source is not None) == back or (home is not None and not back) or (targets is not None and back):
+        raise UsageError("say what the plan is for", next_step="Use --evacuate FRAME [--into FRAME,...], or --return.")
+    site = site_of(context)
+    now = datetime.now().astimezone()
+    window = window_until(not_after, now) if not_after else None
+    path = output or Path("-".join(filter(None, ("evacuate", source) if source else ("return", home))) + ".yaml")
+    if path.exists():
+        raise NotAllowed("there is a file of that name", where=str(path), next_step="Name another one with --output.")
+    if source is not None:
+        into = tuple(name.strip() for name in (targets or "").split(",") if name.strip())
+        made = evacuation(site, Secrets(), source, into, window=window, accept=accept)
+        purpose = f"Evacuation of {source}" + (f" into {', '.join(into)}" if into else "")
+    else:
+        made = homecoming(site, Secrets(), home, window=window, accept=accept)
+        purpose = f"Return to {home}" if home else "Return of all partitions that are away from home"
+    written = None if made.plan is None else write_new(plan_text(made, purpose, int(now.timestamp() * 1e9)), path)
+    if as_json:
+        print_json({"plan": None if written is None else str(written), "moves": _placed(made), "left": _left(made)})
+    else:
+        print_table(purpose, _placed(made))
+        print_table("Cannot go", _left(made))
+        terminal.print(
+            f"Written: {written}. Look at it with `lpmkit plan check {written}`." if written else "Nothing can go.",
+            soft_wrap=True,
+        )
+    sys.exit(NOT_FINE if made.left else FINE)
+
+
+def _placed(made: Made) -> list[dict[str, str]]:
+    return [
+        {
+            "partition": one.need.partition,
+            "from": one.need.source,
+            "to": one.target,
+            "id": str(one.lpar_id),
+            "MB": str(one.need.memory_mb),
+            "processors": f"{one.need.processors:g}",
+            "remarks": "; ".join(one.remarks),
+        }
+        for one in made.packing.placed
+    ]
+
+
+def _left(made: Made) -> list[dict[str, str]]:
+    return [{"partition": left.need.partition, "reason": left.sentence()} for left in made.left]
 
 
 @plan.command("check")

@@ -9,6 +9,7 @@ Each move is a run of its own, with folder and report; the plan's folder holds t
     title: Rack 7, before the firmware update
     on_failure: stop                  # or go-on: the moves that do not depend on the failed one
     limits: {link: 2, mover: 4}       # in addition to the limits of the managers
+    window: {end: 2026-12-01T03:00+01:00}
     clusters: {hacmp1: [node1, node2]}
     moves:
       - {partition: bxapp1, target: bvio83}
@@ -32,7 +33,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.config import Site, read_settings
 from lpmkit.json_values import JsonObject
-from lpmkit.limits import MoveLimits
+from lpmkit.limits import ChangeWindow, MoveLimits
 from lpmkit.runs.files import make_folders
 from lpmkit.runs.folder import write_file
 
@@ -79,6 +80,8 @@ class MovePlan(_Part):
     title: str = ""
     on_failure: Literal["stop", "go-on"] = "stop"
     limits: Limits = Limits()
+    #: When moves may begin and must have ended, unless a move has a window of its own.
+    window: ChangeWindow = ChangeWindow()
     #: Partitions of one cluster: two of them never move at once.
     clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     moves: tuple[PlannedMove, ...] = Field(min_length=1)
@@ -112,9 +115,14 @@ class MovePlan(_Part):
         """The planned move of a partition; raises `KeyError` for one that is not in the plan."""
         return {move.partition: move for move in self.moves}[partition]
 
-    def cluster_of(self, partition: str) -> str | None:
-        """The partition's cluster in this plan; ``None`` if the plan names none."""
-        return next((name for name, members in self.clusters.items() if partition in members), None)
+    def clusters_of(self, partition: str) -> tuple[str, ...]:
+        """The partition's clusters in this plan."""
+        return tuple(name for name, members in self.clusters.items() if partition in members)
+
+    def limits_of(self, partition: str) -> MoveLimits:
+        """The limits of a partition's move: its own, and the plan's window where it has none."""
+        own = self.move(partition).limits
+        return own if own.window != ChangeWindow() else own.model_copy(update={"window": self.window})
 
     def as_data(self) -> JsonObject:
         """The plan as JSON values, without defaults."""

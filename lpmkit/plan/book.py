@@ -71,7 +71,7 @@ def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> t
     results: list[MoveCheck] = []
     for move in plan.moves:
         try:
-            order = order_for(book, move, inventory)
+            order = order_for(book, plan, move, inventory)
             partition = next(
                 p.partition for p in inventory.placed if p.frame == order.source and p.partition.name == move.partition
             )
@@ -105,7 +105,7 @@ def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> t
     )
 
 
-def order_for(book: Runbook, move: PlannedMove, inventory: SiteInventory) -> Order:
+def order_for(book: Runbook, plan: MovePlan, move: PlannedMove, inventory: SiteInventory) -> Order:
     """The order of a planned move, as `Runbook.order` builds it.
 
     Raises the connection error of a silent frame instead of `NotFound` if no frame lists the partition.
@@ -117,7 +117,7 @@ def order_for(book: Runbook, move: PlannedMove, inventory: SiteInventory) -> Ord
             source=move.source,
             mapping=move.mapping,
             options=move.options,
-            limits=move.limits.as_data(),
+            limits=plan.limits_of(move.partition).as_data(),
             there=inventory,
         )
     except NotFound:

@@ -332,7 +332,7 @@ class Conductor:
     def _start(self, move: PlannedMove, inventory: SiteInventory, status: PlanStatus) -> str | None:
         """Like `_try`; raises errors of the hosts, or `LpmError` for an impossible move."""
         name, busy, limits = move.partition, in_flight(status.moves), self.plan.limits
-        order = order_for(self.book, move, inventory)
+        order = order_for(self.book, self.plan, move, inventory)
         states = {(placed.frame, placed.partition.name): placed.partition.state for placed in inventory.placed}
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
         if why := hold(wish, busy, inventory.frames, limits, {}):

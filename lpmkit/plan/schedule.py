@@ -112,15 +112,15 @@ def cluster_mate(
     Clusters of the plan take precedence. Other partitions that run the same cluster software count as members of one
     cluster, unless both report a name and the names differ.
     """
-    cluster = plan.cluster_of(partition)
+    own = plan.clusters_of(partition)
     for other, stage in stages.items():
         if other == partition or stage not in (*UNDER_WAY, Stage.WATCHING):
             continue
-        other_cluster = plan.cluster_of(other)
-        if cluster is not None and other_cluster is not None:
-            if cluster == other_cluster:
-                return f"{other} of the cluster {cluster} is moving"
-        elif shared := _shared(clusters.get(partition, frozenset()), clusters.get(other, frozenset())):
+        other_clusters = plan.clusters_of(other)
+        if own and other_clusters:
+            if both := [name for name in own if name in other_clusters]:
+                return f"{other} of the cluster {', '.join(both)} is moving"
+        elif shared := shared_clusters(clusters.get(partition, frozenset()), clusters.get(other, frozenset())):
             return (
                 f"{other} is moving and runs {', '.join(shared)} too; "
                 "put them into different `clusters:` if they are not of one cluster"
@@ -128,7 +128,7 @@ def cluster_mate(
     return None
 
 
-def _shared(memberships: frozenset[Membership], other_memberships: frozenset[Membership]) -> list[str]:
+def shared_clusters(memberships: frozenset[Membership], other_memberships: frozenset[Membership]) -> list[str]:
     """Clusters that both partitions may be members of, as text."""
     return sorted(
         {
