@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from lpmkit.checks.nightly import expecting
 from lpmkit.config import Site
-from lpmkit.errors import NotFound, RecordError, UsageError
+from lpmkit.errors import RecordError, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import ChangeWindow
 from lpmkit.plan.evacuation import Destination, Made, make_plan
@@ -72,7 +72,7 @@ def homecoming(
 ) -> Made:
     """The plan that brings partitions back to where their moves began (`lpmkit home`), of one ``home`` frame or all.
 
-    Raises `NotFound` if none is away. A partition that its frame does not list any more is no part of the plan; it
+    Raises `UsageError` if none is away. A partition that its frame does not list any more is no part of the plan; it
     stands among those that cannot go.
     """
     if home is not None:
@@ -80,8 +80,11 @@ def homecoming(
     stays = {stay.partition: stay for stay in ledger(site.runs.folder) if home in (None, stay.home)}
     known = {name: stay for name, stay in stays.items() if {stay.home, stay.now_on} <= site.frames.keys()}
     if not known:
-        raise NotFound(
-            "partition that is away from home", home or "any", known=sorted(stays), where=str(site.runs.folder)
+        raise UsageError(
+            f"no partition is away from {home or 'home'}",
+            where=str(site.runs.folder),
+            answered="; ".join(f"{name}: {why}" for name, why in _missing(stays, known).items()) or None,
+            next_step="`lpmkit home` lists those that lpmkit has moved away.",
         )
     directions = dict.fromkeys(Direction(stay.now_on, stay.home) for stay in known.values())
     surveys = _surveyed(site, tuple(directions), secrets)
