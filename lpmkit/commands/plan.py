@@ -117,7 +117,7 @@ def make(
     else:
         print_table(purpose, _placed(made))
         print_table("Cannot go", _left(made))
-        terminal.print(
+        terminal().print(
             f"Written: {written}. Look at it with `lpmkit plan check {written}`." if written else "Nothing can go.",
             soft_wrap=True,
         )
