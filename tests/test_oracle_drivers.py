@@ -477,6 +477,8 @@ def test_the_doctor_says_which_way_a_site_will_use_why_and_whether_it_works(tmp_
         host = SshSession(route("p7aix01", simulator.ssh_config))
         good = look_at(sid, settings, simulator.sap_password, host)
         wrong = look_at(sid, settings, "wrong", host)
+        named = settings.model_copy(update={"commit_table": "NOT_THERE"})
+        absent = look_at(sid, named, simulator.sap_password, host)[-1]
         simulator.hosts["p7aix01"].tell_oracle("listener-resets")
         until(lambda: look_at(sid, settings, simulator.sap_password, host)[1].works is False)
         by_sqlplus = look_at(sid, settings.model_copy(update={"way": "sqlplus", "user": None}), None, host)
@@ -486,6 +488,8 @@ def test_the_doctor_says_which_way_a_site_will_use_why_and_whether_it_works(tmp_
         (f"listener of {sid}", True),
         (f"logon to {sid}", True),
     ]
+    assert (absent.what, absent.works) == (f"commit table NOT_THERE of {sid}", False)
+    assert "commit_table" in absent.next_step
     assert good[0].found == "thin: release 19.0.0.0.0: python-oracledb needs no client from 12.1 on"
     assert "release 19.0.0.0.0, OPEN" in good[2].found
     assert wrong[2].works is False

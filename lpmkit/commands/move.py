@@ -15,6 +15,7 @@ from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
     NOT_FINE,
+    Command,
     ask_person,
     json_option,
     named_run,
@@ -37,12 +38,25 @@ if TYPE_CHECKING:
     from lpmkit.runs.folder import Run
 
 
+def recording_options(command: Command) -> Command:
+    """The options of a recording: --lead-in, --tail, --detach."""
+    for decorate in (
+        click.option(
+            "--detach", is_flag=True, help="Return once the recorder runs; `lpmkit attach RUN` shows the move."
+        ),
+        click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Recording after the move (2 to 3600)."),
+        click.option(
+            "--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Baseline before the move (2 to 3600)."
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
 @click.command()
 @order_arguments
 @confirm_option
-@click.option("--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Baseline: recording before the move.")
-@click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Recording after the move.")
-@click.option("--detach", is_flag=True, help="Return once the recorder runs; `lpmkit attach RUN` shows the move.")
+@recording_options
 @json_option
 @click.pass_context
 @reports_errors
@@ -96,9 +110,7 @@ def confirmed(book: Runbook, run: Run) -> str:
     help="The partition's name as confirmation: move it home. Without it the move is only validated.",
 )
 @click.option("--keep-mapping", is_flag=True, help="Keep the current mapping of adapters and disks.")
-@click.option("--lead-in", "lead_in_s", type=float, metavar="SECONDS", help="Baseline: recording before the move.")
-@click.option("--tail", "tail_s", type=float, metavar="SECONDS", help="Recording after the move.")
-@click.option("--detach", is_flag=True, help="Return once the recorder runs; `lpmkit attach RUN` shows the move.")
+@recording_options
 @json_option
 @click.pass_context
 @reports_errors

@@ -9,6 +9,7 @@ from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state
 from lpmkit.oracle.connections import connect
+from lpmkit.oracle.diag import DiagFollower
 from lpmkit.oracle.driver_choice import DatabaseAccess, choose_driver
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.tnsping import ping
@@ -42,7 +43,51 @@ def look_at(
     if settings.listener:
         looks.append(_listener(sid, settings.listener))
     if chosen.way != "none" and chosen.trouble is None:
-        looks.append(_logon(DatabaseAccess.of(sid, settings), password, host, settings, wallet_password))
+        access = DatabaseAccess.of(sid, settings)
+        looks.append(_logon(access, password, host, settings, wallet_password))
+        if looks[-1].works is not False and _own_objects(settings):
+            looks += _objects(access, password, host, settings, wallet_password)
+    return looks
+
+
+def _own_objects(settings: DatabaseSettings) -> dict[str, tuple[str, str]]:
+    """What the site file names in the database: the statement that reads it, and what to do where it cannot be read."""
+    found = {}
+    if settings.commit_table:
+        # the site file's check limits the table's name
+        found[f"commit table {settings.commit_table}"] = (
+            f"select at from {settings.commit_table}",  # noqa: S608
+            "Make the table of one row with a column `at` (docs/oracle.md), or leave commit_table out.",
+        )
+    if (settings.alert_log or "").upper() == DiagFollower.path:
+        found["V$DIAG_ALERT_EXT"] = (
+            "select count(*) from v$diag_alert_ext where rownum = 1",
+            "It needs release 12.1 and the grant of docs/oracle.md; else name the alert log's path.",
+        )
+    return found
+
+
+def _objects(
+    access: DatabaseAccess,
+    password: str | None,
+    host: SshSession,
+    settings: DatabaseSettings,
+    wallet_password: str | None,
+) -> list[Look]:
+    looks = []
+    for what, (sql, remedy) in _own_objects(settings).items():
+        try:
+            asked = connect(access, password, host, LIMIT_S, wallet_password)
+            try:
+                rows = asked.rows(sql, LIMIT_S)
+            finally:
+                asked.close()
+        except LpmError as trouble:
+            looks.append(Look(f"{what} of {access.sid}", False, str(trouble), remedy))
+            continue
+        good = what == "V$DIAG_ALERT_EXT" or len(rows) == 1
+        found = "can be read" if good else f"has {len(rows)} rows, and needs one"
+        looks.append(Look(f"{what} of {access.sid}", good, found, "" if good else remedy))
     return looks
 
 

@@ -52,9 +52,9 @@ def load(path: Path | None = None) -> World:
     ``p8pair`` or ``estate``).
     """
     path = path or BUILT_IN / "js22.yaml"
-    if not path.exists() and str(path) == "estate":
+    if not path.is_file() and str(path) == "estate":
         return of_many()
-    if not path.exists() and (BUILT_IN / f"{path}.yaml").exists():
+    if not path.is_file() and (BUILT_IN / f"{path}.yaml").exists():
         path = BUILT_IN / f"{path}.yaml"
     try:
         entry = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
