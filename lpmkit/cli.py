@@ -25,6 +25,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "move": ("move", "home", "attach", "stop", "recover", "approve"),
     "plan": ("plan",),
     "watch": ("watch", "analyse", "report", "predictions", "alert"),
+    "site": ("site",),
     "setup": ("simulate", "demo", "lab", "app", "doctor"),
     "explain": ("explain",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),
@@ -81,7 +82,12 @@ def _sentence(error: Exception) -> str:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(lpmkit.__version__, prog_name="lpmkit")
-@click.option("--site", "site_file", metavar="FILE", help="Site file; default: $LPMKIT_SITE or ./site.yaml.")
+@click.option(
+    "--site",
+    "site_file",
+    metavar="FILE",
+    help="Site file; default: $LPMKIT_SITE, else ./site.yaml, ~/.config/lpmkit/site.yaml, /etc/lpmkit/site.yaml.",
+)
 @click.pass_context
 def main(context: click.Context, site_file: str | None) -> None:
     """Move a running partition with PowerVM Live Partition Mobility, and measure what its users noticed.

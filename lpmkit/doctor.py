@@ -58,7 +58,7 @@ def examine_machine(site_file: str | None = None) -> list[Diagnosis]:
         ]
     except UsageError as error:
         return [*rows, Diagnosis(Verdict.UNKNOWN, "site file", error.what, error.next_step or "")]
-    return [*rows, Diagnosis(Verdict.PASS, "site file", str(path)), _room(site), *_hosts(site)]
+    return [*rows, Diagnosis(Verdict.PASS, "site file", str(path)), examine_room(site), *examine_hosts(site)]
 
 
 def _python() -> Diagnosis:
@@ -142,7 +142,8 @@ def _agent() -> Diagnosis:
     return Diagnosis(Verdict.PASS, "SSH agent", f"{len(keys)} keys")
 
 
-def _room(site: Site) -> Diagnosis:
+def examine_room(site: Site) -> Diagnosis:
+    """Diagnosis of the folder of runs: it can be written to and has space."""
     folder = site.runs.folder
     while not folder.exists():
         folder = folder.parent
@@ -164,7 +165,8 @@ def _room(site: Site) -> Diagnosis:
     return Diagnosis(Verdict.PASS, "folder of runs", f"{free_mb:,} MB free at {Path(folder)}")
 
 
-def _hosts(site: Site) -> Iterator[Diagnosis]:
+def examine_hosts(site: Site) -> Iterator[Diagnosis]:
+    """Diagnoses of every machine of a site: logins, managers, SAP interfaces and databases."""
     try:
         book = Runbook(site)
         trouble = book.unreachable()

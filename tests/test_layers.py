@@ -43,6 +43,7 @@ ORDER = [
     "recorder",
     "runbook",
     "doctor",
+    "site_setup",
     "rehearsal",
     "plan",
     "notebook",

@@ -58,14 +58,24 @@ def test_the_command_reference_and_the_picture_of_the_phases_are_made_from_the_c
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/features.md", "docs/user-guide.md", "docs/run-folder.md", "docs/suspend-time.md"]
+    "name",
+    [
+        "README.md",
+        "docs/features.md",
+        "docs/setting-up.md",
+        "docs/user-guide.md",
+        "docs/run-folder.md",
+        "docs/suspend-time.md",
+    ],
 )
 def test_every_command_that_a_page_names_is_there(name: str) -> None:
     text = (TOP / name).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|`)lpmkit ([a-z-]+)", text, flags=re.MULTILINE))
     assert named <= set(all_commands()), name
     for command, option in re.findall(r"(?:^|`)lpmkit ([a-z-]+)[^`\n]*?(--[a-z-]+)", text, flags=re.MULTILINE):
-        options = [known for parameter in all_commands()[command].params for known in parameter.opts]
+        typed = all_commands()[command]
+        parts = [typed, *getattr(typed, "commands", {}).values()]
+        options = [known for part in parts for parameter in part.params for known in parameter.opts]
         assert option in options or command in ("simulate", "lab"), (name, command, option)
 
 

@@ -20,7 +20,7 @@ import click
 
 from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError
 from lpmkit.json_values import JsonObject
-from lpmkit.site_file import find_site_file
+from lpmkit.site_file import find_site_file, is_named_or_here
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -156,10 +156,16 @@ output_option = click.option(
 
 
 def site_of(context: click.Context) -> Site:
-    """The site of the site file that the command line, the environment or a default place names."""
+    """The site of the site file that the command line, the environment or a default place names.
+
+    One outside the current folder that nobody named is told on standard error.
+    """
     from lpmkit.config import load_site
 
-    return load_site(find_site_file(context.obj))
+    path = find_site_file(context.obj)
+    if not is_named_or_here(path, context.obj):
+        print_line(f"Site file: {path}", err=True)
+    return load_site(path)
 
 
 def named_run(context: click.Context, name: str | None) -> Run:
