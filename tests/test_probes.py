@@ -83,6 +83,14 @@ def host(tmp_path: Path) -> Iterator[RealHost]:
         yield server
 
 
+@pytest.fixture(params=["paramiko", "OpenSSH"])
+def either(host: RealHost, request: pytest.FixtureRequest) -> RealHost:
+    """The host over each transport."""
+    if request.param == "OpenSSH":
+        host.ask_for_openssh()
+    return host
+
+
 def _order(kind: str, interval_ms: int) -> ProbeOrder:
     return ProbeOrder(name=f"ssh-{kind}", kind=kind, interval_ns=interval_ms * 1_000_000, host="realhost")
 
@@ -91,8 +99,8 @@ def _session(host: RealHost) -> SshSession:
     return SshSession(route(host.name, host.ssh_config))
 
 
-def test_ticks_come_on_an_absolute_schedule_with_both_clocks_of_the_host(host: RealHost) -> None:
-    with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
+def test_ticks_come_on_an_absolute_schedule_with_both_clocks_of_the_host(either: RealHost) -> None:
+    with Running(TickProbe(_order("ticks", 10), _session(either))) as seen:
         _soon(lambda: len(seen.samples) >= 100)
     numbers = [sample.seq for sample in seen.samples]
     assert numbers == sorted(set(numbers))
@@ -231,10 +239,10 @@ def test_a_frozen_host_leaves_missing_ticks_and_sends_the_first_one_by_itself(ho
     assert not seen.of("probe-trouble"), "the session outlives the freeze"
 
 
-def test_every_question_is_sent_when_it_is_due_and_owes_a_sample(host: RealHost) -> None:
-    with Running(EchoProbe(_order("echo", 50), _session(host))) as seen:
+def test_every_question_is_sent_when_it_is_due_and_owes_a_sample(either: RealHost) -> None:
+    with Running(EchoProbe(_order("echo", 50), _session(either))) as seen:
         _soon(lambda: len(seen.samples) >= 10)
-        host.freeze(0.5)
+        either.freeze(0.5)
         _soon(lambda: len(seen.samples) >= 30)
     samples = sorted(seen.samples, key=lambda sample: sample.seq)
     assert [sample.seq for sample in samples] == list(range(1, len(samples) + 1))
@@ -247,8 +255,8 @@ def test_every_question_is_sent_when_it_is_due_and_owes_a_sample(host: RealHost)
             assert (sample.sent_ns or 0) <= (sample.remote_mono_ns or 0) <= (sample.answered_ns or 0)
 
 
-def test_a_session_that_breaks_is_opened_again_and_its_open_questions_are_lost(host: RealHost) -> None:
-    with Running(EchoProbe(_order("echo", 50), _session(host))) as seen:
+def test_a_session_that_breaks_is_opened_again_and_its_open_questions_are_lost(either: RealHost) -> None:
+    with Running(EchoProbe(_order("echo", 50), _session(either))) as seen:
         _soon(lambda: len(seen.samples) >= 5)
         first = seen.of("session")[0]["remote_pid"]
         os.kill(first, 9)
@@ -280,8 +288,8 @@ def test_a_host_without_perl_is_probed_with_what_it_has(host: RealHost, tmp_path
     assert all(sample.remote_wall_ns for sample in seen.samples)
 
 
-def test_nothing_is_left_on_the_host_when_the_probe_ends(host: RealHost) -> None:
-    with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
+def test_nothing_is_left_on_the_host_when_the_probe_ends(either: RealHost) -> None:
+    with Running(TickProbe(_order("ticks", 10), _session(either))) as seen:
         _soon(lambda: seen.of("session"))
         pid = seen.of("session")[0]["remote_pid"]
         assert Path(f"/proc/{pid}").exists()
@@ -480,9 +488,9 @@ def test_frames_carry_rows_as_a_samples_file_has_them() -> None:
 
 
 class Gate:
-    """Holds up whoever reads from a connection, for as long as it is shut."""
+    """Holds up whoever reads from a connection to a port, for as long as it is shut."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
         self._open = threading.Event()
         self._open.set()
         #: The connection that is held up, with its unread bytes.
@@ -490,7 +498,7 @@ class Gate:
         read = StampedSocket.recv
 
         def recv(wire: StampedSocket, bufsize: int, flags: int = 0) -> bytes:
-            if not self._open.is_set():
+            if not self._open.is_set() and wire.getpeername()[1] == port:
                 self.held = wire
                 self._open.wait()
             return read(wire, bufsize, flags)
@@ -512,20 +520,22 @@ class Gate:
         self._open.set()
 
 
-def test_an_arrival_is_the_kernels_stamp_however_late_we_read(host: RealHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arrival_is_the_kernels_stamp_however_late_we_read(
+    either: RealHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader that is held up reads later than everything arrived: the host is stopped before it goes on."""
-    gate = Gate(monkeypatch)
-    with Running(TickProbe(_order("ticks", 10), _session(host))) as seen:
+    gate = Gate(monkeypatch, either.port)
+    with Running(TickProbe(_order("ticks", 10), _session(either))) as seen:
         _soon(lambda: len(seen.samples) >= 10)
         gate.shut()
         _soon(lambda: gate.unread() >= 2000)
-        stopped, count = host.stop(), len(seen.samples)
+        stopped, count = either.stop(), len(seen.samples)
         arrived = time.monotonic_ns()
         _soon(lambda: time.monotonic_ns() > arrived + 300_000_000)
         gate.open()
         _soon(lambda: len(seen.samples) >= count + 10)
         late = seen.samples[count:]
-        host.go_on(stopped)
+        either.go_on(stopped)
     assert seen.of("session")[0]["stamps"] == "kernel"
     assert max(sample.answered_ns or 0 for sample in late) < arrived + 150_000_000, (
         "the kernel had them long before we read"
