@@ -99,7 +99,7 @@ def test_paramiko_is_spoken_only_by_the_transports_and_what_streams_over_them() 
     speakers = {
         str(path.relative_to(PACKAGE)) for path in SOURCES if "import paramiko" in path.read_text(encoding="utf-8")
     }
-    transports = {"client", "connection", "keys", "mux", "openssh", "paramiko_login", "relay"}
+    transports = {"client", "connection", "greeting", "keys", "mux", "openssh", "paramiko_login", "relay"}
     assert speakers == {*(f"ssh/{name}.py" for name in transports), "probes/ssh.py", "doctor.py"}
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from lpmkit.errors import (
@@ -25,6 +26,9 @@ from lpmkit.errors import (
     Unreachable,
 )
 from lpmkit.ssh.client import SshSession, route
+from lpmkit.ssh.connection import Connection, Prepare
+from lpmkit.ssh.greeting import Greeting, greeting
+from lpmkit.ssh.wire import Wire
 from tests.odd_ssh_server import OddServer, Ways
 from tests.ssh_servers import KINDS, KindOfHost, key_file
 
@@ -260,3 +264,45 @@ def test_an_rsa_key_signs_as_openssh_would_for_a_server_that_announces_nothing(t
         assert reply.status == 0
         assert "OpenSSH" in reply.over
         assert "only OpenSSH can sign with ssh-rsa" in reply.over
+
+
+NOTICE = "*** Authorised use only ***\nNext maintenance: Sunday\n"
+
+
+def test_a_notice_before_each_reply_is_no_part_of_it(tmp_path: Path, more: Sequence[str]) -> None:
+    with OddServer(tmp_path, Ways(notice=NOTICE)) as odd:
+        session = SshSession(route("odd", odd.config(*more)))
+        reply = session.run(["uname"])
+        assert (reply.command, reply.output) == ("LANG=C uname", "LANG=C uname\n")
+        assert "notice: *** Authorised use only" in reply.over
+        replies = session.run_all([["first"], ["second"]])
+        assert [one and one.output for one in replies] == ["LANG=C first\n", "LANG=C second\n"]
+        session.close()
+
+
+def test_a_notice_on_standard_error_is_no_error_of_a_command(host: KindOfHost, more: Sequence[str]) -> None:
+    rc = host.folder / "rc"
+    rc.write_text("echo noted >&2; echo told\n")
+    session = SshSession(route(host.name, host.config(*more)))
+    assert greeting(_Noisy(session._connected(), rc), "word", 20.0) == Greeting("told\n", "noted\n")
+    session.close()
+
+
+class _Noisy:
+    """A connection whose shell reads a file before each command, as a login script is read."""
+
+    def __init__(self, connection: Connection, rc: Path) -> None:
+        self._connection, self._rc = connection, rc
+        self.facts: dict[str, str] = {}
+
+    def start(self, line: str, prepare: Prepare | None = None) -> paramiko.Channel:
+        return self._connection.start(f". {self._rc}; {line}", prepare)
+
+    def is_active(self) -> bool:
+        return self._connection.is_active()
+
+    def reach(self, hostname: str, port: int) -> Wire:
+        return self._connection.reach(hostname, port)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -141,6 +141,9 @@ def main() -> None:
     parser.add_argument(
         "--sittings", type=int, default=1, help="play the trials in so many parts, each with records of its own"
     )
+    parser.add_argument(
+        "--transport", choices=["paramiko", "openssh"], default="paramiko", help="what carries the sessions"
+    )
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp(prefix="lpmkit-accuracy-"))
     out.mkdir(parents=True, exist_ok=True)
@@ -159,6 +162,7 @@ def main() -> None:
                 trials,
                 options.seed + number,
                 lambda text: print(text, file=sys.stderr),
+                options.transport,
             )
             truth["runs"] = {hz: run.name for hz, run in runs.items()}
             (folders[-1] / "truth.json").write_text(json.dumps(truth))

@@ -123,8 +123,9 @@ class Rig:
 
     name = "partition"
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, transport: str = "paramiko") -> None:
+        """``transport`` is "paramiko", or "openssh" for a client's configuration that only OpenSSH can follow."""
+        self.folder, self._transport = folder, transport
         self.space = f"lpmbench-{os.getpid()}"
         self.cgroup = FREEZER / self.space
         self.ours = f"lpmb{os.getpid() % 100000}"
@@ -195,6 +196,7 @@ class Rig:
             f"  IdentityFile {self.folder}/client_key\n  IdentitiesOnly yes\n  UserKnownHostsFile "
             f"{self.folder}/known_hosts\n"
             "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
+            + ("  RevokedHostKeys /dev/null\n" if self._transport == "openssh" else "")
         )
         self.cgroup.mkdir()
         sshd = shutil.which("sshd") or "/usr/sbin/sshd"

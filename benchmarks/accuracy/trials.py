@@ -220,13 +220,13 @@ def costs(rig: Rig, watched: Watched, over_s: float) -> dict[str, float]:
 
 
 def play_all(
-    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None]
+    folder: Path, trials: list[Trial], seed: int, say: Callable[[str], None], transport: str = "paramiko"
 ) -> tuple[dict[int, Run], dict[str, Any]]:
     """Make the records and play the trials.
 
     Returns a run for each rate, and the truth (also in ``truth.json``).
     """
-    with Rig(folder / "partition") as rig:
+    with Rig(folder / "partition", transport) as rig:
         if not rig.has_clock:
             say("no C compiler here: the trials with scripted clocks are left out")
             trials = [trial for trial in trials if trial.kind not in CLOCKS]

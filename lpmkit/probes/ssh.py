@@ -96,6 +96,7 @@ class Lines:
     def __init__(self, channel: paramiko.Channel, arrivals: Arrivals) -> None:
         self.channel, self.arrivals = channel, arrivals
         self._rest, self._count = b"", 0
+        self._put_back: list[tuple[int, str]] = []
         self._poller = select.poll()
         self._poller.register(channel.fileno(), select.POLLIN)
 
@@ -104,6 +105,9 @@ class Lines:
 
         Raises `ConnectionLost` at the end of the stream.
         """
+        if self._put_back:
+            lines, self._put_back = self._put_back, []
+            return lines
         if not self.channel.recv_ready():
             self._poller.poll(max(0.0, timeout_s) * 1000)
         if self.channel.recv_ready():
@@ -117,6 +121,10 @@ class Lines:
             )
             raise ConnectionLost("the stream from the host ended", answered=errors or None)
         return []
+
+    def put_back(self, lines: list[tuple[int, str]]) -> None:
+        """Let the next `wait` return these lines."""
+        self._put_back = lines
 
     def _placed(self, line: bytes) -> tuple[int, str]:
         self._count += len(line) + 1
@@ -411,11 +419,12 @@ def _first_line(lines: Lines, clock: Clock) -> list[str]:
     deadline = clock.mono_ns() + int(START_S * 1e9)
     while clock.mono_ns() < deadline:
         received = lines.wait(1.0)
-        if received:
-            words = received[0][1].split()
+        for number, (_, text) in enumerate(received, start=1):
+            words = text.split()
             if words and words[0].startswith("lpmkit-"):
+                lines.put_back(received[number:])
                 return words
-            raise ConnectionLost("unexpected output before the probe's first line", answered=received[0][1])
+            # A notice of the host's login scripts comes before the program's own words.
     raise NoAnswer(f"the host did not start the probe within {START_S:g} s")
 
 

@@ -18,6 +18,7 @@ import paramiko
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
 from lpmkit.ssh.batching import batch_line, batch_replies
 from lpmkit.ssh.connection import Connection, connect
+from lpmkit.ssh.greeting import Greeting, greeting, without_notice
 from lpmkit.ssh.login_texts import session_trouble
 from lpmkit.ssh.route import Route, by_hand, route
 from lpmkit.ssh.secrets import Secrets
@@ -34,6 +35,10 @@ _CHUNK = 65536
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 #: Time limit of a line of many commands, in time limits of one.
 BATCH_TIMEOUTS = 30
+#: Characters of a host's notice that the record shows.
+_SHOWN_NOTICE = 200
+#: Seconds for a new connection's first word.
+GREETING_S = 20.0
 #: Bytes of a reply that an error message shows.
 _SHOWN_BYTES = 2000
 
@@ -55,6 +60,9 @@ class SshSession:
     def __post_init__(self) -> None:
         self._connection: Connection | None = None
         self._unsaid = ""
+        self._greeting = Greeting()
+        #: Echoed before each command of a host that prints a notice; empty for others.
+        self._word = ""
         self._lock = threading.Lock()
 
     @property
@@ -84,8 +92,8 @@ class SshSession:
                 where=self.where,
                 command=command,
                 status=status,
-                output=_text(output),
-                error=_text(error),
+                output=without_notice(_text(output), self._word) if self._word else _text(output),
+                error=self._own_error(error),
                 stdin=stdin,
                 began_ns=began,
                 ended_ns=self.clock.mono_ns(),
@@ -121,7 +129,8 @@ class SshSession:
         except (RemoteError, paramiko.SSHException, OSError, EOFError):
             # Completed commands are certain; the others are asked again, alone, and raise their own errors.
             self.close()
-        completed, errors = batch_replies(_text(output), token), _text(error)
+        text = without_notice(_text(output), self._word) if self._word else _text(output)
+        completed, errors = batch_replies(text, token), self._own_error(error)
         moments = [began, *_ends(bytes(output), token.encode(), arrivals)]
         suspects = [index for index, (text, status) in enumerate(completed) if status != 0 or not text]
         replies: list[Reply | None] = []
@@ -153,7 +162,7 @@ class SshSession:
     def _start(self, line: str, prepare: Callable[[paramiko.Channel], object] | None = None) -> paramiko.Channel:
         connection = self._connected()
         self.round_trips += 1
-        return connection.start(line, prepare)
+        return connection.start(f"echo {self._word}; {line}" if self._word and prepare is None else line, prepare)
 
     def close(self) -> None:
         """Close the connection; the next command opens another."""
@@ -172,7 +181,18 @@ class SshSession:
         with self._lock:
             return dict(self._connection.facts) if self._connection is not None else {}
 
-    def _connected(self) -> Connection:
+    def _greet(self, connection: Connection, timeout_s: float) -> None:
+        """Learn the notices of a new connection. Raises `LoginRefused` if it answers with a trouble of the account."""
+        word = "lpmkit-" + token_hex(6)
+        self._greeting = greeting(connection, word, min(timeout_s, GREETING_S))
+        self._word = word if self._greeting.notice else ""
+        refusal = session_trouble(self._greeting.text, self.where, self.route.user)
+        if refusal is not None:
+            self._connection = None
+            connection.close()
+            raise refusal
+
+    def _connected(self, timeout_s: float = GREETING_S) -> Connection:
         with self._lock:
             if self._connection is not None and not self._connection.is_active():
                 self._connection.close()
@@ -180,8 +200,14 @@ class SshSession:
             if self._connection is None:
                 self._connection = connect(self.route, self.password)
                 self.connections += 1
-                self._unsaid = "; ".join(f"{name}: {value}" for name, value in self._connection.facts.items() if value)
+                self._greet(self._connection, timeout_s)
+                facts = {**self._connection.facts, "notice": self._greeting.notice.strip()[:_SHOWN_NOTICE]}
+                self._unsaid = "; ".join(f"{name}: {value}" for name, value in facts.items() if value)
             return self._connection
+
+    def _own_error(self, error: bytearray) -> str:
+        """Standard error without the notice that every command brings."""
+        return _text(error).removeprefix(self._greeting.error)
 
     def _over(self) -> str:
         """What serves a new connection, for its first reply; empty for the others."""
@@ -202,6 +228,7 @@ class SshSession:
         timeout_s: float,
         arrivals: list[tuple[int, int]] | None = None,
     ) -> int | None:
+        self._connected(timeout_s)
         channel = self._start(line)
         try:
             if stdin:
