@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from lpmkit.prediction.forecast import Counting, Forecast
 from lpmkit.probes.orders import ProbeOrder, Rate
 from lpmkit.recorder import process
 from lpmkit.recorder.guard import IN_A_ROW, Breach, Guard, Standing, why_not_stop
+from lpmkit.report.writeup import Words
 from lpmkit.runs.folder import Run
 from lpmkit.runs.rows import sample_line
 from lpmkit.timeline import Clock, Sample, wait_until
@@ -303,3 +305,21 @@ def test_a_move_is_not_asked_for_after_the_end_of_its_window(tmp_path: Path, man
     ended(moving(run))
     assert managers.sent == []
     assert "after the end of the change window" in events(run, "phase")[-1]["why"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the copy does not converge: the partition writes as fast as it is copied",
+        "the copy takes 240 s more at least; the bound is 100 s",
+        "the partition writes 60 MB/s; the bound is 50 MB/s",
+        "the move ends 12 s after the change window at the earliest",
+        "the move goes on after the end of the change window (2026-11-30 23:00:00 +01:00)",
+        "ssh-echo has had no answer for 21 s",
+        "a suspension of 2.4 s is expected (P90), the limit is 2 s",
+        "a suspension of 7.0 s is expected (P90), the time-out of fast-start failover of BX5 is 6 s",
+    ],
+)
+def test_every_breach_is_german_in_a_german_write_up(text: str) -> None:
+    german = Words("de").said(f"the guard stopped the copy: {text}")
+    assert not re.search(r"\b(the|is|of|at|had|more|after|as)\b", german), german

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lpmkit.analysis import AnswerState, analyse, summary
-from lpmkit.analysis.limits import Measured, against, commit_stall
+from lpmkit.analysis.limits import Measured, against, commit_stall, job_delay
 from lpmkit.checks import Verdict, ready
 from lpmkit.checks.limits import limit_findings
 from lpmkit.config import load_site
@@ -18,9 +19,13 @@ from lpmkit.errors import SiteFileError, UsageError
 from lpmkit.limits import Limit, LimitState, MoveLimits, judge, limits_from_words, read_limits
 from lpmkit.migration.status import order_of
 from lpmkit.oracle.state import WaitChange
+from lpmkit.plan import load_plan, save_plan
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.prior import Prediction
+from lpmkit.rules.question import Question
 from lpmkit.runs.folder import Run, write_document
+from lpmkit.sap.judge import SapOutcome
+from lpmkit.sap.model import JobStatus
 from tests.made_runs import WALL, Made, S, make
 from tests.scripted_moves import ORDER, move_folder
 
@@ -250,3 +255,43 @@ def test_a_commit_stall_is_bounded_by_its_bucket_and_a_missing_histogram_passes_
     assert commit_stall(found).high_s is None
     found.waits = (WaitChange("log file sync", 0, 0.0, None),)
     assert commit_stall(found).high_s == 0
+
+
+def outcome_with(*delays: float | None, running: int = 0, jobs: AnswerState = AnswerState.PASSED) -> SapOutcome:
+    """A SAP system whose jobs ran at the suspension, with their delays; some of them run on."""
+    lines = []
+    for number, delay in enumerate(delays):
+        status = JobStatus.RUNNING if number < running else JobStatus.FINISHED
+        job = SimpleNamespace(title=f"JOB {number}", status=status)
+        lines.append(SimpleNamespace(verdict="pass", delay_s=delay, course=SimpleNamespace(status=status, job=job)))
+    question = Question("sap-jobs-BX5", "", jobs, "")
+    return SapOutcome("BX5", (question,), tuple(lines), (), {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (outcome_with(1.0, 50.0), LimitState.PASSED),
+        (outcome_with(1.0, 59.0), LimitState.COULD_NOT_TELL),
+        (outcome_with(63.0), LimitState.FAILED),
+        (outcome_with(), LimitState.PASSED),
+        (outcome_with(None, running=1), LimitState.COULD_NOT_TELL),
+        (outcome_with(1.0, jobs=AnswerState.NOT_EVALUATED), LimitState.COULD_NOT_TELL),
+    ],
+)
+def test_the_delay_of_jobs_is_known_to_the_seconds_that_sap_prints(outcome: SapOutcome, state: LimitState) -> None:
+    found = job_delay(outcome)
+    assert judge(found.low_s, found.high_s, Limit(fail=60)) is state
+
+
+def test_a_move_of_a_plan_has_limits_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(
+        "moves:\n  - {partition: a, target: b, limits: {suspension_s: 2, guard: {on_breach: stop}}}\n  - {partition: c, target: b}\n"
+    )
+    moves = load_plan(tmp_path / "plan.yaml").moves
+    assert [one.limits.as_data() for one in moves] == [
+        {"suspension_s": {"fail": 2.0}, "guard": {"on_breach": "stop"}},
+        {},
+    ]
+    save_plan(load_plan(tmp_path / "plan.yaml"), tmp_path / "again.yaml")
+    assert load_plan(tmp_path / "again.yaml").moves == moves
