@@ -1,5 +1,5 @@
 """Time and memory of analysing a long record of ten probes at 1 kHz, and its size: ``python -m benchmarks.long_record
-[--minutes 60]``.
+[--minutes 60]``; eight hours of one host: ``--minutes 480 --probes ssh-ticks@bxaix85,observer --no-tenth``.
 
 The records are generated, with a known suspension; a tenth of the length is analysed too, to show growth. Each step
 runs in a process of its own, whose peak memory is the kernel's ``VmHWM``.
@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +40,18 @@ PROBES = [
 CHUNK = 600_000
 
 
-def made(folder: Path, minutes: float) -> Run:
+def made(folder: Path, minutes: float, probes: Sequence[str] = ()) -> Run:
     """A run folder of ten probes at 1 kHz. The first host is suspended for 1.537 s at seven tenths of it."""
+    chosen = [(name, kind) for name, kind in PROBES if not probes or name in probes]
     span = round(minutes * 60 * S)
     stop_ns = START + span * 7 // 10
     run = create(folder, mode="watch", title=f"{minutes:g}-minutes", facts={"hosts": ["bxaix85"], "lead_in_s": 60})
     with RunWriter(run.path) as writer:
         writer.event("recorder", "recorder-started", pid=1, mode="watch", resumed=False)
-        for name, kind in PROBES:
+        for name, kind in chosen:
             host = name.partition("@")[2]
             writer.event(f"probe:{name}", "probe-started", probe=name, kind=kind, host=host, interval_ns=PERIOD)
-    for number, (name, kind) in enumerate(PROBES):
+    for number, (name, kind) in enumerate(chosen):
         stops = (stop_ns, stop_ns + LENGTH_NS) if name.endswith("bxaix85") else (0, 0)
         _write(run.path / "samples" / f"{name}.1.csv", kind, span, stops, np.random.default_rng(number))
     return run
@@ -173,12 +174,14 @@ def main() -> None:
     """Measure, print the figures, and write them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.long_record", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--probes", default="", help="names with commas; all ten without it")
+    parser.add_argument("--no-tenth", action="store_true", help="only the whole length")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="lpmkit-long-") as folder:
-        for minutes in (options.minutes / 10, options.minutes):
-            run = made(Path(folder), minutes)
+        for minutes in (options.minutes,) if options.no_tenth else (options.minutes / 10, options.minutes):
+            run = made(Path(folder), minutes, tuple(filter(None, options.probes.split(","))))
             steps = {
                 "analyse CSV": _apart(analysed, run.path),
                 "pack": _apart(packed, run.path),
