@@ -28,6 +28,8 @@ from lpmkit.site_file import find_site_file
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.survey.connect import confirm_dialect, control_of
 
+#: The subject of a diagnosis of a package begins so.
+PACKAGE = "package "
 #: Minimum free space: a minute of a move with the usual probes takes about 2 MB, and a night of watching should fit.
 ROOM_MB = 2000
 
@@ -82,36 +84,32 @@ def _package(requirement: Requirement, *, optional: bool) -> Diagnosis:
         if optional:
             return Diagnosis(
                 Verdict.WARN,
-                f"package {requirement.name}",
+                f"{PACKAGE}{requirement.name}",
                 "not installed",
-                "Only needed for Oracle 10g: pip install 'lpmkit[oracle10g]'",
+                "Nothing to do without an Oracle 10g database. With one: pip install 'lpmkit[oracle10g]'",
             )
         return Diagnosis(
             Verdict.FAIL,
-            f"package {requirement.name}",
+            f"{PACKAGE}{requirement.name}",
             "missing",
             f"pip install '{requirement.name}{requirement.specifier}'",
         )
     if not requirement.specifier.contains(version, prereleases=True):
         return Diagnosis(
             Verdict.WARN,
-            f"package {requirement.name}",
+            f"{PACKAGE}{requirement.name}",
             f"{version}, tried with {requirement.specifier}",
             f"pip install '{requirement.name}{requirement.specifier}'",
         )
-    return Diagnosis(Verdict.PASS, f"package {requirement.name}", version)
+    return Diagnosis(Verdict.PASS, f"{PACKAGE}{requirement.name}", version)
 
 
 def _rfc() -> Diagnosis:
     reason = trouble()
     if reason is None:
-        return Diagnosis(Verdict.PASS, "package pyrfc", "can be used")
-    return Diagnosis(
-        Verdict.WARN,
-        "package pyrfc",
-        reason,
-        "Withdrawn from the index and never needed: SOAP-RFC provides the same data.",
-    )
+        return Diagnosis(Verdict.PASS, f"{PACKAGE}pyrfc", "can be used")
+    next_step = "Nothing to do: SOAP-RFC provides the same data, and SAP has withdrawn pyrfc."
+    return Diagnosis(Verdict.WARN, f"{PACKAGE}pyrfc", reason, next_step)
 
 
 def _ssh_client() -> Diagnosis:
@@ -134,7 +132,7 @@ def _agent() -> Diagnosis:
             Verdict.WARN,
             "SSH agent",
             "none",
-            "Not needed with key files in the ssh configuration; otherwise: eval $(ssh-agent) && ssh-add",
+            "Nothing to do if the ssh configuration names key files (IdentityFile). Else: eval $(ssh-agent) && ssh-add",
         )
     keys = paramiko.Agent().get_keys()
     if not keys:
@@ -177,7 +175,7 @@ def examine_hosts(site: Site) -> Iterator[Diagnosis]:
         if name in trouble:
             yield Diagnosis(Verdict.FAIL, f"login to {name}", trouble[name], "")
         else:
-            yield Diagnosis(Verdict.PASS, f"login to {name}", f"as ssh {settings.host} does")
+            yield Diagnosis(Verdict.PASS, f"login to {name}", f"works, as `ssh {settings.host}` would log in")
             if isinstance(settings, FrameSettings):
                 yield _dialect(book, name)
                 if settings.system is not None:

@@ -39,7 +39,7 @@ def test_an_unknown_code_is_shown_as_it_came_and_says_so() -> None:
     done = CliRunner().invoke(main, ["explain", "HSCLA319", "HSCL9999"])
     assert done.exit_code == 3
     assert "Zone and mask both WWPNs" in done.output
-    assert "HSCL9999: nothing is known" in done.output
+    assert "HSCL9999: lpmkit does not know this code" in done.output
 
 
 def test_a_message_is_read_from_standard_input_in_any_language() -> None:

@@ -166,8 +166,10 @@ def check(context: click.Context, file: Path, without_firmware: bool, as_json: b
         print_json({"title": read.title, "answer": result, "moves": rows})
     else:
         print_table(read.title, rows)
-        next_step = f"Start it with `lpmkit plan run {file}`." if result == "ready" else "See the column checks."
-        terminal().print(f"Plan: {result}. {next_step}", soft_wrap=True)
+        hindered = [move.partition for move in looked if move.answer.value != "ready" or move.fits is False]
+        because = f", because of {', '.join(hindered)}" if hindered else ""
+        next_step = f" Start it with `lpmkit plan run {file}`." if result == "ready" else ""
+        terminal().print(f"Plan: {result}{because}.{next_step}", soft_wrap=True)
     sys.exit(_STATUSES[result])
 
 

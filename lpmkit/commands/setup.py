@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
 from threading import Timer
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -23,9 +23,9 @@ from lpmkit.commands.console import (
     MARKS,
     NOT_FINE,
     json_option,
+    print_item,
     print_json,
     print_line,
-    print_table,
     reports_errors,
     terminal,
 )
@@ -33,6 +33,9 @@ from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
 from lpmkit.errors import UsageError
 from lpmkit.site_file import find_site_file
+
+if TYPE_CHECKING:
+    from lpmkit.doctor import Diagnosis
 
 #: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what
 #: they show.
@@ -285,15 +288,26 @@ def doctor(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json([asdict(row) for row in rows])
     else:
-        print_table(
-            "",
-            [
-                {"": MARKS[row.verdict], "what": row.what, "result": row.found, "next step": row.next_step}
-                for row in rows
-            ],
-        )
+        _print_diagnoses(rows)
     verdicts = {row.verdict for row in rows}
     sys.exit(NOT_FINE if "fail" in verdicts else COULD_NOT_TELL if "unknown" in verdicts else FINE)
+
+
+def _print_diagnoses(rows: Sequence[Diagnosis]) -> None:
+    """Print what needs attention, each with its next step, then what is in order, the packages in one line."""
+    from lpmkit.doctor import PACKAGE
+
+    order = ("fail", "unknown", "warn")
+    for row in sorted((row for row in rows if row.verdict in order), key=lambda row: order.index(row.verdict)):
+        print_item(MARKS[row.verdict], f"{row.what}: {row.found}", row.next_step)
+    fine = [row for row in rows if row.verdict not in order]
+    packages = [row for row in fine if row.what.startswith(PACKAGE)]
+    for row in fine:
+        if row not in packages:
+            print_item(MARKS[row.verdict], f"{row.what}: {row.found}")
+    if packages:
+        versions = ", ".join(f"{row.what.removeprefix(PACKAGE)} {row.found}" for row in packages)
+        print_item(MARKS["pass"], f"{len(packages)} packages: {versions}")
 
 
 COMMANDS = (

@@ -233,7 +233,7 @@ def print_validation(validation: Validation, console: Console | None = None) -> 
     out = console or terminal()
     if validation.passed:
         out.print("Validation passed." + (f" Message: {validation.text}" if validation.text else ""))
-        out.print("The move might be possible: the manager decides again when it is asked to move.")
+        out.print("The manager would accept the move now. It checks again when the move is requested.")
     else:
         out.print("Validation failed. The manager refuses the move:")
         out.print(validation.text or "(no message)")

@@ -46,15 +46,18 @@ class Explained:
         """All of it in one paragraph.
 
         >>> explain("HSCL9999")[0].sentences()
-        'HSCL9999: nothing is known about this code here; the words that came with it are all there is.'
+        'HSCL9999: lpmkit does not know this code. Read the text beside it, or search for the code at ibm.com/support.'
         >>> explain("[VIOSE01042035-0206] Something.")[0].sentences()
-        'VIOSE01042035-0206: a code of the IVM without a published description; the text beside it is its meaning.'
+        'VIOSE01042035-0206: IBM publishes no description of this IVM code. Read the text beside it.'
         """
         if self.known is None and self.code.startswith("VIOS"):
             # IBM publishes no list of an IVM's codes; a few are known from programs that drive one.
-            return f"{self.code}: a code of the IVM without a published description; the text beside it is its meaning."
+            return f"{self.code}: IBM publishes no description of this IVM code. Read the text beside it."
         if self.known is None:
-            return f"{self.code}: nothing is known about this code here; the words that came with it are all there is."
+            return (
+                f"{self.code}: lpmkit does not know this code. Read the text beside it, or search for the code at "
+                "ibm.com/support."
+            )
         sure = " (from memory, not from a source)" if self.known.mark == "D" else ""
         known = self.known
         return f"{self.code}: {known.meaning}{sure} See: {known.prove} Mend: {known.mend} ({known.who})"

@@ -326,7 +326,8 @@ RULES: tuple[RecoveryRule, ...] = (
         "at-home",
         "on the source as before, no migration",
         RecoveryAction.HANDS_OFF,
-        "The move did not begin, or it was rolled back. Correct what the manager's message names, then validate again.",
+        "No move is in progress: it did not begin, or it was rolled back. Correct what the manager's message named, if "
+        "there was one, and validate again.",
         lambda ends: _home_again(ends) and not ends.target.migrates,
     ),
     RecoveryRule(

@@ -428,7 +428,7 @@ def _stall(outcomes: CopyOutcomes) -> float:
 
 def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
     if not usable:
-        return "no past move: prior only, wide interval"
+        return "no past move is known, so the interval is wide"
     own = sum(_level(inputs, move.inputs) == 2 for move in past)
     made = "interval from their errors" if usable >= MIN_MOVES else "interval from the model"
     return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers; {made}"

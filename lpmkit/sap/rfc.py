@@ -66,7 +66,7 @@ def trouble() -> str | None:
     try:
         module = importlib.import_module("pyrfc")
     except ImportError as error:
-        return f"pyrfc is not installed ({error})"
+        return f"pyrfc cannot be imported: {error}"
     except Exception as error:  # noqa: BLE001 - it loads SAP's libraries, which fail in ways of their own
         return f"pyrfc cannot be loaded: {type(error).__name__}: {error}"
     if not hasattr(module, "Connection"):

@@ -90,7 +90,21 @@ def not_evaluated(case: Case, key: str, title: str, question: str, replies: Answ
 
 
 def no_way(question: str) -> str:
-    return f"no SAP interface in the site file provides the {question.replace('_', ' ')}"
+    return f"no SAP interface in the site file provides the {_NOUNS.get(question, question.replace('_', ' '))}"
+
+
+#: The data behind a question, where its name alone does not say it.
+_NOUNS = {
+    "enqueue": "enqueue statistics",
+    "queues": "dispatcher queues",
+    "jobs": "background jobs",
+    "users": "user sessions",
+    "dumps": "short dumps",
+    "updates": "update requests",
+    "lsconf": "output of lsconf",
+    "licences": "installed licences",
+    "machine_id": "machine id",
+}
 
 
 def some(words: Sequence[str], most: int = 4) -> str:
