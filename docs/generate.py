@@ -1,5 +1,5 @@
-"""Generate ``docs/commands.md``, ``docs/checks.md`` and the table and diagram of ``docs/recovery.md`` from the code:
-``make docs``.
+"""Generate ``docs/commands.md``, ``docs/checks.md``, the table and diagram of ``docs/recovery.md`` and the table of
+``docs/reaching.md`` from the code: ``make docs``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lpmkit.cli import all_commands, main
 from lpmkit.control.codes import known_codes
 from lpmkit.migration.phases import FINAL, TRANSITIONS, Phase
 from lpmkit.migration.recovery import RULES
+from lpmkit.ssh.options import OPTIONS, Support
 
 TOP = Path(__file__).parent.parent
 
@@ -52,6 +53,29 @@ def phases() -> str:
     lines += [f"    {_id(before)} --> {_id(after)}: {' / '.join(why)}" for (before, after), why in arrows.items()]
     lines += [f"    {_id(phase)} --> [*]" for phase in Phase if phase in FINAL]
     return "\n".join([*lines, "```"])
+
+
+def options_page(text: str) -> str:
+    """``docs/reaching.md`` with its table of options generated again."""
+    rows = ["| option | | |", "|---|---|---|"]
+    for support in Support:
+        names = [
+            f"`{name}`" for name, option in sorted(OPTIONS.items()) if option.support is support and not option.why
+        ]
+        if names:
+            rows.append(f"| {', '.join(names)} | {support.value} | |")
+        rows += [
+            f"| `{name}` | {support.value} | {option.why} |"
+            for name, option in sorted(OPTIONS.items())
+            if option.support is support and option.why
+        ]
+    table = "\n".join(rows)
+    return re.sub(
+        r"(<!-- options.*? -->\n).*?(<!-- end of options -->)",
+        lambda match: f"{match[1]}\n{table}\n\n{match[2]}",
+        text,
+        flags=re.DOTALL,
+    )
 
 
 def _id(phase: Phase) -> str:
@@ -149,3 +173,5 @@ if __name__ == "__main__":
     (TOP / "docs" / "commands.md").write_text(reference(), encoding="utf-8")
     page = TOP / "docs" / "recovery.md"
     page.write_text(recovery_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = TOP / "docs" / "reaching.md"
+    page.write_text(options_page(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -176,6 +176,7 @@ def examine_hosts(site: Site) -> Iterator[Diagnosis]:
             yield Diagnosis(Verdict.FAIL, f"login to {name}", trouble[name], "")
         else:
             yield Diagnosis(Verdict.PASS, f"login to {name}", f"works, as `ssh {settings.host}` would log in")
+            yield from _ssh_options(site, name, settings.host)
             if isinstance(settings, FrameSettings):
                 yield _dialect(book, name)
                 if settings.system is not None:
@@ -183,6 +184,13 @@ def examine_hosts(site: Site) -> Iterator[Diagnosis]:
     yield from _sap(book)
     for sid, database in site.databases.items():
         yield from _database(book, sid, database)
+
+
+def _ssh_options(site: Site, name: str, host: str) -> Iterator[Diagnosis]:
+    """Diagnosis of what the ssh configuration of a host asks for and does not get; nothing for an ordinary one."""
+    unheeded = list(route(host, site.ssh_config).options.not_honoured())
+    if unheeded:
+        yield Diagnosis(Verdict.WARN, f"ssh options of {name}", "; ".join(unheeded), "See docs/reaching.md.")
 
 
 def _dialect(book: Runbook, name: str) -> Diagnosis:

@@ -54,6 +54,8 @@ def test_the_command_reference_and_the_picture_of_the_phases_are_made_from_the_c
     assert (TOP / "docs" / "checks.md").read_text(encoding="utf-8") == generate.checks_page(), "run `make docs`"
     page = (TOP / "docs" / "recovery.md").read_text(encoding="utf-8")
     assert page == generate.recovery_page(page), "run `make docs`"
+    reaching = (TOP / "docs" / "reaching.md").read_text(encoding="utf-8")
+    assert reaching == generate.options_page(reaching), "run `make docs`"
     assert "stateDiagram-v2" in page
 
 
