@@ -26,7 +26,7 @@ from lpmkit.errors import Ambiguous, LpmError, NotAllowed, NotFound, NotReady, R
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import MoveLimits, read_limits
-from lpmkit.mapping.attributes import MappingAttributes, build_attributes
+from lpmkit.mapping.attributes import MappingAttributes, Reserved, build_attributes
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
 from lpmkit.migration.status import State, confirmed, order_of, refused_ends, state
@@ -197,13 +197,14 @@ class Runbook:
         """The limits of a move: the site's, and over them those of its order."""
         return self.site.limits.with_order(order.limits)
 
-    def keep_mapping(self, order: Order) -> tuple[Order, MappingAttributes]:
+    def keep_mapping(self, order: Order, reserved: Reserved | None = None) -> tuple[Order, MappingAttributes]:
         """The same order with the record that keeps the partition's mapping, and what of it cannot be kept; looks at
         both ends, changes nothing.
 
-        Values of the order's own record take precedence.
+        Values of the order's own record take precedence. ``reserved`` are ids and slots that other orders name.
         """
-        mapping = build_attributes(survey_both_ends(self.site, order, self.secrets, self._asked.append))
+        survey = survey_both_ends(self.site, order, self.secrets, self._asked.append)
+        mapping = build_attributes(survey, reserved)
         return replace(order, mapping={**mapping.record, **order.mapping}), mapping
 
     def _only(self, holders: Sequence[str], partition: str) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from lpmkit.background.requests import put
+from lpmkit.control.base import Order
 from lpmkit.errors import RecordError
 from lpmkit.inventory import MoverPair
 from lpmkit.plan.conductor import PATIENCE_S
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import plan_status
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.timeline import Event
 from tests.scripted_machines import (
     BEGAN_NS,
@@ -329,3 +330,21 @@ def test_a_plan_whose_folder_is_removed_ends_in_words_and_starts_nothing_more(ma
     with pytest.raises(RecordError, match="the folder was removed"):
         conduct(machines, plan, folder)
     assert machines.moved == ["a"]
+
+
+def test_a_partition_that_got_another_id_than_its_order_names_did_not_go_as_ordered(tmp_path: Path) -> None:
+    class Otherwise(Machines):
+        """A manager that gives the partition another id."""
+
+        def prepare(self, order: Order) -> Run:
+            run = super().prepare(order)
+            row = {"what": "as ordered: partition id", "before": "7", "after": "9", "as_it_should": False}
+            write_document(run.path, "changes", [row])
+            return run
+
+    machines = Otherwise(tmp_path, dict.fromkeys("ab", "p8a"))
+    _, now = conduct(
+        machines, planned({"partition": "a", "mapping": {"dest_lpar_id": "7"}}, {"partition": "b", "after": ["a"]})
+    )
+    assert stages_of(now) == {"a": "failed", "b": "waiting"}
+    assert now.move("a").why.startswith("on the target, but not as ordered: partition id 9 instead of 7")

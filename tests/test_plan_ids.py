@@ -5,7 +5,7 @@ from __future__ import annotations
 from lpmkit.control.base import Order
 from lpmkit.inventory import Partition
 from lpmkit.plan import MovePlan
-from lpmkit.plan.conductor import with_own_id
+from lpmkit.plan.reserving import with_own_id
 from lpmkit.runbook import PartitionLocation, SiteInventory
 
 ORDER = Order("p8aix01", "p8a", "p8b", "8286-42A*21A40BC", "", "")

@@ -35,15 +35,13 @@ from lpmkit.inventory import (
     VirtualScsiAdapter,
     VirtualScsiServer,
 )
+from lpmkit.mapping.attributes import FIRST_MOVED_SLOT
 from lpmkit.survey.model import Survey, SystemFacts
 
 #: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (hpt ratio 1:64, A `ZIU`).
 PAGE_TABLE_SHARE = 64
 #: Slots 0 and 1 of every partition belong to its serial adapters (A `NOVA-IVM`, `ZIU`).
 SERIAL_SLOTS = 2
-#: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled
-#: (D).
-FIRST_MOVED_SLOT = 11
 
 
 def two_systems(survey: Survey) -> RuleResult:

@@ -38,8 +38,41 @@ from lpmkit.mapping.compare import (
 )
 from lpmkit.survey.model import Survey, SystemFacts, same_disk
 
+#: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled
+#: (D).
+FIRST_MOVED_SLOT = 11
+#: The attributes that name slots of I/O servers.
+SLOT_MAPPINGS = ("virtual_scsi_mappings", "virtual_fc_mappings")
 #: What takes a name apart inside a record; such an I/O server is named by its id.
 UNSAFE = frozenset('/,"=')
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Ids and server slots of a target that other orders name and that are not taken there yet.
+
+    A slot is a pair of its I/O server, by name or id as the order has it, and its number.
+    """
+
+    ids: frozenset[int] = frozenset()
+    slots: frozenset[tuple[str, int]] = frozenset()
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, str]]) -> Reserved:
+        """What these records name.
+
+        >>> Reserved.of([{"dest_lpar_id": "7", "virtual_scsi_mappings": "2/v1/1/11,3//2/12,4/v1"}]).ids
+        frozenset({7})
+        """
+        ids, slots = set[int](), set[tuple[str, int]]()
+        for record in records:
+            ids |= {int(number) for number in (record.get("dest_lpar_id", ""),) if number.isdigit()}
+            for name in SLOT_MAPPINGS:
+                for item in filter(None, record.get(name, "").split(",")):
+                    _, server, number, slot, *_ = (*item.split("/"), "", "", "")
+                    if slot.isdigit():
+                        slots |= {(owner, int(slot)) for owner in (server, number) if owner}
+        return cls(frozenset(ids), frozenset(slots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +83,13 @@ class MappingAttributes:
     troubles: tuple[str, ...] = ()
 
 
-def build_attributes(survey: Survey) -> MappingAttributes:
+def build_attributes(survey: Survey, reserved: Reserved | None = None) -> MappingAttributes:
     """The attributes with which every adapter, the pool and the id come to the same place on the target, and the
     movers are named.
 
-    A partition whose adapters could not be read gets no record: half of a mapping would pass for the whole.
+    With ``reserved`` none of those ids and slots is named, and every server adapter gets a slot by number: a manager
+    that chose one itself could take what another order names. A partition whose adapters could not be read gets no
+    record: half of a mapping would pass for the whole.
     """
     moving = survey.moving
     scsi, fibre, virtual_nics = scsi_clients(survey), fc_clients(survey), nics(survey)
@@ -62,7 +97,7 @@ def build_attributes(survey: Survey) -> MappingAttributes:
         return MappingAttributes(
             {}, (f"{survey.partition}: its adapters could not all be listed, so there is no record to keep them",)
         )
-    keeping = _Keeping(survey, moving, scsi, fibre, virtual_nics)
+    keeping = _Keeping(survey, moving, scsi, fibre, virtual_nics, reserved)
     record = {
         "virtual_scsi_mappings": keeping.scsi(),
         "virtual_fc_mappings": keeping.fc(),
@@ -84,8 +119,10 @@ class _Keeping:
         scsi: Sequence[VirtualScsiAdapter],
         fibre: Sequence[VirtualFcAdapter],
         virtual_nics: Sequence[VnicAdapter],
+        reserved: Reserved | None,
     ) -> None:
         self.troubles: list[str] = []
+        self._reserved = reserved
         self._survey, self._moving = survey, moving
         self._scsi, self._fc, self._nics = scsi, fibre, virtual_nics
         self._servers = {server.name: server for server in survey.target.io_servers}
@@ -189,12 +226,20 @@ class _Keeping:
     def _slots_of(self, name: str) -> set[int]:
         target = self._survey.target
         groups = (target.scsi_adapters, target.fc_adapters, target.ethernet_adapters)
-        return {adapter.slot for group in groups for adapter in group or () if adapter.partition == name}
+        taken = {adapter.slot for group in groups for adapter in group or () if adapter.partition == name}
+        owners = {name, str(self._servers[name].lpar_id)}
+        return taken | {slot for owner, slot in (self._reserved or Reserved()).slots if owner in owners}
 
     def _slot(self, name: str, wanted: int | None) -> str:
-        """The same slot where it is free and within the I/O server's limit; else empty, for the manager to choose."""
+        """The same slot where it is free and within the I/O server's limit; else empty, for the manager to choose.
+
+        The lowest free one where slots are reserved by number.
+        """
         most = self._servers[name].max_virtual_slots
         if wanted is None or wanted in self._taken[name] or (most is not None and wanted >= most):
+            free = (slot for slot in range(FIRST_MOVED_SLOT, most or 0) if slot not in self._taken[name])
+            wanted = None if self._reserved is None else next(free, None)
+        if wanted is None:
             return ""
         self._taken[name].add(wanted)
         return str(wanted)
@@ -278,7 +323,10 @@ class _Keeping:
     def lpar_id(self) -> str:
         """``dest_lpar_id``: the same id where it is free."""
         listed = self._survey.target.partitions
-        if listed is None or any(partition.lpar_id == self._moving.lpar_id for partition in listed):
+        own = self._moving.lpar_id
+        if listed is None or any(partition.lpar_id == own for partition in listed):
+            return ""
+        if self._reserved is not None and own in self._reserved.ids:
             return ""
         return str(self._moving.lpar_id)
 

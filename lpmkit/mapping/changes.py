@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from lpmkit.control.aix import Identity
 from lpmkit.mapping.compare import arrived
+from lpmkit.mapping.ordered import ordered_rows
 from lpmkit.survey.identity import IdentityRow, IdentitySnapshot, changed
 from lpmkit.survey.model import Survey
 
 
 def changes(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
-    """Rows of identity between two surveys: frame, ids, boot time, and the mapping where the partition has arrived."""
+    """Rows of identity between two surveys: frame, ids, boot time.
+
+    Where the partition has arrived also its mapping, and what the order named.
+    """
     here, there = after.source.partition(after.partition), after.target.partition(after.partition)
     has_arrived = here is None and there is not None
     stayed = here is not None and here.state == "Running" and (there is None or there.state != "Running")
     rows = changed(_snapshot(before), _snapshot(after), stayed=stayed)
-    return (*rows, *arrived(before, after)) if has_arrived else rows
+    if not has_arrived:
+        return rows
+    return (*rows, *arrived(before, after), *ordered_rows(after.mapping or {}, after.target, after.partition))
 
 
 def _snapshot(survey: Survey) -> IdentitySnapshot:

@@ -15,7 +15,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from lpmkit.person import Person
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.book import order_for
 from lpmkit.plan.page import write_page
+from lpmkit.plan.reserving import collides, not_as_ordered, reserved_by, with_own_id
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
 from lpmkit.plan.status import MoveStatus, PlanStatus, in_flight, plan_of, plan_status
 from lpmkit.report.page import write_report
@@ -46,30 +46,6 @@ LOOK_S = 0.5
 ASK_AGAIN_S = 30.0
 #: Seconds without an answer of its hosts after which a move has failed.
 PATIENCE_S = 900.0
-
-
-def with_own_id(order: Order, plan: MovePlan, inventory: SiteInventory) -> Order:
-    """The order with an id that no other move of the plan will need, where it names none.
-
-    Another partition that moves to the same frame keeps its id, or its plan names one: a manager that chooses freely
-    could assign that id first. Without such a move the order is unchanged.
-    """
-    if "dest_lpar_id" in order.mapping:
-        return order
-    ids = {placed.partition.name: placed.partition.lpar_id for placed in inventory.placed}
-    wanted = {
-        int(move.mapping.get("dest_lpar_id", 0)) or ids.get(move.partition, 0)
-        for move in plan.moves
-        if move.partition != order.partition
-        and move.target == order.target
-        and (move.keep_mapping or "dest_lpar_id" in move.mapping)
-    }
-    if not wanted - {0}:
-        return order
-    taken = wanted | {placed.partition.lpar_id for placed in inventory.placed if placed.frame == order.target}
-    own = ids.get(order.partition, 0)
-    free = own if own and own not in taken else next(number for number in count(1) if number not in taken)
-    return replace(order, mapping={**order.mapping, "dest_lpar_id": str(free)})
 
 
 class Conductor:
@@ -243,7 +219,9 @@ class Conductor:
         stage: Stage = move.stage
         why = move.why
         if move.stage is Stage.WATCHING:
-            stage, why = (Stage.FAILED if verdict == "failed" else Stage.ARRIVED), line
+            otherwise = not_as_ordered(run)
+            stage = Stage.FAILED if verdict == "failed" or otherwise else Stage.ARRIVED
+            why = f"on the target, but not as ordered: {otherwise}. {line}" if otherwise else line
         elif move.stage is Stage.MOVING:
             requested = move.now.phase is not Phase.PREPARED
             stage = Stage.RECOVERY if requested else Stage.FAILED
@@ -335,7 +313,7 @@ class Conductor:
         order = order_for(self.book, self.plan, move, inventory)
         states = {(placed.frame, placed.partition.name): placed.partition.state for placed in inventory.placed}
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
-        if why := hold(wish, busy, inventory.frames, limits, {}):
+        if why := hold(wish, busy, inventory.frames, limits, {}) or collides(status, name, order.target):
             return why
         pair = None if wish.inactive else self._movers(order, busy)
         wish = replace(wish, movers=(pair.source, pair.target) if pair else wish.frames)
@@ -374,11 +352,12 @@ class Conductor:
         Returns the reason to wait; a failed check or validation fails the move.
         """
         name = move.partition
+        reserved = reserved_by(status, name, order.target)
         if move.keep_mapping:
-            order, previous = self.book.keep_mapping(order)
+            order, previous = self.book.keep_mapping(order, reserved)
             for trouble in previous.troubles:
                 self.writer.event("conductor", "note", text=f"{name}: not kept: {trouble}")
-        order = with_own_id(order, self.plan, inventory)
+        order = with_own_id(order, self.plan, inventory, reserved)
         run = self.book.prepare(order)
         if run.document("validation") is not None and (why := self._waits_for_approval(run)):
             return why  # prepared already; no host needs to be asked again before the approval

@@ -29,10 +29,12 @@ def begun(world: World, number: int, order: Order) -> World:
         raise KeyError(order.partition)
     source, target = world.frame(order.source), world.frame(order.target)
     active = moved.state == RUNNING
-    wanted, taken = order.wishes.dest_lpar_id, world.lpar_ids(target)
+    wanted = order.wishes.dest_lpar_id
     places = place(world, moved, source, target, order.wishes)
     pool = pool_there(moved, source, target, order.wishes)
-    lpar_id = wanted if wanted is not None and wanted not in taken else world.free_lpar_id(target)
+    lpar_id = world.free_lpar_id(target) if wanted is None else wanted
+    if lpar_id in world.lpar_ids(target):
+        raise ValueError(f"the id {lpar_id} is in use on {target.name}")
     migration = Migration(
         number=number,
         type="active" if active else "inactive",

@@ -277,6 +277,11 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The partition {partition} has a logical SR-IOV port that cannot be migrated.",
     ),
     "id": ("VIOSE01042061-0140", "The partition id {number} is in use on {system}."),
+    "slot-taken": ("VIOSE01042065-0141", "The virtual slot {number} of {server} is in use or does not exist."),
+    "no-such-server": (
+        "VIOSE01042066-0142",
+        "The virtual adapter in slot {slot} is mapped to {server}, which is no virtual I/O server of {system}.",
+    ),
     "not-ready": (
         "VIOSE01042058-0138",
         "The operating system of partition {partition}, or an application in it, is not ready for the migration.",

@@ -16,6 +16,7 @@ from lpmkit.simulator.chassis import (
     OPERATING,
     RUNNING,
     Disk,
+    FcPair,
     Frame,
     Partition,
     Pool,
@@ -174,8 +175,24 @@ def _resources(question: Question) -> Iterator[str]:
         used += [pair.server_slot for pair in placed.fc if pair.server == server.name]
         if any(slot >= server.max_virtual_slots for slot in used):
             yield message("slots", system=target.system_name)
+    yield from _named_otherwise(question)
     if pool_there(moved, question.source, target, question.wishes) is None:
         yield message("pool", pool=question.wishes.pool or question.wishes.pool_id, system=target.system_name)
+
+
+def _named_otherwise(question: Question) -> Iterator[str]:
+    """Adapters for which the record names an I/O server or a slot that they would not get."""
+    placed, wishes = question.placed(), question.wishes
+    pairs: list[tuple[ScsiPair | FcPair, Wish | None]] = [(pair, wishes.scsi.get(pair.slot)) for pair in placed.scsi]
+    pairs += [(pair, wishes.fc.get(pair.slot)) for pair in placed.fc]
+    for pair, wish in pairs:
+        if wish is None:
+            continue
+        if not wish.means(question.target.server(pair.server)):
+            wanted = wish.server or wish.server_id
+            yield message("no-such-server", slot=pair.slot, server=wanted, system=question.target.system_name)
+        elif wish.server_slot not in (None, pair.server_slot):
+            yield message("slot-taken", number=wish.server_slot, server=pair.server)
 
 
 def _adapters(question: Question) -> Iterator[str]:
