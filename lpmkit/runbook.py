@@ -819,8 +819,8 @@ def as_row(finding: Finding) -> JsonObject:
 ANSWER_TIMEOUT_S = 120.0
 
 
-def answer_to(book: Runbook, run: Run, request: str) -> tuple[int | None, str]:
-    """Wait for the recorder's answer to one request (what `Runbook.stop` and `Runbook.recover` return).
+def answer_to(book: Runbook, run: Run, request: str, timeout_s: float = ANSWER_TIMEOUT_S) -> tuple[int | None, str]:
+    """Wait ``timeout_s`` for the recorder's answer to one request (what `Runbook.stop` and `Runbook.recover` return).
 
     A request that is not taken up is withdrawn.
     """
@@ -828,7 +828,7 @@ def answer_to(book: Runbook, run: Run, request: str) -> tuple[int | None, str]:
     def answers() -> list[Event]:
         return [event for event in run.events() if event.kind == "answer" and event.data.get("request") == request]
 
-    if not wait_until(lambda: bool(answers()), clock=book.clock, timeout_s=ANSWER_TIMEOUT_S, every_s=0.2):
+    if not wait_until(lambda: bool(answers()), clock=book.clock, timeout_s=timeout_s, every_s=0.2):
         if withdraw(run, request):
             return None, "no recorder took it up, and it is withdrawn; nothing was asked of any manager"
         return None, "the recorder has not answered yet"

@@ -129,9 +129,9 @@ def move_folder(runs: Path, lead_in_s: float = 0.0, order: Order = ORDER) -> Run
     return create(runs, mode="move", title="p-to-b", facts=facts)
 
 
-def record(run: Run, probes: Sequence[ProbeOrder] = ()) -> None:
+def record(run: Run, probes: Sequence[ProbeOrder] = (), patience_s: float = 60.0) -> None:
     data = [probe.as_data() for probe in probes]
-    process.Recorder(run, Secrets(), {"site": Site().as_data(), "probes": data}).record()
+    process.Recorder(run, Secrets(), {"site": Site().as_data(), "probes": data}, patience_s=patience_s).record()
 
 
 def phases(run: Run) -> list[str]:

@@ -65,11 +65,8 @@ def test_a_refused_request_is_noted_with_the_reason(folder: Run) -> None:
     assert inbox.is_empty
 
 
-def test_a_worker_that_dies_at_once_is_an_error_with_its_own_words(
-    folder: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.0)
-    worker = Worker("recorder", "lpmkit.recorder.no_such_module")
+def test_a_worker_that_dies_at_once_is_an_error_with_its_own_words(folder: Run) -> None:
+    worker = Worker("recorder", "lpmkit.recorder.no_such_module", patience_s=0.0)
     worker.log(folder.path).write_text("its last words\n", encoding="utf-8")
     with pytest.raises(
         RecordError, match="the recorder did not start and has ended; its record shows that it asked no manager"

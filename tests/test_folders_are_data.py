@@ -29,7 +29,7 @@ from lpmkit.recorder.process import Recorder
 from lpmkit.report.facts import evidence
 from lpmkit.report.outputs import Outputs, is_derived
 from lpmkit.report.page import write_report
-from lpmkit.report.writeup import Document, Words, bundle_of, forms, write_up
+from lpmkit.report.writeup import Document, Words, bundle_of, write_up
 from lpmkit.report.writeup import written as made_document
 from lpmkit.report.writeup.forms import check_inputs, foreign_parts, html, word
 from lpmkit.runs.files import make_folder, plain_files, sheet_cell
@@ -382,14 +382,12 @@ def test_an_error_in_a_template_is_an_own_error(text: str, document: Document, w
     ],
 )  # fmt: skip
 def test_a_template_without_end_costs_a_sentence(
-    text: str, limit: str, document: Document, written: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, limit: str, document: Document, written: Run, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(forms, "LIMIT_S", 1.0)
-    monkeypatch.setattr(forms, "MAX_MEMORY", 64 << 20)
     template = tmp_path / "site.html.j2"
     template.write_text(text)
     with pytest.raises(UsageError, match=rf"site\.html\.j2: the template takes more than {limit}"):
-        html(document, written.path / "write-up" / "plots", template)
+        html(document, written.path / "write-up" / "plots", template, limits=(1.0, 64 << 20))
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,9 @@ def test_a_recorder_that_cannot_put_the_intent_on_the_disk_does_not_ask(
             raise OSError(trouble, os.strerror(trouble))
         real(descriptor)
 
-    monkeypatch.setattr(process, "LAST_PATIENCE_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
-        record(run)
+        record(run, patience_s=0.0)
     assert managers.sent == []
     assert [event.kind for event in run.events() if event.kind == "intent"] == []
     assert phases(run) == ["failed"]
@@ -86,8 +85,7 @@ def test_a_disk_that_breaks_while_the_partition_moves_does_not_end_the_recorder(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(process, "LAST_PATIENCE_S", 0.0)
-    record(run)
+    record(run, patience_s=0.0)
     assert phases(run)[-1] == "settled"
     assert any(event.kind == "disk-full" for event in run.events())
 
@@ -301,11 +299,10 @@ def test_a_request_to_a_run_that_is_over_is_refused_at_once_and_starts_no_record
     assert not list(run.path.glob("requests/*"))
 
 
-def test_a_request_that_nobody_takes_up_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_nobody_takes_up_is_withdrawn(tmp_path: Path) -> None:
     run = move_folder(tmp_path)
-    monkeypatch.setattr("lpmkit.runbook.ANSWER_TIMEOUT_S", 0.0)
     request = put(run, Clock(), "stop").stem
-    status, text = answer_to(Runbook(Site()), run, request)
+    status, text = answer_to(Runbook(Site()), run, request, timeout_s=0.0)
     assert status is None
     assert "withdrawn" in text
     assert not list(run.path.glob("requests/*"))
@@ -319,9 +316,8 @@ def test_a_recorder_that_does_not_show_itself_is_ended_before_anything_is_claime
 ) -> None:
     (tmp_path / "sits_there.py").write_text("import time\ntime.sleep(600)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.5)
     run = move_folder(tmp_path / "runs")
-    worker = Worker("recorder", "sits_there")
+    worker = Worker("recorder", "sits_there", patience_s=0.5)
     with pytest.raises(RecordError, match="its record shows that it asked no manager"):
         worker.start(run, Secrets(), Clock(), {})
     (tmp_path / "asks.py").write_text(
@@ -333,7 +329,7 @@ def test_a_recorder_that_does_not_show_itself_is_ended_before_anything_is_claime
     with RunWriter(run.path) as writer:
         writer.event("recorder", "intent", what="migrate")
     with pytest.raises(RecordError, match="whether a move was asked for is not known"):
-        Worker("recorder", "asks").start(run, Secrets(), Clock(), {})
+        Worker("recorder", "asks", patience_s=0.5).start(run, Secrets(), Clock(), {})
 
 
 def test_validate_of_a_run_that_moves_says_why_it_is_not_asked(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lpmkit.cli import main
 from lpmkit.config import Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotAllowed, NotFound, RecordError
+from lpmkit.recorder import process
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
@@ -82,7 +83,7 @@ def test_a_folder_from_somebody_else_runs_no_program_and_chooses_no_host(
     monkeypatch.delenv("LPMKIT_SITE", raising=False)
     if own is not None:
         (tmp_path / "site.yaml").write_text(own)
-    monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(process, "WORKER", replace(process.WORKER, patience_s=0.0))
     monkeypatch.setattr(Worker, "detach", lambda self, folder, secrets, charge: _vouched(charge))
     result = CliRunner().invoke(main, [*words, str(run.path)])
     assert result.exit_code != 0
@@ -187,10 +188,9 @@ def test_a_worker_inherits_no_variable_that_a_reference_names(tmp_path: Path, mo
     code = "import os, pathlib, sys; pathlib.Path(sys.argv[1], 'environ').write_text(repr(sorted(os.environ)))"
     (tmp_path / "shows_environment.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("lpmkit.background.worker.START_TIMEOUT_S", 0.0)
     monkeypatch.setattr("subprocess.Popen", _waiting(monkeypatch))
     with pytest.raises(RecordError):
-        Worker("recorder", "shows_environment").start(folder, Secrets(), Clock(), charge)
+        Worker("recorder", "shows_environment", patience_s=0.0).start(folder, Secrets(), Clock(), charge)
     shown = (folder.path / "environ").read_text()
     assert "HARMLESS" in shown
     assert "LPM_PASSWORD" not in shown

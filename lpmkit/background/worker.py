@@ -31,10 +31,13 @@ ASKING = ("intent", "moving")
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A kind of worker: its noun for messages and log file (``recorder``), and its module."""
+    """A kind of worker: its noun for messages and log file (``recorder``), its module, and the time limit of its first
+    event, in seconds.
+    """
 
     noun: str
     module: str
+    patience_s: float = START_TIMEOUT_S
 
     def start(self, folder: Run, secrets: Secrets, clock: Clock, charge: JsonMapping) -> int:
         """Start one on ``folder`` and wait for its first event; returns its process id.
@@ -48,7 +51,7 @@ class Worker:
             """True after the worker's first event."""
             return len(folder.events()) > before
 
-        wait_until(lambda: has_shown_itself() or child.poll() is not None, clock=clock, timeout_s=START_TIMEOUT_S)
+        wait_until(lambda: has_shown_itself() or child.poll() is not None, clock=clock, timeout_s=self.patience_s)
         if has_shown_itself():
             return child.pid
         is_gone = _ended(child)

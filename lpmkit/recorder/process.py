@@ -61,8 +61,16 @@ NOT_BEGUN = "the recorder before this one ended before the move was asked for; n
 class Recorder:
     """One segment of a run."""
 
-    def __init__(self, run: Run, secrets: Secrets, charge: JsonMapping, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        secrets: Secrets,
+        charge: JsonMapping,
+        clock: Clock | None = None,
+        patience_s: float = LAST_PATIENCE_S,
+    ) -> None:
         self.run_folder = run
+        self._patience_s = patience_s
         self.recording = RecordingOrder.of(run, charge)
         #: The person that started this recorder, by the front end's word; the owner of this process where it names
         #: none.
@@ -127,7 +135,7 @@ class Recorder:
                 raise RecordError("another recorder has taken this folder", where=str(self.run_folder.path))
             self._drain(writer)
             self._serve(inbox, writer)
-            if not wait_until(lambda: _flushed(writer), clock=self.clock, timeout_s=LAST_PATIENCE_S, every_s=1.0):
+            if not wait_until(lambda: _flushed(writer), clock=self.clock, timeout_s=self._patience_s, every_s=1.0):
                 writer.event(
                     "recorder", "disk-full", waiting_bytes=0, lost_bytes=writer.waiting_bytes, error=writer.disk_trouble
                 )

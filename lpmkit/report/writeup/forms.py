@@ -39,11 +39,17 @@ def check_inputs(template: Path | None, logo: Path | None) -> None:
         _picture(logo)
 
 
-def html(document: Document, plots: Path, template: Path | None = None, logo: Path | None = None) -> str:
+def html(
+    document: Document,
+    plots: Path,
+    template: Path | None = None,
+    logo: Path | None = None,
+    limits: tuple[float, int] = (LIMIT_S, MAX_MEMORY),
+) -> str:
     """One file that needs nothing else. A site's own ``template`` gets ``document``, ``logo`` and ``picture(name)`` as
     ours does, and may extend it.
 
-    It is filled in a sandbox, and a site's own one in a process with limits of time and memory: it sees what it is
+    It is filled in a sandbox, and a site's own one in a process with ``limits`` (seconds, bytes): it sees what it is
     given and runs nothing. Raises `NotFound` for a template or logo that is not there, `UsageError` for a template that
     cannot be filled, or whose page holds a script or an address elsewhere.
     """
@@ -52,7 +58,7 @@ def html(document: Document, plots: Path, template: Path | None = None, logo: Pa
         return _filled(document, plots, template, logo)
     fill = partial(_filled, document, plots, template, logo)
     return within_limits(
-        fill, module=__name__, noun="the template", where=str(template), limit_s=LIMIT_S, memory=MAX_MEMORY
+        fill, module=__name__, noun="the template", where=str(template), limit_s=limits[0], memory=limits[1]
     )
 
 
