@@ -153,13 +153,14 @@ class PartitionSettings(HostSettings):
 
     During a move lpmkit changes between ``quick`` and ``calm``. A watch, which has no phases, uses ``watch``
     throughout. ``nmon`` is the folder of nmon recordings in the partition: its own record of the move is read
-    before and after.
+    before and after. ``arp`` listens on this machine's network for the partition's announcements (root or CAP_NET_RAW).
     """
 
     quick: QuickPace = QuickPace()
     calm: CalmPace = CalmPace()
     watch: PaceSettings = PaceSettings()
     nmon: str | None = Field(default=None, pattern="^/")
+    arp: bool = False
 
 
 class SapWebService(_Part):

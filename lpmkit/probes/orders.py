@@ -128,6 +128,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "echo requests that the kernel of the host answers, with receive stamps of this host's kernel",
         "one interval; needs no process in the partition; does not show processes that stall while the kernel runs",
     ),
+    "arp": (
+        "gratuitous ARP and RARP frames of the partition that reach this machine's network",
+        "the frames themselves; they show an announcement, not the time of the suspension",
+    ),
     "ni": (
         "a ping over an open connection to the SAP dispatcher",
         "one interval; includes the wait for retransmission, like the session of a SAP GUI user",
@@ -241,7 +245,7 @@ def plan(
     """
     rates = {name: _paces(getattr(settings, name)) for name in paces}
     names = {"ticks": "ssh-ticks", "echo": "ssh-echo", "connect": "tcp-connect", "icmp": "icmp"}
-    return tuple(
+    usual = tuple(
         ProbeOrder(
             name=name + suffix,
             kind=kind,
@@ -256,6 +260,15 @@ def plan(
         )
         for kind, name in names.items()
     )
+    if not settings.arp:
+        return usual
+    own = str(ssh_config) if ssh_config else None
+    announcements = ProbeOrder(f"arp{suffix}", "arp", ARP_NS, host_name, KINDS["arp"][0], ssh_config=own, pace=paces[0])
+    return (*usual, announcements)
+
+
+#: How often frames that came are looked for, at least.
+ARP_NS = 250_000_000
 
 
 def _paces(settings: PaceSettings) -> dict[str, Rate]:

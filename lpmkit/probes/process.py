@@ -16,7 +16,7 @@ import gc
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -54,12 +54,17 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting) -
     from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
 
     target = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
-    if order.kind == "ni":
-        return NiProbe(order, target, setting=setting)
-    if order.kind == "connect":
-        return ConnectProbe(order, target, setting=setting)
-    if order.kind == "icmp":
-        return IcmpProbe(order, target, setting=setting)
+    if order.kind == "arp":
+        from lpmkit.probes.arp import ArpProbe  # noqa: PLC0415
+
+        return ArpProbe(order, target)
+    of_the_network: dict[str, Callable[[], Probe]] = {
+        "ni": lambda: NiProbe(order, target, setting=setting),
+        "connect": lambda: ConnectProbe(order, target, setting=setting),
+        "icmp": lambda: IcmpProbe(order, target, setting=setting),
+    }
+    if order.kind in of_the_network:
+        return of_the_network[order.kind]()
     session = SshSession(target, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
     return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, setting=setting)
 

@@ -75,6 +75,7 @@ _TIMELINE = {
     "note",
     "request",
     "guard",
+    "arp",
     "approved",
     "db-session",
     "alert-log",

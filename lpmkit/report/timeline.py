@@ -21,7 +21,7 @@ from lpmkit.timeline import Event
 #: Events that are requests of ours and their answers, or about our own reading.
 OWN = ("intent", "answer", "request", "alert-log", "approved")
 #: Events that tell what happened to the partition or to the recording.
-TOLD = ("phase", "guard", "control-lost", "control-back", "ni-lost", "disk-full", "disk-has-room")
+TOLD = ("phase", "guard", "control-lost", "control-back", "ni-lost", "disk-full", "disk-has-room", "arp")
 #: The clocks of machine and observer may differ by so much when a zone is looked for.
 CLOCK_SLACK = timedelta(seconds=90)
 _ZONES = [timedelta(minutes=15 * quarter) for quarter in range(-48, 57)]

@@ -8,6 +8,9 @@ from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants
 from lpmkit.report.writeup.words import Words
 from lpmkit.timeline import Event
 
+#: The fields of an event that are told, where they are not the usual ones.
+_DETAILS = {"arp": ("what", "address", "mac")}
+
 
 def happened(source: WriteUpInputs) -> Section:
     """Events, log entries and suspensions; then what lpmkit itself asked for."""
@@ -56,7 +59,8 @@ def _told(words: Words, moment: Moment) -> str:
     if event.kind == "phase":
         why = f" — {words.said(str(data['why']))}" if data.get("why") else ""
         return f"{words('event.phase')}: {words.said(str(data.get('phase')))}{why}"
-    details = [str(data[name]) for name in ("where", "probe", "error", "text") if data.get(name)]
+    names = _DETAILS.get(event.kind, ("where", "probe", "error", "text"))
+    details = [str(data[name]) for name in names if data.get(name)]
     said = "; ".join(words.said(one) for one in details)
     return ": ".join(filter(None, (words(f"event.{event.kind}"), said)))
 
