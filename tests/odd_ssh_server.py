@@ -55,6 +55,9 @@ class Ways:
     #: What a command prints before, or instead of, its own output.
     notice: str = ""
     only_notice: bool = False
+    #: Instead of an answer to a key or a password the connection ends, with no word, or nothing comes.
+    hangs_up: bool = False
+    keeps_silent: bool = False
     #: Signatures that the server accepts.
     algorithms: Sequence[str] = ("ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256")
     tried: list[str] = field(default_factory=list)
@@ -71,12 +74,14 @@ class OddServer:
         self.port = self._listener.getsockname()[1]
         self._transports: list[paramiko.Transport] = []
         self.logins = 0
+        self.ended = threading.Event()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for transport in self._transports:
@@ -133,13 +138,21 @@ class _Login(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self._ways.tried.append(key.get_name())
+        self._odd()
         if "publickey" not in self._ways.methods or key.get_name() not in self._ways.algorithms:
             return AUTH_FAILED
         self._server.logins += 1
         return AUTH_SUCCESSFUL
 
+    def _odd(self) -> None:
+        if self._ways.hangs_up:
+            self._transport.close()
+        if self._ways.keeps_silent:
+            self._server.ended.wait(60)
+
     def check_auth_password(self, username: str, password: str) -> int:
         self._ways.tried.append(f"password {password}")
+        self._odd()
         if password != self._ways.password:
             return AUTH_FAILED
         if self._ways.has_expired:

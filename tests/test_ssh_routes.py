@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from lpmkit.errors import HostKeyChanged, LoginRefused, NoCommonAlgorithm, NoKey, NotResolved, Unreachable
 from lpmkit.ssh.client import SshSession, route
@@ -287,3 +288,40 @@ def test_a_short_rsa_key_is_refused_as_the_configuration_says(host: KindOfHost) 
     assert not by_ssh(host.name, config)
     with pytest.raises(Exception, match="2048 bits"):
         SshSession(route(host.name, config)).run(["true"])
+
+
+def test_a_host_that_wants_two_keys_gets_two(tmp_path: Path) -> None:
+    with KindOfHost(tmp_path, Kind(lines=("AuthenticationMethods publickey,publickey",))) as both:
+        config = both.config(f"IdentityFile {key_file('ecdsa')}")
+        assert "publickey" in over(both.name, config)
+        refused(both.name, both.config(), LoginRefused)
+
+
+def test_key_files_of_other_forms_are_offered(host: KindOfHost, tmp_path: Path) -> None:
+    """A key in the form of PKCS #8; one that only lies in the agent, named by its public part."""
+    pkcs8 = tmp_path / "id"
+    pkcs8.write_bytes(
+        serialization.load_ssh_private_key(key_file("ecdsa").read_bytes(), None).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    pkcs8.chmod(0o600)
+    assert over(host.name, host.config(f"IdentityFile {pkcs8}", key=None))
+    pkcs8.write_text("-----BEGIN PRIVATE KEY-----\nnone\n-----END PRIVATE KEY-----\n")
+    refused(host.name, host.config(f"IdentityFile {pkcs8}", key=None), LoginRefused)
+
+
+@pytest.mark.parametrize("named", ["public.pub", "public"])
+def test_a_key_of_the_agent_is_named_by_its_public_part(host: KindOfHost, short: Path, named: str) -> None:
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(short / "agent")], stdout=subprocess.DEVNULL)
+    try:
+        assert wait_until((short / "agent").exists, clock=Clock(), timeout_s=20)
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(short / "agent")}
+        keys = [str(key_file(name)) for name in ("other-rsa", "ed25519")]
+        subprocess.run(["ssh-add", "-q", *keys], check=True, env=environment)
+        shutil.copy(f"{key_file('ed25519')}.pub", short / "public.pub")
+        lines = [f"IdentityAgent {short}/agent", f"IdentityFile {short}/{named}"]
+        assert "publickey ssh-ed25519" in over(host.name, host.config(*lines, key=None))
+    finally:
+        agent.terminate()
+        agent.wait()

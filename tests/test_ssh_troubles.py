@@ -216,6 +216,25 @@ def test_a_prompt_that_only_a_person_can_answer(tmp_path: Path, more: Sequence[s
         assert "secret" not in " ".join(odd.ways.tried)
 
 
+def test_a_connection_that_ends_without_a_word_may_have_broken_but_a_password_is_not_offered_again(
+    tmp_path: Path, more: Sequence[str]
+) -> None:
+    with OddServer(tmp_path, Ways(hangs_up=True, methods="publickey,password", password="right")) as odd:
+        error = trouble_of("odd", odd.config(*more))
+        assert type(error) is Unreachable
+        assert "during the login" in str(error)
+        assert isinstance(trouble_of("odd", odd.config(*more, key=None), "right"), LoginRefused)
+
+
+def test_a_host_that_does_not_answer_a_login_is_not_one_that_refuses_it(
+    tmp_path: Path, more: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lpmkit.ssh.paramiko_login.LOGIN_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("lpmkit.ssh.openssh.LOGIN_TIMEOUT_S", 0.5)
+    with OddServer(tmp_path, Ways(keeps_silent=True)) as odd:
+        assert type(trouble_of("odd", odd.config(*more, "ConnectTimeout 1"))) is TimedOut
+
+
 @pytest.mark.parametrize(
     "banner",
     [

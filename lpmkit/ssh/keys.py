@@ -76,7 +76,7 @@ def candidates(target: Route, agent: Agent) -> list[Candidate]:
 
     Keys in the agent that a file names come first, then the agent's others, then the files that the agent lacks.
     """
-    files = [read_file(Path(name)) for name in target.identities if Path(name).is_file()]
+    files = [read_file(Path(name)) for name in target.identities if _is_there(name)]
     held = [
         Candidate(
             f"agent, {comment}" if (comment := getattr(key, "comment", "")) else "agent", key.get_name(), key.blob, key
@@ -92,6 +92,11 @@ def candidates(target: Route, agent: Agent) -> list[Candidate]:
         *others,
         *(candidate for candidate in files if candidate.blob not in in_agent or not candidate.blob),
     ]
+
+
+def _is_there(name: str) -> bool:
+    """True if a key file is there, or the public part alone, whose private part an agent may hold."""
+    return Path(name).is_file() or Path(f"{name}.pub").is_file()
 
 
 def judged(
@@ -150,6 +155,8 @@ def read_file(path: Path) -> Candidate:
         return Candidate(str(path), f"{key_type}-cert-v01@openssh.com", blob, None, Usable.YES, "it has a certificate")
     if "PRIVATE KEY" not in text:
         return Candidate(str(path), key_type, blob, None, Usable.UNREADABLE, "it holds no private key")
+    if "BEGIN ENCRYPTED PRIVATE KEY" in text:
+        return Candidate(str(path), key_type, blob, None, Usable.LOCKED)
     return _read_private(path, key_type, blob)
 
 
@@ -159,16 +166,20 @@ def _read_private(path: Path, key_type: str, blob: bytes) -> Candidate:
             key = kind.from_private_key_file(str(path))
         except paramiko.PasswordRequiredException:
             return Candidate(str(path), key_type, blob, None, Usable.LOCKED)
-        except (paramiko.SSHException, ValueError, IndexError, TypeError, OSError):
-            continue  # a key of another kind
+        except Exception:  # noqa: BLE001, S112 - a key of another kind; the libraries raise whatever they like
+            continue
         return Candidate(str(path), key.get_name(), key.asbytes(), key)
-    # DSA and FIDO keys; and what is no key at all, which OpenSSH names better than we can.
-    return Candidate(str(path), key_type or "unknown", blob, None)
+    if not key_type:
+        return Candidate(str(path), "", blob, None, Usable.OPENSSH, "paramiko cannot read its file")
+    return Candidate(str(path), key_type, blob, None)
 
 
 def public_part(path: Path) -> tuple[str, bytes]:
-    """Type and public part of a key file, from the ``.pub`` beside it or from itself; empty if neither says."""
-    for line in _lines(Path(f"{path}.pub")):
+    """Type and public part of a key file, from the ``.pub`` beside it or from itself; empty if neither says.
+
+    The configuration may name the ``.pub`` itself, for a key that an agent holds.
+    """
+    for line in (*_lines(Path(f"{path}.pub")), *(_lines(path) if path.suffix == ".pub" else ())):
         words = line.split()
         if len(words) >= 2:
             try:

@@ -56,12 +56,15 @@ _FIXED = {
     "LogLevel": "DEBUG2",
     "ProxyUseFdpass": "yes",
 }
-#: Answers the first question for a password with the one in the environment. At any other question it ends ``ssh``,
-#: which would send an empty answer, and the host would count that as one more failed login.
+#: Answers the first question for a password with the one in the environment. A key's passphrase is not answered, so
+#: that the key is left out. At any other question it ends ``ssh``, which would send an empty answer, and the host would
+#: count that as one more failed login.
 _ASKPASS = """#!/bin/sh
 case "$1" in
+*passphrase*|*" PIN "*|*presence*) exit 1 ;;
 *[Nn]ew*|*[Rr]etype*) ;;
-*assword*) mkdir "$LPMKIT_ASKED" 2>/dev/null && { printf '%s\\n' "$LPMKIT_SECRET"; exit 0; } ;;
+*assword*|*asswort*|*ennwort*|*"mot de passe"*|*ontrase*|*arola*|*[Hh]as?o*|*[Hh]as??o*|*senha*)
+    mkdir "$LPMKIT_ASKED" 2>/dev/null && { printf '%s\\n' "$LPMKIT_SECRET"; exit 0; } ;;
 esac
 printf '%s\\n' "$1" >"$LPMKIT_ASKED-more"
 kill "$PPID"

@@ -21,7 +21,13 @@ from lpmkit.errors import (
 from lpmkit.ssh.keys import Candidate, agent_of, candidates, judged
 from lpmkit.ssh.login_texts import account_trouble
 from lpmkit.ssh.negotiation import KINDS, Negotiation, no_common, without_markers
-from lpmkit.ssh.paramiko_login import login_refusal, password_expired, question_for_a_person
+from lpmkit.ssh.paramiko_login import (
+    asks_for_password,
+    ended_during_login,
+    login_refusal,
+    password_expired,
+    question_for_a_person,
+)
 from lpmkit.ssh.route import Route, by_hand
 
 _DEBUG = re.compile(r"^debug\d: ")
@@ -35,6 +41,7 @@ _FACTS = {
 _NO_MATCH = re.compile(r"no matching (.+) found\. Their offer: ?(.*)")
 _DENIED = re.compile(r"Permission denied \((.*)\)")
 _CONTINUE = re.compile(r"debug1: Authentications that can continue: (.*)")
+_ASKED = re.compile(r"debug1: Next authentication method: (password|keyboard-interactive)")
 _OFFERED = re.compile(r"debug1: Offering public key: (.+)")
 _ACCEPTED = re.compile(r"debug1: Server accepts key: (.+)")
 _BY = re.compile(r"Authenticated to .* using \"(.+)\"")
@@ -131,7 +138,7 @@ def _host_key_trouble(target: Route, message: str, log: str) -> HostKeyRefused |
 
 def _login_trouble(
     target: Route, message: str, log: str, question: str | None, *, with_password: bool
-) -> LoginRefused | None:
+) -> RemoteError | None:
     trouble = account_trouble(message, target.host, target.user) or _open_question(target, question)
     if trouble is not None:
         return trouble
@@ -144,14 +151,11 @@ def _login_trouble(
             target, methods[-1].strip().split(",") if methods else [], ["the password"], [], with_password=True
         )
     if denied is None:
-        if "Too many authentication failures" not in message:
+        asked = with_password and _ASKED.search(log) is not None
+        if "debug1: Next authentication method" not in log:
             return None
-        return LoginRefused(
-            f"it ended the connection during the login of {target.user}",
-            where=target.host,
-            answered=_tail(message),
-            next_step=f"Try `{by_hand(target)}`. Offered: {'; '.join(offered) or 'no key'}.",
-        )
+        words = message if "disconnect" in message.lower() else ""
+        return ended_during_login(target, words.strip()[-_SHOWN:], offered, with_password=asked)
     return login_refusal(target, denied[1].split(","), offered, _keys(target, log), with_password=with_password)
 
 
@@ -159,9 +163,9 @@ def _open_question(target: Route, question: str | None) -> LoginRefused | None:
     """The error for a question that only a person can answer; ``None`` for a password that is asked for again."""
     if question is None:
         return None
-    if re.search(r"(?i)\b(new|retype)\b", question):
+    if re.search(r"(?i)\b(new|old|current|retype)\b", question):
         return password_expired(target, question)
-    return None if "assword" in question else question_for_a_person(target, question)
+    return None if asks_for_password(question) else question_for_a_person(target, question)
 
 
 def _keys(target: Route, log: str) -> list[Candidate]:

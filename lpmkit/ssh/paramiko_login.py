@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -22,6 +23,7 @@ from lpmkit.errors import (
     NoCommonAlgorithm,
     NoKey,
     PasswordExpired,
+    RemoteError,
     TimedOut,
     Unreachable,
 )
@@ -36,6 +38,14 @@ from lpmkit.ssh.wire import Wire, words_of_proxy
 METHODS = ("gssapi-with-mic", "hostbased", "publickey", "keyboard-interactive", "password")
 #: OpenSSH 7.4 understands SHA-2 signatures and does not say so (C `OPENSSH-CLIENT`).
 _SILENT_74 = "OpenSSH_7.4"
+
+
+#: "Password" as hosts say it in English, German, French, Spanish, Italian, Polish and Portuguese.
+PASSWORD_WORDS = ("assword", "asswort", "ennwort", "mot de passe", "ontrase", "arola", "has.?.?o", "senha")
+#: A password among the things that were offered.
+_PASSWORD = "the password"  # noqa: S105 - a name for it, in a list
+#: What paramiko raises where a connection or a login fails.
+TROUBLES = (paramiko.SSHException, OSError, EOFError, ValueError)
 
 
 class NeedsOpenSsh(Exception):
@@ -157,9 +167,7 @@ def _handshake(transport: Transport, target: Route) -> None:
     trouble: BaseException | None = None
     try:
         transport.start_client(timeout=limit_s)
-    except paramiko.SSHException as error:
-        trouble = error
-    except (OSError, EOFError) as error:
+    except Exception as error:  # noqa: BLE001 - paramiko raises here what its thread met, of any kind
         trouble = error
     if trouble is None and transport.initial_kex_done:
         return
@@ -258,7 +266,7 @@ def _log_in(login: Login, password: str | None) -> None:
         return
     except paramiko.BadAuthenticationType as error:
         login.methods = tuple(error.allowed_types)
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except TROUBLES as error:
         login.heard()
         raise _ended(login, error) from error
     login.heard()
@@ -356,19 +364,16 @@ def _by_keys(login: Login, keys: Sequence[Candidate]) -> Sequence[str] | None:
             login.methods = tuple(error.allowed_types)
             login.heard()
             return None
-        except paramiko.AuthenticationException as error:
+        except TROUBLES as error:
             login.heard()
-            if not transport.is_active():
-                raise _ended(login, error) from error
-            continue
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            login.heard()
-            if not transport.is_active():
+            if not transport.is_active() or _is_silent(error):
                 raise _ended(login, error) from error
             continue
         login.heard()
         login.by = f"publickey {candidate.named}, {candidate.why}"
-        return more
+        if not more or "publickey" not in more:
+            return more
+        login.methods = tuple(more)  # the host wants another key, too
     return None
 
 
@@ -385,11 +390,11 @@ def _by_password(login: Login, method: str, password: str) -> tuple[bool, Sequen
         login.methods = tuple(error.allowed_types)
         login.heard()
         return prompts.sent, None
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except TROUBLES as error:
         login.heard()
         login.banner += "\n".join(["", *prompts.said])
         if prompts.sent:
-            login.offered.append("the password")
+            login.offered.append(_PASSWORD)
         trouble = _password_trouble(login, prompts, error)
         if trouble is not None:
             raise trouble from error
@@ -397,6 +402,16 @@ def _by_password(login: Login, method: str, password: str) -> tuple[bool, Sequen
     login.heard()
     login.by = method
     return True, more
+
+
+def asks_for_password(prompt: str) -> bool:
+    """True for a host's question for the password, in its own language; not for a new one.
+
+    >>> asks_for_password("padmin's Password: "), asks_for_password("Kennwort:"), asks_for_password("Token code: ")
+    (True, True, False)
+    """
+    words = "|".join(PASSWORD_WORDS)
+    return re.search(rf"(?i){words}", prompt) is not None and not re.search(r"(?i)\b(new|retype)\b", prompt)
 
 
 class _Prompts:
@@ -414,22 +429,23 @@ class _Prompts:
         if not prompts:
             return []
         asked = [text for text, _ in prompts]
-        if len(prompts) == 1 and not self.sent and not prompts[0][1] and "assword" in asked[0]:
+        if len(prompts) == 1 and not self.sent and not prompts[0][1] and asks_for_password(asked[0]):
             self.sent = True
             return [self._password]
         self.strange = " ".join(asked).strip()
         raise paramiko.SSHException(f"it asks: {self.strange}")
 
 
-def _password_trouble(login: Login, prompts: _Prompts, error: BaseException) -> LoginRefused | None:
+def _password_trouble(login: Login, prompts: _Prompts, error: BaseException) -> RemoteError | None:
     """The error that ends the login after a password; ``None`` if another method may follow."""
     target = login.target
-    if "new" in prompts.strange.lower() or "Illegal info request" in str(error):
+    wants_new = re.search(r"(?i)\b(new|old|current|retype)\b", prompts.strange) is not None
+    if wants_new or "Illegal info request" in str(error):
         # The second is paramiko's answer to a request for a new password (RFC 4252, section 8).
         return password_expired(target, prompts.strange or "it asks for a new password")
     if prompts.strange and not prompts.sent:
         return question_for_a_person(target, prompts.strange)
-    if not login.transport.is_active():
+    if not login.transport.is_active() or _is_silent(error):
         return _ended(login, error)
     return None
 
@@ -455,15 +471,38 @@ def question_for_a_person(target: Route, question: str) -> LoginRefused:
     )
 
 
-def _ended(login: Login, error: BaseException) -> LoginRefused:
-    """The error for a connection that the host ended during the login."""
-    target, words = login.target, login.transport.farewell or str(error) or type(error).__name__
+def _is_silent(error: BaseException) -> bool:
+    """True for paramiko's error where a host does not answer a login in time."""
+    return "timeout" in str(error).lower()
+
+
+def _ended(login: Login, error: BaseException) -> RemoteError:
+    """The error for a host that ended the connection during the login, or did not answer it."""
+    target, words = login.target, login.transport.farewell
     known = account_trouble(f"{login.banner}\n{words}", target.host, target.user)
-    return known or LoginRefused(
+    if known is None and _is_silent(error):
+        return TimedOut(
+            f"{target.address} did not answer the login of {target.user} within {LOGIN_TIMEOUT_S:g} s",
+            where=target.host,
+            next_step=f"It may be hung, or wait for its name or user service. Try `{by_hand(target)}`.",
+        )
+    return known or ended_during_login(target, words, login.offered, with_password=_PASSWORD in login.offered)
+
+
+def ended_during_login(
+    target: Route, words: str, offered: Sequence[str], *, with_password: bool
+) -> LoginRefused | Unreachable:
+    """The error for a connection that ended during the login.
+
+    Without a word it may have broken, and a key may be offered again; a password may not.
+    """
+    kind = LoginRefused if words or with_password else Unreachable
+    return kind(
         f"it ended the connection during the login of {target.user}",
         where=target.host,
-        answered=words,
-        next_step=f"Try `{by_hand(target)}`. " + _offered(login.offered),
+        answered=words or "nothing",
+        next_step=f"{_offered(offered)}The account may be locked or unable to log in; the host's own log says why. "
+        f"Try `{by_hand(target)}`.",
     )
 
 
@@ -537,6 +576,8 @@ __all__ = [
     "NeedsOpenSsh",
     "NoCommonAlgorithm",
     "Transport",
+    "asks_for_password",
+    "ended_during_login",
     "host_key_trouble",
     "log_in",
     "login_refusal",
