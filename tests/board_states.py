@@ -86,6 +86,7 @@ CASES: Mapping[str, Case] = {
     "asked": Case(10.6, PHASES[:2]),
     "copying": Case(29.0, PHASES, more=_forecast),
     "suspended": Case(41.2, PHASES, more=_copying),
+    "break": Case(43.0, PHASES, more=_copying),
     "resumed": Case(43.0, PHASES, more=_resumed),
     "switched": Case(42.2, LEFT),
     "arrived": Case(50.0, THERE),

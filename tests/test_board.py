@@ -40,6 +40,7 @@ SAYS: dict[str, tuple[Tone, str, str, tuple[str, ...]]] = {
     "asked": (Tone.BUSY, "ASKED", "Wait. The manager of blade13 was asked", ("stop", "look")),
     "copying": (Tone.BUSY, "COPYING 63 %", "Wait. 1.7 GB of 4.6 GB left", ("stop", "look")),
     "suspended": (Tone.STILL, "STANDS STILL 1.2 s so far", "Wait. bxaix85 stands still", ("stop", "look")),
+    "break": (Tone.BUSY, "COPYING 63 %", "bxaix85 runs on blade13", ("stop", "look")),
     "resumed": (Tone.BUSY, "RESUMED suspended at most 1.", "have not yet reported where it runs", ("look",)),
     "switched": (Tone.BUSY, "SWITCHED", "Wait. It has left blade13", ("look",)),
     "arrived": (Tone.GOOD, "ARRIVED watching on, 0:13", "It runs on blade14.", ()),
