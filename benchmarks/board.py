@@ -344,7 +344,7 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
             page.on("websocket", lambda wire: wire.on("framereceived", heard))
             open_notebook(page, address, name)
             run_all(page)
-            find(page, page.locator("p[role=status]", has_text="copying"), timeout_s=240.0)
+            find(page, page.locator("[data-state=copying]"), timeout_s=240.0)
             find(page, page.locator('.jupyter-widgets svg[aria-label^="Signs of life"]'))
             page.wait_for_timeout(5_000)  # everything is loaded and laid out
             counted.append(Measurement(page, costs))

@@ -142,7 +142,7 @@ def _begun(folder: Path, case: Case, held: ExitStack) -> tuple[Run, Board]:
     )
     run = make(folder, made, **_documents())
     facts = run.manifest
-    order = {"target_machine": "7998-61X*10072EA", "target_address": "", "target_user": "", **facts["order"]}
+    order = {**facts["order"], "target_machine": "7998-61X*10072EA"}
     workload = [
         one
         for one in json.loads((FIXTURE / "run.json").read_text())["probes"]

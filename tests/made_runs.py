@@ -313,6 +313,7 @@ def make(folder: Path, made: Made, **documents: Any) -> Run:
     """Write the run folder. ``documents`` become JSON documents (``survey_after`` is ``survey-after.json``)."""
     clock = MadeClock()
     order = {"partition": made.host, "source": "blade13", "target": "blade14"}
+    order |= dict.fromkeys(("target_machine", "target_address", "target_user"), "")
     facts: dict[str, Any] = {"lead_in_s": 20, "tail_s": 20}
     facts |= {"order": order} if made.mode == "move" else {"hosts": [made.host]}
     run = create(folder, mode=made.mode, title=f"{made.host}-to-blade14", facts=facts, clock=clock)

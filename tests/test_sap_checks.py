@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
-from lpmkit.notebook.live import jobs_table
+from lpmkit.notebook.live import plain_board
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.sap.model import (
     Activity,
@@ -120,7 +120,7 @@ def test_the_live_table_shows_the_newest_answer_and_how_old_it_is(tmp_path: Path
         "BX5", "jobs", "rfc, XBP 2.0", 4, 5, 6, (Job("NEW <b>", "1", JobStatus.ABORTED, pid=4711, work_process=9),)
     )
     log = SapObservation("BX5", "job_logs", "rfc", 7, 8, 9, (JobLog("NEW <b>", "1", 9, 2, "<i>7 of 9"),))
-    text = jobs_table(a_run(tmp_path, was, now, log), "BX5").data
+    text = plain_board(a_run(tmp_path, was, now, log)).data
     assert "step 2 of ?: &lt;i&gt;7 of 9" in text
     assert "NEW &lt;b&gt;" in text
     assert "OLD" not in text
@@ -130,13 +130,13 @@ def test_the_live_table_shows_the_newest_answer_and_how_old_it_is(tmp_path: Path
 
 def test_the_live_table_says_when_nobody_answers(tmp_path: Path) -> None:
     silent = SapObservation("BX5", "jobs", "", 1, 2, 3, None, "rfc: no answer")
-    assert "rfc: no answer" in jobs_table(a_run(tmp_path, silent), "BX5").data
-    assert "no job list yet" in jobs_table(a_run(tmp_path), "BX5").data
+    assert "rfc: no answer" in plain_board(a_run(tmp_path, silent)).data
+    assert "no job list yet" in plain_board(a_run(tmp_path)).data
 
 
 def test_the_last_list_stands_with_its_age_while_nobody_answers(tmp_path: Path) -> None:
     was = SapObservation("BX5", "jobs", "rfc", 1, 2, 3, (Job("STANDS", "1", JobStatus.RUNNING),))
     silent = SapObservation("BX5", "jobs", "", 4, 5, 6, None, "rfc: <no> answer")
-    text = jobs_table(a_run(tmp_path, was, silent), "BX5").data
+    text = plain_board(a_run(tmp_path, was, silent)).data
     assert "STANDS" in text
     assert "no answer since: rfc: &lt;no&gt; answer" in text

@@ -51,7 +51,9 @@ def _questions(view: View) -> Iterator[Fold]:
     asked = view.summary["verdict"]["questions"]
     states = [str(one["state"]) for one in asked]
     order = ("failed", "not evaluated", "passed")
-    chips = tuple(Chip(f"{states.count(state)} {state}", _TONES[state]) for state in order)
+    chips = tuple(
+        Chip(f"{number} {state}", _worst(number, _TONES[state])) for state in order for number in [states.count(state)]
+    )
     counting = [one for one in asked if one.get("counts", True)]
     items = [
         Item(f"{one['question']} {one['answer']}", _TONES[state], (str(one["why"]),) if one.get("why") else ())
@@ -147,7 +149,14 @@ def _alerts(view: View) -> Iterator[Fold]:
             chips = (Chip(plural(bad, "failure"), _worst(bad, Tone.BAD)), Chip(f"{doubtful} to look at", Tone.STILL))
         else:
             chips = (Chip(f"{len(entries)} entries, nothing unusual", Tone.GOOD),)
-        yield Fold(f"alerts-{sid}", f"Alert log {sid}", chips, items, tuple(alert_lines(entries)), is_open=bad > 0)
+        yield Fold(
+            f"alerts-{sid}",
+            f"Alert log {sid}",
+            chips,
+            items,
+            tuple(alert_lines(entries)),
+            is_open=bad > 0 or bool(items),
+        )
 
 
 def _trouble(view: View) -> Iterator[Fold]:

@@ -95,6 +95,7 @@ class FollowedRun:
             happened(view),
             failure(view),
             self._folds,
+            view.is_live,
         )
 
     def _view(self, now: State, looked: tuple[BothEnds, int] | None) -> View:
@@ -200,7 +201,7 @@ class FollowedRun:
         unit = "seconds ago" if view.now.recorded else "seconds before the newest sign of life"
         end = self._lanes.end_ns
         window = Window(end - int(WINDOW_S * 1e9), end, 0, unit, view.to_wall_ns)
-        marks = [alert_marks(sid, entries) for sid, entries in view.alerts.items()]
+        marks = [alert_marks(sid, entries) for sid, entries in view.alerts.items() if view.now.has_begun]
         svg = lanes_svg(self._lanes.answered, window, marks, self._bands(view), LANES_TEXT)
         return LanesPicture(f"Signs of life, last {WINDOW_S:.0f} s", svg, words)
 

@@ -117,3 +117,5 @@ class Board:
     happened: tuple[Happening, ...]
     failure: Fold | None = None
     folds: tuple[Fold, ...] = field(default=())
+    #: True while it changes by itself: the run is observed.
+    is_live: bool = False

@@ -14,7 +14,7 @@ from importlib.resources import files
 from lpmkit.board.model import SIGNS, Board, Fold, Item, Tile
 
 #: Values of tiles that are longer are written smaller.
-LONG_VALUE = 10
+LONG_VALUE = 9
 #: The parts of a board, in their order.
 PARTS = ("head", "lanes", "happened", "folds")
 
@@ -26,7 +26,10 @@ def board_html(board: Board) -> str:
 
 def assembled(made: Mapping[str, str]) -> str:
     """The parts of a board, put together as `board_html` does."""
-    sections = "".join(f'<div class="lpm-part lpm-part-{name}" data-part="{name}">{made[name]}</div>' for name in PARTS)
+    wanted = [name for name in PARTS if name in made]
+    sections = "".join(
+        f'<div class="lpm-part lpm-part-{name}" data-part="{name}">{made[name]}</div>' for name in wanted
+    )
     board = f'<section class="lpm-board" aria-label="Board of the run">{sections}</section>'
     return f'<style>{style()}</style><div class="lpm-room">{board}</div>'
 

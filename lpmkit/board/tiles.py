@@ -8,6 +8,7 @@ from lpmkit.board.banner import bounds_of
 from lpmkit.board.model import Tile, Tone
 from lpmkit.board.view import View
 from lpmkit.board.wording import age, at_most, clock_time, of_day, plural
+from lpmkit.board.workload import alert_order
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
@@ -52,9 +53,8 @@ def _rest_of_copy(view: View) -> Tile:
     expected = view.expected("copy_s")
     if view.forecast is not None:
         since_s = (view.now_ns - view.forecast.mono_ns) / 1e9
-        low, middle, high = (
-            max(0.0, float(view.forecast.data["remaining_s"][name]) - since_s) for name in ("p10", "p50", "p90")
-        )
+        told = view.forecast.data["remaining_s"]
+        low, middle, high = (max(0.0, float(told.get(name, told["p50"])) - since_s) for name in ("p10", "p50", "p90"))
         note = f"{clock_time(low)} … {clock_time(high)} likely" if high >= 1 else "any moment"
         return Tile("to go", clock_time(middle), note, Tone.BUSY)
     rest = view.now.progress.remaining_s
@@ -177,6 +177,8 @@ def _sap(view: View) -> Iterator[Tile]:
 
 
 def _sap_tile(view: View, name: str, answers: Mapping[str, JsonObject]) -> Tile:
+    if not view.now.has_begun:
+        return Tile(name, "–", "not asked yet")
     told = [row for row in answers.values() if "rows" in row]
     if not told:
         why = next((str(row["trouble"]) for row in answers.values() if row.get("trouble")), "no answer yet")
@@ -209,6 +211,8 @@ def _oracle(view: View) -> Iterator[Tile]:
 
 
 def _oracle_tile(view: View, sid: str) -> Tile:
+    if not view.now.has_begun:
+        return Tile(f"Oracle {sid}", "–", "not asked yet")
     sessions = [
         e.data for e in view.events if e.kind == "db-session" and str(e.data.get("probe", "")).endswith(f"-{sid}")
     ]
@@ -216,7 +220,7 @@ def _oracle_tile(view: View, sid: str) -> Tile:
     heard = [lane.ago_s for lane in lanes if lane.ago_s is not None]
     classes = [entry.meaning.value for _, entry in view.alerts.get(sid, ())]
     failing = classes.count("fail")
-    log = f"alert log: {plural(failing, 'failure')}" if failing else "alert log quiet" if sid in view.alerts else ""
+    log = f"alert log: {plural(failing, 'failure')}" if failing else _alert_log(view, sid)
     if not sessions and not heard:
         return Tile(f"Oracle {sid}", "no answer", log or "no session yet", Tone.QUIET)
     again = len({(one.get("probe"), one.get("connection")) for one in sessions}) > len(
@@ -231,3 +235,13 @@ def _oracle_tile(view: View, sid: str) -> Tile:
     tone = Tone.BAD if failing or again else Tone.STILL if silent else Tone.GOOD
     sign = {Tone.GOOD: "✓", Tone.STILL: "?", Tone.BAD: "✗"}[tone]
     return Tile(f"Oracle {sid}", f"{sign} {'silent' if silent else status}", note, tone)
+
+
+def _alert_log(view: View, sid: str) -> str:
+    """What is known of an alert log without a failure; a log that nobody reads is not quiet."""
+    if sid not in view.alerts:
+        return ""
+    name = alert_order(view.run, sid)["name"]
+    told = [event.kind for event in view.events if event.data.get("probe") == name]
+    is_followed = "alert-log" in told and "probe-trouble" not in told
+    return "alert log quiet" if is_followed else "alert log not read"

@@ -38,12 +38,16 @@ def copy_models(parent: Path) -> Path:
 
 
 #: The application's only cell; Voilà shows its output.
-_APPLICATION = """from lpmkit.notebook.application import Application
-from lpmkit.config import find_site_file, load_site
+_APPLICATION = """import os
+
+from lpmkit.notebook.application import application_for
+from lpmkit.config import load_site
+from lpmkit.site_file import find_site_file
 from lpmkit.person import person_of_request
 from lpmkit.runbook import Runbook
 
-Application(Runbook(load_site(find_site_file(None)), person=person_of_request()))
+book = Runbook(load_site(find_site_file(None)), person=person_of_request())
+application_for(book, os.environ.get("QUERY_STRING", ""))
 """
 
 

@@ -1,4 +1,4 @@
-"""Widgets that choose a partition and move it. A widget shows a value and calls a method of the runbook; it decides
+"""The actions of a move. A widget shows a value and calls a method of the runbook; it decides
 nothing.
 
 Buttons start work elsewhere (in the recorder, or in a thread for a survey) and return, so a closed browser or a
@@ -8,22 +8,24 @@ restarted kernel changes nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as w
 from IPython.display import HTML
 
-from lpmkit.control.base import Order
-from lpmkit.errors import LpmError, UsageError
-from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import BothEnds, Proposal
-from lpmkit.migration.status import RunStatus, State, refusals
+from lpmkit.board.banner import ACTIONS
+from lpmkit.board.confirm import REQUESTS, move_summary
+from lpmkit.board.follow import FollowedRun
+from lpmkit.board.model import Board
+from lpmkit.errors import LpmError
+from lpmkit.migration.recovery import BothEnds
+from lpmkit.migration.status import RunStatus, refusals, still_observed
 from lpmkit.notebook.acknowledgement import Acknowledgement
+from lpmkit.notebook.record import WriteUpPanel
 from lpmkit.notebook.tables import escaped
-from lpmkit.runbook import Runbook, SiteInventory
+from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import add_remark
-from lpmkit.timeline import Clock
 
 #: Layouts: a wide text, a control as wide as its text, a row that wraps in a narrow window.
 _FORM = w.Layout(width="30em", max_width="98%")
@@ -35,142 +37,85 @@ _FITS = w.Layout(width="auto", min_width="7em")
 _WRAPS = w.Layout(flex_flow="row wrap")
 
 
-class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """A chooser for the partition and its target frame. ``order()`` has the choice."""
-
-    def __init__(self, book: Runbook, partition: str | None = None, target: str | None = None) -> None:
-        self._book = book
-        self.there: SiteInventory = book.landscape()
-        movable = [place for place in self.there.placed if not place.partition.is_vios]
-        self.search = w.Text(placeholder="part of a name", description="search", continuous_update=True)
-        self.partition = w.Select(
-            options=[], rows=min(8, max(3, len(movable))), description="partition", layout=w.Layout(width="48em")
-        )
-        self.target = w.Select(options=[], rows=3, description="target", layout=w.Layout(width="48em"))
-        self.silent = w.HTML(
-            "".join(
-                f"<p>? <b>{escaped(name)}</b> did not answer: {escaped(why)}</p>"
-                for name, why in self.there.silent.items()
-            )
-        )
-        self._movable = movable
-        self._fill()
-        self.search.observe(lambda _: self._fill(), names="value")
-        self.partition.observe(lambda _: self._fill_targets(), names="value")
-        if partition is not None:
-            self.partition.value = next(
-                (value for _, value in self.partition.options if value[1] == partition), self.partition.value
-            )
-        self._fill_targets()
-        if target is not None:
-            self.target.value = next((value for _, value in self.target.options if value == target), self.target.value)
-        super().__init__([self.search, self.partition, self.target, self.silent])
-
-    def order(self) -> Order:
-        """The order as chosen. Raises `UsageError` while partition or target is missing."""
-        if self.partition.value is None or self.target.value is None:
-            raise UsageError("no partition or no target is chosen", next_step="Choose both, then try again.")
-        source, name = self.partition.value
-        return self._book.order(name, self.target.value, source=source)
-
-    def _fill(self) -> None:
-        wanted = self.search.value.strip().lower()
-        self.partition.options = [
-            (
-                f"{one.partition.name}   on {one.frame}, {one.partition.state}, {one.partition.memory_mb or '?'} MB, "
-                f"{one.partition.os_version or ''}",
-                (one.frame, one.partition.name),
-            )
-            for one in self._movable
-            if wanted in one.partition.name.lower()
-        ]
-
-    def _fill_targets(self) -> None:
-        source = self.partition.value[0] if self.partition.value else None
-        self.target.options = [
-            (
-                f"{name}   {frame.machine}, {frame.memory_available_mb} MB and {frame.proc_units_available} "
-                "processing units free",
-                name,
-            )
-            for name, frame in self.there.frames.items()
-            if name != source
-        ]
-
-
 class MovePanel(w.VBox):  # type: ignore[misc] # as above
-    """Buttons for one move: move, stop, recover, restart recorder. Each is enabled exactly while it applies; the reason
-    is shown otherwise.
+    """The actions of one move: in a row those that the board's banner offers, at most two; the others folded, each with
+    the reason why it does not apply.
 
-    The recommended action comes from the record while a recorder polls, and from both managers after "Check both
-    frames".
+    What changes something asks for the partition's name first, below a summary of what it does; what stands against it
+    is said before that. ``open_page`` are functions for actions that show something elsewhere in the page.
     """
 
-    def __init__(self, book: Runbook, run: Run) -> None:
-        self._book, self._run = book, run
+    def __init__(self, book: Runbook, run: Run, open_page: Mapping[str, Callable[[], object]] | None = None) -> None:
+        self._book, self._run, self._open_page = book, run, dict(open_page or {})
         self._name = str(run.manifest["order"]["partition"])
         self.course = RunStatus(run, book.clock)
+        self.followed = FollowedRun(run, book.clock, self.course)
         #: The answers of both managers to "Check both frames", and their time (monotonic nanoseconds).
         self._looked: tuple[BothEnds, int] | None = None
+        self._asked = ""
+        self.buttons = {key: w.Button(description=words, layout=_FITS) for key, words in _WORDS.items()}
+        for key, button in self.buttons.items():
+            button.on_click(lambda _, key=key: self.press(key))
+        self.row = w.HBox(layout=_WRAPS)
+        self.summary = w.HTML()
         self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
-        self.move = w.Button(description="Move", icon="truck", button_style="warning", layout=_FITS)
-        self.stop = w.Button(description="Stop", icon="hand-paper", layout=_FITS)
-        self.recover = w.Button(description="Recover", icon="medkit", layout=_FITS)
-        self.force = w.Button(description="Recover with force", icon="exclamation-triangle", layout=_FITS)
-        self.look = w.Button(description="Check both frames", icon="search", layout=_FITS)
-        self.attach = w.Button(description="Restart recorder", icon="eye", layout=_FITS)
+        self.go = w.Button(disabled=True, layout=_FITS)
+        self.cancel = w.Button(description="Cancel", layout=_FITS)
+        self.confirm = w.VBox([self.summary, w.HBox([self.typed, self.go, self.cancel], layout=_WRAPS)])
+        self.confirm.layout.display = "none"
+        self.says = Acknowledgement()
+        self.below = w.VBox()
         self.approver = w.Text(
             placeholder="second person, if the site requires one", description="approval", layout=_FORM
         )
         self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
-        self.says = Acknowledgement()
-        self.way = w.HTML()
+        self.others = w.HBox(layout=_WRAPS)
         self.why_not = w.HTML()
+        approval = w.HBox([self.approver, self.approve], layout=_WRAPS)
+        self.more = w.Accordion([w.VBox([self.others, self.why_not, approval])], titles=("More actions",))
+        self.more.selected_index = None
         self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
-        self.move.on_click(lambda _: self._do("move requested", lambda: book.move(run, self.typed.value)))
-        self.stop.on_click(lambda _: self._do("stop requested", lambda: book.stop(run, self.typed.value)))
-        self.recover.on_click(lambda _: self._do("recovery requested", lambda: book.recover(run, self.typed.value)))
-        self.force.on_click(
-            lambda _: self._do("forced recovery requested", lambda: book.recover(run, self.typed.value, force=True))
-        )
-        self.look.on_click(lambda _: self._look())
-        self.attach.on_click(
-            lambda _: self._do("recorder restarted; the gap is marked 'not observed'", lambda: book.attach(run))
-        )
-        self.typed.observe(lambda _: self.refresh(), names="value")
+        self.go.on_click(lambda _: self._confirmed())
+        self.cancel.on_click(lambda _: self._close())
+        self.typed.observe(lambda _: self._compare_name(), names="value")
         self.refresh()
-        buttons = [self.move, self.stop, self.recover, self.force, self.attach, self.look]
-        super().__init__(
-            [
-                w.HBox([self.approver, self.approve], layout=_WRAPS),
-                w.HBox([self.typed, *buttons], layout=_WRAPS),
-                self.says,
-                self.why_not,
-                self.way,
-            ]
-        )
+        super().__init__([self.row, self.confirm, self.says, self.below, self.more])
 
     def _approved(self) -> None:
-        add_remark(self._run.path, "approval", self.approver.value, by=self._book.person.login)
+        add_remark(self._run.path, "approval", self.approver.value)
 
-    def refresh(self) -> State:
-        """Enable the buttons that apply now; show for the others why they do not."""
+    # -- what applies --------------------------------------------------------------------------------------------------
+
+    def refresh(self, *, full: bool = True) -> Board:
+        """Offer the actions that apply now; returns the board of this moment."""
+        board = self.followed.board(full=full, looked=self._looked)
+        offered = [self.buttons[key] for key in board.banner.actions]
+        reasons = self.reasons()
+        for key, button in self.buttons.items():
+            button.disabled = bool(reasons.get(key))
+            button.tooltip = reasons.get(key) or button.description
+            button.button_style = _STYLES.get(key, "") if board.banner.actions[:1] == (key,) else ""
+        if tuple(offered) != self.row.children:
+            self.row.children = tuple(offered)
+            rest = [button for key, button in self.buttons.items() if button not in offered and key in _FOLDED]
+            self.others.children = tuple(rest)
+        self.why_not.value = _reasons({_WORDS[key].rstrip(" …"): why for key, why in reasons.items() if why})
+        if self._asked and reasons.get(self._asked):
+            self._close()  # it does not apply any more
+        return board
+
+    def reasons(self) -> dict[str, str]:
+        """Why each action does not apply now; empty where it does."""
         now = self.course.state()
         proposal = self.course.proposal(self._looked)
         apply = refusals(now, proposal[0] if proposal else None)
-        unnamed = "" if self.typed.value == self._name else f"type {self._name} to confirm"
-        reasons = {
-            self.move: self._why_not_move() or unnamed,
-            self.stop: apply.stop or unnamed,
-            self.recover: apply.recover or unnamed,
-            self.force: apply.force or unnamed,
-            self.attach: apply.attach,
+        return {
+            "move": self._why_not_move(),
+            "stop": apply.stop,
+            "recover": apply.recover,
+            "force": apply.force,
+            "attach": apply.attach,
         }
-        for button, why in reasons.items():
-            button.disabled, button.tooltip = bool(why), why or button.description
-        self.why_not.value = _reasons({button.description: why for button, why in reasons.items() if why})
-        self.way.value = "" if proposal is None or now.phase is Phase.PREPARED else proposal_text(*proposal).data
-        return now
 
     def _why_not_move(self) -> str:
         if self.course.events:  # saves reading all of them again
@@ -181,9 +126,76 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             return str(error)
         return ""
 
+    # -- a press, a name -----------------------------------------------------------------------------------------------
+
+    def press(self, key: str) -> None:
+        """Take an action, or ask for the name that it needs."""
+        if key in self._open_page:
+            self._open_page[key]()
+        elif key == "look":
+            self._look()
+        elif key == "attach":
+            self._do("recorder restarted; the gap is marked 'not observed'", lambda: self._book.attach(self._run))
+        elif key == "report":
+            self.below.children = (w.HTML(report_written(self._run).data),)
+        elif key == "write-up":
+            self.below.children = (WriteUpPanel(self._book, self._run),)
+        else:
+            self._ask_name(key)
+
+    def _ask_name(self, key: str) -> None:
+        try:
+            rows = self._summary_of(key)
+        except LpmError as error:
+            self._close()
+            self.says.trouble(error)
+            return
+        self._asked = key
+        self.summary.value = summary_table(rows).data
+        self.go.description = _WORDS[key].rstrip(" …")
+        self.go.button_style = _STYLES.get(key, "")
+        self.typed.value = ""
+        self.confirm.layout.display = ""
+        self._compare_name()
+
+    def _summary_of(self, key: str) -> Sequence[tuple[str, str]]:
+        if key != "move":
+            order = self._book.own_order(self._run)
+            return ((_WORDS[key].rstrip(" …").lower(), f"{order.partition}: {REQUESTS[key]}"),)
+        self._book.may_begin(self._run)
+        self._book.refuse_second_move(self._run)
+        return move_summary(self._run, self._book.require_approvals(self._run))
+
+    def _compare_name(self) -> None:
+        self.go.disabled = not self._asked or self.typed.value != self._name
+
+    def _confirmed(self) -> None:
+        key, book, run, name = self._asked, self._book, self._run, self.typed.value
+        deeds: dict[str, tuple[str, Callable[[], object]]] = {
+            "move": ("move requested", lambda: book.move(run, name)),
+            "stop": ("stop requested", lambda: book.stop(run, name)),
+            "recover": ("recovery requested", lambda: book.recover(run, name)),
+            "force": ("forced recovery requested", lambda: book.recover(run, name, force=True)),
+        }
+        if key in deeds:
+            self._close()
+            self._do(*deeds[key])
+
+    def _close(self) -> None:
+        self._asked = ""
+        self.confirm.layout.display = "none"
+        self._compare_name()
+
+    def begin(self, name: str) -> None:
+        """Press *Move*, type a name and confirm it: for a notebook that runs without a person."""
+        self.press("move")
+        self.typed.value = name
+        if not self.go.disabled:
+            self.go.click()
+
     def _look(self) -> None:
         """Ask both managers in a thread: they may be slow, and the kernel serves other buttons."""
-        self.look.disabled = True
+        self.buttons["look"].disabled = True
         self.says.busy("Asking both managers")
         threading.Thread(target=self._ask_both, daemon=True, name=f"check of {self._run.name}").start()
 
@@ -196,7 +208,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             self.says.done("Both frames checked.")
             self.refresh()
         finally:
-            self.look.disabled = False
+            self.buttons["look"].disabled = False
 
     def _do(self, done: str, act: Callable[[], object]) -> None:
         try:
@@ -208,35 +220,37 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         self.refresh()
 
 
+#: The words on the buttons: the banner's actions, and force, which no banner offers.
+_WORDS: Mapping[str, str] = {**ACTIONS, "force": "Recover with force …"}
+_STYLES: Mapping[str, str] = {"move": "warning", "recover": "danger", "attach": "danger", "force": "danger"}
+#: Actions that are folded while the banner does not offer them.
+_FOLDED = ("stop", "recover", "force", "attach", "look")
+
+
+def report_written(run: Run) -> HTML:
+    """Write the report of a run and link it."""
+    from lpmkit.notebook.verdict import report_link  # noqa: PLC0415 - matplotlib takes a while
+    from lpmkit.report.page import write_report  # noqa: PLC0415
+
+    if not still_observed(run):
+        write_report(run.path)
+    return report_link(run)
+
+
+def summary_table(rows: Sequence[tuple[str, str]]) -> HTML:
+    """A summary as a table without a heading."""
+    body = "".join(
+        f"<tr><td style='text-align:left;padding:0 14px 0 0'>{escaped(name)}</td>"
+        f"<td style='text-align:left'><b>{escaped(text)}</b></td></tr>"
+        for name, text in rows
+    )
+    return HTML(f"<table style='line-height:1.4' class='lpm-summary'>{body}</table>")
+
+
 def _reasons(why_not: Mapping[str, str]) -> str:
-    """The buttons that do not apply, grouped by reason."""
+    """The actions that do not apply, grouped by reason, behind one line."""
     together: dict[str, list[str]] = {}
     for button, why in why_not.items():
         together.setdefault(why, []).append(button)
     lines = [f"<li><b>{escaped(', '.join(names))}</b>: {escaped(why)}</li>" for why, names in together.items()]
     return f"<p>Not available now:</p><ul>{''.join(lines)}</ul>" if lines else ""
-
-
-def proposal_text(proposal: Proposal, at_ns: int) -> HTML:
-    """The recommended action, its reason, the state of both frames and the commands; ``at_ns`` is the time of the
-    readings (monotonic nanoseconds).
-    """
-    ago = max(0.0, (Clock().mono_ns() - at_ns) / 1e9)
-    typed = "".join(f"<li><code>{escaped(command)}</code></li>" for command in proposal.commands)
-    ends = "".join(f"<li>{escaped(line)}</li>" for line in proposal.readings)
-    return HTML(
-        f"<p>Recommended action: <b>{escaped(proposal.action.words)}</b>. {escaped(proposal.why)}</p>"
-        f"<details><summary>State of both frames, {_age(ago)}{', and the commands' if typed else ''}</summary>"
-        f"<ul>{ends}{typed}</ul></details>"
-    )
-
-
-def _age(seconds: float) -> str:
-    """A coarse age: a text that changes with every refresh is sent and drawn every time."""
-    return (
-        "just now"
-        if seconds < 10
-        else f"{seconds // 10 * 10:.0f} s ago"
-        if seconds < 120
-        else f"{seconds // 60:.0f} minutes ago"
-    )

@@ -346,3 +346,8 @@ def plan_of_file(book: Runbook, file: str | Path) -> MovePlan:
     if not path.exists():
         raise SiteFileError(str(path), ["no such file: press Save first"], what="the plan")
     return load_plan(path, book.site)
+
+
+def saved_plan(book: Runbook, maker: PlanMaker) -> MovePlan | None:
+    """The plan in the editor's file; ``None`` while nothing is saved there."""
+    return plan_of_file(book, maker.file.value) if Path(maker.file.value).exists() else None

@@ -93,6 +93,11 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self.list.rows = min(10, max(3, len(options)))
         self._tell()
 
+    @property
+    def is_chosen(self) -> bool:
+        """True where a run is chosen."""
+        return bool(self.list.value)
+
     def run(self) -> Run:
         """The chosen run. Raises `UsageError` without a choice."""
         return self.runs()[0]
@@ -339,6 +344,11 @@ class HomeChooser(w.VBox):  # type: ignore[misc] # as above
             layout=_WIDE,
         )
         super().__init__([self.list])
+
+    @property
+    def is_chosen(self) -> bool:
+        """True where a partition is chosen."""
+        return self.list.value is not None
 
     def order(self) -> Order:
         """The order to move it home. Raises `UsageError` without a choice."""

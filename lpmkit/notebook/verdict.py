@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import HTML
 
+from lpmkit.board.follow import board_of
+from lpmkit.board.page import board_html
 from lpmkit.migration.status import still_observed
 from lpmkit.notebook.live import LiveBoard
-from lpmkit.notebook.tables import escaped, picture, table
+from lpmkit.notebook.tables import escaped, picture
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 
@@ -21,7 +23,7 @@ CHART_TEXT = "The lane of each probe around the suspension; the verdict has the 
 
 
 def show_verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
-    """Display the chart and return the verdict of a finished run. ``wait`` keeps the cell busy until the run is over
+    """Display the verdict of a finished run, and return its chart. ``wait`` keeps the cell busy until the run is over
     (no button works meanwhile).
     """
     from IPython.display import display  # noqa: PLC0415
@@ -29,19 +31,18 @@ def show_verdict(book: Runbook, run: Run, *, wait: bool = False) -> Any:
     if wait:
         for _ in book.follow(run):
             pass
-    verdict, *charts = judged(book, run)
-    for chart in charts:
-        display(chart)
-    return verdict
+    *first, last = judged(book, run)
+    for one in first:
+        display(one)
+    return last
 
 
 def judged(book: Runbook, run: Run) -> list[HTML]:
-    """The questions of the verdict with state and answer, and the chart; only the phase while the run is not over.
-    Writes the report too.
+    """The board with the verdict, then the chart; only a sentence while the run is not over. Writes the report too.
 
     The chart is a PNG: it fits into a cell and is shown in a saved copy that is not trusted yet.
     """
-    from lpmkit.analysis import analyse  # noqa: PLC0415
+    from lpmkit.analysis import analyse, summary  # noqa: PLC0415
     from lpmkit.plots.run import image, wall_chart  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
@@ -50,11 +51,8 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
         return [HTML(f"<p>Not finished yet. {escaped(why or 'The move has not begun.')}</p>")]
     analysis = analyse(run)
     write_analysed(run, analysis)
-    rows = [
-        {"question": question.title, "state": question.state.value, "answer": question.answer}
-        for question in analysis.verdict.questions
-    ]
-    return [table(rows, analysis.verdict.sentence), picture(image(wall_chart(analysis)), CHART_TEXT)]
+    board = board_html(board_of(run, summary=summary(analysis)))
+    return [HTML(board), picture(image(wall_chart(analysis)), CHART_TEXT)]
 
 
 def clean_up(rehearsal: Rehearsal, board: LiveBoard, run: Run) -> HTML:

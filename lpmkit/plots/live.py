@@ -191,7 +191,7 @@ def lanes_svg(
     drawn += _axis(window, height)
     width = _LEFT + COLUMNS + 16
     edges = f'data-left="{_LEFT}" data-columns="{COLUMNS}" data-begin="{window.begin_ns + window.to_wall_ns}"'
-    edges += f' data-length="{window.end_ns - window.begin_ns}"'
+    edges += f' data-length="{window.end_ns - window.begin_ns}" data-top="{_TOP}" data-lane="{_LANE}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 34}" {edges} '
         f'style="width:100%;max-width:{2 * width}px" role="img" aria-label="{escape(label)}" '

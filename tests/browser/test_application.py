@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from lpmkit.board.follow import board_of
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
 from tests.browser.lab import PATIENCE_MS, browser, shot
@@ -63,19 +64,47 @@ def application(site_file: Path, folder: Path) -> Iterator[str]:
             server.wait(timeout=30)
 
 
-def _tab(page: Page, name: str) -> None:
-    page.locator(".lm-TabBar-tab, .p-TabBar-tab", has_text=name).first.click()
+MOVES = "[data-state=copying], [data-state=suspended], [data-state=switched], [data-state=arrived]"
+LANES = '.lpm-part-lanes svg[aria-label^="Signs of life"]'
 
 
-def _choose(page: Page, number: int, name: str) -> None:
-    """Choose the option that begins with a name."""
-    select = page.locator("select:visible").nth(number)
+def _choose(page: Page, name: str, begins: str) -> None:
+    """Choose the option of a list that begins with a name."""
+    select = page.get_by_label(name)
     labels = select.locator("option").all_text_contents()
-    select.select_option(label=next(label for label in labels if label.startswith(name)))
+    select.select_option(label=next(label for label in labels if label.startswith(begins)))
 
 
-def _press(page: Page, name: str) -> None:
+def _press(page: Page, name: str | re.Pattern[str], clicks: list[int] | None = None) -> None:
     page.locator("button.jupyter-button:visible", has_text=name).first.click()
+    if clicks is not None:
+        clicks[0] += 1
+
+
+def _the_lanes_tell_time_and_probe(page: Page) -> None:
+    """Time and probe under the pointer; a click holds the lanes, another one lets them go on."""
+    box = page.locator(LANES).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.2 * box["height"])
+    page.get_by_role("tooltip").get_by_text(re.compile(r"ssh-\w+: .*UTC")).wait_for()
+    page.mouse.down()
+    page.mouse.up()
+    page.locator(".lpm-held").wait_for()
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator(".lpm-held")).to_have_count(0)
+
+
+def _one_board_everywhere(page: Page, address: str, run: Run) -> None:
+    """The application, the report and the command line's text show the same board."""
+    _press(page, re.compile("5 Verify"))
+    page.locator("[data-state=moved]").wait_for()
+    shown = " ".join(page.locator(".lpm-board").first.inner_text().split())
+    report = page.context.new_page()
+    report.goto((run.path / "report.html").as_uri())
+    assert " ".join(report.locator(".lpm-board").first.inner_text().split()) == shown
+    report.close()
+    assert board_of(run).banner.word in shown
 
 
 @pytest.mark.parametrize(("width", "height"), [(1366, 768)])
@@ -94,47 +123,53 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         page.goto(address)
         page.locator("select:visible").first.wait_for()
         assert page.locator(".jp-InputArea:visible, .CodeMirror:visible").count() == 0, "no cell is shown"
-        _choose(page, 0, "bxaix85")
-        expect(page.locator("select:visible").nth(1).locator("option")).to_have_count(1)  # its own frame is no target
-        _choose(page, 1, "bvio83")
-        _press(page, "Survey and check")
+        clicks = [0]
+        _choose(page, "partition", "bxaix85")
+        expect(page.get_by_label("target").locator("option")).to_have_count(1)  # its own frame is no target
+        _choose(page, "target", "bvio83")
+        _press(page, "Next: check ▸", clicks)
         page.get_by_text("Checks: ").first.wait_for()
-        shot(page, f"application-1-checks-{width}")
-        _press(page, "Validate")
         page.get_by_text("Validation passed").first.wait_for()
-        _tab(page, "Move and watch")
-        _press(page, "Open")
-        name = page.get_by_placeholder("type bxaix85")
-        name.wait_for()
-        name.fill("bxaix85")
-        move = page.locator("button.jupyter-button:visible", has_text=re.compile("^ ?Move$"))
-        expect(move).to_be_enabled()
-        move.click()
-        page.get_by_text(re.compile("copying")).first.wait_for()
-        shot(page, f"application-2-copying-{width}")
+        shot(page, f"application-1-checks-{width}")
+        _press(page, "Next: move ▸", clicks)
+        page.locator("[data-state=ready]").wait_for()
+        shot(page, f"application-2-ready-{width}")
+        _press(page, "Move …", clicks)
+        page.get_by_placeholder("type bxaix85").fill("bxaix85")
+        shot(page, f"application-3-confirm-{width}")
+        _press(page, re.compile("^ ?Move$"), clicks)
+        page.locator("[data-state=copying]").wait_for()
+        shot(page, f"application-4-copying-{width}")
+        assert clicks[0] + 2 <= 6, "two choices and four clicks"
+        assert re.match(r"● COPYING \d+ % · bxaix85", page.title())
+        assert page.locator("link[rel~=icon]").first.get_attribute("href").startswith("data:image/svg")  # type: ignore[union-attr]
+        assert page.locator(LANES).bounding_box()["y"] < height - 150, "the lanes are on the first screen"  # type: ignore[index]
+        _the_lanes_tell_time_and_probe(page)
         (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
         page.reload()
-        page.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
-        shot(page, f"application-3-reloaded-{width}")
-        second = page.context.browser.new_page()  # type: ignore[union-attr]
+        page.locator(MOVES).wait_for()
+        shot(page, f"application-5-reloaded-{width}")
+        second = page.context.new_page()
         second.set_default_timeout(PATIENCE_MS)
-        second.goto(address)
-        second.get_by_text(re.compile("copying|switched|settled")).first.wait_for()
+        second.goto(f"{address}&wall=1")
+        second.locator(MOVES).wait_for()
+        assert second.locator("button.jupyter-button").count() == 0, "a wall has no buttons"
+        shot(second, f"application-6-wall-{width}")
         second.close()
         soon(lambda: is_watched(run, "ssh-ticks", "ssh-echo"))
         hold.let_go()
-        page.get_by_text(re.compile("recording over: settled")).first.wait_for()
+        page.locator("[data-state=moved]").wait_for()  # the verdict comes by itself
+        page.get_by_text("questions passed").first.wait_for()
         assert phases(run)[-1] == "settled"
         assert times_asked(run) == 1
-        _tab(page, "Verify and write up")
-        _press(page, "Verdict")
-        page.get_by_text("Moved, suspended").first.wait_for()
-        shot(page, f"application-4-verdict-{width}")
-        _press(page, "Write up")
+        shot(page, f"application-7-verdict-{width}")
+        _press(page, re.compile("6 Write up"))
+        _press(page, re.compile("^ ?Write up$"))
         _press(page, "Write it up")
         page.get_by_text(re.compile(r"write-up\.pdf")).first.wait_for()
-        shot(page, f"application-5-written-{width}")
+        shot(page, f"application-8-written-{width}")
         soon((run.path / "write-up" / "write-up.pdf").exists)
+        _one_board_everywhere(page, address, run)
         _a_plan_is_written_and_looked_at(page, width)
         server = address.partition("?")[0]
         elsewhere = [
@@ -145,7 +180,8 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
 
 
 def _a_plan_is_written_and_looked_at(page: Page, width: int) -> None:
-    _tab(page, "Move several")
+    page.get_by_text("More", exact=True).first.click()
+    _press(page, "Move several")
     _press(page, "Add a move")
     page.get_by_placeholder("target frame").fill("bvio82")
     page.get_by_placeholder("target frame").press("Tab")

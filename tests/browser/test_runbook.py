@@ -35,9 +35,10 @@ from tests.end_to_end.cases import (
 
 STANDIN = Path(__file__).parent.parent / "standin"
 SECRET = "correct-horse-battery"
-LANES = '.jupyter-widgets svg[aria-label^="Signs of life"]'
-MOVES = re.compile("copying|switched|settled")
-OVER = re.compile("reading logs|recording over: settled")
+LANES = '.lpm-part-lanes svg[aria-label^="Signs of life"]'
+MOVES = "[data-state=copying], [data-state=suspended], [data-state=switched], [data-state=arrived]"
+OVER = "[data-state=moved]"
+CARD = "10 Survey and check"
 
 
 def test_a_night_with_the_numbered_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,12 +81,14 @@ def _runs(rehearsal: Rehearsal) -> list[Run]:
 
 def _the_launcher_opens_the_runbook(page: Page, address: str) -> None:
     page.goto(f"{address}/lab?reset")
-    card = page.locator(".jp-LauncherCard", has_text="lpmkit: move a partition")
+    card = page.locator(".jp-LauncherCard", has_text=CARD)
     card.wait_for()
-    assert page.locator(".jp-LauncherCard", has_text="lpmkit: ").count() == len(models())
+    cards = page.locator(".jp-Launcher-section").first.locator(".jp-LauncherCard")
+    assert cards.filter(has_text=re.compile(r"\d0 ")).count() == len(models())
+    assert cards.first.inner_text().strip().startswith("00 Rehearse"), "the start comes first"
     shots(page, "runbook-0-launcher", card)
     page.keyboard.press("Escape")
-    tab_to(page, "lpmkit: move a partition")
+    tab_to(page, CARD)
     page.keyboard.press("Enter")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for()
@@ -107,14 +110,15 @@ def _save(page: Page) -> None:
     page.get_by_text("Saving completed").first.wait_for()
 
 
-def _cell(page: Page, source: str) -> Locator:
-    return page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=source)).last
+def _cell(page: Page, output: str) -> Locator:
+    """The cell that shows something; its code is folded."""
+    return page.locator(".jp-CodeCell", has=page.locator(".jp-OutputArea", has_text=output)).last
 
 
-def _run_cell(page: Page, source: str) -> None:
-    """As a person does: click into it, Shift+Enter."""
-    cell = find(page, _cell(page, source))
-    cell.locator(".cm-content").click()
+def _run_cell(page: Page, output: str) -> None:
+    """As a person does: click on what a cell shows, Shift+Enter."""
+    cell = find(page, _cell(page, output))
+    cell.locator(".jp-OutputArea-output").first.click(position={"x": 5, "y": 5})
     page.keyboard.press("Shift+Enter")
 
 
@@ -130,11 +134,11 @@ def _the_checks_by_keyboard(page: Page) -> None:
     _type_the_password(page)
     find(page, page.get_by_text("Checks: "))
     page.locator(".jp-Notebook").focus()  # JupyterLab may lose the focus with the field of the password
-    for _ in range(8):
+    for _ in range(6):
         page.keyboard.press("Shift+Enter")
-    find(page, page.get_by_text("Validation failed: the manager refuses the move"))
-    shots(page, "runbook-1-bind-and-choose", _cell(page, "unreachable"))
-    shots(page, "runbook-2-checks", _cell(page, "findings = book.check"))
+    find(page, page.get_by_text(re.compile("Validation failed at .*the manager refuses the move")))
+    shots(page, "runbook-1-bind-and-choose", _cell(page, "answers"))
+    shots(page, "runbook-2-checks", _cell(page, "Checks: "))
     _save(page)
 
 
@@ -150,30 +154,36 @@ def _a_refused_validation_is_mended(page: Page, address: str, rehearsal: Rehears
     open_notebook(page, address, "20_move_and_watch")
     run_all(page)
     _type_the_password(page)
-    find(page, page.get_by_placeholder("type bxaix85")).fill("bxaix85")
-    expect(page.get_by_text("refused this order").first).to_be_visible()
-    expect(_button(page, "Move")).to_be_disabled()
-    shots(page, "runbook-3-refused", _cell(page, "MovePanel("))
+    find(page, page.locator("[data-state=refused]"))
+    expect(_button(page, "Move …")).to_have_count(0)
+    shots(page, "runbook-3-refused", page.locator("[data-state=refused]"))
     ssh = ["ssh", "-F", str(rehearsal.folder / "ssh_config"), "bvio82", "mkauthkeys -g --ip 192.0.2.83 -u padmin"]
     subprocess.run(ssh, check=True, timeout=60)
-    _run_cell(page, "word = book.validate")
-    expect(find(page, _button(page, "Move"))).to_be_enabled()
-    find(page, page.get_by_placeholder("type bxaix85")).fill("")
+    _run_cell(page, "Validation failed")
+    find(page, page.locator("[data-state=ready]"))
+    expect(find(page, _button(page, "Move …"))).to_be_enabled()
+
+
+def _confirm_by_keyboard(page: Page, word: str) -> None:
+    """Press a button, type the name, and confirm, without a mouse."""
+    tab_to(page, f"{word} …")
+    page.keyboard.press("Enter")
+    page.get_by_placeholder("type bxaix85").wait_for()
+    tab_to(page, "type bxaix85")
+    page.keyboard.type("bxaix85")
+    tab_to(page, word)
+    page.keyboard.press("Enter")
 
 
 def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
     page.keyboard.press("Escape")
-    tab_to(page, "type bxaix85")
-    page.keyboard.type("bxaix85")
-    tab_to(page, "Move")
-    page.keyboard.press("Enter")
+    _confirm_by_keyboard(page, "Move")
     (run,) = _runs(rehearsal)
     soon(lambda: "copying" in phases(run))
-    page.locator("p[role=status]", has_text="copying").wait_for()
-    tab_to(page, "Stop")
-    page.keyboard.press("Enter")
-    page.locator("p[role=status]", has_text="stopped").wait_for()
-    shots(page, "runbook-4-stopped", _cell(page, "MovePanel("))
+    page.locator("[data-state=copying]").first.wait_for()
+    _confirm_by_keyboard(page, "Stop")
+    page.locator("[data-state=stopped]").first.wait_for()
+    shots(page, "runbook-4-stopped", page.locator("[data-state=stopped]"))
     assert phases(run)[-1] == "stopped"
     assert "suspended" not in truth(rehearsal)
     _save(page)
@@ -182,7 +192,10 @@ def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
 
 def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, rehearsal: Rehearsal, hold: Hold) -> Run:
     open_notebook(page, address, "10_survey_and_check")
-    find(page, _cell(page, "order = chooser.order()")).locator(".cm-content").click()  # what was chosen is still there
+    shown = (
+        find(page, _cell(page, "run folder")).locator(".jp-OutputArea-output").first
+    )  # what was chosen is still there
+    shown.click(position={"x": 5, "y": 5})
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run Selected Cell and All Below").click()
     find(page, page.get_by_text("✓ Validation passed"))
@@ -192,37 +205,37 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     open_notebook(page, address, "20_move_and_watch")
     run_all(page)
     _type_the_password(page)
-    board = page.locator("p[role=status]", has_text=run.name)
-    find(page, board)
-    find(page, page.get_by_placeholder("type bxaix85")).fill("bxaix85")
-    _button(page, "Move").click()
-    find(page, board.filter(has_text="copying"))
-    shots(page, "runbook-5-copying", _cell(page, "MovePanel("))
-    shots(page, "runbook-6-lanes", page.locator(LANES))
+    find(page, page.locator("[data-state=ready]"))
+    find(page, _button(page, "Move …")).click()
+    page.get_by_placeholder("type bxaix85").fill("bxaix85")
+    shots(page, "runbook-5-confirm", page.locator("[data-state=ready]"))
+    find(page, _button(page, "Move")).click()
+    find(page, page.locator("[data-state=copying]"))
+    shots(page, "runbook-6-copying", page.locator(".lpm-order"))
     _save(page)
     page.reload()
-    find(page, board.filter(has_text=MOVES))
-    shots(page, "runbook-7-reloaded", page.locator(LANES))
+    find(page, page.locator(MOVES))
+    shots(page, "runbook-7-reloaded", page.locator(".lpm-order"))
     second = page.context.new_page()
     second.set_default_timeout(PATIENCE_MS)
     second.goto(f"{address}/lab/tree/20_move_and_watch.ipynb?reset")
-    find(second, second.locator("p[role=status]", has_text=run.name).filter(has_text=MOVES))
-    shots(second, "runbook-8-second-tab", second.locator(LANES))
+    find(second, second.locator(MOVES))
+    shots(second, "runbook-8-second-tab", second.locator(".lpm-order"))
     second.close()
     assert phases(run)[-1] == "copying", "it is restarted in mid-copy"
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Restart Kernel and Run All Cells…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    find(page, page.get_by_text("type bxaix85 to confirm"))  # the panel is made anew, without the name
-    find(page, board.filter(has_text=MOVES))
-    shots(page, "runbook-9-restarted", _cell(page, "MovePanel("))
+    find(page, page.get_by_role("heading", name="The move that runs now"))
+    expect(page.get_by_text("No move is running now")).to_have_count(0)  # of before the restart
+    find(page, page.locator(MOVES))  # by the first cell
+    shots(page, "runbook-9-restarted", page.locator(".lpm-order"))
     soon(lambda: is_watched(run, "ssh-ticks", "ssh-echo"))
     hold.let_go()
-    find(page, board.filter(has_text=OVER))
-    _run_cell(page, "verdict.show_verdict(book")
-    find(page, page.get_by_text("Moved, suspended"))
-    shots(page, "runbook-10-verdict", _cell(page, "verdict.show_verdict(book"))
-    find(page, page.locator("select", has_text="suspended"))  # the chooser says so too
+    find(page, page.locator(OVER))
+    _run_cell(page, "Not finished yet")
+    find(page, page.get_by_text("questions passed"))
+    shots(page, "runbook-10-verdict", page.get_by_text("questions passed"))
     assert phases(run)[-1] == "settled"
     assert times_asked(run) == 1, "nobody asked twice"
     _save(page)
@@ -237,9 +250,9 @@ def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
     page.get_by_text("✓ saved").wait_for()
     find(page, _button(page, "Write it up")).click()
     find(page, page.get_by_text(re.compile(r"write-up\.pdf")))
-    shots(page, "runbook-11-verified", _cell(page, "verdict.show_verdict(book"))
-    shots(page, "runbook-12-added", _cell(page, "RecordForm("))
-    shots(page, "runbook-13-written", _cell(page, "WriteUpPanel("))
+    shots(page, "runbook-11-verified", page.locator("[data-state=moved]"))
+    shots(page, "runbook-12-added", page.get_by_label("change no."))
+    shots(page, "runbook-13-written", _button(page, "Write it up"))
     soon((run.path / "write-up" / f"{run.name}.zip").exists)
     _save(page)
 

@@ -48,18 +48,18 @@ def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the
         short = {"LEAD_IN_S": 4.0, "TAIL_S": 3.0, "CONFIRM": "bxaix85", "WAIT": True}
         checked = _plain(_run("10_survey_and_check", tmp_path, **site, PARTITION="bxaix85", TARGET="bvio83"))
         assert "Validation passed" in checked
-        assert "Moved, suspended" in _plain(_run("20_move_and_watch", tmp_path, **site, **short))
+        assert "MOVED" in _plain(_run("20_move_and_watch", tmp_path, **site, **short))
         (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
         assert phases(run)[-1] == "settled"
         written = _plain(_run("30_verify_and_write_up", tmp_path, **site, FORMS=["pdf", "zip"], LANGUAGE="de"))
         assert (run.path / "write-up" / "write-up.pdf").exists()
-        assert "Moved, suspended" in written
+        assert "MOVED" in written
         again = _plain(_run("20_move_and_watch", tmp_path, **site, WAIT=True))
-        assert "Moved, suspended" in again, "a run that has moved is shown, and nothing is asked of anybody"
+        assert "MOVED" in again, "a run that has moved is shown, and nothing is asked of anybody"
         assert times_asked(run) == 1
         home = _plain(_run("50_move_it_home", tmp_path, **site, **short))
         assert "vtscsi2 0x8300000000000000" in home, "the ledger says what its disks were called at home"
-        assert "Moved, suspended" in home
+        assert "MOVED" in home
         assert "are on their home frames" in home
         compared = _plain(_run("40_compare_runs", tmp_path, **site))
         assert compared.count("bxaix85-to-") >= 4
@@ -106,7 +106,7 @@ def test_the_rehearsal_runs_top_to_bottom_and_a_kernel_restarted_in_mid_copy_com
     seen = _plain(notebook)
     assert "Checks: " in seen
     assert "Validation passed" in seen
-    assert "Moved, suspended" in seen
+    assert "MOVED" in seen
     assert (run.path / "report.html").exists()
 
 

@@ -4,17 +4,17 @@ It is what a build would make of an extension that is written in one file: a con
 and asks for the extension. So it needs no Node, and no kernel runs before a notebook is opened. */
 (() => {
   const CARDS = [
-    ["10_survey_and_check.ipynb", "lpmkit: move a partition", "Survey both ends, check, ask the firmware; the first of three notebooks"],
-    ["20_move_and_watch.ipynb", "lpmkit: move and watch", "The move itself, or the one that is under way"],
-    ["30_verify_and_write_up.ipynb", "lpmkit: verify and write up", "The verdict, what people add, the write-up"],
-    ["40_compare_runs.ipynb", "lpmkit: compare runs", "Several runs side by side, and the moves of a site over time"],
-    ["50_move_it_home.ipynb", "lpmkit: move it home", "Who is away from the frame they came from, and the way back"],
-    ["60_move_several.ipynb", "lpmkit: move several", "A plan of several moves: written, looked at beforehand, carried out"],
-    ["00_rehearse_on_the_simulator.ipynb", "lpmkit: rehearse", "The whole move on simulated machines"],
+    ["00_rehearse_on_the_simulator.ipynb", "00 Rehearse (2 min)", "The whole move on simulated machines", "R"],
+    ["10_survey_and_check.ipynb", "10 Survey and check", "Survey both frames, check, validate; moves nothing", "✓"],
+    ["20_move_and_watch.ipynb", "20 Move and watch", "The move itself, or the one that runs", "→"],
+    ["30_verify_and_write_up.ipynb", "30 Verify, write up", "The verdict, remarks, the write-up", "✎"],
+    ["40_compare_runs.ipynb", "40 Compare runs", "Several runs side by side, and the moves of a site over time", "≡"],
+    ["50_move_it_home.ipynb", "50 Move it home", "Partitions that are not on their home frame, and the move home", "⌂"],
+    ["60_move_several.ipynb", "60 Move several", "A plan of several moves: save it, check it, run it", "⋮"],
   ];
-  /* Among the notebooks, where they are seen without scrolling; cards there want a picture with an address. */
-  const PICTURE = "data:image/svg+xml," + encodeURIComponent(
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 22 22"><g fill="#0072b2"><path d="M2 3h18v5H2zM2 14h18v5H2z"/></g><g fill="#fff"><path d="M4 5h2v1H4zM4 16h2v1H4z"/></g><path d="M11 8.5v4m-2-1.6 2 2 2-2" fill="none" stroke="#d55e00" stroke-width="1.4"/></svg>',
+  /* Among the notebooks, where they are seen without scrolling; cards there want a picture with an address: two frames, and the sign of the notebook. */
+  const picture = (sign) => "data:image/svg+xml," + encodeURIComponent(
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 22 22"><g fill="#0072b2"><path d="M1 2h20v6H1zM1 14h20v6H1z"/></g><circle cx="11" cy="11" r="6.4" fill="#fff" stroke="#0072b2"/><text x="11" y="14.4" font-size="9.5" text-anchor="middle" font-family="sans-serif" font-weight="700" fill="#1b1f24">${sign}</text></svg>`,
   );
   let shared;
 
@@ -35,11 +35,11 @@ and asks for the extension. So it needs no Node, and no kernel runs before a not
     const { notebookIcon } = await load("@jupyterlab/ui-components");
     const activate = (app, launcher) => {
       window.addEventListener("keydown", keepPlainKeys, true);
-      CARDS.forEach(([path, label, caption], rank) => {
+      CARDS.forEach(([path, label, caption, sign], rank) => {
         const command = `lpmkit:open-${path.slice(0, 2)}`;
         const execute = () => app.commands.execute("docmanager:open", { path });
         app.commands.addCommand(command, { label, caption, icon: notebookIcon, execute });
-        launcher.add({ command, category: "Notebook", kernelIconUrl: PICTURE, rank: rank - CARDS.length });
+        launcher.add({ command, category: "Notebook", kernelIconUrl: picture(sign), rank: rank - CARDS.length });
       });
     };
     return { __esModule: true, default: { id: "lpmkit:launcher", autoStart: true, requires: [ILauncher], activate } };
