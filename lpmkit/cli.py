@@ -26,6 +26,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "plan": ("plan",),
     "watch": ("watch", "analyse", "report", "predictions", "alert"),
     "site": ("site",),
+    "secret": ("secret",),
+    "completion": ("completion",),
     "setup": ("simulate", "demo", "lab", "app", "doctor"),
     "explain": ("explain",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),

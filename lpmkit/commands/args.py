@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.console import Command, print_line, site_of
 from lpmkit.errors import UsageError
 
@@ -109,7 +110,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Name with -i where each adapter goes, so that the mapping stays (`lpmkit mapping` shows it).",
     ),
     click.option(
-        "--from", "source", metavar="FRAME", help="Source frame; needed only if several frames list the partition."
+        "--from",
+        "source",
+        metavar="FRAME",
+        shell_complete=candidates.frames,
+        help="Source frame; needed only if several frames list the partition.",
     ),
 )
 
@@ -144,15 +149,20 @@ def order_arguments(command: Command, *, required: bool = True) -> Command:
     for decorate in _OPTIONS:
         command = decorate(command)
     target = click.option(
-        "--to", "target", metavar="FRAME", required=required, help="Target frame, by its name in the site file."
+        "--to",
+        "target",
+        metavar="FRAME",
+        required=required,
+        shell_complete=candidates.frames,
+        help="Target frame, by its name in the site file.",
     )
-    return click.argument("partition", required=required)(target(command))
+    return click.argument("partition", required=required, shell_complete=candidates.partitions)(target(command))
 
 
 #: A run, by its path or by its name in the site's folder of runs.
-run_argument = click.argument("run_name", metavar="RUN")
+run_argument = click.argument("run_name", metavar="RUN", shell_complete=candidates.runs)
 #: The same, left out for the run that is recorded now, else the newest.
-newest_run_argument = click.argument("run_name", metavar="[RUN]", required=False)
+newest_run_argument = click.argument("run_name", metavar="[RUN]", required=False, shell_complete=candidates.runs)
 #: The partition's name as confirmation.
 confirm_option = click.option(
     "--confirm", "typed", metavar="NAME", help="The partition's name as confirmation; without it you are asked."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -35,7 +36,7 @@ CONFIDENCE = {
 
 
 @click.command()
-@click.argument("codes", metavar="[CODE]...", nargs=-1)
+@click.argument("codes", metavar="[CODE]...", nargs=-1, shell_complete=candidates.codes)
 @json_option
 @reports_errors
 def explain(codes: Sequence[str], as_json: bool) -> None:

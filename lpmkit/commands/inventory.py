@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("frames", metavar="[FRAME]...", nargs=-1)
+@click.argument("frames", metavar="[FRAME]...", nargs=-1, shell_complete=candidates.frames)
 @click.option("--xlsx", "workbook_path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a workbook with a sheet for each table.")  # fmt: skip
 @click.option("--csv", "csv_folder", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.args import MoveArguments, confirm_option, newest_run_argument, order_arguments, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
@@ -102,7 +103,7 @@ def confirmed(book: Runbook, run: Run) -> str:
 
 
 @click.command()
-@click.argument("partition", required=False)
+@click.argument("partition", required=False, shell_complete=candidates.partitions)
 @click.option(
     "--confirm",
     "typed",

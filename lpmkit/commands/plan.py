@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from lpmkit.runs.folder import Run
 
 plan_file = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-plan_name = click.argument("name", metavar="PLAN")
+plan_name = click.argument("name", metavar="PLAN", shell_complete=candidates.plans)
 _STATUSES = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
 
 
@@ -240,7 +241,7 @@ def go_on(context: click.Context, name: str) -> None:
 
 @plan.command("again")
 @plan_name
-@click.argument("partition")
+@click.argument("partition", shell_complete=candidates.partitions)
 @click.pass_context
 @reports_errors
 def again(context: click.Context, name: str, partition: str) -> None:

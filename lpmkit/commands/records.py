@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.args import newest_run_argument, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
@@ -153,7 +154,7 @@ page_option = click.option(
 
 
 @click.command()
-@click.argument("run_names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.argument("run_names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=candidates.runs)
 @page_option
 @json_option
 @click.pass_context
@@ -177,9 +178,11 @@ def compare(context: click.Context, run_names: Sequence[str], page: Path | None,
 
 
 @click.command()
-@click.option("--partition", help="Only runs of this partition.")
-@click.option("--frame", help="Only moves from or to this frame.")
-@click.option("--way", nargs=2, metavar="FROM TO", help="Only moves from one frame to another.")
+@click.option("--partition", shell_complete=candidates.partitions, help="Only runs of this partition.")
+@click.option("--frame", shell_complete=candidates.frames, help="Only moves from or to this frame.")
+@click.option(
+    "--way", nargs=2, metavar="FROM TO", shell_complete=candidates.frames, help="Only moves from one frame to another."
+)
 @click.option(
     "--last", type=click.IntRange(min=1), default=20, show_default=True, help="Number of runs, the newest ones."
 )
@@ -232,7 +235,7 @@ def _as_data(past: History, move: Move) -> JsonObject:
 
 
 @click.command("was-moved")
-@click.argument("host")
+@click.argument("host", shell_complete=candidates.hosts)
 @click.option(
     "--ssh-config",
     type=click.Path(dir_okay=False, path_type=Path),

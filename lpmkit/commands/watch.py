@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lpmkit.commands import candidates
 from lpmkit.commands.args import newest_run_argument, run_argument, runbook_of
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True, shell_complete=candidates.hosts)
 @click.option("--for", "duration_s", type=float, metavar="SECONDS", help="Duration; without it, until Ctrl-C.")
 @click.option(
     "--hz",

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from lpmkit.errors import UsageError
+from lpmkit.ssh.keyring import read_secret
 
 
 class Secrets:
@@ -56,14 +57,14 @@ class Secrets:
             value = os.environ.get(name)
         elif kind == "keyring":
             service, _, user = name.partition("/")
-            value = _from_keyring(reference, service, user, host)
+            value = read_secret(service, user, reference=reference, where=host)
         else:
             value = self._typed(host)
         if value is None:
             raise UsageError(
                 f"there is no secret behind {reference!r}",
                 where=host,
-                next_step="Set it there, or use an SSH key and leave `password` out.",
+                next_step=f"{_how_to_set(kind, name)}, or use an SSH key and leave `password` out.",
             )
         return value
 
@@ -76,20 +77,9 @@ class Secrets:
             return None  # no prompt: a notebook's button, an unattended notebook, a closed input
 
 
-def _from_keyring(reference: str, service: str, user: str, host: str) -> str | None:
-    """Read the system's keyring. Raises `UsageError` if it is missing or locked."""
-    import keyring  # noqa: PLC0415 - the probes' process stays small without it
-    from keyring.errors import KeyringError  # noqa: PLC0415 - as above
-
-    try:
-        return keyring.get_password(service, user)
-    except (KeyringError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no reason given"
-        raise UsageError(
-            f"the keyring behind {reference!r} cannot be read: {type(error).__name__}: {reason}",
-            where=host,
-            next_step="Unlock it or start its service; on a host without a keyring use an SSH key, env:NAME or prompt.",
-        ) from error
+def _how_to_set(kind: str, name: str) -> str:
+    """The command that provides the secret behind a reference."""
+    return {"env": f"export {name}=…", "keyring": f"`lpmkit secret set {name}`"}.get(kind, "Type it when asked")
 
 
 def environment_without(data: object) -> dict[str, str]:
