@@ -1,6 +1,8 @@
 """What starting a command costs: processor time and number of modules of help and completion, in new interpreters.
 
 python -m benchmarks.startup [--times 15]
+
+The site file has 8 frames and 200 partitions.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,8 +24,18 @@ COMMANDS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
     "lpmkit --help": ([LPMKIT, "--help"], {}),
     "lpmkit move --help": ([LPMKIT, "move", "--help"], {}),
     "completion of lpmkit <TAB>": ([LPMKIT], {"COMP_WORDS": "lpmkit ", "COMP_CWORD": "1"}),
+    "completion of lpmkit move <TAB>": ([LPMKIT], {"COMP_WORDS": "lpmkit move ", "COMP_CWORD": "2"}),
     "completion of lpmkit move --<TAB>": ([LPMKIT], {"COMP_WORDS": "lpmkit move --", "COMP_CWORD": "2"}),
 }
+
+
+def site_file(folder: Path) -> Path:
+    """A site file of 8 frames and 200 partitions."""
+    frames = [f"  f{at}: {{manager: hmc, host: hmc01, system: s{at}, vios: [v1, v2]}}" for at in range(8)]
+    partitions = [f"  aix{at:03}: {{host: aix{at:03}}}" for at in range(200)]
+    path = folder / "site.yaml"
+    path.write_text("\n".join(["frames:", *frames, "partitions:", *partitions, ""]), encoding="utf-8")
+    return path
 
 
 def processor_s(words: Sequence[str], environment: Mapping[str, str]) -> float:
@@ -37,6 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=15)
     times = parser.parse_args().times
+    folder = tempfile.TemporaryDirectory()
+    os.environ["LPMKIT_SITE"] = str(site_file(Path(folder.name)))
     print(f"processor time in seconds, median (fastest to slowest) of {times}")
     for name, (words, environment) in COMMANDS.items():
         asked = {**environment, "_LPMKIT_COMPLETE": "bash_complete"} if environment else {}

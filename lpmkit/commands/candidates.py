@@ -31,11 +31,17 @@ def _site_file(context: click.Context) -> Path | None:
 
 
 def _site(context: click.Context) -> Mapping[str, Any]:
-    """The site file's own values, not judged; empty without one that can be read."""
+    """The site file's own values, not judged, read once for a command line; empty without one that can be read."""
+    if __name__ not in context.meta:
+        context.meta[__name__] = _read(_site_file(context))
+    site: Mapping[str, Any] = context.meta[__name__]
+    return site
+
+
+def _read(path: Path | None) -> Mapping[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    path = _site_file(context)
     if path is None:
         return {}
     try:

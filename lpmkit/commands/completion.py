@@ -59,12 +59,10 @@ def _own_shell() -> str:
 
 def script(shell: str) -> str:
     """The shell's own script, which asks lpmkit at every TAB."""
-    from lpmkit.cli import main
-
     maker = get_completion_class(shell)
     assert maker is not None
-    # `source` would start the shell to ask for its version; a bash before 4.4 has other troubles
-    asked = maker(main, {}, "lpmkit", VARIABLE)
+    # The script holds names only. `source` would also start the shell, to ask for its version.
+    asked = maker(click.Command("lpmkit"), {}, "lpmkit", VARIABLE)
     return (asked.source_template % asked.source_vars()).strip()
 
 
