@@ -95,40 +95,47 @@ def split_sessions(
     )
 
 
-def _waiting(one: SessionOutage, events: Sequence[Event]) -> Waiting | None:
-    mine = [waiting_of(event.data) for event in events if event.kind == "tcp" and event.data["probe"] == one.probe]
-    return next((found for found in mine if abs(found.answered_ns - one.ended_ns) <= SECOND), None)
+def _waiting(session_outage: SessionOutage, events: Sequence[Event]) -> Waiting | None:
+    mine = [
+        waiting_of(event.data)
+        for event in events
+        if event.kind == "tcp" and event.data["probe"] == session_outage.probe
+    ]
+    return next((found for found in mine if abs(found.answered_ns - session_outage.ended_ns) <= SECOND), None)
 
 
 def _split(
-    one: SessionOutage,
+    session_outage: SessionOutage,
     outages: Sequence[Outage],
     traces: Sequence[Trace],
     agreed: Sequence[Suspension],
     waiting: Waiting | None,
 ) -> Split:
-    way = _closed(one, outages, traces, agreed)
-    said, end = [way.how], Interval(min(way.end.lo_ns, one.ended_ns), min(way.end.hi_ns, one.ended_ns))
-    said.append(f"our TCP repeated {waiting.repeats} times" if waiting else _not_looked(one))
+    way = _closed(session_outage, outages, traces, agreed)
+    said, end = (
+        [way.how],
+        Interval(min(way.end.lo_ns, session_outage.ended_ns), min(way.end.hi_ns, session_outage.ended_ns)),
+    )
+    said.append(f"our TCP repeated {waiting.repeats} times" if waiting else _not_looked(session_outage))
     lost = max(waiting.lost_ns, default=0) - _TICK_NS if waiting else 0
     if lost > end.hi_ns:
-        end = Interval(end.lo_ns, one.ended_ns)
+        end = Interval(end.lo_ns, session_outage.ended_ns)
         said.append(
             "what it sent after the first sign of life was lost too, so the way was open for a moment in between"
         )
     else:
         end = Interval(max(end.lo_ns, lost), end.hi_ns)
     path = Interval(max(0, min(way.least_ns, end.lo_ns - way.begin.hi_ns)), max(0, end.hi_ns - way.begin.lo_ns))
-    own = Interval(one.ended_ns - end.hi_ns, one.ended_ns - end.lo_ns)
+    own = Interval(session_outage.ended_ns - end.hi_ns, session_outage.ended_ns - end.lo_ns)
     if waiting and (waiting.all_acknowledged or not waiting.repeats):
         acknowledged = "all that it had sent was acknowledged" if waiting.all_acknowledged else "it repeated nothing"
         said.append(f"{acknowledged}: it waited for the host's program, not to send again")
-        path, own = Interval(path.lo_ns, max(path.hi_ns, one.ended_ns - way.begin.lo_ns)), Interval(0, 0)
+        path, own = Interval(path.lo_ns, max(path.hi_ns, session_outage.ended_ns - way.begin.lo_ns)), Interval(0, 0)
     return Split(path, own, waiting.repeats if waiting else None, "; ".join(said))
 
 
-def _not_looked(one: SessionOutage) -> str:
-    if one.bounds.hi_ns < 250 * MILLISECOND:
+def _not_looked(session_outage: SessionOutage) -> str:
+    if session_outage.bounds.hi_ns < 250 * MILLISECOND:
         return "too short for TCP to repeat anything"
     return "our TCP could not be looked at (not Linux, or the session goes through another host)"
 
@@ -144,10 +151,10 @@ class _Closed:
 
 
 def _closed(
-    one: SessionOutage, outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
+    session_outage: SessionOutage, outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> _Closed:
     """By the best witness there is."""
-    felt = Interval(one.began.lo_ns, one.ended_ns)
+    felt = Interval(session_outage.began.lo_ns, session_outage.ended_ns)
     kernels = {trace.probe for trace in traces if trace.kind == "icmp"}
     echoes = [
         other
@@ -162,9 +169,10 @@ def _closed(
         least = sum(other.length.lo_ns for other in echoes)
         return _Closed(begin, end, least, f"by echo requests, with {len(echoes)} breaks in one outage of the session")
     still = next((other for other in agreed if other.outer.overlaps(felt)), None)
-    begin = still.begin if still else one.began
+    begin = still.begin if still else session_outage.began
     latest = min(
-        (_first_sign(trace, begin, one.ended_ns) for trace in traces if trace.probe != one.probe), default=one.ended_ns
+        (_first_sign(trace, begin, session_outage.ended_ns) for trace in traces if trace.probe != session_outage.probe),
+        default=session_outage.ended_ns,
     )
     earliest = min(latest, still.end.lo_ns if still else begin.lo_ns)
     return _Closed(begin, Interval(earliest, latest), 2**62, "by the suspension" if still else "by the session alone")
@@ -178,18 +186,26 @@ def _first_sign(trace: Trace, begin: Interval, ended: int) -> int:
     return int(after.min(initial=ended))
 
 
-def _login(one: SessionOutage, events: Sequence[Event]) -> str:
+def _login(session_outage: SessionOutage, events: Sequence[Event]) -> str:
     """True where it is the same login before and after, by the answering program and our socket."""
-    mine = [event for event in events if event.data.get("probe", event.source) == one.probe]
-    before = [event for event in mine if event.kind == "session" and event.mono_ns <= one.began.hi_ns]
-    after = [event for event in mine if event.kind == "login" and 0 <= event.mono_ns - one.ended_ns <= _SOON_NS]
+    mine = [event for event in events if event.data.get("probe", event.source) == session_outage.probe]
+    before = [event for event in mine if event.kind == "session" and event.mono_ns <= session_outage.began.hi_ns]
+    after = [
+        event for event in mine if event.kind == "login" and 0 <= event.mono_ns - session_outage.ended_ns <= _SOON_NS
+    ]
     again = [
-        event for event in mine if event.kind == "session" and one.began.hi_ns < event.mono_ns <= one.ended_ns + SECOND
+        event
+        for event in mine
+        if event.kind == "session" and session_outage.began.hi_ns < event.mono_ns <= session_outage.ended_ns + SECOND
     ]
     if again:
         return "no: it had to log in again"
     if not before or not after:
-        return "not asked" if one.bounds.hi_ns < 250 * MILLISECOND or not before else "nobody answered who it is"
+        return (
+            "not asked"
+            if session_outage.bounds.hi_ns < 250 * MILLISECOND or not before
+            else "nobody answered who it is"
+        )
     was, now = before[-1].data, after[0].data
     same = all(was.get(name) == now.get(name) for name in _LOGIN)
     pid, since = now.get("remote_pid"), now.get("remote_started")

@@ -147,51 +147,56 @@ def _suspension(analysis: Analysis, still: Suspension) -> JsonObject:
     }
 
 
-def _session(analysis: Analysis, one: SessionOutage) -> JsonObject:
+def _session(analysis: Analysis, session_outage: SessionOutage) -> JsonObject:
     return {
-        "probe": one.probe,
-        "waited": {**_figure(one.bounds, METHODS["session"]), "typed_at_first_unanswered": one.waited_ns / SECOND},
-        "began": _span(analysis, one.began),
-        "ended": _moment(analysis, one.ended_ns),
-        "after_resume": _figure(one.after_resume_ns, "end of the session's silence minus end of the suspension")
-        if one.after_resume_ns
+        "probe": session_outage.probe,
+        "waited": {
+            **_figure(session_outage.bounds, METHODS["session"]),
+            "typed_at_first_unanswered": session_outage.waited_ns / SECOND,
+        },
+        "began": _span(analysis, session_outage.began),
+        "ended": _moment(analysis, session_outage.ended_ns),
+        "after_resume": _figure(
+            session_outage.after_resume_ns, "end of the session's silence minus end of the suspension"
+        )
+        if session_outage.after_resume_ns
         else None,
-        "slow_until": _moment(analysis, one.slow_until_ns),
-        "unanswered": one.unanswered,
+        "slow_until": _moment(analysis, session_outage.slow_until_ns),
+        "unanswered": session_outage.unanswered,
         "split": {
-            "way_closed": _figure(one.split.path_ns, METHODS["way closed"]),
-            "own_tcp_waited": _figure(one.split.waited_ns, METHODS["own TCP"]),
-            "repeats": one.split.repeats,
-            "how": one.split.how,
+            "way_closed": _figure(session_outage.split.path_ns, METHODS["way closed"]),
+            "own_tcp_waited": _figure(session_outage.split.waited_ns, METHODS["own TCP"]),
+            "repeats": session_outage.split.repeats,
+            "how": session_outage.split.how,
         }
-        if one.split
+        if session_outage.split
         else None,
-        "same_login": one.login or None,
+        "same_login": session_outage.login or None,
     }
 
 
-def _brown_out(analysis: Analysis, one: BrownOut) -> JsonObject:
+def _brown_out(analysis: Analysis, brown_out: BrownOut) -> JsonObject:
     return {
-        "probe": one.probe,
-        "values": "lateness of ticks" if one.kind == "ticks" else "round trips",
-        "since": _moment(analysis, one.since_ns),
-        "lasted": _figure(one.lasted, METHODS["brown-out"]),
-        "looked_s": one.looked_ns / SECOND,
-        "usual_median_s": one.usual_ns / SECOND,
-        "usual_p99_s": one.high_ns / SECOND,
-        "slow_median_s": None if one.slow_median_ns is None else one.slow_median_ns / SECOND,
-        "worst_s": None if one.worst_ns is None else one.worst_ns / SECOND,
+        "probe": brown_out.probe,
+        "values": "lateness of ticks" if brown_out.kind == "ticks" else "round trips",
+        "since": _moment(analysis, brown_out.since_ns),
+        "lasted": _figure(brown_out.lasted, METHODS["brown-out"]),
+        "looked_s": brown_out.looked_ns / SECOND,
+        "usual_median_s": brown_out.usual_ns / SECOND,
+        "usual_p99_s": brown_out.high_ns / SECOND,
+        "slow_median_s": None if brown_out.slow_median_ns is None else brown_out.slow_median_ns / SECOND,
+        "worst_s": None if brown_out.worst_ns is None else brown_out.worst_ns / SECOND,
     }
 
 
-def _outage(analysis: Analysis, one: Outage) -> JsonObject:
+def _outage(analysis: Analysis, outage: Outage) -> JsonObject:
     return {
-        "probe": one.probe,
-        "class": one.kind.value if one.kind else None,
-        "why": one.why,
-        "length": _figure(one.length, one.method.value),
-        "begin": _span(analysis, one.begin),
-        "end": _span(analysis, one.end),
+        "probe": outage.probe,
+        "class": outage.kind.value if outage.kind else None,
+        "why": outage.why,
+        "length": _figure(outage.length, outage.method.value),
+        "begin": _span(analysis, outage.begin),
+        "end": _span(analysis, outage.end),
     }
 
 

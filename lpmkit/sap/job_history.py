@@ -257,9 +257,11 @@ def fresh(
     return new, old, read[-1].asked_ns if read else None
 
 
-def _local(moment_ns: int, one: SapObservation) -> datetime | None:
+def _local(moment_ns: int, sap_observation: SapObservation) -> datetime | None:
     """A moment of the observer's monotonic clock, on the system's clock."""
-    if one.zone_offset_s is None:
+    if sap_observation.zone_offset_s is None:
         return None
-    wall = moment_ns + one.wall_ns - one.asked_ns
-    return datetime.fromtimestamp(wall / 1e9, tz=UTC).replace(tzinfo=None) + timedelta(seconds=one.zone_offset_s)
+    wall = moment_ns + sap_observation.wall_ns - sap_observation.asked_ns
+    return datetime.fromtimestamp(wall / 1e9, tz=UTC).replace(tzinfo=None) + timedelta(
+        seconds=sap_observation.zone_offset_s
+    )

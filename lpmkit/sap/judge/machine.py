@@ -117,5 +117,5 @@ def conversation(case: Case) -> list[Question]:
     return [Question(key, title, PASSED, "the same identity in every answer", reply=ReplyWord.YES)]
 
 
-def way_of(one: SapObservation) -> str:
-    return one.way.split(",")[0]
+def way_of(sap_observation: SapObservation) -> str:
+    return sap_observation.way.split(",")[0]
