@@ -86,7 +86,6 @@ CASES: Mapping[str, Case] = {
     "asked": Case(10.6, PHASES[:2]),
     "copying": Case(29.0, PHASES, more=_forecast),
     "suspended": Case(41.2, PHASES, more=_copying),
-    "break": Case(43.0, PHASES, more=_copying),
     "resumed": Case(43.0, PHASES, more=_resumed),
     "switched": Case(42.2, LEFT),
     "arrived": Case(50.0, THERE),
@@ -96,6 +95,8 @@ CASES: Mapping[str, Case] = {
     "needs-recovery": Case(29.0, (*PHASES, (28.0, "needs-recovery")), suspend=None, more=_broken),
     "recorder-gone": Case(29.0, PHASES, recorded=False),
 }
+#: A break of the network in mid-copy, after which the manager reports the copy again.
+CASES_ALIKE: Mapping[str, Case] = {"break": Case(43.0, PHASES, more=_copying)}
 #: All states of the banner, with that of a run that has not begun.
 STATES = ("ready", *CASES)
 
@@ -104,7 +105,8 @@ STATES = ("ready", *CASES)
 def board_in(folder: Path, state: str) -> Iterator[tuple[Run, Board]]:
     """A run folder in a state, and its board."""
     with ExitStack() as held:
-        yield _begun(folder, CASES[state], held) if state in CASES else _ready(folder)
+        case = {**CASES, **CASES_ALIKE}.get(state)
+        yield _begun(folder, case, held) if case is not None else _ready(folder)
 
 
 def _documents() -> dict[str, Any]:

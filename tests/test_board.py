@@ -40,7 +40,6 @@ SAYS: dict[str, tuple[Tone, str, str, tuple[str, ...]]] = {
     "asked": (Tone.BUSY, "ASKED", "Wait. The manager of blade13 was asked", ("stop", "look")),
     "copying": (Tone.BUSY, "COPYING 63 %", "Wait. 1.7 GB of 4.6 GB left", ("stop", "look")),
     "suspended": (Tone.STILL, "STANDS STILL 1.2 s so far", "Wait. bxaix85 stands still", ("stop", "look")),
-    "break": (Tone.BUSY, "COPYING 63 %", "bxaix85 runs on blade13", ("stop", "look")),
     "resumed": (Tone.BUSY, "RESUMED suspended at most 1.", "have not yet reported where it runs", ("look",)),
     "switched": (Tone.BUSY, "SWITCHED", "Wait. It has left blade13", ("look",)),
     "arrived": (Tone.GOOD, "ARRIVED watching on, 0:13", "It runs on blade14.", ()),
@@ -64,6 +63,12 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Run, Boa
 
 def tile(board: Board, name: str) -> Tile:
     return next(one for one in board.tiles if one.name.startswith(name))
+
+
+def test_a_break_of_the_network_after_which_the_copy_goes_on_is_no_suspension(tmp_path: Path) -> None:
+    with board_in(tmp_path, "break") as (_, board):
+        assert board.banner.key == "copying"
+        assert "runs on blade13" in board.banner.sentence
 
 
 @pytest.mark.parametrize("state", STATES)

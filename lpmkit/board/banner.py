@@ -102,7 +102,8 @@ def _asked(view: View) -> Banner:
 def _copying(view: View) -> Banner:
     copied = view.now.progress
     source, target = _frames(view)
-    if view.gap is not None and not _copies_since(view, view.gap.end_ns):
+    told_since = view.gap is not None and copied.read_ns is not None and copied.read_ns > view.gap.end_ns
+    if view.gap is not None and (copied.left == 0 or not told_since):
         text = f"Wait. It answers again; {source} and {target} have not yet reported where it runs."
         return _made(view, "resumed", Tone.BUSY, "RESUMED", _provisional(view), text, "look")
     rest = ""
@@ -111,18 +112,6 @@ def _copying(view: View) -> Banner:
         rest += f" at {size(copied.bytes_per_s)}/s." if copied.bytes_per_s else "."
     text = f"Wait. {rest} {view.partition} runs on {source}."
     return _made(view, "copying", Tone.BUSY, "COPYING", _percent(view), text, "stop", "look")
-
-
-def _copies_since(view: View, moment_ns: int) -> bool:
-    """True where the source's manager has told since then that something is left to copy."""
-    source, _ = _frames(view)
-    return any(
-        event.kind == "reading"
-        and event.mono_ns > moment_ns
-        and event.data.get("where") == source
-        and bool(event.data.get("bytes_remaining"))
-        for event in view.events
-    )
 
 
 def _suspended(view: View) -> Banner:

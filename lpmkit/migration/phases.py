@@ -201,6 +201,7 @@ class Progress:
     rounds: int = 0
     bytes_per_s: float | None = None
     remaining_s: float | None = None
+    read_ns: int | None = None  #: when the counters were read (monotonic)
 
     @property
     def fraction(self) -> float:
@@ -240,7 +241,7 @@ def progress(readings: Sequence[tuple[int, int | None, int | None]]) -> Progress
     if rate:
         shrink = min(0.95, passes[-1] / passes[-2]) if len(passes) > 1 and passes[-2] else 0.0
         remaining = left / rate + (passes[-1] * shrink / (1 - shrink)) / rate
-    return Progress(sent, left, len(passes), rate, remaining)
+    return Progress(sent, left, len(passes), rate, remaining, at)
 
 
 def _pass_sizes(readings: Sequence[tuple[int, int, int]]) -> list[int]:
