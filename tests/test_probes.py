@@ -536,7 +536,10 @@ def test_an_arrival_is_the_kernels_stamp_however_late_we_read(
         _soon(lambda: len(seen.samples) >= count + 10)
         late = seen.samples[count:]
         either.go_on(stopped)
-    assert seen.of("session")[0]["stamps"] == "kernel"
+    told = seen.of("session")[0]
+    assert told["stamps"] == "kernel"
+    assert told["over"].startswith("transport: ")
+    assert ("OpenSSH_" in told["over"].split(";")[0]) == ("RevokedHostKeys" in either.ssh_config.read_text())
     assert max(sample.answered_ns or 0 for sample in late) < arrived + 150_000_000, (
         "the kernel had them long before we read"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -222,6 +223,22 @@ def _leaves_nothing(plain_host: RealHost, folder: Path) -> None:
     session.close()
     assert wait_until(lambda: not is_running(connection._pid), clock=Clock(), timeout_s=20)
     assert list(folder.iterdir()) == []
+
+
+def test_a_killed_process_leaves_no_ssh_behind(plain_host: RealHost) -> None:
+    plain_host.ask_for_openssh()
+    program = (
+        "import sys, time; from pathlib import Path; from lpmkit.ssh.client import SshSession, route\n"
+        "session = SshSession(route(sys.argv[1], Path(sys.argv[2]))); session.run(['true'])\n"
+        "print(session._connection._pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, plain_host.name, str(plain_host.ssh_config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert is_running(pid)
+        process.kill()
+    assert wait_until(lambda: not is_running(pid), clock=Clock(), timeout_s=20)
 
 
 def is_running(pid: int) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from lpmkit.errors import (
     AccountLocked,
+    CommandRefused,
     HostKeyChanged,
     HostKeyRevoked,
     HostKeyUnknown,
@@ -28,6 +29,8 @@ from lpmkit.errors import (
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.connection import Connection, Prepare
 from lpmkit.ssh.greeting import Greeting, greeting
+from lpmkit.ssh.paramiko_login import supported
+from lpmkit.ssh.session import Reply
 from lpmkit.ssh.wire import Wire
 from tests.odd_ssh_server import OddServer, Ways
 from tests.ssh_servers import KINDS, KindOfHost, key_file
@@ -281,8 +284,10 @@ def test_an_rsa_key_signs_as_openssh_would_for_a_server_that_announces_nothing(t
         reply = session.run(["true"])
         session.close()
         assert reply.status == 0
-        assert "OpenSSH" in reply.over
-        assert "only OpenSSH can sign with ssh-rsa" in reply.over
+        # Releases of paramiko that still have SHA-1 sign by themselves.
+        own = "ssh-rsa" in supported("pubkeyacceptedalgorithms")
+        assert reply.over.startswith("transport: paramiko" if own else "transport: OpenSSH_")
+        assert ("only OpenSSH can sign with ssh-rsa" in reply.over) is not own
 
 
 NOTICE = "*** Authorised use only ***\nNext maintenance: Sunday\n"
@@ -325,3 +330,18 @@ class _Noisy:
 
     def close(self) -> None:
         self._connection.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rbash: line 1: /usr/bin/uname: restricted: cannot specify `/' in command names",
+        "hmcbash: /usr/bin/uname: restricted: cannot specify `/' in command names",
+        "rksh: /usr/bin/uname: restricted",
+    ],
+)
+def test_a_restricted_shell_is_named(line: str) -> None:
+    with pytest.raises(CommandRefused, match=r"shell is restricted.*full shell"):
+        Reply("vios", "LANG=C /usr/bin/uname", 1, "", line).checked()
+    with pytest.raises(CommandRefused, match="exit status 1"):
+        Reply("vios", "LANG=C lslpp", 1, "", "lslpp: this fileset is restricted").checked()

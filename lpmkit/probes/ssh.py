@@ -210,6 +210,7 @@ class _OverSsh:
                 how=interpreter,
                 host=self.order.host,
                 stamps="kernel" if lines.arrivals.kernel else "user",
+                over=self.session.over,
                 **self._told(),
             )
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import TYPE_CHECKING, NoReturn
@@ -56,6 +56,8 @@ class SshSession:
     connections: int = 0
     #: Number of lines sent, of one or many commands.
     round_trips: int = 0
+    #: Transport, algorithms and login of the newest connection; empty before the first.
+    over: str = ""
 
     def __post_init__(self) -> None:
         self._connection: Connection | None = None
@@ -175,12 +177,6 @@ class SshSession:
         """Log in unless connected. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`."""
         self._connected()
 
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """Transport, algorithms and login of the open connection; empty without one."""
-        with self._lock:
-            return dict(self._connection.facts) if self._connection is not None else {}
-
     def _greet(self, connection: Connection, timeout_s: float) -> None:
         """Learn the notices of a new connection. Raises `LoginRefused` if it answers with a trouble of the account."""
         word = "lpmkit-" + token_hex(6)
@@ -202,7 +198,7 @@ class SshSession:
                 self.connections += 1
                 self._greet(self._connection, timeout_s)
                 facts = {**self._connection.facts, "notice": self._greeting.notice.strip()[:_SHOWN_NOTICE]}
-                self._unsaid = "; ".join(f"{name}: {value}" for name, value in facts.items() if value)
+                self.over = self._unsaid = "; ".join(f"{name}: {value}" for name, value in facts.items() if value)
             return self._connection
 
     def _own_error(self, error: bytearray) -> str:

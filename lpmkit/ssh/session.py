@@ -23,9 +23,11 @@ from lpmkit.errors import (
     Unreachable,
 )
 from lpmkit.json_values import JsonObject
+from lpmkit.ssh.login_texts import is_restricted
 
 #: Errors that mean the host cannot be reached; stop asking it.
 NO_WAY_IN = (Unreachable, HostKeyRefused, LoginRefused)
+_FULL_SHELL = "Name an account with a full shell in the ssh configuration of this host."
 #: Consecutive unanswered commands, each sent alone, after which a host is not asked any more.
 UNANSWERED = 2
 
@@ -68,13 +70,16 @@ class Reply:
                 next_step=next_step or "Try again; nothing was changed by asking.",
             )
         if self.status != 0:
+            restricted = is_restricted(self.text)
             raise CommandRefused(
-                f"the command failed with exit status {self.status}",
+                "the account's shell is restricted and does not run this command"
+                if restricted
+                else f"the command failed with exit status {self.status}",
                 status=self.status,
                 where=self.where,
                 asked=self.command,
                 answered=self.text or "nothing",
-                next_step=next_step,
+                next_step=_FULL_SHELL if restricted else next_step,
             )
         return self
 
