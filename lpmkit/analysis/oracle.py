@@ -29,6 +29,8 @@ from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event, TroubleCode, outwards, trouble_code
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
+#: How much of the log before the move says what is usual: an evening and its night.
+USUAL = timedelta(hours=12)
 #: A session older than this when the recording began is one that somebody relies on; younger ones come and go.
 LONG_LIVED = timedelta(minutes=10)
 #: What VKTM and the log writer measure ends at a tick of theirs, and what they measure it against is not the
@@ -231,7 +233,7 @@ class _Database:
             for event in self.record.events
         ):
             return None, (), ()
-        rules, judge = self._rules(), Judge(LogWindow())
+        rules, judge = self._rules(), Judge(LogWindow(usual=USUAL))
         times = LogTimes(self.clock, self.rows, self.begin_ns)
         marks, measures = [], []
         same = _same_start(before, after)

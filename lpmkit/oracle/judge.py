@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import MAXYEAR, datetime, timedelta, tzinfo
 from enum import Enum
-from math import sqrt
 from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
 from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
+from lpmkit.rules.usual import chance_of, held_against_usual
 
 #: How many events of each rule are kept as they are; all are counted.
 MAX_KEPT = 20
@@ -258,13 +258,15 @@ class Judge:
         hours = -self._usual_from / timedelta(hours=1)
         usual = tally.usual / hours if hours > 0 else None
         since = self._last / timedelta(hours=1)
-        if rule is not None and rule.above_usual:
-            meaning = _held_against_usual(meaning, tally.count, usual, since)
+        chance = chance_of(tally.count, since, tally.usual, hours)
+        if rule is not None and (rule.above_usual or rule.unless_usual):
+            known = usual is not None or rule.unless_usual
+            meaning = held_against_usual(meaning, chance) if known else Class.UNKNOWN
         reason = rule.reason if rule else _WITHOUT_RULE[meaning]
         if rule is None and key in first.codes:
             # the time before the move is in the log: a code that is as frequent as ever is nothing new
             severity = severity_of(key)
-            meaning = _held_against_usual(severity, tally.count, usual or 0.0, since)
+            meaning = held_against_usual(severity, chance)
             reason = "a code that no rule knows, " + (
                 "as often as before" if meaning is Class.ROUTINE else f"more often than before; {_SEVERITY[severity]}"
             )
@@ -276,19 +278,6 @@ _SEVERITY = {
     Class.FAIL: "its family is the loss of files, disks or the instance",
     Class.WARN: "its family is errors of statements, sessions and services",
 }
-
-
-def _held_against_usual(meaning: Class, count: int, usual_per_hour: float | None, hours: float) -> Class:
-    """The rule's class when there are more than chance explains, routine when not, unknown when nothing is known of
-    before.
-
-    >>> [_held_against_usual(Class.WARN, count, usual, 1.0) for count, usual in ((9, 2.0), (3, 2.0), (3, None))]
-    [<Class.WARN: 'warn'>, <Class.ROUTINE: 'routine'>, <Class.UNKNOWN: 'unknown'>]
-    """
-    if usual_per_hour is None:
-        return Class.UNKNOWN
-    expected = usual_per_hour * hours
-    return meaning if count > expected + 2 * sqrt(expected) else Class.ROUTINE
 
 
 # -- a whole file ------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class LogRule(BaseRule):
     pattern: re.Pattern[str] | None = None
     unless: tuple[str, ...] = ()
     above_usual: bool = False
+    unless_usual: bool = False
     measures: Measure | None = None
 
     def fits(self, text: str, codes: Sequence[str]) -> bool:
@@ -192,6 +193,7 @@ class LogRules(RuleTable[LogRule]):
             "pattern": re.compile,
             "unless": texts,
             "above_usual": flag,
+            "unless_usual": flag,
             "measures": _measure,
         },
         choosing=("codes", "contains", "pattern"),

@@ -17,6 +17,7 @@ from typing import Any
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.drivers import Connection, Row
 from lpmkit.oracle.errors import QueryFailed
+from lpmkit.rules.usual import chance_by_rate
 
 #: Our own session, and that the instance is the one it was: small enough to be asked twice a second.
 BEAT = (
@@ -40,6 +41,8 @@ BEAT_COLUMNS = (
 )
 #: The oldest session of a pool that renews itself: pools renew theirs after minutes or hours (``maxLifetime``).
 OLDEST_POOL_S = 12 * 3600.0
+#: Ends of sessions that chance explains less often than this are the move's; a lone session of an hour's age is then.
+HARDLY = 0.01
 WAITS = ("log file sync", "log file parallel write", "control file parallel write", "db file parallel write")
 _IN_WAITS = ", ".join(f"'{name}'" for name in WAITS)
 
@@ -207,7 +210,7 @@ def sessions_kept(
     ``own`` are the probes' own, which come and go; ``None`` when one side is not known.
 
     A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are
-    renewed every 2 A / n. What ended in ``gap_s`` beyond that (and twice its spread) is ``beyond_usual``.
+    renewed every 2 A / n. What ended in ``gap_s`` and is hardly by chance is ``beyond_usual``.
     """
     early, late = _sessions(before, own), _sessions(after, own)
     if early is None or late is None:
@@ -220,7 +223,10 @@ def sessions_kept(
         if key not in late:
             lost.setdefault((session.user, session.program, session.machine), []).append(session.label)
     beyond = [
-        label for pool, labels in lost.items() for label in labels if len(labels) > usual_ends(pools[pool], gap_s)
+        label
+        for pool, labels in lost.items()
+        for label in labels
+        if chance_by_rate(len(labels), usual_ends(pools[pool], gap_s)) < HARDLY
     ]
     everybody = sorted(label for labels in lost.values() for label in labels)
     return SessionsRetained(
@@ -229,13 +235,12 @@ def sessions_kept(
 
 
 def usual_ends(pool: Sequence[_Session], gap_s: float) -> float:
-    """The number of sessions of a pool that may end in a time without any fault; 0 where their ages are not known."""
+    """The number of sessions of a pool that end in a time on average; 0 where their ages are not known."""
     ages = [session.age_s for session in pool if session.age_s is not None and session.age_s > 0]
     if not ages or len(ages) < len(pool):
         return 0.0
-    expected = gap_s * len(ages) / (2 * sum(ages) / len(ages))
     # a pool of sessions that are days old does not renew itself
-    return expected + 2 * expected**0.5 if max(ages) < OLDEST_POOL_S else 0.0
+    return gap_s * len(ages) / (2 * sum(ages) / len(ages)) if max(ages) < OLDEST_POOL_S else 0.0
 
 
 def _sessions(facts: JsonMapping, own: frozenset[tuple[str, str]]) -> dict[tuple[str, ...], _Session] | None:

@@ -5,19 +5,22 @@ own before them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from math import sqrt
 from pathlib import Path
 
 from lpmkit.rules.table import GRAVITY, BaseRule, Class, RuleForm, RuleTable, flag, texts
+from lpmkit.rules.usual import chance_of, held_against_usual
 from lpmkit.sap.model import Dump, LogEntry
 
 #: A run-time error's name in a row of the log: ``Run-time error "TIME_OUT" occurred``.
 _NAMED = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
 
 
+#: The length of the log before the record that says what is usual, hours.
+USUAL_H = 1.0
 _LESS = {Class.FAIL: Class.WARN, Class.WARN: Class.ROUTINE}
 
 
@@ -80,13 +83,9 @@ class SapRules(RuleTable[SapRule]):
         found: dict[str, tuple[SapRule | None, list[LogEntry | Dump]]] = {}
         for row in rows:
             rule = self.rule_for(row)
-            key = rule.key if rule else f"unknown {_code(row)}"
-            found.setdefault(key, (rule, []))[1].append(row)
-        before = [self.rule_for(row) for row in usual]
-        tallies = [
-            _tally(key, rule, here, rows, sum(one is not None and one.key == key for one in before), hours)
-            for key, (rule, here) in found.items()
-        ]
+            found.setdefault(_key(rule, row), (rule, []))[1].append(row)
+        before = Counter(_key(self.rule_for(row), row) for row in usual)
+        tallies = [_tally(key, rule, here, rows, before[key], hours) for key, (rule, here) in found.items()]
         return tuple(sorted(tallies, key=lambda tally: (GRAVITY[tally.meaning], -tally.count)))
 
 
@@ -98,15 +97,17 @@ def _tally(
     usual: int,
     hours: float,
 ) -> SapTally:
-    shown = describe(here[0])
-    if rule is None:
-        return SapTally(key, Class.UNKNOWN, "a message that no rule knows", len(here), usual, shown)
-    meaning, reason = rule.meaning, rule.reason
-    if rule.above_usual:
-        expected = usual * max(hours, 1 / 60)
-        if len(here) <= expected + 2 * sqrt(expected):
-            meaning, reason = Class.ROUTINE, f"{reason}; as often as before"
-    if rule.unless_followed_by and all(_followed(row, rule.unless_followed_by, all_rows) for row in here):
+    shown, reason = describe(here[0]), rule.reason if rule else "a message that no rule knows"
+    meaning = rule.meaning if rule else Class.UNKNOWN
+    if rule is None or rule.above_usual:
+        meaning = held_against_usual(meaning, chance_of(len(here), max(hours, 1 / 60), usual, USUAL_H))
+        if meaning is Class.ROUTINE:
+            reason = f"{reason}; as often as before"
+    if (
+        rule is not None
+        and rule.unless_followed_by
+        and all(_followed(row, rule.unless_followed_by, all_rows) for row in here)
+    ):
         meaning, reason = _LESS.get(meaning, meaning), f"{reason}; {rule.unless_followed_by} followed each"
     return SapTally(key, meaning, reason, len(here), usual, shown)
 
@@ -118,6 +119,10 @@ def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]
         isinstance(one, LogEntry) and one.number == number and (one.type, one.user) == (row.type, row.user)
         for one in rows[at + 1 :]
     )
+
+
+def _key(rule: SapRule | None, row: LogEntry | Dump) -> str:
+    return rule.key if rule else f"unknown {_code(row)}"
 
 
 def _code(row: LogEntry | Dump) -> str:

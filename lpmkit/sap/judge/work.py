@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import answers
+from lpmkit.sap.judge.everyday import users_gone, usual_rate, workers_renewed
 from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, plural, some
 from lpmkit.sap.model import JAVA_NODE, Colour, Process, User
@@ -162,7 +163,10 @@ def work_processes(case: Case) -> Question:
             intact += not more
     # heap limit, automatic restart, a dynamic work process given back: every day, while Err does not rise and most of
     # the others live on
-    if len(everyday) > min(case.slo.work_process_restarts, intact):
+    spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
+    usual = usual_rate(case, "work_processes", workers_renewed)
+    too_many = len(everyday) > case.slo.work_process_restarts and not usual.explains(len(everyday), spent_s)
+    if too_many or len(everyday) > intact:
         wrong += everyday
         everyday = []
     if errors > case.slo.work_process_errors and not wrong:
@@ -198,8 +202,9 @@ def users(case: Case) -> Question:
     lost = [one for name, one in before.items() if name not in after]
     names = some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in lost])
     by = f"by {replies.after.way}"
-    if len(lost) > case.slo.lost_users:
-        gap = (replies.after.asked_ns - replies.before.answered_ns) / 1e9
+    gap = (replies.after.asked_ns - replies.before.answered_ns) / 1e9
+    usual = usual_rate(case, "users", users_gone)
+    if len(lost) > case.slo.lost_users and not usual.explains(len(lost), gap):
         return Question(
             key,
             title,
@@ -210,7 +215,8 @@ def users(case: Case) -> Question:
         )
     later = sum(name in after and name not in last for name in before)
     extra = f"; {plural(later, 'session')} ended later" if later else ""
-    extra += f"; gone within the limit: {names}" if lost else ""
+    within = "within the limit" if len(lost) <= case.slo.lost_users else "as often as before the move"
+    extra += f"; gone {within}: {names}" if lost else ""
     return Question(key, title, PASSED, f"{plural(len(before) - len(lost), 'session')}{extra}", by, reply=ReplyWord.YES)
 
 
