@@ -668,3 +668,9 @@ def test_a_probe_that_died_after_its_first_look_leaves_the_question_open() -> No
     question = cut.question("sap-processes-BX5")
     assert question.state == "not evaluated"
     assert "not observed in the last 360 s" in question.answer
+
+
+def test_a_question_that_is_asked_less_often_than_the_recording_went_on_says_so() -> None:
+    before = seen("updates", (PAUSE.begin_ns - MONO) / S - 2)
+    told = judged(before, until_ns=PAUSE.end_ns + 20 * S, every_s={"updates": 60.0})
+    assert "the recording went on for 20 s, and it is looked at every 60 s" in told.question("sap-updates-BX5").answer

@@ -165,11 +165,10 @@ class NiProbe:
 
     def _refused(self, sink: Sink, why: str) -> None:
         if not self._why:
-            sink.event(
-                self.order.name,
-                "probe-trouble",
-                what=f"no connection to the dispatcher at {self._address[0]}:{self._address[1]}: {why}",
-            )
+            what = f"no connection to the dispatcher at {self._address[0]}:{self._address[1]}: {why}"
+            if not self._connections and "REFUSED" in why.upper():
+                what += "; an instance of central services has none: name those that have one in `dispatchers:`"
+            sink.event(self.order.name, "probe-trouble", what=what)
         self._why = self._why or why
         self._next_try = self.clock.mono_ns() + RETRY_NS
 

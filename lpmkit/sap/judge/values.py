@@ -83,10 +83,22 @@ def not_evaluated(case: Case, key: str, title: str, question: str, replies: Answ
     if replies.all and replies.before is None:
         return Question(key, title, OPEN, "it was not looked at before the pause")
     if replies.all:
-        return Question(key, title, OPEN, f"it was not looked at after the pause: {replies.trouble}")
+        why = _too_short(case, question, replies) or replies.trouble
+        return Question(key, title, OPEN, f"it was not looked at after the pause: {why}")
     if replies.is_configured:
         return Question(key, title, OPEN, replies.trouble)
     return Question(key, title, OPEN, no_way(question), counts=False)
+
+
+def _too_short(case: Case, question: str, replies: Answers) -> str:
+    """The recording after the pause against the time between two looks, where that is why nobody asked; else empty."""
+    every_s = case.every_s.get(question)
+    if replies.unanswered or every_s is None or case.until_ns is None:
+        return ""
+    after_s = (case.until_ns - case.pause.end_ns) / 1e9
+    if after_s >= every_s:
+        return ""
+    return f"the recording went on for {max(0.0, after_s):.0f} s, and it is looked at every {every_s:g} s"
 
 
 def no_way(question: str) -> str:
