@@ -436,7 +436,7 @@ class Site(_Part):
     def frame(self, name: str) -> FrameSettings:
         """The settings of one frame; raises `NotFound` with the nearest name."""
         if name not in self.frames:
-            raise NotFound("frame in the site file", name, known=self.frames)
+            raise NotFound("frame", name, known=self.frames, where="site file")
         return self.frames[name]
 
     def sap_of(self, partition: str) -> dict[str, SapSystemSettings]:

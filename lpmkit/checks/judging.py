@@ -290,7 +290,7 @@ def need(value: Value | None, survey: Survey, what: str, where: str) -> Value:
 
 def look_again(about: str) -> str:
     """The remedy of an unknown."""
-    return f"Make sure that {about} answers, then survey again."
+    return f"Clear up on {about} what is named above, then check again."
 
 
 def frame_of(survey: Survey, side: SystemFacts) -> Frame:

@@ -307,7 +307,8 @@ def virtual_adapters(survey: Survey) -> RuleResult:
 
 
 def _change_profile(survey: Survey, change: str) -> str:
-    return f'chsyscfg -r prof -i "lpar_name={survey.partition},{change}", then shut the partition down and start it.'
+    command = f'chsyscfg -r prof -i "lpar_name={survey.partition},{change}"'
+    return f"On the manager: {command}, then shut the partition down and start it."
 
 
 def barrier_register(survey: Survey) -> RuleResult:

@@ -187,7 +187,7 @@ def optical(survey: Survey) -> RuleResult:
     media = dict(sorted(listed, key=lambda drive: drive[1] is not None))
     loaded = {drive.name: drive.backing or media.get(drive.name) for drive in drives}
     facts = {name: medium or "empty" for name, medium in loaded.items()}
-    remedy = "; ".join(f"unloadopt -vtd {name}; rmvdev -vtd {name}" for name in loaded)
+    remedy = "On the I/O server: " + "; ".join(f"unloadopt -vtd {name}; rmvdev -vtd {name}" for name in loaded)
     return RuleResult(Verdict.FAIL if any(loaded.values()) else Verdict.WARN, survey.partition, facts, remedy)
 
 
@@ -271,7 +271,8 @@ def reserve_policy(survey: Survey, side: SystemFacts) -> RuleResult:
         not bad,
         side.name,
         {disk.name: disk.reserve_policy for disk in disks},
-        "; ".join(f"chdev -dev {name} -attr reserve_policy=no_reserve" for name in bad)
+        "On the I/O server: "
+        + "; ".join(f"chdev -dev {name} -attr reserve_policy=no_reserve" for name in bad)
         + " (with -perm and a restart where the disk is in use)",
     )
 

@@ -214,10 +214,9 @@ def virtual_slots(survey: Survey) -> RuleResult:
     most, least = fullest.max_virtual_slots or 0, len(free[fullest])
     low = sum(slot < FIRST_MOVED_SLOT for slot in free[fullest])
     facts: dict[str, Fact] = {"needed": wanted, "free": least, "of them below 11": low, "highest number": most}
-    remedy = (
-        f'chsyscfg -r prof -i "lpar_name={fullest.name},max_virtual_slots={most + max(1, wanted + low - least)}", '
-        "then restart the I/O server."
-    )
+    slots = most + max(1, wanted + low - least)
+    command = f'chsyscfg -r prof -i "lpar_name={fullest.name},max_virtual_slots={slots}"'
+    remedy = f"On the manager: {command}, then restart the I/O server."
     enough = sum(map(len, free.values()))
     if wanted <= least - low:
         return RuleResult(Verdict.PASS, survey.target.name, facts)
@@ -259,8 +258,8 @@ def vasi(survey: Survey, side: SystemFacts) -> RuleResult:
         any(device.status == "Available" for device in vasi_devices),
         side.name,
         {"vasi": joined(f"{device.name} {device.status}" for device in vasi_devices)},
-        "cfgdev. If lsdev -virtual still lists none: enter the PowerVM Enterprise activation and restart the I/O "
-        "server.",
+        "On the I/O server: cfgdev. If lsdev -virtual still lists none: enter the PowerVM Enterprise activation and "
+        "restart the I/O server.",
     )
 
 
@@ -330,7 +329,9 @@ def movers_connected(survey: Survey) -> RuleResult:
     keys = need(survey.keys, survey, "keys", survey.source.name)
     if keys.status != 0 or keys.text:
         raise NotKnown(
-            survey.target.name, "the movers are the I/O servers under the managers, which do not reach each other"
+            survey.target.name,
+            "the movers are the I/O servers under the managers, which do not reach each other by SSH",
+            "Exchange the SSH keys between the managers (mkauthkeys), then check again.",
         )
     return RuleResult(
         Verdict.PASS, survey.target.name, {"movers": "the managers' own I/O servers, which reach each other by SSH"}

@@ -209,7 +209,14 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
             continue
         _print_finding(finding, console)
     if titles_of["pass"] and not only_trouble:
-        print_item(MARKS["pass"], "; ".join(dict.fromkeys(titles_of["pass"])), console=console)
+        troubled = {finding.title for finding in shown if finding.verdict.value not in ("pass", "not applicable")}
+        # a check of both sides may pass on one only
+        fine = [
+            f"{finding.title} ({finding.about})" if finding.title in troubled else finding.title
+            for finding in shown
+            if finding.verdict.value == "pass"
+        ]
+        print_item(MARKS["pass"], "; ".join(dict.fromkeys(fine)), console=console)
     if absent and not only_trouble:
         out.print(f"Not applicable: {'; '.join(dict.fromkeys(absent))}.")
     if left_out:

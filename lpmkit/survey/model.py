@@ -186,7 +186,7 @@ class Backing(StrEnum):
     OPTICAL = "optical media"
     TAPE = "tape drive"
     NOTHING = "nothing"
-    OTHER = "not recognised (a logical volume, or another kind)"
+    OTHER = "a logical volume, or of a kind that is not recognised"
 
 
 #: A logical unit as ``lsmap -all`` prints it: its name, a dot, and its identifier in hexadecimal digits (A, a field
