@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from lpmkit.checks import Finding, Verdict
+from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotApproved, NotFound, RecordError, Unreachable
 from lpmkit.inventory import Frame, MoverPair, Partition
+from lpmkit.limits import MoveLimits
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
 from lpmkit.plan.status import PlanStatus, plan_status
@@ -73,6 +75,10 @@ class Machines:
 
     def __post_init__(self) -> None:
         self.clock.each = self.step
+        self.site: Any = Site.model_validate({"runs": {"folder": self.folder}})
+
+    def limits_of(self, order: Order) -> MoveLimits:
+        return MoveLimits.model_validate(order.limits)
 
     def require_approvals(self, run: Run) -> tuple[()]:
         if run.manifest["order"]["partition"] in self.unapproved:
@@ -119,6 +125,7 @@ class Machines:
             "",
             dict(mapping or {}),
             dict(options or {}),
+            dict(limits or {}),
         )
 
     def keep_mapping(self, order: Order) -> Any:

@@ -19,7 +19,7 @@ from tests.scripted_machines import ROLLED_BACK, Machines, conduct
 @pytest.fixture
 def machines(tmp_path: Path) -> Machines:
     found = Machines(tmp_path, dict.fromkeys("abcd", "p8a"))
-    found.site = Site(runs=RunSettings(folder=tmp_path))  # type: ignore[attr-defined]
+    found.site = Site(runs=RunSettings(folder=tmp_path))
     return found
 
 

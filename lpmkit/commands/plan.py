@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 plan_file = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 plan_name = click.argument("name", metavar="PLAN", shell_complete=candidates.plans)
+#: Seconds between two forecasts of a plan that is shown.
+FORECAST_EVERY_S = 10.0
 _STATUSES = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
 
 
@@ -147,30 +150,45 @@ def _left(made: Made) -> list[dict[str, str]]:
 @plan.command("check")
 @plan_file
 @click.option("--without-firmware", is_flag=True, help="Skip the validation of each move.")
+@click.option("--chart", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Also save the forecast as a Gantt chart; the suffix is its format (svg, png, pdf).")  # fmt: skip
 @json_option
 @click.pass_context
 @reports_errors
-def check(context: click.Context, file: Path, without_firmware: bool, as_json: bool) -> None:
-    """Check every move of a plan: order, capacity, prerequisites, validation. Changes nothing.
+def check(context: click.Context, file: Path, without_firmware: bool, chart: Path | None, as_json: bool) -> None:
+    """Check every move of a plan: order, capacity, prerequisites, validation, and when it would begin and end.
 
-    Exit status: 0 every move is ready, 1 at least one is not ready or finds no capacity at its turn, 3 at least one is
-    inconclusive.
+    Changes nothing. Exit status: 0 every move is ready and the window holds, 1 at least one is not ready or finds no
+    capacity at its turn, or the window does not hold, 3 at least one is inconclusive.
     """
     from lpmkit.plan import load_plan
-    from lpmkit.plan.book import answer, check_plan
+    from lpmkit.plan.book import answer, check_and_forecast
+    from lpmkit.plan.outlook import text_chart
 
     book = _runbook(context)
     read = load_plan(file, book.site)
-    looked = check_plan(book, read, ask_firmware=not without_firmware)
-    result, rows = answer(looked).value, [move.as_row() for move in looked]
+    looked, ahead = check_and_forecast(book, read, ask_firmware=not without_firmware)
+    result = answer(looked, ahead.window).value
+    rows = [move.as_row() for move in looked]
+    times = [{"partition": move.partition, **ahead.cells(move.partition)} for move in looked]
+    if chart is not None:
+        from lpmkit.plan.gantt import Lane, save_chart
+
+        lanes = [
+            Lane(f"{move.partition}\n{move.source} → {move.target}", expected=ahead.times(move.partition))
+            for move in looked
+        ]
+        save_chart([lane for lane in lanes if lane.expected is not None], ahead.windows.values(), chart)
     if as_json:
-        print_json({"title": read.title, "answer": result, "moves": rows})
+        print_json({"title": read.title, "answer": result, "moves": rows, "forecast": ahead.as_data()})
     else:
         print_table(read.title, rows)
-        hindered = [move.partition for move in looked if move.answer.value != "ready" or move.fits is False]
-        because = f", because of {', '.join(hindered)}" if hindered else ""
-        next_step = f" Start it with `lpmkit plan run {file}`." if result == "ready" else ""
-        terminal().print(f"Plan: {result}{because}.{next_step}", soft_wrap=True)
+        print_table("Forecast, UTC (P50 … P90)", times)
+        for line in text_chart(ahead):
+            print_line(line)
+        terminal().print(ahead.sentence(), soft_wrap=True)
+        next_step = f"Start it with `lpmkit plan run {file}`." if result == "ready" else "See the column checks."
+        terminal().print(f"Plan: {result}. {next_step}", soft_wrap=True)
     sys.exit(_STATUSES[result])
 
 
@@ -266,6 +284,7 @@ def report(context: click.Context, name: str, as_json: bool) -> None:
 
 def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     """Show the plan until it is over or halted, then write its page."""
+    from rich.console import Group
     from rich.live import Live
 
     from lpmkit.commands.rich_terminal import Terminal
@@ -275,8 +294,11 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
+                line, due = "", 0.0
                 for now in follow(book, folder):
-                    live.update(_table(now), refresh=True)
+                    if monotonic() >= due:  # a forecast takes longer than a look
+                        line, due = _ahead(folder, now), monotonic() + FORECAST_EVERY_S
+                    live.update(Group(_table(now), line), refresh=True)
         else:
             stages: dict[str, str] = {}
             for now in follow(book, folder):
@@ -311,6 +333,17 @@ def _print_changes(now: PlanStatus, stages: dict[str, str], console: Console) ->
             console.print(text, soft_wrap=True)
 
 
+def _ahead(folder: Run, now: PlanStatus) -> str:
+    """The forecast of a running plan in one sentence; empty without one."""
+    from rich.markup import escape
+
+    from lpmkit.plan.outlook import running_outlook
+    from lpmkit.timeline import Clock
+
+    ahead = running_outlook(folder, now, Clock().wall_ns())
+    return "" if ahead is None else escape(ahead.sentence())
+
+
 def _page(folder: Run, as_json: bool) -> NoReturn:
     from lpmkit.commands.rich_terminal import Terminal
     from lpmkit.plan.page import headline, rows_of, write_page
@@ -323,6 +356,8 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
     console = Terminal(stderr=as_json)
     console.print(_table(now))
     console.print(headline(now) + (f" Halted: {now.halted}." if now.halted else ""), soft_wrap=True)
+    if ahead := _ahead(folder, now):
+        console.print(ahead, soft_wrap=True)
     console.print(f"Page: {page}", soft_wrap=True)
     if as_json:
         print_json({"plan": str(folder.path), "page": str(page), "halted": now.halted, "moves": rows_of(now)})

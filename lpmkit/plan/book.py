@@ -9,12 +9,15 @@ from pathlib import Path
 from lpmkit.background.requests import put
 from lpmkit.background.worker import Worker
 from lpmkit.checks import Answer, Finding, ready
-from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
 from lpmkit.inventory import Partition
-from lpmkit.plan import MovePlan, PlannedMove
-from lpmkit.plan.schedule import Stage, fits
+from lpmkit.plan import MovePlan
+from lpmkit.plan.expecting import from_survey, memberships, surroundings
+from lpmkit.plan.orders import listed, order_for
+from lpmkit.plan.outlook import Outlook, WindowState, outlook
+from lpmkit.plan.schedule import Membership, Stage, fits
 from lpmkit.plan.status import FOLDER, PlanStatus, plan_of, plan_status, plans
+from lpmkit.plan.timetable import Expected
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.timeline import wait_until
@@ -43,6 +46,9 @@ class MoveCheck:
     findings: tuple[Finding, ...] = ()
     validation: Validation | None = None
     trouble: str = ""
+    #: For the forecast: the move, and the cluster software in the partition.
+    expected: Expected | None = None
+    memberships: frozenset[Membership] = frozenset()
 
     def as_row(self) -> dict[str, str]:
         """The row that every front end shows."""
@@ -66,15 +72,31 @@ def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> t
     Each move gets a run folder and is surveyed again at its turn. A move that cannot be checked does not affect the
     others. Raises `RemoteError` or `UsageError` only if no move can be checked.
     """
+    return _checked(book, plan, book.landscape(), ask_firmware)
+
+
+def check_and_forecast(
+    book: Runbook, plan: MovePlan, *, ask_firmware: bool = True
+) -> tuple[tuple[MoveCheck, ...], Outlook]:
+    """`check_plan`, and when each move would begin and end if the plan began now; changes nothing.
+
+    A move that is not ready is in the forecast too: once it is mended it takes its time.
+    """
     inventory = book.landscape()
+    looked = _checked(book, plan, inventory, ask_firmware)
+    moves = [move.expected or Expected(move.partition, move.source, move.target, None) for move in looked]
+    clusters = {move.partition: move.memberships for move in looked}
+    around = surroundings(book, inventory, (move for move in moves if move.whole_s is not None), clusters)
+    return looked, outlook(plan, moves, around, book.clock.wall_ns())
+
+
+def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool) -> tuple[MoveCheck, ...]:
     placed: list[tuple[Partition, str, str]] = []
     results: list[MoveCheck] = []
     for move in plan.moves:
         try:
             order = order_for(book, plan, move, inventory)
-            partition = next(
-                p.partition for p in inventory.placed if p.frame == order.source and p.partition.name == move.partition
-            )
+            partition = listed(inventory, order)
             placed.append((partition, order.source, order.target))
             if move.keep_mapping:
                 order, _ = book.keep_mapping(order)
@@ -92,6 +114,8 @@ def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> t
                     answer,
                     findings=blocking,
                     validation=validation,
+                    expected=from_survey(book, run, order, partition),
+                    memberships=memberships(run),
                 )
             )
         except LpmError as trouble:
@@ -105,34 +129,14 @@ def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> t
     )
 
 
-def order_for(book: Runbook, plan: MovePlan, move: PlannedMove, inventory: SiteInventory) -> Order:
-    """The order of a planned move, as `Runbook.order` builds it.
-
-    Raises the connection error of a silent frame instead of `NotFound` if no frame lists the partition.
-    """
-    try:
-        return book.order(
-            move.partition,
-            move.target,
-            source=move.source,
-            mapping=move.mapping,
-            options=move.options,
-            limits=plan.limits_of(move.partition).as_data(),
-            there=inventory,
-        )
-    except NotFound:
-        for error in inventory.silent.values():
-            raise error from None
-        raise
-
-
-def answer(looked: tuple[MoveCheck, ...]) -> Answer:
-    """Not ready if one move is not ready or has no room; unknown if one could not be checked."""
+def answer(looked: tuple[MoveCheck, ...], window: WindowState = WindowState.NONE) -> Answer:
+    """Not ready if one move is not ready or has no room, or the window does not hold; unknown if that is not known."""
     answers = {result.answer for result in looked}
     room = {result.fits for result in looked}
-    if Answer.NOT_READY in answers or False in room:
+    if Answer.NOT_READY in answers or False in room or window in (WindowState.FAILS, WindowState.MAY_NOT_HOLD):
         return Answer.NOT_READY
-    return Answer.READY if answers == {Answer.READY} and room == {True} else Answer.COULD_NOT_TELL
+    all_known = answers == {Answer.READY} and room == {True} and window is not WindowState.UNKNOWN
+    return Answer.READY if all_known else Answer.COULD_NOT_TELL
 
 
 def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:

@@ -31,7 +31,9 @@ from lpmkit.mapping.attributes import MOVERS, named_movers
 from lpmkit.migration.phases import Phase
 from lpmkit.person import Person
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
-from lpmkit.plan.book import order_for
+from lpmkit.plan.expecting import expectations, memberships
+from lpmkit.plan.orders import order_for
+from lpmkit.plan.outlook import DOCUMENT, to_document
 from lpmkit.plan.page import write_page
 from lpmkit.plan.reserving import collides, not_as_ordered, reserved_by, with_own_id
 from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
@@ -44,6 +46,8 @@ from lpmkit.runs.folder import Run, RunWriter
 LOOK_S = 0.5
 #: Seconds until managers without room are asked again, unless a move of the plan ends earlier.
 ASK_AGAIN_S = 30.0
+#: Seconds between two pages while nothing changes: the forecast goes on.
+PAGE_EVERY_S = 60.0
 #: Seconds without an answer of its hosts after which a move has failed.
 PATIENCE_S = 900.0
 
@@ -74,6 +78,7 @@ class Conductor:
         self._tried: dict[str, Stage] = {}
         self._trouble_since_ns: dict[str, int] = {}
         self._noted: set[str] = set()
+        self._page_due_ns = 0
 
     def conduct(self) -> None:
         """Run until every move is over, or the plan halts with no move running."""
@@ -104,7 +109,14 @@ class Conductor:
             if (status.is_done or status.halted) and not under_way:
                 return status.halted or "every move is over"
             if not self._start_next(status):
+                self._renew_page()
                 self.clock.sleep(LOOK_S)
+
+    def _renew_page(self) -> None:
+        """Write the page again once the last one is a minute old."""
+        if self.clock.mono_ns() >= self._page_due_ns:
+            self._write_page(self.folder)
+            self._page_due_ns = self.clock.mono_ns() + int(PAGE_EVERY_S * 1e9)
 
     def _read_on(self) -> bool:
         """Report the runs again whose SAP logs are read on after their move; true if a request arrived meanwhile."""
@@ -266,6 +278,7 @@ class Conductor:
             return False
         self._tried = status.stages
         inventory = self.book.landscape()
+        self._expect(inventory)
         waits = dict(moves.waits)
         for name in moves.ready:
             why_not = self._try(self.plan.move(name), inventory, status)
@@ -277,6 +290,15 @@ class Conductor:
         for reply in self.book.asked():
             self.writer.reply(reply)
         return False
+
+    def _expect(self, inventory: SiteInventory) -> None:
+        """Store once what the forecast needs of moves and machines; without it the page has no forecast."""
+        if self.folder.document(DOCUMENT) is not None:
+            return
+        try:
+            self.writer.document(DOCUMENT, to_document(*expectations(self.book, self.plan, inventory)))
+        except LpmError as trouble:
+            self._note_once(f"no forecast yet: {trouble}")
 
     def _tell(self, waits: dict[str, str]) -> None:
         """Store the reason why each move waits, for the status."""
@@ -362,10 +384,7 @@ class Conductor:
         if run.document("validation") is not None and (why := self._waits_for_approval(run)):
             return why  # prepared already; no host needs to be asked again before the approval
         findings = self.book.check(run)
-        guest = (run.document("survey") or {}).get("guest") or {}
-        self._clusters[name] = frozenset(
-            (str(finding["kind"]), str(finding.get("cluster") or "")) for finding in guest.get("clusters") or ()
-        )
+        self._clusters[name] = memberships(run)
         failed = [finding for finding in findings if finding.verdict is Verdict.FAIL and finding.key not in move.accept]
         if failed:
             reasons = "; ".join(f"{finding.title} ({finding.key}): {finding.remedy}" for finding in failed)

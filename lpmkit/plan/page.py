@@ -7,35 +7,19 @@ import io
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
-from matplotlib import dates, rc_context
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from lpmkit.json_values import JsonObject
+from lpmkit.plan.gantt import gantt, lanes_of
+from lpmkit.plan.outlook import Outlook, running_outlook
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus, plan_status
-from lpmkit.plots.colours import FAINT, INK, PAPER
-from lpmkit.plots.run import STYLE, data_uri
+from lpmkit.plots.run import data_uri
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import Move, bounds, read_move
-
-#: Parts of a move's bar: baseline and post-migration window hatched or pale, the copy dark. Legible without colour.
-_PARTS: dict[str, JsonObject] = {
-    "baseline": {"facecolor": "#ffffff", "edgecolor": FAINT, "hatch": "////"},
-    "moving": {"facecolor": "#0072b2", "edgecolor": "#0072b2"},
-    "post-migration": {"facecolor": "#cfe3f1", "edgecolor": "#0072b2"},
-}
-_PART_OF = {
-    "prepared": "baseline",
-    "settled": "post-migration",
-    "failed": "post-migration",
-    "stopped": "post-migration",
-    "needs-recovery": "post-migration",
-}
+from lpmkit.timeline import Clock
 
 
 def write_page(folder: Run) -> Path:
@@ -45,17 +29,24 @@ def write_page(folder: Run) -> Path:
     """
     status = plan_status(folder)
     rows = rows_of(status)
+    ahead = running_outlook(folder, status, Clock().wall_ns())
     write_document(
         folder.path,
         "plan-summary",
-        {"title": status.plan.title, "halted": status.halted, "ended": status.ended, "moves": rows},
+        {
+            "title": status.plan.title,
+            "halted": status.halted,
+            "ended": status.ended,
+            "forecast": None if ahead is None else ahead.as_data(),
+            "moves": rows,
+        },
     )
     out = io.StringIO()
     table = csv.DictWriter(out, list(rows[0]))
     table.writeheader()
     table.writerows({name: sheet_cell(value) for name, value in row.items()} for row in rows)
     write_file(folder.path / "plan.csv", out.getvalue().encode())
-    return write_file(folder.path / "plan.html", render(folder, status, rows).encode())
+    return write_file(folder.path / "plan.html", render(folder, status, rows, ahead).encode())
 
 
 def headline(status: PlanStatus) -> str:
@@ -111,21 +102,31 @@ def _utc(wall_ns: int | None) -> str | None:
     return None if wall_ns is None else f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def render(folder: Run, status: PlanStatus, rows: Sequence[JsonObject]) -> str:
-    """The page as one HTML file; each move's report is linked."""
+def render(folder: Run, status: PlanStatus, rows: Sequence[JsonObject], ahead: Outlook | None = None) -> str:
+    """The page as one HTML file; each move's report is linked. ``ahead`` is the forecast of what is to come."""
     environment = Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
     )
-    chart = gantt(status)
+    chart = gantt(lanes_of(status, ahead), () if ahead is None else ahead.windows.values())
     return environment.get_template("plan.html.j2").render(
         title=status.plan.title,
         headline=headline(status),
         halted=status.halted,
         facts=list(_facts(folder, status)),
         picture=None if chart is None else data_uri(chart),
-        moves=[(row, shown(row), _report_of(folder, move)) for row, move in zip(rows, status.moves, strict=True)],
+        forecast=None if ahead is None else f"{ahead.sentence()} Forecast of {_utc(ahead.zero_ns)}.",
+        moves=[
+            (row, {**shown(row), **_ahead(ahead, move)}, _report_of(folder, move))
+            for row, move in zip(rows, status.moves, strict=True)
+        ],
         decided=list(_decided(folder)),
     )
+
+
+def _ahead(ahead: Outlook | None, move: MoveStatus) -> dict[str, str]:
+    """Expected begin and end of a move; empty for what has happened."""
+    cells = {"begins": "", "ends": ""} if ahead is None else ahead.cells(move.partition)
+    return {**cells, "begins": ""} if move.began_ns else cells
 
 
 def shown(row: JsonObject) -> dict[str, str]:
@@ -190,92 +191,3 @@ def _decided(folder: Run) -> Iterator[tuple[str, str]]:
     for event in folder.events():
         if event.kind in _DECISION_TEXTS:
             yield str(_utc(event.wall_ns))[11:19], _DECISION_TEXTS[event.kind].format(**event.data)
-
-
-def gantt(status: PlanStatus) -> Figure | None:
-    """A lane for each requested move: baseline, move, post-migration window, and a mark at the suspension.
-
-    ``None`` before the first move.
-    """
-    lanes = [(move, parts) for move in status.moves if move.began_ns and (parts := list(_parts(move)))]
-    if not lanes:
-        return None
-    with rc_context(STYLE):
-        figure = Figure(figsize=(11, 1.5 + 0.42 * len(lanes)), layout="constrained", facecolor=PAPER)
-        axes = figure.subplots()
-        for lane, (move, parts) in enumerate(lanes):
-            for part, since, until in parts:
-                span = (_day(since), _day(until) - _day(since))
-                axes.broken_barh([span], (lane - 0.3, 0.6), linewidth=0.7, **_PARTS[part])
-            for at in _stood_still(move):
-                axes.plot(
-                    _day(at),
-                    lane,
-                    marker="v",
-                    color="#d55e00",
-                    markersize=7,
-                    markeredgecolor=INK,
-                    markeredgewidth=0.5,
-                )
-            axes.annotate(
-                f" {move.stage.value}",
-                (_day(parts[-1][2]), lane),
-                va="center",
-                fontsize=8,
-                color=INK,
-                annotation_clip=False,
-            )
-        axes.set_yticks(
-            range(len(lanes)), [f"{move.partition}\n{move.source} → {move.target}" for move, _ in lanes], fontsize=8
-        )
-        axes.set_ylim(len(lanes) - 0.4, -0.6)
-        axes.margins(x=0.06)
-        locator = dates.AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
-        axes.set_xlabel("time of day, UTC")
-        marks: list[Any] = [Patch(label=name, **patch_style) for name, patch_style in _PARTS.items()]
-        marks += axes.plot(
-            [],
-            [],
-            marker="v",
-            linestyle="",
-            color="#d55e00",
-            markeredgecolor=INK,
-            markeredgewidth=0.5,
-            label="suspension",
-        )
-        figure.legend(handles=marks, loc="outside upper left", ncols=4, frameon=False, fontsize=8)
-    return figure
-
-
-def _parts(move: MoveStatus) -> Iterator[tuple[str, datetime, datetime]]:
-    """The parts of a move's bar, from the phases of its run."""
-    assert move.run is not None
-    if not (move.run / "run.json").exists():
-        return
-    events = Run(move.run).events()
-    marks = [(str(event.data["phase"]), event.wall_ns) for event in events if event.kind == "phase"]
-    if not events:
-        return
-    marks = [("prepared", events[0].wall_ns), *marks]
-    last = next((event.wall_ns for event in events if event.kind == "tail-over"), events[-1].wall_ns)
-    ends = [wall_ns for _, wall_ns in marks[1:]] + [max(last, marks[-1][1])]
-    for (phase, since), until in zip(marks, ends, strict=True):
-        if until > since:
-            yield _PART_OF.get(phase, "moving"), _at(since), _at(until)
-
-
-def _stood_still(move: MoveStatus) -> Iterator[datetime]:
-    summary = Run(move.run).document("summary") if move.run is not None else None
-    if summary and summary.get("suspension"):
-        yield datetime.fromisoformat(summary["suspension"]["begin"]["earliest"]["utc"])
-
-
-def _at(wall_ns: int) -> datetime:
-    return datetime.fromtimestamp(wall_ns / 1e9, tz=UTC)
-
-
-def _day(moment: datetime) -> float:
-    """A time as matplotlib's axis counts it, in days."""
-    return float(dates.date2num(moment))  # type: ignore[no-untyped-call]

@@ -153,7 +153,7 @@ def hold(
     reports no limit is given one move at a time. ``at_most`` holds the limits of movers, as far as known.
     """
     for name in move.frames:
-        allowed, running = _room(frames[name], inactive=move.inactive)
+        allowed, running = room_of_frame(frames[name], inactive=move.inactive)
         own = sum(name in other.frames and other.inactive == move.inactive for other in under_way)
         # The manager may not count a move yet that was requested a moment ago.
         busy = max(own, running)
@@ -172,7 +172,7 @@ def hold(
     return None
 
 
-def _room(frame: Frame, *, inactive: bool) -> tuple[int, int]:
+def room_of_frame(frame: Frame, *, inactive: bool) -> tuple[int, int]:
     """Capacity of a frame for simultaneous moves, and how many of it are in use."""
     if inactive:
         allowed, running = frame.inactive_migrations_supported, frame.inactive_migrations_in_progress

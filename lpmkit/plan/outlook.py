@@ -1,0 +1,288 @@
+"""The forecast of a plan at a moment: times of each move, whether the windows hold, and the last safe start.
+
+Made from the checks of a plan that is to come, and from the folder of one that runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.plan import MovePlan
+from lpmkit.plan.schedule import Stage
+from lpmkit.plan.status import MoveStatus, PlanStatus, plans
+from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, Times, Timetable, timetable
+from lpmkit.prediction.distributions import LogNormal, Quantiles
+from lpmkit.prediction.history import inputs_from
+from lpmkit.prediction.prior import Inputs, ObservedMove, pooled, posterior, predict
+from lpmkit.runs.folder import Run
+
+#: Document of a plan's folder with what the forecast needs of moves and surroundings.
+DOCUMENT = "expected"
+#: Assumed scatter of preparations of one site, as the standard deviation of logarithms.
+SCATTER = 0.3
+
+
+class WindowState(StrEnum):
+    """The forecast held against the change windows."""
+
+    NONE = "no window"
+    HOLDS = "holds"
+    MAY_NOT_HOLD = "may not hold"
+    FAILS = "does not hold"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A forecast with its zero, in nanoseconds since 1970. ``begun``: the plan runs already.
+
+    ``windows`` are the ends of the moves' windows.
+    """
+
+    zero_ns: int
+    table: Timetable
+    windows: Mapping[str, int]
+    begun: bool = False
+
+    @property
+    def end_ns(self) -> Quantiles | None:
+        """When the last move has ended, in nanoseconds since 1970."""
+        return None if self.table.end_s is None else _shifted(self.table.end_s, self.zero_ns)
+
+    def times(self, partition: str) -> Times | None:
+        """Begin and end of one move, in nanoseconds since 1970."""
+        times = self.table.of(partition)
+        if times is None:
+            return None
+        return Times(partition, _shifted(times.begin_s, self.zero_ns), _shifted(times.end_s, self.zero_ns))
+
+    @property
+    def window(self) -> WindowState:
+        """Every move's P90 and P50 against the end of its window."""
+        if not self.windows:
+            return WindowState.NONE
+        if self.table.end_s is None or self.table.never:
+            return WindowState.UNKNOWN
+        ends = [(times.end_s, end) for name, end in self.windows.items() if (times := self.times(name)) is not None]
+        if any(end_ns.p50 > end for end_ns, end in ends):
+            return WindowState.FAILS
+        return WindowState.MAY_NOT_HOLD if any(end_ns.p90 > end for end_ns, end in ends) else WindowState.HOLDS
+
+    @property
+    def last_safe_start_ns(self) -> int | None:
+        """The latest start with which the P90 of every move is within its window; ``None`` without window or forecast,
+        and of a plan that runs.
+        """
+        if self.begun or self.table.end_s is None or self.table.never:
+            return None
+        return min(
+            (
+                end - int(times.end_s.p90 * 1e9)
+                for times in self.table.moves
+                if (end := self.windows.get(times.partition))
+            ),
+            default=None,
+        )
+
+    def sentence(self) -> str:
+        """The forecast for people."""
+        if self.table.unknown:
+            return f"No forecast: there is no prediction of {', '.join(self.table.unknown)}."
+        end = self.end_ns
+        assert end is not None
+        never = f" Never begins: {', '.join(self.table.never)}." if self.table.never else ""
+        if not self.table.moves:
+            return f"Every move has ended.{never}" if not never else never.strip()
+        text = f"Expected end {shown(end.p50)} (P50), {shown(end.p90)} (P90).{never}"
+        if self.windows:
+            text += f" Change window until {shown(min(self.windows.values()))}: {self.window.value}."
+        if (start := self.last_safe_start_ns) is not None:
+            late = " That is over." if start < self.zero_ns else ""
+            text += f" Last safe start {shown(start)}.{late}"
+        return text
+
+    def as_data(self) -> JsonObject:
+        """The forecast as JSON values: times as nanoseconds since 1970, P10, P50 and P90."""
+        moves = [times for move in self.table.moves if (times := self.times(move.partition)) is not None]
+        return {
+            "zero_ns": self.zero_ns,
+            "moves": [
+                {"partition": move.partition, "begin_ns": _rounded(move.begin_s), "end_ns": _rounded(move.end_s)}
+                for move in moves
+            ],
+            "end_ns": None if (end := self.end_ns) is None else _rounded(end),
+            "window": self.window.value,
+            "last_safe_start_ns": self.last_safe_start_ns,
+            "no_prediction": list(self.table.unknown),
+            "never_begin": list(self.table.never),
+        }
+
+    def cells(self, partition: str) -> dict[str, str]:
+        """Begin and end of one move for a table."""
+        times = self.times(partition)
+        if times is None:
+            return {"begins": "", "ends": ""}
+        begin, end = times.begin_s, times.end_s
+        late = self.windows.get(partition)
+        mark = " AFTER THE WINDOW" if late is not None and end.p90 > late else ""
+        return {"begins": _span(begin), "ends": f"{_span(end)}{mark}"}
+
+
+def _shifted(seconds: Quantiles, zero_ns: int) -> Quantiles:
+    return Quantiles(*(zero_ns + value * 1e9 for value in (seconds.p10, seconds.p50, seconds.p90)))
+
+
+def _rounded(moment: Quantiles) -> JsonObject:
+    return {"p10": round(moment.p10), "p50": round(moment.p50), "p90": round(moment.p90)}
+
+
+def text_chart(ahead: Outlook, width: int = 60) -> list[str]:
+    """The forecast as lines of text.
+
+    ``=`` from the P50 of the begin to that of the end, ``-`` on to the P90 of the end, ``|`` at the end of the change
+    window.
+    """
+    moves = [times for move in ahead.table.moves if (times := ahead.times(move.partition)) is not None]
+    if not moves:
+        return []
+    first = min(ahead.zero_ns, *(int(move.begin_s.p50) for move in moves))
+    ends = [int(move.end_s.p90) for move in moves]
+    # A window that ends long after the plan would press the bars together.
+    near = [end for end in ahead.windows.values() if first < end < first + 2 * (max(ends) - first)]
+    per_cell = max(1, max([*ends, *near]) - first) / width
+    label = max(len(move.partition) for move in moves)
+    lines = []
+    for move in moves:
+        cells = [" "] * (width + 1)
+        marks = [(move.end_s.p50, move.end_s.p90, "-"), (move.begin_s.p50, move.end_s.p50, "=")]
+        for since, until, sign in marks:
+            low, high = (max(0, int((moment - first) / per_cell)) for moment in (since, until))
+            cells[low : max(low + 1, high)] = sign * (max(low + 1, high) - low)
+        for end in near:
+            cells[int((end - first) / per_cell)] = "|"
+        lines.append(f"{move.partition:<{label}} {''.join(cells).rstrip()}")
+    last = first + int(per_cell * width)
+    return [*lines, f"{'':<{label}} {shown(first)} … {shown(last)}"]
+
+
+def shown(wall_ns: float) -> str:
+    """An instant to the minute; a P90 of minutes has no seconds.
+
+    >>> shown(1_796_076_001_000_000_000)
+    '2026-11-30 22:00 UTC'
+    """
+    return f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _span(moment: Quantiles) -> str:
+    first, last = (datetime.fromtimestamp(value / 1e9, tz=UTC) for value in (moment.p50, moment.p90))
+    return f"{first:%H:%M:%S} … {last:%H:%M:%S}"
+
+
+# -- what is expected of a move ----------------------------------------------------------------------------------------
+
+
+def duration(inputs: Inputs | None, past: Sequence[ObservedMove], *, inactive: bool) -> Quantiles | None:
+    """How long a move lasts from the order to its end; an inactive one copies nothing.
+
+    ``None`` where the memory is not known.
+    """
+    if inputs is None:
+        return None
+    if not inactive:
+        return predict(inputs, past).whole_s
+    around = posterior(inputs, past).around_s
+    return Quantiles(*(around.median * pow(2.718281828459045, around.spread * score) for score in (-1.2816, 0, 1.2816)))
+
+
+def from_listing(
+    partition: JsonMapping, source: str, target: str, past: Sequence[ObservedMove], window_end_ns: int | None
+) -> Expected:
+    """A move by the manager's listing of its partition alone."""
+    inactive = partition.get("state") == "Not Activated"
+    order = {"partition": partition["name"], "source": source, "target": target}
+    inputs = inputs_from(order, {"source": {"partitions": [partition]}})
+    whole_s = duration(inputs, past, inactive=inactive)
+    return Expected(
+        partition["name"], source, target, whole_s, inactive, past_moves=len(past), window_end_ns=window_end_ns
+    )
+
+
+def preparations(runs: Path) -> LogNormal:
+    """How long the conductor prepares a move, by the plans of a folder of runs."""
+    seconds = []
+    for folder in plans(runs)[-20:]:
+        since: dict[str, int] = {}
+        for event in folder.events():
+            name = str(event.data.get("partition"))
+            if event.kind == "preparing":
+                since[name] = event.mono_ns
+            elif event.kind == "moving" and name in since:
+                seconds.append((event.mono_ns - since.pop(name)) / 1e9)
+    return pooled(PREPARING, [(seconds, SCATTER)])
+
+
+# -- of a plan that is to come, and of one that runs -------------------------------------------------------------------
+
+
+def outlook(plan: MovePlan, moves: Iterable[Expected], around: Surroundings, now_ns: int) -> Outlook:
+    """The forecast of a plan that begins now, or with its window."""
+    expected = list(moves)
+    begin = plan.window.begin
+    zero_ns = max(now_ns, int(begin.timestamp() * 1e9)) if begin is not None else now_ns
+    return Outlook(zero_ns, timetable(plan, expected, around), _windows(expected))
+
+
+def _windows(moves: Iterable[Expected]) -> dict[str, int]:
+    return {move.partition: move.window_end_ns for move in moves if move.window_end_ns is not None}
+
+
+def to_document(moves: Iterable[Expected], around: Surroundings) -> JsonObject:
+    """What the forecast of a running plan needs, as JSON values; `running_outlook` reads it."""
+    surroundings = asdict(around)
+    surroundings["clusters"] = {name: sorted(map(list, members)) for name, members in around.clusters.items()}
+    return {"moves": [asdict(move) for move in moves], "around": surroundings}
+
+
+def running_outlook(folder: Run, status: PlanStatus, now_ns: int) -> Outlook | None:
+    """The forecast of a plan from its folder; ``None`` before the conductor has written what it needs, and of a plan
+    that is over.
+    """
+    document = folder.document(DOCUMENT)
+    if document is None or status.is_over or status.is_done:
+        return None
+    around = TypeAdapter(Surroundings).validate_python(document["around"])
+    known = {row["partition"]: TypeAdapter(Expected).validate_python(row) for row in document["moves"]}
+    moves = [_as_it_is(known[move.partition], move, now_ns) for move in status.moves if move.partition in known]
+    if len(moves) < len(status.moves):
+        return None
+    return Outlook(now_ns, timetable(status.plan, moves, around), _windows(moves), begun=True)
+
+
+def _as_it_is(expected: Expected, move: MoveStatus, now_ns: int) -> Expected:
+    """The move in its present stage, with the newest forecast of its own recorder."""
+    changed = replace(expected, stage=move.stage, source=move.source or expected.source)
+    if move.stage is Stage.WATCHING and move.run is not None:
+        settled = next((e for e in reversed(Run(move.run).events()) if e.kind == "phase"), None)
+        return replace(changed, since_s=0.0 if settled is None else max(0.0, (now_ns - settled.wall_ns) / 1e9))
+    if move.stage is not Stage.MOVING or move.run is None:
+        return changed
+    movers = move.under_way.movers if move.under_way else ()
+    if move.now is not None and move.now.lead_in_left_s:
+        return replace(changed, movers=movers, baseline_left_s=move.now.lead_in_left_s)
+    events = Run(move.run).events()
+    asked = next((event for event in events if event.kind == "intent"), None)
+    told = next((event for event in reversed(events) if event.kind == "forecast"), None)
+    if told is not None:
+        # The recorder has seen the copy itself; what it said is counted from when it said it.
+        whole_s, since_ns = Quantiles.from_data(told.data.get("whole_s")), told.wall_ns
+    else:
+        whole_s, since_ns = expected.whole_s, asked.wall_ns if asked is not None else move.began_ns or now_ns
+    return replace(changed, movers=movers, whole_s=whole_s, since_s=max(0.0, (now_ns - since_ns) / 1e9))
