@@ -497,6 +497,8 @@ class World:
     fabrics: tuple[Fabric, ...] = ()
     masked: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hmcs: tuple[Hmc, ...] = ()
+    #: Managers whose SSH is as old as they are; see `lpmkit.simulator.old_ssh`.
+    old_ssh: bool = False
 
     def frame(self, name: str) -> Frame:
         """The frame that operators call so; `KeyError` when there is none."""

@@ -99,6 +99,7 @@ def _world(entry: Entry) -> World:
         luns=luns,
         fabrics=tuple(_fabric(name, zones) for name, zones in entry.get("fabrics", {}).items()),
         masked=tuple((wwpn, tuple(map(str, seen))) for wwpn, seen in storage.get("masked", {}).items()),
+        old_ssh=bool(entry.get("old_ssh", False)),
         hmcs=tuple(Hmc(**{key: str(value) for key, value in hmc.items()}) for hmc in entry.get("hmcs", ())),
     )
 

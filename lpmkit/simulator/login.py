@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import World
+from lpmkit.simulator.old_ssh import CONFIG
 from lpmkit.simulator.oracle.alert_log import release_of
 from lpmkit.simulator.oracle.faces import DATABASE_USER
 from lpmkit.simulator.sap.installation import Installation
@@ -52,8 +53,13 @@ def make_key(path: Path) -> bytes:
     return public
 
 
-def write_ssh_config(directory: Path, addresses: Sequence[Address], host_keys: dict[str, bytes]) -> Path:
-    """Write ``known_hosts`` and ``ssh_config``; ``ssh -F DIRECTORY/ssh_config HOST`` then works with any OpenSSH."""
+def write_ssh_config(
+    directory: Path, addresses: Sequence[Address], host_keys: dict[str, bytes], old: Collection[str] = ()
+) -> Path:
+    """Write ``known_hosts`` and ``ssh_config``; ``ssh -F DIRECTORY/ssh_config HOST`` then works with any OpenSSH.
+
+    ``old`` are the hosts for which old algorithms must be asked for.
+    """
     known = directory / "known_hosts"
     known.write_text("".join(f"{host} {key.decode()}\n" for host, key in host_keys.items()), encoding="ascii")
     blocks = [
@@ -69,7 +75,7 @@ def write_ssh_config(directory: Path, addresses: Sequence[Address], host_keys: d
         f"    GlobalKnownHostsFile /dev/null\n"
         f"    StrictHostKeyChecking yes\n"
         f"    BatchMode yes\n"
-        f"    LogLevel ERROR\n"
+        f"    LogLevel ERROR\n" + "".join(f"    {line}\n" for line in CONFIG if each.host in old)
         for each in addresses
     ]
     path = directory / "ssh_config"

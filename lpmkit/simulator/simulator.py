@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpmkit.simulator import guest, landscape, login, partition_files
+from lpmkit.simulator import guest, landscape, login, old_ssh, partition_files
 from lpmkit.simulator.chassis import RUNNING, Chassis, Partition, World
 from lpmkit.simulator.faults import KINDS, Fault, FaultBook, parse
 from lpmkit.simulator.forwarding import Connect
@@ -24,6 +24,7 @@ from lpmkit.simulator.host import ProcessHost
 from lpmkit.simulator.isolation import VethLink
 from lpmkit.simulator.loopback import Loopback
 from lpmkit.simulator.migration import Movers
+from lpmkit.simulator.old_ssh import OldTransport
 from lpmkit.simulator.perturbation import perturb
 from lpmkit.simulator.sap.installation import hardware_key
 from lpmkit.simulator.shells.runner import Machine, Shell
@@ -111,7 +112,11 @@ class Simulator:
         blades = [frame for frame in self.world.frames if frame.hmc is None]
         names = [frame.vios.hostname for frame in blades] + [hmc.host for hmc in self.world.hmcs]
         names += [found.name for found in self.world.partitions if found.host]
-        host_keys = {name: login.make_key(self.directory / f"host_key_{name}") for name in names}
+        managers = {frame.vios.hostname for frame in blades} | {hmc.host for hmc in self.world.hmcs}
+        old = managers if self.world.old_ssh else set[str]()
+        host_keys = {
+            name: (old_ssh if name in old else login).make_key(self.directory / f"host_key_{name}") for name in names
+        }
         addresses = [self._start_partition(found, keys) for found in self.world.partitions if found.host]
         movers = self._movers = Movers(
             self.chassis, self.faults, self._truth, self.hosts, self.drop, speed=self.speed, seed=self.seed
@@ -122,7 +127,7 @@ class Simulator:
         for hmc in self.world.hmcs:
             console = partial(HmcMachine, hmc=hmc)
             addresses.append(self._manager(hmc.host, "hscroot", console, keys, movers))
-        login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys)
+        login.write_ssh_config(self.directory, sorted(addresses, key=lambda each: each.host), host_keys, old)
         login.write_site_file(self.directory, self.world, self._sap_faces(addresses), self._listeners, GIVEN_BY)
         self._truth.write("ready", landscape=self.world.name, speed=self.speed, seed=self.seed, isolated=self.isolate)
 
@@ -161,7 +166,9 @@ class Simulator:
     ) -> login.Address:
         """Open the SSH port of a host that answers from this process."""
         host_key = self.directory / f"host_key_{host}"
-        server = SshServer(host, [user], host_key, keys, shell, connect=connect, round_trip_s=self.round_trip_s)
+        is_old = self.world.old_ssh and user != "root"
+        kind: dict[str, Any] = {"transport": OldTransport, "read_key": old_ssh.read_key} if is_old else {}
+        server = SshServer(host, [user], host_key, keys, shell, connect=connect, round_trip_s=self.round_trip_s, **kind)
         server.start()
         self.servers[host] = server
         return login.Address(host, user, server.address, server.port)

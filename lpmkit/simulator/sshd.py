@@ -78,8 +78,8 @@ class Transport(paramiko.Transport):
     """The UNIX socket that the channel which is being opened is for."""
     _channel_handler_table: Mapping[int, Callable[[paramiko.Channel, paramiko.Message], None]]
 
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
+    def __init__(self, sock: socket.socket, *, announces_signatures: bool = True) -> None:
+        super().__init__(sock, server_sig_algs=announces_signatures)
         self.granted = {}
         #: Where a channel leads that a client opened to somewhere.
         self.connected: dict[int, socket.socket] = {}
@@ -226,6 +226,10 @@ def _watch(channel: paramiko.Channel, closed: threading.Event) -> None:
             closed.set()
 
 
+def _read_key(path: Path) -> paramiko.PKey:
+    return paramiko.Ed25519Key(filename=str(path))
+
+
 class SshServer:
     """A simulated host's SSH port. A ``with`` block, or `start` and `close`."""
 
@@ -239,11 +243,15 @@ class SshServer:
         address: str = "127.0.0.1",
         connect: Connect | None = None,
         round_trip_s: float = 0.0,
+        *,
+        transport: Callable[[socket.socket], Transport] = Transport,
+        read_key: Callable[[Path], paramiko.PKey] = _read_key,
     ) -> None:
+        self._transport = transport
         self.round_trip_s = round_trip_s
         self.host, self.users, self.keys, self.factory = host, frozenset(users), client_keys, factory
         self.connect = connect
-        self._host_key = paramiko.Ed25519Key(filename=str(host_key))
+        self._host_key = read_key(host_key)
         self._transports: set[Transport] = set()
         self._lock = threading.Lock()
         self._away = threading.Event()
@@ -290,7 +298,7 @@ class SshServer:
 
     def _welcome(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = Transport(far_away(connection, self.round_trip_s) if self.round_trip_s > 0 else connection)
+        transport = self._transport(far_away(connection, self.round_trip_s) if self.round_trip_s > 0 else connection)
         transport.local_version = "SSH-2.0-OpenSSH_4.7"
         transport.add_server_key(self._host_key)
         with self._lock:
