@@ -733,6 +733,12 @@ class Runbook:
         Raises `NotAllowed` for a run that is over: there is nothing to stop.
         """
         self._typed(run, typed_name)
+        self.may_stop(run)
+        self.attach(run)
+        return put(run, self.clock, "stop", by=self.person.login).stem
+
+    def may_stop(self, run: Run) -> None:
+        """Raise `NotAllowed` for a run that is over: nobody need be asked for a name."""
         now = state(run, self.clock)
         if not now.recorded and not now.is_deserted:
             raise NotAllowed(
@@ -740,8 +746,6 @@ class Runbook:
                 where=run.name,
                 next_step=f"`lpmkit recover {run.path} --look` shows the state of both managers.",
             )
-        self.attach(run)
-        return put(run, self.clock, "stop", by=self.person.login).stem
 
     def recover(self, run: Run, typed_name: str, *, force: bool = False) -> str:
         """Have the source's manager asked to recover an interrupted migration. Returns the request for `answer_to`.
@@ -749,19 +753,26 @@ class Runbook:
         Raises `NotAllowed` for a run that is over where both managers show nothing to recover.
         """
         self._typed(run, typed_name)
-        now = state(run, self.clock)
-        if not now.recorded:
-            if not now.has_begun:
-                raise NotAllowed("no move has begun, so there is nothing to recover", where=run.name)
-            proposal = self.way_out(run)
-            if proposal.action not in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
-                raise NotAllowed(
-                    f"there is nothing to recover: {proposal.why}",
-                    where=run.name,
-                    next_step=f"`lpmkit recover {run.path} --look` shows what both managers report.",
-                )
+        if not state(run, self.clock).recorded:
+            self.may_recover(run, self.way_out(run))
             self._start(run)
         return put(run, self.clock, "recover", force=force, by=self.person.login).stem
+
+    def may_recover(self, run: Run, proposal: Proposal) -> None:
+        """Raise `NotAllowed` where there is nothing to recover by what both managers report now; while a recorder is at
+        work, it decides.
+        """
+        now = state(run, self.clock)
+        if now.recorded:
+            return
+        if not now.has_begun:
+            raise NotAllowed("no move has begun, so there is nothing to recover", where=run.name)
+        if proposal.action not in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+            raise NotAllowed(
+                f"there is nothing to recover: {proposal.why}",
+                where=run.name,
+                next_step=f"`lpmkit recover {run.path} --look` shows what both managers report.",
+            )
 
     def _typed(self, run: Run, typed_name: str) -> None:
         if typed_name != self.own_order(run).partition:

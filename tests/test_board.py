@@ -24,12 +24,13 @@ from lpmkit.board.text import board_lines, live_line
 from lpmkit.cli import main
 from lpmkit.commands import move
 from lpmkit.commands.console import current_run
+from lpmkit.config import Site
 from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run, RunWriter, write_document
 from tests.board_states import FIXTURE, STATES, SUSPENDED, board_in
 from tests.made_runs import START, Made, MadeClock, S, make
-from tests.test_widgets import book, run, site
+from tests.test_widgets import Recorder, book, run, site
 
 __all__ = ["book", "run", "site"]
 
@@ -332,3 +333,21 @@ def test_the_name_is_asked_for_under_the_summary(
     shown = capsys.readouterr().err
     assert "from → to bvio82 → bvio83" in shown
     assert "accepted warnings" in shown
+
+
+def test_a_stop_shows_where_the_run_stands_before_the_name_and_is_refused_before_it(
+    site: Site, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LPMKIT_SITE", str(tmp_path / "site.yaml"))
+    monkeypatch.setattr(move, "ask_person", pytest.fail)
+    said = CliRunner().invoke(main, ["stop", str(run.path)])
+    assert said.exit_code == 2
+    assert "no move has begun" in said.output
+    monkeypatch.setattr(move, "ask_person", lambda question: "nobody")
+    with RunWriter(run.path) as writer:
+        Recorder(writer).begins()
+        Recorder(writer).enters("asked")
+        said = CliRunner().invoke(main, ["stop", str(run.path)])
+    assert "ASKED" in said.output
+    assert "The partition stays there." in said.output
+    assert "nothing was asked" in said.output

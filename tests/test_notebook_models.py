@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+import lpmkit
 from lpmkit.config import Site
 from lpmkit.errors import UsageError
 from lpmkit.notebook import guide as guides
@@ -88,3 +90,14 @@ def test_a_guide_goes_on_once_a_run_is_chosen(book: Runbook, run: Run) -> None:
     assert not board._thread.is_alive()
     assert guide.live is not None
     guide.live.close_board()
+
+
+def test_the_settings_that_come_with_lab_are_ones_that_jupyterlab_has() -> None:
+    """A reload keeps what was shown ten seconds ago, and no news covers the board."""
+    overrides = json.loads((Path(lpmkit.__file__).parent / "templates/jupyter/settings/overrides.json").read_text())
+    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+    for plugin, settings in overrides.items():
+        extension, _, name = plugin.partition(":")
+        known = json.loads((schemas / extension / f"{name}.json").read_text())["properties"]
+        assert set(settings) <= set(known)
+    assert overrides["@jupyterlab/docmanager-extension:plugin"]["autosaveInterval"] == 10

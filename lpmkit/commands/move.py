@@ -226,6 +226,7 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
         sys.exit(
             STATUS_OF_WAY.get(proposal.action.value, NOT_FINE) if proposal.rule not in NOBODY_KNOWS else COULD_NOT_TELL
         )
+    book.may_recover(run, proposal)
     status = _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
     if status == FINE:
         print_left_behind(book.left_behind(run))
@@ -274,7 +275,10 @@ def _request(
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if typed is None:
-        typed = ask_person(f"Type the partition's name to {what} the migration")
+        book.own_order(run)
+        if what == "stop":
+            book.may_stop(run)
+        typed = _name_for(run, what)
     status, text = answer_to(book, run, ask(book, run, typed))
     terminal().print(
         f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
@@ -282,6 +286,17 @@ def _request(
     )
     terminal().print(f"`lpmkit attach {run.path}` shows the progress.")
     return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL
+
+
+def _name_for(run: Run, what: str) -> str:
+    """Show where the run stands and what the request does, and ask for the partition's name."""
+    from lpmkit.board.confirm import REQUESTS
+    from lpmkit.board.follow import board_of
+
+    banner = board_of(run).banner
+    for line in (f"{banner.title}. {banner.sentence}", REQUESTS[what]):
+        print_line(line, err=True)
+    return ask_person(f"Type the partition's name to {what} the migration")
 
 
 @click.command()

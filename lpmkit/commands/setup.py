@@ -119,9 +119,11 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
             raise
         terminal().print(f"No site file ({error.what}). The rehearsal needs none.")
     terminal().print(f"Notebooks: {folder}")
-    cards = Path(lpmkit.__file__).parent / "templates" / "jupyter" / "labextensions"
+    beside = Path(lpmkit.__file__).parent / "templates" / "jupyter"
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", KERNELS_BY_FILES]
-    command += [f"--LabApp.extra_labextensions_path={cards}", *jupyter_options]
+    command += [f"--LabApp.extra_labextensions_path={beside / 'labextensions'}"]
+    # notebooks save themselves every ten seconds, and nothing covers the board with news
+    command += [f"--LabApp.app_settings_dir={beside / 'settings'}", *jupyter_options]
     if no_browser:
         command.append("--no-browser")
     with temporary_folder("lpmkit-lab-") as sockets:
