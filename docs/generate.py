@@ -27,7 +27,7 @@ def reference() -> str:
         "# Commands",
         "",
         "Generated from the commands by `make docs`. Exit status: 0 success, 1 check, validation or move failed, 2 "
-        "usage error, 3 inconclusive, 130 interrupted.",
+        "usage error, 3 inconclusive, 4 moved with questions open, 130 interrupted.",
         "",
     ]
     # The same settings as when it is typed: click keeps a command's help option once it was shown.

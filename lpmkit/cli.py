@@ -1,7 +1,8 @@
 """The command line. Every command parses, calls the library once, and prints.
 
-Exit status: 0 success, 1 a check, validation or move failed, 2 usage error, 3 inconclusive (a machine did not answer,
-data is missing, the record cannot be written), 130 interrupted.
+Exit status: 0 done and everything is fine, 1 a check, validation or move failed, 2 usage error, 3 inconclusive (a
+machine did not answer, data is missing, the record cannot be written), 4 the move arrived and questions are open, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import click
 
 import lpmkit
-from lpmkit.commands.console import COULD_NOT_TELL, fit_streams, print_line, visible
+from lpmkit.commands.console import COULD_NOT_TELL, error_data, fit_streams, print_json, print_line, visible
 from lpmkit.log_file import keep_traceback, log_path, redirect_library_logs
 
 #: The modules of `lpmkit.commands` with the names of their commands. A module is loaded when one of its commands is
@@ -32,6 +33,10 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "explain": ("explain",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),
 }
+
+
+#: Whether the command line asks for JSON, in the context's ``meta``.
+AS_JSON = "lpmkit.as_json"
 
 
 class _Commands(click.Group):
@@ -52,19 +57,30 @@ class _Commands(click.Group):
         command.context_settings.setdefault("help_option_names", self.context_settings["help_option_names"])
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Group.parse_args`. An error in a command's own options is JSON too where it is asked for."""
+        ctx.meta[AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""
         fit_streams()
         redirect_library_logs()
+        as_json = ctx.meta[AS_JSON]
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
             error.message = visible(error.message)  # type: ignore[misc] # final for subclasses, not for us
+            if as_json:
+                print_json(error_data(error.format_message()))
             raise
         except (click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort: the traceback is kept, the person gets a sentence
-            print_line(f"lpmkit: {_sentence(error)}", err=True)
+            sentence = _sentence(error)
+            print_line(f"lpmkit: {sentence}", err=True)
+            if as_json:
+                print_json(error_data(sentence))
             sys.exit(COULD_NOT_TELL)
 
 
@@ -94,7 +110,8 @@ def _sentence(error: Exception) -> str:
 def main(context: click.Context, site_file: str | None) -> None:
     """Move a running partition with PowerVM Live Partition Mobility, and measure what its users noticed.
 
-    Exit status: 0 success, 1 check, validation or move failed, 2 usage error, 3 inconclusive, 130 interrupted.
+    Exit status: 0 success, 1 check, validation or move failed, 2 usage error, 3 inconclusive, 4 moved with questions
+    open, 130 interrupted.
     """
     context.obj = site_file
 

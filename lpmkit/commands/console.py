@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lpmkit.runs.folder import Run
 
 FINE, NOT_FINE, USAGE, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
+#: A move that arrived, or several, with questions open: done, and not everything is proved.
+DONE_OPEN = 4
 
 #: Characters that steer a terminal (C0 but for the line's end and the tab, C1), turn the direction of a line, hide, or
 #: are half of a pair.
@@ -119,7 +121,7 @@ def status_of(error: LpmError) -> int:
 
 
 def reports_errors(command: Command) -> Command:
-    """Print the library's errors as one message and exit with the documented status."""
+    """Print the library's errors as one message, with ``--json`` also as JSON, and exit with the documented status."""
 
     @wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> Any:
@@ -127,12 +129,29 @@ def reports_errors(command: Command) -> Command:
             return command(*arguments, **options)
         except click.Abort:
             print_line("\nlpmkit: Cancelled. Nothing was changed on any machine.", err=True)
+            if options.get("as_json"):
+                print_json(error_data("Cancelled. Nothing was changed on any machine."))
             sys.exit(INTERRUPTED)
         except LpmError as error:
             print_line(f"lpmkit: {error}", err=True)
+            if options.get("as_json"):
+                print_json(error_data(error))
             sys.exit(status_of(error))
 
     return wrapped  # type: ignore[return-value]
+
+
+def error_data(error: LpmError | str) -> JsonObject:
+    """An error as JSON values: what, and where known the place, the request, the answer and the next step."""
+    if isinstance(error, str):
+        error = LpmError(error)
+    return {
+        "error": error.what,
+        "where": error.where,
+        "asked": error.asked,
+        "answered": error.answered,
+        "next_step": error.next_step,
+    }
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from lpmkit.commands import candidates
 from lpmkit.commands.args import MoveArguments, confirm_option, newest_run_argument, order_arguments, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
+    DONE_OPEN,
     FINE,
     NOT_FINE,
     Command,
@@ -229,7 +230,9 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
     book.may_recover(run, proposal)
     status = _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
     if status == FINE:
-        print_left_behind(book.left_behind(run))
+        leftovers = book.left_behind(run)
+        print_left_behind(leftovers)
+        status = DONE_OPEN if leftovers is None else FINE
     sys.exit(status)
 
 

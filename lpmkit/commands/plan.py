@@ -14,6 +14,7 @@ import click
 from lpmkit.commands import candidates
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
+    DONE_OPEN,
     FINE,
     INTERRUPTED,
     NOT_FINE,
@@ -360,18 +361,26 @@ def _page(folder: Run, as_json: bool) -> NoReturn:
         console.print(ahead, soft_wrap=True)
     console.print(f"Page: {page}", soft_wrap=True)
     if as_json:
-        print_json({"plan": str(folder.path), "page": str(page), "halted": now.halted, "moves": rows_of(now)})
+        complete = status_of(now) in (FINE, NOT_FINE) and all(
+            move.verdict in ("passed", "failed") for move in now.moves
+        )
+        facts = {"plan": str(folder.path), "page": str(page), "halted": now.halted, "complete": complete}
+        print_json({**facts, "moves": rows_of(now)})
     sys.exit(status_of(now))
 
 
 def status_of(now: PlanStatus) -> int:
-    """Exit status of a plan: success when every move arrived and every verdict passed."""
+    """Exit status of a plan: success when every move arrived and every verdict passed; a verdict that failed is a
+    failure, and one that is not evaluated leaves questions open.
+    """
     from lpmkit.plan.schedule import LOST, Stage
 
     if any(move.stage in LOST for move in now.moves):
         return NOT_FINE
-    fine = all(move.stage is Stage.ARRIVED and move.verdict == "passed" for move in now.moves)
-    return FINE if fine else COULD_NOT_TELL
+    if not all(move.stage is Stage.ARRIVED for move in now.moves):
+        return COULD_NOT_TELL
+    verdicts = {move.verdict for move in now.moves}
+    return NOT_FINE if "failed" in verdicts else FINE if verdicts == {"passed"} else DONE_OPEN
 
 
 COMMANDS: Sequence[Any] = (plan,)

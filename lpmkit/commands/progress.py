@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
+    DONE_OPEN,
     FINE,
     INTERRUPTED,
     NOT_FINE,
@@ -71,12 +72,12 @@ def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:
             style="red",
             soft_wrap=True,
         )
-    report_and_leave(run, as_json)
+    report_and_leave(run, as_json, after_move=True)
 
 
-def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoReturn:
+def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, after_move: bool = False) -> NoReturn:
     """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be
-    written.
+    written, which leaves a question open ``after_move`` and makes any other command inconclusive.
     """
     from lpmkit.analysis import analyse, summary
     from lpmkit.commands.rich_terminal import Terminal
@@ -101,8 +102,15 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None) -> NoR
             soft_wrap=True,
         )
     if as_json:
-        print_json({**found, "run": str(run.path), "report": None if path is None else str(path)})
-    sys.exit(COULD_NOT_TELL if path is None else status_of_verdict(found))
+        written = None if path is None else str(path)
+        complete = path is not None and is_complete(found)
+        print_json({**found, "run": str(run.path), "report": written, "complete": complete})
+    status = status_of_verdict(found)
+    if path is None and not after_move:
+        status = COULD_NOT_TELL
+    elif path is None and status == FINE:
+        status = DONE_OPEN if _has_arrived(found) else COULD_NOT_TELL
+    sys.exit(status)
 
 
 def _is_recorded(run: Run) -> bool:
@@ -131,5 +139,16 @@ def print_summary(found: JsonObject, console: Console | None = None) -> None:
 
 
 def status_of_verdict(found: JsonObject) -> int:
-    """Exit status of a verdict."""
-    return {"passed": FINE, "failed": NOT_FINE}.get(found["verdict"]["state"], COULD_NOT_TELL)
+    """Exit status of a verdict; with open questions, whether the move arrived makes the difference."""
+    open_ = DONE_OPEN if _has_arrived(found) else COULD_NOT_TELL
+    return {"passed": FINE, "failed": NOT_FINE}.get(found["verdict"]["state"], open_)
+
+
+def _has_arrived(found: JsonObject) -> bool:
+    """True if the partition moved; a watch has no such question."""
+    return any(row["key"] == "moved" and row["state"] == "passed" for row in found["verdict"]["questions"])
+
+
+def is_complete(found: JsonObject) -> bool:
+    """True if no question that counts for the verdict is open."""
+    return not any(row["counts"] and row["state"] == "not evaluated" for row in found["verdict"]["questions"])

@@ -27,7 +27,7 @@ from lpmkit.commands.console import (
     site_or_none,
     terminal,
 )
-from lpmkit.commands.progress import print_summary, report_and_leave, status_of_verdict
+from lpmkit.commands.progress import is_complete, print_summary, report_and_leave, status_of_verdict
 from lpmkit.errors import RecordError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def analyse(context: click.Context, run_name: str, output: Path | None, as_json:
     except RecordError as error:
         print_line(f"not written: {error}", err=True)
     if as_json:
-        print_json(figures)
+        print_json({**figures, "complete": is_complete(figures)})
     else:
         print_summary(figures)
     sys.exit(status_of_verdict(figures))

@@ -174,7 +174,8 @@ def test_a_killed_recorder_is_followed_by_one_that_looks_on_and_the_hole_is_not_
     assert rows["complete"]["state"] != "passed"
     assert "not observed" in Path(said.json["report"]).read_text(encoding="utf-8")
     assert said.json["not_observed"]
-    assert said.status == 3, "what was not looked at is not fine"
+    assert said.status == 4, "it arrived, and what was not looked at is not fine"
+    assert said.json["complete"] is False
 
 
 def test_a_move_needs_a_validation_that_is_not_old_and_the_name_typed(rehearsal: Rehearsal, terminal: Terminal) -> None:
