@@ -22,6 +22,9 @@ Row = tuple[str | None, ...]
 STATE_LIMIT_S = 30.0
 #: How long a session may take to say good-bye, seconds.
 CLOSE_LIMIT_S = 2.0
+#: In place of a wallet's password that was not given: without any the driver asks for one at the terminal. A wallet
+#: that is not encrypted ignores it; of one that is the trusted certificates are read all the same.
+NO_PASSWORD = "-"  # noqa: S105 - it stands for none
 Answer = TypeVar("Answer")
 
 

@@ -48,10 +48,46 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "The listener does not know this service: correct `service:`; `lsnrctl status` on the host lists the services.",
     ),
     (
-        r"DPY-6005.*(?:SSL|TLS|CERTIFICATE|certificate)|ORA-2886[0-9]|ORA-29024|ORA-28759|ORA-29002|DPY-6006",
-        "TLS failed: `protocol: tcps` and the port of a TCPS listener belong together; `wallet:` names a "
-        "folder with the authority's certificate"
-        " (ewallet.pem or cwallet.sso), `server_dn:` the distinguished name in the server's certificate.",
+        r"DPY-6002|ORA-29002|ORA-29003",
+        "`server_dn:` is not the distinguished name in the server's certificate: `openssl s_client -connect HOST:PORT`"
+        " shows that as its subject.",
+    ),
+    (
+        r"DPY-6006",
+        "The server's certificate names another host than `listener:`: write the name that is in it, or set"
+        " `server_dn:` to its subject.",
+    ),
+    (
+        r"certificate has expired|ORA-29024.*expired|ORA-28857",
+        "The server's certificate has expired: the database administrator renews it in the server's wallet.",
+    ),
+    (r"certificate is not yet valid", "The server's certificate is not valid yet: compare the clocks of both hosts."),
+    (
+        r"DPY-2018|DPY-2019|ORA-28759",
+        "There is no wallet in the folder that `wallet:` names: it holds ewallet.pem for `way: thin`, and cwallet.sso"
+        " or ewallet.p12 for a client.",
+    ),
+    (
+        r"NO_CERTIFICATE_OR_CRL_FOUND|NO_START_LINE|PEM lib|ORA-28750|ORA-28861",
+        "The wallet cannot be read: ewallet.pem holds the authority's certificate as PEM.",
+    ),
+    (
+        r"Errno 22|bad decrypt|BAD_DECRYPT|DPY-2021|ORA-28791|ORA-29106",
+        "The wallet is encrypted: `wallet_password:` refers to its password.",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|ORA-29024|ORA-28860",
+        "The wallet does not hold the authority of the server's certificate: add that to ewallet.pem, or to the"
+        " client's wallet (orapki wallet add -trusted_cert).",
+    ),
+    (
+        r"WRONG_VERSION_NUMBER|\[SSL|ORA-2886[0-9]",
+        "What answers there speaks another protocol: a TCPS port needs `protocol: tcps`, a TCP port needs it left out.",
+    ),
+    (
+        r"DPY-6005.*DPY-4011",
+        "The listener closed the connection at once: a TCPS port needs `protocol: tcps`, and sqlnet.ora or a firewall"
+        " may not let this host in.",
     ),
     (
         r"Errno 111|ORA-12541",
@@ -142,7 +178,7 @@ def advice(text: str) -> str | None:
     ... ))
     'The database is older than 12.1, which needs an Oracle Client: set `way: thick` (11.2) or ...'
     """
-    return next((step for pattern, step in _ADVICE if re.search(pattern, text)), None)
+    return next((step for pattern, step in _ADVICE if re.search(pattern, text, re.DOTALL)), None)
 
 
 def short(text: str) -> str:
