@@ -82,7 +82,10 @@ CASES: dict[str, Case] = {
         events=((17.0, "guard", {"what": "probe:x", "text": "x has had no answer for 20 s", "stops": True}),
                 (17.1, "request", {"what": "stop", "by": "guard", "why": "x has had no answer for 20 s"})),
     ),
-    "rolled back": Case(move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved",)),
+    "rolled back": Case(
+        move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved", "refused or rolled back", "was to be moved"),
+        documents={"changes": [{"what": "machine serial", "before": "1", "after": "1", "change": "same", "as_it_should": False}]},
+    ),
     "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs-recovery", "recover")),
     "cluster too impatient": Case(
         move(19), "failed", ("PowerHA waits 1 s",),
@@ -215,6 +218,8 @@ def test_a_write_up_says_what_happened_and_nothing_against_it(tmp_path: Path, na
         is_deviation = question.warns or (question.counts and question.state.value != "passed")
         assert (f"| {question.title} " in deviations) is is_deviation, question
     moved = verdict.question("moved").state.value
+    assert "not as expected" not in text
+    assert ("was moved to" in text) is (moved == "passed")
     assert ("Moved, " in verdict.sentence) is (moved == "passed")
     assert ("Save the partition's profile" in text) is (moved == "passed")
 

@@ -134,7 +134,8 @@ def _moved(evidence: Evidence) -> Question:
         why = evidence.record.phases[-1].why
         if phase == "stopped" and (breach := stopped_by_guard(evidence.record.events)):
             why = f"the guard stopped the copy: {breach}"
-        return Question("moved", title, FAILED, f"{phase}{' — ' + why if why else ''}", reply=ReplyWord.NO)
+        word = "refused or rolled back" if phase == "failed" else phase
+        return Question("moved", title, FAILED, f"{word}{' — ' + why if why else ''}", reply=ReplyWord.NO)
     if breach := stopped_by_guard(evidence.record.events):
         return Question("moved", title, FAILED, f"the guard called the move off: {breach}", reply=ReplyWord.NO)
     return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")

@@ -32,6 +32,7 @@ from lpmkit.report.writeup.front import (
     deviations,
     figures_of,
     follow_up,
+    has_moved,
     header,
     sentence_of,
     sign_off,
@@ -95,7 +96,8 @@ def _scope(source: WriteUpInputs) -> Section:
     blocks: list[Block] = []
     watched = ", ".join(sorted({trace.probe for host in source.analysis.hosts for trace in host.traces}))
     if source.is_move:
-        blocks.append(Text(words("scope.move", partition=source.partition, target=source.order.get("target", "?"))))
+        key = "scope.move" if has_moved(source) else "scope.tried"
+        blocks.append(Text(words(key, partition=source.partition, target=source.order.get("target", "?"))))
     else:
         blocks.append(Text(words("scope.watch", hosts=source.partition)))
     blocks.append(Text(words("scope.watched", probes=watched or words("none"))))

@@ -119,7 +119,7 @@ def header(source: WriteUpInputs) -> Section:
         rows.append((words("header.way"), f"{source.partition}: {source_frame} → {target_frame}{machine}"))
     rows.append((words("header.number"), change.get("number") or nobody))
     if source.is_move:
-        key = "header.moved" if _has_moved(source) else "header.tried"
+        key = "header.moved" if has_moved(source) else "header.tried"
         rows += [(words(key), _moved(source)), (words("header.window"), _window(source)[0])]
     else:
         rows.append((words("header.window"), change.get("window") or nobody))
@@ -134,7 +134,8 @@ def header(source: WriteUpInputs) -> Section:
     return Section("header", words("section.header"), (Facts(tuple(rows)),))
 
 
-def _has_moved(source: WriteUpInputs) -> bool:
+def has_moved(source: WriteUpInputs) -> bool:
+    """True where the partition is known to have arrived."""
     return source.analysis.verdict.question("moved").state is AnswerState.PASSED
 
 
@@ -144,7 +145,7 @@ def _move_span(source: WriteUpInputs) -> tuple[int, int | None] | None:
     begin = next((phase.since_ns for phase in phases if phase.name == "asked"), None)
     if begin is None:
         return None
-    end = next((phase.since_ns for phase in phases if phase.name in ENDS), None)
+    end = next((phase.since_ns for phase in reversed(phases) if phase.name in ENDS), None)
     return wall.at(begin), None if end is None else wall.at(end)
 
 
@@ -212,7 +213,7 @@ def back_out(source: WriteUpInputs) -> Section:
     if not said and source.is_move:
         last = source.analysis.phases[-1].name if source.analysis.phases else ""
         places = {side: source.order.get(side, "?") for side in ("source", "target")}
-        key = "usual" if _has_moved(source) else "none" if last in STAYED else "unknown"
+        key = "usual" if has_moved(source) else "none" if last in STAYED else "unknown"
         blocks.append(Text(words(f"scope.back_out.{key}", partition=source.partition, run=source.run.name, **places)))
     return Section("back-out", words("section.back-out"), tuple(blocks))
 
