@@ -179,6 +179,43 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         assert_contains_the_truth(run.document("summary"), truth(rehearsal))
 
 
+def test_a_move_whose_mover_dies_is_recovered_from_the_banner(tmp_path: Path) -> None:
+    with (
+        rehearse(tmp_path / "sim", "mover-dies", speed=20.0) as rehearsal,
+        application(rehearsal.site_file, tmp_path) as address,
+        browser() as page,
+    ):
+        rehearsal.site_file.write_text(rehearsal.site_file.read_text() + "runs: {lead_in_s: 4, tail_s: 4}\n")
+        page.goto(address)
+        page.locator("select:visible").first.wait_for()
+        _choose(page, "partition", "bxaix85")
+        _choose(page, "target", "bvio83")
+        _press(page, "Next: check ▸")
+        page.get_by_text("Validation passed").first.wait_for()
+        _press(page, "Next: move ▸")
+        _confirm(page, "Move")
+        page.locator("[data-state=needs-recovery]").wait_for()
+        assert page.title().startswith("✗ STOPPED AT")
+        page.get_by_text("its users feel nothing").first.wait_for()
+        page.get_by_text("lpmkit recover").first.wait_for()
+        assert page.locator("button.jupyter-button:visible", has_text="Move …").count() == 0
+        shot(page, "application-recover-1366")
+        _confirm(page, "Recover")
+        page.locator("[data-state=failed]").first.wait_for()  # rolled back: on the source as before
+        shot(page, "application-recovered-1366")
+        (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
+        assert phases(run)[-1] == "failed"
+        assert times_asked(run) == 1
+        assert "suspended" not in truth(rehearsal)
+
+
+def _confirm(page: Page, word: str) -> None:
+    """Press a button, type the name below its summary, and confirm."""
+    _press(page, f"{word} …")
+    page.get_by_placeholder("type bxaix85").fill("bxaix85")
+    _press(page, re.compile(f"^ ?{word}$"))
+
+
 def _a_plan_is_written_and_looked_at(page: Page, width: int) -> None:
     page.get_by_text("More", exact=True).first.click()
     _press(page, "Move several")
