@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
+from lpmkit.board.follow import board_of
+from lpmkit.board.page import board_html
 from lpmkit.report.facts import compared, evidence
 from lpmkit.report.outputs import is_derived
 from lpmkit.report.page import write_report
@@ -184,3 +186,18 @@ def test_a_document_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     made = make(tmp_path, Made(duration_s=8.0, suspend=None))
     (made.path / "findings.json").write_text("{")
     assert "findings.json cannot be read" in write_report(made.path).read_text()
+
+
+def test_the_head_of_the_report_is_the_board_that_everybody_sees(run: Run) -> None:
+    assert board_html(board_of(run)) in _html(run)
+
+
+def test_the_contents_lead_to_every_section_and_nothing_passed_stands_in_the_way(run: Run) -> None:
+    page = _html(run)
+    links = re.findall(r'<a href="#([^"]+)"', page)
+    assert links
+    assert set(links) <= set(re.findall(r'id="([^"]+)"', page))
+    assert set(re.findall(r'<h2 id="([^"]+)"', page)) <= set(links)
+    checks = page[page.index('id="checks-before-the-move"') :]
+    assert "1 pass, 0 warn, 0 fail, 1 unknown" in checks
+    assert checks.index("No disk is reserved") < checks.index("<details>") < checks.index("Movers")

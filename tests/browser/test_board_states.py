@@ -6,12 +6,14 @@ The states are run folders, so one browser sees all of them and no machine is as
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from lpmkit.board.page import board_html
+from lpmkit.board.model import Board
+from lpmkit.board.page import PARTS, board_html, parts, style
 from tests.board_states import STATES, board_in
 from tests.browser.lab import browser, shot
 
@@ -119,3 +121,68 @@ def test_a_silence_can_be_pointed_at_in_a_saved_copy(page: Page, pages: dict[str
     show(page, pages["moved"])
     told = page.locator("rect.lpm-gap title").all_text_contents()
     assert any("ssh-ticks: no heartbeat for 1." in text and "UTC" in text for text in told)
+
+
+#: A model as anywidget hands it to the script: traits, and who is told of their changes.
+_MODEL = """async ({ script, traits }) => {
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  const { render } = (await import(url)).default;
+  const told = {};
+  const model = { get: (name) => traits[name], on: (name, act) => { told[name] = act; } };
+  window.change = (name, value) => { traits[name] = value; told[`change:${name}`]?.(); };
+  document.body.innerHTML = "<div id='board'></div>";
+  render({ model, el: document.getElementById("board") });
+}"""
+
+
+def scripted(page: Page, board: Board, **traits: object) -> None:
+    """Show a board by its script, as a notebook does."""
+    script = files("lpmkit").joinpath("templates", "board.js").read_text(encoding="utf-8")
+    made = {"shown": list(PARTS), "css_text": style(), "live": False, "names_page": False, "tells": False, "alarm": ""}
+    named = {"title": board.banner.title, "sign": board.banner.sign, "colour": "#0b5394"}
+    page.set_content("<!doctype html><meta charset='utf-8'><body></body>")
+    page.evaluate(_MODEL, {"script": script, "traits": {**made, **parts(board), **named, **traits}})
+
+
+def test_what_a_person_opened_stays_open_when_its_part_is_drawn_again(page: Page, tmp_path: Path) -> None:
+    with board_in(tmp_path, "copying") as (_, board):
+        scripted(page, board)
+        fold = page.locator("details[data-key=checks]")
+        assert fold.get_attribute("open") is None
+        fold.locator("summary").click()
+        page.evaluate("html => window.change('folds', html)", parts(board)["folds"] + "<!-- anew -->")
+        assert fold.get_attribute("open") is not None
+        fold.locator("summary").click()
+        page.evaluate("html => window.change('folds', html)", parts(board)["folds"])
+        assert fold.get_attribute("open") is None
+
+
+def test_a_board_whose_kernel_ended_does_not_look_like_one_that_goes_on(page: Page, tmp_path: Path) -> None:
+    with board_in(tmp_path, "copying") as (_, board):
+        page.clock.install()
+        scripted(page, board, live=True)
+        page.clock.run_for(4_000)
+        assert page.locator(".lpm-stale").count() == 0
+        page.clock.run_for(8_000)
+        assert page.locator(".lpm-stale").count() == 1
+        shot(page, "board-stale")
+        page.evaluate("html => window.change('lanes', html)", parts(board)["lanes"])
+        page.clock.run_for(2_000)
+        assert page.locator(".lpm-stale").count() == 0, "it goes on"
+        page.evaluate("window.change('live', false)")
+        page.clock.run_for(60_000)
+        assert page.locator(".lpm-stale").count() == 0, "a run that is over does not change"
+
+
+def test_who_asked_for_it_is_notified_once(page: Page, tmp_path: Path) -> None:
+    with board_in(tmp_path, "needs-recovery") as (_, board):
+        scripted(page, board, tells=True)
+        page.evaluate(
+            "() => { window.told = []; window.Notification = class { constructor(text) { window.told.push(text); } "
+            "static permission = 'granted'; static requestPermission = async () => 'granted'; }; }"
+        )
+        page.evaluate("window.change('alarm', 'stopped half way')")
+        assert page.evaluate("window.told") == [], "nobody asked"
+        page.get_by_label("notify me").check()
+        page.evaluate("window.change('alarm', 'needs recovery')")
+        assert page.evaluate("window.told") == ["needs recovery"]
