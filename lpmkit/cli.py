@@ -31,6 +31,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "completion": ("completion",),
     "setup": ("simulate", "demo", "lab", "app", "doctor"),
     "explain": ("explain",),
+    "ledger": ("ledger",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),
 }
 

@@ -216,6 +216,12 @@ def history_page(past: History, moves: Sequence[Move], title: str) -> str:
     )
 
 
+def table_page(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
+    """A table as one file of HTML, with notes above it."""
+    page = _environment().get_template("comparison.html.j2")
+    return page.render(title=title, head=head, rows=rows, pictures=[], notes=notes)
+
+
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
