@@ -145,6 +145,29 @@ def test_two_folders_never_move_one_partition_at_once(tmp_path: Path, managers: 
     book.refuse_second_move(third)
 
 
+def test_a_move_that_ends_after_a_refused_stop_was_not_stopped(managers: Managers, tmp_path: Path) -> None:
+    """The stop was refused, and the recovery rolled the move back."""
+    run = move_folder(tmp_path)
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "recorder-started", pid=1, mode="move", resumed=False)
+        writer.event("recorder", "intent", what="migrate")
+        writer.event("recorder", "phase", phase="copying", why="")
+        writer.event("recorder", "intent", what="stop", request="1")
+        writer.event("recorder", "answer", what="stop", request="1", status=1, text="HSCLFFFF recover")
+    record(run)  # the source lists it as before the move
+    assert phases(run) == ["copying", "failed"]
+    again = move_folder(tmp_path)
+    with RunWriter(again.path) as writer:
+        writer.event("recorder", "recorder-started", pid=1, mode="move", resumed=False)
+        writer.event("recorder", "intent", what="migrate")
+        writer.event("recorder", "phase", phase="copying", why="")
+        writer.event("recorder", "intent", what="stop", request="1")
+        writer.event("recorder", "answer", what="stop", request="1", status=0, text="")
+    record(again)
+    assert phases(again) == ["copying", "stopped"]
+    assert managers.sent == []
+
+
 def test_two_tabs_that_press_move_at_once_send_one_command(tmp_path: Path, managers: Managers) -> None:
     """Two pages of one run: both pass the front end's questions before either has a recorder."""
     run = move_folder(tmp_path, lead_in_s=0.2)

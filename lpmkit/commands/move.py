@@ -317,13 +317,14 @@ def _name_for(run: Run, what: str) -> str:
 def approve(context: click.Context, run_name: str, typed: str | None, key: Path | None, as_json: bool) -> None:
     """Approve a prepared move as a second person. The approval covers this order only and expires."""
     from lpmkit.runbook import Runbook
-    from lpmkit.runs.approvals import order_hash
+    from lpmkit.runs.approvals import order_hash, require_unmoved
 
     run = named_run(context, run_name)
     book = Runbook(site_of(context))
     order = book.own_order(run)
+    require_unmoved(run)
     if typed is None:
-        rows = [{"what": name, "": value} for name, value in asdict(order).items() if value]
+        rows = [{"what": name.replace("_", " "), "": value} for name, value in asdict(order).items() if value]
         print_table(f"Prepared by {run.manifest.get('by', '?')}", [*rows, {"what": "hash", "": order_hash(run)}])
         typed = ask_person(f"Type the partition's name to approve the move as {book.person.login}")
     given = book.approve(run, typed, key=key)

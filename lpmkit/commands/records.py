@@ -262,7 +262,8 @@ def was_moved(context: click.Context, host: str, ssh_config: Path | None, as_jso
     if as_json:
         print_json({**asdict(past), "conclusion": past.conclusion})
         sys.exit(status)
-    print_table("", [asdict(move) for move in past.moves])
+    heads = {"came_from": "from machine ID", "went_to": "to machine ID"}
+    print_table("", [{heads.get(name, name): value for name, value in asdict(move).items()} for move in past.moves])
     identity = past.identity
     print_line(f"Now: serial number {identity.serial or 'not known'}, machine ID {identity.machine_id or 'not known'}.")
     for text in identity.missing:

@@ -226,7 +226,7 @@ class ViosThroughHmc:
         """Run a command on the VIOS. Raises `RemoteError` for a root shell, which an HMC does not offer."""
         if stdin or list(arguments[:1]) == ["oem_setup_env"]:
             raise RemoteError(
-                "this needs a root shell, which there is none of through an HMC",
+                "this needs a root shell, and an HMC gives none",
                 where=self.where,
                 asked=shlex.join(arguments),
                 next_step="Log in to the VIOS itself to see it; nothing else depends on it.",

@@ -13,7 +13,7 @@ not report it, the probes measure it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -164,12 +164,21 @@ def _away(target: MigrationReading | None, *, inactive: bool) -> Observation:
 
 @dataclass(frozen=True, slots=True)
 class MoveState:
-    """The phase of a move and the last observations in a row. A value: `next_state` makes the next one."""
+    """The phase of a move and the last observations in a row. A value: `next_state` makes the next one.
+
+    ``stop_refused``: the manager refused the stop that was asked for, so a move that ends did not end by it.
+    """
 
     phase: Phase
     seen: Observation | None = None
     times: int = 0
     stop_asked: bool = False
+    stop_refused: bool = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """True where a stop was asked for and not refused."""
+        return self.stop_asked and not self.stop_refused
 
 
 def next_state(standing: MoveState, seen: Observation) -> MoveState:
@@ -184,8 +193,8 @@ def next_state(standing: MoveState, seen: Observation) -> MoveState:
     phase = standing.phase
     following = TRANSITIONS.get((phase, seen))
     if following is not None and times >= PATIENCE.get((phase, seen), 1):
-        phase = Phase.STOPPED if following is Phase.FAILED and standing.stop_asked else following
-    return MoveState(phase, seen, times, standing.stop_asked)
+        phase = Phase.STOPPED if following is Phase.FAILED and standing.is_stopped else following
+    return replace(standing, phase=phase, seen=seen, times=times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,16 @@ class RecoveryAction(StrEnum):
         return {"hands off": "none (do not intervene)", "start it": "activate it"}.get(self.value, self.value)
 
 
+def _amount(number: int | None) -> str:
+    """
+    >>> _amount(2251760666), _amount(53_000_000), _amount(None)
+    ('2.25 GB', '53 MB', 'an unknown amount')
+    """
+    if number is None:
+        return "an unknown amount"
+    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
 @dataclass(frozen=True, slots=True)
 class EndReading:
     """The state of one end. ``reading`` is ``None`` where its manager does not answer, and ``why_not`` is the reason.
@@ -118,7 +128,7 @@ class EndReading:
         counted = (
             ""
             if reading.bytes_transmitted is None
-            else f", {reading.bytes_transmitted} bytes sent, {reading.bytes_remaining} left"
+            else f", {_amount(reading.bytes_transmitted)} sent, {_amount(reading.bytes_remaining)} left"
         )
         return f"{named}: {reading.partition_state}, {reading.migration_state or 'no migration state'}{counted}"
 
@@ -260,7 +270,7 @@ RULES: tuple[RecoveryRule, ...] = (
         "failed-target-off",
         "the migration failed, the target has no power, recovery was refused",
         RecoveryAction.FORCE,
-        "The target runs nothing, so the source may continue without it. Remains on the target show when it has "
+        "The target runs nothing, so the source may continue without it. What is left on the target shows when it has "
         "power again.",
         lambda ends: ends.source.broken and ends.target.is_off and ends.recover_refused > 0,
     ),

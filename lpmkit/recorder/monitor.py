@@ -154,7 +154,7 @@ class MigrationMonitor:
             self.called_off = not self._begun and self.state.phase in (Phase.PREPARED, Phase.FAILED)
             if not self.called_off:
                 self._stop_sent = True
-                self.state = replace(self.state, stop_asked=True)
+                self.state = replace(self.state, stop_asked=True, stop_refused=False)
         if was_sent or (was_called_off and self.called_off):
             text = "The stop was asked for already; it is not asked for a second time."
             self._event("answer", what="stop", request=request, status=0, text=text)
@@ -167,6 +167,9 @@ class MigrationMonitor:
         status = self._answered("stop", request, lambda: self._desk.stop(self.order.partition))
         if status != 0:
             self._stop_sent = False  # refused, or not known to have arrived: whoever asks again is not kept from it
+        if status not in (0, None):
+            with self._turn:
+                self.state = replace(self.state, stop_refused=True)
 
     def recover(self, request: str = "", *, force: bool = False) -> None:
         """Ask the source's manager to clean up after an interrupted migration."""
@@ -300,7 +303,7 @@ class MigrationMonitor:
     def _enter(self, phase: Phase, why: str) -> None:
         with self._turn:
             was = self.state.phase
-            self.state = MoveState(phase, stop_asked=self.state.stop_asked)
+            self.state = replace(self.state, phase=phase, seen=None, times=0)
         self._record_transition(was, phase, why)
 
     def _record_transition(self, was: Phase, phase: Phase, why: str) -> None:

@@ -16,7 +16,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from lpmkit.analysis.time_outs import cluster_time_outs
@@ -456,11 +456,13 @@ def last_state(run: Run) -> MoveState:
     state = MoveState(Phase.PREPARED)
     for event in run.events():
         if event.kind == "phase":
-            state = MoveState(Phase(event.data["phase"]), stop_asked=state.stop_asked)
+            state = replace(state, phase=Phase(event.data["phase"]))
         elif event.kind == "intent" and event.data.get("what") == "migrate" and state.phase is Phase.PREPARED:
             state = MoveState(Phase.ASKED)
         elif event.kind == "intent" and event.data.get("what") == "stop":
-            state = MoveState(state.phase, stop_asked=True)
+            state = replace(state, stop_asked=True, stop_refused=False)
+        elif event.kind == "answer" and event.data.get("what") == "stop":
+            state = replace(state, stop_refused=event.data.get("status") not in (0, None))
     return state
 
 

@@ -91,8 +91,7 @@ def approve(
             f"the name typed is {typed_name!r} and the partition is {order.get('partition')!r}; nothing was approved",
             next_step="Type the partition's name exactly.",
         )
-    if any(event.kind == "intent" for event in run.events()):
-        raise NotAllowed("this run has moved already; there is nothing to approve", where=run.name)
+    require_unmoved(run)
     given = Approval(person.login, (clock or Clock()).wall_ns(), order_hash(run), key is not None)
     folder = make_folder(run.path / FOLDER)
     _keep_apart(folder)
@@ -107,6 +106,12 @@ def approve(
             path.unlink(missing_ok=True)
             raise
     return given
+
+
+def require_unmoved(run: Run) -> None:
+    """Raise `NotAllowed` for a run whose move was asked for already."""
+    if any(event.kind == "intent" for event in run.events()):
+        raise NotAllowed("this run has moved already; there is nothing to approve", where=run.name)
 
 
 def _keep_apart(folder: Path) -> None:

@@ -59,18 +59,17 @@ class PastMoves:
     def conclusion(self) -> str:
         """One sentence for a person."""
         done = [move for move in self.moves if move.outcome in (PastOutcome.COMPLETED, PastOutcome.UNLOGGED)]
-        reach = f"its error log reaches back to {self.since}" if self.since else "its error log is empty"
+        reach = f"The error log reaches back to {self.since}." if self.since else "The error log is empty."
         if not done:
-            return f"No finished move is on record; {reach}."
+            return f"No finished move is on record. {reach}"
         last = done[-1]
         where = (
-            f" from {last.came_from} to {last.went_to}"
-            if last.came_from != last.went_to
-            else f", now on {last.went_to}"
+            f"from {last.came_from} to {last.went_to}" if last.came_from != last.went_to else f"now on {last.went_to}"
         )
         when = last.ended if last.outcome is PastOutcome.COMPLETED else f"some time from {last.started} to {last.ended}"
+        count = f"{len(done)} move{'s are' if len(done) > 1 else ' is'} on record."
         boot = f" It has not been started since {self.booted:%Y-%m-%d %H:%M} UTC." if self.booted else ""
-        return f"Moved last{where}: {when}; {len(done)} move{'s' if len(done) > 1 else ''} on record, {reach}.{boot}"
+        return f"Last move: {where}, {when}. {count} {reach}{boot}"
 
 
 def was_moved(host: str, shell: AixShell) -> PastMoves:
