@@ -24,7 +24,7 @@ STATE_LIMIT_S = 30.0
 CLOSE_LIMIT_S = 2.0
 #: In place of a wallet's password that was not given: without any the driver asks for one at the terminal. A wallet
 #: that is not encrypted ignores it; of one that is the trusted certificates are read all the same.
-NO_PASSWORD = "-"  # noqa: S105 - it stands for none
+NO_PASSWORD = "none given"  # noqa: S105 - it stands for none
 Answer = TypeVar("Answer")
 
 
