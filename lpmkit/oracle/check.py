@@ -115,6 +115,17 @@ def _service_trouble(access: DatabaseAccess, facts: Mapping[str, Sequence[Mappin
     )
 
 
+def _partial_log(settings: DatabaseSettings, facts: Mapping[str, Sequence[Mapping[str, str | None]]]) -> str:
+    """The objection to an alert log that is read by SQL from within a pluggable database: it has that one's lines
+    alone.
+    """
+    row = next(iter(facts.get("container", ())), {})
+    by_sql = (settings.alert_log or "").upper() == DiagFollower.path
+    if not by_sql or row.get("cdb") != "YES" or row.get("con_name") == "CDB$ROOT":
+        return ""
+    return f"its user is in container {row.get('con_name')}, and V$DIAG_ALERT_EXT shows that container only"
+
+
 def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
     access: DatabaseAccess,
     password: str | None,
@@ -145,6 +156,12 @@ def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
         return Look(
             what, False, f"{said}; the site file says {settings.version}", f"Correct databases.{access.sid}.version."
         )
+    if objection := _partial_log(settings, gathered["facts"]):
+        step = (
+            f"Set databases.{access.sid}.user to a common user (C##…) of CDB$ROOT, or let alert_log be the path of the"
+            " file."
+        )
+        return Look(what, False, f"{said}; {objection}", step)
     if objection := _service_trouble(access, gathered["facts"]):
         return Look(
             what,

@@ -56,7 +56,7 @@ class ThinConnection:
         self._way, self._loop = access, asyncio.new_event_loop()
         self._error: type[Exception] = oracledb.Error
         self._connection: Any = None
-        tls = {"wallet_password": wallet_password} if access.protocol == "tcps" and wallet_password else {}
+        tls = {"wallet_password": wallet_password or NO_PASSWORD} if access.protocol == "tcps" else {}
 
         async def log_on() -> Any:
             # since 26.0 the driver wants to be inside a running loop when it is called
