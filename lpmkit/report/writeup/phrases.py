@@ -25,6 +25,8 @@ _UNITS = r"s|ms|µs|%|h|MB|GB|MiB|GiB|MB/s|Hz|kHz|Minuten|minutes"
 #: A decimal number with a unit, or one that opens a range: no part of a version, an address or a name.
 _NUMBER = re.compile(rf"(?<![\w.:/-])([+-]?\d{{1,3}}(?:,\d{{3}})+|[+-]?\d+)(\.\d+)?(?=\s?(?:{_UNITS})(?!\w)|\s…\s\d)")
 _MOMENT = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|\+00:00)")
+#: A moment alone, of a clock that the text around it names.
+_MOMENT_ALONE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d:\d\d:\d\d)")
 
 
 class PhraseBook:
@@ -103,6 +105,8 @@ def localised(text: str) -> str:
     >>> localised("1.621 s … 1.634 s, VIOS 2.2.6.10 at 192.0.2.83, booted 2026-10-20T01:54:00Z")
     '1,621 s … 1,634 s, VIOS 2.2.6.10 at 192.0.2.83, booted 20.10.2026 01:54:00 UTC'
     """
+    if alone := _MOMENT_ALONE.fullmatch(text):
+        return alone.expand(r"\3.\2.\1 \4")
     text = _NUMBER.sub(lambda match: match[0].translate(str.maketrans(",.", ".,")), text)
     return _MOMENT.sub(r"\3.\2.\1 \4 UTC", text)
 
