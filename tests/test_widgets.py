@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from lpmkit.board.follow import board_of
 from lpmkit.board.page import assembled
 from lpmkit.config import Site, load_site
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.inventory import Frame, Partition
 from lpmkit.migration.recovery import BothEnds, EndReading
 from lpmkit.migration.status import LOOK_HOLDS_S, RunStatus, state
-from lpmkit.notebook import live
+from lpmkit.notebook import board_view, live
 from lpmkit.notebook.application import STEPS, Application, application_for
 from lpmkit.notebook.board_view import alarm_of
 from lpmkit.notebook.choose import Chooser
@@ -484,6 +485,17 @@ def test_a_live_board_sends_what_has_changed_and_shows_what_the_saved_notebook_s
     assert sent == [], "nothing has changed"
     shown = {"head": board.head.head, **{name: getattr(board.body, name) for name in ("lanes", "happened", "folds")}}
     assert assembled(shown) == plain_board(run).data == board.picture().data
+
+
+def test_without_its_script_a_board_is_the_same_as_plain_html(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_view, "HAS_SCRIPT", False)
+    whole = board_view.board_view()
+    whole.show(board_of(run))
+    assert whole.value == plain_board(run).data
+    board = LiveBoard(run)
+    board.close_board()
+    assert "PREPARED" in board.head.value or "READY" in board.head.value
+    assert "What happened" in board.body.value
 
 
 def test_the_board_of_the_running_move_is_there_for_whoever_comes_back(book: Runbook, run: Run) -> None:
