@@ -207,7 +207,7 @@ def test_a_failure_says_the_managers_words_their_meaning_where_it_runs_and_what_
     told = [line for item in board.failure.items for line in (item.text, *item.lines, item.command)]
     assert any("HSCLA27C The operation to get the physical device location failed." in line for line in told)
     assert any(line.startswith("HSCLA27C: A VIOS could not say") for line in told)
-    assert "blade13: Migrating - Running, Migration Failed, 2197758093 bytes sent, 2097209203 left" in told
+    assert "blade13: Migrating - Running, Migration Failed, 2.20 GB sent, 2.10 GB left" in told
     assert "bxaix85 answers: its users feel nothing." in told
     assert f"lpmkit recover {run.path}" in told
 
