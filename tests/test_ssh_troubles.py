@@ -29,11 +29,12 @@ from lpmkit.errors import (
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.connection import Connection, Prepare
 from lpmkit.ssh.greeting import Greeting, greeting
+from lpmkit.ssh.login_texts import account_trouble
 from lpmkit.ssh.paramiko_login import supported
 from lpmkit.ssh.session import Reply
 from lpmkit.ssh.wire import Wire
 from tests.odd_ssh_server import OddServer, Ways
-from tests.ssh_servers import KINDS, KindOfHost, key_file
+from tests.ssh_servers import KINDS, Kind, KindOfHost, key_file
 
 
 @pytest.fixture(params=["paramiko", "OpenSSH"])
@@ -253,8 +254,14 @@ def test_a_locked_account(tmp_path: Path, more: Sequence[str], banner: str) -> N
 
 
 def test_a_banner_that_is_no_trouble(tmp_path: Path, more: Sequence[str]) -> None:
-    with OddServer(tmp_path, Ways(banner="Authorised use only.\nYour password will expire in 5 days.\n")) as odd:
+    banner = (
+        "Authorised use only.\nYour password will expire in 5 days.\nIf your password has expired, call 1234.\n"
+        "After too many unsuccessful login attempts the account is locked.\n"
+    )
+    with OddServer(tmp_path, Ways(banner=banner)) as odd:
         assert _is_in("odd", odd.config(*more))
+    with OddServer(tmp_path, Ways(banner=banner, algorithms=())) as odd:
+        assert type(trouble_of("odd", odd.config(*more))) is LoginRefused
 
 
 @pytest.mark.parametrize(
@@ -345,3 +352,36 @@ def test_a_restricted_shell_is_named(line: str) -> None:
         Reply("vios", "LANG=C /usr/bin/uname", 1, "", line).checked()
     with pytest.raises(CommandRefused, match="exit status 1"):
         Reply("vios", "LANG=C lslpp", 1, "", "lslpp: this fileset is restricted").checked()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("[compat]: 3004-327 Your password has been expired for too long.", PasswordExpired),
+        ("WARNING: Your password has expired.", PasswordExpired),
+        ("*** Password has expired", PasswordExpired),
+        ("3004-610 Sie müssen Ihr Kennwort ändern.", PasswordExpired),
+        ("@" * 100_000 + " WARNING: " + "x:" * 100_000, type(None)),
+        ("3004-302 Your account has been locked; please see the system administrator.", AccountLocked),
+        ("Your account has expired; please contact your system administrator", AccountLocked),
+        ("Account locked due to 5 failed logins", AccountLocked),
+        ("Your account will be locked after 3 failures", type(None)),
+    ],
+)
+def test_what_a_host_says_of_an_account(text: str, kind: type[object]) -> None:
+    assert type(account_trouble(f"Welcome\n{text}\n", "h", "padmin")) is kind
+
+
+def test_a_key_of_a_kind_that_the_configuration_forbids_is_named_with_the_line(
+    host: KindOfHost, more: Sequence[str]
+) -> None:
+    error = trouble_of(host.name, host.config(*more, "PubkeyAcceptedAlgorithms ssh-ed25519", key="ecdsa"))
+    assert type(error) is LoginRefused
+    assert "PubkeyAcceptedAlgorithms +ecdsa-sha2-nistp256" in str(error)
+
+
+def test_a_host_that_opens_no_session_has_not_started_the_command(tmp_path: Path, more: Sequence[str]) -> None:
+    with KindOfHost(tmp_path, Kind(lines=("MaxSessions 0",))) as full:
+        error = trouble_of(full.name, full.config(*more))
+        assert "it opened no session" in str(error)
+        assert "was not started" in str(error)

@@ -20,6 +20,7 @@ from lpmkit.ssh.batching import batch_line, batch_replies
 from lpmkit.ssh.connection import Connection, connect
 from lpmkit.ssh.greeting import Greeting, greeting, without_notice
 from lpmkit.ssh.login_texts import session_trouble
+from lpmkit.ssh.mux import MuxRefused
 from lpmkit.ssh.route import Route, by_hand, route
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply, Transcript, command_line
@@ -80,6 +81,14 @@ class SshSession:
         status: int | None = None
         try:
             status = self._exchange(arguments, stdin, output, error, timeout_s)
+        except (paramiko.ChannelException, MuxRefused) as trouble:
+            self.close()
+            raise ConnectionLost(
+                f"it opened no session for the command: {trouble}",
+                where=self.where,
+                asked=command,
+                next_step="The command was not started. The host may limit its sessions (MaxSessions).",
+            ) from trouble
         except (paramiko.SSHException, OSError, EOFError) as trouble:
             self.close()
             raise ConnectionLost(

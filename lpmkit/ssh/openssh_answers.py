@@ -38,7 +38,7 @@ _FACTS = {
     "cipher": r"debug1: kex: client->server cipher: (\S+)",
     "mac": r"debug1: kex: client->server cipher: \S+ MAC: (\S+)",
 }
-_NO_MATCH = re.compile(r"no matching (.+) found\. Their offer: ?(.*)")
+_NO_MATCH = re.compile(r"no matching ([\w ]{1,40}) found\. Their offer: ?(.*)")
 _DENIED = re.compile(r"Permission denied \((.*)\)")
 _CONTINUE = re.compile(r"debug1: Authentications that can continue: (.*)")
 _ASKED = re.compile(r"debug1: Next authentication method: (password|keyboard-interactive)")

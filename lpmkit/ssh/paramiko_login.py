@@ -497,12 +497,16 @@ def ended_during_login(
     Without a word it may have broken, and a key may be offered again; a password may not.
     """
     kind = LoginRefused if words or with_password else Unreachable
+    advice = (
+        "Name the one key of this host in the ssh configuration: IdentityFile, with IdentitiesOnly yes."
+        if "Too many authentication failures" in words
+        else "The account may be locked or unable to log in; the host's own log says why."
+    )
     return kind(
         f"it ended the connection during the login of {target.user}",
         where=target.host,
         answered=words or "nothing",
-        next_step=f"{_offered(offered)}The account may be locked or unable to log in; the host's own log says why. "
-        f"Try `{by_hand(target)}`.",
+        next_step=f"{_offered(offered)}{advice} Try `{by_hand(target)}`.",
     )
 
 
@@ -530,7 +534,14 @@ def login_refusal(
             **facts,
             next_step=f"Load it once: ssh-add {locked[0].label}",
         )
-    if not signing and any(key.key_type == "ssh-rsa" for key in unsigned):
+    if not signing and unsigned and all(key.key_type != "ssh-rsa" for key in unsigned):
+        return LoginRefused(
+            f"the key {unsigned[0].named} was not offered: the ssh configuration does not allow its kind",
+            **facts,
+            next_step="Use another kind of key, or add to the ssh configuration of this host: "
+            f"PubkeyAcceptedAlgorithms +{unsigned[0].key_type}",
+        )
+    if not signing and unsigned:
         rsa = next(key for key in unsigned if key.key_type == "ssh-rsa")
         return LoginRefused(
             f"the key {rsa.named} was not offered: the host understands only signatures with SHA-1, "
