@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paramiko
 from packaging.requirements import Requirement
@@ -19,17 +20,20 @@ from lpmkit.checks import Verdict
 from lpmkit.config import DatabaseSettings, FrameSettings, Site, load_site
 from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
+from lpmkit.extras import missing_extra
 from lpmkit.oracle.check import look_at
 from lpmkit.probes.orders import sap_host
 from lpmkit.runbook import Runbook
 from lpmkit.sap.rfc import trouble
-from lpmkit.sap.system import System, open_system
 from lpmkit.site_file import find_site_file
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.survey.connect import confirm_dialect, control_of
 
 #: The subject of a diagnosis of a package begins so.
 PACKAGE = "package "
+if TYPE_CHECKING:
+    from lpmkit.sap.system import System
+
 #: Minimum free space: a minute of a move with the usual probes takes about 2 MB, and a night of watching should fit.
 ROOM_MB = 2000
 
@@ -70,23 +74,33 @@ def _python() -> Diagnosis:
 def _packages() -> Iterator[Diagnosis]:
     for text in metadata.requires("lpmkit") or ():
         requirement = Requirement(text)
-        optional = requirement.marker is not None
-        if optional and requirement.name not in ("cx_Oracle", "cx-oracle"):
-            continue
-        yield _package(requirement, optional=optional)
+        extra = next((name for name in (*PURPOSES, "test") if f'extra == "{name}"' in str(requirement.marker)), "")
+        if requirement.name != "lpmkit" and (requirement.marker is None or extra in PURPOSES):
+            yield _package(requirement, extra)
     yield _rfc()
 
 
-def _package(requirement: Requirement, *, optional: bool) -> Diagnosis:
+#: The extras whose packages are examined, and what needs them.
+PURPOSES = {
+    "notebook": "JupyterLab and the application",
+    "report": "reports, write-ups and plans",
+    "oracle": "databases that are asked over the network",
+    "sap": "SAP systems",
+    "keyring": "secrets in the keyring",
+    "oracle10g": "an Oracle 10g database",
+}
+
+
+def _package(requirement: Requirement, extra: str) -> Diagnosis:
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
-        if optional:
+        if extra:
             return Diagnosis(
                 Verdict.WARN,
                 f"{PACKAGE}{requirement.name}",
                 "not installed",
-                "Nothing to do without an Oracle 10g database. With one: pip install 'lpmkit[oracle10g]'",
+                f"Only needed for {PURPOSES[extra]}: pip install 'lpmkit[{extra}]'",
             )
         return Diagnosis(
             Verdict.FAIL,
@@ -206,6 +220,16 @@ def _dialect(book: Runbook, name: str) -> Diagnosis:
 
 def _sap(book: Runbook) -> Iterator[Diagnosis]:
     """Diagnoses of the SAP interfaces of the site; each is asked one question that only it can answer."""
+    if not book.site.sap_systems:
+        return
+    try:
+        from lpmkit.sap.system import open_system  # noqa: PLC0415 - its libraries are those of an extra
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        yield Diagnosis(Verdict.UNKNOWN, "SAP systems", missing.what, missing.next_step or "")
+        return
     for sid, settings in book.site.sap_systems.items():
         try:
             system = open_system(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -10,8 +13,13 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from lpmkit.cli import main
+from lpmkit.extras import EXTRAS
+from tests.test_startup import loaded
 
 TOP = Path(__file__).parent.parent
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -20,7 +28,11 @@ BY_NAME = {"jupyterlab": '"-m", "jupyterlab"', "oracledb": '"oracledb"', "cx-ora
 
 
 def names(requirements: list[str]) -> set[str]:
-    return {canonicalize_name(Requirement(text).name) for text in requirements}
+    return {str(canonicalize_name(Requirement(text).name)) for text in requirements} - {"lpmkit"}
+
+
+#: What the extras for users bring.
+OPTIONAL = names([text for extra in (*EXTRAS, "oracle10g") for text in PROJECT["optional-dependencies"][extra]])
 
 
 def imported(source: str) -> Iterator[str]:
@@ -45,7 +57,7 @@ def packages_of(*folders: str) -> dict[str, set[str]]:
 
 
 def test_every_package_that_lpmkit_imports_is_declared_and_no_other() -> None:
-    users, declared = packages_of("lpmkit"), names(PROJECT["dependencies"])
+    users, declared = packages_of("lpmkit"), names(PROJECT["dependencies"]) | OPTIONAL
     assert {name: users[name] for name in set(users) - declared} == {}, "imported, not declared"
     assert declared - set(users) - set(BY_NAME) == set(), "declared, imported nowhere"
 
@@ -57,6 +69,88 @@ def test_a_package_that_is_started_or_loaded_by_its_name_is_named(name: str) -> 
 
 
 def test_every_package_that_the_tests_import_is_declared() -> None:
-    declared = names([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+    declared = names(PROJECT["dependencies"]) | OPTIONAL | names(PROJECT["optional-dependencies"]["test"])
     users = packages_of("tests", "benchmarks", "docs")
     assert {name: users[name] for name in set(users) - declared} == {}
+
+
+# --- extras ----------------------------------------------------------------------------------------------------------
+
+BLOCKER = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {packages!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+OF_EXTRAS = {package for packages in EXTRAS.values() for package in packages}
+RUN = TOP / "fixtures" / "runs" / "hmc-move"
+
+
+def without_extras(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command where no package of an extra can be imported, in its children neither."""
+    (folder / "sitecustomize.py").write_text(BLOCKER.format(packages=OF_EXTRAS))
+    return subprocess.run(
+        [sys.executable, "-m", "lpmkit.cli", *words],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        input="x\n",
+        check=False,
+    )
+
+
+def test_the_extras_name_the_packages_that_pyproject_gives_them() -> None:
+    known = packages_distributions()
+    for extra, packages in EXTRAS.items():
+        brought = {canonicalize_name(known[package][0]) for package in packages if package in known}
+        assert brought == names(PROJECT["optional-dependencies"][extra]), extra
+    assert PROJECT["optional-dependencies"]["all"] == [f"lpmkit[{','.join(EXTRAS)}]"]
+    assert "lpmkit[all]" in PROJECT["optional-dependencies"]["test"]
+
+
+def test_what_moves_and_records_imports_no_package_of_an_extra() -> None:
+    modules = "lpmkit.runbook, lpmkit.recorder.process, lpmkit.probes.process, lpmkit.doctor, lpmkit.analysis"
+    assert not {name.partition(".")[0] for name in loaded(f"import {modules}")} & OF_EXTRAS
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (("write-up", str(RUN), "--json"), "report"),
+        (("lab", "--no-browser"), "notebook"),
+        (("app", "--no-browser"), "notebook"),
+        (("secret", "set", "a/b"), "keyring"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_missing_extra_is_named_with_the_line_to_type(words: tuple[str, ...], extra: str, tmp_path: Path) -> None:
+    done = without_extras(*words, folder=tmp_path)
+    assert done.returncode == 2, done
+    assert f"pip install 'lpmkit[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    if "--json" in words:
+        assert json.loads(done.stdout)["next_step"] == f"pip install 'lpmkit[{extra}]'"
+
+
+def test_the_verdict_needs_no_extra_and_a_report_that_does_is_told(tmp_path: Path) -> None:
+    told = without_extras("report", str(RUN), "--output", str(tmp_path / "out"), "--json", folder=tmp_path)
+    assert told.returncode == 3, told
+    assert "report not written: this needs the extra 'report'" in told.stderr
+    answer = json.loads(told.stdout)
+    assert answer["verdict"]["line"]
+    assert (answer["report"], answer["complete"]) == (None, False)
+
+
+def test_a_module_that_belongs_to_no_extra_is_a_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(_: object) -> None:
+        raise ModuleNotFoundError("No module named 'elsewhere'", name="elsewhere")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("lpmkit.doctor.examine_machine", broken)
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 3
+    assert "a defect of lpmkit" in result.output

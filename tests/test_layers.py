@@ -15,6 +15,7 @@ import lpmkit
 PACKAGE = Path(lpmkit.__file__).parent
 ORDER = [
     "errors",
+    "extras",
     "json_values",
     "log_file",
     "person",

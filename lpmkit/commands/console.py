@@ -14,11 +14,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError
+from lpmkit.extras import missing_extra
 from lpmkit.json_values import JsonObject
 from lpmkit.site_file import find_site_file, is_named_or_here
 
@@ -133,12 +134,21 @@ def reports_errors(command: Command) -> Command:
                 print_json(error_data("Cancelled. Nothing was changed on any machine."))
             sys.exit(INTERRUPTED)
         except LpmError as error:
-            print_line(f"lpmkit: {error}", err=True)
-            if options.get("as_json"):
-                print_json(error_data(error))
-            sys.exit(status_of(error))
+            _leave(error, as_json=options.get("as_json"))
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error)
+            if missing is None:
+                raise
+            _leave(missing, as_json=options.get("as_json"))
 
     return wrapped  # type: ignore[return-value]
+
+
+def _leave(error: LpmError, *, as_json: bool | None) -> NoReturn:
+    print_line(f"lpmkit: {error}", err=True)
+    if as_json:
+        print_json(error_data(error))
+    sys.exit(status_of(error))
 
 
 def error_data(error: LpmError | str) -> JsonObject:

@@ -19,11 +19,13 @@ from lpmkit.commands.console import (
     visible,
 )
 from lpmkit.errors import RecordError
+from lpmkit.extras import MissingExtra, missing_extra
 from lpmkit.json_values import JsonObject
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lpmkit.analysis import Analysis
     from lpmkit.runbook import Runbook
     from lpmkit.runs.folder import Run
 
@@ -81,15 +83,14 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, aft
     """
     from lpmkit.analysis import analyse, summary
     from lpmkit.commands.rich_terminal import Terminal
-    from lpmkit.report.page import write_analysed
 
     console = Terminal(stderr=as_json)
     analysis = analyse(run)
     found = summary(analysis)
     path = None
     try:
-        path = write_analysed(run, analysis, output)
-    except RecordError as error:
+        path = _written(run, analysis, output)
+    except (RecordError, MissingExtra) as error:
         print_line(f"lpmkit: report not written: {error}", err=True)
     print_summary(found, console)
     if path is not None:
@@ -111,6 +112,15 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, aft
     elif path is None and status == FINE:
         status = DONE_OPEN if _has_arrived(found) else COULD_NOT_TELL
     sys.exit(status)
+
+
+def _written(run: Run, analysis: Analysis, output: Path | None) -> Path:
+    """The written report. Raises `MissingExtra` where its pictures cannot be drawn, and `RecordError`."""
+    try:
+        from lpmkit.report.page import write_analysed
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from error
+    return write_analysed(run, analysis, output)
 
 
 def _is_recorded(run: Run) -> bool:

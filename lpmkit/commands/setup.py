@@ -108,7 +108,10 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
 def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
     """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher."""
     from lpmkit.background.temporary import temporary_folder
+    from lpmkit.extras import require_package
     from lpmkit.notebook.models import copy_models
+
+    require_package("jupyterlab")
 
     folder = copy_models(directory)
     environment = dict(os.environ)
@@ -173,9 +176,11 @@ def app(
     or a reverse proxy that authenticates them.
     """
     from lpmkit.background.temporary import temporary_folder
+    from lpmkit.extras import require_package
     from lpmkit.notebook.models import write_application
     from lpmkit.person import PERSON_HEADER
 
+    require_package("voila")
     site = find_site_file(context.obj).resolve()
     options = _door(socket, socket_group, host_names, person_header)
     templates = str(Path(lpmkit.__file__).parent / "templates" / "jupyter")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lpmkit.errors import UsageError
+from lpmkit.extras import missing_extra
 
 #: The package of keyrings that write secrets into files, as text or with a key beside them.
 OF_FILES = "keyrings.alt"
@@ -59,8 +60,11 @@ def _first(backend: Any) -> Any:
 @contextmanager
 def _usable(trouble: str, where: str | None) -> Iterator[Any]:
     """The keyring library; its errors become `UsageError`."""
-    import keyring  # noqa: PLC0415 - the probes' process stays small without it
-    from keyring.errors import KeyringError  # noqa: PLC0415 - as above
+    try:
+        import keyring  # noqa: PLC0415 - the probes' process stays small without it
+        from keyring.errors import KeyringError  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from error
 
     try:
         yield keyring
