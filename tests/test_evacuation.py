@@ -106,6 +106,26 @@ def test_what_cannot_go_is_named_with_its_reason_in_the_file_and_the_rest_goes(t
     assert accepted.plan.move("p8aix01").accept == ("huge-pages",)
 
 
+def test_what_no_check_could_tell_is_said_above_the_move(surveyed: FrameSurvey) -> None:
+    text = plan_text(made(surveyed), "Evacuation of p8a", NOW_NS)
+    above = text[: text.index("- partition: p8aix01")].splitlines()[-3:]
+    assert any("not known yet: " in line for line in above), "nobody logged in to it"
+
+
+def test_a_target_that_is_short_of_room_is_told_in_figures_and_no_check_is_repeated(surveyed: FrameSurvey) -> None:
+    partitions = []
+    for one, survey in surveyed.partitions:
+        assert survey is not None
+        assert survey.target.frame is not None
+        small = replace(survey.target.frame, memory_available_mb=20000, active_migrations_in_progress=16)
+        partitions.append((one, replace(survey, target=replace(survey.target, frame=small))))
+    result = made(replace(surveyed, partitions=tuple(partitions)))
+    assert result.plan is not None, "a frame that is busy now takes them later"
+    reasons = [left.sentence() for left in result.left]
+    assert reasons
+    assert all("MB of memory" in reason and "check " not in reason for reason in reasons)
+
+
 def test_an_evacuation_that_nothing_can_join_makes_no_file(surveyed: FrameSurvey) -> None:
     silent = replace(
         surveyed,

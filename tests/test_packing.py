@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,23 +32,24 @@ def places(packing: Packing) -> dict[str, str]:
 @st.composite
 def needs(draw: st.DrawFn, sources: Sequence[str] = ("p8a",)) -> list[Need]:
     made = []
-    for number in range(draw(st.integers(1, 9))):
-        barred = draw(st.sets(st.sampled_from(NAMES), max_size=2))
-        made.append(
-            Need(
-                f"lp{number}",
-                draw(st.sampled_from(sources)),
-                draw(st.integers(1, 6)),
-                draw(st.one_of(st.none(), st.integers(1, 40))),
-                draw(st.one_of(st.none(), st.integers(1, 80))),
-                draw(st.one_of(st.none(), st.integers(0, 4))),
-                fibre=draw(st.integers(0, 2)),
-                pool=draw(st.sampled_from([None, "ORACLE", "SAP"])),
-                affinity=draw(st.sampled_from([None, "1"])),
-                cluster=draw(st.sampled_from([None, None, "PowerHA a"])),
-                barred=dict.fromkeys(barred, ("a check fails",)),
-            )
+    for number in range(draw(st.integers(3, 9))):
+        barred = draw(st.sets(st.sampled_from(NAMES), max_size=1))
+        blind = draw(st.sampled_from(["memory_mb", "processors", "adapters", *[""] * 27]))
+        one = Need(
+            f"lp{number}",
+            draw(st.sampled_from(sources)),
+            draw(st.integers(1, 6)),
+            draw(st.integers(1, 40)),
+            float(draw(st.integers(1, 40))),
+            draw(st.integers(0, 4)),
+            fibre=draw(st.sampled_from([0, 0, 1, 2])),
+            pool=draw(st.sampled_from([None, None, "ORACLE", "SAP"])),
+            affinity=draw(st.sampled_from([None, "1"])),
+            cluster=draw(st.sampled_from([None, None, "PowerHA a"])),
+            barred=dict.fromkeys(barred, ("a check fails",)),
         )
+        unknown: dict[str, Any] = {blind: None} if blind else {}
+        made.append(replace(one, **unknown))
     return made
 
 
@@ -55,14 +57,14 @@ rooms = st.lists(
     st.builds(
         Room,
         target=st.just(""),
-        memory_mb=st.one_of(st.none(), st.integers(0, 90), st.integers(0, 90)),
-        processors=st.one_of(st.just(300.0), st.integers(0, 200).map(float)),
-        slots=st.integers(0, 20),
-        fibre_ports=st.one_of(st.none(), st.integers(0, 8)),
+        memory_mb=st.sampled_from([None, *range(20, 120, 7)]),
+        processors=st.integers(20, 150).map(float),
+        slots=st.integers(2, 20),
+        fibre_ports=st.one_of(st.none(), st.integers(0, 8), st.integers(2, 8)),
         taken_ids=st.frozensets(st.integers(1, 6)),
         pools=st.dictionaries(st.sampled_from(["ORACLE", "SAP"]), st.one_of(st.none(), st.integers(0, 100).map(float))),
     ),
-    min_size=1,
+    min_size=2,
     max_size=3,
 ).map(lambda made: [replace(one, target=name) for name, one in zip(NAMES, made, strict=False)])
 
@@ -149,6 +151,20 @@ def test_an_id_is_given_once_on_a_target_and_never_one_that_is_taken(wanted: lis
         assert one.lpar_id == one.need.lpar_id or not own_is_free
 
 
+def test_room_that_has_to_be_freed_first_is_used_after_the_move_that_frees_it() -> None:
+    wanted = [need("leaves", source="p8b", lpar_id=1), need("comes", source="p8a", lpar_id=2, barred={"p8c": ("no",)})]
+    packing = pack(wanted, [room("p8b", memory_mb=500), room("p8c")])
+    assert {one.need.partition: (one.target, one.after) for one in packing.placed} == {
+        "leaves": ("p8c", ()),
+        "comes": ("p8b", ("leaves",)),
+    }
+
+
+def test_two_that_want_one_id_on_one_target_get_two() -> None:
+    packing = pack([need("a"), need("b"), need("c")], [room("p8b", taken_ids=frozenset({1}))])
+    assert sorted(one.lpar_id for one in packing.placed) == [2, 3, 4]
+
+
 def _ids(targets: Sequence[Room], name: str) -> set[int]:
     return next(set(one.taken_ids) for one in targets if one.target == name)
 
@@ -171,10 +187,12 @@ def test_they_are_packed_tight_where_an_even_spread_leaves_one_over() -> None:
 
 
 def test_a_placed_partition_makes_room_where_it_fits_elsewhere() -> None:
-    only_b = {"p8c": ("a check fails",)}
-    wanted = [need("a", memory_mb=3000, cluster="x"), need("b", memory_mb=2000, barred=only_b)]
-    packing = pack(wanted, [room("p8b", memory_mb=3500), room("p8c", memory_mb=3000)])
-    assert places(packing) == {"a": "p8c", "b": "p8b"}
+    """The largest goes where it fits alone; two others then have room only if one of them goes to the other target."""
+    sizes = [(1500, 2.0), (3500, 5.0), (500, 5.0)]
+    wanted = [need(f"lp{n}", lpar_id=n, memory_mb=mb, processors=units) for n, (mb, units) in enumerate(sizes, 1)]
+    targets = [room("p8b", memory_mb=2500, processors=5.0), room("p8c", memory_mb=4500, processors=10.0)]
+    packing = pack(wanted, targets)
+    assert places(packing) == {"lp1": "p8b", "lp2": "p8c", "lp3": "p8c"}
 
 
 def test_members_of_a_cluster_go_to_different_targets_where_they_can() -> None:
