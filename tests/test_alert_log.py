@@ -311,7 +311,15 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
     keys = [rule.key for rule in RULES]
     assert len(keys) == len(set(keys))
     assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in RULES)
-    assert {rule.key for rule in RULES if rule.mark == "U"} == {"clusterware-status"}
+    assert {rule.key for rule in RULES if rule.mark == "U"} == {
+        "clusterware-status",
+        "file-error",
+        "hang-reported",
+        "instance-killed",
+        "internal-errors-flood",
+        "processes-not-started",
+        "standby-away",
+    }
 
 
 def test_a_site_s_rule_comes_first(tmp_path: Path) -> None:
@@ -873,3 +881,50 @@ OLR = "olrconfig_loc=/u01/app/19/grid/cdata/bxaix85.olr\ncrs_home=/u01/app/19/gr
 def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there: str, found: bool) -> None:
     session: Any = ClusterHost(olr, base, there)
     assert find_clusterware_log(session, "BXAIX85.example.net") == (there if found else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Cause - 'Instance is being terminated due to fatal process death (pid: 4, ospid: 1, PMON)'", "instance-killed"),
+        ("KCF: read, write or open error, block=0x1 online=1", "file-error"),
+        ("Remote instance kill is issued with system inc 8", "instance-killed"),
+        ("Detected an inconsistent instance membership by instance 2", "instance-killed"),
+        ("LGWR: All standby destinations have failed", "standby-away"),
+        ("Destination LOG_ARCHIVE_DEST_2 is UNSYNCHRONIZED", "standby-away"),
+        ("RFS[1]: Possible network disconnect with primary database", "standby-away"),
+        ("LGWR: Network asynch I/O wait error 3135 log 1 service 'BX5S'", "standby-away"),
+        ("The primary database is no longer observed by the target standby", "standby-away"),
+        ("LMON (ospid: 1) has not called a wait for 60 secs.", "hang-reported"),
+        ("DIA0 Critical Database Process As Root: Hang ID 1 blocks 5 sessions", "hang-reported"),
+        ("Suspending MMON action 'x' for 82800 seconds", "hang-reported"),
+        ("Global Enqueue Services Deadlock detected (DID = 1)", "hang-reported"),
+        ("Process startup failed, error stack:", "processes-not-started"),
+        ("NOTE: process _user4711 initiating offline of disk 0.1 (DATA_0000) with mask 0x7e", "asm-disk-offline"),
+        ("ERROR: disk 0 (DATA_0000) in group 1 (DATA) cannot be offlined because all disks [0] would be offline.",
+         "asm-offline-refused"),
+        ("DDE: Problem Key 'ORA 600 [x]' was flood controlled (0x6) (incident: 1)", "internal-errors-flood"),
+        ("PDB1(3):Time drifted forward by (1043293) micro seconds at 3436684671088", "vktm-drift-length"),
+        ("(3):Pluggable database PDB1 closed", "container-closed"),
+        ("ORA-00600: interner Fehlercode, Argumente: [kcbz_1], [], []", "internal-error"),
+        ("ORA-01092: ORACLE-Instanz beendet. Verbindungstrennung erzwungen", "instance-terminated"),
+    ],
+)  # fmt: skip
+def test_a_loss_without_a_code_behind_a_prefix_or_in_another_language_has_its_rule(text: str, key: str) -> None:
+    rule = LogRules.standard().classify(*read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n")).rule
+    assert rule is not None
+    assert rule.key == key
+    assert rule.meaning is not Class.ROUTINE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pluggable database PDB1 pseudo opening",
+        "DDE: Problem Key 'ORA 1555 [x]' was flood controlled (0x6) (incident: 1)",
+        "NOTE: ASM did background COD recovery for group 1/0x1 (DATA)",
+        "NSS2 started with pid=41, OS id=1",
+    ],
+)
+def test_everyday_lines_beside_them_have_none(text: str) -> None:
+    assert LogRules.standard().classify(*read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n")).rule is None

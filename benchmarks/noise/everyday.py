@@ -117,6 +117,10 @@ class World:
         zones = (0, 60, 120, 330, 345, -210, -480, 765)
         return zones[self.seed % len(zones)], zones[(self.seed // 3) % len(zones)]
 
+    def log_zone_minutes(self, moment: float) -> int:
+        """The zone in which the log prints a moment, in minutes before UTC."""
+        return self.zone_minutes[0]
+
     @property
     def is_zoned(self) -> bool:
         """Tell whether the log prints a zone, as from 12.2 on, or local times without one."""

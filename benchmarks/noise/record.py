@@ -159,11 +159,11 @@ def _state(world: World, moment: float) -> dict[str, Any]:
 
 
 def _log_rows(world: World) -> Iterator[dict[str, Any]]:
-    zone = timezone(timedelta(minutes=world.zone_minutes[0]))
     offset = 0
     for moment, lines in sorted(world.log):
         if moment > END - 3:
             continue
+        zone = timezone(timedelta(minutes=world.log_zone_minutes(moment)))
         there = datetime.fromtimestamp((WALL + round(moment * S)) / 1e9, tz=UTC).astimezone(zone)
         stamp = there.isoformat(timespec="microseconds") if world.is_zoned else f"{there:%a %b %d %H:%M:%S %Y}"
         text = "\n".join((stamp, *lines)) + "\n"

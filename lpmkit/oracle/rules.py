@@ -135,6 +135,8 @@ def normalised(family: str, number: str) -> str:
 
 
 def _may_hold_a_code(text: str) -> bool:
+    if "-" not in text:
+        return False
     # A plain loop is several times as fast as the pattern, and this is asked of every event.
     for beginning in _BEGINNINGS:  # noqa: SIM110 - and faster than a generator
         if beginning in text:
