@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -223,6 +224,19 @@ def _leaves_nothing(plain_host: RealHost, folder: Path) -> None:
     session.close()
     assert wait_until(lambda: not is_running(connection._pid), clock=Clock(), timeout_s=20)
     assert list(folder.iterdir()) == []
+
+
+def test_a_process_that_does_not_close_its_session_leaves_no_folder(plain_host: RealHost) -> None:
+    plain_host.ask_for_openssh()
+    program = (
+        "import sys; from pathlib import Path; from lpmkit.ssh.client import SshSession, route\n"
+        "SshSession(route(sys.argv[1], Path(sys.argv[2]))).run(['true']); print('in')"
+    )
+    with tempfile.TemporaryDirectory(prefix="t-") as short:
+        command = [sys.executable, "-c", program, plain_host.name, str(plain_host.ssh_config)]
+        environment = {**os.environ, "XDG_RUNTIME_DIR": short}
+        assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout == b"in\n"
+        assert list(Path(short).iterdir()) == []
 
 
 def test_a_killed_process_leaves_no_ssh_behind(plain_host: RealHost) -> None:

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -92,7 +93,9 @@ class OpenSshConnection:
         below: _Closable | None = None,
     ) -> None:
         self.path, self.facts = path, facts
-        self._relay, self._folder, self._below = relay, folder, below
+        self._relay, self._below = relay, below
+        # A process that ends without closing its sessions leaves no folder either.
+        self._clear = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True) if folder else None
         self._watch = MuxClient(path)
         self._pid = self._watch.alive()
 
@@ -127,8 +130,8 @@ class OpenSshConnection:
         if self._relay is not None:
             self._end()
         self._watch.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._clear is not None:
+            self._clear()
         if self._below is not None:
             self._below.close()
 
