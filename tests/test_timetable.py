@@ -310,6 +310,18 @@ def test_what_the_recorder_of_a_move_foretells_goes_before_what_was_expected(tmp
     assert ahead.table.end_s.p50 == pytest.approx(300.0, abs=1.0)
 
 
+def test_a_halted_plan_has_no_forecast_until_it_goes_on(tmp_path: Path) -> None:
+    clock = Told()
+    plan = planned({"partition": "a"})
+    folder = create(tmp_path / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=clock)
+    write_document(folder.path, "expected", to_document([move("a")], AROUND))
+    with RunWriter(folder.path, clock) as writer:
+        writer.event("conductor", "halted", why="somebody asked")
+        assert running_outlook(folder, plan_status(folder, clock), clock.wall_ns()) is None
+        writer.event("conductor", "goes-on", despite=[])
+        assert running_outlook(folder, plan_status(folder, clock), clock.wall_ns()) is not None
+
+
 def test_what_a_folder_keeps_for_the_forecast_comes_back(tmp_path: Path) -> None:
     around = replace(AROUND, clusters={"a": frozenset({("PowerHA", "x")})}, at_most={"v1": 2})
     moves = [move("a", pairs=(MoverPair("a1", 1, "", "b1", 1, ""),))]

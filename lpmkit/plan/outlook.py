@@ -253,10 +253,10 @@ def to_document(moves: Iterable[Expected], around: Surroundings) -> JsonObject:
 
 def running_outlook(folder: Run, status: PlanStatus, now_ns: int) -> Outlook | None:
     """The forecast of a plan from its folder; ``None`` before the conductor has written what it needs, and of a plan
-    that is over.
+    that is over or halted: nobody knows when it goes on.
     """
     document = folder.document(DOCUMENT)
-    if document is None or status.is_over or status.is_done:
+    if document is None or status.is_over or status.is_done or status.halted is not None:
         return None
     around = TypeAdapter(Surroundings).validate_python(document["around"])
     known = {row["partition"]: TypeAdapter(Expected).validate_python(row) for row in document["moves"]}
