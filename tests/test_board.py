@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -351,3 +352,14 @@ def test_a_stop_shows_where_the_run_stands_before_the_name_and_is_refused_before
     assert "ASKED" in said.output
     assert "The partition stays there." in said.output
     assert "nothing was asked" in said.output
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURE.parent.glob("*/run.json")), ids=lambda path: path.parent.name)
+def test_runs_of_earlier_versions_have_a_board(path: Path, tmp_path: Path) -> None:
+    shutil.copytree(path.parent, tmp_path / "run")
+    board = board_of(Run(tmp_path / "run"))
+    assert board.banner.key in ("moved", "stopped", "failed", "watched")
+    raw = [line for line in board_lines(board) if re.search(r"\bNone\b|\bnan\b|[{}]", line)]
+    assert raw == []
+    assert live_line(board).startswith(board.banner.title)
+    assert tile(board, "suspension").value != "not yet", "it is over"

@@ -127,6 +127,13 @@ def _suspension(view: View) -> Tile:
         text = f"≤ {at_most(view.gap.length_s)} s"
         note = f"provisional, seen by {plural(len(view.gap.probes), 'probe')}"
         return Tile("suspension", text, _limited(view, note), _tone_of(view, None, view.gap.length_s))
+    return _not_seen(view, note)
+
+
+def _not_seen(view: View, note: str) -> Tile:
+    """The tile of a run in which the lanes show no suspension."""
+    if view.order is None:  # nothing here asked for a move: only the analysis can tell
+        return Tile("suspension", "–", "the verdict tells it")
     if view.now.phase in (Phase.SETTLED, Phase.SWITCHED):
         return Tile("suspension", "not seen", "no silence that two probes share")
     return Tile("suspension", "none" if view.now.phase in (Phase.FAILED, Phase.STOPPED) else "not yet", note)
