@@ -173,6 +173,14 @@ def print_json(value: Any) -> None:
     click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
+def tell_started(what: str, path: Path, as_json: bool) -> None:
+    """Tell the folder of a run or plan that goes on in the background."""
+    if as_json:
+        print_json({what: str(path)})
+    else:
+        print_line(path)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 
 

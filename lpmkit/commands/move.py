@@ -28,12 +28,16 @@ from lpmkit.commands.console import (
     reports_errors,
     site_of,
     site_or_none,
+    tell_started,
     terminal,
 )
 from lpmkit.commands.progress import follow_and_report
 from lpmkit.commands.survey import print_findings, validate
+from lpmkit.json_values import JsonObject
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lpmkit.migration.recovery import Leftover, Proposal
     from lpmkit.runbook import Runbook
     from lpmkit.runs.away import Away
@@ -83,7 +87,7 @@ def move(
         typed = confirmed(book, run)
     book.move(run, typed)
     if detach:
-        print_line(str(run.path))
+        tell_started("run", run.path, as_json)
         sys.exit(FINE)
     follow_and_report(book, run, as_json)
 
@@ -191,11 +195,16 @@ def attach(context: click.Context, run_name: str | None, as_json: bool) -> None:
 @click.command()
 @run_argument
 @confirm_option
+@json_option
 @click.pass_context
 @reports_errors
-def stop(context: click.Context, run_name: str, typed: str | None) -> None:
+def stop(context: click.Context, run_name: str, typed: str | None, as_json: bool) -> None:
     """Stop the migration on the source; the partition stays there."""
-    sys.exit(_request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name)))
+    out = _people(as_json)
+    status, facts = _request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name), out)
+    if as_json:
+        print_json(facts)
+    sys.exit(status)
 
 
 @click.command()
@@ -208,9 +217,12 @@ def stop(context: click.Context, run_name: str, typed: str | None) -> None:
     is_flag=True,
     help="Only show the state of both frames and the recommended action. Changes nothing.",
 )
+@json_option
 @click.pass_context
 @reports_errors
-def recover(context: click.Context, run_name: str, typed: str | None, force: bool, only_look: bool) -> None:
+def recover(
+    context: click.Context, run_name: str, typed: str | None, force: bool, only_look: bool, as_json: bool
+) -> None:
     """Recover an interrupted migration (migrlpar -o r).
 
     Shows first the state of both frames and the recommended action: none, wait, stop, recover, recover with force or
@@ -220,19 +232,27 @@ def recover(context: click.Context, run_name: str, typed: str | None, force: boo
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
-    proposal = book.way_out(run)
-    print_proposal(proposal)
+    out, proposal = _people(as_json), book.way_out(run)
+    print_proposal(proposal, out)
+    facts: JsonObject = {"run": str(run.path), "proposal": {**asdict(proposal), "action": proposal.action.value}}
+    leftovers: Sequence[Leftover] | None = None
     if only_look:
-        print_left_behind(book.left_behind(run))
-        sys.exit(
-            STATUS_OF_WAY.get(proposal.action.value, NOT_FINE) if proposal.rule not in NOBODY_KNOWS else COULD_NOT_TELL
+        status = STATUS_OF_WAY.get(proposal.action.value, NOT_FINE)
+        status = COULD_NOT_TELL if proposal.rule in NOBODY_KNOWS else status
+    else:
+        book.may_recover(run, proposal)
+        status, answer = _request(
+            context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force), out
         )
-    book.may_recover(run, proposal)
-    status = _request(context, run_name, typed, "recover", lambda book, run, name: book.recover(run, name, force=force))
-    if status == FINE:
+        facts |= answer
+    if only_look or status == FINE:
         leftovers = book.left_behind(run)
-        print_left_behind(leftovers)
-        status = DONE_OPEN if leftovers is None else FINE
+        print_left_behind(leftovers, out)
+    if not only_look and status == FINE and leftovers is None:
+        status = DONE_OPEN
+    if as_json:
+        left = None if leftovers is None else [asdict(leftover) for leftover in leftovers]
+        print_json({**facts, "left_behind": left, "complete": status in (FINE, NOT_FINE)})
     sys.exit(status)
 
 
@@ -250,29 +270,41 @@ NOBODY_KNOWS = (
 )
 
 
-def print_proposal(proposal: Proposal) -> None:
+def _people(as_json: bool) -> Console:
+    """Where people read: standard output, or standard error where programs read standard output."""
+    from lpmkit.commands.rich_terminal import Terminal
+
+    return Terminal(stderr=True) if as_json else terminal()
+
+
+def print_proposal(proposal: Proposal, out: Console) -> None:
     """Print the state of both frames, the recommended action, its reason and the commands."""
     for reading in proposal.readings:
-        terminal().print(f"  {reading}", soft_wrap=True)
-    terminal().print(f"Recommended action: {proposal.action.words}. {proposal.why}", soft_wrap=True)
+        out.print(f"  {reading}", soft_wrap=True)
+    out.print(f"Recommended action: {proposal.action.words}. {proposal.why}", soft_wrap=True)
     for command in proposal.commands:
-        terminal().print(f"  {command}", soft_wrap=True)
+        out.print(f"  {command}", soft_wrap=True)
 
 
-def print_left_behind(leftovers: Sequence[Leftover] | None) -> None:
+def print_left_behind(leftovers: Sequence[Leftover] | None, out: Console) -> None:
     """Print what an interrupted migration left on the frame where the partition is not; `None` if that is not known."""
     if leftovers is None:
-        terminal().print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
+        out.print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
     elif not leftovers:
-        terminal().print("Leftovers on the other frame: none.")
+        out.print("Leftovers on the other frame: none.")
     for leftover in leftovers or ():
-        terminal().print(f"Left behind on {leftover.frame}: {leftover.what}", style="yellow")
+        out.print(f"Left behind on {leftover.frame}: {leftover.what}", style="yellow")
 
 
 def _request(
-    context: click.Context, run_name: str, typed: str | None, what: str, ask: Callable[[Runbook, Run, str], str]
-) -> int:
-    """Send the request to the recorder, print the answer and return the exit status."""
+    context: click.Context,
+    run_name: str,
+    typed: str | None,
+    what: str,
+    ask: Callable[[Runbook, Run, str], str],
+    out: Console,
+) -> tuple[int, JsonObject]:
+    """Send the request to the recorder, print the answer; returns the exit status and the answer as JSON values."""
     from lpmkit.runbook import Runbook, answer_to
 
     run = named_run(context, run_name)
@@ -283,12 +315,13 @@ def _request(
             book.may_stop(run)
         typed = _name_for(run, what)
     status, text = answer_to(book, run, ask(book, run, typed))
-    terminal().print(
+    out.print(
         f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
         markup=False,
     )
-    terminal().print(f"`lpmkit attach {run.path}` shows the progress.")
-    return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL
+    out.print(f"`lpmkit attach {run.path}` shows the progress.")
+    facts: JsonObject = {"run": str(run.path), "request": what, "status": status, "text": text}
+    return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL, facts
 
 
 def _name_for(run: Run, what: str) -> str:

@@ -26,6 +26,7 @@ from lpmkit.commands.console import (
     reports_errors,
     site_of,
     site_or_none,
+    tell_started,
     terminal,
 )
 
@@ -212,7 +213,7 @@ def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_
         typed = ask_person(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions")
     folder = start(book, read, typed)
     if detach:
-        print_line(str(folder.path))
+        tell_started("plan", folder.path, as_json)
         sys.exit(FINE)
     _follow(book, folder, as_json)
 
@@ -234,42 +235,45 @@ def attach(context: click.Context, name: str, as_json: bool) -> None:
 
 @plan.command("halt")
 @plan_name
+@json_option
 @click.pass_context
 @reports_errors
-def halt(context: click.Context, name: str) -> None:
+def halt(context: click.Context, name: str, as_json: bool) -> None:
     """Start no further move of a plan. Running moves continue; `lpmkit stop RUN` stops one."""
     from lpmkit.plan.book import halt as ask
 
     book, folder = _named(context, name)
     ask(book, folder)
-    terminal().print("No further move will be started.")
+    _tell(folder, "No further move will be started.", as_json)
 
 
 @plan.command("go-on")
 @plan_name
+@json_option
 @click.pass_context
 @reports_errors
-def go_on(context: click.Context, name: str) -> None:
+def go_on(context: click.Context, name: str, as_json: bool) -> None:
     """Continue a halted plan, without the failed moves and the moves that depend on them."""
     from lpmkit.plan.book import go_on as ask
 
     book, folder = _named(context, name)
     ask(book, folder)
-    terminal().print(f"The plan continues; `lpmkit plan attach {folder.name}` shows it.")
+    _tell(folder, f"The plan continues; `lpmkit plan attach {folder.name}` shows it.", as_json)
 
 
 @plan.command("again")
 @plan_name
 @click.argument("partition", shell_complete=candidates.partitions)
+@json_option
 @click.pass_context
 @reports_errors
-def again(context: click.Context, name: str, partition: str) -> None:
+def again(context: click.Context, name: str, partition: str, as_json: bool) -> None:
     """Queue a failed move of a plan again, after its cause is fixed."""
     from lpmkit.plan.book import again as ask
 
     book, folder = _named(context, name)
     ask(book, folder, partition)
-    terminal().print(f"{partition} is queued again; `lpmkit plan attach {folder.name}` shows it.")
+    _tell(folder, f"{partition} is queued again; `lpmkit plan attach {folder.name}` shows it.", as_json)
 
 
 @plan.command("report")
@@ -281,6 +285,14 @@ def report(context: click.Context, name: str, as_json: bool) -> None:
     """Write the report of a plan (plan.html, plan-summary.json, plan.csv) into its folder."""
     _, folder = _named(context, name)
     _page(folder, as_json)
+
+
+def _tell(folder: Run, sentence: str, as_json: bool) -> None:
+    """Tell what was asked of a plan's conductor."""
+    if as_json:
+        print_json({"plan": str(folder.path), "text": sentence})
+    else:
+        terminal().print(sentence)
 
 
 def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:

@@ -197,10 +197,12 @@ def test_a_move_needs_a_validation_that_is_not_old_and_the_name_typed(rehearsal:
 
 def test_stop_in_mid_copy_leaves_the_partition_where_it_is(rehearsal: Rehearsal, terminal: Terminal) -> None:
     run = terminal.validated()
-    terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach")
+    begun = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85", *QUICK, "--detach", "--json")
+    assert begun.json == {"run": str(run.path)}
     soon(lambda: _copying(run))
-    said = terminal.type("stop", str(run.path), "--confirm", "bxaix85")
+    said = terminal.type("stop", str(run.path), "--confirm", "bxaix85", "--json")
     assert said.status == 0, said
+    assert (said.json["request"], said.json["status"]) == ("stop", 0)
     said = terminal.type("attach", str(run.path), "--json")
     assert phases(run)[-1] == "stopped"
     assert said.status == 1
