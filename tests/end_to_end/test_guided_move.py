@@ -66,7 +66,7 @@ def test_the_demo_ends_in_a_verdict_whose_interval_contains_the_truth(tmp_path: 
     daemon = [
         e.data["description"] for e in Run(found["run"]).events() if e.kind == "log" and e.data["log"] == "syslog"
     ]
-    assert [line.split()[0] for line in daemon] == ["check", "prepare", "post"]
+    assert [line.split()[1] for line in daemon] == ["CHECK", "PRE", "POST"]
     noted = [e.data["description"] for e in Run(found["run"]).events() if e.kind == "log" and e.data["log"] == "nmon"]
     assert [line.split(",")[0] for line in noted] == ["DR check", "DR pre", "DR post"]
     report = Path(found["report"]).read_text(encoding="utf-8")
