@@ -385,3 +385,12 @@ def test_a_host_that_opens_no_session_has_not_started_the_command(tmp_path: Path
         error = trouble_of(full.name, full.config(*more))
         assert "it opened no session" in str(error)
         assert "was not started" in str(error)
+
+
+def test_a_locked_key_is_left_out_where_there_is_a_password(tmp_path: Path, more: Sequence[str]) -> None:
+    with OddServer(tmp_path, Ways(methods="publickey,password", password="right")) as odd:
+        assert _is_in("odd", odd.config(*more, key="rsa-locked"), "right")
+        assert odd.ways.tried[-1] == "password right"
+        odd.ways.tried.clear()
+        assert type(trouble_of("odd", odd.config(*more, key="rsa-locked"), "wrong")) is LoginRefused
+        assert [word for word in odd.ways.tried if word.startswith("password")] == ["password wrong"]

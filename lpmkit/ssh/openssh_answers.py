@@ -20,14 +20,15 @@ from lpmkit.errors import (
 )
 from lpmkit.ssh.keys import Candidate, agent_of, candidates, judged
 from lpmkit.ssh.login_texts import account_trouble
-from lpmkit.ssh.negotiation import KINDS, Negotiation, no_common, without_markers
-from lpmkit.ssh.paramiko_login import (
+from lpmkit.ssh.login_troubles import (
+    PASSWORD,
     asks_for_password,
     ended_during_login,
     login_refusal,
     password_expired,
     question_for_a_person,
 )
+from lpmkit.ssh.negotiation import KINDS, Negotiation, no_common, without_markers
 from lpmkit.ssh.route import Route, by_hand
 
 _DEBUG = re.compile(r"^debug\d: ")
@@ -148,7 +149,7 @@ def _login_trouble(
         # It asked for the password again: the first answer was wrong.
         methods = _CONTINUE.findall(log)
         return login_refusal(
-            target, methods[-1].strip().split(",") if methods else [], ["the password"], [], with_password=True
+            target, methods[-1].strip().split(",") if methods else [], [PASSWORD], [], with_password=True
         )
     if denied is None:
         asked = with_password and _ASKED.search(log) is not None
@@ -156,6 +157,8 @@ def _login_trouble(
             return None
         words = message if "disconnect" in message.lower() else ""
         return ended_during_login(target, words.strip()[-_SHOWN:], offered, with_password=asked)
+    if with_password and _ASKED.search(log) is not None:
+        offered = [*offered, PASSWORD]
     return login_refusal(target, denied[1].split(","), offered, _keys(target, log), with_password=with_password)
 
 

@@ -7,22 +7,15 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
 
 from lpmkit.errors import (
-    HostKeyChanged,
     HostKeyRefused,
-    HostKeyRevoked,
-    HostKeyUnknown,
-    KeyLocked,
     LoginRefused,
-    NoCommonAlgorithm,
-    NoKey,
-    PasswordExpired,
     RemoteError,
     TimedOut,
     Unreachable,
@@ -30,20 +23,24 @@ from lpmkit.errors import (
 from lpmkit.ssh.keys import Candidate, Usable, agent_of, candidates, judged
 from lpmkit.ssh.known_hosts import KnownHosts, Trust, fingerprint
 from lpmkit.ssh.login_texts import account_trouble
+from lpmkit.ssh.login_troubles import (
+    PASSWORD,
+    asks_for_password,
+    ended_during_login,
+    host_key_trouble,
+    login_refusal,
+    methods_of,
+    password_expired,
+    question_for_a_person,
+)
 from lpmkit.ssh.negotiation import KINDS, Negotiation, no_common
 from lpmkit.ssh.route import LOGIN_TIMEOUT_S, Route, by_hand
 from lpmkit.ssh.wire import Wire, words_of_proxy
 
-#: The order of OpenSSH where ``PreferredAuthentications`` is not set (C `OPENSSH-CONFIG`).
-METHODS = ("gssapi-with-mic", "hostbased", "publickey", "keyboard-interactive", "password")
 #: OpenSSH 7.4 understands SHA-2 signatures and does not say so (C `OPENSSH-CLIENT`).
 _SILENT_74 = "OpenSSH_7.4"
 
 
-#: "Password" as hosts say it in English, German, French, Spanish, Italian, Polish and Portuguese.
-PASSWORD_WORDS = ("assword", "asswort", "ennwort", "mot de passe", "ontrase", "arola", "has.?.?o", "senha")
-#: A password among the things that were offered.
-_PASSWORD = "the password"  # noqa: S105 - a name for it, in a list
 #: What paramiko raises where a connection or a login fails.
 TROUBLES = (paramiko.SSHException, OSError, EOFError, ValueError)
 
@@ -228,35 +225,6 @@ def _check_host_key(transport: Transport, target: Route, known: KnownHosts) -> N
     raise host_key_trouble(trust, target, shown, line.blob if line else b"", f"{line.file}:{line.line}" if line else "")
 
 
-def host_key_trouble(trust: Trust, target: Route, shown: str, other: bytes, place: str) -> HostKeyRefused:
-    """The error for a host key that is not to be trusted. ``shown`` is the key's type and fingerprint."""
-    name = target.key_names[0]
-    if trust is Trust.REVOKED:
-        return HostKeyRevoked(
-            f"its host key is revoked ({shown})",
-            where=target.host,
-            answered=place or None,
-            next_step="Do not log in. Ask who revoked it, and let the host have a new key.",
-        )
-    if trust is Trust.CHANGED:
-        was = fingerprint(other) if other else "another key"
-        return HostKeyChanged(
-            f"its host key has changed from {was} to {shown}",
-            where=target.host,
-            answered=place or None,
-            next_step="Find out why before anything else. If the host was reinstalled, remove the old key with "
-            f"`ssh-keygen -R '{name}'` and accept the new one with `{by_hand(target)}`.",
-        )
-    return HostKeyUnknown(
-        f"its host key is not known here ({shown})",
-        where=target.host,
-        next_step=(
-            "Compare the fingerprint with the one on the host's console, then log in once with "
-            f"`{by_hand(target)}` and accept it."
-        ),
-    )
-
-
 def _log_in(login: Login, password: str | None) -> None:
     """Try the methods of the configuration in its order. Raises `NeedsOpenSsh` before, or `LoginRefused` after it."""
     target, transport = login.target, login.transport
@@ -280,23 +248,6 @@ def _log_in(login: Login, password: str | None) -> None:
         agent._close()  # type: ignore[attr-defined] # paramiko has no public name for it
     if not transport.is_authenticated():
         raise refused(login, keys, with_password=password is not None)
-
-
-def methods_of(target: Route) -> list[str]:
-    """The methods of a login that the configuration allows, in its order."""
-    return [name for name in target.options.names("preferredauthentications") or METHODS if _is_allowed(target, name)]
-
-
-def _is_allowed(target: Route, method: str) -> bool:
-    option, default = {
-        "gssapi-with-mic": ("gssapiauthentication", False),
-        "hostbased": ("hostbasedauthentication", False),
-        "publickey": ("pubkeyauthentication", True),
-        "keyboard-interactive": ("kbdinteractiveauthentication", True),
-        "password": ("passwordauthentication", True),
-    }.get(method, ("", False))
-    value = target.options.first(option)
-    return value.lower() in ("yes", "true", "unbound", "host-bound") if value else default
 
 
 def _judged(login: Login, keys: Iterable[Candidate]) -> list[Candidate]:
@@ -394,7 +345,7 @@ def _by_password(login: Login, method: str, password: str) -> tuple[bool, Sequen
         login.heard()
         login.banner += "\n".join(["", *prompts.said])
         if prompts.sent:
-            login.offered.append(_PASSWORD)
+            login.offered.append(PASSWORD)
         trouble = _password_trouble(login, prompts, error)
         if trouble is not None:
             raise trouble from error
@@ -402,16 +353,6 @@ def _by_password(login: Login, method: str, password: str) -> tuple[bool, Sequen
     login.heard()
     login.by = method
     return True, more
-
-
-def asks_for_password(prompt: str) -> bool:
-    """True for a host's question for the password, in its own language; not for a new one.
-
-    >>> asks_for_password("padmin's Password: "), asks_for_password("Kennwort:"), asks_for_password("Token code: ")
-    (True, True, False)
-    """
-    words = "|".join(PASSWORD_WORDS)
-    return re.search(rf"(?i){words}", prompt) is not None and not re.search(r"(?i)\b(new|retype)\b", prompt)
 
 
 class _Prompts:
@@ -450,27 +391,6 @@ def _password_trouble(login: Login, prompts: _Prompts, error: BaseException) -> 
     return None
 
 
-def password_expired(target: Route, answered: str) -> PasswordExpired:
-    """The error for a host that asks for a new password."""
-    return PasswordExpired(
-        f"the password of {target.user} has expired",
-        where=target.host,
-        answered=answered,
-        next_step=f"Change it by hand once: `{by_hand(target)}`.",
-    )
-
-
-def question_for_a_person(target: Route, question: str) -> LoginRefused:
-    """The error for a host that asks for something else than a password, such as the code of a token."""
-    return LoginRefused(
-        f"it asks {target.user} something that only a person can answer",
-        where=target.host,
-        answered=question,
-        next_step="Open a session by hand with ControlMaster and ControlPath in the ssh configuration; "
-        "lpmkit uses the open one.",
-    )
-
-
 def _is_silent(error: BaseException) -> bool:
     """True for paramiko's error where a host does not answer a login in time."""
     return "timeout" in str(error).lower()
@@ -486,28 +406,7 @@ def _ended(login: Login, error: BaseException) -> RemoteError:
             where=target.host,
             next_step=f"It may be hung, or wait for its name or user service. Try `{by_hand(target)}`.",
         )
-    return known or ended_during_login(target, words, login.offered, with_password=_PASSWORD in login.offered)
-
-
-def ended_during_login(
-    target: Route, words: str, offered: Sequence[str], *, with_password: bool
-) -> LoginRefused | Unreachable:
-    """The error for a connection that ended during the login.
-
-    Without a word it may have broken, and a key may be offered again; a password may not.
-    """
-    kind = LoginRefused if words or with_password else Unreachable
-    advice = (
-        "Name the one key of this host in the ssh configuration: IdentityFile, with IdentitiesOnly yes."
-        if "Too many authentication failures" in words
-        else "The account may be locked or unable to log in; the host's own log says why."
-    )
-    return kind(
-        f"it ended the connection during the login of {target.user}",
-        where=target.host,
-        answered=words or "nothing",
-        next_step=f"{_offered(offered)}{advice} Try `{by_hand(target)}`.",
-    )
+    return known or ended_during_login(target, words, login.offered, with_password=PASSWORD in login.offered)
 
 
 def refused(login: Login, keys: Sequence[Candidate], *, with_password: bool) -> LoginRefused:
@@ -517,82 +416,3 @@ def refused(login: Login, keys: Sequence[Candidate], *, with_password: bool) -> 
     if trouble is not None:
         return trouble
     return login_refusal(target, login.methods, login.offered, keys, with_password=with_password)
-
-
-def login_refusal(
-    target: Route, methods: Sequence[str], offered: Sequence[str], keys: Sequence[Candidate], *, with_password: bool
-) -> LoginRefused:
-    """The error for a refused login, by what could be offered and by what the host allows."""
-    facts: Mapping[str, str] = {"where": target.host, "answered": f"Permission denied ({','.join(methods)})"}
-    locked = [key for key in keys if key.usable is Usable.LOCKED]
-    unsigned = [key for key in keys if key.usable is Usable.NOT_ACCEPTED]
-    signing = [key for key in keys if key.usable in (Usable.YES, Usable.OPENSSH)]
-    if not signing and locked:
-        names = ", ".join(key.label for key in locked)
-        return KeyLocked(
-            f"the key {names} is locked by a passphrase, and no agent holds it",
-            **facts,
-            next_step=f"Load it once: ssh-add {locked[0].label}",
-        )
-    if not signing and unsigned and all(key.key_type != "ssh-rsa" for key in unsigned):
-        return LoginRefused(
-            f"the key {unsigned[0].named} was not offered: the ssh configuration does not allow its kind",
-            **facts,
-            next_step="Use another kind of key, or add to the ssh configuration of this host: "
-            f"PubkeyAcceptedAlgorithms +{unsigned[0].key_type}",
-        )
-    if not signing and unsigned:
-        rsa = next(key for key in unsigned if key.key_type == "ssh-rsa")
-        return LoginRefused(
-            f"the key {rsa.named} was not offered: the host understands only signatures with SHA-1, "
-            "and the ssh configuration does not allow them",
-            **facts,
-            next_step="Use another kind of key, or add to the ssh configuration of this host: "
-            "PubkeyAcceptedAlgorithms +ssh-rsa",
-        )
-    if not with_password and not ({*methods} & {*methods_of(target)} - {"password", "keyboard-interactive"}):
-        return LoginRefused(
-            f"it does not let {target.user} in without a password",
-            **facts,
-            next_step="Name where the password is in the site file (`password:`), or let the host and the ssh "
-            "configuration allow keys.",
-        )
-    if not offered and not keys and not with_password:
-        return NoKey(
-            f"there is no key to offer for {target.user}: no file that the ssh configuration names exists, "
-            "and no agent holds one",
-            **facts,
-            next_step=f"Load a key with ssh-add, or name one as IdentityFile in the ssh configuration, "
-            f"then try `{by_hand(target)}`.",
-        )
-    unread = [f"{key.label}: {key.why}" for key in keys if key.usable is Usable.UNREADABLE]
-    return LoginRefused(
-        f"it does not let {target.user} in",
-        **facts,
-        next_step=f"{_offered(offered)}{_not_used(unread)}Try `{by_hand(target)}`; load the key with ssh-add, "
-        "or name it as IdentityFile in the ssh configuration.",
-    )
-
-
-def _offered(names: Sequence[str]) -> str:
-    return f"Offered: {'; '.join(names)}. " if names else ""
-
-
-def _not_used(reasons: Sequence[str]) -> str:
-    return f"Not used: {'; '.join(reasons)}. " if reasons else ""
-
-
-__all__ = [
-    "Login",
-    "NeedsOpenSsh",
-    "NoCommonAlgorithm",
-    "Transport",
-    "asks_for_password",
-    "ended_during_login",
-    "host_key_trouble",
-    "log_in",
-    "login_refusal",
-    "password_expired",
-    "question_for_a_person",
-    "supported",
-]
