@@ -128,7 +128,7 @@ class ChangeWindow(_Part):
         """
         end_ns = begin_ns if end_ns is None else end_ns
         if self.begin is not None and begin_ns < _ns(self.begin):
-            return f"before the begin of the change window ({_shown(self.begin)})"
+            return f"before the start of the change window ({_shown(self.begin)})"
         if self.end is not None and end_ns > _ns(self.end):
             return f"after the end of the change window ({_shown(self.end)})"
         return ""

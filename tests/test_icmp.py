@@ -114,9 +114,9 @@ def test_an_address_of_an_interface_of_this_machine_is_its_own(link: VethLink) -
 @pytest.mark.parametrize(
     ("way", "why"),
     [
-        (_way("127.0.0.1"), "this address is this machine's own kernel"),
-        (_way("127.9.9.9"), "this address is this machine's own kernel"),
-        (_way("::1"), "this address is this machine's own kernel"),
+        (_way("127.0.0.1"), "is an address of this machine"),
+        (_way("127.9.9.9"), "is an address of this machine"),
+        (_way("::1"), "is an address of this machine"),
         (_way("198.51.100.1", jumps=("near",)), "reached through another one"),
         (_way("198.51.100.1", proxy_command="nc %h %p"), "reached through another one"),
     ],
@@ -125,7 +125,7 @@ def test_what_would_say_nothing_is_not_looked_at(way: Route, why: str) -> None:
     with Running(IcmpProbe(ORDER, way)) as seen:
         _soon(lambda: seen.events)
     (told,) = seen.of("probe-trouble")
-    assert told["what"].startswith("not looked at: ")
+    assert told["what"].startswith("not used: ")
     assert why in told["what"]
     assert not seen.samples
 

@@ -83,10 +83,10 @@ CASES: dict[str, Case] = {
                 (17.1, "request", {"what": "stop", "by": "guard", "why": "x has had no answer for 20 s"})),
     ),
     "rolled back": Case(
-        move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved", "refused or rolled back", "was to be moved"),
+        move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved", "the migration was rolled back", "was to be moved"),
         documents={"changes": [{"what": "machine serial", "before": "1", "after": "1", "change": "same", "as_it_should": False}]},
     ),
-    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs-recovery", "recover")),
+    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs recovery", "lpmkit recover")),
     "cluster too impatient": Case(
         move(19), "failed", ("PowerHA waits 1 s",),
         documents={"survey": {"guest": {"clusters": [{"kind": "PowerHA", "tolerates_s": 1.0}]}}},

@@ -166,7 +166,7 @@ def test_jobs_that_failed_before_are_said_to_have_failed_before_and_why(quiet: W
     texts = {line.course.job.name: line.text for line in quiet.outcome.jobs if line.course.status.value == "A"}
     assert texts.keys() == {"Z_EDI_OUT_FTP", "Z_PRICE_UPLOAD"}
     assert "CONVT_NO_NUMBER" in texts["Z_PRICE_UPLOAD"]
-    assert all("before the pause" in text for text in texts.values())
+    assert all("before the suspension" in text for text in texts.values())
 
 
 def test_a_job_that_ran_through_the_pause_is_late_by_it_against_its_own_history(quiet: Watched) -> None:

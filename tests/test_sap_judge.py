@@ -170,7 +170,7 @@ def test_a_job_that_failed_for_its_own_reasons_before_is_nobodys_fault() -> None
     found = judged(*jobs_and_work([one, broken], [one, broken], [btc(4711, 10)], [btc(4711, 19)]))
     assert found.question("sap-jobs-BX5").state == "passed"
     assert next(line for line in found.jobs if line.course.job.name == "OWN").text.startswith(
-        "aborted before the pause"
+        "aborted before the suspension"
     )
 
 

@@ -44,7 +44,7 @@ from lpmkit.analysis.oracle import DatabaseAnalysis, databases
 from lpmkit.analysis.record import Record, read
 from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.summary import summary, utc
-from lpmkit.analysis.verdict import Evidence, identity_of, judge, same_boot, seconds
+from lpmkit.analysis.verdict import Evidence, as_sentences, counted, identity_of, in_utc, judge, same_boot, seconds
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
@@ -149,7 +149,10 @@ __all__ = [
     "Trace",
     "alarms_an_hour",
     "analyse",
+    "as_sentences",
+    "counted",
     "identity_of",
+    "in_utc",
     "same_boot",
     "seconds",
     "summary",

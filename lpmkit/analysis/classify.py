@@ -248,7 +248,7 @@ def _asked_class(
         None,
     )
     if suspended is not None:
-        why = f"holds the suspension that {suspended.probe} shows, and the wait to send again"
+        why = f"contains the suspension measured by {suspended.probe}, plus TCP retransmission"
         return _as(outage, OutageKind.SUSPENSION, why)
     shared = next((one for one in stopped if _shares(one, felt)), None)
     mine = next(trace for trace in traces if trace.probe == outage.probe)
@@ -262,7 +262,7 @@ def _asked_class(
     if not any(trace.kind == "ticks" and _ticked_around(trace, felt) for trace in traces):
         return _without_ticks(outage, names, traces)
     if shared is not None and shared.kind is not None and 2 * shared.outer.length_ns >= felt.length_ns:
-        return _as(outage, shared.kind, f"holds the silence that {shared.probe} shows: {shared.why}")
+        return _as(outage, shared.kind, f"contains the gap measured by {shared.probe}: {shared.why}")
     return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
 
 

@@ -152,7 +152,7 @@ def job_delay(outcome: SapOutcome) -> Measured:
         return Measured(None, None, why_not="the jobs were not evaluated")
     ran = [line for line in outcome.jobs if line.verdict]
     if not ran:
-        return Measured(0.0, 0.0, "no job ran when the pause began")
+        return Measured(0.0, 0.0, "no job ran when the suspension began")
     known = [line for line in ran if line.delay_s is not None]
     going_on = sum(line.course.status is JobStatus.RUNNING for line in ran)
     if not known:

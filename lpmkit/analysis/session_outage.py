@@ -116,28 +116,39 @@ def _split(
         [way.how],
         Interval(min(way.end.lo_ns, session_outage.ended_ns), min(way.end.hi_ns, session_outage.ended_ns)),
     )
-    said.append(f"our TCP repeated {waiting.repeats} times" if waiting else _not_looked(session_outage))
+    said.append(_retransmitted(waiting.repeats) if waiting else _not_looked(session_outage))
     lost = max(waiting.lost_ns, default=0) - _TICK_NS if waiting else 0
     if lost > end.hi_ns:
         end = Interval(end.lo_ns, session_outage.ended_ns)
         said.append(
-            "what it sent after the first sign of life was lost too, so the way was open for a moment in between"
+            "what it sent after the first sign of life was lost too, so the path was open for a moment in between"
         )
     else:
         end = Interval(max(end.lo_ns, lost), end.hi_ns)
     path = Interval(max(0, min(way.least_ns, end.lo_ns - way.begin.hi_ns)), max(0, end.hi_ns - way.begin.lo_ns))
     own = Interval(session_outage.ended_ns - end.hi_ns, session_outage.ended_ns - end.lo_ns)
     if waiting and (waiting.all_acknowledged or not waiting.repeats):
-        acknowledged = "all that it had sent was acknowledged" if waiting.all_acknowledged else "it repeated nothing"
-        said.append(f"{acknowledged}: it waited for the host's program, not to send again")
+        if waiting.all_acknowledged:
+            said.append("everything sent was acknowledged, so it waited for the program on the host")
+        else:
+            said.append("nothing had to be sent again, so it waited for the program on the host")
         path, own = Interval(path.lo_ns, max(path.hi_ns, session_outage.ended_ns - way.begin.lo_ns)), Interval(0, 0)
     return Split(path, own, waiting.repeats if waiting else None, "; ".join(said))
 
 
+def _retransmitted(times: int) -> str:
+    """The count of retransmissions as text.
+
+    >>> _retransmitted(0), _retransmitted(1)
+    ('TCP retransmitted nothing', 'TCP retransmitted once')
+    """
+    return f"TCP retransmitted {({0: 'nothing', 1: 'once'}).get(times, f'{times} times')}"
+
+
 def _not_looked(session_outage: SessionOutage) -> str:
     if session_outage.bounds.hi_ns < 250 * MILLISECOND:
-        return "too short for TCP to repeat anything"
-    return "our TCP could not be looked at (not Linux, or the session goes through another host)"
+        return "too short for TCP to retransmit anything"
+    return "local TCP state not available (not Linux, or through a jump host)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +213,24 @@ def _login(session_outage: SessionOutage, events: Sequence[Event]) -> str:
         return "no: it had to log in again"
     if not before or not after:
         return (
-            "not asked"
+            "not checked"
             if session_outage.bounds.hi_ns < 250 * MILLISECOND or not before
-            else "nobody answered who it is"
+            else "not confirmed: no program answered"
         )
     was, now = before[-1].data, after[0].data
     same = all(was.get(name) == now.get(name) for name in _LOGIN)
     pid, since = now.get("remote_pid"), now.get("remote_started")
     ends = f", our end {now['local_address']}, its end {now['remote_address']}" if "local_address" in now else ""
-    return f"{'the same' if same else 'another'}: process {pid} there, started {_date(since)}{ends}"
+    return f"{'yes, ' if same else 'no: another '}process {pid} {_date(since)}{ends}"
 
 
 def _date(since: Any) -> str:
     """The start of a process, in seconds since 1970 by the host's clock, as a date.
 
     >>> _date("1795993489.25"), _date(None)
-    ('2026-11-29 23:04:49 UTC by its clock', 'at a time that it did not tell')
+    ('since 2026-11-29 23:04:49 UTC by its clock', '(start not told)')
     """
     try:
-        return f"{datetime.fromtimestamp(float(since), tz=UTC):%Y-%m-%d %H:%M:%S} UTC by its clock"
+        return f"since {datetime.fromtimestamp(float(since), tz=UTC):%Y-%m-%d %H:%M:%S} UTC by its clock"
     except (TypeError, ValueError, OverflowError, OSError):
-        return "at a time that it did not tell"
+        return "(start not told)"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lpmkit.analysis.coverage import withheld
 from lpmkit.analysis.limits import STATES, Measured, against, limits_of, stopped_by_guard
-from lpmkit.analysis.model import Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, by_certainty
+from lpmkit.analysis.model import Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, Suspension, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
+from lpmkit.analysis.not_moved import why_it_stayed
 from lpmkit.analysis.record import Record
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState
@@ -76,13 +77,19 @@ def _sentence(
         moved = next(one for one in questions if one.key == "moved")
         head = {PASSED: "Moved", FAILED: "Not moved", OPEN: "Not known whether it moved"}[moved.state]
         still = _longest(evidence.hosts)
-        head += f", suspended {seconds(still.length)}" if still else ", no suspension found"
+        if still is not None:
+            head += f", suspended {seconds(still.length)}"
+        elif moved.state is not FAILED:  # where it stayed there was nothing to suspend it for
+            head += ", no suspension found"
+        if moved.state is FAILED:
+            head += f". {as_sentences(moved.details)}"
+            because = [one for one in because if one is not moved]
     else:
         head = next(one for one in questions if one.key == "outages").answer
     if state is PASSED:
         warnings = [one for one in questions if one.warns]
         warned = "; ".join(f"{_within_a_sentence(one.title)}: {one.details}" for one in warnings)
-        return f"{head}. Every question that was looked at passed." + (f" Warning: {warned}." if warned else "")
+        return f"{head}. {counted(questions)}" + (f" Warning: {warned}." if warned else "")
     texts = "; ".join(
         one.details
         if one.key == "moved"
@@ -92,6 +99,28 @@ def _sentence(
     )
     word = "Failed" if state is FAILED else "Not evaluated"
     return f"{head}. {word}: {texts}." if texts else f"{head}."
+
+
+def counted(questions: Sequence[Question]) -> str:
+    """How many questions passed, failed and were not evaluated, as a sentence.
+
+    >>> counted([Question("moved", "Moved?", PASSED, ""), Question("ora", "Oracle?", OPEN, "", counts=False)])
+    '1 question passed, none failed, 1 not evaluated.'
+    """
+    passed, failed, still_open = (sum(one.state is state for one in questions) for state in (PASSED, FAILED, OPEN))
+    text = f"{_count(passed, 'question')} passed, {failed or 'none'} failed"
+    return f"{text}, {still_open} not evaluated." if still_open else f"{text}."
+
+
+def as_sentences(details: str) -> str:
+    """Parts of an answer as sentences; a name at the beginning stays as it is.
+
+    >>> as_sentences("bxaix85 runs on bvio82 as before; the migration was interrupted")
+    'bxaix85 runs on bvio82 as before. The migration was interrupted'
+    """
+    parts = details.split("; the ")
+    first = details[:1].upper() + parts[0][1:] if details.startswith(("the ", "not ")) else parts[0]
+    return ". The ".join([first, *parts[1:]])
 
 
 def _within_a_sentence(title: str) -> str:
@@ -131,11 +160,8 @@ def _moved(evidence: Evidence) -> Question:
             reply=ReplyWord.YES,
         )
     if phase in ("failed", "stopped", "needs-recovery"):
-        why = evidence.record.phases[-1].why
-        if phase == "stopped" and (breach := stopped_by_guard(evidence.record.events)):
-            why = f"the guard stopped the copy: {breach}"
-        word = "refused or rolled back" if phase == "failed" else phase
-        return Question("moved", title, FAILED, f"{word}{' — ' + why if why else ''}", reply=ReplyWord.NO)
+        text = "; ".join(why_it_stayed(evidence.record.events, order))
+        return Question("moved", title, FAILED, text, reply=ReplyWord.NO)
     if breach := stopped_by_guard(evidence.record.events):
         return Question("moved", title, FAILED, f"the guard called the move off: {breach}", reply=ReplyWord.NO)
     return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
@@ -154,7 +180,7 @@ def _suspended(evidence: Evidence) -> Question:
         # Where the partition stayed there was nothing to suspend it for; a question without an answer is no fault then.
         return Question("suspended", title, OPEN, _no_suspension(evidence), counts=evidence.phase not in STAYED)
     answer = seconds(still.length)
-    basis = f"agreed by {', '.join(still.mechanisms)}"
+    basis = _basis(still)
     if still.contradicted:
         names = ", ".join(still.contradicted)
         why = "either its processes hung while it ran, or something else answers for its address"
@@ -168,6 +194,19 @@ def _suspended(evidence: Evidence) -> Question:
         return Question("suspended", title, PASSED, answer, f"{basis}; no limit was set")
     state, text = against(limits.suspension_s, Measured.of(still.length))
     return Question("suspended", title, STATES[state], text, basis, warns=state is LimitState.WARNED)
+
+
+def _basis(still: Suspension) -> str:
+    """The probes that bound the suspension, and how many more agree."""
+    closest = min(still.witnesses, key=lambda one: one.length.length_ns, default=None)
+    if closest is None:
+        return "by a clock of the host that stood still"
+    others = sorted({one.probe for one in still.witnesses} - {closest.probe})
+    text = f"bounded by {closest.probe}"
+    if not others:
+        return text
+    rest = others[0] if len(others) == 1 else f"the other {len(others)} probes"
+    return f"{text}; {'not consistent' if still.disagreement else 'consistent'} with {rest}"
 
 
 def _no_suspension(evidence: Evidence) -> str:
@@ -245,8 +284,8 @@ def _restarted(evidence: Evidence) -> Question:
         missing = "before" if before is None else "after"
         return Question("restarted", title, OPEN, f"the boot time {missing} the move is not known")
     if same_boot(before, after):
-        return Question("restarted", title, PASSED, f"no restart: booted {after}")
-    return Question("restarted", title, FAILED, f"booted {before} before, {after} after")
+        return Question("restarted", title, PASSED, f"no restart: booted {in_utc(after)}")
+    return Question("restarted", title, FAILED, f"booted {in_utc(before)} before, {in_utc(after)} after")
 
 
 def identity_of(document: Any) -> JsonMapping:
@@ -266,6 +305,19 @@ def _boot_time(document: Any) -> str | None:
     return next(
         (str(value) for label, value in identity_of(document).items() if "boot" in str(label).lower() and value), None
     )
+
+
+def in_utc(text: str) -> str:
+    """A moment with a zone as it is written everywhere; any other text unchanged.
+
+    >>> in_utc("2026-10-20 12:27:00+00:00"), in_utc("2026-10-20T14:27:00+02:00"), in_utc("blade13")
+    ('2026-10-20 12:27:00 UTC', '2026-10-20 12:27:00 UTC', 'blade13')
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment.tzinfo else text
 
 
 def same_boot(before: str, after: str) -> bool:
@@ -299,7 +351,7 @@ def _complete(evidence: Evidence) -> Question:
     if evidence.record.monitor is None:
         return Question("complete", title, OPEN, "; ".join(["no monitor of our own was running", *remarks]))
     stalled = outwards(0, sum(span.length_ns for span in evidence.record.stalls), 2)[1]
-    remarks += [f"this machine stood still for {stalled:.2f} s in all, taken out"] if stalled else []
+    remarks += [f"the observer stalled for {stalled:.2f} s in all; taken out"] if stalled else []
     return Question("complete", title, PASSED, "; ".join(remarks), reply=ReplyWord.YES)
 
 

@@ -30,10 +30,10 @@ LIKELY_BY: Mapping[LikelyBy, str] = {
 
 #: The rest of a sentence that begins with the clock's name.
 CLOCK_VERDICTS: Mapping[ClockVerdict, str] = {
-    ClockVerdict.COUNTED: "counted the pause",
-    ClockVerdict.STOPPED: "stood still during the pause",
-    ClockVerdict.SET_FORWARD: "was set forward by more than the pause",
+    ClockVerdict.COUNTED: "counted the suspension",
+    ClockVerdict.STOPPED: "stood still during the suspension",
+    ClockVerdict.SET_FORWARD: "was set forward by more than the suspension",
     ClockVerdict.SET_BACK: "was set back",
-    ClockVerdict.COUNTED_ONE_SECOND: "counted one second of the pause and no more",
-    ClockVerdict.COUNTED_PARTLY: "counted only a part of the pause",
+    ClockVerdict.COUNTED_ONE_SECOND: "counted one second of the suspension and no more",
+    ClockVerdict.COUNTED_PARTLY: "counted only a part of the suspension",
 }

@@ -45,13 +45,13 @@ FINAL = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOV
 class Observation(StrEnum):
     """The combined state of both managers at one moment."""
 
-    AT_HOME = "runs on the source, no migration"
+    AT_HOME = "runs on the source; no migration under way"
     STARTING = "migrating, no bytes yet"
     COPYING = "migrating, bytes move"
     ARRIVING = "gone from the source, on the target but not running yet"
     ARRIVED = "gone from the source, running on the target"
     NOWHERE = "listed by neither"
-    BROKEN = "failed, to be recovered, or left behind on the source"
+    BROKEN = "the migration has failed, is to be recovered, or is left behind on the source"
     UNKNOWN = "not everybody could be asked"
 
 

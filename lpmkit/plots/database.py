@@ -97,7 +97,7 @@ def database_chart(analysis: Analysis, database: DatabaseAnalysis) -> Figure:
             lane.tick_params(axis="x", labelbottom=False, length=0)
         bottom.xaxis.set_major_locator(MaxNLocator(10))
         bottom.set_xlabel(
-            "seconds since the begin of the suspension (else of the record), time of day in UTC below", labelpad=20
+            "seconds from the start of the suspension (else of the record), time of day in UTC below", labelpad=20
         )
         add_utc_axis(bottom, analysis, time_zero(analysis), 0)
     return figure

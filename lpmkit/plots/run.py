@@ -260,7 +260,7 @@ def zoom(analysis: Analysis, suspension: Suspension, axes: Axes | None = None, a
     axes.spines["left"].set_visible(False)
     shade_unobserved(axes, analysis, zero)
     axes.xaxis.set_major_locator(MaxNLocator(9))
-    axes.set_xlabel("seconds since the begin of the suspension, time of day in UTC below", labelpad=20)
+    axes.set_xlabel("seconds from the start of the suspension, time of day in UTC below", labelpad=20)
     add_utc_axis(axes, analysis, zero, 1)
     return axes
 
@@ -325,7 +325,7 @@ def _edges(axes: Axes, suspension: Suspension, zero: int, height: float) -> None
         fontweight="bold",
         color="#8f1d14",
     )
-    for bound, name, side in ((begin, "begin", "right"), (end, "end", "left")):
+    for bound, name, side in ((begin, "start", "right"), (end, "end", "left")):
         x = x_span(bound, zero)[0 if side == "right" else 1]
         text = f"{name} ± {bound.length_ns / 2e6:.1f} ms"
         axes.text(
@@ -364,7 +364,7 @@ def edge(
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(9))
     axes.set_xlabel(f"ms {'after the last' if which == 'begin' else 'from the first'} heartbeat")
-    axes.set_title(f"{which} ± {bound.length_ns / 2e6:.1f} ms", fontsize=9, loc="left", color="#8f1d14", pad=5)
+    axes.set_title(f"{'start' if which == 'begin' else which} ± {bound.length_ns / 2e6:.1f} ms", fontsize=9, loc="left", color="#8f1d14", pad=5)
     return axes
 
 
@@ -391,7 +391,7 @@ def wall_chart(analysis: Analysis) -> Figure:
             top.tick_params(axis="x", labelbottom=False, length=0)
         zero = time_zero(analysis)
         bottom.set_xlabel(
-            f"seconds since the {'begin of the suspension' if suspension else 'begin'}, time of day in UTC below",
+            f"seconds from the start{' of the suspension' if suspension else ''}, time of day in UTC below",
             labelpad=20,
         )
         bottom.xaxis.set_major_locator(MaxNLocator(10))
@@ -591,7 +591,7 @@ def latency(analysis: Analysis, traces: Sequence[Trace], axes: Axes | None = Non
     if suspension:
         axes.axvspan(*x_span(suspension.outer, zero), color="#f0b9b4", alpha=0.7, linewidth=0, zorder=0.5)
     shade_unobserved(axes, analysis, zero)
-    axes.set_xlabel(f"sent, seconds since the {'begin of the suspension' if suspension else 'begin'}")
+    axes.set_xlabel(f"sent, seconds from the start{' of the suspension' if suspension else ''}")
     return axes
 
 

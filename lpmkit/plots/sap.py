@@ -196,8 +196,8 @@ def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
         for upper in axes[:-1]:
             upper.tick_params(axis="x", labelbottom=False, length=0)
             upper.set_xlabel("")
-        begin = "begin of the suspension" if analysis.suspension else "begin"
-        axes[-1].set_xlabel(f"seconds since the {begin}, time of day in UTC below", labelpad=20)
+        start = "start of the suspension" if analysis.suspension else "start"
+        axes[-1].set_xlabel(f"seconds from the {start}, time of day in UTC below", labelpad=20)
         run.add_utc_axis(axes[-1], analysis, run.time_zero(analysis), 0)
         width, height = figure.get_size_inches()
         figure.text(

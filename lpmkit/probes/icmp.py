@@ -69,7 +69,7 @@ class IcmpProbe:
             wire = echo_socket(self._peer.family, self._token)
         except CannotProbe as reason:
             sink.event(
-                self.order.name, "probe-trouble", what=f"not looked at: {reason}", code=TroubleCode.BY_DESIGN.value
+                self.order.name, "probe-trouble", what=f"not used: {reason}", code=TroubleCode.BY_DESIGN.value
             )
             return
         with wire:
@@ -156,7 +156,7 @@ def peer(target: Route) -> Peer:
         raise CannotProbe(f"{target.hostname} has no internet address")
     own_peer = Peer(family, address)  # type: ignore[arg-type] # the shape that goes with the family
     if is_own(own_peer):
-        raise CannotProbe(f"{own_peer.address[0]}: this address is this machine's own kernel")
+        raise CannotProbe(f"{own_peer.address[0]} is an address of this machine, so its ping would say nothing about {target.host}")
     return own_peer
 
 

@@ -79,7 +79,7 @@ _FIGURES = (
     ("the whole move", lambda one: _span(one.move_ns)),
     ("witnesses", lambda one: ", ".join(one.suspension.mechanisms) if one.suspension else ""),
     ("other silences", lambda one: str(one.other_silences)),
-    ("this machine stood still", lambda one: f"{sum(stall.length_ns for stall in one.stalls) / 1e9:.2f} s"),
+    ("observer stalls", lambda one: f"{sum(stall.length_ns for stall in one.stalls) / 1e9:.2f} s"),
 )
 
 
@@ -111,7 +111,7 @@ def overlay(analyses: Sequence[Analysis]) -> Figure:
         waits.axvline(0, color=INK, linewidth=0.6)
         waits.set_yscale("log")
         waits.set_ylabel("round trip, ms")
-        waits.set_xlabel("seconds since the begin of each run's own suspension")
+        waits.set_xlabel("seconds from the start of each run's own suspension")
         waits.set_xlim(-BEFORE_S, longest + AFTER_S)
         if waits.get_legend_handles_labels()[1]:
             waits.legend(frameon=False, fontsize=7.5, loc="upper right")

@@ -21,6 +21,7 @@ class DatabaseSection:
     """One database as the template wants it: rows of texts."""
 
     title: str
+    anchor: str
     chart: Any
     about: str
     before_after: list[tuple[str, str, str, bool]]
@@ -43,6 +44,7 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Databas
     lines = [mark for mark in found.marks if mark.place is LogPosition.INSIDE]
     return DatabaseSection(
         title=f"Oracle {found.sid} on {found.host}",
+        anchor=f"oracle-{found.sid}",
         chart=chart,
         about=f"release {found.version or 'not known'}, asked by {_WAYS.get(found.way, found.way)}",
         before_after=list(_before_after(found)),

@@ -31,6 +31,9 @@ from lpmkit.timeline import outwards
 _DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
 
 
+_STATES = (AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED)
+
+
 def sentence_of(source: WriteUpInputs) -> str:
     """The verdict in one line."""
     verdict, words = source.analysis.verdict, source.words
@@ -40,21 +43,27 @@ def sentence_of(source: WriteUpInputs) -> str:
     if source.is_move:
         moved = verdict.question("moved").state
         head = words(f"verdict.moved.{moved.value}")
+        stayed = moved is AnswerState.FAILED
     else:
-        head = words("verdict.watched")
-    head += ", " + (
-        words("verdict.suspended", length=seconds_text(words, still.length)) if still else words("verdict.none")
-    )
+        head, stayed = words("verdict.watched"), False
+    if still is not None:
+        head += f", {words('verdict.suspended', length=seconds_text(words, still.length))}"
+    elif not stayed:
+        head += f", {words('verdict.none')}"
+    if stayed:
+        parts = words.said(verdict.question("moved").details).split("; ", 1)
+        head += "".join(f". {part[:1].upper() + part[1:] if place else part}" for place, part in enumerate(parts))
     if verdict.state is AnswerState.PASSED:
         warned = "; ".join(
             f"{question_title(words, one).rstrip('?')}: {words.said(one.details)}"
             for one in verdict.questions
             if one.warns
         )
-        return f"{head}. {words('verdict.passed')}" + (
+        return f"{head}. {_counted(source)}" + (
             f" {words('state.warn').capitalize()}: {warned}." if warned else ""
         )
     because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
+    because = [question for question in because if not (stayed and question.key == "moved")]
     texts = "; ".join(
         words.said(one.details)
         if one.key == "moved"
@@ -62,6 +71,14 @@ def sentence_of(source: WriteUpInputs) -> str:
         for one in because
     )
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
+
+
+def _counted(source: WriteUpInputs) -> str:
+    """How many questions passed, failed and were not evaluated, as a sentence."""
+    words, states = source.words, [question.state for question in source.analysis.verdict.questions]
+    passed, failed, still_open = (states.count(state) for state in _STATES)
+    key = "verdict.passed_but" if still_open else "verdict.passed"
+    return words(key, passed=passed, failed=failed or words("none"), open=still_open)
 
 
 def figures_of(source: WriteUpInputs) -> Iterator[Figure]:

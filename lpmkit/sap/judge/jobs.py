@@ -73,11 +73,11 @@ def _aborted(case: Case, course: JobCourse, was: JobStatus | None, delay: float 
     reason = _reason(case, course.job)
     because = f": {reason}" if reason else ""
     if was is JobStatus.ABORTED:
-        return JobLine(course, "", f"aborted before the pause{because}", delay)
+        return JobLine(course, "", f"aborted before the suspension{because}", delay)
     ended = course.ended_ns
-    # The system's stamps are whole seconds: an end in the second of the pause is the pause's.
+    # The system's stamps are whole seconds: an end in the second of the pause is its own.
     if ended is not None and ended < case.pause.begin_ns - 1_000_000_000:
-        return JobLine(course, "", f"aborted before the pause{because}", delay)
+        return JobLine(course, "", f"aborted before the suspension{because}", delay)
     return JobLine(course, "fail", f"aborted{because}", delay)
 
 
@@ -113,7 +113,7 @@ def _running(
     """
     ran = was is JobStatus.RUNNING
     if not any(sight.asked_ns >= case.pause.end_ns for sight in course.sights):
-        return JobLine(course, "unknown" if ran else "", "not looked at after the pause")
+        return JobLine(course, "unknown" if ran else "", "not looked at after the suspension")
     look = _look_between(case, course, work)
     far = _how_far(course, history, log)
     wrote = log is not None and log.went_on
@@ -150,7 +150,7 @@ def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | N
 
 
 def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservation | None:
-    """The last look at the work processes after the pause with the job running in the answer before it and in the one
+    """The last look at the work processes after the suspension with the job running in the answer before it and in the one
     after.
 
     Without the answer after it, a job that ended in between could be mistaken for one that is only listed as running.
@@ -181,7 +181,7 @@ def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
     if course.job.name:
         return JobLine(course, "unknown" if was is JobStatus.RUNNING else "", "is not listed any more")
     if course.gone_ns is not None and course.gone_ns <= case.pause.begin_ns:
-        return JobLine(course, "", "ended before the pause")
+        return JobLine(course, "", "ended before the suspension")
     seen = course.sights[-1]
     log, _, read = fresh(case.observations, "system_log", Pause(seen.asked_ns, seen.answered_ns))
     if read is None:
@@ -213,7 +213,7 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
         texts = [f"{one.course.job.title} {one.text}" for one in unknown]
         return Question(key, title, OPEN, f"not known: {some(texts)}", by)
     if not passed:
-        return Question(key, title, PASSED, "no job ran when the pause began", by)
+        return Question(key, title, PASSED, "no job ran when the suspension began", by)
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
     delays = [one.delay_s for one in passed if one.delay_s is not None]
     late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""

@@ -1,4 +1,4 @@
-"""The system log and the short dumps since the pause began."""
+"""The system log and the short dumps since the suspension."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
             key,
             title,
             OPEN,
-            f"read until {max(0.0, watched) / 60:.0f} minutes after the pause; {wanted / 60:.0f} are asked for",
+            f"read until {max(0.0, watched) / 60:.0f} minutes after the suspension; {wanted / 60:.0f} are asked for",
         )
     warn = [tally for tally in tallies if tally.meaning is Class.WARN]
     unknown = [tally for tally in tallies if tally.meaning is Class.UNKNOWN]
     noted = some([f"{one.count} × {one.key}: {one.example}" for one in (*warn, *unknown)])
     rest = f"{sum(tally.count for tally in tallies)} new entries"
-    until = f"read until {max(0.0, watched) / 60:.1f} minutes after the pause"
+    until = f"read until {max(0.0, watched) / 60:.1f} minutes after the suspension"
     if noted:
         return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)
     return Question(key, title, PASSED, f"{rest}, all routine or expected", until, reply=ReplyWord.YES)
@@ -56,12 +56,12 @@ def dumps(case: Case) -> Question:
         replies = answers(case.observations, "dumps", case.pause)
         return not_evaluated(case, key, title, "dumps", replies)
     if not new:
-        return Question(key, title, PASSED, "none since the pause began", reply=ReplyWord.YES)
+        return Question(key, title, PASSED, "none since the suspension", reply=ReplyWord.YES)
     return Question(
         key,
         title,
         PASSED,
-        f"{len(new)} since the pause began: {some([describe(one) for one in new])}",
+        f"{len(new)} since the suspension: {some([describe(one) for one in new])}",
         "their classes stand under the log",
         reply=ReplyWord.YES,
     )

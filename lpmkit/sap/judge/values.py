@@ -81,17 +81,17 @@ class SapOutcome:
 def not_evaluated(case: Case, key: str, title: str, question: str, replies: Answers) -> Question:
     """Not evaluated, with the reason; it counts only where the site has a source that should have answered."""
     if replies.all and replies.before is None:
-        return Question(key, title, OPEN, "it was not looked at before the pause")
+        return Question(key, title, OPEN, "it was not looked at before the suspension")
     if replies.all:
         why = _too_short(case, question, replies) or replies.trouble
-        return Question(key, title, OPEN, f"it was not looked at after the pause: {why}")
+        return Question(key, title, OPEN, f"it was not looked at after the suspension: {why}")
     if replies.is_configured:
         return Question(key, title, OPEN, replies.trouble)
     return Question(key, title, OPEN, no_way(question), counts=False)
 
 
 def _too_short(case: Case, question: str, replies: Answers) -> str:
-    """The recording after the pause against the time between two looks, where that is why nobody asked; else empty."""
+    """The recording after the suspension against the time between two looks, where that is why nobody asked; else empty."""
     every_s = case.every_s.get(question)
     if replies.unanswered or every_s is None or case.until_ns is None:
         return ""

@@ -85,11 +85,11 @@ def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process])
         shown = {row.instance for row in rows}
         if "" in shown or not shown:
             continue
-        missing += [f"instance {number} {when} the pause" for number in case.instances if number not in shown]
+        missing += [f"instance {number} {when} the suspension" for number in case.instances if number not in shown]
         nodes = {row.instance for row in rows if row.description == JAVA_NODE}
         java = [number for number, names in features(case).items() if "J2EE" in names]
         if not any(row.from_ps for row in rows):
-            missing += [f"Java nodes of instance {number} {when} the pause" for number in java if number not in nodes]
+            missing += [f"Java nodes of instance {number} {when} the suspension" for number in java if number not in nodes]
     return missing
 
 

@@ -1,0 +1,100 @@
+"""Why a partition is where it was: the migration was refused, stopped, rolled back, or interrupted and recovered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lpmkit.analysis.limits import stopped_by_guard
+from lpmkit.json_values import JsonMapping
+from lpmkit.timeline import Event
+
+#: How the reason of a last phase begins where both managers show the partition on the source, not migrating.
+_AT_HOME = ("runs on the source", "the manager refused: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A migration that ended half way, until it was in order again; ``until_ns`` is ``None`` where it never was.
+
+    ``percent`` of the copy was done. ``recovered_by`` asked for a recovery; empty where nobody did. Monotonic
+    nanoseconds.
+    """
+
+    since_ns: int
+    until_ns: int | None
+    percent: int | None
+    recovered_by: str = ""
+    forced: bool = False
+
+
+def interruptions(events: Sequence[Event], operator: str) -> Iterator[Interruption]:
+    """Every interruption of the run. ``operator`` is who asked for a recovery whose request names nobody."""
+    phases = [event for event in events if event.kind == "phase"]
+    for place, event in enumerate(phases):
+        if event.data.get("phase") != "needs-recovery":
+            continue
+        until_ns = next((later.mono_ns for later in phases[place + 1 :]), None)
+        within = [one for one in events if event.mono_ns <= one.mono_ns <= (until_ns or one.mono_ns)]
+        asked = [one.data for one in within if one.kind == "intent" and one.data.get("what") == "recover"]
+        named = [one.data for one in within if one.kind == "request" and one.data.get("what") == "recover"]
+        by = str((named[-1].get("by") if named else "") or operator) if asked else ""
+        forced = bool(asked and asked[-1].get("force"))
+        yield Interruption(event.mono_ns, until_ns, percent_copied(events, event.mono_ns), by, forced)
+
+
+def percent_copied(events: Sequence[Event], until_ns: int) -> int | None:
+    """The part of the copy that was done at a moment, by the manager's last counters; ``None`` where none moved."""
+    counted = [
+        (event.data["bytes_transmitted"], event.data["bytes_remaining"])
+        for event in events
+        if event.kind == "reading" and event.mono_ns <= until_ns and event.data.get("bytes_transmitted")
+    ]
+    if not counted or counted[-1][1] is None:
+        return None
+    sent, left = counted[-1]
+    return int(100 * sent / (sent + left))
+
+
+def why_it_stayed(events: Sequence[Event], order: JsonMapping) -> tuple[str, ...]:
+    """Where the partition runs, and why it was not moved, of a run whose last phase is failed, stopped or
+    needs-recovery.
+    """
+    phases = [event for event in events if event.kind == "phase"]
+    last = phases[-1]
+    phase, why = str(last.data.get("phase")), str(last.data.get("why") or "")
+    if phase == "failed" and why and not why.startswith(_AT_HOME):
+        return (why,)  # it may be anywhere: the recorder asked for nothing, or somebody else moves it
+    cause = _cause(events, phase, last.mono_ns)
+    if phase == "needs-recovery":
+        return (cause,)
+    return f"{order.get('partition', 'the partition')} runs on {order.get('source', 'the source')} as before", cause
+
+
+def _cause(events: Sequence[Event], phase: str, ended_ns: int) -> str:
+    broken = list(interruptions(events, ""))
+    if broken:
+        ended = {"needs-recovery": "needs recovery"}.get(phase, "was rolled back")
+        recovered = any(one.kind == "intent" and one.data.get("what") == "recover" for one in events)
+        ended = "rolled back by recovery" if recovered and phase != "needs-recovery" else ended
+        return f"the migration was interrupted{_at(broken[-1].percent)} and {ended}"
+    if phase == "stopped":
+        breach = stopped_by_guard(events)
+        asked = f"the migration was stopped{_at(percent_copied(events, ended_ns))} as asked for"
+        return f"the guard stopped the copy: {breach}" if breach else asked
+    answers = [event.data for event in events if event.kind == "answer" and event.data.get("what") == "migrate"]
+    refused = next((data for data in answers if data.get("status") not in (0, None)), None)
+    copied = percent_copied(events, ended_ns)
+    if refused is not None:
+        words = " ".join(str(refused.get("text") or "").split()) or "it gave no message"
+        if copied is None:
+            return f"the migration was refused by the manager: {words}"
+        return f"the migration failed{_at(copied)} and was rolled back: {words}"
+    names = {str(event.data.get("phase")) for event in events if event.kind == "phase"}
+    if names & {"starting", "copying", "switched"}:
+        return f"the migration was rolled back{_at(copied)}; the manager gave no message"
+    return "the manager started no migration and gave no message"
+
+
+def _at(percent: int | None) -> str:
+    return "" if percent is None else f" at {percent} %"
