@@ -364,7 +364,13 @@ def edge(
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(9))
     axes.set_xlabel(f"ms {'after the last' if which == 'begin' else 'from the first'} heartbeat")
-    axes.set_title(f"{'start' if which == 'begin' else which} ± {bound.length_ns / 2e6:.1f} ms", fontsize=9, loc="left", color="#8f1d14", pad=5)
+    axes.set_title(
+        f"{'start' if which == 'begin' else which} ± {bound.length_ns / 2e6:.1f} ms",
+        fontsize=9,
+        loc="left",
+        color="#8f1d14",
+        pad=5,
+    )
     return axes
 
 

@@ -68,9 +68,7 @@ class IcmpProbe:
             self._peer = peer(self.target)
             wire = echo_socket(self._peer.family, self._token)
         except CannotProbe as reason:
-            sink.event(
-                self.order.name, "probe-trouble", what=f"not used: {reason}", code=TroubleCode.BY_DESIGN.value
-            )
+            sink.event(self.order.name, "probe-trouble", what=f"not used: {reason}", code=TroubleCode.BY_DESIGN.value)
             return
         with wire:
             self._probe(wire, stop, sink)
@@ -156,7 +154,9 @@ def peer(target: Route) -> Peer:
         raise CannotProbe(f"{target.hostname} has no internet address")
     own_peer = Peer(family, address)  # type: ignore[arg-type] # the shape that goes with the family
     if is_own(own_peer):
-        raise CannotProbe(f"{own_peer.address[0]} is an address of this machine, so its ping would say nothing about {target.host}")
+        raise CannotProbe(
+            f"{own_peer.address[0]} is an address of this machine, so its ping would say nothing about {target.host}"
+        )
     return own_peer
 
 

@@ -59,9 +59,7 @@ def sentence_of(source: WriteUpInputs) -> str:
             for one in verdict.questions
             if one.warns
         )
-        return f"{head}. {_counted(source)}" + (
-            f" {words('state.warn').capitalize()}: {warned}." if warned else ""
-        )
+        return f"{head}. {_counted(source)}" + (f" {words('state.warn').capitalize()}: {warned}." if warned else "")
     because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
     because = [question for question in because if not (stayed and question.key == "moved")]
     texts = "; ".join(

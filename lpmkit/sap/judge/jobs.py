@@ -150,7 +150,7 @@ def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | N
 
 
 def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservation | None:
-    """The last look at the work processes after the suspension with the job running in the answer before it and in the one
+    """The last look at the work processes after the pause with the job running in the answer before it and in the one
     after.
 
     Without the answer after it, a job that ended in between could be mistaken for one that is only listed as running.

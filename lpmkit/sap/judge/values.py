@@ -91,7 +91,7 @@ def not_evaluated(case: Case, key: str, title: str, question: str, replies: Answ
 
 
 def _too_short(case: Case, question: str, replies: Answers) -> str:
-    """The recording after the suspension against the time between two looks, where that is why nobody asked; else empty."""
+    """The recording after the pause against the time between two looks, where that is why nobody asked; else empty."""
     every_s = case.every_s.get(question)
     if replies.unanswered or every_s is None or case.until_ns is None:
         return ""

@@ -89,7 +89,8 @@ def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process])
         nodes = {row.instance for row in rows if row.description == JAVA_NODE}
         java = [number for number, names in features(case).items() if "J2EE" in names]
         if not any(row.from_ps for row in rows):
-            missing += [f"Java nodes of instance {number} {when} the suspension" for number in java if number not in nodes]
+            lacking = [number for number in java if number not in nodes]
+            missing += [f"Java nodes of instance {number} {when} the suspension" for number in lacking]
     return missing
 
 
